@@ -1,0 +1,6 @@
+//! The Lambda `media`; see the library.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    media::run().await
+}

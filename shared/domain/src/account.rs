@@ -1,0 +1,130 @@
+//! WhatsApp accounts: connected numbers and their settings. Secrets are not here; they live in the secret store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, AgentId, ListId};
+use crate::plan::ActionPlan;
+use crate::values::{AccountKey, E164, Invalid, Seconds};
+
+/// A connected number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// Ours.
+    pub id: AccountId,
+    /// Display name.
+    pub name: String,
+    /// Shown on the agents' tabs; unique over all accounts.
+    pub key: AccountKey,
+    /// The contact list where new contacts of this account are saved.
+    pub list: ListId,
+    /// The public host that the Receive URL is built on; `None` is this deployment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// What a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
+    pub proxy_token: String,
+    /// Type and public fields of the provider.
+    pub provider: Provider,
+    /// The connected number.
+    pub phone: E164,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// An inactive account stores what arrives and routes nothing.
+    pub active: bool,
+    /// The path of the Receive URL under the public host; holds an unguessable token.
+    pub receive_path: String,
+    /// Only these see and handle its interactions.
+    pub agents: Vec<AgentId>,
+    /// Waits and timeouts.
+    pub settings: Settings,
+    /// Routing.
+    pub plan: ActionPlan,
+    /// Grows with every change; the `ETag`.
+    pub version: u64,
+}
+
+/// A provider type with its public fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Provider {
+    /// Twilio Programmable Messaging.
+    #[serde(rename = "TWILIO")]
+    Twilio {
+        /// `AC` and 32 hex digits.
+        account_sid: String,
+    },
+}
+
+/// Waits and timeouts of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// How long a new message is offered to the interaction's own agent first.
+    pub wait_for_assigned_agent: Seconds,
+    /// How long it is then offered to the queue through which that agent accepted.
+    pub wait_for_assigned_queue: Seconds,
+    /// After how many minutes without an answer from the customer an interaction closes by itself; `None` is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inactivity_timeout: Option<Minutes>,
+    /// Whether an agent must give a disposition to close.
+    #[serde(default)]
+    pub mandatory_disposition: bool,
+    /// What may be chosen as disposition; empty: any text.
+    #[serde(default)]
+    pub dispositions: Vec<String>,
+}
+
+impl Default for Settings {
+    /// 10 seconds for both waits; no inactivity timeout; disposition not mandatory.
+    fn default() -> Self {
+        let ten = Seconds::new(10).unwrap_or(Seconds::MAX);
+        Self {
+            wait_for_assigned_agent: ten,
+            wait_for_assigned_queue: ten,
+            inactivity_timeout: None,
+            mandatory_disposition: false,
+            dispositions: Vec::new(),
+        }
+    }
+}
+
+/// 1 to 525600 minutes (a year).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Minutes(u32);
+
+impl Minutes {
+    /// Takes 1 to 525600.
+    pub fn new(minutes: i64) -> Result<Self, Invalid> {
+        match u32::try_from(minutes) {
+            Ok(minutes @ 1..=525_600) => Ok(Self(minutes)),
+            _ => Err(Invalid("must be from 1 to 525600 minutes")),
+        }
+    }
+
+    /// `instant` this much later.
+    pub fn after(self, instant: jiff::Timestamp) -> jiff::Timestamp {
+        instant.saturating_add(jiff::SignedDuration::from_mins(i64::from(self.0))).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
+impl TryFrom<i64> for Minutes {
+    type Error = Invalid;
+    fn try_from(minutes: i64) -> Result<Self, Invalid> {
+        Self::new(minutes)
+    }
+}
+
+impl From<Minutes> for i64 {
+    fn from(minutes: Minutes) -> i64 {
+        i64::from(minutes.0)
+    }
+}
+
+/// A contact list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// Ours.
+    pub id: ListId,
+    /// For people.
+    pub name: String,
+}

@@ -1,0 +1,101 @@
+//! Identifiers: a prefix that tells the kind, then a ULID, so that ids of one kind sort by the time they were made.
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+/// A string that is not an id of the kind that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id that begins with {0}")]
+pub struct NotAnId(pub &'static str);
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident $prefix:literal),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// What every id of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id made of `ulid`.
+            pub fn from_ulid(ulid: Ulid) -> Self {
+                Self(format!("{}{ulid}", $prefix))
+            }
+
+            /// The id as it is stored and shown.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotAnId;
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let ulid = text.strip_prefix($prefix).ok_or(NotAnId($prefix))?;
+                if ulid.len() == 26 && ulid.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(NotAnId($prefix))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A connected WhatsApp number.
+    AccountId "acc_",
+    /// A person who answers customers.
+    AgentId "agt_",
+    /// A queue of agents.
+    QueueId "que_",
+    /// A contact list.
+    ListId "lst_",
+    /// A customer, shared by all accounts.
+    ContactId "con_",
+    /// One conversation from first message to close.
+    InteractionId "int_",
+    /// One message of an interaction.
+    MessageId "msg_",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let id = AgentId::from_ulid(Ulid::from_parts(1, 2));
+        assert_eq!(id.as_str().parse::<AgentId>(), Ok(id.clone()));
+        assert_eq!(id.as_str().parse::<QueueId>(), Err(NotAnId("que_")));
+        assert!("agt_#".parse::<AgentId>().is_err());
+        assert!("agt_01ARZ3NDEKTSV4RRFFQ69G5FA#".parse::<AgentId>().is_err());
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        let ids: Vec<_> = [1, 20, 300].map(|ms| MessageId::from_ulid(Ulid::from_parts(ms, 7))).to_vec();
+        assert!(ids.is_sorted());
+    }
+}

@@ -1,0 +1,114 @@
+//! What a provider's webhook says, in the product's own words: the form that is stored, queued and routed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::AccountId;
+use crate::message::{Content, DeliveryError, DeliveryState};
+use crate::values::Address;
+
+/// One message or one status of a webhook request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InboundEvent {
+    /// The account whose Receive URL was called.
+    pub account: AccountId,
+    /// Distinguishes the event within its account: the same webhook, however often it comes, has the same id.
+    pub id: String,
+    /// When the request came in.
+    pub received_at: Timestamp,
+    /// The place within the request.
+    pub index: u32,
+    /// What it says.
+    pub kind: InboundKind,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum InboundKind {
+    /// A customer wrote.
+    Message(InboundMessage),
+    /// A sent message got further.
+    Status(StatusUpdate),
+}
+
+impl InboundEvent {
+    /// What keeps events of one customer in order on their way: the queue's message group.
+    pub fn group(&self) -> String {
+        match &self.kind {
+            InboundKind::Message(message) => format!("{}#{}", self.account, message.from.key()),
+            // The customer's address in a status is masked by some providers: a status keeps order with its own message only.
+            InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
+        }
+    }
+}
+
+/// A customer's message as the provider tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InboundMessage {
+    /// The provider's id.
+    pub provider_id: String,
+    /// Who wrote: the phone number where there is one.
+    pub from: Address,
+    /// Another name of the same customer in the same request (the BSUID beside the phone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Address>,
+    /// The name in the customer's WhatsApp profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<ProfileName>,
+    /// The provider's clock, where it gives a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// What it holds.
+    pub content: Content,
+    /// Attachments to copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<InboundAttachment>,
+    /// The provider's id of the message that is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Forwarded from another chat.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
+}
+
+/// A customer's own name; never in a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProfileName(pub String);
+
+impl std::fmt::Debug for ProfileName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProfileName(…)")
+    }
+}
+
+/// An attachment where the provider keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundAttachment {
+    /// Address or media id.
+    pub source: String,
+    /// The declared type.
+    pub content_type: String,
+    /// The file's name, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A report on a sent message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusUpdate {
+    /// The provider's id of the message.
+    pub provider_id: String,
+    /// Our own reference, as it was given to the provider with the message (see [`crate::effect::MessageRef`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The state that it reports.
+    pub state: DeliveryState,
+    /// Why, for a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<DeliveryError>,
+    /// The provider's clock, where it gives a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}

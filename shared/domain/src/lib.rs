@@ -1,0 +1,19 @@
+//! The product's rules, as pure functions: no I/O, no async, no clock, no randomness. Time and ids are passed in.
+//!
+//! [`decide::decide`] is the heart: every change of an interaction goes through it.
+
+pub mod account;
+pub mod agent;
+pub mod assign;
+pub mod decide;
+pub mod effect;
+pub mod footprint;
+pub mod history;
+pub mod ids;
+pub mod inbound;
+pub mod interaction;
+pub mod message;
+pub mod plan;
+pub mod queue;
+pub mod transcript;
+pub mod values;

@@ -1,0 +1,74 @@
+//! Queues of agents.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AgentId, QueueId};
+use crate::values::{Invalid, Seconds};
+
+/// A queue: who may answer, and in which way they are rung.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Ours.
+    pub id: QueueId,
+    /// Shown to agents.
+    pub name: String,
+    /// In which way the members are rung.
+    pub strategy: Strategy,
+    /// How long one agent is rung before the next.
+    pub agent_timeout: Seconds,
+    /// Between queues: the heavier is served first.
+    pub weight: Weight,
+    /// In the order in which `rrmemory` goes through them.
+    pub members: Vec<AgentId>,
+}
+
+impl Queue {
+    /// The agent timeout of a queue that was given none: 15 s.
+    pub const AGENT_TIMEOUT: Seconds = match Seconds::new(15) {
+        Ok(seconds) => seconds,
+        Err(_) => Seconds::MAX,
+    };
+}
+
+/// In which way the members are rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// All available members at once; the first to accept wins.
+    Beepall,
+    /// One after the other, beginning after the one engaged last.
+    Rrmemory,
+}
+
+/// 0 to 10, 0 unless told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Weight(u8);
+
+impl Weight {
+    /// Takes 0 to 10.
+    pub fn new(weight: i64) -> Result<Self, Invalid> {
+        match u8::try_from(weight) {
+            Ok(weight @ 0..=10) => Ok(Self(weight)),
+            _ => Err(Invalid("must be from 0 to 10")),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Weight {
+    type Error = Invalid;
+    fn try_from(weight: i64) -> Result<Self, Invalid> {
+        Self::new(weight)
+    }
+}
+
+impl From<Weight> for i64 {
+    fn from(weight: Weight) -> i64 {
+        i64::from(weight.0)
+    }
+}

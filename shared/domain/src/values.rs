@@ -1,0 +1,232 @@
+//! Values that are checked once, at the edge, and trusted everywhere else.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a value was refused, in words for the person who entered it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub &'static str);
+
+macro_rules! text_value {
+    ($name:ident) => {
+        impl $name {
+            /// The value as it is stored and shown.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// The account's short name on the agents' tabs: exactly five ASCII letters or digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountKey(String);
+text_value!(AccountKey);
+
+impl AccountKey {
+    /// Takes exactly five ASCII letters or digits.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.len() == 5 && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be exactly five ASCII letters or digits"))
+        }
+    }
+}
+
+/// A phone number: `+`, then 7 to 15 digits that don't begin with 0 (E.164; whether the number exists is the provider's to say).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct E164(String);
+
+impl E164 {
+    /// Takes `+1234567890` or `whatsapp:+1234567890`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let number = text.strip_prefix("whatsapp:").unwrap_or(text);
+        let digits = number.strip_prefix('+').unwrap_or_default();
+        let plausible = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
+        if plausible && digits.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(number.to_owned()))
+        } else {
+            Err(Invalid("must be a phone number such as +1234567890 or whatsapp:+1234567890"))
+        }
+    }
+
+    /// The number with its `+`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for E164 {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<E164> for String {
+    fn from(value: E164) -> String {
+        value.0
+    }
+}
+
+/// Phone numbers never reach a log.
+impl std::fmt::Debug for E164 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("E164(…)")
+    }
+}
+
+/// A wait, from 1 second to 2147483 seconds (about 24.8 days: what fits in 31 bits of milliseconds, the limit that clients' timers have).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Seconds(u32);
+
+impl Seconds {
+    /// The longest wait.
+    pub const MAX: Seconds = Seconds(2_147_483);
+
+    /// Takes 1 to 2147483.
+    pub const fn new(seconds: i64) -> Result<Self, Invalid> {
+        if seconds >= 1 && seconds <= Self::MAX.0 as i64 {
+            Ok(Self(seconds as u32))
+        } else {
+            Err(Invalid("must be from 1 to 2147483 seconds"))
+        }
+    }
+
+    /// The number of seconds.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// `instant` this much later.
+    pub fn after(self, instant: jiff::Timestamp) -> jiff::Timestamp {
+        instant.saturating_add(jiff::SignedDuration::from_secs(i64::from(self.0))).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
+impl TryFrom<i64> for Seconds {
+    type Error = Invalid;
+    fn try_from(seconds: i64) -> Result<Self, Invalid> {
+        Self::new(seconds)
+    }
+}
+
+impl From<Seconds> for i64 {
+    fn from(value: Seconds) -> i64 {
+        i64::from(value.0)
+    }
+}
+
+/// How the provider names a customer: a phone number, or a business-scoped user id when there is none.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// A phone number.
+    Phone(E164),
+    /// A business-scoped user id (BSUID), as the provider writes it.
+    Bsuid(String),
+}
+
+impl Address {
+    /// The form in keys: `phone:+39…` or `bsuid:IT.…`.
+    pub fn key(&self) -> String {
+        match self {
+            Address::Phone(number) => format!("phone:{}", number.as_str()),
+            Address::Bsuid(id) => format!("bsuid:{id}"),
+        }
+    }
+
+    /// The phone number, if it is one.
+    pub fn phone(&self) -> Option<&E164> {
+        match self {
+            Address::Phone(number) => Some(number),
+            Address::Bsuid(_) => None,
+        }
+    }
+}
+
+/// A customer's address never reaches a log.
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+/// A secret: readable in code, invisible in `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Use it where it leaves for the provider, nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_key_is_five_letters_or_digits() {
+        assert!(AccountKey::parse("ABC12").is_ok());
+        for bad in ["", "ABCD", "ABCDEF", "AB-12", "ÀBC1", "AB 12"] {
+            assert!(AccountKey::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_phone_is_taken_in_both_forms_and_stored_in_one() {
+        assert_eq!(E164::parse("whatsapp:+1234567890").unwrap().as_str(), "+1234567890");
+        for bad in ["1234567890", "+0123456789", "+123", "+1234567890123456", "+12345 67890", "whatsapp:", "+12345678９0"] {
+            assert!(E164::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_1_to_2147483_seconds() {
+        assert!(Seconds::new(0).is_err());
+        assert!(Seconds::new(1).is_ok());
+        assert!(Seconds::new(2_147_483).is_ok());
+        assert!(Seconds::new(2_147_484).is_err());
+        assert!(serde_json::from_str::<Seconds>("-5").is_err());
+    }
+
+    #[test]
+    fn secrets_phones_and_addresses_do_not_show_in_debug() {
+        let shown = format!("{:?} {:?} {:?}", Secret::new("s3cret"), E164::parse("+390612345678"), Address::Bsuid("IT.1".into()));
+        assert!(!shown.contains("s3cret") && !shown.contains("0612") && !shown.contains("IT.1"));
+    }
+}
