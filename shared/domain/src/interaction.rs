@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, QueueId};
+use crate::inbound::ProfileName;
 use crate::values::Address;
 
 /// One conversation. As an item it stays under 4 KB: the thread and the history lie beside it.
@@ -18,6 +19,9 @@ pub struct Interaction {
     pub contact: ContactId,
     /// Where answers go.
     pub address: Address,
+    /// What the customer called themselves when it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_name: Option<ProfileName>,
     /// Grows by one with every commit: conditions, effects and timers refer to it.
     pub version: u64,
     /// Open or closed.

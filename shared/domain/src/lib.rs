@@ -5,6 +5,7 @@
 pub mod account;
 pub mod agent;
 pub mod assign;
+pub mod contact;
 pub mod decide;
 pub mod effect;
 pub mod footprint;
@@ -17,3 +18,4 @@ pub mod plan;
 pub mod queue;
 pub mod transcript;
 pub mod values;
+pub mod view;

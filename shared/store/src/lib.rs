@@ -1,1 +1,19 @@
-//! .
+//! The product's items in DynamoDB: typed keys, access patterns, conditional writes.
+//!
+//! [`Interactions`] implements the engine's store, [`Configuration`] its directory. Every item carries `v`, the version of its form: readers know the form
+//! before, writers write the newest.
+
+mod codec;
+mod commit;
+mod config;
+mod events;
+mod feed;
+mod interactions;
+mod keys;
+
+pub use codec::{Read, effects_of, from_data};
+pub use config::{Configuration, Entity, Extra, Write, Written};
+pub use events::Received;
+pub use feed::{Appended, Connection, FeedEvent};
+pub use interactions::{Interactions, Thread};
+pub use keys::{kind_of, Kind};

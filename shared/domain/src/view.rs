@@ -1,0 +1,285 @@
+//! What agents see of an interaction and of a message: the same in the API's answers and in the pushed events.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Audience, Notice};
+use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
+use crate::interaction::{Interaction, Stage, Status};
+use crate::message::{Author, Content, Copy, DeliveryError, DeliveryState, Message};
+
+/// An interaction as agents see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InteractionView {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "int_01JD5Q4Z6V3W2X1Y0ZABCDEFGH"))]
+    pub id: InteractionId,
+    /// The account's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub account: AccountId,
+    /// The contact's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub contact: ContactId,
+    /// The customer's phone number, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_phone: Option<String>,
+    /// What the customer is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_name: Option<String>,
+    /// `open` or `closed`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub status: Status,
+    /// Grows with every change.
+    pub version: u64,
+    /// The agent who has it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub agent: Option<AgentId>,
+    /// Whether something came that its agent has not seen.
+    pub unread: bool,
+    /// Whether its agent has the tab open.
+    pub tab_open: bool,
+    /// When it was opened.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub opened_at: Timestamp,
+    /// When it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub closed_at: Option<Timestamp>,
+    /// With which disposition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<String>,
+    /// The time of the latest message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub last_message_at: Option<Timestamp>,
+    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `step`, `exhausted`, `inactive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_on: Option<String>,
+    /// The offer that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferView>,
+}
+
+/// An offer as agents see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OfferView {
+    /// Its number within the interaction.
+    pub id: u64,
+    /// Until when; absent: until somebody takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub until: Option<Timestamp>,
+}
+
+impl From<&Interaction> for InteractionView {
+    fn from(interaction: &Interaction) -> Self {
+        Self {
+            id: interaction.id.clone(),
+            account: interaction.account.clone(),
+            contact: interaction.contact.clone(),
+            customer_phone: interaction.address.phone().map(|phone| phone.as_str().to_owned()),
+            customer_name: interaction.customer_name.as_ref().map(|name| name.0.clone()),
+            status: interaction.status,
+            version: interaction.version,
+            agent: interaction.agent.clone(),
+            unread: interaction.unread,
+            tab_open: interaction.tab_open,
+            opened_at: interaction.opened_at,
+            closed_at: interaction.closed_at,
+            disposition: interaction.disposition.clone(),
+            last_message_at: interaction.last_message.as_ref().map(|last| last.at),
+            waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
+            offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
+        }
+    }
+}
+
+impl Stage {
+    /// The stage's name, without its place in a plan.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Stage::AssignedAgent => "assigned_agent",
+            Stage::AssignedQueue => "assigned_queue",
+            Stage::Step { .. } => "step",
+            Stage::Exhausted => "exhausted",
+            Stage::Inactive => "inactive",
+        }
+    }
+}
+
+/// A message as agents see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MessageView {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: MessageId,
+    /// The interaction's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub interaction: InteractionId,
+    /// Its time in the thread.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// `customer` or `agent`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub author: Author,
+    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `unsupported`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub content: Content,
+    /// Its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentView>,
+    /// The provider's id of the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Whether it was forwarded from another chat.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
+    /// How far it has got, if an agent sent it: `queued`, `sending`, `unknown`, `accepted`, `sent`, `delivered`, `read`, `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub state: Option<DeliveryState>,
+    /// Why it failed, or why its outcome is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub error: Option<DeliveryError>,
+    /// Grows with every change.
+    pub version: u64,
+}
+
+/// A file of a message as agents see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttachmentView {
+    /// Its place in the message.
+    pub index: usize,
+    /// Its type.
+    pub content_type: String,
+    /// Its name, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `pending`, `stored` or `failed`.
+    pub state: String,
+    /// Bytes, once stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Why the copy failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl From<&Message> for MessageView {
+    fn from(message: &Message) -> Self {
+        let attachments = message.attachments.iter().enumerate().map(|(index, attachment)| {
+            let (state, size, reason, found) = match &attachment.copy {
+                Copy::Pending => ("pending", None, None, None),
+                Copy::Stored { size, content_type, .. } => ("stored", Some(*size), None, Some(content_type)),
+                Copy::Failed { reason } => ("failed", None, Some(reason.clone()), None),
+            };
+            AttachmentView {
+                index,
+                content_type: found.unwrap_or(&attachment.content_type).clone(),
+                name: attachment.name.clone(),
+                state: state.to_owned(),
+                size,
+                reason,
+            }
+        });
+        Self {
+            id: message.id.clone(),
+            interaction: message.interaction.clone(),
+            at: message.at,
+            author: message.author.clone(),
+            content: message.content.clone(),
+            attachments: attachments.collect(),
+            reply_to: message.reply_to.clone(),
+            forwarded: message.forwarded,
+            state: message.delivery.as_ref().map(|delivery| delivery.state),
+            error: message.delivery.as_ref().and_then(|delivery| delivery.error.clone()),
+            version: message.version,
+        }
+    }
+}
+
+/// What is pushed to agents, by `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// An interaction is offered.
+    Offered {
+        /// The interaction.
+        interaction: InteractionView,
+        /// The offer's number.
+        offer: u64,
+        /// Until when; absent: until somebody takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+        until: Option<Timestamp>,
+    },
+    /// An offer is gone.
+    Withdrawn {
+        /// The interaction's id.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        interaction: InteractionId,
+        /// The offer's number.
+        offer: u64,
+        /// Who took it, if somebody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        taken_by: Option<AgentId>,
+    },
+    /// A message came or went.
+    Message {
+        /// The message.
+        message: MessageView,
+    },
+    /// A message got further, or its attachment did.
+    MessageState {
+        /// The message.
+        message: MessageView,
+    },
+    /// The interaction changed: agent, status, unread.
+    Interaction {
+        /// The interaction.
+        interaction: InteractionView,
+    },
+    /// The agent's own presence changed; while it is not `ready`, no offers but those of own interactions stand.
+    Presence {
+        /// `logged_out`, `ready` or `paused`.
+        state: String,
+    },
+}
+
+impl AgentEvent {
+    /// What `notice` says of `interaction`; `None` for notices about something else.
+    pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
+        match notice {
+            Notice::Offered { offer, until } => Some(Self::Offered { interaction: interaction.into(), offer: *offer, until: *until }),
+            Notice::Withdrawn { offer, taken_by } => {
+                Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
+            }
+            Notice::Interaction => Some(Self::Interaction { interaction: interaction.into() }),
+            Notice::Message | Notice::MessageState | Notice::Presence => None,
+        }
+    }
+
+    /// What `notice` says of `message`; `None` for notices about something else.
+    pub fn of_message(notice: &Notice, message: &Message) -> Option<Self> {
+        match notice {
+            Notice::Message => Some(Self::Message { message: message.into() }),
+            Notice::MessageState => Some(Self::MessageState { message: message.into() }),
+            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence => None,
+        }
+    }
+}
+
+/// Whether `agent` sees an offer made to `audience`; `member` tells of the queue's members who are of the account.
+pub fn sees(audience: &Audience, agent: &AgentId, member: impl FnOnce() -> bool) -> bool {
+    match audience {
+        Audience::Agents(agents) => agents.contains(agent),
+        Audience::Members { except, .. } => !except.contains(agent) && member(),
+    }
+}

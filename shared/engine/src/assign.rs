@@ -1,0 +1,174 @@
+//! Who is offered what waits: one decision at a time per target.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::agent::Presence;
+use domain::assign::Choice;
+use domain::decide::{Event, Ring};
+use domain::effect::{Audience, Target};
+use domain::footprint::{WaitingRow, footprint};
+use domain::ids::AgentId;
+use domain::interaction::{Interaction, Stage};
+
+use crate::interactions::Extra;
+use crate::ports::{Directory, Mark, Store, World};
+use crate::{Engine, EngineError, Told};
+
+/// What a wake did.
+#[derive(Debug, Default, PartialEq)]
+pub struct Woken {
+    /// How many interactions ring now that did not before.
+    pub rung: usize,
+    /// What rings at everybody of a queue already, and now also at the agent who became available.
+    pub joined: Vec<WaitingRow>,
+    /// Other targets that the agent who became available belongs to, and for which something waits.
+    pub also: Vec<Target>,
+}
+
+impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
+    /// Looks at what waits for `target` and offers it. Calls for one target must not overlap: the queue's message group sees to that.
+    ///
+    /// # Errors
+    /// When a port fails; calling again is safe.
+    pub async fn wake(&self, target: &Target) -> Result<Woken, EngineError> {
+        let mut woken = Woken::default();
+        self.offer_waiting(target, &mut woken).await?;
+        if let Target::Agent(agent) = target {
+            self.agent_available(agent, &mut woken).await?;
+        }
+        Ok(woken)
+    }
+
+    /// Every target for which something may wait: what the sweep wakes.
+    ///
+    /// # Errors
+    /// When a port fails.
+    pub async fn waiting_targets(&self) -> Result<Vec<Target>, EngineError> {
+        let mut found = Vec::new();
+        let queues = self.directory.queues().await?;
+        let accounts = self.directory.accounts().await?;
+        let agents = self.directory.agents().await?;
+        let all = (queues.keys().cloned().map(Target::Queue))
+            .chain(accounts.iter().map(|account| Target::Account(account.id.clone())))
+            .chain(agents.keys().cloned().map(Target::Agent));
+        for target in all {
+            if self.store.anything_waits(&target).await? {
+                found.push(target);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn offer_waiting(&self, target: &Target, woken: &mut Woken) -> Result<(), EngineError> {
+        let mut rows = self.store.waiting(target).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let queue = match target {
+            Target::Queue(id) => self.directory.queue(id).await?,
+            Target::Agent(_) | Target::Account(_) => None,
+        };
+        let queue = queue.as_ref();
+        let mut accounts = BTreeMap::new();
+        for id in rows.iter().map(|row| &row.interaction.conversation.account).collect::<BTreeSet<_>>() {
+            if let Some(account) = self.directory.account(id).await? {
+                accounts.insert(id.clone(), (*account).clone());
+            }
+        }
+        let candidates: BTreeSet<AgentId> = match (target, queue) {
+            (Target::Queue(_), queue) => queue.iter().flat_map(|queue| queue.members.iter().cloned()).collect(),
+            (Target::Agent(agent), _) => BTreeSet::from([agent.clone()]),
+            (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
+        };
+        let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
+        let mut cursor = self.store.cursor(target).await?;
+        self.activate(&rows, &accounts).await?;
+        loop {
+            let choice =
+                Choice { target, queue, accounts: &accounts, presences: &presences, cursor: cursor.as_ref(), now: self.world.now() };
+            let Some(next) = choice.next(&rows) else { return Ok(()) };
+            let key = rows[next.row].interaction.clone();
+            let alone = alone(&next.ring);
+            let extra = Extra {
+                sending: None,
+                presence_revision: alone.and_then(|agent| presences.get(agent)).map(|presence| (presence.agent.clone(), presence.revision)),
+                cursor: next.cursor.clone().filter(|engaged| cursor.as_ref() != Some(engaged)).map(|engaged| (target.clone(), engaged)),
+            };
+            let alone = alone.cloned();
+            match self.change(&key, &Event::Ring(next.ring), Mark::Guarded, extra).await {
+                Ok(Told::Changed { interaction, .. }) => {
+                    woken.rung += 1;
+                    cursor = next.cursor;
+                    if let Some(presence) = alone.and_then(|agent| presences.get_mut(&agent)) {
+                        rings_at(presence, &interaction);
+                    }
+                    match footprint(&interaction).waiting.remove(target) {
+                        Some(row) => rows[next.row] = row,
+                        None => drop(rows.remove(next.row)),
+                    }
+                }
+                // Somebody else changed the interaction or the agent: their commit sends a wake of its own where one is owed; the agent is read again.
+                Ok(Told::Refused(..) | Told::AlreadyDone(_)) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {
+                    rows.remove(next.row);
+                    if let Some(agent) = alone {
+                        presences.extend(self.store.presences(&[agent]).await?);
+                        woken.also.push(target.clone());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Interactions that came in while their account was off go their way once it is on.
+    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<domain::ids::AccountId, domain::account::Account>) -> Result<(), EngineError> {
+        for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
+            if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
+                self.tell(&row.interaction, Event::AccountActivated, Mark::Guarded).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An agent became available: the targets that the agent belongs to are looked at, and what rings at all of a queue rings here too.
+    async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
+        let available = self.store.presences(std::slice::from_ref(agent)).await?.get(agent).is_some_and(Presence::available);
+        if !available {
+            return Ok(());
+        }
+        let accounts = self.directory.accounts().await?;
+        let of_account = |id| accounts.iter().any(|account| account.id == id && account.agents.contains(agent));
+        for queue in self.directory.queues().await?.values().filter(|queue| queue.members.contains(agent)) {
+            let target = Target::Queue(queue.id.clone());
+            let rows = self.store.waiting(&target).await?;
+            if rows.iter().any(|row| row.offer.is_none()) {
+                woken.also.push(target);
+            }
+            let rings = |row: &WaitingRow| matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { except, .. }) if !except.contains(agent));
+            woken.joined.extend(rows.into_iter().filter(|row| rings(row) && of_account(row.interaction.conversation.account.clone())));
+        }
+        for account in accounts.iter().filter(|account| account.agents.contains(agent)) {
+            let target = Target::Account(account.id.clone());
+            if self.store.anything_waits(&target).await? {
+                woken.also.push(target);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The agent, if the ring is at one alone.
+fn alone(ring: &Ring) -> Option<&AgentId> {
+    match &ring.audience {
+        Audience::Agents(agents) => agents.first(),
+        Audience::Members { .. } => None,
+    }
+}
+
+/// Brings a presence to what the commit of a ring has made of it.
+fn rings_at(presence: &mut Presence, interaction: &Interaction) {
+    if let Some((_, until)) = footprint(interaction).ringing {
+        presence.ringing.insert(interaction.id.clone(), until);
+        presence.revision += 1;
+    }
+}

@@ -1,0 +1,74 @@
+//! The bodies of the queues.
+
+use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
+use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::view::AgentEvent;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// On `timers`: tell an interaction something when the time has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "wakeup", rename_all = "snake_case")]
+pub enum Wakeup {
+    /// A wait is over at `at`.
+    Timer {
+        /// Which interaction.
+        #[serde(flatten)]
+        interaction: InteractionKey,
+        /// The deadline.
+        at: Timestamp,
+        /// Which wait.
+        which: Timer,
+    },
+    /// An agent stopped taking offers.
+    Withdraw {
+        /// Which interaction rang there.
+        interaction: InteractionId,
+        /// Who.
+        agent: AgentId,
+    },
+}
+
+/// On `assign.fifo`, group = target: decide again who is offered what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AssignJob {
+    /// For whom.
+    pub target: Target,
+}
+
+/// On `outbound.fifo`, group = conversation: send a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SendJob {
+    /// Which one.
+    pub message: MessageKey,
+}
+
+/// On `media`: copy an attachment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaJob {
+    /// Of which message.
+    pub message: MessageKey,
+    /// Its place.
+    pub index: usize,
+}
+
+/// On `archive`: write the transcript and the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArchiveJob {
+    /// Of which interaction.
+    pub interaction: InteractionKey,
+}
+
+/// On `push.fifo`, group = conversation or agent: append an event to the feeds of agents and send it to their sockets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PushJob {
+    /// The effect's id: a repetition changes nothing.
+    pub id: String,
+    /// Whose feeds.
+    pub to: Audience,
+    /// The account, for offers to a queue: only its agents are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// What they see.
+    pub event: AgentEvent,
+}

@@ -1,0 +1,154 @@
+//! Changes of single messages: sending and copying attachments.
+
+use domain::effect::{Effect, MessageKey};
+use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+
+use crate::ports::{Committed, Directory, Mark, MessageCommit, Store, World};
+use crate::route::told_author;
+use crate::{ATTEMPTS, Engine, EngineError};
+
+/// What a claim found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// The message is ours to send, now and only now.
+    Send(Box<Message>),
+    /// It was sent, failed or is in doubt already: nothing is to be called.
+    Settled(DeliveryState),
+}
+
+/// How sending ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sent {
+    /// The provider took it.
+    Accepted {
+        /// The provider's id.
+        provider_id: String,
+    },
+    /// It was certainly not sent and may be tried again.
+    Later {
+        /// Why.
+        error: DeliveryError,
+    },
+    /// It will not be sent.
+    Failed {
+        /// Why.
+        error: DeliveryError,
+    },
+    /// Nobody knows.
+    Unknown,
+}
+
+impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
+    /// Claims a message durably before the provider is called. One that is claimed already has lost its sender in the middle of the call: it becomes
+    /// `unknown`, and nothing is called again.
+    ///
+    /// # Errors
+    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    pub async fn claim(&self, key: &MessageKey) -> Result<Claim, EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
+            let (state, error) = match delivery.state {
+                DeliveryState::Queued => (DeliveryState::Sending, None),
+                DeliveryState::Sending => {
+                    (DeliveryState::Unknown, Some(DeliveryError { class: ErrorClass::OutcomeUnknown, code: None }))
+                }
+                settled => return Ok(Claim::Settled(settled)),
+            };
+            let after = self.delivered(&before, Delivery { state, since: self.world.now(), error, attempts: delivery.attempts });
+            match self.write(key, &before, after.clone(), false).await? {
+                Committed::Done if state == DeliveryState::Sending => return Ok(Claim::Send(Box::new(after))),
+                Committed::Done => return Ok(Claim::Settled(state)),
+                _ => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    /// Writes how sending a claimed message ended. A status that overtook the provider's answer stays; the provider's id is kept in any case.
+    ///
+    /// # Errors
+    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    pub async fn sent(&self, key: &MessageKey, outcome: &Sent) -> Result<DeliveryState, EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
+            let unknown = DeliveryError { class: ErrorClass::OutcomeUnknown, code: None };
+            let (state, error, attempts) = match outcome {
+                Sent::Accepted { .. } => (DeliveryState::Accepted, None, delivery.attempts),
+                // Back to the queue is no step backwards for the customer: nothing was sent.
+                Sent::Later { error } => (DeliveryState::Queued, Some(error.clone()), delivery.attempts + 1),
+                Sent::Failed { error } => (DeliveryState::Failed, Some(error.clone()), delivery.attempts),
+                Sent::Unknown => (DeliveryState::Unknown, Some(unknown), delivery.attempts),
+            };
+            let ours = delivery.state == DeliveryState::Sending;
+            let moves = ours || (delivery.state.moves_to(state) && state != DeliveryState::Queued);
+            let since = self.world.now();
+            let mut after = if moves { self.delivered(&before, Delivery { state, since, error, attempts }) } else { before.clone() };
+            let mut index = false;
+            if let Sent::Accepted { provider_id } = outcome
+                && before.provider_id.is_none()
+            {
+                after.provider_id = Some(provider_id.clone());
+                after.version = before.version + 1;
+                index = true;
+            }
+            if after == before {
+                return Ok(delivery.state);
+            }
+            let reached = after.delivery.as_ref().map_or(delivery.state, |delivery| delivery.state);
+            match self.write(key, &before, after, index).await? {
+                Committed::Done => return Ok(reached),
+                _ => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    /// Writes what became of the copy of an attachment. When it was the last one of a closed interaction, its archive is made again.
+    ///
+    /// # Errors
+    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    pub async fn copied(&self, key: &MessageKey, index: usize, copy: &Copy) -> Result<(), EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+            let interaction = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
+            let mut after = before.clone();
+            after.version += 1;
+            let attachment = after.attachments.get_mut(index).ok_or(EngineError::NotFound)?;
+            if attachment.copy != Copy::Pending {
+                return Ok(());
+            }
+            attachment.copy = copy.clone();
+            let mut effects = Vec::new();
+            if let Some(agent) = interaction.agent.clone() {
+                let to = domain::effect::Audience::Agents(vec![agent]);
+                effects.push(Effect::Push { to, notice: domain::effect::Notice::MessageState });
+            }
+            if !interaction.is_open() {
+                effects.push(Effect::Archive);
+            }
+            let commit =
+                MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: false };
+            match self.store.commit_message(commit).await? {
+                Committed::Done => return Ok(()),
+                _ => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    fn delivered(&self, before: &Message, delivery: Delivery) -> Message {
+        Message { version: before.version + 1, delivery: Some(delivery), ..before.clone() }
+    }
+
+    async fn write(&self, key: &MessageKey, before: &Message, after: Message, index: bool) -> Result<Committed, EngineError> {
+        let mut effects = told_author(&after);
+        // Claiming is nobody's news.
+        if after.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Sending) {
+            effects.clear();
+        }
+        let commit = MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: index };
+        Ok(self.store.commit_message(commit).await?)
+    }
+}

@@ -1,0 +1,223 @@
+//! What the engine needs from outside.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use domain::account::Account;
+use domain::agent::{Agent, Presence};
+use domain::contact::Contact;
+use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
+use domain::footprint::WaitingRow;
+use domain::history::HistoryEntry;
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, QueueId};
+use domain::inbound::InboundEvent;
+use domain::interaction::Interaction;
+use domain::message::Message;
+use domain::plan::ActionPlan;
+use domain::queue::Queue;
+use domain::values::Address;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+/// A port failed: the answer is lost, or the other side refused for a reason that is not a lost race. Trying again is safe.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {reason}")]
+pub struct PortError {
+    /// What was tried.
+    pub operation: &'static str,
+    /// What the other side said, without bodies.
+    pub reason: String,
+}
+
+/// Clock and ids.
+pub trait World: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// A new id.
+    fn ulid(&self) -> Ulid;
+    /// Waits a little before attempt number `attempt` (from 1).
+    fn pause(&self, attempt: u32) -> impl Future<Output = ()> + Send;
+}
+
+/// The configuration; may be seconds old.
+pub trait Directory: Send + Sync {
+    /// An account.
+    fn account(&self, id: &AccountId) -> impl Future<Output = Result<Option<Arc<Account>>, PortError>> + Send;
+    /// All accounts.
+    fn accounts(&self) -> impl Future<Output = Result<Arc<Vec<Account>>, PortError>> + Send;
+    /// A queue.
+    fn queue(&self, id: &QueueId) -> impl Future<Output = Result<Option<Queue>, PortError>> + Send;
+    /// All queues.
+    fn queues(&self) -> impl Future<Output = Result<Arc<BTreeMap<QueueId, Queue>>, PortError>> + Send;
+    /// All agents.
+    fn agents(&self) -> impl Future<Output = Result<Arc<BTreeMap<AgentId, Agent>>, PortError>> + Send;
+    /// A plan that an account had before.
+    fn plan(&self, account: &AccountId, version: u64) -> impl Future<Output = Result<Option<ActionPlan>, PortError>> + Send;
+}
+
+/// What lies at the head of a conversation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conversation {
+    /// The open interaction.
+    pub open: Option<Interaction>,
+    /// The provider's time of the customer's latest message.
+    pub last_inbound_at: Option<Timestamp>,
+}
+
+/// Interactions and what belongs to them. Reads are consistent.
+pub trait Store: Send + Sync {
+    /// The contact that an address belongs to.
+    fn contact_of(&self, address: &Address) -> impl Future<Output = Result<Option<ContactId>, PortError>> + Send;
+    /// The open interaction of a conversation and the conversation's head, in one read.
+    fn conversation(&self, key: &ConversationKey) -> impl Future<Output = Result<Conversation, PortError>> + Send;
+    /// Where an interaction lies.
+    fn locate(&self, id: &InteractionId) -> impl Future<Output = Result<Option<InteractionKey>, PortError>> + Send;
+    /// One interaction.
+    fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
+    /// One message.
+    fn message(&self, key: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
+    /// The message that the provider knows by `provider_id`.
+    fn message_by_provider_id(
+        &self,
+        account: &AccountId,
+        provider_id: &str,
+    ) -> impl Future<Output = Result<Option<MessageKey>, PortError>> + Send;
+    /// The presence of some agents; who never had one is left out.
+    fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
+    /// What waits for a target, the longest wait first.
+    fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
+    /// Whether anything waits for a target.
+    fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// Who of a target was engaged last.
+    fn cursor(&self, target: &Target) -> impl Future<Output = Result<Option<AgentId>, PortError>> + Send;
+    /// Writes a change of an interaction, all or nothing.
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Writes a change of a message, all or nothing.
+    fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Writes a change of state of a presence, if it has still the version before.
+    fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Marks an event that needs nothing written as done.
+    fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What makes a command idempotent: recorded by its commit, found by a repetition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// Its guard is the version that it refers to: timers, rings.
+    Guarded,
+    /// A webhook's event: marked as routed, once.
+    Event {
+        /// The account.
+        account: AccountId,
+        /// The event's id.
+        id: String,
+    },
+    /// A command of the API.
+    Command {
+        /// Unique for the caller and the command.
+        id: String,
+    },
+}
+
+/// A change of an interaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// As it was when it was decided on; `None` when it is opened.
+    pub before: Option<Interaction>,
+    /// As it shall be.
+    pub after: Interaction,
+    /// What that causes.
+    pub effects: Vec<Effect>,
+    /// Why.
+    pub history: Vec<HistoryEntry>,
+    /// A message that comes with it, and what that causes.
+    pub message: Option<(Message, Vec<Effect>)>,
+    /// A contact seen for the first time, or a known one with a new address.
+    pub contact: Option<NewContact>,
+    /// The provider's time of the customer's latest message, where it moves.
+    pub last_inbound_at: Option<Timestamp>,
+    /// What makes it idempotent.
+    pub mark: Mark,
+    /// Membership that must hold when it is written.
+    pub membership: Option<Membership>,
+    /// For a ring at one agent: the presence must be as it was when it was decided on.
+    pub presence_revision: Option<(AgentId, u64)>,
+    /// Who of a target was engaged last from now on.
+    pub cursor: Option<(Target, AgentId)>,
+}
+
+/// A contact to write with the first message that shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewContact {
+    /// The contact.
+    pub contact: Contact,
+    /// Whether the contact itself is new; else only addresses are.
+    pub is_new: bool,
+    /// The addresses that lead to it from now on.
+    pub addresses: Vec<Address>,
+}
+
+/// Who accepts must be of the account, and of the queue if it came through one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Membership {
+    /// Who.
+    pub agent: AgentId,
+    /// Of which account.
+    pub account: AccountId,
+    /// Of which queue.
+    pub queue: Option<QueueId>,
+}
+
+/// A change of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageCommit {
+    /// Where it lies.
+    pub key: MessageKey,
+    /// Its version when it was decided on.
+    pub before: u64,
+    /// As it shall be.
+    pub after: Message,
+    /// What that causes.
+    pub effects: Vec<Effect>,
+    /// What makes it idempotent.
+    pub mark: Mark,
+    /// Whether the provider's id leads to it from now on.
+    pub index_provider_id: bool,
+}
+
+/// What became of a commit. A lost race is a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Written.
+    Done,
+    /// Somebody else changed something that it rests on: load and decide again.
+    Conflict,
+    /// Its mark is there already: an earlier attempt was written.
+    AlreadyDone,
+    /// The agent has no free slot any more, or is no longer there.
+    AtCapacity,
+    /// The agent is no longer of the account or the queue.
+    NotAMember,
+}
+
+/// The real clock and random ids.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl World for System {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn ulid(&self) -> Ulid {
+        Ulid::generate()
+    }
+
+    /// 5 ms doubled with each attempt to 160 ms, of which a random part, so that rivals part ways.
+    async fn pause(&self, attempt: u32) {
+        let most = 5_u64 << attempt.min(5);
+        let random = (Ulid::generate().0 & 0xff) as u64;
+        tokio::time::sleep(std::time::Duration::from_millis(most / 2 + most * random / 512)).await;
+    }
+}

@@ -1,0 +1,400 @@
+//! Commits: every change is one transaction, and what it loses against tells who won.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use domain::agent::{Presence, PresenceState};
+use domain::effect::{Effect, MessageKey};
+use domain::footprint::{Footprint, footprint};
+use domain::ids::{AgentId, InteractionId};
+use domain::message::Message;
+use engine::ports::{Commit, Committed, Mark, Membership, MessageCommit, PortError};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::codec::{Item, Read, data_item, failed, item, key_item, n, s, to_attribute, versioned_item};
+use crate::interactions::{Interactions, expires};
+use crate::keys::{self, Key};
+
+/// Marks of API commands outlive every client's retries.
+const COMMANDS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// A transaction under construction: each action with what it means when its condition fails.
+struct Transaction<'a> {
+    table: &'a str,
+    actions: Vec<(TransactWriteItem, Committed)>,
+    unbuildable: Option<PortError>,
+}
+
+/// A condition with its values.
+type Values = Vec<(&'static str, AttributeValue)>;
+
+impl<'a> Transaction<'a> {
+    fn on(table: &'a str) -> Self {
+        Self { table, actions: Vec::new(), unbuildable: None }
+    }
+
+    fn push<E: std::fmt::Display>(&mut self, built: Result<TransactWriteItem, E>, lost: Committed) {
+        match built {
+            Ok(action) => self.actions.push((action, lost)),
+            Err(error) => self.unbuildable = Some(PortError { operation: "TransactWriteItems", reason: error.to_string() }),
+        }
+    }
+
+    fn put(&mut self, item: Item, condition: Option<&str>, values: Values, lost: Committed) {
+        let values = Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Item>()).filter(|values| !values.is_empty());
+        let put = Put::builder().table_name(self.table).set_item(Some(item)).set_condition_expression(condition.map(str::to_owned));
+        let put = put.set_expression_attribute_values(values).build();
+        self.push(put.map(|put| TransactWriteItem::builder().put(put).build()), lost);
+    }
+
+    fn put_new(&mut self, item: Item, lost: Committed) {
+        self.put(item, Some("attribute_not_exists(pk)"), Vec::new(), lost);
+    }
+
+    fn delete(&mut self, key: Key) {
+        let delete = Delete::builder().table_name(self.table).set_key(Some(key_item(key))).build();
+        self.push(delete.map(|delete| TransactWriteItem::builder().delete(delete).build()), Committed::Conflict);
+    }
+
+    fn update(&mut self, key: Key, expression: &str, condition: Option<String>, names: Vec<(&str, &str)>, values: Values, lost: Committed) {
+        let mut update = Update::builder().table_name(self.table).set_key(Some(key_item(key))).update_expression(expression);
+        for (name, stands_for) in names {
+            update = update.expression_attribute_names(name, stands_for);
+        }
+        for (name, value) in values {
+            update = update.expression_attribute_values(name, value);
+        }
+        let update = update.set_condition_expression(condition).build();
+        self.push(update.map(|update| TransactWriteItem::builder().update(update).build()), lost);
+    }
+
+    fn mark(&mut self, mark: &Mark, owner: &str, now: Timestamp) {
+        match mark {
+            Mark::Guarded => {}
+            Mark::Event { account, id } => self.update(
+                keys::event(account, id),
+                "SET routed = :owner",
+                Some("attribute_not_exists(routed)".to_owned()),
+                Vec::new(),
+                vec![(":owner", s(owner))],
+                Committed::AlreadyDone,
+            ),
+            Mark::Command { id } => {
+                let mut mark = item(keys::command(id));
+                mark.insert("owner".to_owned(), s(owner));
+                mark.insert("expires_at".to_owned(), expires(now, COMMANDS_KEPT));
+                self.put_new(mark, Committed::AlreadyDone);
+            }
+        }
+    }
+
+    /// Membership is in the other table; the cached view that was decided on may be old.
+    fn check_membership(&mut self, config_table: &str, membership: &Membership) {
+        let account = ("account", membership.account.as_str(), "contains(#data.agents, :agent)");
+        let queue = membership.queue.as_ref().map(|queue| ("queue", queue.as_str(), "contains(#data.members, :agent)"));
+        for (kind, id, condition) in [Some(account), queue].into_iter().flatten() {
+            let check = ConditionCheck::builder()
+                .table_name(config_table)
+                .key("pk", s(kind))
+                .key("sk", s(id))
+                .condition_expression(condition)
+                .expression_attribute_names("#data", "data")
+                .expression_attribute_values(":agent", s(membership.agent.as_str()))
+                .build();
+            self.push(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), Committed::NotAMember);
+        }
+    }
+
+    async fn send(self, client: &aws_sdk_dynamodb::Client) -> Read<Committed> {
+        if let Some(error) = self.unbuildable {
+            return Err(error);
+        }
+        let (actions, meanings): (Vec<_>, Vec<_>) = self.actions.into_iter().unzip();
+        match client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(Committed::Done),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let codes: Vec<&str> =
+                        canceled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+                    meaning(&codes, &meanings)
+                }
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => Ok(Committed::Conflict),
+                _ => Err(failed("TransactWriteItems")(error)),
+            },
+        }
+    }
+}
+
+/// What a cancelled transaction lost against. That it was done before says more than any other lost condition: those then fail because it was done.
+fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
+    let lost: Vec<Committed> = (codes.iter().zip(meanings))
+        .filter_map(|(code, meaning)| match *code {
+            "ConditionalCheckFailed" => Some(*meaning),
+            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => Some(Committed::Conflict),
+            _ => None,
+        })
+        .collect();
+    let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
+    let found = order.into_iter().find(|meaning| lost.contains(meaning));
+    found.ok_or_else(|| PortError { operation: "TransactWriteItems", reason: format!("cancelled: {}", codes.join(" ")) })
+}
+
+/// What a commit changes in one agent's presence.
+#[derive(Debug, Default, PartialEq)]
+struct Slots {
+    occupy: bool,
+    release: bool,
+    ring: Option<Timestamp>,
+    unring: bool,
+    revision: Option<u64>,
+}
+
+/// The difference between two footprints, agent by agent: a transaction may touch an item only once.
+fn slots(before: &Footprint, after: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, Slots> {
+    let mut slots: BTreeMap<AgentId, Slots> = BTreeMap::new();
+    if before.holder != after.holder {
+        if let Some(agent) = &before.holder {
+            slots.entry(agent.clone()).or_default().release = true;
+        }
+        if let Some(agent) = &after.holder {
+            slots.entry(agent.clone()).or_default().occupy = true;
+        }
+    }
+    if before.ringing != after.ringing {
+        if let Some((agent, _)) = &before.ringing {
+            slots.entry(agent.clone()).or_default().unring = true;
+        }
+        if let Some((agent, until)) = &after.ringing {
+            let slots = slots.entry(agent.clone()).or_default();
+            slots.ring = Some(*until);
+            slots.unring = false;
+        }
+    }
+    if let Some((agent, revision)) = revision {
+        slots.entry(agent.clone()).or_default().revision = Some(*revision);
+    }
+    slots
+}
+
+fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &Slots) {
+    let one = AttributeValue::Ss(vec![interaction.to_string()]);
+    let (mut set, mut add, mut delete, mut remove) = (Vec::new(), vec!["revision :one"], Vec::new(), Vec::new());
+    let mut names = Vec::new();
+    let mut values: Values = vec![(":one", n(1))];
+    let mut conditions = Vec::new();
+    if slots.occupy || slots.release {
+        names.push(("#load", "load"));
+        values.push((":set", one));
+    }
+    if slots.occupy {
+        add.push("#load :set");
+        // Capacity is a set with a condition on its size, never a counter.
+        conditions.push("(attribute_not_exists(#load) OR size(#load) < #capacity OR contains(#load, :id))");
+        names.push(("#capacity", "capacity"));
+        values.push((":id", s(interaction.as_str())));
+    } else if slots.release {
+        delete.push("#load :set");
+    }
+    if slots.ring.is_some() || slots.unring {
+        names.push(("#ringing", "ringing"));
+        names.push(("#interaction", interaction.as_str()));
+    }
+    if let Some(until) = slots.ring {
+        set.push("#ringing.#interaction = :until");
+        values.push((":until", n(until.as_millisecond())));
+    } else if slots.unring {
+        remove.push("#ringing.#interaction");
+    }
+    if let Some(revision) = slots.revision {
+        conditions.push("revision = :revision");
+        values.push((":revision", n(revision)));
+    }
+    // Whoever is given something must exist; taking away from nobody is nothing.
+    if slots.occupy || slots.ring.is_some() || slots.unring {
+        conditions.push("attribute_exists(pk)");
+    }
+    let clauses = [("SET", set), ("ADD", add), ("DELETE", delete), ("REMOVE", remove)];
+    let expression: Vec<String> =
+        clauses.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect();
+    let condition = Some(conditions.join(" AND ")).filter(|condition| !condition.is_empty());
+    let lost = if slots.occupy { Committed::AtCapacity } else { Committed::Conflict };
+    transaction.update(keys::presence(agent), &expression.join(" "), condition, names, values, lost);
+}
+
+impl Interactions {
+    pub(crate) async fn write_commit(&self, commit: Commit) -> Read<Committed> {
+        let Commit { before, after, .. } = &commit;
+        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+        let key = after.key();
+        let mut transaction = Transaction::on(&self.table);
+
+        let item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        match before {
+            Some(before) => {
+                transaction.put(item, Some("version = :before"), vec![(":before", n(before.version))], Committed::Conflict);
+            }
+            None => {
+                transaction.put_new(item, Committed::Conflict);
+                let mut reference = crate::codec::item(keys::reference(&after.id));
+                reference.insert("account".to_owned(), s(after.account.as_str()));
+                reference.insert("contact".to_owned(), s(after.contact.as_str()));
+                transaction.put_new(reference, Committed::Conflict);
+            }
+        }
+        let old = before.as_ref().map(footprint).unwrap_or_default();
+        let new = footprint(after);
+        self.move_head(&mut transaction, &commit, &old, &new);
+        for (agent, slots) in slots(&old, &new, commit.presence_revision.as_ref()) {
+            change_slots(&mut transaction, &agent, &after.id, &slots);
+        }
+        for (target, row) in &old.waiting {
+            if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
+                transaction.delete(keys::waiting(target, &row.order()));
+            }
+        }
+        for (target, row) in &new.waiting {
+            if old.waiting.get(target) != Some(row) {
+                transaction.put(data_item(keys::waiting(target, &row.order()), row)?, None, Vec::new(), Committed::Conflict);
+            }
+        }
+        if !commit.history.is_empty() {
+            transaction.put_new(data_item(keys::history(&key, after.version), &commit.history)?, Committed::Conflict);
+        }
+        if let Some((message, effects)) = &commit.message {
+            let place = MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
+            transaction.put_new(versioned_item(keys::message(&place), message, message.version, effects)?, Committed::Conflict);
+        }
+        if let Some(new) = &commit.contact {
+            if new.is_new {
+                transaction.put_new(data_item(keys::contact(&new.contact.id), &new.contact)?, Committed::Conflict);
+            }
+            for address in &new.addresses {
+                let mut alias = crate::codec::item(keys::alias(address));
+                alias.insert("owner".to_owned(), s(new.contact.id.as_str()));
+                transaction.put_new(alias, Committed::Conflict);
+            }
+        }
+        if let Some((target, agent)) = &commit.cursor {
+            let mut cursor = crate::codec::item(keys::cursor(target));
+            cursor.insert("agent".to_owned(), s(agent.as_str()));
+            transaction.put(cursor, None, Vec::new(), Committed::Conflict);
+        }
+        if let Some(membership) = &commit.membership {
+            transaction.check_membership(&self.config_table, membership);
+        }
+        // A command that wrote a message is answered with it again.
+        let made = match (&commit.mark, &commit.message) {
+            (Mark::Command { .. }, Some((message, _))) => message.id.as_str(),
+            _ => after.id.as_str(),
+        };
+        transaction.mark(&commit.mark, made, now);
+        transaction.send(&self.client).await
+    }
+
+    /// The pointer to the open interaction: two messages at the same instant both find it empty, and one of them fails here.
+    fn move_head(&self, transaction: &mut Transaction<'_>, commit: &Commit, old: &Footprint, new: &Footprint) {
+        let id = commit.after.id.as_str();
+        let (mut set, mut values, mut remove) = (Vec::new(), Vec::new(), "");
+        let mut condition = None;
+        if let Some(at) = commit.last_inbound_at {
+            set.push("last_inbound_at = :at");
+            values.push((":at", n(at.as_millisecond())));
+        }
+        match (old.open, new.open) {
+            (false, true) => {
+                set.push("#open = :id");
+                condition = Some("attribute_not_exists(#open)".to_owned());
+            }
+            (true, false) => {
+                remove = " REMOVE #open";
+                condition = Some("#open = :id".to_owned());
+            }
+            (true, true) | (false, false) => {}
+        }
+        if set.is_empty() && remove.is_empty() {
+            return;
+        }
+        let names = if condition.is_some() { vec![("#open", "open")] } else { Vec::new() };
+        if condition.is_some() {
+            values.push((":id", s(id)));
+        }
+        let set = if set.is_empty() { String::new() } else { format!("SET {}", set.join(", ")) };
+        let key = keys::head(&commit.after.conversation());
+        transaction.update(key, &format!("{set}{remove}"), condition, names, values, Committed::Conflict);
+    }
+
+    pub(crate) async fn write_message(&self, commit: MessageCommit) -> Read<Committed> {
+        let mut transaction = Transaction::on(&self.table);
+        let MessageCommit { key, before, after, effects, mark, index_provider_id } = &commit;
+        let item = versioned_item(keys::message(key), after, after.version, effects)?;
+        transaction.put(item, Some("version = :before"), vec![(":before", n(before))], Committed::Conflict);
+        if let Some(provider_id) = after.provider_id.as_ref().filter(|_| *index_provider_id) {
+            let place = data_item(keys::provider_message(&key.interaction.conversation.account, provider_id), key)?;
+            transaction.put(place, None, Vec::new(), Committed::Conflict);
+        }
+        transaction.mark(mark, &owner_of(after), Timestamp::UNIX_EPOCH);
+        transaction.send(&self.client).await
+    }
+
+    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Read<Committed> {
+        let mut transaction = Transaction::on(&self.table);
+        let (state, reason) = match &presence.state {
+            PresenceState::LoggedOut => ("logged_out", ""),
+            PresenceState::Ready => ("ready", ""),
+            PresenceState::Paused { reason } => ("paused", reason.as_str()),
+        };
+        // Load and ringing belong to the interactions' commits: this one leaves them alone.
+        transaction.update(
+            keys::presence(&presence.agent),
+            "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
+             ringing = if_not_exists(ringing, :empty), revision = if_not_exists(revision, :zero)",
+            Some("attribute_not_exists(pk) OR version = :before".to_owned()),
+            vec![("#state", "state"), ("#capacity", "capacity")],
+            vec![
+                (":state", s(state)),
+                (":reason", s(reason)),
+                (":since", n(presence.since.as_millisecond())),
+                (":capacity", n(presence.capacity.get())),
+                (":version", n(presence.version)),
+                (":before", n(presence.version - 1)),
+                (":effects", to_attribute(&effects)?),
+                (":form", n(1)),
+                (":empty", AttributeValue::M(Item::new())),
+                (":zero", n(0)),
+            ],
+            Committed::Conflict,
+        );
+        transaction.mark(mark, presence.agent.as_str(), presence.since);
+        transaction.send(&self.client).await
+    }
+}
+
+fn owner_of(message: &Message) -> String {
+    message.interaction.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulid::Ulid;
+
+    #[test]
+    fn an_earlier_attempt_says_more_than_any_other_lost_condition() {
+        let meanings = [Committed::Conflict, Committed::AtCapacity, Committed::AlreadyDone];
+        let all = ["ConditionalCheckFailed"; 3];
+        assert_eq!(meaning(&all, &meanings).unwrap(), Committed::AlreadyDone);
+        assert_eq!(meaning(&["None", "ConditionalCheckFailed", "None"], &meanings).unwrap(), Committed::AtCapacity);
+        assert_eq!(meaning(&["TransactionConflict", "None", "None"], &meanings).unwrap(), Committed::Conflict);
+        assert!(meaning(&["ValidationError", "None", "None"], &meanings).is_err());
+    }
+
+    #[test]
+    fn an_agent_who_accepts_what_rings_there_is_changed_once() {
+        let agent = AgentId::from_ulid(Ulid::nil());
+        let before = Footprint { open: true, ringing: Some((agent.clone(), Timestamp::MAX)), ..Footprint::default() };
+        let after = Footprint { open: true, holder: Some(agent.clone()), ..Footprint::default() };
+        let slots = slots(&before, &after, None);
+        assert_eq!(slots, BTreeMap::from([(agent, Slots { occupy: true, unring: true, ..Slots::default() })]));
+    }
+}

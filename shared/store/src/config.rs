@@ -1,0 +1,432 @@
+//! The configuration table: accounts, agents, queues, lists, plans. Written by `admin-api` only, read often, cached for seconds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use domain::account::{Account, List};
+use domain::agent::Agent;
+use domain::ids::{AccountId, AgentId, QueueId};
+use domain::plan::ActionPlan;
+use domain::queue::Queue;
+use engine::ports::{Directory, PortError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{Item, Read, data_item, failed, from_data, item, key_item, n, number, s, text, undecodable};
+use crate::keys::Key;
+
+/// How old a cached view may be. Short, since an administrator expects a change to take effect; long enough that a burst of messages reads once.
+const CACHED: Duration = Duration::from_secs(5);
+
+/// Bounds the memory of what is cached by id; beyond it, the cache starts anew.
+const CACHED_MOST: usize = 1_000;
+
+/// Something that is configured.
+pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// The partition in which all of its kind lie.
+    const KIND: &'static str;
+    /// Its id.
+    fn id(&self) -> &str;
+    /// Names that no two of its kind may share, e.g. `account-key#ABC12`.
+    fn unique_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Entity for Account {
+    const KIND: &'static str = "account";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("account-key#{}", self.key)]
+    }
+}
+
+impl Entity for Agent {
+    const KIND: &'static str = "agent";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("subject#{}", self.subject)]
+    }
+}
+
+impl Entity for Queue {
+    const KIND: &'static str = "queue";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+impl Entity for List {
+    const KIND: &'static str = "list";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// What a write supposes.
+#[derive(Debug, Clone)]
+pub enum Write<'a, T> {
+    /// It is new.
+    New,
+    /// It replaces `before`, which has this version.
+    Replace {
+        /// As it was read.
+        before: &'a T,
+        /// The version that it was read with.
+        version: u64,
+    },
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Written; it has this version now.
+    Done {
+        /// The version.
+        version: u64,
+    },
+    /// Somebody changed or deleted it since it was read.
+    Changed,
+    /// Another one of its kind has this unique name.
+    Taken {
+        /// Which name.
+        name: String,
+    },
+}
+
+type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
+type CachedById<T> = Arc<Mutex<HashMap<String, (T, Instant)>>>;
+
+/// The configuration table.
+#[derive(Clone)]
+pub struct Configuration {
+    client: Client,
+    table: Arc<str>,
+    accounts: Cached<Vec<Account>>,
+    queues: Cached<BTreeMap<QueueId, Queue>>,
+    agents: Cached<BTreeMap<AgentId, Agent>>,
+    account: CachedById<Option<Arc<Account>>>,
+    owners: CachedById<Option<String>>,
+}
+
+impl std::fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configuration").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+fn entity_key<T: Entity>(id: &str) -> Key {
+    Key { pk: T::KIND.to_owned(), sk: id.to_owned() }
+}
+
+fn unique_key(name: &str) -> Key {
+    Key { pk: "unique".to_owned(), sk: name.to_owned() }
+}
+
+fn receive_key(token_hash: &str) -> Key {
+    Key { pk: "receive".to_owned(), sk: token_hash.to_owned() }
+}
+
+fn plan_key(account: &AccountId, version: u64) -> Key {
+    Key { pk: format!("plan#{account}"), sk: format!("{version:010}") }
+}
+
+impl Configuration {
+    /// The table `table`.
+    pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
+        Self {
+            client,
+            table: table.into(),
+            accounts: Arc::default(),
+            queues: Arc::default(),
+            agents: Arc::default(),
+            account: Arc::default(),
+            owners: Arc::default(),
+        }
+    }
+
+    async fn item(&self, key: Key) -> Read<Option<Item>> {
+        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
+        Ok(read.send().await.map_err(failed("GetItem"))?.item)
+    }
+
+    /// One of its kind, with its version.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn get<T: Entity>(&self, id: &str) -> Read<Option<(T, u64)>> {
+        match self.item(entity_key::<T>(id)).await? {
+            Some(item) => Ok(Some((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?))),
+            None => Ok(None),
+        }
+    }
+
+    /// A page of all of a kind, by id, from behind `after` on.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn page<T: Entity>(&self, after: Option<&str>, limit: i32) -> Read<(Vec<(T, u64)>, Option<String>)> {
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(T::KIND))
+            .set_exclusive_start_key(after.map(|id| key_item(entity_key::<T>(id))));
+        let answer = query.send().await.map_err(failed("Query"))?;
+        let parse = |item: &Item| Ok((from_data(item)?, number(item, "version").ok_or_else(|| undecodable("a version"))?));
+        let entities = answer.items.unwrap_or_default().iter().map(parse).collect::<Read<_>>()?;
+        Ok((entities, answer.last_evaluated_key.and_then(|key| text(&key, "sk").map(str::to_owned))))
+    }
+
+    /// All of a kind.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn all<T: Entity>(&self) -> Read<Vec<(T, u64)>> {
+        let (mut all, mut next) = self.page::<T>(None, 1_000).await?;
+        while let Some(after) = next {
+            let (more, rest) = self.page::<T>(Some(&after), 1_000).await?;
+            all.extend(more);
+            next = rest;
+        }
+        Ok(all)
+    }
+
+    /// Writes an entity together with its unique names. An account's Receive URL token is given by its hash with the first write; a plan that changed is
+    /// kept under its version too, for the runs that began with it.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> Read<Written> {
+        let (condition, before, version) = match &write {
+            Write::New => ("attribute_not_exists(pk)", None, 0),
+            Write::Replace { before, version } => ("version = :before", Some(*before), *version),
+        };
+        let mut entry = data_item(entity_key::<T>(entity.id()), entity)?;
+        entry.insert("version".to_owned(), n(version + 1));
+        let mut actions = vec![self.put_action(entry, condition, before.map(|_| version))?];
+        let had = before.map(Entity::unique_names).unwrap_or_default();
+        let has = entity.unique_names();
+        let taken: Vec<&String> = has.iter().filter(|name| !had.contains(name)).collect();
+        for name in &taken {
+            let mut unique = item(unique_key(name));
+            unique.insert("owner".to_owned(), s(entity.id()));
+            actions.push(self.put_action(unique, "attribute_not_exists(pk)", None)?);
+        }
+        for name in had.iter().filter(|name| !has.contains(name)) {
+            actions.push(self.delete_action(unique_key(name), None)?);
+        }
+        for extra in extra {
+            let entry = match extra {
+                Extra::ReceiveToken { hash, account } => {
+                    let mut entry = item(receive_key(&hash));
+                    entry.insert("owner".to_owned(), s(account.as_str()));
+                    entry
+                }
+                Extra::Plan { account, plan } => data_item(plan_key(&account, plan.version), &plan)?,
+            };
+            let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
+            actions.push(TransactWriteItem::builder().put(put).build());
+        }
+        let lost = self.transact(actions).await?;
+        self.forget();
+        Ok(match lost.first() {
+            None => Written::Done { version: version + 1 },
+            Some(0) => Written::Changed,
+            Some(index) => match taken.get(index - 1) {
+                Some(name) => Written::Taken { name: (*name).clone() },
+                None => Written::Changed,
+            },
+        })
+    }
+
+    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, receive_token_hash: Option<&str>) -> Read<Written> {
+        let mut actions = vec![self.delete_action(entity_key::<T>(entity.id()), Some(version))?];
+        for name in entity.unique_names() {
+            actions.push(self.delete_action(unique_key(&name), None)?);
+        }
+        if let Some(hash) = receive_token_hash {
+            actions.push(self.delete_action(receive_key(hash), None)?);
+        }
+        let lost = self.transact(actions).await?;
+        self.forget();
+        Ok(if lost.is_empty() { Written::Done { version } } else { Written::Changed })
+    }
+
+    fn put_action(&self, item: Item, condition: &str, before: Option<u64>) -> Read<TransactWriteItem> {
+        let mut put = Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression(condition);
+        if let Some(before) = before {
+            put = put.expression_attribute_values(":before", n(before));
+        }
+        Ok(TransactWriteItem::builder().put(put.build().map_err(unbuildable)?).build())
+    }
+
+    fn delete_action(&self, key: Key, version: Option<u64>) -> Read<TransactWriteItem> {
+        let mut delete = Delete::builder().table_name(&*self.table).set_key(Some(key_item(key)));
+        if let Some(version) = version {
+            delete = delete.condition_expression("version = :version").expression_attribute_values(":version", n(version));
+        }
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuildable)?).build())
+    }
+
+    /// The places of the actions that lost; none when all were done.
+    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Read<Vec<usize>> {
+        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let reasons = canceled.cancellation_reasons().iter().enumerate();
+                    let lost: Vec<usize> = reasons
+                        .filter(|(_, reason)| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
+                        .map(|(index, _)| index)
+                        .collect();
+                    if lost.is_empty() { Err(failed("TransactWriteItems")(error)) } else { Ok(lost) }
+                }
+                _ => Err(failed("TransactWriteItems")(error)),
+            },
+        }
+    }
+
+    /// The account whose Receive URL has a token with this hash; misses are cached too.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn account_of_token(&self, token_hash: &str) -> Read<Option<AccountId>> {
+        let owner = self.owner(receive_key(token_hash)).await?;
+        Ok(owner.and_then(|id| id.parse().ok()))
+    }
+
+    /// The agent with this `sub` claim.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn agent_of_subject(&self, subject: &str) -> Read<Option<AgentId>> {
+        let owner = self.owner(unique_key(&format!("subject#{subject}"))).await?;
+        Ok(owner.and_then(|id| id.parse().ok()))
+    }
+
+    async fn owner(&self, key: Key) -> Read<Option<String>> {
+        let name = format!("{}#{}", key.pk, key.sk);
+        if let Some(owner) = cached(&self.owners, &name) {
+            return Ok(owner);
+        }
+        let owner = self.item(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
+        remember(&self.owners, name, owner.clone());
+        Ok(owner)
+    }
+
+    /// Who writes sees what was written.
+    fn forget(&self) {
+        fn clear<T: Default>(cache: &Mutex<T>) {
+            if let Ok(mut cache) = cache.lock() {
+                *cache = T::default();
+            }
+        }
+        clear(&self.accounts);
+        clear(&self.queues);
+        clear(&self.agents);
+        clear(&self.account);
+        clear(&self.owners);
+    }
+}
+
+/// What is written together with an entity.
+#[derive(Debug, Clone)]
+pub enum Extra {
+    /// The hash of an account's Receive URL token.
+    ReceiveToken {
+        /// SHA-256, hex.
+        hash: String,
+        /// Whose.
+        account: AccountId,
+    },
+    /// A version of an account's plan.
+    Plan {
+        /// Whose.
+        account: AccountId,
+        /// The plan.
+        plan: ActionPlan,
+    },
+}
+
+fn unbuildable(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
+    PortError { operation: "TransactWriteItems", reason: error.to_string() }
+}
+
+fn cached<T: Clone>(cache: &CachedById<T>, id: &str) -> Option<T> {
+    let cache = cache.lock().ok()?;
+    cache.get(id).filter(|(_, read)| read.elapsed() < CACHED).map(|(value, _)| value.clone())
+}
+
+fn remember<T>(cache: &CachedById<T>, id: String, value: T) {
+    if let Ok(mut cache) = cache.lock() {
+        if cache.len() >= CACHED_MOST {
+            cache.clear();
+        }
+        cache.insert(id, (value, Instant::now()));
+    }
+}
+
+async fn cached_all<T, F: Future<Output = Read<T>>>(cache: &Cached<T>, read: impl FnOnce() -> F) -> Read<Arc<T>> {
+    let known = cache.lock().ok().and_then(|cache| cache.clone()).filter(|(_, read)| read.elapsed() < CACHED);
+    if let Some((value, _)) = known {
+        return Ok(value);
+    }
+    let value = Arc::new(read().await?);
+    if let Ok(mut cache) = cache.lock() {
+        *cache = Some((value.clone(), Instant::now()));
+    }
+    Ok(value)
+}
+
+impl Directory for Configuration {
+    async fn account(&self, id: &AccountId) -> Read<Option<Arc<Account>>> {
+        if let Some(account) = cached(&self.account, id.as_str()) {
+            return Ok(account);
+        }
+        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
+        remember(&self.account, id.to_string(), account.clone());
+        Ok(account)
+    }
+
+    async fn accounts(&self) -> Read<Arc<Vec<Account>>> {
+        cached_all(&self.accounts, || async { Ok(self.all::<Account>().await?.into_iter().map(|(account, _)| account).collect()) }).await
+    }
+
+    async fn queue(&self, id: &QueueId) -> Read<Option<Queue>> {
+        // A queue that was made a moment ago is in an account's plan before it is in the cached view of all.
+        match self.queues().await?.get(id) {
+            Some(queue) => Ok(Some(queue.clone())),
+            None => Ok(self.get::<Queue>(id.as_str()).await?.map(|(queue, _)| queue)),
+        }
+    }
+
+    async fn queues(&self) -> Read<Arc<BTreeMap<QueueId, Queue>>> {
+        cached_all(&self.queues, || async {
+            Ok(self.all::<Queue>().await?.into_iter().map(|(queue, _)| (queue.id.clone(), queue)).collect())
+        })
+        .await
+    }
+
+    async fn agents(&self) -> Read<Arc<BTreeMap<AgentId, Agent>>> {
+        cached_all(&self.agents, || async {
+            Ok(self.all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id.clone(), agent)).collect())
+        })
+        .await
+    }
+
+    async fn plan(&self, account: &AccountId, version: u64) -> Read<Option<ActionPlan>> {
+        self.item(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
+    }
+}

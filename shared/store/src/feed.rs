@@ -1,0 +1,222 @@
+//! Each agent's feed: a gapless sequence of events, the sockets that it is sent to, and the tickets that open them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
+use domain::ids::AgentId;
+use domain::view::AgentEvent;
+use engine::ports::PortError;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::codec::{Item, Read, data_item, failed, from_data, item, key_item, n, number, s, text};
+use crate::interactions::{Interactions, expires};
+use crate::keys;
+
+/// A client that was away longer reads its interactions anew.
+const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Longer than a push message can live in its queue and dead-letter queue together.
+const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
+
+/// Attempts at one append: rivals are only the other conversations of the same agent.
+const ATTEMPTS: u32 = 12;
+
+/// One event of a feed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeedEvent {
+    /// Its place: the first is 1, and none is left out.
+    pub seq: u64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: AgentEvent,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Appended {
+    /// It is the event with this number; these connections are to be told.
+    New {
+        /// The event.
+        event: Box<FeedEvent>,
+        /// The agent's open connections.
+        connections: Vec<Connection>,
+    },
+    /// It was appended before.
+    Repeated,
+}
+
+/// An open WebSocket connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// API Gateway's id.
+    pub id: String,
+    /// Whose.
+    pub agent: AgentId,
+    /// When the right to it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Interactions {
+    /// Appends an event under the id of the effect that caused it: a repetition changes nothing.
+    ///
+    /// # Errors
+    /// When the table can't be written; calling again is safe.
+    pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> Read<Appended> {
+        for _ in 0..ATTEMPTS {
+            let (last, connections) = self.feed_head(agent, now).await?;
+            let seq = last + 1;
+            let mut entry = data_item(keys::feed_event(agent, seq), event)?;
+            entry.insert("at".to_owned(), n(now.as_millisecond()));
+            entry.insert("expires_at".to_owned(), expires(now, EVENTS_KEPT));
+            let mut done = item(keys::feed_done(agent, effect));
+            done.insert("expires_at".to_owned(), expires(now, DONE_KEPT));
+            let head = Update::builder()
+                .table_name(&*self.table)
+                .set_key(Some(key_item(keys::feed_head(agent))))
+                .update_expression("SET seq = :seq")
+                .condition_expression(if last == 0 { "attribute_not_exists(seq)" } else { "seq = :last" })
+                .expression_attribute_values(":seq", n(seq));
+            let head = if last == 0 { head } else { head.expression_attribute_values(":last", n(last)) };
+            let put = |item: Item| Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+            let unbuildable = |error: aws_sdk_dynamodb::error::BuildError| PortError { operation: "append", reason: error.to_string() };
+            let actions = vec![
+                TransactWriteItem::builder().put(put(done).map_err(unbuildable)?).build(),
+                TransactWriteItem::builder().update(head.build().map_err(unbuildable)?).build(),
+                TransactWriteItem::builder().put(put(entry).map_err(unbuildable)?).build(),
+            ];
+            match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+                Ok(_) => return Ok(Appended::New { event: Box::new(FeedEvent { seq, at: now, event: event.clone() }), connections }),
+                Err(error) => match error.as_service_error() {
+                    Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                        let lost = |index: usize| {
+                            canceled.cancellation_reasons().get(index).and_then(|reason| reason.code()) == Some("ConditionalCheckFailed")
+                        };
+                        if lost(0) {
+                            return Ok(Appended::Repeated);
+                        }
+                    }
+                    _ => return Err(failed("TransactWriteItems")(error)),
+                },
+            }
+        }
+        Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
+    }
+
+    /// The number of the feed's last event (0: none yet) and the agent's open connections.
+    async fn feed_head(&self, agent: &AgentId, now: Timestamp) -> Read<(u64, Vec<Connection>)> {
+        // CONN# sorts before HEAD and DONE# and EVENT# lie in between: two short ranges are cheaper than what is between them.
+        let head = self.get(keys::feed_head(agent)).await?;
+        let last = head.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0);
+        let connections = self.query(keys::feed(agent), "CONN#").await?;
+        let connections = connections.iter().filter_map(|item| connection_of(agent, item)).filter(|connection| connection.expires_at > now);
+        Ok((last, connections.collect()))
+    }
+
+    /// The events behind `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn events_after(&self, agent: &AgentId, after: u64, limit: i32) -> Read<Vec<FeedEvent>> {
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = query
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", s(keys::feed(agent)))
+            .expression_attribute_values(":first", s(keys::feed_event(agent, after.saturating_add(1)).sk))
+            .expression_attribute_values(":last", s("EVENT#~"));
+        let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
+        let parse = |item: &Item| {
+            let seq = text(item, "sk").and_then(|sk| sk.strip_prefix("EVENT#")).and_then(|seq| seq.parse().ok()).unwrap_or_default();
+            let at = number(item, "at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+            Ok(FeedEvent { seq, at, event: from_data(item)? })
+        };
+        items.iter().map(parse).collect()
+    }
+
+    /// The number of the feed's last event; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn last_event(&self, agent: &AgentId) -> Read<u64> {
+        Ok(self.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
+    }
+
+    /// Notes a ticket under the hash of its secret.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn put_ticket(&self, hash: &str, agent: &AgentId, until: Timestamp) -> Read<()> {
+        let mut ticket = item(keys::ticket(hash));
+        ticket.insert("agent".to_owned(), s(agent.as_str()));
+        ticket.insert("expires_at".to_owned(), n(until.as_second()));
+        let put = self.client.put_item().table_name(&*self.table).set_item(Some(ticket));
+        put.send().await.map_err(failed("PutItem")).map(|_| ())
+    }
+
+    /// Takes a ticket: whose it was, if it was there and is still good. Of two who come with it, one gets it.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn take_ticket(&self, hash: &str, now: Timestamp) -> Read<Option<AgentId>> {
+        let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(keys::ticket(hash))));
+        let delete = delete.condition_expression("attribute_exists(pk)").return_values(ReturnValue::AllOld);
+        let ticket: HashMap<_, _> = match delete.send().await {
+            Ok(answer) => answer.attributes.unwrap_or_default(),
+            Err(error) if matches!(error.as_service_error(), Some(DeleteItemError::ConditionalCheckFailedException(_))) => return Ok(None),
+            Err(error) => return Err(failed("DeleteItem")(error)),
+        };
+        // The table removes what has expired days later.
+        let good = number::<i64>(&ticket, "expires_at").is_some_and(|until| now.as_second() < until);
+        Ok(text(&ticket, "agent").and_then(|agent| agent.parse().ok()).filter(|_| good))
+    }
+
+    /// Notes an open connection.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn connect(&self, connection: &Connection) -> Read<()> {
+        let until = n(connection.expires_at.as_second());
+        let mut open = item(keys::connection(&connection.agent, &connection.id));
+        open.insert("expires_at".to_owned(), until.clone());
+        let mut owner = item(keys::connection_owner(&connection.id));
+        owner.insert("agent".to_owned(), s(connection.agent.as_str()));
+        owner.insert("expires_at".to_owned(), until);
+        for item in [owner, open] {
+            let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
+            put.send().await.map_err(failed("PutItem"))?;
+        }
+        Ok(())
+    }
+
+    /// Whose connection this is.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn connection_owner(&self, connection: &str) -> Read<Option<AgentId>> {
+        let owner = self.get(keys::connection_owner(connection)).await?;
+        Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
+    }
+
+    /// Forgets a connection that ended.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn disconnect(&self, agent: &AgentId, connection: &str) -> Read<()> {
+        for key in [keys::connection(agent, connection), keys::connection_owner(connection)] {
+            let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(key)));
+            delete.send().await.map_err(failed("DeleteItem"))?;
+        }
+        Ok(())
+    }
+}
+
+fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
+    Some(Connection {
+        id: text(item, "sk")?.strip_prefix("CONN#")?.to_owned(),
+        agent: agent.clone(),
+        expires_at: Timestamp::from_second(number(item, "expires_at")?).ok()?,
+    })
+}

@@ -1,0 +1,299 @@
+//! Reads of the interactions table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use domain::agent::{Capacity, Presence, PresenceState};
+use domain::contact::Contact;
+use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
+use domain::footprint::WaitingRow;
+use domain::history::HistoryEntry;
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+use domain::inbound::InboundEvent;
+use domain::interaction::Interaction;
+use domain::message::Message;
+use domain::values::Address;
+use engine::ports::{Commit, Committed, Conversation, Mark, MessageCommit, PortError, Store};
+use jiff::Timestamp;
+
+use crate::codec::{Item, Read, failed, from_data, key_item, n, number, s, text, undecodable};
+use crate::keys::{self, Key};
+
+/// Known addresses are looked up once a minute at most: an address never leaves its contact.
+const ALIAS_TTL: Duration = Duration::from_secs(60);
+
+/// Bounds the memory of the address cache; beyond it, it starts anew.
+const ALIASES_KEPT: usize = 10_000;
+
+/// DynamoDB reads at most 100 items in one batch.
+const BATCH: usize = 100;
+
+/// The interactions table.
+#[derive(Clone)]
+pub struct Interactions {
+    pub(crate) client: Client,
+    pub(crate) table: Arc<str>,
+    pub(crate) config_table: Arc<str>,
+    aliases: Arc<Mutex<HashMap<String, (ContactId, Instant)>>>,
+}
+
+impl std::fmt::Debug for Interactions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interactions").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+/// A page of a thread, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thread {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+impl Interactions {
+    /// The table `table`, whose transactions check membership in `config_table`.
+    pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
+        Self { client, table: table.into(), config_table: config_table.into(), aliases: Arc::default() }
+    }
+
+    pub(crate) async fn get(&self, key: Key) -> Read<Option<Item>> {
+        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
+        Ok(read.send().await.map_err(failed("GetItem"))?.item)
+    }
+
+    pub(crate) async fn batch(&self, keys: Vec<Key>) -> Read<Vec<Item>> {
+        let mut found = Vec::new();
+        let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(BATCH));
+            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| PortError { operation: "BatchGetItem", reason: error.to_string() })?;
+            let answer = self.client.batch_get_item().request_items(&*self.table, wanted).send().await.map_err(failed("BatchGetItem"))?;
+            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, keys)| keys.keys).collect();
+            left.extend(rest);
+        }
+        Ok(found)
+    }
+
+    /// All items of a partition whose sort key begins with `prefix`.
+    pub(crate) async fn query(&self, pk: String, prefix: &str) -> Read<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let query = self.client.query().table_name(&*self.table).consistent_read(true);
+            let query = query
+                .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+                .expression_attribute_values(":pk", s(pk.clone()))
+                .expression_attribute_values(":sk", s(prefix))
+                .set_exclusive_start_key(from);
+            let answer = query.send().await.map_err(failed("Query"))?;
+            items.extend(answer.items.unwrap_or_default());
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Several interactions; what is not there is left out.
+    pub async fn interactions(&self, ids: &[InteractionId]) -> Read<Vec<Interaction>> {
+        let places = self.batch(ids.iter().map(keys::reference).collect()).await?;
+        let mut wanted = Vec::new();
+        for place in &places {
+            wanted.push(keys::interaction(&place_of(place)?));
+        }
+        self.batch(wanted).await?.iter().map(from_data).collect()
+    }
+
+    /// A page of the thread of an interaction, from `after` on (what [`Thread::next`] said).
+    pub async fn thread(&self, key: &InteractionKey, after: Option<&str>, limit: i32) -> Read<Thread> {
+        let pk = keys::conversation(&key.conversation);
+        let prefix = keys::messages(&key.interaction);
+        // The cursor comes from outside: it may only point into this thread.
+        let start = after.filter(|sk| sk.starts_with(&prefix)).map(|sk| key_item(Key { pk: pk.clone(), sk: sk.to_owned() }));
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .expression_attribute_values(":pk", s(pk))
+            .expression_attribute_values(":sk", s(prefix))
+            .set_exclusive_start_key(start);
+        let answer = query.send().await.map_err(failed("Query"))?;
+        let messages = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
+        let next = answer.last_evaluated_key.and_then(|last| text(&last, "sk").map(str::to_owned));
+        Ok(Thread { messages, next })
+    }
+
+    /// The whole thread of an interaction, oldest first.
+    pub async fn all_messages(&self, key: &InteractionKey) -> Read<Vec<Message>> {
+        let items = self.query(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?;
+        items.iter().map(from_data).collect()
+    }
+
+    /// Why an interaction is where it is, oldest first.
+    pub async fn history(&self, key: &InteractionKey) -> Read<Vec<HistoryEntry>> {
+        let items = self.query(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
+        let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<Read<_>>()?;
+        Ok(entries.into_iter().flatten().collect())
+    }
+
+    /// A contact.
+    pub async fn contact(&self, id: &ContactId) -> Read<Option<Contact>> {
+        self.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
+    }
+
+    fn known_alias(&self, key: &str) -> Option<ContactId> {
+        let aliases = self.aliases.lock().ok()?;
+        aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(id, _)| id.clone())
+    }
+
+    fn remember_alias(&self, key: String, id: ContactId) {
+        if let Ok(mut aliases) = self.aliases.lock() {
+            if aliases.len() >= ALIASES_KEPT {
+                aliases.clear();
+            }
+            aliases.insert(key, (id, Instant::now()));
+        }
+    }
+}
+
+fn place_of(item: &Item) -> Read<InteractionKey> {
+    let parse = || {
+        let conversation = ConversationKey { account: text(item, "account")?.parse().ok()?, contact: text(item, "contact")?.parse().ok()? };
+        Some(InteractionKey { conversation, interaction: text(item, "pk")?.strip_prefix("REF#")?.parse().ok()? })
+    };
+    parse().ok_or_else(|| undecodable("a reference to an interaction"))
+}
+
+/// A presence is kept in attributes of its own: transactions change its sets without reading them.
+pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
+    let parse = || {
+        let state = match text(item, "state")? {
+            "ready" => PresenceState::Ready,
+            "paused" => PresenceState::Paused { reason: text(item, "reason").unwrap_or_default().to_owned() },
+            _ => PresenceState::LoggedOut,
+        };
+        let load: BTreeSet<InteractionId> = match item.get("load") {
+            Some(load) => load.as_ss().ok()?.iter().filter_map(|id| id.parse().ok()).collect(),
+            None => BTreeSet::new(),
+        };
+        let ringing = item.get("ringing")?.as_m().ok()?.iter();
+        let ringing = ringing.filter_map(|(id, until)| {
+            let until: i64 = until.as_n().ok()?.parse().ok()?;
+            Some((id.parse().ok()?, Timestamp::from_millisecond(until).unwrap_or(Timestamp::MAX)))
+        });
+        Some(Presence {
+            agent: text(item, "pk")?.strip_prefix("AGENT#")?.parse().ok()?,
+            state,
+            since: Timestamp::from_millisecond(number(item, "since")?).ok()?,
+            capacity: Capacity::new(number(item, "capacity")?).ok()?,
+            load,
+            ringing: ringing.collect(),
+            version: number(item, "version")?,
+            revision: number(item, "revision")?,
+        })
+    };
+    parse().ok_or_else(|| undecodable("a presence"))
+}
+
+impl Store for Interactions {
+    async fn contact_of(&self, address: &Address) -> Read<Option<ContactId>> {
+        let key = address.key();
+        if let Some(id) = self.known_alias(&key) {
+            return Ok(Some(id));
+        }
+        let Some(item) = self.get(keys::alias(address)).await? else { return Ok(None) };
+        let owner: ContactId = text(&item, "owner").and_then(|id| id.parse().ok()).ok_or_else(|| undecodable("an alias"))?;
+        self.remember_alias(key, owner.clone());
+        Ok(Some(owner))
+    }
+
+    async fn conversation(&self, key: &ConversationKey) -> Read<Conversation> {
+        // Backwards from the head: the head, then the newest interaction, which is the open one unless an older one was reopened.
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(2);
+        let query = query
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .expression_attribute_values(":pk", s(keys::conversation(key)))
+            .expression_attribute_values(":sk", s(keys::INTERACTION_PREFIX));
+        let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
+        let Some(head) = items.iter().find(|item| text(item, "sk") == Some(keys::HEAD)) else { return Ok(Conversation::default()) };
+        let last_inbound_at = number(head, "last_inbound_at").and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let Some(open) = text(head, "open").and_then(|id| id.parse::<InteractionId>().ok()) else {
+            return Ok(Conversation { open: None, last_inbound_at });
+        };
+        let place = InteractionKey { conversation: key.clone(), interaction: open };
+        let sk = keys::interaction(&place).sk;
+        let open = match items.iter().find(|item| text(item, "sk") == Some(&sk)) {
+            Some(item) => Some(from_data(item)?),
+            None => self.interaction(&place).await?,
+        };
+        Ok(Conversation { open, last_inbound_at })
+    }
+
+    async fn locate(&self, id: &InteractionId) -> Read<Option<InteractionKey>> {
+        self.get(keys::reference(id)).await?.as_ref().map(place_of).transpose()
+    }
+
+    async fn interaction(&self, key: &InteractionKey) -> Read<Option<Interaction>> {
+        self.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn message(&self, key: &MessageKey) -> Read<Option<Message>> {
+        self.get(keys::message(key)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> Read<Option<MessageKey>> {
+        self.get(keys::provider_message(account, provider_id)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn presences(&self, agents: &[AgentId]) -> Read<BTreeMap<AgentId, Presence>> {
+        let items = match agents {
+            [] => Vec::new(),
+            [one] => self.get(keys::presence(one)).await?.into_iter().collect(),
+            many => self.batch(many.iter().map(keys::presence).collect()).await?,
+        };
+        items.iter().map(|item| presence_of(item).map(|presence| (presence.agent.clone(), presence))).collect()
+    }
+
+    async fn waiting(&self, target: &Target) -> Read<Vec<WaitingRow>> {
+        self.query(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
+    }
+
+    async fn anything_waits(&self, target: &Target) -> Read<bool> {
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(1);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
+        Ok(query.send().await.map_err(failed("Query"))?.count > 0)
+    }
+
+    async fn cursor(&self, target: &Target) -> Read<Option<AgentId>> {
+        let item = self.get(keys::cursor(target)).await?;
+        Ok(item.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
+    }
+
+    async fn commit(&self, commit: Commit) -> Read<Committed> {
+        self.write_commit(commit).await
+    }
+
+    async fn commit_message(&self, commit: MessageCommit) -> Read<Committed> {
+        self.write_message(commit).await
+    }
+
+    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Read<Committed> {
+        self.write_presence(presence, effects, mark).await
+    }
+
+    async fn settle(&self, event: &InboundEvent) -> Read<()> {
+        let update = self.client.update_item().table_name(&*self.table).set_key(Some(key_item(keys::event(&event.account, &event.id))));
+        let update = update.update_expression("SET routed = if_not_exists(routed, :none)").expression_attribute_values(":none", s("-"));
+        update.send().await.map_err(failed("UpdateItem")).map(|_| ())
+    }
+}
+
+pub(crate) fn expires(now: Timestamp, keep: jiff::SignedDuration) -> AttributeValue {
+    n(now.saturating_add(keep).unwrap_or(Timestamp::MAX).as_second())
+}

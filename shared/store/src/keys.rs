@@ -1,0 +1,170 @@
+//! Keys: one function for each kind of item, so that a key is written down in one place.
+
+use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+use domain::values::Address;
+use jiff::Timestamp;
+
+/// Partition and sort key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+}
+
+pub(crate) fn event(account: &AccountId, id: &str) -> Key {
+    Key::new(format!("EVT#{account}#{id}"), "EVT")
+}
+
+pub(crate) fn alias(address: &Address) -> Key {
+    Key::new(format!("ALIAS#{}", address.key()), "ALIAS")
+}
+
+pub(crate) fn contact(id: &ContactId) -> Key {
+    Key::new(format!("CON#{id}"), "CON")
+}
+
+pub(crate) fn conversation(key: &ConversationKey) -> String {
+    format!("CONV#{}#{}", key.account, key.contact)
+}
+
+/// Sorts behind all interactions of the conversation, so that one backward query reads the head and the newest interaction.
+pub(crate) const HEAD: &str = "INT~HEAD";
+
+pub(crate) fn head(key: &ConversationKey) -> Key {
+    Key::new(conversation(key), HEAD)
+}
+
+pub(crate) const INTERACTION_PREFIX: &str = "INT";
+
+pub(crate) fn interaction(key: &InteractionKey) -> Key {
+    Key::new(conversation(&key.conversation), format!("INT#{}", key.interaction))
+}
+
+pub(crate) fn reference(id: &InteractionId) -> Key {
+    Key::new(format!("REF#{id}"), "REF")
+}
+
+pub(crate) fn messages(interaction: &InteractionId) -> String {
+    format!("MSG#{interaction}#")
+}
+
+pub(crate) fn message(key: &MessageKey) -> Key {
+    let at = millis(key.at);
+    let InteractionKey { conversation: of, interaction } = &key.interaction;
+    Key::new(conversation(of), format!("MSG#{interaction}#{at}#{}", key.message))
+}
+
+/// 15 digits: enough until the year 33658, and sorted as text as the numbers are.
+fn millis(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond().max(0))
+}
+
+pub(crate) fn provider_message(account: &AccountId, provider_id: &str) -> Key {
+    Key::new(format!("PROV#{account}#{provider_id}"), "PROV")
+}
+
+pub(crate) fn history_prefix(interaction: &InteractionId) -> String {
+    format!("HIS#{interaction}#")
+}
+
+pub(crate) fn history(key: &InteractionKey, version: u64) -> Key {
+    Key::new(conversation(&key.conversation), format!("HIS#{}#{version:010}", key.interaction))
+}
+
+pub(crate) fn presence(agent: &AgentId) -> Key {
+    Key::new(format!("AGENT#{agent}"), "PRESENCE")
+}
+
+pub(crate) fn waiting_of(target: &Target) -> String {
+    format!("WAIT#{}", target.key())
+}
+
+pub(crate) fn waiting(target: &Target, order: &str) -> Key {
+    Key::new(waiting_of(target), order)
+}
+
+pub(crate) fn cursor(target: &Target) -> Key {
+    Key::new(format!("CURSOR#{}", target.key()), "CURSOR")
+}
+
+pub(crate) fn command(id: &str) -> Key {
+    Key::new(format!("CMD#{id}"), "CMD")
+}
+
+pub(crate) fn feed(agent: &AgentId) -> String {
+    format!("FEED#{agent}")
+}
+
+pub(crate) fn feed_head(agent: &AgentId) -> Key {
+    Key::new(feed(agent), "HEAD")
+}
+
+pub(crate) fn feed_event(agent: &AgentId, sequence: u64) -> Key {
+    Key::new(feed(agent), format!("EVENT#{sequence:012}"))
+}
+
+pub(crate) fn feed_done(agent: &AgentId, effect: &str) -> Key {
+    Key::new(feed(agent), format!("DONE#{effect}"))
+}
+
+pub(crate) fn connection(agent: &AgentId, connection: &str) -> Key {
+    Key::new(feed(agent), format!("CONN#{connection}"))
+}
+
+pub(crate) fn ticket(hash: &str) -> Key {
+    Key::new(format!("TICKET#{hash}"), "TICKET")
+}
+
+/// Finds the agent of a connection when it ends.
+pub(crate) fn connection_owner(connection: &str) -> Key {
+    Key::new(format!("SOCKET#{connection}"), "SOCKET")
+}
+
+/// The kinds of items that carry effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A webhook's event.
+    Event,
+    /// An interaction.
+    Interaction,
+    /// A message.
+    Message,
+    /// An agent's presence.
+    Presence,
+    /// Something that causes nothing.
+    Other,
+}
+
+/// The kind of the item with this key.
+pub fn kind_of(pk: &str, sk: &str) -> Kind {
+    if sk == "EVT" {
+        Kind::Event
+    } else if sk.starts_with("INT#") {
+        Kind::Interaction
+    } else if sk.starts_with("MSG#") && pk.starts_with("CONV#") {
+        Kind::Message
+    } else if sk == "PRESENCE" {
+        Kind::Presence
+    } else {
+        Kind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulid::Ulid;
+
+    #[test]
+    fn the_head_sorts_behind_every_interaction_and_before_nothing_of_the_thread() {
+        let newest = format!("INT#{}", InteractionId::from_ulid(Ulid::from_parts(u64::MAX >> 16, u128::MAX)));
+        assert!(HEAD > newest.as_str() && HEAD < "MSG#");
+    }
+}
