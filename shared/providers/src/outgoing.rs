@@ -1,0 +1,191 @@
+//! Requests to providers, as descriptions that the one HTTP client carries out, and what came of them.
+
+use std::time::Duration;
+
+use domain::message::{DeliveryError, DeliveryState, ErrorClass};
+use domain::values::Secret;
+use http::{HeaderMap, Method, StatusCode};
+
+/// An HTTP request to a provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutgoingRequest {
+    /// The method.
+    pub method: Method,
+    /// The whole address.
+    pub url: String,
+    /// Headers, without the credentials.
+    pub headers: HeaderMap,
+    /// The credentials, for the host of `url` only.
+    pub authorization: Authorization,
+    /// The body; empty for a GET.
+    pub body: Vec<u8>,
+    /// What to do when the answer is a redirect.
+    pub redirects: Redirects,
+}
+
+/// Addresses and bodies tell who talks to whom and what about: neither shows.
+impl std::fmt::Debug for OutgoingRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutgoingRequest")
+            .field("method", &self.method)
+            .field("authorization", &self.authorization)
+            .field("body_bytes", &self.body.len())
+            .field("redirects", &self.redirects)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Credentials of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// None are sent.
+    None,
+    /// HTTP basic authentication.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+/// What to do when the answer is a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// Take the redirect for the answer: a message must not be posted a second time, elsewhere.
+    Refuse,
+    /// Follow, but leave the credentials behind: the target is another host, often a stranger's.
+    FollowWithoutCredentials,
+}
+
+/// Why a message can't even be put to the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The text is too long.
+    #[error("the text is longer than {limit} characters")]
+    TextTooLong {
+        /// The most that the provider takes, in characters (Unicode scalar values).
+        limit: usize,
+    },
+    /// There is neither text nor attachment.
+    #[error("the message is empty")]
+    Empty,
+    /// More attachments than fit into one message.
+    #[error("a message takes at most {limit} attachment(s)")]
+    TooManyAttachments {
+        /// The most that the provider takes.
+        limit: usize,
+    },
+    /// A kind of message that can't be sent through this provider.
+    #[error("this kind of message can't be sent")]
+    Unsupported,
+    /// The account's id with the provider is not one.
+    #[error("the account's id with the provider is malformed")]
+    MalformedAccount,
+}
+
+impl RenderError {
+    /// What the message's thread shows.
+    pub fn delivery_error(&self) -> DeliveryError {
+        let class = match self {
+            RenderError::TextTooLong { .. } | RenderError::Empty | RenderError::Unsupported => ErrorClass::Permanent,
+            RenderError::TooManyAttachments { .. } => ErrorClass::Media,
+            RenderError::MalformedAccount => ErrorClass::Authentication,
+        };
+        DeliveryError { class, code: None }
+    }
+}
+
+/// The provider's answer to a request that sends a message.
+#[derive(Clone, Copy)]
+pub struct SendOutcome<'a> {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The header `Retry-After`, as it came.
+    pub retry_after: Option<&'a str>,
+    /// The body, as it came.
+    pub body: &'a [u8],
+}
+
+/// Providers repeat the customer's number in their answers: the body doesn't show.
+impl std::fmt::Debug for SendOutcome<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendOutcome").field("status", &self.status).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl SendOutcome<'_> {
+    /// `Retry-After` in its form of seconds; its form of a date is taken for none, since there is no clock here and no provider is known to use it.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after?.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+/// What became of an attempt to send a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendResult {
+    /// The provider took it.
+    Accepted {
+        /// The provider's id of the message.
+        provider_id: String,
+        /// How far it has got already.
+        state: DeliveryState,
+    },
+    /// Certainly not taken, only because it came too fast: try again after the time given, else after a growing one.
+    RateLimited {
+        /// How long the provider asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Certainly not taken. [`ErrorClass::Temporary`] may be tried again.
+    Failed(DeliveryError),
+    /// Nobody knows whether it was taken: never repeat it unasked.
+    Unknown,
+}
+
+/// There was no answer at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TransportFailure {
+    /// The request never left: no address for the name, connection refused, no TLS session.
+    #[error("the provider could not be reached")]
+    NotSent,
+    /// The request may have left: a timeout or a broken connection afterwards.
+    #[error("the provider did not answer")]
+    OutcomeUnknown,
+}
+
+impl TransportFailure {
+    /// What it means for the message.
+    pub fn result(self) -> SendResult {
+        match self {
+            TransportFailure::NotSent => SendResult::Failed(DeliveryError { class: ErrorClass::Temporary, code: None }),
+            TransportFailure::OutcomeUnknown => SendResult::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_after_the_request_left_is_never_repeated_a_refused_connection_may_be() {
+        assert_eq!(TransportFailure::OutcomeUnknown.result(), SendResult::Unknown);
+        let SendResult::Failed(error) = TransportFailure::NotSent.result() else { panic!("failed") };
+        assert_eq!(error.class, ErrorClass::Temporary);
+    }
+
+    #[test]
+    fn requests_and_answers_do_not_show_their_contents_in_debug() {
+        let request = OutgoingRequest {
+            method: Method::POST,
+            url: "https://example.com/+393331234567".into(),
+            headers: HeaderMap::new(),
+            authorization: Authorization::Basic { user: "AC1".into(), password: Secret::new("s3cret") },
+            body: b"Body=private".to_vec(),
+            redirects: Redirects::Refuse,
+        };
+        let outcome = SendOutcome { status: StatusCode::CREATED, retry_after: None, body: b"private" };
+        let shown = format!("{request:?} {outcome:?}");
+        assert!(!shown.contains("private") && !shown.contains("s3cret") && !shown.contains("393331234567"));
+    }
+}
