@@ -1,7 +1,7 @@
 //! Reader of the recorded requests under `events/`, for tests and for the local run.
 //!
-//! A file is a request as on the wire, but for two things: `{token}` in the target stands for the account's token, and line breaks are no part of the
-//! body, so that each parameter has a line.
+//! A file is a request as on the wire, but for two things: `{token}` in the target stands for the account's token, and line breaks are no
+//! part of the body, so that each parameter has a line.
 
 use std::path::{Path, PathBuf};
 

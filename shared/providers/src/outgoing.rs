@@ -115,7 +115,8 @@ impl std::fmt::Debug for SendOutcome<'_> {
 }
 
 impl SendOutcome<'_> {
-    /// `Retry-After` in its form of seconds; its form of a date is taken for none, since there is no clock here and no provider is known to use it.
+    /// `Retry-After` in its form of seconds; its form of a date is taken for none, since there is no clock here and no provider is known to
+    /// use it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after?.trim().parse().ok().map(Duration::from_secs)
     }

@@ -9,7 +9,8 @@ pub(super) fn class_of(code: u32) -> Option<ErrorClass> {
     Some(match code {
         // Free-form outside the 24 hours, since April 2025 also a template's text sent as a body.
         63016 => ErrorClass::WindowExpired,
-        // API concurrency; account over 2000 messages a second; channel or sender rate or WhatsApp's messaging limit; account's daily limit.
+        // API concurrency; account over 2000 messages a second; channel or sender rate or WhatsApp's messaging limit; account's daily
+        // limit.
         20429 | 63017 | 63018 | DAILY_LIMIT => ErrorClass::RateLimited,
         // Invalid `To`; no such WhatsApp user.
         21211 | 63003 => ErrorClass::InvalidRecipient,

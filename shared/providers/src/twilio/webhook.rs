@@ -1,7 +1,7 @@
 //! What a webhook says: one message or one status.
 //!
-//! Only what the product can't do without is demanded (`MessageSid`; of a message `From`). Twilio adds parameters and kinds without notice: nothing
-//! else ever fails.
+//! Only what the product can't do without is demanded (`MessageSid`; of a message `From`). Twilio adds parameters and kinds without notice:
+//! nothing else ever fails.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -47,8 +47,8 @@ const ADDRESS_LIMIT: usize = 4 * 1024;
 /// The longest other value kept, in bytes: names, labels, payloads. WhatsApp's own limits are between 20 and 1024 characters.
 const VALUE_LIMIT: usize = 4 * 1024;
 
-/// The most attachments of one message. WhatsApp sends one, Twilio's other channels up to ten; a longer list is no message of Twilio's, and each costs a
-/// download.
+/// The most attachments of one message. WhatsApp sends one, Twilio's other channels up to ten; a longer list is no message of Twilio's, and
+/// each costs a download.
 const ATTACHMENTS_LIMIT: usize = 10;
 
 /// Our reference is about 110 bytes; what is longer is not ours.
@@ -56,7 +56,8 @@ const REFERENCE_LIMIT: usize = 256;
 
 /// Reads a verified webhook: a form in the body of a `POST`, or the query of a `GET`. `reference` is what our status callback URL carried.
 ///
-/// A message becomes an event with the id `SM…`; a status becomes one with the id `SM…#delivered`, or none when the status is not known here.
+/// A message becomes an event with the id `SM…`; a status becomes one with the id `SM…#delivered`, or none when the status is not known
+/// here.
 ///
 /// # Errors
 /// The body is not a form; `MessageSid` is missing or malformed; a message has no `From`, or one that is neither a phone number nor a
@@ -158,8 +159,8 @@ fn plain_phone(text: &str) -> Result<E164, domain::values::Invalid> {
     if text.starts_with('+') { E164::parse(text) } else { Err(domain::values::Invalid("must begin with +")) }
 }
 
-/// A business-scoped user id: an ISO country, a dot, and up to 128 letters or digits, for a parent id in two parts (`IT.ENT.118…`). At most 140
-/// characters, Twilio's own limit.
+/// A business-scoped user id: an ISO country, a dot, and up to 128 letters or digits, for a parent id in two parts (`IT.ENT.118…`). At most
+/// 140 characters, Twilio's own limit.
 fn bsuid(text: &str) -> Option<Address> {
     let (country, id) = text.split_once('.')?;
     let shaped = text.len() <= 140
@@ -245,4 +246,350 @@ pub(super) fn failure(status: &str, code: Option<u32>) -> DeliveryError {
     let code = code.filter(|code| *code != 0);
     let fallback = if status == "undelivered" { ErrorClass::Undeliverable } else { ErrorClass::Permanent };
     DeliveryError { class: code.and_then(errors::class_of).unwrap_or(fallback), code: code.map(|code| code.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use domain::ids::AccountId;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    const REFERENCE: &str = "con_1.int_2.3.msg_4";
+
+    fn account() -> AccountId {
+        "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap()
+    }
+
+    fn received_at() -> Timestamp {
+        "2026-11-20T10:00:00Z".parse().unwrap()
+    }
+
+    fn parse_fixture(fixture: &Fixture) -> Result<Vec<InboundEvent>, ParseError> {
+        let request = SignedRequest {
+            method: &fixture.method,
+            public_url: &format!("https://h.example{}", fixture.target),
+            content_type: fixture.header("Content-Type"),
+            signature: None,
+            body: &fixture.body,
+        };
+        parse(&request, Some(REFERENCE), &account(), received_at())
+    }
+
+    fn fixture(name: &str) -> Fixture {
+        Fixture::load("twilio", name).unwrap()
+    }
+
+    fn message_of(fixture: &Fixture) -> InboundMessage {
+        let mut events = parse_fixture(fixture).unwrap();
+        assert_eq!(events.len(), 1);
+        match events.remove(0).kind {
+            InboundKind::Message(message) => message,
+            InboundKind::Status(_) => panic!("{} is a message", fixture.name),
+        }
+    }
+
+    fn status_of(fixture: &Fixture) -> (String, StatusUpdate) {
+        let mut events = parse_fixture(fixture).unwrap();
+        assert_eq!(events.len(), 1);
+        let event = events.remove(0);
+        match event.kind {
+            InboundKind::Status(status) => (event.id, status),
+            InboundKind::Message(_) => panic!("{} is a status", fixture.name),
+        }
+    }
+
+    fn phone() -> Address {
+        Address::Phone(E164::parse("+393331234567").unwrap())
+    }
+
+    fn user_id() -> Address {
+        Address::Bsuid("IT.13491208655302741918".into())
+    }
+
+    /// `Content` shows nothing in `Debug`, so it is compared in words.
+    fn words(content: &Content) -> String {
+        serde_json::to_string(content).unwrap()
+    }
+
+    #[test]
+    fn every_recorded_request_is_read_and_its_signature_verifies() {
+        let secret = domain::values::Secret::new("0123456789abcdef0123456789abcdef");
+        let fixtures = Fixture::all("twilio").unwrap();
+        assert!(fixtures.len() >= 13);
+        for fixture in fixtures {
+            assert_eq!(parse_fixture(&fixture).unwrap().len(), 1, "{}", fixture.name);
+            let fixture = fixture.with_token("T0KEN");
+            let url = format!("https://h.example{}", fixture.target);
+            let parameters = fixture.parameters();
+            let signature = super::super::sign(&url, parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())), &secret);
+            let request = SignedRequest {
+                method: &fixture.method,
+                public_url: &url,
+                content_type: fixture.header("content-type"),
+                signature: Some(&signature),
+                body: &fixture.body,
+            };
+            assert_eq!(super::super::verify(&request, &[&secret]), Ok(()), "{}", fixture.name);
+        }
+    }
+
+    #[test]
+    fn a_text_becomes_one_event_with_the_providers_id() {
+        let events = parse_fixture(&fixture("text")).unwrap();
+        let [event] = &events[..] else { panic!("one event") };
+        assert_eq!(event.id, "SM00000000000000000000000000000001");
+        assert_eq!((&event.account, event.received_at, event.index), (&account(), received_at(), 0));
+        let message = message_of(&fixture("text"));
+        assert_eq!(message.provider_id, event.id);
+        assert_eq!(message.from, phone());
+        assert_eq!(message.alias, None);
+        assert_eq!(message.profile_name, Some(ProfileName("Zoë Rossi".into())));
+        assert_eq!(message.content, Content::Text { body: "Buongiorno, può aiutarmi? Il mio ordine è 5 & 6".into() });
+        assert!(!message.forwarded && message.reply_to.is_none() && message.attachments.is_empty() && message.sent_at.is_none());
+    }
+
+    #[test]
+    fn an_image_keeps_its_caption_and_all_its_attachments() {
+        let message = message_of(&fixture("image"));
+        assert_eq!(message.content, Content::Media { caption: "La ricevuta".into() });
+        let [attachment] = &message.attachments[..] else { panic!("one attachment") };
+        assert_eq!(attachment.content_type, "image/jpeg");
+        assert!(
+            attachment.source.starts_with("https://api.twilio.com/") && attachment.source.ends_with("ME00000000000000000000000000000002")
+        );
+
+        let two = fixture("image").with("NumMedia", "2").with("MediaUrl1", "https://api.twilio.com/2").without("Body");
+        let message = message_of(&two);
+        assert_eq!(message.content, Content::Media { caption: String::new() });
+        assert_eq!(message.attachments[1].source, "https://api.twilio.com/2");
+        assert_eq!(message.attachments[1].content_type, "application/octet-stream");
+    }
+
+    #[test]
+    fn a_wrong_number_of_media_neither_loses_an_attachment_nor_makes_one_up() {
+        for number in ["0", "99999999999999999999", "-1", "x", ""] {
+            assert_eq!(message_of(&fixture("image").with("NumMedia", number)).attachments.len(), 1, "{number}");
+            assert_eq!(message_of(&fixture("text").with("NumMedia", number)).attachments.len(), 0, "{number}");
+        }
+        let many = (0..40).fold(fixture("text"), |fixture, index| fixture.with(&format!("MediaUrl{index}"), "https://api.twilio.com/x"));
+        assert_eq!(message_of(&many).attachments.len(), ATTACHMENTS_LIMIT);
+    }
+
+    #[test]
+    fn a_location_a_button_and_a_list_reply_keep_what_they_hold() {
+        assert_eq!(
+            message_of(&fixture("location")).content,
+            Content::Location {
+                latitude: 41.9,
+                longitude: 12.5,
+                label: Some("Roma".into()),
+                address: Some("Via del Corso 1, Roma".into())
+            }
+        );
+        let button = message_of(&fixture("button"));
+        assert_eq!(button.content, Content::Button { text: "Sì".into(), payload: Some("yes".into()) });
+        assert_eq!(button.reply_to.as_deref(), Some("MM00000000000000000000000000000028"));
+        assert_eq!(message_of(&fixture("list")).content, Content::ListReply { id: "row_1".into(), title: "Assistenza".into() });
+        assert!(message_of(&fixture("forwarded")).forwarded);
+    }
+
+    #[test]
+    fn a_location_that_is_none_is_unsupported_not_refused() {
+        for latitude in ["91", "NaN", "inf", "north", ""] {
+            let content = message_of(&fixture("location").with("Latitude", latitude)).content;
+            assert_eq!(content, Content::Unsupported { kind: "location".into() }, "{latitude}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_kept_as_text_if_it_has_a_body_else_as_unsupported() {
+        assert_eq!(message_of(&fixture("unsupported")).content, Content::Unsupported { kind: "order".into() });
+        let untyped = message_of(&fixture("unsupported").without("MessageType"));
+        assert_eq!(untyped.content, Content::Unsupported { kind: "unknown".into() });
+        let reaction = message_of(&fixture("text").with("MessageType", "reaction").with("Body", "👍"));
+        assert_eq!(reaction.content, Content::Text { body: "👍".into() });
+        assert_eq!(message_of(&fixture("text").with("Body", "")).content, Content::Text { body: String::new() });
+    }
+
+    #[test]
+    fn a_customer_is_known_by_phone_and_by_business_scoped_id() {
+        let message = message_of(&fixture("bsuid"));
+        assert_eq!((message.from, message.alias), (user_id(), None));
+        let message = message_of(&fixture("phone-and-bsuid"));
+        assert_eq!((message.from, message.alias), (phone(), Some(user_id())));
+        let message = message_of(&fixture("bsuid").with("WaId", "393331234567"));
+        assert_eq!((message.from, message.alias), (phone(), Some(user_id())));
+        let message = message_of(&fixture("bsuid").with("From", "whatsapp:IT.ENT.11815799212886844830"));
+        assert_eq!(message.from, Address::Bsuid("IT.ENT.11815799212886844830".into()));
+        let message = message_of(&fixture("phone-and-bsuid").with("ExternalUserId", "whatsapp:#"));
+        assert_eq!(message.alias, None);
+    }
+
+    #[test]
+    fn a_status_moves_the_message_it_names() {
+        for (name, word, state) in [
+            ("status-sent", "sent", DeliveryState::Sent),
+            ("status-delivered", "delivered", DeliveryState::Delivered),
+            ("status-read", "read", DeliveryState::Read),
+        ] {
+            let (id, status) = status_of(&fixture(name));
+            assert_eq!(id, format!("SM00000000000000000000000000000064#{word}"));
+            assert_eq!((status.state, status.error), (state, None));
+            assert_eq!(status.provider_id, "SM00000000000000000000000000000064");
+            assert_eq!(status.reference.as_deref(), Some(REFERENCE));
+        }
+        for word in ["queued", "accepted", "scheduled", "sending"] {
+            assert_eq!(status_of(&fixture("status-sent").with("MessageStatus", word)).1.state, DeliveryState::Accepted);
+        }
+    }
+
+    #[test]
+    fn a_failure_says_why_as_far_as_it_is_known() {
+        let (id, status) = status_of(&fixture("status-undelivered"));
+        assert_eq!(id, "SM00000000000000000000000000000064#undelivered");
+        assert_eq!(status.state, DeliveryState::Failed);
+        assert_eq!(status.error, Some(DeliveryError { class: ErrorClass::WindowExpired, code: Some("63016".into()) }));
+        for (word, code, class, shown) in [
+            ("failed", "63003", ErrorClass::InvalidRecipient, Some("63003")),
+            ("undelivered", "99999", ErrorClass::Undeliverable, Some("99999")),
+            ("failed", "99999", ErrorClass::Permanent, Some("99999")),
+            ("canceled", "", ErrorClass::Permanent, None),
+            ("undelivered", "0", ErrorClass::Undeliverable, None),
+            ("failed", "not a code", ErrorClass::Permanent, None),
+        ] {
+            let (_, status) = status_of(&fixture("status-undelivered").with("MessageStatus", word).with("ErrorCode", code));
+            assert_eq!(status.error, Some(DeliveryError { class, code: shown.map(ToOwned::to_owned) }), "{word} {code}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_is_no_event() {
+        for word in ["partially_delivered", "teleported", "#"] {
+            assert_eq!(parse_fixture(&fixture("status-sent").with("MessageStatus", word)), Ok(vec![]), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_message_may_carry_the_status_received() {
+        assert_eq!(message_of(&fixture("text").with("MessageStatus", "received")).from, phone());
+    }
+
+    #[test]
+    fn a_get_is_read_from_its_query() {
+        let text = fixture("text");
+        let url = format!("https://h.example/receive/twilio/T0KEN?{}#rc=3", String::from_utf8(text.body.clone()).unwrap());
+        let request = SignedRequest { method: &Method::GET, public_url: &url, content_type: None, signature: None, body: b"" };
+        assert_eq!(parse(&request, Some(REFERENCE), &account(), received_at()), parse_fixture(&text));
+    }
+
+    #[test]
+    fn what_can_not_be_done_without_is_named_and_no_value_is_echoed() {
+        let missing = |parameter| Err(ParseError::Missing { parameter });
+        assert_eq!(parse_fixture(&fixture("text").without("MessageSid")), missing("MessageSid"));
+        assert_eq!(parse_fixture(&fixture("text").with("MessageSid", "")), missing("MessageSid"));
+        assert_eq!(parse_fixture(&fixture("status-sent").without("MessageSid")), missing("MessageSid"));
+        assert_eq!(parse_fixture(&fixture("text").without("From")), missing("From"));
+        for sid in ["SM#1", "SM 1", &"S".repeat(65), "SM\u{e9}"] {
+            let error = parse_fixture(&fixture("text").with("MessageSid", sid)).unwrap_err();
+            assert!(matches!(error, ParseError::Malformed { parameter: "MessageSid", .. }));
+            assert!(!error.to_string().contains(sid));
+        }
+        for from in
+            ["+393331234567", "whatsapp:", "whatsapp:393331234567", "whatsapp:whatsapp:+393331234567", "whatsapp:IT.#", "whatsapp:it.1"]
+        {
+            let error = parse_fixture(&fixture("text").with("From", from)).unwrap_err();
+            assert!(matches!(error, ParseError::Malformed { parameter: "From", .. }), "{from}");
+            assert!(!error.to_string().contains("3933"));
+        }
+        let mut json = fixture("text");
+        json.headers = vec![("Content-Type".into(), "application/json".into())];
+        assert_eq!(parse_fixture(&json), Err(ParseError::ContentType { expected: FORM }));
+    }
+
+    #[test]
+    fn extra_parameters_change_nothing_and_long_values_are_cut() {
+        let plain = parse_fixture(&fixture("text"));
+        assert_eq!(parse_fixture(&fixture("text").with("SomethingNew", "1")), plain);
+        let long = message_of(&fixture("text").with("Body", &"ü".repeat(20_000)).with("ProfileName", &"z".repeat(9_000)));
+        assert_eq!(long.content.readable().len(), TEXT_LIMIT);
+        assert_eq!(long.profile_name.unwrap().0.len(), VALUE_LIMIT);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_kept_as_replacement_characters() {
+        let mut broken = fixture("text");
+        broken.body.extend_from_slice(b"&Label=%FF\xFE");
+        assert_eq!(message_of(&broken).from, phone());
+        let mut body = fixture("text").without("Body");
+        body.body.extend_from_slice(b"&Body=a%FFb");
+        assert_eq!(words(&message_of(&body).content), r#"{"type":"text","body":"a�b"}"#);
+    }
+
+    #[test]
+    fn a_reference_that_can_not_be_ours_is_dropped() {
+        let fixture = fixture("status-sent");
+        let request = SignedRequest {
+            method: &Method::POST,
+            public_url: "https://h.example/",
+            content_type: Some(FORM),
+            signature: None,
+            body: &fixture.body,
+        };
+        for reference in [None, Some(""), Some(&*"x".repeat(REFERENCE_LIMIT + 1))] {
+            let events = parse(&request, reference, &account(), received_at()).unwrap();
+            assert!(matches!(&events[0].kind, InboundKind::Status(StatusUpdate { reference: None, .. })));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            body in prop::collection::vec(any::<u8>(), 0..1024),
+            reference in any::<String>(),
+            public_url in any::<String>(),
+        ) {
+            for method in [Method::GET, Method::POST] {
+                let (method, public_url, body) = (&method, &public_url, &body);
+                let request = SignedRequest { method, public_url, content_type: Some(FORM), signature: None, body };
+                let _ = parse(&request, Some(&reference), &account(), received_at());
+            }
+        }
+
+        #[test]
+        fn whatever_a_signed_message_holds_it_is_kept_under_a_safe_id(
+            body in any::<String>(),
+            kind in any::<String>(),
+            extra in prop::collection::hash_map(
+                "(Latitude|Longitude|Button(Text|Payload)|ListId|NumMedia|MediaUrl[0-9]|WaId|ExternalUserId|OriginalRepliedMessageSid|[A-Z]{3})",
+                any::<String>(),
+                0..8,
+            ),
+        ) {
+            let message = fixture("text").with("Body", &body).with("MessageType", &kind);
+            let message = extra.iter().fold(message, |message, (name, value)| message.with(name, value));
+            let events = parse_fixture(&message).unwrap();
+            prop_assert_eq!(events.len(), 1);
+            prop_assert_eq!(events[0].id.as_str(), "SM00000000000000000000000000000001");
+            prop_assert!(matches!(&events[0].kind, InboundKind::Message(message) if message.from == phone()));
+            // It is stored and queued as JSON.
+            let stored = serde_json::to_string(&events[0]).unwrap();
+            let read: InboundEvent = serde_json::from_str(&stored).unwrap();
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+        }
+
+        #[test]
+        fn event_ids_are_safe_in_keys(sid in any::<String>(), status in any::<String>()) {
+            let changed = fixture("status-sent").with("MessageSid", &sid).with("MessageStatus", &status);
+            for fixture in [changed, fixture("text").with("MessageSid", &sid)] {
+                for event in parse_fixture(&fixture).unwrap_or_default() {
+                    let id = event.id.replacen('#', "", 1);
+                    prop_assert!(id.len() <= 80 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+                }
+            }
+        }
+    }
 }
