@@ -1,1 +1,580 @@
-//! Being written.
+//! What is kept of an interaction outside the database: the transcript for people, as text and JSON, and the log for analysis.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::agent::Agent;
+use crate::history::HistoryEntry;
+use crate::ids::AgentId;
+use crate::interaction::Interaction;
+use crate::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+use crate::values::Address;
+
+/// The form of the JSON documents; grows when a reader would have to change.
+const FORM: u32 = 1;
+
+/// How wide a line's time is: lines that continue a message are indented by it, so that nobody can write a line that looks like another's message.
+const INDENT: usize = "2026-01-01 10:00:00Z  ".len();
+
+/// A name in a zip that every file system takes: 255 bytes is the common limit, of which a character may need four and the folder and number some.
+const LONGEST_NAME: usize = 60;
+
+/// Longer "extensions" are parts of a name that happens to hold a dot.
+const LONGEST_EXTENSION: usize = 10;
+
+/// Where the transcript lies in the bucket: `transcripts/{account}/{day of opening, UTC}/{interaction}.zip`, with attachments
+/// `…/{interaction}-attachments.zip`. Never changes.
+pub fn transcript_key(interaction: &Interaction, attachments: bool) -> String {
+    let suffix = if attachments { "-attachments" } else { "" };
+    format!("transcripts/{}/{}/{}{suffix}.zip", interaction.account, day(interaction.opened_at), interaction.id)
+}
+
+/// Where the log of a closed interaction lies in the bucket: `logs/{account}/{day of closing, UTC}/{interaction}.json`. An open one has none.
+pub fn log_key(interaction: &Interaction) -> Option<String> {
+    let closed_at = interaction.closed_at.filter(|_| !interaction.is_open())?;
+    Some(format!("logs/{}/{}/{}.json", interaction.account, day(closed_at), interaction.id))
+}
+
+/// A conversation as it stood when it was read.
+#[derive(Debug, Clone)]
+pub struct Transcript<'a> {
+    /// The account; `None` when it is no longer there.
+    pub account: Option<&'a Account>,
+    /// The interaction.
+    pub interaction: &'a Interaction,
+    /// Its messages, in the order of the thread.
+    pub messages: &'a [Message],
+    /// Who is called what; who is missing appears by id.
+    pub agents: &'a BTreeMap<AgentId, Agent>,
+    /// Attachments that were left out of the zip though they were copied, by [`File::number`], and why.
+    pub left_out: BTreeMap<usize, String>,
+}
+
+/// An attachment of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File<'a> {
+    /// Counts all attachments of the interaction from 1, in the order of the thread.
+    pub number: usize,
+    /// The name in the zip, safe and unique: `{number}-{name}`.
+    pub name: String,
+    /// The attachment itself.
+    pub attachment: &'a Attachment,
+}
+
+impl<'a> Transcript<'a> {
+    /// All attachments.
+    pub fn files(&self) -> Vec<File<'a>> {
+        let attachments = self.messages.iter().flat_map(|message| &message.attachments);
+        attachments.zip(1..).map(|(attachment, number)| File { number, name: file_name(number, attachment), attachment }).collect()
+    }
+
+    /// The transcript for people to read: a header, then the messages, a line or more each.
+    pub fn text(&self) -> String {
+        let interaction = self.interaction;
+        let mut text = format!("Transcript of {}\n\n", interaction.id);
+        for (label, value) in [
+            ("Account", self.account_name()),
+            ("Customer", self.customer()),
+            ("Opened", time(interaction.opened_at)),
+            ("Closed", interaction.closed_at.map_or_else(|| "still open".to_owned(), time)),
+            ("Disposition", interaction.disposition.clone().unwrap_or_else(|| "none".to_owned())),
+        ] {
+            let label = format!("{label}:");
+            let _ = writeln!(text, "{label:<13}{}", one_line(&value));
+        }
+        text.push('\n');
+        let mut files = self.files().into_iter();
+        for message in self.messages {
+            let files: Vec<_> = files.by_ref().take(message.attachments.len()).collect();
+            self.write_message(&mut text, message, &files);
+        }
+        text
+    }
+
+    fn write_message(&self, text: &mut String, message: &Message, files: &[File<'_>]) {
+        let mut parts = Vec::new();
+        if message.forwarded {
+            parts.push("[forwarded]".to_owned());
+        }
+        let body = message.content.readable();
+        if !body.is_empty() {
+            parts.push(body);
+        }
+        parts.extend(files.iter().map(|file| format!("[{}]", self.describe(file))));
+        let mut shown = readable_lines(&parts.join("\n"));
+        if let Some(delivery) = &message.delivery {
+            let _ = write!(shown, "  [{}]", delivery_words(delivery));
+        }
+        let _ = writeln!(text, "{}  {}: {shown}", time(message.at), one_line(&self.author(&message.author)));
+    }
+
+    fn describe(&self, file: &File<'_>) -> String {
+        let name = &file.name;
+        match &file.attachment.copy {
+            Copy::Pending => format!("attachment {name}, not copied yet"),
+            Copy::Failed { reason } => format!("attachment {name} could not be copied: {}", one_line(reason)),
+            Copy::Stored { size, content_type, .. } => {
+                let note = self.left_out.get(&file.number).map(|why| format!(", left out here: {why}")).unwrap_or_default();
+                format!("attachment {name}, {}, {size} bytes{note}", one_line(content_type))
+            }
+        }
+    }
+
+    /// The transcript for programs. Times are UTC (RFC 3339), `content` is by `type`, `file` is the name under `attachments/` in the zip with attachments.
+    pub fn json(&self) -> Value {
+        let interaction = self.interaction;
+        let mut files = self.files().into_iter();
+        let messages: Vec<_> = self
+            .messages
+            .iter()
+            .map(|message| {
+                let files: Vec<_> = files.by_ref().take(message.attachments.len()).collect();
+                self.message_json(message, &files)
+            })
+            .collect();
+        json!({
+            "form": FORM,
+            "interaction": interaction.id,
+            "account": { "id": interaction.account, "name": self.account.map(|account| &account.name) },
+            "customer": {
+                "contact": interaction.contact,
+                "name": interaction.customer_name.as_ref().map(|name| &name.0),
+                "phone": interaction.address.phone().map(|phone| phone.as_str()),
+            },
+            "status": interaction.status,
+            "opened_at": interaction.opened_at,
+            "closed_at": interaction.closed_at,
+            "disposition": interaction.disposition,
+            "messages": messages,
+        })
+    }
+
+    fn message_json(&self, message: &Message, files: &[File<'_>]) -> Value {
+        let author = match &message.author {
+            Author::Customer => json!({ "kind": "customer" }),
+            Author::Agent { agent } => json!({ "kind": "agent", "id": agent, "name": self.author(&message.author) }),
+        };
+        json!({
+            "id": message.id,
+            "at": message.at,
+            "author": author,
+            "content": message.content,
+            "reply_to": message.reply_to,
+            "forwarded": message.forwarded,
+            "attachments": files.iter().map(|file| self.file_json(file)).collect::<Vec<_>>(),
+            "delivery": message.delivery,
+        })
+    }
+
+    fn file_json(&self, file: &File<'_>) -> Value {
+        match &file.attachment.copy {
+            Copy::Pending => json!({ "state": "pending", "file": file.name }),
+            Copy::Failed { reason } => json!({ "state": "failed", "file": file.name, "reason": reason }),
+            Copy::Stored { size, content_type, .. } => json!({
+                "state": "stored", "file": file.name, "size": size, "content_type": content_type, "left_out": self.left_out.get(&file.number),
+            }),
+        }
+    }
+
+    /// The log: everything that is known of the interaction, in the forms in which it is stored, with every decision.
+    pub fn log(&self, history: &[HistoryEntry]) -> Value {
+        json!({
+            "form": FORM,
+            "account": { "id": self.interaction.account, "name": self.account.map(|account| &account.name), "key": self.account.map(|account| &account.key) },
+            "interaction": self.interaction,
+            "messages": self.messages,
+            "history": history,
+        })
+    }
+
+    fn account_name(&self) -> String {
+        match self.account {
+            Some(account) => format!("{} ({})", account.name, account.key),
+            None => self.interaction.account.to_string(),
+        }
+    }
+
+    fn customer(&self) -> String {
+        let address = match &self.interaction.address {
+            Address::Phone(phone) => phone.as_str(),
+            Address::Bsuid(id) => id,
+        };
+        match &self.interaction.customer_name {
+            Some(name) => format!("{}, {address}", name.0),
+            None => address.to_owned(),
+        }
+    }
+
+    fn author(&self, author: &Author) -> String {
+        match author {
+            Author::Customer => "Customer".to_owned(),
+            Author::Agent { agent } => self.agents.get(agent).map_or_else(|| agent.to_string(), |agent| agent.name.clone()),
+        }
+    }
+}
+
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn is_line_break(c: char) -> bool {
+    // As Unicode has it: LF, VT, FF, CR, NEL, line and paragraph separator.
+    matches!(c, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_line_break(c) { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+}
+
+/// Each further line indented, and nothing in it that a terminal would obey.
+fn readable_lines(text: &str) -> String {
+    let unified = text.replace("\r\n", "\n");
+    let lines: Vec<String> = unified.split(is_line_break).map(|line| line.replace('\t', " ")).map(|line| one_line(&line)).collect();
+    lines.join(&format!("\n{:INDENT$}", ""))
+}
+
+fn delivery_words(delivery: &Delivery) -> String {
+    let words = match delivery.state {
+        DeliveryState::Queued => "waiting to be sent",
+        DeliveryState::Sending => "being sent",
+        DeliveryState::Unknown => return "not known whether it was sent".to_owned(),
+        DeliveryState::Accepted => "accepted by the provider",
+        DeliveryState::Sent => "sent",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Read => "read",
+        DeliveryState::Failed => "failed",
+    };
+    match &delivery.error {
+        Some(error) => format!("{words}: {}", error_words(error)),
+        None => words.to_owned(),
+    }
+}
+
+fn error_words(error: &DeliveryError) -> String {
+    let words = match error.class {
+        ErrorClass::WindowExpired => "the 24-hour window was over",
+        ErrorClass::RateLimited => "too many messages in too short a time",
+        ErrorClass::InvalidRecipient => "no such WhatsApp user",
+        ErrorClass::Undeliverable => "the customer could not be reached",
+        ErrorClass::Template => "the template was refused",
+        ErrorClass::Media => "the attachment was refused",
+        ErrorClass::Authentication => "the provider refused the account's credentials or number",
+        ErrorClass::Temporary => "the provider had a passing fault",
+        ErrorClass::Permanent => "the provider refused the message",
+        ErrorClass::OutcomeUnknown => "not known whether it was sent",
+    };
+    match &error.code {
+        Some(code) => format!("{words} ({})", one_line(code)),
+        None => words.to_owned(),
+    }
+}
+
+/// `{number}-{name}`. The name comes from a stranger: no folders, nothing that any file system reads in its own way, nothing that turns the reading
+/// direction around (`photo\u{202e}gpj.exe`), and an extension where the type is known.
+fn file_name(number: usize, attachment: &Attachment) -> String {
+    let content_type = match &attachment.copy {
+        Copy::Stored { content_type, .. } => content_type,
+        Copy::Pending | Copy::Failed { .. } => &attachment.content_type,
+    };
+    let given = attachment.name.as_deref().unwrap_or_default();
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last
+        .chars()
+        .filter(|c| !c.is_control() && !is_line_break(*c) && !turns_direction(*c))
+        .map(|c| if matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*') { '_' } else { c })
+        .collect();
+    let clean = clean.trim_matches(|c: char| c == '.' || c.is_whitespace());
+    let (stem, extension) = match clean.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() && (1..=LONGEST_EXTENSION).contains(&extension.chars().count()) => (stem, extension),
+        _ => (clean, extension_of(content_type)),
+    };
+    let stem: String = stem.chars().take(LONGEST_NAME).collect();
+    let stem = stem.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+    let stem = if stem.is_empty() { kind_of(content_type) } else { stem };
+    if extension.is_empty() { format!("{number}-{stem}") } else { format!("{number}-{stem}.{extension}") }
+}
+
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn kind_of(content_type: &str) -> &'static str {
+    match content_type.split('/').next() {
+        Some("image") => "image",
+        Some("audio") => "audio",
+        Some("video") => "video",
+        _ => "document",
+    }
+}
+
+/// The usual extension of the types that WhatsApp carries.
+fn extension_of(content_type: &str) -> &'static str {
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
+        "image/gif" => "gif",
+        "image/webp" => "webp",
+        "audio/aac" => "aac",
+        "audio/amr" => "amr",
+        "audio/mpeg" => "mp3",
+        "audio/mp4" | "audio/m4a" => "m4a",
+        "audio/ogg" => "ogg",
+        "video/mp4" => "mp4",
+        "video/3gpp" => "3gp",
+        "application/pdf" => "pdf",
+        "application/zip" => "zip",
+        "application/msword" => "doc",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => "docx",
+        "application/vnd.ms-excel" => "xls",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "xlsx",
+        "application/vnd.ms-powerpoint" => "ppt",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation" => "pptx",
+        "text/plain" => "txt",
+        "text/csv" => "csv",
+        "text/vcard" | "text/x-vcard" => "vcf",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Provider, Settings};
+    use crate::agent::{Capacity, Role};
+    use crate::history::Fact;
+    use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
+    use crate::inbound::ProfileName;
+    use crate::interaction::{Inactivity, Status};
+    use crate::message::Content;
+    use crate::plan::ActionPlan;
+    use crate::values::{AccountKey, E164};
+    use proptest::prelude::*;
+    use ulid::Ulid;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn anna() -> Agent {
+        Agent {
+            id: AgentId::from_ulid(Ulid::from_parts(1, 7)),
+            name: "Anna".into(),
+            subject: "sub".into(),
+            role: Role::Agent,
+            whatsapp: true,
+            capacity: Capacity::default(),
+        }
+    }
+
+    fn account() -> Account {
+        Account {
+            id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
+            name: "Roma centro".into(),
+            key: AccountKey::parse("ROMA1").unwrap(),
+            list: ListId::from_ulid(Ulid::from_parts(1, 5)),
+            domain: None,
+            proxy_token: String::new(),
+            provider: Provider::Twilio { account_sid: "AC1".into() },
+            phone: E164::parse("+390612345678").unwrap(),
+            description: None,
+            active: true,
+            receive_path: String::new(),
+            agents: vec![],
+            settings: Settings::default(),
+            plan: ActionPlan { version: 1, steps: vec![] },
+            version: 1,
+        }
+    }
+
+    fn interaction() -> Interaction {
+        Interaction {
+            id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+            account: account().id,
+            contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
+            address: Address::Phone(E164::parse("+393331234567").unwrap()),
+            customer_name: Some(ProfileName("Zoë\nAnna: forged".into())),
+            version: 9,
+            status: Status::Closed,
+            opened_at: at("2026-01-01T23:59:59Z"),
+            closed_at: Some(at("2026-01-02T00:10:00Z")),
+            disposition: Some("Solved".into()),
+            agent: None,
+            accepted_via: None,
+            tab_open: false,
+            unread: false,
+            wait: None,
+            unanswered_since: None,
+            tried: vec![],
+            last_message: None,
+            inactivity: Inactivity::default(),
+        }
+    }
+
+    fn message(n: u128, at_: &str, author: Author, content: Content) -> Message {
+        Message {
+            id: MessageId::from_ulid(Ulid::from_parts(1, n)),
+            interaction: interaction().id,
+            version: 1,
+            at: at(at_),
+            provider_id: None,
+            author,
+            content,
+            attachments: vec![],
+            reply_to: None,
+            forwarded: false,
+            delivery: None,
+        }
+    }
+
+    fn text(body: &str) -> Content {
+        Content::Text { body: body.into() }
+    }
+
+    fn attachment(name: Option<&str>, copy: Copy) -> Attachment {
+        Attachment { source: "https://api.twilio.com/x".into(), content_type: "image/jpeg".into(), name: name.map(Into::into), copy }
+    }
+
+    fn stored(size: u64) -> Copy {
+        Copy::Stored { key: "media/x".into(), size, content_type: "image/jpeg".into() }
+    }
+
+    fn conversation() -> Vec<Message> {
+        let by_anna = Author::Agent { agent: anna().id };
+        let first =
+            message(1, "2026-01-01T23:59:59Z", Author::Customer, text("Buongiorno,\r\nsono Zoë\n2026-01-01 10:00:00Z  Anna: rubbish"));
+        let mut media = message(2, "2026-01-02T00:00:10Z", Author::Customer, Content::Media { caption: String::new() });
+        let failed = Copy::Failed { reason: "the provider no longer has it".into() };
+        media.attachments =
+            vec![attachment(Some("../../photo.jpg"), stored(1234)), attachment(None, failed), attachment(None, Copy::Pending)];
+        let mut answer = message(3, "2026-01-02T00:01:00Z", by_anna.clone(), text("Ecco"));
+        let since = at("2026-01-02T00:01:05Z");
+        answer.delivery = Some(Delivery { state: DeliveryState::Read, since, error: None, attempts: 0 });
+        let mut late = message(4, "2026-01-02T00:02:00Z", by_anna, text("Ancora"));
+        let error = DeliveryError { class: ErrorClass::WindowExpired, code: Some("63016".into()) };
+        late.delivery = Some(Delivery { state: DeliveryState::Failed, since, error: Some(error), attempts: 0 });
+        vec![first, media, answer, late]
+    }
+
+    fn with<T>(messages: &[Message], left_out: &[(usize, &str)], read: impl FnOnce(&Transcript<'_>) -> T) -> T {
+        let (account, interaction, agents) = (account(), interaction(), BTreeMap::from([(anna().id, anna())]));
+        let left_out = left_out.iter().map(|(number, why)| (*number, (*why).to_owned())).collect();
+        read(&Transcript { account: Some(&account), interaction: &interaction, messages, agents: &agents, left_out })
+    }
+
+    #[test]
+    fn a_transcript_is_readable_and_nobody_can_forge_a_line() {
+        let shown = with(&conversation(), &[(1, "too large")], |transcript| transcript.text());
+        let expected = "\
+Transcript of int_00000000010000000000000003
+
+Account:     Roma centro (ROMA1)
+Customer:    Zoë Anna: forged, +393331234567
+Opened:      2026-01-01 23:59:59Z
+Closed:      2026-01-02 00:10:00Z
+Disposition: Solved
+
+2026-01-01 23:59:59Z  Customer: Buongiorno,
+                      sono Zoë
+                      2026-01-01 10:00:00Z  Anna: rubbish
+2026-01-02 00:00:10Z  Customer: [attachment 1-photo.jpg, image/jpeg, 1234 bytes, left out here: too large]
+                      [attachment 2-image.jpg could not be copied: the provider no longer has it]
+                      [attachment 3-image.jpg, not copied yet]
+2026-01-02 00:01:00Z  Anna: Ecco  [read]
+2026-01-02 00:02:00Z  Anna: Ancora  [failed: the 24-hour window was over (63016)]
+";
+        assert_eq!(shown, expected.replace("00000000010000000000000003", interaction().id.as_str().trim_start_matches("int_")));
+    }
+
+    #[test]
+    fn the_transcript_for_programs_holds_the_same() {
+        let json = with(&conversation(), &[], |transcript| transcript.json());
+        assert_eq!(json["account"]["name"], "Roma centro");
+        assert_eq!(json["customer"]["phone"], "+393331234567");
+        assert_eq!(json["opened_at"], "2026-01-01T23:59:59Z");
+        assert_eq!(json["messages"][2]["author"]["name"], "Anna");
+        assert_eq!(json["messages"][2]["delivery"]["state"], "read");
+        let files = &json["messages"][1]["attachments"];
+        assert_eq!(
+            files[0],
+            json!({ "state": "stored", "file": "1-photo.jpg", "size": 1234, "content_type": "image/jpeg", "left_out": null })
+        );
+        assert_eq!(files[1]["reason"], "the provider no longer has it");
+        assert_eq!(files[2]["state"], "pending");
+    }
+
+    #[test]
+    fn the_log_holds_the_whole_history() {
+        let history = [HistoryEntry { at: at("2026-01-01T23:59:59Z"), version: 1, fact: Fact::Opened }];
+        let log = with(&conversation(), &[], |transcript| transcript.log(&history));
+        assert_eq!(log["history"][0]["fact"], "opened");
+        assert_eq!(log["messages"].as_array().unwrap().len(), 4);
+        assert_eq!(log["interaction"]["disposition"], "Solved");
+    }
+
+    #[test]
+    fn an_agent_and_an_account_that_are_gone_appear_by_id() {
+        let (interaction, agents) = (interaction(), BTreeMap::new());
+        let messages = conversation();
+        let transcript =
+            Transcript { account: None, interaction: &interaction, messages: &messages, agents: &agents, left_out: BTreeMap::new() };
+        let shown = transcript.text();
+        assert!(shown.contains(&format!("Account:     {}", interaction.account)));
+        assert!(shown.contains(&format!("{}: Ecco", anna().id)));
+    }
+
+    #[test]
+    fn keys_go_by_account_and_utc_day() {
+        let mut interaction = interaction();
+        let (account, id) = (interaction.account.clone(), interaction.id.clone());
+        assert_eq!(transcript_key(&interaction, false), format!("transcripts/{account}/2026-01-01/{id}.zip"));
+        assert_eq!(transcript_key(&interaction, true), format!("transcripts/{account}/2026-01-01/{id}-attachments.zip"));
+        assert_eq!(log_key(&interaction), Some(format!("logs/{account}/2026-01-02/{id}.json")));
+        interaction.status = Status::Open;
+        assert_eq!(log_key(&interaction), None);
+    }
+
+    #[test]
+    fn file_names_keep_what_is_harmless() {
+        let named = |name: &str| file_name(7, &attachment(Some(name), stored(1)));
+        assert_eq!(named("Offerta è pronta.pdf"), "7-Offerta è pronta.pdf");
+        assert_eq!(named("C:\\temp\\a.tar.gz"), "7-a.tar.gz");
+        assert_eq!(named("/etc/passwd"), "7-passwd.jpg");
+        assert_eq!(named("..."), "7-image.jpg");
+        assert_eq!(named(".htaccess"), "7-htaccess.jpg");
+        assert_eq!(named("photo\u{202e}gpj.exe"), "7-photogpj.exe");
+        assert_eq!(named("a:b|c?.txt"), "7-a_b_c_.txt");
+        assert_eq!(named(&"ü".repeat(300)), format!("7-{}.jpg", "ü".repeat(LONGEST_NAME)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_name_leaves_its_folder_or_meets_another(names in prop::collection::vec(any::<String>(), 1..4)) {
+            let mut one = message(1, "2026-01-01T00:00:00Z", Author::Customer, text("x"));
+            one.attachments = names.iter().map(|name| attachment(Some(name), stored(1))).collect();
+            let messages = [one];
+            let found = with(&messages, &[], |transcript| transcript.files().into_iter().map(|file| file.name).collect::<Vec<_>>());
+            let unique: std::collections::BTreeSet<_> = found.iter().collect();
+            prop_assert_eq!(unique.len(), found.len());
+            for name in &found {
+                let safe = !name.contains(['/', '\\']) && !name.chars().any(char::is_control) && !name.ends_with(['.', ' ']) && name.len() <= 255;
+                prop_assert!(safe, "{}", name);
+            }
+        }
+
+        #[test]
+        fn only_the_header_and_messages_begin_a_line(body in any::<String>()) {
+            let messages = [message(1, "2026-01-01T00:00:00Z", Author::Customer, text(&body))];
+            let shown = with(&messages, &[], |transcript| transcript.text());
+            let thread = shown.split("Disposition: Solved\n\n").nth(1).unwrap();
+            prop_assert!(thread.split(is_line_break).skip(1).all(|line| line.is_empty() || line.starts_with("          ")));
+        }
+    }
+}
