@@ -1,6 +1,137 @@
-//! Being written.
+//! The Lambda `assign`: decides alone who is offered what waits, one decision at a time for each target (the message group of `assign.fifo`).
+//!
+//! | input | what happens |
+//! |---|---|
+//! | a wake for a queue, an agent or an account | what waits there is offered, the longest wait first |
+//! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
+//! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost |
+//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::Aws;
+use cloud::batch::{self, Failure};
+use cloud::config::Env;
+use cloud::queues::{Queue, SendOptions};
+use domain::effect::{Audience, Target};
+use domain::interaction::Offer;
+use domain::view::AgentEvent;
+use engine::jobs::{AssignJob, PushJob};
+use engine::ports::{Store, System};
+use engine::{Engine, EngineError, Woken};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
+use store::{Configuration, Interactions};
+
+struct Assign {
+    engine: Engine<Interactions, Configuration, System>,
+    wakes: Queue,
+    push: Queue,
+}
+
+/// A batch of wakes, or the schedule's tick.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Wakes(SqsEvent),
+    Sweep(serde::de::IgnoredAny),
+}
+
+/// Why a wake could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Queue(#[from] cloud::queues::QueueError),
+}
+
+impl Assign {
+    async fn wake(&self, target: &Target, wake_id: &str) -> Result<(), Failed> {
+        let woken = self.engine.wake(target).await?;
+        tracing::info!(event = "assign.woken", target = target.key(), rung = woken.rung, joined = woken.joined.len(), also = woken.also.len());
+        self.join(target, &woken, wake_id).await?;
+        let also = woken.also.into_iter().enumerate();
+        let also = also.map(|(index, target)| wake_of(target, &format!("{wake_id}-{index}")));
+        Ok(self.wakes.send_batch(also).await?)
+    }
+
+    /// The agent who became available hears of what rings at everybody of a queue already.
+    async fn join(&self, target: &Target, woken: &Woken, wake_id: &str) -> Result<(), Failed> {
+        let Target::Agent(agent) = target else { return Ok(()) };
+        for row in &woken.joined {
+            let Some(Offer { id: offer, until, .. }) = row.offer.clone() else { continue };
+            let key = &row.interaction;
+            let Some(interaction) = self.engine.store.interaction(key).await.map_err(EngineError::from)? else { continue };
+            let job = PushJob {
+                id: format!("{wake_id}-{}", key.interaction),
+                to: Audience::Agents(vec![agent.clone()]),
+                account: None,
+                event: AgentEvent::Offered { interaction: (&interaction).into(), offer, until },
+            };
+            let options = SendOptions::fifo(key.conversation.group(), job.id.clone());
+            self.push.send(&job, options).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, id: &str) -> Result<(), Failed> {
+        let targets = self.engine.waiting_targets().await?;
+        tracing::info!(event = "assign.swept", targets = targets.len());
+        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, &format!("sweep-{id}-{index}")));
+        Ok(self.wakes.send_batch(wakes).await?)
+    }
+}
+
+fn wake_of(target: Target, id: &str) -> (AssignJob, SendOptions) {
+    let options = SendOptions::fifo(target.key(), id);
+    (AssignJob { target }, options)
+}
+
+async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
+    match event.payload {
+        Input::Wakes(batch) => Ok(batch::each(batch, &assign.wakes, |job: AssignJob, delivery| {
+            let assign = assign.clone();
+            async move {
+                assign.wake(&job.target, &delivery.message_id).await.map_err(|error| {
+                    tracing::error!(event = "assign.failed", target = job.target.key(), %error);
+                    Failure::Retry
+                })
+            }
+        })
+        .await),
+        Input::Sweep(_) => {
+            assign.sweep(&event.context.request_id).await?;
+            Ok(SqsBatchResponse::default())
+        }
+    }
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let aws = Aws::new(&env)?;
+    let config_table = env.required("CONFIG_TABLE")?;
+    let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+    let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
+    let queue = |name| Queue::from_env(&aws, &env, name);
+    let assign = Arc::new(Assign { engine, wakes: queue("ASSIGN_QUEUE_URL")?, push: queue("PUSH_QUEUE_URL")? });
+    lambda_runtime::run(service_fn(move |event| handle(assign.clone(), event))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedules_tick_is_a_sweep_and_a_batch_is_not() {
+        let tick = r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}"#;
+        assert!(matches!(serde_json::from_str(tick).unwrap(), Input::Sweep(_)));
+        assert!(matches!(serde_json::from_str(r#"{"Records":[]}"#).unwrap(), Input::Wakes(_)));
+    }
 }

@@ -1,6 +1,111 @@
-//! Being written.
+//! The Lambda `push`: appends events to the agents' gapless feeds and sends them to their sockets.
+//!
+//! | input | what happens |
+//! |---|---|
+//! | an event for agents | appended to the feed of each, then sent to each open connection |
+//! | an event for a queue | the same for its members who are of the account and can take it |
+//! | the same again | nothing: each feed knows the effect's id |
+//! | a connection that is gone | forgotten; the client reads what it missed by `GET /events?after=` |
+//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::Aws;
+use cloud::batch::{self, Failure};
+use cloud::config::Env;
+use cloud::queues::Queue;
+use cloud::sockets::{Posted, Sockets};
+use domain::agent::{Presence, PresenceState};
+use domain::effect::Audience;
+use domain::ids::AgentId;
+use domain::view::AgentEvent;
+use engine::jobs::PushJob;
+use engine::ports::{Directory, PortError, Store};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
+
+struct Push {
+    store: Interactions,
+    configuration: Configuration,
+    sockets: Sockets,
+    queue: Queue,
+}
+
+impl Push {
+    async fn deliver(&self, job: &PushJob) -> Result<(), PortError> {
+        for agent in self.audience(job).await? {
+            let appended = self.store.append(&agent, &job.id, &job.event, cloud::time::now()).await?;
+            if let Appended::New { event, connections } = appended {
+                for connection in &connections {
+                    self.post(connection, &event).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose feeds: an offer to a queue goes to its members who are of the account, did not reject it, and can take it now; its withdrawal to all of them
+    /// who are there.
+    async fn audience(&self, job: &PushJob) -> Result<Vec<AgentId>, PortError> {
+        let (queue, except) = match &job.to {
+            Audience::Agents(agents) => return Ok(agents.clone()),
+            Audience::Members { queue, except } => (queue, except),
+        };
+        let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };
+        let account = match &job.account {
+            Some(id) => self.configuration.account(id).await?,
+            None => None,
+        };
+        let of_account = |agent: &AgentId| account.as_ref().is_none_or(|account| account.agents.contains(agent));
+        let members: Vec<AgentId> = queue.members.into_iter().filter(|agent| of_account(agent) && !except.contains(agent)).collect();
+        let presences = self.store.presences(&members).await?;
+        let takes = |presence: &Presence| match job.event {
+            AgentEvent::Offered { .. } => presence.available(),
+            _ => presence.state != PresenceState::LoggedOut,
+        };
+        Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
+    }
+
+    /// A socket is a convenience, the feed the truth: a post that fails is the client's to catch up on, and never a reason to append twice.
+    async fn post(&self, connection: &Connection, event: &FeedEvent) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
+        match self.sockets.post(&connection.id, bytes).await {
+            Ok(Posted::Sent) => {}
+            Ok(Posted::Gone) => self.store.disconnect(&connection.agent, &connection.id).await?,
+            Err(error) => tracing::warn!(event = "push.not_posted", agent = %connection.agent, %error),
+        }
+        Ok(())
+    }
+}
+
+async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+    Ok(batch::each(event.payload, &push.queue, |job: PushJob, _| {
+        let push = push.clone();
+        async move {
+            push.deliver(&job).await.map_err(|error| {
+                tracing::error!(event = "push.failed", effect = job.id, %error);
+                Failure::Retry
+            })
+        }
+    })
+    .await)
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let aws = Aws::new(&env)?;
+    let config_table = env.required("CONFIG_TABLE")?;
+    let push = Arc::new(Push {
+        store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table),
+        configuration: Configuration::new(aws.dynamodb(), config_table),
+        sockets: Sockets::from_env(&aws, &env)?,
+        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?,
+    });
+    lambda_runtime::run(service_fn(move |event| handle(push.clone(), event))).await
 }

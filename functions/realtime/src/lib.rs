@@ -1,6 +1,131 @@
-//! Being written.
+//! The Lambda `realtime`: agents' WebSocket connections come, ask and go. What they are sent, `push` sends.
+//!
+//! | input | what happens |
+//! |---|---|
+//! | connect with a good ticket | the connection is noted; 200 |
+//! | connect without a ticket, or with one that was used, is too old or was never given | 401; nothing written |
+//! | `{"after": N}` | the events behind number N are sent, at most [`CATCH_UP`]; ask again behind the last one |
+//! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
+//! | anything else | an error message that says what is understood |
+//! | disconnect | the connection is forgotten |
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
+use cloud::aws::Aws;
+use cloud::config::Env;
+use cloud::sockets::Sockets;
+use domain::ids::AgentId;
+use jiff::SignedDuration;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use store::{Connection, Interactions};
+
+/// API Gateway ends a connection after two hours; so does the right to it.
+const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
+
+/// Events sent for one request to catch up: a few hundred short posts stay well inside the function's time.
+pub const CATCH_UP: i32 = 200;
+
+struct Realtime {
+    store: Interactions,
+    sockets: Sockets,
+}
+
+/// What a client may ask.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Ask {
+    CatchUp { after: u64 },
+    Ping { ping: Value },
+}
+
+impl Realtime {
+    async fn handle(&self, request: ApiGatewayWebsocketProxyRequest) -> Result<Value, Error> {
+        let context = &request.request_context;
+        let connection = context.connection_id.as_deref().ok_or("no connection id")?;
+        match context.event_type.as_deref() {
+            Some("CONNECT") => self.connect(connection, request.query_string_parameters.first("ticket")).await,
+            Some("DISCONNECT") => self.disconnect(connection).await,
+            _ => self.asked(connection, request.body.as_deref().unwrap_or_default()).await,
+        }
+    }
+
+    async fn connect(&self, connection: &str, ticket: Option<&str>) -> Result<Value, Error> {
+        let now = cloud::time::now();
+        let hash: String = Sha256::digest(ticket.unwrap_or_default()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let Some(agent) = self.store.take_ticket(&hash, now).await? else {
+            tracing::warn!(event = "realtime.refused");
+            return Ok(json!({ "statusCode": 401 }));
+        };
+        tracing::info!(event = "realtime.connected", %agent);
+        let expires_at = now.saturating_add(CONNECTION_LIFETIME)?;
+        self.store.connect(&Connection { id: connection.to_owned(), agent, expires_at }).await?;
+        Ok(json!({ "statusCode": 200 }))
+    }
+
+    async fn disconnect(&self, connection: &str) -> Result<Value, Error> {
+        if let Some(agent) = self.store.connection_owner(connection).await? {
+            self.store.disconnect(&agent, connection).await?;
+            tracing::info!(event = "realtime.disconnected", %agent);
+        }
+        Ok(json!({ "statusCode": 200 }))
+    }
+
+    async fn asked(&self, connection: &str, body: &str) -> Result<Value, Error> {
+        let Some(agent) = self.store.connection_owner(connection).await? else { return Ok(json!({ "statusCode": 410 })) };
+        match serde_json::from_str(body) {
+            Ok(Ask::CatchUp { after }) => self.catch_up(connection, &agent, after).await?,
+            Ok(Ask::Ping { ping }) => self.post(connection, &json!({ "pong": ping })).await?,
+            Err(_) => self.post(connection, &json!({ "error": "understood are {\"after\": N} and {\"ping\": …}" })).await?,
+        }
+        Ok(json!({ "statusCode": 200 }))
+    }
+
+    async fn catch_up(&self, connection: &str, agent: &AgentId, after: u64) -> Result<(), Error> {
+        for event in self.store.events_after(agent, after, CATCH_UP).await? {
+            self.post(connection, &serde_json::to_value(&event)?).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&self, connection: &str, message: &Value) -> Result<(), Error> {
+        self.sockets.post(connection, message.to_string().into_bytes()).await?;
+        Ok(())
+    }
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let aws = Aws::new(&env)?;
+    let realtime = Arc::new(Realtime {
+        store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?),
+        sockets: Sockets::from_env(&aws, &env)?,
+    });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+        let realtime = realtime.clone();
+        async move { realtime.handle(event.payload).await }
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_may_catch_up_or_ping_and_nothing_else() {
+        assert_eq!(serde_json::from_str::<Ask>(r#"{"after":7}"#).unwrap(), Ask::CatchUp { after: 7 });
+        assert_eq!(serde_json::from_str::<Ask>(r#"{"ping":"x"}"#).unwrap(), Ask::Ping { ping: json!("x") });
+        for other in ["", "{}", r#"{"after":-1}"#, r#"{"after":1,"agent":"agt_x"}"#, "[]"] {
+            assert!(serde_json::from_str::<Ask>(other).is_err(), "{other}");
+        }
+    }
 }

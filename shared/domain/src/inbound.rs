@@ -7,6 +7,9 @@ use crate::ids::AccountId;
 use crate::message::{Content, DeliveryError, DeliveryState};
 use crate::values::Address;
 
+/// SQS takes message groups of 128 ASCII letters, digits and punctuation marks.
+pub const GROUP_LIMIT: usize = 128;
+
 /// One message or one status of a webhook request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InboundEvent {
@@ -33,13 +36,15 @@ pub enum InboundKind {
 }
 
 impl InboundEvent {
-    /// What keeps events of one customer in order on their way: the queue's message group.
+    /// What keeps events of one customer in order on their way: the queue's message group, in at most [`GROUP_LIMIT`] characters. That two very long
+    /// addresses may share a group costs them nothing but a little time.
     pub fn group(&self) -> String {
-        match &self.kind {
+        let group = match &self.kind {
             InboundKind::Message(message) => format!("{}#{}", self.account, message.from.key()),
             // The customer's address in a status is masked by some providers: a status keeps order with its own message only.
             InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
-        }
+        };
+        group.chars().filter(char::is_ascii_graphic).take(GROUP_LIMIT).collect()
     }
 }
 

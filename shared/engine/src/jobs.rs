@@ -2,6 +2,7 @@
 
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::inbound::InboundEvent;
 use domain::view::AgentEvent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,4 +72,10 @@ pub struct PushJob {
     pub account: Option<AccountId>,
     /// What they see.
     pub event: AgentEvent,
+}
+
+/// On `inbound.fifo`, group = [`InboundEvent::group`]: the deduplication id that receive and the event's own stream record share, so that whichever
+/// comes second changes nothing.
+pub fn inbound_dedup(event: &InboundEvent) -> String {
+    format!("{}#{}", event.account, event.id)
 }

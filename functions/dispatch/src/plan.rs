@@ -1,0 +1,308 @@
+//! What a record of the stream asks for: pure.
+
+use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
+use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Timer, effect_id};
+use domain::inbound::InboundEvent;
+use domain::interaction::Interaction;
+use domain::message::Message;
+use domain::view::AgentEvent;
+use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, inbound_dedup};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::Item;
+use store::{Kind, kind_of};
+
+/// Something to send.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Errand {
+    /// The effect's id: its repetition is recognised by it.
+    pub(crate) id: String,
+    /// What it keeps its order with.
+    pub(crate) group: String,
+    /// What.
+    pub(crate) job: Job,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Job {
+    Route(Box<InboundEvent>),
+    Assign(AssignJob),
+    Send(SendJob),
+    Media(MediaJob),
+    Archive(ArchiveJob),
+    Push(Box<PushJob>),
+    Wakeup { at: Timestamp, job: Wakeup },
+}
+
+/// Why a record can't be handled. No contents: it is logged.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("the item is not of a form that this version knows")]
+    Form,
+    #[error("the effect {0} does not belong to this kind of item")]
+    Misplaced(usize),
+}
+
+/// A record that can't be handled, as it is parked: enough to find the item and emit its version again.
+#[derive(Debug, Serialize)]
+pub(crate) struct Parked {
+    reason: String,
+    sequence_number: Option<String>,
+    pk: Option<String>,
+    sk: Option<String>,
+}
+
+impl Parked {
+    pub(crate) fn new(record: &EventRecord, reason: Unreadable) -> Self {
+        Self {
+            reason: reason.to_string(),
+            sequence_number: record.change.sequence_number.clone(),
+            pk: text(&record.change.keys, "pk"),
+            sk: text(&record.change.keys, "sk"),
+        }
+    }
+}
+
+/// What every item with effects has beside its data.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default)]
+    version: u64,
+    #[serde(default)]
+    effects: Vec<Effect>,
+}
+
+/// An agent's presence, as far as it is told.
+#[derive(Deserialize)]
+struct PresenceImage {
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// The errands of a record: none unless its version grew, so that marks, slots, backfills and restores emit nothing.
+pub(crate) fn errands(record: &StreamRecord) -> Result<Vec<Errand>, Unreadable> {
+    let (Some(pk), Some(sk)) = (text(&record.keys, "pk"), text(&record.keys, "sk")) else { return Err(Unreadable::Form) };
+    let kind = kind_of(&pk, &sk);
+    if kind == Kind::Other || record.new_image.is_empty() {
+        return Ok(Vec::new());
+    }
+    let before = number(&record.old_image, "version").unwrap_or(0);
+    let now = read::<Versioned>(&record.new_image)?;
+    if now.version <= before || now.effects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owner = Owner::read(kind, &pk, &record.new_image)?;
+    let errand = |(index, effect)| owner.errand(now.version, index, effect).ok_or(Unreadable::Misplaced(index));
+    now.effects.iter().enumerate().map(errand).collect()
+}
+
+/// The item whose version causes effects.
+enum Owner {
+    Event(Box<InboundEvent>),
+    Interaction(Box<Interaction>),
+    Message { message: Box<Message>, key: MessageKey },
+    Presence { agent: String, state: String },
+}
+
+impl Owner {
+    fn read(kind: Kind, pk: &str, image: &Item) -> Result<Self, Unreadable> {
+        Ok(match kind {
+            Kind::Event => Self::Event(Box::new(read::<Data<_>>(image)?.data)),
+            Kind::Interaction => Self::Interaction(Box::new(read::<Data<_>>(image)?.data)),
+            Kind::Message => {
+                let message: Box<Message> = Box::new(read::<Data<_>>(image)?.data);
+                let conversation = conversation_of(pk).ok_or(Unreadable::Form)?;
+                let interaction = InteractionKey { conversation, interaction: message.interaction.clone() };
+                let key = MessageKey { interaction, at: message.at, message: message.id.clone() };
+                Self::Message { message, key }
+            }
+            Kind::Presence => {
+                let agent = pk.strip_prefix("AGENT#").ok_or(Unreadable::Form)?.to_owned();
+                Self::Presence { agent, state: read::<PresenceImage>(image)?.state }
+            }
+            Kind::Other => return Err(Unreadable::Form),
+        })
+    }
+
+    fn id(&self, version: u64, index: usize) -> String {
+        match self {
+            Owner::Event(event) => inbound_dedup(event),
+            Owner::Interaction(interaction) => effect_id(interaction.id.as_str(), version, index),
+            Owner::Message { message, .. } => effect_id(message.id.as_str(), version, index),
+            Owner::Presence { agent, .. } => effect_id(agent, version, index),
+        }
+    }
+
+    /// The errand of an effect; `None` when an item of this kind can't cause it.
+    fn errand(&self, version: u64, index: usize, effect: &Effect) -> Option<Errand> {
+        let id = self.id(version, index);
+        let (group, job) = match (effect, self) {
+            (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
+            (Effect::Send, Owner::Message { key, .. }) => (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() })),
+            (Effect::CopyMedia { index }, Owner::Message { key, .. }) => {
+                (id.clone(), Job::Media(MediaJob { message: key.clone(), index: *index }))
+            }
+            (Effect::Archive, Owner::Interaction(interaction)) => {
+                (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() }))
+            }
+            (Effect::Archive, Owner::Message { key, .. }) => (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() })),
+            (Effect::Wake { target }, _) => (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone() })),
+            (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
+            (Effect::Withdraw { interaction, agent }, Owner::Presence { .. }) => {
+                // Due at once.
+                let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
+                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
+            }
+            (Effect::Push { to, notice }, owner) => {
+                let (group, account, event) = match owner {
+                    Owner::Interaction(interaction) => {
+                        let event = AgentEvent::of_interaction(notice, interaction)?;
+                        (interaction.conversation().group(), Some(interaction.account.clone()), event)
+                    }
+                    Owner::Message { message, key } => {
+                        let ConversationKey { account, .. } = &key.interaction.conversation;
+                        (key.interaction.conversation.group(), Some(account.clone()), AgentEvent::of_message(notice, message)?)
+                    }
+                    Owner::Presence { agent, state } => (agent.clone(), None, AgentEvent::Presence { state: state.clone() }),
+                    Owner::Event(_) => return None,
+                };
+                (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
+            }
+            (Effect::Route | Effect::Send | Effect::CopyMedia { .. } | Effect::Archive | Effect::Timer { .. } | Effect::Withdraw { .. }, _) => {
+                return None;
+            }
+        };
+        Some(Errand { id, group, job })
+    }
+}
+
+fn wakeup(at: Timestamp, interaction: InteractionKey, timer: &Timer) -> Job {
+    Job::Wakeup { at, job: Wakeup::Timer { interaction, at, which: timer.clone() } }
+}
+
+fn conversation_of(pk: &str) -> Option<ConversationKey> {
+    let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
+    Some(ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? })
+}
+
+fn read<T: DeserializeOwned>(image: &Item) -> Result<T, Unreadable> {
+    serde_dynamo::from_item(image.clone()).map_err(|_| Unreadable::Form)
+}
+
+fn text(item: &Item, name: &str) -> Option<String> {
+    match item.get(name)? {
+        serde_dynamo::AttributeValue::S(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn number(item: &Item, name: &str) -> Option<u64> {
+    match item.get(name)? {
+        serde_dynamo::AttributeValue::N(number) => number.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::effect::{Audience, Notice, Target};
+    use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
+    use domain::message::{Author, Content};
+    use serde_dynamo::AttributeValue;
+    use ulid::Ulid;
+
+    fn key() -> InteractionKey {
+        let ulid = Ulid::from_parts(1, 1);
+        let conversation = ConversationKey { account: AccountId::from_ulid(ulid), contact: ContactId::from_ulid(ulid) };
+        InteractionKey { conversation, interaction: InteractionId::from_ulid(ulid) }
+    }
+
+    fn message() -> Message {
+        Message {
+            id: MessageId::from_ulid(Ulid::from_parts(1, 2)),
+            interaction: key().interaction,
+            version: 2,
+            at: Timestamp::UNIX_EPOCH,
+            provider_id: None,
+            author: Author::Customer,
+            content: Content::Text { body: "hello".into() },
+            attachments: Vec::new(),
+            reply_to: None,
+            forwarded: false,
+            delivery: None,
+        }
+    }
+
+    fn image(version: u64, effects: &[Effect]) -> Item {
+        let mut item: Item = serde_dynamo::to_item(Data2 { data: message(), effects }).unwrap();
+        let ConversationKey { account, contact } = key().conversation;
+        item.insert("pk".into(), AttributeValue::S(format!("CONV#{account}#{contact}")));
+        item.insert("sk".into(), AttributeValue::S("MSG#x".into()));
+        item.insert("version".into(), AttributeValue::N(version.to_string()));
+        item
+    }
+
+    #[derive(Serialize)]
+    struct Data2<'a> {
+        data: Message,
+        effects: &'a [Effect],
+    }
+
+    fn record(old: Option<Item>, new: Item) -> StreamRecord {
+        let mut record = StreamRecord::default();
+        record.keys = new.clone();
+        record.new_image = new;
+        record.old_image = old.unwrap_or_default();
+        record
+    }
+
+    #[test]
+    fn a_version_that_grew_has_its_effects_carried_out_under_derived_ids() {
+        let push = Effect::Push { to: Audience::Agents(vec![AgentId::from_ulid(Ulid::nil())]), notice: Notice::Message };
+        let effects = [Effect::Send, Effect::CopyMedia { index: 0 }, push];
+        let errands = errands(&record(Some(image(1, &[])), image(2, &effects))).unwrap();
+        let id = message().id;
+        assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
+        assert_eq!(errands[0].group, key().conversation.group());
+        assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.event, AgentEvent::Message { .. })));
+    }
+
+    #[test]
+    fn a_version_that_did_not_grow_emits_nothing() {
+        let effects = [Effect::Send];
+        assert_eq!(errands(&record(Some(image(2, &effects)), image(2, &effects))), Ok(Vec::new()));
+        assert_eq!(errands(&record(Some(image(3, &effects)), image(2, &effects))), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_deleted_item_emits_nothing() {
+        let mut deleted = record(Some(image(2, &[Effect::Send])), image(2, &[]));
+        deleted.new_image = Item::default();
+        assert_eq!(errands(&deleted), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn an_item_of_an_unknown_form_is_parked_and_names_its_key() {
+        let mut new = image(2, &[Effect::Send]);
+        new.insert("effects".into(), AttributeValue::L(vec![AttributeValue::S("from the future".into())]));
+        assert_eq!(errands(&record(None, new)), Err(Unreadable::Form));
+    }
+
+    #[test]
+    fn an_effect_on_the_wrong_kind_of_item_is_parked() {
+        assert_eq!(errands(&record(None, image(1, &[Effect::Route]))), Err(Unreadable::Misplaced(0)));
+    }
+
+    #[test]
+    fn a_wake_keeps_its_order_with_its_target() {
+        let target = Target::Agent(AgentId::from_ulid(Ulid::nil()));
+        let errands = errands(&record(None, image(1, &[Effect::Wake { target: target.clone() }]))).unwrap();
+        assert_eq!(errands[0].group, target.key());
+    }
+}
