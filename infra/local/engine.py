@@ -1,0 +1,52 @@
+"""Starts the local engine (MiniStack) for its parent, and ends with it.
+
+The parent holds the other end of stdin: when it ends, however it ends, stdin reaches its end and the whole process group
+(the engine and the functions it started) goes with it.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+
+
+def end_with_the_parent():
+    while os.read(0, 1024):
+        pass
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
+def wake_event_sources():
+    # Without a wake the poller of the event sources may rest up to a second, and delayed messages come late.
+    from ministack.services import lambda_svc
+
+    while True:
+        time.sleep(0.1)
+        lambda_svc._esm_wake.set()
+
+
+threading.Thread(target=end_with_the_parent, daemon=True).start()
+
+import ministack.app  # noqa: E402  (slow: the parent may end meanwhile)
+from ministack.services import apigateway, scheduler  # noqa: E402
+
+
+def find_api_scope(api_id):
+    """An API's id is enough to call it, as on AWS; the engine looks only in the account that signed the request."""
+    for (account, region, found), _ in apigateway._apis.all_items():
+        if found == api_id:
+            return account, region
+    return None
+
+
+apigateway.find_api_scope = find_api_scope
+
+# One-time schedules fire within a second; the engine's own sweep is every 10 s.
+scheduler._SCHEDULE_TICK_INTERVAL = 0.25
+threading.Thread(target=wake_event_sources, daemon=True).start()
+
+sys.argv = ["ministack"]
+ministack.app.main()

@@ -1,0 +1,228 @@
+//! `cargo local`: starts everything, plays the conversation, and stays up.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::demo::{self, Demo, Story};
+use crate::deploy::{Deployment, Stack};
+use crate::engine::Engine;
+use crate::functions;
+use crate::standin::StandIn;
+
+const USAGE: &str = "Usage: cargo local [--once] [--port N]
+
+Runs the whole product on this machine and plays one conversation.
+  --once     ends after the conversation, with an error when a step failed
+  --port N   the port of the local engine on 127.0.0.1; a free one by default";
+
+/// The engine's account that the run is in; any 12 digits.
+const ACCOUNT: &str = "000000000001";
+
+/// Ended by Ctrl-C, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    once: bool,
+    port: Option<u16>,
+}
+
+/// Runs the command with this process's arguments.
+pub async fn run() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return failed(&error.into()),
+    };
+    let up = Cell::new(false);
+    // Whichever way this ends, dropping the future drops the engine, and with it every process.
+    tokio::select! {
+        done = whole_run(&options, &up) => match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error),
+        },
+        _ = tokio::signal::ctrl_c() => stopped(&up),
+        _ = terminate.recv() => stopped(&up),
+    }
+}
+
+/// Once it is up, there is no other way to end it than this one.
+fn stopped(up: &Cell<bool>) -> ExitCode {
+    println!("\nStopping …");
+    if up.get() { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // With its causes on one line.
+    eprintln!("cargo local: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--once" => options.once = true,
+            "--port" => {
+                let port = arguments.next().and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+                options.port = Some(port.context("--port wants a number from 1 to 65535")?);
+            }
+            "--help" | "-h" => return Ok(None),
+            other => bail!("{other} is not an option"),
+        }
+    }
+    Ok(Some(options))
+}
+
+async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
+    let folder = crate::private_folder();
+    let program = std::env::current_exe().context("this program's own path is unknown")?;
+    let mut story = Story::begin();
+
+    println!("Starting the local engine …");
+    let engine = Engine::start_on(&folder, "engine", options.port).await?;
+    story.tell(&format!("The engine runs at {}.", engine.endpoint));
+    let standin = StandIn::start_with(demo::CALLBACK_DELAY).await?;
+    story.tell(&format!("The stand-in for Twilio and the identity provider runs at {}.", standin.url));
+    println!("Deploying infra/template.yaml …");
+    let stack = Deployment::new(&engine, ACCOUNT, &program).with_standin(&standin.url).run().await?;
+    story.tell("The template is deployed.");
+
+    let played = async {
+        let demo = demo::load(&mut story, &stack, &standin).await?;
+        let endpoints = Endpoints::write(&engine, &stack, &standin, &demo)?;
+        demo::play(&mut story, &demo, &standin).await?;
+        anyhow::Ok((demo, endpoints))
+    };
+    let (demo, endpoints) = match played.await {
+        Ok(played) => played,
+        Err(error) => {
+            show_problems(&stack).await;
+            return Err(error);
+        }
+    };
+    println!("\nThe whole conversation took {:.1} s.", story.seconds());
+    if options.once {
+        return Ok(());
+    }
+    show(&engine, &stack, &standin, &demo, &endpoints)?;
+    up.set(true);
+    // Until Ctrl-C.
+    std::future::pending().await
+}
+
+/// `.local/endpoints.json`, for scripts; removed when the run ends.
+struct Endpoints {
+    path: PathBuf,
+    text: String,
+}
+
+impl Endpoints {
+    fn write(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Self> {
+        let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
+        let text = format!(
+            "{:#}\n",
+            json!({
+                "engine": engine.endpoint,
+                "api": demo.agent_url,
+                "admin": demo.admin_url,
+                "websocket": stack.websocket_url,
+                "provider_stub": standin.url,
+                "receive": {demo::ACCOUNT_KEY: demo.customer.receive_url},
+                "secrets": {demo::ACCOUNT_KEY: {"account_sid": demo.customer.account_sid, "auth_token": demo.customer.auth_token, "phone": demo.customer.to}},
+                "tokens": {
+                    "owner": standin.mint("owner", &["owner"], demo::TOKENS_LIVE)?,
+                    "admin": demo.admin_token,
+                    "supervisor": standin.mint("supervisor", &["supervisor"], demo::TOKENS_LIVE)?,
+                    "agents": agents,
+                },
+            })
+        );
+        let path = crate::private_folder().join("endpoints.json");
+        std::fs::write(&path, &text).with_context(|| format!("{} can't be written", path.display()))?;
+        Ok(Self { path, text })
+    }
+}
+
+impl Drop for Endpoints {
+    fn drop(&mut self) {
+        // Another run may have written its own meanwhile.
+        if std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.text) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What a person needs to go on by hand.
+fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoints: &Endpoints) -> Result<()> {
+    println!("\nIt stays up; Ctrl-C stops everything.");
+    println!("  Agent API       {}  (description: {}/openapi.json)", demo.agent_url, demo.agent_url);
+    println!("  Admin API       {}", demo.admin_url);
+    println!("  WebSocket       {}?ticket=…  (POST {}/tickets)", stack.websocket_url, demo.agent_url);
+    println!("  Receive URL     {}", demo.customer.receive_url);
+    println!("  Twilio stand-in {}  (GET /_standin/sent, POST /_standin/next)", standin.url);
+    println!("  Engine          {}  (access key id {}, log {})", engine.endpoint, stack.account, engine.log.display());
+    println!("  All of it       {}", endpoints.path.display());
+    println!("Tokens:");
+    println!("  admin  {}", demo.admin_token);
+    for agent in &demo.agents {
+        println!("  {}  {}", agent.name, agent.token);
+    }
+    println!("A customer writes; the signature is right for exactly these parameters:");
+    println!("{}", demo.customer.curl(&demo.customer.text_params("Is anybody there?")?));
+    println!("What an agent sees of it:");
+    if let Some(agent) = demo.agents.first() {
+        println!("curl -s '{}/interactions' -H 'Authorization: Bearer {}'", demo.agent_url, agent.token);
+    }
+    Ok(())
+}
+
+/// What the functions complained about, after a step has failed.
+async fn show_problems(stack: &Stack) {
+    for function in functions::NAMES {
+        let lines = stack.log(function).await.unwrap_or_default();
+        let problems = lines.iter().filter(|line| ["ERROR", "WARN", "panicked"].iter().any(|word| line.contains(word)));
+        for line in problems.rev().take(5) {
+            eprintln!("{function}: {line}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Option<Options>> {
+        parse(arguments.iter().map(|argument| (*argument).to_owned()))
+    }
+
+    #[test]
+    fn options_are_read() {
+        assert_eq!(parsed(&[]).unwrap(), Some(Options::default()));
+        assert_eq!(parsed(&["--once", "--port", "4701"]).unwrap(), Some(Options { once: true, port: Some(4701) }));
+        assert_eq!(parsed(&["--help"]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_wrong_option_says_what() {
+        assert_eq!(parsed(&["--twice"]).unwrap_err().to_string(), "--twice is not an option");
+        for port in [&["--port"][..], &["--port", "0"], &["--port", "70000"], &["--port", "x"]] {
+            assert!(parsed(port).unwrap_err().to_string().starts_with("--port wants"));
+        }
+    }
+}

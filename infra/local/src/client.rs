@@ -1,0 +1,324 @@
+//! What talks to the product from outside, for the demo and the tests: the APIs with a token, a customer through the provider's signed
+//! webhook, and an agent's socket.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use futures_util::StreamExt as _;
+use providers::fixture::Fixture;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::standin::{self, signature};
+
+/// One of the product's APIs, with a token.
+#[derive(Clone)]
+pub struct Api {
+    base: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+/// What an API answered.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `ETag`, if there was one.
+    pub etag: Option<String>,
+    /// The body; `Null` when it was empty, a string when it was not JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The body of a reply with a status from 200 to 299.
+    ///
+    /// # Errors
+    /// Any other status, with what the answer said.
+    pub fn ok(self) -> Result<Value> {
+        ensure!((200..300).contains(&self.status), "answered {}: {}", self.status, self.body);
+        Ok(self.body)
+    }
+
+    /// The body of a reply with exactly this status.
+    ///
+    /// # Errors
+    /// Any other status, with what the answer said.
+    pub fn expect_status(self, status: u16) -> Result<Value> {
+        ensure!(self.status == status, "answered {} instead of {status}: {}", self.status, self.body);
+        Ok(self.body)
+    }
+
+    async fn read(answer: reqwest::Response) -> Result<Self> {
+        let status = answer.status().as_u16();
+        let etag = answer.headers().get("etag").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = answer.text().await?;
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        Ok(Self { status, etag, body })
+    }
+}
+
+impl Api {
+    /// `base` is `{PublicUrl}/agent` or `{PublicUrl}/admin`.
+    pub fn new(base: &str, token: &str) -> Self {
+        Self { base: base.to_owned(), token: token.to_owned(), http: crate::http() }
+    }
+
+    /// Calls `base` + `path`, with a JSON body unless it is `None`.
+    ///
+    /// # Errors
+    /// No answer. A refusal is a [`Reply`].
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
+        self.call_with(method, path, &[], body).await
+    }
+
+    /// The same with headers, such as `If-Match` or `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn call_with(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Reply> {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(&self.token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Reply::read(request.send().await.with_context(|| format!("{method} {path} got no answer"))?).await
+    }
+
+    /// `GET`, which must succeed.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, None).await?.ok().with_context(|| format!("GET {path}"))
+    }
+
+    /// `POST`, which must succeed.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(Method::POST, path, Some(body)).await?.ok().with_context(|| format!("POST {path}"))
+    }
+
+    /// `PUT`, which must succeed.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(Method::PUT, path, Some(body)).await?.ok().with_context(|| format!("PUT {path}"))
+    }
+
+    /// `DELETE`, which must succeed.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        self.call(Method::DELETE, path, None).await?.ok().with_context(|| format!("DELETE {path}"))
+    }
+
+    /// Asks for a ticket and connects the agent's socket with it.
+    ///
+    /// # Errors
+    /// No ticket, or no connection.
+    pub async fn connect(&self) -> Result<Socket> {
+        let ticket = self.post("/tickets", &serde_json::json!({})).await?;
+        Socket::connect(ticket["url"].as_str().context("the ticket has no url")?).await
+    }
+}
+
+/// A customer who writes through Twilio to one account.
+#[derive(Clone)]
+pub struct Customer {
+    /// The account's Receive URL, as Twilio was given it.
+    pub receive_url: String,
+    /// Of the Twilio account.
+    pub account_sid: String,
+    /// What signs the webhook.
+    pub auth_token: String,
+    /// The account's number, `+…`.
+    pub to: String,
+    /// The customer's number, `+…`.
+    pub from: String,
+    /// The profile's name.
+    pub name: String,
+    /// Connections to the Receive URL.
+    pub http: reqwest::Client,
+}
+
+impl Customer {
+    /// A customer of the account that `receive_url` belongs to.
+    pub fn new(receive_url: &str, account_sid: &str, auth_token: &str, to: &str, from: &str) -> Self {
+        Self {
+            receive_url: receive_url.to_owned(),
+            account_sid: account_sid.to_owned(),
+            auth_token: auth_token.to_owned(),
+            to: to.to_owned(),
+            from: from.to_owned(),
+            name: "Zoë Rossi".to_owned(),
+            http: crate::http(),
+        }
+    }
+
+    /// The parameters of `events/twilio/{fixture}.form`, from this customer to this account, with a new `MessageSid`.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn params(&self, fixture: &str, changes: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
+        let sid = standin::sid("SM");
+        let (from, to) = (format!("whatsapp:{}", self.from), format!("whatsapp:{}", self.to));
+        let own = [
+            ("MessageSid", sid.as_str()),
+            ("SmsMessageSid", &sid),
+            ("SmsSid", &sid),
+            ("AccountSid", &self.account_sid),
+            ("From", &from),
+            ("To", &to),
+            ("WaId", self.from.trim_start_matches('+')),
+            ("ProfileName", &self.name),
+        ];
+        let fixture = Fixture::load("twilio", fixture)?;
+        let changed = own.iter().chain(changes).fold(fixture, |fixture, (name, value)| fixture.with(name, value));
+        Ok(changed.parameters())
+    }
+
+    /// The parameters of a text message.
+    ///
+    /// # Errors
+    /// Its fixture is gone.
+    pub fn text_params(&self, body: &str) -> Result<Vec<(String, String)>> {
+        self.params("text", &[("Body", body)])
+    }
+
+    /// Writes a text; answers what the webhook answered.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn text(&self, body: &str) -> Result<Reply> {
+        self.webhook(&self.text_params(body)?).await
+    }
+
+    /// Sends a picture that lies at `media_url`.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn image(&self, caption: &str, content_type: &str, media_url: &str) -> Result<Reply> {
+        self.webhook(&self.params("image", &[("Body", caption), ("MediaContentType0", content_type), ("MediaUrl0", media_url)])?).await
+    }
+
+    /// Posts these parameters, signed.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn webhook(&self, params: &[(String, String)]) -> Result<Reply> {
+        // The fragment holds Twilio's overrides; it is neither sent nor signed.
+        let url = self.receive_url.split('#').next().unwrap_or_default();
+        let signed = signature(&self.auth_token, url, params);
+        self.webhook_with(params, Some(&signed)).await
+    }
+
+    /// Posts these parameters with a signature of the caller's choice, or without one.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn webhook_with(&self, params: &[(String, String)], signature: Option<&str>) -> Result<Reply> {
+        let mut request = self.http.post(self.receive_url.split('#').next().unwrap_or_default()).form(params);
+        if let Some(signature) = signature {
+            request = request.header("x-twilio-signature", signature);
+        }
+        Reply::read(request.send().await.context("the webhook got no answer")?).await
+    }
+
+    /// A `curl` command that posts these parameters, signed, for a person to try.
+    pub fn curl(&self, params: &[(String, String)]) -> String {
+        let url = self.receive_url.split('#').next().unwrap_or_default();
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let mut command = format!("curl -i {}", quoted(url));
+        command.push_str(&format!(" \\\n  -H {}", quoted(&format!("X-Twilio-Signature: {}", signature(&self.auth_token, url, params)))));
+        for (name, value) in params {
+            command.push_str(&format!(" \\\n  --data-urlencode {}", quoted(&format!("{name}={value}"))));
+        }
+        command
+    }
+}
+
+/// An agent's socket.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    /// Connects to a URL that holds a ticket.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let (stream, _) = tokio_tungstenite::connect_async(url).await.context("the socket was refused")?;
+        Ok(Self { stream })
+    }
+
+    /// The next event (`{"seq", "at", "event": {"type", …}}`) that `wanted` says yes to; those before it are dropped.
+    ///
+    /// # Errors
+    /// None came in `limit`, or the socket closed.
+    pub async fn wait_for(&mut self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut seen = Vec::new();
+        let found = tokio::time::timeout(limit, async {
+            loop {
+                let event = self.next().await?;
+                if wanted(&event) {
+                    return Ok(event);
+                }
+                seen.push(event["event"]["type"].as_str().unwrap_or("?").to_owned());
+            }
+        });
+        match found.await {
+            Ok(event) => event,
+            Err(_) => bail!("the expected event was not pushed in {limit:?}; pushed were: {}", seen.join(", ")),
+        }
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// The socket closed, or sent something that is no JSON.
+    pub async fn next(&mut self) -> Result<Value> {
+        while let Some(message) = self.stream.next().await {
+            match message? {
+                Message::Text(text) => return serde_json::from_str(&text).context("the socket sent something that is no JSON"),
+                Message::Close(_) => break,
+                _ => {}
+            }
+        }
+        bail!("the socket was closed")
+    }
+
+    /// Closes it as a browser does.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn close(mut self) -> Result<()> {
+        Ok(self.stream.close(None).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_curl_is_signed_and_quoted() {
+        let customer = Customer::new("http://127.0.0.1:1/receive/twilio/t#rc=3", "AC1", "secret", "+390612345678", "+393331234567");
+        let params = customer.text_params("it's me").unwrap();
+        let command = customer.curl(&params);
+        assert!(command.starts_with("curl -i 'http://127.0.0.1:1/receive/twilio/t' "));
+        assert!(command.contains(&signature("secret", "http://127.0.0.1:1/receive/twilio/t", &params)));
+        assert!(command.contains(r"'Body=it'\''s me'"));
+    }
+}

@@ -1,0 +1,339 @@
+//! Deploys `infra/template.yaml`, the very file that goes to AWS, to the local engine: packages it as `sam package` would, creates or
+//! updates the stack through the CloudFormation API, and waits.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::{Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use roxmltree::{Document, Node};
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+
+/// Any region works; clients must name the same one.
+pub const REGION: &str = "us-east-1";
+
+/// What to deploy where.
+#[derive(Debug, Clone)]
+pub struct Deployment<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// 12 digits: an account of the engine, separate from all others. Also the access key id to reach what is in it.
+    pub account: &'a str,
+    /// The stack's name; the functions' names begin with it.
+    pub stack: &'a str,
+    /// The SAM template.
+    pub template: PathBuf,
+    /// The program that every function runs: `local` itself.
+    pub program: PathBuf,
+    /// Parameters of the template.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A deployed stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// The engine's account that it is in.
+    pub account: String,
+    /// The outputs of the template.
+    pub outputs: BTreeMap<String, String>,
+    /// Physical ids by logical id.
+    pub resources: BTreeMap<String, String>,
+    /// `scheme://host/prefix` of the HTTP API, no slash at the end.
+    pub public_url: String,
+    /// Where agents' sockets connect, `ws://…`.
+    pub websocket_url: String,
+    api: Aws,
+}
+
+impl<'a> Deployment<'a> {
+    /// The checkout's template, run by `program`, on an account of its own.
+    pub fn new(engine: &'a Engine, account: &'a str, program: &Path) -> Self {
+        Self {
+            engine,
+            account,
+            stack: "local",
+            template: crate::workspace().join("infra/template.yaml"),
+            program: program.to_path_buf(),
+            // The addresses of the APIs lie under the engine's.
+            parameters: BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]),
+        }
+    }
+
+    /// Adds a parameter.
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The parameters that point everything outside at the stand-in.
+    pub fn with_standin(self, url: &str) -> Self {
+        self.parameter("TwilioApiUrl", url)
+            .parameter("JwtIssuer", url)
+            .parameter("JwksUrl", &format!("{url}/.well-known/jwks.json"))
+            .parameter("EgressAllowedOrigins", url)
+    }
+
+    /// Creates the stack, or updates it when it is there, and waits until it is complete.
+    ///
+    /// # Errors
+    /// The reasons that the stack's events give, one for each resource that failed.
+    pub async fn run(self) -> Result<Stack> {
+        let aws = Aws::new(self.engine, self.account);
+        let template = std::fs::read_to_string(&self.template).with_context(|| format!("{} can't be read", self.template.display()))?;
+        let bucket = format!("{}-code-{}", self.stack, self.account);
+        let code = format!("functions-{:016x}.zip", hash_of(&self.program));
+        aws.put(&bucket, "", Vec::new()).await?;
+        aws.put(&bucket, &code, bundle(&self.program)?).await?;
+        let packaged = package(&template, &format!("s3://{bucket}/{code}"));
+        let key = format!("template-{:016x}.yaml", hash_of(&packaged));
+        aws.put(&bucket, &key, packaged.into_bytes()).await?;
+        let template_url = format!("{}/{bucket}/{key}", self.engine.endpoint);
+
+        aws.apply(self.stack, &template_url, &self.parameters).await
+    }
+}
+
+impl Stack {
+    /// What a function wrote to its log, oldest first: for the person who wants to know why a step failed.
+    ///
+    /// # Errors
+    /// The engine didn't answer.
+    pub async fn log(&self, function: &str) -> Result<Vec<String>> {
+        let group = format!("/aws/lambda/{}-{function}", self.name);
+        let answer = self.api.json("Logs_20140328.FilterLogEvents", "logs", &json!({"logGroupName": group, "limit": 1000})).await?;
+        let events = answer["events"].as_array().cloned().unwrap_or_default();
+        Ok(events.iter().filter_map(|event| event["message"].as_str()).map(|line| line.trim_end().to_owned()).collect())
+    }
+
+    /// An output of the template.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn output(&self, name: &str) -> Result<&str> {
+        self.outputs.get(name).map(String::as_str).with_context(|| format!("the template has no output {name}"))
+    }
+}
+
+/// As `sam package`: every `CodeUri` becomes the place of the uploaded code. Line by line, so that nothing else changes.
+fn package(template: &str, code: &str) -> String {
+    let mut packaged = String::with_capacity(template.len());
+    for line in template.lines() {
+        match line.split_once("CodeUri:") {
+            Some((indent, _)) if indent.trim_start_matches("- ").trim().is_empty() => {
+                packaged.push_str(&format!("{indent}CodeUri: {code}"))
+            }
+            _ => packaged.push_str(line),
+        }
+        packaged.push('\n');
+    }
+    packaged
+}
+
+/// The code of a function: a `bootstrap` that becomes `program`, so that a rebuilt program needs no new deployment.
+fn bundle(program: &Path) -> Result<Vec<u8>> {
+    let path = program.to_str().context("the program's path is not UTF-8")?;
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("bootstrap", zip::write::SimpleFileOptions::default().unix_permissions(0o755))?;
+    writeln!(zip, "#!/bin/sh\nexec '{}'", path.replace('\'', r"'\''"))?;
+    Ok(zip.finish()?.into_inner())
+}
+
+fn hash_of(value: &impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The few calls that a deployment needs, without an SDK for each.
+#[derive(Debug, Clone)]
+struct Aws {
+    endpoint: String,
+    account: String,
+    http: reqwest::Client,
+}
+
+impl Aws {
+    fn new(engine: &Engine, account: &str) -> Self {
+        Self { endpoint: engine.endpoint.clone(), account: account.to_owned(), http: crate::http() }
+    }
+
+    /// The engine takes the account from the access key id and checks no signature.
+    fn authorization(&self, service: &str) -> String {
+        format!(
+            "AWS4-HMAC-SHA256 Credential={}/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature={:064}",
+            self.account, 0
+        )
+    }
+
+    async fn put(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<()> {
+        let request = self.http.put(format!("{}/{bucket}/{key}", self.endpoint)).header("authorization", self.authorization("s3"));
+        let answer = request.body(body).send().await.context("the engine does not answer")?;
+        if !answer.status().is_success() && answer.status() != reqwest::StatusCode::CONFLICT {
+            bail!("s3://{bucket}/{key} was refused: {}", answer.text().await?);
+        }
+        Ok(())
+    }
+
+    async fn json(&self, target: &str, service: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(&self.endpoint).header("authorization", self.authorization(service)).header("x-amz-target", target);
+        let answer = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().await?;
+        Ok(answer.json().await?)
+    }
+
+    async fn cloudformation(&self, action: &str, params: &[(String, String)]) -> Result<Result<String, Refusal>> {
+        let form: Vec<_> = [("Action".to_owned(), action.to_owned()), ("Version".to_owned(), "2010-05-15".to_owned())]
+            .into_iter()
+            .chain(params.iter().cloned())
+            .collect();
+        let request = self.http.post(&self.endpoint).header("authorization", self.authorization("cloudformation")).form(&form);
+        let answer = request.send().await.context("the engine does not answer")?;
+        let ok = answer.status().is_success();
+        let text = answer.text().await?;
+        if ok {
+            return Ok(Ok(text));
+        }
+        let message = Document::parse(&text).ok().and_then(|xml| text_of(xml.root(), "Message"));
+        Ok(Err(Refusal(message.unwrap_or(text))))
+    }
+
+    /// Creates or updates the stack and waits.
+    async fn apply(&self, stack: &str, template_url: &str, parameters: &BTreeMap<String, String>) -> Result<Stack> {
+        let mut params = pairs(&[("StackName", stack), ("TemplateURL", template_url)]);
+        for (place, capability) in ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].iter().enumerate() {
+            params.push((format!("Capabilities.member.{}", place + 1), (*capability).to_owned()));
+        }
+        for (place, (name, value)) in parameters.iter().enumerate() {
+            params.push((format!("Parameters.member.{}.ParameterKey", place + 1), name.clone()));
+            params.push((format!("Parameters.member.{}.ParameterValue", place + 1), value.clone()));
+        }
+        let exists = self.cloudformation("DescribeStacks", &pairs(&[("StackName", stack)])).await?.is_ok();
+        let action = if exists { "UpdateStack" } else { "CreateStack" };
+        match self.cloudformation(action, &params).await? {
+            Ok(_) => {}
+            Err(Refusal(reason)) if reason.contains("No updates are to be performed") => {}
+            Err(Refusal(reason)) => bail!("{action} was refused: {reason}"),
+        }
+        let outputs = self.wait(stack).await?;
+        let resources = self.resources(stack).await?;
+        let output = |name: &str| outputs.get(name).cloned().with_context(|| format!("the template has no output {name}"));
+        Ok(Stack {
+            name: stack.to_owned(),
+            account: self.account.clone(),
+            public_url: output("PublicUrl")?,
+            websocket_url: output("WebSocketUrl")?,
+            outputs,
+            resources,
+            api: self.clone(),
+        })
+    }
+
+    async fn wait(&self, stack: &str) -> Result<BTreeMap<String, String>> {
+        let started = Instant::now();
+        loop {
+            let answer = self.cloudformation("DescribeStacks", &pairs(&[("StackName", stack)])).await?;
+            let text = answer.map_err(|Refusal(reason)| anyhow::anyhow!("the stack can't be read: {reason}"))?;
+            let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+            let status = text_of(xml.root(), "StackStatus").unwrap_or_default();
+            if matches!(status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+                let outputs = xml.descendants().filter(|node| node.has_tag_name_anywhere("OutputKey")).filter_map(|key| {
+                    let value = text_of(key.parent()?, "OutputValue")?;
+                    Some((key.text()?.to_owned(), value))
+                });
+                return Ok(outputs.collect());
+            }
+            // Seconds are usual; the limit is for a machine that is busy compiling.
+            if !status.ends_with("_IN_PROGRESS") || started.elapsed() > Duration::from_secs(120) {
+                bail!("the stack is {status}: {}", self.failures(stack).await?);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn failures(&self, stack: &str) -> Result<String> {
+        let Ok(text) = self.cloudformation("DescribeStackEvents", &pairs(&[("StackName", stack)])).await? else {
+            return Ok("its events can't be read".into());
+        };
+        let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+        let reasons: Vec<_> = xml
+            .descendants()
+            .filter(|node| node.has_tag_name_anywhere("ResourceStatus") && node.text().is_some_and(|status| status.ends_with("_FAILED")))
+            .filter_map(|status| {
+                let event = status.parent()?;
+                let reason = text_of(event, "ResourceStatusReason").unwrap_or_else(|| "no reason".into());
+                Some(format!("{}: {reason}", text_of(event, "LogicalResourceId")?))
+            })
+            .collect();
+        Ok(if reasons.is_empty() { "its events give no reason".into() } else { reasons.join("; ") })
+    }
+
+    async fn resources(&self, stack: &str) -> Result<BTreeMap<String, String>> {
+        let answer = self.cloudformation("DescribeStackResources", &pairs(&[("StackName", stack)])).await?;
+        let text = answer.map_err(|Refusal(reason)| anyhow::anyhow!("the stack's resources can't be read: {reason}"))?;
+        let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+        let ids = xml.descendants().filter(|node| node.has_tag_name_anywhere("PhysicalResourceId"));
+        Ok(ids.filter_map(|id| Some((text_of(id.parent()?, "LogicalResourceId")?, id.text()?.to_owned()))).collect())
+    }
+}
+
+/// What CloudFormation said no with.
+struct Refusal(String);
+
+fn pairs(params: &[(&str, &str)]) -> Vec<(String, String)> {
+    params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+trait LocalName {
+    fn has_tag_name_anywhere(&self, name: &str) -> bool;
+}
+
+impl LocalName for Node<'_, '_> {
+    /// Whatever the namespace.
+    fn has_tag_name_anywhere(&self, name: &str) -> bool {
+        self.is_element() && self.tag_name().name() == name
+    }
+}
+
+/// The text of the first element of that name at or below `node`.
+fn text_of(node: Node<'_, '_>, name: &str) -> Option<String> {
+    node.descendants().find(|found| found.has_tag_name_anywhere(name))?.text().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "Parameters:
+  # About this.
+  PublicUrl:
+    Type: String
+
+  JwtIssuer:
+    Type: String
+Resources:
+  Send:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: .. # the workspace
+      Description: \"not a CodeUri: at all\"
+";
+
+    #[test]
+    fn only_the_place_of_the_code_changes() {
+        let packaged = package(TEMPLATE, "s3://b/k.zip");
+        assert_eq!(packaged, TEMPLATE.replace("CodeUri: .. # the workspace", "CodeUri: s3://b/k.zip"));
+    }
+
+    #[test]
+    fn the_bootstrap_becomes_the_program() {
+        let bytes = bundle(Path::new("/a/it's/local")).unwrap();
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let script = std::io::read_to_string(archive.by_name("bootstrap").unwrap()).unwrap();
+        assert_eq!(script, "#!/bin/sh\nexec '/a/it'\\''s/local'\n");
+    }
+}

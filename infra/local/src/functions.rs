@@ -1,0 +1,51 @@
+//! One program for all functions: linking a dozen binaries, each with the AWS SDK, is slow on a small machine.
+
+use std::process::ExitCode;
+
+/// The functions of the template.
+pub const NAMES: [&str; 11] =
+    ["receive-twilio", "route", "assign", "dispatch", "send", "media", "archive", "push", "agent-api", "admin-api", "realtime"];
+
+/// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
+pub async fn run() -> ExitCode {
+    let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let done = match function_of(&name) {
+        Some("receive-twilio") => receive_twilio::run().await,
+        Some("route") => route::run().await,
+        Some("assign") => assign::run().await,
+        Some("dispatch") => dispatch::run().await,
+        Some("send") => send::run().await,
+        Some("media") => media::run().await,
+        Some("archive") => archive::run().await,
+        Some("push") => push::run().await,
+        Some("agent-api") => agent_api::run().await,
+        Some("admin-api") => admin_api::run().await,
+        Some("realtime") => realtime::run().await,
+        _ => Err(format!("there is no function {name}").into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `dev-agent-api` → `agent-api`.
+fn function_of(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|function| name.strip_suffix(function).is_some_and(|stack| stack.ends_with('-')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_known_by_the_end_of_its_name() {
+        assert_eq!(function_of("whats-agent-api"), Some("agent-api"));
+        assert_eq!(function_of("my-send-stack-route"), Some("route"));
+        assert_eq!(function_of("route"), None);
+        assert_eq!(function_of("dev-resend"), None);
+    }
+}
