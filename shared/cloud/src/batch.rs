@@ -1,0 +1,388 @@
+//! The one way that consumers of SQS work: parse each record, handle it by itself, report what failed.
+//!
+//! What happens to a record:
+//! - handled: it is gone from the queue;
+//! - the handler asks for a retry, or panics: it comes back, and goes to the dead-letter queue when it came back too often;
+//! - its body can't be read: the same, with one log line that names the message and not its content;
+//! - on a FIFO queue, what follows of the same group comes back too, so that order holds.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::queues::QueueError;
+
+/// What every queued body is: `{"v":1,"job":{…}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// The version of the job's form.
+    v: u32,
+    /// The job.
+    job: T,
+}
+
+impl<T> Envelope<T> {
+    /// The version that is written.
+    pub const VERSION: u32 = 1;
+
+    /// Wraps a job.
+    pub fn new(job: T) -> Self {
+        Self { v: Self::VERSION, job }
+    }
+
+    /// The job within.
+    pub fn into_job(self) -> T {
+        self.job
+    }
+}
+
+impl<T: DeserializeOwned> Envelope<T> {
+    /// The job in a body.
+    pub fn parse(body: &str) -> Result<T, Poison> {
+        /// The version alone, so that a later form of the job is named as such.
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let version: Version = serde_json::from_str(body).map_err(|error| Poison::of(&error))?;
+        if version.v != Self::VERSION {
+            return Err(Poison::Version(version.v));
+        }
+        serde_json::from_str::<Self>(body).map(Self::into_job).map_err(|error| Poison::of(&error))
+    }
+}
+
+/// Why a body can't be read. Tells where, never what.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Poison {
+    /// Not the JSON that was expected.
+    #[error("not the expected JSON at line {line}, column {column}")]
+    Json {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// An envelope of a version that this program doesn't know.
+    #[error("unknown version {0}")]
+    Version(u32),
+}
+
+impl Poison {
+    fn of(error: &serde_json::Error) -> Self {
+        Poison::Json { line: error.line(), column: error.column() }
+    }
+}
+
+/// How a record came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// SQS's id of the message.
+    pub message_id: String,
+    /// What changes its visibility.
+    pub receipt_handle: String,
+    /// How often it was received, from 1.
+    pub receive_count: u32,
+    /// Its message group, if it has one.
+    pub group: Option<String>,
+}
+
+/// A record is not done. The handler has logged why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It comes back after the queue's visibility timeout.
+    Retry,
+    /// It comes back after this many seconds, 0 to 43200.
+    RetryAfter(u32),
+}
+
+/// The queue that records came from.
+pub trait Source {
+    /// Whether it keeps the order of groups.
+    fn is_fifo(&self) -> bool;
+
+    /// Makes received messages invisible for `seconds` from now.
+    fn hide(&self, receipt_handles: &[&str], seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Hands each record's job to `handler` and returns what failed. Records of a standard queue are handled concurrently; of a FIFO queue, groups are
+/// handled concurrently and each group in order, up to its first failure.
+pub async fn each<T, F, Fut>(event: SqsEvent, source: &impl Source, handler: F) -> SqsBatchResponse
+where
+    T: DeserializeOwned,
+    F: Fn(T, Delivery) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let groups = group(event.records, source.is_fifo());
+    let failed = join_all(groups.into_iter().map(|records| in_order(records, source, &handler))).await;
+    let mut failed: Vec<(usize, String)> = failed.into_iter().flatten().collect();
+    failed.sort();
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(failed.into_iter().map(|(_, id)| id));
+    response
+}
+
+/// A record and its place in the batch.
+type Record = (usize, SqsMessage);
+
+/// The records that must be handled one after the other. One of a FIFO queue without a group (there is none) would share the nameless group.
+fn group(records: Vec<SqsMessage>, fifo: bool) -> Vec<Vec<Record>> {
+    let mut groups: Vec<(Option<String>, Vec<Record>)> = Vec::new();
+    for record in records.into_iter().enumerate() {
+        let name = group_of(&record.1);
+        match groups.iter_mut().find(|(other, _)| fifo && *other == name) {
+            Some((_, members)) => members.push(record),
+            None => groups.push((name, vec![record])),
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+fn group_of(record: &SqsMessage) -> Option<String> {
+    record.attributes.get("MessageGroupId").cloned()
+}
+
+async fn in_order<T, F, Fut>(records: Vec<Record>, source: &impl Source, handler: &F) -> Vec<(usize, String)>
+where
+    T: DeserializeOwned,
+    F: Fn(T, Delivery) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    for (done, (_, record)) in records.iter().enumerate() {
+        let Err(failure) = one(record, handler).await else { continue };
+        let left = &records[done..];
+        if let Failure::RetryAfter(seconds) = failure {
+            // The rest of the group too: while any of it is invisible, SQS delivers none of the group.
+            let handles: Vec<&str> = left.iter().filter_map(|(_, record)| record.receipt_handle.as_deref()).collect();
+            if let Err(error) = source.hide(&handles, seconds).await {
+                tracing::warn!(event = "batch.visibility_not_changed", message_id = record.message_id, %error);
+            }
+        }
+        return left.iter().map(|(index, record)| (*index, record.message_id.clone().unwrap_or_default())).collect();
+    }
+    Vec::new()
+}
+
+async fn one<T, F, Fut>(record: &SqsMessage, handler: &F) -> Result<(), Failure>
+where
+    T: DeserializeOwned,
+    F: Fn(T, Delivery) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let delivery = Delivery {
+        message_id: record.message_id.clone().unwrap_or_default(),
+        receipt_handle: record.receipt_handle.clone().unwrap_or_default(),
+        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+        group: group_of(record),
+    };
+    let message_id = delivery.message_id.clone();
+    let job = match Envelope::<T>::parse(record.body.as_deref().unwrap_or_default()) {
+        Ok(job) => job,
+        Err(poison) => {
+            tracing::error!(event = "batch.poison", message_id, receive_count = delivery.receive_count, error = %poison);
+            return Err(Failure::Retry);
+        }
+    };
+    // A panic takes its own record, not the batch. What it says may quote the job: it stays unsaid (see `telemetry::init`).
+    let outcome = AssertUnwindSafe(async { handler(job, delivery).await }).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        tracing::error!(event = "batch.panic", message_id);
+        Err(Failure::Retry)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct FakeQueue {
+        fifo: bool,
+        hidden: Mutex<Vec<(Vec<String>, u32)>>,
+        broken: bool,
+    }
+
+    impl Source for FakeQueue {
+        fn is_fifo(&self) -> bool {
+            self.fifo
+        }
+
+        async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
+            self.hidden.lock().unwrap().push((receipt_handles.iter().map(|handle| (*handle).to_owned()).collect(), seconds));
+            if self.broken { Err(QueueError::Encode) } else { Ok(()) }
+        }
+    }
+
+    fn fifo() -> FakeQueue {
+        FakeQueue { fifo: true, ..FakeQueue::default() }
+    }
+
+    /// Records `(message id, group, body)`.
+    fn event(records: &[(&str, &str, &str)]) -> SqsEvent {
+        let records = records.iter().map(|(id, group, body)| {
+            let mut record = SqsMessage::default();
+            record.message_id = Some((*id).into());
+            record.receipt_handle = Some(format!("handle-{id}"));
+            record.body = Some((*body).into());
+            record.attributes.insert("MessageGroupId".into(), (*group).into());
+            record.attributes.insert("ApproximateReceiveCount".into(), "3".into());
+            record
+        });
+        let mut event = SqsEvent::default();
+        event.records = records.collect();
+        event
+    }
+
+    fn job(text: &str) -> String {
+        serde_json::to_string(&Envelope::new(text)).unwrap()
+    }
+
+    fn failed(response: &SqsBatchResponse) -> Vec<&str> {
+        response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+    }
+
+    /// Fails as the job's text says, and remembers the order.
+    async fn run(event: SqsEvent, source: &FakeQueue) -> (SqsBatchResponse, Vec<String>) {
+        let seen = Mutex::new(Vec::new());
+        let response = each(event, source, |job: String, _| {
+            seen.lock().unwrap().push(job.clone());
+            async move {
+                tokio::task::yield_now().await;
+                match job.as_str() {
+                    "bad" => Err(Failure::Retry),
+                    "later" => Err(Failure::RetryAfter(7)),
+                    "panic" => panic!("the job's content"),
+                    _ => Ok(()),
+                }
+            }
+        })
+        .await;
+        (response, seen.into_inner().unwrap())
+    }
+
+    #[test]
+    fn an_envelope_has_a_version_and_a_job() {
+        assert_eq!(job("a"), r#"{"v":1,"job":"a"}"#);
+        assert_eq!(Envelope::<String>::parse(&job("a")), Ok("a".to_owned()));
+        assert_eq!(Envelope::<String>::parse(r#"{"v":2,"job":{"other":1}}"#), Err(Poison::Version(2)));
+        assert!(matches!(Envelope::<String>::parse(""), Err(Poison::Json { .. })));
+        assert!(matches!(Envelope::<String>::parse(r#""a""#), Err(Poison::Json { .. })));
+    }
+
+    #[test]
+    fn poison_does_not_quote_the_body() {
+        let error = Envelope::<u32>::parse(r#"{"v":1,"job":"+391234567"}"#).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("391"));
+    }
+
+    #[tokio::test]
+    async fn the_handler_sees_how_the_record_came() {
+        let source = FakeQueue::default();
+        let response = each(event(&[("1", "g", &job("x"))]), &source, |_: String, delivery| async move {
+            let expected =
+                Delivery { message_id: "1".into(), receipt_handle: "handle-1".into(), receive_count: 3, group: Some("g".into()) };
+            assert_eq!(delivery, expected);
+            Ok(())
+        })
+        .await;
+        assert!(failed(&response).is_empty());
+    }
+
+    #[tokio::test]
+    async fn poison_on_a_standard_queue_fails_alone() {
+        let records = event(&[("1", "g", &job("ok")), ("2", "g", "not json"), ("3", "g", r#"{"v":9,"job":"x"}"#), ("4", "g", &job("ok"))]);
+        let (response, seen) = run(records, &FakeQueue::default()).await;
+        assert_eq!(failed(&response), ["2", "3"]);
+        assert_eq!(seen.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_group_stops_at_its_first_failure_and_other_groups_go_on() {
+        let records = event(&[
+            ("1", "a", &job("a1")),
+            ("2", "b", &job("b1")),
+            ("3", "a", &job("bad")),
+            ("4", "b", &job("b2")),
+            ("5", "a", &job("a3")),
+            ("6", "a", &job("a4")),
+        ]);
+        let (response, seen) = run(records, &fifo()).await;
+        assert_eq!(failed(&response), ["3", "5", "6"]);
+        assert!(!seen.contains(&"a3".to_owned()) && seen.contains(&"b2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn poison_stops_its_group_on_a_fifo_queue() {
+        let records = event(&[("1", "a", "poison"), ("2", "a", &job("a2")), ("3", "b", &job("b1"))]);
+        let (response, seen) = run(records, &fifo()).await;
+        assert_eq!(failed(&response), ["1", "2"]);
+        assert_eq!(seen, ["b1"]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_record_only() {
+        let (response, _) = run(event(&[("1", "a", &job("panic")), ("2", "a", &job("ok"))]), &FakeQueue::default()).await;
+        assert_eq!(failed(&response), ["1"]);
+        let (response, seen) = run(event(&[("1", "a", &job("panic")), ("2", "a", &job("ok")), ("3", "b", &job("b"))]), &fifo()).await;
+        assert_eq!(failed(&response), ["1", "2"]);
+        assert!(seen.contains(&"b".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_the_first_await_is_caught_too() {
+        let source = FakeQueue::default();
+        let response =
+            each(event(&[("1", "a", &job("x"))]), &source, |_: String, _| -> std::future::Ready<Result<(), Failure>> { panic!("at once") })
+                .await;
+        assert_eq!(failed(&response), ["1"]);
+    }
+
+    #[tokio::test]
+    async fn retry_after_hides_the_record_and_what_follows_of_its_group() {
+        let source = fifo();
+        let records = event(&[("1", "a", &job("later")), ("2", "b", &job("ok")), ("3", "a", &job("ok"))]);
+        let (response, _) = run(records, &source).await;
+        assert_eq!(failed(&response), ["1", "3"]);
+        assert_eq!(*source.hidden.lock().unwrap(), [(vec!["handle-1".to_owned(), "handle-3".to_owned()], 7)]);
+    }
+
+    #[tokio::test]
+    async fn a_record_whose_visibility_can_not_be_changed_still_comes_back() {
+        let source = FakeQueue { broken: true, ..FakeQueue::default() };
+        let (response, _) = run(event(&[("1", "a", &job("later"))]), &source).await;
+        assert_eq!(failed(&response), ["1"]);
+    }
+
+    #[tokio::test]
+    async fn records_of_a_standard_queue_run_concurrently() {
+        let source = FakeQueue::default();
+        let second_ran = Notify::new();
+        let response = each(event(&[("1", "g", &job("first")), ("2", "g", &job("second"))]), &source, |job: String, _| {
+            let second_ran = &second_ran;
+            async move {
+                match job.as_str() {
+                    "first" => second_ran.notified().await,
+                    _ => second_ran.notify_one(),
+                }
+                Ok(())
+            }
+        })
+        .await;
+        assert!(failed(&response).is_empty());
+    }
+
+    #[tokio::test]
+    async fn records_of_one_group_run_in_order() {
+        let records = event(&[("1", "a", &job("1")), ("2", "a", &job("2")), ("3", "a", &job("3"))]);
+        assert_eq!(run(records, &fifo()).await.1, ["1", "2", "3"]);
+    }
+}

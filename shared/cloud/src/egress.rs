@@ -1,0 +1,574 @@
+//! HTTP to the outside. [`Egress`] is the one client for addresses that a stranger may choose (media, webhooks): https only, the name resolved here,
+//! every address vetted, and the connection made to those very addresses. [`provider_client`] is for the providers' own APIs, whose base URL is ours.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::values::Secret;
+use http::{StatusCode, header};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
+
+use crate::config::{ConfigError, Env};
+
+/// A name and a handshake take well under a second; who needs more than five is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Providers answer within a second or two. Below the visibility timeout of the queue that a send came from.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The largest medium (100 MB, Meta's limit for documents) at 2.5 MB/s, within the time of the function that copies it.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(40);
+/// A sender that stops in the middle is given up.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// An idle socket may have died while the environment was frozen, and a request written to a dead one has an unknown outcome, which a person must
+/// resolve. Long enough to be used again within a burst, short enough not to survive a pause.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Providers' media take one or two redirects to a content network.
+const MAX_REDIRECTS: usize = 5;
+
+/// A client that can't be built: the TLS library refused its own roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client can't be built")]
+pub struct ClientError;
+
+/// Why nothing was fetched. Names no address: it may be a signed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The URL, or one that it redirects to, may not be fetched. Trying again won't help.
+    #[error("the address is refused: {0}")]
+    Refused(&'static str),
+    /// Trying again won't help.
+    #[error("more than 5 redirects")]
+    TooManyRedirects,
+    /// More than the limit that was given. Trying again won't help.
+    #[error("more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// No answer, or one that broke off. Trying again may help.
+    #[error("no answer")]
+    NoAnswer,
+}
+
+/// Scheme, host and port of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of `url`, if it is http or https.
+    pub fn of(url: &Url) -> Option<Self> {
+        let web = matches!(url.scheme(), "http" | "https");
+        let port = url.port_or_known_default()?;
+        web.then_some(())?;
+        Some(Self { scheme: url.scheme().to_owned(), host: url.host_str()?.to_owned(), port })
+    }
+}
+
+/// Text that is not `scheme://host[:port]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an origin")]
+pub struct NotAnOrigin;
+
+impl FromStr for Origin {
+    type Err = NotAnOrigin;
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        text.parse().ok().as_ref().and_then(Origin::of).ok_or(NotAnOrigin)
+    }
+}
+
+/// Basic credentials, and where they may go.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+    /// They are sent with the first request only, and only to this origin.
+    pub to: Origin,
+}
+
+/// What was fetched.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The status of the last answer; any but a redirect that was followed.
+    pub status: StatusCode,
+    /// Its `Content-Type`.
+    pub content_type: Option<String>,
+    /// Its `Content-Disposition`, in which the provider names the file.
+    pub content_disposition: Option<String>,
+    /// Its body.
+    pub bytes: Vec<u8>,
+}
+
+/// Bodies are customers' own.
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fetched({}, {} bytes)", self.status, self.bytes.len())
+    }
+}
+
+/// Fetches from addresses that a stranger may choose.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    vetted: Client,
+    exempt: Client,
+    allowed: Vec<Origin>,
+}
+
+impl Egress {
+    /// Reads `EGRESS_ALLOWED_ORIGINS`.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let invalid = ConfigError::Invalid { name: "EGRESS_ALLOWED_ORIGINS", expected: "a comma-separated list of scheme://host:port" };
+        let allowed: Result<Vec<Origin>, NotAnOrigin> = env.list("EGRESS_ALLOWED_ORIGINS").into_iter().map(str::parse).collect();
+        allowed.ok().and_then(|allowed| Self::new(allowed).ok()).ok_or(invalid)
+    }
+
+    /// A client that may also reach `allowed`, whatever their scheme and address: for local runs, empty in production.
+    pub fn new(allowed: Vec<Origin>) -> Result<Self, ClientError> {
+        let client = || base().timeout(FETCH_TIMEOUT).read_timeout(READ_TIMEOUT);
+        Ok(Self {
+            vetted: client().https_only(true).dns_resolver(VettingResolver).build().map_err(|_| ClientError)?,
+            exempt: client().build().map_err(|_| ClientError)?,
+            allowed,
+        })
+    }
+
+    /// Gets `url`, following up to 5 redirects, each vetted like the first. A body of more than `limit` bytes is given up while it comes.
+    pub async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Result<Fetched, EgressError> {
+        let mut url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
+        let mut credentials = credentials;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.client_for(&url)?.get(url.clone());
+            if let Some(credentials) = credentials.take().filter(|credentials| Origin::of(&url).as_ref() == Some(&credentials.to)) {
+                request = request.basic_auth(&credentials.user, Some(credentials.password.reveal()));
+            }
+            let answer = request.send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))?;
+            match redirect_of(&answer) {
+                Some(location) => url = url.join(&location).map_err(|_| EgressError::Refused("redirect to what is not a URL"))?,
+                None => return read(answer, limit).await,
+            }
+        }
+        Err(EgressError::TooManyRedirects)
+    }
+
+    /// The client that may reach `url`, if one may.
+    fn client_for(&self, url: &Url) -> Result<&Client, EgressError> {
+        if Origin::of(url).is_some_and(|origin| self.allowed.contains(&origin)) {
+            return Ok(&self.exempt);
+        }
+        if url.scheme() != "https" {
+            return Err(EgressError::Refused("not https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EgressError::Refused("credentials in the URL"));
+        }
+        // An address in the URL is connected to without asking the resolver. `Url` has brought every spelling of it (octal, hexadecimal, one number)
+        // into one of two forms.
+        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        if literal.is_some_and(|address| !is_public(address)) {
+            return Err(EgressError::Refused("not a public address"));
+        }
+        Ok(&self.vetted)
+    }
+}
+
+/// Where an answer redirects to. One without a usable `Location` is an answer like any other.
+fn redirect_of(answer: &reqwest::Response) -> Option<String> {
+    let redirects = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    redirects.then(|| answer.headers().get(header::LOCATION)?.to_str().ok().map(str::to_owned)).flatten()
+}
+
+async fn read(mut answer: reqwest::Response, limit: u64) -> Result<Fetched, EgressError> {
+    let too_large = EgressError::TooLarge { limit };
+    if answer.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large);
+    }
+    let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (content_type, content_disposition) = (text(header::CONTENT_TYPE), text(header::CONTENT_DISPOSITION));
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| EgressError::NoAnswer)? {
+        if (bytes.len() + chunk.len()) as u64 > limit {
+            return Err(too_large);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Fetched { status: answer.status(), content_type, content_disposition, bytes })
+}
+
+/// A client for the providers' own APIs: connect in 5 s, answer in 15 s, no redirect followed, no proxy.
+pub fn provider_client() -> Result<Client, ClientError> {
+    base().timeout(PROVIDER_TIMEOUT).build().map_err(|_| ClientError)
+}
+
+/// What is known of a request after a transport error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// No connection was made: nothing was sent, and it may be sent again.
+    NotSent,
+    /// It may have arrived and taken effect.
+    Unknown,
+}
+
+impl Transport {
+    /// What `error` tells.
+    pub fn of(error: &reqwest::Error) -> Self {
+        if error.is_builder() || error.is_connect() || error.is_dns() { Transport::NotSent } else { Transport::Unknown }
+    }
+}
+
+/// What all clients share. The roots are bundled: reading the system's costs some 45 ms for every client. No proxy, as one would do the resolving.
+fn base() -> ClientBuilder {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| Certificate::from_der(root).ok());
+    Client::builder()
+        .tls_certs_only(roots)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+}
+
+/// A name that has an address which is not public.
+#[derive(Debug, thiserror::Error)]
+#[error("not a public address")]
+struct NotPublic;
+
+/// The refusal within a transport error, if that was its cause.
+fn refusal(error: &reqwest::Error) -> Option<EgressError> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<NotPublic>() {
+            return Some(EgressError::Refused("not a public address"));
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Resolves names to public addresses only. The connection is made to what it returns, so a name can't change its mind between check and use.
+struct VettingResolver;
+
+impl Resolve for VettingResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            vet(&addresses)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// One bad address condemns the name: who mixes them is up to something.
+fn vet(addresses: &[SocketAddr]) -> Result<(), NotPublic> {
+    if addresses.iter().all(|address| is_public(address.ip())) { Ok(()) } else { Err(NotPublic) }
+}
+
+/// Whether an address belongs to the public Internet. Source of the ranges: IANA's special-purpose address registries.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = a == 0 // this network
+        || a == 10 || a == 127 // private, loopback
+        || (a == 100 && (64..=127).contains(&b)) // carrier-grade NAT
+        || (a == 169 && b == 254) // link-local, where clouds keep their metadata
+        || (a == 172 && (16..=31).contains(&b)) || (a == 192 && b == 168) // private
+        || (a == 192 && b == 0 && (c == 0 || c == 2)) || (a == 192 && b == 88 && c == 99) // protocols, documentation, 6to4 relays
+        || (a == 198 && (b == 18 || b == 19)) || (a == 198 && b == 51 && c == 100) || (a == 203 && b == 0 && c == 113) // benchmarks, documentation
+        || a >= 224; // multicast, reserved, broadcast
+    !special
+}
+
+/// Only 2000::/3 is handed out; everything else (loopback, unique and link-local, multicast, IPv4 in disguise, NAT64) is refused with it.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [a, b, ..] = address.segments();
+    let special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) // protocols (among them Teredo and ORCHID), documentation
+        || (a == 0x3fff && b < 0x1000) // documentation
+        || a == 0x2002; // 6to4: carries any IPv4 address
+    (0x2000..=0x3fff).contains(&a) && !special
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server on loopback that gives the same answer to every request and keeps what it was sent.
+    struct Server {
+        port: u16,
+        seen: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Server {
+        async fn start(answer: impl Into<String>) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let server = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
+            let (answer, seen) = (answer.into().replace("{port}", &server.port.to_string()), Arc::clone(&server.seen));
+            tokio::spawn(async move {
+                while let Ok((mut socket, _)) = listener.accept().await {
+                    let mut request = Vec::new();
+                    let mut buffer = [0; 1024];
+                    while !request.ends_with(b"\r\n\r\n") {
+                        match socket.read(&mut buffer).await {
+                            Ok(read @ 1..) => request.extend_from_slice(&buffer[..read]),
+                            _ => break,
+                        }
+                    }
+                    seen.lock().unwrap().push(String::from_utf8(request).unwrap().to_lowercase());
+                    // A client that has seen enough hangs up.
+                    let _ = socket.write_all(answer.as_bytes()).await;
+                }
+            });
+            server
+        }
+
+        fn url(&self) -> String {
+            format!("http://127.0.0.1:{}/m", self.port)
+        }
+
+        fn origin(&self) -> Origin {
+            self.url().parse().unwrap()
+        }
+
+        fn seen(&self) -> Vec<String> {
+            self.seen.lock().unwrap().clone()
+        }
+    }
+
+    fn ok(body: &str) -> String {
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    }
+
+    fn redirect_to(location: &str) -> String {
+        format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    }
+
+    fn egress(servers: &[&Server]) -> Egress {
+        Egress::new(servers.iter().map(|server| server.origin()).collect()).unwrap()
+    }
+
+    fn credentials(to: Origin) -> Credentials {
+        Credentials { user: "AC1".into(), password: Secret::new("secret"), to }
+    }
+
+    #[test]
+    fn addresses_that_are_not_public_are_refused() {
+        for address in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.7",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "::ffff:127.0.0.1",
+            "::8.8.8.8",
+            "64:ff9b::808:808",
+            "100::1",
+            "2001::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "3fff::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_accepted() {
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.1.0.1",
+            "198.17.0.1",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a05:d000::1",
+        ] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn one_private_address_condemns_a_name() {
+        let address = |text: &str| SocketAddr::new(text.parse().unwrap(), 0);
+        assert!(vet(&[address("1.1.1.1"), address("2606:4700::1111")]).is_ok());
+        assert!(vet(&[address("1.1.1.1"), address("10.0.0.1")]).is_err());
+    }
+
+    #[tokio::test]
+    async fn urls_that_are_not_for_strangers_are_refused() {
+        let egress = egress(&[]);
+        for (url, why) in [
+            ("http://example.com/a", "not https"),
+            ("ftp://example.com/a", "not https"),
+            ("file:///etc/passwd", "not https"),
+            ("nonsense", "not a URL"),
+            ("https://user:pass@example.com/", "credentials in the URL"),
+            ("https://127.0.0.1/", "not a public address"),
+            ("https://2130706433/", "not a public address"),
+            ("https://0x7f.1/", "not a public address"),
+            ("https://0177.0.0.1/", "not a public address"),
+            ("https://169.254.169.254/latest/meta-data/", "not a public address"),
+            ("https://[::1]/", "not a public address"),
+            ("https://[::ffff:10.0.0.1]/", "not a public address"),
+            ("https://localhost/", "not a public address"),
+        ] {
+            assert_eq!(egress.get(url, None, 10).await, Err(EgressError::Refused(why)), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_allowed_origin_is_fetched_whole() {
+        let server = Server::start(ok("hello")).await;
+        let fetched = egress(&[&server]).get(&server.url(), None, 5).await.unwrap();
+        assert_eq!((fetched.status, fetched.content_type.as_deref(), &*fetched.bytes), (StatusCode::OK, Some("image/png"), &b"hello"[..]));
+    }
+
+    #[tokio::test]
+    async fn another_port_of_an_allowed_host_is_refused() {
+        let (allowed, other) = (Server::start(ok("a")).await, Server::start(ok("b")).await);
+        assert_eq!(egress(&[&allowed]).get(&other.url(), None, 5).await, Err(EgressError::Refused("not https")));
+        assert!(other.seen().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_followed_without_credentials() {
+        let target = Server::start(ok("hello")).await;
+        let first = Server::start(redirect_to(&target.url())).await;
+        let credentials = credentials(first.origin());
+        let fetched = egress(&[&first, &target]).get(&first.url(), Some(&credentials), 100).await.unwrap();
+        assert_eq!(fetched.bytes, b"hello");
+        assert!(first.seen()[0].contains("authorization: basic"));
+        assert!(!target.seen()[0].contains("authorization"));
+        assert!(!target.seen()[0].contains("referer"));
+    }
+
+    #[tokio::test]
+    async fn credentials_go_to_their_own_origin_only() {
+        let server = Server::start(ok("hello")).await;
+        let credentials = credentials("https://api.twilio.com".parse().unwrap());
+        egress(&[&server]).get(&server.url(), Some(&credentials), 100).await.unwrap();
+        assert!(!server.seen()[0].contains("authorization"));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_a_private_address_is_refused() {
+        let private = Server::start(ok("secret")).await;
+        for location in [private.url(), "https://169.254.169.254/".into(), "//10.0.0.1/".into(), "https://localhost/".into()] {
+            let first = Server::start(redirect_to(&location)).await;
+            assert!(matches!(egress(&[&first]).get(&first.url(), None, 100).await, Err(EgressError::Refused(_))), "{location}");
+        }
+        assert!(private.seen().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_relative_redirect_stays_and_a_loop_ends() {
+        let server = Server::start(redirect_to("/again")).await;
+        assert_eq!(egress(&[&server]).get(&server.url(), None, 100).await, Err(EgressError::TooManyRedirects));
+        assert_eq!(server.seen().len(), 1 + MAX_REDIRECTS);
+        assert!(server.seen()[1].starts_with("get /again "));
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_given_up_announced_or_not() {
+        let announced = Server::start(ok("hello!")).await;
+        let streamed = Server::start("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello!").await;
+        for server in [announced, streamed] {
+            assert_eq!(egress(&[&server]).get(&server.url(), None, 5).await, Err(EgressError::TooLarge { limit: 5 }));
+            assert!(egress(&[&server]).get(&server.url(), None, 6).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_no_answer() {
+        let server = Server::start("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhello").await;
+        assert_eq!(egress(&[&server]).get(&server.url(), None, 100).await, Err(EgressError::NoAnswer));
+    }
+
+    #[tokio::test]
+    async fn other_answers_are_handed_on() {
+        let server = Server::start("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(egress(&[&server]).get(&server.url(), None, 100).await.unwrap().status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_was_certainly_not_sent() {
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let client = provider_client().unwrap();
+        let error = client.post(format!("http://127.0.0.1:{port}/")).body("x").send().await.unwrap_err();
+        assert_eq!(Transport::of(&error), Transport::NotSent);
+        let error = client.post("not a url").send().await.unwrap_err();
+        assert_eq!(Transport::of(&error), Transport::NotSent);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_after_the_request_is_unknown() {
+        let server = Server::start("").await;
+        let error = provider_client().unwrap().post(server.url()).send().await.unwrap_err();
+        assert_eq!(Transport::of(&error), Transport::Unknown);
+        assert_eq!(server.seen().len(), 1, "and it is not sent again");
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_redirects_is_not_followed() {
+        let target = Server::start(ok("x")).await;
+        let server = Server::start(redirect_to(&target.url())).await;
+        assert_eq!(provider_client().unwrap().get(server.url()).send().await.unwrap().status(), 307);
+        assert!(target.seen().is_empty());
+    }
+
+    #[test]
+    fn allowed_origins_come_from_the_environment() {
+        let env = |list: &str| Env::from_pairs([("EGRESS_ALLOWED_ORIGINS", list)]);
+        assert!(Egress::from_env(&env("")).unwrap().allowed.is_empty());
+        assert_eq!(Egress::from_env(&env("http://127.0.0.1:9, https://x.example")).unwrap().allowed.len(), 2);
+        assert!(Egress::from_env(&env("example.com")).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! What both APIs answer when they refuse: problem documents (RFC 9457).
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// A problem document, sent as `application/problem+json` with its status. What it says goes to the caller: no secret, body or phone number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Which kind of problem: `/problems/<slug>`. Stable: clients may rely on it.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words, the same for every problem of the kind.
+    title: String,
+    /// The HTTP status.
+    #[schema(value_type = u16)]
+    #[serde(serialize_with = "code")]
+    status: StatusCode,
+    /// This very problem in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The fields that were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// Members that belong to the kind.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Map<String, Value>,
+}
+
+/// A field that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The field's name, with dots and indexes inside: `plan.steps[0].seconds`.
+    pub field: String,
+    /// Why, in words for the person who entered it.
+    pub message: String,
+}
+
+fn code<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    /// A problem of the kind `/problems/<slug>`.
+    pub fn new(status: StatusCode, slug: &str, title: &str) -> Self {
+        let kind = format!("/problems/{slug}");
+        Self { kind, title: title.to_owned(), status, detail: None, errors: Vec::new(), extra: Map::new() }
+    }
+
+    /// With this very problem in words.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With a field that was refused.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.push(FieldError { field: field.into(), message: message.into() });
+        self
+    }
+
+    /// With a member that belongs to the kind; the members of every problem can't be replaced.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        if !["type", "title", "status", "detail", "errors"].contains(&name) {
+            self.extra.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The kind: `/problems/<slug>`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// 400: the request can't be read.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request can't be read").detail(detail)
+    }
+
+    /// 401: no token, or one that is not accepted. It isn't said why.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid token is needed")
+    }
+
+    /// 403: the caller's role does not allow it.
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this")
+    }
+
+    /// 404: there is no such thing, or none that the caller may see.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing")
+    }
+
+    /// 405: the path has no such method.
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path has no such method")
+    }
+
+    /// 409: what is stored does not allow it now.
+    pub fn conflict(slug: &str, title: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, slug, title)
+    }
+
+    /// 412: `If-Match` names another version than the stored one.
+    pub fn precondition_failed() -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "It was changed since you read it")
+    }
+
+    /// 413: the body is too large.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+    }
+
+    /// 422: fields that were refused; add them with [`Problem::field`].
+    pub fn invalid() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some fields were refused")
+    }
+
+    /// 428: a write without `If-Match`.
+    pub fn precondition_required() -> Self {
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", "Send If-Match with the ETag that you read")
+    }
+
+    /// 500: a fault of ours.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here")
+    }
+
+    /// 503: something that is needed does not answer; the request may be sent again.
+    pub fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            // Throttles and failovers pass in about a second.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_names_the_field_that_was_refused() {
+        let problem = Problem::invalid().field("key", "must be exactly five ASCII letters or digits");
+        let expected = json!({
+            "type": "/problems/invalid",
+            "title": "Some fields were refused",
+            "status": 422,
+            "errors": [{ "field": "key", "message": "must be exactly five ASCII letters or digits" }]
+        });
+        assert_eq!(serde_json::to_value(&problem).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_problem_carries_members_of_its_kind() {
+        let problem =
+            Problem::conflict("offer-taken", "Somebody else has it").detail("Anna accepted it").with("owner", "agt_1").with("status", 1);
+        let value = serde_json::to_value(&problem).unwrap();
+        assert_eq!((&value["owner"], &value["status"], &value["detail"]), (&json!("agt_1"), &json!(409), &json!("Anna accepted it")));
+    }
+
+    #[test]
+    fn a_problem_is_sent_as_one() {
+        let response = Problem::unauthorized().into_response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    }
+}

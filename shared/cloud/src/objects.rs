@@ -1,0 +1,137 @@
+//! The bucket: transcripts, logs and media.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+
+use crate::aws::{Aws, CallError};
+use crate::config::{ConfigError, Env};
+
+/// A download link is followed at once. It can't be revoked, and who has it needs no token: five minutes is long enough for a slow click and for clocks
+/// that differ, and far shorter than the role's credentials live.
+pub const LINK_LIFETIME: Duration = Duration::from_secs(300);
+
+/// An object's content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Object {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Its media type, as it was stored.
+    pub content_type: Option<String>,
+}
+
+/// Contents are customers' own.
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Object({} bytes)", self.bytes.len())
+    }
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its media type, as it was stored.
+    pub content_type: Option<String>,
+}
+
+/// Objects of one bucket. Every error is a [`CallError`]; an absent object is `None`.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    client: Client,
+    bucket: String,
+}
+
+impl Objects {
+    /// Reads `BUCKET`.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self::new(aws.s3(), env.required("BUCKET")?))
+    }
+
+    /// Objects of `bucket`.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    /// Writes an object, in place of one with the same key.
+    pub async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type).body(ByteStream::from(bytes));
+        request.send().await.map_err(|error| CallError::of("s3", &error))?;
+        Ok(())
+    }
+
+    /// Reads an object.
+    pub async fn get(&self, key: &str) -> Result<Option<Object>, CallError> {
+        let answer = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(|refusal| refusal.is_no_such_key()) => return Ok(None),
+            Err(error) => return Err(CallError::of("s3", &error)),
+        };
+        let content_type = answer.content_type().map(str::to_owned);
+        let bytes = answer.body.collect().await.map_err(|_| CallError::NoAnswer { service: "s3" })?;
+        Ok(Some(Object { bytes: bytes.to_vec(), content_type }))
+    }
+
+    /// Looks at an object without reading it.
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, CallError> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => Ok(Some(Head {
+                size: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                content_type: answer.content_type().map(str::to_owned),
+            })),
+            Err(error) if error.as_service_error().is_some_and(|refusal| refusal.is_not_found()) => Ok(None),
+            Err(error) => Err(CallError::of("s3", &error)),
+        }
+    }
+
+    /// A URL from which a browser saves the object as `filename`, for [`LINK_LIFETIME`]. Makes no call; the object need not exist.
+    pub async fn link(&self, key: &str, filename: &str) -> Result<String, CallError> {
+        let not_made = || CallError::NotMade { service: "s3" };
+        let lifetime = PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| not_made())?;
+        let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_disposition(attachment(filename));
+        let signed = request.presigned(lifetime).await.map_err(|_| not_made())?;
+        Ok(signed.uri().to_owned())
+    }
+
+    /// Deletes an object; one that doesn't exist is a success.
+    pub async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|error| CallError::of("s3", &error))?;
+        Ok(())
+    }
+}
+
+/// A `Content-Disposition` that makes a browser save and never show: what customers send must not run beside the console (RFC 6266).
+fn attachment(filename: &str) -> String {
+    let plain: String = filename.chars().map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' }).collect();
+    let mut full = String::new();
+    for byte in filename.bytes() {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            full.push(char::from(byte));
+        } else {
+            full.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_can_not_break_out_of_the_header() {
+        assert_eq!(attachment("a b.zip"), "attachment; filename=\"a b.zip\"; filename*=UTF-8''a%20b.zip");
+        assert_eq!(attachment("è\"\r\n;.pdf"), "attachment; filename=\"_____.pdf\"; filename*=UTF-8''%C3%A8%22%0D%0A%3B.pdf");
+    }
+
+    #[tokio::test]
+    async fn a_link_is_short_lived_and_an_attachment() {
+        let objects = Objects::new(crate::aws::testing::aws_at("http://127.0.0.1:1").s3(), "b");
+        let link = objects.link("transcripts/a.zip", "a.zip").await.unwrap();
+        assert!(link.starts_with("http://127.0.0.1:1/b/transcripts/a.zip?"));
+        assert!(link.contains("X-Amz-Expires=300") && link.contains("response-content-disposition=attachment"));
+    }
+}

@@ -1,0 +1,258 @@
+//! Accounts' secrets: one secret an account, its value a JSON document whose form the caller chooses.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_sdk_secretsmanager::Client;
+use domain::ids::AccountId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::aws::{Aws, CallError};
+use crate::config::{ConfigError, Env};
+
+/// A changed secret is used within a minute, and a busy account asks Secrets Manager once a minute for each warm function.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Requests with a wrong signature come from anybody: they may make us ask again only so often.
+const REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// Secrets Manager's shortest recovery window. A deleted account can be brought back within it.
+const RECOVERY_DAYS: i64 = 7;
+
+/// Why a secret can't be had. Never carries a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The account has none.
+    #[error("the account has no secret")]
+    Missing,
+    /// The account has one already, or one that waits for its deletion.
+    #[error("the account has a secret already")]
+    Exists,
+    /// The value is not the JSON document that was expected, or can't be written as one.
+    #[error("the secret does not have the expected form")]
+    Malformed,
+    /// Secrets Manager failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// The versions of a secret that are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions<T> {
+    /// The one to use.
+    pub current: T,
+    /// The one before, while a provider may still sign with it.
+    pub previous: Option<T>,
+}
+
+impl<T> Versions<T> {
+    /// Those that a signature may be of, the current first.
+    pub fn accepted(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// Reads secrets of the form `T`, keeping each for a minute.
+pub struct AccountSecrets<T> {
+    store: SecretStore,
+    cache: Mutex<Cache<T>>,
+}
+
+impl<T: DeserializeOwned> AccountSecrets<T> {
+    /// Reads `SECRET_PREFIX`.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self { store: SecretStore::from_env(aws, env)?, cache: Mutex::new(Cache::default()) })
+    }
+
+    /// The account's secret, up to a minute old.
+    pub async fn get(&self, account: &AccountId) -> Result<Arc<Versions<T>>, SecretError> {
+        let kept = self.cache().fresh(account, Instant::now());
+        match kept {
+            Some(versions) => Ok(versions),
+            None => self.fetch(account).await,
+        }
+    }
+
+    /// The account's secret, asked for again unless that happened in the last 10 seconds: for a signature that fits none of the versions at hand.
+    /// `None` when it was too soon, so that there is nothing new to try.
+    pub async fn refetch(&self, account: &AccountId) -> Result<Option<Arc<Versions<T>>>, SecretError> {
+        let allowed = self.cache().may_refetch(account, Instant::now());
+        if allowed { self.fetch(account).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn fetch(&self, account: &AccountId) -> Result<Arc<Versions<T>>, SecretError> {
+        let versions = Arc::new(self.store.read(account).await?);
+        self.cache().keep(account, &versions, Instant::now());
+        Ok(versions)
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache<T>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Cache<T>(HashMap<AccountId, Kept<T>>);
+
+struct Kept<T> {
+    versions: Arc<Versions<T>>,
+    since: Instant,
+    /// When a refetch was last allowed, also one that failed.
+    refetched: Option<Instant>,
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Cache<T> {
+    fn fresh(&self, account: &AccountId, now: Instant) -> Option<Arc<Versions<T>>> {
+        let kept = self.0.get(account)?;
+        (now.saturating_duration_since(kept.since) < LIFETIME).then(|| Arc::clone(&kept.versions))
+    }
+
+    fn may_refetch(&mut self, account: &AccountId, now: Instant) -> bool {
+        let Some(kept) = self.0.get_mut(account) else { return true };
+        let last = kept.refetched.map_or(kept.since, |refetched| refetched.max(kept.since));
+        let allowed = now.saturating_duration_since(last) >= REFETCH_INTERVAL;
+        if allowed {
+            kept.refetched = Some(now);
+        }
+        allowed
+    }
+
+    fn keep(&mut self, account: &AccountId, versions: &Arc<Versions<T>>, now: Instant) {
+        let refetched = self.0.get(account).and_then(|kept| kept.refetched);
+        self.0.insert(account.clone(), Kept { versions: Arc::clone(versions), since: now, refetched });
+    }
+}
+
+/// Secrets Manager, uncached: what admin-api writes with.
+#[derive(Debug, Clone)]
+pub struct SecretStore {
+    client: Client,
+    prefix: String,
+}
+
+impl SecretStore {
+    /// Reads `SECRET_PREFIX`.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self { client: aws.secretsmanager(), prefix: env.required("SECRET_PREFIX")?.to_owned() })
+    }
+
+    fn name(&self, account: &AccountId) -> String {
+        format!("{}{account}", self.prefix)
+    }
+
+    /// The current and the previous version.
+    pub async fn read<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Versions<T>, SecretError> {
+        let (current, previous) = tokio::join!(self.version(account, "AWSCURRENT"), self.version(account, "AWSPREVIOUS"));
+        Ok(Versions {
+            current: parse(&current?.ok_or(SecretError::Missing)?)?,
+            // One of an older form can't verify anything: as good as none.
+            previous: previous?.and_then(|text| parse(&text).ok()),
+        })
+    }
+
+    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<String>, SecretError> {
+        match self.client.get_secret_value().secret_id(self.name(account)).version_stage(stage).send().await {
+            Ok(answer) => Ok(answer.secret_string),
+            Err(error) => match error.as_service_error() {
+                // "Invalid request" is what a secret that waits for its deletion answers.
+                Some(refusal) if refusal.is_resource_not_found_exception() || refusal.is_invalid_request_exception() => Ok(None),
+                _ => Err(CallError::of("secretsmanager", &error).into()),
+            },
+        }
+    }
+
+    /// Makes the account's secret.
+    pub async fn create(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
+        match self.client.create_secret().name(self.name(account)).secret_string(text(value)?).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(refusal) if refusal.is_resource_exists_exception() || refusal.is_invalid_request_exception() => SecretError::Exists,
+                _ => CallError::of("secretsmanager", &error).into(),
+            }),
+        }
+    }
+
+    /// Writes a new version; the current one becomes the previous one.
+    pub async fn put(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
+        match self.client.put_secret_value().secret_id(self.name(account)).secret_string(text(value)?).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(refusal) if refusal.is_resource_not_found_exception() => SecretError::Missing,
+                _ => CallError::of("secretsmanager", &error).into(),
+            }),
+        }
+    }
+
+    /// Deletes the account's secret, for good when `forced`, else with seven days in which it can be restored. One that doesn't exist is a success.
+    pub async fn delete(&self, account: &AccountId, forced: bool) -> Result<(), SecretError> {
+        let request = self.client.delete_secret().secret_id(self.name(account));
+        let request = if forced { request.force_delete_without_recovery(true) } else { request.recovery_window_in_days(RECOVERY_DAYS) };
+        match request.send().await {
+            Err(error) if !error.as_service_error().is_some_and(|refusal| refusal.is_resource_not_found_exception()) => {
+                Err(CallError::of("secretsmanager", &error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, SecretError> {
+    serde_json::from_str(text).map_err(|_| SecretError::Malformed)
+}
+
+fn text(value: &impl Serialize) -> Result<String, SecretError> {
+    serde_json::to_string(value).map_err(|_| SecretError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+
+    fn account(n: u128) -> AccountId {
+        AccountId::from_ulid(Ulid::from_parts(1, n))
+    }
+
+    fn versions(current: &str) -> Arc<Versions<String>> {
+        Arc::new(Versions { current: current.into(), previous: Some("old".into()) })
+    }
+
+    #[test]
+    fn a_secret_is_kept_for_a_minute() {
+        let start = Instant::now();
+        let mut cache = Cache::default();
+        assert!(cache.fresh(&account(1), start).is_none());
+        cache.keep(&account(1), &versions("a"), start);
+        assert_eq!(cache.fresh(&account(1), start + LIFETIME - Duration::from_millis(1)), Some(versions("a")));
+        assert!(cache.fresh(&account(1), start + LIFETIME).is_none());
+        assert!(cache.fresh(&account(2), start).is_none());
+    }
+
+    #[test]
+    fn wrong_signatures_refetch_once_in_ten_seconds_for_each_account() {
+        let start = Instant::now();
+        let mut cache = Cache::default();
+        cache.keep(&account(1), &versions("a"), start);
+        cache.keep(&account(2), &versions("b"), start);
+        assert!(!cache.may_refetch(&account(1), start + Duration::from_secs(9)), "it was fetched just now");
+        let later = start + Duration::from_secs(11);
+        assert!(cache.may_refetch(&account(1), later));
+        assert!(!cache.may_refetch(&account(1), later), "also when the first one failed or is on its way");
+        assert!(cache.may_refetch(&account(2), later), "accounts don't share the limit");
+        cache.keep(&account(1), &versions("c"), later);
+        assert!(!cache.may_refetch(&account(1), later + Duration::from_secs(9)));
+        assert!(cache.may_refetch(&account(1), later + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn signatures_are_tried_against_current_then_previous() {
+        assert_eq!(versions("new").accepted().collect::<Vec<_>>(), ["new", "old"]);
+        assert_eq!(Versions { current: 1, previous: None }.accepted().count(), 1);
+    }
+}
