@@ -1,6 +1,132 @@
-//! Being written.
+//! The Lambda `send`: gives agents' messages to the provider, in the order of each conversation.
+//!
+//! | what it finds | what happens |
+//! |---|---|
+//! | a message that waits, within the customer's 24 hours | it is claimed durably, posted once, and what the provider said is written |
+//! | a message whose 24 hours are over | failed as `window_expired`; nothing is called |
+//! | a message that was claimed before | its sender died in the call: `unknown`; nothing is called |
+//! | a message that is sent, failed or in doubt | nothing |
+//! | the provider says too fast | it waits by visibility, its conversation with it, for as long as the window lasts |
+//! | the provider could not be reached, or had a passing fault | the same, eight times at most |
+//! | no answer after the request may have left | `unknown`, until the provider's own word or a person settles it |
+//! | credentials missing or refused | the secret is read again, once; then failed as `authentication` |
+//! | a body that can't be read | it stops its conversation's messages, and goes to the dead-letter queue after the queue's tries |
+
+mod decision;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::Aws;
+use cloud::batch::{self, Failure};
+use cloud::config::Env;
+use cloud::egress::{self, Transport};
+use cloud::queues::Queue;
+use cloud::secrets::{AccountSecrets, SecretError};
+use cloud::telemetry::{self, Unit, metric};
+use domain::ids::AccountId;
+use domain::values::Secret;
+use engine::Engine;
+use engine::jobs::SendJob;
+use engine::ports::System;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use providers::{Authorization, OutgoingRequest, TransportFailure, twilio};
+use serde::Deserialize;
+use store::{Configuration, Interactions};
+
+use sender::{Answer, Api, Sender, Tokens, Urls};
+
+/// No message is begun later than this after the batch came: the slowest takes 15 s with the provider and some for its writes, and the function, which
+/// has 60 s, must not die in a call, which would leave the message in doubt.
+const LATEST_START: Duration = Duration::from_secs(35);
+
+/// The secret of a Twilio account.
+#[derive(Deserialize)]
+struct TwilioSecret {
+    auth_token: Secret,
+}
+
+struct AuthTokens(AccountSecrets<TwilioSecret>);
+
+impl Tokens for AuthTokens {
+    async fn get(&self, account: &AccountId) -> Result<Secret, SecretError> {
+        Ok(self.0.get(account).await?.current.auth_token.clone())
+    }
+
+    async fn refetch(&self, account: &AccountId) -> Result<Option<Secret>, SecretError> {
+        Ok(self.0.refetch(account).await?.map(|versions| versions.current.auth_token.clone()))
+    }
+}
+
+struct Http(reqwest::Client);
+
+impl Api for Http {
+    async fn call(&self, request: OutgoingRequest) -> Result<Answer, TransportFailure> {
+        let mut call = self.0.request(request.method, &request.url).headers(request.headers).body(request.body);
+        if let Authorization::Basic { user, password } = &request.authorization {
+            call = call.basic_auth(user, Some(password.reveal()));
+        }
+        let failure = |error: reqwest::Error| match Transport::of(&error) {
+            Transport::NotSent => TransportFailure::NotSent,
+            Transport::Unknown => TransportFailure::OutcomeUnknown,
+        };
+        let answer = call.send().await.map_err(failure)?;
+        let status = answer.status();
+        let retry_after = answer.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // A body that broke off is none: a refusal is one by its status alone, and whatever else was answered is then in doubt.
+        let body = answer.bytes().await.map(|body| body.to_vec()).unwrap_or_default();
+        Ok(Answer { status, retry_after, body })
+    }
+}
+
+fn count(outcome: &'static str) {
+    metric("Sends", Unit::Count, 1.0, &[("outcome", outcome)]);
+}
+
+struct Function {
+    sender: Sender<Interactions, Configuration, System, Http, AuthTokens>,
+    queue: Queue,
+}
+
+impl Function {
+    fn from_env(env: &Env) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        let config_table = env.required("CONFIG_TABLE")?;
+        let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+        let engine = Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
+        let urls = Urls { api: env.base_url_or("TWILIO_API_URL", twilio::API_URL)?, public: env.base_url("PUBLIC_URL")? };
+        let tokens = AuthTokens(AccountSecrets::from_env(&aws, env)?);
+        let sender = Sender { engine, api: Http(egress::provider_client()?), tokens, urls, count };
+        Ok(Self { sender, queue: Queue::from_env(&aws, env, "OUTBOUND_QUEUE_URL")? })
+    }
+
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let began = Instant::now();
+        let response = batch::each(event.payload, &self.queue, |job: SendJob, _| async move {
+            if began.elapsed() > LATEST_START {
+                return Err(Failure::RetryAfter(0));
+            }
+            self.sender.handle(&job.message).await
+        });
+        Ok(response.await)
+    }
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let function = Arc::new(Function::from_env(&env)?);
+    lambda_runtime::run(service_fn(move |event| {
+        let function = Arc::clone(&function);
+        async move { function.handle(event).await }
+    }))
+    .await
 }

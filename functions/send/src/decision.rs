@@ -1,0 +1,166 @@
+//! What to do with a message: before the provider is called, and after. Pure.
+
+use std::time::Duration;
+
+use domain::message::{Delivery, DeliveryError, ErrorClass};
+use engine::Sent;
+use jiff::{SignedDuration, Timestamp};
+use providers::SendResult;
+
+/// WhatsApp's service window: free messages reach a customer for 24 hours after the customer's own latest one.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Tries at a message that the provider refuses for faults of its own. With the waits between them that is some two minutes, after which the agent
+/// should rather know; the messages behind it wait as long.
+pub(crate) const TEMPORARY_TRIES: u32 = 8;
+
+/// The longest wait for the next try: a rate limit of the day's rush is over sooner, and an SQS message that is received every 15 minutes for the
+/// 24 hours of the window stays far below the 1000 receipts after which its queue gives it up.
+const LONGEST_WAIT: u32 = 900;
+
+/// Whether a message that waits for its turn may be sent now, by the provider's time of the customer's latest message.
+///
+/// # Errors
+/// Why it may not. One that spent the rest of the window waiting for a rate limit failed for that reason.
+pub(crate) fn may_send(delivery: &Delivery, last_inbound_at: Option<Timestamp>, now: Timestamp) -> Result<(), DeliveryError> {
+    let end = last_inbound_at.map(|at| at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX));
+    if end.is_some_and(|end| now < end) {
+        return Ok(());
+    }
+    match &delivery.error {
+        Some(error) if error.class == ErrorClass::RateLimited => Err(error.clone()),
+        _ => Err(DeliveryError { class: ErrorClass::WindowExpired, code: None }),
+    }
+}
+
+/// What an attempt leads to: what is written, and after how many seconds the message is tried again, if it is. `before` is the delivery before the
+/// attempt was claimed.
+pub(crate) fn outcome(result: SendResult, before: &Delivery) -> (Sent, Option<u32>) {
+    match result {
+        SendResult::Accepted { provider_id, state: _ } => (Sent::Accepted { provider_id }, None),
+        SendResult::Unknown => (Sent::Unknown, None),
+        SendResult::RateLimited { retry_after } => {
+            let error = DeliveryError { class: ErrorClass::RateLimited, code: None };
+            (Sent::Later { error }, Some(wait(before.attempts, retry_after)))
+        }
+        SendResult::Failed(error) if error.class == ErrorClass::Temporary && !is_last_try(before) => {
+            (Sent::Later { error }, Some(wait(before.attempts, None)))
+        }
+        SendResult::Failed(error) => (Sent::Failed { error }, None),
+    }
+}
+
+/// Waits for a rate limit are counted too, but a first fault of the provider's after many of them is not the last.
+fn is_last_try(before: &Delivery) -> bool {
+    let again = before.error.as_ref().is_some_and(|error| error.class == ErrorClass::Temporary);
+    again && before.attempts + 1 >= TEMPORARY_TRIES
+}
+
+/// Twice as long each time, and at least as long as the provider asks.
+fn wait(attempts: u32, asked: Option<Duration>) -> u32 {
+    let asked = asked.map_or(0, |asked| u32::try_from(asked.as_secs()).unwrap_or(LONGEST_WAIT));
+    2_u32.saturating_pow(attempts).max(asked).min(LONGEST_WAIT)
+}
+
+/// The label of a metric.
+pub(crate) fn label(sent: &Sent) -> &'static str {
+    match sent {
+        Sent::Accepted { .. } => "accepted",
+        Sent::Unknown => "outcome_unknown",
+        Sent::Later { error } | Sent::Failed { error } => match error.class {
+            ErrorClass::WindowExpired => "window_expired",
+            ErrorClass::RateLimited => "rate_limited",
+            ErrorClass::InvalidRecipient => "invalid_recipient",
+            ErrorClass::Undeliverable => "undeliverable",
+            ErrorClass::Template => "template",
+            ErrorClass::Media => "media",
+            ErrorClass::Authentication => "authentication",
+            ErrorClass::Temporary => "temporary",
+            ErrorClass::Permanent => "permanent",
+            ErrorClass::OutcomeUnknown => "outcome_unknown",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::message::DeliveryState;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn error(class: ErrorClass) -> DeliveryError {
+        DeliveryError { class, code: None }
+    }
+
+    fn tried(attempts: u32, last: Option<ErrorClass>) -> Delivery {
+        Delivery { state: DeliveryState::Queued, since: at("2026-01-01T10:00:00Z"), error: last.map(error), attempts }
+    }
+
+    #[test]
+    fn a_message_may_leave_until_24_hours_after_the_customers_latest_one() {
+        let asked = Some(at("2026-01-01T10:00:00Z"));
+        let fresh = tried(0, None);
+        assert_eq!(may_send(&fresh, asked, at("2026-01-02T09:59:59.999Z")), Ok(()));
+        assert_eq!(may_send(&fresh, asked, at("2026-01-02T10:00:00Z")), Err(error(ErrorClass::WindowExpired)));
+        assert_eq!(may_send(&fresh, None, at("2026-01-01T10:00:00Z")), Err(error(ErrorClass::WindowExpired)));
+        assert_eq!(may_send(&fresh, Some(Timestamp::MAX), at("2026-01-01T10:00:00Z")), Ok(()));
+    }
+
+    #[test]
+    fn a_message_that_waited_for_a_rate_limit_until_the_window_closed_failed_for_that() {
+        let waited = tried(90, Some(ErrorClass::RateLimited));
+        assert_eq!(may_send(&waited, Some(at("2026-01-01T10:00:00Z")), at("2026-01-03T00:00:00Z")), Err(error(ErrorClass::RateLimited)));
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_for_however_often_and_longer_each_time() {
+        let limited = |asked: Option<u64>| SendResult::RateLimited { retry_after: asked.map(Duration::from_secs) };
+        let waits: Vec<_> = (0..12).map(|attempts| outcome(limited(None), &tried(attempts, Some(ErrorClass::RateLimited))).1).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900].map(Some));
+        let (sent, wait) = outcome(limited(None), &tried(500, Some(ErrorClass::RateLimited)));
+        assert_eq!((sent, wait), (Sent::Later { error: error(ErrorClass::RateLimited) }, Some(900)));
+        assert_eq!(outcome(limited(Some(30)), &tried(0, None)).1, Some(30));
+        assert_eq!(outcome(limited(Some(1)), &tried(3, None)).1, Some(8));
+        assert_eq!(outcome(limited(Some(u64::MAX)), &tried(0, None)).1, Some(900));
+    }
+
+    #[test]
+    fn a_passing_fault_is_tried_eight_times() {
+        let mut delivery = tried(0, None);
+        let mut tries = 0;
+        let last = loop {
+            tries += 1;
+            match outcome(SendResult::Failed(error(ErrorClass::Temporary)), &delivery) {
+                (Sent::Later { error }, Some(_)) => {
+                    delivery = Delivery { attempts: delivery.attempts + 1, error: Some(error), ..delivery };
+                }
+                other => break other,
+            }
+        };
+        assert_eq!(tries, TEMPORARY_TRIES);
+        assert_eq!(last, (Sent::Failed { error: error(ErrorClass::Temporary) }, None));
+    }
+
+    #[test]
+    fn waits_for_a_rate_limit_do_not_use_up_the_tries() {
+        let result = outcome(SendResult::Failed(error(ErrorClass::Temporary)), &tried(40, Some(ErrorClass::RateLimited)));
+        assert_eq!(result, (Sent::Later { error: error(ErrorClass::Temporary) }, Some(900)));
+    }
+
+    #[test]
+    fn an_unknown_outcome_and_a_refusal_are_never_tried_again() {
+        assert_eq!(outcome(SendResult::Unknown, &tried(0, None)), (Sent::Unknown, None));
+        for class in [
+            ErrorClass::Permanent,
+            ErrorClass::Authentication,
+            ErrorClass::InvalidRecipient,
+            ErrorClass::WindowExpired,
+            ErrorClass::RateLimited,
+        ] {
+            assert_eq!(outcome(SendResult::Failed(error(class)), &tried(0, None)), (Sent::Failed { error: error(class) }, None));
+        }
+    }
+}

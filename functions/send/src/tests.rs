@@ -1,0 +1,441 @@
+//! Whole sends against the engine in memory, with a provider that answers what a test tells it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloud::batch::Failure;
+use cloud::secrets::SecretError;
+use domain::account::{Account, Provider, Settings};
+use domain::effect::{Effect, MessageKey};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, ListId, MessageId};
+use domain::interaction::{Inactivity, Interaction, Status};
+use domain::message::{Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
+use domain::plan::ActionPlan;
+use domain::values::{AccountKey, Address, E164, Secret};
+use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
+use engine::ports::{Commit, Committed, Mark, Store};
+use engine::{Engine, Sent};
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Authorization, OutgoingRequest, TransportFailure};
+use ulid::Ulid;
+
+use crate::sender::{Answer, Api, Sender, Tokens, Urls};
+
+type Said = Result<Answer, TransportFailure>;
+
+/// Remembers each request with the state that the message had in the table at that moment, and answers from a list.
+struct FakeApi {
+    memory: Memory,
+    script: Mutex<VecDeque<Said>>,
+    calls: Mutex<Vec<(OutgoingRequest, DeliveryState)>>,
+}
+
+impl Api for FakeApi {
+    async fn call(&self, request: OutgoingRequest) -> Said {
+        let state = self.memory.messages()[0].1.delivery.as_ref().unwrap().state;
+        self.calls.lock().unwrap().push((request, state));
+        self.script.lock().unwrap().pop_front().expect("a call that no test expects")
+    }
+}
+
+/// The cached token, and what a refetch finds.
+struct FakeTokens {
+    cached: Result<&'static str, SecretError>,
+    fresh: Mutex<Option<&'static str>>,
+}
+
+impl Tokens for FakeTokens {
+    async fn get(&self, _: &AccountId) -> Result<Secret, SecretError> {
+        self.cached.clone().map(Secret::new)
+    }
+
+    async fn refetch(&self, _: &AccountId) -> Result<Option<Secret>, SecretError> {
+        Ok(self.fresh.lock().unwrap().take().map(Secret::new))
+    }
+}
+
+struct Scene {
+    memory: Memory,
+    world: VirtualWorld,
+    sender: Arc<Sender<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeTokens>>,
+    key: MessageKey,
+}
+
+fn account() -> Account {
+    Account {
+        id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
+        name: "Roma".into(),
+        key: AccountKey::parse("ROMA1").unwrap(),
+        list: ListId::from_ulid(Ulid::from_parts(1, 5)),
+        domain: None,
+        proxy_token: String::new(),
+        provider: Provider::Twilio { account_sid: "AC1".into() },
+        phone: E164::parse("+390612345678").unwrap(),
+        description: None,
+        active: true,
+        receive_path: "/receive/twilio/T0KEN".into(),
+        agents: vec![],
+        settings: Settings::default(),
+        plan: ActionPlan::default(),
+        version: 1,
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T10:00:00Z".parse().unwrap()
+}
+
+fn interaction() -> Interaction {
+    Interaction {
+        id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+        account: account().id,
+        contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
+        address: Address::Phone(E164::parse("+393331234567").unwrap()),
+        customer_name: None,
+        version: 1,
+        status: Status::Open,
+        opened_at: now(),
+        closed_at: None,
+        disposition: None,
+        agent: None,
+        accepted_via: None,
+        tab_open: false,
+        unread: false,
+        wait: None,
+        unanswered_since: None,
+        tried: vec![],
+        last_message: None,
+        inactivity: Inactivity::default(),
+    }
+}
+
+fn message() -> Message {
+    Message {
+        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
+        interaction: interaction().id,
+        version: 1,
+        at: now(),
+        provider_id: None,
+        author: Author::Agent { agent: AgentId::from_ulid(Ulid::from_parts(1, 7)) },
+        content: Content::Text { body: "Buongiorno".into() },
+        attachments: vec![],
+        reply_to: None,
+        forwarded: false,
+        delivery: Some(Delivery { state: DeliveryState::Queued, since: now(), error: None, attempts: 0 }),
+    }
+}
+
+/// A message that waits for its turn, the customer's latest message a minute before.
+async fn scene(said: impl IntoIterator<Item = Said>) -> Scene {
+    scene_with(message(), said).await
+}
+
+async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> Scene {
+    let (memory, world) = (Memory::new(), VirtualWorld::new(now(), 1));
+    memory.directory().put_account(account());
+    let key = MessageKey { interaction: interaction().key(), at: message.at, message: message.id.clone() };
+    let seed = Commit {
+        before: None,
+        after: interaction(),
+        effects: vec![],
+        history: vec![],
+        message: Some((message, vec![Effect::Send])),
+        contact: None,
+        last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
+        mark: Mark::Guarded,
+        membership: None,
+        presence_revision: None,
+        cursor: None,
+    };
+    assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
+    memory.take_effects();
+    let sender = Sender {
+        engine: Engine { store: memory.clone(), directory: memory.directory(), world: world.clone() },
+        api: FakeApi { memory: memory.clone(), script: Mutex::new(said.into_iter().collect()), calls: Mutex::default() },
+        tokens: FakeTokens { cached: Ok("t0ken"), fresh: Mutex::new(None) },
+        urls: Urls { api: "https://api.example".into(), public: "https://connector.example/prod".into() },
+        count: |_| {},
+    };
+    Scene { memory, world, sender: Arc::new(sender), key }
+}
+
+impl Scene {
+    fn sender_mut(&mut self) -> &mut Sender<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeTokens> {
+        Arc::get_mut(&mut self.sender).unwrap()
+    }
+
+    async fn deliver(&self) -> Result<(), Failure> {
+        self.sender.handle(&self.key).await
+    }
+
+    fn message(&self) -> Message {
+        self.memory.messages()[0].1.clone()
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.message().delivery.unwrap()
+    }
+
+    fn failed_as(&self) -> ErrorClass {
+        let delivery = self.delivery();
+        assert_eq!(delivery.state, DeliveryState::Failed);
+        delivery.error.unwrap().class
+    }
+
+    fn calls(&self) -> Vec<(OutgoingRequest, DeliveryState)> {
+        self.sender.api.calls.lock().unwrap().clone()
+    }
+}
+
+fn said(status: u16, body: &str) -> Said {
+    Ok(Answer { status: StatusCode::from_u16(status).unwrap(), retry_after: None, body: body.into() })
+}
+
+fn taken() -> Said {
+    said(201, r#"{"sid":"SM1","status":"queued"}"#)
+}
+
+#[tokio::test]
+async fn a_message_is_claimed_before_the_call_and_keeps_the_providers_id() {
+    let scene = scene([taken()]).await;
+    assert_eq!(scene.deliver().await, Ok(()));
+    let calls = scene.calls();
+    assert_eq!((calls.len(), calls[0].1), (1, DeliveryState::Sending));
+    assert_eq!(scene.message().provider_id.as_deref(), Some("SM1"));
+    assert_eq!(scene.delivery().state, DeliveryState::Accepted);
+    assert_eq!(scene.memory.message_by_provider_id(&account().id, "SM1").await.unwrap(), Some(scene.key.clone()));
+}
+
+#[tokio::test]
+async fn statuses_come_back_to_the_receive_url_with_our_reference() {
+    let mut elsewhere = account();
+    elsewhere.domain = Some("wa.customer.example".into());
+    for (account, base) in [(account(), "https://connector.example/prod"), (elsewhere, "https://wa.customer.example")] {
+        let scene = scene([taken()]).await;
+        scene.memory.directory().put_account(account);
+        scene.deliver().await.unwrap();
+        let body = String::from_utf8(scene.calls()[0].0.body.clone()).unwrap();
+        let callback = format!("{base}/receive/twilio/T0KEN/status?ref={}", scene.key.reference().0);
+        let escaped = callback.replace(':', "%3A").replace('/', "%2F").replace('?', "%3F").replace('=', "%3D");
+        assert!(body.contains(&format!("StatusCallback={escaped}")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_redelivery_after_success_calls_nothing() {
+    let scene = scene([taken()]).await;
+    scene.deliver().await.unwrap();
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redelivery_that_finds_a_claimed_message_calls_nothing_and_marks_it_unknown() {
+    let scene = scene([]).await;
+    scene.sender.engine.claim(&scene.key).await.unwrap();
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert!(scene.calls().is_empty());
+    assert_eq!(scene.delivery().state, DeliveryState::Unknown);
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert!(scene.calls().is_empty());
+}
+
+#[tokio::test]
+async fn two_deliveries_at_once_call_the_provider_once() {
+    for _ in 0..100 {
+        let scene = scene([taken()]).await;
+        let (one, other) = tokio::join!(scene.deliver(), scene.deliver());
+        assert_eq!((one, other), (Ok(()), Ok(())));
+        assert_eq!(scene.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_is_marked_and_never_repeated() {
+    for unclear in [Err(TransportFailure::OutcomeUnknown), said(503, "<html>"), said(201, "")] {
+        let scene = scene([unclear]).await;
+        assert_eq!(scene.deliver().await, Ok(()));
+        assert_eq!(scene.deliver().await, Ok(()));
+        assert_eq!(scene.calls().len(), 1);
+        assert_eq!(scene.delivery().state, DeliveryState::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_not_sent_once_the_window_is_over() {
+    let scene = scene([]).await;
+    scene.world.advance(SignedDuration::from_hours(24));
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.failed_as(), ErrorClass::WindowExpired);
+    assert!(scene.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_for_and_the_message_sent_after_it() {
+    let limited = Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some("17".into()), body: vec![] });
+    let scene = scene([limited, said(400, r#"{"code":20429}"#), taken()]).await;
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(17)));
+    assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Queued, 1));
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Accepted, 2));
+}
+
+#[tokio::test]
+async fn waiting_for_a_rate_limit_ends_with_the_window() {
+    let scene = scene((0..200).map(|_| said(429, ""))).await;
+    let mut receipts = 0;
+    while let Err(failure) = scene.deliver().await {
+        let Failure::RetryAfter(seconds) = failure else { panic!("{failure:?}") };
+        scene.world.advance(SignedDuration::from_secs(i64::from(seconds)));
+        receipts += 1;
+    }
+    assert_eq!(scene.failed_as(), ErrorClass::RateLimited);
+    assert!(receipts < 150, "far below the 1000 receipts of the queue: {receipts}");
+}
+
+#[tokio::test]
+async fn a_provider_that_can_not_be_reached_is_tried_eight_times() {
+    let scene = scene((0..8).map(|_| Err(TransportFailure::NotSent))).await;
+    let mut waited = Duration::ZERO;
+    while let Err(Failure::RetryAfter(seconds)) = scene.deliver().await {
+        waited += Duration::from_secs(u64::from(seconds));
+    }
+    assert_eq!((scene.calls().len(), waited), (8, Duration::from_secs(127)));
+    assert_eq!(scene.failed_as(), ErrorClass::Temporary);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_providers_code() {
+    let scene = scene([said(400, r#"{"code":63003}"#)]).await;
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.failed_as(), ErrorClass::InvalidRecipient);
+    assert_eq!(scene.delivery().error.unwrap().code.as_deref(), Some("63003"));
+}
+
+#[tokio::test]
+async fn refused_credentials_are_read_again_once() {
+    let mut scene = scene([said(401, r#"{"code":20003}"#), taken()]).await;
+    scene.sender_mut().tokens.fresh = Mutex::new(Some("new"));
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.delivery().state, DeliveryState::Accepted);
+    let tokens: Vec<_> = scene.calls().into_iter().map(|(request, _)| request.authorization).collect();
+    let basic = |password| Authorization::Basic { user: "AC1".into(), password: Secret::new(password) };
+    assert_eq!(tokens, [basic("t0ken"), basic("new")]);
+}
+
+#[tokio::test]
+async fn credentials_that_stay_refused_fail_the_message() {
+    for fresh in [None, Some("t0ken")] {
+        let mut scene = scene([said(401, "")]).await;
+        scene.sender_mut().tokens.fresh = Mutex::new(fresh);
+        assert_eq!(scene.deliver().await, Ok(()));
+        assert_eq!(scene.failed_as(), ErrorClass::Authentication);
+        assert_eq!(scene.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago() {
+    let mut missing = scene([]).await;
+    missing.sender_mut().tokens.cached = Err(SecretError::Missing);
+    assert_eq!(missing.deliver().await, Ok(()));
+    assert_eq!(missing.failed_as(), ErrorClass::Authentication);
+
+    let mut written = scene([taken()]).await;
+    written.sender_mut().tokens = FakeTokens { cached: Err(SecretError::Missing), fresh: Mutex::new(Some("new")) };
+    assert_eq!(written.deliver().await, Ok(()));
+    assert_eq!(written.delivery().state, DeliveryState::Accepted);
+}
+
+#[tokio::test]
+async fn a_secret_store_that_fails_leaves_the_message_unclaimed() {
+    let mut scene = scene([]).await;
+    scene.sender_mut().tokens.cached = Err(SecretError::Call(cloud::aws::CallError::NoAnswer { service: "secretsmanager" }));
+    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    assert_eq!(scene.delivery().state, DeliveryState::Queued);
+}
+
+#[tokio::test]
+async fn a_claim_that_could_not_be_written_calls_nothing() {
+    let scene = scene([taken()]).await;
+    scene.memory.inject(|_| Fault::Refused);
+    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    assert!(scene.calls().is_empty());
+    scene.memory.heal();
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.delivery().state, DeliveryState::Accepted);
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_is_written_again_when_the_first_write_fails() {
+    let scene = scene([taken()]).await;
+    let mut writes = 0;
+    scene.memory.inject(move |_| {
+        writes += 1;
+        if writes == 2 { Fault::Refused } else { Fault::None }
+    });
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.message().provider_id.as_deref(), Some("SM1"));
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_written_leaves_the_message_in_doubt_until_the_provider_speaks() {
+    let scene = scene([taken()]).await;
+    let mut writes = 0;
+    scene.memory.inject(move |_| {
+        writes += 1;
+        if writes > 1 { Fault::Refused } else { Fault::None }
+    });
+    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    scene.memory.heal();
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!((scene.calls().len(), scene.delivery().state), (1, DeliveryState::Unknown));
+}
+
+#[tokio::test]
+async fn a_status_that_overtakes_the_answer_stays() {
+    let scene = scene([taken()]).await;
+    let memory = scene.memory.clone();
+    let engine = scene.sender.engine.clone();
+    engine.claim(&scene.key).await.unwrap();
+    let mut read = memory.messages()[0].1.clone();
+    let before = read.version;
+    read.version += 1;
+    read.delivery = Some(Delivery { state: DeliveryState::Read, since: now(), error: None, attempts: 0 });
+    let commit = engine::ports::MessageCommit {
+        key: scene.key.clone(),
+        before,
+        after: read,
+        effects: vec![],
+        mark: Mark::Guarded,
+        index_provider_id: false,
+    };
+    assert_eq!(memory.commit_message(commit).await.unwrap(), Committed::Done);
+    engine.sent(&scene.key, &Sent::Accepted { provider_id: "SM1".into() }).await.unwrap();
+    assert_eq!((scene.delivery().state, scene.message().provider_id.as_deref()), (DeliveryState::Read, Some("SM1")));
+}
+
+#[tokio::test]
+async fn what_can_not_be_sent_fails_before_anything_is_called() {
+    let mut long = message();
+    long.content = Content::Text { body: "x".repeat(1601) };
+    let scene = scene_with(long, []).await;
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.failed_as(), ErrorClass::Permanent);
+
+    let mut attached = message();
+    attached.attachments = vec![Attachment { source: "x".into(), content_type: "image/png".into(), name: None, copy: Copy::Pending }];
+    let scene = scene_with(attached, []).await;
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.failed_as(), ErrorClass::Media);
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_done() {
+    let mut scene = scene([]).await;
+    scene.key.message = MessageId::from_ulid(Ulid::from_parts(1, 99));
+    assert_eq!(scene.deliver().await, Ok(()));
+}
