@@ -1,0 +1,391 @@
+//! The functions on the real engine: its tables, queues and secrets, and a proxy that makes it fail.
+
+mod support;
+
+use std::time::Duration;
+
+use cloud::queues::SendOptions;
+use cloud::timers::{Plan, Timers};
+use domain::decide::{Event, Refusal};
+use domain::effect::Target;
+use domain::ids::InteractionId;
+use domain::inbound::InboundEvent;
+use domain::queue::Strategy;
+use engine::Told;
+use engine::jobs::{AssignJob, Wakeup};
+use engine::ports::{Mark, Store};
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::StatusCode;
+use support::fault::When;
+use support::{AUTH_TOKEN, Deployment, PREVIOUS_TOKEN, sid, text, webhook};
+
+const FROM: &str = "whatsapp:+393331234567";
+
+/// One account with one queue and nobody in it.
+async fn account_alone(deployment: &Deployment) -> domain::account::Account {
+    let queue = deployment.queue(Strategy::Beepall, &[]).await;
+    deployment.account("ALONE", &[], &queue).await
+}
+
+#[tokio::test]
+async fn a_warm_webhook_makes_exactly_two_aws_calls() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let first = receive.handle(&webhook(&account.receive_path, "", &text(&sid(1), FROM, "one"), Some(AUTH_TOKEN))).await;
+    assert_eq!(first.status(), StatusCode::OK);
+    deployment.proxy.calls();
+    let second = receive.handle(&webhook(&account.receive_path, "", &text(&sid(2), FROM, "two"), Some(AUTH_TOKEN))).await;
+    assert_eq!(second.status(), StatusCode::OK);
+    assert_eq!(deployment.proxy.calls(), ["DynamoDB_20120810.PutItem", "AmazonSQS.SendMessage"]);
+}
+
+#[tokio::test]
+async fn a_webhook_without_valid_proof_of_origin_is_refused_before_anything_is_written() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let message = sid(1);
+    let parameters = text(&message, FROM, "hello");
+    for signed_with in [None, Some("another token")] {
+        let answer = receive.handle(&webhook(&account.receive_path, "", &parameters, signed_with)).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+    let unknown = receive.handle(&webhook("/receive/twilio/nobodys", "", &parameters, Some(AUTH_TOKEN))).await;
+    let nowhere = receive.handle(&webhook("/receive/twilio/", "", &parameters, Some(AUTH_TOKEN))).await;
+    assert_eq!((unknown.status(), unknown.body()), (StatusCode::NOT_FOUND, nowhere.body()));
+    assert!(deployment.store.event(&account.id, &message).await.unwrap().is_none());
+    assert!(deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_signed_with_the_previous_secret_is_accepted_during_a_rotation() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let answer = deployment.receive().handle(&webhook(&account.receive_path, "", &text(&sid(1), FROM, "hi"), Some(PREVIOUS_TOKEN))).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_malformed_webhook_gets_an_error_that_says_what_and_nothing_is_written() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let huge = "x".repeat(providers::twilio::BODY_LIMIT);
+    let message = sid(1);
+    let cases: Vec<(lambda_http::Request, StatusCode, &str)> = vec![
+        (webhook(&account.receive_path, "", &text(&message, FROM, &huge), Some(AUTH_TOKEN)), StatusCode::PAYLOAD_TOO_LARGE, "longer than"),
+        (webhook(&account.receive_path, "", &text("", FROM, "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "MessageSid"),
+        (webhook(&account.receive_path, "", &text(&message, "sms:1", "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "From"),
+        (
+            {
+                let mut json = webhook(&account.receive_path, "", &text(&message, FROM, "hi"), Some(AUTH_TOKEN));
+                json.headers_mut().insert("content-type", "application/json".parse().unwrap());
+                json
+            },
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "x-www-form-urlencoded",
+        ),
+    ];
+    for (request, status, says) in cases {
+        let answer = receive.handle(&request).await;
+        assert_eq!(answer.status(), status, "{says}");
+        let lambda_http::Body::Text(body) = answer.body() else { panic!("{says}") };
+        assert!(body.contains(says), "{body}");
+    }
+    assert!(deployment.store.event(&account.id, &message).await.unwrap().is_none());
+    assert!(deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_same_webhook_twice_or_twice_at_once_is_one_message() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let message = sid(1);
+    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    let (first, second) = tokio::join!(receive.handle(&request), receive.handle(&request));
+    let third = receive.handle(&request).await;
+    assert!([first, second, third].iter().all(|answer| answer.status() == StatusCode::OK));
+    deployment.route_inbound().await;
+    // Whatever the queue did with the duplicates: a second routing changes nothing.
+    let (event, _) = deployment.store.event(&account.id, &message).await.unwrap().unwrap();
+    deployment.engine.route(&event).await.unwrap();
+    assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn a_failure_before_the_write_asks_the_provider_to_come_again_and_leaves_nothing() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let message = sid(1);
+    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    deployment.proxy.fail("DynamoDB_20120810.PutItem", When::Before);
+    assert_eq!(receive.handle(&request).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    deployment.proxy.heal();
+    assert!(deployment.store.event(&account.id, &message).await.unwrap().is_none());
+    assert_eq!(receive.handle(&request).await.status(), StatusCode::OK);
+    assert_eq!(deployment.route_inbound().await, 1);
+    assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn a_failure_between_write_and_queue_is_completed_by_the_providers_retry() {
+    for (target, when) in [
+        ("AmazonSQS.SendMessage", When::Before),
+        ("AmazonSQS.SendMessage", When::After),
+        ("DynamoDB_20120810.PutItem", When::After),
+    ] {
+        let deployment = Deployment::new().await;
+        let account = account_alone(&deployment).await;
+        let receive = deployment.receive();
+        let message = sid(1);
+        let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+        deployment.proxy.fail(target, when);
+        assert_eq!(receive.handle(&request).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{target} {when:?}");
+        deployment.proxy.heal();
+        assert_eq!(receive.handle(&request).await.status(), StatusCode::OK);
+        assert_eq!(deployment.route_inbound().await, 1, "{target} {when:?}");
+        assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_found_by_its_retry() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let message = sid(1);
+    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
+    let [event] = deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.try_into().unwrap();
+    deployment.proxy.fail("DynamoDB_20120810.TransactWriteItems", When::After);
+    assert!(deployment.engine.route(&event).await.is_err());
+    deployment.proxy.heal();
+    deployment.engine.route(&event).await.unwrap();
+    assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn a_hundred_customers_with_two_first_messages_at_the_same_instant_open_a_hundred_interactions() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let receive = deployment.receive();
+    let customers: Vec<String> = (0..100).map(|number| format!("whatsapp:+3933300{number:05}")).collect();
+    for (number, from) in customers.iter().enumerate() {
+        let (one, two) = (sid(2 * number), sid(2 * number + 1));
+        let first = webhook(&account.receive_path, "", &text(&one, from, "first"), Some(AUTH_TOKEN));
+        let second = webhook(&account.receive_path, "", &text(&two, from, "second"), Some(AUTH_TOKEN));
+        let (first, second) = tokio::join!(receive.handle(&first), receive.handle(&second));
+        assert_eq!((first.status(), second.status()), (StatusCode::OK, StatusCode::OK));
+    }
+    let mut opened = std::collections::BTreeSet::new();
+    for number in 0..customers.len() {
+        let one = deployment.store.event(&account.id, &sid(2 * number)).await.unwrap().unwrap().0;
+        let two = deployment.store.event(&account.id, &sid(2 * number + 1)).await.unwrap().unwrap().0;
+        // Around the queue, which would keep them apart: the transaction alone must prove it.
+        let (one, two) = tokio::join!(deployment.engine.route(&one), deployment.engine.route(&two));
+        one.unwrap();
+        two.unwrap();
+        let first = interaction_of(&deployment, &account, &sid(2 * number)).await;
+        let second = interaction_of(&deployment, &account, &sid(2 * number + 1)).await;
+        assert_eq!(first, second);
+        opened.insert(first);
+    }
+    assert_eq!(opened.len(), 100);
+}
+
+#[tokio::test]
+async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message_back() {
+    let deployment = Deployment::new().await;
+    let (account, interaction, agent) = conversation(&deployment, "STATE").await;
+    let key = deployment.engine.locate(&interaction).await.unwrap();
+    let sending = engine::Sending {
+        id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
+        content: domain::message::Content::Text { body: "Good morning".into() },
+        reply_to: None,
+    };
+    let told = deployment.engine.send(&key, agent, sending, Mark::Command { id: "c1".into() }).await.unwrap();
+    let Told::Changed { message: Some(message), .. } = told else { panic!("{told:?}") };
+    let place = domain::effect::MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
+    assert!(matches!(deployment.engine.claim(&place).await.unwrap(), engine::Claim::Send(_)));
+    let receive = deployment.receive();
+    let reference = place.reference().0;
+    // Delivered and read overtake the provider's own answer, and sent comes last.
+    for state in ["delivered", "read", "delivered", "sent"] {
+        let parameters = [("MessageSid", "SMout"), ("MessageStatus", state)];
+        let path = format!("{}/status", account.receive_path);
+        let answer = receive.handle(&webhook(&path, &format!("?ref={reference}"), &parameters, Some(AUTH_TOKEN))).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    deployment.route_inbound().await;
+    deployment.engine.sent(&place, &engine::Sent::Accepted { provider_id: "SMout".into() }).await.unwrap();
+    let message = deployment.store.message(&place).await.unwrap().unwrap();
+    assert_eq!(message.delivery.unwrap().state, domain::message::DeliveryState::Read);
+    assert_eq!(message.provider_id.as_deref(), Some("SMout"));
+    // Without our reference the provider's id leads to the same message.
+    assert_eq!(deployment.store.message_by_provider_id(&account.id, "SMout").await.unwrap(), Some(place));
+}
+
+#[tokio::test]
+async fn a_redelivered_message_that_was_claimed_is_marked_unknown_and_not_sent_again() {
+    let deployment = Deployment::new().await;
+    let (_, interaction, agent) = conversation(&deployment, "CLAIM").await;
+    let key = deployment.engine.locate(&interaction).await.unwrap();
+    let sending = engine::Sending {
+        id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
+        content: domain::message::Content::Text { body: "once".into() },
+        reply_to: None,
+    };
+    let Told::Changed { message: Some(message), .. } =
+        deployment.engine.send(&key, agent, sending, Mark::Command { id: "c2".into() }).await.unwrap()
+    else {
+        panic!()
+    };
+    let place = domain::effect::MessageKey { interaction: key, at: message.at, message: message.id };
+    assert!(matches!(deployment.engine.claim(&place).await.unwrap(), engine::Claim::Send(_)));
+    let again = deployment.engine.claim(&place).await.unwrap();
+    assert_eq!(again, engine::Claim::Settled(domain::message::DeliveryState::Unknown));
+    assert_eq!(deployment.engine.claim(&place).await.unwrap(), again);
+}
+
+#[tokio::test]
+async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_have_one_winner_each() {
+    let deployment = Deployment::new().await;
+    let agents = [deployment.ready_agent("anna", 100).await, deployment.ready_agent("ben", 100).await];
+    let queue = deployment.queue(Strategy::Beepall, &agents).await;
+    let account = deployment.account("RACES", &agents, &queue).await;
+    for number in 0..100 {
+        let interaction = open(&deployment, &account, number).await;
+        deployment.engine.wake(&Target::Queue(queue.clone())).await.unwrap();
+        let key = deployment.engine.locate(&interaction).await.unwrap();
+        let accept = |agent: usize| {
+            let event = Event::Accept { agent: agents[agent].clone() };
+            deployment.engine.tell(&key, event, Mark::Command { id: format!("{number}-{agent}") })
+        };
+        let (anna, ben) = tokio::join!(accept(0), accept(1));
+        let (winner, loser) = match (anna.unwrap(), ben.unwrap()) {
+            (Told::Changed { .. }, loser) => (0, loser),
+            (loser, Told::Changed { .. }) => (1, loser),
+            both => panic!("nobody won: {both:?}"),
+        };
+        let Told::Refused(Refusal::OfferGone { owner }, _) = loser else { panic!("two winners: {loser:?}") };
+        assert_eq!(owner, Some(agents[winner].clone()));
+    }
+    let presences = deployment.store.presences(&agents).await.unwrap();
+    assert_eq!(presences.values().map(|presence| presence.load.len()).sum::<usize>(), 100);
+}
+
+#[tokio::test]
+async fn an_agent_with_one_slot_who_accepts_two_offers_at_the_same_instant_gets_one() {
+    let deployment = Deployment::new().await;
+    for round in 0..10 {
+        let one_slot = deployment.ready_agent(&format!("anna{round}"), 1).await;
+        let other = deployment.ready_agent(&format!("ben{round}"), 1).await;
+        let queue = deployment.queue(Strategy::Beepall, &[one_slot.clone(), other.clone()]).await;
+        let account = deployment.account(&format!("SLOT{round}"), &[one_slot.clone(), other], &queue).await;
+        let first = open(&deployment, &account, 2 * round).await;
+        let second = open(&deployment, &account, 2 * round + 1).await;
+        deployment.engine.wake(&Target::Queue(queue)).await.unwrap();
+        let accept = async |interaction: &InteractionId| {
+            let key = deployment.engine.locate(interaction).await.unwrap();
+            let mark = Mark::Command { id: interaction.to_string() };
+            deployment.engine.tell(&key, Event::Accept { agent: one_slot.clone() }, mark).await.unwrap()
+        };
+        let (one, two) = tokio::join!(accept(&first), accept(&second));
+        let won = [&one, &two].into_iter().filter(|told| matches!(told, Told::Changed { .. })).count();
+        assert_eq!(won, 1, "{one:?} {two:?}");
+        let presence = deployment.store.presences(std::slice::from_ref(&one_slot)).await.unwrap();
+        assert_eq!(presence[&one_slot].load.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
+    let deployment = Deployment::new().await;
+    let scheduler = deployment.aws.scheduler();
+    scheduler.create_schedule_group().name("timers").send().await.unwrap();
+    let timers = Timers::from_env(&deployment.aws, &deployment.env).unwrap();
+    let now = Timestamp::now();
+    let job = |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()) };
+    let by_queue = timers.arm("by-queue", now + SignedDuration::from_secs(1), now, &job("QUEUE")).await.unwrap();
+    assert!(matches!(by_queue, Plan::Delay { .. }));
+    // The clock that is handed in stands 15 minutes back, so that the schedule, due two minutes before its deadline, fires two seconds from now.
+    let at = now + SignedDuration::from_secs(122);
+    let by_schedule = timers.arm("by-schedule", at, now - SignedDuration::from_secs(900), &job("SCHEDULE")).await.unwrap();
+    assert!(matches!(by_schedule, Plan::Schedule { .. }));
+    // Arming the same again is no second timer.
+    timers.arm("by-schedule", at, now - SignedDuration::from_secs(900), &job("SCHEDULE")).await.unwrap();
+    let mut came = Vec::new();
+    while came.len() < 2 && now.duration_until(Timestamp::now()) < SignedDuration::from_secs(30) {
+        came.extend(deployment.drain::<AssignJob>("TIMERS_QUEUE_URL").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(came, [job("QUEUE"), job("SCHEDULE")]);
+    // The schedule deletes itself.
+    let left = scheduler.list_schedules().group_name("timers").send().await.unwrap();
+    assert!(left.schedules().is_empty());
+}
+
+#[tokio::test]
+async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_batch_goes_on() {
+    let deployment = Deployment::new().await;
+    let record = |id: &str, body: &str| {
+        serde_json::json!({ "messageId": id, "receiptHandle": id, "body": body, "attributes": {}, "messageAttributes": {},
+            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:timers", "awsRegion": "us-east-1" })
+    };
+    let good = cloud::batch::Envelope::new(Wakeup::Withdraw {
+        interaction: InteractionId::from_ulid(cloud::ids::ulid()),
+        agent: domain::ids::AgentId::from_ulid(cloud::ids::ulid()),
+    });
+    let good = serde_json::to_string(&good).unwrap();
+    let batch = serde_json::json!({ "Records": [record("poison", "not json"), record("good", &good), record("future", r#"{"v":99,"job":{}}"#)] });
+    let handled = std::sync::Mutex::new(Vec::new());
+    let response = cloud::batch::each(serde_json::from_value(batch).unwrap(), &deployment.queues["TIMERS_QUEUE_URL"], |job: Wakeup, _| {
+        handled.lock().unwrap().push(job);
+        async { Ok(()) }
+    })
+    .await;
+    let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+    assert_eq!(failed, ["poison", "future"]);
+    assert_eq!(handled.lock().unwrap().len(), 1);
+    // And sending through the real queue keeps the envelope.
+    deployment.send_raw("MEDIA_QUEUE_URL", &"job", SendOptions::default()).await;
+    assert_eq!(deployment.drain::<String>("MEDIA_QUEUE_URL").await, ["job"]);
+}
+
+/// Opens an interaction with customer number `number`.
+async fn open(deployment: &Deployment, account: &domain::account::Account, number: usize) -> InteractionId {
+    let from = format!("whatsapp:+3934{number:08}");
+    let message = format!("{}{}", account.key, sid(number));
+    let request = webhook(&account.receive_path, "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
+    assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
+    deployment.route_inbound().await;
+    interaction_of(deployment, account, &message).await
+}
+
+/// A conversation whose interaction is accepted by an agent.
+async fn conversation(deployment: &Deployment, key: &str) -> (domain::account::Account, InteractionId, domain::ids::AgentId) {
+    let agent = deployment.ready_agent("anna", 5).await;
+    let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;
+    let account = deployment.account(key, std::slice::from_ref(&agent), &queue).await;
+    let interaction = open(deployment, &account, 1).await;
+    deployment.engine.wake(&Target::Queue(queue)).await.unwrap();
+    let place = deployment.engine.locate(&interaction).await.unwrap();
+    let mark = Mark::Command { id: format!("accept {key}") };
+    let told = deployment.engine.tell(&place, Event::Accept { agent: agent.clone() }, mark).await.unwrap();
+    assert!(matches!(told, Told::Changed { .. }), "{told:?}");
+    (account, interaction, agent)
+}
+
+async fn interaction_of(deployment: &Deployment, account: &domain::account::Account, message: &str) -> InteractionId {
+    let (_, routed) = deployment.store.event(&account.id, message).await.unwrap().unwrap();
+    routed.unwrap().parse().unwrap()
+}
+
+/// What the thread of a message's interaction says.
+async fn thread_of(deployment: &Deployment, account: &domain::account::Account, message: &str) -> Vec<String> {
+    let interaction = interaction_of(deployment, account, message).await;
+    let key = deployment.engine.locate(&interaction).await.unwrap();
+    deployment.store.all_messages(&key).await.unwrap().iter().map(|message| message.content.readable()).collect()
+}

@@ -1,0 +1,81 @@
+//! A proxy in the engine's path: counts the calls that pass, and makes chosen ones fail before or after the engine has carried them out.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+/// Where a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// The engine never sees it.
+    Before,
+    /// The engine carries it out, and the answer is lost.
+    After,
+}
+
+#[derive(Default)]
+struct Shared {
+    calls: Mutex<Vec<String>>,
+    fault: Mutex<Option<(String, When)>>,
+}
+
+/// A running proxy.
+pub struct FaultProxy {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+impl FaultProxy {
+    pub async fn start(engine: &str) -> Self {
+        let shared = Arc::new(Shared::default());
+        let state = (shared.clone(), engine.to_owned(), reqwest::Client::builder().no_proxy().build().unwrap());
+        let app = Router::new().fallback(forward).with_state(state);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { url, shared }
+    }
+
+    /// The calls since the last time this was asked, e.g. `DynamoDB_20120810.PutItem`.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.calls.lock().unwrap())
+    }
+
+    /// From now on every call with this target fails.
+    pub fn fail(&self, target: &str, when: When) {
+        *self.shared.fault.lock().unwrap() = Some((target.to_owned(), when));
+    }
+
+    pub fn heal(&self) {
+        *self.shared.fault.lock().unwrap() = None;
+    }
+}
+
+type Proxy = (Arc<Shared>, String, reqwest::Client);
+
+async fn forward(State((shared, engine, client)): State<Proxy>, request: Request) -> Response {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+    shared.calls.lock().unwrap().push(target.clone());
+    let fault = shared.fault.lock().unwrap().clone().filter(|(failing, _)| *failing == target).map(|(_, when)| when);
+    // A refusal that the SDK does not try again keeps the tests quick; what it stands for is an outage.
+    let refusal = || {
+        let body = r#"{"__type":"com.amazonaws#AccessDeniedException","message":"injected"}"#;
+        Response::builder().status(400).header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()
+    };
+    if fault == Some(When::Before) {
+        return refusal();
+    }
+    let (parts, body) = request.into_parts();
+    let url = format!("{engine}{}", parts.uri);
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let answer = client.request(parts.method, url).headers(parts.headers).body(body).send().await.unwrap();
+    if fault == Some(When::After) {
+        return refusal();
+    }
+    let mut response = Response::builder().status(answer.status());
+    *response.headers_mut().unwrap() = answer.headers().clone();
+    response.body(Body::from(answer.bytes().await.unwrap())).unwrap()
+}

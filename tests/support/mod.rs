@@ -1,0 +1,273 @@
+//! A deployment's tables, queues and secrets on the local engine, one engine account a test, with the functions called in-process.
+
+pub mod fault;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use cloud::aws::Aws;
+use cloud::config::Env;
+use cloud::queues::{Queue, SendOptions};
+use cloud::secrets::SecretStore;
+use domain::account::{Account, List, Provider, Settings};
+use domain::agent::{Agent, Capacity, PresenceState, Role};
+use domain::ids::{AccountId, AgentId, ListId, QueueId};
+use domain::inbound::InboundEvent;
+use domain::plan::{ActionPlan, Step};
+use domain::queue::{Queue as AgentQueue, Strategy, Weight};
+use domain::values::{AccountKey, E164, Seconds, Secret};
+use engine::Engine;
+use engine::ports::{Mark, System};
+use fault::FaultProxy;
+use lambda_http::http::{Request as HttpRequest, StatusCode};
+use lambda_http::{Body, RequestExt};
+use receive_twilio::Receive;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use store::{Configuration, Extra, Interactions, Write};
+
+pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const PREVIOUS_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+pub const PUBLIC_URL: &str = "https://connector.example";
+
+/// A deployment without Lambdas.
+pub struct Deployment {
+    pub env: Env,
+    pub aws: Aws,
+    pub store: Interactions,
+    pub configuration: Configuration,
+    pub engine: Engine<Interactions, Configuration, System>,
+    pub queues: BTreeMap<&'static str, Queue>,
+    pub sqs: aws_sdk_sqs::Client,
+    pub proxy: FaultProxy,
+}
+
+/// The names of the queues' variables.
+const QUEUES: [&str; 7] = [
+    "INBOUND_QUEUE_URL",
+    "ASSIGN_QUEUE_URL",
+    "OUTBOUND_QUEUE_URL",
+    "PUSH_QUEUE_URL",
+    "TIMERS_QUEUE_URL",
+    "MEDIA_QUEUE_URL",
+    "ARCHIVE_QUEUE_URL",
+];
+
+/// Engine accounts of this process: the engine keeps them apart by a 12-digit access key.
+static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);
+
+impl Deployment {
+    /// A new one, on an engine account of its own, reached through a proxy that can count calls and make them fail.
+    pub async fn new() -> Self {
+        let engine = local::engine::Engine::shared().await.unwrap();
+        let proxy = FaultProxy::start(&engine.endpoint).await;
+        let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let mut pairs: Vec<(String, String)> = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", account.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", proxy.url.as_str()),
+            ("CONFIG_TABLE", "config"),
+            ("INTERACTIONS_TABLE", "interactions"),
+            ("PUBLIC_URL", PUBLIC_URL),
+            ("SECRET_PREFIX", "test/accounts/"),
+            ("BUCKET", "bucket"),
+            ("SCHEDULE_GROUP", "timers"),
+            ("WEBSOCKET_URL", "wss://socket.example"),
+            ("WEBSOCKET_ENDPOINT", proxy.url.as_str()),
+            ("JWT_ISSUER", "https://issuer.example"),
+            ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/scheduler"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        let aws = Aws::new(&Env::from_pairs(pairs.clone())).unwrap();
+        let sqs = aws.sqs();
+        for name in QUEUES {
+            let url = make_queue(&sqs, name).await;
+            pairs.push((name.to_owned(), url));
+        }
+        pairs.push(("TIMERS_QUEUE_ARN".to_owned(), format!("arn:aws:sqs:us-east-1:{account}:TIMERS_QUEUE_URL")));
+        let env = Env::from_pairs(pairs);
+        let dynamodb = aws.dynamodb();
+        make_table(&dynamodb, "config", false).await;
+        make_table(&dynamodb, "interactions", true).await;
+        aws.s3().create_bucket().bucket("bucket").send().await.unwrap();
+        let store = Interactions::new(dynamodb.clone(), "interactions", "config");
+        let configuration = Configuration::new(dynamodb, "config");
+        let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
+        let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
+        Self { env, aws, store, configuration, engine, queues, sqs, proxy }
+    }
+
+    /// A receiver, cold: its caches are empty.
+    pub fn receive(&self) -> Receive {
+        Receive::from_env(&self.env).unwrap()
+    }
+
+    /// An agent who is ready.
+    pub async fn ready_agent(&self, name: &str, capacity: i64) -> AgentId {
+        let id = AgentId::from_ulid(cloud::ids::ulid());
+        let capacity = Capacity::new(capacity).unwrap();
+        let agent =
+            Agent { id: id.clone(), name: name.to_owned(), subject: name.to_owned(), role: Role::Agent, whatsapp: true, capacity };
+        self.configuration.put(&agent, Write::New, Vec::new()).await.unwrap();
+        self.engine.set_presence(&id, PresenceState::Ready, capacity, Mark::Guarded).await.unwrap();
+        id
+    }
+
+    pub async fn queue(&self, strategy: Strategy, members: &[AgentId]) -> QueueId {
+        let id = QueueId::from_ulid(cloud::ids::ulid());
+        let queue = AgentQueue {
+            id: id.clone(),
+            name: "Support".to_owned(),
+            strategy,
+            agent_timeout: AgentQueue::AGENT_TIMEOUT,
+            weight: Weight::default(),
+            members: members.to_vec(),
+        };
+        self.configuration.put(&queue, Write::New, Vec::new()).await.unwrap();
+        id
+    }
+
+    /// An account with one Queue step, and its secret in two versions.
+    pub async fn account(&self, key: &str, agents: &[AgentId], queue: &QueueId) -> Account {
+        let id = AccountId::from_ulid(cloud::ids::ulid());
+        let secrets = SecretStore::from_env(&self.aws, &self.env).unwrap();
+        secrets.create(&id, &TwilioSecret::of(PREVIOUS_TOKEN)).await.unwrap();
+        secrets.put(&id, &TwilioSecret::of(AUTH_TOKEN)).await.unwrap();
+        let list = List { id: ListId::from_ulid(cloud::ids::ulid()), name: "Customers".to_owned() };
+        self.configuration.put(&list, Write::New, Vec::new()).await.unwrap();
+        let token = format!("token-of-{key}");
+        let steps = vec![Step::Queue { queue: queue.clone(), timeout: Seconds::new(600).unwrap() }];
+        let account = Account {
+            id: id.clone(),
+            name: key.to_owned(),
+            key: AccountKey::parse(key).unwrap(),
+            list: list.id,
+            domain: None,
+            proxy_token: "proxy-token".to_owned(),
+            provider: Provider::Twilio { account_sid: format!("AC{}", "a".repeat(32)) },
+            phone: E164::parse("+390612345678").unwrap(),
+            description: None,
+            active: true,
+            receive_path: format!("/receive/twilio/{token}"),
+            agents: agents.to_vec(),
+            settings: Settings::default(),
+            plan: ActionPlan { version: 1, steps },
+            version: 1,
+        };
+        let hash = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.configuration.put(&account, Write::New, vec![Extra::ReceiveToken { hash, account: id }]).await.unwrap();
+        account
+    }
+
+    /// Takes everything out of a queue, as a consumer would.
+    pub async fn drain<T: serde::de::DeserializeOwned>(&self, queue: &'static str) -> Vec<T> {
+        let mut jobs = Vec::new();
+        loop {
+            let request = self.sqs.receive_message().queue_url(self.env.required(queue).unwrap()).max_number_of_messages(10);
+            let messages = request.send().await.unwrap().messages.unwrap_or_default();
+            if messages.is_empty() {
+                return jobs;
+            }
+            for message in messages {
+                jobs.push(cloud::batch::Envelope::parse(&message.body.unwrap()).unwrap());
+                let handle = message.receipt_handle.unwrap();
+                self.sqs.delete_message().queue_url(self.env.required(queue).unwrap()).receipt_handle(handle).send().await.unwrap();
+            }
+        }
+    }
+
+    /// Puts a webhook's events where receive would and routes them at once.
+    pub async fn route_inbound(&self) -> usize {
+        let events = self.drain::<InboundEvent>("INBOUND_QUEUE_URL").await;
+        for event in &events {
+            self.engine.route(event).await.unwrap();
+        }
+        events.len()
+    }
+
+    pub async fn send_raw(&self, queue: &'static str, body: &impl Serialize, options: SendOptions) {
+        self.queues[queue].send(body, options).await.unwrap();
+    }
+}
+
+#[derive(Serialize)]
+struct TwilioSecret {
+    auth_token: Secret,
+}
+
+impl TwilioSecret {
+    fn of(token: &str) -> Self {
+        Self { auth_token: Secret::new(token) }
+    }
+}
+
+/// What API Gateway makes of a webhook.
+pub fn webhook(path: &str, query: &str, parameters: &[(&str, &str)], signed_with: Option<&str>) -> lambda_http::Request {
+    let url = format!("{PUBLIC_URL}{path}{query}");
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(parameters);
+    let mut request = HttpRequest::post(format!("https://inside.example{path}{query}"))
+        .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    if let Some(token) = signed_with {
+        let signature = providers::twilio::sign(&url, parameters.iter().copied(), &Secret::new(token));
+        request = request.header(providers::twilio::SIGNATURE_HEADER, signature);
+    }
+    let request = request.body(Body::from(form.finish())).unwrap();
+    let queries: std::collections::HashMap<String, Vec<String>> = form_urlencoded::parse(query.trim_start_matches('?').as_bytes())
+        .map(|(name, value)| (name.into_owned(), vec![value.into_owned()]))
+        .collect();
+    request.with_raw_http_path(path).with_query_string_parameters(queries)
+}
+
+/// A text message's parameters.
+pub fn text<'a>(sid: &'a str, from: &'a str, body: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("MessageSid", sid),
+        ("AccountSid", "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("From", from),
+        ("To", "whatsapp:+390612345678"),
+        ("ProfileName", "Zoë Rossi"),
+        ("Body", body),
+        ("NumMedia", "0"),
+        ("MessageType", "text"),
+    ]
+}
+
+/// A sid of Twilio's shape that ends in `number`.
+pub fn sid(number: usize) -> String {
+    format!("SM{number:032x}")
+}
+
+pub fn status_of(response: &lambda_http::http::Response<Body>) -> StatusCode {
+    response.status()
+}
+
+async fn make_queue(sqs: &aws_sdk_sqs::Client, name: &str) -> String {
+    use aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
+    let fifo = ["INBOUND", "ASSIGN", "OUTBOUND", "PUSH"].iter().any(|kind| name.starts_with(kind));
+    let create = if fifo { sqs.create_queue().queue_name(format!("{name}.fifo")).attributes(FifoQueue, "true") } else { sqs.create_queue().queue_name(name) };
+    create.send().await.unwrap().queue_url.unwrap()
+}
+
+async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str, stream: bool) {
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let text = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
+    let mut create = dynamodb
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range))
+        .attribute_definitions(text("pk"))
+        .attribute_definitions(text("sk"));
+    if stream {
+        let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
+        create = create.stream_specification(stream.build().unwrap());
+    }
+    create.send().await.unwrap();
+}
