@@ -1,6 +1,49 @@
-//! Being written.
+//! The Lambda `agent-api`: what agents do, as an HTTP API under `/agent`.
+//!
+//! A request carries the token of a known agent. What it changes goes through the engine, as one command with an id of its own: a command that is
+//! repeated with the same `Idempotency-Key` changes nothing and is answered like the first time. Refusals are problem documents (RFC 9457).
+//!
+//! | request | reads and writes, with warm caches |
+//! |---|---|
+//! | `GET /me` | none |
+//! | `GET /presence` | 1 read |
+//! | `PUT /presence` | 1 read, 1 transaction |
+//! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
+//! | `GET /interactions/{id}` | 2 reads |
+//! | `GET …/messages`, `GET …/history` | 1 read, 1 query |
+//! | `POST …/accept` | 3 reads, 1 transaction |
+//! | `POST …/reject`, `PUT …/tab`, `DELETE …/tab`, `POST …/close`, `POST …/transcript` | 2 reads, 1 transaction |
+//! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply also looks for the message that it answers |
+//! | `GET …/transcript` | 2 reads, 1 look at the bucket |
+//! | `GET …/attachments/{index}` | 2 reads, 1 query for each 100 messages up to the one that is meant |
+//! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
+//! | `POST /tickets` | 1 write |
+//!
+//! The configuration (who is who, accounts, queues) is cached for seconds. A command that is refused costs one more read, which tells whether it is a
+//! repetition; one that meets a rival costs its reads and its transaction again.
+
+mod app;
+mod caller;
+mod command;
+mod input;
+mod offers;
+mod problem;
+mod routes;
+
+pub use app::App;
+pub use routes::{openapi, router};
+
+use std::sync::Arc;
+
+use cloud::config::Env;
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When a variable of the environment is missing, or the runtime fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let app = App::from_env(&env)?;
+    lambda_http::run(router(Arc::new(app))).await
 }

@@ -1,0 +1,96 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use cloud::auth::Verifier;
+use cloud::aws::Aws;
+use cloud::config::{ConfigError, Env};
+use cloud::objects::Objects;
+use domain::account::Account;
+use domain::agent::Agent;
+use domain::effect::InteractionKey;
+use domain::ids::{AgentId, InteractionId};
+use engine::Engine;
+use engine::ports::{Directory, Store, System, World};
+use jiff::Timestamp;
+use store::{Configuration, Interactions};
+
+use crate::caller::Caller;
+use crate::problem::Failure;
+
+/// What every request works with.
+pub struct App {
+    /// Decides and commits; holds the store and the configuration.
+    pub engine: Engine<Interactions, Configuration, System>,
+    /// Of tokens.
+    pub verifier: Verifier,
+    /// The bucket of transcripts and media.
+    pub objects: Objects,
+    /// Where the HTTP API is reached from outside, without a slash at the end.
+    pub public_url: String,
+    /// What clients connect their socket to.
+    pub websocket_url: String,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("engine", &self.engine).field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+/// An interaction that the caller may see, and its account.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) key: InteractionKey,
+    pub(crate) account: Arc<Account>,
+}
+
+impl App {
+    /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and `WEBSOCKET_URL`.
+    ///
+    /// # Errors
+    /// When a variable is missing or can't be used.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let aws = Aws::new(env)?;
+        let config_table = env.required("CONFIG_TABLE")?;
+        let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+        let directory = Configuration::new(aws.dynamodb(), config_table);
+        Ok(Self {
+            engine: Engine { store, directory, world: System },
+            verifier: Verifier::from_env(env)?,
+            objects: Objects::from_env(&aws, env)?,
+            public_url: env.base_url("PUBLIC_URL")?,
+            websocket_url: env.base_url("WEBSOCKET_URL")?,
+        })
+    }
+
+    pub(crate) fn store(&self) -> &Interactions {
+        &self.engine.store
+    }
+
+    pub(crate) fn directory(&self) -> &Configuration {
+        &self.engine.directory
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.world.now()
+    }
+
+    /// The agent as configured; one that was made a moment ago is not in the cached view of all.
+    pub(crate) async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
+        match self.directory().agents().await?.get(id) {
+            Some(agent) => Ok(Some(agent.clone())),
+            None => Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent)),
+        }
+    }
+
+    /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
+    pub(crate) async fn locate(&self, caller: &Caller, id: &str) -> Result<Place, Failure> {
+        let id: InteractionId = id.parse().map_err(|_| Failure::NotFound)?;
+        tracing::Span::current().record("interaction", id.as_str());
+        let key = self.store().locate(&id).await?.ok_or(Failure::NotFound)?;
+        let account = self.directory().account(&key.conversation.account).await?.ok_or(Failure::NotFound)?;
+        tracing::Span::current().record("account", account.id.as_str());
+        if caller.oversees() || account.agents.contains(&caller.agent) { Ok(Place { key, account }) } else { Err(Failure::NotFound) }
+    }
+}

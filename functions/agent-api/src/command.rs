@@ -1,0 +1,99 @@
+//! Commands: each is carried out once, however often it is sent.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use domain::ids::AgentId;
+use engine::ports::{Mark, World};
+use http::Method;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::problem::Failure;
+
+/// The header by which a client makes a command repeatable.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A UUID has 36 characters, a SHA-512 in hex 128.
+const LONGEST_KEY: usize = 128;
+
+/// A request that changes something.
+#[derive(Debug, Clone)]
+pub(crate) struct Command {
+    /// Who wants it.
+    pub(crate) caller: Caller,
+    id: String,
+}
+
+impl Command {
+    /// What makes the engine carry it out once.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark::Command { id: self.id.clone() }
+    }
+
+    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the
+    /// id of a message, else of the interaction.
+    pub(crate) async fn earlier(&self, app: &App) -> Result<Option<String>, Failure> {
+        Ok(app.store().command_result(&self.id).await?)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Command {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let id = match parts.headers.get(IDEMPOTENCY_KEY) {
+            Some(key) => command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?,
+            None => app.engine.world.ulid().to_string(),
+        };
+        Ok(Self { caller, id })
+    }
+}
+
+/// The id of the command that `agent` names `key`: another agent, method or path makes another command of the same key.
+fn command_id(agent: &AgentId, method: &Method, path: &str, key: &[u8]) -> Result<String, Failure> {
+    if !(1..=LONGEST_KEY).contains(&key.len()) || !key.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        return Err(Failure::field("Idempotency-Key", "must be 1 to 128 printable ASCII characters"));
+    }
+    // Only the key, which comes last, could hold what separates them, and it can't: a line break is not printable.
+    let digest = Sha256::new().chain_update(format!("{agent}\n{method}\n{path}\n")).chain_update(key).finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulid::Ulid;
+
+    fn id(agent: u128, method: Method, path: &str, key: &str) -> String {
+        command_id(&AgentId::from_ulid(Ulid::from_parts(1, agent)), &method, path, key.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_key_names_one_command_of_one_agent() {
+        let first = id(1, Method::POST, "/interactions/int_1/accept", "k");
+        assert_eq!(first, id(1, Method::POST, "/interactions/int_1/accept", "k"));
+        assert_eq!((first.len(), first.bytes().all(|byte| byte.is_ascii_hexdigit())), (64, true));
+        let others = [
+            id(2, Method::POST, "/interactions/int_1/accept", "k"),
+            id(1, Method::PUT, "/interactions/int_1/accept", "k"),
+            id(1, Method::POST, "/interactions/int_2/accept", "k"),
+            id(1, Method::POST, "/interactions/int_1/accept", "K"),
+        ];
+        assert!(!others.contains(&first));
+    }
+
+    #[test]
+    fn a_key_is_1_to_128_printable_characters() {
+        let agent = AgentId::from_ulid(Ulid::nil());
+        for good in ["k".to_owned(), "a b~!".to_owned(), "x".repeat(128)] {
+            assert!(command_id(&agent, &Method::POST, "/", good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in [String::new(), "x".repeat(129), "ü".to_owned(), "a\tb".to_owned(), "a\nb".to_owned()] {
+            assert!(command_id(&agent, &Method::POST, "/", bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Why a request is refused or fails, and what is answered.
+
+use axum::response::{IntoResponse, Response};
+use cloud::aws::CallError;
+use cloud::http::Problem;
+use domain::decide::Refusal;
+use domain::ids::AgentId;
+use domain::interaction::Interaction;
+use domain::view::InteractionView;
+use engine::EngineError;
+use engine::ports::PortError;
+use http::StatusCode;
+
+/// Why a request is refused or fails.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No token, or one that is not accepted.
+    Unauthorized,
+    /// The token carries no role.
+    NoRole,
+    /// The token's subject is no agent of this deployment.
+    NotAnAgent,
+    /// There is no such thing, or none that the caller may see.
+    NotFound,
+    /// The path has no such method.
+    MethodNotAllowed,
+    /// The request can't be read.
+    BadRequest(&'static str),
+    /// A field was refused.
+    Field { field: String, message: String },
+    /// The body is over the limit.
+    TooLarge,
+    /// The interaction does not allow it.
+    Refused(Box<Refused>),
+    /// There is no transcript in the bucket.
+    TranscriptNotReady,
+    /// The attachment is still being copied.
+    AttachmentPending,
+    /// The attachment was given up.
+    AttachmentFailed { reason: String },
+    /// Something that is needed does not answer; logged where it was found.
+    Unavailable,
+    /// Rivals won every attempt.
+    Busy,
+    /// A table could not be read or written.
+    Port(PortError),
+    /// A call to AWS failed.
+    Call(CallError),
+    /// No randomness could be had.
+    NoRandomness,
+}
+
+/// What the interaction did not allow.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    /// As it is now.
+    pub(crate) interaction: Interaction,
+    /// What its agent is called.
+    pub(crate) owner_name: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn field(field: &str, message: &str) -> Self {
+        Self::Field { field: field.to_owned(), message: message.to_owned() }
+    }
+
+    /// What is answered.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Failure::Unauthorized => Problem::unauthorized(),
+            Failure::NoRole => Problem::forbidden(),
+            Failure::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "You are not an agent here"),
+            Failure::NotFound => Problem::not_found(),
+            Failure::MethodNotAllowed => Problem::method_not_allowed(),
+            Failure::BadRequest(detail) => Problem::bad_request(*detail),
+            Failure::Field { field, message } => Problem::invalid().field(field, message),
+            Failure::TooLarge => Problem::too_large(),
+            Failure::Refused(refused) => refused.problem(),
+            Failure::TranscriptNotReady => Problem::new(StatusCode::NOT_FOUND, "transcript-not-ready", "There is no transcript yet")
+                .detail("It is written when the interaction closes, or a moment after it was asked for."),
+            Failure::AttachmentPending => Problem::conflict("attachment-pending", "The attachment is still being copied"),
+            Failure::AttachmentFailed { reason } => {
+                Problem::new(StatusCode::GONE, "attachment-failed", "The attachment could not be copied").detail(reason)
+            }
+            Failure::Unavailable | Failure::Busy | Failure::Port(_) | Failure::Call(_) => Problem::unavailable(),
+            Failure::NoRandomness => Problem::internal(),
+        }
+    }
+
+    /// Logged once, here; refusals are the caller's business.
+    fn log(&self) {
+        match self {
+            Failure::Port(error) => tracing::error!(event = "agent_api.table_failed", %error),
+            Failure::Call(error) => tracing::error!(event = "agent_api.call_failed", %error),
+            Failure::Busy => tracing::error!(event = "agent_api.busy"),
+            Failure::NoRandomness => tracing::error!(event = "agent_api.no_randomness"),
+            Failure::Unauthorized
+            | Failure::NoRole
+            | Failure::NotAnAgent
+            | Failure::NotFound
+            | Failure::MethodNotAllowed
+            | Failure::BadRequest(_)
+            | Failure::Field { .. }
+            | Failure::TooLarge
+            | Failure::Refused(_)
+            | Failure::TranscriptNotReady
+            | Failure::AttachmentPending
+            | Failure::AttachmentFailed { .. }
+            | Failure::Unavailable => {}
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.log();
+        self.problem().into_response()
+    }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Port(error) => Self::Port(error),
+            EngineError::Busy => Self::Busy,
+            EngineError::NotFound | EngineError::NoAccount(_) => Self::NotFound,
+        }
+    }
+}
+
+impl Refused {
+    fn problem(&self) -> Problem {
+        let conflict = |slug, title| Problem::conflict(slug, title).detail(sentence(&self.refusal));
+        let problem = match &self.refusal {
+            Refusal::OfferGone { owner } => self.owned(Problem::conflict("offer-gone", "The offer is gone"), owner.as_ref()),
+            Refusal::NotYours { owner } => self.owned(Problem::conflict("not-yours", "This interaction is not yours"), owner.as_ref()),
+            Refusal::Closed => conflict("closed", "The interaction is closed"),
+            Refusal::NotReady => conflict("not-ready", "You are not ready"),
+            Refusal::AtCapacity => conflict("at-capacity", "You have no free slot"),
+            Refusal::NotAMember => conflict("not-a-member", "You are not a member"),
+            Refusal::WindowExpired => conflict("window-expired", "The 24-hour service window is over"),
+            Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
+            Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
+            // None of the commands of this API is refused so, but a rival may make one come late.
+            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours => conflict("superseded", "Something else happened first"),
+        };
+        let interaction = serde_json::to_value(InteractionView::from(&self.interaction)).unwrap_or_default();
+        problem.with("interaction", interaction)
+    }
+
+    fn owned(&self, problem: Problem, owner: Option<&AgentId>) -> Problem {
+        let detail = match (owner, &self.owner_name) {
+            (Some(_), Some(name)) => format!("{name} has the interaction."),
+            (Some(_), None) => "Somebody else has the interaction.".to_owned(),
+            (None, _) => "Nobody has the interaction.".to_owned(),
+        };
+        let problem = problem.detail(detail).with("owner", owner.map(|owner| owner.to_string()));
+        problem.with("owner_name", self.owner_name.clone().filter(|_| owner.is_some()))
+    }
+}
+
+/// Who has the interaction, as far as the refusal tells.
+pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
+    match refusal {
+        Refusal::OfferGone { owner } | Refusal::NotYours { owner } => owner.as_ref(),
+        Refusal::Stale
+        | Refusal::Early(_)
+        | Refusal::AlreadyYours
+        | Refusal::Closed
+        | Refusal::NotReady
+        | Refusal::AtCapacity
+        | Refusal::NotAMember
+        | Refusal::DispositionRequired
+        | Refusal::UnknownDisposition
+        | Refusal::WindowExpired => None,
+    }
+}
+
+/// The refusal's own words as a sentence.
+fn sentence(refusal: &Refusal) -> String {
+    let text = refusal.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ids::{AccountId, ContactId, InteractionId};
+    use domain::interaction::{Inactivity, Status};
+    use domain::values::Address;
+    use jiff::Timestamp;
+    use serde_json::Value;
+    use ulid::Ulid;
+
+    fn anna() -> AgentId {
+        AgentId::from_ulid(Ulid::from_parts(1, 1))
+    }
+
+    fn answer(refusal: Refusal) -> Value {
+        let interaction = Interaction {
+            id: InteractionId::from_ulid(Ulid::nil()),
+            account: AccountId::from_ulid(Ulid::nil()),
+            contact: ContactId::from_ulid(Ulid::nil()),
+            address: Address::Bsuid("IT.1".into()),
+            customer_name: None,
+            version: 7,
+            status: Status::Open,
+            opened_at: Timestamp::UNIX_EPOCH,
+            closed_at: None,
+            disposition: None,
+            agent: Some(anna()),
+            accepted_via: None,
+            tab_open: true,
+            unread: false,
+            wait: None,
+            unanswered_since: None,
+            tried: vec![],
+            last_message: None,
+            inactivity: Inactivity::default(),
+        };
+        let refused = Refused { refusal, interaction, owner_name: Some("Anna".into()) };
+        serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()
+    }
+
+    #[test]
+    fn an_offer_that_is_gone_names_who_has_it() {
+        let problem = answer(Refusal::OfferGone { owner: Some(anna()) });
+        assert_eq!(problem["type"], "/problems/offer-gone");
+        assert_eq!(problem["status"], 409);
+        assert_eq!(problem["owner"], anna().as_str());
+        assert_eq!(problem["owner_name"], "Anna");
+        assert_eq!(problem["detail"], "Anna has the interaction.");
+        assert_eq!(problem["interaction"]["version"], 7);
+    }
+
+    #[test]
+    fn an_offer_that_nobody_took_names_nobody() {
+        let problem = answer(Refusal::OfferGone { owner: None });
+        assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
+        assert!(problem.as_object().unwrap().contains_key("owner"));
+    }
+
+    #[test]
+    fn every_refusal_has_its_answer() {
+        let answers: Vec<_> = [
+            Refusal::OfferGone { owner: None },
+            Refusal::NotYours { owner: None },
+            Refusal::Closed,
+            Refusal::NotReady,
+            Refusal::AtCapacity,
+            Refusal::NotAMember,
+            Refusal::WindowExpired,
+            Refusal::DispositionRequired,
+            Refusal::UnknownDisposition,
+            Refusal::Stale,
+        ]
+        .map(|refusal| {
+            let problem = answer(refusal);
+            format!(
+                "{} {} {}",
+                problem["status"],
+                problem["type"].as_str().unwrap(),
+                problem["errors"][0]["field"].as_str().unwrap_or_default()
+            )
+        })
+        .to_vec();
+        let answers: Vec<_> = answers.iter().map(|answer| answer.trim_end()).collect();
+        assert_eq!(
+            answers,
+            [
+                "409 /problems/offer-gone",
+                "409 /problems/not-yours",
+                "409 /problems/closed",
+                "409 /problems/not-ready",
+                "409 /problems/at-capacity",
+                "409 /problems/not-a-member",
+                "409 /problems/window-expired",
+                "422 /problems/invalid disposition",
+                "422 /problems/invalid disposition",
+                "409 /problems/superseded",
+            ]
+        );
+    }
+
+    #[test]
+    fn trouble_of_ours_is_said_to_pass_and_says_no_more() {
+        let failures = [
+            Failure::from(EngineError::Busy),
+            Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),
+            Failure::from(CallError::NoAnswer { service: "s3" }),
+        ];
+        for failure in failures {
+            let answer = failure.into_response();
+            assert_eq!((answer.status(), answer.headers()["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice()));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Interactions: what the agent has, what is offered, and what the agent does with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::decide::{Event, Refusal};
+use domain::effect::Target;
+use domain::history::HistoryEntry;
+use domain::interaction::Interaction;
+use domain::view::InteractionView;
+use engine::Told;
+use engine::ports::{Directory, Store};
+use futures_util::future::{try_join, try_join_all};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::command::Command;
+use crate::input::{Body, Place, short_text};
+use crate::offers::{Beholder, Memberships};
+use crate::problem::{Failure, Refused, owner};
+
+/// Dispositions lie in the interaction's item, which stays small, and are words on a screen.
+const LONGEST_DISPOSITION: usize = 100;
+
+/// What the caller has to do with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Mine {
+    /// The caller's open interactions, the oldest first.
+    interactions: Vec<InteractionView>,
+    /// The interactions with an offer that the caller sees, the oldest first: own ones that wait for the caller to come back, and, while the caller is
+    /// ready and has a free slot, others.
+    offers: Vec<InteractionView>,
+}
+
+/// Why an interaction is where it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    /// One entry for each decision, the oldest first: `at`, `version`, `fact`, and what belongs to the fact.
+    #[schema(value_type = Vec<Object>)]
+    entries: Vec<HistoryEntry>,
+}
+
+/// How an interaction is closed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Closing {
+    /// One of the account's dispositions; any text of 1 to 100 characters when it has none.
+    disposition: Option<String>,
+}
+
+/// The caller's interactions and offers.
+#[utoipa::path(get, path = "/interactions", tag = "interactions", responses((status = OK, body = Mine)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Mine>, Failure> {
+    let agent = &caller.agent;
+    let (presences, memberships) =
+        try_join(async { Ok(app.store().presences(std::slice::from_ref(agent)).await?) }, memberships(&app, &caller)).await?;
+    let beholder = Beholder { agent, presence: presences.get(agent), memberships: &memberships, now: app.now() };
+    let mut wanted: BTreeSet<_> = beholder.load().chain(beholder.ringing()).cloned().collect();
+    if beholder.available() {
+        let queues: Vec<Target> = memberships.queues.iter().cloned().map(Target::Queue).collect();
+        let rows = try_join_all(queues.iter().map(|queue| app.store().waiting(queue))).await?;
+        wanted.extend(rows.into_iter().flatten().filter(|row| beholder.sees_row(row)).map(|row| row.interaction.interaction));
+    }
+    let mut found = match wanted.is_empty() {
+        true => Vec::new(),
+        false => app.store().interactions(&wanted.into_iter().collect::<Vec<_>>()).await?,
+    };
+    // Ids sort by time.
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    let those = |wanted: &dyn Fn(&Interaction) -> bool| found.iter().filter(|found| wanted(found)).map(InteractionView::from).collect();
+    Ok(Json(Mine { interactions: those(&|found| beholder.has(found)), offers: those(&|found| beholder.is_offered(found)) }))
+}
+
+async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure> {
+    let (accounts, queues) = try_join(app.directory().accounts(), app.directory().queues()).await?;
+    let accounts = accounts.iter().filter(|account| account.agents.contains(&caller.agent)).map(|account| account.id.clone());
+    let queues = queues.values().filter(|queue| queue.members.contains(&caller.agent)).map(|queue| queue.id.clone());
+    Ok(Memberships { accounts: accounts.collect(), queues: queues.collect() })
+}
+
+/// One interaction of the caller's accounts; supervisors and up read all.
+#[utoipa::path(
+    get, path = "/interactions/{id}", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn read(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<InteractionView>, Failure> {
+    let place = app.locate(&caller, &id).await?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    Ok(Json((&interaction).into()))
+}
+
+/// Every routing decision about an interaction.
+#[utoipa::path(
+    get, path = "/interactions/{id}/history", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = History), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn history(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<History>, Failure> {
+    let place = app.locate(&caller, &id).await?;
+    Ok(Json(History { entries: app.store().history(&place.key).await? }))
+}
+
+/// Accepts the offer: one caller wins, the others are told who (409 `offer-gone` with `owner` and `owner_name`). Whoever has it already gets it again.
+#[utoipa::path(
+    post, path = "/interactions/{id}/accept", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn accept(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+) -> Result<Json<InteractionView>, Failure> {
+    let agent = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::Accept { agent }).await
+}
+
+/// Rejects the offer; the caller is passed over for the rest of this wait.
+#[utoipa::path(
+    post, path = "/interactions/{id}/reject", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn reject(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+) -> Result<Json<InteractionView>, Failure> {
+    let agent = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::Reject { agent }).await
+}
+
+/// Opens the tab of an own interaction: it is read, and what waited for the caller waits no more.
+#[utoipa::path(
+    put, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn open_tab(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+) -> Result<Json<InteractionView>, Failure> {
+    let agent = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::OpenTab { agent }).await
+}
+
+/// Closes the tab of an own interaction; the interaction stays the caller's.
+#[utoipa::path(
+    delete, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn close_tab(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+) -> Result<Json<InteractionView>, Failure> {
+    let agent = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::CloseTab { agent }).await
+}
+
+/// Closes an own interaction.
+#[utoipa::path(
+    post, path = "/interactions/{id}/close", tag = "interactions", request_body = Closing,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn close(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(closing): Body<Closing>,
+) -> Result<Json<InteractionView>, Failure> {
+    let agent = command.caller.agent.clone();
+    let disposition = closing.disposition.map(|text| short_text("disposition", &text, LONGEST_DISPOSITION)).transpose()?;
+    tell(&app, &command, &id, Event::Close { agent, disposition }).await
+}
+
+async fn tell(app: &App, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
+    let place = app.locate(&command.caller, id).await?;
+    let told = app.engine.tell(&place.key, event, command.mark()).await?;
+    let done = settle(app, command, told).await?;
+    Ok(Json(done.interaction().into()))
+}
+
+/// What became of a command that was carried out, now or before.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Now; a message that came with it.
+    Now(Box<Interaction>, Option<Box<domain::message::Message>>),
+    /// Before; what it made.
+    Before(Box<Interaction>, Option<String>),
+}
+
+impl Done {
+    fn interaction(&self) -> &Interaction {
+        match self {
+            Done::Now(interaction, _) | Done::Before(interaction, _) => interaction,
+        }
+    }
+}
+
+/// What the engine's word means for the caller.
+///
+/// A repetition may be refused because of what the first time changed (closed is closed): the mark of the first time says so.
+pub(crate) async fn settle(app: &App, command: &Command, told: Told) -> Result<Done, Failure> {
+    match told {
+        Told::Changed { interaction, message } => Ok(Done::Now(interaction, message)),
+        Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, command.earlier(app).await?)),
+        Told::Refused(Refusal::AlreadyYours, interaction) => Ok(Done::Now(interaction, None)),
+        Told::Refused(refusal, interaction) => {
+            if let Some(made) = command.earlier(app).await? {
+                return Ok(Done::Before(interaction, Some(made)));
+            }
+            let owner_name = match owner(&refusal) {
+                Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
+                None => None,
+            };
+            Err(Failure::Refused(Box::new(Refused { refusal, interaction: *interaction, owner_name })))
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The agent: who, and in which presence.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::agent::{Presence, PresenceState, Role};
+use domain::ids::AgentId;
+use engine::ports::{Directory, Store};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::command::Command;
+use crate::input::{Body, short_text};
+use crate::problem::Failure;
+
+/// A reason is a word or two on a supervisor's screen.
+const LONGEST_REASON: usize = 100;
+
+/// The caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// The agent's id.
+    #[schema(value_type = String)]
+    id: AgentId,
+    /// Shown to colleagues.
+    name: String,
+    /// The highest role in the token: `agent`, `supervisor`, `admin` or `owner`.
+    #[schema(value_type = String)]
+    role: Role,
+    /// Whether interactions are offered.
+    whatsapp: bool,
+    /// How many open interactions the agent may hold.
+    capacity: usize,
+    /// The accounts that the agent was added to.
+    accounts: Vec<MyAccount>,
+    /// The queues that the agent is a member of.
+    queues: Vec<MyQueue>,
+}
+
+/// An account of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+struct MyAccount {
+    /// Its id.
+    id: String,
+    /// Five letters or digits, shown on tabs.
+    key: String,
+    /// Display name.
+    name: String,
+    /// Whether a disposition is needed to close.
+    mandatory_disposition: bool,
+    /// What may be chosen; empty: any text.
+    dispositions: Vec<String>,
+}
+
+/// A queue of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+struct MyQueue {
+    /// Its id.
+    id: String,
+    /// Display name.
+    name: String,
+}
+
+/// A presence.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PresenceView {
+    /// `logged_out`, `ready` or `paused`.
+    state: PresenceWord,
+    /// Why paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Since when; absent before the first login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// How many open interactions the agent may hold.
+    capacity: usize,
+    /// How many it holds.
+    load: usize,
+}
+
+/// A state of presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PresenceWord {
+    /// Not there.
+    LoggedOut,
+    /// Takes interactions.
+    Ready,
+    /// There, but takes none.
+    Paused,
+}
+
+/// The presence that is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PresenceChange {
+    /// `logged_out`, `ready` or `paused`.
+    state: PresenceWord,
+    /// Why paused: 1 to 100 characters; only then, and always then.
+    reason: Option<String>,
+}
+
+impl PresenceChange {
+    fn state(&self) -> Result<PresenceState, Failure> {
+        match (self.state, &self.reason) {
+            (PresenceWord::Paused, Some(reason)) => Ok(PresenceState::Paused { reason: short_text("reason", reason, LONGEST_REASON)? }),
+            (PresenceWord::Paused, None) => Err(Failure::field("reason", "is required to pause")),
+            (PresenceWord::Ready | PresenceWord::LoggedOut, Some(_)) => Err(Failure::field("reason", "is only for a pause")),
+            (PresenceWord::Ready, None) => Ok(PresenceState::Ready),
+            (PresenceWord::LoggedOut, None) => Ok(PresenceState::LoggedOut),
+        }
+    }
+}
+
+impl From<&Presence> for PresenceView {
+    fn from(presence: &Presence) -> Self {
+        let (state, reason) = match &presence.state {
+            PresenceState::LoggedOut => (PresenceWord::LoggedOut, None),
+            PresenceState::Ready => (PresenceWord::Ready, None),
+            PresenceState::Paused { reason } => (PresenceWord::Paused, Some(reason.clone())),
+        };
+        let since = (presence.version > 0).then_some(presence.since);
+        Self { state, reason, since, capacity: presence.capacity.get(), load: presence.load.len() }
+    }
+}
+
+/// Who the caller is.
+#[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
+pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Failure> {
+    let agent = app.agent(&caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let accounts = app.directory().accounts().await?;
+    let queues = app.directory().queues().await?;
+    let accounts = accounts.iter().filter(|account| account.agents.contains(&agent.id)).map(|account| MyAccount {
+        id: account.id.to_string(),
+        key: account.key.to_string(),
+        name: account.name.clone(),
+        mandatory_disposition: account.settings.mandatory_disposition,
+        dispositions: account.settings.dispositions.clone(),
+    });
+    let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
+    let queues = queues.map(|queue| MyQueue { id: queue.id.to_string(), name: queue.name.clone() });
+    Ok(Json(Me {
+        role: caller.role,
+        whatsapp: agent.whatsapp,
+        capacity: agent.capacity.get(),
+        accounts: accounts.collect(),
+        queues: queues.collect(),
+        id: agent.id,
+        name: agent.name,
+    }))
+}
+
+/// The caller's presence.
+#[utoipa::path(get, path = "/presence", tag = "agent", responses((status = OK, body = PresenceView)))]
+pub(crate) async fn presence(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<PresenceView>, Failure> {
+    if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
+        return Ok(Json(presence.into()));
+    }
+    let agent = app.agent(&caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
+}
+
+/// Logs in, pauses, resumes, logs out. Pausing and logging out withdraw what rings at the caller at once.
+#[utoipa::path(put, path = "/presence", tag = "agent", request_body = PresenceChange, responses((status = OK, body = PresenceView)))]
+pub(crate) async fn set_presence(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Body(change): Body<PresenceChange>,
+) -> Result<Json<PresenceView>, Failure> {
+    let state = change.state()?;
+    let agent = app.agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
+    Ok(Json((&presence).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(body: serde_json::Value) -> Result<PresenceState, Failure> {
+        serde_json::from_value::<PresenceChange>(body).unwrap().state()
+    }
+
+    #[test]
+    fn a_pause_has_a_reason_and_nothing_else_has() {
+        use serde_json::json;
+        assert_eq!(change(json!({"state": "ready"})).unwrap(), PresenceState::Ready);
+        assert_eq!(change(json!({"state": "paused", "reason": " Lunch "})).unwrap(), PresenceState::Paused { reason: "Lunch".into() });
+        for bad in [
+            json!({"state": "paused"}),
+            json!({"state": "paused", "reason": " "}),
+            json!({"state": "paused", "reason": "x".repeat(101)}),
+            json!({"state": "ready", "reason": "Lunch"}),
+        ] {
+            let problem = serde_json::to_value(change(bad).unwrap_err().problem()).unwrap();
+            assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&json!(422), &json!("reason")));
+        }
+    }
+}

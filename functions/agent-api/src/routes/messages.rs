@@ -1,0 +1,231 @@
+//! The thread of an interaction: reading, writing, attachments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cloud::objects::LINK_LIFETIME;
+use domain::account::Provider;
+use domain::effect::InteractionKey;
+use domain::ids::MessageId;
+use domain::message::{Content, Copy, Message};
+use domain::transcript::Transcript;
+use domain::view::MessageView;
+use engine::Sending;
+use engine::ports::{Store, World};
+use futures_util::future::try_join;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Link;
+use super::interactions::{Done, settle};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::command::Command;
+use crate::input::{Body, Parameters, Place};
+use crate::problem::Failure;
+
+/// A screen or two of messages.
+const PAGE: i32 = 50;
+
+/// A message has a few KB at most: 200 fit into the 1 MB that one query reads.
+const LONGEST_PAGE: i32 = 200;
+
+/// How many messages are read at once to find one.
+const SEARCH_PAGE: i32 = 100;
+
+/// A page of a thread.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ThreadPage {
+    /// The messages, the oldest first.
+    messages: Vec<MessageView>,
+    /// Where the next page begins: send it as `after`. Null: this was the last one.
+    next: Option<String>,
+}
+
+/// A message that is to be sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewMessage {
+    /// What is written; not empty, and at most as many characters as the account's provider takes (Twilio: 1600).
+    text: String,
+    /// The id of the message of this interaction that it answers.
+    reply_to: Option<String>,
+}
+
+impl NewMessage {
+    fn check(&self, provider: &Provider) -> Result<(), Failure> {
+        let most = match provider {
+            Provider::Twilio { .. } => providers::twilio::MAX_TEXT,
+        };
+        if self.text.trim().is_empty() {
+            Err(Failure::field("text", "must not be empty"))
+        } else if self.text.chars().count() > most {
+            Err(Failure::field("text", &format!("must have at most {most} characters")))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A page of the thread.
+#[utoipa::path(
+    get, path = "/interactions/{id}/messages", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
+    ),
+    responses((status = OK, body = ThreadPage), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn thread(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    parameters: Parameters,
+) -> Result<Json<ThreadPage>, Failure> {
+    let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
+    let after = parameters.text("after").map(|cursor| opened(cursor, &id)).transpose()?;
+    let place = app.locate(&caller, &id).await?;
+    let page = app.store().thread(&place.key, after.as_deref(), limit).await?;
+    let messages = page.messages.iter().map(MessageView::from).collect();
+    Ok(Json(ThreadPage { messages, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) }))
+}
+
+/// What a cursor of this interaction's thread holds.
+fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| key.contains(interaction));
+    key.ok_or_else(|| Failure::field("after", "is not a cursor of this thread"))
+}
+
+/// Writes to the customer. Outside the 24-hour window it is refused (409 `window-expired`).
+#[utoipa::path(
+    post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn send(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(new): Body<NewMessage>,
+) -> Result<(StatusCode, Json<MessageView>), Failure> {
+    let place = app.locate(&command.caller, &id).await?;
+    new.check(&place.account.provider)?;
+    let reply_to = match &new.reply_to {
+        Some(id) => Some(answered(&app, &place.key, id).await?),
+        None => None,
+    };
+    let sending = Sending { id: MessageId::from_ulid(app.engine.world.ulid()), content: Content::Text { body: new.text }, reply_to };
+    let told = app.engine.send(&place.key, command.caller.agent.clone(), sending, command.mark()).await?;
+    let message = match settle(&app, &command, told).await? {
+        Done::Now(_, message) => message.map(|message| *message),
+        Done::Before(_, made) => match made.and_then(|made| made.parse().ok()) {
+            Some(made) => find(&app, &place.key, &made).await?,
+            None => None,
+        },
+    };
+    let message = message.ok_or(Failure::NotFound)?;
+    Ok((StatusCode::CREATED, Json((&message).into())))
+}
+
+/// The provider's id of the message that is answered.
+async fn answered(app: &App, key: &InteractionKey, id: &str) -> Result<String, Failure> {
+    let refused = || Failure::field("reply_to", "is not a message of this interaction that the provider knows");
+    let id: MessageId = id.parse().map_err(|_| refused())?;
+    find(app, key, &id).await?.and_then(|message| message.provider_id).ok_or_else(refused)
+}
+
+/// A link to an attachment, which a browser saves and never shows. While it is being copied: 409 `attachment-pending`; when that was given up: 410.
+#[utoipa::path(
+    get, path = "/interactions/{id}/messages/{message}/attachments/{index}", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("message" = String, Path, description = "The message's id"),
+        ("index" = u32, Path, description = "The attachment's place in the message, from 0")
+    ),
+    responses(
+        (status = OK, body = Link),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = GONE, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn attachment(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place((id, message, index)): Place<(String, String, String)>,
+) -> Result<Json<Link>, Failure> {
+    let message: MessageId = message.parse().map_err(|_| Failure::NotFound)?;
+    let index: usize = index.parse().map_err(|_| Failure::NotFound)?;
+    let place = app.locate(&caller, &id).await?;
+    let (interaction, message) =
+        try_join(async { Ok(app.store().interaction(&place.key).await?) }, find(&app, &place.key, &message)).await?;
+    let (Some(interaction), Some(message)) = (interaction, message) else { return Err(Failure::NotFound) };
+    let attachment = message.attachments.get(index).ok_or(Failure::NotFound)?;
+    let key = match &attachment.copy {
+        Copy::Stored { key, .. } => key,
+        Copy::Pending => return Err(Failure::AttachmentPending),
+        Copy::Failed { reason } => return Err(Failure::AttachmentFailed { reason: reason.clone() }),
+    };
+    let messages = [message.clone()];
+    let transcript = Transcript {
+        account: Some(place.account.as_ref()),
+        interaction: &interaction,
+        messages: &messages,
+        agents: &BTreeMap::new(),
+        left_out: BTreeMap::new(),
+    };
+    let name = transcript.files().into_iter().nth(index).map(|file| file.name).unwrap_or_default();
+    let expires_at = app.now() + LINK_LIFETIME;
+    Ok(Json(Link { url: app.objects.link(key, &name).await?, expires_at }))
+}
+
+/// A message by its id alone. Its place in the thread is its time, which the id does not tell.
+async fn find(app: &App, key: &InteractionKey, id: &MessageId) -> Result<Option<Message>, Failure> {
+    let mut after = None;
+    loop {
+        let page = app.store().thread(key, after.as_deref(), SEARCH_PAGE).await?;
+        if let Some(found) = page.messages.into_iter().find(|message| message.id == *id) {
+            return Ok(Some(found));
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: String) -> Option<String> {
+        let twilio = Provider::Twilio { account_sid: "AC1".into() };
+        let failure = NewMessage { text, reply_to: None }.check(&twilio).err()?;
+        let problem = serde_json::to_value(failure.problem()).unwrap();
+        Some(format!("{} {}", problem["errors"][0]["field"].as_str().unwrap(), problem["errors"][0]["message"].as_str().unwrap()))
+    }
+
+    #[test]
+    fn a_text_is_neither_empty_nor_longer_than_the_provider_takes() {
+        assert_eq!(refused("ü".repeat(1600)), None);
+        assert_eq!(refused("ü".repeat(1601)).as_deref(), Some("text must have at most 1600 characters"));
+        assert_eq!(refused(String::new()).as_deref(), Some("text must not be empty"));
+        assert_eq!(refused(" \n".into()).as_deref(), Some("text must not be empty"));
+    }
+
+    #[test]
+    fn a_cursor_leads_into_its_own_thread_only() {
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode("MSG#int_1#000#msg_1");
+        assert_eq!(opened(&cursor, "int_1").unwrap(), "MSG#int_1#000#msg_1");
+        for (cursor, interaction) in [(cursor.as_str(), "int_2"), ("MSG#int_1", "int_1"), ("!", "int_1")] {
+            let problem = serde_json::to_value(opened(cursor, interaction).unwrap_err().problem()).unwrap();
+            assert_eq!(problem["errors"][0]["field"], "after");
+        }
+    }
+}

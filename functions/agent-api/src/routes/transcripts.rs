@@ -1,0 +1,57 @@
+//! Transcripts, as zips in the bucket.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use cloud::objects::LINK_LIFETIME;
+use domain::decide::Event;
+use domain::transcript::transcript_key;
+use engine::ports::Store;
+use http::StatusCode;
+
+use super::Link;
+use super::interactions::settle;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::command::Command;
+use crate::input::{Parameters, Place};
+use crate::problem::Failure;
+
+/// A link to the transcript. It is written when the interaction closes and when it is asked for; before that: 404 `transcript-not-ready`.
+#[utoipa::path(
+    get, path = "/interactions/{id}/transcript", tag = "transcripts",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("attachments" = Option<bool>, Query, description = "Whether the files that came and went are in the zip; `false` unless told")
+    ),
+    responses((status = OK, body = Link), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn read(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    parameters: Parameters,
+) -> Result<Json<Link>, Failure> {
+    let attachments = parameters.flag("attachments")?;
+    let place = app.locate(&caller, &id).await?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let key = transcript_key(&interaction, attachments);
+    app.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
+    let name = key.rsplit('/').next().unwrap_or(&key);
+    let expires_at = app.now() + LINK_LIFETIME;
+    Ok(Json(Link { url: app.objects.link(&key, &format!("{}-{name}", place.account.key)).await?, expires_at }))
+}
+
+/// Asks for the transcript as the interaction stands; it is there a moment later, in the place of the one before.
+#[utoipa::path(
+    post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = ACCEPTED, description = "It is being written"))
+)]
+pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, Place(id): Place<String>) -> Result<StatusCode, Failure> {
+    let place = app.locate(&command.caller, &id).await?;
+    let event = Event::RequestTranscript { agent: command.caller.agent.clone() };
+    let told = app.engine.tell(&place.key, event, command.mark()).await?;
+    settle(&app, &command, told).await?;
+    Ok(StatusCode::ACCEPTED)
+}
