@@ -22,7 +22,7 @@ use domain::values::{AccountKey, E164, Seconds, Secret};
 use engine::Engine;
 use engine::ports::{Mark, System};
 use fault::FaultProxy;
-use lambda_http::http::{Request as HttpRequest, StatusCode};
+use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
 use receive_twilio::Receive;
 use serde::Serialize;
@@ -65,6 +65,7 @@ impl Deployment {
         let engine = local::engine::Engine::shared().await.unwrap();
         let proxy = FaultProxy::start(&engine.endpoint).await;
         let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let bucket = format!("bucket-{account}");
         let mut pairs: Vec<(String, String)> = [
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", account.as_str()),
@@ -74,7 +75,8 @@ impl Deployment {
             ("INTERACTIONS_TABLE", "interactions"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
-            ("BUCKET", "bucket"),
+            // Bucket names are shared by all accounts, here as on AWS.
+            ("BUCKET", bucket.as_str()),
             ("SCHEDULE_GROUP", "timers"),
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", proxy.url.as_str()),
@@ -94,7 +96,7 @@ impl Deployment {
         let dynamodb = aws.dynamodb();
         make_table(&dynamodb, "config", false).await;
         make_table(&dynamodb, "interactions", true).await;
-        aws.s3().create_bucket().bucket("bucket").send().await.unwrap();
+        aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
         let store = Interactions::new(dynamodb.clone(), "interactions", "config");
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
@@ -243,9 +245,6 @@ pub fn sid(number: usize) -> String {
     format!("SM{number:032x}")
 }
 
-pub fn status_of(response: &lambda_http::http::Response<Body>) -> StatusCode {
-    response.status()
-}
 
 async fn make_queue(sqs: &aws_sdk_sqs::Client, name: &str) -> String {
     use aws_sdk_sqs::types::QueueAttributeName::FifoQueue;

@@ -81,16 +81,19 @@ impl Interactions {
         Ok(found)
     }
 
-    /// All items of a partition whose sort key begins with `prefix`.
+    /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
     pub(crate) async fn query(&self, pk: String, prefix: &str) -> Read<Vec<Item>> {
+        // A key's value may not be empty, not even to compare with.
+        let (condition, prefix) = if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
+        let values = [(":pk".to_owned(), s(pk))].into_iter().chain(prefix.map(|prefix| (":sk".to_owned(), prefix)));
+        let values: Item = values.collect();
         let mut items = Vec::new();
         let mut from = None;
         loop {
             let query = self.client.query().table_name(&*self.table).consistent_read(true);
             let query = query
-                .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-                .expression_attribute_values(":pk", s(pk.clone()))
-                .expression_attribute_values(":sk", s(prefix))
+                .key_condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(from);
             let answer = query.send().await.map_err(failed("Query"))?;
             items.extend(answer.items.unwrap_or_default());
