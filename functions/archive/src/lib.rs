@@ -1,6 +1,140 @@
-//! Being written.
+//! The Lambda `archive`: writes what is kept of an interaction outside the database.
+//!
+//! | what it finds | what happens |
+//! |---|---|
+//! | a closed interaction | its transcript, with and without attachments, and its log are written, in place of those before |
+//! | an open one, of which a snapshot was asked for | the same without the log |
+//! | one that moves meanwhile | it is written again |
+//! | attachments of more than 200 MB together, or a copy that is gone | they are left out, and the transcript says so |
+//! | a table or a bucket that fails | it is tried again after 10 s and more, then goes to the dead-letter queue |
+//! | an interaction that is gone | nothing |
+//! | a body that can't be read | the dead-letter queue, after the queue's tries |
+
+mod archivist;
+mod pack;
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::{Aws, CallError};
+use cloud::batch::{self, Failure};
+use cloud::config::Env;
+use cloud::objects::Objects;
+use cloud::queues::Queue;
+use domain::effect::InteractionKey;
+use domain::history::HistoryEntry;
+use domain::interaction::Interaction;
+use domain::message::Message;
+use engine::jobs::ArchiveJob;
+use engine::ports::{PortError, Store};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use store::{Configuration, Interactions};
+use tokio::sync::Semaphore;
+
+use archivist::{Archivist, Bucket, Records};
+
+/// Interactions in memory at the same time: the zip of one may take most of it.
+const AT_ONCE: usize = 1;
+
+/// Seconds before the second try; four times as long before each further one. With the queue's five tries that makes 14 minutes.
+const FIRST_WAIT: u32 = 10;
+
+/// The longest wait, however often the queue allows.
+const LONGEST_WAIT: u32 = 3_600;
+
+struct Table(Interactions);
+
+impl Records for Table {
+    async fn interaction(&self, key: &InteractionKey) -> Result<Option<Interaction>, PortError> {
+        self.0.interaction(key).await
+    }
+
+    async fn messages(&self, key: &InteractionKey) -> Result<Vec<Message>, PortError> {
+        self.0.all_messages(key).await
+    }
+
+    async fn history(&self, key: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        self.0.history(key).await
+    }
+}
+
+struct Files(Objects);
+
+impl Bucket for Files {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+        Ok(self.0.get(key).await?.map(|object| object.bytes))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
+        self.0.put(key, bytes, content_type).await
+    }
+}
+
+struct Function {
+    archivist: Archivist<Table, Configuration, Files>,
+    queue: Queue,
+}
+
+impl Function {
+    fn from_env(env: &Env) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        let config_table = env.required("CONFIG_TABLE")?;
+        let archivist = Archivist {
+            records: Table(Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table)),
+            directory: Configuration::new(aws.dynamodb(), config_table),
+            bucket: Files(Objects::from_env(&aws, env)?),
+        };
+        Ok(Self { archivist, queue: Queue::from_env(&aws, env, "ARCHIVE_QUEUE_URL")? })
+    }
+
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let at_once = &Semaphore::new(AT_ONCE);
+        let response = batch::each(event.payload, &self.queue, |job: ArchiveJob, delivery| async move {
+            // Never closed; without a permit the worst is a tight memory.
+            let _permit = at_once.acquire().await;
+            let interaction = &job.interaction.interaction;
+            match self.archivist.archive(&job.interaction).await {
+                Ok(written) => {
+                    tracing::info!(event = "archive.done", %interaction, ?written);
+                    Ok(())
+                }
+                Err(error) => {
+                    tracing::error!(event = "archive.error", %interaction, receive_count = delivery.receive_count, %error);
+                    Err(Failure::RetryAfter(wait(delivery.receive_count)))
+                }
+            }
+        });
+        Ok(response.await)
+    }
+}
+
+/// Seconds before the try that follows the try `received`.
+fn wait(received: u32) -> u32 {
+    4_u32.saturating_pow(received.saturating_sub(1)).saturating_mul(FIRST_WAIT).min(LONGEST_WAIT)
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let function = Arc::new(Function::from_env(&env)?);
+    lambda_runtime::run(service_fn(move |event| {
+        let function = Arc::clone(&function);
+        async move { function.handle(event).await }
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_further_apart_each_time() {
+        assert_eq!([1, 2, 3, 4, 5, 99].map(wait), [10, 40, 160, 640, 2_560, 3_600]);
+        assert_eq!(wait(0), 10);
+    }
 }

@@ -1,6 +1,125 @@
-//! Being written.
+//! The Lambda `media`: copies customers' attachments to the deployment's bucket, apart from the message that they came with.
+//!
+//! | what it finds | what happens |
+//! |---|---|
+//! | a file | it is looked at, stored under `media/{account}/{interaction}/{message}/{index}`, and the message says so |
+//! | larger than WhatsApp allows, empty, or a program in the guise of a picture | given up; the message says why |
+//! | 404, 429, 5xx, no answer, storage that fails | it is tried again after 5 s, 1, 5 and 15 minutes; then given up, and the message says why |
+//! | 401, 403 | the secret is read again, once; then given up |
+//! | 410, an address that leads inside, any other answer | given up; the message says why |
+//! | an attachment that is copied or given up already | nothing |
+//! | a body that can't be read | the dead-letter queue, after the queue's tries |
+
+mod content;
+mod copier;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::{Aws, CallError};
+use cloud::batch;
+use cloud::config::Env;
+use cloud::egress::{Credentials, Egress, EgressError, Fetched};
+use cloud::objects::Objects;
+use cloud::queues::Queue;
+use cloud::secrets::{AccountSecrets, SecretError};
+use cloud::telemetry::{self, Unit, metric};
+use domain::ids::AccountId;
+use domain::values::Secret;
+use engine::Engine;
+use engine::jobs::MediaJob;
+use engine::ports::System;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use providers::twilio;
+use serde::Deserialize;
+use store::{Configuration, Interactions};
+use tokio::sync::Semaphore;
+
+use copier::{Bucket, Copier, Source, Tokens};
+
+/// Files in memory at the same time, of the whole of a batch: two of the largest. A growing buffer takes up to twice its content, and the function
+/// has 1024 MB.
+const AT_ONCE: usize = 2;
+
+/// The secret of a Twilio account.
+#[derive(Deserialize)]
+struct TwilioSecret {
+    auth_token: Secret,
+}
+
+struct AuthTokens(AccountSecrets<TwilioSecret>);
+
+impl Tokens for AuthTokens {
+    async fn get(&self, account: &AccountId) -> Result<Secret, SecretError> {
+        Ok(self.0.get(account).await?.current.auth_token.clone())
+    }
+
+    async fn refetch(&self, account: &AccountId) -> Result<Option<Secret>, SecretError> {
+        Ok(self.0.refetch(account).await?.map(|versions| versions.current.auth_token.clone()))
+    }
+}
+
+struct Web(Egress);
+
+impl Source for Web {
+    async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Result<Fetched, EgressError> {
+        self.0.get(url, credentials, limit).await
+    }
+}
+
+struct Copies(Objects);
+
+impl Bucket for Copies {
+    async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
+        self.0.put(key, bytes, content_type).await
+    }
+}
+
+struct Function {
+    copier: Copier<Interactions, Configuration, System, Web, Copies, AuthTokens>,
+    queue: Queue,
+}
+
+impl Function {
+    fn from_env(env: &Env) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        let config_table = env.required("CONFIG_TABLE")?;
+        let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+        let copier = Copier {
+            engine: Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
+            source: Web(Egress::from_env(env)?),
+            bucket: Copies(Objects::from_env(&aws, env)?),
+            tokens: AuthTokens(AccountSecrets::from_env(&aws, env)?),
+            api_url: env.base_url_or("TWILIO_API_URL", twilio::API_URL)?,
+            count: |outcome| metric("MediaCopies", Unit::Count, 1.0, &[("outcome", outcome)]),
+        };
+        Ok(Self { copier, queue: Queue::from_env(&aws, env, "MEDIA_QUEUE_URL")? })
+    }
+
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let at_once = &Semaphore::new(AT_ONCE);
+        let response = batch::each(event.payload, &self.queue, |job: MediaJob, delivery| async move {
+            // Never closed; without a permit the worst is a tight memory.
+            let _permit = at_once.acquire().await;
+            self.copier.handle(&job, delivery.receive_count).await
+        });
+        Ok(response.await)
+    }
+}
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let function = Arc::new(Function::from_env(&env)?);
+    lambda_runtime::run(service_fn(move |event| {
+        let function = Arc::clone(&function);
+        async move { function.handle(event).await }
+    }))
+    .await
 }

@@ -62,6 +62,12 @@ fn wait(attempts: u32, asked: Option<Duration>) -> u32 {
     2_u32.saturating_pow(attempts).max(asked).min(LONGEST_WAIT)
 }
 
+/// Seconds to the next try after something of ours failed (the table, the secret store): these come back soon, and the queue's own visibility timeout
+/// would hold up the conversation for minutes. With a minute between them, the queue's 1000 receipts last for more than half a day.
+pub(crate) fn own_wait(received: u32) -> u32 {
+    2_u32.saturating_pow(received).min(60)
+}
+
 /// The label of a metric.
 pub(crate) fn label(sent: &Sent) -> &'static str {
     match sent {

@@ -10,6 +10,7 @@
 //! | the provider could not be reached, or had a passing fault | the same, eight times at most |
 //! | no answer after the request may have left | `unknown`, until the provider's own word or a person settles it |
 //! | credentials missing or refused | the secret is read again, once; then failed as `authentication` |
+//! | a table or a secret store that fails | the message comes back after 2 s and more; what was claimed by then is in doubt |
 //! | a body that can't be read | it stops its conversation's messages, and goes to the dead-letter queue after the queue's tries |
 
 mod decision;
@@ -106,11 +107,11 @@ impl Function {
 
     async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
         let began = Instant::now();
-        let response = batch::each(event.payload, &self.queue, |job: SendJob, _| async move {
+        let response = batch::each(event.payload, &self.queue, |job: SendJob, delivery| async move {
             if began.elapsed() > LATEST_START {
                 return Err(Failure::RetryAfter(0));
             }
-            self.sender.handle(&job.message).await
+            self.sender.handle(&job.message, delivery.receive_count).await
         });
         Ok(response.await)
     }

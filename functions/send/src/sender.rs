@@ -112,8 +112,8 @@ fn of_class(class: ErrorClass) -> DeliveryError {
 }
 
 impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> {
-    /// Deals with a message: afterwards it is sent, failed or in doubt, or comes back.
-    pub(crate) async fn handle(&self, key: &MessageKey) -> Result<(), Failure> {
+    /// Deals with a message: afterwards it is sent, failed or in doubt, or comes back. `received` counts how often it came, from 1.
+    pub(crate) async fn handle(&self, key: &MessageKey, received: u32) -> Result<(), Failure> {
         match self.send(key).await {
             Ok(None) => Ok(()),
             Ok(Some(seconds)) => Err(Failure::RetryAfter(seconds)),
@@ -121,7 +121,7 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
             Err(SendError::Engine(EngineError::NotFound)) => Ok(()),
             Err(error) => {
                 tracing::error!(event = "send.error", message = %key.message, interaction = %key.interaction.interaction, %error);
-                Err(Failure::Retry)
+                Err(Failure::RetryAfter(decision::own_wait(received)))
             }
         }
     }

@@ -167,7 +167,7 @@ impl Scene {
     }
 
     async fn deliver(&self) -> Result<(), Failure> {
-        self.sender.handle(&self.key).await
+        self.sender.handle(&self.key, 1).await
     }
 
     fn message(&self) -> Message {
@@ -354,7 +354,7 @@ async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago()
 async fn a_secret_store_that_fails_leaves_the_message_unclaimed() {
     let mut scene = scene([]).await;
     scene.sender_mut().tokens.cached = Err(SecretError::Call(cloud::aws::CallError::NoAnswer { service: "secretsmanager" }));
-    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
     assert_eq!(scene.delivery().state, DeliveryState::Queued);
 }
 
@@ -362,7 +362,7 @@ async fn a_secret_store_that_fails_leaves_the_message_unclaimed() {
 async fn a_claim_that_could_not_be_written_calls_nothing() {
     let scene = scene([taken()]).await;
     scene.memory.inject(|_| Fault::Refused);
-    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
     assert!(scene.calls().is_empty());
     scene.memory.heal();
     assert_eq!(scene.deliver().await, Ok(()));
@@ -389,7 +389,7 @@ async fn an_end_that_could_not_be_written_leaves_the_message_in_doubt_until_the_
         writes += 1;
         if writes > 1 { Fault::Refused } else { Fault::None }
     });
-    assert_eq!(scene.deliver().await, Err(Failure::Retry));
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
     scene.memory.heal();
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!((scene.calls().len(), scene.delivery().state), (1, DeliveryState::Unknown));

@@ -1,0 +1,396 @@
+//! Writes the transcript and the log of one interaction.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use cloud::aws::CallError;
+use domain::effect::InteractionKey;
+use domain::history::HistoryEntry;
+use domain::interaction::Interaction;
+use domain::message::{Copy, Message};
+use domain::transcript::{File, Transcript, log_key, transcript_key};
+use engine::ports::{Directory, PortError};
+use serde_json::Value;
+use zip::result::ZipError;
+
+use crate::pack::Pack;
+
+/// Attachments of one zip together. It is built in memory: with a growing buffer's spare room and the largest single file (100 MB) beside it that takes
+/// three quarters of the function's 2048 MB.
+const MOST_ATTACHED: u64 = 200 << 20;
+
+/// How often it is written anew because the interaction moved in the meantime. One that is closed moves by its last attachments and delivery reports only.
+const ROUNDS: u32 = 3;
+
+/// What is read.
+pub(crate) trait Records: Sync {
+    /// The interaction.
+    fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
+    /// Its thread, oldest first.
+    fn messages(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
+    /// Why it is where it is, oldest first.
+    fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+}
+
+/// The bucket.
+pub(crate) trait Bucket: Sync {
+    /// An object's bytes.
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CallError>> + Send;
+    /// Writes an object, in place of one with the same key.
+    fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// Writes transcripts and logs.
+pub(crate) struct Archivist<R, D, B> {
+    pub(crate) records: R,
+    pub(crate) directory: D,
+    pub(crate) bucket: B,
+}
+
+/// Why nothing, or not everything, was written. Doing it again is safe.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArchiveError {
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Bucket(#[from] CallError),
+    /// A fault of the program; the cause is not shown, for it may quote a name.
+    #[error("the zip or the document could not be made")]
+    Form,
+    /// A closed interaction that does not come to rest.
+    #[error("it changed while it was written, {ROUNDS} times")]
+    Restless,
+}
+
+impl From<ZipError> for ArchiveError {
+    fn from(_: ZipError) -> Self {
+        ArchiveError::Form
+    }
+}
+
+/// An interaction as it was read.
+#[derive(Debug, PartialEq)]
+struct Snapshot {
+    interaction: Interaction,
+    messages: Vec<Message>,
+}
+
+impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
+    /// Writes both transcripts of an interaction and, when it is closed, its log. Two runs at once may write one after the other in any order: whoever
+    /// finds, after writing, that the interaction has moved writes again, so that the last word is the newest.
+    pub(crate) async fn archive(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
+        let Some(mut snapshot) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
+        for _ in 0..ROUNDS {
+            self.write(key, &snapshot).await?;
+            let Some(latest) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
+            if latest == snapshot {
+                return Ok(if snapshot.interaction.is_open() { Written::Transcript } else { Written::TranscriptAndLog });
+            }
+            snapshot = latest;
+        }
+        // An open one lives on; its transcript is of a moment anyway.
+        if snapshot.interaction.is_open() { Ok(Written::Transcript) } else { Err(ArchiveError::Restless) }
+    }
+
+    async fn snapshot(&self, key: &InteractionKey) -> Result<Option<Snapshot>, PortError> {
+        let Some(interaction) = self.records.interaction(key).await? else { return Ok(None) };
+        Ok(Some(Snapshot { messages: self.records.messages(key).await?, interaction }))
+    }
+
+    async fn write(&self, key: &InteractionKey, snapshot: &Snapshot) -> Result<(), ArchiveError> {
+        let Snapshot { interaction, messages } = snapshot;
+        let account = self.directory.account(&interaction.account).await?;
+        let agents = self.directory.agents().await?;
+        let mut transcript = Transcript { account: account.as_deref(), interaction, messages, agents: &agents, left_out: BTreeMap::new() };
+
+        let mut plain = Pack::new();
+        add_texts(&mut plain, &transcript)?;
+        self.bucket.put(&transcript_key(interaction, false), plain.finish()?, ZIP).await?;
+        if let Some(log_key) = log_key(interaction) {
+            let history = self.records.history(key).await?;
+            self.bucket.put(&log_key, pretty(&transcript.log(&history))?, "application/json").await?;
+        }
+
+        let files = transcript.files();
+        let (taken, left_out) = choose(&files, MOST_ATTACHED);
+        transcript.left_out = left_out;
+        let mut full = Pack::new();
+        // One by one: never more than one file in memory beside the zip.
+        for (file, object) in taken {
+            match self.bucket.get(object).await? {
+                Some(bytes) => full.file(&format!("attachments/{}", file.name), &bytes)?,
+                None => drop(transcript.left_out.insert(file.number, "the copy is no longer there".to_owned())),
+            }
+        }
+        add_texts(&mut full, &transcript)?;
+        self.bucket.put(&transcript_key(interaction, true), full.finish()?, ZIP).await?;
+        Ok(())
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The interaction is gone.
+    Nothing,
+    /// It is open: the transcript is of a moment.
+    Transcript,
+    /// It is closed.
+    TranscriptAndLog,
+}
+
+const ZIP: &str = "application/zip";
+
+/// The copies to pack, each with its object's key, and which were left out, as together they would be more than `most` bytes.
+fn choose<'a>(files: &[File<'a>], most: u64) -> (Vec<(File<'a>, &'a str)>, BTreeMap<usize, String>) {
+    let (mut taken, mut left_out, mut total) = (Vec::new(), BTreeMap::new(), 0_u64);
+    for file in files {
+        let Copy::Stored { key, size, .. } = &file.attachment.copy else { continue };
+        match total.checked_add(*size).filter(|sum| *sum <= most) {
+            Some(sum) => {
+                total = sum;
+                taken.push((file.clone(), key.as_str()));
+            }
+            None => {
+                left_out.insert(file.number, format!("the attachments are larger than {} MB together", most >> 20));
+            }
+        }
+    }
+    (taken, left_out)
+}
+
+fn add_texts(pack: &mut Pack, transcript: &Transcript<'_>) -> Result<(), ArchiveError> {
+    pack.text("transcript.txt", transcript.text().as_bytes())?;
+    pack.text("transcript.json", &pretty(&transcript.json())?)?;
+    Ok(())
+}
+
+fn pretty(document: &Value) -> Result<Vec<u8>, ArchiveError> {
+    serde_json::to_vec_pretty(document).map_err(|_| ArchiveError::Form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::io::{Cursor, Read};
+    use std::sync::Mutex;
+
+    use domain::effect::ConversationKey;
+    use domain::history::Fact;
+    use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
+    use domain::interaction::{Inactivity, Status};
+    use domain::message::{Attachment, Author, Content};
+    use domain::values::{Address, E164};
+    use engine::memory::{Memory, MemoryDirectory};
+    use jiff::Timestamp;
+    use ulid::Ulid;
+
+    /// Each look takes the next state; the last one stays.
+    #[derive(Default)]
+    struct FakeRecords(Mutex<VecDeque<(Interaction, Vec<Message>)>>);
+
+    impl FakeRecords {
+        fn current(&self) -> Option<(Interaction, Vec<Message>)> {
+            self.0.lock().unwrap().front().cloned()
+        }
+    }
+
+    impl Records for FakeRecords {
+        async fn interaction(&self, _: &InteractionKey) -> Result<Option<Interaction>, PortError> {
+            Ok(self.current().map(|(interaction, _)| interaction))
+        }
+
+        async fn messages(&self, _: &InteractionKey) -> Result<Vec<Message>, PortError> {
+            let current = self.current();
+            let mut states = self.0.lock().unwrap();
+            if states.len() > 1 {
+                states.pop_front();
+            }
+            Ok(current.map(|(_, messages)| messages).unwrap_or_default())
+        }
+
+        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+            Ok(vec![HistoryEntry { at: now(), version: 1, fact: Fact::Opened }])
+        }
+    }
+
+    #[derive(Default)]
+    struct FakeBucket(Mutex<BTreeMap<String, Vec<u8>>>);
+
+    impl Bucket for FakeBucket {
+        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+            Ok(self.0.lock().unwrap().get(key).cloned())
+        }
+
+        async fn put(&self, key: &str, bytes: Vec<u8>, _: &str) -> Result<(), CallError> {
+            self.0.lock().unwrap().insert(key.into(), bytes);
+            Ok(())
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T10:00:00Z".parse().unwrap()
+    }
+
+    fn interaction(status: Status, version: u64) -> Interaction {
+        Interaction {
+            id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+            account: AccountId::from_ulid(Ulid::from_parts(1, 1)),
+            contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
+            address: Address::Phone(E164::parse("+393331234567").unwrap()),
+            customer_name: None,
+            version,
+            status,
+            opened_at: now(),
+            closed_at: (status == Status::Closed).then(now),
+            disposition: None,
+            agent: None,
+            accepted_via: None,
+            tab_open: false,
+            unread: false,
+            wait: None,
+            unanswered_since: None,
+            tried: vec![],
+            last_message: None,
+            inactivity: Inactivity::default(),
+        }
+    }
+
+    fn key() -> InteractionKey {
+        let interaction = interaction(Status::Open, 1);
+        let conversation = ConversationKey { account: interaction.account, contact: interaction.contact };
+        InteractionKey { conversation, interaction: interaction.id }
+    }
+
+    fn message(copies: Vec<Copy>) -> Message {
+        Message {
+            id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
+            interaction: interaction(Status::Open, 1).id,
+            version: 1,
+            at: now(),
+            provider_id: None,
+            author: Author::Customer,
+            content: Content::Text { body: "Buongiorno".into() },
+            attachments: copies
+                .into_iter()
+                .map(|copy| Attachment {
+                    source: "https://x".into(),
+                    content_type: "image/png".into(),
+                    name: Some("foto.png".into()),
+                    copy,
+                })
+                .collect(),
+            reply_to: None,
+            forwarded: false,
+            delivery: None,
+        }
+    }
+
+    fn stored(key: &str, size: u64) -> Copy {
+        Copy::Stored { key: key.into(), size, content_type: "image/png".into() }
+    }
+
+    fn archivist(states: impl IntoIterator<Item = (Interaction, Vec<Message>)>) -> Archivist<FakeRecords, MemoryDirectory, FakeBucket> {
+        let records = FakeRecords(Mutex::new(states.into_iter().collect()));
+        let bucket = FakeBucket(Mutex::new(BTreeMap::from([("media/1".to_owned(), b"\x89PNG".to_vec())])));
+        Archivist { records, directory: Memory::new().directory(), bucket }
+    }
+
+    fn unpacked(zip: &[u8]) -> BTreeMap<String, String> {
+        let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+        (0..zip.len())
+            .map(|index| {
+                let mut entry = zip.by_index(index).unwrap();
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).unwrap();
+                (entry.name().unwrap().into_owned(), String::from_utf8_lossy(&bytes).into_owned())
+            })
+            .collect()
+    }
+
+    impl Archivist<FakeRecords, MemoryDirectory, FakeBucket> {
+        fn object(&self, key: &str) -> Option<Vec<u8>> {
+            self.bucket.0.lock().unwrap().get(key).cloned()
+        }
+
+        fn zip(&self, attachments: bool) -> BTreeMap<String, String> {
+            unpacked(&self.object(&transcript_key(&interaction(Status::Open, 1), attachments)).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_interaction_has_a_transcript_with_and_without_attachments_and_a_log() {
+        let closed = interaction(Status::Closed, 4);
+        let copies = vec![stored("media/1", 4), stored("media/gone", 4), Copy::Failed { reason: "too large".into() }];
+        let archivist = archivist([(closed.clone(), vec![message(copies)])]);
+        assert_eq!(archivist.archive(&key()).await.unwrap(), Written::TranscriptAndLog);
+
+        let plain = archivist.zip(false);
+        assert_eq!(plain.keys().collect::<Vec<_>>(), ["transcript.json", "transcript.txt"]);
+        assert!(plain["transcript.txt"].contains("Customer: Buongiorno"));
+        let full = archivist.zip(true);
+        assert_eq!(full.keys().collect::<Vec<_>>(), ["attachments/1-foto.png", "transcript.json", "transcript.txt"]);
+        assert!(full["transcript.txt"].contains("2-foto.png, image/png, 4 bytes, left out here: the copy is no longer there"));
+        assert!(full["transcript.txt"].contains("3-foto.png could not be copied: too large"));
+        let log: Value = serde_json::from_slice(&archivist.object(&log_key(&closed).unwrap()).unwrap()).unwrap();
+        assert_eq!(log["history"][0]["fact"], "opened");
+        assert_eq!(log["messages"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_open_interaction_has_no_log() {
+        let archivist = archivist([(interaction(Status::Open, 2), vec![message(vec![])])]);
+        assert_eq!(archivist.archive(&key()).await.unwrap(), Written::Transcript);
+        let objects = archivist.bucket.0.lock().unwrap();
+        assert!(!objects.keys().any(|key| key.starts_with("logs/")));
+        assert_eq!(objects.keys().filter(|key| key.starts_with("transcripts/")).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_same_interaction_gives_the_same_bytes() {
+        let once = || async {
+            let archivist = archivist([(interaction(Status::Closed, 4), vec![message(vec![stored("media/1", 4)])])]);
+            archivist.archive(&key()).await.unwrap();
+            archivist.bucket.0.into_inner().unwrap()
+        };
+        assert_eq!(once().await, once().await);
+    }
+
+    #[tokio::test]
+    async fn an_attachment_that_settles_while_the_transcript_is_written_is_in_it() {
+        let closed = interaction(Status::Closed, 4);
+        let archivist =
+            archivist([(closed.clone(), vec![message(vec![Copy::Pending])]), (closed, vec![message(vec![stored("media/1", 4)])])]);
+        assert_eq!(archivist.archive(&key()).await.unwrap(), Written::TranscriptAndLog);
+        assert!(archivist.zip(true).contains_key("attachments/1-foto.png"));
+    }
+
+    #[tokio::test]
+    async fn an_interaction_that_closes_while_its_snapshot_is_written_ends_with_the_closed_one() {
+        let states = [(interaction(Status::Open, 3), vec![message(vec![])]), (interaction(Status::Closed, 4), vec![message(vec![])])];
+        assert_eq!(archivist(states).archive(&key()).await.unwrap(), Written::TranscriptAndLog);
+    }
+
+    #[tokio::test]
+    async fn an_interaction_that_is_gone_is_done() {
+        assert_eq!(archivist([]).archive(&key()).await.unwrap(), Written::Nothing);
+    }
+
+    #[test]
+    fn attachments_beyond_the_limit_are_left_out_and_smaller_ones_still_fit() {
+        let messages = [message(vec![
+            stored("media/1", 60 << 20),
+            stored("media/2", 150 << 20),
+            stored("media/3", u64::MAX),
+            stored("media/4", 140 << 20),
+        ])];
+        let (interaction, agents) = (interaction(Status::Closed, 4), BTreeMap::new());
+        let transcript =
+            Transcript { account: None, interaction: &interaction, messages: &messages, agents: &agents, left_out: BTreeMap::new() };
+        let (taken, left_out) = choose(&transcript.files(), MOST_ATTACHED);
+        assert_eq!(taken.iter().map(|(_, key)| *key).collect::<Vec<_>>(), ["media/1", "media/4"]);
+        assert_eq!(left_out.keys().collect::<Vec<_>>(), [&2, &3]);
+        assert_eq!(left_out[&2], "the attachments are larger than 200 MB together");
+    }
+}

@@ -1,0 +1,339 @@
+//! Whole copies against the engine in memory, with a provider that answers what a test tells it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use cloud::aws::CallError;
+use cloud::batch::Failure;
+use cloud::egress::{Credentials, EgressError, Fetched, Origin};
+use cloud::secrets::SecretError;
+use domain::account::{Account, Provider, Settings};
+use domain::effect::{Effect, MessageKey};
+use domain::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
+use domain::interaction::{Inactivity, Interaction, Status};
+use domain::message::{Attachment, Author, Content, Copy, Message};
+use domain::plan::ActionPlan;
+use domain::values::{AccountKey, Address, E164, Secret};
+use engine::Engine;
+use engine::jobs::MediaJob;
+use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
+use engine::ports::{Commit, Committed, Mark, Store};
+use http::StatusCode;
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use crate::copier::{Bucket, Copier, Source, TRIES, Tokens};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+type Said = Result<Fetched, EgressError>;
+
+/// An address, the credentials that went to it and where they may go, and the limit.
+type Asked = (String, Option<(Secret, Origin)>, u64);
+
+#[derive(Default)]
+struct FakeSource {
+    script: Mutex<VecDeque<Said>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl Source for FakeSource {
+    async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Said {
+        let credentials = credentials.map(|credentials| (credentials.password.clone(), credentials.to.clone()));
+        self.asked.lock().unwrap().push((url.into(), credentials, limit));
+        self.script.lock().unwrap().pop_front().expect("a request that no test expects")
+    }
+}
+
+#[derive(Default)]
+struct FakeBucket {
+    objects: Mutex<BTreeMap<String, (Vec<u8>, String)>>,
+    broken: bool,
+}
+
+impl Bucket for FakeBucket {
+    async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
+        if self.broken {
+            return Err(CallError::NoAnswer { service: "s3" });
+        }
+        self.objects.lock().unwrap().insert(key.into(), (bytes, content_type.into()));
+        Ok(())
+    }
+}
+
+struct FakeTokens {
+    cached: Result<&'static str, SecretError>,
+    fresh: Mutex<Option<&'static str>>,
+}
+
+impl Tokens for FakeTokens {
+    async fn get(&self, _: &AccountId) -> Result<Secret, SecretError> {
+        self.cached.clone().map(Secret::new)
+    }
+
+    async fn refetch(&self, _: &AccountId) -> Result<Option<Secret>, SecretError> {
+        Ok(self.fresh.lock().unwrap().take().map(Secret::new))
+    }
+}
+
+struct Scene {
+    memory: Memory,
+    copier: Copier<Memory, MemoryDirectory, VirtualWorld, FakeSource, FakeBucket, FakeTokens>,
+    job: MediaJob,
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T10:00:00Z".parse().unwrap()
+}
+
+fn account() -> Account {
+    Account {
+        id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
+        name: "Roma".into(),
+        key: AccountKey::parse("ROMA1").unwrap(),
+        list: ListId::from_ulid(Ulid::from_parts(1, 5)),
+        domain: None,
+        proxy_token: String::new(),
+        provider: Provider::Twilio { account_sid: "AC1".into() },
+        phone: E164::parse("+390612345678").unwrap(),
+        description: None,
+        active: true,
+        receive_path: "/receive/twilio/T0KEN".into(),
+        agents: vec![],
+        settings: Settings::default(),
+        plan: ActionPlan::default(),
+        version: 1,
+    }
+}
+
+fn interaction(status: Status) -> Interaction {
+    Interaction {
+        id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+        account: account().id,
+        contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
+        address: Address::Phone(E164::parse("+393331234567").unwrap()),
+        customer_name: None,
+        version: 1,
+        status,
+        opened_at: now(),
+        closed_at: (status == Status::Closed).then(now),
+        disposition: None,
+        agent: None,
+        accepted_via: None,
+        tab_open: false,
+        unread: false,
+        wait: None,
+        unanswered_since: None,
+        tried: vec![],
+        last_message: None,
+        inactivity: Inactivity::default(),
+    }
+}
+
+fn attachment(source: &str, content_type: &str) -> Attachment {
+    Attachment { source: source.into(), content_type: content_type.into(), name: None, copy: Copy::Pending }
+}
+
+async fn scene(said: impl IntoIterator<Item = Said>) -> Scene {
+    scene_with(attachment("https://api.twilio.com/m", "image/png"), Status::Open, said).await
+}
+
+async fn scene_with(attachment: Attachment, status: Status, said: impl IntoIterator<Item = Said>) -> Scene {
+    let (memory, world) = (Memory::new(), VirtualWorld::new(now(), 1));
+    memory.directory().put_account(account());
+    let message = Message {
+        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
+        interaction: interaction(status).id,
+        version: 1,
+        at: now(),
+        provider_id: Some("SM1".into()),
+        author: Author::Customer,
+        content: Content::Media { caption: String::new() },
+        attachments: vec![attachment],
+        reply_to: None,
+        forwarded: false,
+        delivery: None,
+    };
+    let message_key = MessageKey { interaction: interaction(status).key(), at: message.at, message: message.id.clone() };
+    let seed = Commit {
+        before: None,
+        after: interaction(status),
+        effects: vec![],
+        history: vec![],
+        message: Some((message, vec![])),
+        contact: None,
+        last_inbound_at: Some(now()),
+        mark: Mark::Guarded,
+        membership: None,
+        presence_revision: None,
+        cursor: None,
+    };
+    assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
+    memory.take_effects();
+    let copier = Copier {
+        engine: Engine { store: memory.clone(), directory: memory.directory(), world },
+        source: FakeSource { script: Mutex::new(said.into_iter().collect()), ..FakeSource::default() },
+        bucket: FakeBucket::default(),
+        tokens: FakeTokens { cached: Ok("t0ken"), fresh: Mutex::new(None) },
+        api_url: "https://api.twilio.com".into(),
+        count: |_| {},
+    };
+    Scene { memory, copier, job: MediaJob { message: message_key, index: 0 } }
+}
+
+impl Scene {
+    async fn deliver(&self, received: u32) -> Result<(), Failure> {
+        self.copier.handle(&self.job, received).await
+    }
+
+    fn copy(&self) -> Copy {
+        self.memory.messages()[0].1.attachments[0].copy.clone()
+    }
+
+    fn reason(&self) -> String {
+        match self.copy() {
+            Copy::Failed { reason } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.copier.source.asked.lock().unwrap().len()
+    }
+}
+
+fn said(status: u16, bytes: &[u8]) -> Said {
+    let status = StatusCode::from_u16(status).unwrap();
+    Ok(Fetched { status, content_type: None, content_disposition: None, bytes: bytes.into() })
+}
+
+#[tokio::test]
+async fn an_attachment_is_copied_to_the_bucket_and_the_message_says_where() {
+    let scene = scene([said(200, PNG)]).await;
+    assert_eq!(scene.deliver(1).await, Ok(()));
+    let place = &scene.job.message;
+    let key = format!("media/{}/{}/{}/0", account().id, place.interaction.interaction, place.message);
+    assert_eq!(scene.copy(), Copy::Stored { key: key.clone(), size: 8, content_type: "image/png".into() });
+    assert_eq!(scene.copier.bucket.objects.lock().unwrap()[&key], (PNG.to_vec(), "image/png".to_owned()));
+    assert_eq!(scene.deliver(2).await, Ok(()));
+    assert_eq!(scene.asked(), 1, "a redelivery fetches nothing");
+}
+
+#[tokio::test]
+async fn credentials_go_to_twilio_only_and_the_size_is_limited_by_kind() {
+    for (source, origin) in [("https://api.twilio.com/m", Some("https://api.twilio.com")), ("https://cdn.example/m", None)] {
+        let scene = scene_with(attachment(source, "video/mp4"), Status::Open, [said(200, PNG)]).await;
+        scene.deliver(1).await.unwrap();
+        let expected = origin.map(|origin| (Secret::new("t0ken"), origin.parse().unwrap()));
+        assert_eq!(*scene.copier.source.asked.lock().unwrap(), [(source.to_owned(), expected, 16 << 20)]);
+    }
+}
+
+#[tokio::test]
+async fn one_503_costs_a_minute_and_not_the_attachment() {
+    for passing in [said(503, b""), said(404, b""), said(429, b""), Err(EgressError::NoAnswer)] {
+        let scene = scene([passing.clone(), passing, said(200, PNG)]).await;
+        assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
+        assert_eq!(scene.deliver(2).await, Err(Failure::RetryAfter(60)));
+        assert_eq!(scene.copy(), Copy::Pending);
+        assert_eq!(scene.deliver(3).await, Ok(()));
+        assert!(matches!(scene.copy(), Copy::Stored { .. }));
+    }
+}
+
+#[tokio::test]
+async fn after_the_last_try_the_message_says_why_there_is_no_copy() {
+    for (passing, reason) in [
+        (said(503, b""), "the provider could not deliver the file (503)"),
+        (said(404, b""), "the provider does not have the file"),
+        (Err(EgressError::NoAnswer), "the provider did not answer"),
+    ] {
+        let scene = scene((0..TRIES).map(|_| passing.clone())).await;
+        let mut received = 1;
+        while scene.deliver(received).await.is_err() {
+            received += 1;
+        }
+        assert_eq!((received, scene.reason()), (TRIES, reason.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn what_will_not_get_better_is_given_up_at_once_with_a_reason() {
+    for (answer, reason) in [
+        (said(410, b""), "the provider no longer has the file"),
+        (said(403, b""), "the provider refused the account's credentials"),
+        (said(302, b""), "the provider does not deliver the file (302)"),
+        (said(200, b""), "the file is empty"),
+        (said(200, b"<html><body>"), "the file is not what it says it is"),
+        (Err(EgressError::Refused("not a public address")), "the file's address is refused: not a public address"),
+        (Err(EgressError::TooManyRedirects), "the file's address redirects too often"),
+        (Err(EgressError::TooLarge { limit: 5 << 20 }), "the file is larger than WhatsApp allows (5 MB)"),
+    ] {
+        let scene = scene([answer]).await;
+        assert_eq!(scene.deliver(1).await, Ok(()));
+        assert_eq!(scene.reason(), reason);
+        assert!(scene.copier.bucket.objects.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_never_asked() {
+    let scene = scene_with(attachment("file:///etc/passwd", "image/png"), Status::Open, []).await;
+    assert_eq!(scene.deliver(1).await, Ok(()));
+    assert_eq!(scene.reason(), "the file has no web address");
+}
+
+#[tokio::test]
+async fn refused_credentials_are_read_again_once() {
+    let mut scene = scene([said(401, b""), said(200, PNG)]).await;
+    scene.copier.tokens.fresh = Mutex::new(Some("new"));
+    assert_eq!(scene.deliver(1).await, Ok(()));
+    assert!(matches!(scene.copy(), Copy::Stored { .. }));
+    let asked = scene.copier.source.asked.lock().unwrap();
+    assert_eq!(
+        asked.iter().map(|(_, sent, _)| sent.as_ref().unwrap().0.clone()).collect::<Vec<_>>(),
+        [Secret::new("t0ken"), Secret::new("new")]
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_or_a_secret_that_fails_is_tried_again_and_then_told() {
+    let mut scene = scene((0..2).map(|_| said(200, PNG))).await;
+    scene.copier.bucket.broken = true;
+    assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
+    assert_eq!(scene.deliver(TRIES).await, Ok(()));
+    assert_eq!(scene.reason(), "the copy could not be stored");
+
+    let mut scene = self::scene([]).await;
+    scene.copier.tokens.cached = Err(SecretError::Missing);
+    assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
+    assert_eq!(scene.deliver(TRIES).await, Ok(()));
+    assert_eq!(scene.reason(), "the account has no credentials");
+}
+
+#[tokio::test]
+async fn a_table_that_fails_brings_the_job_back() {
+    let scene = scene([said(200, PNG), said(200, PNG)]).await;
+    scene.memory.inject(|_| Fault::Refused);
+    assert_eq!(scene.deliver(2).await, Err(Failure::RetryAfter(60)));
+    scene.memory.heal();
+    assert_eq!(scene.deliver(3).await, Ok(()));
+    assert!(matches!(scene.copy(), Copy::Stored { .. }));
+}
+
+#[tokio::test]
+async fn the_archive_of_a_closed_interaction_is_made_again_when_its_attachment_settles() {
+    let scene = scene_with(attachment("https://api.twilio.com/m", "image/png"), Status::Closed, [said(200, PNG)]).await;
+    scene.deliver(1).await.unwrap();
+    let effects: Vec<_> = scene.memory.take_effects().into_iter().flat_map(|caused| caused.effects).collect();
+    assert!(effects.contains(&Effect::Archive));
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_done() {
+    let mut scene = scene([]).await;
+    scene.job.index = 7;
+    assert_eq!(scene.deliver(1).await, Ok(()));
+    scene.job.message.message = MessageId::from_ulid(Ulid::from_parts(1, 99));
+    assert_eq!(scene.deliver(1).await, Ok(()));
+}
