@@ -1,6 +1,145 @@
-//! Being written.
+//! The Lambda `admin-api`: accounts, agents, queues and lists, as an HTTP API under `/admin`. It alone writes the configuration.
+//!
+//! Callers carry a token with the role admin or owner; supervisors may read agents and queues. A change supposes the version that was read (`If-Match`), and
+//! all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
+
+mod accounts;
+mod agents;
+mod app;
+mod error;
+mod input;
+mod lists;
+mod openapi;
+mod presence;
+mod queues;
+mod reply;
+mod request;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use cloud::config::Env;
+use utoipa::OpenApi as _;
+use utoipa::openapi::{OpenApi, Server};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use error::ApiError;
+
+pub use app::{App, Gate};
 
 /// Runs the Lambda.
-pub async fn run() -> Result<(), lambda_runtime::Error> {
-    Err("not built yet".into())
+///
+/// # Errors
+/// When a variable of the environment is missing, or the runtime fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    // Boxed: the future's type is too deep for the compiler where one program holds several functions.
+    Box::pin(lambda_http::run(router(App::from_env(&env)?))).await
+}
+
+/// The API under `/admin`.
+pub fn router(app: App) -> Router {
+    let (routes, mut description) = described().split_for_parts();
+    description.servers = Some(vec![Server::new(format!("{}/admin", app.public_url))]);
+    let description = Arc::new(description);
+    let routes = routes
+        .route("/openapi.json", get(async move || Json(Arc::clone(&description))))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);
+    Router::new().nest("/admin", routes).fallback(async || ApiError::NotFound).with_state(app)
+}
+
+/// The API's description, without its address.
+pub fn openapi() -> OpenApi {
+    described().into_openapi()
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .routes(routes!(accounts::list_accounts, accounts::create_account))
+        .routes(routes!(accounts::get_account, accounts::put_account, accounts::delete_account))
+        .routes(routes!(agents::list_agents, agents::create_agent))
+        .routes(routes!(agents::get_agent, agents::put_agent, agents::delete_agent))
+        .routes(routes!(queues::list_queues, queues::create_queue))
+        .routes(routes!(queues::get_queue, queues::put_queue, queues::delete_queue))
+        .routes(routes!(lists::list_lists, lists::create_list))
+        .routes(routes!(lists::get_list, lists::put_list, lists::delete_list))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::input::{AccountInput, AgentInput, Errors, ListInput, QueueInput};
+
+    #[test]
+    fn the_description_lists_every_route() {
+        let description = openapi();
+        let mut routes = BTreeSet::new();
+        for (path, item) in &description.paths.paths {
+            let item = serde_json::to_value(item).unwrap();
+            for (method, operation) in item.as_object().unwrap() {
+                let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
+                routes.insert(format!("{path} {method} {} {statuses:?}", operation["operationId"].as_str().unwrap()));
+            }
+        }
+        insta::assert_snapshot!(routes.into_iter().collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn the_description_is_openapi_3_1_with_a_bearer_token() {
+        let description = serde_json::to_value(openapi()).unwrap();
+        assert_eq!(description["openapi"], "3.1.0");
+        assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+        assert_eq!(description["security"], json!([{"token": []}]));
+    }
+
+    #[test]
+    fn every_schema_that_is_referred_to_is_there() {
+        fn references(value: &Value, found: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(object) => {
+                    found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                    object.values().for_each(|value| references(value, found));
+                }
+                Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let description = serde_json::to_value(openapi()).unwrap();
+        let mut found = BTreeSet::new();
+        references(&description, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            assert!(description.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
+        type Parse = fn(Value) -> Option<Errors>;
+        let parsers: [(&str, Parse); 4] = [
+            ("AccountInput", |body| AccountInput::parse(body, None).err()),
+            ("AgentInput", |body| AgentInput::parse(body, None).err()),
+            ("QueueInput", |body| QueueInput::parse(body, None).err()),
+            ("ListInput", |body| ListInput::parse(body, None).err()),
+        ];
+        let description = serde_json::to_value(openapi()).unwrap();
+        for (name, parse) in parsers {
+            let schema = &description["components"]["schemas"][name];
+            let described: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+            // A number is a right value of no field at the top level but of none that is unknown.
+            let body = Value::Object(described.iter().map(|field| ((*field).to_owned(), json!({}))).collect());
+            let refused = parse(body).unwrap();
+            assert!(refused.iter().all(|error| error.message != "is not known"), "{name}: {refused:?}");
+            let required: BTreeSet<&str> = schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let missing = parse(json!({})).unwrap();
+            assert_eq!(missing.iter().map(|error| error.field.as_str()).collect::<BTreeSet<_>>(), required, "{name}");
+        }
+    }
 }

@@ -1,0 +1,430 @@
+//! Accounts: connected numbers.
+
+use std::collections::{BTreeSet, HashSet};
+
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cloud::secrets::SecretError;
+use domain::account::{Account, List, Provider};
+use domain::agent::Agent;
+use domain::effect::Target;
+use domain::ids::{AccountId, AgentId, InteractionId, ListId};
+use domain::plan::{ActionPlan, Step};
+use domain::queue::Queue;
+use domain::values::{AccountKey, E164, Secret};
+use engine::ports::Store;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::StatusCode;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use store::{Extra, Write};
+use utoipa::ToSchema;
+
+use crate::app::{App, changed, new_account_id, written};
+use crate::error::ApiError;
+use crate::input::{AccountInput, AccountSettings, Errors, PlanStep, Surroundings};
+use crate::openapi::{PageParams, Refusals, WriteRefusals};
+use crate::reply::{Listed, Versioned};
+use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
+
+/// Random bytes of a token: nobody guesses 256 bits.
+const TOKEN_BYTES: usize = 32;
+
+/// The path of Twilio's Receive URLs; the token follows.
+const RECEIVE_PATH: &str = "/receive/twilio/";
+
+/// Tells Twilio to try three times, on failed connections, timeouts and 5xx, waiting 15 s for an answer (its "connection overrides").
+const RETRY_OVERRIDE: &str = "#rc=3&rp=ct,rt,5xx&tt=15000";
+
+/// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of agents within the API's 30 s.
+const QUERIES: usize = 16;
+
+/// How many interactions a refusal names; it counts all.
+const NAMED: usize = 10;
+
+/// A connected WhatsApp number. Secrets are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(crate) struct AccountView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: AccountId,
+    /// Display name.
+    name: String,
+    /// Shown on the agents' tabs.
+    #[schema(value_type = String)]
+    key: AccountKey,
+    /// Id of the list where new contacts are saved.
+    #[schema(value_type = String)]
+    list: ListId,
+    /// The public host that the Receive URL is built on; absent: this deployment's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
+    /// Which provider, without its secrets.
+    #[schema(value_type = ProviderView)]
+    provider: Provider,
+    /// E.164.
+    #[schema(value_type = String)]
+    phone: E164,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Whether what arrives is routed.
+    active: bool,
+    /// Ids of the agents who see and handle its interactions.
+    #[schema(value_type = Vec<String>)]
+    agents: Vec<AgentId>,
+    /// Waits and timeouts.
+    settings: AccountSettings,
+    /// Routing steps, in order.
+    #[schema(value_type = Vec<PlanStep>)]
+    plan: Vec<Step>,
+    /// Grows with every change of the plan.
+    plan_version: u64,
+    /// To be pasted into the provider's console as it is, with what follows the `#`.
+    receive_url: String,
+    /// What a proxy in front of `domain` must send in `X-Proxy-Token`.
+    proxy_token: String,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+/// Which provider, without its secrets.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct ProviderView {
+    /// `TWILIO`.
+    r#type: String,
+    /// `AC` and 32 hex digits.
+    account_sid: String,
+}
+
+fn view(account: Account, public_url: &str) -> AccountView {
+    let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
+    AccountView {
+        receive_url: format!("{base}{}{RETRY_OVERRIDE}", account.receive_path),
+        id: account.id,
+        name: account.name,
+        key: account.key,
+        list: account.list,
+        domain: account.domain,
+        provider: account.provider,
+        phone: account.phone,
+        description: account.description,
+        active: account.active,
+        agents: account.agents,
+        settings: account.settings.into(),
+        plan: account.plan.steps,
+        plan_version: account.plan.version,
+        proxy_token: account.proxy_token,
+        version: account.version,
+    }
+}
+
+/// The form of an account's secret.
+#[derive(Serialize)]
+struct TwilioSecret<'a> {
+    auth_token: &'a str,
+}
+
+/// Connects a number.
+///
+/// A POST that is repeated is refused (422), as the key is taken.
+#[utoipa::path(post, path = "/accounts", tag = "accounts", request_body = AccountInput,
+    responses((status = 201, description = "Connected.", body = AccountView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
+pub(crate) async fn create_account(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Body(body): Body,
+) -> Result<Versioned<AccountView>, ApiError> {
+    let input = AccountInput::parse(body, None)?;
+    check(&app, &input, None).await?;
+    let secret = input.provider.auth_token.clone().ok_or(ApiError::Encode)?;
+    let token = token()?;
+    let plan = ActionPlan { version: 1, steps: input.plan.clone() };
+    let made = Made { id: new_account_id(), proxy_token: self::token()?, receive_path: format!("{RECEIVE_PATH}{token}") };
+    let account = account_of(made, input, plan.clone(), 1);
+    // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
+    app.secrets.create(&account.id, &TwilioSecret { auth_token: secret.reveal() }).await?;
+    let extra =
+        vec![Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
+    let outcome = app.configuration().put(&account, Write::New, extra).await?;
+    if let Err(refused) = written(outcome) {
+        forget_secret(&app, &account.id, true).await;
+        return Err(refused);
+    }
+    changed("account", "created", account.id.as_str(), &by);
+    let place = app.place("accounts", account.id.as_str());
+    Ok(Versioned::made(view(account, &app.public_url), place))
+}
+
+/// The accounts.
+#[utoipa::path(get, path = "/accounts", tag = "accounts", params(PageParams),
+    responses((status = 200, description = "A page.", body = Listed<AccountView>), Refusals))]
+pub(crate) async fn list_accounts(
+    State(app): State<App>,
+    _: Administrator,
+    parameters: Parameters,
+) -> Result<Listed<AccountView>, ApiError> {
+    app.list(&Page::of::<AccountId>(&parameters)?, |account, _| view(account, &app.public_url)).await
+}
+
+/// One account.
+#[utoipa::path(get, path = "/accounts/{id}", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 200, description = "It.", body = AccountView, headers(("ETag" = String))), Refusals))]
+pub(crate) async fn get_account(
+    State(app): State<App>,
+    _: Administrator,
+    Id(id): Id<AccountId>,
+) -> Result<Versioned<AccountView>, ApiError> {
+    let (account, version) = app.load::<Account>(id.as_str()).await?;
+    Ok(Versioned::new(view(account, &app.public_url), version))
+}
+
+/// Replaces an account. Without `provider.auth_token` the secret stays; a new one is used at once, and signatures made with the one before are still
+/// accepted. Refused (409, `no-agent`) when an active account would have nobody to answer. What waits is looked at again.
+#[utoipa::path(put, path = "/accounts/{id}", tag = "accounts", params(("id" = String, Path), ("If-Match" = String, Header)),
+    request_body = AccountInput,
+    responses((status = 200, description = "Replaced.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn put_account(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<AccountId>,
+    condition: IfMatch,
+    Body(body): Body,
+) -> Result<Versioned<AccountView>, ApiError> {
+    let (before, version) = app.load::<Account>(id.as_str()).await?;
+    condition.check(version)?;
+    let shown = serde_json::to_value(view(before.clone(), &app.public_url)).map_err(|_| ApiError::Encode)?;
+    let input = AccountInput::parse(body, Some(&shown))?;
+    check(&app, &input, Some(&id)).await?;
+    let plan = next_plan(&before.plan, &input.plan);
+    let extra = if plan == before.plan { Vec::new() } else { vec![Extra::Plan { account: id.clone(), plan: plan.clone() }] };
+    // The secret first, as when an account is made. Should the account be changed by somebody else meanwhile (412), the new secret is used already:
+    // signatures are accepted with both.
+    if let Some(secret) = &input.provider.auth_token {
+        rotate(&app, &id, secret).await?;
+    }
+    let made = Made { id, proxy_token: before.proxy_token.clone(), receive_path: before.receive_path.clone() };
+    let account = account_of(made, input, plan, version + 1);
+    let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
+    changed("account", "replaced", account.id.as_str(), &by);
+    app.wake(to_wake(&before, &account)).await;
+    Ok(Versioned::new(view(account, &app.public_url), version))
+}
+
+/// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions. Its secret can be
+/// restored in Secrets Manager for seven days.
+#[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
+    params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key.")),
+    responses((status = 204, description = "Deleted."), WriteRefusals))]
+pub(crate) async fn delete_account(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<AccountId>,
+    condition: IfMatch,
+    parameters: Parameters,
+) -> Result<StatusCode, ApiError> {
+    let (account, version) = app.load::<Account>(id.as_str()).await?;
+    condition.check(version)?;
+    if parameters.get("confirm") != Some(account.key.as_str()) {
+        return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
+    }
+    let open = open_interactions(&app, &id).await?;
+    if !open.is_empty() {
+        let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
+        return Err(ApiError::OpenInteractions { count: open.len(), interactions });
+    }
+    let token = account.receive_path.strip_prefix(RECEIVE_PATH).map(hash);
+    written(app.configuration().delete(&account, version, token.as_deref()).await?)?;
+    changed("account", "deleted", id.as_str(), &by);
+    forget_secret(&app, &id, false).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an account was given when it was made.
+struct Made {
+    id: AccountId,
+    proxy_token: String,
+    receive_path: String,
+}
+
+fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -> Account {
+    Account {
+        id: made.id,
+        provider: input.provider.public(),
+        name: input.name,
+        key: input.key,
+        list: input.list,
+        domain: input.domain,
+        proxy_token: made.proxy_token,
+        phone: input.phone,
+        description: input.description,
+        active: input.active,
+        receive_path: made.receive_path,
+        agents: input.agents,
+        settings: input.settings.into(),
+        plan,
+        version,
+    }
+}
+
+fn next_plan(before: &ActionPlan, steps: &[Step]) -> ActionPlan {
+    if before.steps == steps { before.clone() } else { ActionPlan { version: before.version + 1, steps: steps.to_vec() } }
+}
+
+/// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
+async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Result<(), ApiError> {
+    let configuration = app.configuration();
+    let (list, agents, queues, accounts) = tokio::try_join!(
+        configuration.get::<List>(input.list.as_str()),
+        configuration.all::<Agent>(),
+        configuration.all::<Queue>(),
+        configuration.all::<Account>(),
+    )?;
+    let around = Surroundings {
+        list_exists: list.is_some(),
+        agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
+        queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
+        keys: accounts.into_iter().filter(|(account, _)| Some(&account.id) != own).map(|(account, _)| account.key.to_string()).collect(),
+    };
+    input.check(&around)?;
+    if input.has_somebody(&around) { Ok(()) } else { Err(ApiError::NoAgent { accounts: vec![input.key.to_string()] }) }
+}
+
+/// Whose waiting interactions may have somebody else to be offered to, or another way to go.
+fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
+    if (&before.agents, &before.plan, before.active) == (&after.agents, &after.plan, after.active) {
+        return BTreeSet::new();
+    }
+    let steps = before.plan.steps.iter().chain(&after.plan.steps).map(|step| match step {
+        Step::Queue { queue, .. } => Target::Queue(queue.clone()),
+        Step::Agent { agent, .. } => Target::Agent(agent.clone()),
+    });
+    steps.chain([Target::Account(after.id.clone())]).collect()
+}
+
+async fn rotate(app: &App, id: &AccountId, secret: &Secret) -> Result<(), ApiError> {
+    let value = TwilioSecret { auth_token: secret.reveal() };
+    match app.secrets.put(id, &value).await {
+        // Lost by hand: the account gets a new one.
+        Err(SecretError::Missing) => Ok(app.secrets.create(id, &value).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is logged, for a person to remove.
+async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
+    if let Err(error) = app.secrets.delete(id, forced).await {
+        tracing::error!(event = "admin.secret_left", account = id.as_str(), %error);
+    }
+}
+
+/// The open interactions of an account. There is no index of them, but each open one is in an agent's load or among the rows that wait, or both.
+async fn open_interactions(app: &App, id: &AccountId) -> Result<BTreeSet<InteractionId>, ApiError> {
+    let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
+    let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();
+    // Not only those of the present plan: runs go on with the plan that they began with.
+    let targets = queues.into_iter().map(|(queue, _)| Target::Queue(queue.id)).chain(agents.iter().cloned().map(Target::Agent));
+    let targets: Vec<Target> = targets.chain([Target::Account(id.clone())]).collect();
+    let store = &app.engine.store;
+    let waiting = stream::iter(targets).map(|target| async move { store.waiting(&target).await });
+    let waiting: Vec<_> = waiting.buffer_unordered(QUERIES).try_collect().await?;
+    let rows = waiting.into_iter().flatten().map(|row| row.interaction);
+    let mut open: BTreeSet<InteractionId> = rows.filter(|row| row.conversation.account == *id).map(|row| row.interaction).collect();
+    // Not only the account's agents: who was taken off it may still hold one.
+    let presences = store.presences(&agents).await?;
+    let held: HashSet<InteractionId> = presences.into_values().flat_map(|presence| presence.load).collect();
+    let held = store.interactions(&held.into_iter().collect::<Vec<_>>()).await?;
+    open.extend(held.into_iter().filter(|held| held.account == *id && held.is_open()).map(|held| held.id));
+    Ok(open)
+}
+
+fn token() -> Result<String, ApiError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| ApiError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// SHA-256 of a token's text, in hex.
+fn hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::account::Settings;
+    use domain::ids::QueueId;
+    use ulid::Ulid;
+
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            id: AccountId::from_ulid(Ulid(1)),
+            name: "Sales".into(),
+            key: AccountKey::parse("SALES").unwrap(),
+            list: ListId::from_ulid(Ulid(1)),
+            domain: None,
+            proxy_token: "proxy".into(),
+            provider: Provider::Twilio { account_sid: format!("AC{}", "0".repeat(32)) },
+            phone: E164::parse("+1234567890").unwrap(),
+            description: None,
+            active: true,
+            receive_path: format!("{RECEIVE_PATH}t0ken"),
+            agents: vec![AgentId::from_ulid(Ulid(1))],
+            settings: Settings::default(),
+            plan: ActionPlan { version: 1, steps: vec![step(1)] },
+            version: 1,
+        }
+    }
+
+    fn step(queue: u128) -> Step {
+        Step::Queue { queue: QueueId::from_ulid(Ulid(queue)), timeout: Step::TIMEOUT }
+    }
+
+    #[test]
+    fn a_receive_url_is_on_the_deployments_host_or_on_the_accounts_own() {
+        let mut account = account();
+        let own = view(account.clone(), "https://api.example.com/x").receive_url;
+        assert_eq!(own, "https://api.example.com/x/receive/twilio/t0ken#rc=3&rp=ct,rt,5xx&tt=15000");
+        account.domain = Some("wa.example.com".into());
+        let fronted = view(account, "https://api.example.com/x").receive_url;
+        assert_eq!(fronted, "https://wa.example.com/receive/twilio/t0ken#rc=3&rp=ct,rt,5xx&tt=15000");
+    }
+
+    #[test]
+    fn tokens_are_unguessable_and_found_by_their_hash() {
+        let (one, another) = (token().unwrap(), token().unwrap());
+        assert_eq!(one.len(), 43);
+        assert_ne!(one, another);
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn a_changed_plan_has_the_next_version() {
+        let before = account().plan;
+        assert_eq!(next_plan(&before, &[step(1)]), before);
+        assert_eq!(next_plan(&before, &[step(2)]).version, 2);
+        assert_eq!(next_plan(&before, &[]).version, 2);
+    }
+
+    #[test]
+    fn waiting_interactions_notice_new_agents_a_new_plan_and_that_the_account_is_on() {
+        let before = account();
+        let changed = |change: fn(&mut Account)| {
+            let mut after = account();
+            change(&mut after);
+            to_wake(&before, &after)
+        };
+        assert!(changed(|_| {}).is_empty());
+        assert!(changed(|account| account.name = "Other".into()).is_empty());
+        let (whole, old) = (Target::Account(before.id.clone()), Target::Queue(QueueId::from_ulid(Ulid(1))));
+        assert_eq!(changed(|account| account.agents.clear()), BTreeSet::from([whole.clone(), old.clone()]));
+        assert_eq!(changed(|account| account.active = false), BTreeSet::from([whole.clone(), old.clone()]));
+        let new = Target::Queue(QueueId::from_ulid(Ulid(2)));
+        assert_eq!(changed(|account| account.plan.steps = vec![step(2)]), BTreeSet::from([whole, old, new]));
+    }
+}

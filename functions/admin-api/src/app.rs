@@ -1,0 +1,136 @@
+//! What the API stands on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cloud::auth::{AuthError, Claims, KeySource, Verifier};
+use cloud::aws::Aws;
+use cloud::config::{ConfigError, Env};
+use cloud::queues::{Queue, SendOptions};
+use cloud::secrets::SecretStore;
+use domain::effect::Target;
+use domain::ids::{AccountId, AgentId};
+use engine::Engine;
+use engine::jobs::AssignJob;
+use engine::ports::System;
+use jiff::Timestamp;
+use store::{Configuration, Entity, Interactions, Written};
+
+use crate::error::ApiError;
+use crate::input::{Errors, KEY_TAKEN};
+use crate::reply::Listed;
+use crate::request::Page;
+
+/// Tells who sent a token.
+pub trait Gate: Send + Sync {
+    /// Who sent `token` (without the word `Bearer`), at `now`.
+    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>>;
+}
+
+impl<S: KeySource> Gate for Verifier<S> {
+    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
+        Box::pin(Verifier::verify(self, token, now))
+    }
+}
+
+/// What the API stands on.
+#[derive(Clone)]
+pub struct App {
+    /// Writes and reads the configuration; the presences of agents.
+    pub engine: Engine<Interactions, Configuration, System>,
+    /// The accounts' secrets.
+    pub secrets: SecretStore,
+    /// `assign.fifo`: where a change makes waiting interactions be looked at again.
+    pub wakes: Queue,
+    /// Tells who calls.
+    pub gate: Arc<dyn Gate>,
+    /// scheme://host\[/prefix\] of the HTTP API as the outside sees it.
+    pub public_url: Arc<str>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("engine", &self.engine).field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL` and what [`Verifier::from_env`] reads.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or can't be used.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let aws = Aws::new(env)?;
+        let config_table = env.required("CONFIG_TABLE")?;
+        let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+        Ok(Self {
+            engine: Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
+            secrets: SecretStore::from_env(&aws, env)?,
+            wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
+            gate: Arc::new(Verifier::from_env(env)?),
+            public_url: env.base_url("PUBLIC_URL")?.into(),
+        })
+    }
+
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.engine.directory
+    }
+
+    /// One of its kind, with its version.
+    pub(crate) async fn load<T: Entity>(&self, id: &str) -> Result<(T, u64), ApiError> {
+        self.configuration().get::<T>(id).await?.ok_or(ApiError::NotFound)
+    }
+
+    /// A page of all of a kind.
+    pub(crate) async fn list<T: Entity, V>(&self, page: &Page, view: impl Fn(T, u64) -> V) -> Result<Listed<V>, ApiError> {
+        // One more than is shown tells whether there is a next page.
+        let (mut found, mut next) = self.configuration().page::<T>(page.after.as_deref(), page.limit + 1).await?;
+        let limit = usize::try_from(page.limit).unwrap_or_default();
+        if found.len() > limit {
+            found.truncate(limit);
+            next = found.last().map(|(last, _)| last.id().to_owned());
+        }
+        Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
+    }
+
+    /// Where something lies, as the outside sees it.
+    pub(crate) fn place(&self, kind: &str, id: &str) -> String {
+        format!("{}/admin/{kind}/{id}", self.public_url)
+    }
+
+    /// Lets `assign` look again at what waits for `targets`. The change that asks for it is written: a wake that is lost is made up for by the sweep, so
+    /// it fails nothing.
+    pub(crate) async fn wake(&self, targets: impl IntoIterator<Item = Target>) {
+        let jobs = targets.into_iter().map(|target| {
+            let options = SendOptions::fifo(target.key(), cloud::ids::ulid().to_string());
+            (AssignJob { target }, options)
+        });
+        if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
+            tracing::error!(event = "admin.wake_failed", %error);
+        }
+    }
+}
+
+/// The version that was written.
+pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
+    match outcome {
+        Written::Done { version } => Ok(version),
+        Written::Changed => Err(ApiError::Changed),
+        Written::Taken { name } if name.starts_with("subject#") => Err(Errors::one("subject", "another agent has this subject").into()),
+        Written::Taken { .. } => Err(Errors::one("key", KEY_TAKEN).into()),
+    }
+}
+
+/// A change of the configuration, as it is logged.
+pub(crate) fn changed(kind: &'static str, action: &'static str, id: &str, by: &Claims) {
+    tracing::info!(event = "config.changed", kind, action, id, by = by.subject);
+}
+
+pub(crate) fn new_account_id() -> AccountId {
+    AccountId::from_ulid(cloud::ids::ulid())
+}
+
+pub(crate) fn new_agent_id() -> AgentId {
+    AgentId::from_ulid(cloud::ids::ulid())
+}

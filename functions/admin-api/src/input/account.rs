@@ -1,0 +1,522 @@
+//! Accounts: connected numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::account::{Account, Minutes, Provider, Settings};
+use domain::ids::{AgentId, ListId, QueueId};
+use domain::plan::Step;
+use domain::values::{AccountKey, E164, Seconds, Secret};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, id, integer, line, parsed, text};
+use super::{NAME, PEOPLE};
+
+/// A note, not a document.
+const DESCRIPTION: usize = 2_000;
+/// More steps than anybody follows; each is some 100 bytes of the account's item.
+const STEPS: usize = 100;
+/// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
+const DISPOSITIONS: usize = 200;
+/// A secret fits its store (64 KB) by far; no provider's token is longer than a few hundred characters.
+const AUTH_TOKEN: usize = 1_000;
+/// The longest host name (RFC 1035, section 2.3.4).
+const HOST: usize = 253;
+
+/// The fields that this service sets.
+const SET_HERE: [&str; 5] = ["id", "receive_url", "proxy_token", "plan_version", "version"];
+
+/// A connected WhatsApp number.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct AccountInput {
+    /// Display name.
+    #[schema(min_length = 1, max_length = 200, example = "Sales Italy")]
+    pub(crate) name: String,
+    /// Shown on the agents' tabs; no two accounts share one.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9]{5}$", example = "SALES")]
+    pub(crate) key: AccountKey,
+    /// Id of the list where new contacts are saved.
+    #[schema(value_type = String)]
+    pub(crate) list: ListId,
+    /// The public host (port 443) that the Receive URL is built on; absent: this deployment's own.
+    #[schema(example = "whatsapp.example.com")]
+    pub(crate) domain: Option<String>,
+    /// Which provider, and how to reach it.
+    pub(crate) provider: ProviderInput,
+    /// E.164, as `+1234567890` or `whatsapp:+1234567890`.
+    #[schema(value_type = String, example = "+1234567890")]
+    pub(crate) phone: E164,
+    /// For people.
+    #[schema(max_length = 2_000)]
+    pub(crate) description: Option<String>,
+    /// An inactive account stores what arrives and routes nothing. An active one needs an agent with WhatsApp enabled.
+    #[schema(required = false, default = true)]
+    pub(crate) active: bool,
+    /// Ids of the agents who see and handle its interactions.
+    #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
+    pub(crate) agents: Vec<AgentId>,
+    /// Waits and timeouts.
+    #[schema(required = false)]
+    pub(crate) settings: AccountSettings,
+    /// Routing steps, in order.
+    #[schema(value_type = Vec<PlanStep>, required = false, max_items = 100)]
+    pub(crate) plan: Vec<Step>,
+}
+
+/// Which provider, and how to reach it.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct ProviderInput {
+    /// `TWILIO`.
+    #[schema(pattern = "^TWILIO$")]
+    pub(crate) r#type: String,
+    /// `AC` and 32 hex digits.
+    #[schema(pattern = "^AC[0-9a-fA-F]{32}$")]
+    pub(crate) account_sid: String,
+    /// Write-only: never shown again. Required when the account is made; absent in a PUT: it stays as it is. A new one replaces the one before, with
+    /// which signatures are still accepted.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(crate) auth_token: Option<Secret>,
+}
+
+impl ProviderInput {
+    /// What of it may be shown.
+    pub(crate) fn public(&self) -> Provider {
+        Provider::Twilio { account_sid: self.account_sid.clone() }
+    }
+}
+
+/// Waits and timeouts of an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct AccountSettings {
+    /// Seconds for which a new message is offered to the interaction's own agent first.
+    #[schema(value_type = i64, required = false, default = 10, minimum = 1, maximum = 2_147_483)]
+    pub(crate) wait_for_assigned_agent: Seconds,
+    /// Seconds for which it is then offered to the queue through which that agent accepted.
+    #[schema(value_type = i64, required = false, default = 10, minimum = 1, maximum = 2_147_483)]
+    pub(crate) wait_for_assigned_queue: Seconds,
+    /// Minutes without an answer from the customer after which an interaction closes by itself; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 525_600)]
+    pub(crate) inactivity_timeout: Option<Minutes>,
+    /// Whether an agent must give a disposition to close.
+    #[schema(required = false, default = false)]
+    pub(crate) mandatory_disposition: bool,
+    /// What may be chosen as disposition; empty: any text.
+    #[schema(required = false, max_items = 200)]
+    pub(crate) dispositions: Vec<String>,
+}
+
+impl From<Settings> for AccountSettings {
+    fn from(settings: Settings) -> Self {
+        let Settings { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions } =
+            settings;
+        Self { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions }
+    }
+}
+
+impl From<AccountSettings> for Settings {
+    fn from(settings: AccountSettings) -> Self {
+        let AccountSettings { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions } =
+            settings;
+        Self { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions }
+    }
+}
+
+/// A routing step. The schema of what [`Step`] is written as.
+#[derive(ToSchema)]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum PlanStep {
+    /// Offers to a queue; the next step follows when the time is over or everybody rejected.
+    Queue {
+        /// Its id.
+        queue: String,
+        /// Seconds.
+        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
+        timeout: i64,
+    },
+    /// The same with one agent.
+    Agent {
+        /// Their id.
+        agent: String,
+        /// Seconds.
+        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
+        timeout: i64,
+    },
+}
+
+/// What an account refers to, and whom its key must differ from.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    /// Whether the list exists.
+    pub(crate) list_exists: bool,
+    /// All agents, and whether WhatsApp is enabled for them.
+    pub(crate) agents: BTreeMap<AgentId, bool>,
+    /// All queues.
+    pub(crate) queues: BTreeSet<QueueId>,
+    /// The keys of the other accounts.
+    pub(crate) keys: BTreeSet<String>,
+}
+
+impl AccountInput {
+    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
+            let name = fields.required("name", line(NAME));
+            let key = fields.required("key", parsed(|text| AccountKey::parse(text).map_err(|invalid| invalid.0)));
+            let list = fields.required("list", id(UNKNOWN_LIST));
+            let domain = fields.optional("domain", parsed(host));
+            let provider = fields.required_object("provider").and_then(|fields| provider(fields, shown.is_none()));
+            let phone = fields.required("phone", parsed(|text| E164::parse(text).map_err(|invalid| invalid.0)));
+            let description = fields.optional("description", text(DESCRIPTION));
+            let active = fields.optional("active", boolean).unwrap_or(true);
+            let agents = fields.set("agents", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
+            let settings = fields.object("settings").map_or_else(|| Settings::default().into(), settings);
+            let plan = fields.list("plan", STEPS, "must have at most 100 steps", step);
+            fields.finish_with(&SET_HERE, shown);
+            Some(Self {
+                name: name?,
+                key: key?,
+                list: list?,
+                domain,
+                provider: provider?,
+                phone: phone?,
+                description,
+                active,
+                agents,
+                settings,
+                plan,
+            })
+        });
+        match input {
+            Some(input) => errors.check().map(|()| input),
+            None => Err(errors),
+        }
+    }
+
+    /// Whether all that it refers to exists and its key is free.
+    pub(crate) fn check(&self, around: &Surroundings) -> Result<(), Errors> {
+        let mut errors = Errors::default();
+        if around.keys.contains(self.key.as_str()) {
+            errors.add("key".to_owned(), KEY_TAKEN);
+        }
+        if !around.list_exists {
+            errors.add("list".to_owned(), UNKNOWN_LIST);
+        }
+        for (index, _) in self.agents.iter().enumerate().filter(|(_, agent)| !around.agents.contains_key(*agent)) {
+            errors.add(format!("agents[{index}]"), UNKNOWN_AGENT);
+        }
+        for (index, step) in self.plan.iter().enumerate() {
+            match step {
+                Step::Queue { queue, .. } if !around.queues.contains(queue) => errors.add(format!("plan[{index}].queue"), UNKNOWN_QUEUE),
+                Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
+                    errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
+                }
+                Step::Queue { .. } | Step::Agent { .. } => {}
+            }
+        }
+        errors.check()
+    }
+
+    /// Whether somebody can answer: an inactive account needs nobody.
+    pub(crate) fn has_somebody(&self, around: &Surroundings) -> bool {
+        somebody_answers(self.active, &self.agents, |agent| around.agents.get(agent).copied().unwrap_or(false))
+    }
+}
+
+/// Another account has this key.
+pub(crate) const KEY_TAKEN: Refusal = "another account has this key";
+
+/// Whether an account with these agents has somebody to answer, or needs nobody since it is inactive.
+pub(crate) fn somebody_answers(active: bool, agents: &[AgentId], whatsapp: impl Fn(&AgentId) -> bool) -> bool {
+    !active || agents.iter().any(whatsapp)
+}
+
+/// Whether `account` still has somebody to answer when `agent` no longer counts.
+pub(crate) fn answers_without(account: &Account, agent: &AgentId, whatsapp: impl Fn(&AgentId) -> bool) -> bool {
+    !account.agents.contains(agent) || somebody_answers(account.active, &account.agents, |other| other != agent && whatsapp(other))
+}
+
+fn provider(mut fields: Fields<'_>, new: bool) -> Option<ProviderInput> {
+    let r#type = fields.required("type", parsed(|text| if text == "TWILIO" { Ok(text.to_owned()) } else { Err("must be TWILIO") }));
+    let Some(r#type) = r#type else {
+        fields.give_up();
+        return None;
+    };
+    let account_sid = fields.required("account_sid", parsed(account_sid));
+    let auth_token =
+        if new { fields.required("auth_token", parsed(auth_token)) } else { fields.optional("auth_token", parsed(auth_token)) };
+    fields.finish();
+    Some(ProviderInput { r#type, account_sid: account_sid?, auth_token })
+}
+
+fn account_sid(text: &str) -> Result<String, Refusal> {
+    let digits = text.strip_prefix("AC").unwrap_or_default();
+    if digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be AC and 32 hex digits")
+    }
+}
+
+/// Kept exactly as it is: what looks like a slip at its ends is refused, not corrected.
+fn auth_token(text: &str) -> Result<Secret, Refusal> {
+    if text.is_empty() {
+        Err("must not be empty")
+    } else if text.len() > AUTH_TOKEN {
+        Err("is too long")
+    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        Err("must not have spaces or other than ASCII characters")
+    } else {
+        Ok(Secret::new(text))
+    }
+}
+
+fn host(text: &str) -> Result<String, Refusal> {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= HOST && text.contains('.') && text.split('.').all(label) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("must be a host name such as whatsapp.example.com, without scheme, port or path")
+    }
+}
+
+fn settings(mut fields: Fields<'_>) -> AccountSettings {
+    let default = Settings::default();
+    let wait_for_assigned_agent = fields.optional("wait_for_assigned_agent", integer(Seconds::new));
+    let wait_for_assigned_queue = fields.optional("wait_for_assigned_queue", integer(Seconds::new));
+    let inactivity_timeout = fields.optional("inactivity_timeout", integer(Minutes::new));
+    let mandatory_disposition = fields.optional("mandatory_disposition", boolean).unwrap_or(false);
+    let dispositions = fields.set("dispositions", DISPOSITIONS, "must have at most 200 entries", line(NAME));
+    fields.finish();
+    AccountSettings {
+        wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
+        wait_for_assigned_queue: wait_for_assigned_queue.unwrap_or(default.wait_for_assigned_queue),
+        inactivity_timeout,
+        mandatory_disposition,
+        dispositions,
+    }
+}
+
+fn step(path: String, value: Value, errors: &mut Errors) -> Option<Step> {
+    enum Kind {
+        Queue,
+        Agent,
+    }
+    let mut fields = Fields::open(path, value, errors)?;
+    let kind = fields.required(
+        "step",
+        parsed(|text| match text {
+            "queue" => Ok(Kind::Queue),
+            "agent" => Ok(Kind::Agent),
+            _ => Err("must be queue or agent"),
+        }),
+    );
+    let Some(kind) = kind else {
+        fields.give_up();
+        return None;
+    };
+    let timeout = fields.optional("timeout", integer(Seconds::new)).unwrap_or(Step::TIMEOUT);
+    let step = match kind {
+        Kind::Queue => fields.required("queue", id(UNKNOWN_QUEUE)).map(|queue| Step::Queue { queue, timeout }),
+        Kind::Agent => fields.required("agent", id(UNKNOWN_AGENT)).map(|agent| Step::Agent { agent, timeout }),
+    };
+    fields.finish();
+    step
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use ulid::Ulid;
+
+    use super::super::fields::testing::names;
+    use super::*;
+
+    fn agent(n: u128) -> AgentId {
+        AgentId::from_ulid(Ulid(n))
+    }
+
+    fn queue(n: u128) -> QueueId {
+        QueueId::from_ulid(Ulid(n))
+    }
+
+    fn body() -> Value {
+        json!({
+            "name": "Sales",
+            "key": "ABC12",
+            "list": ListId::from_ulid(Ulid(1)),
+            "domain": "Whatsapp.Example.com",
+            "provider": {"type": "TWILIO", "account_sid": format!("AC{}", "0".repeat(32)), "auth_token": "t0ken"},
+            "phone": "whatsapp:+1234567890",
+            "description": "two\nlines",
+            "active": true,
+            "agents": [agent(1), agent(2)],
+            "settings": {"wait_for_assigned_agent": 5, "wait_for_assigned_queue": 6, "inactivity_timeout": 60,
+                "mandatory_disposition": true, "dispositions": ["Sold", "Lost"]},
+            "plan": [{"step": "queue", "queue": queue(1), "timeout": 30}, {"step": "agent", "agent": agent(1)}]
+        })
+    }
+
+    fn around() -> Surroundings {
+        Surroundings {
+            list_exists: true,
+            agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
+            queues: BTreeSet::from([queue(1)]),
+            keys: BTreeSet::from(["OTHER".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn a_whole_account_is_taken() {
+        let account = AccountInput::parse(body(), None).unwrap();
+        assert_eq!(account.domain.as_deref(), Some("whatsapp.example.com"));
+        assert_eq!(account.phone.as_str(), "+1234567890");
+        assert_eq!(account.provider.auth_token.as_ref().map(Secret::reveal), Some("t0ken"));
+        assert_eq!(account.plan[1], Step::Agent { agent: agent(1), timeout: Step::TIMEOUT });
+        assert!(account.check(&around()).is_ok() && account.has_somebody(&around()));
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let mut body = body();
+        for optional in ["domain", "description", "active", "agents", "settings", "plan"] {
+            body.as_object_mut().unwrap().remove(optional);
+        }
+        let account = AccountInput::parse(body, None).unwrap();
+        assert!(account.active && account.agents.is_empty() && account.plan.is_empty());
+        assert_eq!(Settings::from(account.settings), Settings::default());
+    }
+
+    #[test]
+    fn every_bad_field_of_an_account_is_named() {
+        let sid = format!("AC{}", "0".repeat(32));
+        for (pointer, bad, named) in [
+            ("/name", json!(" "), "name"),
+            ("/name", json!("x".repeat(201)), "name"),
+            ("/name", json!(null), "name"),
+            ("/name", json!({"a": 1}), "name"),
+            ("/key", json!("ABCD"), "key"),
+            ("/key", json!("ABC-1"), "key"),
+            ("/key", json!("ÀBC1"), "key"),
+            ("/key", json!(12345), "key"),
+            ("/list", json!("que_1"), "list"),
+            ("/list", json!(1), "list"),
+            ("/domain", json!("https://example.com"), "domain"),
+            ("/domain", json!("example.com:443"), "domain"),
+            ("/domain", json!("localhost"), "domain"),
+            ("/provider", json!("TWILIO"), "provider"),
+            ("/provider", json!(null), "provider"),
+            ("/provider/type", json!("PIGEON"), "provider.type"),
+            ("/provider/type", json!(null), "provider.type"),
+            ("/provider/account_sid", json!("AC12"), "provider.account_sid"),
+            ("/provider/account_sid", json!(sid.replace('A', "S")), "provider.account_sid"),
+            ("/provider/auth_token", json!(null), "provider.auth_token"),
+            ("/provider/auth_token", json!(""), "provider.auth_token"),
+            ("/provider/auth_token", json!(5), "provider.auth_token"),
+            ("/provider/auth_token", json!("a b"), "provider.auth_token"),
+            ("/provider/api_key", json!("x"), "provider.api_key"),
+            ("/phone", json!("1234567890"), "phone"),
+            ("/phone", json!("+0123"), "phone"),
+            ("/phone", json!(1_234_567_890), "phone"),
+            ("/description", json!(5), "description"),
+            ("/active", json!("on"), "active"),
+            ("/agents", json!({}), "agents"),
+            ("/agents/0", json!("anna"), "agents[0]"),
+            ("/agents/1", json!(agent(1)), "agents[1]"),
+            ("/settings", json!([]), "settings"),
+            ("/settings/wait_for_assigned_agent", json!(0), "settings.wait_for_assigned_agent"),
+            ("/settings/wait_for_assigned_agent", json!(2_147_484), "settings.wait_for_assigned_agent"),
+            ("/settings/wait_for_assigned_agent", json!("10"), "settings.wait_for_assigned_agent"),
+            ("/settings/wait_for_assigned_queue", json!(0), "settings.wait_for_assigned_queue"),
+            ("/settings/wait_for_assigned_queue", json!(1e30), "settings.wait_for_assigned_queue"),
+            ("/settings/inactivity_timeout", json!(525_601), "settings.inactivity_timeout"),
+            ("/settings/mandatory_disposition", json!(1), "settings.mandatory_disposition"),
+            ("/settings/dispositions/1", json!("Sold"), "settings.dispositions[1]"),
+            ("/settings/dispositions/0", json!(""), "settings.dispositions[0]"),
+            ("/settings/colour", json!("red"), "settings.colour"),
+            ("/plan", json!({"steps": []}), "plan"),
+            ("/plan", json!(vec![json!({}); 101]), "plan"),
+            ("/plan/0", json!("queue"), "plan[0]"),
+            ("/plan/0/step", json!("dance"), "plan[0].step"),
+            ("/plan/0/queue", json!("que_1"), "plan[0].queue"),
+            ("/plan/0/queue", json!(null), "plan[0].queue"),
+            ("/plan/0/timeout", json!(0), "plan[0].timeout"),
+            ("/plan/0/agent", json!(agent(1)), "plan[0].agent"),
+            ("/plan/1/agent", json!([]), "plan[1].agent"),
+            ("/id", json!("acc_1"), "id"),
+            ("/receive_url", json!("x"), "receive_url"),
+            ("/proxy_token", json!("x"), "proxy_token"),
+            ("/colour", json!("red"), "colour"),
+        ] {
+            let mut body = body();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            match body.pointer_mut(parent).unwrap() {
+                Value::Array(values) => values[name.parse::<usize>().unwrap()] = bad,
+                object => object[name] = bad,
+            }
+            assert_eq!(names(AccountInput::parse(body, None)), [named], "{pointer}");
+        }
+    }
+
+    #[test]
+    fn all_bad_fields_are_named_at_once() {
+        let bad = json!({"key": "A", "phone": 1, "settings": {"wait_for_assigned_agent": 0}, "plan": [{"step": "queue"}], "x": 1});
+        let named = ["name", "key", "list", "provider", "phone", "settings.wait_for_assigned_agent", "plan[0].queue", "x"];
+        assert_eq!(names(AccountInput::parse(bad, None)), named);
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named_by_its_place() {
+        let mut account = AccountInput::parse(body(), None).unwrap();
+        account.key = AccountKey::parse("OTHER").unwrap();
+        account.agents.push(agent(9));
+        account.plan.push(Step::Queue { queue: queue(9), timeout: Step::TIMEOUT });
+        account.plan.push(Step::Agent { agent: agent(9), timeout: Step::TIMEOUT });
+        let around = Surroundings { list_exists: false, ..around() };
+        assert_eq!(names(account.check(&around)), ["key", "list", "agents[2]", "plan[2].queue", "plan[3].agent"]);
+    }
+
+    #[test]
+    fn an_active_account_needs_an_agent_with_whatsapp_enabled() {
+        let mut account = AccountInput::parse(body(), None).unwrap();
+        account.agents = vec![agent(2)];
+        assert!(!account.has_somebody(&around()));
+        account.agents = vec![];
+        assert!(!account.has_somebody(&around()));
+        account.active = false;
+        assert!(account.has_somebody(&around()));
+    }
+
+    #[test]
+    fn a_put_may_leave_the_secret_out_and_send_back_what_was_shown() {
+        let mut body = body();
+        body["provider"].as_object_mut().unwrap().remove("auth_token");
+        let mut shown = body.clone();
+        for (name, value) in [("id", "acc_1"), ("receive_url", "https://x"), ("proxy_token", "p")] {
+            shown[name] = json!(value);
+        }
+        shown["version"] = json!(3);
+        assert!(AccountInput::parse(shown.clone(), Some(&shown)).unwrap().provider.auth_token.is_none());
+        let mut changed = shown.clone();
+        changed["proxy_token"] = json!("another");
+        assert_eq!(names(AccountInput::parse(changed, Some(&shown))), ["proxy_token"]);
+        assert_eq!(names(AccountInput::parse(body, None)), ["provider.auth_token"]);
+    }
+
+    #[test]
+    fn refusals_repeat_no_secret_and_no_phone_number() {
+        let mut body = body();
+        body["phone"] = json!("+39 06 987");
+        body["provider"]["auth_token"] = json!("s3cr et");
+        let refused = format!("{:?}", AccountInput::parse(body, None).unwrap_err());
+        assert!(!refused.contains("987") && !refused.contains("s3cr"));
+    }
+}

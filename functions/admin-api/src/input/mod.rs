@@ -1,0 +1,21 @@
+//! What administrators send, parsed: raw JSON becomes domain values, and every field that can't be taken is named.
+//!
+//! Pure: what must exist in the configuration is passed in.
+
+mod account;
+mod agent;
+mod fields;
+mod list;
+mod queue;
+
+pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, PlanStep, Surroundings, answers_without};
+pub(crate) use agent::AgentInput;
+pub(crate) use fields::Errors;
+pub(crate) use list::ListInput;
+pub(crate) use queue::QueueInput;
+
+/// Names are shown in lists and on tabs: longer ones would not be read.
+const NAME: usize = 200;
+
+/// Ids of 30 bytes: a thousand of them leave most of an item's 400 KB free.
+const PEOPLE: usize = 1_000;

@@ -1,0 +1,124 @@
+//! Queues.
+
+use std::collections::BTreeSet;
+
+use domain::ids::AgentId;
+use domain::queue::{Queue, Strategy, Weight};
+use domain::values::Seconds;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, id, integer, line, parsed};
+use super::{NAME, PEOPLE};
+
+/// A queue of agents.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct QueueInput {
+    /// Shown to agents.
+    #[schema(min_length = 1, max_length = 200, example = "Support")]
+    pub(crate) name: String,
+    /// `beepall` rings all available members at once, `rrmemory` one after the other.
+    #[schema(value_type = String, pattern = "^(beepall|rrmemory)$", example = "beepall")]
+    pub(crate) strategy: Strategy,
+    /// How long one agent is rung before the next, in seconds.
+    #[schema(value_type = i64, required = false, default = 15, minimum = 1, maximum = 2_147_483)]
+    pub(crate) agent_timeout: Seconds,
+    /// The heavier queue is served first.
+    #[schema(value_type = i64, required = false, default = 0, minimum = 0, maximum = 10)]
+    pub(crate) weight: Weight,
+    /// Ids of agents, in the order in which `rrmemory` goes through them.
+    #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
+    pub(crate) members: Vec<AgentId>,
+}
+
+impl QueueInput {
+    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
+            let name = fields.required("name", line(NAME));
+            let strategy = fields.required("strategy", parsed(strategy));
+            let agent_timeout = fields.optional("agent_timeout", integer(Seconds::new)).unwrap_or(Queue::AGENT_TIMEOUT);
+            let weight = fields.optional("weight", integer(Weight::new)).unwrap_or_default();
+            let members = fields.set("members", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
+            fields.finish_with(&["id", "version"], shown);
+            Some(Self { name: name?, strategy: strategy?, agent_timeout, weight, members })
+        });
+        match input {
+            Some(input) => errors.check().map(|()| input),
+            None => Err(errors),
+        }
+    }
+
+    /// Whether all members exist.
+    pub(crate) fn check(&self, agents: &BTreeSet<AgentId>) -> Result<(), Errors> {
+        let mut errors = Errors::default();
+        for (index, _) in self.members.iter().enumerate().filter(|(_, member)| !agents.contains(*member)) {
+            errors.add(format!("members[{index}]"), UNKNOWN_AGENT);
+        }
+        errors.check()
+    }
+}
+
+fn strategy(text: &str) -> Result<Strategy, Refusal> {
+    match text {
+        "beepall" => Ok(Strategy::Beepall),
+        "rrmemory" => Ok(Strategy::Rrmemory),
+        _ => Err("must be beepall or rrmemory"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use ulid::Ulid;
+
+    use super::super::fields::testing::names;
+    use super::*;
+
+    fn agent(n: u128) -> AgentId {
+        AgentId::from_ulid(Ulid(n))
+    }
+
+    fn body() -> Value {
+        json!({"name": "Support", "strategy": "beepall", "agent_timeout": 15, "weight": 0, "members": [agent(1), agent(2)]})
+    }
+
+    #[test]
+    fn a_queue_rings_for_15_seconds_unless_told() {
+        let queue = QueueInput::parse(json!({"name": "Support", "strategy": "rrmemory"}), None).unwrap();
+        assert_eq!((queue.agent_timeout.get(), queue.weight.get(), queue.members.len()), (15, 0, 0));
+    }
+
+    #[test]
+    fn every_bad_field_of_a_queue_is_named() {
+        for (field, bad, named) in [
+            ("name", json!(""), "name"),
+            ("name", json!(null), "name"),
+            ("strategy", json!("loudest"), "strategy"),
+            ("strategy", json!(7), "strategy"),
+            ("agent_timeout", json!(0), "agent_timeout"),
+            ("agent_timeout", json!(2_147_484), "agent_timeout"),
+            ("agent_timeout", json!("15"), "agent_timeout"),
+            ("weight", json!(11), "weight"),
+            ("weight", json!(-1), "weight"),
+            ("members", json!("anna"), "members"),
+            ("members", json!([agent(1), "que_1"]), "members[1]"),
+            ("members", json!([agent(1), agent(1)]), "members[1]"),
+            ("members", json!(vec![agent(1); 1_001]), "members"),
+            ("id", json!("que_1"), "id"),
+            ("colour", json!("red"), "colour"),
+        ] {
+            let mut body = body();
+            body[field] = bad;
+            assert_eq!(names(QueueInput::parse(body, None)), [named]);
+        }
+    }
+
+    #[test]
+    fn a_member_who_does_not_exist_is_named_by_its_place() {
+        let queue = QueueInput::parse(body(), None).unwrap();
+        assert_eq!(names(queue.check(&BTreeSet::from([agent(1)]))), ["members[1]"]);
+        assert!(queue.check(&BTreeSet::from([agent(1), agent(2)])).is_ok());
+    }
+}

@@ -1,0 +1,155 @@
+//! Queues.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use domain::account::Account;
+use domain::agent::Agent;
+use domain::effect::Target;
+use domain::ids::{AgentId, QueueId};
+use domain::plan::Step;
+use domain::queue::{Queue, Strategy, Weight};
+use domain::values::Seconds;
+use engine::ports::Store;
+use http::StatusCode;
+use serde::Serialize;
+use store::Write;
+use utoipa::ToSchema;
+
+use crate::app::{App, changed, written};
+use crate::error::ApiError;
+use crate::input::QueueInput;
+use crate::openapi::{PageParams, Refusals, WriteRefusals};
+use crate::reply::{Listed, Versioned};
+use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Page, Parameters};
+
+/// A queue of agents.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub(crate) struct QueueView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: QueueId,
+    /// Shown to agents.
+    name: String,
+    /// `beepall` or `rrmemory`.
+    #[schema(value_type = String)]
+    strategy: Strategy,
+    /// Seconds.
+    #[schema(value_type = i64)]
+    agent_timeout: Seconds,
+    /// 0 to 10.
+    #[schema(value_type = i64)]
+    weight: Weight,
+    /// Ids of agents, in the order in which `rrmemory` goes through them.
+    #[schema(value_type = Vec<String>)]
+    members: Vec<AgentId>,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+fn view(queue: Queue, version: u64) -> QueueView {
+    let Queue { id, name, strategy, agent_timeout, weight, members } = queue;
+    QueueView { id, name, strategy, agent_timeout, weight, members, version }
+}
+
+fn queue_of(id: QueueId, input: QueueInput) -> Queue {
+    let QueueInput { name, strategy, agent_timeout, weight, members } = input;
+    Queue { id, name, strategy, agent_timeout, weight, members }
+}
+
+async fn check(app: &App, input: &QueueInput) -> Result<(), ApiError> {
+    if input.members.is_empty() {
+        return Ok(());
+    }
+    let agents: BTreeSet<AgentId> = app.configuration().all::<Agent>().await?.into_iter().map(|(agent, _)| agent.id).collect();
+    Ok(input.check(&agents)?)
+}
+
+/// Makes a queue.
+///
+/// Names need not be unique: a POST that is repeated makes a second queue.
+#[utoipa::path(post, path = "/queues", tag = "queues", request_body = QueueInput,
+    responses((status = 201, description = "Made.", body = QueueView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
+pub(crate) async fn create_queue(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Body(body): Body,
+) -> Result<Versioned<QueueView>, ApiError> {
+    let input = QueueInput::parse(body, None)?;
+    check(&app, &input).await?;
+    let queue = queue_of(QueueId::from_ulid(cloud::ids::ulid()), input);
+    let version = written(app.configuration().put(&queue, Write::New, Vec::new()).await?)?;
+    changed("queue", "created", queue.id.as_str(), &by);
+    let place = app.place("queues", queue.id.as_str());
+    Ok(Versioned::made(view(queue, version), place))
+}
+
+/// The queues. Supervisors may read them too.
+#[utoipa::path(get, path = "/queues", tag = "queues", params(PageParams),
+    responses((status = 200, description = "A page.", body = Listed<QueueView>), Refusals))]
+pub(crate) async fn list_queues(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<QueueView>, ApiError> {
+    app.list(&Page::of::<QueueId>(&parameters)?, view).await
+}
+
+/// One queue. Supervisors may read it too.
+#[utoipa::path(get, path = "/queues/{id}", tag = "queues", params(("id" = String, Path)),
+    responses((status = 200, description = "It.", body = QueueView, headers(("ETag" = String))), Refusals))]
+pub(crate) async fn get_queue(State(app): State<App>, _: Overseer, Id(id): Id<QueueId>) -> Result<Versioned<QueueView>, ApiError> {
+    let (queue, version) = app.load::<Queue>(id.as_str()).await?;
+    Ok(Versioned::new(view(queue, version), version))
+}
+
+/// Replaces a queue. What waits for it is looked at again.
+#[utoipa::path(put, path = "/queues/{id}", tag = "queues", params(("id" = String, Path), ("If-Match" = String, Header)),
+    request_body = QueueInput,
+    responses((status = 200, description = "Replaced.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn put_queue(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<QueueId>,
+    condition: IfMatch,
+    Body(body): Body,
+) -> Result<Versioned<QueueView>, ApiError> {
+    let (before, version) = app.load::<Queue>(id.as_str()).await?;
+    condition.check(version)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let input = QueueInput::parse(body, Some(&shown))?;
+    check(&app, &input).await?;
+    let queue = queue_of(id, input);
+    let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, Vec::new()).await?)?;
+    changed("queue", "replaced", queue.id.as_str(), &by);
+    if (&before.members, before.strategy) != (&queue.members, queue.strategy) {
+        app.wake([Target::Queue(queue.id.clone())]).await;
+    }
+    Ok(Versioned::new(view(queue, version), version))
+}
+
+/// Deletes a queue. Refused (409, `in-use`) while an account's plan has it or an interaction waits for it.
+#[utoipa::path(delete, path = "/queues/{id}", tag = "queues", params(("id" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 204, description = "Deleted."), WriteRefusals))]
+pub(crate) async fn delete_queue(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<QueueId>,
+    condition: IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let (queue, version) = app.load::<Queue>(id.as_str()).await?;
+    condition.check(version)?;
+    let users = users(&app, &id).await?;
+    if !users.is_empty() {
+        return Err(ApiError::InUse { users });
+    }
+    written(app.configuration().delete(&queue, version, None).await?)?;
+    changed("queue", "deleted", id.as_str(), &by);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Accounts whose plan has the queue, and interactions that wait for it: without it nobody would be offered them.
+async fn users(app: &App, id: &QueueId) -> Result<Vec<String>, ApiError> {
+    let has_it = |account: &Account| account.plan.steps.iter().any(|step| matches!(step, Step::Queue { queue, .. } if queue == id));
+    let accounts = app.configuration().all::<Account>().await?;
+    let accounts = accounts.iter().filter(|(account, _)| has_it(account)).map(|(account, _)| format!("account:{}", account.key));
+    let waiting = app.engine.store.waiting(&Target::Queue(id.clone())).await?;
+    Ok(accounts.chain(waiting.iter().map(|row| format!("interaction:{}", row.interaction.interaction))).collect())
+}
