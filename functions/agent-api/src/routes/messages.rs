@@ -43,7 +43,7 @@ const SEARCH_PAGE: i32 = 100;
 pub(crate) struct ThreadPage {
     /// The messages, the oldest first.
     messages: Vec<MessageView>,
-    /// Where the next page begins: send it as `after`. Null: this was the last one.
+    /// Where the next page begins: send it as `after`. Null: this was the last one. A page may turn out to be empty.
     next: Option<String>,
 }
 
