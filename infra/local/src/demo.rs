@@ -124,7 +124,7 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
         "phone": PHONE,
         "active": true,
         "agents": ids,
-        "plan": {"steps": [{"step": "queue", "queue": queue, "timeout": 60}]},
+        "plan": [{"step": "queue", "queue": queue, "timeout": 60}],
     });
     let account = story.step("The WhatsApp number is connected.", admin.post("/accounts", &account)).await?;
     ensure!(!account.to_string().contains(&auth_token), "the answer shows the secret");

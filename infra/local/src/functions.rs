@@ -1,5 +1,6 @@
 //! One program for all functions: linking a dozen binaries, each with the AWS SDK, is slow on a small machine.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 
 /// The functions of the template.
@@ -9,21 +10,21 @@ pub const NAMES: [&str; 11] =
 /// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
 pub async fn run() -> ExitCode {
     let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let done = match function_of(&name) {
-        Some("receive-twilio") => receive_twilio::run().await,
-        Some("route") => route::run().await,
-        Some("assign") => assign::run().await,
-        Some("dispatch") => dispatch::run().await,
-        Some("send") => send::run().await,
-        Some("media") => media::run().await,
-        Some("archive") => archive::run().await,
-        Some("push") => push::run().await,
-        Some("agent-api") => agent_api::run().await,
-        Some("admin-api") => admin_api::run().await,
-        Some("realtime") => realtime::run().await,
-        _ => Err(format!("there is no function {name}").into()),
+    let function: Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>>>> = match function_of(&name) {
+        Some("receive-twilio") => Box::pin(receive_twilio::run()),
+        Some("route") => Box::pin(route::run()),
+        Some("assign") => Box::pin(assign::run()),
+        Some("dispatch") => Box::pin(dispatch::run()),
+        Some("send") => Box::pin(send::run()),
+        Some("media") => Box::pin(media::run()),
+        Some("archive") => Box::pin(archive::run()),
+        Some("push") => Box::pin(push::run()),
+        Some("agent-api") => Box::pin(agent_api::run()),
+        Some("admin-api") => Box::pin(admin_api::run()),
+        Some("realtime") => Box::pin(realtime::run()),
+        _ => Box::pin(std::future::ready(Err(format!("there is no function {name}").into()))),
     };
-    match done {
+    match function.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");

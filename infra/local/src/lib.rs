@@ -1,6 +1,8 @@
 //! Everything runs on this machine: the engine that stands in for AWS, the deployment of `infra/template.yaml` to it, the stand-in
 //! for the provider, clients, and the demo of `cargo local`. The tests use the same parts.
 
+// The futures of engine, store and SDK nest deeper than the compiler looks by default.
+#![recursion_limit = "256"]
 // It is a command that talks to a person.
 #![allow(clippy::print_stdout)]
 

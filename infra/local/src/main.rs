@@ -1,5 +1,8 @@
 //! `cargo local`, and locally the bootstrap of every function.
 
+// The futures of engine, store and SDK nest deeper than the compiler looks by default.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 #[tokio::main]
