@@ -1,0 +1,608 @@
+//! The API on the engine that stands in for AWS: its tables, queue and secrets.
+
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use admin_api::{App, Gate, router};
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use cloud::auth::{AuthError, Claims};
+use cloud::aws::Aws;
+use cloud::batch::Envelope;
+use cloud::config::Env;
+use cloud::secrets::{SecretStore, Versions};
+use domain::agent::{Capacity, Presence, PresenceState, Role};
+use domain::effect::Target;
+use domain::ids::{AccountId, AgentId};
+use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
+use domain::message::Content;
+use domain::values::{Address, E164};
+use engine::Engine;
+use engine::jobs::AssignJob;
+use engine::ports::{Directory, Mark, Store, System};
+use http::{Request, StatusCode, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use store::{Configuration, Interactions};
+use tower::ServiceExt;
+
+const PUBLIC_URL: &str = "https://connector.example/stage";
+
+/// Takes the name of a role as its token.
+struct RolesByName;
+
+impl Gate for RolesByName {
+    fn verify<'a>(&'a self, token: &'a str, _: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
+        let roles = match token {
+            "agent" => vec![Role::Agent],
+            "supervisor" => vec![Role::Supervisor],
+            "admin" => vec![Role::Admin],
+            "owner" => vec![Role::Owner],
+            "nobody" => vec![],
+            _ => return Box::pin(async { Err(AuthError::Refused("unknown")) }),
+        };
+        Box::pin(async { Ok(Claims { subject: "caller".to_owned(), roles }) })
+    }
+}
+
+/// A deployment of the API.
+struct Admin {
+    router: Router,
+    engine: Engine<Interactions, Configuration, System>,
+    secrets: SecretStore,
+    sqs: aws_sdk_sqs::Client,
+    wakes: String,
+}
+
+/// What was answered.
+struct Answer {
+    status: StatusCode,
+    etag: String,
+    location: String,
+    body: Value,
+}
+
+impl Answer {
+    fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    fn problem(self, status: u16, slug: &str) -> Value {
+        let body = self.is(status);
+        assert_eq!(body["type"], format!("/problems/{slug}"), "{body}");
+        body
+    }
+
+    fn fields(self) -> Vec<String> {
+        let body = self.problem(422, "invalid");
+        body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// One call.
+struct Call<'a> {
+    role: &'a str,
+    method: &'a str,
+    path: String,
+    if_match: Option<String>,
+    body: Option<String>,
+}
+
+fn call(role: &'static str, method: &'static str, path: impl Into<String>) -> Call<'static> {
+    Call { role, method, path: path.into(), if_match: None, body: None }
+}
+
+impl Call<'_> {
+    fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string());
+        self
+    }
+
+    fn if_match(mut self, tag: &str) -> Self {
+        self.if_match = Some(tag.to_owned());
+        self
+    }
+
+    async fn to(self, router: &Router) -> Answer {
+        let mut request = Request::builder().method(self.method).uri(format!("/admin{}", self.path));
+        if !self.role.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.role));
+        }
+        if let Some(tag) = self.if_match {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        if self.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(self.body.map_or_else(Body::empty, Body::from)).unwrap();
+        answer(router.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+async fn answer(response: axum::response::Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let header = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    if parts.status.is_client_error() || parts.status.is_server_error() {
+        assert_eq!(header(header::CONTENT_TYPE), "application/problem+json");
+    }
+    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+    Answer { status: parts.status, etag: header(header::ETAG), location: header(header::LOCATION), body }
+}
+
+/// The environment of an API whose AWS is at `endpoint`, in the engine's account `account`.
+fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
+    Env::from_pairs([
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", account),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("CONFIG_TABLE", "config"),
+        ("INTERACTIONS_TABLE", "interactions"),
+        ("ASSIGN_QUEUE_URL", wakes),
+        ("SECRET_PREFIX", "test/accounts/"),
+        ("PUBLIC_URL", PUBLIC_URL),
+        ("JWT_ISSUER", "https://issuer.example"),
+    ])
+}
+
+fn app(env: &Env) -> App {
+    App { gate: Arc::new(RolesByName), ..App::from_env(env).unwrap() }
+}
+
+/// An API that reaches nothing: what it answers, it answers before it asks anybody.
+fn alone() -> Router {
+    router(app(&environment("http://127.0.0.1:1", "300000000000", "http://127.0.0.1:1/q.fifo")))
+}
+
+/// The engine keeps its accounts apart by 12-digit access keys: one a test.
+static NEXT: AtomicU64 = AtomicU64::new(300_000_000_001);
+
+impl Admin {
+    async fn start() -> Self {
+        let endpoint = &local::engine::Engine::shared().await.unwrap().endpoint;
+        let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let aws = Aws::new(&environment(endpoint, &account, "")).unwrap();
+        let sqs = aws.sqs();
+        let fifo = aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
+        let wakes = sqs.create_queue().queue_name("assign.fifo").attributes(fifo, "true").send().await.unwrap().queue_url.unwrap();
+        for table in ["config", "interactions"] {
+            make_table(&aws.dynamodb(), table).await;
+        }
+        let env = environment(endpoint, &account, &wakes);
+        let app = app(&env);
+        Self { engine: app.engine.clone(), secrets: app.secrets.clone(), router: router(app), sqs, wakes }
+    }
+
+    async fn made(&self, kind: &str, body: Value) -> Value {
+        let answer = call("owner", "POST", format!("/{kind}")).json(&body).to(&self.router).await;
+        assert_eq!(answer.etag, "\"1\"", "{}", answer.body);
+        assert_eq!(answer.location, format!("{PUBLIC_URL}/admin/{kind}/{}", answer.body["id"].as_str().unwrap()));
+        answer.is(201)
+    }
+
+    async fn agent(&self, name: &str) -> Value {
+        self.made("agents", json!({"name": name, "subject": format!("sub-{name}")})).await
+    }
+
+    /// A body of an account with a list, one agent and one queue of its own.
+    async fn account_body(&self, key: &str) -> Value {
+        let agent = self.agent(&format!("agent of {key}")).await;
+        let list = self.made("lists", json!({"name": "Customers"})).await;
+        let queue = self.made("queues", json!({"name": "Support", "strategy": "beepall", "members": [agent["id"]]})).await;
+        json!({
+            "name": "Sales",
+            "key": key,
+            "list": list["id"],
+            "provider": {"type": "TWILIO", "account_sid": format!("AC{}", "a".repeat(32)), "auth_token": "first-t0ken"},
+            "phone": "whatsapp:+390612345678",
+            "agents": [agent["id"]],
+            "plan": [{"step": "queue", "queue": queue["id"], "timeout": 60}]
+        })
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        call("admin", "GET", path).to(&self.router).await
+    }
+
+    async fn put(&self, path: &str, version: u64, body: &Value) -> Answer {
+        call("owner", "PUT", path).if_match(&format!("\"{version}\"")).json(body).to(&self.router).await
+    }
+
+    async fn delete(&self, path: &str, version: u64) -> Answer {
+        call("owner", "DELETE", path).if_match(&format!("\"{version}\"")).to(&self.router).await
+    }
+
+    async fn presence(&self, agent: &Value) -> Option<Presence> {
+        let id: AgentId = agent["id"].as_str().unwrap().parse().unwrap();
+        self.engine.store.presences(std::slice::from_ref(&id)).await.unwrap().remove(&id)
+    }
+
+    async fn secret(&self, account: &Value) -> Versions<Value> {
+        let id: AccountId = account["id"].as_str().unwrap().parse().unwrap();
+        self.secrets.read(&id).await.unwrap()
+    }
+
+    /// The targets that were woken since the last time this was asked.
+    async fn woken(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        loop {
+            let messages = self.sqs.receive_message().queue_url(&self.wakes).max_number_of_messages(10).send().await.unwrap();
+            let Some(messages) = messages.messages.filter(|messages| !messages.is_empty()) else {
+                targets.sort();
+                return targets;
+            };
+            for message in messages {
+                targets.push(Envelope::<AssignJob>::parse(&message.body.unwrap()).unwrap().target);
+                let handle = message.receipt_handle.unwrap();
+                self.sqs.delete_message().queue_url(&self.wakes).receipt_handle(handle).send().await.unwrap();
+            }
+        }
+    }
+}
+
+async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) {
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let text = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
+    let create = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    create.attribute_definitions(text("pk")).attribute_definitions(text("sk")).send().await.unwrap();
+}
+
+/// A message of a customer comes in and is routed.
+async fn a_customer_writes(admin: &Admin, account: &Value) {
+    let message = InboundMessage {
+        provider_id: "SM1".to_owned(),
+        from: Address::Phone(E164::parse("+393331234567").unwrap()),
+        alias: None,
+        profile_name: None,
+        sent_at: None,
+        content: Content::Text { body: "Good morning".to_owned() },
+        attachments: Vec::new(),
+        reply_to: None,
+        forwarded: false,
+    };
+    let event = InboundEvent {
+        account: id(account),
+        id: "SM1".to_owned(),
+        received_at: cloud::time::now(),
+        index: 0,
+        kind: InboundKind::Message(message),
+    };
+    admin.engine.store.receive(&event, "").await.unwrap();
+    admin.engine.route(&event).await.unwrap();
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(of: &Value) -> T {
+    of["id"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
+    let router = alone();
+    for (path, item) in &admin_api::openapi().paths.paths {
+        for method in serde_json::to_value(item).unwrap().as_object().unwrap().keys() {
+            let method: &'static str = method.to_ascii_uppercase().leak();
+            let path = path.replace("{id}", "x");
+            call("", method, &path).to(&router).await.problem(401, "unauthorized");
+            call("forged", method, &path).to(&router).await.problem(401, "unauthorized");
+            for role in ["agent", "nobody"] {
+                call(role, method, &path).to(&router).await.problem(403, "forbidden");
+            }
+            let read = method == "GET" && (path.starts_with("/agents") || path.starts_with("/queues"));
+            if !read {
+                call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
+            } else if path.ends_with("/x") {
+                call("supervisor", method, &path).to(&router).await.problem(404, "not-found");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_served_to_anybody() {
+    let body = call("", "GET", "/openapi.json").to(&alone()).await.is(200);
+    assert_eq!((&body["openapi"], &body["servers"][0]["url"]), (&json!("3.1.0"), &json!(format!("{PUBLIC_URL}/admin"))));
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_can_not_be_read_is_a_problem_document() {
+    let router = alone();
+    call("owner", "GET", "/nothing").to(&router).await.problem(404, "not-found");
+    call("owner", "GET", "/agents/que_00000000000000000000000001").to(&router).await.problem(404, "not-found");
+    call("owner", "GET", "/agents/%ff").to(&router).await.problem(404, "not-found");
+    call("owner", "PATCH", "/agents").to(&router).await.problem(405, "method-not-allowed");
+    let with = |body: String| Call { body: Some(body), ..call("owner", "POST", "/lists") };
+    let malformed = with("{\"name\": s3cret".to_owned()).to(&router).await.problem(400, "bad-request");
+    assert!(malformed["detail"].as_str().unwrap().contains("line 1") && !malformed.to_string().contains("s3cret"));
+    with(String::new()).to(&router).await.problem(400, "bad-request");
+    with(format!("\"{}\"", "x".repeat(300_000))).to(&router).await.problem(413, "too-large");
+    assert_eq!(with("[]".to_owned()).to(&router).await.fields(), [""]);
+    let form =
+        Request::post("/admin/lists").header("authorization", "Bearer owner").header("content-type", "application/x-www-form-urlencoded");
+    answer(router.clone().oneshot(form.body(Body::from("name=a")).unwrap()).await.unwrap()).await.problem(415, "not-json");
+    let list = "/lists/lst_00000000000000000000000001";
+    call("owner", "PUT", list).json(&json!({"name": "a"})).to(&router).await.problem(428, "if-match-required");
+    call("owner", "DELETE", list).to(&router).await.problem(428, "if-match-required");
+    assert_eq!(call("owner", "GET", "/lists?limit=0&after=x").to(&router).await.fields(), ["limit", "after"]);
+}
+
+#[tokio::test]
+async fn a_list_is_made_read_replaced_and_deleted() {
+    let admin = Admin::start().await;
+    let made = admin.made("lists", json!({"name": "Customers"})).await;
+    let path = format!("/lists/{}", made["id"].as_str().unwrap());
+    let read = admin.get(&path).await;
+    assert_eq!(read.etag, "\"1\"");
+    assert_eq!(read.is(200), made);
+    let replaced = admin.put(&path, 1, &json!({"name": "Prospects"})).await;
+    assert_eq!(replaced.etag, "\"2\"");
+    let replaced = replaced.is(200);
+    assert_eq!((&replaced["name"], &replaced["version"]), (&json!("Prospects"), &json!(2)));
+    admin.put(&path, 1, &json!({"name": "Stale"})).await.problem(412, "changed-meanwhile");
+    admin.delete(&path, 1).await.problem(412, "changed-meanwhile");
+    // What was read can be sent back.
+    admin.put(&path, 2, &replaced).await.is(200);
+    admin.delete(&path, 3).await.is(204);
+    admin.get(&path).await.problem(404, "not-found");
+    admin.delete(&path, 3).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn of_two_writes_that_suppose_the_same_version_one_wins() {
+    let admin = Admin::start().await;
+    let made = admin.made("lists", json!({"name": "0"})).await;
+    let path = format!("/lists/{}", made["id"].as_str().unwrap());
+    let (one, another) = (json!({"name": "1"}), json!({"name": "2"}));
+    let (one, another) = tokio::join!(admin.put(&path, 1, &one), admin.put(&path, 1, &another));
+    let mut statuses = [one.status.as_u16(), another.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
+}
+
+#[tokio::test]
+async fn lists_are_paged_to_the_last_and_no_further() {
+    let admin = Admin::start().await;
+    for n in 0..4 {
+        admin.made("queues", json!({"name": n.to_string(), "strategy": "rrmemory"})).await;
+    }
+    let first = admin.get("/queues?limit=2").await.is(200);
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    let second = admin.get(&format!("/queues?limit=2&after={}", first["next"].as_str().unwrap())).await.is(200);
+    assert_eq!((second["items"].as_array().unwrap().len(), second.get("next")), (2, None));
+    assert!(first["items"][1]["id"].as_str() < second["items"][0]["id"].as_str());
+}
+
+#[tokio::test]
+async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
+    let admin = Admin::start().await;
+    let agent = admin.agent("Anna").await;
+    let presence = admin.presence(&agent).await.unwrap();
+    assert_eq!((presence.state, presence.capacity.get()), (PresenceState::LoggedOut, 5));
+    let path = format!("/agents/{}", agent["id"].as_str().unwrap());
+    let paused = PresenceState::Paused { reason: "Lunch".to_owned() };
+    admin.engine.set_presence(&id(&agent), paused.clone(), Capacity::default(), Mark::Guarded).await.unwrap();
+    let body = json!({"name": "Anna", "subject": "sub-Anna", "capacity": 7});
+    admin.put(&path, 1, &body).await.is(200);
+    let presence = admin.presence(&agent).await.unwrap();
+    assert_eq!((presence.state, presence.capacity.get()), (paused, 7));
+    admin.delete(&path, 2).await.is(204);
+    assert_eq!(admin.presence(&agent).await.unwrap().state, PresenceState::LoggedOut);
+}
+
+#[tokio::test]
+async fn a_subject_belongs_to_one_agent() {
+    let admin = Admin::start().await;
+    admin.agent("Anna").await;
+    let ben = admin.agent("Ben").await;
+    let taken = json!({"name": "Other", "subject": "sub-Anna"});
+    assert_eq!(call("admin", "POST", "/agents").json(&taken).to(&admin.router).await.fields(), ["subject"]);
+    let path = format!("/agents/{}", ben["id"].as_str().unwrap());
+    assert_eq!(admin.put(&path, 1, &taken).await.fields(), ["subject"]);
+    // A subject that was given up is free.
+    admin.put(&path, 1, &json!({"name": "Ben", "subject": "sub-2"})).await.is(200);
+    admin.made("agents", json!({"name": "Third", "subject": "sub-Ben"})).await;
+}
+
+#[tokio::test]
+async fn only_owners_manage_admins_and_owners() {
+    let admin = Admin::start().await;
+    for role in ["admin", "owner"] {
+        let body = json!({"name": role, "subject": role, "role": role});
+        call("admin", "POST", "/agents").json(&body).to(&admin.router).await.problem(403, "forbidden");
+        let made = admin.made("agents", body.clone()).await;
+        let path = format!("/agents/{}", made["id"].as_str().unwrap());
+        let demoted = json!({"name": role, "subject": role, "role": "agent"});
+        call("admin", "PUT", &path).if_match("\"1\"").json(&demoted).to(&admin.router).await.problem(403, "forbidden");
+        call("admin", "DELETE", &path).if_match("\"1\"").to(&admin.router).await.problem(403, "forbidden");
+    }
+    let anna = admin.agent("Anna").await;
+    let path = format!("/agents/{}", anna["id"].as_str().unwrap());
+    let promoted = json!({"name": "Anna", "subject": "sub-Anna", "role": "owner"});
+    call("admin", "PUT", &path).if_match("\"1\"").json(&promoted).to(&admin.router).await.problem(403, "forbidden");
+    let supervisor = json!({"name": "Anna", "subject": "sub-Anna", "role": "supervisor"});
+    call("admin", "PUT", &path).if_match("\"1\"").json(&supervisor).to(&admin.router).await.is(200);
+}
+
+#[tokio::test]
+async fn an_account_is_made_with_a_receive_url_and_a_secret_that_never_comes_back() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    assert!(!account.to_string().contains("first-t0ken"));
+    let url = account["receive_url"].as_str().unwrap();
+    let token = url.strip_prefix(&format!("{PUBLIC_URL}/receive/twilio/")).unwrap().strip_suffix("#rc=3&rp=ct,rt,5xx&tt=15000").unwrap();
+    assert_eq!(token.len(), 43);
+    assert_eq!((account["proxy_token"].as_str().unwrap().len(), &account["phone"]), (43, &json!("+390612345678")));
+    assert_eq!((&account["settings"]["wait_for_assigned_agent"], &account["plan_version"]), (&json!(10), &json!(1)));
+    assert_eq!(admin.secret(&account).await.current, json!({"auth_token": "first-t0ken"}));
+    let hash: String = <sha2::Sha256 as sha2::Digest>::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(admin.engine.directory.account_of_token(&hash).await.unwrap(), Some(id(&account)));
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.is(200), account);
+    let listed = admin.get("/accounts").await.is(200);
+    assert_eq!(listed["items"], json!([account]));
+}
+
+#[tokio::test]
+async fn an_accounts_key_is_its_own() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    admin.made("accounts", body.clone()).await;
+    assert_eq!(call("admin", "POST", "/accounts").json(&body).to(&admin.router).await.fields(), ["key"]);
+    body["key"] = json!("ABC13");
+    let other = admin.made("accounts", body.clone()).await;
+    body["key"] = json!("ABC12");
+    let path = format!("/accounts/{}", other["id"].as_str().unwrap());
+    assert_eq!(admin.put(&path, 1, &body).await.fields(), ["key"]);
+    // Two at once: one is first.
+    body["key"] = json!("RACE1");
+    let post = || call("admin", "POST", "/accounts").json(&body).to(&admin.router);
+    let (one, another) = tokio::join!(post(), post());
+    let refused = if one.status == 201 { another } else { one };
+    assert_eq!(refused.fields(), ["key"]);
+}
+
+#[tokio::test]
+async fn what_an_account_refers_to_must_exist() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    body["list"] = json!("lst_00000000000000000000000001");
+    body["agents"] = json!([body["agents"][0], "agt_00000000000000000000000001"]);
+    body["plan"] = json!([body["plan"][0], {"step": "queue", "queue": "que_00000000000000000000000001"}]);
+    assert_eq!(call("admin", "POST", "/accounts").json(&body).to(&admin.router).await.fields(), ["list", "agents[1]", "plan[1].queue"]);
+    let queue = json!({"name": "Q", "strategy": "beepall", "members": ["agt_00000000000000000000000001"]});
+    assert_eq!(call("admin", "POST", "/queues").json(&queue).to(&admin.router).await.fields(), ["members[0]"]);
+}
+
+#[tokio::test]
+async fn a_new_secret_replaces_the_one_before_which_stays_valid() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    body["provider"].as_object_mut().unwrap().remove("auth_token");
+    admin.put(&path, 1, &body).await.is(200);
+    assert_eq!(admin.secret(&account).await.current, json!({"auth_token": "first-t0ken"}));
+    body["provider"]["auth_token"] = json!("second-t0ken");
+    let answered = admin.put(&path, 2, &body).await.is(200);
+    assert!(!answered.to_string().contains("t0ken"));
+    let secret = admin.secret(&account).await;
+    assert_eq!((secret.current, secret.previous), (json!({"auth_token": "second-t0ken"}), Some(json!({"auth_token": "first-t0ken"}))));
+    // A stale write changes no secret.
+    body["provider"]["auth_token"] = json!("third-t0ken");
+    admin.put(&path, 2, &body).await.problem(412, "changed-meanwhile");
+    assert_eq!(admin.secret(&account).await.current, json!({"auth_token": "second-t0ken"}));
+}
+
+#[tokio::test]
+async fn a_changed_plan_is_a_new_version_and_the_one_before_is_kept() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    body["name"] = json!("Renamed");
+    let renamed = admin.put(&path, 1, &body).await.is(200);
+    assert_eq!((&renamed["plan_version"], &renamed["receive_url"]), (&json!(1), &account["receive_url"]));
+    assert!(admin.woken().await.is_empty());
+    body["plan"] = json!([{"step": "agent", "agent": body["agents"][0]}]);
+    let replanned = admin.put(&path, 2, &body).await.is(200);
+    assert_eq!((&replanned["plan_version"], &replanned["plan"][0]["timeout"]), (&json!(2), &json!(30)));
+    let kept = admin.engine.directory.plan(&id(&account), 1).await.unwrap().unwrap();
+    assert_eq!(serde_json::to_value(kept.steps).unwrap(), account["plan"]);
+    assert!(admin.engine.directory.plan(&id(&account), 2).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_active_account_keeps_somebody_to_answer() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let agent = body["agents"][0].as_str().unwrap().to_owned();
+    let mut nobody = body.clone();
+    nobody["agents"] = json!([]);
+    call("admin", "POST", "/accounts").json(&nobody).to(&admin.router).await.problem(409, "no-agent");
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    admin.put(&path, 1, &nobody).await.problem(409, "no-agent");
+    let off = json!({"name": "a", "subject": "a", "whatsapp": false});
+    let refused = admin.put(&format!("/agents/{agent}"), 1, &off).await.problem(409, "no-agent");
+    assert_eq!(refused["accounts"], json!(["ABC12"]));
+    // With another one there, or while the account is off, it may go.
+    let second = admin.agent("second").await;
+    body["agents"] = json!([agent, second["id"]]);
+    admin.put(&path, 1, &body).await.is(200);
+    admin.put(&format!("/agents/{agent}"), 1, &off).await.is(200);
+    nobody["active"] = json!(false);
+    admin.put(&path, 2, &nobody).await.is(200);
+}
+
+#[tokio::test]
+async fn waiting_interactions_are_looked_at_again_after_a_change_that_concerns_them() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    assert!(admin.woken().await.is_empty());
+    let queue: domain::ids::QueueId = body["plan"][0]["queue"].as_str().unwrap().parse().unwrap();
+    let second = admin.agent("second").await;
+    let members = json!({"name": "Support", "strategy": "beepall", "members": [body["agents"][0], second["id"]]});
+    admin.put(&format!("/queues/{queue}"), 1, &members).await.is(200);
+    assert_eq!(admin.woken().await, [Target::Queue(queue.clone())]);
+    body["agents"] = members["members"].clone();
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    admin.put(&path, 1, &body).await.is(200);
+    assert_eq!(admin.woken().await, [Target::Queue(queue), Target::Account(id(&account))]);
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_deleted_and_its_users_are_named() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    admin.made("accounts", body.clone()).await;
+    let (list, agent, queue) = (&body["list"], &body["agents"][0], &body["plan"][0]["queue"]);
+    let users = async |path: String| admin.delete(&path, 1).await.problem(409, "in-use")["users"].clone();
+    assert_eq!(users(format!("/lists/{}", list.as_str().unwrap())).await, json!(["account:ABC12"]));
+    assert_eq!(users(format!("/queues/{}", queue.as_str().unwrap())).await, json!(["account:ABC12"]));
+    let of_agent = users(format!("/agents/{}", agent.as_str().unwrap())).await;
+    assert_eq!(of_agent, json!(["account:ABC12", format!("queue:{}", queue.as_str().unwrap())]));
+    let other = admin.agent("unused").await;
+    admin.delete(&format!("/agents/{}", other["id"].as_str().unwrap()), 1).await.is(204);
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_when_confirmed_and_without_open_interactions() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    assert_eq!(admin.delete(&path, 1).await.fields(), ["confirm"]);
+    assert_eq!(admin.delete(&format!("{path}?confirm=OTHER"), 1).await.fields(), ["confirm"]);
+    admin.delete(&format!("{path}?confirm=ABC12"), 1).await.is(204);
+    admin.get(&path).await.problem(404, "not-found");
+    assert!(admin.secrets.read::<Value>(&id(&account)).await.is_err());
+    // Its key is free again.
+    admin.made("accounts", body).await;
+}
+
+#[tokio::test]
+async fn an_account_with_an_open_interaction_is_not_deleted() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    a_customer_writes(&admin, &account).await;
+    let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
+    let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
+    assert_eq!((&refused["count"], refused["interactions"].as_array().unwrap().len()), (&json!(1), 1));
+    // Nor is the queue for which it waits, also when no plan has that any more.
+    let mut without = body.clone();
+    without["plan"] = json!([]);
+    admin.put(&format!("/accounts/{}", account["id"].as_str().unwrap()), 1, &without).await.is(200);
+    let queue = format!("/queues/{}", body["plan"][0]["queue"].as_str().unwrap());
+    let used = admin.delete(&queue, 1).await.problem(409, "in-use");
+    assert_eq!(used["users"], json!([format!("interaction:{}", refused["interactions"][0].as_str().unwrap())]));
+}
