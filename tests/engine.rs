@@ -1,5 +1,8 @@
 //! The functions on the real engine: its tables, queues and secrets, and a proxy that makes it fail.
 
+// Helpers of tests may fail as loudly as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
 mod support;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
-use domain::account::{Account, List, Provider, Settings};
+use domain::account::{Account, List, Provider, Settings, TwilioSecret};
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::ids::{AccountId, AgentId, ListId, QueueId};
 use domain::inbound::InboundEvent;
@@ -138,8 +138,8 @@ impl Deployment {
     pub async fn account(&self, key: &str, agents: &[AgentId], queue: &QueueId) -> Account {
         let id = AccountId::from_ulid(cloud::ids::ulid());
         let secrets = SecretStore::from_env(&self.aws, &self.env).unwrap();
-        secrets.create(&id, &TwilioSecret::of(PREVIOUS_TOKEN)).await.unwrap();
-        secrets.put(&id, &TwilioSecret::of(AUTH_TOKEN)).await.unwrap();
+        secrets.create(&id, &TwilioSecret { auth_token: Secret::new(PREVIOUS_TOKEN) }).await.unwrap();
+        secrets.put(&id, &TwilioSecret { auth_token: Secret::new(AUTH_TOKEN) }).await.unwrap();
         let list = List { id: ListId::from_ulid(cloud::ids::ulid()), name: "Customers".to_owned() };
         self.configuration.put(&list, Write::New, Vec::new()).await.unwrap();
         let token = format!("token-of-{key}");
@@ -194,17 +194,6 @@ impl Deployment {
 
     pub async fn send_raw(&self, queue: &'static str, body: &impl Serialize, options: SendOptions) {
         self.queues[queue].send(body, options).await.unwrap();
-    }
-}
-
-#[derive(Serialize)]
-struct TwilioSecret {
-    auth_token: Secret,
-}
-
-impl TwilioSecret {
-    fn of(token: &str) -> Self {
-        Self { auth_token: Secret::new(token) }
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloud::secrets::SecretError;
-use domain::account::{Account, List, Provider};
+use domain::account::{Account, List, Provider, TwilioSecret};
 use domain::agent::Agent;
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, InteractionId, ListId};
@@ -122,12 +122,6 @@ fn view(account: Account, public_url: &str) -> AccountView {
     }
 }
 
-/// The form of an account's secret.
-#[derive(Serialize)]
-struct TwilioSecret<'a> {
-    auth_token: &'a str,
-}
-
 /// Connects a number.
 ///
 /// A POST that is repeated is refused (422), as the key is taken.
@@ -146,7 +140,7 @@ pub(crate) async fn create_account(
     let made = Made { id: new_account_id(), proxy_token: self::token()?, receive_path: format!("{RECEIVE_PATH}{token}") };
     let account = account_of(made, input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
-    app.secrets.create(&account.id, &TwilioSecret { auth_token: secret.reveal() }).await?;
+    app.secrets.create(&account.id, &TwilioSecret { auth_token: secret }).await?;
     let extra =
         vec![Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
     let outcome = app.configuration().put(&account, Write::New, extra).await?;
@@ -306,7 +300,7 @@ fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
 }
 
 async fn rotate(app: &App, id: &AccountId, secret: &Secret) -> Result<(), ApiError> {
-    let value = TwilioSecret { auth_token: secret.reveal() };
+    let value = TwilioSecret { auth_token: secret.clone() };
     match app.secrets.put(id, &value).await {
         // Lost by hand: the account gets a new one.
         Err(SecretError::Missing) => Ok(app.secrets.create(id, &value).await?),

@@ -26,6 +26,7 @@ use cloud::objects::Objects;
 use cloud::queues::Queue;
 use cloud::secrets::{AccountSecrets, SecretError};
 use cloud::telemetry::{self, Unit, metric};
+use domain::account::TwilioSecret;
 use domain::ids::AccountId;
 use domain::values::Secret;
 use engine::Engine;
@@ -33,7 +34,6 @@ use engine::jobs::MediaJob;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use providers::twilio;
-use serde::Deserialize;
 use store::{Configuration, Interactions};
 use tokio::sync::Semaphore;
 
@@ -42,12 +42,6 @@ use copier::{Bucket, Copier, Source, Tokens};
 /// Files in memory at the same time, of the whole of a batch: two of the largest. A growing buffer takes up to twice its content, and the function
 /// has 1024 MB.
 const AT_ONCE: usize = 2;
-
-/// The secret of a Twilio account.
-#[derive(Deserialize)]
-struct TwilioSecret {
-    auth_token: Secret,
-}
 
 struct AuthTokens(AccountSecrets<TwilioSecret>);
 

@@ -18,7 +18,7 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::AccountSecrets;
-use domain::account::{Account, Provider};
+use domain::account::{Account, Provider, TwilioSecret};
 use domain::inbound::InboundEvent;
 use domain::values::Secret;
 use engine::jobs::inbound_dedup;
@@ -26,7 +26,6 @@ use engine::ports::Directory;
 use lambda_http::http::{Response, StatusCode, header};
 use lambda_http::{Body, Error, Request, RequestExt, service_fn};
 use providers::twilio::{self, SignedRequest};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use store::{Configuration, Interactions};
 use subtle::ConstantTimeEq;
@@ -41,12 +40,6 @@ pub struct Receive {
     secrets: AccountSecrets<TwilioSecret>,
     inbound: Queue,
     public_url: String,
-}
-
-/// The secret of a Twilio account.
-#[derive(Clone, Deserialize)]
-struct TwilioSecret {
-    auth_token: Secret,
 }
 
 /// Why a webhook was not taken. Each variant is one answer.

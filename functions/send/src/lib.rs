@@ -29,6 +29,7 @@ use cloud::egress::{self, Transport};
 use cloud::queues::Queue;
 use cloud::secrets::{AccountSecrets, SecretError};
 use cloud::telemetry::{self, Unit, metric};
+use domain::account::TwilioSecret;
 use domain::ids::AccountId;
 use domain::values::Secret;
 use engine::Engine;
@@ -36,7 +37,6 @@ use engine::jobs::SendJob;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use providers::{Authorization, OutgoingRequest, TransportFailure, twilio};
-use serde::Deserialize;
 use store::{Configuration, Interactions};
 
 use sender::{Answer, Api, Sender, Tokens, Urls};
@@ -44,12 +44,6 @@ use sender::{Answer, Api, Sender, Tokens, Urls};
 /// No message is begun later than this after the batch came: the slowest takes 15 s with the provider and some for its writes, and the function, which
 /// has 60 s, must not die in a call, which would leave the message in doubt.
 const LATEST_START: Duration = Duration::from_secs(35);
-
-/// The secret of a Twilio account.
-#[derive(Deserialize)]
-struct TwilioSecret {
-    auth_token: Secret,
-}
 
 struct AuthTokens(AccountSecrets<TwilioSecret>);
 
@@ -102,7 +96,9 @@ impl Function {
         let urls = Urls { api: env.base_url_or("TWILIO_API_URL", twilio::API_URL)?, public: env.base_url("PUBLIC_URL")? };
         let tokens = AuthTokens(AccountSecrets::from_env(&aws, env)?);
         let sender = Sender { engine, api: Http(egress::provider_client()?), tokens, urls, count };
-        Ok(Self { sender, queue: Queue::from_env(&aws, env, "OUTBOUND_QUEUE_URL")? })
+        // A message may wait here by visibility for a day, so the queue's redrive comes late.
+        let queue = Queue::from_env(&aws, env, "OUTBOUND_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
+        Ok(Self { sender, queue })
     }
 
     async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {

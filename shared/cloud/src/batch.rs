@@ -108,6 +108,11 @@ pub trait Source {
 
     /// Makes received messages invisible for `seconds` from now.
     fn hide(&self, receipt_handles: &[&str], seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Sets a body that can't be parsed aside, if this queue's redrive would come too late; tells whether it did.
+    fn set_aside(&self, _body: &str, _receive_count: u32) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
 }
 
 /// Hands each record's job to `handler` and returns what failed. Records of a standard queue are handled concurrently; of a FIFO queue, groups are
@@ -154,7 +159,7 @@ where
     Fut: Future<Output = Result<(), Failure>>,
 {
     for (done, (_, record)) in records.iter().enumerate() {
-        let Err(failure) = one(record, handler).await else { continue };
+        let Err(failure) = one(record, source, handler).await else { continue };
         let left = &records[done..];
         if let Failure::RetryAfter(seconds) = failure {
             // The rest of the group too: while any of it is invisible, SQS delivers none of the group.
@@ -168,7 +173,7 @@ where
     Vec::new()
 }
 
-async fn one<T, F, Fut>(record: &SqsMessage, handler: &F) -> Result<(), Failure>
+async fn one<T, F, Fut>(record: &SqsMessage, source: &impl Source, handler: &F) -> Result<(), Failure>
 where
     T: DeserializeOwned,
     F: Fn(T, Delivery) -> Fut,
@@ -181,11 +186,12 @@ where
         group: group_of(record),
     };
     let message_id = delivery.message_id.clone();
-    let job = match Envelope::<T>::parse(record.body.as_deref().unwrap_or_default()) {
+    let body = record.body.as_deref().unwrap_or_default();
+    let job = match Envelope::<T>::parse(body) {
         Ok(job) => job,
         Err(poison) => {
             tracing::error!(event = "batch.poison", message_id, receive_count = delivery.receive_count, error = %poison);
-            return Err(Failure::Retry);
+            return if source.set_aside(body, delivery.receive_count).await { Ok(()) } else { Err(Failure::Retry) };
         }
     };
     // A panic takes its own record, not the batch. What it says may quote the job: it stays unsaid (see `telemetry::init`).
@@ -207,6 +213,8 @@ mod tests {
     #[derive(Default)]
     struct FakeQueue {
         fifo: bool,
+        aside: Mutex<Vec<String>>,
+        sets_aside: bool,
         hidden: Mutex<Vec<(Vec<String>, u32)>>,
         broken: bool,
     }
@@ -220,6 +228,21 @@ mod tests {
             self.hidden.lock().unwrap().push((receipt_handles.iter().map(|handle| (*handle).to_owned()).collect(), seconds));
             if self.broken { Err(QueueError::Encode) } else { Ok(()) }
         }
+
+        async fn set_aside(&self, body: &str, receive_count: u32) -> bool {
+            assert_eq!(receive_count, 3);
+            self.aside.lock().unwrap().push(body.to_owned());
+            self.sets_aside
+        }
+    }
+
+    #[tokio::test]
+    async fn a_poisoned_body_that_was_set_aside_lets_its_group_go_on() {
+        let queue = FakeQueue { sets_aside: true, ..fifo() };
+        let (response, seen) = run(event(&[("1", "a", "poison"), ("2", "a", &job("ok"))]), &queue).await;
+        assert!(failed(&response).is_empty());
+        assert_eq!(seen, ["ok"]);
+        assert_eq!(*queue.aside.lock().unwrap(), ["poison"]);
     }
 
     fn fifo() -> FakeQueue {

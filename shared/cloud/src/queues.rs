@@ -17,6 +17,8 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often an entry that SQS did not take is sent again before the call is given up: a throttle passes in that many.
 const BATCH_ATTEMPTS: u32 = 3;
+/// How often a body that can't be parsed is tried before it is set aside: a deployment that brings the reader it needs may be under way.
+const POISON_TRIES: u32 = 5;
 /// SQS's longest visibility timeout: 12 hours.
 const MAX_VISIBILITY: u32 = 43_200;
 
@@ -67,6 +69,8 @@ impl SendOptions {
 pub struct Queue {
     client: Client,
     url: Arc<str>,
+    /// Where bodies that can't be parsed go, if not to the dead-letter queue by the queue's own redrive.
+    aside: Option<Arc<str>>,
 }
 
 struct Entry {
@@ -78,12 +82,20 @@ struct Entry {
 impl Queue {
     /// The queue at `url`.
     pub fn new(client: Client, url: impl Into<Arc<str>>) -> Self {
-        Self { client, url: url.into() }
+        Self { client, url: url.into(), aside: None }
     }
 
     /// The queue whose URL the variable `name` holds.
     pub fn from_env(aws: &Aws, env: &Env, name: &'static str) -> Result<Self, ConfigError> {
         Ok(Self::new(aws.sqs(), env.required(name)?))
+    }
+
+    /// The same queue, with bodies that can't be parsed set aside at `parked` after a few tries. For a queue whose messages may wait by visibility and
+    /// so be received very often: its redrive would let a poisoned body block its group for days.
+    #[must_use]
+    pub fn setting_aside(mut self, parked: impl Into<Arc<str>>) -> Self {
+        self.aside = Some(parked.into());
+        self
     }
 
     /// Whether it keeps the order of groups.
@@ -179,6 +191,17 @@ impl Source for Queue {
 
     async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
         self.change_visibility(receipt_handles, seconds).await
+    }
+
+    async fn set_aside(&self, body: &str, receive_count: u32) -> bool {
+        let Some(parked) = self.aside.as_deref().filter(|_| receive_count >= POISON_TRIES) else { return false };
+        match self.client.send_message().queue_url(parked).message_body(body).send().await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(event = "batch.not_set_aside", error = %CallError::of("sqs", &error));
+                false
+            }
+        }
     }
 }
 

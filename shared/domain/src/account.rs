@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ListId};
 use crate::plan::ActionPlan;
-use crate::values::{AccountKey, E164, Invalid, Seconds};
+use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
 /// A connected number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ pub enum Provider {
         /// `AC` and 32 hex digits.
         account_sid: String,
     },
+}
+
+/// The secret fields of a Twilio account, as the secret store keeps them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TwilioSecret {
+    /// The password of the API and the key of the webhooks' signatures.
+    pub auth_token: Secret,
 }
 
 /// Waits and timeouts of an account.

@@ -206,8 +206,10 @@ pub enum Committed {
 pub struct System;
 
 impl World for System {
+    /// To the millisecond, as everything is stored.
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
     fn ulid(&self) -> Ulid {
