@@ -123,8 +123,9 @@ pub(crate) async fn put_agent(
     changed("agent", "replaced", agent.id.as_str(), &by);
     // Should this fail, the same PUT with the new ETag completes it.
     presence::ensure(&app, &agent.id, agent.capacity).await?;
-    if agent.whatsapp && !before.whatsapp {
-        app.wake([Target::Agent(agent.id.clone())]).await;
+    if !agent.whatsapp {
+        // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
+        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, agent.capacity, Mark::Guarded).await?;
     }
     Ok(Versioned::new(view(agent, version), version))
 }

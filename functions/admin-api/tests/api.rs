@@ -398,6 +398,16 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_whatsapp_is_switched_off_is_logged_out() {
+    let admin = Admin::start().await;
+    let agent = admin.agent("Anna").await;
+    admin.engine.set_presence(&id(&agent), PresenceState::Ready, Capacity::default(), Mark::Guarded).await.unwrap();
+    let body = json!({"name": "Anna", "subject": "sub-Anna", "whatsapp": false});
+    admin.put(&format!("/agents/{}", agent["id"].as_str().unwrap()), 1, &body).await.is(200);
+    assert_eq!(admin.presence(&agent).await.unwrap().state, PresenceState::LoggedOut);
+}
+
+#[tokio::test]
 async fn a_subject_belongs_to_one_agent() {
     let admin = Admin::start().await;
     admin.agent("Anna").await;

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     NoRole,
     /// The token's subject is no agent of this deployment.
     NotAnAgent,
+    /// The caller may not take interactions.
+    NotEnabled,
     /// There is no such thing, or none that the caller may see.
     NotFound,
     /// The path has no such method.
@@ -70,6 +72,7 @@ impl Failure {
         match self {
             Failure::Unauthorized => Problem::unauthorized(),
             Failure::NoRole => Problem::forbidden(),
+            Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
             Failure::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "You are not an agent here"),
             Failure::NotFound => Problem::not_found(),
             Failure::MethodNotAllowed => Problem::method_not_allowed(),
@@ -98,6 +101,7 @@ impl Failure {
             Failure::Unauthorized
             | Failure::NoRole
             | Failure::NotAnAgent
+            | Failure::NotEnabled
             | Failure::NotFound
             | Failure::MethodNotAllowed
             | Failure::BadRequest(_)

@@ -165,7 +165,8 @@ pub(crate) async fn presence(State(app): State<Arc<App>>, caller: Caller) -> Res
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
-/// Logs in, pauses, resumes, logs out. Pausing and logging out withdraw what rings at the caller at once.
+/// Logs in, pauses, resumes, logs out. Pausing and logging out withdraw what rings at the caller at once. Who may not take interactions can't be ready
+/// (409, `whatsapp-disabled`).
 #[utoipa::path(put, path = "/presence", tag = "agent", request_body = PresenceChange, responses((status = OK, body = PresenceView)))]
 pub(crate) async fn set_presence(
     State(app): State<Arc<App>>,
@@ -174,6 +175,9 @@ pub(crate) async fn set_presence(
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state()?;
     let agent = app.agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    if state == PresenceState::Ready && !agent.whatsapp {
+        return Err(Failure::NotEnabled);
+    }
     let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
     Ok(Json((&presence).into()))
 }
