@@ -49,7 +49,9 @@ impl Choice<'_> {
         let chats_to_all = rows.iter().filter(|row| self.rings_all(row)).count();
         for (index, row) in rows.iter().enumerate() {
             let waits = row.offer.is_none() && row.until.is_none_or(|until| self.now < until) && row.stage != Stage::Inactive;
-            let Some(account) = self.accounts.get(&row.interaction.conversation.account).filter(|account| waits && account.active) else { continue };
+            let Some(account) = self.accounts.get(&row.interaction.conversation.account).filter(|account| waits && account.active) else {
+                continue;
+            };
             let (mut free, mut passed_over) = (Vec::new(), Vec::new());
             for agent in self.candidates(account) {
                 match self.obstacle(agent, row, account) {
@@ -63,16 +65,20 @@ impl Choice<'_> {
             let ring = |audience, until, passed_over| Ring { wait: row.wait, target: self.target.clone(), audience, until, passed_over };
             if let Some(queue) = self.to_all(row) {
                 // Never more chats ring than there are free slots.
-                let slots: usize = free.iter().filter_map(|agent| self.presences.get(*agent)).map(|presence| presence.free_slots(self.now)).sum();
-                if chats_to_all >= slots {
+                let free: Vec<&Presence> = free.iter().filter_map(|agent| self.presences.get(*agent)).collect();
+                let slots: usize = free.iter().map(|presence| presence.free_slots(self.now)).sum();
+                let own = free.iter().any(|presence| presence.load.contains(&row.interaction.interaction));
+                if chats_to_all >= slots && !own {
                     continue;
                 }
                 let audience = Audience::Members { queue: queue.id.clone(), except: row.rejected.clone() };
                 return Some(Next { row: index, ring: ring(audience, row.until, passed_over), cursor: self.cursor.cloned() });
             }
-            let chosen = self.after_cursor(&free).clone();
+            let chosen = self.after_cursor(&free, account).clone();
             passed_over.extend(
-                free.iter().filter(|agent| ***agent != chosen).map(|agent| PassedOver { agent: (*agent).clone(), why: NotOffered::NotItsTurn }),
+                free.iter()
+                    .filter(|agent| ***agent != chosen)
+                    .map(|agent| PassedOver { agent: (*agent).clone(), why: NotOffered::NotItsTurn }),
             );
             let until = match self.target {
                 // An Agent step rings its one agent for as long as it lasts.
@@ -124,12 +130,9 @@ impl Choice<'_> {
         matches!(&row.offer, Some(offer) if matches!(offer.audience, Audience::Members { .. }) && offer.until.is_none_or(|until| self.now < until))
     }
 
-    /// The first of `free` behind the one engaged last, in the order of the queue.
-    fn after_cursor<'a>(&'a self, free: &[&'a AgentId]) -> &'a AgentId {
-        let order: Vec<&AgentId> = match self.queue {
-            Some(queue) => queue.members.iter().collect(),
-            None => free.to_vec(),
-        };
+    /// The first of `free` behind the one engaged last, in the order of the queue or of the account.
+    fn after_cursor<'a>(&'a self, free: &[&'a AgentId], account: &'a Account) -> &'a AgentId {
+        let order: Vec<&AgentId> = self.candidates(account).collect();
         let place = |agent: &AgentId| order.iter().position(|other| *other == agent);
         let last = self.cursor.and_then(place);
         let behind = free.iter().find(|agent| place(agent) > last);
@@ -137,5 +140,5 @@ impl Choice<'_> {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,14 @@
 //! [`open`] and [`decide`] are pure. The engine loads what they need, calls them, and commits their [`Decision`] with a condition on the version; on a
 //! conflict it loads and decides again. Losing a race is a [`Refusal`], never an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Account;
 use crate::agent::{Presence, PresenceState};
 use crate::effect::{Audience, Effect, Notice, Target, Timer};
-use crate::footprint::holder;
+use crate::footprint::occupied;
 use crate::history::{Fact, HistoryEntry, PassedOver, Skip, WaitEnd};
 use crate::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::inbound::ProfileName;
@@ -34,7 +34,7 @@ pub struct Context<'a> {
     pub running_plan: Option<&'a ActionPlan>,
     /// The queues of the plan and of the interaction.
     pub queues: &'a BTreeMap<QueueId, Queue>,
-    /// The presence of the agent who acts; for a customer's message, of the agent who has the interaction.
+    /// The presence of the agent who accepts or stopped taking offers; for a customer's message, of the agent who has the interaction.
     pub presence: Option<&'a Presence>,
     /// The provider's time of the customer's latest message, on whichever interaction.
     pub last_inbound_at: Option<Timestamp>,
@@ -218,7 +218,7 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
     change.message_received(message, at);
-    change.done(None)
+    change.done(&BTreeSet::new())
 }
 
 /// What `event` makes of `interaction`.
@@ -254,7 +254,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AgentUnavailable { agent } => change.agent_unavailable(agent)?,
         Event::AccountActivated => change.account_activated()?,
     }
-    Ok(change.done(holder(interaction).cloned()))
+    Ok(change.done(&occupied(interaction)))
 }
 
 /// An interaction under change.
@@ -273,10 +273,14 @@ impl<'a> Change<'a> {
         Self { context, next, effects: Vec::new(), message_effects: Vec::new(), history: Vec::new() }
     }
 
-    /// A freed slot makes its agent available: that is said in one place, whatever freed it.
-    fn done(mut self, held_before: Option<AgentId>) -> Decision {
-        if let Some(agent) = held_before.filter(|agent| holder(&self.next) != Some(agent)) {
-            self.effects.push(Effect::Wake { target: Target::Agent(agent) });
+    /// A freed slot makes somebody available: that is said in one place, whatever freed it. A slot that an offer kept counts too: something else may have
+    /// been passed over for it.
+    fn done(mut self, occupied_before: &BTreeSet<Target>) -> Decision {
+        for target in occupied_before.difference(&occupied(&self.next)).cloned() {
+            let wake = Effect::Wake { target };
+            if !self.effects.contains(&wake) {
+                self.effects.push(wake);
+            }
         }
         Decision { interaction: self.next, effects: self.effects, message_effects: self.message_effects, history: self.history }
     }
@@ -312,7 +316,9 @@ impl<'a> Change<'a> {
             self.next.last_message = Some(LastMessage { at, from_customer: true });
         }
         let attending = self.next.tab_open && self.context.presence.is_some_and(Presence::logged_in);
-        let delivered = self.next.agent.is_some() && self.next.wait.is_none() && attending;
+        // Who has left the account no longer sees it, tab or no tab.
+        let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
+        let delivered = there && self.next.wait.is_none();
         self.fact(Fact::MessageReceived { message, delivered });
         if let Some(agent) = self.next.agent.clone() {
             self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
@@ -346,15 +352,15 @@ impl<'a> Change<'a> {
         self.fact(Fact::MessageSent { message, agent: agent.clone() });
         self.next.last_message = Some(LastMessage { at: now, from_customer: false });
         self.next.unanswered_since = None;
-        if let Some(timeout) = self.context.account.settings.inactivity_timeout {
-            let deadline = timeout.after(now);
-            self.next.inactivity.deadline = Some(deadline);
+        self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
+        if let Some(deadline) = self.next.inactivity.deadline {
             self.arm_inactivity(deadline);
         }
         self.message_effects.push(Effect::Send);
         self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Message });
         // Who answers is there, whatever the tab says.
         if self.waits_on_own_agent() {
+            self.next.unread = false;
             self.end_wait(WaitEnd::TabOpened);
             self.tell(vec![agent], Notice::Interaction);
         }
@@ -462,9 +468,8 @@ impl<'a> Change<'a> {
         if let Some(at) = until {
             self.effects.push(Effect::Timer { at, timer: Timer::Wait { wait: id } });
         }
-        if stage != Stage::Inactive {
-            self.effects.extend(targets.iter().cloned().map(|target| Effect::Wake { target }));
-        }
+        // Also when the account is off: it may have been switched on while this was decided.
+        self.effects.extend(targets.iter().cloned().map(|target| Effect::Wake { target }));
         self.next.wait = Some(Wait { id, stage, targets, until, rejected: Vec::new(), offer: None });
     }
 
@@ -478,7 +483,11 @@ impl<'a> Change<'a> {
 
     /// Nobody accepted: on to what comes next.
     fn advance(&mut self, why: WaitEnd) {
-        match self.end_wait(why) {
+        let ended = self.end_wait(why);
+        if !self.context.account.active {
+            return self.hold_while_inactive();
+        }
+        match ended {
             Some(Stage::AssignedAgent) => self.wait_for_queue(),
             Some(Stage::AssignedQueue) => self.start_plan(),
             Some(Stage::Step { index, plan }) => self.enter_step(index + 1, plan),
@@ -486,8 +495,9 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Whether a wait is under way because its agent was not there: the plan runs for nobody's interactions only.
     fn waits_on_own_agent(&self) -> bool {
-        matches!(self.next.wait, Some(Wait { stage: Stage::AssignedAgent | Stage::AssignedQueue, .. }))
+        self.next.agent.is_some() && self.next.wait.is_some()
     }
 
     fn account_activated(&mut self) -> Result<(), Refusal> {
@@ -641,6 +651,10 @@ impl<'a> Change<'a> {
     }
 
     fn agent_unavailable(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        // Back already, or told twice: what rings there now rings rightly.
+        if self.context.presence.is_some_and(|presence| presence.state == PresenceState::Ready) {
+            return Err(Refusal::Stale);
+        }
         let wait = self.next.wait.as_ref().filter(|wait| wait.stage != Stage::AssignedAgent).ok_or(Refusal::Stale)?;
         match wait.offer.as_ref().map(|offer| &offer.audience) {
             Some(Audience::Agents(agents)) if agents.as_slice() == [agent.clone()] => {}
@@ -678,6 +692,8 @@ impl<'a> Change<'a> {
                     return Err(Refusal::Stale);
                 }
                 match self.next.inactivity.deadline {
+                    // Switched off since.
+                    Some(_) if self.context.account.settings.inactivity_timeout.is_none() => self.next.inactivity = Inactivity::default(),
                     Some(deadline) if self.context.now < deadline => {
                         self.next.inactivity.armed = None;
                         self.arm_inactivity(deadline);
@@ -742,5 +758,5 @@ impl<'a> Change<'a> {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! All of it is derived from the interaction, so a commit writes the difference between the footprint before and after, and no path can forget a slot or
 //! leave a row behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Footprint {
     pub open: bool,
     /// The agent whose slot it takes.
     pub holder: Option<AgentId>,
-    /// The one agent at whom it rings, and until when; an offer to many reserves nobody's slot.
+    /// The one agent at whom it rings, and until when; an offer to many reserves nobody's slot, and one that stands for its own agent, there or not, needs none.
     pub ringing: Option<(AgentId, Timestamp)>,
     /// Its rows among the waiting: one a target.
     pub waiting: BTreeMap<Target, WaitingRow>,
@@ -58,6 +58,17 @@ pub fn holder(interaction: &Interaction) -> Option<&AgentId> {
     interaction.agent.as_ref().filter(|_| interaction.is_open())
 }
 
+/// Whose slots `interaction` takes: of the agent who has it, of the one at whom alone it rings, or of the queue at all of whose members it rings.
+pub fn occupied(interaction: &Interaction) -> BTreeSet<Target> {
+    let Footprint { holder, ringing, .. } = footprint(interaction);
+    let agents = holder.into_iter().chain(ringing.map(|(agent, _)| agent)).map(Target::Agent);
+    let queue = interaction.offer().and_then(|offer| match &offer.audience {
+        Audience::Members { queue, .. } => Some(Target::Queue(queue.clone())),
+        Audience::Agents(_) => None,
+    });
+    agents.chain(queue).collect()
+}
+
 /// The footprint of `interaction`.
 pub fn footprint(interaction: &Interaction) -> Footprint {
     if !interaction.is_open() {
@@ -67,7 +78,7 @@ pub fn footprint(interaction: &Interaction) -> Footprint {
     let Some(wait) = &interaction.wait else { return footprint };
     if let Some(Offer { audience: Audience::Agents(agents), until, .. }) = &wait.offer
         && let [agent] = agents.as_slice()
-        && footprint.holder.as_ref() != Some(agent)
+        && wait.stage != Stage::AssignedAgent
     {
         footprint.ringing = Some((agent.clone(), until.unwrap_or(Timestamp::MAX)));
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::agent::Presence;
+use domain::agent::{Presence, PresenceState};
 use domain::assign::Choice;
 use domain::decide::{Event, Ring};
 use domain::effect::{Audience, Target};
 use domain::footprint::{WaitingRow, footprint};
-use domain::ids::AgentId;
-use domain::interaction::{Interaction, Stage};
+use domain::ids::{AccountId, AgentId};
+use domain::interaction::{Interaction, Offer, Stage};
 
 use crate::interactions::Extra;
 use crate::ports::{Directory, Mark, Store, World};
@@ -21,7 +21,7 @@ pub struct Woken {
     pub rung: usize,
     /// What rings at everybody of a queue already, and now also at the agent who became available.
     pub joined: Vec<WaitingRow>,
-    /// Other targets that the agent who became available belongs to, and for which something waits.
+    /// Other targets to wake: those that the agent who became available belongs to, the queues of an account, and this one again after a lost race.
     pub also: Vec<Target>,
 }
 
@@ -33,8 +33,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     pub async fn wake(&self, target: &Target) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
         self.offer_waiting(target, &mut woken).await?;
-        if let Target::Agent(agent) = target {
-            self.agent_available(agent, &mut woken).await?;
+        match target {
+            Target::Agent(agent) => self.agent_available(agent, &mut woken).await?,
+            Target::Account(account) => self.account_available(account, &mut woken).await?,
+            Target::Queue(_) => {}
         }
         Ok(woken)
     }
@@ -60,6 +62,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     async fn offer_waiting(&self, target: &Target, woken: &mut Woken) -> Result<(), EngineError> {
+        // The backlog of an account that is off may be long, and each of it sends a wake: it isn't even read.
+        if let Target::Account(id) = target
+            && !self.is_active(id).await?
+        {
+            return Ok(());
+        }
         let mut rows = self.store.waiting(target).await?;
         if rows.is_empty() {
             return Ok(());
@@ -121,7 +129,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// Interactions that came in while their account was off go their way once it is on.
-    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<domain::ids::AccountId, domain::account::Account>) -> Result<(), EngineError> {
+    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, domain::account::Account>) -> Result<(), EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
                 self.tell(&row.interaction, Event::AccountActivated, Mark::Guarded).await?;
@@ -130,22 +138,49 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// An agent became available: the targets that the agent belongs to are looked at, and what rings at all of a queue rings here too.
-    async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
-        let available = self.store.presences(std::slice::from_ref(agent)).await?.get(agent).is_some_and(Presence::available);
-        if !available {
+    async fn is_active(&self, account: &AccountId) -> Result<bool, EngineError> {
+        Ok(self.directory.account(account).await?.is_some_and(|account| account.active))
+    }
+
+    /// An account was switched on, or has other agents: what waits in queues is looked at, also in those that its plan of today no longer names.
+    async fn account_available(&self, id: &AccountId, woken: &mut Woken) -> Result<(), EngineError> {
+        if !self.is_active(id).await? {
             return Ok(());
         }
+        for queue in self.directory.queues().await?.keys() {
+            let target = Target::Queue(queue.clone());
+            if self.store.waiting(&target).await?.iter().any(|row| row.offer.is_none() && row.interaction.conversation.account == *id) {
+                woken.also.push(target);
+            }
+        }
+        Ok(())
+    }
+
+    /// An agent became available: the targets that the agent belongs to are looked at, and what rings at all of a queue rings here too.
+    async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
+        let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
+        let Some(presence) = presence.filter(|presence| presence.state == PresenceState::Ready) else { return Ok(()) };
+        // With no free slot an agent can still take back what is the agent's own.
+        let takes = |row: &WaitingRow| presence.available() || presence.load.contains(&row.interaction.interaction);
+        let now = self.world.now();
         let accounts = self.directory.accounts().await?;
-        let of_account = |id| accounts.iter().any(|account| account.id == id && account.agents.contains(agent));
+        let of_account = |id: &AccountId| accounts.iter().any(|account| account.id == *id && account.agents.contains(agent));
         for queue in self.directory.queues().await?.values().filter(|queue| queue.members.contains(agent)) {
             let target = Target::Queue(queue.id.clone());
             let rows = self.store.waiting(&target).await?;
-            if rows.iter().any(|row| row.offer.is_none()) {
+            if rows.iter().any(|row| row.offer.is_none() && takes(row)) {
                 woken.also.push(target);
             }
-            let rings = |row: &WaitingRow| matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { except, .. }) if !except.contains(agent));
-            woken.joined.extend(rows.into_iter().filter(|row| rings(row) && of_account(row.interaction.conversation.account.clone())));
+            let rings = |row: &WaitingRow| match &row.offer {
+                Some(Offer { audience: Audience::Members { except, .. }, until, .. }) => {
+                    !except.contains(agent) && until.is_none_or(|until| now < until) && takes(row)
+                }
+                _ => false,
+            };
+            woken.joined.extend(rows.into_iter().filter(|row| rings(row) && of_account(&row.interaction.conversation.account)));
+        }
+        if !presence.available() {
+            return Ok(());
         }
         for account in accounts.iter().filter(|account| account.agents.contains(agent)) {
             let target = Target::Account(account.id.clone());

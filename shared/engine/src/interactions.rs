@@ -12,8 +12,8 @@ use domain::plan::{ActionPlan, Step};
 use domain::queue::Queue;
 use jiff::Timestamp;
 
-use crate::route::to_millisecond;
 use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Membership, Store, World};
+use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// What became of something that an interaction was told.
@@ -208,7 +208,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 /// Whose presence a decision needs.
 fn acting(event: &Event) -> Option<&AgentId> {
     match event {
-        Event::Accept { agent } => Some(agent),
+        Event::Accept { agent } | Event::AgentUnavailable { agent } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
         | Event::Ring(_)
@@ -218,7 +218,6 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::Close { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
-        | Event::AgentUnavailable { .. }
         | Event::AccountActivated => None,
     }
 }

@@ -1,1 +1,700 @@
-//! Being written.
+//! The engine's ports in memory: what `store` does on DynamoDB, with a clock that stands still and with the faults that a real table hides.
+//!
+//! [`Memory`] writes all or nothing under the same conditions as the table, and keeps the effects of every version as the table's stream would show them
+//! ([`Memory::take_effects`]). Before each call it gives way once, so that a test that polls several futures can interleave them between any two calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use domain::account::Account;
+use domain::agent::{Agent, Presence};
+use domain::contact::Contact;
+use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
+use domain::footprint::{Footprint, WaitingRow, footprint};
+use domain::history::HistoryEntry;
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::inbound::InboundEvent;
+use domain::interaction::Interaction;
+use domain::message::Message;
+use domain::plan::ActionPlan;
+use domain::queue::Queue;
+use domain::values::Address;
+use jiff::{SignedDuration, Timestamp};
+use ulid::Ulid;
+
+use crate::ports::{Commit, Committed, Conversation, Directory, Mark, MessageCommit, PortError, Store, World};
+
+/// What a port's call gives.
+type Answer<T> = Result<T, PortError>;
+
+/// What goes wrong with a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// A rival's transaction is under way: nothing is written, and the answer is [`Committed::Conflict`].
+    Conflict,
+    /// Nothing is written, and the call fails.
+    Refused,
+    /// It is written, but the answer is lost: the call fails.
+    AnswerLost,
+}
+
+/// Decides what goes wrong with the next write; it is given the name of the [`Store`] method.
+type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
+
+/// The kind and the key of an item that carries effects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// A webhook's event.
+    Event(Box<InboundEvent>),
+    /// An interaction.
+    Interaction(InteractionKey),
+    /// A message.
+    Message(MessageKey),
+    /// An agent's presence.
+    Presence(AgentId),
+}
+
+/// One version of an item and what it causes: a record of the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caused {
+    /// The item.
+    pub by: Cause,
+    /// Its version.
+    pub version: u64,
+    /// What that version causes.
+    pub effects: Vec<Effect>,
+}
+
+/// The configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// All accounts.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// All queues.
+    pub queues: BTreeMap<QueueId, Queue>,
+    /// All agents.
+    pub agents: BTreeMap<AgentId, Agent>,
+    /// Every plan that an account ever had, by account and version.
+    pub plans: BTreeMap<(AccountId, u64), ActionPlan>,
+}
+
+/// The head of a conversation.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Head {
+    open: Option<InteractionId>,
+    last_inbound_at: Option<Timestamp>,
+}
+
+/// A message's place: interaction, milliseconds, id, as in the table's sort key.
+type MessagePlace = (InteractionId, i64, MessageId);
+
+#[derive(Default)]
+struct State {
+    events: BTreeMap<(AccountId, String), Option<String>>,
+    aliases: BTreeMap<String, ContactId>,
+    contacts: BTreeMap<ContactId, Contact>,
+    heads: BTreeMap<String, Head>,
+    interactions: BTreeMap<InteractionId, Interaction>,
+    messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
+    history: BTreeMap<(InteractionId, u64), Vec<HistoryEntry>>,
+    presences: BTreeMap<AgentId, Presence>,
+    waiting: BTreeMap<Target, BTreeMap<String, WaitingRow>>,
+    cursors: BTreeMap<Target, AgentId>,
+    commands: BTreeMap<String, String>,
+    provider_ids: BTreeMap<(AccountId, String), MessageKey>,
+    outbox: Vec<Caused>,
+    config: Config,
+    /// What readers of the directory see, where that is older than the configuration.
+    stale: Option<Config>,
+    faults: Option<Faults>,
+}
+
+/// Interactions and what belongs to them, in memory. Clones share what they hold.
+#[derive(Clone, Default)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+/// The configuration, in memory, beside the interactions: so that a commit can check membership in it.
+#[derive(Debug, Clone)]
+pub struct MemoryDirectory {
+    memory: Memory,
+}
+
+/// A clock that stands still until it is set, and ids that a seed determines. Clones share both.
+#[derive(Debug, Clone)]
+pub struct VirtualWorld {
+    state: Arc<Mutex<(Timestamp, u64, u64)>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets others go first, once.
+async fn give_way() {
+    let mut gave = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gave, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl VirtualWorld {
+    /// The clock stands at `now`.
+    pub fn new(now: Timestamp, seed: u64) -> Self {
+        Self { state: Arc::new(Mutex::new((now, seed, 0))) }
+    }
+
+    /// Sets the clock.
+    pub fn set(&self, now: Timestamp) {
+        locked(&self.state).0 = now;
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut state = locked(&self.state);
+        state.0 = state.0.saturating_add(by).unwrap_or(Timestamp::MAX);
+    }
+}
+
+impl World for VirtualWorld {
+    fn now(&self) -> Timestamp {
+        locked(&self.state).0
+    }
+
+    /// Sorts by the clock, then by the order of the calls.
+    fn ulid(&self) -> Ulid {
+        let mut state = locked(&self.state);
+        state.2 += 1;
+        let milliseconds = u64::try_from(state.0.as_millisecond()).unwrap_or_default();
+        Ulid::from_parts(milliseconds, (u128::from(state.2) << 40) | u128::from(state.1 & 0xff_ffff_ffff))
+    }
+
+    /// Does not wait: the clock stands still.
+    async fn pause(&self, _attempt: u32) {}
+}
+
+impl MemoryDirectory {
+    /// Writes an account; its plan stays known under its version.
+    pub fn put_account(&self, account: Account) {
+        self.change(|config| {
+            config.plans.insert((account.id.clone(), account.plan.version), account.plan.clone());
+            config.accounts.insert(account.id.clone(), account);
+        });
+    }
+
+    /// Writes a queue.
+    pub fn put_queue(&self, queue: Queue) {
+        self.change(|config| drop(config.queues.insert(queue.id.clone(), queue)));
+    }
+
+    /// Writes an agent.
+    pub fn put_agent(&self, agent: Agent) {
+        self.change(|config| drop(config.agents.insert(agent.id.clone(), agent)));
+    }
+
+    /// Changes the configuration: transactions see it at once, readers too unless [`MemoryDirectory::hold`] was called.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
+        change(&mut locked(&self.memory.state).config)
+    }
+
+    /// From now on readers see the configuration as it is now, as from a cache that is not yet old.
+    pub fn hold(&self) {
+        let mut state = locked(&self.memory.state);
+        state.stale = Some(state.config.clone());
+    }
+
+    /// Readers see the current configuration again.
+    pub fn refresh(&self) {
+        locked(&self.memory.state).stale = None;
+    }
+
+    async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> Answer<T> {
+        give_way().await;
+        let state = locked(&self.memory.state);
+        Ok(read(state.stale.as_ref().unwrap_or(&state.config)))
+    }
+}
+
+impl Directory for MemoryDirectory {
+    async fn account(&self, id: &AccountId) -> Answer<Option<Arc<Account>>> {
+        self.read(|config| config.accounts.get(id).cloned().map(Arc::new)).await
+    }
+
+    async fn accounts(&self) -> Answer<Arc<Vec<Account>>> {
+        self.read(|config| Arc::new(config.accounts.values().cloned().collect())).await
+    }
+
+    async fn queue(&self, id: &QueueId) -> Answer<Option<Queue>> {
+        self.read(|config| config.queues.get(id).cloned()).await
+    }
+
+    async fn queues(&self) -> Answer<Arc<BTreeMap<QueueId, Queue>>> {
+        self.read(|config| Arc::new(config.queues.clone())).await
+    }
+
+    async fn agents(&self) -> Answer<Arc<BTreeMap<AgentId, Agent>>> {
+        self.read(|config| Arc::new(config.agents.clone())).await
+    }
+
+    async fn plan(&self, account: &AccountId, version: u64) -> Answer<Option<ActionPlan>> {
+        self.read(|config| config.plans.get(&(account.clone(), version)).cloned()).await
+    }
+}
+
+impl Memory {
+    /// Empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The configuration that its transactions check membership in.
+    pub fn directory(&self) -> MemoryDirectory {
+        MemoryDirectory { memory: self.clone() }
+    }
+
+    /// From now on `faults` decides what goes wrong with each write.
+    pub fn inject(&self, faults: impl FnMut(&'static str) -> Fault + Send + 'static) {
+        locked(&self.state).faults = Some(Box::new(faults));
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn heal(&self) {
+        locked(&self.state).faults = None;
+    }
+
+    /// Writes a webhook's event, if it is not there yet, and tells whether it was new.
+    pub fn receive(&self, event: &InboundEvent) -> bool {
+        let mut state = locked(&self.state);
+        let place = (event.account.clone(), event.id.clone());
+        if state.events.contains_key(&place) {
+            return false;
+        }
+        state.events.insert(place, None);
+        state.outbox.push(Caused { by: Cause::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+        true
+    }
+
+    /// The interaction that an event went to (`-` when it belongs to none); `None` while it was not routed.
+    pub fn routed(&self, account: &AccountId, event: &str) -> Option<String> {
+        locked(&self.state).events.get(&(account.clone(), event.to_owned())).cloned().flatten()
+    }
+
+    /// What was caused since this was last asked, in the order in which it was written.
+    pub fn take_effects(&self) -> Vec<Caused> {
+        std::mem::take(&mut locked(&self.state).outbox)
+    }
+
+    /// All interactions, by id.
+    pub fn interactions(&self) -> Vec<Interaction> {
+        locked(&self.state).interactions.values().cloned().collect()
+    }
+
+    /// All messages with their places: by interaction, then by time.
+    pub fn messages(&self) -> Vec<(MessageKey, Message)> {
+        locked(&self.state).messages.values().cloned().collect()
+    }
+
+    /// Why an interaction is where it is, oldest first.
+    pub fn history(&self, interaction: &InteractionId) -> Vec<HistoryEntry> {
+        let state = locked(&self.state);
+        let of_it = (interaction.clone(), 0)..=(interaction.clone(), u64::MAX);
+        state.history.range(of_it).flat_map(|(_, entries)| entries.clone()).collect()
+    }
+
+    /// All presences, by agent.
+    pub fn all_presences(&self) -> Vec<Presence> {
+        locked(&self.state).presences.values().cloned().collect()
+    }
+
+    /// All rows of all targets, the longest wait of each target first.
+    pub fn rows(&self) -> Vec<(Target, WaitingRow)> {
+        let state = locked(&self.state);
+        state.waiting.iter().flat_map(|(target, rows)| rows.values().map(|row| (target.clone(), row.clone()))).collect()
+    }
+
+    /// All contacts, by id.
+    pub fn contacts(&self) -> Vec<Contact> {
+        locked(&self.state).contacts.values().cloned().collect()
+    }
+
+    async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Answer<T> {
+        give_way().await;
+        Ok(read(&locked(&self.state)))
+    }
+
+    async fn write<T>(&self, operation: &'static str, conflict: Option<T>, write: impl FnOnce(&mut State) -> Answer<T>) -> Answer<T> {
+        give_way().await;
+        let mut state = locked(&self.state);
+        let fault = state.faults.as_mut().map_or(Fault::None, |faults| faults(operation));
+        let failed = |reason: &str| PortError { operation, reason: reason.to_owned() };
+        match (fault, conflict) {
+            (Fault::Conflict, Some(conflict)) => Ok(conflict),
+            (Fault::Refused | Fault::Conflict, _) => Err(failed("refused")),
+            (Fault::AnswerLost, _) => write(&mut state).and(Err(failed("the answer was lost"))),
+            (Fault::None, _) => write(&mut state),
+        }
+    }
+}
+
+/// The conditions of a transaction, each with what it means when it does not hold.
+#[derive(Default)]
+struct Conditions {
+    touched: BTreeSet<String>,
+    twice: Option<String>,
+    lost: Vec<Committed>,
+}
+
+impl Conditions {
+    /// The item `key` is part of the transaction, on the condition `holds`.
+    fn item(&mut self, key: String, holds: bool, otherwise: Committed) {
+        if !self.touched.insert(key.clone()) {
+            self.twice = Some(key);
+        }
+        if !holds {
+            self.lost.push(otherwise);
+        }
+    }
+
+    fn mark(&mut self, state: &State, mark: &Mark) {
+        match mark {
+            Mark::Guarded => {}
+            Mark::Event { account, id } => {
+                let routed = state.events.get(&(account.clone(), id.clone())).is_some_and(Option::is_some);
+                self.item(format!("EVT#{account}#{id}"), !routed, Committed::AlreadyDone);
+            }
+            Mark::Command { id } => self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone),
+        }
+    }
+
+    /// What was lost against; that it was done before says more than any other lost condition. DynamoDB refuses two actions on one item, so this does too.
+    fn outcome(self, operation: &'static str) -> Answer<Committed> {
+        if let Some(key) = self.twice {
+            return Err(PortError { operation, reason: format!("two actions on {key}") });
+        }
+        let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
+        Ok(order.into_iter().find(|meaning| self.lost.contains(meaning)).unwrap_or(Committed::Done))
+    }
+}
+
+/// What a commit changes in one agent's presence.
+#[derive(Default)]
+struct Slots {
+    occupy: bool,
+    release: bool,
+    ring: Option<Timestamp>,
+    unring: bool,
+    revision: Option<u64>,
+}
+
+fn slots(old: &Footprint, new: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, Slots> {
+    let mut slots: BTreeMap<AgentId, Slots> = BTreeMap::new();
+    if old.holder != new.holder {
+        if let Some(agent) = &old.holder {
+            slots.entry(agent.clone()).or_default().release = true;
+        }
+        if let Some(agent) = &new.holder {
+            slots.entry(agent.clone()).or_default().occupy = true;
+        }
+    }
+    if old.ringing != new.ringing {
+        if let Some((agent, _)) = &old.ringing {
+            slots.entry(agent.clone()).or_default().unring = true;
+        }
+        if let Some((agent, until)) = &new.ringing {
+            let slots = slots.entry(agent.clone()).or_default();
+            slots.ring = Some(*until);
+            slots.unring = false;
+        }
+    }
+    if let Some((agent, revision)) = revision {
+        slots.entry(agent.clone()).or_default().revision = Some(*revision);
+    }
+    slots
+}
+
+impl Slots {
+    fn allowed(&self, presence: Option<&Presence>, interaction: &InteractionId) -> bool {
+        let Some(presence) = presence else { return false };
+        let free = presence.load.len() < presence.capacity.get() || presence.load.contains(interaction);
+        (!self.occupy || free) && self.revision.is_none_or(|revision| presence.revision == revision)
+    }
+
+    fn apply(&self, presence: &mut Presence, interaction: &InteractionId) {
+        presence.revision += 1;
+        if self.occupy {
+            presence.load.insert(interaction.clone());
+        } else if self.release {
+            presence.load.remove(interaction);
+        }
+        if let Some(until) = self.ring {
+            presence.ringing.insert(interaction.clone(), to_millisecond(until));
+        } else if self.unring {
+            presence.ringing.remove(interaction);
+        }
+    }
+}
+
+/// The table keeps promoted times in milliseconds.
+fn to_millisecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+fn place(key: &MessageKey) -> MessagePlace {
+    (key.interaction.interaction.clone(), key.at.as_millisecond(), key.message.clone())
+}
+
+impl State {
+    fn commit(&mut self, commit: Commit) -> Answer<Committed> {
+        let Commit { before, after, .. } = &commit;
+        let (id, conversation) = (&after.id, after.conversation().group());
+        let old = before.as_ref().map(footprint).unwrap_or_default();
+        let new = footprint(after);
+        let slots = slots(&old, &new, commit.presence_revision.as_ref());
+        let mut conditions = Conditions::default();
+
+        let current = self.interactions.get(id).map(|current| current.version);
+        conditions.item(format!("INT#{id}"), current == before.as_ref().map(|before| before.version), Committed::Conflict);
+        if commit.last_inbound_at.is_some() || old.open != new.open {
+            let open = self.heads.get(&conversation).and_then(|head| head.open.as_ref());
+            let holds = match (old.open, new.open) {
+                (false, true) => open.is_none(),
+                (true, false) => open == Some(id),
+                (true, true) | (false, false) => true,
+            };
+            conditions.item(format!("HEAD#{conversation}"), holds, Committed::Conflict);
+        }
+        for (agent, slots) in &slots {
+            let lost = if slots.occupy { Committed::AtCapacity } else { Committed::Conflict };
+            conditions.item(format!("AGENT#{agent}"), slots.allowed(self.presences.get(agent), id), lost);
+        }
+        if !commit.history.is_empty() {
+            let free = !self.history.contains_key(&(id.clone(), after.version));
+            conditions.item(format!("HIS#{id}#{}", after.version), free, Committed::Conflict);
+        }
+        let message_key = commit.message.as_ref().map(|(message, _)| MessageKey {
+            interaction: after.key(),
+            at: message.at,
+            message: message.id.clone(),
+        });
+        if let Some(key) = &message_key {
+            conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
+        }
+        if let Some(seen) = &commit.contact {
+            if seen.is_new {
+                conditions.item(format!("CON#{}", seen.contact.id), !self.contacts.contains_key(&seen.contact.id), Committed::Conflict);
+            }
+            for address in &seen.addresses {
+                conditions.item(format!("ALIAS#{}", address.key()), !self.aliases.contains_key(&address.key()), Committed::Conflict);
+            }
+        }
+        if let Some(membership) = &commit.membership {
+            let of_account =
+                self.config.accounts.get(&membership.account).is_some_and(|account| account.agents.contains(&membership.agent));
+            let of_queue = membership
+                .queue
+                .as_ref()
+                .is_none_or(|queue| self.config.queues.get(queue).is_some_and(|queue| queue.members.contains(&membership.agent)));
+            conditions.item("membership".to_owned(), of_account && of_queue, Committed::NotAMember);
+        }
+        conditions.mark(self, &commit.mark);
+        match conditions.outcome("commit")? {
+            Committed::Done => {}
+            lost => return Ok(lost),
+        }
+
+        let head = self.heads.entry(conversation).or_default();
+        match (old.open, new.open) {
+            (false, true) => head.open = Some(id.clone()),
+            (true, false) => head.open = None,
+            (true, true) | (false, false) => {}
+        }
+        if let Some(at) = commit.last_inbound_at {
+            head.last_inbound_at = Some(to_millisecond(at));
+        }
+        for (agent, slots) in &slots {
+            if let Some(presence) = self.presences.get_mut(agent) {
+                slots.apply(presence, id);
+            }
+        }
+        // As on the table, only the difference is written.
+        for (target, row) in &old.waiting {
+            if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
+                self.waiting.entry(target.clone()).or_default().remove(&row.order());
+            }
+        }
+        for (target, row) in &new.waiting {
+            if old.waiting.get(target) != Some(row) {
+                self.waiting.entry(target.clone()).or_default().insert(row.order(), row.clone());
+            }
+        }
+        if let Some((target, agent)) = &commit.cursor {
+            self.cursors.insert(target.clone(), agent.clone());
+        }
+        if let Some(seen) = &commit.contact {
+            if seen.is_new {
+                self.contacts.insert(seen.contact.id.clone(), seen.contact.clone());
+            }
+            self.aliases.extend(seen.addresses.iter().map(|address| (address.key(), seen.contact.id.clone())));
+        }
+        let made = match (&commit.mark, &commit.message) {
+            (Mark::Command { .. }, Some((message, _))) => message.id.to_string(),
+            _ => id.to_string(),
+        };
+        self.set_mark(&commit.mark, made);
+        let Commit { after, effects, history, message, .. } = commit;
+        if !history.is_empty() {
+            self.history.insert((after.id.clone(), after.version), history);
+        }
+        self.caused(Cause::Interaction(after.key()), after.version, effects);
+        if let (Some((message, effects)), Some(key)) = (message, message_key) {
+            self.caused(Cause::Message(key.clone()), message.version, effects);
+            self.messages.insert(place(&key), (key, message));
+        }
+        self.interactions.insert(after.id.clone(), after);
+        Ok(Committed::Done)
+    }
+
+    fn commit_message(&mut self, commit: MessageCommit) -> Answer<Committed> {
+        let MessageCommit { key, before, after, effects, mark, index_provider_id } = commit;
+        let mut conditions = Conditions::default();
+        let current = self.messages.get(&place(&key)).filter(|(known, _)| *known == key).map(|(_, message)| message.version);
+        conditions.item("message".to_owned(), current == Some(before), Committed::Conflict);
+        conditions.mark(self, &mark);
+        match conditions.outcome("commit_message")? {
+            Committed::Done => {}
+            lost => return Ok(lost),
+        }
+        if let Some(provider_id) = after.provider_id.clone().filter(|_| index_provider_id) {
+            self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
+        }
+        self.set_mark(&mark, after.interaction.to_string());
+        self.caused(Cause::Message(key.clone()), after.version, effects);
+        self.messages.insert(place(&key), (key, after));
+        Ok(Committed::Done)
+    }
+
+    /// Load and ringing belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
+    /// to ring since it was read must be seen: hence the revision, both ways.
+    fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Answer<Committed> {
+        let mut conditions = Conditions::default();
+        let current = self.presences.get(&presence.agent);
+        let unchanged = current.is_none_or(|current| current.version + 1 == presence.version && current.revision == presence.revision);
+        conditions.item("presence".to_owned(), unchanged, Committed::Conflict);
+        conditions.mark(self, mark);
+        match conditions.outcome("commit_presence")? {
+            Committed::Done => {}
+            lost => return Ok(lost),
+        }
+        let (load, ringing) = current.map(|current| (current.load.clone(), current.ringing.clone())).unwrap_or_default();
+        let revision = presence.revision + 1;
+        let after = Presence { load, ringing, revision, since: to_millisecond(presence.since), ..presence.clone() };
+        self.presences.insert(presence.agent.clone(), after);
+        self.set_mark(mark, presence.agent.to_string());
+        self.caused(Cause::Presence(presence.agent.clone()), presence.version, effects.to_vec());
+        Ok(Committed::Done)
+    }
+
+    fn set_mark(&mut self, mark: &Mark, made: String) {
+        match mark {
+            Mark::Guarded => {}
+            Mark::Event { account, id } => drop(self.events.insert((account.clone(), id.clone()), Some(made))),
+            Mark::Command { id } => drop(self.commands.insert(id.clone(), made)),
+        }
+    }
+
+    fn caused(&mut self, by: Cause, version: u64, effects: Vec<Effect>) {
+        if !effects.is_empty() {
+            self.outbox.push(Caused { by, version, effects });
+        }
+    }
+
+    fn interaction(&self, key: &InteractionKey) -> Option<Interaction> {
+        self.interactions.get(&key.interaction).filter(|interaction| interaction.key() == *key).cloned()
+    }
+}
+
+impl Store for Memory {
+    async fn contact_of(&self, address: &Address) -> Answer<Option<ContactId>> {
+        self.read(|state| state.aliases.get(&address.key()).cloned()).await
+    }
+
+    async fn conversation(&self, key: &ConversationKey) -> Answer<Conversation> {
+        self.read(|state| {
+            let Some(head) = state.heads.get(&key.group()) else { return Conversation::default() };
+            let open =
+                head.open.clone().and_then(|interaction| state.interaction(&InteractionKey { conversation: key.clone(), interaction }));
+            Conversation { open, last_inbound_at: head.last_inbound_at }
+        })
+        .await
+    }
+
+    async fn locate(&self, id: &InteractionId) -> Answer<Option<InteractionKey>> {
+        self.read(|state| state.interactions.get(id).map(Interaction::key)).await
+    }
+
+    async fn interaction(&self, key: &InteractionKey) -> Answer<Option<Interaction>> {
+        self.read(|state| state.interaction(key)).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Answer<Option<Message>> {
+        self.read(|state| state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone())).await
+    }
+
+    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> Answer<Option<MessageKey>> {
+        self.read(|state| state.provider_ids.get(&(account.clone(), provider_id.to_owned())).cloned()).await
+    }
+
+    async fn presences(&self, agents: &[AgentId]) -> Answer<BTreeMap<AgentId, Presence>> {
+        self.read(|state| agents.iter().filter_map(|agent| Some((agent.clone(), state.presences.get(agent)?.clone()))).collect()).await
+    }
+
+    async fn waiting(&self, target: &Target) -> Answer<Vec<WaitingRow>> {
+        self.read(|state| state.waiting.get(target).map(|rows| rows.values().cloned().collect()).unwrap_or_default()).await
+    }
+
+    async fn anything_waits(&self, target: &Target) -> Answer<bool> {
+        self.read(|state| state.waiting.get(target).is_some_and(|rows| !rows.is_empty())).await
+    }
+
+    async fn cursor(&self, target: &Target) -> Answer<Option<AgentId>> {
+        self.read(|state| state.cursors.get(target).cloned()).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Answer<Committed> {
+        self.write("commit", Some(Committed::Conflict), |state| state.commit(commit)).await
+    }
+
+    async fn commit_message(&self, commit: MessageCommit) -> Answer<Committed> {
+        self.write("commit_message", Some(Committed::Conflict), |state| state.commit_message(commit)).await
+    }
+
+    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Answer<Committed> {
+        self.write("commit_presence", Some(Committed::Conflict), |state| state.commit_presence(presence, effects, mark)).await
+    }
+
+    async fn settle(&self, event: &InboundEvent) -> Answer<()> {
+        self.write("settle", None, |state| {
+            let routed = state.events.entry((event.account.clone(), event.id.clone())).or_default();
+            routed.get_or_insert_with(|| "-".to_owned());
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,249 @@
+use ulid::Ulid;
+
+use super::*;
+use crate::account::{Provider, Settings};
+use crate::agent::Capacity;
+use crate::effect::{ConversationKey, InteractionKey};
+use crate::ids::{ContactId, InteractionId, ListId, QueueId};
+use crate::interaction::Offer;
+use crate::plan::ActionPlan;
+use crate::queue::Weight;
+use crate::values::{AccountKey, E164, Seconds};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn agent(number: u64) -> AgentId {
+    AgentId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+fn later(seconds: i64) -> Timestamp {
+    NOW + jiff::SignedDuration::from_secs(seconds)
+}
+
+/// Agents 1 to 3 of one account and one queue, all ready, with two slots each.
+struct Floor {
+    queue: Queue,
+    target: Target,
+    accounts: BTreeMap<AccountId, Account>,
+    presences: BTreeMap<AgentId, Presence>,
+    cursor: Option<AgentId>,
+    rows: Vec<WaitingRow>,
+}
+
+impl Floor {
+    fn new(strategy: Strategy) -> Self {
+        let id = QueueId::from_ulid(Ulid::nil());
+        let members: Vec<AgentId> = (1..=3).map(agent).collect();
+        let account = Account {
+            id: AccountId::from_ulid(Ulid::nil()),
+            name: "Demo".into(),
+            key: AccountKey::parse("DEMO1").unwrap(),
+            list: ListId::from_ulid(Ulid::nil()),
+            domain: None,
+            proxy_token: "token".into(),
+            provider: Provider::Twilio { account_sid: "AC0".into() },
+            phone: E164::parse("+390600000001").unwrap(),
+            description: None,
+            active: true,
+            receive_path: "/receive".into(),
+            agents: members.clone(),
+            settings: Settings::default(),
+            plan: ActionPlan::default(),
+            version: 1,
+        };
+        let presences = members.iter().map(|agent| {
+            let mut presence = Presence::logged_out(agent.clone(), Capacity::new(2).unwrap(), NOW);
+            presence.state = PresenceState::Ready;
+            (agent.clone(), presence)
+        });
+        Self {
+            presences: presences.collect(),
+            target: Target::Queue(id.clone()),
+            queue: Queue {
+                id,
+                name: "Sales".into(),
+                strategy,
+                agent_timeout: Seconds::new(7).unwrap(),
+                weight: Weight::default(),
+                members,
+            },
+            accounts: BTreeMap::from([(account.id.clone(), account)]),
+            cursor: None,
+            rows: vec![row(1)],
+        }
+    }
+
+    fn next(&self) -> Option<Next> {
+        let queue = matches!(self.target, Target::Queue(_)).then_some(&self.queue);
+        let Self { target, accounts, presences, cursor, rows, .. } = self;
+        Choice { target, queue, accounts, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
+    }
+
+    /// Whom the next offer rings.
+    fn rung(&self) -> Option<Vec<AgentId>> {
+        self.next().map(|next| match next.ring.audience {
+            Audience::Agents(agents) => agents,
+            Audience::Members { except, .. } => self.queue.members.iter().filter(|agent| !except.contains(agent)).cloned().collect(),
+        })
+    }
+
+    fn set(&mut self, number: u64, state: PresenceState) {
+        self.presences.get_mut(&agent(number)).unwrap().state = state;
+    }
+
+    fn fill(&mut self, number: u64) {
+        let presence = self.presences.get_mut(&agent(number)).unwrap();
+        presence.load = (100..102).map(|load| InteractionId::from_ulid(Ulid::from_parts(0, load))).collect();
+    }
+}
+
+fn row(number: u64) -> WaitingRow {
+    let conversation =
+        ConversationKey { account: AccountId::from_ulid(Ulid::nil()), contact: ContactId::from_ulid(Ulid::from_parts(0, number.into())) };
+    WaitingRow {
+        interaction: InteractionKey { conversation, interaction: InteractionId::from_ulid(Ulid::from_parts(0, number.into())) },
+        wait: 1,
+        stage: Stage::Step { index: 0, plan: 1 },
+        until: Some(later(30)),
+        since: NOW,
+        rejected: Vec::new(),
+        offer: None,
+    }
+}
+
+fn rings_all(floor: &Floor, mut row: WaitingRow) -> WaitingRow {
+    let audience = Audience::Members { queue: floor.queue.id.clone(), except: Vec::new() };
+    row.offer = Some(Offer { id: 2, target: floor.target.clone(), audience, until: row.until });
+    row
+}
+
+#[test]
+fn beepall_rings_all_members_for_as_long_as_the_wait_lasts() {
+    let floor = Floor::new(Strategy::Beepall);
+    let next = floor.next().unwrap();
+    assert_eq!(next.ring.audience, Audience::Members { queue: floor.queue.id.clone(), except: Vec::new() });
+    assert_eq!((next.ring.until, next.cursor), (Some(later(30)), None));
+}
+
+#[test]
+fn rrmemory_goes_round_in_the_order_of_the_queue_after_the_one_engaged_last() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    for (last, expected) in [(None, 1), (Some(1), 2), (Some(2), 3), (Some(3), 1), (Some(9), 1)] {
+        floor.cursor = last.map(agent);
+        let next = floor.next().unwrap();
+        assert_eq!((next.ring.audience, next.cursor), (Audience::Agents(vec![agent(expected)]), Some(agent(expected))));
+        assert_eq!(next.ring.until, Some(later(7)));
+    }
+}
+
+#[test]
+fn everybody_who_can_not_be_rung_is_passed_over_with_the_reason() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.queue.members = (1..=6).map(agent).collect();
+    floor.set(1, PresenceState::LoggedOut);
+    floor.set(2, PresenceState::Paused { reason: "lunch".into() });
+    floor.accounts.values_mut().next().unwrap().agents.extend([agent(4), agent(5)]);
+    for number in [4, 5] {
+        let mut presence = floor.presences[&agent(3)].clone();
+        presence.agent = agent(number);
+        floor.presences.insert(agent(number), presence);
+    }
+    floor.fill(3);
+    floor.rows[0].rejected.push(agent(4));
+    let next = floor.next().unwrap();
+    assert_eq!(next.ring.audience, Audience::Agents(vec![agent(5)]));
+    let why: Vec<NotOffered> = next.ring.passed_over.into_iter().map(|passed| passed.why).collect();
+    use NotOffered::{LoggedOut, NoFreeSlot, NotOfAccount, Paused, Rejected};
+    assert_eq!(why, [LoggedOut, Paused, NoFreeSlot, Rejected, NotOfAccount]);
+}
+
+#[test]
+fn the_first_row_for_which_somebody_is_free_is_served() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.rows = vec![row(1), row(2), row(3)];
+    floor.rows[0].offer =
+        Some(Offer { id: 2, target: floor.target.clone(), audience: Audience::Agents(vec![agent(1)]), until: Some(later(7)) });
+    floor.rows[1].rejected = (1..=3).map(agent).collect();
+    assert_eq!(floor.next().unwrap().row, 2);
+}
+
+#[test]
+fn what_is_over_held_or_of_an_account_that_is_off_is_not_offered() {
+    let floor = || Floor::new(Strategy::Beepall);
+    let mut over = floor();
+    over.rows[0].until = Some(NOW);
+    let mut held = floor();
+    held.rows[0].stage = Stage::Inactive;
+    let mut off = floor();
+    off.accounts.values_mut().next().unwrap().active = false;
+    let mut gone = floor();
+    gone.accounts.clear();
+    assert!([over, held, off, gone].iter().all(|floor| floor.next().is_none()));
+}
+
+#[test]
+fn never_more_chats_ring_at_all_than_there_are_free_slots() {
+    let mut floor = Floor::new(Strategy::Beepall);
+    floor.set(2, PresenceState::LoggedOut);
+    floor.fill(3);
+    let ringing = |floor: &Floor, number| rings_all(floor, row(number));
+    floor.rows = vec![ringing(&floor, 1), row(2)];
+    assert_eq!(floor.next().map(|next| next.row), Some(1));
+    floor.rows = vec![ringing(&floor, 1), ringing(&floor, 2), row(3)];
+    assert_eq!(floor.next(), None, "one agent with two slots");
+    // What rings at one alone takes a slot too.
+    floor.rows = vec![ringing(&floor, 1), row(2)];
+    let elsewhere = InteractionId::from_ulid(Ulid::from_parts(0, 50));
+    floor.presences.get_mut(&agent(1)).unwrap().ringing.insert(elsewhere, later(5));
+    assert_eq!(floor.next(), None);
+}
+
+#[test]
+fn its_own_agent_needs_no_second_slot() {
+    for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
+        let mut floor = Floor::new(strategy);
+        floor.rows[0].stage = Stage::AssignedQueue;
+        (1..=3).for_each(|number| floor.fill(number));
+        assert_eq!(floor.next(), None);
+        let own = floor.rows[0].interaction.interaction.clone();
+        floor.presences.get_mut(&agent(2)).unwrap().load.insert(own);
+        assert!(floor.rung().unwrap().contains(&agent(2)));
+    }
+}
+
+#[test]
+fn what_outlived_its_plan_is_offered_to_one_at_a_time_by_every_strategy() {
+    for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
+        let mut floor = Floor::new(strategy);
+        floor.rows[0].stage = Stage::Exhausted;
+        floor.rows[0].until = None;
+        floor.cursor = Some(agent(2));
+        let next = floor.next().unwrap();
+        assert_eq!((next.ring.audience, next.ring.until), (Audience::Agents(vec![agent(3)]), Some(later(7))));
+    }
+}
+
+#[test]
+fn a_step_for_one_agent_rings_that_one_for_as_long_as_it_lasts() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.target = Target::Agent(agent(2));
+    let next = floor.next().unwrap();
+    assert_eq!((next.ring.audience, next.ring.until), (Audience::Agents(vec![agent(2)]), Some(later(30))));
+    floor.set(2, PresenceState::Paused { reason: "lunch".into() });
+    assert_eq!(floor.next(), None);
+}
+
+#[test]
+fn the_agents_of_an_account_take_turns_too() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.target = Target::Account(AccountId::from_ulid(Ulid::nil()));
+    floor.rows[0].stage = Stage::Exhausted;
+    floor.rows[0].until = None;
+    floor.cursor = Some(agent(1));
+    floor.set(1, PresenceState::LoggedOut);
+    assert_eq!(floor.rung(), Some(vec![agent(2)]), "behind the one engaged last, though that one is gone");
+    floor.cursor = Some(agent(2));
+    assert_eq!(floor.rung(), Some(vec![agent(3)]));
+    let next = floor.next().unwrap();
+    assert_eq!(next.ring.until, Some(Queue::AGENT_TIMEOUT.after(NOW)));
+}

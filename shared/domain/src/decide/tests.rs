@@ -1,0 +1,447 @@
+use proptest::prelude::*;
+use ulid::Ulid;
+
+use super::*;
+use crate::account::{Minutes, Provider, Settings};
+use crate::agent::Capacity;
+use crate::footprint::{Footprint, footprint};
+use crate::ids::{AccountId, ListId};
+use crate::queue::{Strategy as Ringing, Weight};
+use crate::values::{AccountKey, E164, Seconds};
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn agent(number: u64) -> AgentId {
+    AgentId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+fn message(number: u64) -> MessageId {
+    MessageId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+fn seconds(seconds: i64) -> Seconds {
+    Seconds::new(seconds).unwrap()
+}
+
+fn after(start: Timestamp, seconds: i64) -> Timestamp {
+    start + SignedDuration::from_secs(seconds)
+}
+
+/// One account with three agents; a queue of the first two; a plan: the queue for 30 s, then the third agent for 20 s.
+struct Desk {
+    account: Account,
+    queues: BTreeMap<QueueId, Queue>,
+    queue: QueueId,
+    presence: Option<Presence>,
+    last_inbound_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let queue = QueueId::from_ulid(Ulid::from_parts(0, 1));
+        let members = vec![agent(1), agent(2)];
+        let known = Queue {
+            id: queue.clone(),
+            name: "Sales".into(),
+            strategy: Ringing::Beepall,
+            agent_timeout: Queue::AGENT_TIMEOUT,
+            weight: Weight::default(),
+            members,
+        };
+        let steps = vec![Step::Queue { queue: queue.clone(), timeout: seconds(30) }, Step::Agent { agent: agent(3), timeout: seconds(20) }];
+        let account = Account {
+            id: AccountId::from_ulid(Ulid::nil()),
+            name: "Demo".into(),
+            key: AccountKey::parse("DEMO1").unwrap(),
+            list: ListId::from_ulid(Ulid::nil()),
+            domain: None,
+            proxy_token: "token".into(),
+            provider: Provider::Twilio { account_sid: "AC0".into() },
+            phone: E164::parse("+390600000001").unwrap(),
+            description: None,
+            active: true,
+            receive_path: "/receive".into(),
+            agents: vec![agent(1), agent(2), agent(3)],
+            settings: Settings::default(),
+            plan: ActionPlan { version: 1, steps },
+            version: 1,
+        };
+        let mut presence = Presence::logged_out(agent(1), Capacity::default(), START);
+        presence.state = PresenceState::Ready;
+        Self {
+            account,
+            queues: BTreeMap::from([(queue.clone(), known)]),
+            queue,
+            presence: Some(presence),
+            last_inbound_at: Some(START),
+            now: START,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            account: &self.account,
+            running_plan: None,
+            queues: &self.queues,
+            presence: self.presence.as_ref(),
+            last_inbound_at: self.last_inbound_at,
+            now: self.now,
+        }
+    }
+
+    fn open(&self) -> Decision {
+        let opening = Opening {
+            id: InteractionId::from_ulid(Ulid::nil()),
+            contact: ContactId::from_ulid(Ulid::nil()),
+            address: Address::Phone(E164::parse("+393330000001").unwrap()),
+            customer_name: None,
+        };
+        open(opening, message(1), self.now, &self.context())
+    }
+
+    fn decide(&self, interaction: &Interaction, event: Event) -> Result<Decision, Refusal> {
+        decide(interaction, event, &self.context())
+    }
+
+    /// What `assign` does for a queue that rings all.
+    fn ring(&self, interaction: &Interaction) -> Interaction {
+        let audience = Audience::Members { queue: self.queue.clone(), except: Vec::new() };
+        let wait = interaction.wait.as_ref().unwrap();
+        let ring = Ring { wait: wait.id, target: Target::Queue(self.queue.clone()), audience, until: wait.until, passed_over: Vec::new() };
+        self.decide(interaction, Event::Ring(ring)).unwrap().interaction
+    }
+
+    /// Accepted by the first agent through the queue.
+    fn accepted(&self) -> Interaction {
+        self.decide(&self.ring(&self.open().interaction), Event::Accept { agent: agent(1) }).unwrap().interaction
+    }
+
+    /// Accepted, then the tab was closed.
+    fn away(&self) -> Interaction {
+        self.decide(&self.accepted(), Event::CloseTab { agent: agent(1) }).unwrap().interaction
+    }
+
+    fn receive(&self, interaction: &Interaction) -> Decision {
+        self.decide(interaction, Event::MessageReceived { message: message(2), at: self.now }).unwrap()
+    }
+}
+
+fn wakes(decision: &Decision) -> Vec<Target> {
+    let targets = decision.effects.iter().filter_map(|effect| match effect {
+        Effect::Wake { target } => Some(target.clone()),
+        _ => None,
+    });
+    targets.collect()
+}
+
+fn timers(decision: &Decision) -> Vec<(Timestamp, Timer)> {
+    let timers = decision.effects.iter().filter_map(|effect| match effect {
+        Effect::Timer { at, timer } => Some((*at, timer.clone())),
+        _ => None,
+    });
+    timers.collect()
+}
+
+#[test]
+fn the_first_message_starts_the_plan_and_wakes_its_first_queue() {
+    let desk = Desk::new();
+    let opened = desk.open();
+    let interaction = &opened.interaction;
+    assert_eq!((interaction.version, interaction.unread, interaction.unanswered_since), (1, true, Some(START)));
+    assert_eq!(interaction.wait.as_ref().unwrap().stage, Stage::Step { index: 0, plan: 1 });
+    assert_eq!(interaction.tried, std::slice::from_ref(&desk.queue));
+    assert_eq!(wakes(&opened), [Target::Queue(desk.queue.clone())]);
+    assert_eq!(timers(&opened), [(after(START, 30), Timer::Wait { wait: 1 })]);
+    assert!(opened.history.iter().all(|entry| entry.version == 1));
+}
+
+#[test]
+fn behind_the_last_step_it_waits_without_end_for_the_queues_that_were_tried() {
+    let mut desk = Desk::new();
+    let first = desk.open().interaction;
+    desk.now = after(START, 30);
+    let second = desk.decide(&first, Event::Timer(Timer::Wait { wait: 1 })).unwrap().interaction;
+    assert_eq!(second.wait.as_ref().unwrap().targets, [Target::Agent(agent(3))]);
+    desk.now = after(START, 50);
+    let last = desk.decide(&second, Event::Timer(Timer::Wait { wait: 2 })).unwrap();
+    let wait = last.interaction.wait.as_ref().unwrap();
+    assert_eq!((&wait.stage, wait.until, &wait.targets), (&Stage::Exhausted, None, &vec![Target::Queue(desk.queue.clone())]));
+    assert!(timers(&last).is_empty() && last.interaction.unread);
+}
+
+#[test]
+fn a_ring_is_for_one_wait_one_target_and_one_offer_at_a_time() {
+    let mut desk = Desk::new();
+    let opened = desk.open().interaction;
+    let audience = Audience::Agents(vec![agent(1)]);
+    let ring =
+        |wait, target| Event::Ring(Ring { wait, target, audience: audience.clone(), until: Some(after(START, 15)), passed_over: vec![] });
+    let queue = || Target::Queue(desk.queue.clone());
+    assert_eq!(desk.decide(&opened, ring(0, queue())), Err(Refusal::Stale));
+    assert_eq!(desk.decide(&opened, ring(1, Target::Agent(agent(1)))), Err(Refusal::Stale));
+    let rung = desk.decide(&opened, ring(1, queue())).unwrap();
+    assert_eq!(timers(&rung), [(after(START, 15), Timer::Offer { offer: 2 })]);
+    assert_eq!(desk.decide(&rung.interaction, ring(1, queue())), Err(Refusal::Stale));
+    let late = ring(1, queue());
+    desk.now = after(START, 30);
+    assert_eq!(desk.decide(&opened, late), Err(Refusal::Stale), "the wait is over, its timer is on its way");
+}
+
+#[test]
+fn a_ring_never_lasts_longer_than_its_wait() {
+    let desk = Desk::new();
+    let opened = desk.open().interaction;
+    let ring = Ring {
+        wait: 1,
+        target: Target::Queue(desk.queue.clone()),
+        audience: Audience::Agents(vec![agent(1)]),
+        until: Some(after(START, 99)),
+        passed_over: Vec::new(),
+    };
+    let rung = desk.decide(&opened, Event::Ring(ring)).unwrap();
+    assert_eq!(rung.interaction.offer().unwrap().until, Some(after(START, 30)));
+    assert!(timers(&rung).is_empty(), "the timer of the wait ends it");
+}
+
+#[test]
+fn a_timer_knows_its_wait_and_its_time() {
+    let mut desk = Desk::new();
+    let opened = desk.open().interaction;
+    let timer = |wait| Event::Timer(Timer::Wait { wait });
+    desk.now = after(START, 29);
+    assert_eq!(desk.decide(&opened, timer(1)), Err(Refusal::Early(after(START, 30))));
+    desk.now = after(START, 30);
+    assert_eq!(desk.decide(&opened, timer(0)), Err(Refusal::Stale));
+    let next = desk.decide(&opened, timer(1)).unwrap().interaction;
+    assert_eq!(desk.decide(&next, timer(1)), Err(Refusal::Stale));
+    assert_eq!(desk.decide(&opened, Event::Timer(Timer::Offer { offer: 1 })), Err(Refusal::Stale));
+}
+
+#[test]
+fn accepting_takes_a_slot_and_closing_wakes_whose_slot_it_was() {
+    let desk = Desk::new();
+    let accepted = desk.accepted();
+    assert_eq!(footprint(&accepted), Footprint { open: true, holder: Some(agent(1)), ..Footprint::default() });
+    let closed = desk.decide(&accepted, Event::Close { agent: agent(1), disposition: None }).unwrap();
+    assert_eq!(footprint(&closed.interaction), Footprint::default());
+    assert_eq!(wakes(&closed), [Target::Agent(agent(1))]);
+    assert!(closed.effects.contains(&Effect::Archive));
+    assert_eq!(closed.interaction.agent, Some(agent(1)), "who had it is remembered");
+}
+
+#[test]
+fn an_offer_to_one_takes_a_slot_until_it_ends_and_its_end_wakes_that_one() {
+    let mut desk = Desk::new();
+    let opened = desk.open().interaction;
+    let until = after(START, 15);
+    let ring = Ring {
+        wait: 1,
+        target: Target::Queue(desk.queue.clone()),
+        audience: Audience::Agents(vec![agent(2)]),
+        until: Some(until),
+        passed_over: Vec::new(),
+    };
+    let rung = desk.decide(&opened, Event::Ring(ring)).unwrap().interaction;
+    assert_eq!(footprint(&rung).ringing, Some((agent(2), until)));
+    desk.now = until;
+    let missed = desk.decide(&rung, Event::Timer(Timer::Offer { offer: 2 })).unwrap();
+    assert_eq!(footprint(&missed.interaction).ringing, None);
+    assert_eq!(wakes(&missed), [Target::Queue(desk.queue.clone()), Target::Agent(agent(2))]);
+}
+
+#[test]
+fn an_offer_to_all_makes_room_for_the_next_when_somebody_accepts() {
+    let desk = Desk::new();
+    let rung = desk.ring(&desk.open().interaction);
+    let accepted = desk.decide(&rung, Event::Accept { agent: agent(1) }).unwrap();
+    assert_eq!(wakes(&accepted), [Target::Queue(desk.queue.clone())]);
+    let except = vec![agent(1)];
+    let withdrawn = Effect::Push {
+        to: Audience::Members { queue: desk.queue.clone(), except },
+        notice: Notice::Withdrawn { offer: 2, taken_by: Some(agent(1)) },
+    };
+    assert!(accepted.effects.contains(&withdrawn));
+}
+
+#[test]
+fn the_wait_for_its_agent_rings_there_without_a_row_or_a_second_slot() {
+    let desk = Desk::new();
+    let waiting = desk.receive(&desk.away());
+    let wait = waiting.interaction.wait.as_ref().unwrap();
+    assert_eq!((&wait.stage, wait.until), (&Stage::AssignedAgent, Some(after(START, 10))));
+    assert_eq!(waiting.interaction.offer().unwrap().audience, Audience::Agents(vec![agent(1)]));
+    assert_eq!(footprint(&waiting.interaction), Footprint { open: true, holder: Some(agent(1)), ..Footprint::default() });
+    assert!(wakes(&waiting).is_empty());
+}
+
+#[test]
+fn the_agent_keeps_the_slot_until_the_plan_restarts() {
+    let mut desk = Desk::new();
+    let waiting = desk.receive(&desk.away()).interaction;
+    desk.now = after(START, 10);
+    let queue = desk.decide(&waiting, Event::Timer(Timer::Wait { wait: waiting.version })).unwrap().interaction;
+    assert_eq!((queue.wait.as_ref().map(|wait| &wait.stage), &queue.agent), (Some(&Stage::AssignedQueue), &Some(agent(1))));
+    desk.now = after(START, 20);
+    let plan = desk.decide(&queue, Event::Timer(Timer::Wait { wait: queue.version })).unwrap();
+    assert_eq!((plan.interaction.agent.as_ref(), &plan.interaction.accepted_via), (None, &None));
+    assert!(wakes(&plan).contains(&Target::Agent(agent(1))));
+    assert!(plan.history.iter().any(|entry| entry.fact == Fact::Unassigned { agent: agent(1) }));
+}
+
+#[test]
+fn the_agent_who_is_not_there_can_still_be_reached_within_the_wait() {
+    let mut desk = Desk::new();
+    let away = desk.away();
+    desk.presence.as_mut().unwrap().state = PresenceState::LoggedOut;
+    let waiting = desk.receive(&away).interaction;
+    assert_eq!(desk.decide(&waiting, Event::AgentUnavailable { agent: agent(1) }), Err(Refusal::Stale), "the offer stands");
+    assert_eq!(desk.decide(&waiting, Event::Accept { agent: agent(1) }), Err(Refusal::NotReady));
+    desk.presence.as_mut().unwrap().state = PresenceState::Paused { reason: "lunch".into() };
+    assert!(desk.decide(&waiting, Event::Accept { agent: agent(1) }).is_ok());
+}
+
+#[test]
+fn a_free_text_needs_a_customers_message_of_the_last_24_hours() {
+    let mut desk = Desk::new();
+    let accepted = desk.accepted();
+    let send = || Event::MessageSent { agent: agent(1), message: message(9) };
+    desk.now = START + SERVICE_WINDOW - SignedDuration::from_secs(1);
+    let sent = desk.decide(&accepted, send()).unwrap();
+    assert!(sent.message_effects.contains(&Effect::Send));
+    assert_eq!(sent.interaction.unanswered_since, None);
+    desk.now = START + SERVICE_WINDOW;
+    assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
+    desk.last_inbound_at = None;
+    assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
+}
+
+#[test]
+fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() {
+    let mut desk = Desk::new();
+    desk.account.settings.inactivity_timeout = Some(Minutes::new(1).unwrap());
+    let send = |desk: &Desk, interaction: &Interaction| {
+        desk.decide(interaction, Event::MessageSent { agent: agent(1), message: message(9) }).unwrap()
+    };
+    let fire = |desk: &Desk, interaction: &Interaction| {
+        let armed = interaction.inactivity.armed.unwrap();
+        desk.decide(interaction, Event::Timer(Timer::Inactivity { armed })).unwrap()
+    };
+    let first = send(&desk, &desk.accepted());
+    assert_eq!(timers(&first).len(), 1);
+    desk.now = after(START, 30);
+    let second = send(&desk, &first.interaction);
+    assert!(timers(&second).is_empty(), "one timer an interaction");
+    desk.now = after(START, 60);
+    let again = fire(&desk, &second.interaction);
+    assert_eq!(timers(&again)[0].0, after(START, 90));
+    let answered = desk.receive(&again.interaction).interaction;
+    desk.now = after(START, 90);
+    let stopped = fire(&desk, &answered).interaction;
+    assert!(stopped.is_open() && stopped.inactivity == Inactivity::default());
+    let closed = fire(&desk, &again.interaction).interaction;
+    assert_eq!((closed.status, closed.disposition.as_deref()), (Status::Closed, Some(CLOSED_FOR_INACTIVITY)));
+}
+
+#[test]
+fn nothing_moves_a_closed_interaction() {
+    let desk = Desk::new();
+    let closed = desk.decide(&desk.accepted(), Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
+    let agent = agent(1);
+    for (event, refusal) in [
+        (Event::MessageReceived { message: message(2), at: START }, Refusal::Closed),
+        (Event::MessageSent { agent: agent.clone(), message: message(2) }, Refusal::Closed),
+        (Event::Accept { agent: agent.clone() }, Refusal::Closed),
+        (Event::Reject { agent: agent.clone() }, Refusal::Closed),
+        (Event::OpenTab { agent: agent.clone() }, Refusal::Closed),
+        (Event::Close { agent: agent.clone(), disposition: None }, Refusal::Closed),
+        (Event::Timer(Timer::Wait { wait: 1 }), Refusal::Stale),
+        (Event::AgentUnavailable { agent }, Refusal::Stale),
+        (Event::AccountActivated, Refusal::Closed),
+    ] {
+        assert_eq!(desk.decide(&closed, event), Err(refusal));
+    }
+}
+
+/// A step of a random history; the numbers choose among agents, seconds and the timers that are due.
+fn steps() -> impl Strategy<Value = Vec<(u8, u64, i64)>> {
+    prop::collection::vec((0..14_u8, 1..4_u64, 0..15_i64), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order, what a decision leaves behind is whole.
+    #[test]
+    fn every_decision_leaves_something_to_happen_next(steps in steps()) {
+        let mut desk = Desk::new();
+        desk.account.settings.inactivity_timeout = Some(Minutes::new(1).unwrap());
+        let mut decision = desk.open();
+        let mut pending = timers(&decision);
+        let mut load = BTreeSet::new();
+        for (what, who, passed) in steps {
+            desk.now = after(desk.now, passed);
+            let before = decision.interaction.clone();
+            let mut presence = Presence::logged_out(agent(who), Capacity::default(), START);
+            presence.state = if what == 13 { PresenceState::LoggedOut } else { PresenceState::Ready };
+            presence.load.clone_from(&load);
+            desk.presence = Some(presence);
+            let agent = agent(who);
+            let event = match what {
+                0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
+                2 => Event::MessageSent { agent, message: message(who) },
+                3 | 4 | 5 => {
+                    let Some(wait) = &before.wait else { continue };
+                    let Some(target) = wait.targets.first().cloned() else { continue };
+                    let audience = match &target {
+                        Target::Queue(queue) if what == 3 => Audience::Members { queue: queue.clone(), except: wait.rejected.clone() },
+                        _ => Audience::Agents(vec![agent]),
+                    };
+                    Event::Ring(Ring { wait: wait.id, target, audience, until: Some(after(desk.now, 5)), passed_over: Vec::new() })
+                }
+                6 => Event::Accept { agent },
+                7 => Event::Reject { agent },
+                8 => Event::OpenTab { agent },
+                9 => Event::CloseTab { agent },
+                10 => Event::AgentUnavailable { agent },
+                11 => {
+                    desk.account.active = !desk.account.active;
+                    Event::AccountActivated
+                }
+                _ => {
+                    let Some(place) = pending.iter().position(|(at, _)| *at <= desk.now) else { continue };
+                    Event::Timer(pending.remove(place).1)
+                }
+            };
+            let Ok(next) = desk.decide(&before, event) else { continue };
+            let now = &next.interaction;
+            prop_assert_eq!(now.version, before.version + 1);
+            pending.extend(timers(&next));
+            if let Some(wait) = &now.wait {
+                prop_assert!(now.unread, "nobody is asked about what was read");
+                let ends = wait.until.is_none_or(|until| pending.contains(&(until, Timer::Wait { wait: wait.id })));
+                prop_assert!(ends, "nothing ends the wait");
+                let own = matches!(wait.stage, Stage::AssignedAgent | Stage::AssignedQueue);
+                prop_assert!(wait.stage == Stage::Inactive || own == now.agent.is_some());
+                prop_assert_eq!(wait.stage == Stage::AssignedAgent, wait.targets.is_empty());
+                if let Some(offer) = &wait.offer {
+                    prop_assert!(wait.until.is_none() || offer.until.is_some_and(|until| Some(until) <= wait.until));
+                    let ends = offer.until.is_none_or(|until| offer.until == wait.until || pending.contains(&(until, Timer::Offer { offer: offer.id })));
+                    prop_assert!(ends, "nothing ends the offer");
+                } else if wait.stage != Stage::AssignedAgent && before.wait.as_ref().is_none_or(|old| old.id != wait.id || old.offer.is_some()) {
+                    // It waits anew, or it stopped ringing: somebody must look at it.
+                    prop_assert!(wait.targets.iter().all(|target| wakes(&next).contains(target)));
+                }
+            } else if now.is_open() {
+                prop_assert!(now.agent.is_some() && !now.unread, "nobody is asked");
+            }
+            for freed in occupied(&before).difference(&occupied(now)) {
+                prop_assert!(wakes(&next).contains(freed), "a slot was freed and nobody was told");
+            }
+            let rows = footprint(now).waiting;
+            prop_assert_eq!(rows.len(), now.wait.as_ref().map_or(0, |wait| wait.targets.len()));
+            load = now.agent.iter().filter(|_| now.is_open()).map(|_| now.id.clone()).collect();
+            decision = next;
+        }
+    }
+}

@@ -1,0 +1,610 @@
+//! Plays what surrounds the engine: `dispatch`, `assign`, the timers and a provider, on a clock that only the test moves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use domain::account::{Account, Minutes, Provider, Settings};
+use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
+use domain::decide::{Event, Refusal};
+use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
+use domain::history::Fact;
+use domain::ids::{AccountId, AgentId, InteractionId, ListId, MessageId, QueueId};
+use domain::inbound::{InboundEvent, InboundKind, InboundMessage, StatusUpdate};
+use domain::interaction::{Interaction, Stage};
+use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::plan::{ActionPlan, Step};
+use domain::queue::{Queue, Strategy, Weight};
+use domain::values::{AccountKey, Address, E164, Seconds};
+use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
+use engine::ports::{Mark, World};
+use engine::{Claim, Engine, EngineError, Sending, Sent, Told};
+use jiff::{SignedDuration, Timestamp};
+use ulid::Ulid;
+
+pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
+
+/// Something to carry out: the body of a queue, or a command of an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Job {
+    Route(Box<InboundEvent>),
+    Wake(Target),
+    Timer { key: InteractionKey, at: Timestamp, timer: Timer },
+    Withdraw { interaction: InteractionId, agent: AgentId },
+    Send(MessageKey),
+    Command { id: String, agent: AgentId, command: Command },
+}
+
+impl Job {
+    /// Jobs of one group are carried out one after the other, in order.
+    pub(crate) fn group(&self) -> Option<String> {
+        match self {
+            Job::Route(event) => Some(format!("inbound {}", event.group())),
+            Job::Wake(target) => Some(format!("assign {}", target.key())),
+            Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
+            Job::Timer { .. } | Job::Withdraw { .. } | Job::Command { .. } => None,
+        }
+    }
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    Accept(InteractionId),
+    Reject(InteractionId),
+    OpenTab(InteractionId),
+    CloseTab(InteractionId),
+    Close(InteractionId, Option<String>),
+    Write(InteractionId, MessageId, String),
+    Presence(PresenceState, Capacity),
+}
+
+/// What a job led to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Done; these follow.
+    Done { jobs: Vec<Job>, offered: Vec<(AgentId, InteractionId)>, told: Option<Told> },
+    /// It failed: whoever asked tries again.
+    Failed(EngineError),
+}
+
+/// The provider: answers as it was told to, and remembers what it was called for.
+#[derive(Debug, Default)]
+pub(crate) struct FakeProvider {
+    pub(crate) outcomes: VecDeque<Sent>,
+    pub(crate) calls: Vec<MessageId>,
+}
+
+/// What an agent was shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) interaction: Option<InteractionId>,
+    pub(crate) notice: Notice,
+}
+
+pub(crate) struct Sim {
+    pub(crate) memory: Memory,
+    pub(crate) directory: MemoryDirectory,
+    pub(crate) world: VirtualWorld,
+    pub(crate) engine: Machine,
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) timers: Vec<(Timestamp, Job)>,
+    pub(crate) seen: BTreeMap<AgentId, Vec<Seen>>,
+    pub(crate) provider: Arc<Mutex<FakeProvider>>,
+    pub(crate) archived: Vec<InteractionId>,
+    pub(crate) account: AccountId,
+    counter: u64,
+}
+
+/// Polls a future to its end: nothing here waits for anything but its turn.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+}
+
+/// A job under way.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome>>>;
+
+pub(crate) fn start(engine: &Machine, provider: &Arc<Mutex<FakeProvider>>, job: Job) -> Running {
+    let (engine, provider) = (engine.clone(), provider.clone());
+    Box::pin(async move {
+        match carry_out(&engine, &provider, job).await {
+            Ok((jobs, offered, told)) => Outcome::Done { jobs, offered, told },
+            Err(error) => Outcome::Failed(error),
+        }
+    })
+}
+
+type Led = (Vec<Job>, Vec<(AgentId, InteractionId)>, Option<Told>);
+
+async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -> Result<Led, EngineError> {
+    let nothing = (Vec::new(), Vec::new(), None);
+    match job {
+        Job::Route(event) => engine.route(&event).await.map(|()| nothing),
+        Job::Wake(target) => {
+            let woken = engine.wake(&target).await?;
+            let offered = match &target {
+                Target::Agent(agent) => woken.joined.into_iter().map(|row| (agent.clone(), row.interaction.interaction)).collect(),
+                Target::Queue(_) | Target::Account(_) => Vec::new(),
+            };
+            Ok((woken.also.into_iter().map(Job::Wake).collect(), offered, None))
+        }
+        Job::Timer { key, timer, .. } => {
+            let told = engine.tell(&key, Event::Timer(timer.clone()), Mark::Guarded).await?;
+            let again = match &told {
+                Told::Refused(Refusal::Early(at), _) => vec![Job::Timer { key, at: *at, timer }],
+                _ => Vec::new(),
+            };
+            Ok((again, Vec::new(), Some(told)))
+        }
+        Job::Withdraw { interaction, agent } => {
+            let key = engine.locate(&interaction).await?;
+            let told = engine.tell(&key, Event::AgentUnavailable { agent }, Mark::Guarded).await?;
+            Ok((Vec::new(), Vec::new(), Some(told)))
+        }
+        Job::Send(key) => {
+            if let Claim::Send(message) = engine.claim(&key).await? {
+                let outcome = {
+                    let mut provider = provider.lock().unwrap();
+                    provider.calls.push(message.id.clone());
+                    let provider_id = format!("SM{}", message.id);
+                    provider.outcomes.pop_front().unwrap_or(Sent::Accepted { provider_id })
+                };
+                let state = engine.sent(&key, &outcome).await?;
+                if state == DeliveryState::Queued {
+                    return Ok((vec![Job::Send(key)], Vec::new(), None));
+                }
+            }
+            Ok(nothing)
+        }
+        Job::Command { id, agent, command } => {
+            let mark = Mark::Command { id };
+            let (interaction, event) = match command {
+                Command::Accept(interaction) => (interaction, Event::Accept { agent }),
+                Command::Reject(interaction) => (interaction, Event::Reject { agent }),
+                Command::OpenTab(interaction) => (interaction, Event::OpenTab { agent }),
+                Command::CloseTab(interaction) => (interaction, Event::CloseTab { agent }),
+                Command::Close(interaction, disposition) => (interaction, Event::Close { agent, disposition }),
+                Command::Write(interaction, message, body) => {
+                    let key = engine.locate(&interaction).await?;
+                    let sending = Sending { id: message, content: Content::Text { body }, reply_to: None };
+                    return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
+                }
+                Command::Presence(state, capacity) => {
+                    engine.set_presence(&agent, state, capacity, mark).await?;
+                    return Ok(nothing);
+                }
+            };
+            let key = engine.locate(&interaction).await?;
+            Ok((Vec::new(), Vec::new(), Some(engine.tell(&key, event, mark).await?)))
+        }
+    }
+}
+
+pub(crate) fn agent_id(number: u64) -> AgentId {
+    AgentId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+pub(crate) fn queue_id(number: u64) -> QueueId {
+    QueueId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+pub(crate) fn seconds(seconds: i64) -> Seconds {
+    Seconds::new(seconds).unwrap()
+}
+
+pub(crate) fn queue_step(queue: &QueueId, timeout: i64) -> Step {
+    Step::Queue { queue: queue.clone(), timeout: seconds(timeout) }
+}
+
+pub(crate) fn agent_step(agent: &AgentId, timeout: i64) -> Step {
+    Step::Agent { agent: agent.clone(), timeout: seconds(timeout) }
+}
+
+pub(crate) fn phone(number: u32) -> Address {
+    Address::Phone(E164::parse(&format!("+39{number:09}")).unwrap())
+}
+
+impl Sim {
+    /// One active account with no agents and no plan, at the first second of 2026.
+    pub(crate) fn new() -> Self {
+        Self::seeded(1)
+    }
+
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let memory = Memory::new();
+        let directory = memory.directory();
+        let world = VirtualWorld::new("2026-01-01T00:00:00Z".parse().unwrap(), seed);
+        let account = AccountId::from_ulid(Ulid::from_parts(0, 1));
+        directory.put_account(Account {
+            id: account.clone(),
+            name: "Demo".into(),
+            key: AccountKey::parse("DEMO1").unwrap(),
+            list: ListId::from_ulid(Ulid::from_parts(0, 1)),
+            domain: None,
+            proxy_token: "token".into(),
+            provider: Provider::Twilio { account_sid: "AC00000000000000000000000000000000".into() },
+            phone: E164::parse("+390600000001").unwrap(),
+            description: None,
+            active: true,
+            receive_path: "/receive/twilio/token".into(),
+            agents: Vec::new(),
+            settings: Settings::default(),
+            plan: ActionPlan { version: 1, steps: Vec::new() },
+            version: 1,
+        });
+        let engine = Engine { store: memory.clone(), directory: directory.clone(), world: world.clone() };
+        Self {
+            memory,
+            directory,
+            world,
+            engine,
+            jobs: VecDeque::new(),
+            timers: Vec::new(),
+            seen: BTreeMap::new(),
+            provider: Arc::default(),
+            archived: Vec::new(),
+            account,
+            counter: 0,
+        }
+    }
+
+    // Configuration.
+
+    /// An agent of the account.
+    pub(crate) fn agent(&self, number: u64) -> AgentId {
+        let id = agent_id(number);
+        self.directory.put_agent(Agent {
+            id: id.clone(),
+            name: format!("Agent {number}"),
+            subject: format!("subject-{number}"),
+            role: Role::Agent,
+            whatsapp: true,
+            capacity: Capacity::default(),
+        });
+        self.change_account(|account| account.agents.push(id.clone()));
+        id
+    }
+
+    pub(crate) fn queue(&self, number: u64, strategy: Strategy, members: &[&AgentId]) -> QueueId {
+        let id = queue_id(number);
+        self.directory.put_queue(Queue {
+            id: id.clone(),
+            name: format!("Queue {number}"),
+            strategy,
+            agent_timeout: Queue::AGENT_TIMEOUT,
+            weight: Weight::default(),
+            members: members.iter().map(|member| (*member).clone()).collect(),
+        });
+        id
+    }
+
+    pub(crate) fn change_account(&self, change: impl FnOnce(&mut Account)) {
+        let mut account = self.directory.change(|config| config.accounts[&self.account].clone());
+        change(&mut account);
+        self.directory.put_account(account);
+    }
+
+    pub(crate) fn plan(&self, steps: &[Step]) {
+        self.change_account(|account| {
+            account.plan = ActionPlan { version: account.plan.version + 1, steps: steps.to_vec() };
+        });
+    }
+
+    /// Switches the account on or off, and wakes as `admin-api` does.
+    pub(crate) fn set_active(&mut self, active: bool) {
+        self.change_account(|account| account.active = active);
+        self.account_changed();
+        self.settle();
+    }
+
+    /// What `admin-api` wakes after a change of the account.
+    pub(crate) fn account_changed(&mut self) {
+        let plan = self.directory.change(|config| config.accounts[&self.account].plan.clone());
+        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
+        self.jobs.extend(plan.steps.into_iter().map(|step| match step {
+            Step::Queue { queue, .. } => Job::Wake(Target::Queue(queue)),
+            Step::Agent { agent, .. } => Job::Wake(Target::Agent(agent)),
+        }));
+    }
+
+    pub(crate) fn inactivity_timeout(&self, minutes: i64) {
+        self.change_account(|account| account.settings.inactivity_timeout = Some(Minutes::new(minutes).unwrap()));
+    }
+
+    /// A queue with these members as the only step of the plan, everybody ready.
+    pub(crate) fn desk(strategy: Strategy, agents: u64) -> (Self, Vec<AgentId>, QueueId) {
+        let mut sim = Self::new();
+        let agents: Vec<AgentId> = (1..=agents).map(|number| sim.agent(number)).collect();
+        let queue = sim.queue(1, strategy, &agents.iter().collect::<Vec<_>>());
+        sim.plan(&[queue_step(&queue, 30)]);
+        for agent in &agents {
+            sim.ready(agent);
+        }
+        (sim, agents, queue)
+    }
+
+    // What happens.
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    pub(crate) fn event(&mut self, from: u32) -> InboundEvent {
+        let number = self.next();
+        let message = InboundMessage {
+            provider_id: format!("SMin{number}"),
+            from: phone(from),
+            alias: None,
+            profile_name: None,
+            sent_at: None,
+            content: Content::Text { body: format!("message {number}") },
+            attachments: Vec::new(),
+            reply_to: None,
+            forwarded: false,
+        };
+        InboundEvent {
+            account: self.account.clone(),
+            id: format!("SMin{number}"),
+            received_at: self.world.now(),
+            index: 0,
+            kind: InboundKind::Message(message),
+        }
+    }
+
+    /// A customer writes; tells to which interaction it went.
+    pub(crate) fn writes(&mut self, from: u32) -> InteractionId {
+        let event = self.event(from);
+        self.receives(&event)
+    }
+
+    pub(crate) fn receives(&mut self, event: &InboundEvent) -> InteractionId {
+        self.memory.receive(event);
+        self.settle();
+        self.memory.routed(&event.account, &event.id).unwrap().parse().unwrap()
+    }
+
+    /// The provider reports on a message.
+    pub(crate) fn reports(&mut self, message: &MessageId, state: DeliveryState) {
+        let number = self.next();
+        let (key, _) = self.message(message);
+        let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
+        let status = StatusUpdate { provider_id: format!("SM{message}"), reference: Some(key.reference().0), state, error, at: None };
+        let event = InboundEvent {
+            account: self.account.clone(),
+            id: format!("status-{number}"),
+            received_at: self.world.now(),
+            index: 0,
+            kind: InboundKind::Status(status),
+        };
+        self.memory.receive(&event);
+        self.settle();
+    }
+
+    pub(crate) fn command(&mut self, agent: &AgentId, command: Command) -> Result<Interaction, Refusal> {
+        let id = format!("command-{}", self.next());
+        match self.try_command(&id, agent, command) {
+            Ok(Some(Told::Changed { interaction, .. } | Told::AlreadyDone(interaction))) => Ok(*interaction),
+            Ok(Some(Told::Refused(refusal, _))) => Err(refusal),
+            Ok(None) => panic!("a command to an interaction was expected"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// One attempt at a command.
+    pub(crate) fn try_command(&mut self, id: &str, agent: &AgentId, command: Command) -> Result<Option<Told>, EngineError> {
+        let job = Job::Command { id: id.to_owned(), agent: agent.clone(), command };
+        let outcome = run(start(&self.engine, &self.provider, job));
+        self.settle();
+        match outcome {
+            Outcome::Done { told, .. } => Ok(told),
+            Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn accept(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<Interaction, Refusal> {
+        self.command(agent, Command::Accept(interaction.clone()))
+    }
+
+    pub(crate) fn reject(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<Interaction, Refusal> {
+        self.command(agent, Command::Reject(interaction.clone()))
+    }
+
+    pub(crate) fn open_tab(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<Interaction, Refusal> {
+        self.command(agent, Command::OpenTab(interaction.clone()))
+    }
+
+    pub(crate) fn close_tab(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<Interaction, Refusal> {
+        self.command(agent, Command::CloseTab(interaction.clone()))
+    }
+
+    pub(crate) fn close(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<Interaction, Refusal> {
+        self.command(agent, Command::Close(interaction.clone(), None))
+    }
+
+    /// The agent writes; tells which message that is.
+    pub(crate) fn answers(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<MessageId, Refusal> {
+        let id = MessageId::from_ulid(self.world.ulid());
+        self.command(agent, Command::Write(interaction.clone(), id.clone(), "an answer".into())).map(|_| id)
+    }
+
+    fn presence_is(&mut self, agent: &AgentId, state: PresenceState) {
+        let capacity = self.presence(agent).map_or_else(Capacity::default, |presence| presence.capacity);
+        let id = format!("presence-{}", self.next());
+        self.try_command(&id, agent, Command::Presence(state, capacity)).unwrap();
+    }
+
+    pub(crate) fn ready(&mut self, agent: &AgentId) {
+        self.presence_is(agent, PresenceState::Ready);
+    }
+
+    pub(crate) fn pause(&mut self, agent: &AgentId) {
+        self.presence_is(agent, PresenceState::Paused { reason: "lunch".into() });
+    }
+
+    pub(crate) fn log_out(&mut self, agent: &AgentId) {
+        self.presence_is(agent, PresenceState::LoggedOut);
+    }
+
+    pub(crate) fn capacity(&mut self, agent: &AgentId, slots: i64) {
+        let state = self.presence(agent).map_or(PresenceState::LoggedOut, |presence| presence.state);
+        let id = format!("capacity-{}", self.next());
+        self.try_command(&id, agent, Command::Presence(state, Capacity::new(slots).unwrap())).unwrap();
+    }
+
+    // Carrying out.
+
+    /// What the stream hands to `dispatch`.
+    pub(crate) fn pump(&mut self) {
+        for Caused { by, effects, .. } in self.memory.take_effects() {
+            for effect in effects {
+                self.dispatch(&by, effect);
+            }
+        }
+    }
+
+    fn dispatch(&mut self, by: &Cause, effect: Effect) {
+        match (by, effect) {
+            (Cause::Event(event), Effect::Route) => self.jobs.push_back(Job::Route(event.clone())),
+            (Cause::Message(key), Effect::Send) => self.jobs.push_back(Job::Send(key.clone())),
+            (Cause::Interaction(key), Effect::Timer { at, timer }) => {
+                self.timers.push((at, Job::Timer { key: key.clone(), at, timer }));
+            }
+            (_, Effect::Withdraw { interaction, agent }) => self.jobs.push_back(Job::Withdraw { interaction, agent }),
+            (_, Effect::Wake { target }) => self.jobs.push_back(Job::Wake(target)),
+            (Cause::Interaction(key), Effect::Archive) => self.archived.push(key.interaction.clone()),
+            (by, Effect::Push { to, notice }) => {
+                let interaction = match by {
+                    Cause::Interaction(key) => Some(key.interaction.clone()),
+                    Cause::Message(key) => Some(key.interaction.interaction.clone()),
+                    Cause::Event(_) | Cause::Presence(_) => None,
+                };
+                for agent in self.expand(&to, matches!(notice, Notice::Offered { .. })) {
+                    self.seen.entry(agent).or_default().push(Seen { interaction: interaction.clone(), notice: notice.clone() });
+                }
+            }
+            (by, effect) => panic!("{effect:?} of {by:?}"),
+        }
+    }
+
+    /// Who is meant: of a queue's members those of the account, for an offer only who is ready.
+    pub(crate) fn expand(&self, audience: &Audience, only_ready: bool) -> Vec<AgentId> {
+        match audience {
+            Audience::Agents(agents) => agents.clone(),
+            Audience::Members { queue, except } => {
+                let (account, queue) =
+                    self.directory.change(|config| (config.accounts[&self.account].clone(), config.queues[queue].clone()));
+                let members = queue.members.into_iter().filter(|agent| account.agents.contains(agent) && !except.contains(agent));
+                let there = |agent: &AgentId| self.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready);
+                members.filter(|agent| !only_ready || there(agent)).collect()
+            }
+        }
+    }
+
+    /// Takes up what a job led to. A failed one is tried again, as its queue or its client would.
+    pub(crate) fn led_to(&mut self, job: Job, outcome: Outcome) -> Option<Told> {
+        match outcome {
+            Outcome::Done { jobs, offered, told } => {
+                for job in jobs {
+                    match job {
+                        Job::Timer { at, .. } => self.timers.push((at, job)),
+                        job => self.jobs.push_back(job),
+                    }
+                }
+                for (agent, interaction) in offered {
+                    let notice = Notice::Offered { offer: 0, until: None };
+                    self.seen.entry(agent).or_default().push(Seen { interaction: Some(interaction), notice });
+                }
+                told
+            }
+            // Before later ones of its group.
+            Outcome::Failed(_) => {
+                self.jobs.push_front(job);
+                None
+            }
+        }
+    }
+
+    /// Carries out everything that is to be done now.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..10_000 {
+            self.pump();
+            let Some(job) = self.jobs.pop_front() else { return };
+            let outcome = run(start(&self.engine, &self.provider, job.clone()));
+            self.led_to(job, outcome);
+        }
+        panic!("it never settles");
+    }
+
+    /// Lets time pass, and everything happen that is due meanwhile.
+    pub(crate) fn wait(&mut self, seconds: i64) {
+        let end = self.world.now() + SignedDuration::from_secs(seconds);
+        self.settle();
+        while let Some(index) = self.next_timer().filter(|index| self.timers[*index].0 <= end) {
+            let (at, job) = self.timers.remove(index);
+            if at > self.world.now() {
+                self.world.set(at);
+            }
+            self.jobs.push_back(job);
+            self.settle();
+        }
+        self.world.set(end);
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<usize> {
+        (0..self.timers.len()).min_by_key(|index| self.timers[*index].0)
+    }
+
+    // What can be seen.
+
+    pub(crate) fn interaction(&self, id: &InteractionId) -> Interaction {
+        self.memory.interactions().into_iter().find(|interaction| interaction.id == *id).unwrap()
+    }
+
+    pub(crate) fn presence(&self, agent: &AgentId) -> Option<Presence> {
+        self.memory.all_presences().into_iter().find(|presence| presence.agent == *agent)
+    }
+
+    pub(crate) fn message(&self, id: &MessageId) -> (MessageKey, Message) {
+        self.memory.messages().into_iter().find(|(_, message)| message.id == *id).unwrap()
+    }
+
+    pub(crate) fn delivery(&self, id: &MessageId) -> DeliveryState {
+        self.message(id).1.delivery.unwrap().state
+    }
+
+    /// The agents on whose screens it rings now.
+    pub(crate) fn rings_at(&self, id: &InteractionId) -> Vec<AgentId> {
+        let interaction = self.interaction(id);
+        let now = self.world.now();
+        let standing = interaction.offer().filter(|offer| offer.until.is_none_or(|until| now < until));
+        standing.map(|offer| self.expand(&offer.audience, true)).unwrap_or_default()
+    }
+
+    pub(crate) fn stage(&self, id: &InteractionId) -> Option<Stage> {
+        self.interaction(id).wait.map(|wait| wait.stage)
+    }
+
+    pub(crate) fn step(&self, id: &InteractionId) -> Option<usize> {
+        match self.stage(id) {
+            Some(Stage::Step { index, .. }) => Some(index),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn facts(&self, id: &InteractionId) -> Vec<Fact> {
+        self.memory.history(id).into_iter().map(|entry| entry.fact).collect()
+    }
+
+    /// What an agent was shown of an interaction, in order.
+    pub(crate) fn shown(&self, agent: &AgentId, id: &InteractionId) -> Vec<Notice> {
+        let seen = self.seen.get(agent).map(Vec::as_slice).unwrap_or_default();
+        seen.iter().filter(|seen| seen.interaction.as_ref() == Some(id)).map(|seen| seen.notice.clone()).collect()
+    }
+}

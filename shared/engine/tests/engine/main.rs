@@ -1,0 +1,14 @@
+//! The engine on its ports in memory: the product's sentences one by one, then random histories whose invariants are checked.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod driver;
+
+mod accepting;
+mod configuration;
+mod inactivity;
+mod messages;
+mod plan;
+mod presence;
+mod repetition;
+mod returning;
+mod simulation;

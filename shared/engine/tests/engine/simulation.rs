@@ -1,0 +1,536 @@
+//! Random histories: customers, agents and administrators at once, effects that come late and twice, writes that fail, answers that are lost. Whatever
+//! happens, the invariants hold after every step; and whenever nothing is left to do, every interaction is in one of the states of rest.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::{Context, Poll, Waker};
+
+use domain::agent::{Capacity, Presence, PresenceState};
+use domain::effect::{Audience, Target, Timer};
+use domain::footprint::{WaitingRow, footprint};
+use domain::history::Fact;
+use domain::ids::{AgentId, InteractionId, MessageId, QueueId};
+use domain::inbound::{InboundEvent, InboundKind};
+use domain::interaction::{Interaction, Stage};
+use domain::message::{Author, DeliveryState};
+use domain::queue::Strategy;
+use engine::memory::Fault;
+use engine::ports::World;
+use engine::{Sent, Told};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::driver::{Command, Job, Outcome, Running, Sim, agent_step, queue_step, seconds, start};
+
+/// Many short histories find more than few long ones; these take a few seconds. `SEEDS=3000` looks longer.
+const SEEDS: u64 = 150;
+
+fn seeds() -> std::ops::Range<u64> {
+    0..std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS)
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.roll() % u64::try_from(limit).unwrap()).unwrap()
+    }
+
+    fn between(&mut self, from: i64, to: i64) -> i64 {
+        from + i64::try_from(self.below(usize::try_from(to - from + 1).unwrap())).unwrap()
+    }
+
+    fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        (!from.is_empty()).then(|| &from[self.below(from.len())])
+    }
+}
+
+/// How rough a history is, in percent.
+#[derive(Clone, Copy)]
+struct Weather {
+    faults: usize,
+    twice: usize,
+    late: usize,
+}
+
+const CALM: Weather = Weather { faults: 0, twice: 0, late: 0 };
+const STORM: Weather = Weather { faults: 10, twice: 15, late: 25 };
+
+struct Story {
+    seed: u64,
+    sim: Sim,
+    dice: Dice,
+    weather: Weather,
+    running: Vec<(Job, Running)>,
+    agents: Vec<AgentId>,
+    queues: Vec<QueueId>,
+    events: Vec<InboundEvent>,
+    deliveries: BTreeMap<MessageId, DeliveryState>,
+    /// What happened last.
+    log: VecDeque<String>,
+}
+
+/// Tells which history it was when a check fails.
+impl Drop for Story {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}, at {}\n{}", self.seed, self.sim.world.now(), Vec::from(std::mem::take(&mut self.log)).join("\n"));
+        }
+    }
+}
+
+impl Story {
+    fn new(seed: u64, weather: Weather) -> Self {
+        let mut dice = Dice(seed);
+        let sim = Sim::seeded(seed);
+        let count = dice.between(2, 4);
+        let agents: Vec<AgentId> = (1..=count).map(|number| sim.agent(u64::try_from(number).unwrap())).collect();
+        let count = dice.between(1, 2);
+        let mut queues = Vec::new();
+        for number in 1..=count {
+            let strategy = if dice.percent(50) { Strategy::Beepall } else { Strategy::Rrmemory };
+            let members: Vec<&AgentId> = agents.iter().filter(|_| dice.percent(75)).collect();
+            let queue = sim.queue(u64::try_from(number).unwrap(), strategy, &members);
+            sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().agent_timeout = seconds(dice.between(4, 15)));
+            queues.push(queue);
+        }
+        sim.change_account(|account| {
+            account.settings.wait_for_assigned_agent = seconds(dice.between(2, 10));
+            account.settings.wait_for_assigned_queue = seconds(dice.between(2, 10));
+        });
+        if dice.percent(30) {
+            sim.inactivity_timeout(1);
+        }
+        let (running, events, log) = (Vec::new(), Vec::new(), VecDeque::new());
+        let mut story = Self { seed, sim, dice, weather, running, agents, queues, events, deliveries: BTreeMap::new(), log };
+        story.new_plan();
+        for agent in story.agents.clone() {
+            let capacity = Capacity::new(story.dice.between(1, 3)).unwrap();
+            story.command(&agent, Command::Presence(PresenceState::Ready, capacity));
+        }
+        let mut faults = Dice(seed ^ 0xfa17);
+        story.sim.memory.inject(move |_| match faults.percent(weather.faults) {
+            true => [Fault::Conflict, Fault::AnswerLost, Fault::Refused][faults.below(3)],
+            false => Fault::None,
+        });
+        story
+    }
+
+    fn new_plan(&mut self) {
+        let steps: Vec<_> = (0..self.dice.below(4))
+            .map(|_| {
+                let timeout = self.dice.between(5, 30);
+                match self.dice.percent(75) {
+                    true => queue_step(self.dice.pick(&self.queues).unwrap(), timeout),
+                    false => agent_step(self.dice.pick(&self.agents).unwrap(), timeout),
+                }
+            })
+            .collect();
+        self.sim.plan(&steps);
+        self.sim.account_changed();
+    }
+
+    fn command(&mut self, agent: &AgentId, command: Command) {
+        let id = format!("command-{}", self.sim.next());
+        self.sim.jobs.push_back(Job::Command { id, agent: agent.clone(), command });
+    }
+
+    /// One thing that somebody does.
+    fn act(&mut self) {
+        let agent = self.dice.pick(&self.agents).unwrap().clone();
+        let open: Vec<Interaction> = self.sim.memory.interactions().into_iter().filter(Interaction::is_open).collect();
+        let offered: Vec<InteractionId> =
+            open.iter().filter(|interaction| interaction.offer().is_some()).map(|one| one.id.clone()).collect();
+        let mine: Vec<InteractionId> =
+            open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
+        let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
+        let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
+        match self.dice.below(100) {
+            0..30 => {
+                let customer = u32::try_from(self.dice.below(5)).unwrap();
+                let event = self.sim.event(customer);
+                self.sim.memory.receive(&event);
+                self.events.push(event);
+            }
+            30..50 => {
+                // Mostly somebody at whom it rings.
+                let Some(interaction) = offered.or(any) else { return };
+                let rung = self.sim.rings_at(&interaction);
+                let agent = self.dice.pick(&rung).cloned().filter(|_| self.dice.percent(80)).unwrap_or(agent);
+                self.command(&agent, Command::Accept(interaction));
+            }
+            50..56 => offered.into_iter().for_each(|interaction| self.command(&agent, Command::Reject(interaction))),
+            56..62 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::OpenTab(interaction))),
+            62..70 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::CloseTab(interaction))),
+            70..76 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::Close(interaction, None))),
+            76..82 => {
+                let message = MessageId::from_ulid(self.sim.world.ulid());
+                mine.into_iter()
+                    .for_each(|interaction| self.command(&agent, Command::Write(interaction, message.clone(), "an answer".into())));
+            }
+            82..94 => {
+                let state = match self.dice.below(4) {
+                    0 => PresenceState::LoggedOut,
+                    1 => PresenceState::Paused { reason: "lunch".into() },
+                    _ => PresenceState::Ready,
+                };
+                let Some(Presence { capacity, .. }) = self.sim.presence(&agent) else { return };
+                self.command(&agent, Command::Presence(state, capacity));
+            }
+            94..96 => {
+                let on = self.dice.percent(60);
+                self.sim.change_account(|account| account.active = on);
+                self.sim.account_changed();
+            }
+            96..98 => {
+                let queue = self.dice.pick(&self.queues).unwrap().clone();
+                self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
+                self.sim.jobs.push_back(Job::Wake(Target::Queue(queue)));
+            }
+            98 => {
+                self.sim.change_account(|account| toggle(&mut account.agents, &agent));
+                self.sim.account_changed();
+            }
+            _ => self.new_plan(),
+        }
+    }
+
+    /// Starts jobs and lets them make progress in a random order, call by call, until nothing is left; or, in rough weather, until something comes between.
+    fn play(&mut self, to_the_end: bool) {
+        for _ in 0..50_000 {
+            self.sim.pump();
+            while self.running.len() < 4
+                && let Some(job) = self.next_job()
+            {
+                let outcome = match self.dice.below(10) {
+                    0 => Sent::Unknown,
+                    1 => {
+                        Sent::Failed { error: domain::message::DeliveryError { class: domain::message::ErrorClass::Permanent, code: None } }
+                    }
+                    _ => Sent::Accepted { provider_id: format!("SM{}", self.sim.next()) },
+                };
+                self.sim.provider.lock().unwrap().outcomes = [outcome].into();
+                let future = start(&self.sim.engine, &self.sim.provider, job.clone());
+                self.running.push((job, future));
+            }
+            if self.running.is_empty() {
+                return self.check_rest();
+            }
+            let place = self.dice.below(self.running.len());
+            if let Poll::Ready(outcome) = self.running[place].1.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                let (job, _) = self.running.swap_remove(place);
+                self.note(&job, &outcome);
+                if self.dice.percent(self.weather.twice) {
+                    self.sim.jobs.push_back(job.clone());
+                }
+                self.sim.led_to(job, outcome);
+                self.check();
+                if !to_the_end && self.dice.percent(self.weather.late) {
+                    return;
+                }
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn note(&mut self, job: &Job, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Done { told: Some(Told::Refused(refusal, _)), .. } => format!("{refusal:?}"),
+            Outcome::Done { told: Some(Told::Changed { interaction, .. }), .. } => {
+                format!("v{} {:?}", interaction.version, interaction.wait)
+            }
+            Outcome::Done { jobs, .. } => format!("{jobs:?}"),
+            Outcome::Failed(error) => error.to_string(),
+        };
+        self.log.push_back(format!("{} {job:?}: {outcome}", self.sim.world.now()).replace("00000000", ""));
+        if self.log.len() > 60 {
+            self.log.pop_front();
+        }
+    }
+
+    /// Some job whose group is free: within a group in order, else in any.
+    fn next_job(&mut self) -> Option<Job> {
+        let mut busy: BTreeSet<String> = self.running.iter().filter_map(|(job, _)| job.group()).collect();
+        let mut free = Vec::new();
+        for (place, job) in self.sim.jobs.iter().enumerate() {
+            if job.group().is_none_or(|group| busy.insert(group)) {
+                free.push(place);
+            }
+        }
+        let place = *self.dice.pick(&free)?;
+        self.sim.jobs.remove(place)
+    }
+
+    /// Time passes; what is due comes, in rough weather also late, twice or too early.
+    fn pass(&mut self, seconds: i64) {
+        self.sim.world.advance(SignedDuration::from_secs(seconds));
+        let now = self.sim.world.now();
+        for (at, job) in std::mem::take(&mut self.sim.timers) {
+            let early = self.dice.percent(self.weather.twice / 5);
+            let late = self.dice.percent(self.weather.late);
+            if early || (at <= now && self.dice.percent(self.weather.twice)) {
+                self.sim.jobs.push_back(job.clone());
+            }
+            if at <= now && !late {
+                self.sim.jobs.push_back(job);
+            } else {
+                self.sim.timers.push((at, job));
+            }
+        }
+    }
+
+    fn tell(mut self) {
+        for _ in 0..self.dice.between(20, 40) {
+            for _ in 0..self.dice.between(1, 3) {
+                self.act();
+            }
+            self.play(false);
+            let passes = self.dice.between(0, 6);
+            self.pass(passes);
+        }
+        // Then the storm is over, and everything that is under way comes to its end: the longest waits together take less than three minutes.
+        self.weather = CALM;
+        self.sim.memory.heal();
+        self.play(true);
+        for _ in 0..100 {
+            self.pass(2);
+            self.play(true);
+        }
+        self.check_end();
+    }
+
+    // What must hold at every instant.
+
+    fn check(&mut self) {
+        let interactions = self.sim.memory.interactions();
+        let presences = self.sim.memory.all_presences();
+
+        let mut open = BTreeSet::new();
+        for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
+            assert!(open.insert(interaction.conversation().group()), "two open interactions of one contact");
+        }
+        let contacts = self.sim.memory.contacts();
+        let addresses: BTreeSet<_> = contacts.iter().flat_map(|contact| contact.addresses.clone()).collect();
+        assert_eq!(addresses.len(), contacts.len(), "two contacts of one address");
+
+        let mut load: BTreeMap<AgentId, BTreeSet<InteractionId>> = BTreeMap::new();
+        let mut ringing: BTreeMap<AgentId, BTreeMap<InteractionId, Timestamp>> = BTreeMap::new();
+        let mut rows: Vec<(Target, WaitingRow)> = Vec::new();
+        for interaction in &interactions {
+            if let Some(agent) = interaction.agent.clone().filter(|_| interaction.is_open()) {
+                load.entry(agent).or_default().insert(interaction.id.clone());
+            }
+            let footprint = footprint(interaction);
+            if let Some((agent, until)) = footprint.ringing {
+                ringing.entry(agent).or_default().insert(interaction.id.clone(), until);
+            }
+            rows.extend(footprint.waiting);
+            self.check_history(interaction);
+        }
+        for presence in &presences {
+            let agent = &presence.agent;
+            assert_eq!(presence.load, load.get(agent).cloned().unwrap_or_default(), "the load of {agent}");
+            assert!(presence.load.len() <= presence.capacity.get(), "{agent} holds more than allowed");
+            assert_eq!(presence.ringing, ringing.get(agent).cloned().unwrap_or_default(), "what rings at {agent}");
+        }
+        rows.sort_by_key(|(target, row)| (target.clone(), row.order()));
+        assert_eq!(self.sim.memory.rows(), rows, "the rows among the waiting");
+
+        let messages = self.sim.memory.messages();
+        let mut received = BTreeSet::new();
+        for (_, message) in &messages {
+            if message.author == Author::Customer {
+                assert!(received.insert(message.provider_id.clone()), "a message in the threads twice");
+            } else if let Some(delivery) = &message.delivery {
+                let before = self.deliveries.insert(message.id.clone(), delivery.state).unwrap_or(delivery.state);
+                assert!(before == delivery.state || before.moves_to(delivery.state), "{before:?} became {:?}", delivery.state);
+            }
+        }
+        let provider = self.sim.provider.lock().unwrap();
+        let calls: BTreeSet<_> = provider.calls.iter().collect();
+        assert_eq!(calls.len(), provider.calls.len(), "a message was sent twice");
+    }
+
+    /// Who has the interaction follows from its history.
+    fn check_history(&self, interaction: &Interaction) {
+        let history = self.sim.memory.history(&interaction.id);
+        let (mut owner, mut offered_to): (Option<AgentId>, Option<u64>) = (None, None);
+        for entry in history {
+            match entry.fact {
+                Fact::Offered { .. } => offered_to = Some(entry.version),
+                Fact::Accepted { agent, previous, .. } => {
+                    assert!(offered_to.take().is_some(), "an offer was accepted twice");
+                    assert_eq!(previous, owner.filter(|owner| *owner != agent));
+                    owner = Some(agent);
+                }
+                Fact::Unassigned { agent } => assert_eq!(owner.take(), Some(agent)),
+                _ => {}
+            }
+        }
+        assert_eq!(owner, interaction.agent);
+    }
+
+    // What must hold whenever nothing is left to do but to wait for the clock.
+
+    fn check_rest(&mut self) {
+        self.check();
+        let messages = self.sim.memory.messages();
+        for event in &self.events {
+            let InboundKind::Message(inbound) = &event.kind else { continue };
+            let routed = self.sim.memory.routed(&event.account, &event.id).expect("an event was not routed");
+            let places: Vec<_> = (messages.iter())
+                .filter(|(_, message)| message.provider_id.as_ref() == Some(&inbound.provider_id))
+                .map(|(_, message)| message.interaction.to_string())
+                .collect();
+            assert_eq!(places, [routed], "a message is in exactly one interaction, exactly once");
+        }
+        self.check_order();
+        for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
+            self.check_at_rest(&interaction);
+        }
+    }
+
+    /// Each customer's messages lie in the order in which they came.
+    fn check_order(&self) {
+        let messages = self.sim.memory.messages();
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        let mut by_version: Vec<(InteractionId, u64, MessageId)> = Vec::new();
+        for interaction in self.sim.memory.interactions() {
+            for entry in self.sim.memory.history(&interaction.id) {
+                if let Fact::MessageReceived { message, .. } = entry.fact {
+                    by_version.push((interaction.id.clone(), entry.version, message));
+                }
+            }
+        }
+        by_version.sort();
+        for (_, _, id) in by_version {
+            let (key, message) = messages.iter().find(|(_, message)| message.id == id).expect("a message of the history");
+            let number: u64 = message.provider_id.as_ref().unwrap().trim_start_matches("SMin").parse().unwrap();
+            let before = last.insert(key.interaction.conversation.group(), number);
+            assert!(before < Some(number), "messages of one contact out of order");
+        }
+    }
+
+    fn check_at_rest(&self, interaction: &Interaction) {
+        let now = self.sim.world.now();
+        let id = &interaction.id;
+        let (active, plan) = self.sim.directory.change(|config| {
+            let account = &config.accounts[&self.sim.account];
+            (account.active, account.plan.version)
+        });
+        let Some(wait) = &interaction.wait else {
+            assert!(interaction.agent.is_some() && !interaction.unread, "{id} is stranded: nobody is asked");
+            return;
+        };
+        assert!(interaction.unread, "{id} waits though it was read");
+        let timer = |timer: &Timer| {
+            self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Timer { key, timer: of, .. } if key.interaction == *id && of == timer))
+        };
+        if wait.until.is_some() {
+            assert!(timer(&Timer::Wait { wait: wait.id }), "nothing ends the wait of {id}");
+        }
+        if let Some(offer) = &wait.offer {
+            if offer.until.is_some() && offer.until != wait.until {
+                assert!(timer(&Timer::Offer { offer: offer.id }), "nothing ends the offer of {id}");
+            }
+            if let Audience::Agents(agents) = &offer.audience
+                && wait.stage != Stage::AssignedAgent
+                && offer.until.is_none_or(|until| now < until)
+            {
+                let there =
+                    agents.iter().all(|agent| self.sim.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready));
+                assert!(there, "{id} rings at somebody who is not ready");
+            }
+            return;
+        }
+        if wait.stage == Stage::Inactive {
+            assert!(!active, "{id} is held though its account is active");
+            return;
+        }
+        // Nobody is rung: then nobody may be there.
+        if !active || wait.until.is_some_and(|until| until <= now) {
+            return;
+        }
+        for target in &wait.targets {
+            // The step of an older plan, whose agent no change of the account wakes any more: it ends with its time.
+            if matches!((target, &wait.stage), (Target::Agent(_), Stage::Step { plan: of, .. }) if *of != plan) {
+                continue;
+            }
+            let free = self.free(interaction, target);
+            assert!(!free, "{id} waits for {target:?} though somebody is free");
+        }
+    }
+
+    /// Whether somebody could be rung for `interaction` on behalf of `target`.
+    fn free(&self, interaction: &Interaction, target: &Target) -> bool {
+        let wait = interaction.wait.as_ref().unwrap();
+        let (account, queues) = self.sim.directory.change(|config| (config.accounts[&self.sim.account].clone(), config.queues.clone()));
+        let (candidates, strategy) = match target {
+            Target::Queue(queue) => (queues[queue].members.clone(), queues[queue].strategy),
+            Target::Agent(agent) => (vec![agent.clone()], Strategy::Rrmemory),
+            Target::Account(_) => (account.agents.clone(), Strategy::Rrmemory),
+        };
+        let eligible = candidates.iter().filter(|agent| account.agents.contains(agent) && !wait.rejected.contains(agent));
+        let there: Vec<Presence> =
+            eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.state == PresenceState::Ready).collect();
+        // What rings takes a slot until its timer has come.
+        let slots = |presence: &Presence| {
+            let ringing = presence.ringing.keys().filter(|id| !presence.load.contains(*id)).count();
+            presence.capacity.get().saturating_sub(presence.load.len() + ringing)
+        };
+        let own = there.iter().any(|presence| presence.load.contains(&interaction.id));
+        let slots: usize = there.iter().map(slots).sum();
+        let others =
+            self.sim.memory.rows().into_iter().filter(|(of, row)| {
+                of == target && matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { .. }))
+            });
+        match strategy {
+            Strategy::Beepall if wait.stage != Stage::Exhausted => own || slots > others.count(),
+            Strategy::Beepall | Strategy::Rrmemory => own || slots > 0,
+        }
+    }
+
+    /// In the end no wait with a deadline is left, and nothing rings beyond its time.
+    fn check_end(&mut self) {
+        let now = self.sim.world.now();
+        for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
+            let stage = interaction.wait.as_ref().map(|wait| &wait.stage);
+            assert!(matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)), "{} still in {stage:?}", interaction.id);
+        }
+        for presence in self.sim.memory.all_presences() {
+            assert!(presence.ringing.values().all(|until| *until > now), "a stale ring at {}", presence.agent);
+        }
+    }
+}
+
+fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
+    match agents.iter().position(|other| other == agent) {
+        Some(place) => drop(agents.remove(place)),
+        None => agents.push(agent.clone()),
+    }
+}
+
+#[test]
+fn in_calm_weather_the_invariants_hold() {
+    for seed in seeds() {
+        Story::new(seed, CALM).tell();
+    }
+}
+
+#[test]
+fn in_a_storm_the_invariants_hold() {
+    for seed in seeds() {
+        Story::new(seed, STORM).tell();
+    }
+}
