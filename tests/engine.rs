@@ -135,11 +135,9 @@ async fn a_failure_before_the_write_asks_the_provider_to_come_again_and_leaves_n
 
 #[tokio::test]
 async fn a_failure_between_write_and_queue_is_completed_by_the_providers_retry() {
-    for (target, when) in [
-        ("AmazonSQS.SendMessage", When::Before),
-        ("AmazonSQS.SendMessage", When::After),
-        ("DynamoDB_20120810.PutItem", When::After),
-    ] {
+    for (target, when) in
+        [("AmazonSQS.SendMessage", When::Before), ("AmazonSQS.SendMessage", When::After), ("DynamoDB_20120810.PutItem", When::After)]
+    {
         let deployment = Deployment::new().await;
         let account = account_alone(&deployment).await;
         let receive = deployment.receive();
@@ -342,7 +340,8 @@ async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_bat
         agent: domain::ids::AgentId::from_ulid(cloud::ids::ulid()),
     });
     let good = serde_json::to_string(&good).unwrap();
-    let batch = serde_json::json!({ "Records": [record("poison", "not json"), record("good", &good), record("future", r#"{"v":99,"job":{}}"#)] });
+    let batch =
+        serde_json::json!({ "Records": [record("poison", "not json"), record("good", &good), record("future", r#"{"v":99,"job":{}}"#)] });
     let handled = std::sync::Mutex::new(Vec::new());
     let response = cloud::batch::each(serde_json::from_value(batch).unwrap(), &deployment.queues["TIMERS_QUEUE_URL"], |job: Wakeup, _| {
         handled.lock().unwrap().push(job);

@@ -113,8 +113,7 @@ impl Deployment {
     pub async fn ready_agent(&self, name: &str, capacity: i64) -> AgentId {
         let id = AgentId::from_ulid(cloud::ids::ulid());
         let capacity = Capacity::new(capacity).unwrap();
-        let agent =
-            Agent { id: id.clone(), name: name.to_owned(), subject: name.to_owned(), role: Role::Agent, whatsapp: true, capacity };
+        let agent = Agent { id: id.clone(), name: name.to_owned(), subject: name.to_owned(), role: Role::Agent, whatsapp: true, capacity };
         self.configuration.put(&agent, Write::New, Vec::new()).await.unwrap();
         self.engine.set_presence(&id, PresenceState::Ready, capacity, Mark::Guarded).await.unwrap();
         id
@@ -234,11 +233,14 @@ pub fn sid(number: usize) -> String {
     format!("SM{number:032x}")
 }
 
-
 async fn make_queue(sqs: &aws_sdk_sqs::Client, name: &str) -> String {
     use aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
     let fifo = ["INBOUND", "ASSIGN", "OUTBOUND", "PUSH"].iter().any(|kind| name.starts_with(kind));
-    let create = if fifo { sqs.create_queue().queue_name(format!("{name}.fifo")).attributes(FifoQueue, "true") } else { sqs.create_queue().queue_name(name) };
+    let create = if fifo {
+        sqs.create_queue().queue_name(format!("{name}.fifo")).attributes(FifoQueue, "true")
+    } else {
+        sqs.create_queue().queue_name(name)
+    };
     create.send().await.unwrap().queue_url.unwrap()
 }
 

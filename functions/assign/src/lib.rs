@@ -50,7 +50,13 @@ enum Failed {
 impl Assign {
     async fn wake(&self, target: &Target, wake_id: &str) -> Result<(), Failed> {
         let woken = self.engine.wake(target).await?;
-        tracing::info!(event = "assign.woken", target = target.key(), rung = woken.rung, joined = woken.joined.len(), also = woken.also.len());
+        tracing::info!(
+            event = "assign.woken",
+            target = target.key(),
+            rung = woken.rung,
+            joined = woken.joined.len(),
+            also = woken.also.len()
+        );
         self.join(target, &woken, wake_id).await?;
         let also = woken.also.into_iter().enumerate();
         let also = also.map(|(index, target)| wake_of(target, &format!("{wake_id}-{index}")));

@@ -143,14 +143,16 @@ impl Owner {
         let id = self.id(version, index);
         let (group, job) = match (effect, self) {
             (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
-            (Effect::Send, Owner::Message { key, .. }) => (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() })),
+            (Effect::Send, Owner::Message { key, .. }) => {
+                (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() }))
+            }
             (Effect::CopyMedia { index }, Owner::Message { key, .. }) => {
                 (id.clone(), Job::Media(MediaJob { message: key.clone(), index: *index }))
             }
-            (Effect::Archive, Owner::Interaction(interaction)) => {
-                (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() }))
+            (Effect::Archive, Owner::Interaction(interaction)) => (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() })),
+            (Effect::Archive, Owner::Message { key, .. }) => {
+                (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
             }
-            (Effect::Archive, Owner::Message { key, .. }) => (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() })),
             (Effect::Wake { target }, _) => (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone() })),
             (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
             (Effect::Withdraw { interaction, agent }, Owner::Presence { .. }) => {
@@ -173,7 +175,10 @@ impl Owner {
                 };
                 (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
             }
-            (Effect::Route | Effect::Send | Effect::CopyMedia { .. } | Effect::Archive | Effect::Timer { .. } | Effect::Withdraw { .. }, _) => {
+            (
+                Effect::Route | Effect::Send | Effect::CopyMedia { .. } | Effect::Archive | Effect::Timer { .. } | Effect::Withdraw { .. },
+                _,
+            ) => {
                 return None;
             }
         };

@@ -229,7 +229,9 @@ mod tests {
             message: MessageId::from_ulid(Ulid::from_parts(1, 4)),
         };
         assert_eq!(key.reference().key(&account), Some(key));
-        for foreign in ["", "a.b.c.d", "con_1", "…", "con_01ARZ3NDEKTSV4RRFFQ69G5FAV.int_01ARZ3NDEKTSV4RRFFQ69G5FAV.99999999999999999999.msg_x"] {
+        for foreign in
+            ["", "a.b.c.d", "con_1", "…", "con_01ARZ3NDEKTSV4RRFFQ69G5FAV.int_01ARZ3NDEKTSV4RRFFQ69G5FAV.99999999999999999999.msg_x"]
+        {
             assert_eq!(MessageRef(foreign.into()).key(&account), None);
         }
     }

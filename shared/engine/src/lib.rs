@@ -16,8 +16,8 @@ use domain::decide::Refusal;
 use domain::ids::AccountId;
 
 pub use assign::Woken;
-pub use messages::{Claim, Sent};
 pub use interactions::{Sending, Told};
+pub use messages::{Claim, Sent};
 
 /// Attempts at one change before it is given back to the caller (the queue, or the client with 503): far more than rivals that a conversation ever has.
 const ATTEMPTS: u32 = 10;

@@ -50,9 +50,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
             let (state, error) = match delivery.state {
                 DeliveryState::Queued => (DeliveryState::Sending, None),
-                DeliveryState::Sending => {
-                    (DeliveryState::Unknown, Some(DeliveryError { class: ErrorClass::OutcomeUnknown, code: None }))
-                }
+                DeliveryState::Sending => (DeliveryState::Unknown, Some(DeliveryError { class: ErrorClass::OutcomeUnknown, code: None })),
                 settled => return Ok(Claim::Settled(settled)),
             };
             let after = self.delivered(&before, Delivery { state, since: self.world.now(), error, attempts: delivery.attempts });
@@ -148,7 +146,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         if after.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Sending) {
             effects.clear();
         }
-        let commit = MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: index };
+        let commit =
+            MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: index };
         Ok(self.store.commit_message(commit).await?)
     }
 }

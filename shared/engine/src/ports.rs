@@ -96,7 +96,12 @@ pub trait Store: Send + Sync {
     /// Writes a change of a message, all or nothing.
     fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Writes a change of state of a presence, if it has still the version before.
-    fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    fn commit_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Mark,
+    ) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Marks an event that needs nothing written as done.
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
 }

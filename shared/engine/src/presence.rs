@@ -12,7 +12,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again is safe.
-    pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, capacity: Capacity, mark: Mark) -> Result<Presence, EngineError> {
+    pub async fn set_presence(
+        &self,
+        agent: &AgentId,
+        state: PresenceState,
+        capacity: Capacity,
+        mark: Mark,
+    ) -> Result<Presence, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);

@@ -139,7 +139,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(alias) => self.store.contact_of(alias).await?,
             None => None,
         };
-        let unknown = |known: &Option<ContactId>, address: Option<&domain::values::Address>| known.is_none().then(|| address.cloned()).flatten();
+        let unknown =
+            |known: &Option<ContactId>, address: Option<&domain::values::Address>| known.is_none().then(|| address.cloned()).flatten();
         let addresses: Vec<_> =
             unknown(&by_from, Some(&inbound.from)).into_iter().chain(unknown(&by_alias, inbound.alias.as_ref())).collect();
         let known = by_from.or(by_alias);

@@ -42,7 +42,8 @@ impl<'a> Transaction<'a> {
     }
 
     fn put(&mut self, item: Item, condition: Option<&str>, values: Values, lost: Committed) {
-        let values = Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Item>()).filter(|values| !values.is_empty());
+        let values =
+            Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Item>()).filter(|values| !values.is_empty());
         let put = Put::builder().table_name(self.table).set_item(Some(item)).set_condition_expression(condition.map(str::to_owned));
         let put = put.set_expression_attribute_values(values).build();
         self.push(put.map(|put| TransactWriteItem::builder().put(put).build()), lost);
@@ -115,8 +116,7 @@ impl<'a> Transaction<'a> {
             Ok(_) => Ok(Committed::Done),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    let codes: Vec<&str> =
-                        canceled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+                    let codes: Vec<&str> = canceled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
                     meaning(&codes, &meanings)
                 }
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => Ok(Committed::Conflict),

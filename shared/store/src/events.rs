@@ -38,7 +38,9 @@ impl Interactions {
         let put = self.client.put_item().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
         match put.send().await {
             Ok(_) => Ok(Received::New),
-            Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => Ok(Received::Repeated),
+            Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => {
+                Ok(Received::Repeated)
+            }
             Err(error) => Err(failed("PutItem")(error)),
         }
     }

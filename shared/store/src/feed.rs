@@ -81,7 +81,9 @@ impl Interactions {
                 .condition_expression(if last == 0 { "attribute_not_exists(seq)" } else { "seq = :last" })
                 .expression_attribute_values(":seq", n(seq));
             let head = if last == 0 { head } else { head.expression_attribute_values(":last", n(last)) };
-            let put = |item: Item| Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+            let put = |item: Item| {
+                Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build()
+            };
             let unbuildable = |error: aws_sdk_dynamodb::error::BuildError| PortError { operation: "append", reason: error.to_string() };
             let actions = vec![
                 TransactWriteItem::builder().put(put(done).map_err(unbuildable)?).build(),

@@ -84,7 +84,8 @@ impl Interactions {
     /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
     pub(crate) async fn query(&self, pk: String, prefix: &str) -> Read<Vec<Item>> {
         // A key's value may not be empty, not even to compare with.
-        let (condition, prefix) = if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
+        let (condition, prefix) =
+            if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
         let values = [(":pk".to_owned(), s(pk))].into_iter().chain(prefix.map(|prefix| (":sk".to_owned(), prefix)));
         let values: Item = values.collect();
         let mut items = Vec::new();

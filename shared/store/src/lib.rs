@@ -16,4 +16,4 @@ pub use config::{Configuration, Entity, Extra, Write, Written};
 pub use events::Received;
 pub use feed::{Appended, Connection, FeedEvent};
 pub use interactions::{Interactions, Thread};
-pub use keys::{kind_of, Kind};
+pub use keys::{Kind, kind_of};

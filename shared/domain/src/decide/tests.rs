@@ -390,7 +390,7 @@ proptest! {
             let event = match what {
                 0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
                 2 => Event::MessageSent { agent, message: message(who) },
-                3 | 4 | 5 => {
+                3..=5 => {
                     let Some(wait) = &before.wait else { continue };
                     let Some(target) = wait.targets.first().cloned() else { continue };
                     let audience = match &target {
