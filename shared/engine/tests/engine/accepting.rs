@@ -2,9 +2,11 @@
 
 use domain::decide::Refusal;
 use domain::effect::Notice;
+use domain::ids::{AgentId, InteractionId};
 use domain::queue::Strategy;
+use engine::Told;
 
-use crate::driver::{Command, Job, Outcome, Sim, queue_step, start};
+use crate::driver::{Command, Job, Outcome, Sim, agent_step, queue_step};
 
 #[test]
 fn the_first_to_accept_wins_and_the_other_learns_who() {
@@ -19,28 +21,17 @@ fn the_first_to_accept_wins_and_the_other_learns_who() {
     assert!(!sim.shown(&agents[1], &interaction).iter().any(withdrawn));
 }
 
-/// Two commands whose calls to the ports alternate.
-fn at_once(sim: &mut Sim, commands: [(&str, domain::ids::AgentId, Command); 2]) -> Vec<Result<(), Refusal>> {
-    let mut running: Vec<_> = commands
-        .map(|(id, agent, command)| Some(start(&sim.engine, &sim.provider, Job::Command { id: id.into(), agent, command })))
-        .into_iter()
-        .collect();
-    let mut results = vec![None, None];
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    while results.iter().any(Option::is_none) {
-        for (place, future) in running.iter_mut().enumerate() {
-            if let Some(std::task::Poll::Ready(outcome)) = future.as_mut().map(|future| future.as_mut().poll(&mut context)) {
-                *future = None;
-                results[place] = Some(match outcome {
-                    Outcome::Done { told: Some(engine::Told::Changed { .. }), .. } => Ok(()),
-                    Outcome::Done { told: Some(engine::Told::Refused(refusal, _)), .. } => Err(refusal),
-                    other => panic!("{other:?}"),
-                });
-            }
-        }
-    }
+/// Two agents' commands at the same instant.
+fn at_once(sim: &mut Sim, commands: [(&str, AgentId, Command); 2]) -> Vec<Result<(), Refusal>> {
+    let jobs = commands.map(|(id, agent, command)| Job::Command { id: id.into(), agent, command });
+    let outcomes = sim.at_once(jobs.into());
     sim.settle();
-    results.into_iter().flatten().collect()
+    let results = outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::Done { told: Some(Told::Changed { .. }), .. } => Ok(()),
+        Outcome::Done { told: Some(Told::Refused(refusal, _)), .. } => Err(refusal),
+        other => panic!("{other:?}"),
+    });
+    results.collect()
 }
 
 #[test]
@@ -62,7 +53,7 @@ fn two_accepts_by_one_agent_with_one_slot_give_one_interaction() {
     sim.capacity(&agents[0], 1);
     let (first, second) = (sim.writes(1), sim.writes(2));
     assert_eq!(sim.rings_at(&second), agents);
-    let accept = |id, interaction: &domain::ids::InteractionId| (id, agents[0].clone(), Command::Accept(interaction.clone()));
+    let accept = |id, interaction: &InteractionId| (id, agents[0].clone(), Command::Accept(interaction.clone()));
     let results = at_once(&mut sim, [accept("one", &first), accept("two", &second)]);
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert!(results.contains(&Err(Refusal::AtCapacity)));
@@ -204,7 +195,7 @@ fn what_rings_at_all_makes_room_for_the_next_when_it_stops() {
     let third = sim.agent(3);
     agents.iter().for_each(|agent| sim.capacity(agent, 1));
     sim.pause(&agents[1]);
-    sim.plan(&[queue_step(&queue, 10), crate::driver::agent_step(&third, 60)]);
+    sim.plan(&[queue_step(&queue, 10), agent_step(&third, 60)]);
     let first = sim.writes(1);
     sim.plan(&[queue_step(&queue, 60)]);
     let second = sim.writes(2);

@@ -372,19 +372,39 @@ impl Sim {
 
     /// The provider reports on a message.
     pub(crate) fn reports(&mut self, message: &MessageId, state: DeliveryState) {
+        let event = self.report(message, state);
+        self.memory.receive(&event);
+        self.settle();
+    }
+
+    pub(crate) fn report(&mut self, message: &MessageId, state: DeliveryState) -> InboundEvent {
         let number = self.next();
         let (key, _) = self.message(message);
         let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
         let status = StatusUpdate { provider_id: format!("SM{message}"), reference: Some(key.reference().0), state, error, at: None };
-        let event = InboundEvent {
+        InboundEvent {
             account: self.account.clone(),
             id: format!("status-{number}"),
             received_at: self.world.now(),
             index: 0,
             kind: InboundKind::Status(status),
-        };
-        self.memory.receive(&event);
-        self.settle();
+        }
+    }
+
+    /// Carries out several jobs whose calls to the ports alternate.
+    pub(crate) fn at_once(&mut self, jobs: Vec<Job>) -> Vec<Outcome> {
+        let mut running: Vec<(Option<Running>, Option<Outcome>)> =
+            jobs.into_iter().map(|job| (Some(start(&self.engine, &self.provider, job)), None)).collect();
+        while running.iter().any(|(future, _)| future.is_some()) {
+            for (future, outcome) in &mut running {
+                if let Some(Poll::Ready(ready)) =
+                    future.as_mut().map(|future| future.as_mut().poll(&mut Context::from_waker(Waker::noop())))
+                {
+                    (*future, *outcome) = (None, Some(ready));
+                }
+            }
+        }
+        running.into_iter().filter_map(|(_, outcome)| outcome).collect()
     }
 
     pub(crate) fn command(&mut self, agent: &AgentId, command: Command) -> Result<Interaction, Refusal> {

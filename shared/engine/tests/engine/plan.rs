@@ -4,7 +4,7 @@ use domain::history::{Fact, NotOffered, PassedOver, Skip, WaitEnd};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 
-use crate::driver::{Sim, agent_step, queue_step};
+use crate::driver::{Job, Sim, agent_step, queue_step};
 
 #[test]
 fn a_new_message_opens_an_interaction_that_is_offered_to_all_ready_members() {
@@ -24,6 +24,27 @@ fn two_messages_of_one_contact_join_one_interaction_in_order() {
     let received = sim.facts(&first).into_iter().filter(|fact| matches!(fact, Fact::MessageReceived { .. })).count();
     assert_eq!((received, sim.memory.interactions().len(), sim.memory.contacts().len()), (2, 1, 1));
     assert_ne!(sim.writes(2), first);
+}
+
+#[test]
+fn two_messages_at_the_same_instant_never_open_two() {
+    for known in [false, true] {
+        let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
+        if known {
+            let earlier = sim.writes(1);
+            sim.accept(&agents[0], &earlier).unwrap();
+            sim.close(&agents[0], &earlier).unwrap();
+        }
+        let events = [sim.event(1), sim.event(1)];
+        events.iter().for_each(|event| assert!(sim.memory.receive(event)));
+        sim.memory.take_effects();
+        // The queue keeps them apart; here it does not.
+        sim.at_once(events.iter().map(|event| Job::Route(Box::new(event.clone()))).collect());
+        sim.settle();
+        let open: Vec<_> = sim.memory.interactions().into_iter().filter(|interaction| interaction.is_open()).collect();
+        assert_eq!((open.len(), sim.memory.contacts().len()), (1, 1), "known: {known}");
+        assert_eq!(sim.memory.messages().iter().filter(|(_, message)| message.interaction == open[0].id).count(), 2);
+    }
 }
 
 #[test]
