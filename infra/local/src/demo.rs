@@ -99,6 +99,16 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
     let admin_token = standin.mint("admin", &["admin"], TOKENS_LIVE)?;
     let admin = Api::new(&admin_url, &admin_token);
 
+    let owner = Api::new(&admin_url, &standin.mint("owner", &["owner"], TOKENS_LIVE)?);
+    story
+        .step("The people who oversee are known.", async {
+            for role in ["owner", "admin", "supervisor"] {
+                created(&owner, "/agents", &json!({"name": role, "subject": role, "role": role, "whatsapp": false})).await?;
+            }
+            Ok(())
+        })
+        .await?;
+
     let mut agents = Vec::new();
     for (name, shown) in [("anna", "Anna"), ("ben", "Ben")] {
         let words = format!("The agent {shown} is added.");

@@ -1,0 +1,335 @@
+//! The whole product, deployed from the real template: webhooks in, agents' API and sockets, the provider's stand-in, timers, dead-letter queues.
+//!
+//! Each test has a deployment of its own, on an engine account of its own.
+
+// Helpers of tests may fail as loudly as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use cloud::aws::Aws;
+use cloud::config::Env;
+use local::client::{Api, Customer, Reply, Socket};
+use local::demo::{self, Demo, Person, Story};
+use local::deploy::{Deployment, Stack};
+use local::engine::Engine;
+use local::standin::{self, Fault, Silence, StandIn};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How long anything may take on a machine that is busy with other tests. Nothing waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct World {
+    standin: StandIn,
+    stack: Stack,
+    demo: Demo,
+    engine: &'static Engine,
+}
+
+impl World {
+    /// `number` tells the deployments apart: the engine keeps accounts apart, but not the processes of functions with one name.
+    async fn start(number: u8) -> Self {
+        let engine = Engine::shared().await.unwrap();
+        let standin = StandIn::start().await.unwrap();
+        let (account, stack) = (format!("40000000000{number}"), format!("test{number}"));
+        let mut deployment = Deployment::new(engine, &account, Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
+        deployment.stack = &stack;
+        // What fails comes back soon, and not often.
+        let stack = deployment.parameter("VisibilityTimeout", "2").parameter("MaxReceiveCount", "3").run().await.unwrap();
+        let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();
+        Self { standin, stack, demo, engine }
+    }
+
+    fn admin(&self) -> Api {
+        Api::new(&self.demo.admin_url, &self.demo.admin_token)
+    }
+
+    fn anna(&self) -> (Api, &Person) {
+        let anna = &self.demo.agents[0];
+        (Api::new(&self.demo.agent_url, &anna.token), anna)
+    }
+
+    fn ben(&self) -> (Api, &Person) {
+        let ben = &self.demo.agents[1];
+        (Api::new(&self.demo.agent_url, &ben.token), ben)
+    }
+
+    /// Another customer.
+    fn customer(&self, phone: &str) -> Customer {
+        let demo = &self.demo.customer;
+        Customer::new(&demo.receive_url, &demo.account_sid, &demo.auth_token, &demo.to, phone)
+    }
+
+    fn sqs(&self) -> aws_sdk_sqs::Client {
+        let env = Env::from_pairs([
+            ("AWS_REGION", local::deploy::REGION),
+            ("AWS_ACCESS_KEY_ID", self.stack.account.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", self.engine.endpoint.as_str()),
+        ]);
+        Aws::new(&env).unwrap().sqs()
+    }
+
+    /// Changes the demo's account.
+    async fn change_account(&self, change: impl FnOnce(&mut Value)) {
+        let admin = self.admin();
+        let listed = admin.get("/accounts").await.unwrap();
+        let mut account = listed["items"][0].clone();
+        change(&mut account);
+        replace(&admin, &format!("/accounts/{}", account["id"].as_str().unwrap()), &account).await;
+    }
+
+    /// Changes the demo's queue.
+    async fn change_queue(&self, change: impl FnOnce(&mut Value)) {
+        let admin = self.admin();
+        let listed = admin.get("/queues").await.unwrap();
+        let mut queue = listed["items"][0].clone();
+        change(&mut queue);
+        replace(&admin, &format!("/queues/{}", queue["id"].as_str().unwrap()), &queue).await;
+    }
+
+    /// A customer writes, and Anna, who is ready, accepts; the interaction's path.
+    async fn accepted(&self, customer: &Customer) -> String {
+        let (anna, _) = self.anna();
+        anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
+        customer.text("hello").await.unwrap().expect_status(200).unwrap();
+        let offer = offer_of(&anna).await;
+        let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
+        anna.post(&format!("{path}/accept"), &json!({})).await.unwrap();
+        path
+    }
+}
+
+async fn replace(admin: &Api, path: &str, body: &Value) {
+    let tag = format!("\"{}\"", body["version"]);
+    let reply = admin.call_with(Method::PUT, path, &[("if-match", &tag)], Some(body)).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+/// Asks until there is an answer.
+async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asked = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+/// The first offer that an agent has.
+async fn offer_of(agent: &Api) -> Value {
+    until("an offer", async || agent.get("/interactions").await.unwrap()["offers"].get(0).cloned()).await
+}
+
+/// The message of a thread that says `text`.
+async fn message(agent: &Api, path: &str, text: &str) -> Value {
+    let thread = agent.get(&format!("{path}/messages")).await.unwrap();
+    let messages = thread["messages"].as_array().unwrap();
+    messages.iter().find(|message| message["content"]["body"] == text).cloned().unwrap_or_default()
+}
+
+async fn message_in_state(agent: &Api, path: &str, text: &str, state: &str) -> Value {
+    let asked = async {
+        loop {
+            let message = message(agent, path, text).await;
+            if message["state"] == state {
+                return message;
+            }
+            println!("{text} is {}, not yet {state}", message["state"]);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("{text} is not {state} within {PATIENCE:?}"))
+}
+
+async fn say(agent: &Api, path: &str, text: &str) -> Value {
+    agent.post(&format!("{path}/messages"), &json!({ "text": text })).await.unwrap()
+}
+
+fn refused(reply: &Reply, status: u16, says: &str) {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert!(reply.body.to_string().contains(says), "{}", reply.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_webhooks_leave_no_trace() {
+    let world = World::start(1).await;
+    demo::play(&mut Story::begin(), &world.demo, &world.standin).await.unwrap();
+
+    let customer = world.customer("+393339999991");
+    let parameters = customer.text_params("not signed").unwrap();
+    refused(&customer.webhook_with(&parameters, None).await.unwrap(), 403, "x-twilio-signature");
+    let url = customer.receive_url.split('#').next().unwrap().to_owned();
+    let forged = standin::signature("another token", &url, &parameters);
+    refused(&customer.webhook_with(&parameters, Some(&forged)).await.unwrap(), 403, "does not match");
+    let mut lost = world.customer("+393339999992");
+    lost.receive_url = format!("{url}x");
+    refused(&lost.text("nobody's").await.unwrap(), 404, "nothing here");
+    let json = local::http().post(&url).header("x-twilio-signature", "x").json(&json!({"Body": "x"})).send().await.unwrap();
+    assert_eq!(json.status(), 415);
+    let long = "x".repeat(70_000);
+    refused(&customer.webhook(&customer.params("text", &[("Body", &long)]).unwrap()).await.unwrap(), 413, "longer");
+    refused(&customer.webhook(&customer.params("text", &[("MessageSid", "")]).unwrap()).await.unwrap(), 400, "MessageSid");
+
+    // None of them opened anything: the next offer is of a message that was signed, and it came once though its webhook came thrice.
+    let signed = customer.text_params("signed").unwrap();
+    let (first, second) = tokio::join!(customer.webhook(&signed), customer.webhook(&signed));
+    first.unwrap().expect_status(200).unwrap();
+    second.unwrap().expect_status(200).unwrap();
+    customer.webhook(&signed).await.unwrap().expect_status(200).unwrap();
+    let (anna, _) = world.anna();
+    let offer = offer_of(&anna).await;
+    let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
+    let thread = anna.get(&format!("{path}/messages")).await.unwrap();
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 1, "{thread}");
+    assert_eq!(thread["messages"][0]["content"]["body"], "signed");
+    let mine = anna.get("/interactions").await.unwrap();
+    assert_eq!(mine["offers"].as_array().unwrap().len(), 1, "{mine}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
+    let world = World::start(2).await;
+    let (anna, _) = world.anna();
+    let customer = world.customer("+393339999993");
+    let path = world.accepted(&customer).await;
+
+    // A rate limit: the first message waits, the second does not overtake it.
+    world.standin.next(Fault { status: Some(429), retry_after: Some(1), ..Fault::default() });
+    say(&anna, &path, "first").await;
+    say(&anna, &path, "second").await;
+    message_in_state(&anna, &path, "second", "read").await;
+    message_in_state(&anna, &path, "first", "read").await;
+    let bodies = |standin: &StandIn| standin.sent().into_iter().map(|sent| sent.body).collect::<Vec<_>>();
+    assert_eq!(bodies(&world.standin), ["first", "second"]);
+
+    // Its window was closed at the provider's: the message failed, and says why.
+    world.standin.next(Fault { callback_error: Some(63016), ..Fault::default() });
+    say(&anna, &path, "too late").await;
+    let failed = message_in_state(&anna, &path, "too late", "failed").await;
+    assert_eq!((&failed["error"]["class"], &failed["error"]["code"]), (&json!("window_expired"), &json!("63016")));
+
+    // Refused credentials: failed for good, not tried for ever.
+    world.standin.next(Fault { status: Some(401), ..Fault::default() });
+    say(&anna, &path, "refused").await;
+    let failed = message_in_state(&anna, &path, "refused", "failed").await;
+    assert_eq!(failed["error"]["class"], "authentication");
+
+    // It was taken, and the answer was lost: the provider's own word settles it, and nothing is sent twice.
+    world.standin.next(Fault { fault: Some(Silence::Timeout), ..Fault::default() });
+    say(&anna, &path, "answer lost").await;
+    message_in_state(&anna, &path, "answer lost", "read").await;
+    say(&anna, &path, "last").await;
+    message_in_state(&anna, &path, "last", "read").await;
+    assert_eq!(bodies(&world.standin).iter().filter(|body| *body == "answer lost").count(), 1);
+
+    // 500 says nothing about what became of the message.
+    world.standin.next(Fault { status: Some(500), ..Fault::default() });
+    say(&anna, &path, "in doubt").await;
+    let doubtful = message_in_state(&anna, &path, "in doubt", "unknown").await;
+    assert_eq!(doubtful["error"]["class"], "outcome_unknown");
+
+    // An attachment that the provider can't give once is copied all the same.
+    let media = world.standin.add_media(&customer.account_sid, "image/png", Some("receipt.png"), standin::PICTURE);
+    world.standin.next(Fault { on: standin::On::Media, status: Some(503), ..Fault::default() });
+    customer.image("see", "image/png", &media).await.unwrap().expect_status(200).unwrap();
+    let copied = until("the copy", async || {
+        let thread = anna.get(&format!("{path}/messages")).await.unwrap();
+        let messages = thread["messages"].as_array().unwrap().clone();
+        messages.into_iter().find(|message| message["attachments"][0]["state"] == "stored")
+    })
+    .await;
+    let attachment = anna.get(&format!("{path}/messages/{}/attachments/0", copied["id"].as_str().unwrap())).await.unwrap();
+    let bytes = local::http().get(attachment["url"].as_str().unwrap()).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(bytes, standin::PICTURE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered_to_whoever_comes() {
+    let world = World::start(3).await;
+    let ((anna, annas), (ben, bens)) = (world.anna(), world.ben());
+    world
+        .change_queue(|queue| {
+            queue["strategy"] = json!("rrmemory");
+            queue["agent_timeout"] = json!(2);
+        })
+        .await;
+    world
+        .change_account(|account| {
+            account["settings"]["wait_for_assigned_agent"] = json!(1);
+            account["settings"]["wait_for_assigned_queue"] = json!(1);
+            account["plan"][0]["timeout"] = json!(600);
+        })
+        .await;
+
+    // Nobody is there; the moment Anna is, it rings at her.
+    let customer = world.customer("+393339999994");
+    customer.text("anybody?").await.unwrap().expect_status(200).unwrap();
+    anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    let offer = offer_of(&anna).await;
+    let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
+    // She ignores it; Ben has come meanwhile, and it rings at him.
+    let mut bens_screen: Socket = ben.connect().await.unwrap();
+    ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    bens_screen.wait_for(PATIENCE, |event| event["event"]["type"] == "offered").await.unwrap();
+    until("Ben is offered it and accepts", async || {
+        let reply = ben.call(Method::POST, &format!("{path}/accept"), Some(&json!({}))).await.unwrap();
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    let late = anna.call(Method::POST, &format!("{path}/accept"), Some(&json!({}))).await.unwrap();
+    assert_eq!((late.status, &late.body["owner"]), (409, &json!(bens.id)), "{}", late.body);
+
+    // Ben closes the tab and pauses: the next message waits for him a second, for the queue a second, then the plan finds Anna.
+    ben.call(Method::DELETE, &format!("{path}/tab"), None).await.unwrap();
+    ben.put("/presence", &json!({"state": "paused", "reason": "Lunch"})).await.unwrap();
+    customer.text("still there?").await.unwrap().expect_status(200).unwrap();
+    until("Anna accepts", async || {
+        let reply = anna.call(Method::POST, &format!("{path}/accept"), Some(&json!({}))).await.unwrap();
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    let history = anna.get(&format!("{path}/history")).await.unwrap();
+    let told = history.to_string();
+    for fact in ["assigned_agent", "timed_out", "offered", "accepted", annas.id.as_str(), bens.id.as_str()] {
+        assert!(told.contains(fact), "{fact} is not in {history}");
+    }
+    // Each wait lasted at least its time and, on a machine with nothing else to do, ended within a second of it; how long it took here is in the history.
+    let at = |wanted: &dyn Fn(&Value) -> bool| {
+        let entry = history["entries"].as_array().unwrap().iter().find(|entry| wanted(entry)).unwrap_or_else(|| panic!("{history}"));
+        entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    let began = at(&|entry| entry["fact"] == "wait_started" && entry["stage"]["stage"] == "assigned_agent");
+    let ended = at(&|entry| entry["fact"] == "wait_ended" && entry["stage"]["stage"] == "assigned_agent");
+    assert!(began.duration_until(ended) >= jiff::SignedDuration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_record_ends_in_its_dead_letter_queue_and_customers_notice_nothing() {
+    let world = World::start(4).await;
+    let sqs = world.sqs();
+    for (queue, group) in [("InboundQueue", Some("poison")), ("TimersQueue", None), ("PushQueue", Some("poison")), ("MediaQueue", None)] {
+        let send = sqs.send_message().queue_url(&world.stack.resources[queue]).message_body("not a job");
+        let send = match group {
+            Some(group) => send.message_group_id(group).message_deduplication_id(queue),
+            None => send,
+        };
+        send.send().await.unwrap();
+    }
+    let path = world.accepted(&world.customer("+393339999995")).await;
+    let (anna, _) = world.anna();
+    say(&anna, &path, "all is well").await;
+    message_in_state(&anna, &path, "all is well", "read").await;
+    for dead in ["InboundDeadLetterQueue", "TimersDeadLetterQueue", "PushDeadLetterQueue"] {
+        until(dead, async || {
+            let received = sqs.receive_message().queue_url(&world.stack.resources[dead]).send().await.unwrap();
+            received.messages().first().filter(|message| message.body() == Some("not a job")).map(|_| ())
+        })
+        .await;
+    }
+}
