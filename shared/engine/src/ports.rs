@@ -95,7 +95,7 @@ pub trait Store: Send + Sync {
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Writes a change of a message, all or nothing.
     fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
-    /// Writes a change of state of a presence, if it has still the version before.
+    /// Writes a change of state of a presence, if it has still the version before and the revision that was read; the revision grows.
     fn commit_presence(
         &self,
         presence: &Presence,
