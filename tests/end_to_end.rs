@@ -3,7 +3,7 @@
 //! Each test has a deployment of its own, on an engine account of its own.
 
 // Helpers of tests may fail as loudly as tests.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -62,14 +62,29 @@ impl World {
         Customer::new(&demo.receive_url, &demo.account_sid, &demo.auth_token, &demo.to, phone)
     }
 
+    /// Waits until a message has found its interaction.
+    async fn routed(&self, parameters: &[(String, String)]) {
+        let tables = ["InteractionsTable", "ConfigTable"].map(|name| self.stack.output(name).unwrap().to_owned());
+        let [interactions, config] = tables;
+        let store = store::Interactions::new(self.aws().dynamodb(), interactions, config);
+        let (_, sid) = parameters.iter().find(|(name, _)| name == "MessageSid").unwrap();
+        let listed = self.admin().get("/accounts").await.unwrap();
+        let account = listed["items"][0]["id"].as_str().unwrap().parse().unwrap();
+        until("the message is routed", async || store.event(&account, sid).await.unwrap().and_then(|(_, routed)| routed)).await;
+    }
+
     fn sqs(&self) -> aws_sdk_sqs::Client {
+        self.aws().sqs()
+    }
+
+    fn aws(&self) -> Aws {
         let env = Env::from_pairs([
             ("AWS_REGION", local::deploy::REGION),
             ("AWS_ACCESS_KEY_ID", self.stack.account.as_str()),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_ENDPOINT_URL", self.engine.endpoint.as_str()),
         ]);
-        Aws::new(&env).unwrap().sqs()
+        Aws::new(&env).unwrap()
     }
 
     /// Changes the demo's account.
@@ -332,4 +347,20 @@ async fn a_poisoned_record_ends_in_its_dead_letter_queue_and_customers_notice_no
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_on() {
+    let world = World::start(5).await;
+    let (anna, _) = world.anna();
+    anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    world.change_account(|account| account["active"] = json!(false)).await;
+    let customer = world.customer("+393339999996");
+    let night = customer.text_params("at night").unwrap();
+    customer.webhook(&night).await.unwrap().expect_status(200).unwrap();
+    world.routed(&night).await;
+    assert_eq!(anna.get("/interactions").await.unwrap()["offers"], json!([]));
+    world.change_account(|account| account["active"] = json!(true)).await;
+    let offer = offer_of(&anna).await;
+    assert_eq!(offer["customer_phone"], customer.from);
 }

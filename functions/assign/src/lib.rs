@@ -48,7 +48,10 @@ enum Failed {
 }
 
 impl Assign {
-    async fn wake(&self, target: &Target, wake_id: &str) -> Result<(), Failed> {
+    async fn wake(&self, AssignJob { target, reconfigured }: &AssignJob, wake_id: &str) -> Result<(), Failed> {
+        if *reconfigured {
+            self.engine.directory.forget();
+        }
         let woken = self.engine.wake(target).await?;
         tracing::info!(
             event = "assign.woken",
@@ -59,7 +62,7 @@ impl Assign {
         );
         self.join(target, &woken, wake_id).await?;
         let also = woken.also.into_iter().enumerate();
-        let also = also.map(|(index, target)| wake_of(target, &format!("{wake_id}-{index}")));
+        let also = also.map(|(index, target)| wake_of(target, *reconfigured, &format!("{wake_id}-{index}")));
         Ok(self.wakes.send_batch(also).await?)
     }
 
@@ -85,14 +88,14 @@ impl Assign {
     async fn sweep(&self, id: &str) -> Result<(), Failed> {
         let targets = self.engine.waiting_targets().await?;
         tracing::info!(event = "assign.swept", targets = targets.len());
-        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, &format!("sweep-{id}-{index}")));
+        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, &format!("sweep-{id}-{index}")));
         Ok(self.wakes.send_batch(wakes).await?)
     }
 }
 
-fn wake_of(target: Target, id: &str) -> (AssignJob, SendOptions) {
+fn wake_of(target: Target, reconfigured: bool, id: &str) -> (AssignJob, SendOptions) {
     let options = SendOptions::fifo(target.key(), id);
-    (AssignJob { target }, options)
+    (AssignJob { target, reconfigured }, options)
 }
 
 async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
@@ -100,7 +103,7 @@ async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBat
         Input::Wakes(batch) => Ok(batch::each(batch, &assign.wakes, |job: AssignJob, delivery| {
             let assign = assign.clone();
             async move {
-                assign.wake(&job.target, &delivery.message_id).await.map_err(|error| {
+                assign.wake(&job, &delivery.message_id).await.map_err(|error| {
                     tracing::error!(event = "assign.failed", target = job.target.key(), %error);
                     Failure::Retry
                 })

@@ -153,7 +153,9 @@ impl Owner {
             (Effect::Archive, Owner::Message { key, .. }) => {
                 (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
             }
-            (Effect::Wake { target }, _) => (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone() })),
+            (Effect::Wake { target }, _) => {
+                (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false }))
+            }
             (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
             (Effect::Withdraw { interaction, agent }, Owner::Presence { .. }) => {
                 // Due at once.

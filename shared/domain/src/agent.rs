@@ -95,7 +95,7 @@ pub struct Presence {
     pub ringing: BTreeMap<InteractionId, Timestamp>,
     /// Grows with every change of state; effects and their ids derive from it.
     pub version: u64,
-    /// Grows with every change of load or ringing: what a ring decided on must still be true when it is written.
+    /// Grows with every change of state, load or ringing: what a ring decided on must still be true when it is written.
     pub revision: u64,
 }
 

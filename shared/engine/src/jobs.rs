@@ -35,6 +35,9 @@ pub enum Wakeup {
 pub struct AssignJob {
     /// For whom.
     pub target: Target,
+    /// Because the configuration changed: what is cached of it must not decide.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconfigured: bool,
 }
 
 /// On `outbound.fifo`, group = conversation: send a message.

@@ -344,12 +344,13 @@ impl Interactions {
             PresenceState::Ready => ("ready", ""),
             PresenceState::Paused { reason } => ("paused", reason.as_str()),
         };
-        // Load and ringing belong to the interactions' commits: this one leaves them alone.
+        // Load and ringing belong to the interactions' commits: this one leaves them alone. But a ring that was decided on the old state must fail, and what
+        // has begun to ring since the presence was read must be seen: hence the revision, both ways.
         transaction.update(
             keys::presence(&presence.agent),
             "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
-             ringing = if_not_exists(ringing, :empty), revision = if_not_exists(revision, :zero)",
-            Some("attribute_not_exists(pk) OR version = :before".to_owned()),
+             ringing = if_not_exists(ringing, :empty) ADD revision :one",
+            Some("attribute_not_exists(pk) OR (version = :before AND revision = :revision)".to_owned()),
             vec![("#state", "state"), ("#capacity", "capacity")],
             vec![
                 (":state", s(state)),
@@ -361,7 +362,8 @@ impl Interactions {
                 (":effects", to_attribute(&effects)?),
                 (":form", n(1)),
                 (":empty", AttributeValue::M(Item::new())),
-                (":zero", n(0)),
+                (":revision", n(presence.revision)),
+                (":one", n(1)),
             ],
             Committed::Conflict,
         );

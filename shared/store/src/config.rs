@@ -326,8 +326,8 @@ impl Configuration {
         Ok(owner)
     }
 
-    /// Who writes sees what was written.
-    fn forget(&self) {
+    /// Forgets what is cached: who writes sees what was written, and who is told of a change does too.
+    pub fn forget(&self) {
         fn clear<T: Default>(cache: &Mutex<T>) {
             if let Ok(mut cache) = cache.lock() {
                 *cache = T::default();

@@ -1,0 +1,321 @@
+//! The agents' API on the engine: who wins, who is told what, and what is refused before anything is written.
+
+// Helpers of tests may fail as loudly as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use domain::account::Account;
+use domain::effect::Target;
+use domain::ids::{AgentId, QueueId};
+use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
+use domain::message::Content;
+use domain::queue::Strategy;
+use domain::values::{Address, E164};
+use domain::view::AgentEvent;
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::Request;
+use local::standin::StandIn;
+use serde_json::{Value, json};
+use support::{AUTH_TOKEN, Deployment, sid, text, webhook};
+use tower::ServiceExt;
+
+/// Two ready agents of one account with one `beepall` queue, and the API.
+struct Desk {
+    deployment: Deployment,
+    issuer: StandIn,
+    router: Router,
+    agents: [AgentId; 2],
+    queue: QueueId,
+    account: Account,
+}
+
+/// A caller.
+struct Caller {
+    router: Router,
+    token: String,
+}
+
+type Answer = (u16, Value);
+
+impl Caller {
+    async fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/agent{path}"));
+        if !self.token.is_empty() {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None, None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, None, Some(body)).await
+    }
+}
+
+impl Desk {
+    async fn open(key: &str, capacity: i64) -> Self {
+        let deployment = Deployment::new().await;
+        let issuer = StandIn::start().await.unwrap();
+        let mut app = agent_api::App::from_env(&deployment.env).unwrap();
+        let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", issuer.url.clone()), ("JWKS_URL", issuer.jwks_url())]);
+        app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
+        let router = agent_api::router(Arc::new(app));
+        let agents = [deployment.ready_agent("anna", capacity).await, deployment.ready_agent("ben", capacity).await];
+        let queue = deployment.queue(Strategy::Beepall, &agents).await;
+        let account = deployment.account(key, &agents, &queue).await;
+        Self { deployment, issuer, router, agents, queue, account }
+    }
+
+    fn caller(&self, subject: &str, roles: &[&str]) -> Caller {
+        Caller { router: self.router.clone(), token: self.issuer.mint(subject, roles, Duration::from_secs(600)).unwrap() }
+    }
+
+    fn anna(&self) -> Caller {
+        self.caller("anna", &["agent"])
+    }
+
+    fn ben(&self) -> Caller {
+        self.caller("ben", &["agent"])
+    }
+
+    /// Customer number `number` writes, and it rings; the interaction's path.
+    async fn ring(&self, number: usize) -> String {
+        let from = format!("whatsapp:+3935{number:08}");
+        let message = sid(number);
+        let request = webhook(&self.account.receive_path, "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
+        assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
+        self.deployment.route_inbound().await;
+        self.deployment.engine.wake(&Target::Queue(self.queue.clone())).await.unwrap();
+        let (_, routed) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
+        format!("/interactions/{}", routed.unwrap())
+    }
+
+    async fn accepted(&self, number: usize) -> String {
+        let path = self.ring(number).await;
+        let (status, body) = self.anna().post(&format!("{path}/accept"), json!({})).await;
+        assert_eq!(status, 200, "{body}");
+        path
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_are_a_hundred_times_one_200_and_one_409() {
+    let desk = Desk::open("RACES", 100).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    for number in 0..100 {
+        let path = format!("{}/accept", desk.ring(number).await);
+        let (annas, bens) = tokio::join!(anna.post(&path, json!({})), ben.post(&path, json!({})));
+        let (loser, winner) = match (annas.0, bens.0) {
+            (200, 409) => (bens.1, "anna"),
+            (409, 200) => (annas.1, "ben"),
+            both => panic!("{both:?}"),
+        };
+        let owner = &desk.agents[usize::from(winner == "ben")];
+        assert_eq!((&loser["type"], &loser["owner"]), (&json!("/problems/offer-gone"), &json!(owner.as_str())), "{loser}");
+        assert_eq!(loser["owner_name"], winner);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_expired_or_was_taken_is_a_409_that_names_the_owner() {
+    let desk = Desk::open("TAKEN", 5).await;
+    let path = desk.accepted(1).await;
+    let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;
+    assert_eq!((status, &problem["owner_name"]), (409, &json!("anna")));
+    // Anna leaves the tab; the next message rings at her for the account's 10 s, and Ben has no part in it.
+    assert_eq!(desk.anna().call("DELETE", &format!("{path}/tab"), None, None).await.0, 200);
+    let request = webhook(&desk.account.receive_path, "", &text(&sid(2), "whatsapp:+393500000001", "hello?"), Some(AUTH_TOKEN));
+    desk.deployment.receive().handle(&request).await;
+    desk.deployment.route_inbound().await;
+    let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;
+    assert_eq!((status, &problem["type"], &problem["owner_name"]), (409, &json!("/problems/offer-gone"), &json!("anna")));
+    assert_eq!(desk.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_caller_without_a_good_token_gets_nothing_and_changes_nothing() {
+    let desk = Desk::open("TOKEN", 5).await;
+    let path = desk.ring(1).await;
+    let another = StandIn::start().await.unwrap();
+    let callers = [
+        (Caller { router: desk.router.clone(), token: String::new() }, 401),
+        (Caller { router: desk.router.clone(), token: "x.y.z".to_owned() }, 401),
+        // alg: none
+        (Caller { router: desk.router.clone(), token: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm5hIn0.".to_owned() }, 401),
+        (Caller { router: desk.router.clone(), token: another.mint("anna", &["agent"], Duration::from_secs(600)).unwrap() }, 401),
+        (desk.caller("nobody", &["agent"]), 403),
+        (desk.caller("anna", &["cleaner"]), 403),
+    ];
+    for (caller, expected) in callers {
+        let (status, problem) = caller.post(&format!("{path}/accept"), json!({})).await;
+        assert_eq!(status, expected, "{problem}");
+    }
+    let (_, mine) = desk.anna().get("/interactions").await;
+    assert_eq!(mine["offers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_accounts_interaction_does_not_exist_for_an_agent_and_is_readable_for_a_supervisor() {
+    let desk = Desk::open("OTHER", 5).await;
+    let path = desk.ring(1).await;
+    let stranger = desk.deployment.ready_agent("stranger", 5).await;
+    assert!(!desk.account.agents.contains(&stranger));
+    let caller = desk.caller("stranger", &["agent"]);
+    for (method, path) in
+        [("GET", path.clone()), ("POST", format!("{path}/accept")), ("GET", format!("{path}/messages")), ("PUT", format!("{path}/tab"))]
+    {
+        assert_eq!(caller.call(method, &path, None, None).await.0, 404, "{method} {path}");
+    }
+    for nowhere in ["/interactions/x", "/interactions/int_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/nothing"] {
+        assert_eq!(desk.anna().get(nowhere).await.0, 404, "{nowhere}");
+    }
+    assert_eq!(desk.caller("stranger", &["supervisor"]).get(&path).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_message_that_is_posted_twice_with_one_key_is_sent_once() {
+    let desk = Desk::open("TWICE", 5).await;
+    let path = format!("{}/messages", desk.accepted(1).await);
+    let anna = desk.anna();
+    let post = || anna.call("POST", &path, Some("key-1"), Some(json!({"text": "once"})));
+    let (first, second) = tokio::join!(post(), post());
+    let third = post().await;
+    for answer in [&first, &second, &third] {
+        assert_eq!(answer.0, 201, "{}", answer.1);
+        assert_eq!(answer.1["id"], first.1["id"]);
+    }
+    let (_, thread) = anna.get(&path).await;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    assert_eq!(anna.call("POST", &path, Some("key-2"), Some(json!({"text": "once"}))).await.0, 201);
+    assert_eq!(anna.get(&path).await.1["messages"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
+    let desk = Desk::open("LATE1", 5).await;
+    let event = InboundEvent {
+        account: desk.account.id.clone(),
+        id: "SMold".to_owned(),
+        received_at: Timestamp::now(),
+        index: 0,
+        kind: InboundKind::Message(InboundMessage {
+            provider_id: "SMold".to_owned(),
+            from: Address::Phone(E164::parse("+393500000099").unwrap()),
+            alias: None,
+            profile_name: None,
+            sent_at: Some(Timestamp::now() - SignedDuration::from_hours(25)),
+            content: Content::Text { body: "long ago".to_owned() },
+            attachments: Vec::new(),
+            reply_to: None,
+            forwarded: false,
+        }),
+    };
+    desk.deployment.store.receive(&event, "").await.unwrap();
+    desk.deployment.engine.route(&event).await.unwrap();
+    desk.deployment.engine.wake(&Target::Queue(desk.queue.clone())).await.unwrap();
+    let anna = desk.anna();
+    let (_, mine) = anna.get("/interactions").await;
+    let path = format!("/interactions/{}", mine["offers"][0]["id"].as_str().unwrap());
+    assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
+    let (status, problem) = anna.post(&format!("{path}/messages"), json!({"text": "hello"})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/window-expired")), "{problem}");
+    assert_eq!(anna.get(&format!("{path}/messages")).await.1["messages"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_is_full_or_paused_can_not_accept() {
+    let desk = Desk::open("FULL1", 1).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    desk.accepted(1).await;
+    let second = format!("{}/accept", desk.ring(2).await);
+    let (status, problem) = anna.post(&second, json!({})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/at-capacity")), "{problem}");
+    assert_eq!(ben.call("PUT", "/presence", None, Some(json!({"state": "paused", "reason": "Lunch"}))).await.0, 200);
+    let (status, problem) = ben.post(&second, json!({})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/not-ready")), "{problem}");
+    assert_eq!(ben.get("/interactions").await.1["offers"], json!([]));
+    assert_eq!(ben.call("PUT", "/presence", None, Some(json!({"state": "ready"}))).await.0, 200);
+    assert_eq!(ben.post(&second, json!({})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_can_not_be_read_is_a_problem_that_names_the_field() {
+    let desk = Desk::open("WRONG", 5).await;
+    let path = desk.accepted(1).await;
+    let anna = desk.anna();
+    for (path, body, status, field) in [
+        (format!("{path}/messages"), json!({}), 422, "text"),
+        (format!("{path}/messages"), json!({"text": ""}), 422, "text"),
+        (format!("{path}/messages"), json!({"text": "x".repeat(1601)}), 422, "text"),
+        (format!("{path}/messages"), json!({"text": 1}), 422, "text"),
+        (format!("{path}/messages"), json!({"text": "x", "to": "+1"}), 422, "to"),
+        (format!("{path}/close"), json!({"disposition": 1}), 422, "disposition"),
+    ] {
+        let (answered, problem) = anna.post(&path, body).await;
+        assert_eq!((answered, &problem["errors"][0]["field"]), (status, &json!(field)), "{problem}");
+    }
+    let huge = json!({"text": "x".repeat(300_000)});
+    assert_eq!(anna.post(&format!("{path}/messages"), huge).await.0, 413);
+    assert_eq!(anna.call("PUT", "/presence", Some(&"k".repeat(129)), Some(json!({"state": "ready"}))).await.0, 422);
+    assert_eq!(anna.call("DELETE", "/presence", None, None).await.0, 405);
+}
+
+#[tokio::test]
+async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() {
+    let desk = Desk::open("FEED1", 5).await;
+    let store = &desk.deployment.store;
+    let agent = &desk.agents[0];
+    let event = AgentEvent::Presence { state: "ready".to_owned() };
+    // Twelve events, each twice, all at once.
+    let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
+    let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));
+    for appended in futures_util::future::join_all(appends).await {
+        // Who lost too often comes again, as its queue would see to.
+        if appended.is_err() {
+            continue;
+        }
+    }
+    for id in &ids {
+        store.append(agent, id, &event, Timestamp::now()).await.unwrap();
+    }
+    let (status, body) = desk.anna().get("/events?after=0&limit=500").await;
+    assert_eq!(status, 200);
+    let numbers: Vec<u64> = body["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
+    let (_, rest) = desk.anna().get("/events?after=10").await;
+    assert_eq!((rest["events"].as_array().unwrap().len(), &rest["last"]), (2, &json!(12)));
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_socket_within_30_seconds() {
+    let desk = Desk::open("TICKT", 5).await;
+    let (status, ticket) = desk.anna().post("/tickets", json!({})).await;
+    assert_eq!(status, 201);
+    use sha2::{Digest, Sha256};
+    let hash_of =
+        |ticket: &Value| Sha256::digest(ticket["ticket"].as_str().unwrap()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let now = Timestamp::now();
+    let hash = hash_of(&ticket);
+    let store = &desk.deployment.store;
+    let (one, two) = tokio::join!(store.take_ticket(&hash, now), store.take_ticket(&hash, now));
+    let taken: Vec<_> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
+    assert_eq!(taken, [desk.agents[0].clone()]);
+    let (_, late) = desk.anna().post("/tickets", json!({})).await;
+    assert_eq!(store.take_ticket(&hash_of(&late), now + SignedDuration::from_secs(31)).await.unwrap(), None);
+}
