@@ -98,7 +98,7 @@ impl Desk {
     async fn ring(&self, number: usize) -> String {
         let from = format!("whatsapp:+3935{number:08}");
         let message = sid(number);
-        let request = webhook(&self.account.receive_path, "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
+        let request = webhook(self.account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
         assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
         self.deployment.route_inbound().await;
         self.deployment.engine.wake(&Target::Queue(self.queue.clone())).await.unwrap();
@@ -140,7 +140,7 @@ async fn an_offer_that_expired_or_was_taken_is_a_409_that_names_the_owner() {
     assert_eq!((status, &problem["owner_name"]), (409, &json!("anna")));
     // Anna leaves the tab; the next message rings at her for the account's 10 s, and Ben has no part in it.
     assert_eq!(desk.anna().call("DELETE", &format!("{path}/tab"), None, None).await.0, 200);
-    let request = webhook(&desk.account.receive_path, "", &text(&sid(2), "whatsapp:+393500000001", "hello?"), Some(AUTH_TOKEN));
+    let request = webhook(desk.account.receive_path.reveal(), "", &text(&sid(2), "whatsapp:+393500000001", "hello?"), Some(AUTH_TOKEN));
     desk.deployment.receive().handle(&request).await;
     desk.deployment.route_inbound().await;
     let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;

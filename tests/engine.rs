@@ -35,10 +35,10 @@ async fn a_warm_webhook_makes_exactly_two_aws_calls() {
     let deployment = Deployment::new().await;
     let account = account_alone(&deployment).await;
     let receive = deployment.receive();
-    let first = receive.handle(&webhook(&account.receive_path, "", &text(&sid(1), FROM, "one"), Some(AUTH_TOKEN))).await;
+    let first = receive.handle(&webhook(account.receive_path.reveal(), "", &text(&sid(1), FROM, "one"), Some(AUTH_TOKEN))).await;
     assert_eq!(first.status(), StatusCode::OK);
     deployment.proxy.calls();
-    let second = receive.handle(&webhook(&account.receive_path, "", &text(&sid(2), FROM, "two"), Some(AUTH_TOKEN))).await;
+    let second = receive.handle(&webhook(account.receive_path.reveal(), "", &text(&sid(2), FROM, "two"), Some(AUTH_TOKEN))).await;
     assert_eq!(second.status(), StatusCode::OK);
     assert_eq!(deployment.proxy.calls(), ["DynamoDB_20120810.PutItem", "AmazonSQS.SendMessage"]);
 }
@@ -51,7 +51,7 @@ async fn a_webhook_without_valid_proof_of_origin_is_refused_before_anything_is_w
     let message = sid(1);
     let parameters = text(&message, FROM, "hello");
     for signed_with in [None, Some("another token")] {
-        let answer = receive.handle(&webhook(&account.receive_path, "", &parameters, signed_with)).await;
+        let answer = receive.handle(&webhook(account.receive_path.reveal(), "", &parameters, signed_with)).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     }
     let unknown = receive.handle(&webhook("/receive/twilio/nobodys", "", &parameters, Some(AUTH_TOKEN))).await;
@@ -65,7 +65,8 @@ async fn a_webhook_without_valid_proof_of_origin_is_refused_before_anything_is_w
 async fn a_webhook_signed_with_the_previous_secret_is_accepted_during_a_rotation() {
     let deployment = Deployment::new().await;
     let account = account_alone(&deployment).await;
-    let answer = deployment.receive().handle(&webhook(&account.receive_path, "", &text(&sid(1), FROM, "hi"), Some(PREVIOUS_TOKEN))).await;
+    let answer =
+        deployment.receive().handle(&webhook(account.receive_path.reveal(), "", &text(&sid(1), FROM, "hi"), Some(PREVIOUS_TOKEN))).await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -77,12 +78,16 @@ async fn a_malformed_webhook_gets_an_error_that_says_what_and_nothing_is_written
     let huge = "x".repeat(providers::twilio::BODY_LIMIT);
     let message = sid(1);
     let cases: Vec<(lambda_http::Request, StatusCode, &str)> = vec![
-        (webhook(&account.receive_path, "", &text(&message, FROM, &huge), Some(AUTH_TOKEN)), StatusCode::PAYLOAD_TOO_LARGE, "longer than"),
-        (webhook(&account.receive_path, "", &text("", FROM, "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "MessageSid"),
-        (webhook(&account.receive_path, "", &text(&message, "sms:1", "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "From"),
+        (
+            webhook(account.receive_path.reveal(), "", &text(&message, FROM, &huge), Some(AUTH_TOKEN)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "longer than",
+        ),
+        (webhook(account.receive_path.reveal(), "", &text("", FROM, "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "MessageSid"),
+        (webhook(account.receive_path.reveal(), "", &text(&message, "sms:1", "hi"), Some(AUTH_TOKEN)), StatusCode::BAD_REQUEST, "From"),
         (
             {
-                let mut json = webhook(&account.receive_path, "", &text(&message, FROM, "hi"), Some(AUTH_TOKEN));
+                let mut json = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hi"), Some(AUTH_TOKEN));
                 json.headers_mut().insert("content-type", "application/json".parse().unwrap());
                 json
             },
@@ -106,7 +111,7 @@ async fn the_same_webhook_twice_or_twice_at_once_is_one_message() {
     let account = account_alone(&deployment).await;
     let receive = deployment.receive();
     let message = sid(1);
-    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    let request = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
     let (first, second) = tokio::join!(receive.handle(&request), receive.handle(&request));
     let third = receive.handle(&request).await;
     assert!([first, second, third].iter().all(|answer| answer.status() == StatusCode::OK));
@@ -123,7 +128,7 @@ async fn a_failure_before_the_write_asks_the_provider_to_come_again_and_leaves_n
     let account = account_alone(&deployment).await;
     let receive = deployment.receive();
     let message = sid(1);
-    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    let request = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
     deployment.proxy.fail("DynamoDB_20120810.PutItem", When::Before);
     assert_eq!(receive.handle(&request).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     deployment.proxy.heal();
@@ -142,7 +147,7 @@ async fn a_failure_between_write_and_queue_is_completed_by_the_providers_retry()
         let account = account_alone(&deployment).await;
         let receive = deployment.receive();
         let message = sid(1);
-        let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+        let request = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
         deployment.proxy.fail(target, when);
         assert_eq!(receive.handle(&request).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{target} {when:?}");
         deployment.proxy.heal();
@@ -157,7 +162,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_retry() {
     let deployment = Deployment::new().await;
     let account = account_alone(&deployment).await;
     let message = sid(1);
-    let request = webhook(&account.receive_path, "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    let request = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
     assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
     let [event] = deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.try_into().unwrap();
     deployment.proxy.fail("DynamoDB_20120810.TransactWriteItems", When::After);
@@ -175,8 +180,8 @@ async fn a_hundred_customers_with_two_first_messages_at_the_same_instant_open_a_
     let customers: Vec<String> = (0..100).map(|number| format!("whatsapp:+3933300{number:05}")).collect();
     for (number, from) in customers.iter().enumerate() {
         let (one, two) = (sid(2 * number), sid(2 * number + 1));
-        let first = webhook(&account.receive_path, "", &text(&one, from, "first"), Some(AUTH_TOKEN));
-        let second = webhook(&account.receive_path, "", &text(&two, from, "second"), Some(AUTH_TOKEN));
+        let first = webhook(account.receive_path.reveal(), "", &text(&one, from, "first"), Some(AUTH_TOKEN));
+        let second = webhook(account.receive_path.reveal(), "", &text(&two, from, "second"), Some(AUTH_TOKEN));
         let (first, second) = tokio::join!(receive.handle(&first), receive.handle(&second));
         assert_eq!((first.status(), second.status()), (StatusCode::OK, StatusCode::OK));
     }
@@ -215,7 +220,7 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     // Delivered and read overtake the provider's own answer, and sent comes last.
     for state in ["delivered", "read", "delivered", "sent"] {
         let parameters = [("MessageSid", "SMout"), ("MessageStatus", state)];
-        let path = format!("{}/status", account.receive_path);
+        let path = format!("{}/status", account.receive_path.reveal());
         let answer = receive.handle(&webhook(&path, &format!("?ref={reference}"), &parameters, Some(AUTH_TOKEN))).await;
         assert_eq!(answer.status(), StatusCode::OK);
     }
@@ -360,7 +365,7 @@ async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_bat
 async fn open(deployment: &Deployment, account: &domain::account::Account, number: usize) -> InteractionId {
     let from = format!("whatsapp:+3934{number:08}");
     let message = format!("{}{}", account.key, sid(number));
-    let request = webhook(&account.receive_path, "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
+    let request = webhook(account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
     assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
     deployment.route_inbound().await;
     interaction_of(deployment, account, &message).await

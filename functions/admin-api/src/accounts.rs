@@ -103,7 +103,7 @@ pub(crate) struct ProviderView {
 fn view(account: Account, public_url: &str) -> AccountView {
     let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
     AccountView {
-        receive_url: format!("{base}{}{RETRY_OVERRIDE}", account.receive_path),
+        receive_url: format!("{base}{}{RETRY_OVERRIDE}", account.receive_path.reveal()),
         id: account.id,
         name: account.name,
         key: account.key,
@@ -117,7 +117,7 @@ fn view(account: Account, public_url: &str) -> AccountView {
         settings: account.settings.into(),
         plan: account.plan.steps,
         plan_version: account.plan.version,
-        proxy_token: account.proxy_token,
+        proxy_token: account.proxy_token.reveal().to_owned(),
         version: account.version,
     }
 }
@@ -137,7 +137,7 @@ pub(crate) async fn create_account(
     let secret = input.provider.auth_token.clone().ok_or(ApiError::Encode)?;
     let token = token()?;
     let plan = ActionPlan { version: 1, steps: input.plan.clone() };
-    let made = Made { id: new_account_id(), proxy_token: self::token()?, receive_path: format!("{RECEIVE_PATH}{token}") };
+    let made = Made { id: new_account_id(), proxy_token: self::token()?.into(), receive_path: format!("{RECEIVE_PATH}{token}").into() };
     let account = account_of(made, input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
     app.secrets.create(&account.id, &TwilioSecret { auth_token: secret }).await?;
@@ -230,7 +230,7 @@ pub(crate) async fn delete_account(
         let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
         return Err(ApiError::OpenInteractions { count: open.len(), interactions });
     }
-    let token = account.receive_path.strip_prefix(RECEIVE_PATH).map(hash);
+    let token = account.receive_path.reveal().strip_prefix(RECEIVE_PATH).map(hash);
     written(app.configuration().delete(&account, version, token.as_deref()).await?)?;
     changed("account", "deleted", id.as_str(), &by);
     forget_secret(&app, &id, false).await;
@@ -240,8 +240,8 @@ pub(crate) async fn delete_account(
 /// What an account was given when it was made.
 struct Made {
     id: AccountId,
-    proxy_token: String,
-    receive_path: String,
+    proxy_token: Secret,
+    receive_path: Secret,
 }
 
 fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -> Account {
@@ -366,7 +366,7 @@ mod tests {
             phone: E164::parse("+1234567890").unwrap(),
             description: None,
             active: true,
-            receive_path: format!("{RECEIVE_PATH}t0ken"),
+            receive_path: format!("{RECEIVE_PATH}t0ken").into(),
             agents: vec![AgentId::from_ulid(Ulid(1))],
             settings: Settings::default(),
             plan: ActionPlan { version: 1, steps: vec![step(1)] },

@@ -93,7 +93,7 @@ fn account() -> Account {
         key: AccountKey::parse("ROMA1").unwrap(),
         list: ListId::from_ulid(Ulid::from_parts(1, 5)),
         domain: None,
-        proxy_token: String::new(),
+        proxy_token: "".into(),
         provider: Provider::Twilio { account_sid: "AC1".into() },
         phone: E164::parse("+390612345678").unwrap(),
         description: None,

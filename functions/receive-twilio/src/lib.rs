@@ -160,7 +160,7 @@ impl Receive {
             return Ok(());
         }
         let sent = text(request, PROXY_TOKEN).unwrap_or_default();
-        if bool::from(sent.as_bytes().ct_eq(account.proxy_token.as_bytes())) { Ok(()) } else { Err(Refused::ProxyToken) }
+        if bool::from(sent.as_bytes().ct_eq(account.proxy_token.reveal().as_bytes())) { Ok(()) } else { Err(Refused::ProxyToken) }
     }
 
     /// The URL that Twilio was given, which is what it signs; never what the socket saw.
@@ -171,7 +171,7 @@ impl Receive {
         };
         let suffix = if status { STATUS } else { "" };
         let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{base}{}{suffix}{query}", account.receive_path)
+        format!("{base}{}{suffix}{query}", account.receive_path.reveal())
     }
 
     /// Checks the signature against the current and the previous secret; a mismatch may mean that the cached ones are old.

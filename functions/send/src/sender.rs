@@ -189,7 +189,7 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
     fn render(&self, key: &MessageKey, message: &Message, prepared: &Prepared) -> Result<OutgoingRequest, providers::RenderError> {
         let account = &prepared.account;
         let base = account.domain.as_ref().map_or_else(|| self.urls.public.clone(), |domain| format!("https://{domain}"));
-        let callback = format!("{base}{}/status?ref={}", account.receive_path, key.reference().0);
+        let callback = format!("{base}{}/status?ref={}", account.receive_path.reveal(), key.reference().0);
         twilio::render_send(&Outgoing {
             base_url: &self.urls.api,
             account_sid: &prepared.account_sid,

@@ -21,7 +21,7 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// What a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
-    pub proxy_token: String,
+    pub proxy_token: Secret,
     /// Type and public fields of the provider.
     pub provider: Provider,
     /// The connected number.
@@ -32,7 +32,7 @@ pub struct Account {
     /// An inactive account stores what arrives and routes nothing.
     pub active: bool,
     /// The path of the Receive URL under the public host; holds an unguessable token.
-    pub receive_path: String,
+    pub receive_path: Secret,
     /// Only these see and handle its interactions.
     pub agents: Vec<AgentId>,
     /// Waits and timeouts.
