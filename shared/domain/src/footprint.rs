@@ -53,6 +53,49 @@ impl WaitingRow {
     }
 }
 
+/// What a commit changes in one agent's presence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlotChange {
+    /// The interaction takes a slot.
+    pub occupy: bool,
+    /// It gives its slot back.
+    pub release: bool,
+    /// It rings at this agent alone, until then.
+    pub ring: Option<Timestamp>,
+    /// It rings there no more.
+    pub unring: bool,
+    /// The presence must still have this revision.
+    pub revision: Option<u64>,
+}
+
+/// The difference between two footprints, agent by agent: a transaction may touch an item only once. `revision` is of an agent whose presence must be as it
+/// was read.
+pub fn slot_changes(before: &Footprint, after: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, SlotChange> {
+    let mut changes: BTreeMap<AgentId, SlotChange> = BTreeMap::new();
+    if before.holder != after.holder {
+        if let Some(agent) = &before.holder {
+            changes.entry(agent.clone()).or_default().release = true;
+        }
+        if let Some(agent) = &after.holder {
+            changes.entry(agent.clone()).or_default().occupy = true;
+        }
+    }
+    if before.ringing != after.ringing {
+        if let Some((agent, _)) = &before.ringing {
+            changes.entry(agent.clone()).or_default().unring = true;
+        }
+        if let Some((agent, until)) = &after.ringing {
+            let change = changes.entry(agent.clone()).or_default();
+            change.ring = Some(*until);
+            change.unring = false;
+        }
+    }
+    if let Some((agent, revision)) = revision {
+        changes.entry(agent.clone()).or_default().revision = Some(*revision);
+    }
+    changes
+}
+
 /// The agent whose slot `interaction` takes.
 pub fn holder(interaction: &Interaction) -> Option<&AgentId> {
     interaction.agent.as_ref().filter(|_| interaction.is_open())
@@ -99,4 +142,19 @@ pub fn footprint(interaction: &Interaction) -> Footprint {
         })
         .collect();
     footprint
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulid::Ulid;
+
+    #[test]
+    fn an_agent_who_accepts_what_rings_there_is_changed_once() {
+        let agent = AgentId::from_ulid(Ulid::nil());
+        let before = Footprint { open: true, ringing: Some((agent.clone(), Timestamp::MAX)), ..Footprint::default() };
+        let after = Footprint { open: true, holder: Some(agent.clone()), ..Footprint::default() };
+        let changes = slot_changes(&before, &after, None);
+        assert_eq!(changes, BTreeMap::from([(agent, SlotChange { occupy: true, unring: true, ..SlotChange::default() })]));
+    }
 }

@@ -12,7 +12,7 @@ use domain::account::Account;
 use domain::agent::{Agent, Presence};
 use domain::contact::Contact;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::{Footprint, WaitingRow, footprint};
+use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
 use domain::inbound::InboundEvent;
@@ -383,71 +383,33 @@ impl Conditions {
         }
     }
 
-    /// What was lost against; that it was done before says more than any other lost condition. DynamoDB refuses two actions on one item, so this does too.
+    /// What was lost against. DynamoDB refuses two actions on one item, so this does too.
     fn outcome(self, operation: &'static str) -> Answer<Committed> {
         if let Some(key) = self.twice {
             return Err(PortError { operation, reason: format!("two actions on {key}") });
         }
-        let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
-        Ok(order.into_iter().find(|meaning| self.lost.contains(meaning)).unwrap_or(Committed::Done))
+        Ok(Committed::of_lost(&self.lost).unwrap_or(Committed::Done))
     }
 }
 
-/// What a commit changes in one agent's presence.
-#[derive(Default)]
-struct Slots {
-    occupy: bool,
-    release: bool,
-    ring: Option<Timestamp>,
-    unring: bool,
-    revision: Option<u64>,
+/// Whether a presence's conditions hold.
+fn allowed(change: &SlotChange, presence: Option<&Presence>, interaction: &InteractionId) -> bool {
+    let Some(presence) = presence else { return false };
+    let free = presence.load.len() < presence.capacity.get() || presence.load.contains(interaction);
+    (!change.occupy || free) && change.revision.is_none_or(|revision| presence.revision == revision)
 }
 
-fn slots(old: &Footprint, new: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, Slots> {
-    let mut slots: BTreeMap<AgentId, Slots> = BTreeMap::new();
-    if old.holder != new.holder {
-        if let Some(agent) = &old.holder {
-            slots.entry(agent.clone()).or_default().release = true;
-        }
-        if let Some(agent) = &new.holder {
-            slots.entry(agent.clone()).or_default().occupy = true;
-        }
+fn apply(change: &SlotChange, presence: &mut Presence, interaction: &InteractionId) {
+    presence.revision += 1;
+    if change.occupy {
+        presence.load.insert(interaction.clone());
+    } else if change.release {
+        presence.load.remove(interaction);
     }
-    if old.ringing != new.ringing {
-        if let Some((agent, _)) = &old.ringing {
-            slots.entry(agent.clone()).or_default().unring = true;
-        }
-        if let Some((agent, until)) = &new.ringing {
-            let slots = slots.entry(agent.clone()).or_default();
-            slots.ring = Some(*until);
-            slots.unring = false;
-        }
-    }
-    if let Some((agent, revision)) = revision {
-        slots.entry(agent.clone()).or_default().revision = Some(*revision);
-    }
-    slots
-}
-
-impl Slots {
-    fn allowed(&self, presence: Option<&Presence>, interaction: &InteractionId) -> bool {
-        let Some(presence) = presence else { return false };
-        let free = presence.load.len() < presence.capacity.get() || presence.load.contains(interaction);
-        (!self.occupy || free) && self.revision.is_none_or(|revision| presence.revision == revision)
-    }
-
-    fn apply(&self, presence: &mut Presence, interaction: &InteractionId) {
-        presence.revision += 1;
-        if self.occupy {
-            presence.load.insert(interaction.clone());
-        } else if self.release {
-            presence.load.remove(interaction);
-        }
-        if let Some(until) = self.ring {
-            presence.ringing.insert(interaction.clone(), to_millisecond(until));
-        } else if self.unring {
-            presence.ringing.remove(interaction);
-        }
+    if let Some(until) = change.ring {
+        presence.ringing.insert(interaction.clone(), to_millisecond(until));
+    } else if change.unring {
+        presence.ringing.remove(interaction);
     }
 }
 
@@ -466,7 +428,7 @@ impl State {
         let (id, conversation) = (&after.id, after.conversation().group());
         let old = before.as_ref().map(footprint).unwrap_or_default();
         let new = footprint(after);
-        let slots = slots(&old, &new, commit.presence_revision.as_ref());
+        let slots = slot_changes(&old, &new, commit.presence_revision.as_ref());
         let mut conditions = Conditions::default();
 
         let current = self.interactions.get(id).map(|current| current.version);
@@ -482,7 +444,7 @@ impl State {
         }
         for (agent, slots) in &slots {
             let lost = if slots.occupy { Committed::AtCapacity } else { Committed::Conflict };
-            conditions.item(format!("AGENT#{agent}"), slots.allowed(self.presences.get(agent), id), lost);
+            conditions.item(format!("AGENT#{agent}"), allowed(slots, self.presences.get(agent), id), lost);
         }
         if !commit.history.is_empty() {
             let free = !self.history.contains_key(&(id.clone(), after.version));
@@ -530,7 +492,7 @@ impl State {
         }
         for (agent, slots) in &slots {
             if let Some(presence) = self.presences.get_mut(agent) {
-                slots.apply(presence, id);
+                apply(slots, presence, id);
             }
         }
         // As on the table, only the difference is written.

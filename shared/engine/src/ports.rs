@@ -206,6 +206,15 @@ pub enum Committed {
     NotAMember,
 }
 
+impl Committed {
+    /// What losing against all of `lost` amounts to; `None` when nothing was lost. That it was done before says more than any other lost condition: those
+    /// then fail because it was done.
+    pub fn of_lost(lost: &[Committed]) -> Option<Committed> {
+        let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
+        order.into_iter().find(|meaning| lost.contains(meaning))
+    }
+}
+
 /// The real clock and random ids.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;

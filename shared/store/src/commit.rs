@@ -1,12 +1,10 @@
 //! Commits: every change is one transaction, and what it loses against tells who won.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use domain::agent::{Presence, PresenceState};
 use domain::effect::{Effect, MessageKey};
-use domain::footprint::{Footprint, footprint};
+use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
 use domain::ids::{AgentId, InteractionId};
 use domain::message::Message;
 use engine::ports::{Commit, Committed, Mark, Membership, MessageCommit, PortError};
@@ -126,7 +124,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// What a cancelled transaction lost against. That it was done before says more than any other lost condition: those then fail because it was done.
+/// What a cancelled transaction lost against.
 fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
     let lost: Vec<Committed> = (codes.iter().zip(meanings))
         .filter_map(|(code, meaning)| match *code {
@@ -135,49 +133,11 @@ fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
             _ => None,
         })
         .collect();
-    let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
-    let found = order.into_iter().find(|meaning| lost.contains(meaning));
-    found.ok_or_else(|| PortError { operation: "TransactWriteItems", reason: format!("cancelled: {}", codes.join(" ")) })
+    Committed::of_lost(&lost)
+        .ok_or_else(|| PortError { operation: "TransactWriteItems", reason: format!("cancelled: {}", codes.join(" ")) })
 }
 
-/// What a commit changes in one agent's presence.
-#[derive(Debug, Default, PartialEq)]
-struct Slots {
-    occupy: bool,
-    release: bool,
-    ring: Option<Timestamp>,
-    unring: bool,
-    revision: Option<u64>,
-}
-
-/// The difference between two footprints, agent by agent: a transaction may touch an item only once.
-fn slots(before: &Footprint, after: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, Slots> {
-    let mut slots: BTreeMap<AgentId, Slots> = BTreeMap::new();
-    if before.holder != after.holder {
-        if let Some(agent) = &before.holder {
-            slots.entry(agent.clone()).or_default().release = true;
-        }
-        if let Some(agent) = &after.holder {
-            slots.entry(agent.clone()).or_default().occupy = true;
-        }
-    }
-    if before.ringing != after.ringing {
-        if let Some((agent, _)) = &before.ringing {
-            slots.entry(agent.clone()).or_default().unring = true;
-        }
-        if let Some((agent, until)) = &after.ringing {
-            let slots = slots.entry(agent.clone()).or_default();
-            slots.ring = Some(*until);
-            slots.unring = false;
-        }
-    }
-    if let Some((agent, revision)) = revision {
-        slots.entry(agent.clone()).or_default().revision = Some(*revision);
-    }
-    slots
-}
-
-fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &Slots) {
+fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &SlotChange) {
     let one = AttributeValue::Ss(vec![interaction.to_string()]);
     let (mut set, mut add, mut delete, mut remove) = (Vec::new(), vec!["revision :one"], Vec::new(), Vec::new());
     let mut names = Vec::new();
@@ -245,7 +205,7 @@ impl Interactions {
         let old = before.as_ref().map(footprint).unwrap_or_default();
         let new = footprint(after);
         self.move_head(&mut transaction, &commit, &old, &new);
-        for (agent, slots) in slots(&old, &new, commit.presence_revision.as_ref()) {
+        for (agent, slots) in slot_changes(&old, &new, commit.presence_revision.as_ref()) {
             change_slots(&mut transaction, &agent, &after.id, &slots);
         }
         for (target, row) in &old.waiting {
@@ -379,7 +339,6 @@ fn owner_of(message: &Message) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ulid::Ulid;
 
     #[test]
     fn an_earlier_attempt_says_more_than_any_other_lost_condition() {
@@ -389,14 +348,5 @@ mod tests {
         assert_eq!(meaning(&["None", "ConditionalCheckFailed", "None"], &meanings).unwrap(), Committed::AtCapacity);
         assert_eq!(meaning(&["TransactionConflict", "None", "None"], &meanings).unwrap(), Committed::Conflict);
         assert!(meaning(&["ValidationError", "None", "None"], &meanings).is_err());
-    }
-
-    #[test]
-    fn an_agent_who_accepts_what_rings_there_is_changed_once() {
-        let agent = AgentId::from_ulid(Ulid::nil());
-        let before = Footprint { open: true, ringing: Some((agent.clone(), Timestamp::MAX)), ..Footprint::default() };
-        let after = Footprint { open: true, holder: Some(agent.clone()), ..Footprint::default() };
-        let slots = slots(&before, &after, None);
-        assert_eq!(slots, BTreeMap::from([(agent, Slots { occupy: true, unring: true, ..Slots::default() })]));
     }
 }
