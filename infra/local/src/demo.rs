@@ -25,7 +25,7 @@ const PHONE: &str = "+390612345678";
 const CUSTOMER: &str = "+393331234567";
 
 /// A step takes a second or two when everything is warm; the first calls also start the functions, on a machine that may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Tells what happens, with the time that it took.
 #[derive(Debug)]

@@ -15,8 +15,9 @@ use super::{NAME, PEOPLE};
 
 /// A note, not a document.
 const DESCRIPTION: usize = 2_000;
-/// More steps than anybody follows; each is some 100 bytes of the account's item.
-const STEPS: usize = 100;
+/// An interaction whose plan has run out waits with one row for each queue that was tried, written in one transaction of at most 100 actions, and its own
+/// item names them all within 4 KB.
+const STEPS: usize = 40;
 /// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
 const DISPOSITIONS: usize = 200;
 /// A secret fits its store (64 KB) by far; no provider's token is longer than a few hundred characters.
