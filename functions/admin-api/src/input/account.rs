@@ -175,7 +175,7 @@ impl AccountInput {
             let active = fields.optional("active", boolean).unwrap_or(true);
             let agents = fields.set("agents", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
             let settings = fields.object("settings").map_or_else(|| Settings::default().into(), settings);
-            let plan = fields.list("plan", STEPS, "must have at most 100 steps", step);
+            let plan = fields.list("plan", STEPS, "must have at most 40 steps", step);
             fields.finish_with(&SET_HERE, shown);
             Some(Self {
                 name: name?,
@@ -444,7 +444,7 @@ mod tests {
             ("/settings/dispositions/0", json!(""), "settings.dispositions[0]"),
             ("/settings/colour", json!("red"), "settings.colour"),
             ("/plan", json!({"steps": []}), "plan"),
-            ("/plan", json!(vec![json!({}); 101]), "plan"),
+            ("/plan", json!(vec![json!({}); 41]), "plan"),
             ("/plan/0", json!("queue"), "plan[0]"),
             ("/plan/0/step", json!("dance"), "plan[0].step"),
             ("/plan/0/queue", json!("que_1"), "plan[0].queue"),
