@@ -12,13 +12,13 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
-use domain::account::{Account, List, Provider, Settings, TwilioSecret};
+use domain::account::{Account, List, TwilioSecret};
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::ids::{AccountId, AgentId, ListId, QueueId};
 use domain::inbound::InboundEvent;
 use domain::plan::{ActionPlan, Step};
 use domain::queue::{Queue as AgentQueue, Strategy, Weight};
-use domain::values::{AccountKey, E164, Seconds, Secret};
+use domain::values::{AccountKey, Seconds, Secret};
 use engine::Engine;
 use engine::ports::{Mark, System};
 use fault::FaultProxy;
@@ -148,17 +148,10 @@ impl Deployment {
             name: key.to_owned(),
             key: AccountKey::parse(key).unwrap(),
             list: list.id,
-            domain: None,
-            proxy_token: "proxy-token".into(),
-            provider: Provider::Twilio { account_sid: format!("AC{}", "a".repeat(32)) },
-            phone: E164::parse("+390612345678").unwrap(),
-            description: None,
-            active: true,
             receive_path: format!("/receive/twilio/{token}").into(),
             agents: agents.to_vec(),
-            settings: Settings::default(),
             plan: ActionPlan { version: 1, steps },
-            version: 1,
+            ..domain::fixtures::account()
         };
         let hash = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
         self.configuration.put(&account, Write::New, vec![Extra::ReceiveToken { hash, account: id }]).await.unwrap();

@@ -204,9 +204,9 @@ fn sentence(refusal: &Refusal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::{AccountId, ContactId, InteractionId};
-    use domain::interaction::{Inactivity, Status};
-    use domain::values::Address;
+
+    use domain::interaction::Status;
+
     use jiff::Timestamp;
     use serde_json::Value;
     use ulid::Ulid;
@@ -217,25 +217,10 @@ mod tests {
 
     fn answer(refusal: Refusal) -> Value {
         let interaction = Interaction {
-            id: InteractionId::from_ulid(Ulid::nil()),
-            account: AccountId::from_ulid(Ulid::nil()),
-            contact: ContactId::from_ulid(Ulid::nil()),
-            address: Address::Bsuid("IT.1".into()),
-            customer_name: None,
             version: 7,
-            status: Status::Open,
-            opened_at: Timestamp::UNIX_EPOCH,
-            closed_at: None,
-            disposition: None,
             agent: Some(anna()),
-            accepted_via: None,
             tab_open: true,
-            unread: false,
-            wait: None,
-            unanswered_since: None,
-            tried: vec![],
-            last_message: None,
-            inactivity: Inactivity::default(),
+            ..domain::fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH)
         };
         let refused = Refused { refusal, interaction, owner_name: Some("Anna".into()) };
         serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()

@@ -178,10 +178,10 @@ mod tests {
 
     use domain::effect::ConversationKey;
     use domain::history::Fact;
-    use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
-    use domain::interaction::{Inactivity, Status};
+    use domain::ids::MessageId;
+    use domain::interaction::Status;
     use domain::message::{Attachment, Author, Content};
-    use domain::values::{Address, E164};
+
     use engine::memory::{Memory, MemoryDirectory};
     use jiff::Timestamp;
     use ulid::Ulid;
@@ -234,27 +234,7 @@ mod tests {
     }
 
     fn interaction(status: Status, version: u64) -> Interaction {
-        Interaction {
-            id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
-            account: AccountId::from_ulid(Ulid::from_parts(1, 1)),
-            contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
-            address: Address::Phone(E164::parse("+393331234567").unwrap()),
-            customer_name: None,
-            version,
-            status,
-            opened_at: now(),
-            closed_at: (status == Status::Closed).then(now),
-            disposition: None,
-            agent: None,
-            accepted_via: None,
-            tab_open: false,
-            unread: false,
-            wait: None,
-            unanswered_since: None,
-            tried: vec![],
-            last_message: None,
-            inactivity: Inactivity::default(),
-        }
+        Interaction { version, ..domain::fixtures::interaction(status, now()) }
     }
 
     fn key() -> InteractionKey {

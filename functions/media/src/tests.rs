@@ -7,13 +7,12 @@ use cloud::aws::CallError;
 use cloud::batch::Failure;
 use cloud::egress::{Credentials, EgressError, Fetched, Origin};
 use cloud::secrets::SecretError;
-use domain::account::{Account, Provider, Settings};
 use domain::effect::{Effect, MessageKey};
-use domain::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
-use domain::interaction::{Inactivity, Interaction, Status};
+use domain::fixtures::{self, account};
+use domain::ids::{AccountId, MessageId};
+use domain::interaction::{Interaction, Status};
 use domain::message::{Attachment, Author, Content, Copy, Message};
-use domain::plan::ActionPlan;
-use domain::values::{AccountKey, Address, E164, Secret};
+use domain::values::Secret;
 use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
@@ -86,48 +85,8 @@ fn now() -> Timestamp {
     "2026-01-01T10:00:00Z".parse().unwrap()
 }
 
-fn account() -> Account {
-    Account {
-        id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
-        name: "Roma".into(),
-        key: AccountKey::parse("ROMA1").unwrap(),
-        list: ListId::from_ulid(Ulid::from_parts(1, 5)),
-        domain: None,
-        proxy_token: "".into(),
-        provider: Provider::Twilio { account_sid: "AC1".into() },
-        phone: E164::parse("+390612345678").unwrap(),
-        description: None,
-        active: true,
-        receive_path: "/receive/twilio/T0KEN".into(),
-        agents: vec![],
-        settings: Settings::default(),
-        plan: ActionPlan::default(),
-        version: 1,
-    }
-}
-
 fn interaction(status: Status) -> Interaction {
-    Interaction {
-        id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
-        account: account().id,
-        contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
-        address: Address::Phone(E164::parse("+393331234567").unwrap()),
-        customer_name: None,
-        version: 1,
-        status,
-        opened_at: now(),
-        closed_at: (status == Status::Closed).then(now),
-        disposition: None,
-        agent: None,
-        accepted_via: None,
-        tab_open: false,
-        unread: false,
-        wait: None,
-        unanswered_since: None,
-        tried: vec![],
-        last_message: None,
-        inactivity: Inactivity::default(),
-    }
+    fixtures::interaction(status, now())
 }
 
 fn attachment(source: &str, content_type: &str) -> Attachment {

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use cloud::batch::Failure;
 use cloud::secrets::SecretError;
-use domain::account::{Account, Provider, Settings};
 use domain::effect::{Effect, MessageKey};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, ListId, MessageId};
-use domain::interaction::{Inactivity, Interaction, Status};
+use domain::fixtures::{self, account};
+use domain::ids::{AccountId, AgentId, MessageId};
+use domain::interaction::{Interaction, Status};
 use domain::message::{Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
-use domain::plan::ActionPlan;
-use domain::values::{AccountKey, Address, E164, Secret};
+use domain::values::Secret;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Commit, Committed, Mark, Store};
 use engine::{Engine, Sent};
@@ -63,67 +62,19 @@ struct Scene {
     key: MessageKey,
 }
 
-fn account() -> Account {
-    Account {
-        id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
-        name: "Roma".into(),
-        key: AccountKey::parse("ROMA1").unwrap(),
-        list: ListId::from_ulid(Ulid::from_parts(1, 5)),
-        domain: None,
-        proxy_token: "".into(),
-        provider: Provider::Twilio { account_sid: "AC1".into() },
-        phone: E164::parse("+390612345678").unwrap(),
-        description: None,
-        active: true,
-        receive_path: "/receive/twilio/T0KEN".into(),
-        agents: vec![],
-        settings: Settings::default(),
-        plan: ActionPlan::default(),
-        version: 1,
-    }
-}
-
 fn now() -> Timestamp {
     "2026-01-01T10:00:00Z".parse().unwrap()
 }
 
 fn interaction() -> Interaction {
-    Interaction {
-        id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
-        account: account().id,
-        contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
-        address: Address::Phone(E164::parse("+393331234567").unwrap()),
-        customer_name: None,
-        version: 1,
-        status: Status::Open,
-        opened_at: now(),
-        closed_at: None,
-        disposition: None,
-        agent: None,
-        accepted_via: None,
-        tab_open: false,
-        unread: false,
-        wait: None,
-        unanswered_since: None,
-        tried: vec![],
-        last_message: None,
-        inactivity: Inactivity::default(),
-    }
+    fixtures::interaction(Status::Open, now())
 }
 
 fn message() -> Message {
     Message {
-        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
-        interaction: interaction().id,
-        version: 1,
-        at: now(),
-        provider_id: None,
         author: Author::Agent { agent: AgentId::from_ulid(Ulid::from_parts(1, 7)) },
-        content: Content::Text { body: "Buongiorno".into() },
-        attachments: vec![],
-        reply_to: None,
-        forwarded: false,
         delivery: Some(Delivery { state: DeliveryState::Queued, since: now(), error: None, attempts: 0 }),
+        ..fixtures::message(now())
     }
 }
 
@@ -322,7 +273,7 @@ async fn refused_credentials_are_read_again_once() {
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!(scene.delivery().state, DeliveryState::Accepted);
     let tokens: Vec<_> = scene.calls().into_iter().map(|(request, _)| request.authorization).collect();
-    let basic = |password| Authorization::Basic { user: "AC1".into(), password: Secret::new(password) };
+    let basic = |password| Authorization::Basic { user: format!("AC{}", "a".repeat(32)), password: Secret::new(password) };
     assert_eq!(tokens, [basic("t0ken"), basic("new")]);
 }
 

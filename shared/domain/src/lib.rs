@@ -8,6 +8,9 @@ pub mod assign;
 pub mod contact;
 pub mod decide;
 pub mod effect;
+#[cfg(any(test, feature = "fixtures"))]
+#[allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+pub mod fixtures;
 pub mod footprint;
 pub mod history;
 pub mod ids;

@@ -347,15 +347,15 @@ fn extension_of(content_type: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Provider, Settings};
+    use crate::fixtures;
+
     use crate::agent::{Capacity, Role};
     use crate::history::Fact;
-    use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
+    use crate::ids::MessageId;
     use crate::inbound::ProfileName;
-    use crate::interaction::{Inactivity, Status};
+    use crate::interaction::Status;
     use crate::message::Content;
-    use crate::plan::ActionPlan;
-    use crate::values::{AccountKey, E164};
+
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -375,63 +375,23 @@ mod tests {
     }
 
     fn account() -> Account {
-        Account {
-            id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
-            name: "Roma centro".into(),
-            key: AccountKey::parse("ROMA1").unwrap(),
-            list: ListId::from_ulid(Ulid::from_parts(1, 5)),
-            domain: None,
-            proxy_token: "".into(),
-            provider: Provider::Twilio { account_sid: "AC1".into() },
-            phone: E164::parse("+390612345678").unwrap(),
-            description: None,
-            active: true,
-            receive_path: "".into(),
-            agents: vec![],
-            settings: Settings::default(),
-            plan: ActionPlan { version: 1, steps: vec![] },
-            version: 1,
-        }
+        Account { name: "Roma centro".into(), ..fixtures::account() }
     }
 
     fn interaction() -> Interaction {
         Interaction {
-            id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
-            account: account().id,
-            contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
-            address: Address::Phone(E164::parse("+393331234567").unwrap()),
             customer_name: Some(ProfileName("Zoë\nAnna: forged".into())),
             version: 9,
             status: Status::Closed,
             opened_at: at("2026-01-01T23:59:59Z"),
             closed_at: Some(at("2026-01-02T00:10:00Z")),
             disposition: Some("Solved".into()),
-            agent: None,
-            accepted_via: None,
-            tab_open: false,
-            unread: false,
-            wait: None,
-            unanswered_since: None,
-            tried: vec![],
-            last_message: None,
-            inactivity: Inactivity::default(),
+            ..fixtures::interaction(Status::Closed, at("2026-01-01T23:59:59Z"))
         }
     }
 
     fn message(n: u128, at_: &str, author: Author, content: Content) -> Message {
-        Message {
-            id: MessageId::from_ulid(Ulid::from_parts(1, n)),
-            interaction: interaction().id,
-            version: 1,
-            at: at(at_),
-            provider_id: None,
-            author,
-            content,
-            attachments: vec![],
-            reply_to: None,
-            forwarded: false,
-            delivery: None,
-        }
+        Message { id: MessageId::from_ulid(Ulid::from_parts(1, n)), at: at(at_), author, content, ..fixtures::message(at(at_)) }
     }
 
     fn text(body: &str) -> Content {

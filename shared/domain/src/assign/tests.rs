@@ -1,14 +1,13 @@
 use ulid::Ulid;
 
 use super::*;
-use crate::account::{Provider, Settings};
 use crate::agent::Capacity;
 use crate::effect::{ConversationKey, InteractionKey};
-use crate::ids::{ContactId, InteractionId, ListId, QueueId};
+use crate::fixtures;
+use crate::ids::{ContactId, InteractionId, QueueId};
 use crate::interaction::Offer;
-use crate::plan::ActionPlan;
 use crate::queue::Weight;
-use crate::values::{AccountKey, E164, Seconds};
+use crate::values::Seconds;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -34,23 +33,7 @@ impl Floor {
     fn new(strategy: Strategy) -> Self {
         let id = QueueId::from_ulid(Ulid::nil());
         let members: Vec<AgentId> = (1..=3).map(agent).collect();
-        let account = Account {
-            id: AccountId::from_ulid(Ulid::nil()),
-            name: "Demo".into(),
-            key: AccountKey::parse("DEMO1").unwrap(),
-            list: ListId::from_ulid(Ulid::nil()),
-            domain: None,
-            proxy_token: "token".into(),
-            provider: Provider::Twilio { account_sid: "AC0".into() },
-            phone: E164::parse("+390600000001").unwrap(),
-            description: None,
-            active: true,
-            receive_path: "/receive".into(),
-            agents: members.clone(),
-            settings: Settings::default(),
-            plan: ActionPlan::default(),
-            version: 1,
-        };
+        let account = Account { id: AccountId::from_ulid(Ulid::nil()), agents: members.clone(), ..fixtures::account() };
         let presences = members.iter().map(|agent| {
             let mut presence = Presence::logged_out(agent.clone(), Capacity::new(2).unwrap(), NOW);
             presence.state = PresenceState::Ready;

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
-use crate::account::{Minutes, Provider, Settings};
+use crate::account::Minutes;
 use crate::agent::Capacity;
+use crate::fixtures;
 use crate::footprint::{Footprint, footprint};
-use crate::ids::{AccountId, ListId};
 use crate::queue::{Strategy as Ringing, Weight};
-use crate::values::{AccountKey, E164, Seconds};
+use crate::values::{E164, Seconds};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -50,23 +50,7 @@ impl Desk {
             members,
         };
         let steps = vec![Step::Queue { queue: queue.clone(), timeout: seconds(30) }, Step::Agent { agent: agent(3), timeout: seconds(20) }];
-        let account = Account {
-            id: AccountId::from_ulid(Ulid::nil()),
-            name: "Demo".into(),
-            key: AccountKey::parse("DEMO1").unwrap(),
-            list: ListId::from_ulid(Ulid::nil()),
-            domain: None,
-            proxy_token: "token".into(),
-            provider: Provider::Twilio { account_sid: "AC0".into() },
-            phone: E164::parse("+390600000001").unwrap(),
-            description: None,
-            active: true,
-            receive_path: "/receive".into(),
-            agents: vec![agent(1), agent(2), agent(3)],
-            settings: Settings::default(),
-            plan: ActionPlan { version: 1, steps },
-            version: 1,
-        };
+        let account = Account { agents: vec![agent(1), agent(2), agent(3)], plan: ActionPlan { version: 1, steps }, ..fixtures::account() };
         let mut presence = Presence::logged_out(agent(1), Capacity::default(), START);
         presence.state = PresenceState::Ready;
         Self {

@@ -5,18 +5,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use domain::account::{Account, Minutes, Provider, Settings};
+use domain::account::{Account, Minutes};
 use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
+use domain::fixtures;
 use domain::history::Fact;
-use domain::ids::{AccountId, AgentId, InteractionId, ListId, MessageId, QueueId};
+use domain::ids::{AccountId, AgentId, InteractionId, MessageId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
 use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message};
 use domain::plan::{ActionPlan, Step};
 use domain::queue::{Queue, Strategy, Weight};
-use domain::values::{AccountKey, Address, E164, Seconds};
+use domain::values::{Address, E164, Seconds};
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Mark, World};
 use engine::{Claim, Engine, EngineError, Sending, Sent, Told};
@@ -221,23 +222,7 @@ impl Sim {
         let directory = memory.directory();
         let world = VirtualWorld::new("2026-01-01T00:00:00Z".parse().unwrap(), seed);
         let account = AccountId::from_ulid(Ulid::from_parts(0, 1));
-        directory.put_account(Account {
-            id: account.clone(),
-            name: "Demo".into(),
-            key: AccountKey::parse("DEMO1").unwrap(),
-            list: ListId::from_ulid(Ulid::from_parts(0, 1)),
-            domain: None,
-            proxy_token: "token".into(),
-            provider: Provider::Twilio { account_sid: "AC00000000000000000000000000000000".into() },
-            phone: E164::parse("+390600000001").unwrap(),
-            description: None,
-            active: true,
-            receive_path: "/receive/twilio/token".into(),
-            agents: Vec::new(),
-            settings: Settings::default(),
-            plan: ActionPlan { version: 1, steps: Vec::new() },
-            version: 1,
-        });
+        directory.put_account(Account { id: account.clone(), ..fixtures::account() });
         let engine = Engine { store: memory.clone(), directory: directory.clone(), world: world.clone() };
         Self {
             memory,

@@ -1,0 +1,74 @@
+//! Values for tests: one account, one interaction, one message, of which a test names only what it is about.
+
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use crate::account::{Account, Provider, Settings};
+use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
+use crate::interaction::{Inactivity, Interaction, Status};
+use crate::message::{Author, Content, Message};
+use crate::plan::ActionPlan;
+use crate::values::{AccountKey, Address, E164};
+
+/// An active Twilio account with nobody in it and an empty plan.
+pub fn account() -> Account {
+    Account {
+        id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
+        name: "Roma".to_owned(),
+        key: AccountKey::parse("ROMA1").unwrap(),
+        list: ListId::from_ulid(Ulid::from_parts(1, 5)),
+        domain: None,
+        proxy_token: "proxy".into(),
+        provider: Provider::Twilio { account_sid: format!("AC{}", "a".repeat(32)) },
+        phone: E164::parse("+390612345678").unwrap(),
+        description: None,
+        active: true,
+        receive_path: "/receive/twilio/T0KEN".into(),
+        agents: Vec::new(),
+        settings: Settings::default(),
+        plan: ActionPlan { version: 1, steps: Vec::new() },
+        version: 1,
+    }
+}
+
+/// An interaction of [`account`] that nobody has, opened at `at` (and closed then, if it is closed).
+pub fn interaction(status: Status, at: Timestamp) -> Interaction {
+    Interaction {
+        id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+        account: account().id,
+        contact: ContactId::from_ulid(Ulid::from_parts(1, 2)),
+        address: Address::Phone(E164::parse("+393331234567").unwrap()),
+        customer_name: None,
+        version: 1,
+        status,
+        opened_at: at,
+        closed_at: (status == Status::Closed).then_some(at),
+        disposition: None,
+        agent: None,
+        accepted_via: None,
+        tab_open: false,
+        unread: false,
+        wait: None,
+        unanswered_since: None,
+        tried: Vec::new(),
+        last_message: None,
+        inactivity: Inactivity::default(),
+    }
+}
+
+/// A text that the customer of [`interaction`] wrote at `at`.
+pub fn message(at: Timestamp) -> Message {
+    Message {
+        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
+        interaction: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
+        version: 1,
+        at,
+        provider_id: None,
+        author: Author::Customer,
+        content: Content::Text { body: "Buongiorno".to_owned() },
+        attachments: Vec::new(),
+        reply_to: None,
+        forwarded: false,
+        delivery: None,
+    }
+}
