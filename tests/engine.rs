@@ -44,6 +44,25 @@ async fn a_warm_webhook_makes_exactly_two_aws_calls() {
 }
 
 #[tokio::test]
+async fn a_warm_message_to_an_agent_who_is_there_costs_one_query_one_presence_read_and_one_transaction() {
+    let deployment = Deployment::new().await;
+    let (account, _, _) = conversation(&deployment, "COSTS").await;
+    let receive = deployment.receive();
+    let write = async |number: usize| {
+        let (message, from) = (sid(number), "whatsapp:+393400000001");
+        let request = webhook(account.receive_path.reveal(), "", &text(&message, from, "more"), Some(AUTH_TOKEN));
+        assert_eq!(receive.handle(&request).await.status(), StatusCode::OK);
+        let [event] = deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.try_into().unwrap();
+        deployment.proxy.calls();
+        deployment.engine.route(&event).await.unwrap();
+        deployment.proxy.calls()
+    };
+    write(11).await;
+    let calls = write(12).await;
+    assert_eq!(calls, ["Query", "GetItem", "TransactWriteItems"].map(|call| format!("DynamoDB_20120810.{call}")));
+}
+
+#[tokio::test]
 async fn a_webhook_without_valid_proof_of_origin_is_refused_before_anything_is_written() {
     let deployment = Deployment::new().await;
     let account = account_alone(&deployment).await;
