@@ -61,7 +61,7 @@ pub(crate) struct AccountInput {
     #[schema(required = false)]
     pub(crate) settings: AccountSettings,
     /// Routing steps, in order.
-    #[schema(value_type = Vec<PlanStep>, required = false, max_items = 100)]
+    #[schema(value_type = Vec<PlanStep>, required = false, max_items = 40)]
     pub(crate) plan: Vec<Step>,
 }
 
