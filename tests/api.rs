@@ -1,23 +1,29 @@
-//! The agents' API on the engine: who wins, who is told what, and what is refused before anything is written.
+//! The agents' and the administrators' API on the engine: who wins, who is told what, and what is refused before anything is written.
 
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::account::Account;
-use domain::effect::Target;
-use domain::ids::{AgentId, QueueId};
+use domain::decide::Event;
+use domain::effect::{Target, Timer};
+use domain::ids::{AgentId, InteractionId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::Content;
 use domain::queue::Strategy;
 use domain::values::{Address, E164};
 use domain::view::AgentEvent;
+use engine::ports::{Mark, Store, World};
+use engine::{Engine, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
 use local::standin::StandIn;
@@ -25,19 +31,22 @@ use serde_json::{Value, json};
 use support::{AUTH_TOKEN, Deployment, sid, text, webhook};
 use tower::ServiceExt;
 
-/// Two ready agents of one account with one `beepall` queue, and the API.
+/// Two ready agents of one account with one `beepall` queue, and the APIs.
 struct Desk {
     deployment: Deployment,
     issuer: StandIn,
-    router: Router,
+    /// By the path that they are under: `/agent` and `/admin`.
+    routers: BTreeMap<&'static str, Router>,
     agents: [AgentId; 2],
     queue: QueueId,
     account: Account,
 }
 
-/// A caller.
+/// A caller of one of the APIs.
 struct Caller {
     router: Router,
+    /// `/agent` or `/admin`.
+    base: &'static str,
     token: String,
 }
 
@@ -45,7 +54,7 @@ type Answer = (u16, Value);
 
 impl Caller {
     async fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/agent{path}"));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
@@ -75,15 +84,42 @@ impl Desk {
         let mut app = agent_api::App::from_env(&deployment.env).unwrap();
         let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", issuer.url.clone()), ("JWKS_URL", issuer.jwks_url())]);
         app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
-        let router = agent_api::router(Arc::new(app));
+        let mut admin = admin_api::App::from_env(&deployment.env).unwrap();
+        admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        let routers = BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))]);
         let agents = [deployment.ready_agent("anna", capacity).await, deployment.ready_agent("ben", capacity).await];
         let queue = deployment.queue(Strategy::Beepall, &agents).await;
         let account = deployment.account(key, &agents, &queue).await;
-        Self { deployment, issuer, router, agents, queue, account }
+        Self { deployment, issuer, routers, agents, queue, account }
     }
 
     fn caller(&self, subject: &str, roles: &[&str]) -> Caller {
-        Caller { router: self.router.clone(), token: self.issuer.mint(subject, roles, Duration::from_secs(600)).unwrap() }
+        self.with_token("/agent", self.issuer.mint(subject, roles, Duration::from_secs(600)).unwrap())
+    }
+
+    fn administrator(&self) -> Caller {
+        self.with_token("/admin", self.issuer.mint("admin", &["admin"], Duration::from_secs(600)).unwrap())
+    }
+
+    fn with_token(&self, base: &'static str, token: String) -> Caller {
+        Caller { router: self.routers[base].clone(), base, token }
+    }
+
+    /// Tokens that prove nothing, with what each lacks.
+    fn forgeries(&self, another: &StandIn, subject: &str, role: &str) -> [(&'static str, String); 6] {
+        let now = Timestamp::now().as_second();
+        let claims = |issuer: &str, expires: i64| json!({"iss": issuer, "sub": subject, "cognito:groups": [role], "exp": expires});
+        let url = &self.issuer.url;
+        let unsigned = [json!({"alg": "none"}), claims(url, now + 600)].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+        [
+            ("no token", String::new()),
+            ("not a token", "x.y.z".to_owned()),
+            ("not signed", format!("{}.", unsigned.join("."))),
+            // Clocks may differ by a minute.
+            ("expired", self.issuer.sign(&claims(url, now - 61)).unwrap()),
+            ("of another issuer", self.issuer.sign(&claims(&another.url, now + 600)).unwrap()),
+            ("signed by another", another.sign(&claims(url, now + 600)).unwrap()),
+        ]
     }
 
     fn anna(&self) -> Caller {
@@ -96,14 +132,20 @@ impl Desk {
 
     /// Customer number `number` writes, and it rings; the interaction's path.
     async fn ring(&self, number: usize) -> String {
+        format!("/interactions/{}", self.ring_by(&self.deployment.engine, number).await)
+    }
+
+    /// The same by the clock of `engine`.
+    async fn ring_by<W: World>(&self, engine: &Engine<store::Interactions, store::Configuration, W>, number: usize) -> InteractionId {
         let from = format!("whatsapp:+3935{number:08}");
         let message = sid(number);
         let request = webhook(self.account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
         assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
-        self.deployment.route_inbound().await;
-        self.deployment.engine.wake(&Target::Queue(self.queue.clone())).await.unwrap();
+        let (event, _) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
+        engine.route(&event).await.unwrap();
+        engine.wake(&Target::Queue(self.queue.clone())).await.unwrap();
         let (_, routed) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
-        format!("/interactions/{}", routed.unwrap())
+        routed.unwrap().parse().unwrap()
     }
 
     async fn accepted(&self, number: usize) -> String {
@@ -133,7 +175,7 @@ async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_are_a_hundr
 }
 
 #[tokio::test]
-async fn an_offer_that_expired_or_was_taken_is_a_409_that_names_the_owner() {
+async fn an_offer_that_was_taken_is_a_409_that_names_the_owner() {
     let desk = Desk::open("TAKEN", 5).await;
     let path = desk.accepted(1).await;
     let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;
@@ -148,26 +190,141 @@ async fn an_offer_that_expired_or_was_taken_is_a_409_that_names_the_owner() {
     assert_eq!(desk.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
 }
 
+/// The clock of an hour ago.
+struct AnHourAgo;
+
+impl World for AnHourAgo {
+    fn now(&self) -> Timestamp {
+        engine::ports::System.now() - SignedDuration::from_hours(1)
+    }
+
+    fn ulid(&self) -> ulid::Ulid {
+        engine::ports::System.ulid()
+    }
+
+    async fn pause(&self, attempt: u32) {
+        engine::ports::System.pause(attempt).await;
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_expired_is_a_409_and_stands_again_once_the_plan_has_run_out() {
+    let desk = Desk::open("LATE2", 5).await;
+    let Engine { store, directory, .. } = desk.deployment.engine.clone();
+    // It rang for ten minutes, an hour ago, and its timer has not come yet.
+    let interaction = desk.ring_by(&Engine { store, directory, world: AnHourAgo }, 1).await;
+    let accept = format!("/interactions/{interaction}/accept");
+    let (status, problem) = desk.anna().post(&accept, json!({})).await;
+    assert_eq!((status, &problem["type"], &problem["owner"]), (409, &json!("/problems/offer-gone"), &Value::Null), "{problem}");
+    assert_eq!(problem["interaction"]["id"], json!(interaction));
+    assert_eq!(desk.anna().get("/interactions").await.1["offers"], json!([]));
+    let engine = &desk.deployment.engine;
+    let key = engine.locate(&interaction).await.unwrap();
+    let wait = engine.store.interaction(&key).await.unwrap().unwrap().wait.unwrap().id;
+    let told = engine.tell(&key, Event::Timer(Timer::Wait { wait }), Mark::Guarded).await.unwrap();
+    assert!(matches!(told, Told::Changed { .. }), "{told:?}");
+    engine.wake(&Target::Queue(desk.queue.clone())).await.unwrap();
+    assert_eq!(desk.anna().post(&accept, json!({})).await.0, 200);
+}
+
 #[tokio::test]
 async fn a_caller_without_a_good_token_gets_nothing_and_changes_nothing() {
     let desk = Desk::open("TOKEN", 5).await;
     let path = desk.ring(1).await;
     let another = StandIn::start().await.unwrap();
-    let callers = [
-        (Caller { router: desk.router.clone(), token: String::new() }, 401),
-        (Caller { router: desk.router.clone(), token: "x.y.z".to_owned() }, 401),
-        // alg: none
-        (Caller { router: desk.router.clone(), token: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm5hIn0.".to_owned() }, 401),
-        (Caller { router: desk.router.clone(), token: another.mint("anna", &["agent"], Duration::from_secs(600)).unwrap() }, 401),
-        (desk.caller("nobody", &["agent"]), 403),
-        (desk.caller("anna", &["cleaner"]), 403),
-    ];
-    for (caller, expected) in callers {
+    let forgeries = desk.forgeries(&another, "anna", "agent").map(|(what, token)| (what, desk.with_token("/agent", token), 401));
+    let others = [("nobody's", desk.caller("nobody", &["agent"]), 403), ("no role", desk.caller("anna", &["cleaner"]), 403)];
+    for (what, caller, expected) in forgeries.into_iter().chain(others) {
         let (status, problem) = caller.post(&format!("{path}/accept"), json!({})).await;
-        assert_eq!(status, expected, "{problem}");
+        assert_eq!(status, expected, "{what}: {problem}");
     }
     let (_, mine) = desk.anna().get("/interactions").await;
     assert_eq!(mine["offers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_configuration_is_changed_by_administrators_alone() {
+    let desk = Desk::open("ADMIN", 5).await;
+    let admin = desk.administrator();
+    let before = admin.get("/lists").await;
+    assert_eq!((before.0, before.1["items"].as_array().unwrap().len()), (200, 1));
+    let another = StandIn::start().await.unwrap();
+    let forgeries = desk.forgeries(&another, "admin", "admin").map(|(what, token)| (what, token, 401));
+    let others = ["agent", "supervisor"].map(|role| (role, desk.issuer.mint(role, &[role], Duration::from_secs(600)).unwrap(), 403));
+    for (what, token, expected) in forgeries.into_iter().chain(others) {
+        let (status, problem) = desk.with_token("/admin", token).post("/lists", json!({"name": what})).await;
+        assert_eq!(status, expected, "{what}: {problem}");
+    }
+    assert_eq!(admin.get("/lists").await, before);
+    assert_eq!(admin.post("/lists", json!({"name": "Prospects"})).await.0, 201);
+}
+
+#[tokio::test]
+async fn an_account_that_can_not_be_is_refused_with_its_field_named_and_nothing_is_written() {
+    let desk = Desk::open("TAKEN", 5).await;
+    let admin = desk.administrator();
+    let good = json!({
+        "name": "Sales",
+        "key": "SALES",
+        "list": desk.account.list,
+        "provider": {"type": "TWILIO", "account_sid": format!("AC{}", "b".repeat(32)), "auth_token": "s3cret-t0ken"},
+        "phone": "+390612345679",
+        "agents": desk.agents,
+        "plan": [{"step": "queue", "queue": desk.queue, "timeout": 60}, {"step": "agent", "agent": desk.agents[0]}],
+        "settings": {},
+    });
+    let before = admin.get("/accounts").await;
+    let nowhere = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    for (pointer, bad, field) in [
+        ("/key", json!("SALE"), "key"),
+        ("/key", json!("SALES1"), "key"),
+        ("/key", json!("SAL-S"), "key"),
+        ("/key", json!("TAKEN"), "key"),
+        ("/key", json!(12345), "key"),
+        ("/phone", json!("0612345679"), "phone"),
+        ("/settings/wait_for_assigned_agent", json!(0), "settings.wait_for_assigned_agent"),
+        ("/settings/wait_for_assigned_agent", json!(2_147_484), "settings.wait_for_assigned_agent"),
+        ("/settings/wait_for_assigned_queue", json!(0), "settings.wait_for_assigned_queue"),
+        ("/settings/wait_for_assigned_queue", json!("10"), "settings.wait_for_assigned_queue"),
+        ("/plan/0/timeout", json!(0), "plan[0].timeout"),
+        ("/plan/0/queue", json!(format!("que_{nowhere}")), "plan[0].queue"),
+        ("/plan/1/agent", json!(format!("agt_{nowhere}")), "plan[1].agent"),
+        ("/agents/1", json!(format!("agt_{nowhere}")), "agents[1]"),
+        ("/list", json!(format!("lst_{nowhere}")), "list"),
+        ("/colour", json!("green"), "colour"),
+    ] {
+        let mut body = good.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match body.pointer_mut(parent).unwrap() {
+            Value::Array(values) => values[name.parse::<usize>().unwrap()] = bad.clone(),
+            object => object[name] = bad.clone(),
+        }
+        let (status, problem) = admin.post("/accounts", body).await;
+        let fields: Vec<_> = problem["errors"].as_array().into_iter().flatten().map(|error| &error["field"]).collect();
+        assert_eq!((status, fields), (422, vec![&json!(field)]), "{pointer} {bad}: {problem}");
+        assert!(!problem.to_string().contains("s3cret"), "{problem}");
+    }
+    assert_eq!(admin.get("/accounts").await, before);
+    let (status, made) = admin.post("/accounts", good).await;
+    assert_eq!(status, 201, "{made}");
+    let (_, listed) = admin.get("/accounts").await;
+    assert!(!made.to_string().contains("s3cret") && !listed.to_string().contains("s3cret"));
+}
+
+#[tokio::test]
+async fn both_apis_describe_themselves_to_anybody() {
+    let desk = Desk::open("PAPER", 5).await;
+    for (base, documented) in [("/agent", agent_api::openapi()), ("/admin", admin_api::openapi())] {
+        let (status, served) = desk.with_token(base, String::new()).get("/openapi.json").await;
+        let documented = serde_json::to_value(documented).unwrap();
+        assert_eq!((status, &served["openapi"], &served["paths"]), (200, &json!("3.1.0"), &documented["paths"]));
+        for (path, item) in served["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                let (status, problem) = desk.with_token(base, String::new()).call(&method.to_uppercase(), path, None, None).await;
+                assert_eq!(status, 401, "{method} {path}: {problem}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -285,12 +442,8 @@ async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() 
     // Twelve events, each twice, all at once.
     let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
     let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));
-    for appended in futures_util::future::join_all(appends).await {
-        // Who lost too often comes again, as its queue would see to.
-        if appended.is_err() {
-            continue;
-        }
-    }
+    // Who lost too often comes again, as its queue would see to.
+    let _ = futures_util::future::join_all(appends).await;
     for id in &ids {
         store.append(agent, id, &event, Timestamp::now()).await.unwrap();
     }

@@ -21,6 +21,10 @@ use serde_json::{Value, json};
 /// How long anything may take on a machine that is busy with other tests. Nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A wait ends within a second of its deadline. Here all deployments share one engine with everything else that the machine does; what this tells apart is
+/// a timer that came from one that didn't, and was made up for by the sweep of every five minutes.
+const LATE: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
+
 struct World {
     standin: StandIn,
     stack: Stack,
@@ -236,8 +240,12 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     assert_eq!(failed["error"]["class"], "authentication");
 
     // It was taken, and the answer was lost: the provider's own word settles it, and nothing is sent twice.
+    world.standin.hold_callbacks(true);
     world.standin.next(Fault { fault: Some(Silence::Timeout), ..Fault::default() });
     say(&anna, &path, "answer lost").await;
+    let doubtful = message_in_state(&anna, &path, "answer lost", "unknown").await;
+    assert_eq!(doubtful["error"]["class"], "outcome_unknown");
+    world.standin.hold_callbacks(false);
     message_in_state(&anna, &path, "answer lost", "read").await;
     say(&anna, &path, "last").await;
     message_in_state(&anna, &path, "last", "read").await;
@@ -314,14 +322,15 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
     for fact in ["assigned_agent", "timed_out", "offered", "accepted", annas.id.as_str(), bens.id.as_str()] {
         assert!(told.contains(fact), "{fact} is not in {history}");
     }
-    // Each wait lasted at least its time and, on a machine with nothing else to do, ended within a second of it; how long it took here is in the history.
+    // The wait lasted its time: not less, and not much more.
     let at = |wanted: &dyn Fn(&Value) -> bool| {
         let entry = history["entries"].as_array().unwrap().iter().find(|entry| wanted(entry)).unwrap_or_else(|| panic!("{history}"));
         entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
     };
     let began = at(&|entry| entry["fact"] == "wait_started" && entry["stage"]["stage"] == "assigned_agent");
     let ended = at(&|entry| entry["fact"] == "wait_ended" && entry["stage"]["stage"] == "assigned_agent");
-    assert!(began.duration_until(ended) >= jiff::SignedDuration::from_secs(1));
+    let lasted = began.duration_until(ended);
+    assert!((jiff::SignedDuration::from_secs(1)..LATE).contains(&lasted), "{lasted:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,4 +372,26 @@ async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_
     world.change_account(|account| account["active"] = json!(true)).await;
     let offer = offer_of(&anna).await;
     assert_eq!(offer["customer_phone"], customer.from);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_whom_nobody_accepts_waits_until_somebody_is_ready() {
+    let world = World::start(6).await;
+    let ((anna, _), (ben, _)) = (world.anna(), world.ben());
+    world.change_account(|account| account["plan"][0]["timeout"] = json!(1)).await;
+    anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    world.customer("+393339999997").text("anybody?").await.unwrap().expect_status(200).unwrap();
+    // Anna doesn't want it, and nobody else is there.
+    let offer = offer_of(&anna).await;
+    let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
+    anna.post(&format!("{path}/reject"), &json!({})).await.unwrap();
+    let waits = until("the plan has run out", async || {
+        let interaction = anna.get(&path).await.unwrap();
+        (interaction["waits_on"] == "exhausted").then_some(interaction)
+    })
+    .await;
+    assert_eq!((&waits["status"], &waits["unread"], &waits["agent"]), (&json!("open"), &json!(true), &Value::Null), "{waits}");
+    ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    assert_eq!(offer_of(&ben).await["id"], offer["id"]);
+    ben.post(&format!("{path}/accept"), &json!({})).await.unwrap();
 }

@@ -68,6 +68,7 @@ struct Inside {
     next: VecDeque<Fault>,
     media: HashMap<String, Media>,
     delay: Duration,
+    held: bool,
 }
 
 /// An account that the stand-in knows.
@@ -203,6 +204,11 @@ impl StandIn {
         self.shared.change(|inside| inside.next.push_back(fault));
     }
 
+    /// While `held`, status callbacks wait to be made.
+    pub fn hold_callbacks(&self, held: bool) {
+        self.shared.change(|inside| inside.held = held);
+    }
+
     /// Everything that was accepted, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         self.shared.inside().sent.clone()
@@ -233,16 +239,7 @@ impl StandIn {
     }
 
     async fn wait<T>(&self, limit: Duration, find: impl Fn(&Inside) -> Option<T>) -> Option<T> {
-        let mut changes = self.shared.changes.subscribe();
-        let found = async {
-            loop {
-                if let Some(found) = find(&self.shared.inside()) {
-                    return Some(found);
-                }
-                changes.changed().await.ok()?;
-            }
-        };
-        tokio::time::timeout(limit, found).await.ok().flatten()
+        tokio::time::timeout(limit, self.shared.until(find)).await.ok().flatten()
     }
 
     /// A token as the identity provider would issue it: ES256, `iss` this URL, `cognito:groups` the roles, valid for `ttl`.
@@ -251,6 +248,14 @@ impl StandIn {
     /// The key refused to sign.
     pub fn mint(&self, subject: &str, roles: &[&str], ttl: Duration) -> Result<String> {
         self.shared.mint(subject, roles, ttl)
+    }
+
+    /// A token with claims of the caller's choice, signed with the published key.
+    ///
+    /// # Errors
+    /// The key refused to sign.
+    pub fn sign(&self, claims: &Value) -> Result<String> {
+        self.shared.sign(claims)
     }
 
     /// Where the keys are that its tokens are verified with.
@@ -268,6 +273,17 @@ impl Shared {
         let result = change(&mut self.inside());
         self.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    /// What `find` finds, as soon as it is there; `None`: it can't come any more.
+    async fn until<T>(&self, find: impl Fn(&Inside) -> Option<T>) -> Option<T> {
+        let mut changes = self.changes.subscribe();
+        loop {
+            if let Some(found) = find(&self.inside()) {
+                return Some(found);
+            }
+            changes.changed().await.ok()?;
+        }
     }
 
     fn take_fault(&self, on: On) -> Option<Fault> {
@@ -292,15 +308,18 @@ impl Shared {
 
     fn mint(&self, subject: &str, roles: &[&str], ttl: Duration) -> Result<String> {
         let now = jiff::Timestamp::now().as_second();
-        let claims = json!({
+        self.sign(&json!({
             "iss": self.url,
             "sub": subject,
             "cognito:groups": roles,
             "iat": now,
             "exp": now.saturating_add_unsigned(ttl.as_secs()),
-        });
+        }))
+    }
+
+    fn sign(&self, claims: &Value) -> Result<String> {
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::ES256) };
-        Ok(jsonwebtoken::encode(&header, &claims, &self.key)?)
+        Ok(jsonwebtoken::encode(&header, claims, &self.key)?)
     }
 
     /// The account that the basic authentication proves, if it is the one in the path.
@@ -507,6 +526,7 @@ async fn call_back(shared: Arc<Shared>, credentials: Credentials, message: Sent,
         // The fragment is Twilio's own, for its overrides; it is neither sent nor signed.
         let target = url.split('#').next().unwrap_or_default();
         tokio::time::sleep(delay).await;
+        shared.until(|inside| (!inside.held).then_some(())).await;
         let params = callback_params(&message, status, *code);
         let request = shared.http.post(target).header("X-Twilio-Signature", signature(&credentials.auth_token, target, &params));
         let answer = request.form(&params).send().await.map_or(0, |answer| answer.status().as_u16());
