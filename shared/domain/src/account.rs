@@ -1,5 +1,7 @@
 //! WhatsApp accounts: connected numbers and their settings. Secrets are not here; they live in the secret store.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ListId};
@@ -43,23 +45,48 @@ pub struct Account {
     pub version: u64,
 }
 
-/// A provider type with its public fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Provider {
-    /// Twilio Programmable Messaging.
-    #[serde(rename = "TWILIO")]
-    Twilio {
-        /// `AC` and 32 hex digits.
-        account_sid: String,
-    },
+/// A provider type with its public fields, as its own module in `providers` reads them; what is secret lives in [`Credentials`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// The type's name, e.g. `META`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The public fields by name.
+    #[serde(flatten)]
+    pub fields: BTreeMap<String, String>,
 }
 
-/// The secret fields of a Twilio account, as the secret store keeps them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TwilioSecret {
-    /// The password of the API and the key of the webhooks' signatures.
-    pub auth_token: Secret,
+impl Provider {
+    /// A field; empty when it is absent.
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+}
+
+/// Fields may name people's numbers and customers' hosts: only the type shows.
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The secret fields of an account's provider by name, as the secret store keeps them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Credentials(pub BTreeMap<String, Secret>);
+
+impl Credentials {
+    /// A secret field; `None` when it is absent or empty.
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name).filter(|secret| !secret.reveal().is_empty())
+    }
+
+    /// With one more field, or another value of it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Secret>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
 }
 
 /// Waits and timeouts of an account.

@@ -19,7 +19,7 @@ pub fn account() -> Account {
         list: ListId::from_ulid(Ulid::from_parts(1, 5)),
         domain: None,
         proxy_token: "proxy".into(),
-        provider: Provider::Twilio { account_sid: format!("AC{}", "a".repeat(32)) },
+        provider: Provider { kind: "TWILIO".to_owned(), fields: [("account_sid".to_owned(), format!("AC{}", "a".repeat(32)))].into() },
         phone: E164::parse("+390612345678").unwrap(),
         description: None,
         active: true,
@@ -69,6 +69,10 @@ pub fn message(at: Timestamp) -> Message {
         attachments: Vec::new(),
         reply_to: None,
         forwarded: false,
+        referral: None,
+        reactions: Vec::new(),
+        edits: Vec::new(),
+        deleted_at: None,
         delivery: None,
     }
 }

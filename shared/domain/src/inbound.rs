@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
-use crate::message::{Content, DeliveryError, DeliveryState};
+use crate::message::{AttachmentKind, Content, DeliveryError, DeliveryState, Referral};
 use crate::values::Address;
 
 /// SQS takes message groups of 128 ASCII letters, digits and punctuation marks.
@@ -33,6 +33,13 @@ pub enum InboundKind {
     Message(InboundMessage),
     /// A sent message got further.
     Status(StatusUpdate),
+    /// Something happened to a message or to the customer: it never opens an interaction, rings, or marks unread.
+    Annotation(Annotation),
+    /// A kind that this version does not know, or that the product has no place for: kept with its raw body, routed nowhere.
+    Other {
+        /// The provider's name of the kind.
+        name: String,
+    },
 }
 
 impl InboundEvent {
@@ -43,6 +50,8 @@ impl InboundEvent {
             InboundKind::Message(message) => format!("{}#{}", self.account, message.from.key()),
             // The customer's address in a status is masked by some providers: a status keeps order with its own message only.
             InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
+            InboundKind::Annotation(annotation) => format!("{}#{}", self.account, annotation.from.key()),
+            InboundKind::Other { .. } => format!("{}#{}", self.account, self.id),
         };
         group.chars().filter(char::is_ascii_graphic).take(GROUP_LIMIT).collect()
     }
@@ -75,6 +84,77 @@ pub struct InboundMessage {
     /// Forwarded from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// The name by which others find the customer, where one is set. It can change hands: it is shown, never matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<ProfileName>,
+    /// The advertisement or post that led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
+}
+
+/// Something that happened to a message or to a customer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The provider's id of the event itself.
+    pub provider_id: String,
+    /// Whose doing: the phone number where there is one.
+    pub from: Address,
+    /// Another name of the same customer in the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Address>,
+    /// The provider's clock, where it gives a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// What happened.
+    pub what: Annotated,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Annotated {
+    /// The customer reacted to a message.
+    Reaction {
+        /// The provider's id of the message.
+        message: String,
+        /// One emoji; `None`: the reaction was taken back.
+        emoji: Option<ReactionEmoji>,
+    },
+    /// The customer edited a message.
+    Edited {
+        /// The provider's id of the message.
+        message: String,
+        /// What it says now.
+        content: Content,
+    },
+    /// The customer deleted a message.
+    Deleted {
+        /// The provider's id of the message.
+        message: String,
+    },
+    /// The customer has another number or another business-scoped user id: the same person from now on.
+    Moved {
+        /// The new address.
+        to: Address,
+        /// In words.
+        body: String,
+    },
+    /// Anything else that the provider reports about the customer.
+    System {
+        /// In words.
+        body: String,
+    },
+}
+
+/// An emoji that a customer chose; never in a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReactionEmoji(pub String);
+
+impl std::fmt::Debug for ReactionEmoji {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReactionEmoji(…)")
+    }
 }
 
 /// A customer's own name; never in a log.
@@ -98,6 +178,12 @@ pub struct InboundAttachment {
     /// The file's name, where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What WhatsApp calls it, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AttachmentKind>,
+    /// SHA-256 of the bytes in lower-case hex, where declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A report on a sent message.

@@ -31,6 +31,18 @@ pub struct Message {
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// The advertisement or post that led the customer here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
+    /// Reactions that stand, at most one of each side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
+    /// What it said before the customer edited it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+    /// When the customer deleted it on their side; what it said is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// How far it has got; `None` for what the customer wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
@@ -47,6 +59,69 @@ pub enum Author {
         /// Which one.
         agent: AgentId,
     },
+    /// The service itself: what the provider reports about the customer.
+    System,
+}
+
+/// The advertisement or post through which a customer came.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Referral {
+    /// `ad` or `post`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_type: Option<String>,
+    /// The provider's id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
+    /// Its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
+    /// Its headline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headline: Option<String>,
+    /// Its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The address of its picture or video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_url: Option<String>,
+    /// The id of the click.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<String>,
+}
+
+/// Which campaign a customer answered is theirs; never in a log.
+impl std::fmt::Debug for Referral {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Referral(…)")
+    }
+}
+
+/// A reaction that stands at a message.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// Whose.
+    pub author: Author,
+    /// One emoji.
+    pub emoji: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A reaction is what a customer says.
+impl std::fmt::Debug for Reaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reaction").field("author", &self.author).finish_non_exhaustive()
+    }
+}
+
+/// What a message said before it was edited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// When it was edited.
+    pub at: Timestamp,
+    /// What it said until then.
+    pub before: Content,
 }
 
 /// What a message holds beside its attachments.
@@ -87,15 +162,142 @@ pub enum Content {
         id: String,
         /// The row's title.
         title: String,
+        /// The text below the title.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+    },
+    /// Contact cards.
+    Contacts {
+        /// One or more.
+        cards: Vec<ContactCard>,
+    },
+    /// The answers of a form that the customer filled in (a WhatsApp Flow).
+    Form {
+        /// The form's name.
+        name: Option<String>,
+        /// The label beside it.
+        text: String,
+        /// The answers, as the JSON text that came.
+        answers: String,
+    },
+    /// An approved template: the one kind that may be sent outside the 24-hour service window.
+    Template(Template),
+    /// A reaction to another message: what an agent sends. What customers send stands at the message itself ([`Message::reactions`]), unless that message is
+    /// not known here.
+    Reaction {
+        /// The provider's id of the message.
+        message: String,
+        /// One emoji; empty: the reaction is taken back.
+        emoji: String,
+    },
+    /// What the provider reports about the customer: a changed number, a changed identity.
+    System {
+        /// In words.
+        body: String,
     },
     /// A kind that this version does not know; the raw event is kept.
     Unsupported {
         /// The provider's name of the kind.
         kind: String,
+        /// What the provider says about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
 }
 
+/// One contact card.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContactCard {
+    /// The name as it is shown.
+    pub name: String,
+    /// Phone numbers as they were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phones: Vec<String>,
+    /// Mail addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<String>,
+    /// Company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+}
+
+/// An approved template with its parameters.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name with the provider; where templates have ids instead of names, the id.
+    pub name: String,
+    /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// What stands in its header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<TemplateHeader>,
+    /// The body's parameters, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
+    /// The buttons' parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<TemplateButton>,
+}
+
+/// The parameter of a template's header.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TemplateHeader {
+    /// A text.
+    Text {
+        /// What is filled in.
+        text: String,
+    },
+    /// A picture.
+    Image {
+        /// A public https address.
+        url: String,
+    },
+    /// A video.
+    Video {
+        /// A public https address.
+        url: String,
+    },
+    /// A document.
+    Document {
+        /// A public https address.
+        url: String,
+        /// The file's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+}
+
+/// The parameter of one of a template's buttons.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateButton {
+    /// Its place, from 0.
+    pub index: u32,
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: TemplateButtonKind,
+    /// The payload that comes back, or what is appended to the address.
+    pub value: String,
+}
+
+/// What a template's button does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemplateButtonKind {
+    /// Answers with a payload.
+    QuickReply,
+    /// Opens an address.
+    Url,
+}
+
 impl Content {
+    /// Whether it may be sent outside the 24-hour service window.
+    pub fn is_template(&self) -> bool {
+        matches!(self, Content::Template(_))
+    }
+
     /// The text that a person would read, in one line or more; empty for media without caption.
     pub fn readable(&self) -> String {
         match self {
@@ -111,7 +313,27 @@ impl Content {
             }
             Content::Button { text, .. } => text.clone(),
             Content::ListReply { title, .. } => title.clone(),
-            Content::Unsupported { kind } => format!("[unsupported: {kind}]"),
+            Content::Contacts { cards } => {
+                let cards: Vec<_> = cards
+                    .iter()
+                    .map(|card| std::iter::once(&card.name).chain(&card.phones).chain(&card.emails).cloned().collect::<Vec<_>>().join(" "))
+                    .collect();
+                format!("[contact {}]", cards.join(", "))
+            }
+            Content::Form { text, answers, .. } => format!("{text} {answers}"),
+            Content::Template(template) => {
+                let mut text = format!("[template {}]", template.name);
+                for parameter in &template.body {
+                    text.push(' ');
+                    text.push_str(parameter);
+                }
+                text
+            }
+            Content::Reaction { emoji, .. } if emoji.is_empty() => "[reaction removed]".to_owned(),
+            Content::Reaction { emoji, .. } => emoji.clone(),
+            Content::System { body } => body.clone(),
+            Content::Unsupported { kind, detail: None } => format!("[unsupported: {kind}]"),
+            Content::Unsupported { kind, detail: Some(detail) } => format!("[unsupported: {kind}] {detail}"),
         }
     }
 }
@@ -125,6 +347,11 @@ impl std::fmt::Debug for Content {
             Content::Location { .. } => "Location(…)",
             Content::Button { .. } => "Button(…)",
             Content::ListReply { .. } => "ListReply(…)",
+            Content::Contacts { .. } => "Contacts(…)",
+            Content::Form { .. } => "Form(…)",
+            Content::Template(_) => "Template(…)",
+            Content::Reaction { .. } => "Reaction(…)",
+            Content::System { .. } => "System(…)",
             Content::Unsupported { .. } => "Unsupported(…)",
         })
     }
@@ -140,8 +367,46 @@ pub struct Attachment {
     /// The file's name, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What WhatsApp calls it, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AttachmentKind>,
+    /// SHA-256 of the bytes in lower-case hex, where the provider declares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Our copy.
     pub copy: Copy,
+}
+
+/// What WhatsApp calls a file.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttachmentKind {
+    /// A picture.
+    Image,
+    /// A video.
+    Video,
+    /// A recording that is sent as a file.
+    Audio,
+    /// A voice note.
+    Voice,
+    /// Any other file.
+    Document,
+    /// A sticker.
+    Sticker,
+}
+
+impl AttachmentKind {
+    /// What a file of this type is sent as. WebP is a sticker on WhatsApp, since pictures are JPEG or PNG.
+    pub fn of_type(content_type: &str) -> Self {
+        let base = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match base.split('/').next().unwrap_or_default() {
+            "image" if base == "image/webp" => Self::Sticker,
+            "image" if base == "image/jpeg" || base == "image/png" => Self::Image,
+            "video" => Self::Video,
+            "audio" => Self::Audio,
+            _ => Self::Document,
+        }
+    }
 }
 
 /// Our copy of an attachment.

@@ -156,6 +156,7 @@ impl<'a> Transcript<'a> {
     fn message_json(&self, message: &Message, files: &[File<'_>]) -> Value {
         let author = match &message.author {
             Author::Customer => json!({ "kind": "customer" }),
+            Author::System => json!({ "kind": "system" }),
             Author::Agent { agent } => json!({ "kind": "agent", "id": agent, "name": self.author(&message.author) }),
         };
         json!({
@@ -212,6 +213,7 @@ impl<'a> Transcript<'a> {
     fn author(&self, author: &Author) -> String {
         match author {
             Author::Customer => "Customer".to_owned(),
+            Author::System => "System".to_owned(),
             Author::Agent { agent } => self.agents.get(agent).map_or_else(|| agent.to_string(), |agent| agent.name.clone()),
         }
     }
@@ -399,7 +401,14 @@ mod tests {
     }
 
     fn attachment(name: Option<&str>, copy: Copy) -> Attachment {
-        Attachment { source: "https://api.twilio.com/x".into(), content_type: "image/jpeg".into(), name: name.map(Into::into), copy }
+        Attachment {
+            source: "https://api.twilio.com/x".into(),
+            content_type: "image/jpeg".into(),
+            name: name.map(Into::into),
+            kind: None,
+            sha256: None,
+            copy,
+        }
     }
 
     fn stored(size: u64) -> Copy {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use domain::message::{DeliveryError, DeliveryState, ErrorClass};
 use domain::values::Secret;
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+
+use crate::Answer;
 
 /// An HTTP request to a provider.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,6 +24,44 @@ pub struct OutgoingRequest {
     pub body: Vec<u8>,
     /// What to do when the answer is a redirect.
     pub redirects: Redirects,
+}
+
+impl OutgoingRequest {
+    /// A GET that takes a redirect for the answer.
+    pub fn get(url: impl Into<String>, authorization: Authorization) -> Self {
+        let headers = HeaderMap::from_iter([(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))]);
+        Self { method: Method::GET, url: url.into(), headers, authorization, body: Vec::new(), redirects: Redirects::Refuse }
+    }
+
+    /// A POST of a JSON document that takes a redirect for the answer.
+    pub fn post_json(url: impl Into<String>, authorization: Authorization, body: &Value) -> Self {
+        let json = http::HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(http::header::ACCEPT, json.clone()), (http::header::CONTENT_TYPE, json)]);
+        let body = body.to_string().into_bytes();
+        Self { method: Method::POST, url: url.into(), headers, authorization, body, redirects: Redirects::Refuse }
+    }
+
+    /// A POST of a form that takes a redirect for the answer.
+    pub fn post_form<'a>(
+        url: impl Into<String>,
+        authorization: Authorization,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let headers = HeaderMap::from_iter([
+            (http::header::ACCEPT, http::HeaderValue::from_static("application/json")),
+            (http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/x-www-form-urlencoded")),
+        ]);
+        let body = form.finish().into_bytes();
+        Self { method: Method::POST, url: url.into(), headers, authorization, body, redirects: Redirects::Refuse }
+    }
+
+    /// A GET of a file at an address that came with a webhook: redirects are followed, without the credentials.
+    pub fn fetch(url: impl Into<String>, authorization: Authorization) -> Self {
+        let redirects = Redirects::FollowWithoutCredentials;
+        Self { method: Method::GET, url: url.into(), headers: HeaderMap::new(), authorization, body: Vec::new(), redirects }
+    }
 }
 
 /// Addresses and bodies tell who talks to whom and what about: neither shows.
@@ -46,6 +87,15 @@ pub enum Authorization {
         user: String,
         /// The password.
         password: Secret,
+    },
+    /// A bearer token.
+    Bearer(Secret),
+    /// A secret in a header of the provider's own.
+    Header {
+        /// The header's name, in lower case.
+        name: &'static str,
+        /// Its value.
+        value: Secret,
     },
 }
 
@@ -79,6 +129,15 @@ pub enum RenderError {
     /// A kind of message that can't be sent through this provider.
     #[error("this kind of message can't be sent")]
     Unsupported,
+    /// A media kind that the provider does not take.
+    #[error("this kind of file can't be sent through this provider")]
+    UnsupportedMedia,
+    /// The customer can't be reached by the address that we have.
+    #[error("the customer's address can't be used with this provider")]
+    UnsupportedRecipient,
+    /// A template that can't be put in the provider's form.
+    #[error("the template's parameters can't be put in the provider's form")]
+    MalformedTemplate,
     /// The account's id with the provider is not one.
     #[error("the account's id with the provider is malformed")]
     MalformedAccount,
@@ -89,7 +148,9 @@ impl RenderError {
     pub fn delivery_error(&self) -> DeliveryError {
         let class = match self {
             RenderError::TextTooLong { .. } | RenderError::Empty | RenderError::Unsupported => ErrorClass::Permanent,
-            RenderError::TooManyAttachments { .. } => ErrorClass::Media,
+            RenderError::TooManyAttachments { .. } | RenderError::UnsupportedMedia => ErrorClass::Media,
+            RenderError::UnsupportedRecipient => ErrorClass::InvalidRecipient,
+            RenderError::MalformedTemplate => ErrorClass::Template,
             RenderError::MalformedAccount => ErrorClass::Authentication,
         };
         DeliveryError { class, code: None }
@@ -114,7 +175,12 @@ impl std::fmt::Debug for SendOutcome<'_> {
     }
 }
 
-impl SendOutcome<'_> {
+impl<'a> SendOutcome<'a> {
+    /// Of an answer.
+    pub fn of(answer: &'a Answer) -> Self {
+        Self { status: answer.status, retry_after: answer.retry_after.as_deref(), body: &answer.body }
+    }
+
     /// `Retry-After` in its form of seconds; its form of a date is taken for none, since there is no clock here and no provider is known to
     /// use it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -136,11 +202,22 @@ pub enum SendResult {
     RateLimited {
         /// How long the provider asks to wait.
         retry_after: Option<Duration>,
+        /// What it is that was too fast.
+        scope: RateScope,
     },
     /// Certainly not taken. [`ErrorClass::Temporary`] may be tried again.
     Failed(DeliveryError),
     /// Nobody knows whether it was taken: never repeat it unasked.
     Unknown,
+}
+
+/// What was too fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateScope {
+    /// The number, or the whole provider account.
+    Number,
+    /// What goes to this one customer: others can go on.
+    Recipient,
 }
 
 /// There was no answer at all.

@@ -32,6 +32,12 @@ pub enum VerifyError {
     /// The signature was made with another secret, for another URL, or for other contents.
     #[error("the signature does not match")]
     SignatureMismatch,
+    /// The account has no secret to verify with.
+    #[error("the account has no secret to verify with")]
+    NoSecret,
+    /// What the account demands of its callers beside the URL is missing or wrong: a fixed header, or a user and password.
+    #[error("the request does not carry what the account demands of its callers")]
+    Guard,
 }
 
 impl VerifyError {
@@ -40,16 +46,18 @@ impl VerifyError {
         match self {
             VerifyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             VerifyError::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            VerifyError::SignatureMissing { .. } | VerifyError::SignatureMalformed { .. } | VerifyError::SignatureMismatch => {
-                StatusCode::FORBIDDEN
-            }
+            VerifyError::SignatureMissing { .. }
+            | VerifyError::SignatureMalformed { .. }
+            | VerifyError::SignatureMismatch
+            | VerifyError::NoSecret
+            | VerifyError::Guard => StatusCode::FORBIDDEN,
         }
     }
 
     /// Whether another secret could make the request valid: then the cached secret may be stale.
     pub fn secret_may_be_stale(&self) -> bool {
         match self {
-            VerifyError::SignatureMismatch => true,
+            VerifyError::SignatureMismatch | VerifyError::NoSecret | VerifyError::Guard => true,
             VerifyError::TooLarge { .. }
             | VerifyError::ContentType { .. }
             | VerifyError::SignatureMissing { .. }
@@ -65,6 +73,12 @@ pub enum ParseError {
     #[error("the body must be {expected}")]
     ContentType {
         /// The content type that was expected.
+        expected: &'static str,
+    },
+    /// The body can't be read at all.
+    #[error("the body is not {expected}")]
+    Unreadable {
+        /// What it should be.
         expected: &'static str,
     },
     /// A parameter is absent or empty.
@@ -88,7 +102,7 @@ impl ParseError {
     pub fn status(&self) -> StatusCode {
         match self {
             ParseError::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ParseError::Missing { .. } | ParseError::Malformed { .. } => StatusCode::BAD_REQUEST,
+            ParseError::Unreadable { .. } | ParseError::Missing { .. } | ParseError::Malformed { .. } => StatusCode::BAD_REQUEST,
         }
     }
 }

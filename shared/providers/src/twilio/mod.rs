@@ -3,14 +3,25 @@
 //! Webhooks are forms, one message or one status each, signed over the public URL and every parameter. Twilio repeats a webhook only when
 //! the URL asks for it ([`RECEIVE_URL_FRAGMENT`]), and gives up after 15 seconds.
 
+use std::time::Duration;
+
+use domain::account::{Account, Credentials};
+use domain::values::Secret;
+use jiff::Timestamp;
+
+use crate::{
+    Acknowledgement, Adapter, Answer, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingRequest, ParseError,
+    Parsed, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
+};
+
 mod errors;
 mod send;
 mod signature;
 mod webhook;
 
-pub use send::{MAX_ATTACHMENTS, MAX_TEXT, MediaAddressError, Outgoing, classify, media_request, render_send};
-pub use signature::{SIGNATURE_HEADER, sign, verify};
-pub use webhook::{SignedRequest, parse};
+use send::{MAX_TEXT, classify, media_request, render_send};
+pub use signature::{SIGNATURE_HEADER, sign};
+use webhook::SignedRequest;
 
 /// The longest body of a webhook, in bytes. WhatsApp's longest text has 4096 characters of at most 4 bytes, each percent-encoded to 3: 48
 /// KiB; the other parameters have at most a few KiB.
@@ -31,6 +42,132 @@ pub const RECEIVE_URL_FRAGMENT: &str = "#rc=3&rp=ct,rt,5xx&tt=15000";
 
 /// Twilio's API.
 pub const API_URL: &str = "https://api.twilio.com";
+
+/// The type `TWILIO`.
+#[derive(Debug, Clone, Copy)]
+pub struct Twilio;
+
+/// The variable that replaces [`API_URL`].
+const API: &str = "TWILIO_API_URL";
+
+/// The user of the credentials.
+const ACCOUNT_SID: &str = "account_sid";
+
+/// The password of the API and the key of the webhooks' signatures.
+const AUTH_TOKEN: &str = "auth_token";
+
+const FIELDS: &[Field] = &[
+    Field::required(ACCOUNT_SID, "Account SID", Shape::Checked { check: is_account_sid, expected: "AC and 32 hex digits" }),
+    Field::secret(AUTH_TOKEN, "Auth token"),
+];
+
+fn is_account_sid(text: &str) -> bool {
+    text.strip_prefix("AC").is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// What a request to the API is signed with.
+fn access<'a>(connection: &Connection<'a>) -> (&'a str, Secret) {
+    (connection.account.provider.field(ACCOUNT_SID), connection.credentials.get(AUTH_TOKEN).cloned().unwrap_or_else(|| Secret::new("")))
+}
+
+fn signed<'a>(webhook: &Webhook<'a>) -> SignedRequest<'a> {
+    SignedRequest {
+        method: webhook.method,
+        public_url: webhook.public_url,
+        content_type: webhook.header(http::header::CONTENT_TYPE.as_str()),
+        signature: webhook.header(SIGNATURE_HEADER),
+        body: webhook.body,
+    }
+}
+
+impl Adapter for Twilio {
+    fn kind(&self) -> &'static str {
+        "TWILIO"
+    }
+
+    fn receive_name(&self) -> &'static str {
+        "twilio"
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        FIELDS
+    }
+
+    fn hosts(&self) -> &'static [(&'static str, &'static str)] {
+        &[(API, API_URL)]
+    }
+
+    fn receive_url_suffix(&self) -> &'static str {
+        RECEIVE_URL_FRAGMENT
+    }
+
+    fn body_limit(&self) -> usize {
+        BODY_LIMIT
+    }
+
+    fn verify(&self, webhook: &Webhook<'_>, _: &Account, credentials: &[&Credentials]) -> Result<(), VerifyError> {
+        let tokens: Vec<&Secret> = credentials.iter().filter_map(|credentials| credentials.get(AUTH_TOKEN)).collect();
+        signature::verify(&signed(webhook), &tokens)
+    }
+
+    fn parse(&self, webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
+        let events = webhook::parse(&signed(webhook), webhook.query("ref").as_deref(), &account.id, received_at)?;
+        let raw = if webhook.body.is_empty() { webhook.raw_query().into() } else { String::from_utf8_lossy(webhook.body) };
+        let parsed = events.into_iter().map(|event| Parsed::new(&event.account, &event.id, event.received_at, event.kind, &raw));
+        Ok(Parsed::numbered(parsed.collect()))
+    }
+
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement { content_type: TWIML_CONTENT_TYPE, body: EMPTY_TWIML }
+    }
+
+    fn text_limit(&self) -> usize {
+        MAX_TEXT
+    }
+
+    fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
+        let (account_sid, auth_token) = access(connection);
+        let media_urls: Vec<&str> = message.attachment.iter().map(|attachment| attachment.url).collect();
+        render_send(&send::Outgoing {
+            base_url: connection.hosts.get(API),
+            account_sid,
+            auth_token: &auth_token,
+            from: &connection.account.phone,
+            to: message.to,
+            content: message.content,
+            media_urls: &media_urls,
+            status_callback: Some(message.status_callback),
+        })
+    }
+
+    fn classify(&self, outcome: &SendOutcome<'_>) -> SendResult {
+        classify(outcome)
+    }
+
+    fn media(&self, connection: &Connection<'_>, source: &str, _: Option<&[u8]>) -> Result<MediaStep, MediaAddressError> {
+        let (account_sid, auth_token) = access(connection);
+        media_request(connection.hosts.get(API), account_sid, &auth_token, source).map(MediaStep::Fetch)
+    }
+
+    /// Until they are deleted; a month is as good as for ever.
+    fn media_kept(&self) -> Duration {
+        Duration::from_hours(30 * 24)
+    }
+
+    fn check(&self, _: &Connection<'_>, _: &str, _: &[Answer]) -> Step<Vec<Finding>> {
+        Step::Done(Vec::new())
+    }
+
+    fn register(&self, _: &Connection<'_>, _: &str, _: &[Answer]) -> Step<Registration> {
+        Step::Done(Registration::ByHand)
+    }
+
+    fn instructions(&self, _: &Account, receive_url: &str) -> String {
+        format!(
+            "In Twilio's console, open the WhatsApp sender and paste {receive_url} as \"Webhook URL for incoming messages\", method POST."
+        )
+    }
+}
 
 /// Whether `text` has the shape of one of Twilio's ids (`SM…`, `AC…`). Loosely, since ids only have to be safe in keys and paths: other
 /// letters or lengths than today's (2 letters, 32 hex digits) cost no message.

@@ -7,33 +7,33 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::{FORM, errors, is_sid, webhook};
-use crate::{Authorization, OutgoingRequest, Redirects, RenderError, SendOutcome, SendResult};
+use crate::{Authorization, MediaAddressError, Origin, OutgoingRequest, RateScope, Redirects, RenderError, SendOutcome, SendResult};
 
 /// The longest text that Twilio takes, in characters; more is refused with 21617.
-pub const MAX_TEXT: usize = 1600;
+pub(super) const MAX_TEXT: usize = 1600;
 
 /// A WhatsApp message takes one attachment.
-pub const MAX_ATTACHMENTS: usize = 1;
+pub(super) const MAX_ATTACHMENTS: usize = 1;
 
 /// A message to send.
 #[derive(Clone, Copy)]
-pub struct Outgoing<'a> {
+pub(super) struct Outgoing<'a> {
     /// Twilio's API ([`super::API_URL`]), or what stands in for it.
-    pub base_url: &'a str,
+    pub(super) base_url: &'a str,
     /// `AC…`: the user of the credentials.
-    pub account_sid: &'a str,
+    pub(super) account_sid: &'a str,
     /// The password of the credentials.
-    pub auth_token: &'a Secret,
+    pub(super) auth_token: &'a Secret,
     /// The account's number.
-    pub from: &'a E164,
+    pub(super) from: &'a E164,
     /// The customer.
-    pub to: &'a Address,
+    pub(super) to: &'a Address,
     /// Text, or media with its caption.
-    pub content: &'a Content,
+    pub(super) content: &'a Content,
     /// Public addresses from which Twilio fetches the attachments; at most [`MAX_ATTACHMENTS`].
-    pub media_urls: &'a [&'a str],
+    pub(super) media_urls: &'a [&'a str],
     /// Where Twilio reports how far the message got.
-    pub status_callback: Option<&'a str>,
+    pub(super) status_callback: Option<&'a str>,
 }
 
 /// Builds the request that sends a message. It may be made once only: Twilio has no idempotency key.
@@ -41,13 +41,11 @@ pub struct Outgoing<'a> {
 /// # Errors
 /// What Twilio would refuse anyway is refused here, before anything leaves: a text over [`MAX_TEXT`], no content at all, too many
 /// attachments, kinds that customers send but agents can't.
-pub fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
+pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
     let text = match message.content {
         Content::Text { body } => body,
         Content::Media { caption } => caption,
-        Content::Location { .. } | Content::Button { .. } | Content::ListReply { .. } | Content::Unsupported { .. } => {
-            return Err(RenderError::Unsupported);
-        }
+        _ => return Err(RenderError::Unsupported),
     };
     if !is_sid(message.account_sid) {
         return Err(RenderError::MalformedAccount);
@@ -95,7 +93,7 @@ pub fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderErro
 ///
 /// Only an answer that says so is a refusal: a 5xx, a redirect, a 408 or a 2xx that can't be read do not tell whether the message was
 /// taken.
-pub fn classify(outcome: &SendOutcome<'_>) -> SendResult {
+pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let status = outcome.status;
     let body: Value = serde_json::from_slice(outcome.body).unwrap_or_default();
     if status.is_success() {
@@ -106,7 +104,7 @@ pub fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     }
     let code = error_code(&body["code"]);
     if code == Some(errors::TOO_MANY_REQUESTS) {
-        return SendResult::RateLimited { retry_after: outcome.retry_after() };
+        return SendResult::RateLimited { retry_after: outcome.retry_after(), scope: RateScope::Number };
     }
     if !status.is_client_error() || status == StatusCode::REQUEST_TIMEOUT {
         return SendResult::Unknown;
@@ -122,7 +120,7 @@ pub fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     };
     let rate_limited = class == ErrorClass::RateLimited || status == StatusCode::TOO_MANY_REQUESTS;
     if rate_limited && code != Some(errors::DAILY_LIMIT) {
-        return SendResult::RateLimited { retry_after: outcome.retry_after() };
+        return SendResult::RateLimited { retry_after: outcome.retry_after(), scope: RateScope::Number };
     }
     SendResult::Failed(DeliveryError { class, code: code.map(|code| code.to_string()) })
 }
@@ -146,11 +144,6 @@ fn error_code(value: &Value) -> Option<u32> {
     }
 }
 
-/// Not an address from which an attachment can be fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the attachment's address is not an http or https URL")]
-pub struct MediaAddressError;
-
 /// Builds the request that fetches an attachment from `url`, an address that came with a webhook.
 ///
 /// The credentials go only to Twilio itself (https, `twilio.com` and its subdomains, the default port) and to the origin of `base_url`; any
@@ -159,13 +152,18 @@ pub struct MediaAddressError;
 ///
 /// # Errors
 /// `url` is not an http or https URL.
-pub fn media_request(base_url: &str, account_sid: &str, auth_token: &Secret, url: &str) -> Result<OutgoingRequest, MediaAddressError> {
+pub(super) fn media_request(
+    base_url: &str,
+    account_sid: &str,
+    auth_token: &Secret,
+    url: &str,
+) -> Result<OutgoingRequest, MediaAddressError> {
     let is_web =
         ["https://", "http://"].iter().any(|scheme| url.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)));
     if !is_web {
         return Err(MediaAddressError);
     }
-    let trusted = Origin::parse(url).is_some_and(|origin| origin.is_twilio() || Origin::parse(base_url) == Some(origin));
+    let trusted = Origin::parse(url).is_some_and(|origin| origin.is_under("twilio.com") || Origin::parse(base_url) == Some(origin));
     let authorization =
         if trusted { Authorization::Basic { user: account_sid.to_owned(), password: auth_token.clone() } } else { Authorization::None };
     Ok(OutgoingRequest {
@@ -176,38 +174,6 @@ pub fn media_request(base_url: &str, account_sid: &str, auth_token: &Secret, url
         body: Vec::new(),
         redirects: Redirects::FollowWithoutCredentials,
     })
-}
-
-/// Scheme, host and port of an address.
-#[derive(PartialEq, Eq)]
-struct Origin {
-    https: bool,
-    host: String,
-    port: u16,
-}
-
-impl Origin {
-    /// Deliberately narrow: parsers disagree about user names, backslashes, escapes and control characters in an authority, so an address
-    /// with any of them has no origin that could be trusted.
-    fn parse(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, port.parse().ok()?),
-            None => (authority, if https { 443 } else { 80 }),
-        };
-        let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
-        plain.then(|| Self { https, host: host.to_ascii_lowercase(), port })
-    }
-
-    fn is_twilio(&self) -> bool {
-        self.https && self.port == 443 && (self.host == "twilio.com" || self.host.ends_with(".twilio.com"))
-    }
 }
 
 #[cfg(test)]
@@ -363,7 +329,7 @@ mod tests {
 
     #[test]
     fn too_many_requests_are_always_safe_to_repeat() {
-        let limited = |retry_after| SendResult::RateLimited { retry_after };
+        let limited = |retry_after| SendResult::RateLimited { retry_after, scope: RateScope::Number };
         for (status, body) in
             [(429, ""), (429, r#"{"code":20429}"#), (400, r#"{"code":20429}"#), (503, r#"{"code":20429}"#), (400, r#"{"code":63018}"#)]
         {
@@ -416,7 +382,10 @@ mod tests {
             }
         }
         for code in [63017, 63018, 20429] {
-            assert_eq!(classified(400, &format!(r#"{{"code":{code}}}"#)), SendResult::RateLimited { retry_after: None });
+            assert_eq!(
+                classified(400, &format!(r#"{{"code":{code}}}"#)),
+                SendResult::RateLimited { retry_after: None, scope: RateScope::Number }
+            );
         }
     }
 

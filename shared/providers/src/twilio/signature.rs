@@ -37,7 +37,7 @@ type Parameters<'a> = BTreeMap<Cow<'a, str>, BTreeSet<Cow<'a, str>>>;
 /// # Errors
 /// In this order: the body is over [`BODY_LIMIT`]; it is neither a form nor covered by `bodySHA256`; the signature is missing, has not the
 /// shape of one, or does not match.
-pub fn verify(request: &SignedRequest<'_>, secrets: &[&Secret]) -> Result<(), VerifyError> {
+pub(super) fn verify(request: &SignedRequest<'_>, secrets: &[&Secret]) -> Result<(), VerifyError> {
     if request.body.len() > BODY_LIMIT {
         return Err(VerifyError::TooLarge { limit: BODY_LIMIT });
     }

@@ -8,27 +8,27 @@ use std::collections::HashMap;
 
 use domain::ids::AccountId;
 use domain::inbound::{InboundAttachment, InboundEvent, InboundKind, InboundMessage, ProfileName, StatusUpdate};
-use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass};
+use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Referral};
 use domain::values::{Address, E164};
 use http::Method;
 use jiff::Timestamp;
 
 use super::{FORM, SID_SHAPE, errors, is_form, is_sid};
-use crate::ParseError;
+use crate::{ParseError, bsuid};
 
 /// A webhook request as it came in.
 #[derive(Clone, Copy)]
-pub struct SignedRequest<'a> {
+pub(super) struct SignedRequest<'a> {
     /// `POST`, or `GET` if the account is so configured in Twilio.
-    pub method: &'a Method,
+    pub(super) method: &'a Method,
     /// The whole URL with its query, as Twilio was configured with it: behind a proxy the public one, not what the socket saw.
-    pub public_url: &'a str,
+    pub(super) public_url: &'a str,
     /// The header `Content-Type`.
-    pub content_type: Option<&'a str>,
+    pub(super) content_type: Option<&'a str>,
     /// The header [`super::SIGNATURE_HEADER`].
-    pub signature: Option<&'a str>,
+    pub(super) signature: Option<&'a str>,
     /// The body's bytes, untouched.
-    pub body: &'a [u8],
+    pub(super) body: &'a [u8],
 }
 
 /// The URL holds the account's token, the body what a customer wrote: neither shows.
@@ -62,7 +62,7 @@ const REFERENCE_LIMIT: usize = 256;
 /// # Errors
 /// The body is not a form; `MessageSid` is missing or malformed; a message has no `From`, or one that is neither a phone number nor a
 /// business-scoped user id.
-pub fn parse(
+pub(super) fn parse(
     request: &SignedRequest<'_>,
     reference: Option<&str>,
     account: &AccountId,
@@ -133,6 +133,8 @@ fn read_message(form: &Form<'_>, sid: &str) -> Result<InboundMessage, ParseError
         attachments,
         reply_to: form.get("OriginalRepliedMessageSid").filter(|sid| is_sid(sid)).map(ToOwned::to_owned),
         forwarded: form.is_true("Forwarded") || form.is_true("FrequentlyForwarded"),
+        username: None,
+        referral: read_referral(form),
     })
 }
 
@@ -159,17 +161,6 @@ fn plain_phone(text: &str) -> Result<E164, domain::values::Invalid> {
     if text.starts_with('+') { E164::parse(text) } else { Err(domain::values::Invalid("must begin with +")) }
 }
 
-/// A business-scoped user id: an ISO country, a dot, and up to 128 letters or digits, for a parent id in two parts (`IT.ENT.118…`). At most
-/// 140 characters, Twilio's own limit.
-fn bsuid(text: &str) -> Option<Address> {
-    let (country, id) = text.split_once('.')?;
-    let shaped = text.len() <= 140
-        && country.len() == 2
-        && country.bytes().all(|b| b.is_ascii_uppercase())
-        && id.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-    shaped.then(|| Address::Bsuid(text.to_owned()))
-}
-
 /// What counts is which addresses are there, not `NumMedia`: a wrong number must neither lose an attachment nor make one up.
 fn read_attachments(form: &Form<'_>) -> Vec<InboundAttachment> {
     (0..ATTACHMENTS_LIMIT)
@@ -180,9 +171,39 @@ fn read_attachments(form: &Form<'_>) -> Vec<InboundAttachment> {
                     .text(&format!("MediaContentType{index}"), VALUE_LIMIT)
                     .unwrap_or_else(|| "application/octet-stream".to_owned()),
                 name: None,
+                kind: attachment_kind(form.get("MessageType")),
+                sha256: None,
             })
         })
         .collect()
+}
+
+/// What `MessageType` says of an attachment; not all its values are published.
+fn attachment_kind(kind: Option<&str>) -> Option<AttachmentKind> {
+    Some(match kind? {
+        "image" => AttachmentKind::Image,
+        "video" => AttachmentKind::Video,
+        "audio" => AttachmentKind::Audio,
+        "voice" => AttachmentKind::Voice,
+        "document" => AttachmentKind::Document,
+        "sticker" => AttachmentKind::Sticker,
+        _ => return None,
+    })
+}
+
+/// The advertisement that the customer clicked.
+fn read_referral(form: &Form<'_>) -> Option<Referral> {
+    let text = |name| form.text(name, VALUE_LIMIT);
+    let referral = Referral {
+        source_type: text("ReferralSourceType"),
+        source_id: text("ReferralSourceId"),
+        source_url: text("ReferralSourceUrl"),
+        headline: text("ReferralHeadline"),
+        body: text("ReferralBody"),
+        media_url: text("ReferralMediaUrl"),
+        click_id: text("ReferralCtwaClid"),
+    };
+    (referral != Referral::default()).then_some(referral)
 }
 
 /// By what is there rather than by `MessageType`, whose values are not all published.
@@ -202,12 +223,14 @@ fn read_content(form: &Form<'_>, has_attachments: bool) -> Content {
     }
     let (id, title) = (form.text("ListId", VALUE_LIMIT), form.text("ListTitle", VALUE_LIMIT));
     if id.is_some() || title.is_some() {
-        return Content::ListReply { id: id.unwrap_or_default(), title: title.or(body).unwrap_or_default() };
+        return Content::ListReply { id: id.unwrap_or_default(), title: title.or(body).unwrap_or_default(), description: None };
     }
     match (body, kind) {
         (Some(body), _) => Content::Text { body },
         (None, Some("text")) => Content::Text { body: String::new() },
-        (None, _) => Content::Unsupported { kind: form.text("MessageType", VALUE_LIMIT).unwrap_or_else(|| "unknown".to_owned()) },
+        (None, _) => {
+            Content::Unsupported { kind: form.text("MessageType", VALUE_LIMIT).unwrap_or_else(|| "unknown".to_owned()), detail: None }
+        }
     }
 }
 
@@ -286,7 +309,7 @@ mod tests {
         assert_eq!(events.len(), 1);
         match events.remove(0).kind {
             InboundKind::Message(message) => message,
-            InboundKind::Status(_) => panic!("{} is a message", fixture.name),
+            _ => panic!("{} is a message", fixture.name),
         }
     }
 
@@ -296,7 +319,7 @@ mod tests {
         let event = events.remove(0);
         match event.kind {
             InboundKind::Status(status) => (event.id, status),
-            InboundKind::Message(_) => panic!("{} is a status", fixture.name),
+            _ => panic!("{} is a status", fixture.name),
         }
     }
 
@@ -331,7 +354,7 @@ mod tests {
                 signature: Some(&signature),
                 body: &fixture.body,
             };
-            assert_eq!(super::super::verify(&request, &[&secret]), Ok(()), "{}", fixture.name);
+            assert_eq!(super::super::signature::verify(&request, &[&secret]), Ok(()), "{}", fixture.name);
         }
     }
 
@@ -391,7 +414,10 @@ mod tests {
         let button = message_of(&fixture("button"));
         assert_eq!(button.content, Content::Button { text: "Sì".into(), payload: Some("yes".into()) });
         assert_eq!(button.reply_to.as_deref(), Some("MM00000000000000000000000000000028"));
-        assert_eq!(message_of(&fixture("list")).content, Content::ListReply { id: "row_1".into(), title: "Assistenza".into() });
+        assert_eq!(
+            message_of(&fixture("list")).content,
+            Content::ListReply { id: "row_1".into(), title: "Assistenza".into(), description: None }
+        );
         assert!(message_of(&fixture("forwarded")).forwarded);
     }
 
@@ -399,15 +425,15 @@ mod tests {
     fn a_location_that_is_none_is_unsupported_not_refused() {
         for latitude in ["91", "NaN", "inf", "north", ""] {
             let content = message_of(&fixture("location").with("Latitude", latitude)).content;
-            assert_eq!(content, Content::Unsupported { kind: "location".into() }, "{latitude}");
+            assert_eq!(content, Content::Unsupported { kind: "location".into(), detail: None }, "{latitude}");
         }
     }
 
     #[test]
     fn an_unknown_kind_is_kept_as_text_if_it_has_a_body_else_as_unsupported() {
-        assert_eq!(message_of(&fixture("unsupported")).content, Content::Unsupported { kind: "order".into() });
+        assert_eq!(message_of(&fixture("unsupported")).content, Content::Unsupported { kind: "order".into(), detail: None });
         let untyped = message_of(&fixture("unsupported").without("MessageType"));
-        assert_eq!(untyped.content, Content::Unsupported { kind: "unknown".into() });
+        assert_eq!(untyped.content, Content::Unsupported { kind: "unknown".into(), detail: None });
         let reaction = message_of(&fixture("text").with("MessageType", "reaction").with("Body", "👍"));
         assert_eq!(reaction.content, Content::Text { body: "👍".into() });
         assert_eq!(message_of(&fixture("text").with("Body", "")).content, Content::Text { body: String::new() });

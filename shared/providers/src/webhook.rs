@@ -1,0 +1,130 @@
+//! A webhook as it came in, and what was read in it.
+
+use domain::ids::AccountId;
+use domain::inbound::{InboundEvent, InboundKind};
+use http::{HeaderMap, Method};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// A webhook request as it came in.
+#[derive(Clone, Copy)]
+pub struct Webhook<'a> {
+    /// `POST`, or `GET`.
+    pub method: &'a Method,
+    /// The whole URL with its query, as the provider was given it: behind a proxy the public one, not what the socket saw. It ends in
+    /// [`STATUS_SUFFIX`] (before the query) for reports that we asked for with a message.
+    pub public_url: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// The body's bytes, untouched.
+    pub body: &'a [u8],
+}
+
+/// What follows the token in the URL to which reports on sent messages come, for providers that are told with each message. The query's `ref` is
+/// [`domain::effect::MessageRef`].
+pub const STATUS_SUFFIX: &str = "/status";
+
+/// The URL holds the account's token, the body what a customer wrote: neither shows.
+impl std::fmt::Debug for Webhook<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("method", &self.method).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Webhook<'a> {
+    /// A header's text; `None` when it is absent or not ASCII.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The query, as it was written; empty when there is none.
+    pub fn raw_query(&self) -> &'a str {
+        let url = self.public_url.split('#').next().unwrap_or_default();
+        url.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// The first parameter of the query with this name, decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.raw_query().as_bytes()).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The content type without its parameters, in lower case; empty when there is none.
+    pub fn content_type(&self) -> String {
+        let value = self.header(http::header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+/// One event of a webhook, with the part of the body that it was read from.
+#[derive(Clone, PartialEq)]
+pub struct Parsed {
+    /// What it says. `account` is the one whose URL was called; `index` is set by [`Parsed::numbered`].
+    pub event: InboundEvent,
+    /// The part of the body, as text; kept for a person who asks what really came.
+    pub raw: String,
+    /// The provider's id of the number that it is for, where webhooks of several numbers share one URL.
+    pub number: Option<String>,
+}
+
+/// Events are what customers say.
+impl std::fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parsed").field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+/// The longest raw part that is kept, in bytes: an event's item must stay far below DynamoDB's 400 KB, and what it says is in it a second time.
+const RAW_LIMIT: usize = 100 * 1024;
+
+/// The longest id of an event, in bytes: with the account's id it must fit a key, and a queue's deduplication id of 128 characters.
+const ID_LIMIT: usize = 90;
+
+impl Parsed {
+    /// An event of `account`. Its `id` may have any length and any characters: one that would not fit a key is replaced by its hash.
+    pub fn new(account: &AccountId, id: &str, received_at: Timestamp, kind: InboundKind, raw: &str) -> Self {
+        let fits = !id.is_empty() && id.len() <= ID_LIMIT && id.bytes().all(|b| b.is_ascii_graphic());
+        let id = if fits { id.to_owned() } else { fingerprint(id.as_bytes()) };
+        let raw = raw[..raw.floor_char_boundary(RAW_LIMIT)].to_owned();
+        Self { event: InboundEvent { account: account.clone(), id, received_at, index: 0, kind }, raw, number: None }
+    }
+
+    /// A kind that is kept and routed nowhere; its id is the hash of what came.
+    pub fn other(account: &AccountId, received_at: Timestamp, name: &str, raw: &str) -> Self {
+        let name = name[..name.floor_char_boundary(100)].to_owned();
+        Self::new(account, &fingerprint(raw.as_bytes()), received_at, InboundKind::Other { name }, raw)
+    }
+
+    /// For the number with the provider's id `number`.
+    #[must_use]
+    pub fn at_number(mut self, number: impl Into<String>) -> Self {
+        self.number = Some(number.into());
+        self
+    }
+
+    /// The events of one request, each with its place in it.
+    pub fn numbered(mut events: Vec<Parsed>) -> Vec<Parsed> {
+        for (index, parsed) in (0..).zip(&mut events) {
+            parsed.event.index = index;
+        }
+        events
+    }
+}
+
+/// SHA-256 in lower-case hex, for ids of what has none.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The answer to a webhook that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The content type of `body`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: &'static str,
+}
+
+impl Acknowledgement {
+    /// 200 with nothing in it.
+    pub const EMPTY: Self = Self { content_type: "text/plain", body: "" };
+}
