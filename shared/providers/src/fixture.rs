@@ -1,7 +1,8 @@
 //! Reader of the recorded requests under `events/`, for tests and for the local run.
 //!
-//! A file is a request as on the wire, but for two things: `{token}` in the target stands for the account's token, and line breaks are no
-//! part of the body, so that each parameter has a line.
+//! A `.form` file is a request as on the wire, but for two things: `{token}` in the target stands for the account's token, and line breaks are no part of
+//! the body, so that each parameter has a line. A `.json` file is `{"method", "target", "headers", "body"}`; the body is sent as compact JSON, a body
+//! that is a string as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -50,12 +51,13 @@ pub enum FixtureError {
 }
 
 impl Fixture {
-    /// Reads `events/{provider}/{name}.form`.
+    /// Reads `events/{provider}/{name}.json`, else `.form`.
     ///
     /// # Errors
     /// There is no such file, or it is not a request.
     pub fn load(provider: &str, name: &str) -> Result<Self, FixtureError> {
-        Self::read(&folder(provider).join(format!("{name}.form")))
+        let json = folder(provider).join(format!("{name}.json"));
+        if json.exists() { Self::read(&json) } else { Self::read(&folder(provider).join(format!("{name}.form"))) }
     }
 
     /// Reads all requests of a provider, by name.
@@ -65,15 +67,41 @@ impl Fixture {
     pub fn all(provider: &str) -> Result<Vec<Self>, FixtureError> {
         let path = folder(provider);
         let entries = std::fs::read_dir(&path).map_err(|error| FixtureError::File { path, error })?;
-        let mut paths: Vec<_> =
-            entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "form")).collect();
+        let mut paths: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "form" || e == "json"))
+            .collect();
         paths.sort();
         paths.iter().map(|path| Self::read(path)).collect()
     }
 
     fn read(path: &Path) -> Result<Self, FixtureError> {
         let text = std::fs::read_to_string(path).map_err(|error| FixtureError::File { path: path.to_owned(), error })?;
-        Self::parse(&path.file_stem().unwrap_or_default().to_string_lossy(), &text)
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if path.extension().is_some_and(|e| e == "json") { Self::parse_json(&name, &text) } else { Self::parse(&name, &text) }
+    }
+
+    /// Reads a request from the JSON document that describes it.
+    ///
+    /// # Errors
+    /// It has no method, target, headers or body, or they are none.
+    pub fn parse_json(name: &str, text: &str) -> Result<Self, FixtureError> {
+        let wrong = |reason| FixtureError::Shape { name: name.to_owned(), reason };
+        let file: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong("the file must be JSON"))?;
+        let headers = file["headers"].as_object().ok_or_else(|| wrong("headers must be an object"))?;
+        let headers = headers.iter().map(|(header, value)| (header.clone(), value.as_str().unwrap_or_default().to_owned()));
+        Ok(Self {
+            name: name.to_owned(),
+            method: file["method"].as_str().and_then(|method| method.parse().ok()).ok_or_else(|| wrong("the method is none"))?,
+            target: file["target"].as_str().ok_or_else(|| wrong("the target must be a text"))?.to_owned(),
+            headers: headers.collect(),
+            body: match &file["body"] {
+                serde_json::Value::Null => Vec::new(),
+                serde_json::Value::String(text) => text.clone().into_bytes(),
+                body => body.to_string().into_bytes(),
+            },
+        })
     }
 
     /// Reads a request from its text.
