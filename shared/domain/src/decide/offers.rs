@@ -1,0 +1,159 @@
+//! Offers: who is rung, who accepts, who rejects.
+
+use super::*;
+
+impl Change<'_> {
+    pub(super) fn ring(&mut self, ring: Ring) -> Result<(), Refusal> {
+        let wait = self.next.wait.as_ref().filter(|wait| wait.id == ring.wait && wait.offer.is_none()).ok_or(Refusal::Stale)?;
+        if !wait.targets.contains(&ring.target) || wait.until.is_some_and(|until| until <= self.context.now) {
+            return Err(Refusal::Stale);
+        }
+        let until = match (ring.until, wait.until) {
+            (Some(ring), Some(wait)) => Some(ring.min(wait)),
+            (ring, wait) => ring.or(wait),
+        };
+        if let Some(at) = until.filter(|_| until != wait.until) {
+            let offer = self.next.version;
+            self.effects.push(Effect::Timer { at, timer: Timer::Offer { offer } });
+        }
+        self.offer(ring.target, ring.audience, until, ring.passed_over);
+        Ok(())
+    }
+
+    pub(super) fn offer(&mut self, target: Target, audience: Audience, until: Option<Timestamp>, passed_over: Vec<PassedOver>) {
+        let id = self.next.version;
+        self.fact(Fact::Offered { target: target.clone(), audience: audience.clone(), until, passed_over });
+        self.effects.push(Effect::Push { to: audience.clone(), notice: Notice::Offered { offer: id, until } });
+        if let Some(wait) = &mut self.next.wait {
+            wait.offer = Some(Offer { id, target, audience, until });
+        }
+    }
+
+    /// Takes the offer back from everybody who saw it, but from the winner.
+    pub(super) fn withdraw_offer(&mut self, taken_by: Option<&AgentId>) -> Option<Offer> {
+        let offer = self.next.wait.as_mut()?.offer.take()?;
+        let to = match &offer.audience {
+            Audience::Agents(agents) => Audience::Agents(agents.iter().filter(|agent| Some(*agent) != taken_by).cloned().collect()),
+            Audience::Members { queue, except } => {
+                Audience::Members { queue: queue.clone(), except: except.iter().chain(taken_by).cloned().collect() }
+            }
+        };
+        if to != Audience::Agents(Vec::new()) {
+            self.effects.push(Effect::Push { to, notice: Notice::Withdrawn { offer: offer.id, taken_by: taken_by.cloned() } });
+        }
+        Some(offer)
+    }
+
+    pub(super) fn wake_targets(&mut self) {
+        let targets = self.next.wait.iter().flat_map(|wait| wait.targets.iter().cloned());
+        self.effects.extend(targets.map(|target| Effect::Wake { target }));
+    }
+
+    /// The standing offer, if it was made to `agent` and is not over.
+    pub(super) fn offer_to(&self, agent: &AgentId) -> Result<&Offer, Refusal> {
+        self.still_open()?;
+        let gone = || Refusal::OfferGone { owner: self.next.agent.clone() };
+        let offer = self.next.offer().filter(|offer| offer.until.is_none_or(|until| self.context.now < until)).ok_or_else(gone)?;
+        let seen = match &offer.audience {
+            Audience::Agents(agents) => agents.contains(agent),
+            Audience::Members { queue, except } => {
+                let members = self.context.queues.get(queue).map(|queue| queue.members.as_slice()).unwrap_or_default();
+                members.contains(agent) && self.of_account(agent) && !except.contains(agent)
+            }
+        };
+        if seen { Ok(offer) } else { Err(gone()) }
+    }
+
+    pub(super) fn accept(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        let own = self.next.agent.as_ref() == Some(&agent);
+        if own && self.next.is_open() && self.next.wait.is_none() {
+            return Err(Refusal::AlreadyYours);
+        }
+        let offer = self.offer_to(&agent)?.clone();
+        let presence = self.context.presence.ok_or(Refusal::NotReady)?;
+        if !own {
+            if presence.state != PresenceState::Ready {
+                return Err(Refusal::NotReady);
+            }
+            if !presence.load.contains(&self.next.id) && !presence.available() {
+                return Err(Refusal::AtCapacity);
+            }
+        } else if !presence.logged_in() {
+            return Err(Refusal::NotReady);
+        }
+        self.withdraw_offer(Some(&agent));
+        self.next.wait = None;
+        let previous = self.next.agent.replace(agent.clone()).filter(|previous| *previous != agent);
+        let queue = match offer.target {
+            Target::Queue(queue) => Some(queue),
+            Target::Agent(_) | Target::Account(_) => None,
+        };
+        // Who takes an own interaction back keeps the queue that it once came through.
+        if !own || queue.is_some() {
+            self.next.accepted_via.clone_from(&queue);
+        }
+        self.next.tab_open = true;
+        self.next.unread = false;
+        let told = previous.iter().cloned().chain([agent.clone()]).collect();
+        self.fact(Fact::Accepted { agent, queue, previous });
+        self.tell(told, Notice::Interaction);
+        Ok(())
+    }
+
+    pub(super) fn reject(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        let offer = self.offer_to(&agent)?.clone();
+        self.fact(Fact::Rejected { agent: agent.clone() });
+        let only_one = matches!(&offer.audience, Audience::Agents(agents) if agents.as_slice() == [agent.clone()]);
+        if only_one {
+            self.withdraw_offer(None);
+        } else {
+            self.tell(vec![agent.clone()], Notice::Withdrawn { offer: offer.id, taken_by: None });
+        }
+        let Some(wait) = &mut self.next.wait else { return Ok(()) };
+        wait.rejected.push(agent.clone());
+        match wait.offer.as_mut().map(|offer| &mut offer.audience) {
+            Some(Audience::Agents(agents)) => agents.retain(|other| *other != agent),
+            Some(Audience::Members { except, .. }) => except.push(agent),
+            None => {}
+        }
+        if self.everybody_rejected() {
+            self.advance(WaitEnd::EverybodyRejected);
+        } else if only_one {
+            self.wake_targets();
+        }
+        Ok(())
+    }
+
+    /// Whether nobody is left who could still say yes within this wait. One that has no end goes on: somebody else may come.
+    pub(super) fn everybody_rejected(&self) -> bool {
+        let Some(wait) = &self.next.wait else { return false };
+        match wait.stage {
+            Stage::AssignedAgent => true,
+            Stage::Exhausted | Stage::Inactive => false,
+            Stage::AssignedQueue | Stage::Step { .. } => wait.targets.iter().all(|target| match target {
+                Target::Agent(agent) => wait.rejected.contains(agent),
+                Target::Queue(queue) => self.context.queues.get(queue).is_none_or(|queue| {
+                    let mut candidates = queue.members.iter().filter(|agent| self.of_account(agent));
+                    candidates.all(|agent| wait.rejected.contains(agent))
+                }),
+                Target::Account(_) => false,
+            }),
+        }
+    }
+
+    pub(super) fn agent_unavailable(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        // Back already, or told twice: what rings there now rings rightly.
+        if self.context.presence.is_some_and(|presence| presence.state == PresenceState::Ready) {
+            return Err(Refusal::Stale);
+        }
+        let wait = self.next.wait.as_ref().filter(|wait| wait.stage != Stage::AssignedAgent).ok_or(Refusal::Stale)?;
+        match wait.offer.as_ref().map(|offer| &offer.audience) {
+            Some(Audience::Agents(agents)) if agents.as_slice() == [agent.clone()] => {}
+            _ => return Err(Refusal::Stale),
+        }
+        self.fact(Fact::OfferWithdrawn { agent });
+        self.withdraw_offer(None);
+        self.wake_targets();
+        Ok(())
+    }
+}
