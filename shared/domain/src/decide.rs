@@ -14,7 +14,8 @@ use crate::footprint::occupied;
 use crate::history::{Fact, HistoryEntry, PassedOver, Skip, WaitEnd};
 use crate::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::inbound::ProfileName;
-use crate::interaction::{Inactivity, Interaction, LastMessage, Offer, Stage, Status, Wait};
+use crate::interaction::{Inactivity, Interaction, LastMessage, Offer, Run, Stage, Status, Wait};
+use crate::marks::{Priority, Variables};
 use crate::plan::{ActionPlan, Step};
 use crate::queue::Queue;
 use crate::values::Address;
@@ -214,6 +215,11 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
         tried: Vec::new(),
         last_message: None,
         inactivity: Inactivity::default(),
+        tags: Vec::new(),
+        priority: Priority::default(),
+        variables: Variables::default(),
+        ai: None,
+        run: Run::default(),
     };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);

@@ -5,7 +5,8 @@ use ulid::Ulid;
 
 use crate::account::{Account, Provider, Settings};
 use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
-use crate::interaction::{Inactivity, Interaction, Status};
+use crate::interaction::{Inactivity, Interaction, Run, Status};
+use crate::marks::{Priority, Variables};
 use crate::message::{Author, Content, Message};
 use crate::plan::ActionPlan;
 use crate::values::{AccountKey, Address, E164};
@@ -53,6 +54,11 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tried: Vec::new(),
         last_message: None,
         inactivity: Inactivity::default(),
+        tags: Vec::new(),
+        priority: Priority::default(),
+        variables: Variables::default(),
+        ai: None,
+        run: Run::default(),
     }
 }
 

@@ -78,6 +78,10 @@ ids! {
     InteractionId "int_",
     /// One message of an interaction.
     MessageId "msg_",
+    /// Working hours.
+    IntervalId "ivl_",
+    /// An artificial agent that answers customers.
+    AiAgentId "aia_",
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
-use crate::ids::{AccountId, AgentId, ContactId, InteractionId, QueueId};
+use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
+use crate::marks::{Priority, Tag, Variables};
 use crate::values::Address;
 
 /// One conversation. As an item it stays under 4 KB: the thread and the history lie beside it.
@@ -61,6 +62,65 @@ pub struct Interaction {
     /// The inactivity timer.
     #[serde(default, skip_serializing_if = "Inactivity::is_idle")]
     pub inactivity: Inactivity,
+    /// What the plan and the agents marked it with, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Among those that wait: the higher is served first.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    /// What the plan and the systems that it asked have set.
+    #[serde(default, skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
+    /// The AI agent that the plan handed it to; a person who accepts ends that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiAgentId>,
+    /// The latest run of the plan.
+    #[serde(default, skip_serializing_if = "Run::is_none")]
+    pub run: Run,
+}
+
+/// Where the latest run of the action plan stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Which run it is, from 1; 0 while there was none.
+    pub number: u32,
+    /// How many steps it has entered.
+    pub entered: u16,
+    /// The automatic replies that went out on this interaction already, by [`AutoReply::mark`](crate::plan::AutoReply::mark).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replied: Vec<u32>,
+    /// The beginning of the customer's latest message, kept only while a plan asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Heard>,
+}
+
+impl Run {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a plan's conditions see of the customer's latest message.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The kind of its content, e.g. `text`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The beginning of its text: at most [`Heard::MOST`] bytes, so that the item stays small.
+    pub text: String,
+}
+
+impl Heard {
+    /// Bytes of text that are kept: enough for a keyword or a choice.
+    pub const MOST: usize = 256;
+}
+
+/// What customers write never reaches a log.
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heard").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// Open or closed.
