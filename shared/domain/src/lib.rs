@@ -16,6 +16,7 @@ pub mod history;
 pub mod ids;
 pub mod inbound;
 pub mod interaction;
+pub mod interval;
 pub mod marks;
 pub mod message;
 pub mod plan;

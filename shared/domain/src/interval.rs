@@ -1,0 +1,260 @@
+//! Working hours: when a step of an action plan is entered, and when it is left out.
+//!
+//! An interval is read off the clock on the wall of its own time zone: while that clock shows a time within a range, the range matches. So a range that begins
+//! in the hour that a change to summer time leaves out begins with the first minute after it, and an hour that a change back repeats counts both times.
+//!
+//! A range may cross midnight. It then belongs as a whole to the day on which it begins: "Fridays 22:00 to 02:00" ends on Saturday at 02:00, and its weekday,
+//! day of month and month are asked of the Friday.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::IntervalId;
+use crate::values::Invalid;
+
+/// Working hours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Ours.
+    pub id: IntervalId,
+    /// For people.
+    pub name: String,
+    /// Where its clock hangs.
+    pub time_zone: ZoneName,
+    /// It matches while any of these does; none: always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Range>,
+    /// On these days it never matches, whatever the ranges say; nor does the rest of a night that would have begun on one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holidays: Vec<Holiday>,
+}
+
+/// Times on some days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// The first minute; 00:00 unless told.
+    #[serde(default)]
+    pub from: Minute,
+    /// The last minute, which belongs to it whole; 23:59 unless told. Before `from`: on the day after.
+    #[serde(default = "Minute::last")]
+    pub to: Minute,
+    /// On which weekdays it begins; none: on all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub weekdays: BTreeSet<Weekday>,
+    /// On which days of the month it begins; none: on all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub days: BTreeSet<DayOfMonth>,
+    /// In which months it begins; none: in all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub months: BTreeSet<Month>,
+}
+
+/// A day on which an interval does not match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holiday {
+    /// Which day, e.g. `2026-12-25`.
+    pub date: Date,
+    /// Whether it comes back every year; one on 29 February comes in leap years.
+    #[serde(default)]
+    pub yearly: bool,
+}
+
+/// The name of a time zone in the IANA database, e.g. `Europe/Rome`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ZoneName(String);
+
+impl ZoneName {
+    /// Takes a name that the database knows, in whatever case.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let zone = TimeZone::get(text).map_err(|_| Invalid("must be the name of a time zone such as Europe/Rome"))?;
+        Ok(Self(zone.iana_name().unwrap_or(text).to_owned()))
+    }
+
+    /// The name as the database writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the clock on the wall shows at `at`. A name that the database has lost since it was checked counts as UTC.
+    pub fn clock(&self, at: Timestamp) -> DateTime {
+        TimeZone::get(&self.0).unwrap_or(TimeZone::UTC).to_datetime(at)
+    }
+}
+
+impl Default for ZoneName {
+    fn default() -> Self {
+        Self("UTC".to_owned())
+    }
+}
+
+impl TryFrom<String> for ZoneName {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ZoneName> for String {
+    fn from(name: ZoneName) -> String {
+        name.0
+    }
+}
+
+/// A minute of the day, written `09:30`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Minute(u16);
+
+impl Minute {
+    /// Takes `00:00` to `23:59`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let digits = |part: &str| (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok());
+        match text.split_once(':').map(|(hour, minute)| (digits(hour).flatten(), digits(minute).flatten())) {
+            Some((Some(hour @ 0..=23), Some(minute @ 0..=59))) => Ok(Self(hour * 60 + minute)),
+            _ => Err(Invalid("must be a time from 00:00 to 23:59")),
+        }
+    }
+
+    fn last() -> Self {
+        Self(23 * 60 + 59)
+    }
+
+    fn of(time: civil::Time) -> Self {
+        Self(u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs()))
+    }
+}
+
+impl TryFrom<String> for Minute {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Minute> for String {
+    fn from(minute: Minute) -> String {
+        format!("{:02}:{:02}", minute.0 / 60, minute.0 % 60)
+    }
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl Weekday {
+    /// The weekday of a date.
+    pub fn of(date: Date) -> Self {
+        match date.weekday() {
+            civil::Weekday::Monday => Self::Monday,
+            civil::Weekday::Tuesday => Self::Tuesday,
+            civil::Weekday::Wednesday => Self::Wednesday,
+            civil::Weekday::Thursday => Self::Thursday,
+            civil::Weekday::Friday => Self::Friday,
+            civil::Weekday::Saturday => Self::Saturday,
+            civil::Weekday::Sunday => Self::Sunday,
+        }
+    }
+
+    /// The name in lower-case English, as it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+}
+
+macro_rules! small_number {
+    ($(#[$doc:meta])* $name:ident $most:literal $words:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "i64", into = "i64")]
+        pub struct $name(i8);
+
+        impl TryFrom<i64> for $name {
+            type Error = Invalid;
+            fn try_from(number: i64) -> Result<Self, Invalid> {
+                match i8::try_from(number) {
+                    Ok(number @ 1..=$most) => Ok(Self(number)),
+                    _ => Err(Invalid($words)),
+                }
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(number: $name) -> i64 {
+                i64::from(number.0)
+            }
+        }
+    };
+}
+small_number! {
+    /// 1 to 31.
+    DayOfMonth 31 "must be from 1 to 31"
+}
+small_number! {
+    /// 1 to 12.
+    Month 12 "must be from 1 to 12"
+}
+
+impl Interval {
+    /// Whether it matches at `at`.
+    pub fn matches(&self, at: Timestamp) -> bool {
+        let clock = self.time_zone.clock(at);
+        if self.is_holiday(clock.date()) {
+            return false;
+        }
+        self.ranges.is_empty() || self.ranges.iter().any(|range| range.began_on(clock).is_some_and(|day| !self.is_holiday(day)))
+    }
+
+    fn is_holiday(&self, day: Date) -> bool {
+        let same = |date: Date| (date.month(), date.day()) == (day.month(), day.day());
+        self.holidays.iter().any(|holiday| if holiday.yearly { same(holiday.date) } else { holiday.date == day })
+    }
+}
+
+impl Range {
+    /// The day to which the range belongs that `clock` is in.
+    fn began_on(&self, clock: DateTime) -> Option<Date> {
+        let (now, today) = (Minute::of(clock.time()), clock.date());
+        let (begins_today, ends_today) = match self.from <= self.to {
+            true => (self.from <= now && now <= self.to, false),
+            false => (self.from <= now, now <= self.to),
+        };
+        if begins_today && self.begins_on(today) {
+            return Some(today);
+        }
+        today.yesterday().ok().filter(|yesterday| ends_today && self.begins_on(*yesterday))
+    }
+
+    fn begins_on(&self, day: Date) -> bool {
+        (self.weekdays.is_empty() || self.weekdays.contains(&Weekday::of(day)))
+            && (self.days.is_empty() || self.days.contains(&DayOfMonth(day.day())))
+            && (self.months.is_empty() || self.months.contains(&Month(day.month())))
+    }
+}
+
+#[cfg(test)]
+mod tests;
