@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ListId};
+use crate::notification::Announcement;
 use crate::plan::ActionPlan;
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
@@ -105,6 +106,9 @@ pub struct Settings {
     /// What may be chosen as disposition; empty: any text.
     #[serde(default)]
     pub dispositions: Vec<String>,
+    /// How a new interaction is announced to agents.
+    #[serde(default)]
+    pub notification: Announcement,
 }
 
 impl Default for Settings {
@@ -117,6 +121,7 @@ impl Default for Settings {
             inactivity_timeout: None,
             mandatory_disposition: false,
             dispositions: Vec::new(),
+            notification: Announcement::default(),
         }
     }
 }

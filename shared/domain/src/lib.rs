@@ -20,6 +20,7 @@ pub mod interaction;
 pub mod interval;
 pub mod marks;
 pub mod message;
+pub mod notification;
 pub mod plan;
 pub mod queue;
 pub mod transcript;
