@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ListId};
+use crate::interval::ZoneName;
 use crate::notification::Announcement;
 use crate::plan::ActionPlan;
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
@@ -106,6 +107,9 @@ pub struct Settings {
     /// What may be chosen as disposition; empty: any text.
     #[serde(default)]
     pub dispositions: Vec<String>,
+    /// Where the clock hangs that conditions of the plan ask for the time.
+    #[serde(default)]
+    pub time_zone: ZoneName,
     /// How a new interaction is announced to agents.
     #[serde(default)]
     pub notification: Announcement,
@@ -121,6 +125,7 @@ impl Default for Settings {
             inactivity_timeout: None,
             mandatory_disposition: false,
             dispositions: Vec::new(),
+            time_zone: ZoneName::default(),
             notification: Announcement::default(),
         }
     }

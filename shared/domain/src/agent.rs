@@ -93,6 +93,12 @@ pub struct Presence {
     pub load: BTreeSet<InteractionId>,
     /// The interactions that ring at this agent alone, and until when.
     pub ringing: BTreeMap<InteractionId, Timestamp>,
+    /// How many offers were missed in a row, of those that count.
+    #[serde(default)]
+    pub missed: u32,
+    /// When something rang at this agent alone last.
+    #[serde(default)]
+    pub last_offered: Option<Timestamp>,
     /// Grows with every change of state; effects and their ids derive from it.
     pub version: u64,
     /// Grows with every change of state, load or ringing: what a ring decided on must still be true when it is written.
@@ -124,6 +130,8 @@ impl Presence {
             capacity,
             load: BTreeSet::new(),
             ringing: BTreeMap::new(),
+            missed: 0,
+            last_offered: None,
             version: 0,
             revision: 0,
         }

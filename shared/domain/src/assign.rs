@@ -11,7 +11,7 @@ use crate::effect::{Audience, Target};
 use crate::footprint::WaitingRow;
 use crate::history::{NotOffered, PassedOver};
 use crate::ids::{AccountId, AgentId};
-use crate::interaction::Stage;
+use crate::interaction::{Missed, Stage};
 use crate::queue::{Queue, Strategy};
 
 /// A target with all that a choice rests on.
@@ -115,6 +115,11 @@ impl Choice<'_> {
         }
         if row.rejected.contains(agent) {
             return Some(NotOffered::Rejected);
+        }
+        // Whoever paused or came back since looks at the screen.
+        let left_alone = |missed: &Missed| missed.at.saturating_add(Missed::LEFT_ALONE).is_ok_and(|end| self.now < end);
+        if row.missed.iter().any(|missed| missed.agent == *agent && presence.since < missed.at && left_alone(missed)) {
+            return Some(NotOffered::Missed);
         }
         // Who has the interaction already needs no second slot for it.
         let own = presence.load.contains(&row.interaction.interaction);

@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::account::Account;
+use crate::account::{Account, List};
 use crate::agent::{Presence, PresenceState};
 use crate::effect::{Audience, Effect, Notice, Target, Timer};
 use crate::footprint::occupied;
-use crate::history::{Fact, HistoryEntry, PassedOver, Skip, WaitEnd};
-use crate::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
+use crate::history::{Did, Fact, HistoryEntry, NoReply, PassedOver, Skip, WaitEnd, WebhookFailure};
+use crate::ids::{AgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use crate::inbound::ProfileName;
-use crate::interaction::{Inactivity, Interaction, LastMessage, Offer, Run, Stage, Status, Wait};
-use crate::marks::{Priority, Variables};
-use crate::plan::{ActionPlan, Step};
+use crate::interaction::{Heard, Inactivity, Interaction, LastMessage, Missed, Offer, Run, Stage, Status, Wait};
+use crate::interval::{Interval, Weekday};
+use crate::marks::{Priority, Tag, VariableName, Variables};
+use crate::message::Content;
+use crate::notification::{Notification, Template, Values};
+use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
 use crate::queue::Queue;
 use crate::values::Address;
 
@@ -35,6 +38,12 @@ pub struct Context<'a> {
     pub running_plan: Option<&'a ActionPlan>,
     /// The queues of the plan and of the interaction.
     pub queues: &'a BTreeMap<QueueId, Queue>,
+    /// The intervals of the plan.
+    pub intervals: &'a BTreeMap<IntervalId, Interval>,
+    /// The list of the account.
+    pub list: Option<&'a List>,
+    /// What the customer wrote, where that is what happened.
+    pub heard: Option<&'a Content>,
     /// The presence of the agent who accepts or stopped taking offers; for a customer's message, of the agent who has the interaction.
     pub presence: Option<&'a Presence>,
     /// The provider's time of the customer's latest message, on whichever interaction.
@@ -103,6 +112,13 @@ pub enum Event {
     },
     /// The account was switched on.
     AccountActivated,
+    /// Another system answered a step of the plan, or did not.
+    WebhookAnswered {
+        /// The wait that asked.
+        wait: u64,
+        /// The variables that it sets, or why there are none.
+        answer: Result<Vec<(VariableName, String)>, WebhookFailure>,
+    },
 }
 
 /// Whom to ring for a waiting interaction.
@@ -129,8 +145,28 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// What the message that came with the event causes.
     pub message_effects: Vec<Effect>,
+    /// What is answered automatically.
+    pub replies: Vec<Reply>,
     /// Why.
     pub history: Vec<HistoryEntry>,
+}
+
+/// An automatic reply: a message of the service itself.
+#[derive(Clone, PartialEq)]
+pub struct Reply {
+    /// The message's id, which follows from the interaction and its version.
+    pub id: MessageId,
+    /// Its place in the thread: behind what the customer wrote.
+    pub at: Timestamp,
+    /// What it says.
+    pub text: String,
+}
+
+/// What is said to customers never reaches a log.
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply").field("id", &self.id).field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// Why an event changes nothing.
@@ -259,6 +295,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Timer(timer) => change.timer(&timer)?,
         Event::AgentUnavailable { agent } => change.agent_unavailable(agent)?,
         Event::AccountActivated => change.account_activated()?,
+        Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(&occupied(interaction)))
 }
@@ -269,14 +306,25 @@ struct Change<'a> {
     next: Interaction,
     effects: Vec<Effect>,
     message_effects: Vec<Effect>,
+    replies: Vec<Reply>,
     history: Vec<HistoryEntry>,
+    /// The provider's time of the customer's latest message.
+    last_inbound_at: Option<Timestamp>,
 }
 
 impl<'a> Change<'a> {
     fn of(interaction: &Interaction, context: &'a Context<'a>) -> Self {
         let mut next = interaction.clone();
         next.version += 1;
-        Self { context, next, effects: Vec::new(), message_effects: Vec::new(), history: Vec::new() }
+        Self {
+            context,
+            next,
+            effects: Vec::new(),
+            message_effects: Vec::new(),
+            replies: Vec::new(),
+            history: Vec::new(),
+            last_inbound_at: context.last_inbound_at,
+        }
     }
 
     /// A freed slot makes somebody available: that is said in one place, whatever freed it. A slot that an offer kept counts too: something else may have
@@ -288,7 +336,8 @@ impl<'a> Change<'a> {
                 self.effects.push(wake);
             }
         }
-        Decision { interaction: self.next, effects: self.effects, message_effects: self.message_effects, history: self.history }
+        let Self { next: interaction, effects, message_effects, replies, history, .. } = self;
+        Decision { interaction, effects, message_effects, replies, history }
     }
 
     fn fact(&mut self, fact: Fact) {
@@ -318,6 +367,9 @@ impl<'a> Change<'a> {
         let now = self.context.now;
         self.next.inactivity.deadline = None;
         self.next.unanswered_since.get_or_insert(now);
+        self.last_inbound_at = self.last_inbound_at.max(Some(at));
+        let asked_for = self.context.account.plan.asks_for_message() || self.context.running_plan.is_some_and(ActionPlan::asks_for_message);
+        self.next.run.message = self.context.heard.filter(|_| asked_for).map(Heard::of);
         if self.next.last_message.as_ref().is_none_or(|last| last.at <= at) {
             self.next.last_message = Some(LastMessage { at, from_customer: true });
         }
@@ -352,7 +404,7 @@ impl<'a> Change<'a> {
     fn message_sent(&mut self, agent: AgentId, message: MessageId) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
         let now = self.context.now;
-        if self.context.last_inbound_at.is_none_or(|at| at + SERVICE_WINDOW <= now) {
+        if !self.window_open() {
             return Err(Refusal::WindowExpired);
         }
         self.fact(Fact::MessageSent { message, agent: agent.clone() });
@@ -373,6 +425,11 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Whether free text may be sent.
+    fn window_open(&self) -> bool {
+        self.last_inbound_at.is_some_and(|at| self.context.now < at + SERVICE_WINDOW)
+    }
+
     fn arm_inactivity(&mut self, deadline: Timestamp) {
         if self.next.inactivity.armed.is_none() {
             let armed = self.next.version;
@@ -383,6 +440,7 @@ impl<'a> Change<'a> {
 }
 
 mod offers;
+mod plan;
 mod tabs;
 mod timers;
 mod waits;

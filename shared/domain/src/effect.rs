@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use crate::notification::Notification;
+use crate::plan::HttpsUrl;
+use crate::queue::MissedLimit;
 
 /// An account and a contact: the partition in which their interactions lie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -150,6 +153,22 @@ pub enum Effect {
         /// What.
         notice: Notice,
     },
+    /// Ask another system, and tell the interaction what it answered.
+    Webhook {
+        /// The wait that its answer ends.
+        wait: u64,
+        /// Which system.
+        url: HttpsUrl,
+        /// Until when an answer means anything.
+        until: Timestamp,
+    },
+    /// An agent let an offer ring: as many of them in a row as the queue allows, and the agent is paused.
+    Missed {
+        /// Who.
+        agent: AgentId,
+        /// How many may be missed.
+        limit: MissedLimit,
+    },
     /// Something waits for this target, or somebody of it became available: decide again who is offered what.
     Wake {
         /// Which one.
@@ -171,6 +190,11 @@ pub enum Timer {
         /// The version.
         offer: u64,
     },
+    /// Somebody who let the interaction ring may be rung again, in the wait that began with version `wait`.
+    Again {
+        /// The version.
+        wait: u64,
+    },
     /// The inactivity timer armed with version `armed`.
     Inactivity {
         /// The version.
@@ -188,6 +212,9 @@ pub enum Notice {
         offer: u64,
         /// Until when; `None`: until somebody takes it.
         until: Option<Timestamp>,
+        /// What the screen shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notification: Option<Notification>,
     },
     /// An offer is gone.
     Withdrawn {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, InteractionKey, Target};
 use crate::ids::AgentId;
-use crate::interaction::{Interaction, Offer, Stage};
+use crate::interaction::{Interaction, Missed, Offer, Stage};
+use crate::marks::Priority;
 
 /// What an interaction stands for outside its own item.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,18 +39,26 @@ pub struct WaitingRow {
     pub until: Option<Timestamp>,
     /// The arrival of the oldest unanswered message: who waits longest comes first.
     pub since: Timestamp,
+    /// The higher comes first.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
     /// Who said no.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<AgentId>,
+    /// Who let it ring after the plan had run out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Missed>,
     /// The offer that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
 }
 
 impl WaitingRow {
-    /// The sort key within the target's rows: the longest wait first.
+    /// The sort key within the target's rows: the highest priority, then the longest wait first. What nobody marked has no mark in its key either: `!` sorts
+    /// before every digit.
     pub fn order(&self) -> String {
-        format!("{:015}#{}", self.since.as_millisecond(), self.interaction.interaction)
+        let waits = format!("{:015}#{}", self.since.as_millisecond(), self.interaction.interaction);
+        if self.priority.is_default() { waits } else { format!("!{}#{waits}", 9 - self.priority.get()) }
     }
 }
 
@@ -135,7 +144,9 @@ pub fn footprint(interaction: &Interaction) -> Footprint {
                 stage: wait.stage.clone(),
                 until: wait.until,
                 since: interaction.unanswered_since.unwrap_or(interaction.opened_at),
+                priority: interaction.priority,
                 rejected: wait.rejected.clone(),
+                missed: wait.missed.clone(),
                 offer: wait.offer.clone(),
             };
             (target.clone(), row)

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, Target};
-use crate::ids::{AgentId, MessageId, QueueId};
+use crate::ids::{AgentId, AiAgentId, MessageId, QueueId};
 use crate::interaction::Stage;
+use crate::marks::{Priority, Tag, VariableName};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,35 @@ pub enum Fact {
     PlanStarted {
         /// Which version of the plan.
         plan: u64,
+    },
+    /// A step that waits for nobody was carried out.
+    StepDone {
+        /// Its place, from 0.
+        index: usize,
+        /// What it did.
+        did: Did,
+    },
+    /// The plan went round without end, or for too long: the rest of the run was left out.
+    LoopCut {
+        /// The step that was not entered any more.
+        index: usize,
+    },
+    /// Another system answered a step of the plan.
+    WebhookAnswered {
+        /// The step's place, from 0.
+        index: usize,
+        /// The variables that it set.
+        set: Vec<VariableName>,
+        /// The variables for which there was no room.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        no_room: Vec<VariableName>,
+    },
+    /// Another system did not answer a step of the plan; the plan goes on.
+    WebhookFailed {
+        /// The step's place, from 0.
+        index: usize,
+        /// Why.
+        why: WebhookFailure,
     },
     /// A wait began.
     WaitStarted {
@@ -132,6 +162,92 @@ pub enum Fact {
     },
 }
 
+/// What a step did that waits for nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Did {
+    /// It answered by itself.
+    AutoReply {
+        /// With which message.
+        message: MessageId,
+    },
+    /// It would have answered by itself.
+    NoReply {
+        /// Why it did not.
+        why: NoReply,
+    },
+    /// It closed the interaction.
+    Close,
+    /// It tagged the interaction.
+    Tag {
+        /// Which tag.
+        tag: Tag,
+        /// Whether there was room for it.
+        room: bool,
+    },
+    /// It gave the interaction a priority.
+    Priority {
+        /// Which one.
+        priority: Priority,
+    },
+    /// It set a variable.
+    Set {
+        /// Which one.
+        variable: VariableName,
+        /// Whether there was room for it.
+        room: bool,
+    },
+    /// It looked at a condition.
+    GotoIf {
+        /// Whether it held.
+        held: bool,
+        /// Where the plan went on.
+        to: usize,
+    },
+    /// It jumped.
+    Goto {
+        /// Where to.
+        to: usize,
+    },
+    /// It handed the conversation to an AI agent.
+    Assistant {
+        /// Which one.
+        ai_agent: AiAgentId,
+    },
+    /// Nothing.
+    Noop,
+}
+
+/// Why an automatic reply did not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoReply {
+    /// It went out on this interaction already.
+    SaidAlready,
+    /// It is for the first message only.
+    NotTheFirstMessage,
+    /// The 24-hour service window is over.
+    WindowExpired,
+    /// Nothing is left of it when everything is filled in.
+    Empty,
+    /// So many went out in this instant that nobody would read one more.
+    TooMany,
+}
+
+/// Why another system set nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookFailure {
+    /// Nothing came in time.
+    TimedOut,
+    /// It could not be reached, or may not be.
+    Unreachable,
+    /// It answered with another status than 2xx.
+    Refused,
+    /// Its answer is not what was asked for.
+    Unreadable,
+}
+
 /// Why a candidate was not offered an interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
@@ -155,6 +271,10 @@ pub enum NotOffered {
     Rejected,
     /// A member of the queue, but not of the account.
     NotOfAccount,
+    /// Let it ring a moment ago, after the plan had run out.
+    Missed,
+    /// Its last free slot is for what comes first in another queue.
+    NeededElsewhere,
     /// Available, but it was another's turn.
     NotItsTurn,
 }
@@ -171,6 +291,12 @@ pub enum Skip {
     LeftAccount,
     /// The queue of the step is gone.
     QueueGone,
+    /// The step is for another time.
+    OutsideInterval,
+    /// The step is for any time but this one.
+    WithinInterval,
+    /// The interval of the step is gone.
+    IntervalGone,
 }
 
 /// Why a wait ended.
@@ -187,4 +313,6 @@ pub enum WaitEnd {
     AccountActivated,
     /// Its agent opened the tab.
     TabOpened,
+    /// What was asked of another system is settled.
+    Settled,
 }

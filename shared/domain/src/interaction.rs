@@ -1,12 +1,13 @@
 //! One conversation from first message to close.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
 use crate::marks::{Priority, Tag, Variables};
+use crate::message::Content;
 use crate::values::Address;
 
 /// One conversation. As an item it stays under 4 KB: the thread and the history lie beside it.
@@ -87,7 +88,7 @@ pub struct Run {
     pub number: u32,
     /// How many steps it has entered.
     pub entered: u16,
-    /// The automatic replies that went out on this interaction already, by [`AutoReply::mark`](crate::plan::AutoReply::mark).
+    /// The automatic replies that went out on this interaction already, by [`Template::mark`](crate::notification::Template::mark).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replied: Vec<u32>,
     /// The beginning of the customer's latest message, kept only while a plan asks for it.
@@ -112,6 +113,14 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// What is kept of a message.
+    pub fn of(content: &Content) -> Self {
+        let mut text = content.readable();
+        let end = (0..=text.len().min(Self::MOST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        Self { kind: content.kind().to_owned(), text }
+    }
+
     /// Bytes of text that are kept: enough for a keyword or a choice.
     pub const MOST: usize = 256;
 }
@@ -156,9 +165,27 @@ pub struct Wait {
     /// Who said no during this wait.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<AgentId>,
+    /// Who let it ring after the plan had run out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<Missed>,
     /// The offer that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
+}
+
+/// An offer that its agent let ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// Who.
+    pub agent: AgentId,
+    /// When it stopped ringing.
+    pub at: Timestamp,
+}
+
+impl Missed {
+    /// How long somebody who let an interaction ring is left alone with it. Somebody who sits there but looks elsewhere is not rung at every agent timeout,
+    /// and nobody waits much longer than this because the only agent went for a coffee.
+    pub const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(5);
 }
 
 /// What an interaction waits on.
@@ -172,6 +199,13 @@ pub enum Stage {
     /// A step of the action plan.
     Step {
         /// Its place, from 0.
+        index: usize,
+        /// The version of the plan that runs.
+        plan: u64,
+    },
+    /// The answer of another system that a step of the action plan asked.
+    Webhook {
+        /// The step's place, from 0.
         index: usize,
         /// The version of the plan that runs.
         plan: u64,

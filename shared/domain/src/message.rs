@@ -298,6 +298,23 @@ impl Content {
         matches!(self, Content::Template(_))
     }
 
+    /// The name of its kind, as it is stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Content::Text { .. } => "text",
+            Content::Media { .. } => "media",
+            Content::Location { .. } => "location",
+            Content::Button { .. } => "button",
+            Content::ListReply { .. } => "list_reply",
+            Content::Contacts { .. } => "contacts",
+            Content::Form { .. } => "form",
+            Content::Template(_) => "template",
+            Content::Reaction { .. } => "reaction",
+            Content::System { .. } => "system",
+            Content::Unsupported { .. } => "unsupported",
+        }
+    }
+
     /// The text that a person would read, in one line or more; empty for media without caption.
     pub fn readable(&self) -> String {
         match self {

@@ -68,6 +68,11 @@ impl Template {
         &self.0
     }
 
+    /// What tells this text from others (32 bits of FNV-1a): few enough that an interaction can remember what it has already said.
+    pub fn mark(&self) -> u32 {
+        self.0.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+
     /// The text with everything filled in, without blanks around it, at most `most` characters long.
     pub fn render(&self, values: &Values<'_>, most: usize) -> String {
         let text = rendered(&self.0, values.data()).unwrap_or_default();
@@ -287,6 +292,7 @@ mod tests {
             strategy: Ringing::Beepall,
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
+            pause_after_missed: None,
             members: Vec::new(),
         }
     }

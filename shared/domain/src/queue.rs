@@ -18,6 +18,9 @@ pub struct Queue {
     pub agent_timeout: Seconds,
     /// Between queues: the heavier is served first.
     pub weight: Weight,
+    /// After how many offers missed in a row an agent is paused; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_after_missed: Option<MissedLimit>,
     /// In the order in which `rrmemory` goes through them.
     pub members: Vec<AgentId>,
 }
@@ -38,6 +41,41 @@ pub enum Strategy {
     Beepall,
     /// One after the other, beginning after the one engaged last.
     Rrmemory,
+    /// One after the other, the one whose last offer is the longest ago first.
+    LeastRecent,
+}
+
+/// Offers that may be missed in a row: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct MissedLimit(u8);
+
+impl MissedLimit {
+    /// Takes 1 to 100.
+    pub fn new(offers: i64) -> Result<Self, Invalid> {
+        match u8::try_from(offers) {
+            Ok(offers @ 1..=100) => Ok(Self(offers)),
+            _ => Err(Invalid("must be from 1 to 100")),
+        }
+    }
+
+    /// The number of offers.
+    pub fn get(self) -> u32 {
+        u32::from(self.0)
+    }
+}
+
+impl TryFrom<i64> for MissedLimit {
+    type Error = Invalid;
+    fn try_from(offers: i64) -> Result<Self, Invalid> {
+        Self::new(offers)
+    }
+}
+
+impl From<MissedLimit> for i64 {
+    fn from(limit: MissedLimit) -> i64 {
+        i64::from(limit.0)
+    }
 }
 
 /// 0 to 10, 0 unless told.

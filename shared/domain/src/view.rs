@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, Notice};
-use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
+use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use crate::interaction::{Interaction, Stage, Status};
+use crate::marks::{Priority, Tag};
 use crate::message::{Author, Content, Copy, DeliveryError, DeliveryState, Message};
+use crate::notification::Notification;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,19 @@ pub struct InteractionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_message_at: Option<Timestamp>,
-    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `step`, `exhausted`, `inactive`.
+    /// What it is marked with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub tags: Vec<Tag>,
+    /// 0 to 9; the higher is served first.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 0, maximum = 9))]
+    pub priority: Priority,
+    /// The AI agent that it was handed to, until a person accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub ai: Option<AiAgentId>,
+    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `step`, `webhook`, `exhausted`, `inactive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_on: Option<String>,
     /// The offer that stands.
@@ -90,6 +104,9 @@ impl From<&Interaction> for InteractionView {
             closed_at: interaction.closed_at,
             disposition: interaction.disposition.clone(),
             last_message_at: interaction.last_message.as_ref().map(|last| last.at),
+            tags: interaction.tags.clone(),
+            priority: interaction.priority,
+            ai: interaction.ai.clone(),
             waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
             offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
         }
@@ -103,6 +120,7 @@ impl Stage {
             Stage::AssignedAgent => "assigned_agent",
             Stage::AssignedQueue => "assigned_queue",
             Stage::Step { .. } => "step",
+            Stage::Webhook { .. } => "webhook",
             Stage::Exhausted => "exhausted",
             Stage::Inactive => "inactive",
         }
@@ -122,7 +140,7 @@ pub struct MessageView {
     /// Its time in the thread.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// `customer` or `agent`.
+    /// `customer`, `agent` or `system`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub author: Author,
     /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `unsupported`.
@@ -218,6 +236,9 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
         until: Option<Timestamp>,
+        /// What the screen shows, and how it makes itself noticed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notification: Option<Notification>,
     },
     /// An offer is gone.
     Withdrawn {
@@ -257,7 +278,10 @@ impl AgentEvent {
     /// What `notice` says of `interaction`; `None` for notices about something else.
     pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
         match notice {
-            Notice::Offered { offer, until } => Some(Self::Offered { interaction: interaction.into(), offer: *offer, until: *until }),
+            Notice::Offered { offer, until, notification } => {
+                let notification = notification.clone();
+                Some(Self::Offered { interaction: interaction.into(), offer: *offer, until: *until, notification })
+            }
             Notice::Withdrawn { offer, taken_by } => {
                 Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
             }

@@ -48,6 +48,7 @@ impl Floor {
                 strategy,
                 agent_timeout: Seconds::new(7).unwrap(),
                 weight: Weight::default(),
+                pause_after_missed: None,
                 members,
             },
             accounts: BTreeMap::from([(account.id.clone(), account)]),
@@ -89,7 +90,9 @@ fn row(number: u64) -> WaitingRow {
         stage: Stage::Step { index: 0, plan: 1 },
         until: Some(later(30)),
         since: NOW,
+        priority: crate::marks::Priority::default(),
         rejected: Vec::new(),
+        missed: Vec::new(),
         offer: None,
     }
 }

@@ -23,7 +23,12 @@ impl Change<'_> {
     pub(super) fn offer(&mut self, target: Target, audience: Audience, until: Option<Timestamp>, passed_over: Vec<PassedOver>) {
         let id = self.next.version;
         self.fact(Fact::Offered { target: target.clone(), audience: audience.clone(), until, passed_over });
-        self.effects.push(Effect::Push { to: audience.clone(), notice: Notice::Offered { offer: id, until } });
+        let queue = match &target {
+            Target::Queue(queue) => self.context.queues.get(queue),
+            Target::Agent(_) | Target::Account(_) => None,
+        };
+        let notification = Some(Notification::of(&self.values(queue)));
+        self.effects.push(Effect::Push { to: audience.clone(), notice: Notice::Offered { offer: id, until, notification } });
         if let Some(wait) = &mut self.next.wait {
             wait.offer = Some(Offer { id, target, audience, until });
         }
@@ -94,6 +99,7 @@ impl Change<'_> {
         }
         self.next.tab_open = true;
         self.next.unread = false;
+        self.next.ai = None;
         let told = previous.iter().cloned().chain([agent.clone()]).collect();
         self.fact(Fact::Accepted { agent, queue, previous });
         self.tell(told, Notice::Interaction);
@@ -129,7 +135,7 @@ impl Change<'_> {
         let Some(wait) = &self.next.wait else { return false };
         match wait.stage {
             Stage::AssignedAgent => true,
-            Stage::Exhausted | Stage::Inactive => false,
+            Stage::Exhausted | Stage::Inactive | Stage::Webhook { .. } => false,
             Stage::AssignedQueue | Stage::Step { .. } => wait.targets.iter().all(|target| match target {
                 Target::Agent(agent) => wait.rejected.contains(agent),
                 Target::Queue(queue) => self.context.queues.get(queue).is_none_or(|queue| {

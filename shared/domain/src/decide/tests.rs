@@ -31,6 +31,8 @@ fn after(start: Timestamp, seconds: i64) -> Timestamp {
 struct Desk {
     account: Account,
     queues: BTreeMap<QueueId, Queue>,
+    intervals: BTreeMap<IntervalId, Interval>,
+    heard: Option<Content>,
     queue: QueueId,
     presence: Option<Presence>,
     last_inbound_at: Option<Timestamp>,
@@ -47,15 +49,18 @@ impl Desk {
             strategy: Ringing::Beepall,
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
+            pause_after_missed: None,
             members,
         };
         let steps = vec![Step::Queue { queue: queue.clone(), timeout: seconds(30) }, Step::Agent { agent: agent(3), timeout: seconds(20) }];
-        let account = Account { agents: vec![agent(1), agent(2), agent(3)], plan: ActionPlan { version: 1, steps }, ..fixtures::account() };
+        let account = Account { agents: vec![agent(1), agent(2), agent(3)], plan: ActionPlan { version: 1, steps: steps.into_iter().map(PlanStep::from).collect() }, ..fixtures::account() };
         let mut presence = Presence::logged_out(agent(1), Capacity::default(), START);
         presence.state = PresenceState::Ready;
         Self {
             account,
             queues: BTreeMap::from([(queue.clone(), known)]),
+            intervals: BTreeMap::new(),
+            heard: None,
             queue,
             presence: Some(presence),
             last_inbound_at: Some(START),
@@ -68,6 +73,9 @@ impl Desk {
             account: &self.account,
             running_plan: None,
             queues: &self.queues,
+            intervals: &self.intervals,
+            list: None,
+            heard: self.heard.as_ref(),
             presence: self.presence.as_ref(),
             last_inbound_at: self.last_inbound_at,
             now: self.now,

@@ -12,6 +12,9 @@ impl Change<'_> {
             Timer::Wait { wait: id } => {
                 let wait = self.next.wait.as_ref().filter(|wait| wait.id == *id).ok_or(Refusal::Stale)?;
                 due(wait.until.ok_or(Refusal::Stale)?)?;
+                if self.next.offer().is_some() {
+                    self.missed();
+                }
                 self.advance(WaitEnd::TimedOut);
             }
             Timer::Offer { offer: id } => {
@@ -19,7 +22,17 @@ impl Change<'_> {
                 due(offer.until.ok_or(Refusal::Stale)?)?;
                 let audience = offer.audience.clone();
                 self.fact(Fact::OfferMissed { audience });
+                self.missed();
                 self.withdraw_offer(None);
+                self.wake_targets();
+            }
+            Timer::Again { wait: id } => {
+                let wait = self.next.wait.as_mut().filter(|wait| wait.id == *id).ok_or(Refusal::Stale)?;
+                let over = |missed: &Missed| missed.at.saturating_add(Missed::LEFT_ALONE).unwrap_or(Timestamp::MAX);
+                let earliest = wait.missed.iter().map(over).min().ok_or(Refusal::Stale)?;
+                due(earliest)?;
+                let now = self.context.now;
+                wait.missed.retain(|missed| now < over(missed));
                 self.wake_targets();
             }
             Timer::Inactivity { armed } => {
@@ -46,5 +59,28 @@ impl Change<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Who let the standing offer ring, alone: the queue may count it, and what has outlived its plan leaves that one alone for a while.
+    fn missed(&mut self) {
+        let now = self.context.now;
+        let Some(Wait { id, stage, missed, offer: Some(Offer { target, audience: Audience::Agents(agents), .. }), .. }) = &mut self.next.wait else {
+            return;
+        };
+        let [agent] = agents.as_slice() else { return };
+        if *stage == Stage::AssignedAgent {
+            return;
+        }
+        if *stage == Stage::Exhausted {
+            missed.retain(|missed| missed.agent != *agent);
+            missed.push(Missed { agent: agent.clone(), at: now });
+            let again = now.saturating_add(Missed::LEFT_ALONE).unwrap_or(Timestamp::MAX);
+            self.effects.push(Effect::Timer { at: again, timer: Timer::Again { wait: *id } });
+        }
+        if let Target::Queue(queue) = target
+            && let Some(limit) = self.context.queues.get(queue).and_then(|queue| queue.pause_after_missed)
+        {
+            self.effects.push(Effect::Missed { agent: agent.clone(), limit });
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Waits and the action plan: on whom an interaction waits, and what comes next.
+//! Waits: on whom an interaction waits, and what comes next.
 
 use super::*;
 
@@ -41,53 +41,6 @@ impl Change<'_> {
         }
     }
 
-    pub(super) fn start_plan(&mut self) {
-        if let Some(agent) = self.next.agent.take() {
-            self.next.accepted_via = None;
-            self.next.tab_open = false;
-            self.fact(Fact::Unassigned { agent: agent.clone() });
-            self.tell(vec![agent], Notice::Interaction);
-        }
-        self.next.tried.clear();
-        let plan = self.context.account.plan.version;
-        self.fact(Fact::PlanStarted { plan });
-        self.enter_step(0, plan);
-    }
-
-    /// Enters the first step from `index` on that can wait for somebody; behind the last one, waits for whoever becomes available.
-    pub(super) fn enter_step(&mut self, index: usize, version: u64) {
-        let context = self.context;
-        let plan = context.running_plan.filter(|plan| plan.version == version).unwrap_or(&context.account.plan);
-        for (index, step) in plan.steps.iter().enumerate().skip(index) {
-            let stage = Stage::Step { index, plan: plan.version };
-            let (target, timeout) = match step {
-                Step::Queue { queue, timeout } => {
-                    if !context.queues.contains_key(queue) {
-                        self.fact(Fact::StageSkipped { stage, why: Skip::QueueGone });
-                        continue;
-                    }
-                    if !self.next.tried.contains(queue) {
-                        self.next.tried.push(queue.clone());
-                    }
-                    (Target::Queue(queue.clone()), timeout)
-                }
-                Step::Agent { agent, timeout } => {
-                    if !self.of_account(agent) {
-                        self.fact(Fact::StageSkipped { stage, why: Skip::LeftAccount });
-                        continue;
-                    }
-                    (Target::Agent(agent.clone()), timeout)
-                }
-            };
-            return self.begin_wait(stage, vec![target], Some(timeout.after(context.now)));
-        }
-        let targets = match self.next.tried.as_slice() {
-            [] => vec![Target::Account(context.account.id.clone())],
-            tried => tried.iter().cloned().map(Target::Queue).collect(),
-        };
-        self.begin_wait(Stage::Exhausted, targets, None);
-    }
-
     pub(super) fn begin_wait(&mut self, stage: Stage, targets: Vec<Target>, until: Option<Timestamp>) {
         let id = self.next.version;
         self.fact(Fact::WaitStarted { stage: stage.clone(), until });
@@ -96,7 +49,7 @@ impl Change<'_> {
         }
         // Also when the account is off: it may have been switched on while this was decided.
         self.effects.extend(targets.iter().cloned().map(|target| Effect::Wake { target }));
-        self.next.wait = Some(Wait { id, stage, targets, until, rejected: Vec::new(), offer: None });
+        self.next.wait = Some(Wait { id, stage, targets, until, rejected: Vec::new(), missed: Vec::new(), offer: None });
     }
 
     /// Ends the wait and its offer; returns what it was waiting on.
@@ -116,7 +69,7 @@ impl Change<'_> {
         match ended {
             Some(Stage::AssignedAgent) => self.wait_for_queue(),
             Some(Stage::AssignedQueue) => self.start_plan(),
-            Some(Stage::Step { index, plan }) => self.enter_step(index + 1, plan),
+            Some(Stage::Step { index, plan } | Stage::Webhook { index, plan }) => self.enter_step(index + 1, plan),
             Some(Stage::Exhausted | Stage::Inactive) | None => self.start_plan(),
         }
     }

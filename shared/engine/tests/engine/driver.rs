@@ -264,6 +264,7 @@ impl Sim {
             strategy,
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
+            pause_after_missed: None,
             members: members.iter().map(|member| (*member).clone()).collect(),
         });
         id
