@@ -239,7 +239,11 @@ impl HttpsUrl {
         let rest = text.strip_prefix("https://").filter(|_| text.len() <= 512).ok_or(wrong.clone())?;
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let plain = rest.chars().all(|character| character.is_ascii_graphic());
-        if host.is_empty() || host.starts_with(':') || host.contains('@') || rest.contains('\\') || !plain { Err(wrong) } else { Ok(Self(text.to_owned())) }
+        if host.is_empty() || host.starts_with(':') || host.contains('@') || rest.contains('\\') || !plain {
+            Err(wrong)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
     }
 
     /// The address.
@@ -392,7 +396,16 @@ mod tests {
     #[test]
     fn a_webhook_is_called_by_https_only() {
         assert!(HttpsUrl::parse("https://example.com:8443/a?b=c").is_ok());
-        for bad in ["http://example.com", "https://", "https:///a", "https://u:p@example.com", "https://a b", "ftp://x", "https://è.it", "https://a\\@b"] {
+        for bad in [
+            "http://example.com",
+            "https://",
+            "https:///a",
+            "https://u:p@example.com",
+            "https://a b",
+            "ftp://x",
+            "https://è.it",
+            "https://a\\@b",
+        ] {
             assert!(HttpsUrl::parse(bad).is_err(), "{bad}");
         }
         assert!(HttpsUrl::parse(&format!("https://example.com/{}", "x".repeat(512))).is_err());

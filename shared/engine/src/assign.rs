@@ -9,6 +9,7 @@ use domain::effect::{Audience, Target};
 use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId};
 use domain::interaction::{Interaction, Offer, Stage};
+use jiff::Timestamp;
 
 use crate::interactions::Extra;
 use crate::ports::{Directory, Mark, Store, World};
@@ -108,7 +109,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     woken.rung += 1;
                     cursor = next.cursor;
                     if let Some(presence) = alone.and_then(|agent| presences.get_mut(&agent)) {
-                        rings_at(presence, &interaction);
+                        rings_at(presence, &interaction, self.world.now());
                     }
                     match footprint(&interaction).waiting.remove(target) {
                         Some(row) => rows[next.row] = row,
@@ -201,9 +202,10 @@ fn alone(ring: &Ring) -> Option<&AgentId> {
 }
 
 /// Brings a presence to what the commit of a ring has made of it.
-fn rings_at(presence: &mut Presence, interaction: &Interaction) {
+fn rings_at(presence: &mut Presence, interaction: &Interaction, now: Timestamp) {
     if let Some((_, until)) = footprint(interaction).ringing {
         presence.ringing.insert(interaction.id.clone(), until);
+        presence.last_offered = Some(now);
         presence.revision += 1;
     }
 }

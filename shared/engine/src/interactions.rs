@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::account::Account;
-use domain::decide::{self, Context, Decision, Event, Refusal};
-use domain::effect::{InteractionKey, Target};
-use domain::ids::{AgentId, MessageId, QueueId};
+use domain::account::{Account, List};
+use domain::decide::{self, Context, Decision, Event, Refusal, Reply};
+use domain::effect::{Effect, InteractionKey, Target, Timer};
+use domain::ids::{AgentId, IntervalId, MessageId, QueueId};
 use domain::interaction::{Interaction, Stage};
+use domain::interval::Interval;
 use domain::message::{Author, Content, Delivery, DeliveryState, Message};
-use domain::plan::{ActionPlan, Step};
+use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use jiff::Timestamp;
 
@@ -54,6 +55,8 @@ pub(crate) struct Extra {
 /// The configuration that a decision needs.
 pub(crate) struct Facts {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
+    pub(crate) intervals: BTreeMap<IntervalId, Interval>,
+    pub(crate) list: Option<List>,
     pub(crate) running_plan: Option<ActionPlan>,
 }
 
@@ -90,6 +93,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 account: &account,
                 running_plan: facts.running_plan.as_ref(),
                 queues: &facts.queues,
+                intervals: &facts.intervals,
+                list: facts.list.as_ref(),
+                heard: None,
                 presence: presences.values().next(),
                 last_inbound_at,
                 now,
@@ -100,7 +106,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let after = decision.interaction.clone();
             let commit = self.commit_of(before, decision, event, &mark, &extra, now);
-            let message = commit.message.as_ref().map(|(message, _)| Box::new(message.clone()));
+            let written = commit.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
+            let message = written.map(|(message, _)| Box::new(message.clone()));
             let refused = |refusal| async move {
                 let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;
                 Ok(Told::Refused(refusal, Box::new(current)))
@@ -121,9 +128,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// The interaction; only sending needs the conversation's head too.
+    /// The interaction; only what may send something needs the conversation's head too.
     async fn load(&self, key: &InteractionKey, event: &Event) -> Result<(Interaction, Option<Timestamp>), EngineError> {
-        if let Event::MessageSent { .. } = event {
+        if may_send(event) {
             let Conversation { open, last_inbound_at } = self.store.conversation(&key.conversation).await?;
             if let Some(open) = open.filter(|open| open.id == key.interaction) {
                 return Ok((open, last_inbound_at));
@@ -133,7 +140,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     fn commit_of(&self, before: Interaction, decision: Decision, event: &Event, mark: &Mark, extra: &Extra, now: Timestamp) -> Commit {
-        let message = extra.sending.as_ref().map(|sending| {
+        let written = extra.sending.as_ref().map(|sending| {
             let author = match event {
                 Event::MessageSent { agent, .. } => Author::Agent { agent: agent.clone() },
                 _ => Author::Customer,
@@ -157,6 +164,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             (message, decision.message_effects.clone())
         });
+        let messages = written.into_iter().chain(replies(&decision)).collect();
         let membership = match event {
             Event::Accept { agent } if before.agent.as_ref() != Some(agent) => {
                 Some(Membership { agent: agent.clone(), account: before.account.clone(), queue: decision.interaction.accepted_via.clone() })
@@ -168,7 +176,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             after: decision.interaction,
             effects: decision.effects,
             history: decision.history,
-            message,
+            messages,
             contact: None,
             last_inbound_at: None,
             mark: mark.clone(),
@@ -178,21 +186,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// The queues of the account's plan and of the interaction, and the plan that runs where it is an older one.
+    /// The queues and intervals of the account's plan and of the interaction, the account's list, and the plan that runs where it is an older one.
     pub(crate) async fn facts(&self, account: &Account, interaction: Option<&Interaction>) -> Result<Facts, EngineError> {
         let running = match interaction.and_then(|interaction| interaction.wait.as_ref()).map(|wait| &wait.stage) {
-            Some(Stage::Step { plan, .. }) if *plan != account.plan.version => self.directory.plan(&account.id, *plan).await?,
+            Some(Stage::Step { plan, .. } | Stage::Webhook { plan, .. }) if *plan != account.plan.version => {
+                self.directory.plan(&account.id, *plan).await?
+            }
             _ => None,
         };
-        let of_plan = |plan: &ActionPlan| {
-            let queues = plan.steps.iter().filter_map(|step| match step {
-                Step::Queue { queue, .. } => Some(queue.clone()),
-                Step::Agent { .. } => None,
-            });
-            queues.collect::<Vec<_>>()
-        };
-        let mut wanted = of_plan(&account.plan);
-        wanted.extend(running.iter().flat_map(of_plan));
+        let plans = || std::iter::once(&account.plan).chain(&running);
+        let mut wanted: Vec<QueueId> = plans().flat_map(ActionPlan::queues).cloned().collect();
+        let intervals: Vec<IntervalId> = plans().flat_map(ActionPlan::intervals).cloned().collect();
         if let Some(interaction) = interaction {
             wanted.extend(interaction.accepted_via.clone());
             wanted.extend(interaction.tried.iter().cloned());
@@ -205,8 +209,52 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 queues.insert(id, queue);
             }
         }
-        Ok(Facts { queues, running_plan: running })
+        let intervals = if intervals.is_empty() { BTreeMap::new() } else { self.directory.intervals(&intervals).await? };
+        let list = self.directory.list(&account.list).await?;
+        Ok(Facts { queues, intervals, list, running_plan: running })
     }
+}
+
+/// Whether a decision may send something: then it must know whether the 24-hour window is open.
+fn may_send(event: &Event) -> bool {
+    match event {
+        Event::MessageSent { .. }
+        | Event::Timer(Timer::Wait { .. })
+        | Event::Reject { .. }
+        | Event::AccountActivated
+        | Event::WebhookAnswered { .. } => true,
+        Event::MessageReceived { .. }
+        | Event::Ring(_)
+        | Event::Accept { .. }
+        | Event::OpenTab { .. }
+        | Event::CloseTab { .. }
+        | Event::Close { .. }
+        | Event::RequestTranscript { .. }
+        | Event::Timer(_)
+        | Event::AgentUnavailable { .. } => false,
+    }
+}
+
+/// The automatic replies of a decision as messages to be sent.
+pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
+    let message = |reply: &Reply| Message {
+        id: reply.id.clone(),
+        interaction: decision.interaction.id.clone(),
+        version: 1,
+        at: to_millisecond(reply.at),
+        provider_id: None,
+        author: Author::System,
+        content: Content::Text { body: reply.text.clone() },
+        attachments: Vec::new(),
+        reply_to: None,
+        forwarded: false,
+        referral: None,
+        reactions: Vec::new(),
+        edits: Vec::new(),
+        deleted_at: None,
+        delivery: Some(Delivery { state: DeliveryState::Queued, since: reply.at, error: None, attempts: 0 }),
+    };
+    decision.replies.iter().map(|reply| (message(reply), vec![Effect::Send])).collect()
 }
 
 /// Whose presence a decision needs.
@@ -222,6 +270,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::Close { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
-        | Event::AccountActivated => None,
+        | Event::AccountActivated
+        | Event::WebhookAnswered { .. } => None,
     }
 }

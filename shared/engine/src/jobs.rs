@@ -3,6 +3,8 @@
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, InteractionId};
 use domain::inbound::InboundEvent;
+use domain::plan::HttpsUrl;
+use domain::queue::MissedLimit;
 use domain::view::AgentEvent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,15 @@ pub enum Wakeup {
         at: Timestamp,
         /// Which wait.
         which: Timer,
+    },
+    /// An agent let an offer ring.
+    Missed {
+        /// The effect's id: it counts once.
+        id: String,
+        /// Who.
+        agent: AgentId,
+        /// How many may be missed in a row.
+        limit: MissedLimit,
     },
     /// An agent stopped taking offers.
     Withdraw {
@@ -75,6 +86,21 @@ pub struct PushJob {
     pub account: Option<AccountId>,
     /// What they see.
     pub event: AgentEvent,
+}
+
+/// On `webhook`: ask another system on behalf of a step of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebhookJob {
+    /// The effect's id, which the other system sees too: it may know a repetition by it.
+    pub id: String,
+    /// On behalf of which interaction.
+    pub interaction: InteractionKey,
+    /// The wait that the answer ends.
+    pub wait: u64,
+    /// Which system.
+    pub url: HttpsUrl,
+    /// Until when an answer means anything.
+    pub until: Timestamp,
 }
 
 /// On `inbound.fifo`, group = [`InboundEvent::group`]: the deduplication id that receive and the event's own stream record share, so that whichever

@@ -9,6 +9,7 @@ pub mod ports;
 mod assign;
 mod interactions;
 mod messages;
+mod missed;
 mod presence;
 mod route;
 
@@ -18,6 +19,7 @@ use domain::ids::AccountId;
 pub use assign::Woken;
 pub use interactions::{Sending, Told};
 pub use messages::{Claim, Sent};
+pub use missed::MISSED_TOO_MANY;
 
 /// Attempts at one change before it is given back to the caller (the queue, or the client with 503): far more than rivals that a conversation ever has.
 const ATTEMPTS: u32 = 10;

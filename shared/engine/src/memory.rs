@@ -8,15 +8,16 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use domain::account::Account;
+use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::contact::Contact;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, QueueId};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
+use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
@@ -79,6 +80,10 @@ pub struct Config {
     pub queues: BTreeMap<QueueId, Queue>,
     /// All agents.
     pub agents: BTreeMap<AgentId, Agent>,
+    /// All intervals.
+    pub intervals: BTreeMap<IntervalId, Interval>,
+    /// All lists.
+    pub lists: BTreeMap<ListId, List>,
     /// Every plan that an account ever had, by account and version.
     pub plans: BTreeMap<(AccountId, u64), ActionPlan>,
 }
@@ -253,6 +258,14 @@ impl Directory for MemoryDirectory {
         self.read(|config| Arc::new(config.agents.clone())).await
     }
 
+    async fn intervals(&self, ids: &[IntervalId]) -> Answer<BTreeMap<IntervalId, Interval>> {
+        self.read(|config| ids.iter().filter_map(|id| Some((id.clone(), config.intervals.get(id)?.clone()))).collect()).await
+    }
+
+    async fn list(&self, id: &ListId) -> Answer<Option<List>> {
+        self.read(|config| config.lists.get(id).cloned()).await
+    }
+
     async fn plan(&self, account: &AccountId, version: u64) -> Answer<Option<ActionPlan>> {
         self.read(|config| config.plans.get(&(account.clone(), version)).cloned()).await
     }
@@ -399,15 +412,17 @@ fn allowed(change: &SlotChange, presence: Option<&Presence>, interaction: &Inter
     (!change.occupy || free) && change.revision.is_none_or(|revision| presence.revision == revision)
 }
 
-fn apply(change: &SlotChange, presence: &mut Presence, interaction: &InteractionId) {
+fn apply(change: &SlotChange, presence: &mut Presence, interaction: &InteractionId, now: Timestamp) {
     presence.revision += 1;
     if change.occupy {
+        presence.missed = 0;
         presence.load.insert(interaction.clone());
     } else if change.release {
         presence.load.remove(interaction);
     }
     if let Some(until) = change.ring {
         presence.ringing.insert(interaction.clone(), to_millisecond(until));
+        presence.last_offered = Some(to_millisecond(now));
     } else if change.unring {
         presence.ringing.remove(interaction);
     }
@@ -450,12 +465,9 @@ impl State {
             let free = !self.history.contains_key(&(id.clone(), after.version));
             conditions.item(format!("HIS#{id}#{}", after.version), free, Committed::Conflict);
         }
-        let message_key = commit.message.as_ref().map(|(message, _)| MessageKey {
-            interaction: after.key(),
-            at: message.at,
-            message: message.id.clone(),
-        });
-        if let Some(key) = &message_key {
+        let key = |message: &Message| MessageKey { interaction: after.key(), at: message.at, message: message.id.clone() };
+        let message_keys: Vec<MessageKey> = commit.messages.iter().map(|(message, _)| key(message)).collect();
+        for key in &message_keys {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
         if let Some(seen) = &commit.contact {
@@ -481,6 +493,7 @@ impl State {
             lost => return Ok(lost),
         }
 
+        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
         let head = self.heads.entry(conversation).or_default();
         match (old.open, new.open) {
             (false, true) => head.open = Some(id.clone()),
@@ -492,7 +505,7 @@ impl State {
         }
         for (agent, slots) in &slots {
             if let Some(presence) = self.presences.get_mut(agent) {
-                apply(slots, presence, id);
+                apply(slots, presence, id, now);
             }
         }
         // As on the table, only the difference is written.
@@ -515,17 +528,13 @@ impl State {
             }
             self.aliases.extend(seen.addresses.iter().map(|address| (address.key(), seen.contact.id.clone())));
         }
-        let made = match (&commit.mark, &commit.message) {
-            (Mark::Command { .. }, Some((message, _))) => message.id.to_string(),
-            _ => id.to_string(),
-        };
-        self.set_mark(&commit.mark, made);
-        let Commit { after, effects, history, message, .. } = commit;
+        self.set_mark(&commit.mark, commit.made().to_owned());
+        let Commit { after, effects, history, messages, .. } = commit;
         if !history.is_empty() {
             self.history.insert((after.id.clone(), after.version), history);
         }
         self.caused(Cause::Interaction(after.key()), after.version, effects);
-        if let (Some((message, effects)), Some(key)) = (message, message_key) {
+        for ((message, effects), key) in messages.into_iter().zip(message_keys) {
             self.caused(Cause::Message(key.clone()), message.version, effects);
             self.messages.insert(place(&key), (key, message));
         }
@@ -565,8 +574,9 @@ impl State {
             lost => return Ok(lost),
         }
         let (load, ringing) = current.map(|current| (current.load.clone(), current.ringing.clone())).unwrap_or_default();
+        let last_offered = current.and_then(|current| current.last_offered);
         let revision = presence.revision + 1;
-        let after = Presence { load, ringing, revision, since: to_millisecond(presence.since), ..presence.clone() };
+        let after = Presence { load, ringing, last_offered, revision, since: to_millisecond(presence.since), ..presence.clone() };
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
         self.caused(Cause::Presence(presence.agent.clone()), presence.version, effects.to_vec());

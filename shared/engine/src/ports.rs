@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use domain::account::Account;
+use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::contact::Contact;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, QueueId};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
-use domain::message::Message;
+use domain::interval::Interval;
+use domain::message::{Author, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::values::Address;
@@ -52,6 +53,10 @@ pub trait Directory: Send + Sync {
     fn queues(&self) -> impl Future<Output = Result<Arc<BTreeMap<QueueId, Queue>>, PortError>> + Send;
     /// All agents.
     fn agents(&self) -> impl Future<Output = Result<Arc<BTreeMap<AgentId, Agent>>, PortError>> + Send;
+    /// Some intervals; what is not there is left out.
+    fn intervals(&self, ids: &[IntervalId]) -> impl Future<Output = Result<BTreeMap<IntervalId, Interval>, PortError>> + Send;
+    /// A contact list.
+    fn list(&self, id: &ListId) -> impl Future<Output = Result<Option<List>, PortError>> + Send;
     /// A plan that an account had before.
     fn plan(&self, account: &AccountId, version: u64) -> impl Future<Output = Result<Option<ActionPlan>, PortError>> + Send;
 }
@@ -136,8 +141,8 @@ pub struct Commit {
     pub effects: Vec<Effect>,
     /// Why.
     pub history: Vec<HistoryEntry>,
-    /// A message that comes with it, and what that causes.
-    pub message: Option<(Message, Vec<Effect>)>,
+    /// The messages that come with it, and what each causes.
+    pub messages: Vec<(Message, Vec<Effect>)>,
     /// A contact seen for the first time, or a known one with a new address.
     pub contact: Option<NewContact>,
     /// The provider's time of the customer's latest message, where it moves.
@@ -150,6 +155,17 @@ pub struct Commit {
     pub presence_revision: Option<(AgentId, u64)>,
     /// Who of a target was engaged last from now on.
     pub cursor: Option<(Target, AgentId)>,
+}
+
+impl Commit {
+    /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction.
+    pub fn made(&self) -> &str {
+        let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
+        match (&self.mark, written) {
+            (Mark::Command { .. }, Some((message, _))) => message.id.as_str(),
+            _ => self.after.id.as_str(),
+        }
+    }
 }
 
 /// A contact to write with the first message that shows it.

@@ -37,6 +37,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let mut after = before;
             if after.state != state {
                 after.since = now;
+                after.missed = 0;
             }
             after.state = state.clone();
             after.capacity = capacity;

@@ -9,6 +9,7 @@ use domain::inbound::{InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::message::{Attachment, Author, Copy, Delivery, Message};
 use jiff::Timestamp;
 
+use crate::interactions::replies;
 use crate::ports::{Commit, Committed, Conversation, Directory, Mark, MessageCommit, NewContact, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
@@ -73,6 +74,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             account,
             running_plan: facts.running_plan.as_ref(),
             queues: &facts.queues,
+            intervals: &facts.intervals,
+            list: facts.list.as_ref(),
+            heard: Some(&inbound.content),
             presence: presences.values().next(),
             last_inbound_at: conversation.last_inbound_at,
             now,
@@ -91,6 +95,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             },
             None => (None, decide::open(opening(), message.clone(), at, &context)),
         };
+        let replies = replies(&decision);
         let mut effects = decision.message_effects;
         effects.extend((0..inbound.attachments.len()).map(|index| Effect::CopyMedia { index }));
         let message = Message {
@@ -126,7 +131,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             after: decision.interaction,
             effects: decision.effects,
             history: decision.history,
-            message: Some((message, effects)),
+            messages: std::iter::once((message, effects)).chain(replies).collect(),
             contact: match contact {
                 Known::New(new) => Some(new),
                 Known::Contact(_) => None,

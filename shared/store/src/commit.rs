@@ -137,7 +137,7 @@ fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
         .ok_or_else(|| PortError { operation: "TransactWriteItems", reason: format!("cancelled: {}", codes.join(" ")) })
 }
 
-fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &SlotChange) {
+fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &SlotChange, now: Timestamp) {
     let one = AttributeValue::Ss(vec![interaction.to_string()]);
     let (mut set, mut add, mut delete, mut remove) = (Vec::new(), vec!["revision :one"], Vec::new(), Vec::new());
     let mut names = Vec::new();
@@ -149,6 +149,9 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction:
     }
     if slots.occupy {
         add.push("#load :set");
+        // Whoever accepts begins a new row of missed offers.
+        set.push("missed = :zero");
+        values.push((":zero", n(0)));
         // Capacity is a set with a condition on its size, never a counter.
         conditions.push("(attribute_not_exists(#load) OR size(#load) < #capacity OR contains(#load, :id))");
         names.push(("#capacity", "capacity"));
@@ -163,6 +166,8 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction:
     if let Some(until) = slots.ring {
         set.push("#ringing.#interaction = :until");
         values.push((":until", n(until.as_millisecond())));
+        set.push("last_offered = :now");
+        values.push((":now", n(now.as_millisecond())));
     } else if slots.unring {
         remove.push("#ringing.#interaction");
     }
@@ -206,7 +211,7 @@ impl Interactions {
         let new = footprint(after);
         self.move_head(&mut transaction, &commit, &old, &new);
         for (agent, slots) in slot_changes(&old, &new, commit.presence_revision.as_ref()) {
-            change_slots(&mut transaction, &agent, &after.id, &slots);
+            change_slots(&mut transaction, &agent, &after.id, &slots, now);
         }
         for (target, row) in &old.waiting {
             if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
@@ -221,7 +226,7 @@ impl Interactions {
         if !commit.history.is_empty() {
             transaction.put_new(data_item(keys::history(&key, after.version), &commit.history)?, Committed::Conflict);
         }
-        if let Some((message, effects)) = &commit.message {
+        for (message, effects) in &commit.messages {
             let place = MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
             transaction.put_new(versioned_item(keys::message(&place), message, message.version, effects)?, Committed::Conflict);
         }
@@ -243,12 +248,7 @@ impl Interactions {
         if let Some(membership) = &commit.membership {
             transaction.check_membership(&self.config_table, membership);
         }
-        // A command that wrote a message is answered with it again.
-        let made = match (&commit.mark, &commit.message) {
-            (Mark::Command { .. }, Some((message, _))) => message.id.as_str(),
-            _ => after.id.as_str(),
-        };
-        transaction.mark(&commit.mark, made, now);
+        transaction.mark(&commit.mark, commit.made(), now);
         transaction.send(&self.client).await
     }
 
@@ -309,7 +309,7 @@ impl Interactions {
         transaction.update(
             keys::presence(&presence.agent),
             "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
-             ringing = if_not_exists(ringing, :empty) ADD revision :one",
+             missed = :missed, ringing = if_not_exists(ringing, :empty) ADD revision :one",
             Some("attribute_not_exists(pk) OR (version = :before AND revision = :revision)".to_owned()),
             vec![("#state", "state"), ("#capacity", "capacity")],
             vec![
@@ -318,6 +318,7 @@ impl Interactions {
                 (":since", n(presence.since.as_millisecond())),
                 (":capacity", n(presence.capacity.get())),
                 (":version", n(presence.version)),
+                (":missed", n(presence.missed)),
                 (":before", n(presence.version - 1)),
                 (":effects", to_attribute(&effects)?),
                 (":form", n(1)),

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use domain::account::{Account, List};
 use domain::agent::Agent;
-use domain::ids::{AccountId, AgentId, QueueId};
+use domain::ids::{AccountId, AgentId, IntervalId, ListId, QueueId};
+use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::{Directory, PortError};
@@ -71,6 +72,13 @@ impl Entity for List {
     }
 }
 
+impl Entity for Interval {
+    const KIND: &'static str = "interval";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
 /// What a write supposes.
 #[derive(Debug, Clone)]
 pub enum Write<'a, T> {
@@ -113,6 +121,8 @@ pub struct Configuration {
     accounts: Cached<Vec<Account>>,
     queues: Cached<BTreeMap<QueueId, Queue>>,
     agents: Cached<BTreeMap<AgentId, Agent>>,
+    intervals: Cached<BTreeMap<IntervalId, Interval>>,
+    lists: Cached<BTreeMap<ListId, List>>,
     account: CachedById<Option<Arc<Account>>>,
     owners: CachedById<Option<String>>,
 }
@@ -148,6 +158,8 @@ impl Configuration {
             accounts: Arc::default(),
             queues: Arc::default(),
             agents: Arc::default(),
+            intervals: Arc::default(),
+            lists: Arc::default(),
             account: Arc::default(),
             owners: Arc::default(),
         }
@@ -336,6 +348,8 @@ impl Configuration {
         clear(&self.accounts);
         clear(&self.queues);
         clear(&self.agents);
+        clear(&self.intervals);
+        clear(&self.lists);
         clear(&self.account);
         clear(&self.owners);
     }
@@ -424,6 +438,30 @@ impl Directory for Configuration {
             Ok(self.all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id.clone(), agent)).collect())
         })
         .await
+    }
+
+    async fn intervals(&self, ids: &[IntervalId]) -> Read<BTreeMap<IntervalId, Interval>> {
+        let known = cached_all(&self.intervals, || async {
+            Ok(self.all::<Interval>().await?.into_iter().map(|(interval, _)| (interval.id.clone(), interval)).collect())
+        });
+        let known: Arc<BTreeMap<IntervalId, Interval>> = known.await?;
+        let mut found = BTreeMap::new();
+        for id in ids {
+            // As with queues: one that was made a moment ago is in a plan before it is in the cached view of all.
+            let interval = match known.get(id) {
+                Some(interval) => Some(interval.clone()),
+                None => self.get::<Interval>(id.as_str()).await?.map(|(interval, _)| interval),
+            };
+            found.extend(interval.map(|interval| (id.clone(), interval)));
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, id: &ListId) -> Read<Option<List>> {
+        let known = cached_all(&self.lists, || async {
+            Ok(self.all::<List>().await?.into_iter().map(|(list, _)| (list.id.clone(), list)).collect::<BTreeMap<_, _>>())
+        });
+        Ok(known.await?.get(id).cloned())
     }
 
     async fn plan(&self, account: &AccountId, version: u64) -> Read<Option<ActionPlan>> {

@@ -198,6 +198,8 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
             capacity: Capacity::new(number(item, "capacity")?).ok()?,
             load,
             ringing: ringing.collect(),
+            missed: number(item, "missed").unwrap_or_default(),
+            last_offered: number(item, "last_offered").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             version: number(item, "version")?,
             revision: number(item, "revision")?,
         })

@@ -53,7 +53,11 @@ impl Desk {
             members,
         };
         let steps = vec![Step::Queue { queue: queue.clone(), timeout: seconds(30) }, Step::Agent { agent: agent(3), timeout: seconds(20) }];
-        let account = Account { agents: vec![agent(1), agent(2), agent(3)], plan: ActionPlan { version: 1, steps: steps.into_iter().map(PlanStep::from).collect() }, ..fixtures::account() };
+        let account = Account {
+            agents: vec![agent(1), agent(2), agent(3)],
+            plan: ActionPlan { version: 1, steps: steps.into_iter().map(PlanStep::from).collect() },
+            ..fixtures::account()
+        };
         let mut presence = Presence::logged_out(agent(1), Capacity::default(), START);
         presence.state = PresenceState::Ready;
         Self {

@@ -64,7 +64,9 @@ impl Change<'_> {
     /// Who let the standing offer ring, alone: the queue may count it, and what has outlived its plan leaves that one alone for a while.
     fn missed(&mut self) {
         let now = self.context.now;
-        let Some(Wait { id, stage, missed, offer: Some(Offer { target, audience: Audience::Agents(agents), .. }), .. }) = &mut self.next.wait else {
+        let Some(Wait { id, stage, missed, offer: Some(Offer { target, audience: Audience::Agents(agents), .. }), .. }) =
+            &mut self.next.wait
+        else {
             return;
         };
         let [agent] = agents.as_slice() else { return };

@@ -75,7 +75,7 @@ fn accepting_needs_an_offer_a_ready_agent_and_a_free_slot() {
     assert_eq!(sim.accept(&agents[1], &second), Err(Refusal::NotReady));
     sim.wait(30);
     sim.ready(&agents[1]);
-    sim.wait(15);
+    sim.wait(14);
     sim.reject(&agents[1], &second).unwrap();
     assert_eq!(sim.accept(&agents[1], &second), Err(Refusal::OfferGone { owner: None }));
 }

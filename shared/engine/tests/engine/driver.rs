@@ -10,13 +10,14 @@ use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
-use domain::history::Fact;
+use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, InteractionId, MessageId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
+use domain::marks::VariableName;
 use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message};
-use domain::plan::{ActionPlan, Step};
-use domain::queue::{Queue, Strategy, Weight};
+use domain::plan::{ActionPlan, PlanStep, Step};
+use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::{Address, E164, Seconds};
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Mark, World};
@@ -34,6 +35,8 @@ pub(crate) enum Job {
     Timer { key: InteractionKey, at: Timestamp, timer: Timer },
     Withdraw { interaction: InteractionId, agent: AgentId },
     Send(MessageKey),
+    Webhook { key: InteractionKey, wait: u64 },
+    Missed { id: String, agent: AgentId, limit: MissedLimit },
     Command { id: String, agent: AgentId, command: Command },
 }
 
@@ -44,7 +47,7 @@ impl Job {
             Job::Route(event) => Some(format!("inbound {}", event.group())),
             Job::Wake(target) => Some(format!("assign {}", target.key())),
             Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
-            Job::Timer { .. } | Job::Withdraw { .. } | Job::Command { .. } => None,
+            Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Command { .. } => None,
         }
     }
 }
@@ -75,7 +78,11 @@ pub(crate) enum Outcome {
 pub(crate) struct FakeProvider {
     pub(crate) outcomes: VecDeque<Sent>,
     pub(crate) calls: Vec<MessageId>,
+    /// What other systems answer to the plan; unless told, nothing.
+    pub(crate) webhooks: VecDeque<WebhookAnswer>,
 }
+
+pub(crate) type WebhookAnswer = Result<Vec<(VariableName, String)>, WebhookFailure>;
 
 /// What an agent was shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +168,15 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                     return Ok((vec![Job::Send(key)], Vec::new(), None));
                 }
             }
+            Ok(nothing)
+        }
+        Job::Webhook { key, wait } => {
+            let answer = provider.lock().unwrap().webhooks.pop_front().unwrap_or(Ok(Vec::new()));
+            let told = engine.tell(&key, Event::WebhookAnswered { wait, answer }, Mark::Guarded).await?;
+            Ok((Vec::new(), Vec::new(), Some(told)))
+        }
+        Job::Missed { id, agent, limit } => {
+            engine.missed(&agent, limit, Mark::Command { id }).await?;
             Ok(nothing)
         }
         Job::Command { id, agent, command } => {
@@ -277,9 +293,11 @@ impl Sim {
     }
 
     pub(crate) fn plan(&self, steps: &[Step]) {
-        self.change_account(|account| {
-            account.plan = ActionPlan { version: account.plan.version + 1, steps: steps.to_vec() };
-        });
+        self.steps(steps.iter().cloned().map(PlanStep::from).collect());
+    }
+
+    pub(crate) fn steps(&self, steps: Vec<PlanStep>) {
+        self.change_account(|account| account.plan = ActionPlan { version: account.plan.version + 1, steps });
     }
 
     /// Switches the account on or off, and wakes as `admin-api` does.
@@ -293,10 +311,8 @@ impl Sim {
     pub(crate) fn account_changed(&mut self) {
         let plan = self.directory.change(|config| config.accounts[&self.account].plan.clone());
         self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
-        self.jobs.extend(plan.steps.into_iter().map(|step| match step {
-            Step::Queue { queue, .. } => Job::Wake(Target::Queue(queue)),
-            Step::Agent { agent, .. } => Job::Wake(Target::Agent(agent)),
-        }));
+        let queues = plan.queues().cloned().map(Target::Queue);
+        self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {
@@ -470,15 +486,18 @@ impl Sim {
 
     /// What the stream hands to `dispatch`.
     pub(crate) fn pump(&mut self) {
-        for Caused { by, effects, .. } in self.memory.take_effects() {
-            for effect in effects {
-                self.dispatch(&by, effect);
+        for Caused { by, version, effects } in self.memory.take_effects() {
+            for (index, effect) in effects.into_iter().enumerate() {
+                let id = format!("{by:?} {version} {index}");
+                self.dispatch(&by, id, effect);
             }
         }
     }
 
-    fn dispatch(&mut self, by: &Cause, effect: Effect) {
+    fn dispatch(&mut self, by: &Cause, id: String, effect: Effect) {
         match (by, effect) {
+            (Cause::Interaction(key), Effect::Webhook { wait, .. }) => self.jobs.push_back(Job::Webhook { key: key.clone(), wait }),
+            (_, Effect::Missed { agent, limit }) => self.jobs.push_back(Job::Missed { id, agent, limit }),
             (Cause::Event(event), Effect::Route) => self.jobs.push_back(Job::Route(event.clone())),
             (Cause::Message(key), Effect::Send) => self.jobs.push_back(Job::Send(key.clone())),
             (Cause::Interaction(key), Effect::Timer { at, timer }) => {
@@ -526,7 +545,7 @@ impl Sim {
                     }
                 }
                 for (agent, interaction) in offered {
-                    let notice = Notice::Offered { offer: 0, until: None };
+                    let notice = Notice::Offered { offer: 0, until: None, notification: None };
                     self.seen.entry(agent).or_default().push(Seen { interaction: Some(interaction), notice });
                 }
                 told

@@ -10,7 +10,7 @@ use domain::footprint::{WaitingRow, footprint};
 use domain::history::Fact;
 use domain::ids::{AgentId, InteractionId, MessageId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
-use domain::interaction::{Interaction, Stage};
+use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, DeliveryState};
 use domain::queue::Strategy;
 use engine::memory::Fault;
@@ -103,7 +103,7 @@ impl Story {
         let count = dice.between(1, 2);
         let mut queues = Vec::new();
         for number in 1..=count {
-            let strategy = if dice.percent(50) { Strategy::Beepall } else { Strategy::Rrmemory };
+            let strategy = [Strategy::Beepall, Strategy::Rrmemory, Strategy::LeastRecent][dice.below(3)];
             let members: Vec<&AgentId> = agents.iter().filter(|_| dice.percent(75)).collect();
             let queue = sim.queue(u64::try_from(number).unwrap(), strategy, &members);
             sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().agent_timeout = seconds(dice.between(4, 15)));
@@ -519,8 +519,8 @@ impl Story {
             Target::Account(_) => (account.agents.clone(), Strategy::Rrmemory),
         };
         let eligible = candidates.iter().filter(|agent| account.agents.contains(agent) && !wait.rejected.contains(agent));
-        let there: Vec<Presence> =
-            eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.state == PresenceState::Ready).collect();
+        let there = eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.state == PresenceState::Ready);
+        let there: Vec<Presence> = there.filter(|presence| !self.left_alone(wait, presence)).collect();
         // What rings takes a slot until its timer has come.
         let slots = |presence: &Presence| {
             let ringing = presence.ringing.keys().filter(|id| !presence.load.contains(*id)).count();
@@ -534,8 +534,19 @@ impl Story {
             });
         match strategy {
             Strategy::Beepall if wait.stage != Stage::Exhausted => own || slots > others.count(),
-            Strategy::Beepall | Strategy::Rrmemory => own || slots > 0,
+            Strategy::Beepall | Strategy::Rrmemory | Strategy::LeastRecent => own || slots > 0,
         }
+    }
+
+    /// Whether somebody let it ring a moment ago; then a timer must be under way that ends this.
+    fn left_alone(&self, wait: &Wait, presence: &Presence) -> bool {
+        let Some(missed) = wait.missed.iter().find(|missed| missed.agent == presence.agent && presence.since < missed.at) else {
+            return false;
+        };
+        let left_alone = self.sim.world.now() < missed.at + Missed::LEFT_ALONE;
+        let again = |job: &Job| matches!(job, Job::Timer { timer: Timer::Again { wait: of }, .. } if *of == wait.id);
+        assert!(!left_alone || self.sim.timers.iter().any(|(_, job)| again(job)), "nothing ends that {} is left alone", presence.agent);
+        left_alone
     }
 
     /// In the end no wait with a deadline is left, and nothing rings beyond its time.
