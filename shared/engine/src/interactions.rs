@@ -149,6 +149,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 attachments: Vec::new(),
                 reply_to: sending.reply_to.clone(),
                 forwarded: false,
+                referral: None,
+                reactions: Vec::new(),
+                edits: Vec::new(),
+                deleted_at: None,
                 delivery: Some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
             };
             (message, decision.message_effects.clone())

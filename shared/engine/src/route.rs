@@ -21,6 +21,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         match &event.kind {
             InboundKind::Message(message) => self.route_message(event, message).await,
             InboundKind::Status(status) => self.route_status(event, status).await,
+            // Kept with its raw body; there is nothing to route.
+            InboundKind::Annotation(_) | InboundKind::Other { .. } => Ok(self.store.settle(event).await?),
         }
     }
 
@@ -107,11 +109,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     source: attachment.source.clone(),
                     content_type: attachment.content_type.clone(),
                     name: attachment.name.clone(),
+                    kind: attachment.kind,
+                    sha256: attachment.sha256.clone(),
                     copy: Copy::Pending,
                 })
                 .collect(),
             reply_to: inbound.reply_to.clone(),
             forwarded: inbound.forwarded,
+            referral: inbound.referral.clone(),
+            reactions: Vec::new(),
+            edits: Vec::new(),
+            deleted_at: None,
             delivery: None,
         };
         Ok(Commit {
@@ -154,6 +162,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             id: known.unwrap_or_else(|| ContactId::from_ulid(self.world.ulid())),
             list: account.list.clone(),
             name: inbound.profile_name.clone(),
+            username: inbound.username.clone(),
             addresses: addresses.clone(),
             created_at: now,
         };
@@ -219,7 +228,7 @@ pub(crate) fn to_millisecond(at: Timestamp) -> Timestamp {
 pub(crate) fn told_author(message: &Message) -> Vec<Effect> {
     match &message.author {
         Author::Agent { agent } => vec![Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::MessageState }],
-        Author::Customer => Vec::new(),
+        Author::Customer | Author::System => Vec::new(),
     }
 }
 

@@ -333,6 +333,8 @@ impl Sim {
             attachments: Vec::new(),
             reply_to: None,
             forwarded: false,
+            username: None,
+            referral: None,
         };
         InboundEvent {
             account: self.account.clone(),
