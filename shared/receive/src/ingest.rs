@@ -64,8 +64,8 @@ impl Ingest {
     /// # Errors
     /// The first failure, after everything that could be done was.
     pub async fn keep(&self, events: &[Parsed]) -> Result<Kept, IngestError> {
-        let puts = stream::iter(events).map(|parsed| self.interactions.receive(&parsed.event, &parsed.raw));
-        let puts: Vec<Result<Received, PortError>> = puts.buffered(WRITES).collect().await;
+        let puts: Vec<_> = events.iter().map(|parsed| self.interactions.receive(&parsed.event, &parsed.raw)).collect();
+        let puts: Vec<Result<Received, PortError>> = stream::iter(puts).buffered(WRITES).collect().await;
         let mut kept = Kept::default();
         let mut failure = None;
         let mut held_back = HashSet::new();
