@@ -310,3 +310,6 @@ impl<K: Keys> Keys for Arc<K> {
         K::refetch(self, account).await
     }
 }
+
+#[cfg(test)]
+mod tests;
