@@ -178,13 +178,11 @@ mod tests {
 
     use domain::effect::ConversationKey;
     use domain::history::Fact;
-    use domain::ids::MessageId;
     use domain::interaction::Status;
-    use domain::message::{Attachment, Author, Content};
+    use domain::message::Attachment;
 
     use engine::memory::{Memory, MemoryDirectory};
     use jiff::Timestamp;
-    use ulid::Ulid;
 
     /// Each look takes the next state; the last one stays.
     #[derive(Default)]
@@ -245,25 +243,18 @@ mod tests {
 
     fn message(copies: Vec<Copy>) -> Message {
         Message {
-            id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
-            interaction: interaction(Status::Open, 1).id,
-            version: 1,
-            at: now(),
-            provider_id: None,
-            author: Author::Customer,
-            content: Content::Text { body: "Buongiorno".into() },
             attachments: copies
                 .into_iter()
                 .map(|copy| Attachment {
                     source: "https://x".into(),
                     content_type: "image/png".into(),
                     name: Some("foto.png".into()),
+                    kind: None,
+                    sha256: None,
                     copy,
                 })
                 .collect(),
-            reply_to: None,
-            forwarded: false,
-            delivery: None,
+            ..domain::fixtures::message(now())
         }
     }
 

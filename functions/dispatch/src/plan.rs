@@ -220,7 +220,6 @@ mod tests {
     use super::*;
     use domain::effect::{Audience, Notice, Target};
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
-    use domain::message::{Author, Content};
     use serde_dynamo::AttributeValue;
     use ulid::Ulid;
 
@@ -235,14 +234,7 @@ mod tests {
             id: MessageId::from_ulid(Ulid::from_parts(1, 2)),
             interaction: key().interaction,
             version: 2,
-            at: Timestamp::UNIX_EPOCH,
-            provider_id: None,
-            author: Author::Customer,
-            content: Content::Text { body: "hello".into() },
-            attachments: Vec::new(),
-            reply_to: None,
-            forwarded: false,
-            delivery: None,
+            ..domain::fixtures::message(Timestamp::UNIX_EPOCH)
         }
     }
 

@@ -1,30 +1,38 @@
 //! Copies one attachment: fetch, look, store, write down.
 
 use std::future::Future;
+use std::time::Duration;
 
+use client::{Access, AccessError, Client, Http, Keys};
 use cloud::aws::CallError;
 use cloud::batch::Failure;
-use cloud::egress::{Credentials, EgressError, Fetched, Origin};
+use cloud::egress::{self, Credentials, EgressError, Fetched, Origin};
 use cloud::secrets::SecretError;
-use domain::account::Provider;
-use domain::ids::AccountId;
-use domain::message::{Attachment, Copy};
-use domain::values::Secret;
+use domain::account::Account;
+use domain::message::{Attachment, Copy, Message};
 use engine::jobs::MediaJob;
-use engine::ports::{Directory, PortError, Store, World};
+use engine::ports::{Directory, Store, World};
 use engine::{Engine, EngineError};
-use providers::{Authorization, twilio};
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Answer, Authorization, MediaStep, OutgoingRequest, TransportFailure};
 
 use crate::content;
 
-/// Seconds before each further try. Twilio may answer 404 for some seconds after the webhook; an outage is mostly over in 20 minutes.
-const WAITS: [u32; 4] = [5, 60, 300, 900];
+/// Seconds before each of the first tries after the first. A provider may answer 404 for some seconds after the webhook; an outage is mostly over in 20
+/// minutes.
+const WAITS: [u32; 6] = [5, 60, 300, 900, 3_600, 3 * 3_600];
 
-/// Beyond the tries only our own table can have failed.
-const LONGEST_WAIT: u32 = 900;
+/// Between later tries: SQS hides a message for 12 hours at most, of which a part may be used.
+const LONGEST_WAIT: u32 = 6 * 3_600;
 
-/// Tries at a copy. The last one writes why there is none, so that nothing ends in the dead-letter queue unseen: the queue must allow at least as many.
-pub(crate) const TRIES: u32 = WAITS.len() as u32 + 1;
+/// For how long a copy is tried, where the provider keeps the file for longer: SQS keeps the job for 14 days, and with a try every 6 hours it is received
+/// about 35 times, for which the queue's redrive must allow.
+const LONGEST_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How often a file whose bytes are not those that the provider declared is fetched again. After that it is stored as it came: a customer's file with a wrong
+/// hash is better than none.
+const HASH_TRIES: u32 = 3;
 
 /// What strangers' addresses are fetched with.
 pub(crate) trait Source: Sync {
@@ -38,22 +46,12 @@ pub(crate) trait Bucket: Sync {
     fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
-/// The accounts' credentials.
-pub(crate) trait Tokens: Sync {
-    /// The current one, perhaps a little old.
-    fn get(&self, account: &AccountId) -> impl Future<Output = Result<Secret, SecretError>> + Send;
-    /// Asked for again, or `None` when that was done a moment ago.
-    fn refetch(&self, account: &AccountId) -> impl Future<Output = Result<Option<Secret>, SecretError>> + Send;
-}
-
 /// Copies attachments.
-pub(crate) struct Copier<S, D, W, F, B, T> {
+pub(crate) struct Copier<S, D, W, H, K, F, B> {
     pub(crate) engine: Engine<S, D, W>,
+    pub(crate) client: Client<H, K>,
     pub(crate) source: F,
     pub(crate) bucket: B,
-    pub(crate) tokens: T,
-    /// The provider's API, without a slash at the end.
-    pub(crate) api_url: String,
     /// Counts how a try ended, by label.
     pub(crate) count: fn(&'static str),
 }
@@ -91,22 +89,34 @@ impl From<EgressError> for NoCopy {
     }
 }
 
-impl From<SecretError> for NoCopy {
-    fn from(error: SecretError) -> Self {
+impl From<AccessError> for NoCopy {
+    fn from(error: AccessError) -> Self {
         match error {
+            AccessError::NoAdapter => NoCopy::lasting("the account's provider is not known here"),
+            AccessError::Refused => NoCopy::passing("the provider refused the account's credentials"),
+            AccessError::Unreachable => NoCopy::passing("the provider did not answer"),
             // Perhaps it is being written.
-            SecretError::Missing | SecretError::Malformed => NoCopy::passing("the account has no credentials"),
-            SecretError::Call(_) | SecretError::Exists => NoCopy::passing("the account's credentials could not be read"),
+            AccessError::Secret(SecretError::Missing | SecretError::Malformed) => NoCopy::passing("the account has no credentials"),
+            AccessError::Secret(SecretError::Call(_) | SecretError::Exists) => {
+                NoCopy::passing("the account's credentials could not be read")
+            }
         }
     }
 }
 
-/// What a status other than success means for the file. Source: Twilio gives files for as long as they are not deleted, and is known to answer 404 for a
-/// short time after the webhook.
-fn check(fetched: Fetched) -> Result<Fetched, NoCopy> {
-    match fetched.status.as_u16() {
-        200 => Ok(fetched),
-        401 | 403 => Err(NoCopy::lasting("the provider refused the account's credentials")),
+impl From<TransportFailure> for NoCopy {
+    fn from(_: TransportFailure) -> Self {
+        NoCopy::passing("the provider did not answer")
+    }
+}
+
+/// What a status other than success means for the file, be it of the question where it is or of the file itself. Sources: Twilio is known to answer 404 for a
+/// short time after the webhook; Meta's address of a file is good for 5 minutes, after which a new one is asked for by trying again.
+fn check(status: StatusCode) -> Result<(), NoCopy> {
+    match status.as_u16() {
+        200 => Ok(()),
+        // They may be being replaced: the file is still there when the new ones are.
+        401 | 403 => Err(NoCopy::passing("the provider refused the account's credentials")),
         404 => Err(NoCopy::passing("the provider does not have the file")),
         410 => Err(NoCopy::lasting("the provider no longer has the file")),
         status @ (408 | 425 | 429 | 500..=599) => Err(NoCopy::passing(format!("the provider could not deliver the file ({status})"))),
@@ -114,7 +124,7 @@ fn check(fetched: Fetched) -> Result<Fetched, NoCopy> {
     }
 }
 
-impl<S: Store, D: Directory, W: World, F: Source, B: Bucket, T: Tokens> Copier<S, D, W, F, B, T> {
+impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> Copier<S, D, W, H, K, F, B> {
     /// Deals with an attachment: afterwards it is copied, or given up with a reason, or comes back. `received` counts the tries, from 1.
     pub(crate) async fn handle(&self, job: &MediaJob, received: u32) -> Result<(), Failure> {
         let (label, result) = match self.settle(job, received).await {
@@ -140,9 +150,12 @@ impl<S: Store, D: Directory, W: World, F: Source, B: Bucket, T: Tokens> Copier<S
         if attachment.copy != Copy::Pending {
             return Ok("done");
         }
-        let (copy, label) = match self.copy(job, attachment).await {
+        let account = self.engine.directory.account(&job.message.interaction.conversation.account).await?;
+        let (copy, label) = match self.copy(job, account.as_deref(), attachment, received).await {
             Ok(copy) => (copy, "stored"),
-            Err(no_copy) if no_copy.passing && received < TRIES => return Err(Unsettled::Later(no_copy)),
+            Err(no_copy) if no_copy.passing && self.may_come_back(account.as_deref(), &message, received) => {
+                return Err(Unsettled::Later(no_copy));
+            }
             Err(no_copy) => {
                 tracing::warn!(event = "media.failed", message = %job.message.message, index = job.index, received, reason = %no_copy);
                 (Copy::Failed { reason: no_copy.reason }, "failed")
@@ -152,11 +165,27 @@ impl<S: Store, D: Directory, W: World, F: Source, B: Bucket, T: Tokens> Copier<S
         Ok(label)
     }
 
-    async fn copy(&self, job: &MediaJob, attachment: &Attachment) -> Result<Copy, NoCopy> {
-        let fetched = self.fetch(&job.message.interaction.conversation.account, attachment).await?;
-        let fetched = check(fetched)?;
+    /// Whether the provider still has the file when the next try comes.
+    fn may_come_back(&self, account: Option<&Account>, message: &Message, received: u32) -> bool {
+        let kept = account.and_then(|account| client::adapter(account).ok()).map_or(Duration::ZERO, |adapter| adapter.media_kept());
+        let kept = SignedDuration::try_from(kept).unwrap_or(LONGEST_KEPT).min(LONGEST_KEPT);
+        let next = SignedDuration::from_secs(i64::from(wait(received)));
+        let end = message.at.saturating_add(kept).unwrap_or(Timestamp::MAX);
+        self.engine.world.now().saturating_add(next).is_ok_and(|next| next < end)
+    }
+
+    async fn copy(&self, job: &MediaJob, account: Option<&Account>, attachment: &Attachment, received: u32) -> Result<Copy, NoCopy> {
+        let account = account.ok_or_else(|| NoCopy::lasting("the account no longer exists"))?;
+        let fetched = self.fetch(account, attachment).await?;
+        check(fetched.status)?;
         let content_type = content::stored_type(&attachment.content_type, &fetched.bytes);
         let content_type = content_type.map_err(|unfit| NoCopy::lasting(unfit.to_string()))?;
+        if attachment.sha256.as_ref().is_some_and(|declared| *declared != providers::fingerprint(&fetched.bytes)) {
+            if received < HASH_TRIES {
+                return Err(NoCopy::passing("the file came damaged"));
+            }
+            tracing::warn!(event = "media.hash_differs", message = %job.message.message, index = job.index);
+        }
         let (key, size) = (key(job), fetched.bytes.len() as u64);
         let stored = self.bucket.put(&key, fetched.bytes, &content_type).await;
         stored.map_err(|error| {
@@ -166,33 +195,65 @@ impl<S: Store, D: Directory, W: World, F: Source, B: Bucket, T: Tokens> Copier<S
         Ok(Copy::Stored { key, size, content_type })
     }
 
-    /// Once more with a new secret when the provider refused an old one.
-    async fn fetch(&self, account: &AccountId, attachment: &Attachment) -> Result<Fetched, NoCopy> {
-        let unread = |_: PortError| NoCopy::passing("the account could not be read");
-        let found = self.engine.directory.account(account).await.map_err(unread)?;
-        let found = found.ok_or_else(|| NoCopy::lasting("the account no longer exists"))?;
-        let Provider::Twilio { account_sid } = &found.provider;
-        let token = self.tokens.get(account).await?;
-        let fetched = self.get(account_sid, &token, attachment).await?;
-        if !matches!(fetched.status.as_u16(), 401 | 403) {
-            return Ok(fetched);
-        }
-        match self.tokens.refetch(account).await? {
-            Some(fresh) if fresh != token => self.get(account_sid, &fresh, attachment).await,
-            _ => Ok(fetched),
+    /// Once more with other credentials when the provider refused the old ones.
+    async fn fetch(&self, account: &Account, attachment: &Attachment) -> Result<Fetched, NoCopy> {
+        let access = self.client.access(account).await?;
+        match self.get(account, &access, attachment).await? {
+            Got::File(fetched) => Ok(fetched),
+            Got::Refused(status) => match self.client.renew(account, &access).await? {
+                Some(other) => match self.get(account, &other, attachment).await? {
+                    Got::File(fetched) => Ok(fetched),
+                    Got::Refused(status) => Err(refused(status)),
+                },
+                None => Err(refused(status)),
+            },
         }
     }
 
-    async fn get(&self, account_sid: &str, token: &Secret, attachment: &Attachment) -> Result<Fetched, NoCopy> {
-        let request = twilio::media_request(&self.api_url, account_sid, token, &attachment.source);
-        let request = request.map_err(|_| NoCopy::lasting("the file has no web address"))?;
-        let credentials = match request.authorization {
-            Authorization::None => None,
-            Authorization::Basic { user, password } => request.url.parse::<Origin>().ok().map(|to| Credentials { user, password, to }),
+    async fn get(&self, account: &Account, access: &Access, attachment: &Attachment) -> Result<Got, NoCopy> {
+        let adapter = client::adapter(account)?;
+        let connection = access.connection(account, self.client.hosts());
+        let no_address = |_| NoCopy::lasting("the file has no web address");
+        let request = match adapter.media(&connection, &attachment.source, None).map_err(no_address)? {
+            MediaStep::Fetch(request) => request,
+            MediaStep::Resolve(request) => {
+                let Answer { status, body, .. } = self.client.call(request).await?;
+                if is_refusal(status) {
+                    return Ok(Got::Refused(status));
+                }
+                check(status)?;
+                match adapter.media(&connection, &attachment.source, Some(&body)).map_err(no_address)? {
+                    MediaStep::Fetch(request) => request,
+                    MediaStep::Resolve(_) => return Err(NoCopy::passing("the provider does not say where the file is")),
+                }
+            }
         };
-        let limit = content::limit(&attachment.content_type);
-        Ok(self.source.get(&request.url, credentials.as_ref(), limit).await?)
+        let OutgoingRequest { url, authorization, .. } = request;
+        let secret = match authorization {
+            Authorization::Basic { user, password } => Some(egress::Authorization::Basic { user, password }),
+            Authorization::Bearer(token) => Some(egress::Authorization::Bearer(token)),
+            // No provider's files want a header of their own.
+            Authorization::None | Authorization::Header { .. } => None,
+        };
+        let credentials = secret.and_then(|secret| Some(Credentials { secret, to: url.parse::<Origin>().ok()? }));
+        let fetched = self.source.get(&url, credentials.as_ref(), content::limit(&attachment.content_type)).await?;
+        if is_refusal(fetched.status) { Ok(Got::Refused(fetched.status)) } else { Ok(Got::File(fetched)) }
     }
+}
+
+/// What came of asking for a file.
+enum Got {
+    File(Fetched),
+    /// Credentials were refused.
+    Refused(StatusCode),
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+fn refused(status: StatusCode) -> NoCopy {
+    check(status).err().unwrap_or_else(|| NoCopy::passing("the provider refused the account's credentials"))
 }
 
 /// Before the try that follows the try `received`.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | a file | it is looked at, stored under `media/{account}/{interaction}/{message}/{index}`, and the message says so |
 //! | larger than WhatsApp allows, empty, or a program in the guise of a picture | given up; the message says why |
-//! | 404, 429, 5xx, no answer, storage that fails | it is tried again after 5 s, 1, 5 and 15 minutes; then given up, and the message says why |
-//! | 401, 403 | the secret is read again, once; then given up |
+//! | 404, 429, 5xx, no answer, storage that fails | it is tried again after 5 s, 1, 5 and 15 minutes, 1 and 3 hours, then every 6 hours for as long as the
+//!   provider keeps it, a week at most; then given up, and the message says why |
+//! | 401, 403 | the secret is read again, or another token asked for, once; then as above |
+//! | other bytes than the provider declared | fetched again, twice; then stored as it came |
 //! | 410, an address that leads inside, any other answer | given up; the message says why |
 //! | an attachment that is copied or given up already | nothing |
 //! | a body that can't be read | the dead-letter queue, after the queue's tries |
@@ -18,47 +20,33 @@ mod tests;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use client::{Client, Web};
 use cloud::aws::{Aws, CallError};
 use cloud::batch;
 use cloud::config::Env;
-use cloud::egress::{Credentials, Egress, EgressError, Fetched};
+use cloud::egress::{self, Egress, EgressError, Fetched};
 use cloud::objects::Objects;
 use cloud::queues::Queue;
-use cloud::secrets::{AccountSecrets, SecretError};
+use cloud::secrets::AccountSecrets;
 use cloud::telemetry::{self, Unit, metric};
-use domain::account::TwilioSecret;
-use domain::ids::AccountId;
-use domain::values::Secret;
+use domain::account::Credentials;
 use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use providers::twilio;
 use store::{Configuration, Interactions};
 use tokio::sync::Semaphore;
 
-use copier::{Bucket, Copier, Source, Tokens};
+use copier::{Bucket, Copier, Source};
 
 /// Files in memory at the same time, of the whole of a batch: two of the largest. A growing buffer takes up to twice its content, and the function
 /// has 1024 MB.
 const AT_ONCE: usize = 2;
 
-struct AuthTokens(AccountSecrets<TwilioSecret>);
+struct Strangers(Egress);
 
-impl Tokens for AuthTokens {
-    async fn get(&self, account: &AccountId) -> Result<Secret, SecretError> {
-        Ok(self.0.get(account).await?.current.auth_token.clone())
-    }
-
-    async fn refetch(&self, account: &AccountId) -> Result<Option<Secret>, SecretError> {
-        Ok(self.0.refetch(account).await?.map(|versions| versions.current.auth_token.clone()))
-    }
-}
-
-struct Web(Egress);
-
-impl Source for Web {
-    async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Result<Fetched, EgressError> {
+impl Source for Strangers {
+    async fn get(&self, url: &str, credentials: Option<&egress::Credentials>, limit: u64) -> Result<Fetched, EgressError> {
         self.0.get(url, credentials, limit).await
     }
 }
@@ -72,7 +60,7 @@ impl Bucket for Copies {
 }
 
 struct Function {
-    copier: Copier<Interactions, Configuration, System, Web, Copies, AuthTokens>,
+    copier: Copier<Interactions, Configuration, System, Web, AccountSecrets<Credentials>, Strangers, Copies>,
     queue: Queue,
 }
 
@@ -83,10 +71,9 @@ impl Function {
         let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
         let copier = Copier {
             engine: Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
-            source: Web(Egress::from_env(env)?),
+            source: Strangers(Egress::from_env(env)?),
             bucket: Copies(Objects::from_env(&aws, env)?),
-            tokens: AuthTokens(AccountSecrets::from_env(&aws, env)?),
-            api_url: env.base_url_or("TWILIO_API_URL", twilio::API_URL)?,
+            client: Client::from_env(&aws, env)?,
             count: |outcome| metric("MediaCopies", Unit::Count, 1.0, &[("outcome", outcome)]),
         };
         Ok(Self { copier, queue: Queue::from_env(&aws, env, "MEDIA_QUEUE_URL")? })

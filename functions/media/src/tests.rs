@@ -3,32 +3,35 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
+use client::{Client, Http, Keys};
 use cloud::aws::CallError;
 use cloud::batch::Failure;
-use cloud::egress::{Credentials, EgressError, Fetched, Origin};
+use cloud::egress::{self, EgressError, Fetched, Origin};
 use cloud::secrets::SecretError;
+use domain::account::Credentials;
 use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
 use domain::ids::{AccountId, MessageId};
 use domain::interaction::{Interaction, Status};
-use domain::message::{Attachment, Author, Content, Copy, Message};
+use domain::message::{Attachment, Content, Copy, Message};
 use domain::values::Secret;
 use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Commit, Committed, Mark, Store};
+use engine::ports::{Commit, Committed, Mark, Store, World};
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use providers::{Answer, Hosts, OutgoingRequest, TransportFailure};
 use ulid::Ulid;
 
-use crate::copier::{Bucket, Copier, Source, TRIES, Tokens};
+use crate::copier::{Bucket, Copier, Source};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 type Said = Result<Fetched, EgressError>;
 
 /// An address, the credentials that went to it and where they may go, and the limit.
-type Asked = (String, Option<(Secret, Origin)>, u64);
+type Asked = (String, Option<egress::Credentials>, u64);
 
 #[derive(Default)]
 struct FakeSource {
@@ -37,8 +40,8 @@ struct FakeSource {
 }
 
 impl Source for FakeSource {
-    async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Said {
-        let credentials = credentials.map(|credentials| (credentials.password.clone(), credentials.to.clone()));
+    async fn get(&self, url: &str, credentials: Option<&egress::Credentials>, limit: u64) -> Said {
+        let credentials = credentials.cloned();
         self.asked.lock().unwrap().push((url.into(), credentials, limit));
         self.script.lock().unwrap().pop_front().expect("a request that no test expects")
     }
@@ -60,24 +63,44 @@ impl Bucket for FakeBucket {
     }
 }
 
-struct FakeTokens {
+struct FakeKeys {
     cached: Result<&'static str, SecretError>,
     fresh: Mutex<Option<&'static str>>,
 }
 
-impl Tokens for FakeTokens {
-    async fn get(&self, _: &AccountId) -> Result<Secret, SecretError> {
-        self.cached.clone().map(Secret::new)
+fn credentials(token: &str) -> Credentials {
+    Credentials::default().with("auth_token", token)
+}
+
+impl Keys for FakeKeys {
+    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+        self.cached.clone().map(credentials)
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Secret>, SecretError> {
-        Ok(self.fresh.lock().unwrap().take().map(Secret::new))
+    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+        Ok(self.fresh.lock().unwrap().take().map(credentials))
     }
+}
+
+/// The provider's API, for those that are asked where a file is.
+#[derive(Default)]
+struct FakeApi(Mutex<VecDeque<Answer>>);
+
+impl Http for FakeApi {
+    async fn call(&self, _: OutgoingRequest) -> Result<Answer, TransportFailure> {
+        Ok(self.0.lock().unwrap().pop_front().expect("a request that no test expects"))
+    }
+}
+
+fn client(keys: FakeKeys, answers: impl IntoIterator<Item = Answer>) -> Client<FakeApi, FakeKeys> {
+    let hosts = Hosts::all(|_, address| Ok::<_, SecretError>(address.to_owned())).unwrap();
+    Client::new(FakeApi(Mutex::new(answers.into_iter().collect())), keys, hosts)
 }
 
 struct Scene {
     memory: Memory,
-    copier: Copier<Memory, MemoryDirectory, VirtualWorld, FakeSource, FakeBucket, FakeTokens>,
+    world: VirtualWorld,
+    copier: Copier<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeKeys, FakeSource, FakeBucket>,
     job: MediaJob,
 }
 
@@ -90,7 +113,7 @@ fn interaction(status: Status) -> Interaction {
 }
 
 fn attachment(source: &str, content_type: &str) -> Attachment {
-    Attachment { source: source.into(), content_type: content_type.into(), name: None, copy: Copy::Pending }
+    Attachment { source: source.into(), content_type: content_type.into(), name: None, kind: None, sha256: None, copy: Copy::Pending }
 }
 
 async fn scene(said: impl IntoIterator<Item = Said>) -> Scene {
@@ -101,17 +124,10 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
     let (memory, world) = (Memory::new(), VirtualWorld::new(now(), 1));
     memory.directory().put_account(account());
     let message = Message {
-        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
-        interaction: interaction(status).id,
-        version: 1,
-        at: now(),
         provider_id: Some("SM1".into()),
-        author: Author::Customer,
         content: Content::Media { caption: String::new() },
         attachments: vec![attachment],
-        reply_to: None,
-        forwarded: false,
-        delivery: None,
+        ..fixtures::message(now())
     };
     let message_key = MessageKey { interaction: interaction(status).key(), at: message.at, message: message.id.clone() };
     let seed = Commit {
@@ -130,14 +146,13 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();
     let copier = Copier {
-        engine: Engine { store: memory.clone(), directory: memory.directory(), world },
+        engine: Engine { store: memory.clone(), directory: memory.directory(), world: world.clone() },
         source: FakeSource { script: Mutex::new(said.into_iter().collect()), ..FakeSource::default() },
         bucket: FakeBucket::default(),
-        tokens: FakeTokens { cached: Ok("t0ken"), fresh: Mutex::new(None) },
-        api_url: "https://api.twilio.com".into(),
+        client: client(FakeKeys { cached: Ok("t0ken"), fresh: Mutex::new(None) }, []),
         count: |_| {},
     };
-    Scene { memory, copier, job: MediaJob { message: message_key, index: 0 } }
+    Scene { memory, world, copier, job: MediaJob { message: message_key, index: 0 } }
 }
 
 impl Scene {
@@ -159,6 +174,11 @@ impl Scene {
     fn asked(&self) -> usize {
         self.copier.source.asked.lock().unwrap().len()
     }
+}
+
+fn sent(password: &str, to: &str) -> egress::Credentials {
+    let secret = egress::Authorization::Basic { user: format!("AC{}", "a".repeat(32)), password: Secret::new(password) };
+    egress::Credentials { secret, to: to.parse::<Origin>().unwrap() }
 }
 
 fn said(status: u16, bytes: &[u8]) -> Said {
@@ -183,7 +203,7 @@ async fn credentials_go_to_twilio_only_and_the_size_is_limited_by_kind() {
     for (source, origin) in [("https://api.twilio.com/m", Some("https://api.twilio.com")), ("https://cdn.example/m", None)] {
         let scene = scene_with(attachment(source, "video/mp4"), Status::Open, [said(200, PNG)]).await;
         scene.deliver(1).await.unwrap();
-        let expected = origin.map(|origin| (Secret::new("t0ken"), origin.parse().unwrap()));
+        let expected = origin.map(|origin| sent("t0ken", origin));
         assert_eq!(*scene.copier.source.asked.lock().unwrap(), [(source.to_owned(), expected, 16 << 20)]);
     }
 }
@@ -201,26 +221,44 @@ async fn one_503_costs_a_minute_and_not_the_attachment() {
 }
 
 #[tokio::test]
-async fn after_the_last_try_the_message_says_why_there_is_no_copy() {
+async fn a_file_is_tried_for_as_long_as_the_provider_keeps_it_and_then_the_message_says_why_there_is_no_copy() {
     for (passing, reason) in [
         (said(503, b""), "the provider could not deliver the file (503)"),
         (said(404, b""), "the provider does not have the file"),
+        (said(403, b""), "the provider refused the account's credentials"),
         (Err(EgressError::NoAnswer), "the provider did not answer"),
     ] {
-        let scene = scene((0..TRIES).map(|_| passing.clone())).await;
+        let scene = scene((0..100).map(|_| passing.clone())).await;
         let mut received = 1;
-        while scene.deliver(received).await.is_err() {
+        while let Err(failure) = scene.deliver(received).await {
+            let Failure::RetryAfter(seconds) = failure else { panic!("{failure:?}") };
+            scene.world.advance(SignedDuration::from_secs(i64::from(seconds)));
             received += 1;
         }
-        assert_eq!((received, scene.reason()), (TRIES, reason.to_owned()));
+        assert_eq!(scene.reason(), reason);
+        let tried = scene.world.now().duration_since(now());
+        assert!(tried > SignedDuration::from_hours(6 * 24) && tried < SignedDuration::from_hours(7 * 24), "{tried}");
+        assert!(received < 40, "{received}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_was_declared_is_fetched_again_and_then_stored_as_it_came() {
+    let declared =
+        |bytes: &[u8]| Attachment { sha256: Some(providers::fingerprint(bytes)), ..attachment("https://api.twilio.com/m", "image/png") };
+    let whole = scene_with(declared(PNG), Status::Open, [said(200, &PNG[..7]), said(200, PNG)]).await;
+    assert_eq!(whole.deliver(1).await, Err(Failure::RetryAfter(5)));
+    assert_eq!(whole.deliver(2).await, Ok(()));
+    assert!(matches!(whole.copy(), Copy::Stored { size: 8, .. }));
+    let other = scene_with(declared(b"other"), Status::Open, [said(200, PNG)]).await;
+    assert_eq!(other.deliver(3).await, Ok(()));
+    assert!(matches!(other.copy(), Copy::Stored { size: 8, .. }));
 }
 
 #[tokio::test]
 async fn what_will_not_get_better_is_given_up_at_once_with_a_reason() {
     for (answer, reason) in [
         (said(410, b""), "the provider no longer has the file"),
-        (said(403, b""), "the provider refused the account's credentials"),
         (said(302, b""), "the provider does not deliver the file (302)"),
         (said(200, b""), "the file is empty"),
         (said(200, b"<html><body>"), "the file is not what it says it is"),
@@ -245,14 +283,13 @@ async fn an_address_that_is_none_is_never_asked() {
 #[tokio::test]
 async fn refused_credentials_are_read_again_once() {
     let mut scene = scene([said(401, b""), said(200, PNG)]).await;
-    scene.copier.tokens.fresh = Mutex::new(Some("new"));
+    scene.copier.client = client(FakeKeys { cached: Ok("t0ken"), fresh: Mutex::new(Some("new")) }, []);
     assert_eq!(scene.deliver(1).await, Ok(()));
     assert!(matches!(scene.copy(), Copy::Stored { .. }));
     let asked = scene.copier.source.asked.lock().unwrap();
-    assert_eq!(
-        asked.iter().map(|(_, sent, _)| sent.as_ref().unwrap().0.clone()).collect::<Vec<_>>(),
-        [Secret::new("t0ken"), Secret::new("new")]
-    );
+    let origin = "https://api.twilio.com";
+    let sent: Vec<_> = asked.iter().map(|(_, credentials, _)| credentials.clone()).collect();
+    assert_eq!(sent, [Some(self::sent("t0ken", origin)), Some(self::sent("new", origin))]);
 }
 
 #[tokio::test]
@@ -260,13 +297,15 @@ async fn a_bucket_or_a_secret_that_fails_is_tried_again_and_then_told() {
     let mut scene = scene((0..2).map(|_| said(200, PNG))).await;
     scene.copier.bucket.broken = true;
     assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
-    assert_eq!(scene.deliver(TRIES).await, Ok(()));
+    scene.world.advance(SignedDuration::from_hours(8 * 24));
+    assert_eq!(scene.deliver(9).await, Ok(()));
     assert_eq!(scene.reason(), "the copy could not be stored");
 
     let mut scene = self::scene([]).await;
-    scene.copier.tokens.cached = Err(SecretError::Missing);
+    scene.copier.client = client(FakeKeys { cached: Err(SecretError::Missing), fresh: Mutex::new(None) }, []);
     assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
-    assert_eq!(scene.deliver(TRIES).await, Ok(()));
+    scene.world.advance(SignedDuration::from_hours(8 * 24));
+    assert_eq!(scene.deliver(9).await, Ok(()));
     assert_eq!(scene.reason(), "the account has no credentials");
 }
 

@@ -1,4 +1,4 @@
-//! The Lambda `receive-twilio`; see the library.
+//! Starts [`receive_twilio`].
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {

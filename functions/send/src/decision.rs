@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::message::{Delivery, DeliveryError, ErrorClass};
 use engine::Sent;
 use jiff::{SignedDuration, Timestamp};
-use providers::SendResult;
+use providers::{RateScope, SendResult};
 
 /// WhatsApp's service window: free messages reach a customer for 24 hours after the customer's own latest one.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -39,12 +39,12 @@ pub(crate) fn outcome(result: SendResult, before: &Delivery) -> (Sent, Option<u3
     match result {
         SendResult::Accepted { provider_id, state: _ } => (Sent::Accepted { provider_id }, None),
         SendResult::Unknown => (Sent::Unknown, None),
-        SendResult::RateLimited { retry_after } => {
+        SendResult::RateLimited { retry_after, scope } => {
             let error = DeliveryError { class: ErrorClass::RateLimited, code: None };
-            (Sent::Later { error }, Some(wait(before.attempts, retry_after)))
+            (Sent::Later { error }, Some(wait(before.attempts, scope, retry_after)))
         }
         SendResult::Failed(error) if error.class == ErrorClass::Temporary && !is_last_try(before) => {
-            (Sent::Later { error }, Some(wait(before.attempts, None)))
+            (Sent::Later { error }, Some(wait(before.attempts, RateScope::Number, None)))
         }
         SendResult::Failed(error) => (Sent::Failed { error }, None),
     }
@@ -56,10 +56,15 @@ fn is_last_try(before: &Delivery) -> bool {
     again && before.attempts + 1 >= TEMPORARY_TRIES
 }
 
-/// Twice as long each time, and at least as long as the provider asks.
-fn wait(attempts: u32, asked: Option<Duration>) -> u32 {
+/// Twice as long each time, and at least as long as the provider asks. What goes too fast to one customer is to wait four times as long each time: Meta's
+/// rule for its pair rate limit ("4^X seconds").
+fn wait(attempts: u32, scope: RateScope, asked: Option<Duration>) -> u32 {
+    let base: u32 = match scope {
+        RateScope::Number => 2,
+        RateScope::Recipient => 4,
+    };
     let asked = asked.map_or(0, |asked| u32::try_from(asked.as_secs()).unwrap_or(LONGEST_WAIT));
-    2_u32.saturating_pow(attempts).max(asked).min(LONGEST_WAIT)
+    base.saturating_pow(attempts).max(asked).min(LONGEST_WAIT)
 }
 
 /// Seconds to the next try after something of ours failed (the table, the secret store): these come back soon, and the queue's own visibility timeout
@@ -123,11 +128,15 @@ mod tests {
 
     #[test]
     fn a_rate_limit_is_waited_for_however_often_and_longer_each_time() {
-        let limited = |asked: Option<u64>| SendResult::RateLimited { retry_after: asked.map(Duration::from_secs) };
+        let limited =
+            |asked: Option<u64>| SendResult::RateLimited { retry_after: asked.map(Duration::from_secs), scope: RateScope::Number };
         let waits: Vec<_> = (0..12).map(|attempts| outcome(limited(None), &tried(attempts, Some(ErrorClass::RateLimited))).1).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900].map(Some));
         let (sent, wait) = outcome(limited(None), &tried(500, Some(ErrorClass::RateLimited)));
         assert_eq!((sent, wait), (Sent::Later { error: error(ErrorClass::RateLimited) }, Some(900)));
+        let to_one =
+            |attempts| outcome(SendResult::RateLimited { retry_after: None, scope: RateScope::Recipient }, &tried(attempts, None)).1;
+        assert_eq!([0, 1, 2, 3, 4, 5].map(to_one), [1, 4, 16, 64, 256, 900].map(Some));
         assert_eq!(outcome(limited(Some(30)), &tried(0, None)).1, Some(30));
         assert_eq!(outcome(limited(Some(1)), &tried(3, None)).1, Some(8));
         assert_eq!(outcome(limited(Some(u64::MAX)), &tried(0, None)).1, Some(900));

@@ -6,7 +6,8 @@
 //! | a message whose 24 hours are over | failed as `window_expired`; nothing is called |
 //! | a message that was claimed before | its sender died in the call: `unknown`; nothing is called |
 //! | a message that is sent, failed or in doubt | nothing |
-//! | the provider says too fast | it waits by visibility, its conversation with it, for as long as the window lasts |
+//! | the provider says too fast | it waits by visibility, its conversation with it, for as long as the window lasts; longer if it was too fast for this one
+//!   customer; the number's other messages that come to this process wait too |
 //! | the provider could not be reached, or had a passing fault | the same, eight times at most |
 //! | no answer after the request may have left | `unknown`, until the provider's own word or a person settles it |
 //! | credentials missing or refused | the secret is read again, once; then failed as `authentication` |
@@ -22,59 +23,36 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use cloud::aws::Aws;
+use client::{Client, Web};
+use cloud::aws::{Aws, CallError};
 use cloud::batch::{self, Failure};
 use cloud::config::Env;
-use cloud::egress::{self, Transport};
+use cloud::objects::Objects;
 use cloud::queues::Queue;
-use cloud::secrets::{AccountSecrets, SecretError};
+use cloud::secrets::AccountSecrets;
 use cloud::telemetry::{self, Unit, metric};
-use domain::account::TwilioSecret;
-use domain::ids::AccountId;
-use domain::values::Secret;
+use domain::account::Credentials;
 use engine::Engine;
 use engine::jobs::SendJob;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use providers::{Authorization, OutgoingRequest, TransportFailure, twilio};
 use store::{Configuration, Interactions};
 
-use sender::{Answer, Api, Sender, Tokens, Urls};
+use sender::{Files, Pauses, Sender};
 
 /// No message is begun later than this after the batch came: the slowest takes 15 s with the provider and some for its writes, and the function, which
 /// has 60 s, must not die in a call, which would leave the message in doubt.
 const LATEST_START: Duration = Duration::from_secs(35);
 
-struct AuthTokens(AccountSecrets<TwilioSecret>);
+/// For how long a provider can get a file: Twilio holds a message back for up to four hours. The address ends earlier with the role's session; who comes
+/// later gets an error, reports it, and the thread shows it.
+const LINK_LIFETIME: Duration = Duration::from_hours(4);
 
-impl Tokens for AuthTokens {
-    async fn get(&self, account: &AccountId) -> Result<Secret, SecretError> {
-        Ok(self.0.get(account).await?.current.auth_token.clone())
-    }
+struct Links(Objects);
 
-    async fn refetch(&self, account: &AccountId) -> Result<Option<Secret>, SecretError> {
-        Ok(self.0.refetch(account).await?.map(|versions| versions.current.auth_token.clone()))
-    }
-}
-
-struct Http(reqwest::Client);
-
-impl Api for Http {
-    async fn call(&self, request: OutgoingRequest) -> Result<Answer, TransportFailure> {
-        let mut call = self.0.request(request.method, &request.url).headers(request.headers).body(request.body);
-        if let Authorization::Basic { user, password } = &request.authorization {
-            call = call.basic_auth(user, Some(password.reveal()));
-        }
-        let failure = |error: reqwest::Error| match Transport::of(&error) {
-            Transport::NotSent => TransportFailure::NotSent,
-            Transport::Unknown => TransportFailure::OutcomeUnknown,
-        };
-        let answer = call.send().await.map_err(failure)?;
-        let status = answer.status();
-        let retry_after = answer.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        // A body that broke off is none: a refusal is one by its status alone, and whatever else was answered is then in doubt.
-        let body = answer.bytes().await.map(|body| body.to_vec()).unwrap_or_default();
-        Ok(Answer { status, retry_after, body })
+impl Files for Links {
+    async fn link(&self, key: &str) -> Result<String, CallError> {
+        self.0.link_for(key, LINK_LIFETIME).await
     }
 }
 
@@ -83,7 +61,7 @@ fn count(outcome: &'static str) {
 }
 
 struct Function {
-    sender: Sender<Interactions, Configuration, System, Http, AuthTokens>,
+    sender: Sender<Interactions, Configuration, System, Web, AccountSecrets<Credentials>, Links>,
     queue: Queue,
 }
 
@@ -93,9 +71,14 @@ impl Function {
         let config_table = env.required("CONFIG_TABLE")?;
         let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
         let engine = Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
-        let urls = Urls { api: env.base_url_or("TWILIO_API_URL", twilio::API_URL)?, public: env.base_url("PUBLIC_URL")? };
-        let tokens = AuthTokens(AccountSecrets::from_env(&aws, env)?);
-        let sender = Sender { engine, api: Http(egress::provider_client()?), tokens, urls, count };
+        let sender = Sender {
+            engine,
+            client: Client::from_env(&aws, env)?,
+            files: Links(Objects::from_env(&aws, env)?),
+            public_url: env.base_url("PUBLIC_URL")?,
+            pauses: Pauses::default(),
+            count,
+        };
         // A message may wait here by visibility for a day, so the queue's redrive comes late.
         let queue = Queue::from_env(&aws, env, "OUTBOUND_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
         Ok(Self { sender, queue })

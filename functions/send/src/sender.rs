@@ -1,61 +1,66 @@
 //! Sends one message: check, claim, call, write down.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use client::{Access, AccessError, Client, Http, Keys};
+use cloud::aws::CallError;
 use cloud::batch::Failure;
 use cloud::secrets::SecretError;
-use domain::account::{Account, Provider};
+use domain::account::Account;
 use domain::effect::MessageKey;
 use domain::ids::AccountId;
-use domain::message::{DeliveryError, DeliveryState, ErrorClass, Message};
-use domain::values::Secret;
+use domain::message::{Attachment, AttachmentKind, Copy, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::values::Address;
 use engine::ports::{Directory, PortError, Store, World};
 use engine::{Claim, Engine, EngineError, Sent};
-use providers::twilio::{self, Outgoing};
-use providers::{OutgoingRequest, SendOutcome, SendResult, TransportFailure};
+use jiff::{SignedDuration, Timestamp};
+use providers::{Adapter, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, STATUS_SUFFIX, SendOutcome, SendResult};
 
 use crate::decision;
 
 /// How often the end of a call is written before it is given up: it is known now and never again, so once more than the SDK's own attempts.
 const WRITES: u32 = 3;
 
-/// The provider's API.
-pub(crate) trait Api: Sync {
-    /// Makes a request, once.
-    fn call(&self, request: OutgoingRequest) -> impl Future<Output = Result<Answer, TransportFailure>> + Send;
+/// Makes files fetchable for the provider.
+pub(crate) trait Files: Sync {
+    /// A public address of an object, for long enough.
+    fn link(&self, key: &str) -> impl Future<Output = Result<String, CallError>> + Send;
 }
 
-/// What the provider answered.
-#[derive(Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: http::StatusCode,
-    pub(crate) retry_after: Option<String>,
-    pub(crate) body: Vec<u8>,
-}
+/// Numbers whose provider asked for a pause: the messages of their other conversations need not find out one by one. Each process knows what it was told
+/// itself; what it doesn't know costs one refused call.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses(Mutex<HashMap<AccountId, Timestamp>>);
 
-/// The accounts' credentials.
-pub(crate) trait Tokens: Sync {
-    /// The current one, perhaps a little old.
-    fn get(&self, account: &AccountId) -> impl Future<Output = Result<Secret, SecretError>> + Send;
-    /// Asked for again, or `None` when that was done a moment ago.
-    fn refetch(&self, account: &AccountId) -> impl Future<Output = Result<Option<Secret>, SecretError>> + Send;
-}
+impl Pauses {
+    /// Nothing of the account is sent before `until`.
+    fn pause(&self, account: &AccountId, until: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone(), until);
+    }
 
-/// Where things are.
-#[derive(Debug, Clone)]
-pub(crate) struct Urls {
-    /// The provider's API, without a slash at the end.
-    pub(crate) api: String,
-    /// This deployment as the outside sees it, without a slash at the end.
-    pub(crate) public: String,
+    /// Whole seconds from `now` that are left, at least one.
+    fn left(&self, account: &AccountId, now: Timestamp) -> Option<u32> {
+        let mut pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = pauses.get(account)?.duration_since(now);
+        if !left.is_positive() {
+            pauses.remove(account);
+            return None;
+        }
+        Some(u32::try_from((left.as_millis() + 999) / 1000).unwrap_or(u32::MAX))
+    }
 }
 
 /// Sends messages.
-pub(crate) struct Sender<S, D, W, A, T> {
+pub(crate) struct Sender<S, D, W, H, K, F> {
     pub(crate) engine: Engine<S, D, W>,
-    pub(crate) api: A,
-    pub(crate) tokens: T,
-    pub(crate) urls: Urls,
+    pub(crate) client: Client<H, K>,
+    pub(crate) files: F,
+    /// This deployment as the outside sees it, without a slash at the end.
+    pub(crate) public_url: String,
+    /// Numbers whose provider asked for a pause.
+    pub(crate) pauses: Pauses,
     /// Counts how a call or a check ended, by label.
     pub(crate) count: fn(&'static str),
 }
@@ -68,15 +73,19 @@ pub(crate) enum SendError {
     #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
-    Secret(SecretError),
+    Access(AccessError),
+    #[error(transparent)]
+    File(CallError),
 }
 
 /// What a message needs to leave.
 struct Prepared {
-    account: Account,
-    account_sid: String,
-    token: Secret,
-    to: domain::values::Address,
+    account: Arc<Account>,
+    adapter: &'static dyn Adapter,
+    access: Access,
+    to: Address,
+    /// The file that goes with it, and where the provider gets it.
+    file: Option<(Attachment, String)>,
 }
 
 /// Why a message does not leave.
@@ -93,25 +102,24 @@ impl<E: Into<SendError>> From<E> for NotSent {
     }
 }
 
-impl From<SecretError> for NotSent {
-    fn from(error: SecretError) -> Self {
+impl From<AccessError> for NotSent {
+    fn from(error: AccessError) -> Self {
         match error {
-            SecretError::Missing | SecretError::Malformed => NotSent::Never(refused()),
-            // `Exists` is an answer to writing.
-            SecretError::Call(_) | SecretError::Exists => NotSent::Error(SendError::Secret(error)),
+            AccessError::Refused | AccessError::NoAdapter | AccessError::Secret(SecretError::Missing | SecretError::Malformed) => {
+                NotSent::Never(of_class(ErrorClass::Authentication))
+            }
+            AccessError::Secret(SecretError::Call(_) | SecretError::Exists) | AccessError::Unreachable => {
+                NotSent::Error(SendError::Access(error))
+            }
         }
     }
-}
-
-fn refused() -> DeliveryError {
-    DeliveryError { class: ErrorClass::Authentication, code: None }
 }
 
 fn of_class(class: ErrorClass) -> DeliveryError {
     DeliveryError { class, code: None }
 }
 
-impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> {
+impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, W, H, K, F> {
     /// Deals with a message: afterwards it is sent, failed or in doubt, or comes back. `received` counts how often it came, from 1.
     pub(crate) async fn handle(&self, key: &MessageKey, received: u32) -> Result<(), Failure> {
         match self.send(key).await {
@@ -130,6 +138,11 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
     async fn send(&self, key: &MessageKey) -> Result<Option<u32>, SendError> {
         let Some(message) = self.engine.store.message(key).await? else { return Ok(None) };
         let Some(before) = message.delivery.clone() else { return Ok(None) };
+        if before.state == DeliveryState::Queued
+            && let Some(seconds) = self.pauses.left(&key.interaction.conversation.account, self.engine.world.now())
+        {
+            return Ok(Some(seconds));
+        }
         // Everything that can fail without the provider fails before the claim: what a crash leaves claimed is in doubt.
         let prepared = match before.state {
             DeliveryState::Queued => match self.prepare(key, &message).await {
@@ -150,19 +163,20 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
             (Claim::Send(_), None) => return self.finish(key, &Sent::Later { error: of_class(ErrorClass::Temporary) }, Some(1)).await,
         };
         let result = self.call(key, &message, prepared).await;
+        let of_number = matches!(result, SendResult::RateLimited { scope: RateScope::Number, .. });
         let (sent, wait) = decision::outcome(result, &before);
+        if let Some(seconds) = wait.filter(|_| of_number) {
+            let until = self.engine.world.now().saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX);
+            self.pauses.pause(&key.interaction.conversation.account, until);
+        }
         self.finish(key, &sent, wait).await
     }
 
     async fn prepare(&self, key: &MessageKey, message: &Message) -> Result<Prepared, NotSent> {
         let conversation = &key.interaction.conversation;
         let head = self.engine.store.conversation(conversation).await?;
-        if let Some(delivery) = &message.delivery {
+        if let Some(delivery) = message.delivery.as_ref().filter(|_| !message.content.is_template()) {
             decision::may_send(delivery, head.last_inbound_at, self.engine.world.now()).map_err(NotSent::Never)?;
-        }
-        // Agents can't attach anything yet; what can't be sent whole isn't sent.
-        if !message.attachments.is_empty() {
-            return Err(NotSent::Never(of_class(ErrorClass::Media)));
         }
         let interaction = match head.open.filter(|open| open.id == key.interaction.interaction) {
             Some(open) => Some(open),
@@ -171,49 +185,61 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
         let to = interaction.ok_or(EngineError::NotFound)?.address;
         let account = self.engine.directory.account(&conversation.account).await?;
         let account = account.ok_or(NotSent::Never(of_class(ErrorClass::Permanent)))?;
-        let Provider::Twilio { account_sid } = &account.provider;
-        let prepared =
-            Prepared { account_sid: account_sid.clone(), token: self.token(&account.id).await?, to, account: Account::clone(&account) };
+        let adapter = client::adapter(&account)?;
+        let file = self.file(message).await?;
+        let prepared = Prepared { adapter, access: self.client.access(&account).await?, to, file, account };
         self.render(key, message, &prepared).map_err(|error| NotSent::Never(error.delivery_error()))?;
         Ok(prepared)
     }
 
-    /// A secret that is missing may have been written a moment ago.
-    async fn token(&self, account: &AccountId) -> Result<Secret, SecretError> {
-        match self.tokens.get(account).await {
-            Err(error @ (SecretError::Missing | SecretError::Malformed)) => self.tokens.refetch(account).await?.ok_or(error),
-            found => found,
+    /// The message's file with an address for it. What can't be sent whole isn't sent.
+    async fn file(&self, message: &Message) -> Result<Option<(Attachment, String)>, NotSent> {
+        let unfit = || NotSent::Never(of_class(ErrorClass::Media));
+        match message.attachments.as_slice() {
+            [] => Ok(None),
+            [attachment] => {
+                let Copy::Stored { key, .. } = &attachment.copy else { return Err(unfit()) };
+                let url = self.files.link(key).await.map_err(|error| NotSent::Error(SendError::File(error)))?;
+                Ok(Some((attachment.clone(), url)))
+            }
+            _ => Err(unfit()),
         }
     }
 
     fn render(&self, key: &MessageKey, message: &Message, prepared: &Prepared) -> Result<OutgoingRequest, providers::RenderError> {
         let account = &prepared.account;
-        let base = account.domain.as_ref().map_or_else(|| self.urls.public.clone(), |domain| format!("https://{domain}"));
-        let callback = format!("{base}{}/status?ref={}", account.receive_path.reveal(), key.reference().0);
-        twilio::render_send(&Outgoing {
-            base_url: &self.urls.api,
-            account_sid: &prepared.account_sid,
-            auth_token: &prepared.token,
-            from: &account.phone,
+        let base = account.domain.as_ref().map_or_else(|| self.public_url.clone(), |domain| format!("https://{domain}"));
+        let reference = key.reference();
+        let status_callback = format!("{base}{}{STATUS_SUFFIX}?ref={}", account.receive_path.reveal(), reference.0);
+        let attachment = prepared.file.as_ref().map(|(attachment, url)| OutgoingAttachment {
+            url,
+            kind: attachment.kind.unwrap_or_else(|| AttachmentKind::of_type(&attachment.content_type)),
+            content_type: &attachment.content_type,
+            name: attachment.name.as_deref(),
+        });
+        let outgoing = Outgoing {
             to: &prepared.to,
             content: &message.content,
-            media_urls: &[],
-            status_callback: Some(&callback),
-        })
+            attachment,
+            reply_to: message.reply_to.as_deref(),
+            reference: &reference,
+            status_callback: &status_callback,
+        };
+        prepared.adapter.render_send(&prepared.access.connection(account, self.client.hosts()), &outgoing)
     }
 
-    /// Calls the provider; once more with a new secret when it refused an old one, for then it has certainly not taken the message.
+    /// Calls the provider; once more with other credentials or another token when it refused the old ones, for then it has certainly not taken the message.
     async fn call(&self, key: &MessageKey, message: &Message, mut prepared: Prepared) -> SendResult {
         let result = self.call_once(key, message, &prepared).await;
         if !matches!(&result, SendResult::Failed(error) if error.class == ErrorClass::Authentication) {
             return result;
         }
-        match self.tokens.refetch(&prepared.account.id).await {
-            Ok(Some(token)) if token != prepared.token => {
-                prepared.token = token;
+        match self.client.renew(&prepared.account, &prepared.access).await {
+            Ok(Some(access)) => {
+                prepared.access = access;
                 self.call_once(key, message, &prepared).await
             }
-            _ => result,
+            Ok(None) | Err(_) => result,
         }
     }
 
@@ -222,10 +248,8 @@ impl<S: Store, D: Directory, W: World, A: Api, T: Tokens> Sender<S, D, W, A, T> 
             Ok(request) => request,
             Err(error) => return SendResult::Failed(error.delivery_error()),
         };
-        match self.api.call(request).await {
-            Ok(Answer { status, retry_after, body }) => {
-                twilio::classify(&SendOutcome { status, retry_after: retry_after.as_deref(), body: &body })
-            }
+        match self.client.call(request).await {
+            Ok(answer) => prepared.adapter.classify(&SendOutcome::of(&answer)),
             Err(failure) => failure.result(),
         }
     }

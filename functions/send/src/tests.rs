@@ -4,34 +4,38 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use client::{Client, Http, Keys};
+use cloud::aws::CallError;
 use cloud::batch::Failure;
 use cloud::secrets::SecretError;
+use domain::account::Credentials;
 use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
 use domain::ids::{AccountId, AgentId, MessageId};
 use domain::interaction::{Interaction, Status};
-use domain::message::{Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
+use domain::message::{Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message, Template};
 use domain::values::Secret;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Commit, Committed, Mark, Store};
 use engine::{Engine, Sent};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use providers::{Authorization, OutgoingRequest, TransportFailure};
+use providers::{Answer, Authorization, Hosts, OutgoingRequest, TransportFailure};
 use ulid::Ulid;
 
-use crate::sender::{Answer, Api, Sender, Tokens, Urls};
+use crate::sender::{Files, Pauses, Sender};
 
 type Said = Result<Answer, TransportFailure>;
 
 /// Remembers each request with the state that the message had in the table at that moment, and answers from a list.
+#[derive(Clone)]
 struct FakeApi {
     memory: Memory,
-    script: Mutex<VecDeque<Said>>,
-    calls: Mutex<Vec<(OutgoingRequest, DeliveryState)>>,
+    script: Arc<Mutex<VecDeque<Said>>>,
+    calls: Arc<Mutex<Vec<(OutgoingRequest, DeliveryState)>>>,
 }
 
-impl Api for FakeApi {
+impl Http for FakeApi {
     async fn call(&self, request: OutgoingRequest) -> Said {
         let state = self.memory.messages()[0].1.delivery.as_ref().unwrap().state;
         self.calls.lock().unwrap().push((request, state));
@@ -39,26 +43,46 @@ impl Api for FakeApi {
     }
 }
 
-/// The cached token, and what a refetch finds.
-struct FakeTokens {
+/// The cached secret, and what a refetch finds.
+#[derive(Clone)]
+struct FakeKeys {
     cached: Result<&'static str, SecretError>,
-    fresh: Mutex<Option<&'static str>>,
+    fresh: Arc<Mutex<Option<&'static str>>>,
 }
 
-impl Tokens for FakeTokens {
-    async fn get(&self, _: &AccountId) -> Result<Secret, SecretError> {
-        self.cached.clone().map(Secret::new)
+fn credentials(token: &str) -> Credentials {
+    Credentials::default().with("auth_token", token)
+}
+
+impl Keys for FakeKeys {
+    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+        self.cached.clone().map(credentials)
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Secret>, SecretError> {
-        Ok(self.fresh.lock().unwrap().take().map(Secret::new))
+    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+        Ok(self.fresh.lock().unwrap().take().map(credentials))
     }
 }
+
+fn keys(cached: Result<&'static str, SecretError>, fresh: Option<&'static str>) -> FakeKeys {
+    FakeKeys { cached, fresh: Arc::new(Mutex::new(fresh)) }
+}
+
+struct FakeFiles;
+
+impl Files for FakeFiles {
+    async fn link(&self, key: &str) -> Result<String, CallError> {
+        Ok(format!("https://bucket.example/{key}?signed"))
+    }
+}
+
+type TestSender = Sender<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeKeys, FakeFiles>;
 
 struct Scene {
     memory: Memory,
     world: VirtualWorld,
-    sender: Arc<Sender<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeTokens>>,
+    api: FakeApi,
+    sender: Arc<TestSender>,
     key: MessageKey,
 }
 
@@ -102,19 +126,27 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
     };
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();
+    let api = FakeApi { memory: memory.clone(), script: Arc::new(Mutex::new(said.into_iter().collect())), calls: Arc::default() };
     let sender = Sender {
         engine: Engine { store: memory.clone(), directory: memory.directory(), world: world.clone() },
-        api: FakeApi { memory: memory.clone(), script: Mutex::new(said.into_iter().collect()), calls: Mutex::default() },
-        tokens: FakeTokens { cached: Ok("t0ken"), fresh: Mutex::new(None) },
-        urls: Urls { api: "https://api.example".into(), public: "https://connector.example/prod".into() },
+        client: client_with(&api, keys(Ok("t0ken"), None)),
+        files: FakeFiles,
+        public_url: "https://connector.example/prod".into(),
+        pauses: Pauses::default(),
         count: |_| {},
     };
-    Scene { memory, world, sender: Arc::new(sender), key }
+    Scene { memory, world, api, sender: Arc::new(sender), key }
+}
+
+fn client_with(api: &FakeApi, keys: FakeKeys) -> Client<FakeApi, FakeKeys> {
+    let hosts = Hosts::all(|_, address| Ok::<_, SecretError>(address.to_owned())).unwrap();
+    Client::new(api.clone(), keys, hosts)
 }
 
 impl Scene {
-    fn sender_mut(&mut self) -> &mut Sender<Memory, MemoryDirectory, VirtualWorld, FakeApi, FakeTokens> {
-        Arc::get_mut(&mut self.sender).unwrap()
+    /// With other credentials in the store.
+    fn set_keys(&mut self, keys: FakeKeys) {
+        Arc::get_mut(&mut self.sender).unwrap().client = client_with(&self.api, keys);
     }
 
     async fn deliver(&self) -> Result<(), Failure> {
@@ -136,7 +168,7 @@ impl Scene {
     }
 
     fn calls(&self) -> Vec<(OutgoingRequest, DeliveryState)> {
-        self.sender.api.calls.lock().unwrap().clone()
+        self.api.calls.lock().unwrap().clone()
     }
 }
 
@@ -229,7 +261,12 @@ async fn a_rate_limit_is_waited_for_and_the_message_sent_after_it() {
     let scene = scene([limited, said(400, r#"{"code":20429}"#), taken()]).await;
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(17)));
     assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Queued, 1));
+    scene.world.advance(SignedDuration::from_secs(16));
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(1)), "the number's pause is not over: nothing is asked");
+    assert_eq!(scene.calls().len(), 1);
+    scene.world.advance(SignedDuration::from_secs(1));
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
+    scene.world.advance(SignedDuration::from_secs(2));
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Accepted, 2));
 }
@@ -269,7 +306,7 @@ async fn a_refusal_keeps_the_providers_code() {
 #[tokio::test]
 async fn refused_credentials_are_read_again_once() {
     let mut scene = scene([said(401, r#"{"code":20003}"#), taken()]).await;
-    scene.sender_mut().tokens.fresh = Mutex::new(Some("new"));
+    scene.set_keys(keys(Ok("t0ken"), Some("new")));
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!(scene.delivery().state, DeliveryState::Accepted);
     let tokens: Vec<_> = scene.calls().into_iter().map(|(request, _)| request.authorization).collect();
@@ -281,7 +318,7 @@ async fn refused_credentials_are_read_again_once() {
 async fn credentials_that_stay_refused_fail_the_message() {
     for fresh in [None, Some("t0ken")] {
         let mut scene = scene([said(401, "")]).await;
-        scene.sender_mut().tokens.fresh = Mutex::new(fresh);
+        scene.set_keys(keys(Ok("t0ken"), fresh));
         assert_eq!(scene.deliver().await, Ok(()));
         assert_eq!(scene.failed_as(), ErrorClass::Authentication);
         assert_eq!(scene.calls().len(), 1);
@@ -291,12 +328,12 @@ async fn credentials_that_stay_refused_fail_the_message() {
 #[tokio::test]
 async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago() {
     let mut missing = scene([]).await;
-    missing.sender_mut().tokens.cached = Err(SecretError::Missing);
+    missing.set_keys(keys(Err(SecretError::Missing), None));
     assert_eq!(missing.deliver().await, Ok(()));
     assert_eq!(missing.failed_as(), ErrorClass::Authentication);
 
     let mut written = scene([taken()]).await;
-    written.sender_mut().tokens = FakeTokens { cached: Err(SecretError::Missing), fresh: Mutex::new(Some("new")) };
+    written.set_keys(keys(Err(SecretError::Missing), Some("new")));
     assert_eq!(written.deliver().await, Ok(()));
     assert_eq!(written.delivery().state, DeliveryState::Accepted);
 }
@@ -304,7 +341,7 @@ async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago()
 #[tokio::test]
 async fn a_secret_store_that_fails_leaves_the_message_unclaimed() {
     let mut scene = scene([]).await;
-    scene.sender_mut().tokens.cached = Err(SecretError::Call(cloud::aws::CallError::NoAnswer { service: "secretsmanager" }));
+    scene.set_keys(keys(Err(SecretError::Call(CallError::NoAnswer { service: "secretsmanager" })), None));
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
     assert_eq!(scene.delivery().state, DeliveryState::Queued);
 }
@@ -378,10 +415,42 @@ async fn what_can_not_be_sent_fails_before_anything_is_called() {
     assert_eq!(scene.failed_as(), ErrorClass::Permanent);
 
     let mut attached = message();
-    attached.attachments = vec![Attachment { source: "x".into(), content_type: "image/png".into(), name: None, copy: Copy::Pending }];
+    attached.attachments = vec![Attachment {
+        source: "x".into(),
+        content_type: "image/png".into(),
+        name: None,
+        kind: None,
+        sha256: None,
+        copy: Copy::Pending,
+    }];
     let scene = scene_with(attached, []).await;
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!(scene.failed_as(), ErrorClass::Media);
+}
+
+#[tokio::test]
+async fn a_file_goes_by_an_address_that_the_provider_can_get_it_from() {
+    let mut attached = message();
+    attached.content = Content::Media { caption: "Ecco".into() };
+    let copy = Copy::Stored { key: "media/a/b/c".into(), size: 8, content_type: "image/png".into() };
+    attached.attachments =
+        vec![Attachment { source: "x".into(), content_type: "image/png".into(), name: None, kind: None, sha256: None, copy }];
+    let scene = scene_with(attached, [taken()]).await;
+    assert_eq!(scene.deliver().await, Ok(()));
+    let body = String::from_utf8(scene.calls()[0].0.body.clone()).unwrap();
+    assert!(body.contains("MediaUrl=https%3A%2F%2Fbucket.example%2Fmedia%2Fa%2Fb%2Fc%3Fsigned"), "{body}");
+}
+
+#[tokio::test]
+async fn a_template_is_sent_also_when_the_window_is_over() {
+    let mut template = message();
+    let name = "HX00000000000000000000000000000001".into();
+    template.content =
+        Content::Template(Template { name, language: String::new(), header: None, body: vec!["Zoe".into()], buttons: vec![] });
+    let scene = scene_with(template, [taken()]).await;
+    scene.world.advance(SignedDuration::from_hours(48));
+    assert_eq!(scene.deliver().await, Ok(()));
+    assert_eq!(scene.delivery().state, DeliveryState::Accepted);
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle socket may have died while the environment was frozen, and a request written to a dead one has an unknown outcome, which a person must
 /// resolve. Long enough to be used again within a burst, short enough not to survive a pause.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Some of Meta's media hosts are reported to refuse a request without one.
+const USER_AGENT: &str = concat!("whatsapp-connector/", env!("CARGO_PKG_VERSION"));
 /// Providers' media take one or two redirects to a content network.
 const MAX_REDIRECTS: usize = 5;
 
@@ -82,15 +84,27 @@ impl FromStr for Origin {
     }
 }
 
-/// Basic credentials, and where they may go.
-#[derive(Debug, Clone)]
+/// Credentials, and where they may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: Secret,
+    /// What is sent in `Authorization`.
+    pub secret: Authorization,
     /// They are sent with the first request only, and only to this origin.
     pub to: Origin,
+}
+
+/// What is sent in `Authorization`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// HTTP basic authentication.
+    Basic {
+        /// User name.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// A bearer token.
+    Bearer(Secret),
 }
 
 /// What was fetched.
@@ -146,7 +160,10 @@ impl Egress {
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.client_for(&url)?.get(url.clone());
             if let Some(credentials) = credentials.take().filter(|credentials| Origin::of(&url).as_ref() == Some(&credentials.to)) {
-                request = request.basic_auth(&credentials.user, Some(credentials.password.reveal()));
+                request = match &credentials.secret {
+                    Authorization::Basic { user, password } => request.basic_auth(user, Some(password.reveal())),
+                    Authorization::Bearer(token) => request.bearer_auth(token.reveal()),
+                };
             }
             let answer = request.send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))?;
             match redirect_of(&answer) {
@@ -228,6 +245,7 @@ fn base() -> ClientBuilder {
     Client::builder()
         .tls_certs_only(roots)
         .no_proxy()
+        .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -364,7 +382,7 @@ mod tests {
     }
 
     fn credentials(to: Origin) -> Credentials {
-        Credentials { user: "AC1".into(), password: Secret::new("secret"), to }
+        Credentials { secret: Authorization::Basic { user: "AC1".into(), password: Secret::new("secret") }, to }
     }
 
     #[test]

@@ -96,6 +96,18 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
+    /// An address under which a provider can get an object for up to `lifetime`, at most 7 days, and no longer than the role's session lasts. It carries
+    /// the object's own type.
+    ///
+    /// # Errors
+    /// When there are no credentials to sign it with, or `lifetime` is too long.
+    pub async fn link_for(&self, key: &str, lifetime: Duration) -> Result<String, CallError> {
+        let not_made = || CallError::NotMade { service: "s3" };
+        let lifetime = PresigningConfig::expires_in(lifetime).map_err(|_| not_made())?;
+        let signed = self.client.get_object().bucket(&self.bucket).key(key).presigned(lifetime).await.map_err(|_| not_made())?;
+        Ok(signed.uri().to_owned())
+    }
+
     /// Deletes an object; one that doesn't exist is a success.
     pub async fn delete(&self, key: &str) -> Result<(), CallError> {
         self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|error| CallError::of("s3", &error))?;

@@ -17,6 +17,9 @@ pub struct Contact {
     /// What the customer is called, as WhatsApp tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ProfileName>,
+    /// The name by which others find the customer on WhatsApp. It can change hands: it is shown, never matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<ProfileName>,
     /// All addresses, the first one first.
     pub addresses: Vec<Address>,
     /// When the customer first wrote.

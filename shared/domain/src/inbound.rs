@@ -28,6 +28,7 @@ pub struct InboundEvent {
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "most events are messages; a box would cost each of them an allocation")]
 pub enum InboundKind {
     /// A customer wrote.
     Message(InboundMessage),

@@ -15,7 +15,7 @@ use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, QueueId};
-use domain::inbound::InboundEvent;
+use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
 use domain::message::Message;
@@ -300,7 +300,9 @@ impl Memory {
             return false;
         }
         state.events.insert(place, None);
-        state.outbox.push(Caused { by: Cause::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+        if !matches!(event.kind, InboundKind::Other { .. }) {
+            state.outbox.push(Caused { by: Cause::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+        }
         true
     }
 

@@ -22,6 +22,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         match &event.kind {
             InboundKind::Message(message) => self.route_message(event, message).await,
             InboundKind::Status(status) => self.route_status(event, status).await,
+            // Kept with its raw body; there is nothing to route.
             InboundKind::Annotation(_) | InboundKind::Other { .. } => Ok(self.store.settle(event).await?),
         }
     }
@@ -166,6 +167,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             id: known.unwrap_or_else(|| ContactId::from_ulid(self.world.ulid())),
             list: account.list.clone(),
             name: inbound.profile_name.clone(),
+            username: inbound.username.clone(),
             addresses: addresses.clone(),
             created_at: now,
         };

@@ -256,6 +256,7 @@ impl std::fmt::Debug for Answer {
 
 /// What to do next in a conversation with an API.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "each is moved once, before a call over the network")]
 pub enum Step<T> {
     /// Make this request, and ask again with its answer added.
     Call(OutgoingRequest),

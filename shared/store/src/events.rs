@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use domain::effect::Effect;
-use domain::inbound::InboundEvent;
+use domain::inbound::{InboundEvent, InboundKind};
 use jiff::SignedDuration;
 
 use crate::codec::{Read, failed, from_data, s, text, versioned_item};
@@ -30,7 +30,9 @@ impl Interactions {
     /// # Errors
     /// When it is not certain that it was written: the provider must be told to come again.
     pub async fn receive(&self, event: &InboundEvent, raw: &str) -> Read<Received> {
-        let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, &[Effect::Route])?;
+        // What nobody routes is kept, and causes nothing.
+        let effects: &[Effect] = if matches!(event.kind, InboundKind::Other { .. }) { &[] } else { &[Effect::Route] };
+        let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
         if raw.len() <= RAW_KEPT {
             item.insert("raw".to_owned(), s(raw));

@@ -59,9 +59,8 @@ pub(crate) struct NewMessage {
 
 impl NewMessage {
     fn check(&self, provider: &Provider) -> Result<(), Failure> {
-        let most = match provider {
-            Provider::Twilio { .. } => providers::twilio::MAX_TEXT,
-        };
+        // A type that this version does not know sends nothing.
+        let most = providers::adapter(&provider.kind).map_or(0, |adapter| adapter.text_limit());
         if self.text.trim().is_empty() {
             Err(Failure::field("text", "must not be empty"))
         } else if self.text.chars().count() > most {
@@ -205,7 +204,7 @@ mod tests {
     use super::*;
 
     fn refused(text: String) -> Option<String> {
-        let twilio = Provider::Twilio { account_sid: "AC1".into() };
+        let twilio = domain::fixtures::account().provider;
         let failure = NewMessage { text, reply_to: None }.check(&twilio).err()?;
         let problem = serde_json::to_value(failure.problem()).unwrap();
         Some(format!("{} {}", problem["errors"][0]["field"].as_str().unwrap(), problem["errors"][0]["message"].as_str().unwrap()))

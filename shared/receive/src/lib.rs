@@ -1,0 +1,287 @@
+//! The one path of all webhooks: which account, is it really its provider, what does it say, keep it.
+//!
+//! A warm webhook with one message makes two calls: the event is put under its id, then enqueued. Whatever happens in between, nothing is lost: before the
+//! put the provider gets a 5xx and comes again; after it, the event's own stream record enqueues it too, under the same deduplication id.
+//!
+//! | request | answer |
+//! |---|---|
+//! | unknown token, or a token of another provider's account | 404, as for any path that leads nowhere |
+//! | too large, without proof of origin, no proxy token where one is due | 4xx that says what; nothing written |
+//! | proven, but nothing in it can be read | 400 that says what; nothing written |
+//! | the question whether this is the right place (Meta's handshake) | its challenge as text |
+//! | messages, statuses, unknown kinds | 200 |
+//! | the same again, or twice at once, or a day late | 200; enqueued again, which changes nothing |
+//! | the table or the queue fails | 503; the provider's retry completes it |
+
+mod ingest;
+
+use std::sync::Arc;
+
+use cloud::aws::Aws;
+use cloud::config::Env;
+use cloud::secrets::AccountSecrets;
+use domain::account::{Account, Credentials};
+use domain::inbound::InboundKind;
+use engine::ports::Directory;
+use lambda_http::http::{Response, StatusCode, header};
+use lambda_http::{Body, Error, Request, RequestExt, service_fn};
+use providers::{Adapter, Parsed, STATUS_SUFFIX, VerifyError, Webhook};
+use sha2::{Digest, Sha256};
+use store::Configuration;
+use subtle::ConstantTimeEq;
+
+pub use ingest::{Ingest, IngestError, Kept};
+
+/// The header that a customer's own proxy must send.
+const PROXY_TOKEN: &str = "x-proxy-token";
+
+/// What a webhook needs.
+pub struct Receive {
+    ingest: Ingest,
+    configuration: Configuration,
+    secrets: AccountSecrets<Credentials>,
+    public_url: String,
+    /// The part of the path that leads to this function; see [`Adapter::receive_name`].
+    name: &'static str,
+}
+
+/// Why a webhook was not taken. Each variant is one answer.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("there is nothing here")]
+    NotFound,
+    #[error("the header X-Proxy-Token is missing or wrong")]
+    ProxyToken,
+    #[error("{error}")]
+    Verify { error: VerifyError, kind: &'static str },
+    #[error(transparent)]
+    Parse(#[from] providers::ParseError),
+    #[error("it could not be read; please come again")]
+    Port(#[from] engine::ports::PortError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error("the account's secret could not be read; please come again")]
+    Secret(#[from] cloud::secrets::SecretError),
+}
+
+impl Refused {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refused::NotFound => StatusCode::NOT_FOUND,
+            Refused::ProxyToken => StatusCode::FORBIDDEN,
+            Refused::Verify { error, .. } => error.status(),
+            Refused::Parse(error) => error.status(),
+            Refused::Port(_) | Refused::Ingest(_) | Refused::Secret(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Logged once, here; never with the path, which holds the token.
+    fn log(&self) {
+        match self {
+            Refused::Port(error) => tracing::error!(event = "receive.failed", %error),
+            Refused::Ingest(IngestError::Port(error)) => tracing::error!(event = "receive.failed", %error),
+            Refused::Ingest(IngestError::Queue(error)) => tracing::error!(event = "receive.failed", %error),
+            Refused::Secret(error) => tracing::error!(event = "receive.failed", %error),
+            Refused::Verify { error, kind } => {
+                tracing::warn!(event = "receive.refused", %error);
+                cloud::telemetry::metric("SignatureFailures", cloud::telemetry::Unit::Count, 1.0, &[("provider", kind)]);
+            }
+            Refused::NotFound | Refused::ProxyToken | Refused::Parse(_) => tracing::warn!(event = "receive.refused", error = %self),
+        }
+    }
+}
+
+/// A webhook that was taken: what it is answered with.
+struct Taken {
+    events: usize,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Receive {
+    /// Wires the clients from the environment, for the path `/receive/{name}/{token}`.
+    ///
+    /// # Errors
+    /// When a variable is missing.
+    pub fn from_env(env: &Env, name: &'static str) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        Ok(Self {
+            ingest: Ingest::from_env(&aws, env)?,
+            configuration: Configuration::new(aws.dynamodb(), env.required("CONFIG_TABLE")?),
+            secrets: AccountSecrets::from_env(&aws, env)?,
+            public_url: env.base_url("PUBLIC_URL")?,
+            name,
+        })
+    }
+
+    /// Takes a webhook.
+    pub async fn handle(&self, request: &Request) -> Response<Body> {
+        match self.take(request).await {
+            Ok(taken) => {
+                tracing::info!(event = "receive.taken", events = taken.events);
+                answer(StatusCode::OK, taken.content_type, taken.body)
+            }
+            Err(refused) => {
+                refused.log();
+                let status = refused.status();
+                let problem = serde_json::json!({
+                    "type": "about:blank",
+                    "title": status.canonical_reason(),
+                    "status": status.as_u16(),
+                    "detail": refused.to_string(),
+                });
+                answer(status, "application/problem+json", problem.to_string())
+            }
+        }
+    }
+
+    async fn take(&self, request: &Request) -> Result<Taken, Refused> {
+        let received_at = cloud::time::now();
+        let (token, status) = token_of(request.raw_http_path(), self.name).ok_or(Refused::NotFound)?;
+        let account = self.account(token).await?.ok_or(Refused::NotFound)?;
+        let adapter = providers::adapter(&account.provider.kind).filter(|adapter| adapter.receive_name() == self.name);
+        let adapter = adapter.ok_or(Refused::NotFound)?;
+        check_proxy(&account, request)?;
+        if request.body().len() > adapter.body_limit() {
+            let error = VerifyError::TooLarge { limit: adapter.body_limit() };
+            return Err(Refused::Verify { error, kind: adapter.kind() });
+        }
+        let url = self.public_url(&account, status, request.uri().query());
+        let webhook = Webhook { method: request.method(), public_url: &url, headers: request.headers(), body: request.body() };
+        if let Some(challenge) = self.proven(adapter, &account, &webhook).await? {
+            return Ok(Taken { events: 0, content_type: "text/plain", body: challenge });
+        }
+        let events = adapter.parse(&webhook, &account, received_at)?;
+        let events = self.by_number(adapter, &account, &webhook, events).await?;
+        self.ingest.keep(&events).await?;
+        let acknowledgement = adapter.acknowledgement();
+        Ok(Taken { events: events.len(), content_type: acknowledgement.content_type, body: acknowledgement.body.to_owned() })
+    }
+
+    async fn account(&self, token: &str) -> Result<Option<Arc<Account>>, Refused> {
+        let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let Some(id) = self.configuration.account_of_token(&hash).await? else { return Ok(None) };
+        Ok(self.configuration.account(&id).await?)
+    }
+
+    /// The URL that the provider was given, which is what some sign; never what the socket saw.
+    fn public_url(&self, account: &Account, status: bool, query: Option<&str>) -> String {
+        let base = match &account.domain {
+            Some(domain) => format!("https://{domain}"),
+            None => self.public_url.clone(),
+        };
+        let suffix = if status { STATUS_SUFFIX } else { "" };
+        let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{base}{}{suffix}{query}", account.receive_path.reveal())
+    }
+
+    /// Checks the proof of origin against the current and the previous secret; a mismatch may mean that the cached ones are old. Gives the challenge to echo,
+    /// if the request is a handshake.
+    async fn proven(&self, adapter: &'static dyn Adapter, account: &Account, webhook: &Webhook<'_>) -> Result<Option<String>, Refused> {
+        let secrets = self.secrets.get(&account.id).await?;
+        let outcome = prove(adapter, account, webhook, &secrets.accepted().collect::<Vec<_>>());
+        let outcome = match outcome {
+            Err(error) if error.secret_may_be_stale() => match self.secrets.refetch(&account.id).await? {
+                Some(fresh) => prove(adapter, account, webhook, &fresh.accepted().collect::<Vec<_>>()),
+                None => Err(error),
+            },
+            other => other,
+        };
+        outcome.map_err(|error| Refused::Verify { error, kind: adapter.kind() })
+    }
+
+    /// Where webhooks of several numbers share one URL, each event goes to the account of its number, if the request proves its origin for that one too;
+    /// what belongs to none is kept, and routed nowhere.
+    async fn by_number(
+        &self,
+        adapter: &'static dyn Adapter,
+        account: &Account,
+        webhook: &Webhook<'_>,
+        mut events: Vec<Parsed>,
+    ) -> Result<Vec<Parsed>, Refused> {
+        let Some(field) = adapter.number_field() else { return Ok(events) };
+        let own = account.provider.field(field);
+        let foreign = |parsed: &Parsed| parsed.number.as_deref().is_some_and(|number| !own.is_empty() && number != own);
+        if !events.iter().any(foreign) {
+            return Ok(events);
+        }
+        let accounts = self.configuration.accounts().await?;
+        for parsed in events.iter_mut().filter(|parsed| foreign(parsed)) {
+            let number = parsed.number.as_deref().unwrap_or_default();
+            let theirs =
+                accounts.iter().find(|other| other.provider.kind == account.provider.kind && other.provider.field(field) == number);
+            match theirs {
+                Some(theirs) if self.proven(adapter, theirs, webhook).await.is_ok() => parsed.event.account = theirs.id.clone(),
+                _ => parsed.event.kind = InboundKind::Other { name: "another_number".to_owned() },
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn prove(
+    adapter: &'static dyn Adapter,
+    account: &Account,
+    webhook: &Webhook<'_>,
+    credentials: &[&Credentials],
+) -> Result<Option<String>, VerifyError> {
+    match adapter.handshake(webhook, account, credentials) {
+        Some(challenge) => challenge.map(Some),
+        None => adapter.verify(webhook, account, credentials).map(|()| None),
+    }
+}
+
+/// A customer's own host stands before this deployment: only its proxy may call.
+fn check_proxy(account: &Account, request: &Request) -> Result<(), Refused> {
+    if account.domain.is_none() {
+        return Ok(());
+    }
+    let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
+    if bool::from(sent.ct_eq(account.proxy_token.reveal().as_bytes())) { Ok(()) } else { Err(Refused::ProxyToken) }
+}
+
+/// The token of a Receive URL, and whether it is the one for statuses.
+fn token_of<'a>(path: &'a str, name: &str) -> Option<(&'a str, bool)> {
+    let (_, rest) = path.split_once(&format!("/receive/{name}/"))?;
+    let (token, status) = match rest.strip_suffix(STATUS_SUFFIX) {
+        Some(token) => (token, true),
+        None => (rest, false),
+    };
+    (!token.is_empty() && !token.contains('/')).then_some((token, status))
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}
+
+/// Runs the Lambda of the path `/receive/{name}/{token}`.
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run(name: &'static str) -> Result<(), Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    let receive = Arc::new(Receive::from_env(&env, name)?);
+    lambda_http::run(service_fn(move |request: Request| {
+        let receive = receive.clone();
+        async move { Ok::<_, Error>(receive.handle(&request).await) }
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_the_last_part_of_the_path_or_the_one_before_status() {
+        assert_eq!(token_of("/receive/twilio/abc", "twilio"), Some(("abc", false)));
+        assert_eq!(token_of("/stage/receive/twilio/abc/status", "twilio"), Some(("abc", true)));
+        for path in ["/receive/twilio/", "/receive/twilio/a/b", "/receive/twilio//status", "/receive/meta/abc", "/"] {
+            assert_eq!(token_of(path, "twilio"), None, "{path}");
+        }
+    }
+}
