@@ -12,3 +12,4 @@ mod presence;
 mod repetition;
 mod returning;
 mod simulation;
+mod steps;
