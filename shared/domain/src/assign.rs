@@ -1,6 +1,8 @@
 //! Who is offered what waits for a target: the strategies of queues.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -10,9 +12,10 @@ use crate::decide::Ring;
 use crate::effect::{Audience, Target};
 use crate::footprint::WaitingRow;
 use crate::history::{NotOffered, PassedOver};
-use crate::ids::{AccountId, AgentId};
+use crate::ids::{AccountId, AgentId, InteractionId, QueueId};
 use crate::interaction::{Missed, Stage};
-use crate::queue::{Queue, Strategy};
+use crate::marks::Priority;
+use crate::queue::{Queue, Strategy, Weight};
 
 /// A target with all that a choice rests on.
 #[derive(Debug)]
@@ -21,14 +24,25 @@ pub struct Choice<'a> {
     pub target: &'a Target,
     /// The queue, if it is one.
     pub queue: Option<&'a Queue>,
+    /// The other queues of the candidates: what comes first there has the first claim on an agent who is in both.
+    pub rivals: &'a [Rival],
     /// The accounts of the rows.
     pub accounts: &'a BTreeMap<AccountId, Account>,
-    /// The presence of all candidates.
+    /// The presence of all candidates; of a rival at all of whose members something rings, that of its members too.
     pub presences: &'a BTreeMap<AgentId, Presence>,
     /// Who was engaged last.
     pub cursor: Option<&'a AgentId>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// Another queue in which some of the candidates are members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rival {
+    /// The queue.
+    pub queue: Queue,
+    /// What waits for it.
+    pub rows: Vec<WaitingRow>,
 }
 
 /// The next offer to make, if there is one to make.
@@ -42,72 +56,172 @@ pub struct Next {
     pub cursor: Option<AgentId>,
 }
 
+/// Somebody who waits, with the place in the order of all who wait: the weight of the queue, then the priority, then the time.
+struct Waiting<'a> {
+    row: &'a WaitingRow,
+    weight: Weight,
+    /// The queue on whose behalf; `None`: what is looked at.
+    rival: Option<&'a Queue>,
+    /// Its place among the rows of its target.
+    index: usize,
+}
+
+impl Waiting<'_> {
+    fn place(&self) -> (Reverse<Weight>, Reverse<Priority>, Timestamp, &InteractionId, bool) {
+        (Reverse(self.weight), Reverse(self.row.priority), self.row.since, &self.row.interaction.interaction, self.rival.is_some())
+    }
+}
+
+/// Who is free, and what rings, while one claim after the other is met.
+struct Floor<'a> {
+    presences: Cow<'a, BTreeMap<AgentId, Presence>>,
+    /// How many chats ring at all of a queue: of what is looked at under `None`.
+    chats: BTreeMap<Option<&'a QueueId>, usize>,
+}
+
 impl Choice<'_> {
-    /// The first of `rows` (longest wait first) for which somebody can be rung. The caller commits it, brings rows and presences up to date, and asks again:
-    /// so one choice never rests on what another has just changed.
+    /// The first of `rows` for which somebody can be rung. The caller commits it, brings rows and presences up to date, and asks again: so one choice never
+    /// rests on what another has just changed.
     pub fn next(&self, rows: &[WaitingRow]) -> Option<Next> {
-        let chats_to_all = rows.iter().filter(|row| self.rings_all(row)).count();
-        for (index, row) in rows.iter().enumerate() {
-            let waits = row.offer.is_none() && row.until.is_none_or(|until| self.now < until) && row.stage != Stage::Inactive;
-            let Some(account) = self.accounts.get(&row.interaction.conversation.account).filter(|account| waits && account.active) else {
-                continue;
-            };
-            let (mut free, mut passed_over) = (Vec::new(), Vec::new());
-            for agent in self.candidates(account) {
-                match self.obstacle(agent, row, account) {
-                    None => free.push(agent),
-                    Some(why) => passed_over.push(PassedOver { agent: agent.clone(), why }),
-                }
-            }
-            if free.is_empty() {
+        let mut chats = BTreeMap::from([(None, self.ringing_at_all(rows))]);
+        chats.extend(self.rivals.iter().map(|rival| (Some(&rival.queue.id), self.ringing_at_all(&rival.rows))));
+        let mut floor = Floor { presences: Cow::Borrowed(self.presences), chats };
+        let mut met = BTreeSet::new();
+        for Waiting { row, rival, index, .. } in self.in_order(rows) {
+            if met.contains(&row.interaction.interaction) {
                 continue;
             }
-            let ring = |audience, until, passed_over| Ring { wait: row.wait, target: self.target.clone(), audience, until, passed_over };
-            if let Some(queue) = self.to_all(row) {
-                // Never more chats ring than there are free slots.
-                let free: Vec<&Presence> = free.iter().filter_map(|agent| self.presences.get(*agent)).collect();
-                let slots: usize = free.iter().map(|presence| presence.free_slots(self.now)).sum();
-                let own = free.iter().any(|presence| presence.load.contains(&row.interaction.interaction));
-                if chats_to_all >= slots && !own {
-                    continue;
+            let Some(audience) = self.audience(row, rival, &floor) else { continue };
+            match rival {
+                None => return Some(self.ring(index, row, audience, &floor)),
+                // That queue's own decision is on its way; until then its claim stands.
+                Some(queue) => {
+                    met.insert(&row.interaction.interaction);
+                    match audience {
+                        Audience::Members { .. } => *floor.chats.entry(Some(&queue.id)).or_default() += 1,
+                        Audience::Agents(agents) => {
+                            for agent in agents {
+                                let presence = floor.presences.to_mut().get_mut(&agent);
+                                presence.map(|presence| presence.ringing.insert(row.interaction.interaction.clone(), Timestamp::MAX));
+                            }
+                        }
+                    }
                 }
-                let audience = Audience::Members { queue: queue.id.clone(), except: row.rejected.clone() };
-                return Some(Next { row: index, ring: ring(audience, row.until, passed_over), cursor: self.cursor.cloned() });
             }
-            let chosen = self.after_cursor(&free, account).clone();
-            passed_over.extend(
-                free.iter()
-                    .filter(|agent| ***agent != chosen)
-                    .map(|agent| PassedOver { agent: (*agent).clone(), why: NotOffered::NotItsTurn }),
-            );
-            let until = match self.target {
-                // An Agent step rings its one agent for as long as it lasts.
-                Target::Agent(_) => row.until,
-                Target::Queue(_) | Target::Account(_) => {
-                    Some(self.queue.map_or(Queue::AGENT_TIMEOUT, |queue| queue.agent_timeout).after(self.now))
-                }
-            };
-            return Some(Next { row: index, ring: ring(Audience::Agents(vec![chosen.clone()]), until, passed_over), cursor: Some(chosen) });
         }
         None
     }
 
+    /// All who wait for somebody to be rung, those of the rivals too: the heaviest queue, the highest priority, the longest wait first.
+    fn in_order<'r>(&'r self, rows: &'r [WaitingRow]) -> Vec<Waiting<'r>> {
+        let waits =
+            |row: &WaitingRow| row.offer.is_none() && row.until.is_none_or(|until| self.now < until) && row.stage != Stage::Inactive;
+        let weight = self.queue.map(|queue| queue.weight).unwrap_or_default();
+        let own = rows.iter().enumerate().map(|(index, row)| Waiting { row, weight, rival: None, index });
+        let others = self.rivals.iter().flat_map(|Rival { queue, rows }| {
+            rows.iter().enumerate().map(|(index, row)| Waiting { row, weight: queue.weight, rival: Some(queue), index })
+        });
+        let mut all: Vec<_> = own.chain(others).filter(|waiting| waits(waiting.row)).collect();
+        all.sort_by(|one, other| one.place().cmp(&other.place()));
+        all
+    }
+
+    /// Whom to ring for `row`, on behalf of a rival or of what is looked at.
+    fn audience(&self, row: &WaitingRow, rival: Option<&Queue>, floor: &Floor<'_>) -> Option<Audience> {
+        let account = self.accounts.get(&row.interaction.conversation.account).filter(|account| account.active)?;
+        let queue = rival.or(self.queue);
+        let candidates: &[AgentId] = match rival {
+            Some(rival) => &rival.members,
+            None => self.candidates(account),
+        };
+        let free = candidates.iter().filter(|agent| self.obstacle(agent, row, account, floor).is_none());
+        let free: Vec<&Presence> = free.filter_map(|agent| floor.presences.get(agent)).collect();
+        if free.is_empty() {
+            return None;
+        }
+        // What has outlived its plan is offered to one agent at a time: to the one who became available.
+        if let Some(queue) = queue.filter(|queue| queue.strategy == Strategy::Beepall && row.stage != Stage::Exhausted) {
+            let own = free.iter().any(|presence| presence.load.contains(&row.interaction.interaction));
+            let room = own || self.one_more_may_ring(rival.map(|queue| &queue.id), &free, floor);
+            return room.then(|| Audience::Members { queue: queue.id.clone(), except: row.rejected.clone() });
+        }
+        let free = match queue.map(|queue| queue.strategy) {
+            Some(Strategy::LeastRecent) => {
+                let longest = free.iter().map(|presence| presence.last_offered).min()?;
+                free.into_iter().filter(|presence| presence.last_offered == longest).collect()
+            }
+            Some(Strategy::Rrmemory | Strategy::Beepall) | None => free,
+        };
+        // Whose turn it is in another queue is that queue's to know: here the first will do.
+        let cursor = if rival.is_some() { None } else { self.cursor };
+        let place = |agent: &AgentId| candidates.iter().position(|other| other == agent);
+        let last = cursor.and_then(place);
+        let chosen = free.iter().find(|presence| place(&presence.agent) > last).or(free.first())?;
+        Some(Audience::Agents(vec![chosen.agent.clone()]))
+    }
+
+    /// Never more chats ring than there are free slots, neither in this queue nor in this one and all the others that share an agent with it.
+    fn one_more_may_ring(&self, queue: Option<&QueueId>, free: &[&Presence], floor: &Floor<'_>) -> bool {
+        let slots =
+            |presences: &BTreeMap<&AgentId, &Presence>| presences.values().map(|presence| presence.free_slots(self.now)).sum::<usize>();
+        let mut there: BTreeMap<&AgentId, &Presence> = free.iter().map(|presence| (&presence.agent, *presence)).collect();
+        let mut chats = floor.chats.get(&queue).copied().unwrap_or_default();
+        if chats >= slots(&there) {
+            return false;
+        }
+        for (other, ringing) in floor.chats.iter().filter(|(other, ringing)| **other != queue && **ringing > 0) {
+            let members = match other {
+                Some(id) => self.rivals.iter().find(|rival| rival.queue.id == **id).map(|rival| &rival.queue),
+                None => self.queue,
+            };
+            let members = members.iter().flat_map(|queue| &queue.members);
+            there.extend(members.filter_map(|agent| floor.presences.get(agent)).map(|presence| (&presence.agent, presence)));
+            chats += ringing;
+        }
+        chats < slots(&there)
+    }
+
+    fn ring(&self, index: usize, row: &WaitingRow, audience: Audience, floor: &Floor<'_>) -> Next {
+        let account = self.accounts.get(&row.interaction.conversation.account);
+        let considered = account.into_iter().flat_map(|account| self.candidates(account).iter().map(move |agent| (agent, account)));
+        let passed_over = considered.filter_map(|(agent, account)| {
+            let chosen = match &audience {
+                Audience::Agents(agents) => agents.contains(agent),
+                Audience::Members { .. } => true,
+            };
+            let why = self.obstacle(agent, row, account, floor).or((!chosen).then_some(NotOffered::NotItsTurn))?;
+            Some(PassedOver { agent: agent.clone(), why })
+        });
+        let mut passed_over: Vec<PassedOver> = passed_over.collect();
+        // First those who could not, then those whose turn it was not.
+        passed_over.sort_by_key(|passed| passed.why == NotOffered::NotItsTurn);
+        let (until, cursor) = match (&audience, self.target) {
+            (Audience::Members { .. }, _) => (row.until, self.cursor.cloned()),
+            // An Agent step rings its one agent for as long as it lasts.
+            (Audience::Agents(agents), Target::Agent(_)) => (row.until, agents.first().cloned()),
+            (Audience::Agents(agents), Target::Queue(_) | Target::Account(_)) => {
+                let timeout = self.queue.map_or(Queue::AGENT_TIMEOUT, |queue| queue.agent_timeout);
+                (Some(timeout.after(self.now)), agents.first().cloned())
+            }
+        };
+        Next { row: index, ring: Ring { wait: row.wait, target: self.target.clone(), audience, until, passed_over }, cursor }
+    }
+
     /// Everybody who could be asked, in the order of the queue.
-    fn candidates<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = &'a AgentId> {
-        let agents: &[AgentId] = match (self.target, self.queue) {
+    fn candidates<'c>(&'c self, account: &'c Account) -> &'c [AgentId] {
+        match (self.target, self.queue) {
             (Target::Queue(_), Some(queue)) => &queue.members,
             (Target::Queue(_), None) => &[],
             (Target::Agent(agent), _) => std::slice::from_ref(agent),
             (Target::Account(_), _) => &account.agents,
-        };
-        agents.iter()
+        }
     }
 
-    fn obstacle(&self, agent: &AgentId, row: &WaitingRow, account: &Account) -> Option<NotOffered> {
+    fn obstacle(&self, agent: &AgentId, row: &WaitingRow, account: &Account, floor: &Floor<'_>) -> Option<NotOffered> {
         if !account.agents.contains(agent) {
             return Some(NotOffered::NotOfAccount);
         }
-        let Some(presence) = self.presences.get(agent) else { return Some(NotOffered::LoggedOut) };
+        let Some(presence) = floor.presences.get(agent) else { return Some(NotOffered::LoggedOut) };
         match presence.state {
             PresenceState::LoggedOut => return Some(NotOffered::LoggedOut),
             PresenceState::Paused { .. } => return Some(NotOffered::Paused),
@@ -122,27 +236,21 @@ impl Choice<'_> {
             return Some(NotOffered::Missed);
         }
         // Who has the interaction already needs no second slot for it.
-        let own = presence.load.contains(&row.interaction.interaction);
-        (!own && presence.free_slots(self.now) == 0).then_some(NotOffered::NoFreeSlot)
+        if presence.load.contains(&row.interaction.interaction) || presence.free_slots(self.now) > 0 {
+            return None;
+        }
+        let really_free = self.presences.get(agent).is_some_and(|presence| presence.free_slots(self.now) > 0);
+        Some(if really_free { NotOffered::NeededElsewhere } else { NotOffered::NoFreeSlot })
     }
 
-    /// The queue whose members are all rung at once. What has outlived its plan is offered to one agent at a time: to the one who became available.
-    fn to_all(&self, row: &WaitingRow) -> Option<&Queue> {
-        self.queue.filter(|queue| queue.strategy == Strategy::Beepall && row.stage != Stage::Exhausted)
+    fn ringing_at_all(&self, rows: &[WaitingRow]) -> usize {
+        rows.iter().filter(|row| rings_at_all(row, self.now)).count()
     }
+}
 
-    fn rings_all(&self, row: &WaitingRow) -> bool {
-        matches!(&row.offer, Some(offer) if matches!(offer.audience, Audience::Members { .. }) && offer.until.is_none_or(|until| self.now < until))
-    }
-
-    /// The first of `free` behind the one engaged last, in the order of the queue or of the account.
-    fn after_cursor<'a>(&'a self, free: &[&'a AgentId], account: &'a Account) -> &'a AgentId {
-        let order: Vec<&AgentId> = self.candidates(account).collect();
-        let place = |agent: &AgentId| order.iter().position(|other| *other == agent);
-        let last = self.cursor.and_then(place);
-        let behind = free.iter().find(|agent| place(agent) > last);
-        behind.or(free.first()).copied().unwrap_or(order[0])
-    }
+/// Whether `row` rings at all of a queue.
+pub fn rings_at_all(row: &WaitingRow, now: Timestamp) -> bool {
+    matches!(&row.offer, Some(offer) if matches!(offer.audience, Audience::Members { .. }) && offer.until.is_none_or(|until| now < until))
 }
 
 #[cfg(test)]

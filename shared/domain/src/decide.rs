@@ -3,7 +3,7 @@
 //! [`open`] and [`decide`] are pure. The engine loads what they need, calls them, and commits their [`Decision`] with a condition on the version; on a
 //! conflict it loads and decides again. Losing a race is a [`Refusal`], never an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -260,7 +260,7 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
     change.message_received(message, at);
-    change.done(&BTreeSet::new())
+    change.done(None)
 }
 
 /// What `event` makes of `interaction`.
@@ -297,7 +297,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AccountActivated => change.account_activated()?,
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
-    Ok(change.done(&occupied(interaction)))
+    Ok(change.done(Some(interaction)))
 }
 
 /// An interaction under change.
@@ -329,15 +329,27 @@ impl<'a> Change<'a> {
 
     /// A freed slot makes somebody available: that is said in one place, whatever freed it. A slot that an offer kept counts too: something else may have
     /// been passed over for it.
-    fn done(mut self, occupied_before: &BTreeSet<Target>) -> Decision {
+    ///
+    /// So does what waited with nobody ringing, and waits there no more: an agent of several queues may have been kept for it.
+    fn done(mut self, before: Option<&Interaction>) -> Decision {
+        let occupied_before = before.map(occupied).unwrap_or_default();
+        if let Some(wait) = before.and_then(|before| before.wait.as_ref()).filter(|wait| wait.offer.is_none()) {
+            let stays = |target: &Target| self.next.is_open() && self.next.wait.as_ref().is_some_and(|wait| wait.targets.contains(target));
+            let gone = wait.targets.iter().filter(|target| matches!(target, Target::Queue(_)) && !stays(target));
+            gone.cloned().collect::<Vec<_>>().into_iter().for_each(|target| self.wake(target));
+        }
         for target in occupied_before.difference(&occupied(&self.next)).cloned() {
-            let wake = Effect::Wake { target };
-            if !self.effects.contains(&wake) {
-                self.effects.push(wake);
-            }
+            self.wake(target);
         }
         let Self { next: interaction, effects, message_effects, replies, history, .. } = self;
         Decision { interaction, effects, message_effects, replies, history }
+    }
+
+    fn wake(&mut self, target: Target) {
+        let wake = Effect::Wake { target };
+        if !self.effects.contains(&wake) {
+            self.effects.push(wake);
+        }
     }
 
     fn fact(&mut self, fact: Fact) {

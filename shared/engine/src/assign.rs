@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
-use domain::assign::Choice;
+use domain::assign::{Choice, Rival, rings_at_all};
 use domain::decide::{Event, Ring};
 use domain::effect::{Audience, Target};
 use domain::footprint::{WaitingRow, footprint};
-use domain::ids::{AccountId, AgentId};
+use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
+use domain::queue::Queue;
 use jiff::Timestamp;
 
 use crate::interactions::Extra;
@@ -24,6 +26,17 @@ pub struct Woken {
     pub joined: Vec<WaitingRow>,
     /// Other targets to wake: those that the agent who became available belongs to, the queues of an account, and this one again after a lost race.
     pub also: Vec<Target>,
+    /// Other queues of agents who are still free here: what waits there may have been kept waiting for what waited here. To be woken as [`Reach::Near`].
+    pub related: Vec<Target>,
+}
+
+/// How far a wake goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Something changed here: the other queues of agents who stay free are looked at too.
+    Far,
+    /// Something changed in another queue: only if something rings now that did not before, so that two queues don't wake each other for ever.
+    Near,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -31,15 +44,49 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When a port fails; calling again is safe.
-    pub async fn wake(&self, target: &Target) -> Result<Woken, EngineError> {
+    pub async fn wake(&self, target: &Target, reach: Reach) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
         self.offer_waiting(target, &mut woken).await?;
         match target {
             Target::Agent(agent) => self.agent_available(agent, &mut woken).await?,
             Target::Account(account) => self.account_available(account, &mut woken).await?,
+            Target::Queue(queue) if reach == Reach::Far || woken.rung > 0 => self.free_for_others(queue, &mut woken).await?,
             Target::Queue(_) => {}
         }
         Ok(woken)
+    }
+
+    /// The other queues that share a member with `queue` for whom `shares` holds, where something waits or rings at all.
+    async fn rivals(&self, queue: &Queue, shares: impl Fn(&AgentId) -> bool) -> Result<Vec<Rival>, EngineError> {
+        let now = self.world.now();
+        let mut rivals = Vec::new();
+        for other in self.directory.queues().await?.values().filter(|other| other.id != queue.id) {
+            if !other.members.iter().any(|agent| queue.members.contains(agent) && shares(agent)) {
+                continue;
+            }
+            let mut rows = self.store.waiting(&Target::Queue(other.id.clone())).await?;
+            rows.retain(|row| row.offer.is_none() || rings_at_all(row, now));
+            if !rows.is_empty() {
+                rivals.push(Rival { queue: other.clone(), rows });
+            }
+        }
+        Ok(rivals)
+    }
+
+    /// Agents whom nobody here needs may be needed in their other queues, whose own decisions left them to this one.
+    async fn free_for_others(&self, id: &QueueId, woken: &mut Woken) -> Result<(), EngineError> {
+        let Some(queue) = self.directory.queue(id).await? else { return Ok(()) };
+        let mut others = self.rivals(&queue, |_| true).await?;
+        others.retain(|rival| rival.rows.iter().any(|row| row.offer.is_none()));
+        if others.is_empty() {
+            return Ok(());
+        }
+        let presences = self.store.presences(&queue.members).await?;
+        let now = self.world.now();
+        let free = |agent: &AgentId| presences.get(agent).is_some_and(|presence| presence.free_slots(now) > 0);
+        let related = others.into_iter().filter(|rival| rival.queue.members.iter().any(free));
+        woken.related.extend(related.map(|rival| Target::Queue(rival.queue.id)));
+        Ok(())
     }
 
     /// Every target for which something may wait: what the sweep wakes.
@@ -79,11 +126,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let queue = queue.as_ref();
         let mut accounts = BTreeMap::new();
-        for id in rows.iter().map(|row| &row.interaction.conversation.account).collect::<BTreeSet<_>>() {
-            if let Some(account) = self.directory.account(id).await? {
-                accounts.insert(id.clone(), (*account).clone());
-            }
-        }
+        self.know_accounts(&rows, &mut accounts).await?;
         let candidates: BTreeSet<AgentId> = match (target, queue) {
             (Target::Queue(_), queue) => queue.iter().flat_map(|queue| queue.members.iter().cloned()).collect(),
             (Target::Agent(agent), _) => BTreeSet::from([agent.clone()]),
@@ -92,9 +135,24 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
         let mut cursor = self.store.cursor(target).await?;
         self.activate(&rows, &accounts).await?;
+        let mut rivals = match queue {
+            Some(queue) if rows.iter().any(|row| row.offer.is_none()) => {
+                let now = self.world.now();
+                self.rivals(queue, |agent| presences.get(agent).is_some_and(|presence| presence.free_slots(now) > 0)).await?
+            }
+            _ => Vec::new(),
+        };
+        for rival in &rivals {
+            self.know_accounts(&rival.rows, &mut accounts).await?;
+            // How many slots there are for what rings at all of another queue, its own members tell.
+            if rival.rows.iter().any(|row| row.offer.is_some()) {
+                let unknown: Vec<AgentId> = rival.queue.members.iter().filter(|agent| !presences.contains_key(agent)).cloned().collect();
+                presences.extend(self.store.presences(&unknown).await?);
+            }
+        }
         loop {
-            let choice =
-                Choice { target, queue, accounts: &accounts, presences: &presences, cursor: cursor.as_ref(), now: self.world.now() };
+            let (cursor_then, now) = (cursor.as_ref(), self.world.now());
+            let choice = Choice { target, queue, rivals: &rivals, accounts: &accounts, presences: &presences, cursor: cursor_then, now };
             let Some(next) = choice.next(&rows) else { return Ok(()) };
             let key = rows[next.row].interaction.clone();
             let alone = alone(&next.ring);
@@ -107,6 +165,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             match self.change(&key, &Event::Ring(next.ring), Mark::Guarded, extra).await {
                 Ok(Told::Changed { interaction, .. }) => {
                     woken.rung += 1;
+                    // What waits in several queues rings on behalf of one.
+                    rivals.iter_mut().for_each(|rival| rival.rows.retain(|row| row.interaction.interaction != interaction.id));
                     cursor = next.cursor;
                     if let Some(presence) = alone.and_then(|agent| presences.get_mut(&agent)) {
                         rings_at(presence, &interaction, self.world.now());
@@ -129,8 +189,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
+    async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {
+        for id in rows.iter().map(|row| &row.interaction.conversation.account).collect::<BTreeSet<_>>() {
+            if !accounts.contains_key(id)
+                && let Some(account) = self.directory.account(id).await?
+            {
+                accounts.insert(id.clone(), (*account).clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Interactions that came in while their account was off go their way once it is on.
-    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, domain::account::Account>) -> Result<(), EngineError> {
+    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>) -> Result<(), EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
                 self.tell(&row.interaction, Event::AccountActivated, Mark::Guarded).await?;

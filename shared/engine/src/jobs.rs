@@ -49,6 +49,9 @@ pub struct AssignJob {
     /// Because the configuration changed: what is cached of it must not decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reconfigured: bool,
+    /// Because something changed in another queue of the same agents ([`Reach::Near`](crate::Reach::Near)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub related: bool,
 }
 
 /// On `outbound.fifo`, group = conversation: send a message.

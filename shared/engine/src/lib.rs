@@ -16,7 +16,7 @@ mod route;
 use domain::decide::Refusal;
 use domain::ids::AccountId;
 
-pub use assign::Woken;
+pub use assign::{Reach, Woken};
 pub use interactions::{Sending, Told};
 pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;

@@ -4,9 +4,8 @@ use super::*;
 use crate::agent::Capacity;
 use crate::effect::{ConversationKey, InteractionKey};
 use crate::fixtures;
-use crate::ids::{ContactId, InteractionId, QueueId};
+use crate::ids::ContactId;
 use crate::interaction::Offer;
-use crate::queue::Weight;
 use crate::values::Seconds;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -26,6 +25,7 @@ struct Floor {
     accounts: BTreeMap<AccountId, Account>,
     presences: BTreeMap<AgentId, Presence>,
     cursor: Option<AgentId>,
+    rivals: Vec<Rival>,
     rows: Vec<WaitingRow>,
 }
 
@@ -53,6 +53,7 @@ impl Floor {
             },
             accounts: BTreeMap::from([(account.id.clone(), account)]),
             cursor: None,
+            rivals: Vec::new(),
             rows: vec![row(1)],
         }
     }
@@ -60,7 +61,7 @@ impl Floor {
     fn next(&self) -> Option<Next> {
         let queue = matches!(self.target, Target::Queue(_)).then_some(&self.queue);
         let Self { target, accounts, presences, cursor, rows, .. } = self;
-        Choice { target, queue, accounts, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
+        Choice { target, queue, rivals: &self.rivals, accounts, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
     }
 
     /// Whom the next offer rings.
@@ -90,7 +91,7 @@ fn row(number: u64) -> WaitingRow {
         stage: Stage::Step { index: 0, plan: 1 },
         until: Some(later(30)),
         since: NOW,
-        priority: crate::marks::Priority::default(),
+        priority: Priority::default(),
         rejected: Vec::new(),
         missed: Vec::new(),
         offer: None,
@@ -232,4 +233,121 @@ fn the_agents_of_an_account_take_turns_too() {
     assert_eq!(floor.rung(), Some(vec![agent(3)]));
     let next = floor.next().unwrap();
     assert_eq!(next.ring.until, Some(Queue::AGENT_TIMEOUT.after(NOW)));
+}
+
+#[test]
+fn the_one_whose_last_offer_is_the_longest_ago_is_rung_first() {
+    let mut floor = Floor::new(Strategy::LeastRecent);
+    let offered = |floor: &mut Floor, number, at: Option<i64>| {
+        floor.presences.get_mut(&agent(number)).unwrap().last_offered = at.map(|at| later(at - 100));
+    };
+    offered(&mut floor, 1, Some(3));
+    offered(&mut floor, 2, Some(1));
+    offered(&mut floor, 3, Some(2));
+    assert_eq!(floor.rung(), Some(vec![agent(2)]));
+    offered(&mut floor, 3, None);
+    assert_eq!(floor.rung(), Some(vec![agent(3)]), "never is the longest ago");
+    (1..=3).for_each(|number| offered(&mut floor, number, Some(1)));
+    floor.cursor = Some(agent(1));
+    assert_eq!(floor.rung(), Some(vec![agent(2)]), "in the same instant they take turns");
+}
+
+#[test]
+fn equal_agents_get_equally_many_of_a_thousand_offers() {
+    for strategy in [Strategy::Rrmemory, Strategy::LeastRecent] {
+        let mut floor = Floor::new(strategy);
+        let mut offers: BTreeMap<AgentId, u32> = floor.queue.members.iter().map(|agent| (agent.clone(), 0)).collect();
+        for offer in 0..1_000 {
+            let next = floor.next().unwrap();
+            let Audience::Agents(agents) = next.ring.audience else { panic!() };
+            *offers.get_mut(&agents[0]).unwrap() += 1;
+            // Several of them in the same millisecond.
+            floor.presences.get_mut(&agents[0]).unwrap().last_offered = Some(later(-1_000 + offer / 7));
+            floor.cursor = next.cursor;
+            assert!(offers.values().max().unwrap() - offers.values().min().unwrap() <= 1, "{strategy:?} {offers:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_let_it_ring_after_the_plan_is_left_alone_for_a_while_or_until_they_come_back() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.rows[0].missed = vec![Missed { agent: agent(1), at: later(-10) }, Missed { agent: agent(2), at: later(-299) }];
+    floor.presences.values_mut().for_each(|presence| presence.since = later(-1_000));
+    floor.set(3, PresenceState::LoggedOut);
+    assert_eq!(floor.next(), None);
+    floor.presences.get_mut(&agent(1)).unwrap().since = later(-5);
+    assert_eq!(floor.rung(), Some(vec![agent(1)]));
+    floor.rows[0].missed.truncate(1);
+    floor.rows[0].missed[0].at = later(-300);
+    floor.presences.get_mut(&agent(1)).unwrap().since = later(-1_000);
+    assert_eq!(floor.rung(), Some(vec![agent(1)]));
+}
+
+/// A queue of agents 3 to 5 of whom only 3 is in the other one too.
+fn rival(strategy: Strategy, weight: i64, rows: Vec<WaitingRow>) -> Rival {
+    let id = QueueId::from_ulid(Ulid::from_parts(0, 2));
+    let queue =
+        Queue { id, strategy, weight: Weight::new(weight).unwrap(), members: (3..=5).map(agent).collect(), ..Floor::new(strategy).queue };
+    Rival { queue, rows }
+}
+
+#[test]
+fn a_heavier_queue_a_higher_priority_and_a_longer_wait_come_first_also_from_another_queue() {
+    let priority = |number, priority| WaitingRow { priority: Priority::new(priority).unwrap(), ..row(number) };
+    let since = |number, since| WaitingRow { since: later(since), ..row(number) };
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    // One agent, one slot.
+    floor.queue.members = vec![agent(3)];
+    floor.presences.get_mut(&agent(3)).unwrap().capacity = Capacity::new(1).unwrap();
+    for (own, weight, other, served) in [
+        (priority(1, 9), 1, row(2), false),
+        (row(1), 0, priority(2, 1), false),
+        (priority(1, 2), 0, priority(2, 1), true),
+        (since(1, -5), 0, since(2, -6), false),
+        (since(1, -6), 0, since(2, -5), true),
+        (row(1), 0, row(2), true),
+    ] {
+        floor.rows = vec![own.clone()];
+        floor.rivals = vec![rival(Strategy::Rrmemory, weight, vec![other.clone()])];
+        assert_eq!(floor.next().is_some(), served, "{own:?} {other:?}");
+    }
+    // What rings there already, is said no to, or is of an account that is off, has no claim.
+    floor.rows = vec![row(1)];
+    for claim in [
+        WaitingRow { rejected: vec![agent(3)], ..priority(2, 9) },
+        WaitingRow { until: Some(NOW), ..priority(2, 9) },
+        rings_all(&floor, priority(2, 9)),
+    ] {
+        floor.rivals = vec![rival(Strategy::Rrmemory, 9, vec![claim])];
+        assert!(floor.next().is_some());
+    }
+    // With two slots both are served.
+    floor.presences.get_mut(&agent(3)).unwrap().capacity = Capacity::new(2).unwrap();
+    floor.rivals = vec![rival(Strategy::Rrmemory, 9, vec![row(2)])];
+    assert!(floor.next().is_some());
+}
+
+#[test]
+fn the_history_tells_that_an_agent_was_needed_elsewhere() {
+    let mut floor = Floor::new(Strategy::Rrmemory);
+    floor.presences.get_mut(&agent(3)).unwrap().capacity = Capacity::new(1).unwrap();
+    floor.rivals = vec![rival(Strategy::Rrmemory, 9, vec![row(2)])];
+    floor.cursor = Some(agent(2));
+    let next = floor.next().unwrap();
+    assert_eq!(next.ring.audience, Audience::Agents(vec![agent(1)]));
+    assert!(next.ring.passed_over.contains(&PassedOver { agent: agent(3), why: NotOffered::NeededElsewhere }));
+}
+
+#[test]
+fn queues_that_ring_all_and_share_an_agent_ring_no_more_chats_than_there_are_slots() {
+    let mut floor = Floor::new(Strategy::Beepall);
+    floor.queue.members = vec![agent(3)];
+    let ringing = [rings_all(&floor, row(2)), rings_all(&floor, row(3))];
+    floor.rivals = vec![rival(Strategy::Beepall, 0, ringing.to_vec())];
+    assert_eq!(floor.next(), None, "two slots, two chats");
+    let mut other = floor.presences[&agent(3)].clone();
+    other.agent = agent(4);
+    floor.presences.insert(agent(4), other);
+    assert!(floor.next().is_some(), "the other queue has slots of its own");
 }

@@ -21,7 +21,7 @@ use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::{Address, E164, Seconds};
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Mark, World};
-use engine::{Claim, Engine, EngineError, Sending, Sent, Told};
+use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Told};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
@@ -32,12 +32,32 @@ pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
 pub(crate) enum Job {
     Route(Box<InboundEvent>),
     Wake(Target),
-    Timer { key: InteractionKey, at: Timestamp, timer: Timer },
-    Withdraw { interaction: InteractionId, agent: AgentId },
+    /// Because something changed in another queue.
+    Related(Target),
+    Timer {
+        key: InteractionKey,
+        at: Timestamp,
+        timer: Timer,
+    },
+    Withdraw {
+        interaction: InteractionId,
+        agent: AgentId,
+    },
     Send(MessageKey),
-    Webhook { key: InteractionKey, wait: u64 },
-    Missed { id: String, agent: AgentId, limit: MissedLimit },
-    Command { id: String, agent: AgentId, command: Command },
+    Webhook {
+        key: InteractionKey,
+        wait: u64,
+    },
+    Missed {
+        id: String,
+        agent: AgentId,
+        limit: MissedLimit,
+    },
+    Command {
+        id: String,
+        agent: AgentId,
+        command: Command,
+    },
 }
 
 impl Job {
@@ -45,7 +65,7 @@ impl Job {
     pub(crate) fn group(&self) -> Option<String> {
         match self {
             Job::Route(event) => Some(format!("inbound {}", event.group())),
-            Job::Wake(target) => Some(format!("assign {}", target.key())),
+            Job::Wake(target) | Job::Related(target) => Some(format!("assign {}", target.key())),
             Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
             Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Command { .. } => None,
         }
@@ -135,12 +155,16 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
     match job {
         Job::Route(event) => engine.route(&event).await.map(|()| nothing),
         Job::Wake(target) => {
-            let woken = engine.wake(&target).await?;
+            let woken = engine.wake(&target, Reach::Far).await?;
             let offered = match &target {
                 Target::Agent(agent) => woken.joined.into_iter().map(|row| (agent.clone(), row.interaction.interaction)).collect(),
                 Target::Queue(_) | Target::Account(_) => Vec::new(),
             };
-            Ok((woken.also.into_iter().map(Job::Wake).collect(), offered, None))
+            Ok((woken.also.into_iter().map(Job::Wake).chain(woken.related.into_iter().map(Job::Related)).collect(), offered, None))
+        }
+        Job::Related(target) => {
+            let woken = engine.wake(&target, Reach::Near).await?;
+            Ok((woken.also.into_iter().map(Job::Wake).chain(woken.related.into_iter().map(Job::Related)).collect(), Vec::new(), None))
         }
         Job::Timer { key, timer, .. } => {
             let told = engine.tell(&key, Event::Timer(timer.clone()), Mark::Guarded).await?;
