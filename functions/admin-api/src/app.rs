@@ -104,7 +104,7 @@ impl App {
     pub(crate) async fn wake(&self, targets: impl IntoIterator<Item = Target>) {
         let jobs = targets.into_iter().map(|target| {
             let options = SendOptions::fifo(target.key(), cloud::ids::ulid().to_string());
-            (AssignJob { target, reconfigured: true }, options)
+            (AssignJob { target, reconfigured: true, related: false }, options)
         });
         if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
             tracing::error!(event = "admin.wake_failed", %error);

@@ -19,7 +19,7 @@ use domain::interaction::Offer;
 use domain::view::AgentEvent;
 use engine::jobs::{AssignJob, PushJob};
 use engine::ports::{Store, System};
-use engine::{Engine, EngineError, Woken};
+use engine::{Engine, EngineError, Reach, Woken};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use store::{Configuration, Interactions};
@@ -48,22 +48,24 @@ enum Failed {
 }
 
 impl Assign {
-    async fn wake(&self, AssignJob { target, reconfigured }: &AssignJob, wake_id: &str) -> Result<(), Failed> {
+    async fn wake(&self, AssignJob { target, reconfigured, related }: &AssignJob, wake_id: &str) -> Result<(), Failed> {
         if *reconfigured {
             self.engine.directory.forget();
         }
-        let woken = self.engine.wake(target).await?;
+        let woken = self.engine.wake(target, if *related { Reach::Near } else { Reach::Far }).await?;
         tracing::info!(
             event = "assign.woken",
             target = target.key(),
             rung = woken.rung,
             joined = woken.joined.len(),
-            also = woken.also.len()
+            also = woken.also.len(),
+            related = woken.related.len()
         );
         self.join(target, &woken, wake_id).await?;
-        let also = woken.also.into_iter().enumerate();
-        let also = also.map(|(index, target)| wake_of(target, *reconfigured, &format!("{wake_id}-{index}")));
-        Ok(self.wakes.send_batch(also).await?)
+        let also = woken.also.into_iter().map(|target| (target, false));
+        let all = also.chain(woken.related.into_iter().map(|target| (target, true))).enumerate();
+        let all = all.map(|(index, (target, related))| wake_of(target, *reconfigured, related, &format!("{wake_id}-{index}")));
+        Ok(self.wakes.send_batch(all).await?)
     }
 
     /// The agent who became available hears of what rings at everybody of a queue already.
@@ -73,11 +75,12 @@ impl Assign {
             let Some(Offer { id: offer, until, .. }) = row.offer.clone() else { continue };
             let key = &row.interaction;
             let Some(interaction) = self.engine.store.interaction(key).await.map_err(EngineError::from)? else { continue };
+            let notification = self.engine.notification(&interaction).await?;
             let job = PushJob {
                 id: format!("{wake_id}-{}", key.interaction),
                 to: Audience::Agents(vec![agent.clone()]),
                 account: None,
-                event: AgentEvent::Offered { interaction: (&interaction).into(), offer, until },
+                event: AgentEvent::Offered { interaction: (&interaction).into(), offer, until, notification },
             };
             let options = SendOptions::fifo(key.conversation.group(), job.id.clone());
             self.push.send(&job, options).await?;
@@ -88,14 +91,14 @@ impl Assign {
     async fn sweep(&self, id: &str) -> Result<(), Failed> {
         let targets = self.engine.waiting_targets().await?;
         tracing::info!(event = "assign.swept", targets = targets.len());
-        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, &format!("sweep-{id}-{index}")));
+        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, false, &format!("sweep-{id}-{index}")));
         Ok(self.wakes.send_batch(wakes).await?)
     }
 }
 
-fn wake_of(target: Target, reconfigured: bool, id: &str) -> (AssignJob, SendOptions) {
+fn wake_of(target: Target, reconfigured: bool, related: bool, id: &str) -> (AssignJob, SendOptions) {
     let options = SendOptions::fifo(target.key(), id);
-    (AssignJob { target, reconfigured }, options)
+    (AssignJob { target, reconfigured, related }, options)
 }
 
 async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {

@@ -16,7 +16,7 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::timers::Timers;
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup};
+use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 
@@ -30,6 +30,7 @@ struct Exits {
     outbound: Queue,
     media: Queue,
     archive: Queue,
+    webhook: Queue,
     push: Queue,
     parked: Queue,
     timers: Timers,
@@ -43,6 +44,7 @@ struct Outbox {
     outbound: Vec<(SendJob, SendOptions)>,
     media: Vec<(MediaJob, SendOptions)>,
     archive: Vec<(ArchiveJob, SendOptions)>,
+    webhook: Vec<(WebhookJob, SendOptions)>,
     push: Vec<(PushJob, SendOptions)>,
     parked: Vec<(Parked, SendOptions)>,
     timers: Vec<(String, jiff::Timestamp, Wakeup)>,
@@ -58,6 +60,7 @@ impl Outbox {
             Job::Push(job) => self.push.push((*job, fifo)),
             Job::Media(job) => self.media.push((job, SendOptions::default())),
             Job::Archive(job) => self.archive.push((job, SendOptions::default())),
+            Job::Webhook(job) => self.webhook.push((*job, SendOptions::default())),
             Job::Wakeup { at, job } => self.timers.push((id, at, job)),
         }
     }
@@ -91,6 +94,7 @@ async fn send(exits: &Exits, outbox: Outbox) -> Result<(), Error> {
         all(&exits.outbound, outbox.outbound),
         all(&exits.media, outbox.media),
         all(&exits.archive, outbox.archive),
+        all(&exits.webhook, outbox.webhook),
         all(&exits.push, outbox.push),
         all(&exits.parked, outbox.parked),
         timers,
@@ -117,6 +121,7 @@ pub async fn run() -> Result<(), Error> {
         outbound: queue("OUTBOUND_QUEUE_URL")?,
         media: queue("MEDIA_QUEUE_URL")?,
         archive: queue("ARCHIVE_QUEUE_URL")?,
+        webhook: queue("WEBHOOK_QUEUE_URL")?,
         push: queue("PUSH_QUEUE_URL")?,
         parked: queue("PARKED_QUEUE_URL")?,
         timers: Timers::from_env(&aws, &env)?,

@@ -6,7 +6,7 @@ use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::view::AgentEvent;
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, inbound_dedup};
+use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ pub(crate) enum Job {
     Send(SendJob),
     Media(MediaJob),
     Archive(ArchiveJob),
+    Webhook(Box<WebhookJob>),
     Push(Box<PushJob>),
     Wakeup { at: Timestamp, job: Wakeup },
 }
@@ -154,13 +155,21 @@ impl Owner {
                 (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
             }
             (Effect::Wake { target }, _) => {
-                (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false }))
+                (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false, related: false }))
             }
             (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
             (Effect::Withdraw { interaction, agent }, Owner::Presence { .. }) => {
                 // Due at once.
                 let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
                 (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
+            }
+            (Effect::Missed { agent, limit }, Owner::Interaction(_)) => {
+                let job = Wakeup::Missed { id: id.clone(), agent: agent.clone(), limit: *limit };
+                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
+            }
+            (Effect::Webhook { wait, url, until }, Owner::Interaction(interaction)) => {
+                let job = WebhookJob { id: id.clone(), interaction: interaction.key(), wait: *wait, url: url.clone(), until: *until };
+                (id.clone(), Job::Webhook(Box::new(job)))
             }
             (Effect::Push { to, notice }, owner) => {
                 let (group, account, event) = match owner {
@@ -178,7 +187,14 @@ impl Owner {
                 (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
             }
             (
-                Effect::Route | Effect::Send | Effect::CopyMedia { .. } | Effect::Archive | Effect::Timer { .. } | Effect::Withdraw { .. },
+                Effect::Route
+                | Effect::Send
+                | Effect::CopyMedia { .. }
+                | Effect::Archive
+                | Effect::Timer { .. }
+                | Effect::Withdraw { .. }
+                | Effect::Missed { .. }
+                | Effect::Webhook { .. },
                 _,
             ) => {
                 return None;

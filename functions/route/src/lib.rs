@@ -44,6 +44,7 @@ impl Route {
     async fn wakeup(&self, wakeup: Wakeup) -> Result<(), Failure> {
         let result = match &wakeup {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
+            Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
                 Ok(key) => self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }).await.map(|_| ()),
                 Err(error) => Err(error),

@@ -9,6 +9,7 @@ use domain::ids::{AgentId, IntervalId, MessageId, QueueId};
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
 use domain::message::{Author, Content, Delivery, DeliveryState, Message};
+use domain::notification::{Notification, Values};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use jiff::Timestamp;
@@ -76,6 +77,23 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent, message: sending.id.clone() };
         self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+    }
+
+    /// What an agent's screen shows with the offer of `interaction` that stands; `None` when there is none any more.
+    ///
+    /// # Errors
+    /// When a port fails.
+    pub async fn notification(&self, interaction: &Interaction) -> Result<Option<Notification>, EngineError> {
+        let (Some(account), Some(offer)) = (self.directory.account(&interaction.account).await?, interaction.offer()) else {
+            return Ok(None);
+        };
+        let queue = match &offer.target {
+            Target::Queue(queue) => self.directory.queue(queue).await?,
+            Target::Agent(_) | Target::Account(_) => None,
+        };
+        let list = self.directory.list(&account.list).await?;
+        let (name, address) = (interaction.customer_name.as_ref(), &interaction.address);
+        Ok(Some(Notification::of(&Values { account: &account, queue: queue.as_ref(), list: list.as_ref(), name, address })))
     }
 
     pub(crate) async fn change(&self, key: &InteractionKey, event: &Event, mark: Mark, extra: Extra) -> Result<Told, EngineError> {

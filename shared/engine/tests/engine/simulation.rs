@@ -7,23 +7,30 @@ use std::task::{Context, Poll, Waker};
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
-use domain::history::Fact;
-use domain::ids::{AgentId, InteractionId, MessageId, QueueId};
+use domain::history::{Fact, WebhookFailure};
+use domain::ids::{AgentId, AiAgentId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
+use domain::marks::VariableName;
 use domain::message::{Author, DeliveryState};
-use domain::queue::Strategy;
+use domain::plan::ActionPlan;
+use domain::queue::{MissedLimit, Strategy, Weight};
 use engine::memory::Fault;
 use engine::ports::World;
 use engine::{Sent, Told};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Running, Sim, agent_step, queue_step, seconds, start};
+use crate::driver::{Command, Job, Outcome, Running, Sim, seconds, start};
 
 /// Many short histories find more than few long ones; these take a few seconds. `SEEDS=3000` looks longer.
 const SEEDS: u64 = 150;
 
 fn seeds() -> std::ops::Range<u64> {
+    if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return seed..seed + 1;
+    }
     0..std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS)
 }
 
@@ -100,14 +107,25 @@ impl Story {
         let sim = Sim::seeded(seed);
         let count = dice.between(2, 4);
         let agents: Vec<AgentId> = (1..=count).map(|number| sim.agent(u64::try_from(number).unwrap())).collect();
-        let count = dice.between(1, 2);
+        let count = dice.between(1, 3);
         let mut queues = Vec::new();
         for number in 1..=count {
             let strategy = [Strategy::Beepall, Strategy::Rrmemory, Strategy::LeastRecent][dice.below(3)];
             let members: Vec<&AgentId> = agents.iter().filter(|_| dice.percent(75)).collect();
             let queue = sim.queue(u64::try_from(number).unwrap(), strategy, &members);
-            sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().agent_timeout = seconds(dice.between(4, 15)));
+            sim.directory.change(|config| {
+                let queue = config.queues.get_mut(&queue).unwrap();
+                queue.agent_timeout = seconds(dice.between(4, 15));
+                queue.weight = Weight::new(dice.between(0, 2)).unwrap();
+                queue.pause_after_missed = dice.percent(20).then(|| MissedLimit::new(dice.between(1, 3)).unwrap());
+            });
             queues.push(queue);
+        }
+        // Hours that change while the story is told, and nights that have just begun.
+        for (number, (from, to)) in (1..).zip([("00:00", "00:00"), ("00:01", "00:02"), ("22:00", "00:01")]) {
+            let id = interval_id(number);
+            let interval = json!({"id": id, "name": "", "time_zone": "UTC", "ranges": [{"from": from, "to": to}]});
+            sim.directory.change(|config| config.intervals.insert(id, serde_json::from_value(interval).unwrap()));
         }
         sim.change_account(|account| {
             account.settings.wait_for_assigned_agent = seconds(dice.between(2, 10));
@@ -145,17 +163,44 @@ impl Story {
     }
 
     fn new_plan(&mut self) {
-        let steps: Vec<_> = (0..self.dice.below(4))
-            .map(|_| {
-                let timeout = self.dice.between(5, 30);
-                match self.dice.percent(75) {
-                    true => queue_step(self.dice.pick(&self.queues).unwrap(), timeout),
-                    false => agent_step(self.dice.pick(&self.agents).unwrap(), timeout),
-                }
-            })
-            .collect();
-        self.sim.plan(&steps);
+        let count = self.dice.below(7);
+        let steps: Vec<Value> = (0..count).map(|place| self.step(place, count)).collect();
+        let plan: ActionPlan = serde_json::from_value(json!({"version": 1, "steps": steps})).unwrap();
+        assert_eq!(plan.faults(), []);
+        self.sim.steps(plan.steps);
         self.sim.account_changed();
+    }
+
+    fn step(&mut self, place: usize, count: usize) -> Value {
+        let dice = &mut self.dice;
+        let timeout = dice.between(3, 30);
+        let jump = dice.below(count);
+        let mut step = match dice.below(20) {
+            0..8 => json!({"step": "queue", "queue": dice.pick(&self.queues).unwrap(), "timeout": timeout}),
+            8..10 => json!({"step": "agent", "agent": dice.pick(&self.agents).unwrap(), "timeout": timeout}),
+            10 | 11 => {
+                let when = ["once", "always", "first_message"][dice.below(3)];
+                json!({"step": "auto_reply", "text": format!("{when} {{{{contact.mobile}}}}"), "when": when})
+            }
+            12 => json!({"step": "close", "disposition": "Closed by the plan"}),
+            13 => json!({"step": "tag", "tag": (["one", "two"][dice.below(2)])}),
+            14 => json!({"step": "priority", "priority": dice.below(10)}),
+            15 => json!({"step": "set", "variable": "a", "value": (["1", "2", ""][dice.below(3)])}),
+            16 => {
+                let condition = ["a = 1", "message.text contains '3'", "interaction.priority > 4 || time.minute > 1"][dice.below(3)];
+                json!({"step": "goto_if", "condition": condition, "then": jump, "else": dice.below(count)})
+            }
+            17 => json!({"step": "goto", "to": jump}),
+            18 => json!({"step": "webhook", "url": "https://example.com"}),
+            _ => json!({"step": "assistant", "ai_agent": AiAgentId::from_ulid(Ulid::nil())}),
+        };
+        if dice.percent(25) {
+            let guard = ["only_within", "only_outside"][dice.below(2)];
+            let number = u64::try_from(dice.between(1, 4)).unwrap();
+            step["interval"] = json!({guard: interval_id(number)});
+        }
+        step["label"] = json!(format!("step {place}"));
+        step
     }
 
     fn command(&mut self, agent: &AgentId, command: Command) {
@@ -252,7 +297,16 @@ impl Story {
                     }
                     _ => Sent::Accepted { provider_id: format!("SM{}", self.sim.next()) },
                 };
-                self.sim.provider.lock().unwrap().outcomes = [outcome].into();
+                let answer = match self.dice.below(4) {
+                    0 => Err(WebhookFailure::Refused),
+                    1 => Ok(vec![(VariableName::parse("a").unwrap(), self.dice.below(3).to_string())]),
+                    _ => Ok(Vec::new()),
+                };
+                {
+                    let mut provider = self.sim.provider.lock().unwrap();
+                    provider.outcomes = [outcome].into();
+                    provider.webhooks = [answer].into();
+                }
                 let future = start(&self.sim.engine, &self.sim.provider, job.clone());
                 self.running.push((job, future));
             }
@@ -332,12 +386,17 @@ impl Story {
             let passes = self.dice.between(0, 6);
             self.pass(passes);
         }
-        // Then the storm is over, and everything that is under way comes to its end: the longest waits together take less than three minutes.
+        // Then the storm is over, and everything that is under way comes to its end.
         self.weather = CALM;
         self.sim.memory.heal();
         self.play(true);
-        for _ in 0..100 {
-            self.pass(2);
+        // A plan that goes round is cut after two hundred steps of thirty seconds at most.
+        for _ in 0..3_000 {
+            if self.at_its_end() {
+                break;
+            }
+            let next = self.sim.timers.iter().map(|(at, _)| *at).min().expect("a timer");
+            self.pass((next.duration_since(self.sim.world.now()).as_secs() + 1).max(1));
             self.play(true);
         }
         self.check_end();
@@ -527,15 +586,32 @@ impl Story {
             presence.capacity.get().saturating_sub(presence.load.len() + ringing)
         };
         let own = there.iter().any(|presence| presence.load.contains(&interaction.id));
-        let slots: usize = there.iter().map(slots).sum();
-        let others =
-            self.sim.memory.rows().into_iter().filter(|(of, row)| {
-                of == target && matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { .. }))
-            });
-        match strategy {
-            Strategy::Beepall if wait.stage != Stage::Exhausted => own || slots > others.count(),
-            Strategy::Beepall | Strategy::Rrmemory | Strategy::LeastRecent => own || slots > 0,
+        let free: usize = there.iter().map(slots).sum();
+        let (Strategy::Beepall, Stage::Step { .. } | Stage::AssignedQueue) = (strategy, &wait.stage) else { return own || free > 0 };
+        // Never more chats ring than there are slots: not in this queue, and not in this one and those that share an agent with it.
+        let at_all = |row: &WaitingRow| matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { .. }));
+        let mut chats: BTreeMap<Target, usize> = BTreeMap::new();
+        for (of, _) in self.sim.memory.rows().into_iter().filter(|(_, row)| at_all(row)) {
+            *chats.entry(of).or_default() += 1;
         }
+        let ringing = chats.remove(target).unwrap_or_default();
+        let mut everybody: BTreeMap<AgentId, Presence> = there.into_iter().map(|presence| (presence.agent.clone(), presence)).collect();
+        let mut all = ringing;
+        for (other, ringing) in chats {
+            let Target::Queue(other) = other else { continue };
+            let shares = |agent: &AgentId| {
+                candidates.contains(agent)
+                    && self.sim.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready && slots(&presence) > 0)
+            };
+            if queues[&other].members.iter().any(shares) {
+                all += ringing;
+                let ready = queues[&other].members.iter().filter_map(|agent| self.sim.presence(agent));
+                everybody.extend(
+                    ready.filter(|presence| presence.state == PresenceState::Ready).map(|presence| (presence.agent.clone(), presence)),
+                );
+            }
+        }
+        own || (free > ringing && everybody.values().map(slots).sum::<usize>() > all)
     }
 
     /// Whether somebody let it ring a moment ago; then a timer must be under way that ends this.
@@ -549,6 +625,15 @@ impl Story {
         left_alone
     }
 
+    /// Whether nothing is left that ends by itself.
+    fn at_its_end(&self) -> bool {
+        let interactions = self.sim.memory.interactions().into_iter().filter(Interaction::is_open);
+        let mut stages = interactions.map(|interaction| interaction.wait.map(|wait| wait.stage));
+        let now = self.sim.world.now();
+        let stale = self.sim.memory.all_presences().iter().any(|presence| presence.ringing.values().any(|until| *until <= now));
+        !stale && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
+    }
+
     /// In the end no wait with a deadline is left, and nothing rings beyond its time.
     fn check_end(&mut self) {
         let now = self.sim.world.now();
@@ -560,6 +645,10 @@ impl Story {
             assert!(presence.ringing.values().all(|until| *until > now), "a stale ring at {}", presence.agent);
         }
     }
+}
+
+fn interval_id(number: u64) -> IntervalId {
+    IntervalId::from_ulid(Ulid::from_parts(0, number.into()))
 }
 
 fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
