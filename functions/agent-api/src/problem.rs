@@ -140,7 +140,8 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Port(error) => Self::Port(error),
             EngineError::Busy => Self::Busy,
-            EngineError::NotFound | EngineError::NoAccount(_) => Self::NotFound,
+            // Only events wait for something.
+            EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Self::NotFound,
         }
     }
 }

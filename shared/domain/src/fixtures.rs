@@ -53,6 +53,8 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tried: Vec::new(),
         last_message: None,
         inactivity: Inactivity::default(),
+        absorbed: Vec::new(),
+        merged_into: None,
     }
 }
 
@@ -68,6 +70,7 @@ pub fn message(at: Timestamp) -> Message {
         content: Content::Text { body: "Buongiorno".to_owned() },
         attachments: Vec::new(),
         reply_to: None,
+        answers: None,
         forwarded: false,
         referral: None,
         reactions: Vec::new(),

@@ -61,6 +61,12 @@ pub struct Interaction {
     /// The inactivity timer.
     #[serde(default, skip_serializing_if = "Inactivity::is_idle")]
     pub inactivity: Inactivity,
+    /// Newer interactions of the same person that were merged into this one, the oldest first: their messages belong to its thread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<InteractionKey>,
+    /// The older interaction that this one was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<InteractionKey>,
 }
 
 /// Open or closed.

@@ -7,7 +7,7 @@ use domain::decide::{self, Context, Decision, Event, Refusal};
 use domain::effect::{InteractionKey, Target};
 use domain::ids::{AgentId, MessageId, QueueId};
 use domain::interaction::{Interaction, Stage};
-use domain::message::{Author, Content, Delivery, DeliveryState, Message};
+use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message};
 use domain::plan::{ActionPlan, Step};
 use domain::queue::Queue;
 use jiff::Timestamp;
@@ -39,8 +39,12 @@ pub struct Sending {
     pub id: MessageId,
     /// What it holds.
     pub content: Content,
+    /// A file that goes with it, already in the bucket.
+    pub attachments: Vec<Attachment>,
     /// The provider's id of the message that it answers.
     pub reply_to: Option<String>,
+    /// Our id of the message that it answers or reacts to.
+    pub answers: Option<MessageId>,
 }
 
 /// What else a change rests on and writes.
@@ -71,7 +75,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
-        let event = Event::MessageSent { agent, message: sending.id.clone() };
+        let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
         self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
     }
 
@@ -132,7 +136,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok((self.store.interaction(key).await?.ok_or(EngineError::NotFound)?, None))
     }
 
-    fn commit_of(&self, before: Interaction, decision: Decision, event: &Event, mark: &Mark, extra: &Extra, now: Timestamp) -> Commit {
+    pub(crate) fn commit_of(
+        &self,
+        before: Interaction,
+        decision: Decision,
+        event: &Event,
+        mark: &Mark,
+        extra: &Extra,
+        now: Timestamp,
+    ) -> Commit {
         let message = extra.sending.as_ref().map(|sending| {
             let author = match event {
                 Event::MessageSent { agent, .. } => Author::Agent { agent: agent.clone() },
@@ -146,8 +158,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 provider_id: None,
                 author,
                 content: sending.content.clone(),
-                attachments: Vec::new(),
+                attachments: sending.attachments.clone(),
                 reply_to: sending.reply_to.clone(),
+                answers: sending.answers.clone(),
                 forwarded: false,
                 referral: None,
                 reactions: Vec::new(),
@@ -170,11 +183,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             message,
             contact: None,
+            identity: None,
             last_inbound_at: None,
             mark: mark.clone(),
             membership,
             presence_revision: extra.presence_revision.clone(),
             cursor: extra.cursor.clone(),
+            merged: None,
         }
     }
 
@@ -215,6 +230,9 @@ fn acting(event: &Event) -> Option<&AgentId> {
         Event::Accept { agent } | Event::AgentUnavailable { agent } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
+        | Event::Noted { .. }
+        | Event::Absorb(_)
+        | Event::MergeInto(_)
         | Event::Ring(_)
         | Event::Reject { .. }
         | Event::OpenTab { .. }

@@ -1,7 +1,7 @@
 //! The bodies of the queues.
 
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
-use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
 use domain::view::AgentEvent;
 use jiff::Timestamp;
@@ -20,6 +20,11 @@ pub enum Wakeup {
         at: Timestamp,
         /// Which wait.
         which: Timer,
+    },
+    /// A person's contacts were linked: of two open interactions on one account make one.
+    Unify {
+        /// The owner of them.
+        contact: ContactId,
     },
     /// An agent stopped taking offers.
     Withdraw {

@@ -90,7 +90,8 @@ pub(crate) async fn thread(
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let after = parameters.text("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = app.locate(&caller, &id).await?;
-    let page = app.store().thread(&place.key, after.as_deref(), limit).await?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let page = app.store().thread(&interaction, after.as_deref(), limit).await?;
     let messages = page.messages.iter().map(MessageView::from).collect();
     Ok(Json(ThreadPage { messages, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) }))
 }
@@ -120,7 +121,13 @@ pub(crate) async fn send(
         Some(id) => Some(answered(&app, &place.key, id).await?),
         None => None,
     };
-    let sending = Sending { id: MessageId::from_ulid(app.engine.world.ulid()), content: Content::Text { body: new.text }, reply_to };
+    let sending = Sending {
+        id: MessageId::from_ulid(app.engine.world.ulid()),
+        content: Content::Text { body: new.text },
+        attachments: Vec::new(),
+        reply_to,
+        answers: None,
+    };
     let told = app.engine.send(&place.key, command.caller.agent.clone(), sending, command.mark()).await?;
     let message = match settle(&app, &command, told).await? {
         Done::Now(_, message) => message.map(|message| *message),
@@ -186,9 +193,10 @@ pub(crate) async fn attachment(
 
 /// A message by its id alone. Its place in the thread is its time, which the id does not tell.
 async fn find(app: &App, key: &InteractionKey, id: &MessageId) -> Result<Option<Message>, Failure> {
+    let Some(interaction) = app.store().interaction(key).await? else { return Ok(None) };
     let mut after = None;
     loop {
-        let page = app.store().thread(key, after.as_deref(), SEARCH_PAGE).await?;
+        let page = app.store().thread(&interaction, after.as_deref(), SEARCH_PAGE).await?;
         if let Some(found) = page.messages.into_iter().find(|message| message.id == *id) {
             return Ok(Some(found));
         }
