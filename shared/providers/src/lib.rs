@@ -28,7 +28,7 @@ pub use receive::{ParseError, VerifyError};
 pub use webhook::{Acknowledgement, Parsed, STATUS_SUFFIX, Webhook, fingerprint};
 
 /// Every provider type that accounts can have.
-pub const ADAPTERS: &[&dyn Adapter] = &[&sinch::SinchV2, &twilio::Twilio];
+pub const ADAPTERS: &[&dyn Adapter] = &[&sinch::Sinch, &sinch::SinchV2, &twilio::Twilio];
 
 /// The adapter of a type, e.g. `META`.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

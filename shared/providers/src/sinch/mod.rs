@@ -5,11 +5,13 @@
 
 mod conversation;
 mod json;
+mod legacy;
 mod signature;
 #[cfg(test)]
 mod testing;
 
 pub use conversation::{AUTH_URL, SinchV2};
+pub use legacy::Sinch;
 pub use signature::{LEGACY_NONCE_HEADER, LEGACY_SIGNATURE_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, sign_legacy};
 
 /// The longest body of a webhook, in bytes. One message each at the Conversation API; at the older one perhaps several, and an order or a form's answers have

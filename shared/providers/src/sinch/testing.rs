@@ -6,6 +6,7 @@ use domain::message::{AttachmentKind, Content};
 use domain::values::{Address, E164, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -140,4 +141,38 @@ pub(super) fn done<T>(step: Step<T>) -> T {
         Step::Done(result) => result,
         Step::Call(request) => panic!("calls {}", request.url),
     }
+}
+
+/// `body` with the value at `pointer` replaced.
+pub(super) fn with(mut body: Value, pointer: &str, value: Value) -> Value {
+    *body.pointer_mut(pointer).unwrap() = value;
+    body
+}
+
+/// Anything that a place in a document may hold.
+pub(super) fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([{"type": "x"}])),
+    ]
+}
+
+/// Every place in a document, as a pointer.
+pub(super) fn places(value: &Value) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    let below = |(key, child): (String, &Value)| {
+        let deeper: Vec<_> = places(child).into_iter().map(|place| format!("/{key}{place}")).collect();
+        std::iter::once(format!("/{key}")).chain(deeper)
+    };
+    children.into_iter().flat_map(below).collect()
 }

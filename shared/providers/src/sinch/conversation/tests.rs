@@ -12,7 +12,8 @@ use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 use super::super::testing::{
-    self, RECEIVE_URL, Scene, answer, body_of, call, credentials, customer, done, file, fixture, recorded, text, user_id,
+    self, RECEIVE_URL, Scene, answer, body_of, call, credentials, customer, done, file, fixture, leaf, places, recorded, text, user_id,
+    with,
 };
 use super::super::{NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use super::SinchV2;
@@ -69,12 +70,6 @@ fn other(body: &Value) -> String {
         InboundKind::Other { name } => name,
         _ => panic!("it is routed"),
     }
-}
-
-/// `body` with the value at `pointer` replaced.
-fn with(mut body: Value, pointer: &str, value: Value) -> Value {
-    *body.pointer_mut(pointer).unwrap() = value;
-    body
 }
 
 fn conversation_fixtures() -> Vec<Fixture> {
@@ -646,33 +641,6 @@ fn what_was_missed_is_listed_page_by_page_under_the_ids_of_the_callbacks() {
     assert_eq!(done(missed(&[answer(401, &json!(null))])), Err(Problem::CredentialsRefused));
 }
 
-fn leaf() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
-        Just(json!([])),
-        Just(json!({})),
-        Just(json!([{"type": "x"}])),
-    ]
-}
-
-/// Every place in a document, as a pointer.
-fn places(value: &Value, at: String, found: &mut Vec<String>) {
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
-        _ => Vec::new(),
-    };
-    for (key, child) in children {
-        let place = format!("{at}/{key}");
-        places(child, place.clone(), found);
-        found.push(place);
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
@@ -691,8 +659,7 @@ proptest! {
     ) {
         let fixtures = conversation_fixtures();
         let mut body: Value = serde_json::from_slice(&which.get(&fixtures).body).unwrap();
-        let mut pointers = Vec::new();
-        places(&body, String::new(), &mut pointers);
+        let pointers = places(&body);
         *body.pointer_mut(&pointers[place.index(pointers.len())]).unwrap() = value;
         for parsed in parse(&body) {
             prop_assert!(parsed.event.id.len() <= 90 && parsed.event.id.bytes().all(|b| b.is_ascii_graphic()));
