@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::demo::{self, Demo, Story};
@@ -137,34 +137,38 @@ struct Endpoints {
 
 impl Endpoints {
     fn write(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Self> {
-        let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
-        let receive: serde_json::Map<_, _> =
-            demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.receive_url))).collect();
-        // The provider's type, the fields, secret ones too, and the number.
-        let secrets: serde_json::Map<_, _> =
-            demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.customer.account))).collect();
-        let text = format!(
-            "{:#}\n",
-            json!({
-                "engine": engine.endpoint,
-                "api": demo.agent_url,
-                "admin": demo.admin_url,
-                "websocket": stack.websocket_url,
-                "provider_stub": standin.url,
-                "receive": receive,
-                "secrets": secrets,
-                "tokens": {
-                    "owner": standin.mint("owner", &["owner"], demo::TOKENS_LIVE)?,
-                    "admin": demo.admin_token,
-                    "supervisor": standin.mint("supervisor", &["supervisor"], demo::TOKENS_LIVE)?,
-                    "agents": agents,
-                },
-            })
-        );
+        let text = format!("{:#}\n", endpoints(engine, stack, standin, demo)?);
         let path = crate::private_folder().join("endpoints.json");
         std::fs::write(&path, &text).with_context(|| format!("{} can't be written", path.display()))?;
         Ok(Self { path, text })
     }
+}
+
+/// Where everything is, what signs webhooks, and tokens: all that a script needs.
+///
+/// # Errors
+/// No token can be minted.
+pub fn endpoints(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Value> {
+    let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
+    let receive: serde_json::Map<_, _> = demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.receive_url))).collect();
+    // The provider's type, the fields, secret ones too, and the number.
+    let secrets: serde_json::Map<_, _> =
+        demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.customer.account))).collect();
+    Ok(json!({
+        "engine": engine.endpoint,
+        "api": demo.agent_url,
+        "admin": demo.admin_url,
+        "websocket": stack.websocket_url,
+        "provider_stub": standin.url,
+        "receive": receive,
+        "secrets": secrets,
+        "tokens": {
+            "owner": standin.mint("owner", &["owner"], demo::TOKENS_LIVE)?,
+            "admin": demo.admin_token,
+            "supervisor": standin.mint("supervisor", &["supervisor"], demo::TOKENS_LIVE)?,
+            "agents": agents,
+        },
+    }))
 }
 
 impl Drop for Endpoints {

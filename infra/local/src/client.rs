@@ -191,7 +191,7 @@ impl Customer {
         let own = [("MessageSid", sid.as_str()), ("AccountSid", self.account.id()), ("From", &from), ("To", &to)];
         let fixture = Fixture::load("twilio", fixture)?;
         let changed = own.iter().chain(changes).fold(fixture, |fixture, (name, value)| fixture.with(name, value));
-        Ok(standin::twilio_form(&self.account, &sid, &self.account.receive_url, &changed.parameters()))
+        standin::sign(&self.account, standin::twilio_form(&sid, &self.account.receive_url, &changed.parameters()))
     }
 
     /// Makes a webhook.

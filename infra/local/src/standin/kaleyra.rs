@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, meta, reply, text};
+use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, guarded, meta, reply, text};
 
 /// The number's id with Meta, in whose form webhooks are.
 const PHONE_NUMBER_ID: &str = "106540352242922";
@@ -37,13 +37,17 @@ impl Provider for Kaleyra {
             .route("/kaleyra/v2/{sid}/whatsapp/{waba}/message_templates", get(templates))
     }
 
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook {
+        guarded(account, webhook)
+    }
+
     fn message(&self, account: &Account, message: &Received) -> Webhook {
         let contact = json!({"profile": {"name": message.name}, "wa_id": message.digits()});
         let value = meta::value(account, PHONE_NUMBER_ID, &json!({"contacts": [contact], "messages": [meta::inbound(message)]}));
         let mut extra = extra_info(account, "");
         extra["media_url"] = json!(message.file.as_ref().map_or("", |file| file.url.as_str()));
         let body = json!({"meta_object": {"field": "messages", "value": value}, "extra_info": extra});
-        guarded(account, Webhook::json(&message.id, account.webhook_url(), &body))
+        Webhook::json(&message.id, account.webhook_url(), &body)
     }
 
     fn report(&self, account: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook) {
@@ -55,7 +59,7 @@ impl Provider for Kaleyra {
         let mut extra = extra_info(account, &sent.reference);
         extra["message_id"] = json!(sent.sid);
         let body = json!({"meta_object": {"field": "messages", "value": value}, "extra_info": extra, "status": word, "message_id": wamid});
-        (word.to_owned(), guarded(account, Webhook::json(&sent.sid, &sent.callback, &body)))
+        (word.to_owned(), Webhook::json(&sent.sid, &sent.callback, &body))
     }
 
     fn error(&self, status: u16, code: Option<&str>) -> Response {
@@ -81,12 +85,6 @@ fn extra_info(account: &Account, reference: &str) -> Value {
     json!({
         "trace_id": Ulid::generate().to_string(), "waba_id": account.field("waba_id"), "reply_to": "", "ref": reference, "ref1": "", "ref2": "",
     })
-}
-
-/// The callback profile may add a header of the account's choice.
-fn guarded(account: &Account, webhook: Webhook) -> Webhook {
-    let (name, value) = (account.field("header_name"), account.field("header_value"));
-    if name.is_empty() { webhook } else { webhook.with_header(name, value) }
 }
 
 fn authenticate(shared: &Shared, headers: &HeaderMap, sid: &str) -> Result<Account, Response> {

@@ -24,7 +24,7 @@ const ADDRESS_LIFETIME: Duration = Duration::from_secs(300);
 
 pub(super) struct Meta;
 
-/// One webhook for all of these messages, as Meta sends them when there are many at once; they may be of different customers.
+/// One webhook for all of these messages, as Meta sends them when there are many at once; they may be of different customers. Not yet signed.
 pub fn batch(account: &Account, messages: &[Received]) -> Webhook {
     let mut contacts: Vec<Value> = Vec::new();
     for message in messages {
@@ -35,7 +35,7 @@ pub fn batch(account: &Account, messages: &[Received]) -> Webhook {
     }
     let entries: Vec<Value> = messages.iter().map(inbound).collect();
     let id = messages.first().map_or("", |message| message.id.as_str());
-    signed(account, id, account.webhook_url(), &envelope(account, &json!({"contacts": contacts, "messages": entries})))
+    escaped(id, account.webhook_url(), &envelope(account, &json!({"contacts": contacts, "messages": entries})))
 }
 
 /// A message within `value.messages`.
@@ -138,8 +138,8 @@ fn envelope(account: &Account, contents: &Value) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [{"id": account.field("account_sid"), "changes": [change]}]})
 }
 
-fn signed(account: &Account, id: &str, url: &str, body: &Value) -> Webhook {
-    // Meta escapes what is not ASCII, and signs exactly those bytes.
+/// Meta escapes what is not ASCII, and signs exactly those bytes.
+fn escaped(id: &str, url: &str, body: &Value) -> Webhook {
     let mut escaped = String::new();
     for unit in body.to_string().encode_utf16() {
         match u8::try_from(unit) {
@@ -147,14 +147,7 @@ fn signed(account: &Account, id: &str, url: &str, body: &Value) -> Webhook {
             _ => escaped.push_str(&format!("\\u{unit:04x}")),
         }
     }
-    let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-    let webhook = Webhook { id: id.to_owned(), url: url.to_owned(), headers, body: escaped.into_bytes() };
-    let secret = account.field("app_secret");
-    if secret.is_empty() {
-        return webhook;
-    }
-    let signature = format!("sha256={}", hex(&hmac_sha256(secret, &webhook.body)));
-    webhook.with_header("X-Hub-Signature-256", &signature)
+    Webhook { body: escaped.into_bytes(), ..Webhook::json(id, url, &Value::Null) }
 }
 
 impl Provider for Meta {
@@ -188,6 +181,11 @@ impl Provider for Meta {
             .route("/meta/{version}/{id}/subscribed_apps", get(subscriptions).post(subscribe))
     }
 
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook {
+        let signature = format!("sha256={}", hex(&hmac_sha256(account.field("app_secret"), &webhook.body)));
+        webhook.with_header("X-Hub-Signature-256", &signature)
+    }
+
     fn message(&self, account: &Account, message: &Received) -> Webhook {
         batch(account, std::slice::from_ref(message))
     }
@@ -199,7 +197,7 @@ impl Provider for Meta {
             status["biz_opaque_callback_data"] = json!(sent.reference);
         }
         let body = envelope(account, &json!({"statuses": [status]}));
-        (word.to_owned(), signed(account, &sent.sid, &sent.callback, &body))
+        (word.to_owned(), escaped(&sent.sid, &sent.callback, &body))
     }
 
     fn error(&self, status: u16, code: Option<&str>) -> Response {
@@ -492,7 +490,7 @@ mod tests {
     #[test]
     fn what_is_not_ascii_is_escaped_before_it_is_signed() {
         let account = Account::new("META", "+390612345678", &[("app_secret", "s"), ("phone_number_id", "1")]);
-        let webhook = signed(&account, "x", "http://h.example", &json!({"name": "Zoë 👍"}));
+        let webhook = Meta.sign(&account, escaped("x", "http://h.example", &json!({"name": "Zoë 👍"})));
         assert_eq!(String::from_utf8(webhook.body.clone()).unwrap(), r#"{"name":"Zo\u00eb \ud83d\udc4d"}"#);
         let expected = format!("sha256={}", hex(&hmac_sha256("s", &webhook.body)));
         assert!(webhook.headers.contains(&("X-Hub-Signature-256".to_owned(), expected)));

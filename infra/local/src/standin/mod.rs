@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use ulid::Ulid;
 
 pub use meta::batch as meta_batch;
+pub use sinch::signature as sinch_signature;
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
 
 /// A picture of one pixel (PNG), what a customer sends here.
@@ -69,10 +70,13 @@ trait Provider: Sync {
         Duration::from_secs(7 * 24 * 3600)
     }
 
-    /// The webhook that tells of a customer's message.
+    /// With the proof of its origin in place of one that was there, made with the account's secrets.
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook;
+
+    /// The webhook that tells of a customer's message, not yet signed.
     fn message(&self, account: &Account, message: &Received) -> Webhook;
 
-    /// Its word for a state of a sent message, and the webhook that tells of it; `failure` is a code.
+    /// Its word for a state of a sent message, and the webhook that tells of it, not yet signed; `failure` is a code.
     fn report(&self, account: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook);
 
     /// The states that it reports, in order.
@@ -94,6 +98,28 @@ static PROVIDERS: [&dyn Provider; 5] = [&twilio::Twilio, &meta::Meta, &sinch::Si
 
 fn provider(kind: &str) -> Result<&'static dyn Provider> {
     PROVIDERS.into_iter().find(|provider| provider.kind() == kind).with_context(|| format!("{kind} is no provider type"))
+}
+
+/// The webhook that tells of a customer's message, not yet signed.
+///
+/// # Errors
+/// There is no such provider type.
+pub fn message(account: &Account, message: &Received) -> Result<Webhook> {
+    Ok(provider(&account.kind)?.message(account, message))
+}
+
+/// A webhook with the proof of its origin, in place of one that was there, made with the secrets of `account`.
+///
+/// # Errors
+/// There is no such provider type.
+pub fn sign(account: &Account, webhook: Webhook) -> Result<Webhook> {
+    Ok(provider(&account.kind)?.sign(account, webhook))
+}
+
+/// What an account may demand of its callers where the provider signs nothing: a header of its own choice.
+fn guarded(account: &Account, webhook: Webhook) -> Webhook {
+    let (name, value) = (account.field("callback_header"), account.field("callback_header_value"));
+    if name.is_empty() { webhook } else { webhook.with_header(name, value) }
 }
 
 /// A state of a sent message.
@@ -331,7 +357,8 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    fn json(id: &str, url: &str, body: &Value) -> Self {
+    /// A webhook with a JSON body, not yet signed.
+    pub fn json(id: &str, url: &str, body: &Value) -> Self {
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         Self { id: id.to_owned(), url: url.to_owned(), headers, body: body.to_string().into_bytes() }
     }
@@ -694,7 +721,7 @@ impl Shared {
             file: file.cloned(),
             at: Timestamp::now(),
         };
-        let webhook = provider.message(account, &message);
+        let webhook = provider.sign(account, provider.message(account, &message));
         self.change(|inside| inside.received.push(message));
         Ok(webhook)
     }
@@ -738,6 +765,7 @@ impl Shared {
         let states = if failure.is_some() { &[Stage::Failed][..] } else { provider.states() };
         for state in states {
             let (status, webhook) = provider.report(&account, &sent, *state, failure.as_deref());
+            let webhook = provider.sign(&account, webhook);
             tokio::time::sleep(delay).await;
             self.until(|inside| (!inside.held).then_some(())).await;
             let answer = self.call(&webhook).await;

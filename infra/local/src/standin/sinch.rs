@@ -28,7 +28,7 @@ const SECRET: &str = "webhook_secret";
 pub(super) struct SinchV2;
 
 /// `x-sinch-webhook-signature`.
-pub(super) fn signature(secret: &str, body: &[u8], nonce: &str, timestamp: &str) -> String {
+pub fn signature(secret: &str, body: &[u8], nonce: &str, timestamp: &str) -> String {
     let message = [body, b".", nonce.as_bytes(), b".", timestamp.as_bytes()].concat();
     BASE64_STANDARD.encode(hmac_sha256(secret, &message))
 }
@@ -58,14 +58,20 @@ impl Provider for SinchV2 {
             .route("/sinch/v1/projects/{project}/contacts/{contact}", get(contact))
     }
 
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook {
+        let (nonce, timestamp) = (Ulid::generate().to_string(), Timestamp::now().as_second().to_string());
+        let signature = signature(account.field(SECRET), &webhook.body, &nonce, &timestamp);
+        webhook
+            .with_header("x-sinch-webhook-signature", &signature)
+            .with_header("x-sinch-webhook-signature-nonce", &nonce)
+            .with_header("x-sinch-webhook-signature-timestamp", &timestamp)
+            .with_header("x-sinch-webhook-signature-algorithm", "HmacSHA256")
+    }
+
     fn message(&self, account: &Account, message: &Received) -> Webhook {
         let mut body = envelope(account);
         body["message"] = listed(account, message);
-        signed(account, &message.id, account.webhook_url(), &body)
-    }
-
-    fn states(&self) -> &'static [Stage] {
-        &[Stage::Sent, Stage::Delivered, Stage::Read]
+        Webhook::json(&message.id, account.webhook_url(), &body)
     }
 
     fn report(&self, account: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook) {
@@ -91,7 +97,7 @@ impl Provider for SinchV2 {
         }
         let mut body = envelope(account);
         body["message_delivery_report"] = report;
-        (word.to_owned(), signed(account, &sent.sid, &sent.callback, &body))
+        (word.to_owned(), Webhook::json(&sent.sid, &sent.callback, &body))
     }
 
     fn error(&self, status: u16, _: Option<&str>) -> Response {
@@ -140,21 +146,6 @@ fn listed(account: &Account, message: &Received) -> Value {
         "processing_mode": "CONVERSATION",
         "injected": false,
     })
-}
-
-fn signed(account: &Account, id: &str, url: &str, body: &Value) -> Webhook {
-    let webhook = Webhook::json(id, url, body);
-    let secret = account.field(SECRET);
-    if secret.is_empty() {
-        return webhook;
-    }
-    let (nonce, timestamp) = (Ulid::generate().to_string(), Timestamp::now().as_second().to_string());
-    let signature = signature(secret, &webhook.body, &nonce, &timestamp);
-    webhook
-        .with_header("x-sinch-webhook-signature", &signature)
-        .with_header("x-sinch-webhook-signature-nonce", &nonce)
-        .with_header("x-sinch-webhook-signature-timestamp", &timestamp)
-        .with_header("x-sinch-webhook-signature-algorithm", "HmacSHA256")
 }
 
 /// An error in Google's form, which Sinch uses.

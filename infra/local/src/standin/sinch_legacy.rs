@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, bearer, reply, text};
+use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, bearer, guarded, reply, text};
 
 pub(super) struct Sinch;
 
@@ -35,6 +35,10 @@ impl Provider for Sinch {
             .route("/sinch-legacy/whatsapp/v1/{bot}/messages", post(send_message))
             .route("/sinch-legacy/whatsapp/v1/{bot}/callbacks/notifications", get(notifications))
             .route("/sinch-legacy/whatsapp/v1/{bot}/provision/optin", post(opt_in))
+    }
+
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook {
+        guarded(account, webhook)
     }
 
     fn message(&self, account: &Account, message: &Received) -> Webhook {

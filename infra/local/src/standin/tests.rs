@@ -117,7 +117,7 @@ fn the_picture_is_a_picture() {
 fn the_example_curl_is_signed_and_quoted() {
     let account = Account { receive_url: "http://127.0.0.1:1/receive/twilio/t#rc=3".to_owned(), ..twilio_account() };
     let params = pairs(&[("Body", "it's me")]);
-    let command = twilio_form(&account, "SM1", &account.receive_url, &params).curl();
+    let command = sign(&account, twilio_form("SM1", &account.receive_url, &params)).unwrap().curl();
     assert!(command.starts_with("curl -i 'http://127.0.0.1:1/receive/twilio/t' "));
     assert!(command.contains(&twilio_signature("secret", "http://127.0.0.1:1/receive/twilio/t", &params)));
     assert!(command.ends_with(r"--data-raw 'Body=it%27s+me'"), "{command}");

@@ -48,16 +48,12 @@ pub fn signature(auth_token: &str, url: &str, params: &[(String, String)]) -> St
     BASE64_STANDARD.encode(hmac::sign(&key, &signed))
 }
 
-/// A signed webhook of these parameters to a URL, which may have a fragment.
-pub fn form(account: &Account, id: &str, url: &str, params: &[(String, String)]) -> Webhook {
+/// A webhook of these parameters to a URL, which may have a fragment; not yet signed.
+pub fn form(id: &str, url: &str, params: &[(String, String)]) -> Webhook {
     let url = url.split('#').next().unwrap_or_default();
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(params);
-    let headers = [
-        ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8".to_owned()),
-        ("X-Twilio-Signature", signature(account.field("auth_token"), url, params)),
-    ];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let headers = vec![("Content-Type".to_owned(), "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
     Webhook { id: id.to_owned(), url: url.to_owned(), headers, body: body.finish().into_bytes() }
 }
 
@@ -95,6 +91,12 @@ impl Provider for Twilio {
             .route("/v1/ContentAndApprovals", get(templates))
     }
 
+    fn sign(&self, account: &Account, webhook: Webhook) -> Webhook {
+        let params: Vec<_> = form_urlencoded::parse(&webhook.body).into_owned().collect();
+        let signature = signature(account.field("auth_token"), &webhook.url, &params);
+        webhook.with_header("X-Twilio-Signature", &signature)
+    }
+
     fn message(&self, account: &Account, message: &Received) -> Webhook {
         let (from, to) = (format!("whatsapp:{}", message.from), format!("whatsapp:{}", account.phone));
         let mut own = vec![
@@ -116,10 +118,10 @@ impl Provider for Twilio {
             Ok(fixture) => own.iter().fold(fixture, |fixture, (name, value)| fixture.with(name, value)).parameters(),
             Err(_) => own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         };
-        form(account, &message.id, account.webhook_url(), &params)
+        form(&message.id, account.webhook_url(), &params)
     }
 
-    fn report(&self, account: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook) {
+    fn report(&self, _: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook) {
         let word = match state {
             Stage::Sent => "sent",
             Stage::Delivered => "delivered",
@@ -127,7 +129,7 @@ impl Provider for Twilio {
             Stage::Failed => "undelivered",
         };
         let params = callback_params(sent, word, failure);
-        (word.to_owned(), form(account, &sent.sid, &sent.callback, &params))
+        (word.to_owned(), form(&sent.sid, &sent.callback, &params))
     }
 
     fn error(&self, status: u16, code: Option<&str>) -> Response {
