@@ -298,6 +298,10 @@ fn a_free_text_needs_a_customers_message_of_the_last_24_hours() {
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
     desk.last_inbound_at = None;
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
+    // An approved template needs none.
+    let template = Event::MessageSent { agent: agent(1), message: message(9), template: true };
+    assert!(desk.decide(&accepted, template.clone()).unwrap().message_effects.contains(&Effect::Send));
+    assert_eq!(desk.decide(&Interaction { agent: None, ..accepted }, template), Err(Refusal::NotYours { owner: None }));
 }
 
 #[test]
