@@ -332,7 +332,7 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
     scheduler.create_schedule_group().name("timers").send().await.unwrap();
     let timers = Timers::from_env(&deployment.aws, &deployment.env).unwrap();
     let now = Timestamp::now();
-    let job = |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false };
+    let job = |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false, related: false };
     let by_queue = timers.arm("by-queue", now + SignedDuration::from_secs(1), now, &job("QUEUE")).await.unwrap();
     assert!(matches!(by_queue, Plan::Delay { .. }));
     // The clock that is handed in stands 15 minutes back, so that the schedule, due two minutes before its deadline, fires two seconds from now.

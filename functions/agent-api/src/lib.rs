@@ -10,12 +10,14 @@
 //! | `PUT /presence` | 1 read, 1 transaction |
 //! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
 //! | `GET /interactions/{id}` | 2 reads |
-//! | `GET …/messages`, `GET …/history` | 1 read, 1 query |
+//! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |
+//! | `GET …/history` | 1 read, 1 query |
 //! | `POST …/accept` | 3 reads, 1 transaction |
 //! | `POST …/reject`, `PUT …/tab`, `DELETE …/tab`, `POST …/close`, `POST …/transcript` | 2 reads, 1 transaction |
-//! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply also looks for the message that it answers |
+//! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply or a reaction also looks for its message; a file is looked at in the bucket and copied once |
+//! | `POST …/attachments` | 2 reads; the upload itself goes to the bucket |
 //! | `GET …/transcript` | 2 reads, 1 look at the bucket |
-//! | `GET …/attachments/{index}` | 2 reads, 1 query for each 100 messages up to the one that is meant |
+//! | `GET …/attachments/{index}` | 3 reads, 1 query for each 100 messages up to the one that is meant |
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!

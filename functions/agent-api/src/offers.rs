@@ -136,6 +136,8 @@ mod tests {
             tried: vec![],
             last_message: None,
             inactivity: Inactivity::default(),
+            absorbed: vec![],
+            merged_into: None,
         }
     }
 

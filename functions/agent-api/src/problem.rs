@@ -40,6 +40,12 @@ pub(crate) enum Failure {
     AttachmentPending,
     /// The attachment was given up.
     AttachmentFailed { reason: String },
+    /// The file is larger than WhatsApp takes.
+    AttachmentTooLarge { most: u64 },
+    /// WhatsApp does not take files of this type.
+    MediaType,
+    /// There is no file where the upload's id leads.
+    UploadMissing,
     /// Something that is needed does not answer; logged where it was found.
     Unavailable,
     /// Rivals won every attempt.
@@ -86,6 +92,15 @@ impl Failure {
             Failure::AttachmentFailed { reason } => {
                 Problem::new(StatusCode::GONE, "attachment-failed", "The attachment could not be copied").detail(reason)
             }
+            Failure::AttachmentTooLarge { most } => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large")
+                    .detail(format!("WhatsApp takes at most {most} bytes of this kind."))
+            }
+            Failure::MediaType => {
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "WhatsApp does not take files of this type")
+            }
+            Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "Nothing was uploaded there")
+                .detail("Either the upload did not succeed, or it was longer than a day ago."),
             Failure::Unavailable | Failure::Busy | Failure::Port(_) | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
         }
@@ -111,6 +126,9 @@ impl Failure {
             | Failure::TranscriptNotReady
             | Failure::AttachmentPending
             | Failure::AttachmentFailed { .. }
+            | Failure::AttachmentTooLarge { .. }
+            | Failure::MediaType
+            | Failure::UploadMissing
             | Failure::Unavailable => {}
         }
     }
@@ -140,7 +158,8 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Port(error) => Self::Port(error),
             EngineError::Busy => Self::Busy,
-            EngineError::NotFound | EngineError::NoAccount(_) => Self::NotFound,
+            // Only events wait for something.
+            EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Self::NotFound,
         }
     }
 }

@@ -26,8 +26,8 @@ const ROUNDS: u32 = 3;
 pub(crate) trait Records: Sync {
     /// The interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
-    /// Its thread, oldest first.
-    fn messages(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
+    /// Its thread with that of what it absorbed, oldest first.
+    fn messages(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
     /// Why it is where it is, oldest first.
     fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
 }
@@ -78,7 +78,23 @@ struct Snapshot {
 impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
     /// Writes both transcripts of an interaction and, when it is closed, its log. Two runs at once may write one after the other in any order: whoever
     /// finds, after writing, that the interaction has moved writes again, so that the last word is the newest.
+    ///
+    /// One that was merged into another is in that one's thread: when that is closed too, its archive is made again.
     pub(crate) async fn archive(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
+        let written = self.archive_one(key).await?;
+        let mut merged_into = self.records.interaction(key).await?.and_then(|interaction| interaction.merged_into);
+        // Mergers lead to ever older interactions: this ends.
+        while let Some(into) = merged_into {
+            let Some(older) = self.records.interaction(&into).await? else { break };
+            if !older.is_open() {
+                self.archive_one(&into).await?;
+            }
+            merged_into = older.merged_into;
+        }
+        Ok(written)
+    }
+
+    async fn archive_one(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
         let Some(mut snapshot) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
         for _ in 0..ROUNDS {
             self.write(key, &snapshot).await?;
@@ -94,7 +110,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
 
     async fn snapshot(&self, key: &InteractionKey) -> Result<Option<Snapshot>, PortError> {
         let Some(interaction) = self.records.interaction(key).await? else { return Ok(None) };
-        Ok(Some(Snapshot { messages: self.records.messages(key).await?, interaction }))
+        Ok(Some(Snapshot { messages: self.records.messages(&interaction).await?, interaction }))
     }
 
     async fn write(&self, key: &InteractionKey, snapshot: &Snapshot) -> Result<(), ArchiveError> {
@@ -178,15 +194,17 @@ mod tests {
 
     use domain::effect::ConversationKey;
     use domain::history::Fact;
+    use domain::ids::InteractionId;
     use domain::interaction::Status;
     use domain::message::Attachment;
 
     use engine::memory::{Memory, MemoryDirectory};
     use jiff::Timestamp;
+    use ulid::Ulid;
 
     /// Each look takes the next state; the last one stays.
     #[derive(Default)]
-    struct FakeRecords(Mutex<VecDeque<(Interaction, Vec<Message>)>>);
+    struct FakeRecords(Mutex<VecDeque<(Interaction, Vec<Message>)>>, Mutex<BTreeMap<InteractionId, Interaction>>);
 
     impl FakeRecords {
         fn current(&self) -> Option<(Interaction, Vec<Message>)> {
@@ -195,11 +213,14 @@ mod tests {
     }
 
     impl Records for FakeRecords {
-        async fn interaction(&self, _: &InteractionKey) -> Result<Option<Interaction>, PortError> {
+        async fn interaction(&self, key: &InteractionKey) -> Result<Option<Interaction>, PortError> {
+            if let Some(other) = self.1.lock().unwrap().get(&key.interaction) {
+                return Ok(Some(other.clone()));
+            }
             Ok(self.current().map(|(interaction, _)| interaction))
         }
 
-        async fn messages(&self, _: &InteractionKey) -> Result<Vec<Message>, PortError> {
+        async fn messages(&self, _: &Interaction) -> Result<Vec<Message>, PortError> {
             let current = self.current();
             let mut states = self.0.lock().unwrap();
             if states.len() > 1 {
@@ -263,7 +284,7 @@ mod tests {
     }
 
     fn archivist(states: impl IntoIterator<Item = (Interaction, Vec<Message>)>) -> Archivist<FakeRecords, MemoryDirectory, FakeBucket> {
-        let records = FakeRecords(Mutex::new(states.into_iter().collect()));
+        let records = FakeRecords(Mutex::new(states.into_iter().collect()), Mutex::default());
         let bucket = FakeBucket(Mutex::new(BTreeMap::from([("media/1".to_owned(), b"\x89PNG".to_vec())])));
         Archivist { records, directory: Memory::new().directory(), bucket }
     }
@@ -316,6 +337,19 @@ mod tests {
         let objects = archivist.bucket.0.lock().unwrap();
         assert!(!objects.keys().any(|key| key.starts_with("logs/")));
         assert_eq!(objects.keys().filter(|key| key.starts_with("transcripts/")).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_archive_of_what_was_merged_renews_the_one_that_it_was_merged_into() {
+        let into = InteractionKey { interaction: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..key() };
+        let merged = Interaction { merged_into: Some(into.clone()), ..interaction(Status::Closed, 4) };
+        let older = Interaction { id: into.interaction.clone(), absorbed: vec![key()], ..interaction(Status::Closed, 9) };
+        let archivist = archivist([(merged.clone(), vec![message(vec![])])]);
+        archivist.records.1.lock().unwrap().insert(into.interaction, older.clone());
+        assert_eq!(archivist.archive(&key()).await.unwrap(), Written::TranscriptAndLog);
+        for closed in [&merged, &older] {
+            assert!(archivist.object(&log_key(closed).unwrap()).is_some());
+        }
     }
 
     #[tokio::test]

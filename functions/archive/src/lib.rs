@@ -49,8 +49,8 @@ impl Records for Table {
         self.0.interaction(key).await
     }
 
-    async fn messages(&self, key: &InteractionKey) -> Result<Vec<Message>, PortError> {
-        self.0.all_messages(key).await
+    async fn messages(&self, interaction: &Interaction) -> Result<Vec<Message>, PortError> {
+        self.0.all_messages(interaction).await
     }
 
     async fn history(&self, key: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {

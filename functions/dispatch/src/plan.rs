@@ -1,6 +1,7 @@
 //! What a record of the stream asks for: pure.
 
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
+use domain::contact::Contact;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Timer, effect_id};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
@@ -107,6 +108,7 @@ enum Owner {
     Event(Box<InboundEvent>),
     Interaction(Box<Interaction>),
     Message { message: Box<Message>, key: MessageKey },
+    Contact(Box<Contact>),
     Presence { agent: String, state: String },
 }
 
@@ -122,6 +124,7 @@ impl Owner {
                 let key = MessageKey { interaction, at: message.at, message: message.id.clone() };
                 Self::Message { message, key }
             }
+            Kind::Contact => Self::Contact(Box::new(read::<Data<_>>(image)?.data)),
             Kind::Presence => {
                 let agent = pk.strip_prefix("AGENT#").ok_or(Unreadable::Form)?.to_owned();
                 Self::Presence { agent, state: read::<PresenceImage>(image)?.state }
@@ -135,6 +138,7 @@ impl Owner {
             Owner::Event(event) => inbound_dedup(event),
             Owner::Interaction(interaction) => effect_id(interaction.id.as_str(), version, index),
             Owner::Message { message, .. } => effect_id(message.id.as_str(), version, index),
+            Owner::Contact(contact) => effect_id(contact.id.as_str(), version, index),
             Owner::Presence { agent, .. } => effect_id(agent, version, index),
         }
     }
@@ -171,6 +175,10 @@ impl Owner {
                 let job = WebhookJob { id: id.clone(), interaction: interaction.key(), wait: *wait, url: url.clone(), until: *until };
                 (id.clone(), Job::Webhook(Box::new(job)))
             }
+            (Effect::Unify { contact }, Owner::Contact(_)) => {
+                // Due at once.
+                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: contact.clone() } })
+            }
             (Effect::Push { to, notice }, owner) => {
                 let (group, account, event) = match owner {
                     Owner::Interaction(interaction) => {
@@ -182,7 +190,7 @@ impl Owner {
                         (key.interaction.conversation.group(), Some(account.clone()), AgentEvent::of_message(notice, message)?)
                     }
                     Owner::Presence { agent, state } => (agent.clone(), None, AgentEvent::Presence { state: state.clone() }),
-                    Owner::Event(_) => return None,
+                    Owner::Event(_) | Owner::Contact(_) => return None,
                 };
                 (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
             }
@@ -194,7 +202,8 @@ impl Owner {
                 | Effect::Timer { .. }
                 | Effect::Withdraw { .. }
                 | Effect::Missed { .. }
-                | Effect::Webhook { .. },
+                | Effect::Webhook { .. }
+                | Effect::Unify { .. },
                 _,
             ) => {
                 return None;
@@ -286,6 +295,29 @@ mod tests {
         assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
         assert_eq!(errands[0].group, key().conversation.group());
         assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.event, AgentEvent::Message { .. })));
+    }
+
+    #[test]
+    fn contacts_that_were_linked_are_unified_at_once() {
+        let id = ContactId::from_ulid(Ulid::from_parts(1, 1));
+        let effects = [Effect::Unify { contact: id.clone() }];
+        let contact = Contact {
+            id: id.clone(),
+            list: domain::ids::ListId::from_ulid(Ulid::nil()),
+            name: None,
+            username: None,
+            addresses: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            version: 2,
+            linked: Default::default(),
+            linked_to: None,
+        };
+        let mut item: Item = serde_dynamo::to_item(serde_json::json!({ "data": contact, "effects": effects, "version": 2 })).unwrap();
+        item.insert("pk".into(), AttributeValue::S(format!("CON#{id}")));
+        item.insert("sk".into(), AttributeValue::S("CON".into()));
+        let errands = errands(&record(None, item)).unwrap();
+        let job = Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: id.clone() } };
+        assert_eq!(errands, [Errand { id: format!("{id}-2-0"), group: format!("{id}-2-0"), job }]);
     }
 
     #[test]

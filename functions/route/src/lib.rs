@@ -2,7 +2,8 @@
 //!
 //! | input | what happens |
 //! |---|---|
-//! | an event | it joins or opens an interaction, or moves its message on |
+//! | an event | it joins or opens an interaction, moves its message on, or changes it |
+//! | an event about a message that is not there yet | it comes again, for some minutes; then it is a note in the thread, or nothing |
 //! | the same event again | nothing: its item is marked |
 //! | a timer that is due | it is told; one that refers to something that is over changes nothing |
 //! | a timer that comes early | held when it is due within a second, else armed again |
@@ -29,6 +30,15 @@ use store::{Configuration, Interactions};
 /// SQS's longest delay, in seconds. Schedules wake two minutes before their deadline, so one delay covers the rest.
 const LONGEST_DELAY: i64 = 900;
 
+/// Seconds until an event comes again whose message is not there yet, by how often it came. Most messages are there after the first wait; together they
+/// outlast the engine's patience (150 s) within the template's 5 tries, so that none ends in the dead-letter queue by waiting.
+const WAITS: [u32; 4] = [5, 15, 45, 90];
+
+fn wait(received: u32) -> u32 {
+    let place = usize::try_from(received.saturating_sub(1)).unwrap_or(usize::MAX);
+    WAITS.get(place).or(WAITS.last()).copied().unwrap_or_default()
+}
+
 struct Route {
     engine: Engine<Interactions, Configuration, System>,
     inbound: Queue,
@@ -36,21 +46,22 @@ struct Route {
 }
 
 impl Route {
-    async fn event(&self, event: InboundEvent) -> Result<(), Failure> {
+    async fn event(&self, event: InboundEvent, received: u32) -> Result<(), Failure> {
         let result = self.engine.route(&event).await;
-        self.done(event.account.as_str(), result)
+        self.done(event.account.as_str(), result, received)
     }
 
     async fn wakeup(&self, wakeup: Wakeup) -> Result<(), Failure> {
         let result = match &wakeup {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
             Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
+            Wakeup::Unify { contact } => self.engine.unify(contact).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
                 Ok(key) => self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }).await.map(|_| ()),
                 Err(error) => Err(error),
             },
         };
-        self.done("timers", result)
+        self.done("timers", result, 1)
     }
 
     async fn timer(&self, wakeup: &Wakeup, key: &InteractionKey, at: Timestamp, which: &Timer) -> Result<(), EngineError> {
@@ -78,12 +89,16 @@ impl Route {
     }
 
     /// What is gone is settled; anything else is tried again, and ends in the dead-letter queue if it never works.
-    fn done(&self, subject: &str, result: Result<(), EngineError>) -> Result<(), Failure> {
+    fn done(&self, subject: &str, result: Result<(), EngineError>, received: u32) -> Result<(), Failure> {
         match result {
             Ok(()) => Ok(()),
             Err(EngineError::NotFound) => {
                 tracing::warn!(event = "route.gone", subject);
                 Ok(())
+            }
+            Err(EngineError::NotYet) => {
+                tracing::info!(event = "route.not_yet", subject, received);
+                Err(Failure::RetryAfter(wait(received)))
             }
             Err(error @ (EngineError::Port(_) | EngineError::Busy | EngineError::NoAccount(_))) => {
                 tracing::error!(event = "route.failed", subject, %error);
@@ -104,9 +119,9 @@ async fn handle(route: Arc<Route>, event: LambdaEvent<SqsEvent>) -> Result<SqsBa
         })
         .await
     } else {
-        batch::each(batch, &route.inbound, |event: InboundEvent, _| {
+        batch::each(batch, &route.inbound, |event: InboundEvent, delivery| {
             let route = route.clone();
-            async move { route.event(event).await }
+            async move { route.event(event, delivery.receive_count).await }
         })
         .await
     })
@@ -126,4 +141,16 @@ pub async fn run() -> Result<(), Error> {
     let queue = |name| Queue::from_env(&aws, &env, name);
     let route = Arc::new(Route { engine, inbound: queue("INBOUND_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? });
     lambda_runtime::run(service_fn(move |event| handle(route.clone(), event))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_waits_for_its_message_longer_each_time_and_long_enough_in_five_tries() {
+        assert_eq!([1, 2, 3, 4, 5, 99].map(wait), [5, 15, 45, 90, 90, 90]);
+        assert_eq!(wait(0), 5);
+        assert!(WAITS.iter().sum::<u32>() > 150);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::demo::{self, Demo, Story};
@@ -16,8 +16,8 @@ use crate::standin::StandIn;
 
 const USAGE: &str = "Usage: cargo local [--once] [--port N]
 
-Runs the whole product on this machine and plays one conversation.
-  --once     ends after the conversation, with an error when a step failed
+Runs the whole product on this machine and plays a conversation through every provider.
+  --once     ends after the conversations, with an error when a step failed
   --port N   the port of the local engine on 127.0.0.1; a free one by default";
 
 /// The engine's account that the run is in; any 12 digits.
@@ -98,7 +98,7 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     let engine = Engine::start_on(&folder, "engine", options.port).await?;
     story.tell(&format!("The engine runs at {}.", engine.endpoint));
     let standin = StandIn::start_with(demo::CALLBACK_DELAY).await?;
-    story.tell(&format!("The stand-in for Twilio and the identity provider runs at {}.", standin.url));
+    story.tell(&format!("The stand-in for the providers and the identity provider runs at {}.", standin.url));
     println!("Deploying infra/template.yaml …");
     let stack = Deployment::new(&engine, ACCOUNT, &program).with_standin(&standin.url).run().await?;
     story.tell("The template is deployed.");
@@ -107,6 +107,9 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
         let demo = demo::load(&mut story, &stack, &standin).await?;
         let endpoints = Endpoints::write(&engine, &stack, &standin, &demo)?;
         demo::play(&mut story, &demo, &standin).await?;
+        for connected in demo.accounts.iter().filter(|connected| connected.key != demo::ACCOUNT_KEY) {
+            demo::exchange(&mut story, &demo, &standin, connected.key).await?;
+        }
         anyhow::Ok((demo, endpoints))
     };
     let (demo, endpoints) = match played.await {
@@ -116,7 +119,7 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
             return Err(error);
         }
     };
-    println!("\nThe whole conversation took {:.1} s.", story.seconds());
+    println!("\nAll of it took {:.1} s.", story.seconds());
     if options.once {
         return Ok(());
     }
@@ -134,29 +137,38 @@ struct Endpoints {
 
 impl Endpoints {
     fn write(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Self> {
-        let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
-        let text = format!(
-            "{:#}\n",
-            json!({
-                "engine": engine.endpoint,
-                "api": demo.agent_url,
-                "admin": demo.admin_url,
-                "websocket": stack.websocket_url,
-                "provider_stub": standin.url,
-                "receive": {demo::ACCOUNT_KEY: demo.customer.receive_url},
-                "secrets": {demo::ACCOUNT_KEY: {"account_sid": demo.customer.account_sid, "auth_token": demo.customer.auth_token, "phone": demo.customer.to}},
-                "tokens": {
-                    "owner": standin.mint("owner", &["owner"], demo::TOKENS_LIVE)?,
-                    "admin": demo.admin_token,
-                    "supervisor": standin.mint("supervisor", &["supervisor"], demo::TOKENS_LIVE)?,
-                    "agents": agents,
-                },
-            })
-        );
+        let text = format!("{:#}\n", endpoints(engine, stack, standin, demo)?);
         let path = crate::private_folder().join("endpoints.json");
         std::fs::write(&path, &text).with_context(|| format!("{} can't be written", path.display()))?;
         Ok(Self { path, text })
     }
+}
+
+/// Where everything is, what signs webhooks, and tokens: all that a script needs.
+///
+/// # Errors
+/// No token can be minted.
+pub fn endpoints(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Value> {
+    let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
+    let receive: serde_json::Map<_, _> = demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.receive_url))).collect();
+    // The provider's type, the fields, secret ones too, and the number.
+    let secrets: serde_json::Map<_, _> =
+        demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.customer.account))).collect();
+    Ok(json!({
+        "engine": engine.endpoint,
+        "api": demo.agent_url,
+        "admin": demo.admin_url,
+        "websocket": stack.websocket_url,
+        "provider_stub": standin.url,
+        "receive": receive,
+        "secrets": secrets,
+        "tokens": {
+            "owner": standin.mint("owner", &["owner"], demo::TOKENS_LIVE)?,
+            "admin": demo.admin_token,
+            "supervisor": standin.mint("supervisor", &["supervisor"], demo::TOKENS_LIVE)?,
+            "agents": agents,
+        },
+    }))
 }
 
 impl Drop for Endpoints {
@@ -174,8 +186,10 @@ fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoint
     println!("  Agent API       {}  (description: {}/openapi.json)", demo.agent_url, demo.agent_url);
     println!("  Admin API       {}", demo.admin_url);
     println!("  WebSocket       {}?ticket=…  (POST {}/tickets)", stack.websocket_url, demo.agent_url);
-    println!("  Receive URL     {}", demo.customer.receive_url);
-    println!("  Twilio stand-in {}  (GET /_standin/sent, POST /_standin/next)", standin.url);
+    for account in &demo.accounts {
+        println!("  {}           {}  ({})", account.key, account.receive_url, account.customer.account.kind);
+    }
+    println!("  Providers       {}  (GET /_standin/sent, POST /_standin/next)", standin.url);
     println!("  Engine          {}  (access key id {}, log {})", engine.endpoint, stack.account, engine.log.display());
     println!("  All of it       {}", endpoints.path.display());
     println!("Tokens:");
@@ -183,8 +197,8 @@ fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoint
     for agent in &demo.agents {
         println!("  {}  {}", agent.name, agent.token);
     }
-    println!("A customer writes; the signature is right for exactly these parameters:");
-    println!("{}", demo.customer.curl(&demo.customer.text_params("Is anybody there?")?));
+    println!("A customer writes; the signature is right for exactly this body (all kinds of webhooks: README, \"Try a webhook\"):");
+    println!("{}", demo.account(demo::ACCOUNT_KEY)?.customer.written("Is anybody there?")?.curl());
     println!("What an agent sees of it:");
     if let Some(agent) = demo.agents.first() {
         println!("curl -s '{}/interactions' -H 'Authorization: Bearer {}'", demo.agent_url, agent.token);

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::standin::{self, signature};
+use crate::standin::{self, Account, File, StandIn, Webhook};
 
 /// One of the product's APIs, with a token.
 #[derive(Clone)]
@@ -132,118 +132,78 @@ impl Api {
     }
 }
 
-/// A customer who writes through Twilio to one account.
+/// A customer of one account, who writes through the provider's webhook.
 #[derive(Clone)]
 pub struct Customer {
-    /// The account's Receive URL, as Twilio was given it.
-    pub receive_url: String,
-    /// Of the Twilio account.
-    pub account_sid: String,
-    /// What signs the webhook.
-    pub auth_token: String,
-    /// The account's number, `+…`.
-    pub to: String,
-    /// The customer's number, `+…`.
+    /// To whom, as the provider knows it.
+    pub account: Account,
+    /// The customer's number, `+39…`.
     pub from: String,
-    /// The profile's name.
+    /// The name in the customer's profile.
     pub name: String,
-    /// Connections to the Receive URL.
-    pub http: reqwest::Client,
+    standin: StandIn,
+    http: reqwest::Client,
 }
 
 impl Customer {
-    /// A customer of the account that `receive_url` belongs to.
-    pub fn new(receive_url: &str, account_sid: &str, auth_token: &str, to: &str, from: &str) -> Self {
+    /// A customer with the number `from`, who writes to `account`.
+    pub fn new(standin: &StandIn, account: &Account, from: &str) -> Self {
         Self {
-            receive_url: receive_url.to_owned(),
-            account_sid: account_sid.to_owned(),
-            auth_token: auth_token.to_owned(),
-            to: to.to_owned(),
+            account: account.clone(),
             from: from.to_owned(),
             name: "Zoë Rossi".to_owned(),
+            standin: standin.clone(),
             http: crate::http(),
         }
     }
 
-    /// The parameters of `events/twilio/{fixture}.form`, from this customer to this account, with a new `MessageSid`.
+    /// Writes a text: the provider keeps it, and this is the webhook that tells of it. Whether it is made is the caller's business.
     ///
     /// # Errors
-    /// There is no such file.
-    pub fn params(&self, fixture: &str, changes: &[(&str, &str)]) -> Result<Vec<(String, String)>> {
-        let sid = standin::sid("SM");
-        let (from, to) = (format!("whatsapp:{}", self.from), format!("whatsapp:{}", self.to));
-        let own = [
-            ("MessageSid", sid.as_str()),
-            ("SmsMessageSid", &sid),
-            ("SmsSid", &sid),
-            ("AccountSid", &self.account_sid),
-            ("From", &from),
-            ("To", &to),
-            ("WaId", self.from.trim_start_matches('+')),
-            ("ProfileName", &self.name),
-        ];
-        let fixture = Fixture::load("twilio", fixture)?;
-        let changed = own.iter().chain(changes).fold(fixture, |fixture, (name, value)| fixture.with(name, value));
-        Ok(changed.parameters())
-    }
-
-    /// The parameters of a text message.
-    ///
-    /// # Errors
-    /// Its fixture is gone.
-    pub fn text_params(&self, body: &str) -> Result<Vec<(String, String)>> {
-        self.params("text", &[("Body", body)])
+    /// The account is of no type that the stand-in knows.
+    pub fn written(&self, text: &str) -> Result<Webhook> {
+        self.standin.write(&self.account, &self.from, &self.name, text, None)
     }
 
     /// Writes a text; answers what the webhook answered.
     ///
     /// # Errors
     /// No answer.
-    pub async fn text(&self, body: &str) -> Result<Reply> {
-        self.webhook(&self.text_params(body)?).await
+    pub async fn text(&self, text: &str) -> Result<Reply> {
+        self.deliver(&self.written(text)?).await
     }
 
-    /// Sends a picture that lies at `media_url`.
+    /// Sends a file with a caption.
     ///
     /// # Errors
     /// No answer.
-    pub async fn image(&self, caption: &str, content_type: &str, media_url: &str) -> Result<Reply> {
-        self.webhook(&self.params("image", &[("Body", caption), ("MediaContentType0", content_type), ("MediaUrl0", media_url)])?).await
+    pub async fn file(&self, caption: &str, file: &File) -> Result<Reply> {
+        self.deliver(&self.standin.write(&self.account, &self.from, &self.name, caption, Some(file))?).await
     }
 
-    /// Posts these parameters, signed.
+    /// The webhook of Twilio with the parameters of `events/twilio/{fixture}.form`, from this customer, with these changes, signed.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn form(&self, fixture: &str, changes: &[(&str, &str)]) -> Result<Webhook> {
+        let sid = standin::sid("SM");
+        let (from, to) = (format!("whatsapp:{}", self.from), format!("whatsapp:{}", self.account.phone));
+        let own = [("MessageSid", sid.as_str()), ("AccountSid", self.account.id()), ("From", &from), ("To", &to)];
+        let fixture = Fixture::load("twilio", fixture)?;
+        let changed = own.iter().chain(changes).fold(fixture, |fixture, (name, value)| fixture.with(name, value));
+        standin::sign(&self.account, standin::twilio_form(&sid, &self.account.receive_url, &changed.parameters()))
+    }
+
+    /// Makes a webhook.
     ///
     /// # Errors
     /// No answer.
-    pub async fn webhook(&self, params: &[(String, String)]) -> Result<Reply> {
-        // The fragment holds Twilio's overrides; it is neither sent nor signed.
-        let url = self.receive_url.split('#').next().unwrap_or_default();
-        let signed = signature(&self.auth_token, url, params);
-        self.webhook_with(params, Some(&signed)).await
-    }
-
-    /// Posts these parameters with a signature of the caller's choice, or without one.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn webhook_with(&self, params: &[(String, String)], signature: Option<&str>) -> Result<Reply> {
-        let mut request = self.http.post(self.receive_url.split('#').next().unwrap_or_default()).form(params);
-        if let Some(signature) = signature {
-            request = request.header("x-twilio-signature", signature);
+    pub async fn deliver(&self, webhook: &Webhook) -> Result<Reply> {
+        let mut request = self.http.post(&webhook.url).body(webhook.body.clone());
+        for (name, value) in &webhook.headers {
+            request = request.header(name, value);
         }
         Reply::read(request.send().await.context("the webhook got no answer")?).await
-    }
-
-    /// A `curl` command that posts these parameters, signed, for a person to try.
-    pub fn curl(&self, params: &[(String, String)]) -> String {
-        let url = self.receive_url.split('#').next().unwrap_or_default();
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        let mut command = format!("curl -i {}", quoted(url));
-        command.push_str(&format!(" \\\n  -H {}", quoted(&format!("X-Twilio-Signature: {}", signature(&self.auth_token, url, params)))));
-        for (name, value) in params {
-            command.push_str(&format!(" \\\n  --data-urlencode {}", quoted(&format!("{name}={value}"))));
-        }
-        command
     }
 }
 
@@ -305,20 +265,5 @@ impl Socket {
     /// The connection broke.
     pub async fn close(mut self) -> Result<()> {
         Ok(self.stream.close(None).await?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_example_curl_is_signed_and_quoted() {
-        let customer = Customer::new("http://127.0.0.1:1/receive/twilio/t#rc=3", "AC1", "secret", "+390612345678", "+393331234567");
-        let params = customer.text_params("it's me").unwrap();
-        let command = customer.curl(&params);
-        assert!(command.starts_with("curl -i 'http://127.0.0.1:1/receive/twilio/t' "));
-        assert!(command.contains(&signature("secret", "http://127.0.0.1:1/receive/twilio/t", &params)));
-        assert!(command.contains(r"'Body=it'\''s me'"));
     }
 }

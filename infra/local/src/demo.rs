@@ -1,4 +1,4 @@
-//! The demo: one account, two agents, one queue, made through the admin API; then a customer's conversation through real HTTP and
+//! The demo: one account of every provider type, two agents, one queue, made through the admin API; then customers' conversations through real HTTP and
 //! WebSocket, from the first message to the downloaded transcript.
 
 use std::io::Cursor;
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::client::{Api, Customer, Socket};
 use crate::deploy::Stack;
-use crate::standin::{self, PICTURE, StandIn};
+use crate::standin::{self, Account, PICTURE, Sent, StandIn};
 
-/// The demo account's key.
+/// The key of the demo's first account, whose provider is Twilio.
 pub const ACCOUNT_KEY: &str = "DEMO1";
 
 /// Between the states of a sent message, so that a person sees them come.
@@ -21,8 +21,19 @@ pub const CALLBACK_DELAY: Duration = Duration::from_millis(300);
 /// A working day.
 pub const TOKENS_LIVE: Duration = Duration::from_secs(8 * 3600);
 
-const PHONE: &str = "+390612345678";
-const CUSTOMER: &str = "+393331234567";
+/// Another picture (PNG), what an agent sends: pictures are what every provider takes with a caption.
+pub const ANSWER: &[u8] = &[
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
+    0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63,
+    0x50, 0x48, 0x58, 0x00, 0x00, 0x01, 0xc4, 0x01, 0x21, 0x62, 0x5f, 0x8a, 0xfd, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae,
+    0x42, 0x60, 0x82,
+];
+
+/// What the agent writes beside the picture.
+pub const COVER: &str = "No, it is this one";
+
+/// What the customer writes beside the picture.
+pub const CAPTION: &str = "Is this the right one?";
 
 /// A step takes a second or two when everything is warm; the first calls also start the functions, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -73,8 +84,30 @@ pub struct Demo {
     pub admin_token: String,
     /// Anna and Ben.
     pub agents: Vec<Person>,
+    /// One of every provider type, Twilio's first.
+    pub accounts: Vec<Connected>,
+}
+
+/// An account of the demo.
+pub struct Connected {
+    /// Its key.
+    pub key: &'static str,
+    /// `acc_…`.
+    pub id: String,
+    /// Its Receive URL, as it is handed out.
+    pub receive_url: String,
     /// Who writes.
     pub customer: Customer,
+}
+
+impl Demo {
+    /// The account with this key.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn account(&self, key: &str) -> Result<&Connected> {
+        self.accounts.iter().find(|account| account.key == key).with_context(|| format!("the demo has no account {key}"))
+    }
 }
 
 /// An agent of the demo.
@@ -123,24 +156,98 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
     let queue = story.step("A queue rings both at once.", created(&admin, "/queues", &queue)).await?;
     let list = story.step("A contact list is made.", created(&admin, "/lists", &json!({"name": "Customers"}))).await?;
 
-    let account_sid = standin::sid("AC");
-    let auth_token = standin::sid("");
-    standin.add_account(&account_sid, &auth_token);
-    let account = json!({
-        "name": "Demo",
-        "key": ACCOUNT_KEY,
-        "list": list,
-        "provider": {"type": "TWILIO", "account_sid": account_sid, "auth_token": auth_token},
-        "phone": PHONE,
-        "active": true,
-        "agents": ids,
-        "plan": [{"step": "queue", "queue": queue, "timeout": 60}],
-    });
-    let account = story.step("The WhatsApp number is connected.", admin.post("/accounts", &account)).await?;
-    ensure!(!account.to_string().contains(&auth_token), "the answer shows the secret");
-    let receive_url = account["receive_url"].as_str().context("the account has no receive_url")?;
-    let customer = Customer::new(receive_url, &account_sid, &auth_token, PHONE, CUSTOMER);
-    Ok(Demo { agent_url, admin_url, admin_token, agents, customer })
+    let mut accounts = Vec::new();
+    for (key, account) in providers(&standin.url) {
+        let mut provider = serde_json::to_value(&account)?;
+        if let Some(fields) = provider.as_object_mut() {
+            // What is not the provider's.
+            fields.retain(|name, _| !matches!(name.as_str(), "phone" | "receive_url"));
+        }
+        let body = json!({
+            "name": format!("Demo {}", account.kind),
+            "key": key,
+            "list": list,
+            "provider": provider,
+            "phone": account.phone,
+            "active": true,
+            "agents": ids,
+            "plan": [{"step": "queue", "queue": queue, "timeout": 60}],
+        });
+        standin.add_account(&account);
+        let made = story.step(&format!("A number of {} is connected as {key}.", account.kind), admin.post("/accounts", &body)).await?;
+        let shown = made.to_string();
+        ensure!(SECRETS.iter().all(|name| account.field(name).is_empty() || !shown.contains(account.field(name))), "{key} shows a secret");
+        let receive_url = made["receive_url"].as_str().context("the account has no receive_url")?.to_owned();
+        standin.point(&account, &receive_url);
+        let known = Account { receive_url: receive_url.clone(), ..account };
+        let customer = Customer::new(standin, &known, &format!("+39333123456{}", accounts.len()));
+        let id = made["id"].as_str().context("the account has no id")?.to_owned();
+        accounts.push(Connected { key, id, receive_url, customer });
+    }
+    Ok(Demo { agent_url, admin_url, admin_token, agents, accounts })
+}
+
+/// The fields that no answer may show.
+const SECRETS: [&str; 7] = ["auth_token", "authorization_token", "app_secret", "verify_token", "key_secret", "webhook_secret", "api_key"];
+
+/// One account of every provider type, under the ids that the files of `events/` have.
+fn providers(standin: &str) -> [(&'static str, Account); 5] {
+    let (sinch, legacy, kaleyra) = (format!("{standin}/sinch"), format!("{standin}/sinch-legacy"), format!("{standin}/kaleyra"));
+    let secret = || standin::sid("");
+    [
+        (ACCOUNT_KEY, Account::new("TWILIO", "+390612345678", &[("account_sid", &standin::sid("AC")), ("auth_token", &secret())])),
+        (
+            "META1",
+            Account::new(
+                "META",
+                "+390612345679",
+                &[
+                    ("account_sid", "102290129340398"),
+                    ("app_id", "117000000000001"),
+                    ("phone_number_id", "106540352242922"),
+                    ("authorization_token", &standin::sid("EAA")),
+                    ("app_secret", &secret()),
+                    ("verify_token", &secret()),
+                ],
+            ),
+        ),
+        (
+            "SINV2",
+            Account::new(
+                "SINCH_V2",
+                "+390612345680",
+                &[
+                    ("base_url", &sinch),
+                    ("project_id", "11111111-2222-3333-4444-555555555555"),
+                    ("app_id", "01TESTAPP0000000000000000A"),
+                    ("key_id", "22222222-3333-4444-5555-666666666666"),
+                    ("key_secret", &secret()),
+                    ("webhook_secret", &secret()),
+                ],
+            ),
+        ),
+        (
+            "SINC1",
+            Account::new(
+                "SINCH",
+                "+390612345681",
+                &[("base_url", &legacy), ("account_sid", "examplebot"), ("authorization_token", &secret())],
+            ),
+        ),
+        (
+            "KALEY",
+            Account::new(
+                "KALEYRA",
+                "+390612345682",
+                &[
+                    ("base_url", &kaleyra),
+                    ("waba_id", "102290129340398"),
+                    ("account_sid", "HX00000000000000000000000000000001"),
+                    ("api_key", &secret()),
+                ],
+            ),
+        ),
+    ]
 }
 
 async fn created(admin: &Api, path: &str, body: &Value) -> Result<String> {
@@ -154,7 +261,7 @@ async fn created(admin: &Api, path: &str, body: &Value) -> Result<String> {
 /// A step failed; the error says which and why.
 pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<()> {
     let [anna, ben] = demo.agents.as_slice() else { anyhow::bail!("the demo has two agents") };
-    let customer = &demo.customer;
+    let customer = &demo.account(ACCOUNT_KEY)?.customer;
     println!("\nA customer writes:");
     let mut annas = story.step("Anna logs in and is ready; her screen is connected.", log_in(anna)).await?;
     let mut bens = story.step("Ben logs in and is ready; his screen is connected.", log_in(ben)).await?;
@@ -202,31 +309,80 @@ pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<(
         story.step(words, annas.wait_for(PATIENCE, changed)).await?;
     }
 
-    let media = standin.add_media(&customer.account_sid, "image/png", Some("receipt.png"), PICTURE);
+    let picture = standin.add_file(&customer.account, "image/png", Some("receipt.png"), PICTURE)?;
     story
-        .step("The customer sends a picture: Here it is", async {
-            customer.image("Here it is", "image/png", &media).await?.expect_status(200)
-        })
+        .step("The customer sends a picture: Here it is", async { customer.file("Here it is", &picture).await?.expect_status(200) })
         .await?;
-    let picture = |event: &Value| event["event"]["type"] == "message" && event["event"]["message"]["attachments"][0].is_object();
-    story.step("Anna's screen shows the message.", annas.wait_for(PATIENCE, picture)).await?;
-    story
-        .step(
-            "The picture is copied to our own storage.",
-            until(async || {
-                let thread = anna.api.get(&format!("{path}/messages")).await?;
-                Ok(thread.to_string().contains(r#""state":"stored""#).then_some(()))
-            }),
-        )
-        .await?;
+    let with_file = |event: &Value| event["event"]["type"] == "message" && event["event"]["message"]["attachments"][0].is_object();
+    story.step("Anna's screen shows the message.", annas.wait_for(PATIENCE, with_file)).await?;
+    story.step("The picture is copied to our own storage.", copied(anna, &path)).await?;
 
     let disposition = json!({"disposition": "Solved"});
     story.step("Anna closes the conversation as solved.", anna.api.post(&format!("{path}/close"), &disposition)).await?;
-    story.step("The transcript is downloaded, and holds everything that was said.", transcript(anna, &path, reply)).await?;
+    let said = ["my order has not arrived", reply, "Here it is"];
+    story.step("The transcript is downloaded, and holds everything that was said.", transcript(anna, &path, &said, &[PICTURE])).await?;
     story.step("Anna's feed has no gap.", no_gap(anna)).await?;
     annas.close().await?;
     bens.close().await?;
     Ok(())
+}
+
+/// A conversation on one account with a file in both directions: the customer's picture, and the agent's; the latter as the provider got it.
+///
+/// # Errors
+/// A step failed; the error says which and why.
+pub async fn exchange(story: &mut Story, demo: &Demo, standin: &StandIn, key: &str) -> Result<Sent> {
+    let [anna, ..] = demo.agents.as_slice() else { anyhow::bail!("the demo has two agents") };
+    let connected = demo.account(key)?;
+    let customer = &connected.customer;
+    println!("\nA customer writes to {key}, a number of {}:", customer.account.kind);
+    let mut annas = story.step("Anna is ready; her screen is connected.", log_in(anna)).await?;
+    let picture = standin.add_file(&customer.account, "image/png", Some("shoe.png"), PICTURE)?;
+    story
+        .step(&format!("The customer sends a picture: {CAPTION}"), async { customer.file(CAPTION, &picture).await?.expect_status(200) })
+        .await?;
+    let offered = |event: &Value| event["event"]["type"] == "offered" && event["event"]["interaction"]["account"] == connected.id;
+    let offer = story.step("Anna's screen shows the offer.", annas.wait_for(PATIENCE, offered)).await?;
+    let path = format!("/interactions/{}", offer["event"]["interaction"]["id"].as_str().context("the offer names no interaction")?);
+    story.step("Anna accepts.", anna.api.post(&format!("{path}/accept"), &json!({}))).await?;
+    story.step("The picture is copied to our own storage.", copied(anna, &path)).await?;
+
+    story.step(&format!("Anna answers with a picture: {COVER}"), answer_with_picture(anna, &path)).await?;
+    let words = format!("The provider takes the message, and gets the picture ({}).", customer.account.kind);
+    let taken = |sent: &Sent| sent.provider == customer.account.kind && sent.media.is_some();
+    let sent = story.step(&words, standin.wait_for_sent(PATIENCE, taken)).await?;
+    let got = sent.media.as_ref().context("the provider got no file")?;
+    ensure!(got.status == 200 && got.bytes == ANSWER, "the link answered the provider {} with {} bytes", got.status, got.bytes.len());
+    let read = |event: &Value| event["event"]["type"] == "message_state" && event["event"]["message"]["state"] == "read";
+    story.step("Anna sees that it was read.", annas.wait_for(PATIENCE, read)).await?;
+
+    story.step("Anna closes the conversation.", anna.api.post(&format!("{path}/close"), &json!({"disposition": "Solved"}))).await?;
+    let files = [PICTURE, ANSWER];
+    story.step("The transcript holds both pictures.", transcript(anna, &path, &[CAPTION, COVER], &files)).await?;
+    annas.close().await?;
+    Ok(sent)
+}
+
+/// The file is put where the API says, then the message names it.
+async fn answer_with_picture(agent: &Person, path: &str) -> Result<()> {
+    let wanted = json!({"content_type": "image/png", "name": "another.png", "size": ANSWER.len()});
+    let place = agent.api.post(&format!("{path}/attachments"), &wanted).await?;
+    let url = place["url"].as_str().context("the answer has no url")?;
+    let mut put = crate::http().put(url).body(ANSWER);
+    for (name, value) in place["headers"].as_object().into_iter().flatten() {
+        put = put.header(name, value.as_str().unwrap_or_default());
+    }
+    put.send().await?.error_for_status().context("the file was not taken")?;
+    agent.api.post(&format!("{path}/messages"), &json!({"text": COVER, "attachment": place["id"]})).await?;
+    Ok(())
+}
+
+async fn copied(agent: &Person, path: &str) -> Result<()> {
+    until(async || {
+        let thread = agent.api.get(&format!("{path}/messages")).await?;
+        Ok(thread.to_string().contains(r#""state":"stored""#).then_some(()))
+    })
+    .await
 }
 
 async fn log_in(person: &Person) -> Result<Socket> {
@@ -234,28 +390,28 @@ async fn log_in(person: &Person) -> Result<Socket> {
     person.api.connect().await
 }
 
-async fn transcript(anna: &Person, path: &str, reply: &str) -> Result<()> {
+async fn transcript(agent: &Person, path: &str, texts: &[&str], files: &[&[u8]]) -> Result<()> {
     // Made when the interaction closes; until then there is none.
     let url = until(async || {
-        let answer = anna.api.call(Method::GET, &format!("{path}/transcript?attachments=true"), None).await?;
+        let answer = agent.api.call(Method::GET, &format!("{path}/transcript?attachments=true"), None).await?;
         Ok(answer.body["url"].as_str().filter(|_| answer.status == 200).map(str::to_owned))
     })
     .await?;
     let file = crate::http().get(url).send().await?.error_for_status()?.bytes().await?;
     let mut archive = zip::ZipArchive::new(Cursor::new(file)).context("it is not a zip")?;
     let mut said = String::new();
-    let mut picture = false;
+    let mut found = 0;
     for place in 0..archive.len() {
         let mut entry = archive.by_index(place)?;
         let mut content = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut content)?;
-        picture |= content == PICTURE;
+        found += files.iter().filter(|file| **file == content).count();
         said.push_str(&String::from_utf8_lossy(&content));
     }
-    for text in ["my order has not arrived", reply, "Here it is"] {
+    for text in texts {
         ensure!(said.contains(text), "it lacks: {text}");
     }
-    ensure!(picture, "it lacks the picture");
+    ensure!(found == files.len(), "it holds {found} of the {} files", files.len());
     Ok(())
 }
 

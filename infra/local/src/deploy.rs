@@ -74,6 +74,9 @@ impl<'a> Deployment<'a> {
     /// The parameters that point everything outside at the stand-in.
     pub fn with_standin(self, url: &str) -> Self {
         self.parameter("TwilioApiUrl", url)
+            .parameter("TwilioContentUrl", url)
+            .parameter("MetaApiUrl", &format!("{url}/meta"))
+            .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
             .parameter("JwtIssuer", url)
             .parameter("JwksUrl", &format!("{url}/.well-known/jwks.json"))
             .parameter("EgressAllowedOrigins", url)

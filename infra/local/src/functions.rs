@@ -4,14 +4,31 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 /// The functions of the template.
-pub const NAMES: [&str; 11] =
-    ["receive-twilio", "route", "assign", "dispatch", "send", "media", "archive", "push", "agent-api", "admin-api", "realtime"];
+pub const NAMES: [&str; 14] = [
+    "receive-twilio",
+    "receive-meta",
+    "receive-sinch",
+    "receive-kaleyra",
+    "route",
+    "assign",
+    "dispatch",
+    "send",
+    "media",
+    "archive",
+    "push",
+    "agent-api",
+    "admin-api",
+    "realtime",
+];
 
 /// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
 pub async fn run() -> ExitCode {
     let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let function: Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>>>> = match function_of(&name) {
         Some("receive-twilio") => Box::pin(receive_twilio::run()),
+        Some("receive-meta") => Box::pin(receive_meta::run()),
+        Some("receive-sinch") => Box::pin(receive_sinch::run()),
+        Some("receive-kaleyra") => Box::pin(receive_kaleyra::run()),
         Some("route") => Box::pin(route::run()),
         Some("assign") => Box::pin(assign::run()),
         Some("dispatch") => Box::pin(dispatch::run()),

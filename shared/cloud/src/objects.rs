@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
@@ -108,6 +110,31 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
+    /// A URL to which a browser may `PUT` one object of exactly this type and size, for [`LINK_LIFETIME`] (an upload that began in time may end later). Its
+    /// `Content-Type` must be `content_type`. Makes no call.
+    ///
+    /// # Errors
+    /// When there are no credentials to sign it with.
+    pub async fn upload_link(&self, key: &str, content_type: &str, size: u64) -> Result<String, CallError> {
+        let not_made = || CallError::NotMade { service: "s3" };
+        let lifetime = PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| not_made())?;
+        let size = i64::try_from(size).map_err(|_| not_made())?;
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type).content_length(size);
+        // Else the SDK would sign the checksum of no bytes at all.
+        let plain = Builder::new().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        let signed = request.customize().config_override(plain).presigned(lifetime).await.map_err(|_| not_made())?;
+        Ok(signed.uri().to_owned())
+    }
+
+    /// Copies an object within the bucket; `false` when there is none. Both keys consist of letters, digits, `/`, `_`, `-` and `.`.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<bool, CallError> {
+        match self.client.copy_object().bucket(&self.bucket).copy_source(format!("{}/{from}", self.bucket)).key(to).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchKey") => Ok(false),
+            Err(error) => Err(CallError::of("s3", &error)),
+        }
+    }
+
     /// Deletes an object; one that doesn't exist is a success.
     pub async fn delete(&self, key: &str) -> Result<(), CallError> {
         self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|error| CallError::of("s3", &error))?;
@@ -137,6 +164,15 @@ mod tests {
     fn file_names_can_not_break_out_of_the_header() {
         assert_eq!(attachment("a b.zip"), "attachment; filename=\"a b.zip\"; filename*=UTF-8''a%20b.zip");
         assert_eq!(attachment("è\"\r\n;.pdf"), "attachment; filename=\"_____.pdf\"; filename*=UTF-8''%C3%A8%22%0D%0A%3B.pdf");
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_of_the_type_and_size_that_were_asked_for_and_of_any_bytes() {
+        let objects = Objects::new(crate::aws::testing::aws_at("http://127.0.0.1:1").s3(), "b");
+        let link = objects.upload_link("uploads/a", "image/png", 1234).await.unwrap();
+        assert!(link.starts_with("http://127.0.0.1:1/b/uploads/a?") && link.contains("X-Amz-Expires=300"), "{link}");
+        assert!(link.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost"), "{link}");
+        assert!(!link.to_lowercase().contains("checksum"), "{link}");
     }
 
     #[tokio::test]

@@ -1,8 +1,14 @@
 //! Customers: shared by all accounts, known by one or more addresses.
+//!
+//! WhatsApp may show a customer by phone number, by business-scoped user id, or by both. What turns out to be one person is linked: no data moves, but from
+//! then on every address leads to the oldest contact, which names the others.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Effect;
 use crate::ids::{ContactId, ListId};
 use crate::inbound::ProfileName;
 use crate::values::Address;
@@ -24,4 +30,142 @@ pub struct Contact {
     pub addresses: Vec<Address>,
     /// When the customer first wrote.
     pub created_at: Timestamp,
+    /// Grows with every change, also of the addresses that lead here: conditions and effects refer to it.
+    #[serde(default)]
+    pub version: u64,
+    /// Newer contacts that turned out to be the same person.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub linked: BTreeSet<ContactId>,
+    /// The older contact that turned out to be the same person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked_to: Option<ContactId>,
+}
+
+/// Whom an address belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The oldest contact of the person: new interactions are opened with it.
+    pub owner: ContactId,
+    /// The person's other contacts: they may have open interactions.
+    pub linked: BTreeSet<ContactId>,
+}
+
+impl Identity {
+    /// A person with one contact.
+    pub fn one(owner: ContactId) -> Self {
+        Self { owner, linked: BTreeSet::new() }
+    }
+
+    /// All contacts of the person, the oldest first.
+    pub fn contacts(&self) -> impl Iterator<Item = &ContactId> {
+        std::iter::once(&self.owner).chain(&self.linked)
+    }
+}
+
+/// What makes one person of contacts and addresses: written all or nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The contacts as they shall be; each must still have the version before.
+    pub contacts: Vec<Contact>,
+    /// What the owner's version causes.
+    pub effects: Vec<Effect>,
+    /// Addresses that lead to the person from now on, as others do already.
+    pub known: BTreeSet<Address>,
+    /// Addresses that led nowhere before.
+    pub new: BTreeSet<Address>,
+    /// The person.
+    pub identity: Identity,
+}
+
+/// Makes one person of `contacts` and of the addresses that were seen together: those that led to one of them, and those that led nowhere. `None` when that
+/// is what they are already. Ids sort by age, so whoever links first or second comes to the same owner.
+pub fn link(contacts: &BTreeMap<ContactId, Contact>, known: &BTreeSet<Address>, new: &BTreeSet<Address>) -> Option<Link> {
+    let owner = contacts.keys().next()?.clone();
+    let linked: BTreeSet<ContactId> = contacts.keys().skip(1).cloned().collect();
+    let one_already = contacts
+        .values()
+        .all(|contact| if contact.id == owner { contact.linked == linked } else { contact.linked_to.as_ref() == Some(&owner) });
+    if one_already && new.is_empty() {
+        return None;
+    }
+    let mut addresses: BTreeSet<Address> = contacts.values().flat_map(|contact| contact.addresses.iter().cloned()).collect();
+    addresses.extend(known.iter().cloned());
+    let after = contacts.values().cloned().map(|mut contact| {
+        contact.version += 1;
+        if contact.id == owner {
+            contact.addresses.extend(new.iter().cloned());
+            contact.linked.clone_from(&linked);
+            contact.linked_to = None;
+        } else {
+            contact.linked.clear();
+            contact.linked_to = Some(owner.clone());
+        }
+        contact
+    });
+    let effects = if one_already { Vec::new() } else { vec![Effect::Unify { contact: owner.clone() }] };
+    Some(Link { contacts: after.collect(), effects, known: addresses, new: new.clone(), identity: Identity { owner, linked } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::E164;
+    use ulid::Ulid;
+
+    fn id(number: u128) -> ContactId {
+        ContactId::from_ulid(Ulid::from_parts(1, number))
+    }
+
+    fn phone(number: u64) -> Address {
+        Address::Phone(E164::parse(&format!("+39{number:09}")).unwrap())
+    }
+
+    fn contact(number: u128, address: Address) -> Contact {
+        Contact {
+            id: id(number),
+            list: ListId::from_ulid(Ulid::nil()),
+            name: None,
+            username: None,
+            addresses: vec![address],
+            created_at: Timestamp::UNIX_EPOCH,
+            version: 1,
+            linked: BTreeSet::new(),
+            linked_to: None,
+        }
+    }
+
+    fn map(contacts: impl IntoIterator<Item = Contact>) -> BTreeMap<ContactId, Contact> {
+        contacts.into_iter().map(|contact| (contact.id.clone(), contact)).collect()
+    }
+
+    #[test]
+    fn the_oldest_contact_owns_the_addresses_of_all() {
+        let bsuid = Address::Bsuid("IT.1".into());
+        let contacts = map([contact(2, phone(1)), contact(1, bsuid.clone())]);
+        let link = link(&contacts, &BTreeSet::new(), &BTreeSet::from([phone(2)])).unwrap();
+        assert_eq!(link.identity, Identity { owner: id(1), linked: BTreeSet::from([id(2)]) });
+        assert_eq!((link.known, link.new), (BTreeSet::from([phone(1), bsuid]), BTreeSet::from([phone(2)])));
+        assert_eq!(link.effects, [Effect::Unify { contact: id(1) }]);
+        assert!(link.contacts.iter().all(|contact| contact.version == 2));
+    }
+
+    #[test]
+    fn linking_again_is_nothing_and_a_third_joins_the_person() {
+        let contacts = map([contact(2, phone(1)), contact(3, phone(2))]);
+        let first = link(&contacts, &BTreeSet::new(), &BTreeSet::new()).unwrap();
+        let contacts = map(first.contacts);
+        assert_eq!(link(&contacts, &BTreeSet::from([phone(1)]), &BTreeSet::new()), None);
+        // An older one: it takes over.
+        let contacts = map(contacts.into_values().chain([contact(1, phone(3))]));
+        let second = link(&contacts, &BTreeSet::new(), &BTreeSet::new()).unwrap();
+        assert_eq!(second.identity, Identity { owner: id(1), linked: BTreeSet::from([id(2), id(3)]) });
+        assert_eq!(second.contacts.iter().filter(|contact| contact.linked_to == Some(id(1))).count(), 2);
+        assert!(link(&map(second.contacts), &BTreeSet::new(), &BTreeSet::new()).is_none());
+    }
+
+    #[test]
+    fn one_more_address_of_a_contact_merges_nothing() {
+        let link = link(&map([contact(1, phone(1))]), &BTreeSet::from([phone(1)]), &BTreeSet::from([phone(2)])).unwrap();
+        assert_eq!((link.effects.len(), link.contacts[0].addresses.len()), (0, 2));
+    }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::account::{Account, List};
 use crate::agent::{Presence, PresenceState};
-use crate::effect::{Audience, Effect, Notice, Target, Timer};
+use crate::effect::{Audience, Effect, InteractionKey, Notice, Target, Timer};
 use crate::footprint::occupied;
 use crate::history::{Did, Fact, HistoryEntry, NoReply, PassedOver, Skip, WaitEnd, WebhookFailure};
 use crate::ids::{AgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
@@ -25,6 +25,9 @@ use crate::values::Address;
 
 /// The disposition of an interaction that closed by itself.
 pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
+
+/// The disposition of an interaction that went on in an older one of the same person.
+pub const MERGED: &str = "Merged";
 
 /// How long after a customer's message free text may be sent: the service window of WhatsApp.
 pub const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -44,7 +47,7 @@ pub struct Context<'a> {
     pub list: Option<&'a List>,
     /// What the customer wrote, where that is what happened.
     pub heard: Option<&'a Content>,
-    /// The presence of the agent who accepts or stopped taking offers; for a customer's message, of the agent who has the interaction.
+    /// The presence of the agent who accepts or stopped taking offers; for a customer's message or a merge, of the agent who has the interaction.
     pub presence: Option<&'a Presence>,
     /// The provider's time of the customer's latest message, on whichever interaction.
     pub last_inbound_at: Option<Timestamp>,
@@ -68,7 +71,20 @@ pub enum Event {
         agent: AgentId,
         /// Which message.
         message: MessageId,
+        /// Whether it is an approved template: the one kind that may be sent outside the service window.
+        template: bool,
     },
+    /// Something joins the thread that nobody has to answer.
+    Noted {
+        /// Which message.
+        message: MessageId,
+        /// The customer's new address, where that is what it says.
+        moved_to: Option<Address>,
+    },
+    /// A newer open interaction of the same person is merged into this one, in the same transaction.
+    Absorb(Box<Interaction>),
+    /// It is merged into an older open interaction of the same person, in the same transaction.
+    MergeInto(InteractionKey),
     /// Somebody is to be rung: what `assign` chose.
     Ring(Ring),
     /// An agent accepts the offer.
@@ -256,6 +272,8 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
         variables: Variables::default(),
         ai: None,
         run: Run::default(),
+        absorbed: Vec::new(),
+        merged_into: None,
     };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
@@ -274,7 +292,10 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
             change.still_open()?;
             change.message_received(message, at);
         }
-        Event::MessageSent { agent, message } => change.message_sent(agent, message)?,
+        Event::MessageSent { agent, message, template } => change.message_sent(agent, message, template)?,
+        Event::Noted { message, moved_to } => change.noted(message, moved_to)?,
+        Event::Absorb(newer) => change.absorb(&newer)?,
+        Event::MergeInto(older) => change.merge_into(older)?,
         Event::Ring(ring) => change.ring(ring)?,
         Event::Accept { agent } => change.accept(agent)?,
         Event::Reject { agent } => change.reject(agent)?,
@@ -393,9 +414,13 @@ impl<'a> Change<'a> {
         if let Some(agent) = self.next.agent.clone() {
             self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
         }
-        if delivered {
-            return;
+        if !delivered {
+            self.unread();
         }
+    }
+
+    /// Something came that its agent has not seen, or for which there is no agent.
+    fn unread(&mut self) {
         let was_unread = std::mem::replace(&mut self.next.unread, true);
         if let Some(agent) = self.next.agent.clone().filter(|_| !was_unread) {
             self.tell(vec![agent], Notice::Interaction);
@@ -413,10 +438,10 @@ impl<'a> Change<'a> {
         }
     }
 
-    fn message_sent(&mut self, agent: AgentId, message: MessageId) -> Result<(), Refusal> {
+    fn message_sent(&mut self, agent: AgentId, message: MessageId, template: bool) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
         let now = self.context.now;
-        if !self.window_open() {
+        if !template && !self.window_open() {
             return Err(Refusal::WindowExpired);
         }
         self.fact(Fact::MessageSent { message, agent: agent.clone() });
@@ -451,6 +476,7 @@ impl<'a> Change<'a> {
     }
 }
 
+mod merge;
 mod offers;
 mod plan;
 mod tabs;

@@ -144,6 +144,11 @@ pub enum Effect {
         /// Who stopped.
         agent: AgentId,
     },
+    /// A person's contacts were linked: of two open interactions on one account make one.
+    Unify {
+        /// The owner of them.
+        contact: ContactId,
+    },
     /// Write the transcript and the log of the interaction.
     Archive,
     /// Tell agents.

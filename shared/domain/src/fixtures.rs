@@ -59,6 +59,8 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         variables: Variables::default(),
         ai: None,
         run: Run::default(),
+        absorbed: Vec::new(),
+        merged_into: None,
     }
 }
 
@@ -74,6 +76,7 @@ pub fn message(at: Timestamp) -> Message {
         content: Content::Text { body: "Buongiorno".to_owned() },
         attachments: Vec::new(),
         reply_to: None,
+        answers: None,
         forwarded: false,
         referral: None,
         reactions: Vec::new(),

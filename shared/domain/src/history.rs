@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, Target};
-use crate::ids::{AgentId, AiAgentId, MessageId, QueueId};
+use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
 use crate::interaction::Stage;
 use crate::marks::{Priority, Tag, VariableName};
 
@@ -154,6 +154,23 @@ pub enum Fact {
         agent: Option<AgentId>,
         /// With which disposition.
         disposition: Option<String>,
+    },
+    /// Something joined the thread that nobody has to answer: what the provider reports about the customer, a reaction to a message that is not here.
+    Noted {
+        /// Which message.
+        message: MessageId,
+    },
+    /// The customer turned out to be another contact's, who has an older open interaction: this one went on there.
+    Merged {
+        /// Into which.
+        into: InteractionId,
+    },
+    /// A newer interaction of the same person was merged into this one.
+    Absorbed {
+        /// Which.
+        interaction: InteractionId,
+        /// Whether it had a message that nobody had answered.
+        unanswered: bool,
     },
     /// A transcript was asked for.
     TranscriptRequested {

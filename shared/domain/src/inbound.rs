@@ -51,7 +51,11 @@ impl InboundEvent {
             InboundKind::Message(message) => format!("{}#{}", self.account, message.from.key()),
             // The customer's address in a status is masked by some providers: a status keeps order with its own message only.
             InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
-            InboundKind::Annotation(annotation) => format!("{}#{}", self.account, annotation.from.key()),
+            // What is said about a message keeps order with that message only: while it waits for the message, the customer goes on writing.
+            InboundKind::Annotation(annotation) => match annotation.what.message() {
+                Some(message) => format!("{}#{message}", self.account),
+                None => format!("{}#{}", self.account, annotation.from.key()),
+            },
             InboundKind::Other { .. } => format!("{}#{}", self.account, self.id),
         };
         group.chars().filter(char::is_ascii_graphic).take(GROUP_LIMIT).collect()
@@ -145,6 +149,16 @@ pub enum Annotated {
         /// In words.
         body: String,
     },
+}
+
+impl Annotated {
+    /// The provider's id of the message that it is about.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Reaction { message, .. } | Self::Edited { message, .. } | Self::Deleted { message } => Some(message),
+            Self::Moved { .. } | Self::System { .. } => None,
+        }
+    }
 }
 
 /// An emoji that a customer chose; never in a log.

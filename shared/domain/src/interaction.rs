@@ -78,6 +78,12 @@ pub struct Interaction {
     /// The latest run of the plan.
     #[serde(default, skip_serializing_if = "Run::is_none")]
     pub run: Run,
+    /// Newer interactions of the same person that were merged into this one, the oldest first: their messages belong to its thread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<InteractionKey>,
+    /// The older interaction that this one was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<InteractionKey>,
 }
 
 /// Where the latest run of the action plan stands.

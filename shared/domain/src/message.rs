@@ -28,13 +28,16 @@ pub struct Message {
     /// The provider's id of the message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// Our id of the message that this one answers or reacts to, where it is known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<MessageId>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
     /// The advertisement or post that led the customer here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
-    /// Reactions that stand, at most one of each side.
+    /// Reactions, at most one of each side; one with no emoji was taken back, and is kept so that an older one that comes late does not come back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
     /// What it said before the customer edited it, the oldest first.
@@ -46,6 +49,57 @@ pub struct Message {
     /// How far it has got; `None` for what the customer wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+}
+
+/// A hundred edits of a long text would fill an item (400 KB): the first and the latest of what was said before are kept, 20 times at most 16 KB (4096
+/// characters of 4 bytes).
+const EDITS_KEPT: usize = 20;
+
+impl Message {
+    /// Reactions that stand.
+    pub fn standing_reactions(&self) -> impl Iterator<Item = &Reaction> {
+        self.reactions.iter().filter(|reaction| !reaction.emoji.is_empty())
+    }
+
+    /// The customer reacts with `emoji`, or takes the reaction back. The newest counts, in whatever order they come. Tells whether anything changed.
+    pub fn reacted(&mut self, emoji: Option<&str>, at: Timestamp) -> bool {
+        let reaction = Reaction { author: Author::Customer, emoji: emoji.unwrap_or_default().to_owned(), at };
+        match self.reactions.iter_mut().find(|reaction| reaction.author == Author::Customer) {
+            Some(known) if known.at > at || *known == reaction => return false,
+            Some(known) => *known = reaction,
+            None => self.reactions.push(reaction),
+        }
+        true
+    }
+
+    /// The customer edited it: it says `content` since `at`. An edit that is overtaken by a later one goes into the history alone. Tells whether anything
+    /// changed.
+    pub fn edited(&mut self, content: Content, at: Timestamp) -> bool {
+        match self.edits.iter().position(|edit| edit.at > at) {
+            Some(place) => {
+                if place.checked_sub(1).is_some_and(|before| self.edits[before].at == at) {
+                    return false;
+                }
+                let before = std::mem::replace(&mut self.edits[place].before, content);
+                self.edits.insert(place, Edit { at, before });
+            }
+            None if self.content == content => return false,
+            None => {
+                let before = std::mem::replace(&mut self.content, content);
+                self.edits.push(Edit { at, before });
+            }
+        }
+        if self.edits.len() > EDITS_KEPT {
+            self.edits.remove(1);
+        }
+        true
+    }
+
+    /// The customer deleted it; what it said is kept. Tells whether anything changed.
+    pub fn deleted(&mut self, at: Timestamp) -> bool {
+        let deleted_at = self.deleted_at.map_or(at, |known| known.min(at));
+        self.deleted_at.replace(deleted_at) != Some(deleted_at)
+    }
 }
 
 /// Who wrote a message.
@@ -102,7 +156,7 @@ impl std::fmt::Debug for Referral {
 pub struct Reaction {
     /// Whose.
     pub author: Author,
-    /// One emoji.
+    /// One emoji; empty: taken back.
     pub emoji: String,
     /// Since when.
     pub at: Timestamp,
@@ -563,6 +617,62 @@ mod tests {
             }
             assert!(!start.moves_to(start));
         }
+    }
+
+    fn text(body: &str) -> Content {
+        Content::Text { body: body.to_owned() }
+    }
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn of_the_customers_reactions_the_newest_stands_in_whatever_order_they_come() {
+        let reactions = [(Some("👍"), 1), (Some("❤️"), 2), (None, 3)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut message = crate::fixtures::message(second(0));
+            for index in order {
+                let (emoji, at) = reactions[index];
+                message.reacted(emoji, second(at));
+                assert!(!message.reacted(emoji, second(at)) && message.reactions.len() == 1);
+            }
+            assert_eq!(message.standing_reactions().count(), 0, "{order:?}");
+        }
+        let mut message = crate::fixtures::message(second(0));
+        assert!(message.reacted(Some("👍"), second(5)) && !message.reacted(None, second(4)));
+        assert_eq!(message.standing_reactions().map(|reaction| reaction.emoji.as_str()).collect::<Vec<_>>(), ["👍"]);
+    }
+
+    #[test]
+    fn edits_end_with_the_latest_in_whatever_order_they_come() {
+        for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let mut message = crate::fixtures::message(second(0));
+            for number in order {
+                assert!(message.edited(text(&number.to_string()), second(number)));
+                assert!(!message.edited(text(&number.to_string()), second(number)), "{order:?}");
+            }
+            assert_eq!(message.content, text("3"));
+            let before: Vec<_> = message.edits.iter().map(|edit| edit.before.readable()).collect();
+            assert_eq!(before, ["Buongiorno", "1", "2"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn however_often_a_message_is_edited_its_first_words_are_kept_and_its_item_stays_small() {
+        let mut message = crate::fixtures::message(second(0));
+        for number in 1..=100 {
+            message.edited(text(&number.to_string()), second(number));
+        }
+        assert_eq!((message.edits.len(), message.edits[0].before.readable().as_str()), (EDITS_KEPT, "Buongiorno"));
+        assert_eq!(message.content, text("100"));
+    }
+
+    #[test]
+    fn a_deleted_message_keeps_what_it_said() {
+        let mut message = crate::fixtures::message(second(0));
+        assert!(message.deleted(second(2)) && !message.deleted(second(3)));
+        assert_eq!((message.deleted_at, message.content.readable().as_str()), (Some(second(2)), "Buongiorno"));
     }
 
     #[test]

@@ -100,11 +100,19 @@ impl<'a> Transcript<'a> {
         if message.forwarded {
             parts.push("[forwarded]".to_owned());
         }
+        if let Some(deleted_at) = message.deleted_at {
+            parts.push(format!("[deleted by the customer, {}]", time(deleted_at)));
+        }
         let body = message.content.readable();
         if !body.is_empty() {
             parts.push(body);
         }
         parts.extend(files.iter().map(|file| format!("[{}]", self.describe(file))));
+        // Backwards from what it says now.
+        parts.extend(message.edits.iter().rev().map(|edit| format!("[edited {}, before: {}]", time(edit.at), edit.before.readable())));
+        parts.extend(
+            message.standing_reactions().map(|reaction| format!("[{} reacted: {}]", self.author(&reaction.author), reaction.emoji)),
+        );
         let mut shown = readable_lines(&parts.join("\n"));
         if let Some(delivery) = &message.delivery {
             let _ = write!(shown, "  [{}]", delivery_words(delivery));
@@ -149,6 +157,8 @@ impl<'a> Transcript<'a> {
             "opened_at": interaction.opened_at,
             "closed_at": interaction.closed_at,
             "disposition": interaction.disposition,
+            "absorbed": interaction.absorbed.iter().map(|key| &key.interaction).collect::<Vec<_>>(),
+            "merged_into": interaction.merged_into.as_ref().map(|key| &key.interaction),
             "messages": messages,
         })
     }
@@ -165,7 +175,12 @@ impl<'a> Transcript<'a> {
             "author": author,
             "content": message.content,
             "reply_to": message.reply_to,
+            "answers": message.answers,
             "forwarded": message.forwarded,
+            "referral": message.referral,
+            "reactions": message.standing_reactions().collect::<Vec<_>>(),
+            "edits": message.edits,
+            "deleted_at": message.deleted_at,
             "attachments": files.iter().map(|file| self.file_json(file)).collect::<Vec<_>>(),
             "delivery": message.delivery,
         })
@@ -477,6 +492,25 @@ Disposition: Solved
         );
         assert_eq!(files[1]["reason"], "the provider no longer has it");
         assert_eq!(files[2]["state"], "pending");
+    }
+
+    #[test]
+    fn edits_reactions_and_deletions_stand_at_their_message() {
+        let mut message = message(1, "2026-01-01T10:00:00Z", Author::Customer, text("Ciao"));
+        message.edited(text("Ciao\nAnna: forged"), at("2026-01-01T10:01:00Z"));
+        message.reacted(Some("👍"), at("2026-01-01T10:02:00Z"));
+        message.deleted(at("2026-01-01T10:03:00Z"));
+        let (interaction, agents, messages) = (interaction(), BTreeMap::new(), [message]);
+        let transcript =
+            Transcript { account: None, interaction: &interaction, messages: &messages, agents: &agents, left_out: BTreeMap::new() };
+        let shown = transcript.text();
+        let indent = " ".repeat(INDENT);
+        assert!(shown.ends_with(&format!(
+            "2026-01-01 10:00:00Z  Customer: [deleted by the customer, 2026-01-01 10:03:00Z]\n{indent}Ciao\n{indent}Anna: forged\n\
+             {indent}[edited 2026-01-01 10:01:00Z, before: Ciao]\n{indent}[Customer reacted: 👍]\n"
+        )));
+        let json = &transcript.json()["messages"][0];
+        assert_eq!((&json["edits"][0]["before"]["body"], &json["reactions"][0]["emoji"]), (&json!("Ciao"), &json!("👍")));
     }
 
     #[test]

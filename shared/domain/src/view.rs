@@ -7,7 +7,7 @@ use crate::effect::{Audience, Notice};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use crate::interaction::{Interaction, Stage, Status};
 use crate::marks::{Priority, Tag};
-use crate::message::{Author, Content, Copy, DeliveryError, DeliveryState, Message};
+use crate::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
 use crate::notification::Notification;
 
 /// An interaction as agents see it.
@@ -67,6 +67,10 @@ pub struct InteractionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub ai: Option<AiAgentId>,
+    /// The older interaction of the same customer that it was merged into: it goes on there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub merged_into: Option<InteractionId>,
     /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `step`, `webhook`, `exhausted`, `inactive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_on: Option<String>,
@@ -107,6 +111,7 @@ impl From<&Interaction> for InteractionView {
             tags: interaction.tags.clone(),
             priority: interaction.priority,
             ai: interaction.ai.clone(),
+            merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),
             waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
             offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
         }
@@ -140,21 +145,37 @@ pub struct MessageView {
     /// Its time in the thread.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// `customer`, `agent` or `system`.
+    /// By `kind`: `customer`, `agent` (with `agent`, the id), or `system` for what the service answers by itself and what the provider reports.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub author: Author,
-    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `unsupported`.
+    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`, `reaction`, `system`, `unsupported`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub content: Content,
     /// Its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<AttachmentView>,
-    /// The provider's id of the message that it answers.
+    /// The id of the message that it answers or reacts to; where that message is not known here, the provider's id of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
     /// Whether it was forwarded from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// The advertisement or post that led the customer here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub referral: Option<Referral>,
+    /// The reactions that stand: `author`, `emoji`, `at`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    pub reactions: Vec<Reaction>,
+    /// When the customer edited it last; what it said before is in the transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub edited_at: Option<Timestamp>,
+    /// When the customer deleted it on their side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub deleted_at: Option<Timestamp>,
     /// How far it has got, if an agent sent it: `queued`, `sending`, `unknown`, `accepted`, `sent`, `delivered`, `read`, `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
@@ -178,6 +199,10 @@ pub struct AttachmentView {
     /// Its name, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What WhatsApp calls it: `image`, `video`, `audio`, `voice`, `document`, `sticker`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub kind: Option<AttachmentKind>,
     /// `pending`, `stored` or `failed`.
     pub state: String,
     /// Bytes, once stored.
@@ -200,6 +225,7 @@ impl From<&Message> for MessageView {
                 index,
                 content_type: found.unwrap_or(&attachment.content_type).clone(),
                 name: attachment.name.clone(),
+                kind: Some(attachment.kind.unwrap_or_else(|| AttachmentKind::of_type(found.unwrap_or(&attachment.content_type)))),
                 state: state.to_owned(),
                 size,
                 reason,
@@ -212,8 +238,12 @@ impl From<&Message> for MessageView {
             author: message.author.clone(),
             content: message.content.clone(),
             attachments: attachments.collect(),
-            reply_to: message.reply_to.clone(),
+            reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
             forwarded: message.forwarded,
+            referral: message.referral.clone(),
+            reactions: message.standing_reactions().cloned().collect(),
+            edited_at: message.edits.last().map(|edit| edit.at),
+            deleted_at: message.deleted_at,
             state: message.delivery.as_ref().map(|delivery| delivery.state),
             error: message.delivery.as_ref().and_then(|delivery| delivery.error.clone()),
             version: message.version,

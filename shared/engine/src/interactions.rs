@@ -8,7 +8,7 @@ use domain::effect::{Effect, InteractionKey, Target, Timer};
 use domain::ids::{AgentId, IntervalId, MessageId, QueueId};
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
-use domain::message::{Author, Content, Delivery, DeliveryState, Message};
+use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message};
 use domain::notification::{Notification, Values};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
@@ -41,8 +41,12 @@ pub struct Sending {
     pub id: MessageId,
     /// What it holds.
     pub content: Content,
+    /// A file that goes with it, already in the bucket.
+    pub attachments: Vec<Attachment>,
     /// The provider's id of the message that it answers.
     pub reply_to: Option<String>,
+    /// Our id of the message that it answers or reacts to.
+    pub answers: Option<MessageId>,
 }
 
 /// What else a change rests on and writes.
@@ -75,7 +79,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
-        let event = Event::MessageSent { agent, message: sending.id.clone() };
+        let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
         self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
     }
 
@@ -157,7 +161,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok((self.store.interaction(key).await?.ok_or(EngineError::NotFound)?, None))
     }
 
-    fn commit_of(&self, before: Interaction, decision: Decision, event: &Event, mark: &Mark, extra: &Extra, now: Timestamp) -> Commit {
+    pub(crate) fn commit_of(
+        &self,
+        before: Interaction,
+        decision: Decision,
+        event: &Event,
+        mark: &Mark,
+        extra: &Extra,
+        now: Timestamp,
+    ) -> Commit {
         let written = extra.sending.as_ref().map(|sending| {
             let author = match event {
                 Event::MessageSent { agent, .. } => Author::Agent { agent: agent.clone() },
@@ -171,8 +183,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 provider_id: None,
                 author,
                 content: sending.content.clone(),
-                attachments: Vec::new(),
+                attachments: sending.attachments.clone(),
                 reply_to: sending.reply_to.clone(),
+                answers: sending.answers.clone(),
                 forwarded: false,
                 referral: None,
                 reactions: Vec::new(),
@@ -196,11 +209,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             messages,
             contact: None,
+            identity: None,
             last_inbound_at: None,
             mark: mark.clone(),
             membership,
             presence_revision: extra.presence_revision.clone(),
             cursor: extra.cursor.clone(),
+            merged: None,
         }
     }
 
@@ -249,7 +264,10 @@ fn may_send(event: &Event) -> bool {
         | Event::Close { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
-        | Event::AgentUnavailable { .. } => false,
+        | Event::AgentUnavailable { .. }
+        | Event::Noted { .. }
+        | Event::Absorb(_)
+        | Event::MergeInto(_) => false,
     }
 }
 
@@ -265,6 +283,7 @@ pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
         content: Content::Text { body: reply.text.clone() },
         attachments: Vec::new(),
         reply_to: None,
+        answers: None,
         forwarded: false,
         referral: None,
         reactions: Vec::new(),
@@ -281,6 +300,9 @@ fn acting(event: &Event) -> Option<&AgentId> {
         Event::Accept { agent } | Event::AgentUnavailable { agent } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
+        | Event::Noted { .. }
+        | Event::Absorb(_)
+        | Event::MergeInto(_)
         | Event::Ring(_)
         | Event::Reject { .. }
         | Event::OpenTab { .. }

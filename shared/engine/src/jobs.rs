@@ -1,7 +1,7 @@
 //! The bodies of the queues.
 
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
-use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
 use domain::plan::HttpsUrl;
 use domain::queue::MissedLimit;
@@ -31,6 +31,11 @@ pub enum Wakeup {
         agent: AgentId,
         /// How many may be missed in a row.
         limit: MissedLimit,
+    },
+    /// A person's contacts were linked: of two open interactions on one account make one.
+    Unify {
+        /// The owner of them.
+        contact: ContactId,
     },
     /// An agent stopped taking offers.
     Withdraw {

@@ -6,7 +6,9 @@ pub mod jobs;
 pub mod memory;
 pub mod ports;
 
+mod annotations;
 mod assign;
+mod identity;
 mod interactions;
 mod messages;
 mod missed;
@@ -47,6 +49,9 @@ pub enum EngineError {
     /// Rivals won every attempt.
     #[error("still in conflict after {ATTEMPTS} attempts")]
     Busy,
+    /// What an event is about is not there yet: it may come in a moment.
+    #[error("it refers to something that is not there yet")]
+    NotYet,
     /// What a command refers to is not there.
     #[error("not found")]
     NotFound,

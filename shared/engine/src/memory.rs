@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
-use domain::contact::Contact;
+use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
@@ -56,6 +56,8 @@ pub enum Cause {
     Interaction(InteractionKey),
     /// A message.
     Message(MessageKey),
+    /// A contact.
+    Contact(ContactId),
     /// An agent's presence.
     Presence(AgentId),
 }
@@ -101,7 +103,9 @@ type MessagePlace = (InteractionId, i64, MessageId);
 #[derive(Default)]
 struct State {
     events: BTreeMap<(AccountId, String), Option<String>>,
-    aliases: BTreeMap<String, ContactId>,
+    aliases: BTreeMap<String, Identity>,
+    /// What readers of aliases remember: as long as nobody asks for a fresh one, whatever has changed since.
+    remembered: BTreeMap<String, Identity>,
     contacts: BTreeMap<ContactId, Contact>,
     heads: BTreeMap<String, Head>,
     interactions: BTreeMap<InteractionId, Interaction>,
@@ -439,45 +443,108 @@ fn place(key: &MessageKey) -> MessagePlace {
     (key.interaction.interaction.clone(), key.at.as_millisecond(), key.message.clone())
 }
 
-impl State {
-    fn commit(&mut self, commit: Commit) -> Answer<Committed> {
-        let Commit { before, after, .. } = &commit;
-        let (id, conversation) = (&after.id, after.conversation().group());
-        let old = before.as_ref().map(footprint).unwrap_or_default();
-        let new = footprint(after);
-        let slots = slot_changes(&old, &new, commit.presence_revision.as_ref());
-        let mut conditions = Conditions::default();
+/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
+fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
+    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
+    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
+        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
+        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
+            all.entry(agent).or_default().push((commit.after.id.clone(), change));
+        }
+    }
+    all
+}
 
+impl State {
+    fn is_open(&self, conversation: &ConversationKey) -> bool {
+        self.heads.get(&conversation.group()).is_some_and(|head| head.open.is_some())
+    }
+
+    /// The conditions of the interaction itself.
+    fn check(&self, commit: &Commit, conditions: &mut Conditions) {
+        let Commit { before, after, .. } = commit;
+        let (id, conversation) = (&after.id, after.conversation().group());
+        let (was_open, is_open) = (before.as_ref().is_some_and(Interaction::is_open), after.is_open());
         let current = self.interactions.get(id).map(|current| current.version);
         conditions.item(format!("INT#{id}"), current == before.as_ref().map(|before| before.version), Committed::Conflict);
-        if commit.last_inbound_at.is_some() || old.open != new.open {
+        if commit.last_inbound_at.is_some() || was_open != is_open {
             let open = self.heads.get(&conversation).and_then(|head| head.open.as_ref());
-            let holds = match (old.open, new.open) {
+            let holds = match (was_open, is_open) {
                 (false, true) => open.is_none(),
                 (true, false) => open == Some(id),
                 (true, true) | (false, false) => true,
             };
             conditions.item(format!("HEAD#{conversation}"), holds, Committed::Conflict);
         }
-        for (agent, slots) in &slots {
-            let lost = if slots.occupy { Committed::AtCapacity } else { Committed::Conflict };
-            conditions.item(format!("AGENT#{agent}"), allowed(slots, self.presences.get(agent), id), lost);
-        }
         if !commit.history.is_empty() {
             let free = !self.history.contains_key(&(id.clone(), after.version));
             conditions.item(format!("HIS#{id}#{}", after.version), free, Committed::Conflict);
         }
-        let key = |message: &Message| MessageKey { interaction: after.key(), at: message.at, message: message.id.clone() };
-        let message_keys: Vec<MessageKey> = commit.messages.iter().map(|(message, _)| key(message)).collect();
+    }
+
+    /// Writes the interaction itself.
+    fn apply(&mut self, commit: Commit) {
+        let Commit { before, after, effects, history, last_inbound_at, .. } = commit;
+        let (id, was_open) = (after.id.clone(), before.as_ref().is_some_and(Interaction::is_open));
+        let head = self.heads.entry(after.conversation().group()).or_default();
+        match (was_open, after.is_open()) {
+            (false, true) => head.open = Some(id.clone()),
+            (true, false) => head.open = None,
+            (true, true) | (false, false) => {}
+        }
+        if let Some(at) = last_inbound_at {
+            head.last_inbound_at = Some(to_millisecond(at));
+        }
+        let old = before.as_ref().map(footprint).unwrap_or_default();
+        let new = footprint(&after);
+        // As on the table, only the difference is written.
+        for (target, row) in &old.waiting {
+            if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
+                self.waiting.entry(target.clone()).or_default().remove(&row.order());
+            }
+        }
+        for (target, row) in &new.waiting {
+            if old.waiting.get(target) != Some(row) {
+                self.waiting.entry(target.clone()).or_default().insert(row.order(), row.clone());
+            }
+        }
+        if !history.is_empty() {
+            self.history.insert((id.clone(), after.version), history);
+        }
+        self.caused(Cause::Interaction(after.key()), after.version, effects);
+        self.interactions.insert(id, after);
+    }
+
+    fn commit(&mut self, mut commit: Commit) -> Answer<Committed> {
+        let slots = slots_of(&commit);
+        let mut conditions = Conditions::default();
+        self.check(&commit, &mut conditions);
+        if let Some(merged) = &commit.merged {
+            self.check(merged, &mut conditions);
+        }
+        for (agent, changes) in &slots {
+            let presence = self.presences.get(agent);
+            let holds = changes.iter().all(|(interaction, slots)| allowed(slots, presence, interaction));
+            let occupies = changes.iter().any(|(_, slots)| slots.occupy);
+            let lost = if occupies { Committed::AtCapacity } else { Committed::Conflict };
+            conditions.item(format!("AGENT#{agent}"), holds, lost);
+        }
+        let place_of = |message: &Message| MessageKey { interaction: commit.after.key(), at: message.at, message: message.id.clone() };
+        let message_keys: Vec<MessageKey> = commit.messages.iter().map(|(message, _)| place_of(message)).collect();
         for key in &message_keys {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
-        if let Some(seen) = &commit.contact {
-            if seen.is_new {
-                conditions.item(format!("CON#{}", seen.contact.id), !self.contacts.contains_key(&seen.contact.id), Committed::Conflict);
-            }
-            for address in &seen.addresses {
+        if let Some(contact) = &commit.contact {
+            conditions.item(format!("CON#{}", contact.id), !self.contacts.contains_key(&contact.id), Committed::Conflict);
+            for address in &contact.addresses {
                 conditions.item(format!("ALIAS#{}", address.key()), !self.aliases.contains_key(&address.key()), Committed::Conflict);
+            }
+        }
+        if let Some((address, person)) = &commit.identity {
+            conditions.item(format!("ALIAS#{}", address.key()), self.aliases.get(&address.key()) == Some(person), Committed::Conflict);
+            for contact in person.contacts().filter(|contact| **contact != commit.after.contact) {
+                let key = ConversationKey { account: commit.after.account.clone(), contact: contact.clone() };
+                conditions.item(format!("HEAD#{}", key.group()), !self.is_open(&key), Committed::Conflict);
             }
         }
         if let Some(membership) = &commit.membership {
@@ -496,51 +563,58 @@ impl State {
         }
 
         let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
-        let head = self.heads.entry(conversation).or_default();
-        match (old.open, new.open) {
-            (false, true) => head.open = Some(id.clone()),
-            (true, false) => head.open = None,
-            (true, true) | (false, false) => {}
-        }
-        if let Some(at) = commit.last_inbound_at {
-            head.last_inbound_at = Some(to_millisecond(at));
-        }
-        for (agent, slots) in &slots {
+        for (agent, changes) in &slots {
             if let Some(presence) = self.presences.get_mut(agent) {
-                apply(slots, presence, id, now);
-            }
-        }
-        // As on the table, only the difference is written.
-        for (target, row) in &old.waiting {
-            if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
-                self.waiting.entry(target.clone()).or_default().remove(&row.order());
-            }
-        }
-        for (target, row) in &new.waiting {
-            if old.waiting.get(target) != Some(row) {
-                self.waiting.entry(target.clone()).or_default().insert(row.order(), row.clone());
+                changes.iter().for_each(|(interaction, slots)| apply(slots, presence, interaction, now));
             }
         }
         if let Some((target, agent)) = &commit.cursor {
             self.cursors.insert(target.clone(), agent.clone());
         }
-        if let Some(seen) = &commit.contact {
-            if seen.is_new {
-                self.contacts.insert(seen.contact.id.clone(), seen.contact.clone());
-            }
-            self.aliases.extend(seen.addresses.iter().map(|address| (address.key(), seen.contact.id.clone())));
+        if let Some(contact) = commit.contact.take() {
+            let person = Identity::one(contact.id.clone());
+            self.aliases.extend(contact.addresses.iter().map(|address| (address.key(), person.clone())));
+            self.contacts.insert(contact.id.clone(), contact);
         }
         self.set_mark(&commit.mark, commit.made().to_owned());
-        let Commit { after, effects, history, messages, .. } = commit;
-        if !history.is_empty() {
-            self.history.insert((after.id.clone(), after.version), history);
-        }
-        self.caused(Cause::Interaction(after.key()), after.version, effects);
+        let (messages, merged) = (std::mem::take(&mut commit.messages), commit.merged.take());
+        self.apply(commit);
         for ((message, effects), key) in messages.into_iter().zip(message_keys) {
             self.caused(Cause::Message(key.clone()), message.version, effects);
+            if let Some(provider_id) = message.provider_id.clone() {
+                self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
+            }
             self.messages.insert(place(&key), (key, message));
         }
-        self.interactions.insert(after.id.clone(), after);
+        if let Some(merged) = merged {
+            self.apply(*merged);
+        }
+        Ok(Committed::Done)
+    }
+
+    fn link(&mut self, link: &Link) -> Answer<Committed> {
+        let mut conditions = Conditions::default();
+        for contact in &link.contacts {
+            let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
+            conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
+        }
+        for address in &link.known {
+            conditions.item(format!("ALIAS#{}", address.key()), true, Committed::Conflict);
+        }
+        for address in &link.new {
+            conditions.item(format!("ALIAS#{}", address.key()), !self.aliases.contains_key(&address.key()), Committed::Conflict);
+        }
+        match conditions.outcome("link")? {
+            Committed::Done => {}
+            lost => return Ok(lost),
+        }
+        for contact in link.contacts.iter().cloned() {
+            if contact.id == link.identity.owner {
+                self.caused(Cause::Contact(contact.id.clone()), contact.version, link.effects.clone());
+            }
+            self.contacts.insert(contact.id.clone(), contact);
+        }
+        self.aliases.extend(link.known.iter().chain(&link.new).map(|address| (address.key(), link.identity.clone())));
         Ok(Committed::Done)
     }
 
@@ -605,8 +679,25 @@ impl State {
 }
 
 impl Store for Memory {
-    async fn contact_of(&self, address: &Address) -> Answer<Option<ContactId>> {
-        self.read(|state| state.aliases.get(&address.key()).cloned()).await
+    async fn contact_of(&self, address: &Address, fresh: bool) -> Answer<Option<Identity>> {
+        give_way().await;
+        let (mut state, key) = (locked(&self.state), address.key());
+        if !fresh && let Some(known) = state.remembered.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let found = state.aliases.get(&key).cloned();
+        if let Some(found) = &found {
+            state.remembered.insert(key, found.clone());
+        }
+        Ok(found)
+    }
+
+    async fn contact(&self, id: &ContactId) -> Answer<Option<Contact>> {
+        self.read(|state| state.contacts.get(id).cloned()).await
+    }
+
+    async fn link(&self, link: &Link) -> Answer<Committed> {
+        self.write("link", Some(Committed::Conflict), |state| state.link(link)).await
     }
 
     async fn conversation(&self, key: &ConversationKey) -> Answer<Conversation> {

@@ -1,6 +1,6 @@
 //! Changes of single messages: sending and copying attachments.
 
-use domain::effect::{Effect, MessageKey};
+use domain::effect::{Audience, Effect, MessageKey, Notice};
 use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
 use crate::ports::{Committed, Directory, Mark, MessageCommit, Store, World};
@@ -110,7 +110,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     pub async fn copied(&self, key: &MessageKey, index: usize, copy: &Copy) -> Result<(), EngineError> {
         for attempt in 1..=ATTEMPTS {
             let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
-            let interaction = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
             let mut after = before.clone();
             after.version += 1;
             let attachment = after.attachments.get_mut(index).ok_or(EngineError::NotFound)?;
@@ -118,14 +117,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(());
             }
             attachment.copy = copy.clone();
-            let mut effects = Vec::new();
-            if let Some(agent) = interaction.agent.clone() {
-                let to = domain::effect::Audience::Agents(vec![agent]);
-                effects.push(Effect::Push { to, notice: domain::effect::Notice::MessageState });
-            }
-            if !interaction.is_open() {
-                effects.push(Effect::Archive);
-            }
+            let effects = self.changed_in_thread(key).await?;
             let commit =
                 MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: false };
             match self.store.commit_message(commit).await? {
@@ -134,6 +126,25 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// What a change of a message causes that is not its author's doing: the agent of its interaction is told, also when that was merged into another; and
+    /// when it is closed its archive is made again.
+    pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
+        let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
+        let mut effects = Vec::new();
+        if !own.is_open() {
+            effects.push(Effect::Archive);
+        }
+        let mut living = own;
+        // Mergers lead to ever older interactions: this ends.
+        while let Some(into) = living.merged_into.take() {
+            living = self.store.interaction(&into).await?.ok_or(EngineError::NotFound)?;
+        }
+        if let Some(agent) = living.agent {
+            effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::MessageState });
+        }
+        Ok(effects)
     }
 
     fn delivered(&self, before: &Message, delivery: Delivery) -> Message {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
-use domain::contact::Contact;
+use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
@@ -72,8 +72,13 @@ pub struct Conversation {
 
 /// Interactions and what belongs to them. Reads are consistent.
 pub trait Store: Send + Sync {
-    /// The contact that an address belongs to.
-    fn contact_of(&self, address: &Address) -> impl Future<Output = Result<Option<ContactId>, PortError>> + Send;
+    /// Whom an address belongs to. Unless it is to be `fresh` it may be a minute old: somebody who opens an interaction has it checked by the transaction
+    /// ([`Commit::identity`]).
+    fn contact_of(&self, address: &Address, fresh: bool) -> impl Future<Output = Result<Option<Identity>, PortError>> + Send;
+    /// One contact.
+    fn contact(&self, id: &ContactId) -> impl Future<Output = Result<Option<Contact>, PortError>> + Send;
+    /// Writes what makes contacts and addresses one person, all or nothing.
+    fn link(&self, link: &Link) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// The open interaction of a conversation and the conversation's head, in one read.
     fn conversation(&self, key: &ConversationKey) -> impl Future<Output = Result<Conversation, PortError>> + Send;
     /// Where an interaction lies.
@@ -143,8 +148,11 @@ pub struct Commit {
     pub history: Vec<HistoryEntry>,
     /// The messages that come with it, and what each causes.
     pub messages: Vec<(Message, Vec<Effect>)>,
-    /// A contact seen for the first time, or a known one with a new address.
-    pub contact: Option<NewContact>,
+    /// A contact seen for the first time; its addresses lead to it from now on.
+    pub contact: Option<Contact>,
+    /// For one that is opened: whom the address belongs to must be as it was read, and none of the person's contacts may have an open interaction on the
+    /// account.
+    pub identity: Option<(Address, Identity)>,
     /// The provider's time of the customer's latest message, where it moves.
     pub last_inbound_at: Option<Timestamp>,
     /// What makes it idempotent.
@@ -155,6 +163,9 @@ pub struct Commit {
     pub presence_revision: Option<(AgentId, u64)>,
     /// Who of a target was engaged last from now on.
     pub cursor: Option<(Target, AgentId)>,
+    /// A change of another interaction in the same transaction: the one that is merged into this one. Of it only the interaction, its effects and its history
+    /// are written.
+    pub merged: Option<Box<Commit>>,
 }
 
 impl Commit {
@@ -166,17 +177,6 @@ impl Commit {
             _ => self.after.id.as_str(),
         }
     }
-}
-
-/// A contact to write with the first message that shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewContact {
-    /// The contact.
-    pub contact: Contact,
-    /// Whether the contact itself is new; else only addresses are.
-    pub is_new: bool,
-    /// The addresses that lead to it from now on.
-    pub addresses: Vec<Address>,
 }
 
 /// Who accepts must be of the account, and of the queue if it came through one.

@@ -7,12 +7,15 @@
 mod adapter;
 mod address;
 mod field;
+mod guard;
 mod outgoing;
 mod receive;
 mod webhook;
 
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
+pub mod meta;
+pub mod sinch;
 pub mod twilio;
 
 pub use adapter::{
@@ -26,7 +29,7 @@ pub use receive::{ParseError, VerifyError};
 pub use webhook::{Acknowledgement, Parsed, STATUS_SUFFIX, Webhook, fingerprint};
 
 /// Every provider type that accounts can have.
-pub const ADAPTERS: &[&dyn Adapter] = &[&twilio::Twilio];
+pub const ADAPTERS: &[&dyn Adapter] = &[&meta::Meta, &sinch::Sinch, &sinch::SinchV2, &twilio::Twilio];
 
 /// The adapter of a type, e.g. `META`.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

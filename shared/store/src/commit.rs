@@ -1,12 +1,16 @@
 //! Commits: every change is one transaction, and what it loses against tells who won.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use domain::agent::{Presence, PresenceState};
-use domain::effect::{Effect, MessageKey};
+use domain::contact::{Identity, Link};
+use domain::effect::{ConversationKey, Effect, MessageKey};
 use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
 use domain::ids::{AgentId, InteractionId};
 use domain::message::Message;
+use domain::values::Address;
 use engine::ports::{Commit, Committed, Mark, Membership, MessageCommit, PortError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -88,6 +92,38 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Whom an address belongs to is as it was read.
+    fn check_identity(&mut self, address: &Address, person: &Identity) {
+        let linked = linked_attribute(person);
+        let condition = match linked {
+            Some(_) => "#owner = :owner AND #linked = :linked",
+            None => "#owner = :owner AND attribute_not_exists(#linked)",
+        };
+        let check = ConditionCheck::builder()
+            .table_name(self.table)
+            .set_key(Some(key_item(keys::alias(address))))
+            .condition_expression(condition)
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#linked", "linked")
+            .expression_attribute_values(":owner", s(person.owner.as_str()));
+        let check = match linked {
+            Some(linked) => check.expression_attribute_values(":linked", linked),
+            None => check,
+        };
+        self.push(check.build().map(|check| TransactWriteItem::builder().condition_check(check).build()), Committed::Conflict);
+    }
+
+    /// A conversation has no open interaction.
+    fn check_none_open(&mut self, conversation: &ConversationKey) {
+        let check = ConditionCheck::builder()
+            .table_name(self.table)
+            .set_key(Some(key_item(keys::head(conversation))))
+            .condition_expression("attribute_not_exists(#open)")
+            .expression_attribute_names("#open", "open")
+            .build();
+        self.push(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), Committed::Conflict);
+    }
+
     /// Membership is in the other table; the cached view that was decided on may be old.
     fn check_membership(&mut self, config_table: &str, membership: &Membership) {
         let account = ("account", membership.account.as_str(), "contains(#data.agents, :agent)");
@@ -124,6 +160,19 @@ impl<'a> Transaction<'a> {
     }
 }
 
+fn linked_attribute(person: &Identity) -> Option<AttributeValue> {
+    // A set may not be empty.
+    (!person.linked.is_empty()).then(|| AttributeValue::Ss(person.linked.iter().map(ToString::to_string).collect()))
+}
+
+/// The item through which an address leads to a person.
+fn alias_item(address: &Address, person: &Identity) -> Item {
+    let mut alias = item(keys::alias(address));
+    alias.insert("owner".to_owned(), s(person.owner.as_str()));
+    alias.extend(linked_attribute(person).map(|linked| ("linked".to_owned(), linked)));
+    alias
+}
+
 /// What a cancelled transaction lost against.
 fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
     let lost: Vec<Committed> = (codes.iter().zip(meanings))
@@ -137,63 +186,92 @@ fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
         .ok_or_else(|| PortError { operation: "TransactWriteItems", reason: format!("cancelled: {}", codes.join(" ")) })
 }
 
-fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, interaction: &InteractionId, slots: &SlotChange, now: Timestamp) {
-    let one = AttributeValue::Ss(vec![interaction.to_string()]);
-    let (mut set, mut add, mut delete, mut remove) = (Vec::new(), vec!["revision :one"], Vec::new(), Vec::new());
+/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
+fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
+    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
+    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
+        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
+        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
+            all.entry(agent).or_default().push((commit.after.id.clone(), change));
+        }
+    }
+    all
+}
+
+/// The ids' places in an expression: one change, or two when an interaction is merged into another.
+const RINGING: [&str; 2] = ["#first", "#second"];
+const UNTIL: [&str; 2] = [":first", ":second"];
+
+fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(InteractionId, SlotChange)], now: Timestamp) {
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    let (mut add, mut delete) = (vec!["revision :one"], Vec::new());
     let mut names = Vec::new();
     let mut values: Values = vec![(":one", n(1))];
     let mut conditions = Vec::new();
-    if slots.occupy || slots.release {
-        names.push(("#load", "load"));
-        values.push((":set", one));
+    let (mut occupied, mut released) = (Vec::new(), Vec::new());
+    let mut must_exist = false;
+    for (place, (interaction, slots)) in changes.iter().enumerate().take(RINGING.len()) {
+        if slots.occupy {
+            occupied.push(interaction.to_string());
+        } else if slots.release {
+            released.push(interaction.to_string());
+        }
+        if slots.ring.is_some() || slots.unring {
+            names.push(("#ringing", "ringing"));
+            names.push((RINGING[place], interaction.as_str()));
+        }
+        if let Some(until) = slots.ring {
+            set.push(format!("#ringing.{} = {}", RINGING[place], UNTIL[place]));
+            values.push((UNTIL[place], n(until.as_millisecond())));
+        } else if slots.unring {
+            remove.push(format!("#ringing.{}", RINGING[place]));
+        }
+        if let Some(revision) = slots.revision {
+            conditions.push("revision = :revision");
+            values.push((":revision", n(revision)));
+        }
+        // Whoever is given something must exist; taking away from nobody is nothing.
+        must_exist |= slots.occupy || slots.ring.is_some() || slots.unring;
     }
-    if slots.occupy {
-        add.push("#load :set");
+    if changes.iter().any(|(_, slots)| slots.ring.is_some()) {
+        set.push("last_offered = :now".to_owned());
+        values.push((":now", n(now.as_millisecond())));
+    }
+    if !occupied.is_empty() || !released.is_empty() {
+        names.push(("#load", "load"));
+    }
+    let occupies = !occupied.is_empty();
+    if let Some(id) = occupied.first() {
+        add.push("#load :occupied");
         // Whoever accepts begins a new row of missed offers.
-        set.push("missed = :zero");
+        set.push("missed = :zero".to_owned());
         values.push((":zero", n(0)));
         // Capacity is a set with a condition on its size, never a counter.
         conditions.push("(attribute_not_exists(#load) OR size(#load) < #capacity OR contains(#load, :id))");
         names.push(("#capacity", "capacity"));
-        values.push((":id", s(interaction.as_str())));
-    } else if slots.release {
-        delete.push("#load :set");
+        values.push((":id", s(id.clone())));
+        values.push((":occupied", AttributeValue::Ss(occupied)));
     }
-    if slots.ring.is_some() || slots.unring {
-        names.push(("#ringing", "ringing"));
-        names.push(("#interaction", interaction.as_str()));
+    if !released.is_empty() {
+        delete.push("#load :released");
+        values.push((":released", AttributeValue::Ss(released)));
     }
-    if let Some(until) = slots.ring {
-        set.push("#ringing.#interaction = :until");
-        values.push((":until", n(until.as_millisecond())));
-        set.push("last_offered = :now");
-        values.push((":now", n(now.as_millisecond())));
-    } else if slots.unring {
-        remove.push("#ringing.#interaction");
-    }
-    if let Some(revision) = slots.revision {
-        conditions.push("revision = :revision");
-        values.push((":revision", n(revision)));
-    }
-    // Whoever is given something must exist; taking away from nobody is nothing.
-    if slots.occupy || slots.ring.is_some() || slots.unring {
+    if must_exist {
         conditions.push("attribute_exists(pk)");
     }
-    let clauses = [("SET", set), ("ADD", add), ("DELETE", delete), ("REMOVE", remove)];
+    let clauses = [("SET", set.join(", ")), ("ADD", add.join(", ")), ("DELETE", delete.join(", ")), ("REMOVE", remove.join(", "))];
     let expression: Vec<String> =
-        clauses.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect();
+        clauses.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(verb, parts)| format!("{verb} {parts}")).collect();
     let condition = Some(conditions.join(" AND ")).filter(|condition| !condition.is_empty());
-    let lost = if slots.occupy { Committed::AtCapacity } else { Committed::Conflict };
+    let lost = if occupies { Committed::AtCapacity } else { Committed::Conflict };
     transaction.update(keys::presence(agent), &expression.join(" "), condition, names, values, lost);
 }
 
 impl Interactions {
-    pub(crate) async fn write_commit(&self, commit: Commit) -> Read<Committed> {
-        let Commit { before, after, .. } = &commit;
-        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+    /// The interaction itself, its head, its rows among the waiting, its history.
+    fn change(&self, transaction: &mut Transaction<'_>, commit: &Commit) -> Read<()> {
+        let Commit { before, after, .. } = commit;
         let key = after.key();
-        let mut transaction = Transaction::on(&self.table);
-
         let item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
         match before {
             Some(before) => {
@@ -209,10 +287,7 @@ impl Interactions {
         }
         let old = before.as_ref().map(footprint).unwrap_or_default();
         let new = footprint(after);
-        self.move_head(&mut transaction, &commit, &old, &new);
-        for (agent, slots) in slot_changes(&old, &new, commit.presence_revision.as_ref()) {
-            change_slots(&mut transaction, &agent, &after.id, &slots, now);
-        }
+        self.move_head(transaction, commit, &old, &new);
         for (target, row) in &old.waiting {
             if new.waiting.get(target).is_none_or(|kept| kept.order() != row.order()) {
                 transaction.delete(keys::waiting(target, &row.order()));
@@ -226,18 +301,40 @@ impl Interactions {
         if !commit.history.is_empty() {
             transaction.put_new(data_item(keys::history(&key, after.version), &commit.history)?, Committed::Conflict);
         }
+        Ok(())
+    }
+
+    pub(crate) async fn write_commit(&self, commit: Commit) -> Read<Committed> {
+        let after = &commit.after;
+        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+        let key = after.key();
+        let mut transaction = Transaction::on(&self.table);
+        self.change(&mut transaction, &commit)?;
+        if let Some(merged) = &commit.merged {
+            self.change(&mut transaction, merged)?;
+        }
+        for (agent, changes) in slots_of(&commit) {
+            change_slots(&mut transaction, &agent, &changes, now);
+        }
         for (message, effects) in &commit.messages {
             let place = MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
             transaction.put_new(versioned_item(keys::message(&place), message, message.version, effects)?, Committed::Conflict);
-        }
-        if let Some(new) = &commit.contact {
-            if new.is_new {
-                transaction.put_new(data_item(keys::contact(&new.contact.id), &new.contact)?, Committed::Conflict);
+            if let Some(provider_id) = &message.provider_id {
+                let index = data_item(keys::provider_message(&after.account, provider_id), &place)?;
+                transaction.put(index, None, Vec::new(), Committed::Conflict);
             }
-            for address in &new.addresses {
-                let mut alias = crate::codec::item(keys::alias(address));
-                alias.insert("owner".to_owned(), s(new.contact.id.as_str()));
-                transaction.put_new(alias, Committed::Conflict);
+        }
+        if let Some(contact) = &commit.contact {
+            transaction.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
+            let person = Identity::one(contact.id.clone());
+            for address in &contact.addresses {
+                transaction.put_new(alias_item(address, &person), Committed::Conflict);
+            }
+        }
+        if let Some((address, person)) = &commit.identity {
+            transaction.check_identity(address, person);
+            for contact in person.contacts().filter(|contact| **contact != after.contact) {
+                transaction.check_none_open(&ConversationKey { account: after.account.clone(), contact: contact.clone() });
             }
         }
         if let Some((target, agent)) = &commit.cursor {
@@ -249,6 +346,27 @@ impl Interactions {
             transaction.check_membership(&self.config_table, membership);
         }
         transaction.mark(&commit.mark, commit.made(), now);
+        transaction.send(&self.client).await
+    }
+
+    pub(crate) async fn write_link(&self, link: &Link) -> Read<Committed> {
+        let mut transaction = Transaction::on(&self.table);
+        for contact in &link.contacts {
+            let effects = if contact.id == link.identity.owner { link.effects.as_slice() } else { &[] };
+            let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
+            // Contacts of the form before had no version.
+            let condition =
+                if contact.version == 1 { "attribute_exists(pk) AND attribute_not_exists(version)" } else { "version = :before" };
+            let values = if contact.version == 1 { Vec::new() } else { vec![(":before", n(contact.version - 1))] };
+            transaction.put(item, Some(condition), values, Committed::Conflict);
+        }
+        // What leads to the contacts changes with their versions only.
+        for address in &link.known {
+            transaction.put(alias_item(address, &link.identity), None, Vec::new(), Committed::Conflict);
+        }
+        for address in &link.new {
+            transaction.put_new(alias_item(address, &link.identity), Committed::Conflict);
+        }
         transaction.send(&self.client).await
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use domain::agent::{Capacity, Presence, PresenceState};
-use domain::contact::Contact;
+use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::codec::{Item, Read, failed, from_data, key_item, n, number, s, text, undecodable};
 use crate::keys::{self, Key};
 
-/// Known addresses are looked up once a minute at most: an address never leaves its contact.
+/// Known addresses are looked up once a minute at most. Whom one belongs to seldom changes, and whoever opens an interaction with an old answer is refused.
 const ALIAS_TTL: Duration = Duration::from_secs(60);
 
 /// Bounds the memory of the address cache; beyond it, it starts anew.
@@ -37,7 +37,7 @@ pub struct Interactions {
     pub(crate) client: Client,
     pub(crate) table: Arc<str>,
     pub(crate) config_table: Arc<str>,
-    aliases: Arc<Mutex<HashMap<String, (ContactId, Instant)>>>,
+    aliases: Arc<Mutex<HashMap<String, (Identity, Instant)>>>,
 }
 
 impl std::fmt::Debug for Interactions {
@@ -115,28 +115,59 @@ impl Interactions {
         self.batch(wanted).await?.iter().map(from_data).collect()
     }
 
-    /// A page of the thread of an interaction, from `after` on (what [`Thread::next`] said).
-    pub async fn thread(&self, key: &InteractionKey, after: Option<&str>, limit: i32) -> Read<Thread> {
-        let pk = keys::conversation(&key.conversation);
-        let prefix = keys::messages(&key.interaction);
+    /// A page of the thread of an interaction, oldest first, from `after` on (what [`Thread::next`] said): its own messages and those of what it absorbed, by
+    /// time. Reads up to `limit` of each.
+    pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> Read<Thread> {
+        let prefix = keys::messages(&interaction.id);
         // The cursor comes from outside: it may only point into this thread.
-        let start = after.filter(|sk| sk.starts_with(&prefix)).map(|sk| key_item(Key { pk: pk.clone(), sk: sk.to_owned() }));
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
-        let query = query
-            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-            .expression_attribute_values(":pk", s(pk))
-            .expression_attribute_values(":sk", s(prefix))
-            .set_exclusive_start_key(start);
-        let answer = query.send().await.map_err(failed("Query"))?;
-        let messages = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
-        let next = answer.last_evaluated_key.and_then(|last| text(&last, "sk").map(str::to_owned));
-        Ok(Thread { messages, next })
+        let place = after.and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default();
+        let (mut messages, mut horizon) = (Vec::new(), None::<String>);
+        for source in sources(interaction) {
+            let prefix = keys::messages(&source.interaction);
+            let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+            // Behind the place itself, and before everything that is no message of this source.
+            let query = query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", s(keys::conversation(&source.conversation)))
+                .expression_attribute_values(":from", s(if place.is_empty() { prefix.clone() } else { format!("{prefix}{place}!") }))
+                .expression_attribute_values(":to", s(format!("{prefix}~")));
+            let answer = query.send().await.map_err(failed("Query"))?;
+            for item in answer.items.unwrap_or_default() {
+                let place = text(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default().to_owned();
+                messages.push((place, from_data::<Message>(&item)?));
+            }
+            let read_to = answer.last_evaluated_key.as_ref().and_then(|last| text(last, "sk")?.strip_prefix(&prefix));
+            // Beyond what was read of one source, it is not known what comes first.
+            if let Some(read_to) = read_to.filter(|read_to| horizon.as_deref().is_none_or(|horizon| *read_to < horizon)) {
+                horizon = Some(read_to.to_owned());
+            }
+        }
+        messages.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let found = messages.len();
+        if let Some(horizon) = &horizon {
+            messages.retain(|(place, _)| place <= horizon);
+        }
+        messages.truncate(usize::try_from(limit).unwrap_or_default());
+        let more = horizon.is_some() || messages.len() < found;
+        let next = messages.last().map(|(place, _)| place.clone()).or(horizon).filter(|_| more);
+        Ok(Thread {
+            messages: messages.into_iter().map(|(_, message)| message).collect(),
+            next: next.map(|place| format!("{prefix}{place}")),
+        })
     }
 
-    /// The whole thread of an interaction, oldest first.
-    pub async fn all_messages(&self, key: &InteractionKey) -> Read<Vec<Message>> {
-        let items = self.query(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?;
-        items.iter().map(from_data).collect()
+    /// The whole thread of an interaction, oldest first, with those of what it absorbed.
+    pub async fn all_messages(&self, interaction: &Interaction) -> Read<Vec<Message>> {
+        let mut messages: Vec<Message> = Vec::new();
+        for source in sources(interaction) {
+            let items = self.query(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
+            for item in &items {
+                messages.push(from_data(item)?);
+            }
+        }
+        // As the keys sort.
+        messages.sort_by(|a, b| (a.at.as_millisecond(), &a.id).cmp(&(b.at.as_millisecond(), &b.id)));
+        Ok(messages)
     }
 
     /// Why an interaction is where it is, oldest first.
@@ -146,24 +177,33 @@ impl Interactions {
         Ok(entries.into_iter().flatten().collect())
     }
 
-    /// A contact.
-    pub async fn contact(&self, id: &ContactId) -> Read<Option<Contact>> {
-        self.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
-    }
-
-    fn known_alias(&self, key: &str) -> Option<ContactId> {
+    fn known_alias(&self, key: &str) -> Option<Identity> {
         let aliases = self.aliases.lock().ok()?;
-        aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(id, _)| id.clone())
+        aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(person, _)| person.clone())
     }
 
-    fn remember_alias(&self, key: String, id: ContactId) {
+    fn remember_alias(&self, key: String, person: Identity) {
         if let Ok(mut aliases) = self.aliases.lock() {
             if aliases.len() >= ALIASES_KEPT {
                 aliases.clear();
             }
-            aliases.insert(key, (id, Instant::now()));
+            aliases.insert(key, (person, Instant::now()));
         }
     }
+}
+
+/// Whose messages make the thread of an interaction.
+fn sources(interaction: &Interaction) -> impl Iterator<Item = InteractionKey> {
+    std::iter::once(interaction.key()).chain(interaction.absorbed.iter().cloned())
+}
+
+fn identity_of(item: &Item) -> Option<Identity> {
+    let owner = text(item, "owner")?.parse().ok()?;
+    let linked = match item.get("linked") {
+        Some(linked) => linked.as_ss().ok()?.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
+        None => BTreeSet::new(),
+    };
+    Some(Identity { owner, linked })
 }
 
 fn place_of(item: &Item) -> Read<InteractionKey> {
@@ -208,15 +248,29 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
 }
 
 impl Store for Interactions {
-    async fn contact_of(&self, address: &Address) -> Read<Option<ContactId>> {
+    async fn contact_of(&self, address: &Address, fresh: bool) -> Read<Option<Identity>> {
         let key = address.key();
-        if let Some(id) = self.known_alias(&key) {
-            return Ok(Some(id));
+        if let Some(person) = self.known_alias(&key).filter(|_| !fresh) {
+            return Ok(Some(person));
         }
         let Some(item) = self.get(keys::alias(address)).await? else { return Ok(None) };
-        let owner: ContactId = text(&item, "owner").and_then(|id| id.parse().ok()).ok_or_else(|| undecodable("an alias"))?;
-        self.remember_alias(key, owner.clone());
-        Ok(Some(owner))
+        let person = identity_of(&item).ok_or_else(|| undecodable("an alias"))?;
+        self.remember_alias(key, person.clone());
+        Ok(Some(person))
+    }
+
+    async fn contact(&self, id: &ContactId) -> Read<Option<Contact>> {
+        self.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn link(&self, link: &Link) -> Read<Committed> {
+        let linked = self.write_link(link).await?;
+        if linked == Committed::Done {
+            for address in link.known.iter().chain(&link.new) {
+                self.remember_alias(address.key(), link.identity.clone());
+            }
+        }
+        Ok(linked)
     }
 
     async fn conversation(&self, key: &ConversationKey) -> Read<Conversation> {

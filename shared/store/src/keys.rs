@@ -136,6 +136,8 @@ pub enum Kind {
     Interaction,
     /// A message.
     Message,
+    /// A contact.
+    Contact,
     /// An agent's presence.
     Presence,
     /// Something that causes nothing.
@@ -150,6 +152,8 @@ pub fn kind_of(pk: &str, sk: &str) -> Kind {
         Kind::Interaction
     } else if sk.starts_with("MSG#") && pk.starts_with("CONV#") {
         Kind::Message
+    } else if sk == "CON" {
+        Kind::Contact
     } else if sk == "PRESENCE" {
         Kind::Presence
     } else {
@@ -166,5 +170,13 @@ mod tests {
     fn the_head_sorts_behind_every_interaction_and_before_nothing_of_the_thread() {
         let newest = format!("INT#{}", InteractionId::from_ulid(Ulid::from_parts(u64::MAX >> 16, u128::MAX)));
         assert!(HEAD > newest.as_str() && HEAD < "MSG#");
+    }
+
+    #[test]
+    fn a_contact_is_known_by_its_key_and_its_aliases_are_not_contacts() {
+        let Key { pk, sk } = contact(&ContactId::from_ulid(Ulid::nil()));
+        assert_eq!(kind_of(&pk, &sk), Kind::Contact);
+        let Key { pk, sk } = alias(&Address::Bsuid("CON".into()));
+        assert_eq!(kind_of(&pk, &sk), Kind::Other);
     }
 }

@@ -8,21 +8,21 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cloud::objects::LINK_LIFETIME;
-use domain::account::Provider;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
-use domain::message::{Content, Copy, Message};
+use domain::message::{AttachmentKind, Content, Copy, Message};
 use domain::transcript::Transcript;
 use domain::view::MessageView;
 use engine::Sending;
 use engine::ports::{Store, World};
 use futures_util::future::try_join;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Link;
 use super::interactions::{Done, settle};
+use super::outgoing::{NewMessage, Wanted, unknown};
+use super::{Link, attachments};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
@@ -47,30 +47,6 @@ pub(crate) struct ThreadPage {
     next: Option<String>,
 }
 
-/// A message that is to be sent.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewMessage {
-    /// What is written; not empty, and at most as many characters as the account's provider takes (Twilio: 1600).
-    text: String,
-    /// The id of the message of this interaction that it answers.
-    reply_to: Option<String>,
-}
-
-impl NewMessage {
-    fn check(&self, provider: &Provider) -> Result<(), Failure> {
-        // A type that this version does not know sends nothing.
-        let most = providers::adapter(&provider.kind).map_or(0, |adapter| adapter.text_limit());
-        if self.text.trim().is_empty() {
-            Err(Failure::field("text", "must not be empty"))
-        } else if self.text.chars().count() > most {
-            Err(Failure::field("text", &format!("must have at most {most} characters")))
-        } else {
-            Ok(())
-        }
-    }
-}
-
 /// A page of the thread.
 #[utoipa::path(
     get, path = "/interactions/{id}/messages", tag = "messages",
@@ -90,7 +66,8 @@ pub(crate) async fn thread(
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let after = parameters.text("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = app.locate(&caller, &id).await?;
-    let page = app.store().thread(&place.key, after.as_deref(), limit).await?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let page = app.store().thread(&interaction, after.as_deref(), limit).await?;
     let messages = page.messages.iter().map(MessageView::from).collect();
     Ok(Json(ThreadPage { messages, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) }))
 }
@@ -102,11 +79,16 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
     key.ok_or_else(|| Failure::field("after", "is not a cursor of this thread"))
 }
 
-/// Writes to the customer. Outside the 24-hour window it is refused (409 `window-expired`).
+/// Writes to the customer: a text, a file that was uploaded, an approved template, a place, or a reaction. Outside the 24-hour window everything but a template
+/// is refused (409 `window-expired`). 404 `upload-missing`: nothing was uploaded, or it was longer than a day ago.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = CREATED, body = MessageView),
+        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn send(
     State(app): State<Arc<App>>,
@@ -115,12 +97,15 @@ pub(crate) async fn send(
     Body(new): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.locate(&command.caller, &id).await?;
-    new.check(&place.account.provider)?;
-    let reply_to = match &new.reply_to {
-        Some(id) => Some(answered(&app, &place.key, id).await?),
-        None => None,
+    let (wanted, answers) = new.read(&place.account.provider)?;
+    let sending = match prepare(&app, &place.key, wanted, answers).await {
+        // What a repeated command refers to may be gone by now.
+        Err(failure) => match command.earlier(&app).await?.and_then(|made| made.parse().ok()) {
+            Some(made) => return Ok(created(&find(&app, &place.key, &made).await?.ok_or(Failure::NotFound)?)),
+            None => return Err(failure),
+        },
+        Ok(sending) => sending,
     };
-    let sending = Sending { id: MessageId::from_ulid(app.engine.world.ulid()), content: Content::Text { body: new.text }, reply_to };
     let told = app.engine.send(&place.key, command.caller.agent.clone(), sending, command.mark()).await?;
     let message = match settle(&app, &command, told).await? {
         Done::Now(_, message) => message.map(|message| *message),
@@ -129,15 +114,41 @@ pub(crate) async fn send(
             None => None,
         },
     };
-    let message = message.ok_or(Failure::NotFound)?;
-    Ok((StatusCode::CREATED, Json((&message).into())))
+    Ok(created(&message.ok_or(Failure::NotFound)?))
 }
 
-/// The provider's id of the message that is answered.
-async fn answered(app: &App, key: &InteractionKey, id: &str) -> Result<String, Failure> {
-    let refused = || Failure::field("reply_to", "is not a message of this interaction that the provider knows");
-    let id: MessageId = id.parse().map_err(|_| refused())?;
-    find(app, key, &id).await?.and_then(|message| message.provider_id).ok_or_else(refused)
+fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
+    (StatusCode::CREATED, Json(message.into()))
+}
+
+/// What is to be sent, with the file in its place and the provider's id of the message that it refers to.
+async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Option<MessageId>) -> Result<Sending, Failure> {
+    let id = MessageId::from_ulid(app.engine.world.ulid());
+    let reply_to = match &answers {
+        Some(answered) => Some(known(app, key, answered, "reply_to").await?),
+        None => None,
+    };
+    let (content, attachments, answers) = match wanted {
+        Wanted::Ready(content) => (content, Vec::new(), answers),
+        Wanted::File { upload, caption } => {
+            let attachment = attachments::taken(app, key, &upload).await?;
+            let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
+            if silent && !caption.is_empty() {
+                return Err(Failure::field("caption", "does not go with a recording or a sticker"));
+            }
+            (Content::Media { caption }, vec![attachment], answers)
+        }
+        Wanted::Reaction { message, emoji } => {
+            let target = known(app, key, &message, "reaction.message").await?;
+            (Content::Reaction { message: target, emoji }, Vec::new(), Some(message))
+        }
+    };
+    Ok(Sending { id, content, attachments, reply_to, answers })
+}
+
+/// The provider's id of a message of this interaction, named by `field`.
+async fn known(app: &App, key: &InteractionKey, id: &MessageId, field: &'static str) -> Result<String, Failure> {
+    find(app, key, id).await?.and_then(|message| message.provider_id).ok_or_else(|| unknown(field))
 }
 
 /// A link to an attachment, which a browser saves and never shows. While it is being copied: 409 `attachment-pending`; when that was given up: 410.
@@ -186,9 +197,10 @@ pub(crate) async fn attachment(
 
 /// A message by its id alone. Its place in the thread is its time, which the id does not tell.
 async fn find(app: &App, key: &InteractionKey, id: &MessageId) -> Result<Option<Message>, Failure> {
+    let Some(interaction) = app.store().interaction(key).await? else { return Ok(None) };
     let mut after = None;
     loop {
-        let page = app.store().thread(key, after.as_deref(), SEARCH_PAGE).await?;
+        let page = app.store().thread(&interaction, after.as_deref(), SEARCH_PAGE).await?;
         if let Some(found) = page.messages.into_iter().find(|message| message.id == *id) {
             return Ok(Some(found));
         }
@@ -202,21 +214,6 @@ async fn find(app: &App, key: &InteractionKey, id: &MessageId) -> Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(text: String) -> Option<String> {
-        let twilio = domain::fixtures::account().provider;
-        let failure = NewMessage { text, reply_to: None }.check(&twilio).err()?;
-        let problem = serde_json::to_value(failure.problem()).unwrap();
-        Some(format!("{} {}", problem["errors"][0]["field"].as_str().unwrap(), problem["errors"][0]["message"].as_str().unwrap()))
-    }
-
-    #[test]
-    fn a_text_is_neither_empty_nor_longer_than_the_provider_takes() {
-        assert_eq!(refused("ü".repeat(1600)), None);
-        assert_eq!(refused("ü".repeat(1601)).as_deref(), Some("text must have at most 1600 characters"));
-        assert_eq!(refused(String::new()).as_deref(), Some("text must not be empty"));
-        assert_eq!(refused(" \n".into()).as_deref(), Some("text must not be empty"));
-    }
 
     #[test]
     fn a_cursor_leads_into_its_own_thread_only() {

@@ -1,9 +1,11 @@
 //! The routes, and the OpenAPI document that is made of them.
 
+mod attachments;
 mod events;
 mod interactions;
 mod me;
 mod messages;
+mod outgoing;
 mod transcripts;
 
 use std::sync::Arc;
@@ -82,6 +84,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(interactions::close))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
+        .routes(routes!(attachments::upload))
         .routes(routes!(transcripts::read, transcripts::request))
         .routes(routes!(events::list))
         .routes(routes!(events::ticket));
@@ -96,7 +99,8 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
     for (path, item) in &mut document.paths.paths {
         let commands = [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
-        for operation in commands.filter(|_| path != "/tickets") {
+        // Tickets and places for uploads are made anew each time.
+        for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             repeatable(operation);
         }
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {

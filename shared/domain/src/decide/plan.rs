@@ -165,7 +165,7 @@ impl Change<'_> {
             return Err(NoReply::Empty);
         }
         if when != When::Always {
-            if self.next.run.replied.len() == REPLIES_REMEMBERED {
+            if self.next.run.replied.len() >= REPLIES_REMEMBERED {
                 self.next.run.replied.remove(0);
             }
             self.next.run.replied.push(mark);

@@ -303,7 +303,7 @@ fn the_agent_who_is_not_there_can_still_be_reached_within_the_wait() {
 fn a_free_text_needs_a_customers_message_of_the_last_24_hours() {
     let mut desk = Desk::new();
     let accepted = desk.accepted();
-    let send = || Event::MessageSent { agent: agent(1), message: message(9) };
+    let send = || Event::MessageSent { agent: agent(1), message: message(9), template: false };
     desk.now = START + SERVICE_WINDOW - SignedDuration::from_secs(1);
     let sent = desk.decide(&accepted, send()).unwrap();
     assert!(sent.message_effects.contains(&Effect::Send));
@@ -312,6 +312,10 @@ fn a_free_text_needs_a_customers_message_of_the_last_24_hours() {
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
     desk.last_inbound_at = None;
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
+    // An approved template needs none.
+    let template = Event::MessageSent { agent: agent(1), message: message(9), template: true };
+    assert!(desk.decide(&accepted, template.clone()).unwrap().message_effects.contains(&Effect::Send));
+    assert_eq!(desk.decide(&Interaction { agent: None, ..accepted }, template), Err(Refusal::NotYours { owner: None }));
 }
 
 #[test]
@@ -319,7 +323,7 @@ fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() 
     let mut desk = Desk::new();
     desk.account.settings.inactivity_timeout = Some(Minutes::new(1).unwrap());
     let send = |desk: &Desk, interaction: &Interaction| {
-        desk.decide(interaction, Event::MessageSent { agent: agent(1), message: message(9) }).unwrap()
+        desk.decide(interaction, Event::MessageSent { agent: agent(1), message: message(9), template: false }).unwrap()
     };
     let fire = |desk: &Desk, interaction: &Interaction| {
         let armed = interaction.inactivity.armed.unwrap();
@@ -348,7 +352,7 @@ fn nothing_moves_a_closed_interaction() {
     let agent = agent(1);
     for (event, refusal) in [
         (Event::MessageReceived { message: message(2), at: START }, Refusal::Closed),
-        (Event::MessageSent { agent: agent.clone(), message: message(2) }, Refusal::Closed),
+        (Event::MessageSent { agent: agent.clone(), message: message(2), template: false }, Refusal::Closed),
         (Event::Accept { agent: agent.clone() }, Refusal::Closed),
         (Event::Reject { agent: agent.clone() }, Refusal::Closed),
         (Event::OpenTab { agent: agent.clone() }, Refusal::Closed),
@@ -387,7 +391,7 @@ proptest! {
             let agent = agent(who);
             let event = match what {
                 0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
-                2 => Event::MessageSent { agent, message: message(who) },
+                2 => Event::MessageSent { agent, message: message(who), template: false },
                 3..=5 => {
                     let Some(wait) = &before.wait else { continue };
                     let Some(target) = wait.targets.first().cloned() else { continue };

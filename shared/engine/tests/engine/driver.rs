@@ -11,8 +11,8 @@ use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
 use domain::history::{Fact, WebhookFailure};
-use domain::ids::{AccountId, AgentId, InteractionId, MessageId, QueueId};
-use domain::inbound::{InboundEvent, InboundKind, InboundMessage, StatusUpdate};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
 use domain::marks::VariableName;
 use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message};
@@ -26,6 +26,9 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
+
+/// After what time an event comes again whose message is not there yet.
+const NOT_YET: SignedDuration = SignedDuration::from_secs(15);
 
 /// Something to carry out: the body of a queue, or a command of an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +61,7 @@ pub(crate) enum Job {
         agent: AgentId,
         command: Command,
     },
+    Unify(ContactId),
 }
 
 impl Job {
@@ -67,7 +71,9 @@ impl Job {
             Job::Route(event) => Some(format!("inbound {}", event.group())),
             Job::Wake(target) | Job::Related(target) => Some(format!("assign {}", target.key())),
             Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
-            Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Command { .. } => None,
+            Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Unify(_) | Job::Command { .. } => {
+                None
+            }
         }
     }
 }
@@ -179,6 +185,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
             let told = engine.tell(&key, Event::AgentUnavailable { agent }, Mark::Guarded).await?;
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
+        Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
         Job::Send(key) => {
             if let Claim::Send(message) = engine.claim(&key).await? {
                 let outcome = {
@@ -213,7 +220,8 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                 Command::Close(interaction, disposition) => (interaction, Event::Close { agent, disposition }),
                 Command::Write(interaction, message, body) => {
                     let key = engine.locate(&interaction).await?;
-                    let sending = Sending { id: message, content: Content::Text { body }, reply_to: None };
+                    let sending =
+                        Sending { id: message, content: Content::Text { body }, attachments: Vec::new(), reply_to: None, answers: None };
                     return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
                 }
                 Command::Presence(state, capacity) => {
@@ -386,6 +394,35 @@ impl Sim {
         }
     }
 
+    /// A message from somebody known by `from`, and in the same request by `alias`.
+    pub(crate) fn event_from(&mut self, from: Address, alias: Option<Address>) -> InboundEvent {
+        let mut event = self.event(0);
+        if let InboundKind::Message(message) = &mut event.kind {
+            (message.from, message.alias) = (from, alias);
+        }
+        event
+    }
+
+    /// Something that customer `from` does to a message, or that happens to the customer.
+    pub(crate) fn annotation(&mut self, from: u32, what: Annotated) -> InboundEvent {
+        let number = self.next();
+        let annotation = Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, sent_at: None, what };
+        InboundEvent {
+            account: self.account.clone(),
+            id: format!("note-{number}"),
+            received_at: self.world.now(),
+            index: 0,
+            kind: InboundKind::Annotation(annotation),
+        }
+    }
+
+    /// An annotation comes; tells to which interaction it went, or `-`.
+    pub(crate) fn annotated(&mut self, event: &InboundEvent) -> Option<String> {
+        self.memory.receive(event);
+        self.settle();
+        self.memory.routed(&event.account, &event.id)
+    }
+
     /// A customer writes; tells to which interaction it went.
     pub(crate) fn writes(&mut self, from: u32) -> InteractionId {
         let event = self.event(from);
@@ -528,13 +565,15 @@ impl Sim {
                 self.timers.push((at, Job::Timer { key: key.clone(), at, timer }));
             }
             (_, Effect::Withdraw { interaction, agent }) => self.jobs.push_back(Job::Withdraw { interaction, agent }),
+            (Cause::Contact(_), Effect::Unify { contact }) => self.jobs.push_back(Job::Unify(contact)),
             (_, Effect::Wake { target }) => self.jobs.push_back(Job::Wake(target)),
             (Cause::Interaction(key), Effect::Archive) => self.archived.push(key.interaction.clone()),
+            (Cause::Message(key), Effect::Archive) => self.archived.push(key.interaction.interaction.clone()),
             (by, Effect::Push { to, notice }) => {
                 let interaction = match by {
                     Cause::Interaction(key) => Some(key.interaction.clone()),
                     Cause::Message(key) => Some(key.interaction.interaction.clone()),
-                    Cause::Event(_) | Cause::Presence(_) => None,
+                    Cause::Event(_) | Cause::Presence(_) | Cause::Contact(_) => None,
                 };
                 for agent in self.expand(&to, matches!(notice, Notice::Offered { .. })) {
                     self.seen.entry(agent).or_default().push(Seen { interaction: interaction.clone(), notice: notice.clone() });
@@ -573,6 +612,11 @@ impl Sim {
                     self.seen.entry(agent).or_default().push(Seen { interaction: Some(interaction), notice });
                 }
                 told
+            }
+            // Given back: it comes again after a while.
+            Outcome::Failed(EngineError::NotYet) => {
+                self.timers.push((self.world.now() + NOT_YET, job));
+                None
             }
             // Before later ones of its group.
             Outcome::Failed(_) => {

@@ -4,7 +4,9 @@
 mod driver;
 
 mod accepting;
+mod annotations;
 mod configuration;
+mod identity;
 mod inactivity;
 mod messages;
 mod plan;

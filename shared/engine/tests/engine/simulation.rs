@@ -8,24 +8,28 @@ use domain::agent::{Capacity, Presence, PresenceState};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, WebhookFailure};
-use domain::ids::{AgentId, AiAgentId, InteractionId, IntervalId, MessageId, QueueId};
-use domain::inbound::{InboundEvent, InboundKind};
+use domain::ids::{AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
+use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::marks::VariableName;
-use domain::message::{Author, DeliveryState};
+use domain::message::{Author, Content, DeliveryState};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
+use domain::values::Address;
 use engine::memory::Fault;
-use engine::ports::World;
+use engine::ports::{Store, World};
 use engine::{Sent, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Running, Sim, seconds, start};
+use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start};
 
 /// Many short histories find more than few long ones; these take a few seconds. `SEEDS=3000` looks longer.
 const SEEDS: u64 = 150;
+
+/// How many of the customers have a user id beside their phone number.
+const TWO_FACED: u32 = 3;
 
 fn seeds() -> std::ops::Range<u64> {
     if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
@@ -221,7 +225,13 @@ impl Story {
         match self.dice.below(100) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(5)).unwrap();
-                let event = self.sim.event(customer);
+                // Some customers show a phone number, a user id, or both.
+                let (phone, user_id) = (phone(customer), Address::Bsuid(format!("IT.{customer}")));
+                let event = match self.dice.below(3) {
+                    0 if customer < TWO_FACED => self.sim.event_from(user_id, None),
+                    1 if customer < TWO_FACED => self.sim.event_from(phone, Some(user_id)),
+                    _ => self.sim.event_from(phone, None),
+                };
                 self.sim.memory.receive(&event);
                 self.events.push(event);
             }
@@ -246,7 +256,20 @@ impl Story {
                 mine.into_iter()
                     .for_each(|interaction| self.command(&agent, Command::Write(interaction, message.clone(), "an answer".into())));
             }
-            82..86 => {
+            82..84 => {
+                let known = self.sim.memory.messages().into_iter().filter_map(|(_, message)| message.provider_id);
+                let known: Vec<String> = known.collect();
+                let Some(message) = self.dice.pick(&known).cloned() else { return };
+                let what = match self.dice.below(3) {
+                    0 => Annotated::Deleted { message },
+                    1 => Annotated::Edited { message, content: Content::Text { body: "corrected".into() } },
+                    _ => Annotated::Reaction { message, emoji: Some(ReactionEmoji("👍".into())) },
+                };
+                let event = self.sim.annotation(0, what);
+                self.sim.memory.receive(&event);
+                self.events.push(event);
+            }
+            84..86 => {
                 let sent = self.sim.memory.messages().into_iter().filter(|(_, message)| message.delivery.is_some());
                 let sent: Vec<MessageId> = sent.map(|(_, message)| message.id).collect();
                 let Some(message) = self.dice.pick(&sent) else { return };
@@ -413,8 +436,8 @@ impl Story {
             assert!(open.insert(interaction.conversation().group()), "two open interactions of one contact");
         }
         let contacts = self.sim.memory.contacts();
-        let addresses: BTreeSet<_> = contacts.iter().flat_map(|contact| contact.addresses.clone()).collect();
-        assert_eq!(addresses.len(), contacts.len(), "two contacts of one address");
+        let addresses: Vec<_> = contacts.iter().flat_map(|contact| contact.addresses.clone()).collect();
+        assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len(), "two contacts of one address");
 
         let mut load: BTreeMap<AgentId, BTreeSet<InteractionId>> = BTreeMap::new();
         let mut ringing: BTreeMap<AgentId, BTreeMap<InteractionId, Timestamp>> = BTreeMap::new();
@@ -492,8 +515,33 @@ impl Story {
         if self.in_order {
             self.check_order();
         }
+        self.check_people();
         for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
             self.check_at_rest(&interaction);
+        }
+    }
+
+    /// A person has one open interaction at most, under whatever addresses; what was merged is in the thread of one that is its elder.
+    fn check_people(&self) {
+        let interactions = self.sim.memory.interactions();
+        let owner = |contact: &ContactId| {
+            let contact = run(self.sim.memory.contact(contact)).unwrap().unwrap();
+            contact.linked_to.unwrap_or(contact.id)
+        };
+        let mut open = BTreeSet::new();
+        for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
+            assert!(open.insert(owner(&interaction.contact)), "two open interactions of one person");
+        }
+        for contact in self.sim.memory.contacts() {
+            for address in &contact.addresses {
+                let person = run(self.sim.memory.contact_of(address, true)).unwrap().unwrap();
+                assert_eq!(person.owner, owner(&contact.id));
+            }
+        }
+        for merged in interactions.iter().filter(|interaction| interaction.merged_into.is_some()) {
+            let into = merged.merged_into.as_ref().unwrap();
+            let into = interactions.iter().find(|interaction| interaction.key() == *into).unwrap();
+            assert!(into.id < merged.id && into.absorbed.contains(&merged.key()) && !merged.is_open());
         }
     }
 
@@ -513,7 +561,18 @@ impl Story {
         for (_, _, id) in by_version {
             let (key, message) = messages.iter().find(|(_, message)| message.id == id).expect("a message of the history");
             let number: u64 = message.provider_id.as_ref().unwrap().trim_start_matches("SMin").parse().unwrap();
-            let before = last.insert(key.interaction.conversation.group(), number);
+            // Between the addresses of one customer no queue keeps order.
+            let from = self.events.iter().find_map(|event| match &event.kind {
+                InboundKind::Message(inbound) if Some(&inbound.provider_id) == message.provider_id.as_ref() => Some(inbound.from.key()),
+                _ => None,
+            });
+            let within = match (0..TWO_FACED).any(|customer| phone(customer).key() == from.clone().unwrap_or_default())
+                || from.as_ref().is_some_and(|from| from.starts_with("bsuid"))
+            {
+                true => format!("{} {from:?}", key.interaction.interaction),
+                false => key.interaction.conversation.group(),
+            };
+            let before = last.insert(within, number);
             assert!(before < Some(number), "messages of one contact out of order");
         }
     }

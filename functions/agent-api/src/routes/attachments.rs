@@ -1,0 +1,313 @@
+//! Files that agents send: uploaded straight to the bucket, then named by a message.
+//!
+//! An upload is a place under `uploads/`, from where the bucket's lifecycle removes what no message took within a day. Sending copies the file to the media of
+//! its interaction: the link that it was uploaded with, valid a while longer, can't change what was sent.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cloud::objects::{Head, LINK_LIFETIME};
+use domain::decide::Refusal;
+use domain::effect::InteractionKey;
+use domain::message::{Attachment, AttachmentKind, Copy};
+use engine::ports::{Store, World};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::input::{Body, Place};
+use crate::problem::{Failure, Refused, owner};
+
+/// The longest name, in bytes: what file systems take (255), less the number that a transcript puts before it.
+const LONGEST_NAME: usize = 240;
+
+/// The longest type: the two parts of 127 characters that RFC 6838 allows.
+const LONGEST_TYPE: usize = 255;
+
+/// What every upload's id begins with.
+const PREFIX: &str = "upl_";
+
+/// A file that is to be uploaded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewUpload {
+    /// The file's name, as the customer sees it: 1 to 240 bytes, no control characters and no slashes.
+    name: String,
+    /// Its type, e.g. `image/jpeg`.
+    #[schema(example = "image/jpeg")]
+    content_type: String,
+    /// Bytes. Images up to 5 MB (JPEG, PNG), videos (MP4, 3GPP) and audio (AAC, AMR, MP3, M4A, OGG) up to 16 MB, stickers (WebP) up to 100 KB, everything else, as a
+    /// document, up to 100 MB.
+    size: u64,
+}
+
+/// Where the file goes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UploadPlace {
+    /// What a message names it by; good for a day.
+    id: String,
+    /// `PUT` the bytes here; needs no token.
+    url: String,
+    /// Send it with this `Content-Type`.
+    content_type: String,
+    /// Until when the upload may begin.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// An upload as its id tells. The id is no secret and proves nothing: it leads to the files of its own interaction only.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Upload {
+    place: String,
+    name: String,
+}
+
+impl Upload {
+    fn id(&self) -> String {
+        format!("{PREFIX}{}.{}", self.place, BASE64_URL_SAFE_NO_PAD.encode(&self.name))
+    }
+
+    /// Reads an id.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        let (place, name) = id.strip_prefix(PREFIX)?.split_once('.')?;
+        let name = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(name).ok()?).ok()?;
+        let proper = place.len() == 26 && place.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        (proper && is_name(&name)).then(|| Self { place: place.to_owned(), name })
+    }
+
+    /// Where it is uploaded to.
+    fn uploaded(&self, key: &InteractionKey) -> String {
+        format!("uploads/{}/{}/{}", key.conversation.account, key.interaction, self.place)
+    }
+
+    /// Where it stays once it is sent.
+    fn kept(&self, key: &InteractionKey) -> String {
+        format!("media/{}/{}/{}", key.conversation.account, key.interaction, self.place)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len()) && !name.trim().is_empty() && !name.contains(|c: char| c.is_control() || c == '/' || c == '\\')
+}
+
+/// The most bytes that WhatsApp takes of a kind.
+fn limit(kind: AttachmentKind) -> u64 {
+    match kind {
+        AttachmentKind::Image => 5 << 20,
+        AttachmentKind::Video | AttachmentKind::Audio | AttachmentKind::Voice => 16 << 20,
+        AttachmentKind::Document => 100 << 20,
+        // 500 KB where it moves, which can't be told from its type.
+        AttachmentKind::Sticker => 100 << 10,
+    }
+}
+
+/// What a file of this type is sent as, if WhatsApp takes it: of videos and recordings it takes some types only.
+fn kind_of(content_type: &str) -> Result<AttachmentKind, Failure> {
+    let kind = AttachmentKind::of_type(content_type);
+    let taken = match kind {
+        AttachmentKind::Video => matches!(content_type, "video/mp4" | "video/3gpp"),
+        AttachmentKind::Audio | AttachmentKind::Voice => {
+            matches!(content_type, "audio/aac" | "audio/amr" | "audio/mpeg" | "audio/mp4" | "audio/ogg")
+        }
+        AttachmentKind::Image | AttachmentKind::Document | AttachmentKind::Sticker => true,
+    };
+    if taken { Ok(kind) } else { Err(Failure::MediaType) }
+}
+
+/// `type/subtype` in lower case, without parameters.
+fn essence(content_type: &str) -> Option<String> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+    let (family, subtype) = essence.split_once('/')?;
+    (essence.len() <= LONGEST_TYPE && token(family) && token(subtype)).then_some(essence)
+}
+
+fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
+    let kind = kind_of(content_type)?;
+    if size > limit(kind) { Err(Failure::AttachmentTooLarge { most: limit(kind) }) } else { Ok(kind) }
+}
+
+/// Asks for a place to upload a file to, for a message of this interaction. 413 when WhatsApp takes no file of this kind that large, 415 when it does not
+/// take this type.
+#[utoipa::path(
+    post, path = "/interactions/{id}/attachments", tag = "messages", request_body = NewUpload,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses(
+        (status = CREATED, body = UploadPlace),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = UNSUPPORTED_MEDIA_TYPE, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn upload(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    Body(new): Body<NewUpload>,
+) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
+    let place = app.locate(&caller, &id).await?;
+    let content_type = new.check()?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let refusal = match &interaction.agent {
+        _ if !interaction.is_open() => Some(Refusal::Closed),
+        Some(agent) if *agent == caller.agent => None,
+        other => Some(Refusal::NotYours { owner: other.clone() }),
+    };
+    if let Some(refusal) = refusal {
+        let owner_name = match owner(&refusal) {
+            Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
+            None => None,
+        };
+        return Err(Failure::Refused(Box::new(Refused { refusal, interaction, owner_name })));
+    }
+    let upload = Upload { place: app.engine.world.ulid().to_string(), name: new.name };
+    let expires_at = app.now() + LINK_LIFETIME;
+    let url = app.objects.upload_link(&upload.uploaded(&place.key), &content_type, new.size).await?;
+    Ok((StatusCode::CREATED, Json(UploadPlace { id: upload.id(), url, content_type, expires_at })))
+}
+
+impl NewUpload {
+    /// The type in its plain form.
+    fn check(&self) -> Result<String, Failure> {
+        if !is_name(&self.name) {
+            return Err(Failure::field("name", "must have 1 to 240 bytes and no control characters or slashes"));
+        }
+        let content_type =
+            essence(&self.content_type).ok_or_else(|| Failure::field("content_type", "must be a type such as image/jpeg"))?;
+        if self.size == 0 {
+            return Err(Failure::field("size", "must be the file's length in bytes"));
+        }
+        fits(&content_type, self.size)?;
+        Ok(content_type)
+    }
+}
+
+/// The attachment that an upload is for a message of its interaction.
+pub(crate) async fn taken(app: &App, key: &InteractionKey, upload: &Upload) -> Result<Attachment, Failure> {
+    let kept = upload.kept(key);
+    // Sent before, perhaps by an attempt whose answer was lost: it is there already.
+    let head = match app.objects.head(&kept).await? {
+        Some(head) => head,
+        None => {
+            let uploaded = upload.uploaded(key);
+            let head = app.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
+            // What doesn't fit is not copied.
+            attachment(upload, kept.clone(), &head)?;
+            if !app.objects.copy(&uploaded, &kept).await? {
+                return Err(Failure::UploadMissing);
+            }
+            // It may have been replaced in between.
+            app.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
+        }
+    };
+    attachment(upload, kept, &head)
+}
+
+fn attachment(upload: &Upload, key: String, head: &Head) -> Result<Attachment, Failure> {
+    let content_type = head.content_type.as_deref().and_then(essence).ok_or(Failure::MediaType)?;
+    let kind = fits(&content_type, head.size)?;
+    if head.size == 0 {
+        return Err(Failure::UploadMissing);
+    }
+    Ok(Attachment {
+        source: key.clone(),
+        content_type: content_type.clone(),
+        name: Some(upload.name.clone()),
+        kind: Some(kind),
+        sha256: None,
+        copy: Copy::Stored { key, size: head.size, content_type },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::fixtures;
+    use domain::interaction::Status;
+    use ulid::Ulid;
+
+    fn new(name: &str, content_type: &str, size: u64) -> NewUpload {
+        NewUpload { name: name.into(), content_type: content_type.into(), size }
+    }
+
+    fn answer(new: &NewUpload) -> String {
+        match new.check() {
+            Ok(content_type) => content_type,
+            Err(failure) => {
+                let problem = serde_json::to_value(failure.problem()).unwrap();
+                format!("{} {}", problem["status"], problem["errors"][0]["field"].as_str().or(problem["type"].as_str()).unwrap())
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_as_large_as_whatsapp_takes_and_no_larger() {
+        for (content_type, most) in [
+            ("image/jpeg", 5 << 20),
+            ("video/mp4", 16 << 20),
+            ("audio/ogg", 16 << 20),
+            ("application/pdf", 100 << 20),
+            ("image/gif", 100 << 20),
+            ("image/webp", 100 << 10),
+        ] {
+            assert_eq!(answer(&new("a", content_type, most)), content_type);
+            assert_eq!(answer(&new("a", content_type, most + 1)), "413 /problems/attachment-too-large");
+        }
+    }
+
+    #[test]
+    fn types_that_whatsapp_does_not_take_and_names_that_are_none_are_refused() {
+        assert_eq!(answer(&new("a", "Audio/OGG; codecs=opus", 1)), "audio/ogg");
+        for content_type in ["video/quicktime", "audio/wav"] {
+            assert_eq!(answer(&new("a", content_type, 1)), "415 /problems/media-type");
+        }
+        for content_type in ["", "image", "image/", "/png", "image/p ng", "image/png\r\nx: y", "a/b/c"] {
+            assert_eq!(answer(&new("a", content_type, 1)), "422 content_type", "{content_type:?}");
+        }
+        for name in ["", " ", "a/b", "a\\b", "a\nb", &"x".repeat(241)] {
+            assert_eq!(answer(&new(name, "image/png", 1)), "422 name", "{name:?}");
+        }
+        assert_eq!(answer(&new("a", "image/png", 0)), "422 size");
+    }
+
+    #[test]
+    fn an_id_leads_into_its_own_interaction_only() {
+        let key = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key();
+        let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "è fattura.pdf".into() };
+        assert_eq!(Upload::parse(&upload.id()), Some(upload.clone()));
+        let (account, interaction) = (&key.conversation.account, &key.interaction);
+        assert_eq!(upload.uploaded(&key), format!("uploads/{account}/{interaction}/{}", upload.place));
+        assert_eq!(upload.kept(&key), format!("media/{account}/{interaction}/{}", upload.place));
+        let name = BASE64_URL_SAFE_NO_PAD.encode("a");
+        let slash = BASE64_URL_SAFE_NO_PAD.encode("../a");
+        for bad in [
+            String::new(),
+            "upl_".into(),
+            format!("upl_../../transcripts/x.{name}"),
+            format!("upl_{}", upload.place),
+            format!("upl_{}.", upload.place),
+            format!("upl_{}.{slash}", upload.place),
+            format!("msg_{}.{name}", upload.place),
+        ] {
+            assert_eq!(Upload::parse(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_really_uploaded_counts() {
+        let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "a.png".into() };
+        let head = |size, content_type: &str| Head { size, content_type: Some(content_type.into()) };
+        let taken = attachment(&upload, "media/x".into(), &head(7, "image/png")).unwrap();
+        assert_eq!((taken.kind, taken.source.as_str()), (Some(AttachmentKind::Image), "media/x"));
+        assert_eq!(taken.copy, Copy::Stored { key: "media/x".into(), size: 7, content_type: "image/png".into() });
+        assert!(matches!(attachment(&upload, "k".into(), &head(6 << 20, "image/png")), Err(Failure::AttachmentTooLarge { .. })));
+        assert!(matches!(attachment(&upload, "k".into(), &head(1, "audio/wav")), Err(Failure::MediaType)));
+        assert!(matches!(attachment(&upload, "k".into(), &head(0, "image/png")), Err(Failure::UploadMissing)));
+    }
+}

@@ -1,0 +1,69 @@
+//! What joins a thread without being a message to answer, and two interactions that turn out to be with one person.
+
+use super::*;
+
+impl Change<'_> {
+    /// Nothing is asked of anybody: no wait begins or ends, nothing is unread.
+    pub(super) fn noted(&mut self, message: MessageId, moved_to: Option<Address>) -> Result<(), Refusal> {
+        self.still_open()?;
+        // A new number takes the place of a number, a new user id that of a user id: the other kind still leads to the customer.
+        if let Some(address) = moved_to.filter(|address| address.phone().is_some() == self.next.address.phone().is_some()) {
+            self.next.address = address;
+        }
+        self.fact(Fact::Noted { message });
+        if let Some(agent) = self.next.agent.clone() {
+            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+        }
+        Ok(())
+    }
+
+    /// Takes over a newer interaction of the same person. What nobody answered there is as if it had come here now.
+    pub(super) fn absorb(&mut self, newer: &Interaction) -> Result<(), Refusal> {
+        self.still_open()?;
+        if self.next.merged_into.is_some() || self.next.id == newer.id || self.next.absorbed.contains(&newer.key()) {
+            return Err(Refusal::Stale);
+        }
+        let unanswered = newer.unanswered_since;
+        self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
+        self.next.absorbed.extend(newer.absorbed.iter().cloned());
+        self.next.absorbed.push(newer.key());
+        // Its marks stay with the customer; a reply that went out there went out.
+        let tags: Vec<Tag> = newer.tags.iter().filter(|tag| !self.next.tags.contains(tag)).cloned().collect();
+        self.next.tags.extend(tags);
+        self.next.tags.truncate(Tag::MOST);
+        self.next.priority = self.next.priority.max(newer.priority);
+        self.next.run.replied.extend(&newer.run.replied);
+        self.next.run.replied.sort_unstable();
+        self.next.run.replied.dedup();
+        if let Some(last) = &newer.last_message
+            && self.next.last_message.as_ref().is_none_or(|own| own.at <= last.at)
+        {
+            self.next.last_message = Some(last.clone());
+        }
+        if let Some(since) = unanswered {
+            self.next.inactivity.deadline = None;
+            self.next.unanswered_since = Some(self.next.unanswered_since.map_or(since, |own| own.min(since)));
+            let there = self.next.tab_open && self.context.presence.is_some_and(Presence::logged_in);
+            let attended = there && self.next.wait.is_none() && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
+            if !attended {
+                self.unread();
+            }
+        }
+        if let Some(agent) = self.next.agent.clone() {
+            let told = Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Interaction };
+            if !self.effects.contains(&told) {
+                self.effects.push(told);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends here and goes on there. A close by the system: no disposition is asked for.
+    pub(super) fn merge_into(&mut self, older: InteractionKey) -> Result<(), Refusal> {
+        self.still_open()?;
+        self.fact(Fact::Merged { into: older.interaction.clone() });
+        self.next.merged_into = Some(older);
+        self.close(None, Some(MERGED.to_owned()));
+        Ok(())
+    }
+}

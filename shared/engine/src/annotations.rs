@@ -1,0 +1,218 @@
+//! What happens to messages and customers without a message of its own: reactions, edits, deletions, moves, and reports on sent messages.
+//!
+//! None of it opens an interaction, rings, marks unread, or touches a timer.
+
+use domain::decide::{self, Context, Event};
+use domain::effect::{MessageKey, MessageRef};
+use domain::ids::MessageId;
+use domain::inbound::{Annotated, Annotation, InboundEvent, StatusUpdate};
+use domain::message::{Author, Content, Delivery, Message};
+use domain::values::Address;
+use jiff::SignedDuration;
+
+use crate::identity::Identified;
+use crate::ports::{Commit, Committed, Directory, MessageCommit, Store, World};
+use crate::route::{mark_of, to_millisecond, told_author};
+use crate::{ATTEMPTS, Engine, EngineError};
+
+/// How long an event waits for the message that it is about. The message comes through another queue, or the provider's answer to its sending is still being
+/// written down: that takes seconds, and this covers a crash and the next attempt. What is unknown then belongs to another system with the same number, or to
+/// the time before this deployment. The tries of `route` end a little later.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(150);
+
+impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
+    pub(crate) async fn route_annotation(&self, event: &InboundEvent, annotation: &Annotation) -> Result<(), EngineError> {
+        match &annotation.what {
+            Annotated::Reaction { message, .. } | Annotated::Edited { message, .. } | Annotated::Deleted { message } => {
+                match self.store.message_by_provider_id(&event.account, message).await? {
+                    Some(key) => self.annotate(event, annotation, &key).await,
+                    None if self.is_young(event) => Err(EngineError::NotYet),
+                    None => self.stray(event, annotation).await,
+                }
+            }
+            Annotated::Moved { to, body } => {
+                self.note(event, annotation, Some(to), Author::System, Content::System { body: body.clone() }).await
+            }
+            Annotated::System { body } => self.note(event, annotation, None, Author::System, Content::System { body: body.clone() }).await,
+        }
+    }
+
+    fn is_young(&self, event: &InboundEvent) -> bool {
+        self.world.now().duration_since(event.received_at) < PATIENCE
+    }
+
+    /// It changes its message.
+    async fn annotate(&self, event: &InboundEvent, annotation: &Annotation, key: &MessageKey) -> Result<(), EngineError> {
+        let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
+        for attempt in 1..=ATTEMPTS {
+            let Some(before) = self.store.message(key).await? else { break };
+            let mut after = before.clone();
+            let changed = match &annotation.what {
+                Annotated::Reaction { emoji, .. } => after.reacted(emoji.as_ref().map(|emoji| emoji.0.as_str()), at),
+                Annotated::Edited { content, .. } => after.edited(content.clone(), at),
+                Annotated::Deleted { .. } => after.deleted(at),
+                Annotated::Moved { .. } | Annotated::System { .. } => false,
+            };
+            if !changed {
+                break;
+            }
+            after.version += 1;
+            let commit = MessageCommit {
+                key: key.clone(),
+                before: before.version,
+                after,
+                effects: self.changed_in_thread(key).await?,
+                mark: mark_of(event),
+                index_provider_id: false,
+            };
+            match self.store.commit_message(commit).await? {
+                Committed::Done | Committed::AlreadyDone => return Ok(()),
+                Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
+            }
+            if attempt == ATTEMPTS {
+                return Err(EngineError::Busy);
+            }
+        }
+        Ok(self.store.settle(event).await?)
+    }
+
+    /// Its message is not here. A reaction still says something to whoever has the conversation; an edit or a deletion of what was never shown does not.
+    async fn stray(&self, event: &InboundEvent, annotation: &Annotation) -> Result<(), EngineError> {
+        match &annotation.what {
+            Annotated::Reaction { message, emoji: Some(emoji) } => {
+                let content = Content::Reaction { message: message.clone(), emoji: emoji.0.clone() };
+                self.note(event, annotation, None, Author::Customer, content).await
+            }
+            _ => Ok(self.store.settle(event).await?),
+        }
+    }
+
+    /// It joins the thread of the open interaction, if there is one. A customer who moved is the same one at the new address.
+    async fn note(
+        &self,
+        event: &InboundEvent,
+        annotation: &Annotation,
+        moved_to: Option<&Address>,
+        author: Author,
+        content: Content,
+    ) -> Result<(), EngineError> {
+        let account = self.directory.account(&event.account).await?.ok_or_else(|| EngineError::NoAccount(event.account.clone()))?;
+        let mut seen = vec![&annotation.from];
+        seen.extend(annotation.alias.as_ref().into_iter().chain(moved_to));
+        for attempt in 1..=ATTEMPTS {
+            let now = self.world.now();
+            let person = match self.identify(&seen, attempt > 1).await? {
+                Identified::Known(person) => person,
+                Identified::New => return Ok(self.store.settle(event).await?),
+                Identified::Conflict => {
+                    self.world.pause(attempt).await;
+                    continue;
+                }
+            };
+            let (_, conversation) = self.conversation_with(&account.id, &person).await?;
+            let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
+            let facts = self.facts(&account, Some(&open)).await?;
+            let context = Context {
+                account: &account,
+                running_plan: facts.running_plan.as_ref(),
+                queues: &facts.queues,
+                intervals: &facts.intervals,
+                list: facts.list.as_ref(),
+                heard: None,
+                presence: None,
+                last_inbound_at: conversation.last_inbound_at,
+                now,
+            };
+            let id = MessageId::from_ulid(self.world.ulid());
+            let noted = Event::Noted { message: id.clone(), moved_to: moved_to.cloned() };
+            if let Ok(decision) = decide::decide(&open, noted, &context) {
+                let message = Message {
+                    id,
+                    interaction: open.id.clone(),
+                    version: 1,
+                    at: to_millisecond(annotation.sent_at.unwrap_or(event.received_at)),
+                    provider_id: Some(annotation.provider_id.clone()),
+                    author: author.clone(),
+                    content: content.clone(),
+                    attachments: Vec::new(),
+                    reply_to: None,
+                    answers: None,
+                    forwarded: false,
+                    referral: None,
+                    reactions: Vec::new(),
+                    edits: Vec::new(),
+                    deleted_at: None,
+                    delivery: None,
+                };
+                let commit = Commit {
+                    before: Some(open),
+                    after: decision.interaction,
+                    effects: decision.effects,
+                    history: decision.history,
+                    messages: vec![(message, decision.message_effects)],
+                    contact: None,
+                    identity: None,
+                    last_inbound_at: None,
+                    mark: mark_of(event),
+                    membership: None,
+                    presence_revision: None,
+                    cursor: None,
+                    merged: None,
+                };
+                match self.store.commit(commit).await? {
+                    Committed::Done | Committed::AlreadyDone => return Ok(()),
+                    Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => {}
+                }
+            }
+            self.world.pause(attempt).await;
+        }
+        Err(EngineError::Busy)
+    }
+
+    pub(crate) async fn route_status(&self, event: &InboundEvent, status: &StatusUpdate) -> Result<(), EngineError> {
+        let referred = status.reference.clone().and_then(|reference| MessageRef(reference).key(&event.account));
+        let key = match referred {
+            Some(key) => Some(key),
+            None => self.store.message_by_provider_id(&event.account, &status.provider_id).await?,
+        };
+        let Some(key) = key else {
+            // It may have overtaken our own record of the sending. One with somebody else's reference is of a message that another system sent through the
+            // same number.
+            return match status.reference {
+                None if self.is_young(event) => Err(EngineError::NotYet),
+                _ => Ok(self.store.settle(event).await?),
+            };
+        };
+        for attempt in 1..=ATTEMPTS {
+            let now = self.world.now();
+            let Some(before) = self.store.message(&key).await? else { return Ok(self.store.settle(event).await?) };
+            let current = before.delivery.as_ref();
+            if !current.is_some_and(|delivery| delivery.state.moves_to(status.state)) {
+                return Ok(self.store.settle(event).await?);
+            }
+            let mut after = before.clone();
+            after.version += 1;
+            after.delivery = Some(Delivery {
+                state: status.state,
+                since: status.at.unwrap_or(now),
+                error: status.error.clone(),
+                attempts: current.map_or(0, |delivery| delivery.attempts),
+            });
+            let index_provider_id = after.provider_id.is_none();
+            after.provider_id.get_or_insert_with(|| status.provider_id.clone());
+            let commit = MessageCommit {
+                key: key.clone(),
+                before: before.version,
+                effects: told_author(&after),
+                after,
+                mark: mark_of(event),
+                index_provider_id,
+            };
+            match self.store.commit_message(commit).await? {
+                Committed::Done | Committed::AlreadyDone => return Ok(()),
+                Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading JSON as tolerantly as its meaning allows: a number where a text is expected is as clear as the text, and the reverse; what is neither is absent.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::ParseError;
+
+/// The longest text kept, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). What is longer is cut.
+pub(crate) const TEXT_LIMIT: usize = 32 * 1024;
+
+/// The longest other value kept, in bytes: names, labels, payloads. WhatsApp's own limits are between 20 and 1024 characters.
+pub(crate) const VALUE_LIMIT: usize = 4 * 1024;
+
+/// The longest id of the provider's that is kept, in bytes; today's have 16 to about 100.
+const ID_LIMIT: usize = 512;
+
+/// Clocks differ. What is dated later than this after it came is no date: it would keep the 24-hour window open.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// The body of a webhook. Bytes that are not UTF-8 become U+FFFD: a broken name must not cost the message.
+///
+/// # Errors
+/// It is no JSON object.
+pub(crate) fn object(bytes: &[u8]) -> Result<Value, ParseError> {
+    let unreadable = ParseError::Unreadable { expected: "a JSON object" };
+    let value: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|_| unreadable)?;
+    if value.is_object() { Ok(value) } else { Err(unreadable) }
+}
+
+/// A text that is not empty, cut to `limit` bytes.
+pub(crate) fn text(value: &Value, limit: usize) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then(|| text[..text.floor_char_boundary(limit)].to_owned())
+}
+
+/// A name, a label, a payload.
+pub(crate) fn value(value: &Value) -> Option<String> {
+    text(value, VALUE_LIMIT)
+}
+
+/// An id.
+pub(crate) fn id(value: &Value) -> Option<String> {
+    text(value, ID_LIMIT)
+}
+
+/// A word out of a fixed list: a kind, a state.
+pub(crate) fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Whether it says yes.
+pub(crate) fn yes(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| word(value).eq_ignore_ascii_case("true"))
+}
+
+/// A code of digits.
+pub(crate) fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// The elements of a list; an object where a list is expected is its only element.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(elements) => elements,
+        Value::Object(_) => std::slice::from_ref(value),
+        _ => &[],
+    }
+}
+
+/// Unix seconds.
+pub(crate) fn seconds(value: &Value, received_at: Timestamp) -> Option<Timestamp> {
+    let seconds = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    plausible(Timestamp::from_second(seconds).ok()?, received_at)
+}
+
+/// A date that is later than the request tells nothing, and neither does one from before there was WhatsApp.
+pub(crate) fn plausible(at: Timestamp, received_at: Timestamp) -> Option<Timestamp> {
+    /// 1 January 2009, in Unix seconds.
+    const BEFORE_WHATSAPP: i64 = 1_230_768_000;
+    let latest = received_at.saturating_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX);
+    (at.as_second() >= BEFORE_WHATSAPP && at <= latest).then_some(at)
+}
+
+/// Degrees within `limit` of zero.
+pub(crate) fn degrees(value: &Value, limit: f64) -> Option<f64> {
+    let degrees = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (degrees.abs() <= limit).then_some(degrees)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_number_is_as_clear_as_its_text_and_what_is_neither_is_absent() {
+        assert_eq!(value(&json!(12)).as_deref(), Some("12"));
+        assert_eq!(value(&json!("12")).as_deref(), Some("12"));
+        for absent in [json!(null), json!(""), json!([]), json!({}), json!(true)] {
+            assert_eq!(value(&absent), None);
+        }
+        assert_eq!((number(&json!(7)), number(&json!("7")), number(&json!(-7)), number(&json!("x"))), (Some(7), Some(7), None, None));
+        assert_eq!((degrees(&json!("41.9"), 90.0), degrees(&json!(91), 90.0), degrees(&json!("NaN"), 90.0)), (Some(41.9), None, None));
+        assert!(yes(&json!(true)) && yes(&json!("true")) && !yes(&json!("no")) && !yes(&json!(1)));
+        assert_eq!((list(&json!([1, 2])).len(), list(&json!({"a": 1})).len(), list(&json!("x")).len()), (2, 1, 0));
+    }
+
+    #[test]
+    fn a_time_is_unix_seconds_and_nonsense_is_none() {
+        let received_at: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        let at = |value| seconds(&value, received_at);
+        let expected: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(at(json!("1767225600")), Some(expected));
+        assert_eq!(at(json!(1_767_225_600)), Some(expected));
+        assert_eq!(at(json!(" 1767225600 ")), Some(expected));
+        for nonsense in [
+            json!(null),
+            json!("yesterday"),
+            json!(""),
+            json!(-1),
+            json!(0),
+            json!(i64::MAX),
+            json!(1.5),
+            json!({}),
+            // Milliseconds; an hour and a second after it came.
+            json!(1_767_225_600_000_i64),
+            json!(received_at.as_second() + 3601),
+        ] {
+            assert_eq!(at(nonsense.clone()), None, "{nonsense}");
+        }
+        assert!(at(json!(received_at.as_second() + 60)).is_some());
+    }
+
+    #[test]
+    fn a_body_is_an_object_whatever_its_bytes() {
+        assert_eq!(object(b"{\"a\":\"x\xFF\"}").unwrap()["a"], "x\u{fffd}");
+        for bad in [&b""[..], b"[]", b"1", b"null", b"\"x\"", b"{", b"{}{}", b"\xFF", &[b'['; 100_000]] {
+            assert_eq!(object(bad), Err(ParseError::Unreadable { expected: "a JSON object" }));
+        }
+        let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+        assert!(object(deep.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! Sending a message, and reading the answer.
+//!
+//! A caption: a media message has none. A card without buttons has: Sinch's documentation of the WhatsApp channel says of a card's picture or video that it is
+//! shown as such, and its title as text beside it, whichever of WhatsApp's forms the card is put in. Of other files it says that they may become a bare link,
+//! and WhatsApp's recordings and stickers have no captions at all: those are refused, since a file that comes without what was written about it, or as a
+//! link, is worse than one that is sent again without.
+
+use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateButtonKind, TemplateHeader};
+use domain::values::Address;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::super::json::{id, word};
+use super::super::{MAX_TEXT, is_id};
+use super::{APP_ID, PROJECT_ID, bearer, project_url};
+use crate::{Connection, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, RenderError, SendOutcome, SendResult};
+
+/// The longest caption that WhatsApp takes, in characters.
+const MAX_CAPTION: usize = 1024;
+
+/// Builds the request that sends a message. It may be made once only: the API has no idempotency key.
+///
+/// # Errors
+/// What Sinch would refuse anyway, and what it might show in another form than it was written in.
+pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
+    let provider = &connection.account.provider;
+    if !is_id(provider.field(PROJECT_ID)) || !is_id(provider.field(APP_ID)) {
+        return Err(RenderError::MalformedAccount);
+    }
+    let body = json!({
+        "app_id": provider.field(APP_ID),
+        "recipient": {"identified_by": {"channel_identities": [{"channel": "WHATSAPP", "identity": identity(message.to)}]}},
+        "message": content(message)?,
+        "channel_priority_order": ["WHATSAPP"],
+        // Comes back as `metadata` of the reports, unlike `correlation_id`, which stays with the conversation.
+        "message_metadata": message.reference.0,
+    });
+    Ok(OutgoingRequest::post_json(project_url(connection, "/messages:send"), bearer(connection), &body))
+}
+
+fn identity(to: &Address) -> &str {
+    match to {
+        Address::Phone(number) => number.as_str().trim_start_matches('+'),
+        Address::Bsuid(id) => id,
+    }
+}
+
+fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
+    match (message.content, &message.attachment) {
+        (Content::Text { body: text } | Content::Media { caption: text }, Some(attachment)) => media(attachment, text),
+        (Content::Text { body: text } | Content::Media { caption: text }, None) => {
+            if text.trim().is_empty() {
+                return Err(RenderError::Empty);
+            }
+            if text.chars().count() > MAX_TEXT {
+                return Err(RenderError::TextTooLong { limit: MAX_TEXT });
+            }
+            Ok(json!({"text_message": {"text": text}}))
+        }
+        (Content::Location { latitude, longitude, label, address }, None) => {
+            let mut location = json!({"coordinates": {"latitude": latitude, "longitude": longitude}});
+            // The title is demanded.
+            location["title"] =
+                label.as_deref().or(address.as_deref()).map_or_else(|| format!("{latitude}, {longitude}"), str::to_owned).into();
+            if let Some(address) = address {
+                location["label"] = address.as_str().into();
+            }
+            Ok(json!({"location_message": location}))
+        }
+        (Content::Template(template), None) => self::template(template),
+        _ => Err(RenderError::Unsupported),
+    }
+}
+
+fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, RenderError> {
+    let mut media = json!({"url": attachment.url});
+    if let Some(name) = attachment.name {
+        media["filename_override"] = name.into();
+    }
+    if caption.trim().is_empty() {
+        return Ok(json!({"media_message": media}));
+    }
+    if caption.chars().count() > MAX_CAPTION {
+        return Err(RenderError::TextTooLong { limit: MAX_CAPTION });
+    }
+    match attachment.kind {
+        AttachmentKind::Image | AttachmentKind::Video => Ok(json!({"card_message": {"title": caption, "media_message": media}})),
+        AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Document | AttachmentKind::Sticker => Err(RenderError::Unsupported),
+    }
+}
+
+/// Parameters have keys of the form `body[1]text`, `button[0]url[1]text`: buttons count from 0, parameters from 1.
+fn template(template: &Template) -> Result<Value, RenderError> {
+    if template.name.is_empty() {
+        return Err(RenderError::MalformedTemplate);
+    }
+    let mut parameters = Map::new();
+    let mut set = |key: String, value: &str| parameters.insert(key, value.into());
+    match &template.header {
+        Some(TemplateHeader::Text { text }) => drop(set("header[1]text".into(), text)),
+        Some(TemplateHeader::Image { url }) => drop(set("header[1]image.link".into(), url)),
+        Some(TemplateHeader::Video { url }) => drop(set("header[1]video.link".into(), url)),
+        Some(TemplateHeader::Document { url, name }) => {
+            set("header[1]document.link".into(), url);
+            if let Some(name) = name {
+                set("header[1]document.filename".into(), name);
+            }
+        }
+        None => {}
+    }
+    for (index, value) in template.body.iter().enumerate() {
+        set(format!("body[{}]text", index + 1), value);
+    }
+    for button in &template.buttons {
+        let key = match button.kind {
+            TemplateButtonKind::QuickReply => format!("button[{}]quick_reply[1]payload", button.index),
+            TemplateButtonKind::Url => format!("button[{}]url[1]text", button.index),
+        };
+        set(key, &button.value);
+    }
+    let mut reference = json!({"template_id": template.name, "parameters": parameters});
+    if !template.language.is_empty() {
+        reference["language_code"] = template.language.as_str().into();
+    }
+    Ok(json!({"template_message": {"channel_template": {"WHATSAPP": reference}}}))
+}
+
+/// Reads Sinch's answer to the request of [`render`]. Much that is wrong with a message comes later, as a report.
+///
+/// Only an answer that says so is a refusal: a 5xx, a redirect, a 408 or a 200 that can't be read do not tell whether the message was taken.
+pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
+    let status = outcome.status;
+    let body: Value = serde_json::from_slice(outcome.body).unwrap_or_default();
+    if status.is_success() {
+        return match id(&body["message_id"]) {
+            Some(provider_id) => SendResult::Accepted { provider_id, state: DeliveryState::Accepted },
+            None => SendResult::Unknown,
+        };
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return SendResult::RateLimited { retry_after: outcome.retry_after(), scope: RateScope::Number };
+    }
+    if !status.is_client_error() || status == StatusCode::REQUEST_TIMEOUT {
+        return SendResult::Unknown;
+    }
+    let class = match status {
+        // 404: no such project or app in this region.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => ErrorClass::Authentication,
+        _ => ErrorClass::Permanent,
+    };
+    // A name out of a fixed list, e.g. `INVALID_ARGUMENT`; the message beside it may repeat what was sent.
+    let code = Some(word(&body["error"]["status"]))
+        .filter(|code| (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+    SendResult::Failed(DeliveryError { class, code: code.map(ToOwned::to_owned) })
+}

@@ -1,0 +1,302 @@
+//! What a callback says: one event, under the one key that is there.
+
+use domain::account::Account;
+use domain::inbound::{Annotated, Annotation, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
+use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::json::{self, TEXT_LIMIT, text, value, word};
+use super::{APP_ID, PROJECT_ID};
+use crate::{ParseError, Parsed, fingerprint};
+
+/// The events that are known by name, each under its own key; whatever else comes is kept under its key too.
+const KNOWN: &[&str] = &["message", "message_delivery_report", "event", "unsupported_callback"];
+
+/// The keys that stand beside every event.
+const ENVELOPE: &[&str] = &["app_id", "project_id", "accepted_time", "event_time", "message_metadata", "correlation_id"];
+
+/// The only channel that accounts have.
+const CHANNEL: &str = "WHATSAPP";
+
+/// Reads a verified callback: a message has the id of Sinch's message, a report the message's id and its state.
+///
+/// # Errors
+/// The body is no JSON object.
+pub(super) fn parse(body: &[u8], account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
+    let envelope = json::body(body)?;
+    let raw = String::from_utf8_lossy(body);
+    let reader = Reader { account, received_at, raw: &raw };
+    let project = word(&envelope["project_id"]);
+    let app = value(&envelope["app_id"]);
+    let own_app = app.as_deref().is_none_or(|app| app == account.provider.field(APP_ID));
+    let event = if own_app && !project.is_empty() && project != account.provider.field(PROJECT_ID) {
+        Some(reader.other("another_project"))
+    } else {
+        reader.event(&envelope)
+    };
+    let event = event.map(|event| match app {
+        Some(app) => event.at_number(app),
+        None => event,
+    });
+    Ok(Parsed::numbered(event.into_iter().collect()))
+}
+
+/// Reads a message of the API's list ([`super::admin::missed`]) as if it had come by a callback.
+pub(super) fn read_listed(message: &Value, account: &Account, received_at: Timestamp) -> Option<Parsed> {
+    let raw = message.to_string();
+    let parsed = Reader { account, received_at, raw: &raw }.message(message, None);
+    matches!(parsed.event.kind, InboundKind::Message(_)).then_some(parsed)
+}
+
+/// What all events of a request have in common.
+struct Reader<'a> {
+    account: &'a Account,
+    received_at: Timestamp,
+    raw: &'a str,
+}
+
+impl Reader<'_> {
+    /// The event, or `None` when there is nothing worth keeping.
+    fn event(&self, envelope: &Value) -> Option<Parsed> {
+        let at = json::instant(&envelope["event_time"]);
+        let accepted = json::instant(&envelope["accepted_time"]);
+        let keys = || envelope.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+        let key = keys().find(|key| KNOWN.contains(key)).or_else(|| keys().find(|key| !ENVELOPE.contains(key))).unwrap_or("nothing");
+        let event = &envelope[key];
+        match key {
+            "message" => Some(self.message(event, at.or(accepted))),
+            "message_delivery_report" => Some(self.report(event, at.or(accepted))),
+            "event" => self.contact_event(event, at.or(accepted)),
+            "unsupported_callback" => Some(self.unsupported(event, at.or(accepted))),
+            _ => Some(self.other(key)),
+        }
+    }
+
+    fn other(&self, name: &str) -> Parsed {
+        Parsed::other(&self.account.id, self.received_at, name, self.raw)
+    }
+
+    fn parsed(&self, id: &str, kind: InboundKind) -> Parsed {
+        Parsed::new(&self.account.id, id, self.received_at, kind, self.raw)
+    }
+
+    /// Sinch's id; where there is none, one that the same callback has again.
+    fn id(&self, id: &Value) -> String {
+        json::id(id).unwrap_or_else(|| fingerprint(self.raw.as_bytes()))
+    }
+
+    fn message(&self, message: &Value, at: Option<Timestamp>) -> Parsed {
+        let identity = &message["channel_identity"];
+        if word(&message["direction"]) == "TO_CONTACT" {
+            return self.other("message_to_contact");
+        }
+        if word(&identity["channel"]) != CHANNEL {
+            return self.other("message_of_another_channel");
+        }
+        let Some(from) = json::address(&identity["identity"]) else { return self.other("message_of_nobody") };
+        let contact_message = &message["contact_message"];
+        let id = self.id(&message["id"]);
+        let (content, attachment) = read_content(contact_message);
+        let answered = json::id(&contact_message["reply_to"]["message_id"]);
+        let kind = InboundKind::Message(InboundMessage {
+            provider_id: id.clone(),
+            from,
+            alias: None,
+            // Not in the callback; and what the API's contact says may be of another channel, or typed in by somebody.
+            profile_name: None,
+            sent_at: at.or_else(|| json::instant(&message["accept_time"])),
+            content,
+            attachments: attachment.into_iter().collect(),
+            reply_to: answered.or_else(|| json::id(&contact_message["choice_response_message"]["message_id"])),
+            forwarded: false,
+            username: None,
+            referral: None,
+        });
+        self.parsed(&id, kind)
+    }
+
+    /// What Sinch could not put in its own form is a customer's message all the same.
+    fn unsupported(&self, callback: &Value, at: Option<Timestamp>) -> Parsed {
+        let (identity, channel) = (&callback["channel_identity"], word(&callback["channel"]));
+        let channel = if channel.is_empty() { word(&identity["channel"]) } else { channel };
+        let from = json::address(&identity["identity"]).or_else(|| json::address(identity));
+        let (Some(id), Some(from), CHANNEL) = (json::id(&callback["id"]), from, channel) else {
+            return self.other("unsupported_callback");
+        };
+        let payload: Value = callback["payload"].as_str().and_then(|payload| serde_json::from_str(payload).ok()).unwrap_or_default();
+        let kind = [&payload["type"], &payload["message"]["type"], &payload["messages"][0]["type"]].into_iter().find_map(value);
+        let kind = InboundKind::Message(InboundMessage {
+            provider_id: id.clone(),
+            from,
+            alias: None,
+            profile_name: None,
+            sent_at: at,
+            content: Content::Unsupported { kind: kind.unwrap_or_else(|| "unknown".to_owned()), detail: None },
+            attachments: Vec::new(),
+            reply_to: None,
+            forwarded: false,
+            username: None,
+            referral: None,
+        });
+        self.parsed(&id, kind)
+    }
+
+    /// That somebody is writing is not kept: it is over before it could be shown.
+    fn contact_event(&self, event: &Value, at: Option<Timestamp>) -> Option<Parsed> {
+        let contact_event = &event["contact_event"];
+        if !contact_event["composing_event"].is_null() || !contact_event["composing_end_event"].is_null() {
+            return None;
+        }
+        let reaction = &event["contact_message_event"]["reaction_event"];
+        let identity = &event["channel_identity"];
+        let whole = (json::id(&reaction["message_id"]), json::address(&identity["identity"]), word(&identity["channel"]));
+        let (Some(message), Some(from), CHANNEL) = whole else { return Some(self.other("event")) };
+        let id = self.id(&event["id"]);
+        let emoji = value(&reaction["emoji"]).filter(|_| word(&reaction["action"]) != "REACTION_ACTION_UNREACT").map(ReactionEmoji);
+        let annotation = Annotation {
+            provider_id: id.clone(),
+            from,
+            alias: None,
+            sent_at: at.or_else(|| json::instant(&event["accept_time"])),
+            what: Annotated::Reaction { message, emoji },
+        };
+        Some(self.parsed(&id, InboundKind::Annotation(annotation)))
+    }
+
+    fn report(&self, report: &Value, at: Option<Timestamp>) -> Parsed {
+        let channel = word(&report["channel_identity"]["channel"]);
+        let ours = channel.is_empty() || channel == CHANNEL;
+        let (Some(message), Some((name, state)), true) = (json::id(&report["message_id"]), state_of(word(&report["status"])), ours) else {
+            return self.other("message_delivery_report");
+        };
+        let update = StatusUpdate {
+            provider_id: message.clone(),
+            reference: value(&report["metadata"]).filter(|reference| reference.len() <= json::REFERENCE_LIMIT),
+            state,
+            error: (state == DeliveryState::Failed).then(|| failure(&report["reason"])),
+            at,
+        };
+        self.parsed(&format!("{message}#{name}"), InboundKind::Status(update))
+    }
+}
+
+/// What a customer's message holds.
+fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAttachment>) {
+    let unsupported = |kind: &str, detail| Content::Unsupported { kind: kind.to_owned(), detail };
+    let known = |key: &&str| !message[*key].is_null();
+    let keys = [
+        "text_message",
+        "media_message",
+        "media_card_message",
+        "location_message",
+        "choice_response_message",
+        "product_response_message",
+        "channel_specific_message",
+        "fallback_message",
+    ];
+    let Some(key) = keys.into_iter().find(known) else {
+        let unknown = message.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).find(|key| *key != "reply_to");
+        return (unsupported(unknown.unwrap_or("unknown"), None), None);
+    };
+    let part = &message[key];
+    let content = match key {
+        "text_message" => Content::Text { body: text(&part["text"], TEXT_LIMIT).unwrap_or_default() },
+        "media_message" | "media_card_message" => {
+            let caption = text(&part["caption"], TEXT_LIMIT).unwrap_or_default();
+            return match json::untyped_attachment(&part["url"], &part["filename_override"]) {
+                Some(attachment) => (Content::Media { caption }, Some(attachment)),
+                None => (unsupported(key, (!caption.is_empty()).then_some(caption)), None),
+            };
+        }
+        "location_message" => {
+            let coordinates = &part["coordinates"];
+            json::place(&coordinates["latitude"], &coordinates["longitude"], &part["title"], &part["label"])
+                .unwrap_or_else(|| unsupported(key, None))
+        }
+        "choice_response_message" => {
+            let payload = value(&part["postback_data"]);
+            Content::Button { text: label(payload.as_deref(), json::id(&part["message_id"])), payload }
+        }
+        "product_response_message" => unsupported("order", order(part)),
+        "channel_specific_message" => match &part["message"]["nfm_reply"] {
+            Value::Null => unsupported(&value(&part["message_type"]).unwrap_or_else(|| key.to_owned()), None),
+            reply => Content::Form {
+                name: value(&reply["name"]),
+                text: value(&reply["body"]).unwrap_or_default(),
+                answers: text(&reply["response_json"], TEXT_LIMIT).unwrap_or_default(),
+            },
+        },
+        _ => unsupported(key, value(&part["reason"]["description"])),
+    };
+    (content, None)
+}
+
+/// What an answer's button said. The callback does not tell: only what was attached to it comes back, which by default is the message's id and the label.
+fn label(payload: Option<&str>, message: Option<String>) -> String {
+    let payload = payload.unwrap_or_default();
+    let default = message.and_then(|message| payload.strip_prefix(&message)?.strip_prefix('_').map(ToOwned::to_owned));
+    default.unwrap_or_else(|| payload.to_owned())
+}
+
+/// An order in words: how many of what, and at which price.
+fn order(part: &Value) -> Option<String> {
+    let products = part["products"].as_array().into_iter().flatten().filter_map(|product| {
+        let price = match (value(&product["item_price"]), value(&product["currency"])) {
+            (Some(price), Some(currency)) => format!(" ({price} {currency})"),
+            _ => String::new(),
+        };
+        Some(format!("{} × {}{price}", value(&product["quantity"]).unwrap_or_else(|| "1".to_owned()), value(&product["id"])?))
+    });
+    let parts: Vec<_> = value(&part["title"]).into_iter().chain(products).collect();
+    (!parts.is_empty()).then(|| text(&parts.join(", ").into(), json::VALUE_LIMIT)).flatten()
+}
+
+/// One of Sinch's states of a sent message, and ours for it. On the channel it has left Sinch, and is on its way to the customer.
+fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
+    Some(match status {
+        "QUEUED" => ("QUEUED", DeliveryState::Accepted),
+        "QUEUED_ON_CHANNEL" => ("QUEUED_ON_CHANNEL", DeliveryState::Sent),
+        "DELIVERED" => ("DELIVERED", DeliveryState::Delivered),
+        "READ" => ("READ", DeliveryState::Read),
+        "FAILED" => ("FAILED", DeliveryState::Failed),
+        _ => return None,
+    })
+}
+
+/// The reason of a failure: its code, or its finer one where that says more.
+fn failure(reason: &Value) -> DeliveryError {
+    let (code, sub_code) = (word(&reason["code"]), word(&reason["sub_code"]));
+    let class = class_of(sub_code).or_else(|| class_of(code)).unwrap_or(ErrorClass::Permanent);
+    DeliveryError { class, code: value(&reason["code"]) }
+}
+
+/// The class of `reason.code` or `reason.sub_code`.
+///
+/// Source: sinch-sdk-node `models/v1/reason`. A report that never came (`DELIVERY_REPORT_TIME_OUT`) says nothing about the message.
+fn class_of(code: &str) -> Option<ErrorClass> {
+    Some(match code {
+        "OUTSIDE_ALLOWED_SENDING_WINDOW" => ErrorClass::WindowExpired,
+        "RATE_LIMITED" => ErrorClass::RateLimited,
+        "RECIPIENT_NOT_REACHABLE" | "RECIPIENT_NOT_OPTED_IN" | "DELIVERY_REJECTED_DUE_TO_POLICY" | "CHANNEL_REJECT" | "MESSAGE_EXPIRED" => {
+            ErrorClass::Undeliverable
+        }
+        "RECIPIENT_INVALID_CHANNEL_IDENTITY" | "CONTACT_NOT_FOUND" | "NO_CHANNEL_IDENTITY_FOR_CONTACT" => ErrorClass::InvalidRecipient,
+        "MEDIA_TYPE_UNSUPPORTED" | "MEDIA_TOO_LARGE" | "MEDIA_NOT_REACHABLE" | "ATTACHMENT_REJECTED" | "MEDIA_TYPE_UNDETERMINED" => {
+            ErrorClass::Media
+        }
+        "TEMPLATE_NOT_FOUND" | "TEMPLATE_INSUFFICIENT_PARAMETERS" | "TEMPLATE_NON_EXISTING_LANGUAGE_OR_VERSION" => ErrorClass::Template,
+        "CHANNEL_FAILURE" | "INTERNAL_ERROR" | "DELIVERY_TIMED_OUT" | "UNKNOWN" => ErrorClass::Temporary,
+        "DELIVERY_REPORT_TIME_OUT" => ErrorClass::OutcomeUnknown,
+        "CHANNEL_BAD_CONFIGURATION"
+        | "CHANNEL_CONFIGURATION_MISSING"
+        | "UNKNOWN_APP"
+        | "INACTIVE_CREDENTIAL"
+        | "INACTIVE_SENDER"
+        | "NO_PERMISSION"
+        | "NO_CHANNELS_LEFT"
+        | "NO_PROFILE_AVAILABLE" => ErrorClass::Authentication,
+        "BAD_REQUEST" | "UNSUPPORTED_OPERATION" | "MESSAGE_SPLIT_REQUIRED" => ErrorClass::Permanent,
+        _ => return None,
+    })
+}

@@ -1,0 +1,209 @@
+//! What a callback says: any number of customers' messages and of reports.
+
+use domain::account::Account;
+use domain::inbound::{InboundAttachment, InboundKind, InboundMessage, ProfileName, StatusUpdate};
+use domain::message::{AttachmentKind, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::json::{self, TEXT_LIMIT, text, value, word, yes};
+use crate::{ParseError, Parsed, Webhook, fingerprint, phone};
+
+/// Contact cards of a message, and numbers or mail addresses of a card: nobody sends more, and each is stored.
+const LIST_LIMIT: usize = 50;
+
+/// Reads a verified callback: a message has Sinch's id, a report the message's id and its state.
+///
+/// # Errors
+/// The body is no JSON object.
+pub(super) fn parse(webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
+    let body = json::body(webhook.body)?;
+    let reader = Reader { account, received_at };
+    let mut events = reader.notifications(&body);
+    let statuses: Vec<&Value> = body["statuses"].as_array().into_iter().flatten().collect();
+    // The address is that of one message; reports on others may have come along.
+    let alone = statuses.iter().all(|status| status["message_id"] == statuses[0]["message_id"]);
+    let reference = webhook.query("ref").filter(|reference| alone && (1..=json::REFERENCE_LIMIT).contains(&reference.len()));
+    events.extend(statuses.into_iter().map(|status| reader.status(status, reference.as_deref())));
+    if events.is_empty() {
+        events.push(Parsed::other(&account.id, received_at, "nothing", &String::from_utf8_lossy(webhook.body)));
+    }
+    Ok(Parsed::numbered(events))
+}
+
+/// What all events of a request have in common.
+pub(super) struct Reader<'a> {
+    pub(super) account: &'a Account,
+    pub(super) received_at: Timestamp,
+}
+
+impl Reader<'_> {
+    /// The messages of a callback, or of an answer that is made like one.
+    pub(super) fn notifications(&self, body: &Value) -> Vec<Parsed> {
+        let notifications = body["notifications"].as_array().into_iter().flatten();
+        notifications.map(|notification| self.notification(notification, &body["contacts"])).collect()
+    }
+
+    fn notification(&self, notification: &Value, contacts: &Value) -> Parsed {
+        let raw = notification.to_string();
+        let other = |name: &str| Parsed::other(&self.account.id, self.received_at, name, &raw);
+        let message = &notification["message"];
+        let kind = word(&message["type"]);
+        if kind == "group_event" || !notification["in_group"].is_null() {
+            return other("group");
+        }
+        let Some(from) = json::address(&notification["from"]) else { return other("message_of_nobody") };
+        let id = json::id(&notification["message_id"]).unwrap_or_else(|| fingerprint(raw.as_bytes()));
+        let (content, attachment) = read_content(message, kind);
+        let message = InboundMessage {
+            provider_id: id.clone(),
+            profile_name: profile_name(contacts, &from),
+            from,
+            alias: None,
+            sent_at: json::instant(&notification["timestamp"]),
+            content,
+            attachments: attachment.into_iter().collect(),
+            reply_to: json::id(&notification["replying_to"]["message_id"]),
+            forwarded: yes(&notification["forwarded"]) || yes(&notification["frequently_forwarded"]),
+            username: None,
+            referral: read_referral(&notification["referral"]),
+        };
+        Parsed::new(&self.account.id, &id, self.received_at, InboundKind::Message(message), &raw)
+    }
+
+    fn status(&self, status: &Value, reference: Option<&str>) -> Parsed {
+        let raw = status.to_string();
+        let (Some(message), Some((name, state))) = (json::id(&status["message_id"]), state_of(word(&status["state"]))) else {
+            return Parsed::other(&self.account.id, self.received_at, "status", &raw);
+        };
+        let update = StatusUpdate {
+            provider_id: message.clone(),
+            reference: reference.map(ToOwned::to_owned),
+            state,
+            error: (state == DeliveryState::Failed).then(|| failure(name, status)),
+            at: json::instant(&status["timestamp"]),
+        };
+        Parsed::new(&self.account.id, &format!("{message}#{name}"), self.received_at, InboundKind::Status(update), &raw)
+    }
+}
+
+/// The name of the contact that is the sender.
+fn profile_name(contacts: &Value, from: &domain::values::Address) -> Option<ProfileName> {
+    let mut contacts = contacts.as_array().into_iter().flatten();
+    let contact = contacts.find(|contact| json::id(&contact["wa_id"]).and_then(|id| phone(&id)).as_ref() == from.phone())?;
+    value(&contact["profile"]["name"]).map(ProfileName)
+}
+
+fn read_content(message: &Value, kind: &str) -> (Content, Option<InboundAttachment>) {
+    let unsupported = |detail| Content::Unsupported {
+        kind: if kind.is_empty() { "unknown".to_owned() } else { kind[..kind.floor_char_boundary(100)].to_owned() },
+        detail,
+    };
+    let media_kind = match kind {
+        "image" => Some(AttachmentKind::Image),
+        "video" => Some(AttachmentKind::Video),
+        "audio" => Some(AttachmentKind::Audio),
+        "voice" => Some(AttachmentKind::Voice),
+        "document" => Some(AttachmentKind::Document),
+        "sticker" => Some(AttachmentKind::Sticker),
+        _ => None,
+    };
+    if let Some(media_kind) = media_kind {
+        let caption = text(&message["caption"], TEXT_LIMIT).unwrap_or_default();
+        let Some(attachment) = json::untyped_attachment(&message["url"], &message["filename"]) else {
+            return (unsupported((!caption.is_empty()).then_some(caption)), None);
+        };
+        let content_type = value(&message["mime_type"]).unwrap_or(attachment.content_type);
+        return (Content::Media { caption }, Some(InboundAttachment { content_type, kind: Some(media_kind), ..attachment }));
+    }
+    let content = match kind {
+        "text" => Content::Text { body: text(&message["body"], TEXT_LIMIT).unwrap_or_default() },
+        "location" => {
+            // The documentation's table has the long names, its sample the short ones.
+            let either = |long: &str, short: &str| if message[long].is_null() { message[short].clone() } else { message[long].clone() };
+            let (latitude, longitude) = (either("latitude", "lat"), either("longitude", "lng"));
+            json::place(&latitude, &longitude, &message["name"], &message["address"]).unwrap_or_else(|| unsupported(None))
+        }
+        "contacts" => match read_cards(&message["contacts"]) {
+            cards if cards.is_empty() => unsupported(None),
+            cards => Content::Contacts { cards },
+        },
+        "button" => Content::Button { text: value(&message["text"]).unwrap_or_default(), payload: value(&message["payload"]) },
+        "interactive" => {
+            let choice = &message["message"];
+            let (id, title) = (value(&choice["id"]), value(&choice["title"]));
+            match word(&choice["type"]) {
+                "button" => Content::Button { text: title.unwrap_or_default(), payload: id },
+                "list" => Content::ListReply {
+                    id: id.unwrap_or_default(),
+                    title: title.unwrap_or_default(),
+                    description: value(&choice["description"]),
+                },
+                _ => unsupported(title),
+            }
+        }
+        "error" => unsupported(value(&message["details"])),
+        _ => unsupported(None),
+    };
+    (content, None)
+}
+
+fn read_cards(contacts: &Value) -> Vec<ContactCard> {
+    let texts = |list: &Value, name: &str| -> Vec<String> {
+        list.as_array().into_iter().flatten().take(LIST_LIMIT).filter_map(|item| value(&item[name])).collect()
+    };
+    let card = |contact: &Value| {
+        let name = &contact["name"];
+        let parts =
+            || [&name["first_name"], &name["middle_name"], &name["last_name"]].into_iter().filter_map(value).collect::<Vec<_>>().join(" ");
+        ContactCard {
+            name: value(&name["formatted_name"]).unwrap_or_else(parts),
+            phones: texts(&contact["phones"], "phone"),
+            emails: texts(&contact["emails"], "email"),
+            organization: value(&contact["org"]["company"]),
+        }
+    };
+    contacts.as_array().into_iter().flatten().take(LIST_LIMIT).map(card).filter(|card| *card != ContactCard::default()).collect()
+}
+
+fn read_referral(referral: &Value) -> Option<Referral> {
+    let referral = Referral {
+        source_type: value(&referral["source_type"]),
+        source_id: value(&referral["source_id"]),
+        source_url: value(&referral["source_url"]),
+        headline: value(&referral["headline"]),
+        body: value(&referral["body"]),
+        media_url: value(&referral["referral_media"]["url"]),
+        click_id: None,
+    };
+    (referral != Referral::default()).then_some(referral)
+}
+
+/// One of Sinch's states of a sent message, and ours for it.
+pub(super) fn state_of(state: &str) -> Option<(&'static str, DeliveryState)> {
+    Some(match state {
+        "queued" => ("queued", DeliveryState::Accepted),
+        // To WhatsApp's servers, which have yet to send it.
+        "dispatched" => ("dispatched", DeliveryState::Accepted),
+        "sent" => ("sent", DeliveryState::Sent),
+        "delivered" => ("delivered", DeliveryState::Delivered),
+        "read" => ("read", DeliveryState::Read),
+        // Deleted or expired before it arrived; after it arrived a failure changes nothing.
+        "deleted" => ("deleted", DeliveryState::Failed),
+        "failed" => ("failed", DeliveryState::Failed),
+        "no_opt_in" => ("no_opt_in", DeliveryState::Failed),
+        "no_capability" => ("no_capability", DeliveryState::Failed),
+        _ => return None,
+    })
+}
+
+/// The reason of a failure, as far as its state tells; the text beside it is for people, and its wording is nobody's promise.
+pub(super) fn failure(state: &str, status: &Value) -> DeliveryError {
+    let class = match state {
+        "no_capability" => ErrorClass::InvalidRecipient,
+        "no_opt_in" | "deleted" => ErrorClass::Undeliverable,
+        _ => ErrorClass::Permanent,
+    };
+    let code = json::id(&status["errors"][0]["code"]).filter(|code| code.len() <= 32 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+    DeliveryError { class, code: code.or_else(|| (state != "failed").then(|| state.to_owned())) }
+}

@@ -1,0 +1,39 @@
+//! Sinch, through which WhatsApp is reached in two ways: the Conversation API (type `SINCH_V2`), and the older WhatsApp API of its own (type `SINCH`), whose
+//! support ended on 30 September 2023 and which existing configurations may still use.
+//!
+//! The two have nothing in common but the company: hosts, bodies, credentials and signatures differ. They share the Receive URL's name, `sinch`.
+
+mod conversation;
+mod json;
+mod legacy;
+mod signature;
+#[cfg(test)]
+mod testing;
+
+pub use conversation::{AUTH_URL, SinchV2};
+pub use legacy::Sinch;
+pub use signature::{LEGACY_NONCE_HEADER, LEGACY_SIGNATURE_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, sign_legacy};
+
+/// The longest body of a webhook, in bytes. One message each at the Conversation API; at the older one perhaps several, and an order or a form's answers have
+/// some KiB. WhatsApp's longest text has 16 KiB, escaped as JSON at most 48 KiB.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// For how long attachments stay at their addresses. Documented for the older API and for Sinch's own chat; nothing says otherwise of the Conversation API.
+const MEDIA_KEPT: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
+/// The longest text of a message, in characters.
+const MAX_TEXT: usize = 4096;
+
+/// Whether `text` can be a segment of a path: project, app and bot ids.
+fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// What [`is_id`] wants, in words.
+const ID_SHAPE: &str = "1 to 128 letters, digits, - or _";
+
+/// How a file at an address that came with a webhook is fetched: without credentials, since the addresses are public.
+fn fetch(source: &str) -> Result<crate::MediaStep, crate::MediaAddressError> {
+    crate::Origin::parse(source).ok_or(crate::MediaAddressError)?;
+    Ok(crate::MediaStep::Fetch(crate::OutgoingRequest::fetch(source, crate::Authorization::None)))
+}
