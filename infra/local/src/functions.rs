@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 /// The functions of the template.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "receive-twilio",
     "receive-meta",
     "receive-sinch",
@@ -19,6 +19,7 @@ pub const NAMES: [&str; 14] = [
     "agent-api",
     "admin-api",
     "realtime",
+    "webhook",
 ];
 
 /// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
@@ -39,6 +40,7 @@ pub async fn run() -> ExitCode {
         Some("agent-api") => Box::pin(agent_api::run()),
         Some("admin-api") => Box::pin(admin_api::run()),
         Some("realtime") => Box::pin(realtime::run()),
+        Some("webhook") => Box::pin(webhook::run()),
         _ => Box::pin(std::future::ready(Err(format!("there is no function {name}").into()))),
     };
     match function.await {

@@ -174,6 +174,21 @@ impl Egress {
         Err(EgressError::TooManyRedirects)
     }
 
+    /// Posts JSON to `url`. A redirect is an answer like any other: what was signed for one address goes to no second one.
+    pub async fn post_json(
+        &self,
+        url: &str,
+        headers: header::HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+        limit: u64,
+    ) -> Result<Fetched, EgressError> {
+        let url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
+        let request = self.client_for(&url)?.post(url).headers(headers).header(header::CONTENT_TYPE, "application/json");
+        let answer = request.timeout(timeout).body(body).send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))?;
+        read(answer, limit).await
+    }
+
     /// The client that may reach `url`, if one may.
     fn client_for(&self, url: &Url) -> Result<&Client, EgressError> {
         if Origin::of(url).is_some_and(|origin| self.allowed.contains(&origin)) {

@@ -26,6 +26,9 @@ pub struct Account {
     pub domain: Option<String>,
     /// What a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
     pub proxy_token: Secret,
+    /// With which requests to other systems are signed, so that they know where these come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<Secret>,
     /// Type and public fields of the provider.
     pub provider: Provider,
     /// The connected number.

@@ -20,6 +20,7 @@ pub fn account() -> Account {
         list: ListId::from_ulid(Ulid::from_parts(1, 5)),
         domain: None,
         proxy_token: "proxy".into(),
+        webhook_secret: Some("whsec_c2VjcmV0".into()),
         provider: Provider { kind: "TWILIO".to_owned(), fields: [("account_sid".to_owned(), format!("AC{}", "a".repeat(32)))].into() },
         phone: E164::parse("+390612345678").unwrap(),
         description: None,

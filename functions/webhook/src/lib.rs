@@ -1,0 +1,129 @@
+//! The Lambda `webhook`: asks other systems on behalf of a plan's step, signed, and tells the interaction what they answered. Failing never stops the plan.
+//!
+//! | what happens | what the interaction is told |
+//! |---|---|
+//! | 2xx with JSON, or with nothing | the variables of the answer |
+//! | no answer within 5 s, another status | it is asked once more; then that it failed, and how |
+//! | an address that leads inside, an account without a secret | that it could not be reached |
+//! | an answer that is no JSON, or more than 16 KB of it | that it can't be read |
+//! | a job whose time is over, an interaction that waits for something else by now | nothing: the wait's own timer has gone on |
+//! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
+
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use cloud::aws::Aws;
+use cloud::batch::{self, Failure};
+use cloud::config::Env;
+use cloud::egress::{Egress, EgressError};
+use cloud::queues::Queue;
+use cloud::telemetry::{self, Unit, metric};
+use domain::account::Account;
+use domain::decide::Event;
+use domain::history::WebhookFailure;
+use domain::interaction::Interaction;
+use domain::marks::VariableName;
+use engine::jobs::WebhookJob;
+use engine::ports::{Directory, Mark, Store, System, World};
+use engine::{Engine, EngineError};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use store::{Configuration, Interactions};
+
+/// How long another system may take: a customer is waiting.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A repetition helps against a lost connection; a system that is down is not there a moment later either.
+const ATTEMPTS: u32 = 2;
+
+/// An interaction keeps a kilobyte of variables; whoever answers more than this means something else.
+const ANSWER: u64 = 16 * 1024;
+
+struct Function {
+    engine: Engine<Interactions, Configuration, System>,
+    egress: Egress,
+    queue: Queue,
+}
+
+impl Function {
+    async fn ask(&self, job: &WebhookJob) -> Result<(), EngineError> {
+        let Some(interaction) = self.engine.store.interaction(&job.interaction).await? else { return Ok(()) };
+        let waits = interaction.wait.as_ref().is_some_and(|wait| wait.id == job.wait);
+        if !waits || job.until <= self.engine.world.now() {
+            return Ok(());
+        }
+        let Some(account) = self.engine.directory.account(&interaction.account).await? else { return Ok(()) };
+        let answer = self.answer(&account, &interaction, job).await;
+        let outcome = answer.as_ref().map_or_else(|why| label(*why), |_| "answered");
+        metric("PlanWebhooks", Unit::Count, 1.0, &[("outcome", outcome)]);
+        tracing::info!(event = "webhook.asked", interaction = interaction.id.as_str(), outcome);
+        let told = Event::WebhookAnswered { wait: job.wait, answer };
+        self.engine.tell(&job.interaction, told, Mark::Guarded).await.map(|_| ())
+    }
+
+    async fn answer(
+        &self,
+        account: &Account,
+        interaction: &Interaction,
+        job: &WebhookJob,
+    ) -> Result<Vec<(VariableName, String)>, WebhookFailure> {
+        let secret = account.webhook_secret.as_ref().ok_or(WebhookFailure::Unreachable)?;
+        let mut failure = WebhookFailure::TimedOut;
+        for _ in 0..ATTEMPTS {
+            let now = self.engine.world.now();
+            let body = request::body(account, interaction, now);
+            let headers = request::headers(secret, &job.id, now, &body).ok_or(WebhookFailure::Unreachable)?;
+            failure = match self.egress.post_json(job.url.as_str(), headers, body, TIMEOUT, ANSWER).await {
+                Ok(answer) if answer.status.is_success() => return request::variables(&answer.bytes),
+                Ok(_) => WebhookFailure::Refused,
+                Err(EgressError::NoAnswer) => WebhookFailure::TimedOut,
+                Err(EgressError::TooLarge { .. }) => return Err(WebhookFailure::Unreadable),
+                Err(EgressError::Refused(_) | EgressError::TooManyRedirects) => return Err(WebhookFailure::Unreachable),
+            };
+        }
+        Err(failure)
+    }
+
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let response = batch::each(event.payload, &self.queue, |job: WebhookJob, _| async move {
+            self.ask(&job).await.map_err(|error| {
+                tracing::error!(event = "webhook.failed", interaction = job.interaction.interaction.as_str(), %error);
+                Failure::Retry
+            })
+        });
+        Ok(response.await)
+    }
+}
+
+fn label(why: WebhookFailure) -> &'static str {
+    match why {
+        WebhookFailure::TimedOut => "timed_out",
+        WebhookFailure::Unreachable => "unreachable",
+        WebhookFailure::Refused => "refused",
+        WebhookFailure::Unreadable => "unreadable",
+    }
+}
+
+/// Runs the Lambda.
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let aws = Aws::new(&env)?;
+    let config_table = env.required("CONFIG_TABLE")?;
+    let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+    let function = Arc::new(Function {
+        engine: Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
+        egress: Egress::from_env(&env)?,
+        queue: Queue::from_env(&aws, &env, "WEBHOOK_QUEUE_URL")?,
+    });
+    lambda_runtime::run(service_fn(move |event| {
+        let function = Arc::clone(&function);
+        async move { function.handle(event).await }
+    }))
+    .await
+}

@@ -1,0 +1,158 @@
+//! What another system is asked, and how its answer is read: pure.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::account::Account;
+use domain::history::WebhookFailure;
+use domain::interaction::Interaction;
+use domain::marks::VariableName;
+use domain::values::Secret;
+use domain::view::InteractionView;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::Sha256;
+
+/// What every secret begins with (Standard Webhooks, "Signature scheme"); base64 follows.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// The body of the request.
+#[derive(Debug, Serialize)]
+struct Asked<'a> {
+    /// Why it is sent.
+    r#type: &'static str,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Data<'a> {
+    account: AccountOf<'a>,
+    interaction: InteractionView,
+    variables: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Message<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountOf<'a> {
+    id: &'a str,
+    key: &'a str,
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Message<'a> {
+    r#type: &'a str,
+    text: &'a str,
+}
+
+/// The body that tells of `interaction`.
+pub(crate) fn body(account: &Account, interaction: &Interaction, now: Timestamp) -> Vec<u8> {
+    let asked = Asked {
+        r#type: "plan.webhook",
+        timestamp: now,
+        data: Data {
+            account: AccountOf { id: account.id.as_str(), key: account.key.as_str(), name: &account.name },
+            interaction: interaction.into(),
+            variables: interaction.variables.iter().collect(),
+            message: interaction.run.message.as_ref().map(|heard| Message { r#type: &heard.kind, text: &heard.text }),
+        },
+    };
+    // Nothing in it can't be written as JSON.
+    serde_json::to_vec(&asked).unwrap_or_default()
+}
+
+/// The headers that prove where `body` comes from, after the Standard Webhooks specification (standardwebhooks.com): the signature is the HMAC-SHA256 of
+/// `id.timestamp.body` under the bytes behind `whsec_`. `None` when the secret is none of that form.
+pub(crate) fn headers(secret: &Secret, id: &str, now: Timestamp, body: &[u8]) -> Option<HeaderMap> {
+    let key = STANDARD.decode(secret.reveal().strip_prefix(SECRET_PREFIX)?).ok()?;
+    let seconds = now.as_second().to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+    mac.update(format!("{id}.{seconds}.").as_bytes());
+    mac.update(body);
+    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in [("webhook-id", id), ("webhook-timestamp", &seconds), ("webhook-signature", &signature)] {
+        headers.insert(name, HeaderValue::from_str(value).ok()?);
+    }
+    Some(headers)
+}
+
+/// What the other system says.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    variables: BTreeMap<VariableName, Value>,
+}
+
+/// The variables that an answer sets: texts, numbers and truth values as text, null as nothing. An empty body sets none.
+pub(crate) fn variables(body: &[u8]) -> Result<Vec<(VariableName, String)>, WebhookFailure> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Vec::new());
+    }
+    let said: Said = serde_json::from_slice(body).map_err(|_| WebhookFailure::Unreadable)?;
+    let text = |value| match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Null => Ok(String::new()),
+        Value::Array(_) | Value::Object(_) => Err(WebhookFailure::Unreadable),
+    };
+    said.variables.into_iter().map(|(name, value)| text(value).map(|value| (name, value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::fixtures;
+    use domain::interaction::{Heard, Status};
+
+    use super::*;
+
+    #[test]
+    fn it_is_signed_as_the_specification_says() {
+        // The example of the specification's own reference libraries.
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let now = Timestamp::from_second(1_614_265_330).unwrap();
+        let headers = headers(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", now, br#"{"test": 2432232314}"#).unwrap();
+        assert_eq!(headers["webhook-signature"], "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(
+            (&headers["webhook-id"], &headers["webhook-timestamp"]),
+            (&"msg_p5jXN8AQM9LWM0D4loKWxJek".parse().unwrap(), &"1614265330".parse().unwrap())
+        );
+        assert!(super::headers(&Secret::new("plain"), "a", now, b"").is_none());
+    }
+
+    #[test]
+    fn it_tells_of_the_account_the_interaction_its_variables_and_the_message() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut interaction = fixtures::interaction(Status::Open, now);
+        assert!(interaction.variables.set(&VariableName::parse("lang").unwrap(), "it"));
+        interaction.run.message = Some(Heard { kind: "text".into(), text: "Ciao".into() });
+        let body: Value = serde_json::from_slice(&body(&fixtures::account(), &interaction, now)).unwrap();
+        assert_eq!(body["type"], "plan.webhook");
+        assert_eq!((&body["data"]["account"]["key"], &body["data"]["variables"]["lang"]), (&"ROMA1".into(), &"it".into()));
+        assert_eq!(
+            (&body["data"]["interaction"]["id"], &body["data"]["message"]["text"]),
+            (&interaction.id.as_str().into(), &"Ciao".into())
+        );
+    }
+
+    #[test]
+    fn an_answer_sets_variables_or_nothing_or_is_unreadable() {
+        let name = |name| VariableName::parse(name).unwrap();
+        let read = variables(br#"{"variables": {"a": "x", "b": 7, "c": true, "d": null}, "more": []}"#);
+        assert_eq!(
+            read,
+            Ok(vec![(name("a"), "x".into()), (name("b"), "7".into()), (name("c"), "true".into()), (name("d"), String::new())])
+        );
+        assert_eq!((variables(b" "), variables(b"{}")), (Ok(Vec::new()), Ok(Vec::new())));
+        for bad in [&b"ok"[..], b"[1]", br#"{"variables": {"a b": 1}}"#, br#"{"variables": {"a": []}}"#, b"\xff"] {
+            assert_eq!(variables(bad), Err(WebhookFailure::Unreadable));
+        }
+    }
+}
