@@ -3,6 +3,7 @@
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod administration;
 mod corpus;
 mod support;
 mod webhooks;

@@ -36,6 +36,7 @@ pub const PUBLIC_URL: &str = "https://connector.example";
 /// A deployment without Lambdas.
 pub struct Deployment {
     pub env: Env,
+    pairs: Vec<(String, String)>,
     pub aws: Aws,
     pub store: Interactions,
     pub configuration: Configuration,
@@ -92,7 +93,7 @@ impl Deployment {
             pairs.push((name.to_owned(), url));
         }
         pairs.push(("TIMERS_QUEUE_ARN".to_owned(), format!("arn:aws:sqs:us-east-1:{account}:TIMERS_QUEUE_URL")));
-        let env = Env::from_pairs(pairs);
+        let env = Env::from_pairs(pairs.clone());
         let dynamodb = aws.dynamodb();
         make_table(&dynamodb, "config", false).await;
         make_table(&dynamodb, "interactions", true).await;
@@ -101,7 +102,13 @@ impl Deployment {
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
-        Self { env, aws, store, configuration, engine, queues, sqs, proxy }
+        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy }
+    }
+
+    /// The environment with more in it.
+    pub fn env_with(&self, more: &[(&str, &str)]) -> Env {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Env::from_pairs(self.pairs.iter().cloned().chain(more))
     }
 
     /// Twilio's receiver, cold: its caches are empty.
