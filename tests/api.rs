@@ -381,6 +381,8 @@ async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
             attachments: Vec::new(),
             reply_to: None,
             forwarded: false,
+            username: None,
+            referral: None,
         }),
     };
     desk.deployment.store.receive(&event, "").await.unwrap();

@@ -5,16 +5,18 @@
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod exchange;
+
 use std::path::Path;
 use std::time::Duration;
 
 use cloud::aws::Aws;
 use cloud::config::Env;
 use local::client::{Api, Customer, Reply, Socket};
-use local::demo::{self, Demo, Person, Story};
+use local::demo::{self, Connected, Demo, Person, Story};
 use local::deploy::{Deployment, Stack};
 use local::engine::Engine;
-use local::standin::{self, Fault, Silence, StandIn};
+use local::standin::{self, Fault, Silence, StandIn, WINDOW_EXPIRED};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -35,13 +37,20 @@ struct World {
 impl World {
     /// `number` tells the deployments apart: the engine keeps accounts apart, but not the processes of functions with one name.
     async fn start(number: u8) -> Self {
+        // What fails comes back soon, but not while a function that is only slow is still at it.
+        Self::start_with(number, &[("VisibilityTimeout", "10")]).await
+    }
+
+    async fn start_with(number: u8, parameters: &[(&str, &str)]) -> Self {
         let engine = Engine::shared().await.unwrap();
         let standin = StandIn::start().await.unwrap();
-        let (account, stack) = (format!("40000000000{number}"), format!("test{number}"));
+        let (account, stack) = (format!("4000000000{number:02}"), format!("test{number}"));
         let mut deployment = Deployment::new(engine, &account, Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
         deployment.stack = &stack;
-        // What fails comes back soon, and not often.
-        let stack = deployment.parameter("VisibilityTimeout", "2").parameter("MaxReceiveCount", "3").run().await.unwrap();
+        for (name, value) in parameters {
+            deployment = deployment.parameter(name, value);
+        }
+        let stack = deployment.run().await.unwrap();
         let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();
         Self { standin, stack, demo, engine }
     }
@@ -60,20 +69,22 @@ impl World {
         (Api::new(&self.demo.agent_url, &ben.token), ben)
     }
 
-    /// Another customer.
+    /// The demo's first account.
+    fn account(&self) -> &Connected {
+        self.demo.account(demo::ACCOUNT_KEY).unwrap()
+    }
+
+    /// Another customer of it.
     fn customer(&self, phone: &str) -> Customer {
-        let demo = &self.demo.customer;
-        Customer::new(&demo.receive_url, &demo.account_sid, &demo.auth_token, &demo.to, phone)
+        Customer::new(&self.standin, &self.account().customer.account, phone)
     }
 
     /// Waits until a message has found its interaction.
-    async fn routed(&self, parameters: &[(String, String)]) {
+    async fn routed(&self, sid: &str) {
         let tables = ["InteractionsTable", "ConfigTable"].map(|name| self.stack.output(name).unwrap().to_owned());
         let [interactions, config] = tables;
         let store = store::Interactions::new(self.aws().dynamodb(), interactions, config);
-        let (_, sid) = parameters.iter().find(|(name, _)| name == "MessageSid").unwrap();
-        let listed = self.admin().get("/accounts").await.unwrap();
-        let account = listed["items"][0]["id"].as_str().unwrap().parse().unwrap();
+        let account = self.account().id.parse().unwrap();
         until("the message is routed", async || store.event(&account, sid).await.unwrap().and_then(|(_, routed)| routed)).await;
     }
 
@@ -91,13 +102,13 @@ impl World {
         Aws::new(&env).unwrap()
     }
 
-    /// Changes the demo's account.
+    /// Changes the demo's first account.
     async fn change_account(&self, change: impl FnOnce(&mut Value)) {
         let admin = self.admin();
-        let listed = admin.get("/accounts").await.unwrap();
-        let mut account = listed["items"][0].clone();
+        let path = format!("/accounts/{}", self.account().id);
+        let mut account = admin.get(&path).await.unwrap();
         change(&mut account);
-        replace(&admin, &format!("/accounts/{}", account["id"].as_str().unwrap()), &account).await;
+        replace(&admin, &path, &account).await;
     }
 
     /// Changes the demo's queue.
@@ -181,26 +192,26 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     demo::play(&mut Story::begin(), &world.demo, &world.standin).await.unwrap();
 
     let customer = world.customer("+393339999991");
-    let parameters = customer.text_params("not signed").unwrap();
-    refused(&customer.webhook_with(&parameters, None).await.unwrap(), 403, "x-twilio-signature");
-    let url = customer.receive_url.split('#').next().unwrap().to_owned();
-    let forged = standin::signature("another token", &url, &parameters);
-    refused(&customer.webhook_with(&parameters, Some(&forged)).await.unwrap(), 403, "does not match");
+    let signed = customer.written("not signed").unwrap();
+    let header = "X-Twilio-Signature";
+    refused(&customer.deliver(&signed.clone().without_header(header)).await.unwrap(), 403, "x-twilio-signature");
+    let forged = standin::twilio_signature("another token", &signed.url, &[]);
+    refused(&customer.deliver(&signed.clone().with_header(header, &forged)).await.unwrap(), 403, "does not match");
     let mut lost = world.customer("+393339999992");
-    lost.receive_url = format!("{url}x");
+    lost.account.receive_url = format!("{}x", signed.url);
     refused(&lost.text("nobody's").await.unwrap(), 404, "nothing here");
-    let json = local::http().post(&url).header("x-twilio-signature", "x").json(&json!({"Body": "x"})).send().await.unwrap();
+    let json = local::http().post(&signed.url).header(header, "x").json(&json!({"Body": "x"})).send().await.unwrap();
     assert_eq!(json.status(), 415);
     let long = "x".repeat(70_000);
-    refused(&customer.webhook(&customer.params("text", &[("Body", &long)]).unwrap()).await.unwrap(), 413, "longer");
-    refused(&customer.webhook(&customer.params("text", &[("MessageSid", "")]).unwrap()).await.unwrap(), 400, "MessageSid");
+    refused(&customer.deliver(&customer.form("text", &[("Body", &long)]).unwrap()).await.unwrap(), 413, "longer");
+    refused(&customer.deliver(&customer.form("text", &[("MessageSid", "")]).unwrap()).await.unwrap(), 400, "MessageSid");
 
     // None of them opened anything: the next offer is of a message that was signed, and it came once though its webhook came thrice.
-    let signed = customer.text_params("signed").unwrap();
-    let (first, second) = tokio::join!(customer.webhook(&signed), customer.webhook(&signed));
+    let signed = customer.written("signed").unwrap();
+    let (first, second) = tokio::join!(customer.deliver(&signed), customer.deliver(&signed));
     first.unwrap().expect_status(200).unwrap();
     second.unwrap().expect_status(200).unwrap();
-    customer.webhook(&signed).await.unwrap().expect_status(200).unwrap();
+    customer.deliver(&signed).await.unwrap().expect_status(200).unwrap();
     let (anna, _) = world.anna();
     let offer = offer_of(&anna).await;
     let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
@@ -228,7 +239,7 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     assert_eq!(bodies(&world.standin), ["first", "second"]);
 
     // Its window was closed at the provider's: the message failed, and says why.
-    world.standin.next(Fault { callback_error: Some(63016), ..Fault::default() });
+    world.standin.next(Fault { callback_error: Some(WINDOW_EXPIRED.into()), ..Fault::default() });
     say(&anna, &path, "too late").await;
     let failed = message_in_state(&anna, &path, "too late", "failed").await;
     assert_eq!((&failed["error"]["class"], &failed["error"]["code"]), (&json!("window_expired"), &json!("63016")));
@@ -258,9 +269,9 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     assert_eq!(doubtful["error"]["class"], "outcome_unknown");
 
     // An attachment that the provider can't give once is copied all the same.
-    let media = world.standin.add_media(&customer.account_sid, "image/png", Some("receipt.png"), standin::PICTURE);
+    let picture = world.standin.add_file(&customer.account, "image/png", Some("receipt.png"), standin::PICTURE).unwrap();
     world.standin.next(Fault { on: standin::On::Media, status: Some(503), ..Fault::default() });
-    customer.image("see", "image/png", &media).await.unwrap().expect_status(200).unwrap();
+    customer.file("see", &picture).await.unwrap().expect_status(200).unwrap();
     let copied = until("the copy", async || {
         let thread = anna.get(&format!("{path}/messages")).await.unwrap();
         let messages = thread["messages"].as_array().unwrap().clone();
@@ -335,7 +346,7 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_record_ends_in_its_dead_letter_queue_and_customers_notice_nothing() {
-    let world = World::start(4).await;
+    let world = World::start_with(4, &[("VisibilityTimeout", "2"), ("MaxReceiveCount", "3")]).await;
     let sqs = world.sqs();
     for (queue, group) in [("InboundQueue", Some("poison")), ("TimersQueue", None), ("PushQueue", Some("poison")), ("MediaQueue", None)] {
         let send = sqs.send_message().queue_url(&world.stack.resources[queue]).message_body("not a job");
@@ -365,9 +376,9 @@ async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
     world.change_account(|account| account["active"] = json!(false)).await;
     let customer = world.customer("+393339999996");
-    let night = customer.text_params("at night").unwrap();
-    customer.webhook(&night).await.unwrap().expect_status(200).unwrap();
-    world.routed(&night).await;
+    let night = customer.written("at night").unwrap();
+    customer.deliver(&night).await.unwrap().expect_status(200).unwrap();
+    world.routed(&night.id).await;
     assert_eq!(anna.get("/interactions").await.unwrap()["offers"], json!([]));
     world.change_account(|account| account["active"] = json!(true)).await;
     let offer = offer_of(&anna).await;

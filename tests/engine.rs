@@ -3,7 +3,10 @@
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod administration;
+mod corpus;
 mod support;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -228,7 +231,9 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     let sending = engine::Sending {
         id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
         content: domain::message::Content::Text { body: "Good morning".into() },
+        attachments: Vec::new(),
         reply_to: None,
+        answers: None,
     };
     let told = deployment.engine.send(&key, agent, sending, Mark::Command { id: "c1".into() }).await.unwrap();
     let Told::Changed { message: Some(message), .. } = told else { panic!("{told:?}") };
@@ -260,7 +265,9 @@ async fn a_redelivered_message_that_was_claimed_is_marked_unknown_and_not_sent_a
     let sending = engine::Sending {
         id: domain::ids::MessageId::from_ulid(cloud::ids::ulid()),
         content: domain::message::Content::Text { body: "once".into() },
+        attachments: Vec::new(),
         reply_to: None,
+        answers: None,
     };
     let Told::Changed { message: Some(message), .. } =
         deployment.engine.send(&key, agent, sending, Mark::Command { id: "c2".into() }).await.unwrap()
@@ -413,5 +420,6 @@ async fn interaction_of(deployment: &Deployment, account: &domain::account::Acco
 async fn thread_of(deployment: &Deployment, account: &domain::account::Account, message: &str) -> Vec<String> {
     let interaction = interaction_of(deployment, account, message).await;
     let key = deployment.engine.locate(&interaction).await.unwrap();
-    deployment.store.all_messages(&key).await.unwrap().iter().map(|message| message.content.readable()).collect()
+    let interaction = deployment.store.interaction(&key).await.unwrap().unwrap();
+    deployment.store.all_messages(&interaction).await.unwrap().iter().map(|message| message.content.readable()).collect()
 }

@@ -16,10 +16,35 @@ pub enum When {
     After,
 }
 
+/// Which calls fail.
+#[derive(Clone)]
+struct Fault {
+    target: String,
+    when: When,
+    /// So many of them pass first.
+    after: usize,
+    /// So many then fail; the rest pass.
+    times: usize,
+}
+
 #[derive(Default)]
 struct Shared {
     calls: Mutex<Vec<String>>,
-    fault: Mutex<Option<(String, When)>>,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl Shared {
+    /// Whether this call fails.
+    fn fails(&self, target: &str) -> Option<When> {
+        let mut fault = self.fault.lock().unwrap();
+        let fault = fault.as_mut().filter(|fault| fault.target == target)?;
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
+        fault.times = fault.times.checked_sub(1)?;
+        Some(fault.when)
+    }
 }
 
 /// A running proxy.
@@ -46,7 +71,12 @@ impl FaultProxy {
 
     /// From now on every call with this target fails.
     pub fn fail(&self, target: &str, when: When) {
-        *self.shared.fault.lock().unwrap() = Some((target.to_owned(), when));
+        self.fail_some(target, when, 0, usize::MAX);
+    }
+
+    /// From now on, after `after` calls with this target, `times` of them fail.
+    pub fn fail_some(&self, target: &str, when: When, after: usize, times: usize) {
+        *self.shared.fault.lock().unwrap() = Some(Fault { target: target.to_owned(), when, after, times });
     }
 
     pub fn heal(&self) {
@@ -59,7 +89,7 @@ type Proxy = (Arc<Shared>, String, reqwest::Client);
 async fn forward(State((shared, engine, client)): State<Proxy>, request: Request) -> Response {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
     shared.calls.lock().unwrap().push(target.clone());
-    let fault = shared.fault.lock().unwrap().clone().filter(|(failing, _)| *failing == target).map(|(_, when)| when);
+    let fault = shared.fails(&target);
     // A refusal that the SDK does not try again keeps the tests quick; what it stands for is an outage.
     let refusal = || {
         let body = r#"{"__type":"com.amazonaws#AccessDeniedException","message":"injected"}"#;

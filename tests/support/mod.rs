@@ -12,7 +12,7 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
-use domain::account::{Account, List, TwilioSecret};
+use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::ids::{AccountId, AgentId, ListId, QueueId};
 use domain::inbound::InboundEvent;
@@ -24,7 +24,7 @@ use engine::ports::{Mark, System};
 use fault::FaultProxy;
 use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
-use receive_twilio::Receive;
+use receive::Receive;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::{Configuration, Extra, Interactions, Write};
@@ -36,6 +36,7 @@ pub const PUBLIC_URL: &str = "https://connector.example";
 /// A deployment without Lambdas.
 pub struct Deployment {
     pub env: Env,
+    pairs: Vec<(String, String)>,
     pub aws: Aws,
     pub store: Interactions,
     pub configuration: Configuration,
@@ -92,7 +93,7 @@ impl Deployment {
             pairs.push((name.to_owned(), url));
         }
         pairs.push(("TIMERS_QUEUE_ARN".to_owned(), format!("arn:aws:sqs:us-east-1:{account}:TIMERS_QUEUE_URL")));
-        let env = Env::from_pairs(pairs);
+        let env = Env::from_pairs(pairs.clone());
         let dynamodb = aws.dynamodb();
         make_table(&dynamodb, "config", false).await;
         make_table(&dynamodb, "interactions", true).await;
@@ -101,12 +102,23 @@ impl Deployment {
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
-        Self { env, aws, store, configuration, engine, queues, sqs, proxy }
+        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy }
     }
 
-    /// A receiver, cold: its caches are empty.
+    /// The environment with more in it.
+    pub fn env_with(&self, more: &[(&str, &str)]) -> Env {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Env::from_pairs(self.pairs.iter().cloned().chain(more))
+    }
+
+    /// Twilio's receiver, cold: its caches are empty.
     pub fn receive(&self) -> Receive {
-        Receive::from_env(&self.env).unwrap()
+        self.receive_of("twilio")
+    }
+
+    /// The receiver of a provider, cold.
+    pub fn receive_of(&self, name: &'static str) -> Receive {
+        Receive::from_env(&self.env, name).unwrap()
     }
 
     /// An agent who is ready.
@@ -133,22 +145,40 @@ impl Deployment {
         id
     }
 
-    /// An account with one Queue step, and its secret in two versions.
+    /// An account of Twilio with one Queue step, and its secret in two versions.
     pub async fn account(&self, key: &str, agents: &[AgentId], queue: &QueueId) -> Account {
+        let credentials = [PREVIOUS_TOKEN, AUTH_TOKEN].map(|token| Credentials::default().with("auth_token", token));
+        self.connect(key, domain::fixtures::account().provider, &credentials, agents, queue).await
+    }
+
+    /// An account of any provider with one Queue step, and its secret fields in as many versions as are given, the current one last.
+    pub async fn connect(
+        &self,
+        key: &str,
+        provider: Provider,
+        credentials: &[Credentials],
+        agents: &[AgentId],
+        queue: &QueueId,
+    ) -> Account {
         let id = AccountId::from_ulid(cloud::ids::ulid());
         let secrets = SecretStore::from_env(&self.aws, &self.env).unwrap();
-        secrets.create(&id, &TwilioSecret { auth_token: Secret::new(PREVIOUS_TOKEN) }).await.unwrap();
-        secrets.put(&id, &TwilioSecret { auth_token: Secret::new(AUTH_TOKEN) }).await.unwrap();
+        let (first, later) = credentials.split_first().unwrap();
+        secrets.create(&id, first).await.unwrap();
+        for version in later {
+            secrets.put(&id, version).await.unwrap();
+        }
         let list = List { id: ListId::from_ulid(cloud::ids::ulid()), name: "Customers".to_owned() };
         self.configuration.put(&list, Write::New, Vec::new()).await.unwrap();
         let token = format!("token-of-{key}");
+        let name = providers::adapter(&provider.kind).unwrap().receive_name();
         let steps = vec![Step::Queue { queue: queue.clone(), timeout: Seconds::new(600).unwrap() }];
         let account = Account {
             id: id.clone(),
             name: key.to_owned(),
             key: AccountKey::parse(key).unwrap(),
             list: list.id,
-            receive_path: format!("/receive/twilio/{token}").into(),
+            provider,
+            receive_path: format!("/receive/{name}/{token}").into(),
             agents: agents.to_vec(),
             plan: ActionPlan { version: 1, steps },
             ..domain::fixtures::account()
@@ -205,6 +235,16 @@ pub fn webhook(path: &str, query: &str, parameters: &[(&str, &str)], signed_with
         .map(|(name, value)| (name.into_owned(), vec![value.into_owned()]))
         .collect();
     request.with_raw_http_path(path).with_query_string_parameters(queries)
+}
+
+/// What API Gateway makes of a webhook that the stand-in made for [`PUBLIC_URL`].
+pub fn delivered(webhook: &local::standin::Webhook) -> lambda_http::Request {
+    let (path, query) = webhook.url.strip_prefix(PUBLIC_URL).unwrap().split_once('?').unwrap_or((&webhook.url[PUBLIC_URL.len()..], ""));
+    let mut request = HttpRequest::post(format!("https://inside.example{path}{}{query}", if query.is_empty() { "" } else { "?" }));
+    for (name, value) in &webhook.headers {
+        request = request.header(name, value);
+    }
+    request.body(Body::from(webhook.body.clone())).unwrap().with_raw_http_path(path)
 }
 
 /// A text message's parameters.

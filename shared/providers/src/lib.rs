@@ -14,6 +14,7 @@ mod webhook;
 
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
+pub mod kaleyra;
 pub mod meta;
 pub mod sinch;
 pub mod twilio;
@@ -29,7 +30,7 @@ pub use receive::{ParseError, VerifyError};
 pub use webhook::{Acknowledgement, Parsed, STATUS_SUFFIX, Webhook, fingerprint};
 
 /// Every provider type that accounts can have.
-pub const ADAPTERS: &[&dyn Adapter] = &[&meta::Meta, &sinch::Sinch, &sinch::SinchV2, &twilio::Twilio];
+pub const ADAPTERS: &[&dyn Adapter] = &[&kaleyra::Kaleyra, &meta::Meta, &sinch::Sinch, &sinch::SinchV2, &twilio::Twilio];
 
 /// The adapter of a type, e.g. `META`.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

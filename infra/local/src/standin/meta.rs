@@ -251,7 +251,7 @@ fn unknown(id: &str) -> Response {
 fn visible(shared: &Shared, headers: &HeaderMap) -> Result<Vec<Account>, Response> {
     let token = bearer(headers).unwrap_or_default();
     let inside = shared.inside();
-    let accounts = inside.accounts.iter().filter(|account| account.kind == "META" && account.field("authorization_token") == token);
+    let accounts = inside.accounts.iter().filter(|account| account.kind == "META" && account.field("auth_token") == token);
     let accounts: Vec<Account> = accounts.cloned().collect();
     if token.is_empty() || accounts.is_empty() { Err(error(401, 190)) } else { Ok(accounts) }
 }

@@ -166,11 +166,11 @@ async fn notifications(
     let asked = |name: &str| query.get(name).map_or("", String::as_str);
     let since = asked("start_time").parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let all: Vec<Value> = shared.received(&account, since).iter().map(|message| notification(&account, message)).collect();
-    let size: usize = asked("page_size").parse().unwrap_or(10).clamp(1, 1000);
-    let page: usize = asked("page").parse().unwrap_or(0);
-    let total = all.len();
-    let shown: Vec<Value> = all.into_iter().skip(page * size).take(size).collect();
-    reply(200, &json!({"type": "whatsapp", "page": page, "page_size": size, "count": total, "notifications": shown}))
+    let size: usize = asked("page_size").parse().unwrap_or(20).clamp(1, 1000);
+    // The first has the number 1.
+    let page: usize = asked("page").parse().unwrap_or(1);
+    let shown: Vec<Value> = all.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
+    reply(200, &json!({"type": "whatsapp", "notifications": shown}))
 }
 
 async fn opt_in(State(shared): State<Arc<Shared>>, Path(bot): Path<String>, headers: HeaderMap) -> Response {

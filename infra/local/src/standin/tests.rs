@@ -11,12 +11,8 @@ fn twilio_account() -> Account {
 }
 
 fn meta_account() -> Account {
-    let fields = [
-        ("account_sid", "102290129340398"),
-        ("phone_number_id", "106540352242922"),
-        ("authorization_token", "EAAtoken"),
-        ("app_secret", "s3cret"),
-    ];
+    let fields =
+        [("account_sid", "102290129340398"), ("phone_number_id", "106540352242922"), ("auth_token", "EAAtoken"), ("app_secret", "s3cret")];
     Account::new("META", "+390612345678", &fields)
 }
 

@@ -87,7 +87,7 @@ impl Provider for Twilio {
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(send_message).get(list_messages))
             .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media.json", get(list_media))
             .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media}", get(media))
-            .route("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", get(numbers))
+            .route("/v2/Channels/Senders", get(senders))
             .route("/v1/ContentAndApprovals", get(templates))
     }
 
@@ -325,32 +325,29 @@ async fn account(State(shared): State<Arc<Shared>>, Path(file): Path<String>, he
     reply(200, &json!({"sid": account.id(), "friendly_name": "Demo", "status": "active", "type": "Full"}))
 }
 
-async fn numbers(
-    State(shared): State<Arc<Shared>>,
-    Path(account): Path<String>,
-    Query(query): Query<BTreeMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(account) = authenticate(&shared, &headers, &account) else { return unauthenticated() };
+/// The account that the basic authentication proves, where the path names none.
+fn caller(shared: &Shared, headers: &HeaderMap) -> Option<Account> {
+    shared.find_account(Twilio.kind(), |account| is_basic(headers, account.id(), account.field("auth_token")))
+}
+
+async fn senders(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let Some(account) = caller(&shared, &headers) else { return unauthenticated() };
     if let Some(refusal) = shared.refusal(&Twilio, On::Api).await {
         return refusal;
     }
-    let wanted = query.get("PhoneNumber").is_none_or(|wanted| account.phone.contains(wanted.trim_start_matches('+')));
-    let number = json!({
-        "sid": "PN00000000000000000000000000000001",
-        "account_sid": account.id(),
-        "phone_number": account.phone,
-        "friendly_name": "Demo number",
-        "capabilities": {"mms": true, "sms": true, "voice": true},
-        "status": "in-use",
+    let sender = json!({
+        "sid": "XE00000000000000000000000000000001",
+        "status": "ONLINE",
+        "sender_id": format!("whatsapp:{}", account.phone),
+        "configuration": {"waba_id": "102290129340398"},
+        "webhook": {"callback_url": account.receive_url, "callback_method": "POST", "fallback_url": "", "status_callback_url": ""},
+        "profile": {"name": "Demo number"},
     });
-    let numbers: Vec<Value> = wanted.then_some(number).into_iter().collect();
-    reply(200, &json!({"incoming_phone_numbers": numbers, "page": 0, "page_size": 50, "next_page_uri": null}))
+    reply(200, &json!({"senders": [sender], "meta": {"page": 0, "page_size": 50, "next_page_url": null, "key": "senders"}}))
 }
 
 async fn templates(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let known = shared.find_account(Twilio.kind(), |account| is_basic(&headers, account.id(), account.field("auth_token")));
-    if known.is_none() {
+    if caller(&shared, &headers).is_none() {
         return unauthenticated();
     }
     if let Some(refusal) = shared.refusal(&Twilio, On::Api).await {

@@ -171,24 +171,4 @@ impl Adapter for Meta {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::account::Provider;
-
-    pub(crate) const RECEIVE_URL: &str = "https://h.example/receive/meta/T0KEN";
-
-    pub(crate) fn account() -> Account {
-        let fields = [
-            (ACCOUNT_SID, "102290129340398"),
-            (APP_ID, "670843887433847"),
-            (PHONE_NUMBER_ID, "106540352242922"),
-            (VERIFY_TOKEN, "a verify token"),
-        ];
-        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Account { provider: Provider { kind: "META".into(), fields }, ..domain::fixtures::account() }
-    }
-
-    pub(crate) fn credentials(app_secret: &str) -> Credentials {
-        Credentials::default().with(AUTH_TOKEN, "EAAtoken").with(APP_SECRET, app_secret)
-    }
-}
+mod tests;

@@ -10,10 +10,12 @@ use domain::values::Secret;
 use jiff::Timestamp;
 
 use crate::{
-    Acknowledgement, Adapter, Answer, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingRequest, ParseError,
-    Parsed, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
+    Acknowledgement, Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Number, Outgoing,
+    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, TemplateInfo,
+    VerifyError, Webhook,
 };
 
+mod admin;
 mod errors;
 mod send;
 mod signature;
@@ -47,8 +49,20 @@ pub const API_URL: &str = "https://api.twilio.com";
 #[derive(Debug, Clone, Copy)]
 pub struct Twilio;
 
+/// Twilio's API of contents, which holds the templates.
+pub const CONTENT_URL: &str = "https://content.twilio.com";
+
+/// Twilio's API of messaging, which holds the WhatsApp senders.
+pub const MESSAGING_URL: &str = "https://messaging.twilio.com";
+
 /// The variable that replaces [`API_URL`].
 const API: &str = "TWILIO_API_URL";
+
+/// The variable that replaces [`CONTENT_URL`].
+const CONTENT: &str = "TWILIO_CONTENT_URL";
+
+/// The variable that replaces [`MESSAGING_URL`].
+const MESSAGING: &str = "TWILIO_MESSAGING_URL";
 
 /// The user of the credentials.
 const ACCOUNT_SID: &str = "account_sid";
@@ -68,6 +82,12 @@ fn is_account_sid(text: &str) -> bool {
 /// What a request to the API is signed with.
 fn access<'a>(connection: &Connection<'a>) -> (&'a str, Secret) {
     (connection.account.provider.field(ACCOUNT_SID), connection.credentials.get(AUTH_TOKEN).cloned().unwrap_or_else(|| Secret::new("")))
+}
+
+/// The credentials of a request to the API.
+fn authorization(connection: &Connection<'_>) -> Authorization {
+    let (user, password) = access(connection);
+    Authorization::Basic { user: user.to_owned(), password }
 }
 
 fn signed<'a>(webhook: &Webhook<'a>) -> SignedRequest<'a> {
@@ -94,7 +114,7 @@ impl Adapter for Twilio {
     }
 
     fn hosts(&self) -> &'static [(&'static str, &'static str)] {
-        &[(API, API_URL)]
+        &[(API, API_URL), (CONTENT, CONTENT_URL), (MESSAGING, MESSAGING_URL)]
     }
 
     fn receive_url_suffix(&self) -> &'static str {
@@ -127,7 +147,6 @@ impl Adapter for Twilio {
 
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
         let (account_sid, auth_token) = access(connection);
-        let media_urls: Vec<&str> = message.attachment.iter().map(|attachment| attachment.url).collect();
         render_send(&send::Outgoing {
             base_url: connection.hosts.get(API),
             account_sid,
@@ -135,8 +154,8 @@ impl Adapter for Twilio {
             from: &connection.account.phone,
             to: message.to,
             content: message.content,
-            media_urls: &media_urls,
-            status_callback: Some(message.status_callback),
+            attachment: message.attachment,
+            status_callback: message.status_callback,
         })
     }
 
@@ -154,8 +173,8 @@ impl Adapter for Twilio {
         Duration::from_hours(30 * 24)
     }
 
-    fn check(&self, _: &Connection<'_>, _: &str, _: &[Answer]) -> Step<Vec<Finding>> {
-        Step::Done(Vec::new())
+    fn check(&self, connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
+        admin::check(connection, receive_url, answers)
     }
 
     fn register(&self, _: &Connection<'_>, _: &str, _: &[Answer]) -> Step<Registration> {
@@ -166,6 +185,24 @@ impl Adapter for Twilio {
         format!(
             "In Twilio's console, open the WhatsApp sender and paste {receive_url} as \"Webhook URL for incoming messages\", method POST."
         )
+    }
+
+    fn numbers(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<Number>, Problem>> {
+        admin::numbers(connection, answers)
+    }
+
+    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+        admin::templates(connection, answers)
+    }
+
+    fn missed(
+        &self,
+        connection: &Connection<'_>,
+        since: Timestamp,
+        now: Timestamp,
+        answers: &[Answer],
+    ) -> Step<Result<Vec<Parsed>, Problem>> {
+        admin::missed(connection, since, now, answers)
     }
 }
 

@@ -1,19 +1,19 @@
 //! Sending a message, reading the answer, and fetching an attachment.
 
-use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass};
+use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateHeader};
 use domain::values::{Address, E164, Secret};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::{FORM, errors, is_sid, webhook};
-use crate::{Authorization, MediaAddressError, Origin, OutgoingRequest, RateScope, Redirects, RenderError, SendOutcome, SendResult};
+use crate::{
+    Authorization, MediaAddressError, Origin, OutgoingAttachment, OutgoingRequest, RateScope, Redirects, RenderError, SendOutcome,
+    SendResult,
+};
 
 /// The longest text that Twilio takes, in characters; more is refused with 21617.
 pub(super) const MAX_TEXT: usize = 1600;
-
-/// A WhatsApp message takes one attachment.
-pub(super) const MAX_ATTACHMENTS: usize = 1;
 
 /// A message to send.
 #[derive(Clone, Copy)]
@@ -28,37 +28,25 @@ pub(super) struct Outgoing<'a> {
     pub(super) from: &'a E164,
     /// The customer.
     pub(super) to: &'a Address,
-    /// Text, or media with its caption.
+    /// What it says.
     pub(super) content: &'a Content,
-    /// Public addresses from which Twilio fetches the attachments; at most [`MAX_ATTACHMENTS`].
-    pub(super) media_urls: &'a [&'a str],
+    /// The file that goes with it: a WhatsApp message takes one.
+    pub(super) attachment: Option<OutgoingAttachment<'a>>,
     /// Where Twilio reports how far the message got.
-    pub(super) status_callback: Option<&'a str>,
+    pub(super) status_callback: &'a str,
 }
 
 /// Builds the request that sends a message. It may be made once only: Twilio has no idempotency key.
 ///
+/// What Twilio does not offer, or not as far as is documented: which message is answered (a message goes without its quote), reactions, and a caption beside
+/// other files than pictures and videos. WhatsApp's recordings and stickers have none, and whether a document keeps its own is not documented: a file that
+/// comes without what was written about it is worse than one that is sent again without.
+///
 /// # Errors
-/// What Twilio would refuse anyway is refused here, before anything leaves: a text over [`MAX_TEXT`], no content at all, too many
-/// attachments, kinds that customers send but agents can't.
+/// What Twilio would refuse anyway, or might leave out, is refused here, before anything leaves.
 pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
-    let text = match message.content {
-        Content::Text { body } => body,
-        Content::Media { caption } => caption,
-        _ => return Err(RenderError::Unsupported),
-    };
     if !is_sid(message.account_sid) {
         return Err(RenderError::MalformedAccount);
-    }
-    if text.chars().count() > MAX_TEXT {
-        return Err(RenderError::TextTooLong { limit: MAX_TEXT });
-    }
-    if message.media_urls.len() > MAX_ATTACHMENTS {
-        return Err(RenderError::TooManyAttachments { limit: MAX_ATTACHMENTS });
-    }
-    let has_text = !text.trim().is_empty();
-    if !has_text && message.media_urls.is_empty() {
-        return Err(RenderError::Empty);
     }
     let to = match message.to {
         Address::Phone(number) => number.as_str(),
@@ -67,15 +55,10 @@ pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, Ren
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("From", &format!("whatsapp:{}", message.from.as_str()));
     form.append_pair("To", &format!("whatsapp:{to}"));
-    if has_text {
-        form.append_pair("Body", text);
+    for (name, value) in content(message.content, message.attachment.as_ref())? {
+        form.append_pair(name, &value);
     }
-    for url in message.media_urls {
-        form.append_pair("MediaUrl", url);
-    }
-    if let Some(url) = message.status_callback {
-        form.append_pair("StatusCallback", url);
-    }
+    form.append_pair("StatusCallback", message.status_callback);
     Ok(OutgoingRequest {
         method: Method::POST,
         url: format!("{}/2010-04-01/Accounts/{}/Messages.json", message.base_url.trim_end_matches('/'), message.account_sid),
@@ -87,6 +70,63 @@ pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, Ren
         body: form.finish().into_bytes(),
         redirects: Redirects::Refuse,
     })
+}
+
+type Parameters = Vec<(&'static str, String)>;
+
+/// The parameters that say what the message holds.
+fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Parameters, RenderError> {
+    match (content, attachment) {
+        (Content::Text { body: text } | Content::Media { caption: text }, attachment) => {
+            if text.chars().count() > MAX_TEXT {
+                return Err(RenderError::TextTooLong { limit: MAX_TEXT });
+            }
+            let mut parameters = Parameters::new();
+            if !text.trim().is_empty() {
+                parameters.push(("Body", text.clone()));
+            }
+            if let Some(attachment) = attachment {
+                let captioned = matches!(attachment.kind, AttachmentKind::Image | AttachmentKind::Video);
+                if !parameters.is_empty() && !captioned {
+                    return Err(RenderError::Unsupported);
+                }
+                parameters.push(("MediaUrl", attachment.url.to_owned()));
+            }
+            if parameters.is_empty() { Err(RenderError::Empty) } else { Ok(parameters) }
+        }
+        (Content::Location { latitude, longitude, label, address }, None) => {
+            // The bar ends the coordinates, and what follows it is one label.
+            let label = label.as_deref().or(address.as_deref()).map(|label| format!("|{}", label.replace('|', " "))).unwrap_or_default();
+            Ok(vec![("PersistentAction", format!("geo:{latitude},{longitude}{label}"))])
+        }
+        (Content::Template(template), None) => self::template(template),
+        _ => Err(RenderError::Unsupported),
+    }
+}
+
+/// A content's variables are numbered over all its parts: those of the header's text, of the body, then of the buttons. A file in the header is part of the
+/// content itself, or one of its variables in a place that can't be known here.
+fn template(template: &Template) -> Result<Parameters, RenderError> {
+    if !(template.name.starts_with("HX") && is_sid(&template.name)) {
+        return Err(RenderError::MalformedTemplate);
+    }
+    let header = match &template.header {
+        None => None,
+        Some(TemplateHeader::Text { text }) => Some(text),
+        Some(TemplateHeader::Image { .. } | TemplateHeader::Video { .. } | TemplateHeader::Document { .. }) => {
+            return Err(RenderError::MalformedTemplate);
+        }
+    };
+    let mut buttons: Vec<_> = template.buttons.iter().collect();
+    buttons.sort_by_key(|button| button.index);
+    let values = header.into_iter().chain(&template.body).chain(buttons.into_iter().map(|button| &button.value));
+    let variables: serde_json::Map<String, Value> =
+        (1..).zip(values).map(|(number, value): (u32, &String)| (number.to_string(), value.as_str().into())).collect();
+    let mut parameters = vec![("ContentSid", template.name.clone())];
+    if !variables.is_empty() {
+        parameters.push(("ContentVariables", Value::Object(variables).to_string()));
+    }
+    Ok(parameters)
 }
 
 /// Reads Twilio's answer to the request of [`render_send`].
@@ -182,13 +222,15 @@ mod tests {
 
     use super::super::API_URL;
     use super::*;
+    use domain::message::{TemplateButton, TemplateButtonKind};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
     const ACCOUNT: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-    fn render(to: &Address, content: &Content, media_urls: &[&str]) -> Result<OutgoingRequest, RenderError> {
+    fn render(to: &Address, content: &Content, attachment: Option<AttachmentKind>) -> Result<OutgoingRequest, RenderError> {
         let from = E164::parse("whatsapp:+390612345678").unwrap();
+        let file = |kind| OutgoingAttachment { url: "https://h.example/m", kind, content_type: "application/octet-stream", name: None };
         render_send(&Outgoing {
             base_url: "http://127.0.0.1:9999/",
             account_sid: ACCOUNT,
@@ -196,8 +238,8 @@ mod tests {
             from: &from,
             to,
             content,
-            media_urls,
-            status_callback: Some("https://h.example/receive/twilio/T0KEN/status?ref=a.b.1.c"),
+            attachment: attachment.map(file),
+            status_callback: "https://h.example/receive/twilio/T0KEN/status?ref=a.b.1.c",
         })
     }
 
@@ -219,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_text_is_posted_as_twilio_wants_it() {
-        let request = render(&customer(), &text("Buongiorno è 5 & 6"), &[]).unwrap();
+        let request = render(&customer(), &text("Buongiorno è 5 & 6"), None).unwrap();
         assert_eq!(request.method, Method::POST);
         assert_eq!(request.url, format!("http://127.0.0.1:9999/2010-04-01/Accounts/{ACCOUNT}/Messages.json"));
         assert_eq!(request.headers[CONTENT_TYPE], FORM);
@@ -238,23 +280,87 @@ mod tests {
 
     #[test]
     fn a_customer_without_a_number_is_reached_by_business_scoped_id() {
-        let request = render(&Address::Bsuid("IT.1349".into()), &text("Ciao"), &[]).unwrap();
+        let request = render(&Address::Bsuid("IT.1349".into()), &text("Ciao"), None).unwrap();
         assert!(form(&request).contains(&("To".into(), "whatsapp:IT.1349".into())));
     }
 
     #[test]
-    fn an_attachment_goes_with_or_without_a_caption() {
-        let request = render(&customer(), &Content::Media { caption: String::new() }, &["https://h.example/m"]).unwrap();
-        let names: Vec<_> = form(&request).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["From", "To", "MediaUrl", "StatusCallback"]);
-        let request = render(&customer(), &Content::Media { caption: "Ecco".into() }, &["https://h.example/m"]).unwrap();
-        assert!(form(&request).contains(&("Body".into(), "Ecco".into())));
+    fn a_picture_or_a_video_goes_with_its_caption_and_other_files_without() {
+        use AttachmentKind::{Audio, Document, Image, Sticker, Video, Voice};
+        let media = |caption: &str, kind| {
+            let form = form(&render(&customer(), &Content::Media { caption: caption.into() }, Some(kind))?);
+            Ok(form[2..form.len() - 1].to_vec())
+        };
+        for kind in [Image, Video, Audio, Voice, Document, Sticker] {
+            assert_eq!(media(" ", kind), Ok(pairs([("MediaUrl", "https://h.example/m")])));
+        }
+        for kind in [Image, Video] {
+            assert_eq!(media("Ecco", kind), Ok(pairs([("Body", "Ecco"), ("MediaUrl", "https://h.example/m")])));
+        }
+        for kind in [Audio, Voice, Document, Sticker] {
+            assert_eq!(media("Ecco", kind), Err(RenderError::Unsupported));
+        }
+    }
+
+    #[test]
+    fn a_place_goes_as_an_action_with_its_label() {
+        let place = |label: Option<&str>, address: Option<&str>| {
+            let (label, address) = (label.map(Into::into), address.map(Into::into));
+            let content = Content::Location { latitude: 41.9, longitude: -12.5, label, address };
+            let form = form(&render(&customer(), &content, None).unwrap());
+            assert_eq!((form.len(), form[2].0.as_str()), (4, "PersistentAction"));
+            form[2].1.clone()
+        };
+        assert_eq!(place(Some("Roma"), Some("Via 1")), "geo:41.9,-12.5|Roma");
+        assert_eq!(place(None, Some("Via 1|2")), "geo:41.9,-12.5|Via 1 2");
+        assert_eq!(place(None, None), "geo:41.9,-12.5");
+    }
+
+    fn template() -> Template {
+        Template {
+            name: "HX00000000000000000000000000000001".into(),
+            language: "it".into(),
+            header: Some(TemplateHeader::Text { text: "Ciao".into() }),
+            body: vec!["Zoë \"Z\"".into(), "5".into()],
+            buttons: vec![
+                TemplateButton { index: 1, kind: TemplateButtonKind::Url, value: "abc".into() },
+                TemplateButton { index: 0, kind: TemplateButtonKind::QuickReply, value: "yes".into() },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_template_goes_by_its_id_with_its_parameters_numbered_over_all_parts() {
+        let request = render(&customer(), &Content::Template(template()), None).unwrap();
+        let form = form(&request);
+        assert_eq!(form[2], ("ContentSid".into(), "HX00000000000000000000000000000001".into()));
+        assert_eq!(form[3].0, "ContentVariables");
+        let variables: Value = serde_json::from_str(&form[3].1).unwrap();
+        assert_eq!(variables, serde_json::json!({"1": "Ciao", "2": "Zoë \"Z\"", "3": "5", "4": "yes", "5": "abc"}));
+        let bare = Template { header: None, body: vec![], buttons: vec![], ..template() };
+        assert_eq!(self::form(&render(&customer(), &Content::Template(bare), None).unwrap()).len(), 4);
+    }
+
+    #[test]
+    fn a_template_that_can_not_be_put_in_twilios_form_is_refused() {
+        let render = |template| render(&customer(), &Content::Template(template), None);
+        for name in ["", "recontact_1", "HX../x", "SM00000000000000000000000000000001"] {
+            assert_eq!(render(Template { name: name.into(), ..template() }), Err(RenderError::MalformedTemplate), "{name}");
+        }
+        let url = || "https://h.example/m".to_owned();
+        for header in [
+            TemplateHeader::Image { url: url() },
+            TemplateHeader::Video { url: url() },
+            TemplateHeader::Document { url: url(), name: None },
+        ] {
+            assert_eq!(render(Template { header: Some(header), ..template() }), Err(RenderError::MalformedTemplate));
+        }
     }
 
     #[test]
     fn a_text_over_1600_characters_is_refused_before_it_is_sent() {
-        assert!(render(&customer(), &text("ü".repeat(MAX_TEXT)), &[]).is_ok());
-        let error = render(&customer(), &text("ü".repeat(MAX_TEXT + 1)), &[]).unwrap_err();
+        assert!(render(&customer(), &text("ü".repeat(MAX_TEXT)), None).is_ok());
+        let error = render(&customer(), &text("ü".repeat(MAX_TEXT + 1)), None).unwrap_err();
         assert_eq!(error, RenderError::TextTooLong { limit: 1600 });
         assert_eq!(error.delivery_error().class, ErrorClass::Permanent);
         assert_eq!(error.to_string(), "the text is longer than 1600 characters");
@@ -262,11 +368,12 @@ mod tests {
 
     #[test]
     fn what_can_not_be_sent_is_refused() {
-        assert_eq!(render(&customer(), &text(" \n"), &[]), Err(RenderError::Empty));
-        let two = ["https://h.example/1", "https://h.example/2"];
-        assert_eq!(render(&customer(), &text("x"), &two), Err(RenderError::TooManyAttachments { limit: 1 }));
+        assert_eq!(render(&customer(), &text(" \n"), None), Err(RenderError::Empty));
+        assert_eq!(render(&customer(), &Content::Media { caption: String::new() }, None), Err(RenderError::Empty));
         let button = Content::Button { text: "x".into(), payload: None };
-        assert_eq!(render(&customer(), &button, &[]), Err(RenderError::Unsupported));
+        assert_eq!(render(&customer(), &button, None), Err(RenderError::Unsupported));
+        let reaction = Content::Reaction { message: "SM1".into(), emoji: "👍".into() };
+        assert_eq!(render(&customer(), &reaction, None), Err(RenderError::Unsupported));
         let from = E164::parse("+390612345678").unwrap();
         let elsewhere = Outgoing {
             base_url: API_URL,
@@ -275,8 +382,8 @@ mod tests {
             from: &from,
             to: &customer(),
             content: &text("x"),
-            media_urls: &[],
-            status_callback: None,
+            attachment: None,
+            status_callback: "https://h.example/s",
         };
         assert_eq!(render_send(&elsewhere), Err(RenderError::MalformedAccount));
     }

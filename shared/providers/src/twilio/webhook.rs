@@ -92,6 +92,14 @@ pub(super) fn parse(
     }
 }
 
+/// Reads a message of the API's list as if it had come by a webhook: `parameters` are those that it would have had, `sent_at` is what the list tells beside
+/// them. What only a webhook tells is not there: names, replies, and what a place or a button held.
+pub(super) fn read_listed(parameters: &[(&str, &str)], sent_at: Option<Timestamp>) -> Option<InboundMessage> {
+    let form = Form(parameters.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value))).collect());
+    let sid = form.get("MessageSid").filter(|sid| is_sid(sid))?;
+    Some(InboundMessage { sent_at, ..read_message(&form, sid).ok()? })
+}
+
 /// A form's parameters; of a repeated one the first counts. Bytes that are not UTF-8 become U+FFFD.
 struct Form<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
 
@@ -340,7 +348,7 @@ mod tests {
     fn every_recorded_request_is_read_and_its_signature_verifies() {
         let secret = domain::values::Secret::new("0123456789abcdef0123456789abcdef");
         let fixtures = Fixture::all("twilio").unwrap();
-        assert!(fixtures.len() >= 13);
+        assert!(fixtures.len() >= 21);
         for fixture in fixtures {
             assert_eq!(parse_fixture(&fixture).unwrap().len(), 1, "{}", fixture.name);
             let fixture = fixture.with_token("T0KEN");
@@ -388,6 +396,32 @@ mod tests {
         assert_eq!(message.content, Content::Media { caption: String::new() });
         assert_eq!(message.attachments[1].source, "https://api.twilio.com/2");
         assert_eq!(message.attachments[1].content_type, "application/octet-stream");
+    }
+
+    #[test]
+    fn each_kind_of_file_is_kept_as_what_it_is() {
+        for (name, kind, content_type, caption) in [
+            ("image", Some(AttachmentKind::Image), "image/jpeg", "La ricevuta"),
+            ("video", Some(AttachmentKind::Video), "video/mp4", ""),
+            ("audio", Some(AttachmentKind::Audio), "audio/ogg", ""),
+            ("document", Some(AttachmentKind::Document), "application/pdf", "la fattura"),
+            ("sticker", Some(AttachmentKind::Sticker), "image/webp", ""),
+            ("contact-card", None, "text/vcard", ""),
+        ] {
+            let message = message_of(&fixture(name));
+            let [attachment] = &message.attachments[..] else { panic!("one attachment") };
+            assert_eq!((attachment.kind, attachment.content_type.as_str()), (kind, content_type), "{name}");
+            assert_eq!(message.content, Content::Media { caption: caption.into() }, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reply_names_its_message_and_a_customer_from_an_advertisement_names_it() {
+        assert_eq!(message_of(&fixture("reply")).reply_to.as_deref(), Some("SM00000000000000000000000000000064"));
+        let referral = message_of(&fixture("referral")).referral.unwrap();
+        assert_eq!((referral.source_type.as_deref(), referral.source_id.as_deref()), (Some("ad"), Some("120208")));
+        assert_eq!((referral.headline.as_deref(), referral.body.as_deref()), (Some("Saldi"), Some("Tutto a metà")));
+        assert_eq!(referral.click_id.as_deref(), Some("AfeX"));
     }
 
     #[test]
@@ -477,6 +511,9 @@ mod tests {
         assert_eq!(id, "SM00000000000000000000000000000064#undelivered");
         assert_eq!(status.state, DeliveryState::Failed);
         assert_eq!(status.error, Some(DeliveryError { class: ErrorClass::WindowExpired, code: Some("63016".into()) }));
+        let (id, status) = status_of(&fixture("status-failed"));
+        assert_eq!(id, "SM00000000000000000000000000000064#failed");
+        assert_eq!(status.error, Some(DeliveryError { class: ErrorClass::InvalidRecipient, code: Some("63003".into()) }));
         for (word, code, class, shown) in [
             ("failed", "63003", ErrorClass::InvalidRecipient, Some("63003")),
             ("undelivered", "99999", ErrorClass::Undeliverable, Some("99999")),

@@ -245,7 +245,8 @@ fn a_failure_is_classed_by_its_state_never_by_its_wording() {
 
 #[test]
 fn our_reference_comes_back_in_the_address_of_the_reports_of_one_message() {
-    let url = format!("{RECEIVE_URL}/status?ref={}", testing::REFERENCE);
+    let url = format!("https://h.example{}", fixture("legacy-status-read").with_token("T0KEN").target);
+    assert!(url.starts_with(&format!("{RECEIVE_URL}/status?ref=")));
     let reference = |body: &Value| match parse_at(&url, body).pop().unwrap().event.kind {
         InboundKind::Status(status) => status.reference,
         _ => panic!("a status"),

@@ -1,0 +1,629 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::fixture::Fixture;
+use domain::account::Provider;
+use domain::inbound::{InboundKind, InboundMessage, StatusUpdate};
+use domain::message::{AttachmentKind, DeliveryError, DeliveryState, ErrorClass};
+use domain::values::Address;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use serde_json::{Value, json};
+
+const RECEIVE_URL: &str = "https://h.example/receive/meta/T0KEN";
+const SECRET: &str = "1222e786b144d0e85b9f365372d93676";
+const REPLIED: &str = "wamid.HBgMMzkzMzMxMjM0NTY3FQIAERgSOUR1";
+const REFERENCE: &str = "con_01ARZ3NDEKTSV4RRFFQ69G5FAV.int_01ARZ3NDEKTSV4RRFFQ69G5FAW.1767225600000.msg_01ARZ3NDEKTSV4RRFFQ69G5FAX";
+
+pub(super) fn account() -> Account {
+    let fields = [
+        (ACCOUNT_SID, "102290129340398"),
+        (APP_ID, "670843887433847"),
+        (PHONE_NUMBER_ID, "106540352242922"),
+        (VERIFY_TOKEN, "a verify token"),
+    ];
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Account { provider: Provider { kind: "META".into(), fields }, ..domain::fixtures::account() }
+}
+
+pub(super) fn credentials(app_secret: &str) -> Credentials {
+    Credentials::default().with(AUTH_TOKEN, "EAAtoken").with(APP_SECRET, app_secret)
+}
+
+fn received_at() -> Timestamp {
+    "2026-11-20T10:00:00Z".parse().unwrap()
+}
+
+fn fixture(name: &str) -> Fixture {
+    Fixture::load("meta", name).unwrap()
+}
+
+/// Runs `look` over a fixture as it comes in, signed.
+fn with_webhook<T>(fixture: &Fixture, look: impl Fn(&Webhook<'_>) -> T) -> T {
+    let target = fixture.target.replace("{verify_token}", "a%20verify%20token").replace("{token}", "T0KEN");
+    let signature = (SIGNATURE_HEADER.to_owned(), sign(&fixture.body, &Secret::new(SECRET)));
+    let headers = fixture.headers.iter().chain([&signature]);
+    let headers: HeaderMap =
+        headers.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())).collect();
+    look(&Webhook { method: &fixture.method, public_url: &format!("https://h.example{target}"), headers: &headers, body: &fixture.body })
+}
+
+fn parse(fixture: &Fixture) -> Result<Vec<Parsed>, ParseError> {
+    with_webhook(fixture, |webhook| Meta.parse(webhook, &account(), received_at()))
+}
+
+fn parse_value(body: &Value) -> Vec<Parsed> {
+    let fixture = Fixture { body: body.to_string().into_bytes(), ..fixture("text") };
+    parse(&fixture).unwrap()
+}
+
+/// One request with these messages.
+fn request(messages: &[Value]) -> Value {
+    let mut body: Value = serde_json::from_slice(&fixture("text").body).unwrap();
+    body["entry"][0]["changes"][0]["value"]["messages"] = messages.into();
+    body
+}
+
+/// The message of `text.json`, with parts replaced or, by null, taken away.
+fn message_with(parts: Value) -> Value {
+    let body: Value = serde_json::from_slice(&fixture("text").body).unwrap();
+    let mut message = body["entry"][0]["changes"][0]["value"]["messages"][0].clone();
+    for (name, value) in parts.as_object().unwrap() {
+        if value.is_null() {
+            message.as_object_mut().unwrap().remove(name);
+        } else {
+            message[name] = value.clone();
+        }
+    }
+    message
+}
+
+fn single(name: &str) -> Parsed {
+    let mut events = parse(&fixture(name)).unwrap();
+    assert_eq!(events.len(), 1, "{name}");
+    events.remove(0)
+}
+
+fn message_of(parsed: &Parsed) -> &InboundMessage {
+    match &parsed.event.kind {
+        InboundKind::Message(message) => message,
+        other => panic!("{other:?} is no message"),
+    }
+}
+
+fn status_of(parsed: &Parsed) -> &StatusUpdate {
+    match &parsed.event.kind {
+        InboundKind::Status(status) => status,
+        other => panic!("{other:?} is no status"),
+    }
+}
+
+fn phone_address() -> Address {
+    Address::Phone(domain::values::E164::parse("+393331234567").unwrap())
+}
+
+fn user_id() -> Address {
+    Address::Bsuid("IT.13491208655302741918".into())
+}
+
+/// In short: what kind of event it is and what it says. `Debug` shows nothing of what customers write.
+fn shown(parsed: &Parsed) -> Value {
+    match &parsed.event.kind {
+        InboundKind::Message(message) => serde_json::to_value(&message.content).unwrap(),
+        InboundKind::Annotation(annotation) => serde_json::to_value(&annotation.what).unwrap(),
+        InboundKind::Status(status) => json!({"status": status.state}),
+        InboundKind::Other { name } => json!({"other": name}),
+    }
+}
+
+/// Every recorded request but the handshake, and what its events are.
+fn recorded() -> Vec<(&'static str, Vec<Value>)> {
+    let text = |body: &str| json!({"type": "text", "body": body});
+    let media = |caption: &str| json!({"type": "media", "caption": caption});
+    let unsupported = |kind: &str, detail: &str| json!({"type": "unsupported", "kind": kind, "detail": detail});
+    let other = |name: &str| json!({"other": name});
+    let status = |state: &str| json!({"status": state});
+    let message = "wamid.HBgMMzkzMzMxMjM0NTY3FQIAEhgUM0FC0001";
+    vec![
+        ("text", vec![text("Buongiorno, può aiutarmi? Il mio ordine è 5 & 6")]),
+        ("reply", vec![text("Sì, quella")]),
+        ("forwarded", vec![text("Inoltrato")]),
+        ("forwarded-often", vec![text("Inoltrato a molti")]),
+        ("image", vec![media("La ricevuta")]),
+        ("video", vec![media("")]),
+        ("audio", vec![media("")]),
+        ("voice", vec![media("")]),
+        ("document", vec![media("La fattura")]),
+        ("sticker", vec![media("")]),
+        (
+            "location",
+            vec![json!({
+                "type": "location", "latitude": 41.902782, "longitude": 12.496366, "label": "Roma Termini", "address": "Piazza dei Cinquecento 1, Roma",
+            })],
+        ),
+        (
+            "contacts",
+            vec![json!({
+                "type": "contacts",
+                "cards": [{"name": "Anna Bianchi", "phones": ["+39 333 765 4321"], "emails": ["anna@example.com"], "organization": "Esempio srl"}],
+            })],
+        ),
+        ("button", vec![json!({"type": "button", "text": "Sì", "payload": "yes"})]),
+        ("button-reply", vec![json!({"type": "button", "text": "Assistenza", "payload": "btn_1"})]),
+        ("list-reply", vec![json!({"type": "list_reply", "id": "row_2", "title": "Fatture", "description": "Domande sulle fatture"})]),
+        ("form", vec![json!({"type": "form", "name": "flow", "text": "Sent", "answers": r#"{"flow_token":"x1","voto":"4"}"#})]),
+        ("call-permission", vec![unsupported("call_permission_reply", "accept")]),
+        ("interactive-empty", vec![json!({"type": "unsupported", "kind": "interactive"})]),
+        ("order", vec![unsupported("order", "Per domani; 2 × di9ozbzfi4 (30 EUR); 1 × nqryix03ez (12.5 EUR)")]),
+        ("reaction", vec![json!({"what": "reaction", "message": REPLIED, "emoji": "👍"})]),
+        ("reaction-removed", vec![json!({"what": "reaction", "message": REPLIED, "emoji": null})]),
+        ("edit", vec![json!({"what": "edited", "message": message, "content": text("Buonasera, può aiutarmi?")})]),
+        ("revoke", vec![json!({"what": "deleted", "message": message})]),
+        ("unsupported", vec![unsupported("poll", "Message type is currently not supported.")]),
+        ("request-welcome", vec![json!({"type": "unsupported", "kind": "request_welcome"})]),
+        ("unknown-kind", vec![json!({"type": "unsupported", "kind": "hologram"})]),
+        ("referral", vec![text("Vorrei saperne di più")]),
+        (
+            "system-number",
+            vec![json!({"what": "moved", "to": {"phone": "+393339999999"}, "body": "User A changed from 393331234567 to 393339999999"})],
+        ),
+        (
+            "system-user-id",
+            vec![json!({
+                "what": "moved", "to": {"bsuid": "IT.24817305912873645029"},
+                "body": "User A changed from IT.13491208655302741918 to IT.24817305912873645029",
+            })],
+        ),
+        ("system-identity", vec![json!({"what": "system", "body": "User A's security code changed"})]),
+        ("phone-and-bsuid", vec![text("Con numero e identificativo")]),
+        ("bsuid", vec![text("Nessun numero: solo BSUID")]),
+        ("group", vec![other("group_message")]),
+        (
+            "user-id-update",
+            vec![json!({
+                "what": "moved", "to": {"bsuid": "IT.24817305912873645029"}, "body": "User id for Zoë Rossi has been updated.",
+            })],
+        ),
+        ("echo", vec![other("smb_message_echoes")]),
+        ("template-status", vec![other("message_template_status_update")]),
+        ("errors", vec![other("errors")]),
+        ("status-sent", vec![status("sent")]),
+        ("status-delivered", vec![status("delivered")]),
+        ("status-read", vec![status("read")]),
+        ("status-played", vec![status("read")]),
+        ("status-failed", vec![status("failed")]),
+        ("status-unknown", vec![other("status_deleted")]),
+        (
+            "batch",
+            vec![
+                text("Uno"),
+                other("message_without_id"),
+                text("Due"),
+                status("sent"),
+                status("delivered"),
+                text("Per un altro numero"),
+                other("phone_number_quality_update"),
+                json!({"type": "location", "latitude": 41.9, "longitude": 12.5, "label": null, "address": null}),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_recorded_request_is_proven_and_becomes_what_it_says() {
+    let table = recorded();
+    for (name, expected) in &table {
+        let fixture = fixture(name);
+        assert_eq!(with_webhook(&fixture, |webhook| Meta.verify(webhook, &account(), &[&credentials(SECRET)])), Ok(()), "{name}");
+        assert!(with_webhook(&fixture, |webhook| Meta.handshake(webhook, &account(), &[])).is_none(), "{name}");
+        let events = parse(&fixture).unwrap();
+        assert_eq!(events.iter().map(shown).collect::<Vec<_>>(), *expected, "{name}");
+        assert!(events.iter().zip(0..).all(|(parsed, index)| parsed.event.index == index), "{name}");
+    }
+    let names: BTreeSet<_> = table.iter().map(|(name, _)| (*name).to_owned()).chain(["handshake".to_owned()]).collect();
+    let files: BTreeSet<_> = Fixture::all("meta").unwrap().into_iter().map(|fixture| fixture.name).collect();
+    assert_eq!(files, names);
+}
+
+#[test]
+fn the_recorded_handshake_gets_its_challenge_back() {
+    let challenge = with_webhook(&fixture("handshake"), |webhook| Meta.handshake(webhook, &account(), &[]));
+    assert_eq!(challenge, Some(Ok("1158201444".into())));
+    let mut other = account();
+    other.provider.fields.insert(VERIFY_TOKEN.into(), "another".into());
+    assert_eq!(with_webhook(&fixture("handshake"), |webhook| Meta.handshake(webhook, &other, &[])), Some(Err(VerifyError::Guard)));
+}
+
+#[test]
+fn a_message_has_its_id_its_time_its_sender_and_the_number_that_it_is_for() {
+    let parsed = single("text");
+    let message = message_of(&parsed);
+    assert_eq!(parsed.event.id, "wamid.HBgMMzkzMzMxMjM0NTY3FQIAEhgUM0FC0001");
+    assert_eq!(message.provider_id, parsed.event.id);
+    assert_eq!(parsed.number.as_deref(), Some("106540352242922"));
+    assert_eq!(parsed.event.account, account().id);
+    assert_eq!(parsed.event.received_at, received_at());
+    assert_eq!(message.sent_at, Some("2026-01-01T00:00:10Z".parse().unwrap()));
+    assert_eq!((&message.from, &message.alias), (&phone_address(), &None));
+    assert_eq!(message.profile_name.as_ref().unwrap().0, "Zoë Rossi");
+    assert!(!message.forwarded && message.reply_to.is_none() && message.referral.is_none());
+    let raw: Value = serde_json::from_str(&parsed.raw).unwrap();
+    assert_eq!(
+        (&raw["message"]["text"]["body"], &raw["contact"]["wa_id"]),
+        (&json!("Buongiorno, può aiutarmi? Il mio ordine è 5 & 6"), &json!("393331234567"))
+    );
+}
+
+#[test]
+fn a_customer_is_known_by_number_by_business_scoped_id_or_by_both() {
+    let parsed = single("phone-and-bsuid");
+    assert_eq!((&message_of(&parsed).from, &message_of(&parsed).alias), (&phone_address(), &Some(user_id())));
+    assert_eq!(message_of(&parsed).username.as_ref().unwrap().0, "zoe.rossi");
+    let parsed = single("bsuid");
+    assert_eq!((&message_of(&parsed).from, &message_of(&parsed).alias), (&user_id(), &None));
+    assert_eq!(message_of(&parsed).profile_name.as_ref().unwrap().0, "Zoë Rossi");
+
+    // The number is in the contact only.
+    let mut body = request(&[message_with(json!({"from": null, "from_user_id": "IT.13491208655302741918"}))]);
+    body["entry"][0]["changes"][0]["value"]["contacts"] = json!([
+        {"profile": {"name": "Another"}, "wa_id": "390000000000", "user_id": "IT.1"},
+        {"profile": {"name": "Zoë"}, "wa_id": "393331234567", "user_id": "IT.13491208655302741918"},
+    ]);
+    let events = parse_value(&body);
+    assert_eq!((&message_of(&events[0]).from, &message_of(&events[0]).alias), (&phone_address(), &Some(user_id())));
+    assert_eq!(message_of(&events[0]).profile_name.as_ref().unwrap().0, "Zoë");
+
+    // Nobody's contact lends its number to somebody else's message, and with two of them no name either.
+    let mut body = request(&[message_with(json!({"from_user_id": "IT.2"}))]);
+    body["entry"][0]["changes"][0]["value"]["contacts"] = json!([
+        {"profile": {"name": "A"}, "wa_id": "390000000001", "user_id": "IT.3"}, {"profile": {"name": "B"}, "wa_id": "390000000002"},
+    ]);
+    let events = parse_value(&body);
+    assert_eq!((&message_of(&events[0]).from, &message_of(&events[0]).alias), (&phone_address(), &Some(Address::Bsuid("IT.2".into()))));
+    assert_eq!(message_of(&events[0]).profile_name, None);
+}
+
+#[test]
+fn files_come_with_their_id_type_name_kind_and_hash() {
+    for (name, source, content_type, kind, file, hash) in [
+        ("image", "1003383421387256", "image/jpeg", AttachmentKind::Image, None, "49f2276348062"),
+        ("video", "1003383421387257", "video/mp4", AttachmentKind::Video, None, "261fb68a3e8fc"),
+        ("audio", "1003383421387258", "audio/mpeg", AttachmentKind::Audio, None, "1377714bf3dd6"),
+        ("voice", "1003383421387261", "audio/ogg", AttachmentKind::Voice, None, "1377714bf3dd6"),
+        ("document", "1003383421387259", "application/pdf", AttachmentKind::Document, Some("fattura 12.pdf"), "82bc1fc1efd93"),
+        ("sticker", "1003383421387260", "image/webp", AttachmentKind::Sticker, None, "3a64f89e18d48"),
+    ] {
+        let parsed = single(name);
+        let [attachment] = message_of(&parsed).attachments.as_slice() else { panic!("{name} has one file") };
+        assert_eq!((attachment.source.as_str(), attachment.content_type.as_str()), (source, content_type), "{name}");
+        assert_eq!((attachment.kind, attachment.name.as_deref()), (Some(kind), file), "{name}");
+        let sha256 = attachment.sha256.as_deref().unwrap();
+        assert!(sha256.len() == 64 && sha256.starts_with(hash), "{name} {sha256}");
+    }
+}
+
+#[test]
+fn replies_forwards_and_advertisements_are_marked() {
+    for (name, replies, forwarded) in [
+        ("reply", true, false),
+        ("image", true, false),
+        ("button", true, false),
+        ("list-reply", true, false),
+        ("forwarded", false, true),
+        ("forwarded-often", false, true),
+    ] {
+        let parsed = single(name);
+        let message = message_of(&parsed);
+        assert_eq!((message.reply_to.as_deref(), message.forwarded), (replies.then_some(REPLIED), forwarded), "{name}");
+    }
+    let parsed = single("referral");
+    let referral = message_of(&parsed).referral.clone().unwrap();
+    assert_eq!(referral.source_type.as_deref(), Some("ad"));
+    assert_eq!(referral.source_id.as_deref(), Some("120208030000000000"));
+    assert_eq!(referral.media_url.as_deref(), Some("https://scontent.example.com/ad.jpg"));
+    assert!(referral.click_id.unwrap().starts_with("ARAkLk") && referral.headline.is_some() && referral.body.is_some());
+    assert_eq!(referral.source_url.as_deref(), Some("https://fb.me/2Zabc"));
+}
+
+#[test]
+fn what_happens_to_a_message_or_to_a_customer_says_who_did_it() {
+    for (name, from, alias) in [
+        ("reaction", phone_address(), None),
+        ("edit", phone_address(), None),
+        ("revoke", phone_address(), None),
+        ("system-number", phone_address(), None),
+        ("system-user-id", phone_address(), Some(user_id())),
+        ("user-id-update", user_id(), Some(phone_address())),
+    ] {
+        let parsed = single(name);
+        let InboundKind::Annotation(annotation) = &parsed.event.kind else { panic!("{name} is an annotation") };
+        assert_eq!((&annotation.from, &annotation.alias), (&from, &alias), "{name}");
+        assert_eq!(annotation.provider_id, parsed.event.id, "{name}");
+        assert!(annotation.sent_at.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_report_has_the_messages_id_its_state_our_reference_and_its_time() {
+    for (name, word, state) in [
+        ("status-sent", "sent", DeliveryState::Sent),
+        ("status-delivered", "delivered", DeliveryState::Delivered),
+        ("status-read", "read", DeliveryState::Read),
+        ("status-played", "played", DeliveryState::Read),
+        ("status-failed", "failed", DeliveryState::Failed),
+    ] {
+        let parsed = single(name);
+        let status = status_of(&parsed);
+        assert_eq!(parsed.event.id, format!("{REPLIED}#{word}"));
+        assert_eq!((status.provider_id.as_str(), status.reference.as_deref(), status.state), (REPLIED, Some(REFERENCE), state), "{name}");
+        assert!(status.at.is_some() && status.error.is_some() == (state == DeliveryState::Failed), "{name}");
+    }
+    let error = status_of(&single("status-failed")).error.clone().unwrap();
+    assert_eq!(error, DeliveryError { class: ErrorClass::WindowExpired, code: Some("131047".into()) });
+
+    let mut body: Value = serde_json::from_slice(&fixture("status-failed").body).unwrap();
+    let status = &mut body["entry"][0]["changes"][0]["value"]["statuses"][0];
+    status["errors"] = json!([{"code": "131026"}]);
+    status["biz_opaque_callback_data"] = "x".repeat(300).into();
+    status["timestamp"] = "soon".into();
+    let events = parse_value(&body);
+    let status = status_of(&events[0]);
+    assert_eq!(status.error, Some(DeliveryError { class: ErrorClass::Undeliverable, code: Some("131026".into()) }));
+    assert_eq!((&status.reference, status.at), (&None, None));
+    for errors in [json!([]), json!(null), json!("x"), json!([{"code": 999_999}])] {
+        body["entry"][0]["changes"][0]["value"]["statuses"][0]["errors"] = errors;
+        assert_eq!(status_of(&parse_value(&body)[0]).error.as_ref().unwrap().class, ErrorClass::Permanent);
+    }
+}
+
+#[test]
+fn each_event_of_a_request_is_for_the_number_that_it_names() {
+    let events = parse(&fixture("batch")).unwrap();
+    let (own, another) = (Some("106540352242922"), Some("106540352242999"));
+    let numbers: Vec<_> = events.iter().map(|parsed| parsed.number.as_deref()).collect();
+    assert_eq!(numbers, [own, own, own, own, own, another, None, own]);
+}
+
+#[test]
+fn one_element_that_can_not_be_read_costs_no_other() {
+    for broken in [
+        json!(null),
+        json!(1),
+        json!([]),
+        json!({}),
+        message_with(json!({"id": null})),
+        message_with(json!({"id": []})),
+        message_with(json!({"from": null})),
+        message_with(json!({"from": "nobody"})),
+        message_with(json!({"from": {}})),
+        message_with(json!({"group_id": "g"})),
+        message_with(json!({"type": "reaction", "reaction": {"emoji": "👍"}})),
+        message_with(json!({"type": "edit", "edit": {"original_message_id": "wamid.1", "message": "x"}})),
+        message_with(json!({"type": "edit", "edit": {"message": {"type": "text"}}})),
+        message_with(json!({"type": "revoke"})),
+    ] {
+        // Its sender must not be found in the contact.
+        let mut body = request(&[message_with(json!({"id": "wamid.A"})), broken.clone(), message_with(json!({"id": "wamid.B"}))]);
+        body["entry"][0]["changes"][0]["value"].as_object_mut().unwrap().remove("contacts");
+        let events = parse_value(&body);
+        assert_eq!(events.len(), 3, "{broken}");
+        assert_eq!((events[0].event.id.as_str(), events[2].event.id.as_str()), ("wamid.A", "wamid.B"));
+        assert!(matches!(events[1].event.kind, InboundKind::Other { .. }), "{broken}");
+        assert_eq!(events[1].number.as_deref(), Some("106540352242922"));
+    }
+}
+
+#[test]
+fn numbers_where_texts_are_expected_and_the_reverse_are_taken_where_they_are_clear() {
+    let odd = message_with(json!({"from": 393_331_234_567_u64, "id": 17, "timestamp": 1_767_225_600, "text": {"body": 42}}));
+    let events = parse_value(&request(&[odd]));
+    let message = message_of(&events[0]);
+    assert_eq!((&message.from, message.provider_id.as_str()), (&phone_address(), "17"));
+    assert_eq!(shown(&events[0]), json!({"type": "text", "body": "42"}));
+    assert_eq!(message.sent_at, Some("2026-01-01T00:00:00Z".parse().unwrap()));
+    let odd = message_with(json!({"type": "audio", "audio": {"id": 7, "voice": "true"}, "context": {"forwarded": "true", "id": 9}}));
+    let events = parse_value(&request(&[odd]));
+    let message = message_of(&events[0]);
+    assert_eq!((message.attachments[0].source.as_str(), message.attachments[0].kind), ("7", Some(AttachmentKind::Voice)));
+    assert_eq!(
+        (message.attachments[0].content_type.as_str(), message.forwarded, message.reply_to.as_deref()),
+        ("application/octet-stream", true, Some("9"))
+    );
+}
+
+#[test]
+fn a_kind_without_what_belongs_to_it_is_kept_as_unsupported_with_what_meta_says() {
+    let errors = json!([{"code": 131052, "title": "Media download error"}]);
+    for (parts, kind, detail) in [
+        (json!({"type": "text", "text": null}), "text", None),
+        (json!({"type": "image", "image": {}, "errors": errors}), "image", Some("Media download error")),
+        (json!({"type": "location", "location": {"latitude": 100, "longitude": 0}}), "location", None),
+        (json!({"type": "contacts", "contacts": []}), "contacts", None),
+        (json!({"type": "button", "button": "x"}), "button", None),
+        (json!({"type": "interactive", "interactive": {"type": "list_reply"}}), "interactive", None),
+        (json!({"type": "order"}), "order", None),
+        (json!({"type": 5, "text": null}), "5", None),
+        (json!({"type": null, "text": null}), "unknown", None),
+        (json!({"type": "unsupported", "errors": "x"}), "unsupported", None),
+    ] {
+        let events = parse_value(&request(&[message_with(parts.clone())]));
+        let mut expected = json!({"type": "unsupported", "kind": kind});
+        if let Some(detail) = detail {
+            expected["detail"] = detail.into();
+        }
+        assert_eq!(shown(&events[0]), expected, "{parts}");
+    }
+    // Without its type it is told by what is there.
+    assert_eq!(shown(&parse_value(&request(&[message_with(json!({"type": null}))]))[0])["type"], "text");
+}
+
+#[test]
+fn a_change_of_number_without_the_new_one_is_only_news() {
+    for system in [
+        json!({"type": "user_changed_number", "body": "b"}),
+        json!({"type": "user_changed_number", "body": "b", "wa_id": "393331234567"}),
+        json!({"type": "user_changed_user_id", "body": "b", "user_id": "not one"}),
+        json!({"type": "something_new", "body": "b", "wa_id": "393339999999"}),
+    ] {
+        let events = parse_value(&request(&[message_with(json!({"type": "system", "system": system}))]));
+        assert_eq!(shown(&events[0]), json!({"what": "system", "body": "b"}));
+    }
+    let events = parse_value(&request(&[message_with(json!({"type": "system", "system": {"type": "something_new"}}))]));
+    assert_eq!(shown(&events[0]), json!({"what": "system", "body": "something_new"}));
+}
+
+#[test]
+fn long_values_are_cut_so_that_every_event_can_be_stored() {
+    let long = "ü".repeat(400_000);
+    let cards: Vec<Value> =
+        (0..2_000).map(|_| json!({"name": {"formatted_name": "x".repeat(1_000)}, "phones": [{"phone": "1"}]})).collect();
+    for message in [
+        message_with(json!({"text": {"body": long}})),
+        message_with(json!({"id": long})),
+        message_with(json!({"type": "contacts", "contacts": cards})),
+        message_with(json!({"type": long, "context": {"id": long}, "referral": {"body": long, "headline": long}})),
+        message_with(json!({"type": "order", "order": {"text": long}})),
+        message_with(json!({"type": "system", "system": {"type": long}})),
+        message_with(json!({"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": {"response_json": {"a": long}}}})),
+    ] {
+        let events = parse_value(&request(&[message]));
+        assert_eq!(events.len(), 1);
+        let stored = serde_json::to_string(&events[0].event).unwrap();
+        assert!(stored.len() < 100_000 && events[0].raw.len() <= 100 * 1024 && events[0].event.id.len() <= 90);
+    }
+}
+
+#[test]
+fn what_is_not_about_messages_is_kept_and_what_is_no_object_is_refused() {
+    for (body, names) in [
+        (json!({"object": "whatsapp_business_account", "entry": []}), vec![]),
+        (json!({"object": "page"}), vec!["page"]),
+        (json!({}), vec!["unknown"]),
+        (json!({"entry": [{}]}), vec!["entry"]),
+        (json!({"entry": [{"changes": [{"field": "messages", "value": {"messages": [], "statuses": []}}]}]}), vec!["messages"]),
+        (json!({"entry": [{"changes": [{"field": "messages"}]}]}), vec!["messages"]),
+        (json!({"entry": {"changes": {"field": "calls", "value": {}}}}), vec!["calls"]),
+        (json!({"entry": 5}), vec![]),
+    ] {
+        let events = parse_value(&body);
+        let found: Vec<_> = events.iter().map(|parsed| shown(parsed)["other"].clone()).collect();
+        assert_eq!(found, names, "{body}");
+    }
+    let text = fixture("text");
+    for body in [&text.body[..text.body.len() - 1], b"", b"[]", b"null", b"x=1", b"\xFF\xFE"] {
+        let broken = Fixture { body: body.to_vec(), ..text.clone() };
+        assert_eq!(parse(&broken).unwrap_err().status(), http::StatusCode::BAD_REQUEST);
+    }
+    // A broken name costs no message.
+    let mut bytes = text.body.clone();
+    let at = bytes.windows(5).position(|window| window == "Rossi".as_bytes()).unwrap();
+    bytes[at] = 0xFF;
+    let events = parse(&Fixture { body: bytes, ..text }).unwrap();
+    assert_eq!(message_of(&events[0]).profile_name.as_ref().unwrap().0, "Zoë \u{fffd}ossi");
+}
+
+#[test]
+fn a_request_over_3_mb_or_without_a_secret_is_refused() {
+    let headers = HeaderMap::new();
+    let body = vec![b' '; BODY_LIMIT + 1];
+    let webhook = Webhook { method: &Method::POST, public_url: RECEIVE_URL, headers: &headers, body: &body };
+    assert_eq!(Meta.verify(&webhook, &account(), &[&credentials(SECRET)]), Err(VerifyError::TooLarge { limit: BODY_LIMIT }));
+    let webhook = Webhook { body: b"{}", ..webhook };
+    assert_eq!(Meta.verify(&webhook, &account(), &[&Credentials::default()]), Err(VerifyError::NoSecret));
+    // A GET that is no handshake is a request like any other: unsigned.
+    let webhook = Webhook { method: &Method::GET, body: b"", ..webhook };
+    assert_eq!(Meta.handshake(&webhook, &account(), &[]), None);
+    assert!(Meta.verify(&webhook, &account(), &[&credentials(SECRET)]).is_err());
+}
+
+#[test]
+fn a_thousand_updates_in_3_mb_are_read_in_order() {
+    let messages: Vec<Value> =
+        (0..1_000).map(|n| message_with(json!({"id": format!("wamid.{n}"), "text": {"body": "x".repeat(2_900)}}))).collect();
+    let body = request(&messages).to_string().into_bytes();
+    assert!(body.len() > 2_900_000 && body.len() <= BODY_LIMIT);
+    let fixture = Fixture { body, ..fixture("text") };
+    assert_eq!(with_webhook(&fixture, |webhook| Meta.verify(webhook, &account(), &[&credentials(SECRET)])), Ok(()));
+    let events = parse(&fixture).unwrap();
+    assert_eq!(events.len(), 1_000);
+    assert!(events.iter().zip(0..).all(|(parsed, n)| parsed.event.index == n && parsed.event.id == format!("wamid.{n}")));
+}
+
+/// Any JSON, often with the names that mean something.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        "(text|image|reaction|system|edit|revoke|contacts|interactive|order|location|393331234567|IT\\.1|failed|user_changed_number)"
+            .prop_map(Value::from),
+    ];
+    let name = "(entry|changes|value|field|messages|statuses|errors|contacts|metadata|id|from|type|text|body|image|reaction|system|edit|message|context|timestamp|[a-z]{1,3})";
+    leaf.prop_recursive(6, 48, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(name, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_never_panic_and_never_verify(body in prop::collection::vec(any::<u8>(), 0..1024)) {
+        let fixture = Fixture { body, ..fixture("text") };
+        let _ = parse(&fixture);
+        let verified = with_webhook(&fixture, |webhook| Meta.verify(webhook, &account(), &[&credentials("another")]));
+        prop_assert_eq!(verified, Err(VerifyError::SignatureMismatch));
+    }
+
+    #[test]
+    fn whatever_a_signed_request_holds_is_kept_under_safe_ids(element in any_json(), at in 0u8..4) {
+        let body = match at {
+            0 => element,
+            1 => json!({"entry": element}),
+            2 => json!({"entry": [{"changes": [{"field": "messages", "value": element}]}]}),
+            _ => request(&[element]),
+        };
+        let fixture = Fixture { body: body.to_string().into_bytes(), ..fixture("text") };
+        for parsed in parse(&fixture).unwrap_or_default() {
+            let id = &parsed.event.id;
+            prop_assert!(!id.is_empty() && id.len() <= 90 && id.bytes().all(|b| b.is_ascii_graphic()));
+            // It is stored and queued as JSON.
+            let stored = serde_json::to_string(&parsed.event).unwrap();
+            let read: domain::inbound::InboundEvent = serde_json::from_str(&stored).unwrap();
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn a_request_with_many_messages_becomes_as_many_events_in_order(
+        kinds in prop::collection::vec(prop::sample::select(vec!["text", "image", "reaction", "order", "new_kind"]), 1..60),
+        split in any::<prop::sample::Index>(),
+    ) {
+        let messages: Vec<Value> = kinds
+            .iter()
+            .enumerate()
+            .map(|(n, kind)| message_with(json!({
+                "id": format!("wamid.{n}"), "type": kind, "image": {"id": "1"}, "reaction": {"message_id": "wamid.0", "emoji": "👍"},
+            })))
+            .collect();
+        // In two changes of two entries.
+        let (first, second) = messages.split_at(split.index(messages.len()));
+        let mut body = request(first);
+        let other = request(second);
+        if first.is_empty() {
+            body = other;
+        } else {
+            body["entry"].as_array_mut().unwrap().push(other["entry"][0].clone());
+        }
+        let events = parse_value(&body);
+        let ids: Vec<_> = events.iter().map(|parsed| parsed.event.id.clone()).collect();
+        prop_assert_eq!(ids, (0..kinds.len()).map(|n| format!("wamid.{n}")).collect::<Vec<_>>());
+        prop_assert!(events.iter().zip(0..).all(|(parsed, index)| parsed.event.index == index));
+    }
+}

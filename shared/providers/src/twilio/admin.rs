@@ -1,0 +1,274 @@
+//! Looking after an account: is it there, which numbers and templates has it, what was missed.
+//!
+//! Sources: twilio-oai `twilio_api_v2010.json` (accounts, messages, media), `twilio_messaging_v2.json` (senders) and `twilio_content_v1.json` (contents).
+
+use domain::inbound::InboundKind;
+use domain::values::E164;
+use http::StatusCode;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use serde_json::Value;
+
+use super::{ACCOUNT_SID, API, CONTENT, MESSAGING, authorization, is_sid, webhook};
+use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Parsed, Problem, Step, TemplateInfo};
+
+/// The number that everybody's trials share; no account has it as a sender.
+const SANDBOX: &str = "+14155238886";
+
+/// Items of a page of numbers or templates.
+const PAGE: &str = "100";
+
+/// Messages of a page, the most that there can be: about a MB.
+const MESSAGES_PAGE: &str = "1000";
+
+/// The most messages with files that are listed in one go, the latest: each takes a request of its own, and one go has a hundred.
+const FILES: usize = 80;
+
+/// Account, then its WhatsApp senders until the account's own.
+pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
+    let found = |subject, result| Finding { subject, result };
+    let Some((answer, pages)) = answers.split_first() else {
+        return Step::Call(get(connection, format!("{}.json", account_url(connection))));
+    };
+    let credentials = match problem(answer) {
+        None => found("credentials", Ok(Some(note(&answer.json()["status"], "active", "the account")))),
+        // Another account's, or none.
+        Some(Problem::NotFound { .. }) => return Step::Done(vec![found("credentials", Err(Problem::CredentialsRefused))]),
+        Some(problem) => return Step::Done(vec![found("credentials", Err(problem))]),
+    };
+    if connection.account.phone.as_str() == SANDBOX {
+        let sandbox = Ok(Some("the number of Twilio's sandbox: its webhook is set in the console".to_owned()));
+        return Step::Done(vec![credentials, found("number", sandbox), found("webhook", Ok(None))]);
+    }
+    let own = format!("whatsapp:{}", connection.account.phone.as_str());
+    let sender = pages.iter().flat_map(|page| items(page, "senders")).find(|sender| sender["sender_id"] == own.as_str());
+    let Some(sender) = sender else {
+        return match senders(connection, pages) {
+            Next::Call(request) => Step::Call(request),
+            // The list is younger than the accounts: one that has none is no worse.
+            Next::Failed(Problem::NotFound { .. }) => Step::Done(vec![credentials, found("number", Ok(None)), found("webhook", Ok(None))]),
+            Next::Failed(problem) => Step::Done(vec![credentials, found("number", Err(problem))]),
+            Next::Complete => Step::Done(vec![credentials, found("number", Err(Problem::NumberNotFound))]),
+        };
+    };
+    let number = found("number", Ok(Some(note(&sender["status"], "ONLINE", "the sender"))));
+    let callback = sender["webhook"]["callback_url"].as_str().unwrap_or_default();
+    let webhook = if without_fragment(callback) != without_fragment(receive_url) {
+        Err(Problem::WebhookNotSet)
+    } else if callback.contains('#') {
+        Ok(Some(String::new()))
+    } else {
+        Ok(Some("without the fragment of the Receive URL Twilio gives up after one more try".to_owned()))
+    };
+    Step::Done(vec![credentials, number, found("webhook", webhook)])
+}
+
+/// The account's WhatsApp senders.
+pub(super) fn numbers(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<Number>, Problem>> {
+    match senders(connection, answers) {
+        Next::Call(request) => return Step::Call(request),
+        Next::Failed(problem) => return Step::Done(Err(problem)),
+        Next::Complete => {}
+    }
+    let number = |sender: Value| {
+        let phone = E164::parse(sender["sender_id"].as_str()?.strip_prefix("whatsapp:")?).ok()?;
+        Some(Number { phone: phone.as_str().to_owned(), name: text(&sender["profile"]["name"]), id: None })
+    };
+    Step::Done(Ok(answers.iter().flat_map(|page| items(page, "senders")).filter_map(number).collect()))
+}
+
+/// The account's contents, with whether WhatsApp approved them.
+pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+    let base = connection.hosts.get(CONTENT);
+    match next(connection, base, &format!("/v1/ContentAndApprovals?PageSize={PAGE}"), answers, "/meta/next_page_url") {
+        Next::Call(request) => return Step::Call(request),
+        Next::Failed(problem) => return Step::Done(Err(problem)),
+        Next::Complete => {}
+    }
+    let template = |content: Value| {
+        let types = content["types"].as_object().into_iter().flatten().map(|(_, kind)| kind);
+        Some(TemplateInfo {
+            name: text(&content["sid"]).filter(|sid| is_sid(sid))?,
+            title: text(&content["friendly_name"]).unwrap_or_default(),
+            language: text(&content["language"]).unwrap_or_default(),
+            body: types.flat_map(|kind| [&kind["body"], &kind["title"]]).find_map(text).unwrap_or_default(),
+            approved: content["approval_requests"]["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("approved")),
+        })
+    };
+    Step::Done(Ok(answers.iter().flat_map(|page| items(page, "contents")).filter_map(template).collect()))
+}
+
+/// What came to the account's number, then the files of each message that has some.
+pub(super) fn missed(
+    connection: &Connection<'_>,
+    since: Timestamp,
+    now: Timestamp,
+    answers: &[Answer],
+) -> Step<Result<Vec<Parsed>, Problem>> {
+    // Pages end where the first without another is; what follows are lists of files.
+    let base = connection.hosts.get(API);
+    let pages = answers.iter().position(|answer| link(answer, base, "/next_page_uri").is_none()).map_or(answers, |last| &answers[..=last]);
+    let number = format!("whatsapp:{}", connection.account.phone.as_str());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    // The filter knows days only.
+    query
+        .append_pair("To", &number)
+        .append_pair("DateSent>", &since.strftime("%Y-%m-%d").to_string())
+        .append_pair("PageSize", MESSAGES_PAGE);
+    let path = format!("{}?{}", messages_path(connection), query.finish());
+    match next(connection, base, &path, pages, "/next_page_uri") {
+        Next::Call(request) => return Step::Call(request),
+        Next::Failed(problem) => return Step::Done(Err(problem)),
+        Next::Complete => {}
+    }
+    let mut listed: Vec<Listed> = pages.iter().flat_map(|page| items(page, "messages")).filter_map(Listed::read).collect();
+    listed.retain(|message| message.at.is_none_or(|at| at >= since));
+    listed.sort_by_key(|message| std::cmp::Reverse(message.at));
+    let with_files: Vec<usize> = (0..listed.len()).filter(|index| listed[*index].has_files).collect();
+    let files = &answers[pages.len()..];
+    if let Some(index) = with_files.iter().take(FILES).nth(files.len()) {
+        let url = format!("{}/Messages/{}/Media.json", account_url(connection), listed[*index].sid);
+        return Step::Call(get(connection, url));
+    }
+    let mut left_out: Vec<usize> = with_files.iter().copied().skip(FILES).collect();
+    for (index, answer) in with_files.into_iter().zip(files) {
+        match problem(answer) {
+            None => listed[index].files = items(answer, "media_list"),
+            // Deleted meanwhile, or not there yet: the message may come again, without its file it must not.
+            Some(Problem::NotFound { .. }) => left_out.push(index),
+            Some(problem) => return Step::Done(Err(problem)),
+        }
+    }
+    let kept = listed.iter().enumerate().rev().filter(|(index, _)| !left_out.contains(index));
+    let parsed = kept.filter_map(|(_, message)| message.parsed(connection, now));
+    Step::Done(Ok(Parsed::numbered(parsed.collect())))
+}
+
+/// A message of the list.
+struct Listed {
+    sid: String,
+    at: Option<Timestamp>,
+    has_files: bool,
+    message: Value,
+    files: Vec<Value>,
+}
+
+impl Listed {
+    /// `None` for what was not written by a customer.
+    fn read(message: Value) -> Option<Self> {
+        let sid = text(&message["sid"]).filter(|sid| is_sid(sid) && message["direction"] == "inbound")?;
+        let at = [&message["date_sent"], &message["date_created"]].into_iter().find_map(instant);
+        let has_files = !matches!(text(&message["num_media"]).as_deref(), None | Some("0"));
+        Some(Self { sid, at, has_files, message, files: Vec::new() })
+    }
+
+    fn parsed(&self, connection: &Connection<'_>, now: Timestamp) -> Option<Parsed> {
+        let field = |name: &str| self.message[name].as_str().unwrap_or_default();
+        let media = self.files.iter().enumerate().filter_map(|(index, file)| {
+            let url = format!("{}{}", connection.hosts.get(API), file["uri"].as_str()?.strip_suffix(".json")?);
+            Some([(format!("MediaUrl{index}"), url), (format!("MediaContentType{index}"), text(&file["content_type"]).unwrap_or_default())])
+        });
+        let media: Vec<_> = media.flatten().collect();
+        let mut parameters = vec![("MessageSid", self.sid.as_str()), ("From", field("from")), ("Body", field("body"))];
+        parameters.extend(media.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let message = webhook::read_listed(&parameters, self.at)?;
+        Some(Parsed::new(&connection.account.id, &self.sid, now, InboundKind::Message(message), &self.message.to_string()))
+    }
+}
+
+/// What to do about a list that comes in pages.
+enum Next {
+    /// Ask for the next.
+    Call(OutgoingRequest),
+    /// There are no more.
+    Complete,
+    /// One failed.
+    Failed(Problem),
+}
+
+fn senders(connection: &Connection<'_>, pages: &[Answer]) -> Next {
+    let path = format!("/v2/Channels/Senders?Channel=whatsapp&PageSize={PAGE}");
+    next(connection, connection.hosts.get(MESSAGING), &path, pages, "/meta/next_page_url")
+}
+
+/// `pointer` leads to the next page's address in each.
+fn next(connection: &Connection<'_>, base: &str, first: &str, pages: &[Answer], pointer: &str) -> Next {
+    if !is_sid(connection.account.provider.field(ACCOUNT_SID)) {
+        return Next::Failed(Problem::NotFound { field: ACCOUNT_SID });
+    }
+    if let Some(problem) = pages.iter().find_map(problem) {
+        return Next::Failed(problem);
+    }
+    match pages.last().map(|last| link(last, base, pointer)) {
+        None => Next::Call(get(connection, format!("{base}{first}"))),
+        Some(Some(url)) => Next::Call(get(connection, url)),
+        Some(None) => Next::Complete,
+    }
+}
+
+/// The address of the page after this one. It is asked for with the account's credentials: one at another host is none.
+fn link(page: &Answer, base: &str, pointer: &str) -> Option<String> {
+    let link = page.json().pointer(pointer).and_then(text)?;
+    if link.starts_with('/') {
+        return Some(format!("{base}{link}"));
+    }
+    Origin::parse(&link).filter(|origin| Origin::parse(base).as_ref() == Some(origin)).map(|_| link)
+}
+
+fn get(connection: &Connection<'_>, url: String) -> OutgoingRequest {
+    OutgoingRequest::get(url, authorization(connection))
+}
+
+fn account_path(connection: &Connection<'_>) -> String {
+    format!("/2010-04-01/Accounts/{}", connection.account.provider.field(ACCOUNT_SID))
+}
+
+fn account_url(connection: &Connection<'_>) -> String {
+    format!("{}{}", connection.hosts.get(API), account_path(connection))
+}
+
+fn messages_path(connection: &Connection<'_>) -> String {
+    format!("{}/Messages.json", account_path(connection))
+}
+
+fn items(page: &Answer, name: &str) -> Vec<Value> {
+    page.json()[name].as_array().cloned().unwrap_or_default()
+}
+
+/// A text that is not empty.
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned)
+}
+
+/// An instant as Twilio writes it, e.g. `Thu, 01 Jan 2026 00:00:00 +0000`.
+fn instant(value: &Value) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(value.as_str()?).ok()
+}
+
+/// Empty for the state that one hopes for.
+fn note(state: &Value, fine: &str, whose: &str) -> String {
+    match state.as_str() {
+        None => String::new(),
+        Some(state) if state == fine => String::new(),
+        // A word of a short list; it goes to a person.
+        Some(state) => format!("the state of {whose} is {}", &state[..state.floor_char_boundary(32)]),
+    }
+}
+
+fn without_fragment(url: &str) -> &str {
+    url.split('#').next().unwrap_or_default()
+}
+
+/// What is wrong with an answer; `None`: nothing.
+fn problem(answer: &Answer) -> Option<Problem> {
+    match answer.status {
+        status if status.is_success() => None,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Problem::CredentialsRefused),
+        StatusCode::NOT_FOUND => Some(Problem::NotFound { field: ACCOUNT_SID }),
+        StatusCode::TOO_MANY_REQUESTS => Some(Problem::RateLimited),
+        status => Some(Problem::Unexpected { status: status.as_u16() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
