@@ -11,6 +11,7 @@ mod inactivity;
 mod messages;
 mod plan;
 mod presence;
+mod queues;
 mod repetition;
 mod returning;
 mod simulation;
