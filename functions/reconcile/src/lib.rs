@@ -100,7 +100,8 @@ pub async fn run() -> Result<(), Error> {
     let function = Arc::new(Function::from_env(&env)?);
     lambda_runtime::run(service_fn(move |_: LambdaEvent<Value>| {
         let function = Arc::clone(&function);
-        async move { function.run().await }
+        // Boxed: the future's type is too deep for the compiler.
+        Box::pin(async move { function.run().await })
     }))
     .await
 }
