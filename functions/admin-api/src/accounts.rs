@@ -6,7 +6,7 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloud::secrets::SecretError;
-use domain::account::{Account, List, Provider, TwilioSecret};
+use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, InteractionId, ListId};
@@ -23,19 +23,13 @@ use utoipa::ToSchema;
 
 use crate::app::{App, changed, new_account_id, written};
 use crate::error::ApiError;
-use crate::input::{AccountInput, AccountSettings, Errors, PlanStep, Surroundings};
+use crate::input::{AccountInput, AccountSettings, Errors, PlanStep, ProviderInput, Surroundings};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
 
 /// Random bytes of a token: nobody guesses 256 bits.
 const TOKEN_BYTES: usize = 32;
-
-/// The path of Twilio's Receive URLs; the token follows.
-const RECEIVE_PATH: &str = "/receive/twilio/";
-
-/// Tells Twilio to try three times, on failed connections, timeouts and 5xx, waiting 15 s for an answer (its "connection overrides").
-const RETRY_OVERRIDE: &str = "#rc=3&rp=ct,rt,5xx&tt=15000";
 
 /// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of agents within the API's 30 s.
 const QUERIES: usize = 16;
@@ -94,16 +88,20 @@ pub(crate) struct AccountView {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
 pub(crate) struct ProviderView {
-    /// `TWILIO`.
+    /// One of the types that `GET /providers` lists; beside it the type's public fields.
     r#type: String,
-    /// `AC` and 32 hex digits.
-    account_sid: String,
+}
+
+/// Where an account's provider sends its webhooks, with what the provider's console wants behind it.
+pub(crate) fn receive_url(account: &Account, public_url: &str) -> String {
+    let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
+    let suffix = providers::adapter(&account.provider.kind).map_or("", |adapter| adapter.receive_url_suffix());
+    format!("{base}{}{suffix}", account.receive_path.reveal())
 }
 
 fn view(account: Account, public_url: &str) -> AccountView {
-    let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
     AccountView {
-        receive_url: format!("{base}{}{RETRY_OVERRIDE}", account.receive_path.reveal()),
+        receive_url: receive_url(&account, public_url),
         id: account.id,
         name: account.name,
         key: account.key,
@@ -132,15 +130,16 @@ pub(crate) async fn create_account(
     Administrator(by): Administrator,
     Body(body): Body,
 ) -> Result<Versioned<AccountView>, ApiError> {
-    let input = AccountInput::parse(body, None)?;
+    let mut input = AccountInput::parse(body, None)?;
     check(&app, &input, None).await?;
-    let secret = input.provider.auth_token.clone().ok_or(ApiError::Encode)?;
+    input.provider.complete(self::token)?;
+    let credentials = input.provider.credentials(None, self::token)?.unwrap_or_default();
     let token = token()?;
     let plan = ActionPlan { version: 1, steps: input.plan.clone() };
-    let made = Made { id: new_account_id(), proxy_token: self::token()?.into(), receive_path: format!("{RECEIVE_PATH}{token}").into() };
+    let made = Made { id: new_account_id(), proxy_token: self::token()?.into(), receive_path: receive_path(&input.provider.kind, &token) };
     let account = account_of(made, input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
-    app.secrets.create(&account.id, &TwilioSecret { auth_token: secret }).await?;
+    app.secrets.create(&account.id, &credentials).await?;
     let extra =
         vec![Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
     let outcome = app.configuration().put(&account, Write::New, extra).await?;
@@ -176,8 +175,8 @@ pub(crate) async fn get_account(
     Ok(Versioned::new(view(account, &app.public_url), version))
 }
 
-/// Replaces an account. Without `provider.auth_token` the secret stays; a new one is used at once, and signatures made with the one before are still
-/// accepted. Refused (409, `no-agent`) when an active account would have nobody to answer. What waits is looked at again.
+/// Replaces an account. Secrets that are left out stay; a new one is used at once, and signatures made with the one before are still accepted. Another
+/// provider type, or another `base_url`, wants all secrets again (422 otherwise), and another type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer. What waits is looked at again.
 #[utoipa::path(put, path = "/accounts/{id}", tag = "accounts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = AccountInput,
     responses((status = 200, description = "Replaced.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -191,16 +190,19 @@ pub(crate) async fn put_account(
     let (before, version) = app.load::<Account>(id.as_str()).await?;
     condition.check(version)?;
     let shown = serde_json::to_value(view(before.clone(), &app.public_url)).map_err(|_| ApiError::Encode)?;
-    let input = AccountInput::parse(body, Some(&shown))?;
+    let mut input = AccountInput::parse(body, Some(&shown))?;
     check(&app, &input, Some(&id)).await?;
+    input.provider.complete(self::token)?;
     let plan = next_plan(&before.plan, &input.plan);
     let extra = if plan == before.plan { Vec::new() } else { vec![Extra::Plan { account: id.clone(), plan: plan.clone() }] };
     // The secret first, as when an account is made. Should the account be changed by somebody else meanwhile (412), the new secret is used already:
     // signatures are accepted with both.
-    if let Some(secret) = &input.provider.auth_token {
-        rotate(&app, &id, secret).await?;
-    }
-    let made = Made { id, proxy_token: before.proxy_token.clone(), receive_path: before.receive_path.clone() };
+    rotate(&app, &id, &input.provider).await?;
+    let token = path_token(&before);
+    // The function that a Receive URL leads to depends on the type; the token stays.
+    let receive_path =
+        if input.provider.kind == before.provider.kind { before.receive_path.clone() } else { receive_path(&input.provider.kind, token) };
+    let made = Made { id, proxy_token: before.proxy_token.clone(), receive_path };
     let account = account_of(made, input, plan, version + 1);
     let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
     changed("account", "replaced", account.id.as_str(), &by);
@@ -230,8 +232,8 @@ pub(crate) async fn delete_account(
         let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
         return Err(ApiError::OpenInteractions { count: open.len(), interactions });
     }
-    let token = account.receive_path.reveal().strip_prefix(RECEIVE_PATH).map(hash);
-    written(app.configuration().delete(&account, version, token.as_deref()).await?)?;
+    let token = hash(path_token(&account));
+    written(app.configuration().delete(&account, version, Some(&token)).await?)?;
     changed("account", "deleted", id.as_str(), &by);
     forget_secret(&app, &id, false).await;
     Ok(StatusCode::NO_CONTENT)
@@ -282,6 +284,7 @@ async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Resu
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         keys: accounts.into_iter().filter(|(account, _)| Some(&account.id) != own).map(|(account, _)| account.key.to_string()).collect(),
+        allowed: app.allowed_origins.to_vec(),
     };
     input.check(&around)?;
     if input.has_somebody(&around) { Ok(()) } else { Err(ApiError::NoAgent { accounts: vec![input.key.to_string()] }) }
@@ -299,11 +302,31 @@ fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
     steps.chain([Target::Account(after.id.clone())]).collect()
 }
 
-async fn rotate(app: &App, id: &AccountId, secret: &Secret) -> Result<(), ApiError> {
-    let value = TwilioSecret { auth_token: secret.clone() };
-    match app.secrets.put(id, &value).await {
+/// The path of a Receive URL: to the function of the type's provider.
+fn receive_path(kind: &str, token: &str) -> Secret {
+    let name = providers::adapter(kind).map_or("", |adapter| adapter.receive_name());
+    format!("/receive/{name}/{token}").into()
+}
+
+/// The token at the end of an account's Receive URL.
+fn path_token(account: &Account) -> &str {
+    account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
+}
+
+/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes elsewhere.
+async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<(), ApiError> {
+    if provider.secrets.is_empty() && !provider.elsewhere {
+        return Ok(());
+    }
+    let stored = match app.secrets.read::<Credentials>(id).await {
+        Ok(versions) => Some(versions.current),
         // Lost by hand: the account gets a new one.
-        Err(SecretError::Missing) => Ok(app.secrets.create(id, &value).await?),
+        Err(SecretError::Missing | SecretError::Malformed) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(credentials) = provider.credentials(stored.as_ref(), token)? else { return Ok(()) };
+    match app.secrets.put(id, &credentials).await {
+        Err(SecretError::Missing) => Ok(app.secrets.create(id, &credentials).await?),
         outcome => Ok(outcome?),
     }
 }
@@ -362,11 +385,11 @@ mod tests {
             list: ListId::from_ulid(Ulid(1)),
             domain: None,
             proxy_token: "proxy".into(),
-            provider: Provider::Twilio { account_sid: format!("AC{}", "0".repeat(32)) },
+            provider: Provider { kind: "TWILIO".into(), fields: [("account_sid".to_owned(), format!("AC{}", "0".repeat(32)))].into() },
             phone: E164::parse("+1234567890").unwrap(),
             description: None,
             active: true,
-            receive_path: format!("{RECEIVE_PATH}t0ken").into(),
+            receive_path: "/receive/twilio/t0ken".into(),
             agents: vec![AgentId::from_ulid(Ulid(1))],
             settings: Settings::default(),
             plan: ActionPlan { version: 1, steps: vec![step(1)] },
@@ -381,10 +404,10 @@ mod tests {
     #[test]
     fn a_receive_url_is_on_the_deployments_host_or_on_the_accounts_own() {
         let mut account = account();
-        let own = view(account.clone(), "https://api.example.com/x").receive_url;
+        let own = receive_url(&account, "https://api.example.com/x");
         assert_eq!(own, "https://api.example.com/x/receive/twilio/t0ken#rc=3&rp=ct,rt,5xx&tt=15000");
         account.domain = Some("wa.example.com".into());
-        let fronted = view(account, "https://api.example.com/x").receive_url;
+        let fronted = receive_url(&account, "https://api.example.com/x");
         assert_eq!(fronted, "https://wa.example.com/receive/twilio/t0ken#rc=3&rp=ct,rt,5xx&tt=15000");
     }
 

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use client::Client;
 use cloud::auth::{AuthError, Claims, KeySource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
+use cloud::egress::Origin;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
 use domain::effect::Target;
@@ -15,6 +17,7 @@ use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::System;
 use jiff::Timestamp;
+use receive::Ingest;
 use store::{Configuration, Entity, Interactions, Written};
 
 use crate::error::ApiError;
@@ -47,6 +50,12 @@ pub struct App {
     pub gate: Arc<dyn Gate>,
     /// scheme://host\[/prefix\] of the HTTP API as the outside sees it.
     pub public_url: Arc<str>,
+    /// Asks the providers.
+    pub client: Arc<Client>,
+    /// Stores what a provider has and this deployment has not.
+    pub ingest: Ingest,
+    /// Where credentials may go although it is no public host: for local runs, empty in production.
+    pub allowed_origins: Arc<[Origin]>,
 }
 
 impl std::fmt::Debug for App {
@@ -56,7 +65,8 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL` and what [`Verifier::from_env`] reads.
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`],
+    /// [`Client::from_env`] and [`Ingest::from_env`] read.
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -70,6 +80,9 @@ impl App {
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             gate: Arc::new(Verifier::from_env(env)?),
             public_url: env.base_url("PUBLIC_URL")?.into(),
+            client: Arc::new(Client::from_env(&aws, env)?),
+            ingest: Ingest::from_env(&aws, env)?,
+            allowed_origins: allowed(env)?,
         })
     }
 
@@ -110,6 +123,12 @@ impl App {
             tracing::error!(event = "admin.wake_failed", %error);
         }
     }
+}
+
+fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
+    let name = "EGRESS_ALLOWED_ORIGINS";
+    let origins: Result<Vec<Origin>, _> = env.list(name).into_iter().map(str::parse).collect();
+    origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
 /// The version that was written.

@@ -1,6 +1,7 @@
 //! Why a request was refused or failed, and what the caller is told.
 
 use axum::response::{IntoResponse, Response};
+use client::{AccessError, ConverseError};
 use cloud::auth::AuthError;
 use cloud::http::Problem;
 use cloud::secrets::SecretError;
@@ -39,6 +40,12 @@ pub(crate) enum ApiError {
     InUse { users: Vec<String> },
     #[error("open interactions")]
     OpenInteractions { count: usize, interactions: Vec<String> },
+    #[error("the provider: {0}")]
+    Provider(#[from] providers::Problem),
+    #[error("asking the provider: {0}")]
+    Converse(client::ConverseError),
+    #[error(transparent)]
+    Ingest(#[from] receive::IngestError),
     #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
@@ -58,6 +65,25 @@ impl From<AuthError> for ApiError {
         match error {
             AuthError::Refused(_) => ApiError::Unauthorized,
             AuthError::NoKeys => ApiError::NoKeys,
+        }
+    }
+}
+
+impl From<client::ConverseError> for ApiError {
+    fn from(error: client::ConverseError) -> Self {
+        match error.problem() {
+            Some(problem) => ApiError::Provider(problem),
+            None => ApiError::Converse(error),
+        }
+    }
+}
+
+impl From<receive::ReconcileError> for ApiError {
+    fn from(error: receive::ReconcileError) -> Self {
+        match error {
+            receive::ReconcileError::Provider(problem) => problem.into(),
+            receive::ReconcileError::Converse(error) => error.into(),
+            receive::ReconcileError::Ingest(error) => error.into(),
         }
     }
 }
@@ -96,15 +122,44 @@ impl ApiError {
                     .with("count", *count)
                     .with("interactions", interactions.clone())
             }
+            ApiError::Provider(problem) => of_provider(problem),
+            ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
+                Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
+            }
             ApiError::Port(_)
+            | ApiError::Ingest(_)
+            | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))
             | ApiError::NoKeys
             | ApiError::Engine(EngineError::Port(_) | EngineError::Busy)
             | ApiError::Secret(SecretError::Call(_)) => Problem::unavailable(),
-            ApiError::Engine(EngineError::NoAccount(_) | EngineError::NotFound)
+            ApiError::Engine(EngineError::NoAccount(_) | EngineError::NotFound | EngineError::NotYet)
             | ApiError::Secret(SecretError::Missing | SecretError::Exists | SecretError::Malformed)
+            | ApiError::Converse(ConverseError::Access(AccessError::NoAdapter | AccessError::Refused))
             | ApiError::NoRandomness
             | ApiError::Encode => Problem::internal(),
         }
+    }
+}
+
+/// What a provider's problem is called in this API. None of them is the caller's token's fault, so none is a 401 or a 403.
+pub(crate) fn of_provider(problem: &providers::Problem) -> Problem {
+    use providers::Problem as P;
+    let words = problem.to_string();
+    match problem {
+        P::NotOffered => Problem::conflict("not-offered", "The provider's API does not offer that"),
+        P::CredentialsRefused => Problem::conflict("refused-credentials", "The provider refused the credentials")
+            .detail("Give the secrets again, or look in the provider's console whether they are still valid."),
+        P::NumberNotFound => Problem::conflict("numbers-not-found", "The number is not one of this provider account")
+            .detail("Numbers appear once they are registered for WhatsApp with this provider account; a number of another account or project never does."),
+        P::NumberFormat => Problem::conflict("wrong-number-format", "The number does not have the form that the provider wants")
+            .detail("Write it as +1234567890, with its country code."),
+        P::NotFound { field } => Problem::conflict("not-found-at-provider", "The provider knows nothing under one of the fields")
+            .detail(&words)
+            .with("field", format!("provider.{field}")),
+        P::WebhookNotSet => Problem::conflict("webhook-not-set", "The provider does not send its webhooks to the Receive URL")
+            .detail("POST to the account's webhook sets it, where the provider's API can do that; GET says what to paste where."),
+        P::RateLimited => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rate-limited", "The provider asks to come later"),
+        P::Unexpected { .. } => Problem::new(StatusCode::BAD_GATEWAY, "provider-error", "The provider answered something unexpected").detail(&words),
     }
 }
 

@@ -11,6 +11,7 @@ mod input;
 mod lists;
 mod openapi;
 mod presence;
+mod providers;
 mod queues;
 mod reply;
 mod request;
@@ -60,6 +61,13 @@ fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(accounts::list_accounts, accounts::create_account))
         .routes(routes!(accounts::get_account, accounts::put_account, accounts::delete_account))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::provider_numbers))
+        .routes(routes!(providers::check_account))
+        .routes(routes!(providers::account_numbers))
+        .routes(routes!(providers::account_templates))
+        .routes(routes!(providers::get_webhook, providers::register_webhook))
+        .routes(routes!(providers::reconcile_account))
         .routes(routes!(agents::list_agents, agents::create_agent))
         .routes(routes!(agents::get_agent, agents::put_agent, agents::delete_agent))
         .routes(routes!(queues::list_queues, queues::create_queue))

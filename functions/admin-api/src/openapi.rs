@@ -21,7 +21,7 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
     ),
     components(schemas(Problem, FieldError)),
     security(("token" = [])),
-    modifiers(&Token)
+    modifiers(&Token, &ProviderTypes)
 )]
 pub(crate) struct Description;
 
@@ -31,6 +31,17 @@ impl Modify for Token {
     fn modify(&self, description: &mut openapi::OpenApi) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         description.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The provider types and their fields, as the adapters declare them.
+struct ProviderTypes;
+
+impl Modify for ProviderTypes {
+    fn modify(&self, description: &mut openapi::OpenApi) {
+        let text = description.info.description.get_or_insert_default();
+        text.push_str("\n\n");
+        text.push_str(&crate::input::described());
     }
 }
 
@@ -84,6 +95,24 @@ impl IntoResponses for WriteRefusals {
             (413, "The body is larger than 256 KiB."),
             (415, "The body is not JSON."),
             (428, "PUT and DELETE need `If-Match`."),
+        ]));
+        answers
+    }
+}
+
+/// What a question to a provider may be refused with.
+pub(crate) struct ProviderRefusals;
+
+impl IntoResponses for ProviderRefusals {
+    fn responses() -> Answers {
+        let mut answers = refusals(&OF_ALL);
+        answers.extend(refusals(&[
+            (
+                409,
+                "The provider refuses it or can't do it: `refused-credentials`, `numbers-not-found`, `wrong-number-format`, `not-found-at-provider` (with `field`), \
+                 `webhook-not-set`, `not-offered`.",
+            ),
+            (502, "The provider does not answer (`provider-unreachable`), or something unexpected (`provider-error`)."),
         ]));
         answers
     }

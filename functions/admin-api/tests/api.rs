@@ -147,6 +147,7 @@ fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
         ("CONFIG_TABLE", "config"),
         ("INTERACTIONS_TABLE", "interactions"),
         ("ASSIGN_QUEUE_URL", wakes),
+        ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound.fifo"),
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
@@ -268,6 +269,8 @@ async fn a_customer_writes(admin: &Admin, account: &Value) {
         attachments: Vec::new(),
         reply_to: None,
         forwarded: false,
+        username: None,
+        referral: None,
     };
     let event = InboundEvent {
         account: id(account),

@@ -137,11 +137,13 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         history: vec![],
         message: Some((message, vec![])),
         contact: None,
+        identity: None,
         last_inbound_at: Some(now()),
         mark: Mark::Guarded,
         membership: None,
         presence_revision: None,
         cursor: None,
+        merged: None,
     };
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();

@@ -118,11 +118,13 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
         history: vec![],
         message: Some((message, vec![Effect::Send])),
         contact: None,
+        identity: None,
         last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
         mark: Mark::Guarded,
         membership: None,
         presence_revision: None,
         cursor: None,
+        merged: None,
     };
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();

@@ -301,6 +301,27 @@ impl<H: Http, K: Keys> Client<H, K> {
     }
 }
 
+/// Credentials that no account has yet.
+#[derive(Debug, Clone)]
+pub struct Given(Credentials);
+
+impl Keys for Given {
+    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+        Ok(self.0.clone())
+    }
+
+    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+        Ok(None)
+    }
+}
+
+impl<H: Clone, K> Client<H, K> {
+    /// The same with these credentials, whatever the account: to try them before they are stored.
+    pub fn with_credentials(&self, credentials: Credentials) -> Client<H, Given> {
+        Client { http: self.http.clone(), keys: Given(credentials), hosts: self.hosts.clone(), tokens: Mutex::new(HashMap::new()) }
+    }
+}
+
 impl<K: Keys> Keys for Arc<K> {
     async fn get(&self, account: &AccountId) -> Result<Credentials, SecretError> {
         K::get(self, account).await

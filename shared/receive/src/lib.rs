@@ -14,6 +14,7 @@
 //! | the table or the queue fails | 503; the provider's retry completes it |
 
 mod ingest;
+mod reconcile;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use store::Configuration;
 use subtle::ConstantTimeEq;
 
 pub use ingest::{Ingest, IngestError, Kept};
+pub use reconcile::{ReconcileError, Reconciled, reconcile};
 
 /// The header that a customer's own proxy must send.
 const PROXY_TOKEN: &str = "x-proxy-token";

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::account::{Account, Minutes, Provider, Settings};
+use cloud::egress::Origin;
+use domain::account::{Account, Minutes, Settings};
 use domain::ids::{AgentId, ListId, QueueId};
 use domain::plan::Step;
-use domain::values::{AccountKey, E164, Seconds, Secret};
+use domain::values::{AccountKey, E164, Seconds};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, id, integer, line, parsed, text};
-use super::{NAME, PEOPLE};
+use super::{NAME, PEOPLE, ProviderInput};
 
 /// A note, not a document.
 const DESCRIPTION: usize = 2_000;
@@ -20,8 +21,6 @@ const DESCRIPTION: usize = 2_000;
 const STEPS: usize = 40;
 /// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
 const DISPOSITIONS: usize = 200;
-/// A secret fits its store (64 KB) by far; no provider's token is longer than a few hundred characters.
-const AUTH_TOKEN: usize = 1_000;
 /// The longest host name (RFC 1035, section 2.3.4).
 const HOST: usize = 253;
 
@@ -63,28 +62,6 @@ pub(crate) struct AccountInput {
     /// Routing steps, in order.
     #[schema(value_type = Vec<PlanStep>, required = false, max_items = 40)]
     pub(crate) plan: Vec<Step>,
-}
-
-/// Which provider, and how to reach it.
-#[derive(Debug, PartialEq, ToSchema)]
-pub(crate) struct ProviderInput {
-    /// `TWILIO`.
-    #[schema(pattern = "^TWILIO$")]
-    pub(crate) r#type: String,
-    /// `AC` and 32 hex digits.
-    #[schema(pattern = "^AC[0-9a-fA-F]{32}$")]
-    pub(crate) account_sid: String,
-    /// Write-only: never shown again. Required when the account is made; absent in a PUT: it stays as it is. A new one replaces the one before, with
-    /// which signatures are still accepted.
-    #[schema(value_type = Option<String>, write_only)]
-    pub(crate) auth_token: Option<Secret>,
-}
-
-impl ProviderInput {
-    /// What of it may be shown.
-    pub(crate) fn public(&self) -> Provider {
-        Provider::Twilio { account_sid: self.account_sid.clone() }
-    }
 }
 
 /// Waits and timeouts of an account.
@@ -158,6 +135,8 @@ pub(crate) struct Surroundings {
     pub(crate) queues: BTreeSet<QueueId>,
     /// The keys of the other accounts.
     pub(crate) keys: BTreeSet<String>,
+    /// Where credentials may go although it is no public host.
+    pub(crate) allowed: Vec<Origin>,
 }
 
 impl AccountInput {
@@ -169,7 +148,8 @@ impl AccountInput {
             let key = fields.required("key", parsed(|text| AccountKey::parse(text).map_err(|invalid| invalid.0)));
             let list = fields.required("list", id(UNKNOWN_LIST));
             let domain = fields.optional("domain", parsed(host));
-            let provider = fields.required_object("provider").and_then(|fields| provider(fields, shown.is_none()));
+            let provider =
+                fields.required_object("provider").and_then(|fields| ProviderInput::parse(fields, shown.map(|shown| &shown["provider"])));
             let phone = fields.required("phone", parsed(|text| E164::parse(text).map_err(|invalid| invalid.0)));
             let description = fields.optional("description", text(DESCRIPTION));
             let active = fields.optional("active", boolean).unwrap_or(true);
@@ -218,6 +198,7 @@ impl AccountInput {
                 Step::Queue { .. } | Step::Agent { .. } => {}
             }
         }
+        self.provider.check(&around.allowed, &mut errors);
         errors.check()
     }
 
@@ -238,41 +219,6 @@ pub(crate) fn somebody_answers(active: bool, agents: &[AgentId], whatsapp: impl 
 /// Whether `account` still has somebody to answer when `agent` no longer counts.
 pub(crate) fn answers_without(account: &Account, agent: &AgentId, whatsapp: impl Fn(&AgentId) -> bool) -> bool {
     !account.agents.contains(agent) || somebody_answers(account.active, &account.agents, |other| other != agent && whatsapp(other))
-}
-
-fn provider(mut fields: Fields<'_>, new: bool) -> Option<ProviderInput> {
-    let r#type = fields.required("type", parsed(|text| if text == "TWILIO" { Ok(text.to_owned()) } else { Err("must be TWILIO") }));
-    let Some(r#type) = r#type else {
-        fields.give_up();
-        return None;
-    };
-    let account_sid = fields.required("account_sid", parsed(account_sid));
-    let auth_token =
-        if new { fields.required("auth_token", parsed(auth_token)) } else { fields.optional("auth_token", parsed(auth_token)) };
-    fields.finish();
-    Some(ProviderInput { r#type, account_sid: account_sid?, auth_token })
-}
-
-fn account_sid(text: &str) -> Result<String, Refusal> {
-    let digits = text.strip_prefix("AC").unwrap_or_default();
-    if digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be AC and 32 hex digits")
-    }
-}
-
-/// Kept exactly as it is: what looks like a slip at its ends is refused, not corrected.
-fn auth_token(text: &str) -> Result<Secret, Refusal> {
-    if text.is_empty() {
-        Err("must not be empty")
-    } else if text.len() > AUTH_TOKEN {
-        Err("is too long")
-    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        Err("must not have spaces or other than ASCII characters")
-    } else {
-        Ok(Secret::new(text))
-    }
 }
 
 fn host(text: &str) -> Result<String, Refusal> {
@@ -372,6 +318,7 @@ mod tests {
             agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
             queues: BTreeSet::from([queue(1)]),
             keys: BTreeSet::from(["OTHER".to_owned()]),
+            allowed: Vec::new(),
         }
     }
 
@@ -380,7 +327,7 @@ mod tests {
         let account = AccountInput::parse(body(), None).unwrap();
         assert_eq!(account.domain.as_deref(), Some("whatsapp.example.com"));
         assert_eq!(account.phone.as_str(), "+1234567890");
-        assert_eq!(account.provider.auth_token.as_ref().map(Secret::reveal), Some("t0ken"));
+        assert_eq!(account.provider.secrets["auth_token"].reveal(), "t0ken");
         assert_eq!(account.plan[1], Step::Agent { agent: agent(1), timeout: Step::TIMEOUT });
         assert!(account.check(&around()).is_ok() && account.has_somebody(&around()));
     }
@@ -505,7 +452,7 @@ mod tests {
             shown[name] = json!(value);
         }
         shown["version"] = json!(3);
-        assert!(AccountInput::parse(shown.clone(), Some(&shown)).unwrap().provider.auth_token.is_none());
+        assert!(AccountInput::parse(shown.clone(), Some(&shown)).unwrap().provider.secrets.is_empty());
         let mut changed = shown.clone();
         changed["proxy_token"] = json!("another");
         assert_eq!(names(AccountInput::parse(changed, Some(&shown))), ["proxy_token"]);

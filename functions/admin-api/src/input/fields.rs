@@ -72,6 +72,12 @@ impl<'a> Fields<'a> {
         self.errors.add(field, message);
     }
 
+    /// The same, in words that depend on the field. They never repeat its value.
+    pub(crate) fn refuse_with(&mut self, name: &str, message: String) {
+        let field = self.at(name);
+        self.errors.0.push(FieldError { field, message });
+    }
+
     /// A field that may be absent. `None` also when it was refused: then an error is noted.
     pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Refusal>) -> Option<T> {
         match parse(self.take(name)?) {

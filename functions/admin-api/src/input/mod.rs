@@ -6,12 +6,14 @@ mod account;
 mod agent;
 mod fields;
 mod list;
+mod provider;
 mod queue;
 
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, PlanStep, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
-pub(crate) use fields::Errors;
+pub(crate) use fields::{Errors, Fields};
 pub(crate) use list::ListInput;
+pub(crate) use provider::{ProviderInput, described};
 pub(crate) use queue::QueueInput;
 
 /// Names are shown in lists and on tabs: longer ones would not be read.

@@ -218,3 +218,6 @@ impl Adapter for Kaleyra {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

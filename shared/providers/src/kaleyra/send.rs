@@ -42,16 +42,15 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let code = code_of(&body);
     let class = class_of(code.as_deref());
     if outcome.status.is_success() {
-        if let Some(class) = class {
-            return refused(outcome, class, code);
-        }
         let id = IDS.iter().filter_map(|path| body.pointer(path)).find_map(read::id);
-        return match id {
-            Some(provider_id) => SendResult::Accepted { provider_id, state: DeliveryState::Accepted },
-            None => SendResult::Unknown,
+        return match (id, class) {
+            (Some(provider_id), None) => SendResult::Accepted { provider_id, state: DeliveryState::Accepted },
+            (None, Some(class)) => refused(outcome, class, code),
+            // It says nothing, or both.
+            (None, None) | (Some(_), Some(_)) => SendResult::Unknown,
         };
     }
-    match (class, code.as_deref().and_then(|code| code.parse().ok())) {
+    match (class, code.as_deref().and_then(of_meta)) {
         (Some(class), None) => refused(outcome, class, code),
         // One of Meta's codes, or none: the status tells what is left to tell.
         (_, number) => match send::refused(outcome, number) {
@@ -85,8 +84,13 @@ pub(super) fn class_of(code: Option<&str>) -> Option<ErrorClass> {
         "WA400" => ErrorClass::Permanent,
         // "Internal": Kaleyra's own advice is to send it again, after 5, 10 and 15 minutes.
         "WA500" => ErrorClass::Temporary,
-        other => return other.parse().ok().and_then(errors::class_of),
+        other => return of_meta(other).and_then(errors::class_of),
     })
+}
+
+/// One of Meta's codes. Its short ones can't be told from an HTTP status that is written in the same place.
+fn of_meta(code: &str) -> Option<u64> {
+    code.parse().ok().filter(|code| *code > 999)
 }
 
 /// Whether an answer of any kind says that SID or key are wrong.

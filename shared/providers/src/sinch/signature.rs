@@ -36,7 +36,7 @@ pub fn sign(body: &[u8], nonce: &str, timestamp: &str, secret: &Secret) -> Strin
 
 /// Signs as the older API does: the HMAC over body and nonce, joined by a dot; here in Base64. For tests and for the local stand-in.
 ///
-/// Source: Sinch's documentation of WhatsApp callbacks. It does not say how the result is written, so that [`verify_legacy`] takes hex too.
+/// Source: Sinch's documentation of WhatsApp callbacks. It does not say how the result is written, so that hex is accepted too.
 pub fn sign_legacy(body: &[u8], nonce: &str, secret: &Secret) -> String {
     STANDARD.encode(compute(&[body, nonce.as_bytes()], secret))
 }

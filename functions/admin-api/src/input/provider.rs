@@ -1,0 +1,337 @@
+//! Which provider an account has, and how to reach it: the fields are those that the type's adapter declares.
+
+use std::collections::BTreeMap;
+
+use cloud::egress::Origin;
+use domain::account::{Credentials, Provider};
+use domain::values::Secret;
+use providers::{ADAPTERS, Adapter, Field, Shape, Source};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::fields::{Errors, Fields, REQUIRED, Refusal, line, parsed};
+
+/// A secret fits its store (64 KB) by far; no provider's token is longer than a few hundred characters.
+const SECRET: usize = 4_000;
+/// Ids, user names, hosts.
+const VALUE: usize = 500;
+
+/// Which provider, and how to reach it.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct ProviderInput {
+    /// One of the types that `GET /providers` lists; the other fields are those that it lists for the type. Secret ones are write-only: never shown again.
+    /// Required ones must be given when the account is made; left out of a PUT they stay as they are. A new one replaces the one before, with which
+    /// signatures are still accepted. They must be given again with another type or another `base_url`.
+    #[schema(rename = "type", example = "TWILIO")]
+    pub(crate) kind: String,
+    /// The public fields.
+    #[schema(ignore)]
+    pub(crate) fields: BTreeMap<String, String>,
+    /// The secret fields that were given.
+    #[schema(ignore)]
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    /// Whether the secrets that are stored must not be used with these fields.
+    #[schema(ignore)]
+    pub(crate) elsewhere: bool,
+}
+
+impl ProviderInput {
+    /// Parses `provider` of a POST, or of a PUT on what is `shown`.
+    pub(crate) fn parse(mut fields: Fields<'_>, shown: Option<&Value>) -> Option<Self> {
+        let kinds = || ADAPTERS.iter().map(|adapter| adapter.kind()).collect::<Vec<_>>().join(", ");
+        let adapter = match fields.required("type", parsed(|text| Ok(providers::adapter(text)))) {
+            Some(Some(adapter)) => adapter,
+            None => {
+                fields.give_up();
+                return None;
+            }
+            Some(None) => {
+                fields.refuse_with("type", format!("must be one of {}", kinds()));
+                fields.give_up();
+                return None;
+            }
+        };
+        let before = |name: &str| shown.and_then(|shown| shown[name].as_str());
+        let same_kind = before("type") == Some(adapter.kind());
+        let mut public = BTreeMap::new();
+        let mut elsewhere = shown.is_some() && !same_kind;
+        for field in adapter.fields().iter().filter(|field| !field.secret) {
+            let value = match field.source {
+                Source::Required => fields.required(field.name, line(VALUE)),
+                Source::Optional | Source::Generated => fields.optional(field.name, line(VALUE)),
+            };
+            let value = value.and_then(|value| match shaped(field, &value) {
+                Ok(value) => Some(value),
+                Err(expected) => {
+                    fields.refuse_with(field.name, expected);
+                    None
+                }
+            });
+            // What we generated stays when it is left out.
+            let kept = || before(field.name).filter(|_| same_kind && field.source == Source::Generated).map(str::to_owned);
+            let Some(value) = value.or_else(kept) else { continue };
+            elsewhere |= field.destination && shown.is_some() && before(field.name) != Some(&value);
+            public.insert(field.name.to_owned(), value);
+        }
+        let mut secrets = BTreeMap::new();
+        for field in adapter.fields().iter().filter(|field| field.secret) {
+            let needed = field.source == Source::Required && (shown.is_none() || elsewhere);
+            let value = if needed { fields.required(field.name, parsed(secret)) } else { fields.optional(field.name, parsed(secret)) };
+            secrets.extend(value.map(|value| (field.name.to_owned(), value)));
+        }
+        fields.finish();
+        Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, elsewhere })
+    }
+
+    /// The adapter of the type, and its fields that are ours to generate and were not given.
+    fn generated(&self) -> impl Iterator<Item = &'static Field> {
+        let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
+        fields.iter().filter(|field| field.source == Source::Generated)
+    }
+
+    /// Fills in the public fields that are ours to generate.
+    ///
+    /// # Errors
+    /// What `random` fails with.
+    pub(crate) fn complete<E>(&mut self, random: impl Fn() -> Result<String, E>) -> Result<(), E> {
+        let missing: Vec<_> = self.generated().filter(|field| !field.secret && !self.fields.contains_key(field.name)).collect();
+        for field in missing {
+            self.fields.insert(field.name.to_owned(), random()?);
+        }
+        Ok(())
+    }
+
+    /// What of it may be shown.
+    pub(crate) fn public(&self) -> Provider {
+        Provider { kind: self.kind.clone(), fields: self.fields.clone() }
+    }
+
+    /// The secrets from now on, by those `stored` so far; `None` when nothing changes.
+    ///
+    /// # Errors
+    /// What `random` fails with.
+    pub(crate) fn credentials<E>(
+        &self,
+        stored: Option<&Credentials>,
+        random: impl Fn() -> Result<String, E>,
+    ) -> Result<Option<Credentials>, E> {
+        let names: Vec<&str> =
+            providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields()).iter().map(|field| field.name).collect();
+        let own: Vec<&str> = self.generated().filter(|field| field.secret).map(|field| field.name).collect();
+        // What goes elsewhere from now on is only what was given for it; what we made up ourselves is nobody's credential there.
+        let stays = |name: &str| names.contains(&name) && (!self.elsewhere || own.contains(&name));
+        let kept =
+            stored.map(|stored| stored.0.iter().filter(|(name, _)| stays(name)).map(|(name, secret)| (name.clone(), secret.clone())));
+        let mut all: BTreeMap<String, Secret> = kept.into_iter().flatten().collect();
+        all.extend(self.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone())));
+        for name in own {
+            if !all.contains_key(name) {
+                all.insert(name.to_owned(), Secret::new(random()?));
+            }
+        }
+        let all = Credentials(all);
+        Ok((stored != Some(&all)).then_some(all))
+    }
+
+    /// Notes base addresses that credentials may not be sent to.
+    pub(crate) fn check(&self, allowed: &[Origin], errors: &mut Errors) {
+        let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
+        for field in fields.iter().filter(|field| matches!(field.shape, Shape::BaseUrl)) {
+            let refused = self.fields.get(field.name).is_some_and(|url| !is_public(url) && !is_allowed(url, allowed));
+            if refused {
+                errors
+                    .add(format!("provider.{}", field.name), "must be an https address of a public host, such as https://api.example.com");
+            }
+        }
+    }
+}
+
+/// The value in the form that it is kept in.
+fn shaped(field: &Field, value: &str) -> Result<String, String> {
+    match field.shape {
+        Shape::Line => Ok(value.to_owned()),
+        Shape::Checked { check, expected } => {
+            if check(value) {
+                Ok(value.to_owned())
+            } else {
+                Err(format!("must be {expected}"))
+            }
+        }
+        Shape::BaseUrl => {
+            let url = value.trim_end_matches('/');
+            let whole = providers::Origin::parse(url).is_some() && !url.contains(['?', '#', '\\', ' ']) && url.is_ascii();
+            if whole { Ok(url.to_owned()) } else { Err("must be an address such as https://api.example.com, without a query".to_owned()) }
+        }
+    }
+}
+
+/// Kept exactly as it is: what looks like a slip at its ends is refused, not corrected.
+fn secret(text: &str) -> Result<Secret, Refusal> {
+    if text.is_empty() {
+        Err(REQUIRED)
+    } else if text.len() > SECRET {
+        Err("is too long")
+    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        Err("must not have spaces or other than ASCII characters")
+    } else {
+        Ok(Secret::new(text))
+    }
+}
+
+/// https, and a name with a dot that does not end in a number: no address of the network inside, no local name.
+fn is_public(url: &str) -> bool {
+    providers::Origin::parse(url).is_some_and(|origin| {
+        let last = origin.host.rsplit('.').next().unwrap_or_default();
+        let local = ["localhost", "local", "internal"].contains(&last);
+        origin.https && origin.host.contains('.') && !local && !last.is_empty() && !last.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
+    url.parse::<Origin>().is_ok_and(|origin| allowed.contains(&origin))
+}
+
+/// The types and their fields, for the description of the API.
+pub(crate) fn described() -> String {
+    let mut text = "Provider types and their fields:\n\n| type | field | what it is | |\n|---|---|---|---|\n".to_owned();
+    for adapter in ADAPTERS {
+        for field in adapter.fields() {
+            text.push_str(&row(*adapter, field));
+        }
+    }
+    text
+}
+
+fn row(adapter: &dyn Adapter, field: &Field) -> String {
+    let source = match field.source {
+        Source::Required => "required",
+        Source::Optional => "optional",
+        Source::Generated => "generated when left out",
+    };
+    let secret = if field.secret { ", write-only" } else { "" };
+    format!("| `{}` | `{}` | {} | {source}{secret} |\n", adapter.kind(), field.name, field.description)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<ProviderInput, Vec<String>> {
+        let mut errors = Errors::default();
+        let input = Fields::open("provider".into(), body, &mut errors).and_then(|fields| ProviderInput::parse(fields, shown));
+        let names: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
+        input.filter(|_| names.is_empty()).ok_or(names)
+    }
+
+    fn kaleyra() -> Value {
+        json!({"type": "KALEYRA", "base_url": "https://api.eu.kaleyra.io/", "account_sid": "HX1", "waba_id": "1022", "api_key": "k3y"})
+    }
+
+    fn shown() -> Value {
+        let mut shown = kaleyra();
+        shown.as_object_mut().unwrap().remove("api_key");
+        shown["base_url"] = json!("https://api.eu.kaleyra.io");
+        shown
+    }
+
+    #[test]
+    fn every_types_required_fields_are_demanded_by_name() {
+        for adapter in ADAPTERS {
+            let required: Vec<String> = {
+                let (secret, public): (Vec<&Field>, Vec<&Field>) = adapter.fields().iter().partition(|field| field.secret);
+                let all = public.into_iter().chain(secret).filter(|field| field.source == Source::Required);
+                all.map(|field| format!("provider.{}", field.name)).collect()
+            };
+            assert_eq!(parse(json!({"type": adapter.kind()}), None).unwrap_err(), required, "{}", adapter.kind());
+        }
+        assert_eq!(parse(json!({"type": "PIGEON"}), None).unwrap_err(), ["provider.type"]);
+    }
+
+    #[test]
+    fn another_base_url_wants_the_secret_again() {
+        let mut same = shown();
+        assert!(!parse(same.clone(), Some(&shown())).unwrap().elsewhere);
+        same["base_url"] = json!("https://api.eu.kaleyra.io/");
+        assert!(!parse(same.clone(), Some(&shown())).unwrap().elsewhere, "a slash at its end is no other address");
+        same["base_url"] = json!("https://thief.example.com");
+        assert_eq!(parse(same.clone(), Some(&shown())).unwrap_err(), ["provider.api_key"]);
+        same["api_key"] = json!("again");
+        assert!(parse(same, Some(&shown())).unwrap().elsewhere);
+        let other_type = json!({"type": "TWILIO", "account_sid": format!("AC{}", "0".repeat(32))});
+        assert_eq!(parse(other_type, Some(&shown())).unwrap_err(), ["provider.auth_token"]);
+    }
+
+    #[test]
+    fn secrets_that_are_left_out_stay_unless_they_would_go_elsewhere() {
+        let stored = Credentials::default().with("api_key", "k3y").with("callback_password", "pass");
+        let random = || Ok::<_, ()>("random".to_owned());
+        let kept = parse(shown(), Some(&shown())).unwrap();
+        assert_eq!(kept.credentials(Some(&stored), random), Ok(None));
+        let mut body = kaleyra();
+        body["api_key"] = json!("new");
+        let rotated = parse(body.clone(), Some(&shown())).unwrap();
+        assert_eq!(rotated.credentials(Some(&stored), random), Ok(Some(stored.clone().with("api_key", "new"))));
+        body["base_url"] = json!("https://api.in.kaleyra.io");
+        let moved = parse(body, Some(&shown())).unwrap();
+        assert_eq!(moved.credentials(Some(&stored), random), Ok(Some(Credentials::default().with("api_key", "new"))));
+    }
+
+    #[test]
+    fn what_is_ours_to_generate_is_generated_once() {
+        let random = || Ok::<_, ()>("random".to_owned());
+        let meta = json!({"type": "META", "app_id": "1", "phone_number_id": "2", "auth_token": "t", "app_secret": "s"});
+        let mut input = parse(meta.clone(), None).unwrap();
+        input.complete(random).unwrap();
+        assert_eq!(input.fields["verify_token"], "random");
+        let mut shown = meta;
+        shown["verify_token"] = json!("first");
+        let again = parse(json!({"type": "META", "app_id": "1", "phone_number_id": "2"}), Some(&shown)).unwrap();
+        assert_eq!(again.fields["verify_token"], "first");
+        let sinch = json!({"type": "SINCH_V2", "base_url": "https://eu.conversation.api.sinch.com", "project_id": "p", "app_id": "a", "key_id": "k", "key_secret": "s"});
+        let sinch = parse(sinch, None).unwrap();
+        let credentials = sinch.credentials(None, random).unwrap().unwrap();
+        assert_eq!(credentials.get("webhook_secret"), Some(&Secret::new("random")));
+        assert_eq!(sinch.credentials(Some(&credentials), || Ok::<_, ()>("another".to_owned())), Ok(None));
+    }
+
+    #[test]
+    fn credentials_go_to_public_https_hosts_only() {
+        let check = |url: &str, allowed: &[Origin]| {
+            let mut body = kaleyra();
+            body["base_url"] = json!(url);
+            let Ok(input) = parse(body, None) else { return false };
+            let mut errors = Errors::default();
+            input.check(allowed, &mut errors);
+            errors.check().is_ok()
+        };
+        assert!(check("https://api.eu.kaleyra.io", &[]) && check("https://api.eu.kaleyra.io:8443/x", &[]));
+        for bad in [
+            "http://api.eu.kaleyra.io",
+            "https://localhost",
+            "https://169.254.169.254",
+            "https://0x7f.1",
+            "https://metadata.google.internal",
+            "https://user:pass@api.eu.kaleyra.io",
+            "https://api.eu.kaleyra.io?x=",
+            "https://api.eu.kaleyra.io#x",
+            "https://[::1]",
+            "api.eu.kaleyra.io",
+            "https://api.",
+        ] {
+            assert!(!check(bad, &[]), "{bad}");
+        }
+        let allowed = ["http://127.0.0.1:9999".parse().unwrap()];
+        assert!(check("http://127.0.0.1:9999/kaleyra", &allowed) && !check("http://127.0.0.1:9998", &allowed));
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_secret() {
+        let mut body = kaleyra();
+        body["api_key"] = json!("s3cr et");
+        let mut errors = Errors::default();
+        let _ = Fields::open("provider".into(), body, &mut errors).and_then(|fields| ProviderInput::parse(fields, None));
+        assert!(!format!("{errors:?}").contains("s3cr"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The Lambda `reconcile`: every quarter of an hour it looks for customers' messages at the providers whose webhooks were lost, and takes them in by the path
+//! of the webhooks, under the same ids.
+//!
+//! | what it finds | what happens |
+//! |---|---|
+//! | a message that is here | nothing |
+//! | one that is not | it is stored and enqueued as if its webhook had come |
+//! | a provider whose API lists no messages | nothing |
+//! | a provider that refuses or does not answer | it is logged and counted; the other accounts are looked at, this one again at the next run |
+//! | too many accounts for its time | it ends, and the next run begins with those that were left out |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use client::Client;
+use cloud::aws::Aws;
+use cloud::config::Env;
+use cloud::telemetry::{self, Unit, metric};
+use domain::account::Account;
+use engine::ports::Directory;
+use jiff::SignedDuration;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use providers::Problem;
+use receive::{Ingest, ReconcileError, reconcile};
+use serde_json::Value;
+use store::Configuration;
+
+/// How far back each run looks. Eight runs in a row may fail before a message is missed; what is older is found on request.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
+
+/// No account is begun later than this after the run began: the slowest conversation takes some pages of 15 s, and the function has 300 s.
+const LATEST_START: Duration = Duration::from_secs(200);
+
+struct Function {
+    configuration: Configuration,
+    client: Client,
+    ingest: Ingest,
+    /// Where the next run begins, so that many slow accounts don't always leave out the same ones.
+    next: AtomicUsize,
+}
+
+impl Function {
+    fn from_env(env: &Env) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        Ok(Self {
+            configuration: Configuration::new(aws.dynamodb(), env.required("CONFIG_TABLE")?),
+            client: Client::from_env(&aws, env)?,
+            ingest: Ingest::from_env(&aws, env)?,
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    async fn run(&self) -> Result<(), Error> {
+        let began = Instant::now();
+        let accounts = self.configuration.accounts().await?;
+        for account in in_turn(&accounts, self.next.load(Ordering::Relaxed)) {
+            if began.elapsed() > LATEST_START {
+                tracing::warn!(event = "reconcile.out_of_time", accounts = accounts.len());
+                break;
+            }
+            self.next.fetch_add(1, Ordering::Relaxed);
+            self.look_at(account).await;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, account: &Account) {
+        let (id, kind) = (&account.id, account.provider.kind.as_str());
+        let now = cloud::time::now();
+        match reconcile(&self.client, &self.ingest, account, now - LOOK_BACK, now).await {
+            Ok(found) => {
+                tracing::info!(event = "reconcile.done", account = %id, listed = found.listed, new = found.new);
+                if found.new > 0 {
+                    metric("ReconciledMessages", Unit::Count, found.new as f64, &[("provider", kind)]);
+                }
+            }
+            Err(ReconcileError::Provider(Problem::NotOffered)) => {}
+            Err(error) => {
+                tracing::error!(event = "reconcile.failed", account = %id, %error);
+                metric("ReconcileFailures", Unit::Count, 1.0, &[("provider", kind)]);
+            }
+        }
+    }
+}
+
+/// All of `accounts`, beginning with the one at `first`. Inactive ones too: they store what arrives.
+fn in_turn(accounts: &[Account], first: usize) -> impl Iterator<Item = &Account> {
+    let first = first.checked_rem(accounts.len()).unwrap_or(0);
+    accounts[first..].iter().chain(&accounts[..first])
+}
+
+/// Runs the Lambda.
+///
+/// # Errors
+/// When the environment is incomplete or the runtime ends.
+pub async fn run() -> Result<(), Error> {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    let function = Arc::new(Function::from_env(&env)?);
+    lambda_runtime::run(service_fn(move |_: LambdaEvent<Value>| {
+        let function = Arc::clone(&function);
+        // Boxed: the future's type is too deep for the compiler.
+        Box::pin(async move { function.run().await })
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::fixtures::account;
+
+    #[test]
+    fn every_account_has_its_turn_wherever_the_run_begins() {
+        let accounts: Vec<Account> = ["a", "b", "c"].map(|name| Account { name: name.to_owned(), ..account() }).into();
+        let order = |first| in_turn(&accounts, first).map(|account| account.name.as_str()).collect::<String>();
+        assert_eq!((order(0), order(2), order(4)), ("abc".to_owned(), "cab".to_owned(), "bca".to_owned()));
+        assert_eq!(in_turn(&[], 5).count(), 0);
+    }
+}
