@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashSet};
 
 use axum::extract::State;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, InteractionId, ListId};
-use domain::plan::{ActionPlan, Step};
+use domain::interval::Interval;
+use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164, Secret};
 use engine::ports::Store;
@@ -23,7 +24,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, changed, new_account_id, written};
 use crate::error::ApiError;
-use crate::input::{AccountInput, AccountSettings, Errors, PlanStep, ProviderInput, Surroundings};
+use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
@@ -72,14 +73,17 @@ pub(crate) struct AccountView {
     /// Waits and timeouts.
     settings: AccountSettings,
     /// Routing steps, in order.
-    #[schema(value_type = Vec<PlanStep>)]
-    plan: Vec<Step>,
+    #[schema(value_type = Vec<PlanStepSchema>)]
+    plan: Vec<PlanStep>,
     /// Grows with every change of the plan.
     plan_version: u64,
     /// To be pasted into the provider's console as it is, with what follows the `#`.
     receive_url: String,
     /// What a proxy in front of `domain` must send in `X-Proxy-Token`.
     proxy_token: String,
+    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next changed, if it is older than they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_secret: Option<String>,
     /// Grows with every change; the `ETag`.
     version: u64,
 }
@@ -116,6 +120,7 @@ fn view(account: Account, public_url: &str) -> AccountView {
         plan: account.plan.steps,
         plan_version: account.plan.version,
         proxy_token: account.proxy_token.reveal().to_owned(),
+        webhook_secret: account.webhook_secret.map(|secret| secret.reveal().to_owned()),
         version: account.version,
     }
 }
@@ -136,7 +141,12 @@ pub(crate) async fn create_account(
     let credentials = input.provider.credentials(None, self::token)?.unwrap_or_default();
     let token = token()?;
     let plan = ActionPlan { version: 1, steps: input.plan.clone() };
-    let made = Made { id: new_account_id(), proxy_token: self::token()?.into(), receive_path: receive_path(&input.provider.kind, &token) };
+    let made = Made {
+        id: new_account_id(),
+        proxy_token: self::token()?.into(),
+        webhook_secret: webhook_secret()?,
+        receive_path: receive_path(&input.provider.kind, &token),
+    };
     let account = account_of(made, input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
     app.secrets.create(&account.id, &credentials).await?;
@@ -202,7 +212,11 @@ pub(crate) async fn put_account(
     // The function that a Receive URL leads to depends on the type; the token stays.
     let receive_path =
         if input.provider.kind == before.provider.kind { before.receive_path.clone() } else { receive_path(&input.provider.kind, token) };
-    let made = Made { id, proxy_token: before.proxy_token.clone(), receive_path };
+    let webhook_secret = match &before.webhook_secret {
+        Some(secret) => secret.clone(),
+        None => webhook_secret()?,
+    };
+    let made = Made { id, proxy_token: before.proxy_token.clone(), webhook_secret, receive_path };
     let account = account_of(made, input, plan, version + 1);
     let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
     changed("account", "replaced", account.id.as_str(), &by);
@@ -243,6 +257,7 @@ pub(crate) async fn delete_account(
 struct Made {
     id: AccountId,
     proxy_token: Secret,
+    webhook_secret: Secret,
     receive_path: Secret,
 }
 
@@ -255,6 +270,7 @@ fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -
         list: input.list,
         domain: input.domain,
         proxy_token: made.proxy_token,
+        webhook_secret: Some(made.webhook_secret),
         phone: input.phone,
         description: input.description,
         active: input.active,
@@ -266,23 +282,25 @@ fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -
     }
 }
 
-fn next_plan(before: &ActionPlan, steps: &[Step]) -> ActionPlan {
+fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
     if before.steps == steps { before.clone() } else { ActionPlan { version: before.version + 1, steps: steps.to_vec() } }
 }
 
 /// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
 async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Result<(), ApiError> {
     let configuration = app.configuration();
-    let (list, agents, queues, accounts) = tokio::try_join!(
+    let (list, agents, queues, intervals, accounts) = tokio::try_join!(
         configuration.get::<List>(input.list.as_str()),
         configuration.all::<Agent>(),
         configuration.all::<Queue>(),
+        configuration.all::<Interval>(),
         configuration.all::<Account>(),
     )?;
     let around = Surroundings {
         list_exists: list.is_some(),
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
+        intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),
         keys: accounts.into_iter().filter(|(account, _)| Some(&account.id) != own).map(|(account, _)| account.key.to_string()).collect(),
         allowed: app.allowed_origins.to_vec(),
     };
@@ -295,11 +313,10 @@ fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
     if (&before.agents, &before.plan, before.active) == (&after.agents, &after.plan, after.active) {
         return BTreeSet::new();
     }
-    let steps = before.plan.steps.iter().chain(&after.plan.steps).map(|step| match step {
-        Step::Queue { queue, .. } => Target::Queue(queue.clone()),
-        Step::Agent { agent, .. } => Target::Agent(agent.clone()),
-    });
-    steps.chain([Target::Account(after.id.clone())]).collect()
+    let plans = || [&before.plan, &after.plan].into_iter();
+    let queues = plans().flat_map(ActionPlan::queues).cloned().map(Target::Queue);
+    let agents = plans().flat_map(ActionPlan::agents).cloned().map(Target::Agent);
+    queues.chain(agents).chain([Target::Account(after.id.clone())]).collect()
 }
 
 /// The path of a Receive URL: to the function of the type's provider.
@@ -364,6 +381,13 @@ fn token() -> Result<String, ApiError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// A secret in the form of the Standard Webhooks specification: `whsec_` and the base64 of the key.
+fn webhook_secret() -> Result<Secret, ApiError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| ApiError::NoRandomness)?;
+    Ok(format!("whsec_{}", STANDARD.encode(bytes)).into())
+}
+
 /// SHA-256 of a token's text, in hex.
 fn hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -375,6 +399,8 @@ mod tests {
     use domain::ids::QueueId;
     use ulid::Ulid;
 
+    use domain::plan::Step;
+
     use super::*;
 
     fn account() -> Account {
@@ -385,6 +411,7 @@ mod tests {
             list: ListId::from_ulid(Ulid(1)),
             domain: None,
             proxy_token: "proxy".into(),
+            webhook_secret: None,
             provider: Provider { kind: "TWILIO".into(), fields: [("account_sid".to_owned(), format!("AC{}", "0".repeat(32)))].into() },
             phone: E164::parse("+1234567890").unwrap(),
             description: None,
@@ -397,8 +424,8 @@ mod tests {
         }
     }
 
-    fn step(queue: u128) -> Step {
-        Step::Queue { queue: QueueId::from_ulid(Ulid(queue)), timeout: Step::TIMEOUT }
+    fn step(queue: u128) -> PlanStep {
+        Step::Queue { queue: QueueId::from_ulid(Ulid(queue)), timeout: Step::TIMEOUT }.into()
     }
 
     #[test]

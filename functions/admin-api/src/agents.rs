@@ -8,7 +8,6 @@ use domain::account::Account;
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
 use domain::ids::AgentId;
-use domain::plan::Step;
 use domain::queue::Queue;
 use engine::ports::{Mark, Store};
 use http::StatusCode;
@@ -170,9 +169,7 @@ async fn somebody_is_left(app: &App, agent: &AgentId) -> Result<(), ApiError> {
 
 /// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for nobody else.
 async fn users(app: &App, id: &AgentId) -> Result<Vec<String>, ApiError> {
-    let has_it = |account: &Account| {
-        account.agents.contains(id) || account.plan.steps.iter().any(|step| matches!(step, Step::Agent { agent, .. } if agent == id))
-    };
+    let has_it = |account: &Account| account.agents.contains(id) || account.plan.agents().any(|agent| agent == id);
     let (accounts, queues) = (app.configuration().all::<Account>().await?, app.configuration().all::<Queue>().await?);
     let mut users: Vec<String> =
         accounts.iter().filter(|(account, _)| has_it(account)).map(|(account, _)| format!("account:{}", account.key)).collect();

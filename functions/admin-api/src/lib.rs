@@ -8,6 +8,7 @@ mod agents;
 mod app;
 mod error;
 mod input;
+mod intervals;
 mod lists;
 mod openapi;
 mod presence;
@@ -72,6 +73,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(agents::get_agent, agents::put_agent, agents::delete_agent))
         .routes(routes!(queues::list_queues, queues::create_queue))
         .routes(routes!(queues::get_queue, queues::put_queue, queues::delete_queue))
+        .routes(routes!(intervals::list_intervals, intervals::create_interval))
+        .routes(routes!(intervals::get_interval, intervals::put_interval, intervals::delete_interval))
         .routes(routes!(lists::list_lists, lists::create_list))
         .routes(routes!(lists::get_list, lists::put_list, lists::delete_list))
 }
@@ -83,7 +86,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::{AccountInput, AgentInput, Errors, ListInput, QueueInput};
+    use crate::input::{AccountInput, AgentInput, Errors, IntervalInput, ListInput, QueueInput};
 
     #[test]
     fn the_description_lists_every_route() {
@@ -131,10 +134,11 @@ mod tests {
     #[test]
     fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 4] = [
+        let parsers: [(&str, Parse); 5] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
+            ("IntervalInput", |body| IntervalInput::parse(body, None).err()),
             ("ListInput", |body| ListInput::parse(body, None).err()),
         ];
         let description = serde_json::to_value(openapi()).unwrap();

@@ -236,6 +236,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
         list: ListId::from_ulid(Ulid::nil()),
         domain: None,
         proxy_token: "".into(),
+        webhook_secret: None,
         provider: input.public(),
         phone: E164::parse("+10000000").map_err(|_| ApiError::Encode)?,
         description: None,

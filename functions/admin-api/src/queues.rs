@@ -7,8 +7,7 @@ use domain::account::Account;
 use domain::agent::Agent;
 use domain::effect::Target;
 use domain::ids::{AgentId, QueueId};
-use domain::plan::Step;
-use domain::queue::{Queue, Strategy, Weight};
+use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::Seconds;
 use engine::ports::Store;
 use http::StatusCode;
@@ -32,7 +31,7 @@ pub(crate) struct QueueView {
     id: QueueId,
     /// Shown to agents.
     name: String,
-    /// `beepall` or `rrmemory`.
+    /// `beepall`, `rrmemory` or `least_recent`.
     #[schema(value_type = String)]
     strategy: Strategy,
     /// Seconds.
@@ -41,6 +40,10 @@ pub(crate) struct QueueView {
     /// 0 to 10.
     #[schema(value_type = i64)]
     weight: Weight,
+    /// After how many offers missed in a row an agent is paused; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pause_after_missed: Option<MissedLimit>,
     /// Ids of agents, in the order in which `rrmemory` goes through them.
     #[schema(value_type = Vec<String>)]
     members: Vec<AgentId>,
@@ -49,13 +52,13 @@ pub(crate) struct QueueView {
 }
 
 fn view(queue: Queue, version: u64) -> QueueView {
-    let Queue { id, name, strategy, agent_timeout, weight, members } = queue;
-    QueueView { id, name, strategy, agent_timeout, weight, members, version }
+    let Queue { id, name, strategy, agent_timeout, weight, pause_after_missed, members } = queue;
+    QueueView { id, name, strategy, agent_timeout, weight, pause_after_missed, members, version }
 }
 
 fn queue_of(id: QueueId, input: QueueInput) -> Queue {
-    let QueueInput { name, strategy, agent_timeout, weight, members } = input;
-    Queue { id, name, strategy, agent_timeout, weight, members }
+    let QueueInput { name, strategy, agent_timeout, weight, pause_after_missed, members } = input;
+    Queue { id, name, strategy, agent_timeout, weight, pause_after_missed, members }
 }
 
 async fn check(app: &App, input: &QueueInput) -> Result<(), ApiError> {
@@ -119,7 +122,7 @@ pub(crate) async fn put_queue(
     let queue = queue_of(id, input);
     let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("queue", "replaced", queue.id.as_str(), &by);
-    if (&before.members, before.strategy) != (&queue.members, queue.strategy) {
+    if (&before.members, before.strategy, before.weight) != (&queue.members, queue.strategy, queue.weight) {
         app.wake([Target::Queue(queue.id.clone())]).await;
     }
     Ok(Versioned::new(view(queue, version), version))
@@ -147,7 +150,7 @@ pub(crate) async fn delete_queue(
 
 /// Accounts whose plan has the queue, and interactions that wait for it: without it nobody would be offered them.
 async fn users(app: &App, id: &QueueId) -> Result<Vec<String>, ApiError> {
-    let has_it = |account: &Account| account.plan.steps.iter().any(|step| matches!(step, Step::Queue { queue, .. } if queue == id));
+    let has_it = |account: &Account| account.plan.queues().any(|queue| queue == id);
     let accounts = app.configuration().all::<Account>().await?;
     let accounts = accounts.iter().filter(|(account, _)| has_it(account)).map(|(account, _)| format!("account:{}", account.key));
     let waiting = app.engine.store.waiting(&Target::Queue(id.clone())).await?;

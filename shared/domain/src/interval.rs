@@ -34,7 +34,7 @@ pub struct Interval {
 }
 
 /// Times on some days.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     /// The first minute; 00:00 unless told.
@@ -52,6 +52,14 @@ pub struct Range {
     /// In which months it begins; none: in all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub months: BTreeSet<Month>,
+}
+
+impl Default for Range {
+    /// Every day, the whole day.
+    fn default() -> Self {
+        let (weekdays, days, months) = Default::default();
+        Self { from: Minute::default(), to: Minute::last(), weekdays, days, months }
+    }
 }
 
 /// A day on which an interval does not match.

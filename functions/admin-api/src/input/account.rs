@@ -4,28 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::Origin;
 use domain::account::{Account, Minutes, Settings};
-use domain::ids::{AgentId, ListId, QueueId};
-use domain::plan::Step;
+use domain::ids::{AgentId, IntervalId, ListId, QueueId};
+use domain::interval::ZoneName;
+use domain::notification::Announcement;
+use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
 use domain::values::{AccountKey, E164, Seconds};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, id, integer, line, parsed, text};
+use super::fields::{
+    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, id, integer, line, parsed, text,
+};
+use super::plan::{PlanStepSchema, filled_template, read, step};
 use super::{NAME, PEOPLE, ProviderInput};
 
 /// A note, not a document.
 const DESCRIPTION: usize = 2_000;
 /// An interaction whose plan has run out waits with one row for each queue that was tried, written in one transaction of at most 100 actions, and its own
 /// item names them all within 4 KB.
-const STEPS: usize = 40;
+const STEPS: usize = ActionPlan::MOST_STEPS;
 /// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
 const DISPOSITIONS: usize = 200;
 /// The longest host name (RFC 1035, section 2.3.4).
 const HOST: usize = 253;
 
 /// The fields that this service sets.
-const SET_HERE: [&str; 5] = ["id", "receive_url", "proxy_token", "plan_version", "version"];
+const SET_HERE: [&str; 6] = ["id", "receive_url", "proxy_token", "webhook_secret", "plan_version", "version"];
 
 /// A connected WhatsApp number.
 #[derive(Debug, PartialEq, ToSchema)]
@@ -60,8 +65,8 @@ pub(crate) struct AccountInput {
     #[schema(required = false)]
     pub(crate) settings: AccountSettings,
     /// Routing steps, in order.
-    #[schema(value_type = Vec<PlanStep>, required = false, max_items = 40)]
-    pub(crate) plan: Vec<Step>,
+    #[schema(value_type = Vec<PlanStepSchema>, required = false, max_items = 40)]
+    pub(crate) plan: Vec<PlanStep>,
 }
 
 /// Waits and timeouts of an account.
@@ -83,45 +88,57 @@ pub(crate) struct AccountSettings {
     /// What may be chosen as disposition; empty: any text.
     #[schema(required = false, max_items = 200)]
     pub(crate) dispositions: Vec<String>,
+    /// Where the clock hangs that conditions of the plan ask for the time: a name of the IANA database.
+    #[schema(value_type = String, required = false, default = "UTC", example = "Europe/Rome")]
+    pub(crate) time_zone: ZoneName,
+    /// How a new interaction is announced to agents.
+    #[schema(value_type = NotificationSettings, required = false)]
+    pub(crate) notification: Announcement,
+}
+
+/// How a new interaction is announced to agents.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct NotificationSettings {
+    /// Whether it sounds.
+    #[schema(required = false, default = true)]
+    sound: bool,
+    /// Whether it shakes.
+    #[schema(required = false, default = false)]
+    shake: bool,
+    /// A Mustache template, e.g. `{{account.name}}{{#queue}} · {{queue.name}}{{/queue}}: {{contact.name}}`. The variables: `account.name`, `account.key`,
+    /// `account.phone`, `queue.name`, `contact.name`, `contact.firstName`, `contact.lastName`, `contact.mobile`, `contact.address`, `list.name`.
+    #[schema(required = false, min_length = 1, max_length = 2_048)]
+    template: String,
 }
 
 impl From<Settings> for AccountSettings {
     fn from(settings: Settings) -> Self {
-        let Settings { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions } =
-            settings;
-        Self { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions }
+        Self {
+            wait_for_assigned_agent: settings.wait_for_assigned_agent,
+            wait_for_assigned_queue: settings.wait_for_assigned_queue,
+            inactivity_timeout: settings.inactivity_timeout,
+            mandatory_disposition: settings.mandatory_disposition,
+            dispositions: settings.dispositions,
+            time_zone: settings.time_zone,
+            notification: settings.notification,
+        }
     }
 }
 
 impl From<AccountSettings> for Settings {
     fn from(settings: AccountSettings) -> Self {
-        let AccountSettings { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions } =
-            settings;
-        Self { wait_for_assigned_agent, wait_for_assigned_queue, inactivity_timeout, mandatory_disposition, dispositions }
+        Self {
+            wait_for_assigned_agent: settings.wait_for_assigned_agent,
+            wait_for_assigned_queue: settings.wait_for_assigned_queue,
+            inactivity_timeout: settings.inactivity_timeout,
+            mandatory_disposition: settings.mandatory_disposition,
+            dispositions: settings.dispositions,
+            time_zone: settings.time_zone,
+            notification: settings.notification,
+            ..Settings::default()
+        }
     }
-}
-
-/// A routing step. The schema of what [`Step`] is written as.
-#[derive(ToSchema)]
-#[serde(tag = "step", rename_all = "snake_case")]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) enum PlanStep {
-    /// Offers to a queue; the next step follows when the time is over or everybody rejected.
-    Queue {
-        /// Its id.
-        queue: String,
-        /// Seconds.
-        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
-        timeout: i64,
-    },
-    /// The same with one agent.
-    Agent {
-        /// Their id.
-        agent: String,
-        /// Seconds.
-        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
-        timeout: i64,
-    },
 }
 
 /// What an account refers to, and whom its key must differ from.
@@ -133,6 +150,8 @@ pub(crate) struct Surroundings {
     pub(crate) agents: BTreeMap<AgentId, bool>,
     /// All queues.
     pub(crate) queues: BTreeSet<QueueId>,
+    /// All intervals.
+    pub(crate) intervals: BTreeSet<IntervalId>,
     /// The keys of the other accounts.
     pub(crate) keys: BTreeSet<String>,
     /// Where credentials may go although it is no public host.
@@ -190,13 +209,26 @@ impl AccountInput {
             errors.add(format!("agents[{index}]"), UNKNOWN_AGENT);
         }
         for (index, step) in self.plan.iter().enumerate() {
-            match step {
+            match &step.step {
                 Step::Queue { queue, .. } if !around.queues.contains(queue) => errors.add(format!("plan[{index}].queue"), UNKNOWN_QUEUE),
                 Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
                     errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
                 }
-                Step::Queue { .. } | Step::Agent { .. } => {}
+                _ => {}
             }
+            match &step.interval {
+                Some(Guard::OnlyWithin(interval)) if !around.intervals.contains(interval) => {
+                    errors.add(format!("plan[{index}].interval.only_within"), UNKNOWN_INTERVAL);
+                }
+                Some(Guard::OnlyOutside(interval)) if !around.intervals.contains(interval) => {
+                    errors.add(format!("plan[{index}].interval.only_outside"), UNKNOWN_INTERVAL);
+                }
+                _ => {}
+            }
+        }
+        let plan = ActionPlan { version: 0, steps: self.plan.clone() };
+        for Fault { step, field, reason } in plan.faults() {
+            errors.add(format!("plan[{step}].{field}"), reason);
         }
         self.provider.check(&around.allowed, &mut errors);
         errors.check()
@@ -242,6 +274,8 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let inactivity_timeout = fields.optional("inactivity_timeout", integer(Minutes::new));
     let mandatory_disposition = fields.optional("mandatory_disposition", boolean).unwrap_or(false);
     let dispositions = fields.set("dispositions", DISPOSITIONS, "must have at most 200 entries", line(NAME));
+    let time_zone = fields.optional("time_zone", parsed(|text| ZoneName::parse(text).map_err(|invalid| invalid.0)));
+    let notification = fields.object("notification").map_or_else(Announcement::default, announcement);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -249,34 +283,18 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         inactivity_timeout,
         mandatory_disposition,
         dispositions,
+        time_zone: time_zone.unwrap_or_default(),
+        notification,
     }
 }
 
-fn step(path: String, value: Value, errors: &mut Errors) -> Option<Step> {
-    enum Kind {
-        Queue,
-        Agent,
-    }
-    let mut fields = Fields::open(path, value, errors)?;
-    let kind = fields.required(
-        "step",
-        parsed(|text| match text {
-            "queue" => Ok(Kind::Queue),
-            "agent" => Ok(Kind::Agent),
-            _ => Err("must be queue or agent"),
-        }),
-    );
-    let Some(kind) = kind else {
-        fields.give_up();
-        return None;
-    };
-    let timeout = fields.optional("timeout", integer(Seconds::new)).unwrap_or(Step::TIMEOUT);
-    let step = match kind {
-        Kind::Queue => fields.required("queue", id(UNKNOWN_QUEUE)).map(|queue| Step::Queue { queue, timeout }),
-        Kind::Agent => fields.required("agent", id(UNKNOWN_AGENT)).map(|agent| Step::Agent { agent, timeout }),
-    };
+fn announcement(mut fields: Fields<'_>) -> Announcement {
+    let default = Announcement::default();
+    let sound = fields.optional("sound", boolean).unwrap_or(default.sound);
+    let shake = fields.optional("shake", boolean).unwrap_or(default.shake);
+    let template = if fields.has("template") { read(&mut fields, "template", filled_template) } else { None };
     fields.finish();
-    step
+    Announcement { sound, shake, template: template.unwrap_or(default.template) }
 }
 
 #[cfg(test)]
@@ -293,6 +311,10 @@ mod tests {
 
     fn queue(n: u128) -> QueueId {
         QueueId::from_ulid(Ulid(n))
+    }
+
+    fn step_of(value: Value) -> PlanStep {
+        serde_json::from_value(value).unwrap()
     }
 
     fn body() -> Value {
@@ -317,6 +339,7 @@ mod tests {
             list_exists: true,
             agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
             queues: BTreeSet::from([queue(1)]),
+            intervals: BTreeSet::new(),
             keys: BTreeSet::from(["OTHER".to_owned()]),
             allowed: Vec::new(),
         }
@@ -328,7 +351,7 @@ mod tests {
         assert_eq!(account.domain.as_deref(), Some("whatsapp.example.com"));
         assert_eq!(account.phone.as_str(), "+1234567890");
         assert_eq!(account.provider.secrets["auth_token"].reveal(), "t0ken");
-        assert_eq!(account.plan[1], Step::Agent { agent: agent(1), timeout: Step::TIMEOUT });
+        assert_eq!(account.plan[1].step, Step::Agent { agent: agent(1), timeout: Step::TIMEOUT });
         assert!(account.check(&around()).is_ok() && account.has_somebody(&around()));
     }
 
@@ -390,6 +413,11 @@ mod tests {
             ("/settings/dispositions/1", json!("Sold"), "settings.dispositions[1]"),
             ("/settings/dispositions/0", json!(""), "settings.dispositions[0]"),
             ("/settings/colour", json!("red"), "settings.colour"),
+            ("/settings/time_zone", json!("Rome"), "settings.time_zone"),
+            ("/settings/notification", json!({"template": "{{#queue}}"}), "settings.notification.template"),
+            ("/settings/notification", json!({"template": " "}), "settings.notification.template"),
+            ("/settings/notification", json!({"sound": "loud"}), "settings.notification.sound"),
+            ("/webhook_secret", json!("x"), "webhook_secret"),
             ("/plan", json!({"steps": []}), "plan"),
             ("/plan", json!(vec![json!({}); 41]), "plan"),
             ("/plan/0", json!("queue"), "plan[0]"),
@@ -426,10 +454,16 @@ mod tests {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.key = AccountKey::parse("OTHER").unwrap();
         account.agents.push(agent(9));
-        account.plan.push(Step::Queue { queue: queue(9), timeout: Step::TIMEOUT });
-        account.plan.push(Step::Agent { agent: agent(9), timeout: Step::TIMEOUT });
+        account.plan.push(Step::Queue { queue: queue(9), timeout: Step::TIMEOUT }.into());
+        account.plan.push(Step::Agent { agent: agent(9), timeout: Step::TIMEOUT }.into());
+        account.plan.push(step_of(json!({"step": "goto_if", "condition": "a = 1", "then": "nowhere", "else": 9})));
+        let interval = IntervalId::from_ulid(Ulid(9));
+        account.plan.push(step_of(json!({"step": "noop", "interval": {"only_outside": interval}})));
         let around = Surroundings { list_exists: false, ..around() };
-        assert_eq!(names(account.check(&around)), ["key", "list", "agents[2]", "plan[2].queue", "plan[3].agent"]);
+        assert_eq!(
+            names(account.check(&around)),
+            ["key", "list", "agents[2]", "plan[2].queue", "plan[3].agent", "plan[5].interval.only_outside", "plan[4].then", "plan[4].else"]
+        );
     }
 
     #[test]

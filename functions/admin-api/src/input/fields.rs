@@ -12,6 +12,7 @@ pub(crate) type Refusal = &'static str;
 pub(crate) const REQUIRED: Refusal = "is required";
 pub(crate) const UNKNOWN_AGENT: Refusal = "there is no agent with this id";
 pub(crate) const UNKNOWN_QUEUE: Refusal = "there is no queue with this id";
+pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id";
 pub(crate) const UNKNOWN_LIST: Refusal = "there is no list with this id";
 
 /// The fields that were refused, by their path: `plan[1].queue`.
@@ -65,6 +66,11 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether a field is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !value.is_null())
     }
 
     pub(crate) fn refuse(&mut self, name: &str, message: Refusal) {

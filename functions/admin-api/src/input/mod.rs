@@ -5,14 +5,18 @@
 mod account;
 mod agent;
 mod fields;
+mod interval;
 mod list;
+mod plan;
 mod provider;
 mod queue;
 
-pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, PlanStep, Surroundings, answers_without};
+pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
 pub(crate) use fields::{Errors, Fields};
+pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
 pub(crate) use list::ListInput;
+pub(crate) use plan::PlanStepSchema;
 pub(crate) use provider::{ProviderInput, described};
 pub(crate) use queue::QueueInput;
 

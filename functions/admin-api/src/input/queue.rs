@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::ids::AgentId;
-use domain::queue::{Queue, Strategy, Weight};
+use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::Seconds;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -17,8 +17,8 @@ pub(crate) struct QueueInput {
     /// Shown to agents.
     #[schema(min_length = 1, max_length = 200, example = "Support")]
     pub(crate) name: String,
-    /// `beepall` rings all available members at once, `rrmemory` one after the other.
-    #[schema(value_type = String, pattern = "^(beepall|rrmemory)$", example = "beepall")]
+    /// `beepall` rings all available members at once, `rrmemory` one after the other, `least_recent` the one whose last offer is the longest ago.
+    #[schema(value_type = String, pattern = "^(beepall|rrmemory|least_recent)$", example = "beepall")]
     pub(crate) strategy: Strategy,
     /// How long one agent is rung before the next, in seconds.
     #[schema(value_type = i64, required = false, default = 15, minimum = 1, maximum = 2_147_483)]
@@ -26,6 +26,9 @@ pub(crate) struct QueueInput {
     /// The heavier queue is served first.
     #[schema(value_type = i64, required = false, default = 0, minimum = 0, maximum = 10)]
     pub(crate) weight: Weight,
+    /// After how many offers missed in a row an agent is paused; absent: never. Offers to all members at once don't count.
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 100)]
+    pub(crate) pause_after_missed: Option<MissedLimit>,
     /// Ids of agents, in the order in which `rrmemory` goes through them.
     #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
     pub(crate) members: Vec<AgentId>,
@@ -40,9 +43,10 @@ impl QueueInput {
             let strategy = fields.required("strategy", parsed(strategy));
             let agent_timeout = fields.optional("agent_timeout", integer(Seconds::new)).unwrap_or(Queue::AGENT_TIMEOUT);
             let weight = fields.optional("weight", integer(Weight::new)).unwrap_or_default();
+            let pause_after_missed = fields.optional("pause_after_missed", integer(MissedLimit::new));
             let members = fields.set("members", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
             fields.finish_with(&["id", "version"], shown);
-            Some(Self { name: name?, strategy: strategy?, agent_timeout, weight, members })
+            Some(Self { name: name?, strategy: strategy?, agent_timeout, weight, pause_after_missed, members })
         });
         match input {
             Some(input) => errors.check().map(|()| input),
@@ -64,7 +68,8 @@ fn strategy(text: &str) -> Result<Strategy, Refusal> {
     match text {
         "beepall" => Ok(Strategy::Beepall),
         "rrmemory" => Ok(Strategy::Rrmemory),
-        _ => Err("must be beepall or rrmemory"),
+        "least_recent" => Ok(Strategy::LeastRecent),
+        _ => Err("must be beepall, rrmemory or least_recent"),
     }
 }
 
@@ -102,6 +107,8 @@ mod tests {
             ("agent_timeout", json!("15"), "agent_timeout"),
             ("weight", json!(11), "weight"),
             ("weight", json!(-1), "weight"),
+            ("pause_after_missed", json!(0), "pause_after_missed"),
+            ("pause_after_missed", json!(101), "pause_after_missed"),
             ("members", json!("anna"), "members"),
             ("members", json!([agent(1), "que_1"]), "members[1]"),
             ("members", json!([agent(1), agent(1)]), "members[1]"),

@@ -1,0 +1,328 @@
+//! The steps of an action plan.
+
+use std::fmt::Display;
+
+use domain::condition::Condition;
+use domain::ids::{AiAgentId, IntervalId};
+use domain::marks::{Priority, Tag, VariableName};
+use domain::notification::Template;
+use domain::plan::{Guard, HttpsUrl, Jump, Label, PlanStep, Step, When};
+use domain::values::Seconds;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::NAME;
+use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, id, integer, line, parsed, text};
+
+/// A note beside a step.
+const COMMENT: usize = 500;
+
+/// A routing step.
+#[derive(ToSchema)]
+#[schema(as = PlanStep)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct PlanStepSchema {
+    /// By which jumps may name it; unique within the plan.
+    #[schema(max_length = 32)]
+    label: Option<String>,
+    /// When it is entered; else it is left out.
+    interval: Option<IntervalGuard>,
+    #[serde(flatten)]
+    step: StepSchema,
+}
+
+/// When a step is entered: one of the two, with the id of an interval.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum IntervalGuard {
+    OnlyWithin(String),
+    OnlyOutside(String),
+}
+
+/// What a step does.
+#[derive(ToSchema)]
+#[schema(as = Step)]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum StepSchema {
+    /// Offers to a queue; the next step follows when the time is over or everybody rejected.
+    Queue {
+        /// Its id.
+        queue: String,
+        /// Seconds.
+        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
+        timeout: i64,
+    },
+    /// The same with one agent.
+    Agent {
+        /// Their id.
+        agent: String,
+        /// Seconds.
+        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
+        timeout: i64,
+    },
+    /// Answers by itself.
+    AutoReply {
+        /// A Mustache template with the variables of the notification.
+        #[schema(min_length = 1, max_length = 2_048)]
+        text: String,
+        /// `once` an interaction, `always`, or on the `first_message` only.
+        #[schema(required = false, default = "once", pattern = "^(once|always|first_message)$")]
+        when: String,
+    },
+    /// Closes the interaction.
+    Close {
+        /// With this disposition.
+        #[schema(max_length = 200)]
+        disposition: Option<String>,
+    },
+    /// Tags the interaction.
+    Tag {
+        /// 1 to 32 characters.
+        tag: String,
+    },
+    /// Gives the interaction a priority.
+    Priority {
+        /// The higher is served first.
+        #[schema(minimum = 0, maximum = 9)]
+        priority: i64,
+    },
+    /// Sets a variable of the interaction.
+    Set {
+        /// A letter, then letters, digits and `_`.
+        variable: String,
+        /// Empty: the variable is removed.
+        #[schema(max_length = 512)]
+        value: String,
+    },
+    /// Jumps, if a condition holds.
+    GotoIf {
+        /// For example `message.text contains "order" && time.hour >= 9`.
+        #[schema(max_length = 1_000)]
+        condition: String,
+        /// The place (from 0) or the label of a step.
+        #[schema(value_type = Object)]
+        then: String,
+        /// The same, for when it does not hold; absent: the next step.
+        #[schema(value_type = Option<Object>)]
+        r#else: Option<String>,
+    },
+    /// Jumps.
+    Goto {
+        /// The place (from 0) or the label of a step.
+        #[schema(value_type = Object)]
+        to: String,
+    },
+    /// Asks another system, which may set variables; its failing never stops the plan.
+    Webhook {
+        /// https.
+        #[schema(max_length = 512)]
+        url: String,
+    },
+    /// Hands the conversation to an AI agent until it escalates.
+    Assistant {
+        /// Its id.
+        ai_agent: String,
+    },
+    /// Nothing.
+    Noop {
+        /// For people.
+        #[schema(max_length = 500)]
+        comment: Option<String>,
+    },
+}
+
+const KINDS: Refusal = "must be queue, agent, auto_reply, close, tag, priority, set, goto_if, goto, webhook, assistant or noop";
+
+/// One step, with the paths of all that is wrong with it.
+pub(crate) fn step(path: String, value: Value, errors: &mut Errors) -> Option<PlanStep> {
+    let mut fields = Fields::open(path, value, errors)?;
+    let label = fields.optional("label", parsed(|text| Label::parse(text).map_err(|invalid| invalid.0)));
+    let interval = fields.object("interval").map(guard);
+    if interval == Some(None) {
+        fields.give_up();
+        return None;
+    }
+    let kind = fields.required("step", parsed(|text| Ok(text.to_owned())))?;
+    let known = known(&kind, &mut fields);
+    let Some(step) = known else {
+        fields.refuse("step", KINDS);
+        fields.give_up();
+        return None;
+    };
+    fields.finish();
+    step.map(|step| PlanStep { label, interval: interval.flatten(), step })
+}
+
+fn guard(mut fields: Fields<'_>) -> Option<Guard> {
+    let within = fields.optional("only_within", id::<IntervalId>(UNKNOWN_INTERVAL));
+    let outside = fields.optional("only_outside", id::<IntervalId>(UNKNOWN_INTERVAL));
+    let guard = match (within, outside) {
+        (Some(interval), None) => Some(Guard::OnlyWithin(interval)),
+        (None, Some(interval)) => Some(Guard::OnlyOutside(interval)),
+        (Some(_), Some(_)) => {
+            fields.refuse("only_outside", "must not stand beside only_within");
+            None
+        }
+        (None, None) => {
+            fields.refuse("only_within", "is required, or only_outside");
+            None
+        }
+    };
+    fields.finish();
+    guard
+}
+
+/// The step of a kind: `None` when there is no such kind, `Some(None)` when a field of it was refused.
+fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
+    let timeout = |fields: &mut Fields<'_>| fields.optional("timeout", integer(Seconds::new)).unwrap_or(Step::TIMEOUT);
+    Some(match kind {
+        "queue" => {
+            let timeout = timeout(fields);
+            fields.required("queue", id(UNKNOWN_QUEUE)).map(|queue| Step::Queue { queue, timeout })
+        }
+        "agent" => {
+            let timeout = timeout(fields);
+            fields.required("agent", id(UNKNOWN_AGENT)).map(|agent| Step::Agent { agent, timeout })
+        }
+        "auto_reply" => {
+            let when = fields.optional("when", parsed(when)).unwrap_or_default();
+            read(fields, "text", filled_template).map(|text| Step::AutoReply { text, when })
+        }
+        "close" => Some(Step::Close { disposition: fields.optional("disposition", line(NAME)) }),
+        "tag" => fields.required("tag", parsed(|text| Tag::parse(text).map_err(|invalid| invalid.0))).map(|tag| Step::Tag { tag }),
+        "priority" => fields.required("priority", integer(Priority::new)).map(|priority| Step::Priority { priority }),
+        "set" => {
+            let variable = fields.required("variable", parsed(|text| VariableName::parse(text).map_err(|invalid| invalid.0)));
+            let value = fields.required("value", parsed(value));
+            variable.zip(value).map(|(variable, value)| Step::Set { variable, value })
+        }
+        "goto_if" => {
+            let condition = read(fields, "condition", Condition::parse);
+            let then = fields.required("then", jump);
+            let otherwise = fields.optional("else", jump);
+            condition.zip(then).map(|(condition, then)| Step::GotoIf { condition, then, otherwise })
+        }
+        "goto" => fields.required("to", jump).map(|to| Step::Goto { to }),
+        "webhook" => {
+            fields.required("url", parsed(|text| HttpsUrl::parse(text).map_err(|invalid| invalid.0))).map(|url| Step::Webhook { url })
+        }
+        "assistant" => {
+            let ai_agent = fields.required("ai_agent", id::<AiAgentId>("must be the id of an AI agent"));
+            ai_agent.map(|ai_agent| Step::Assistant { ai_agent })
+        }
+        "noop" => Some(Step::Noop { comment: fields.optional("comment", text(COMMENT)).unwrap_or_default() }),
+        _ => return None,
+    })
+}
+
+/// A text whose own language says where it is at fault.
+pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    let text = fields.required(name, parsed(|text| Ok(text.to_owned())))?;
+    match parse(&text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            fields.refuse_with(name, error.to_string());
+            None
+        }
+    }
+}
+
+/// A template that says something.
+pub(super) fn filled_template(text: &str) -> Result<Template, String> {
+    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Template::parse(text).map_err(|error| error.to_string()) }
+}
+
+fn when(text: &str) -> Result<When, Refusal> {
+    match text {
+        "once" => Ok(When::Once),
+        "always" => Ok(When::Always),
+        "first_message" => Ok(When::FirstMessage),
+        _ => Err("must be once, always or first_message"),
+    }
+}
+
+fn value(text: &str) -> Result<String, Refusal> {
+    if text.len() > Step::LONGEST_VALUE { Err("is too long: at most 512 bytes") } else { Ok(text.to_owned()) }
+}
+
+fn jump(value: Value) -> Result<Jump, Refusal> {
+    let wrong = "must be the place (from 0) or the label of a step of this plan";
+    match value {
+        Value::Number(place) => place.as_u64().and_then(|place| usize::try_from(place).ok()).map(Jump::Place).ok_or(wrong),
+        Value::String(label) => Label::parse(&label).map(Jump::Label).map_err(|_| wrong),
+        _ => Err(wrong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(value: Value) -> Vec<String> {
+        let mut errors = Errors::default();
+        step("plan[0]".to_owned(), value, &mut errors);
+        errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_step_is_taken_and_stored_as_it_was_sent() {
+        let (interval, ai) = (IntervalId::from_ulid(ulid::Ulid(1)), AiAgentId::from_ulid(ulid::Ulid(1)));
+        for step_sent in [
+            json!({"step": "auto_reply", "text": "Ciao {{contact.firstName}}", "when": "always", "interval": {"only_outside": interval}}),
+            json!({"label": "end", "step": "close", "disposition": "Spam"}),
+            json!({"step": "close"}),
+            json!({"step": "tag", "tag": "vip"}),
+            json!({"step": "priority", "priority": 9}),
+            json!({"step": "set", "variable": "lang", "value": ""}),
+            json!({"step": "goto_if", "condition": "lang = 'it'", "then": "end", "else": 0}),
+            json!({"step": "goto", "to": 1}),
+            json!({"step": "webhook", "url": "https://crm.example.com/"}),
+            json!({"step": "assistant", "ai_agent": ai}),
+            json!({"step": "noop", "comment": "here", "interval": {"only_within": interval}}),
+        ] {
+            let mut errors = Errors::default();
+            let taken = step("plan[0]".to_owned(), step_sent.clone(), &mut errors);
+            assert_eq!(errors.check(), Ok(()));
+            assert_eq!(serde_json::to_value(taken).unwrap(), step_sent);
+        }
+    }
+
+    #[test]
+    fn every_fault_has_the_path_of_its_field_and_a_condition_or_template_the_place_of_its_own() {
+        for (sent, expected) in [
+            (json!({"step": "auto_reply", "text": "Hi {{contact.name"}), "plan[0].text: at character 4: this tag is never closed"),
+            (json!({"step": "auto_reply", "text": " "}), "plan[0].text: must not be empty"),
+            (json!({"step": "auto_reply", "text": "x", "when": "never"}), "plan[0].when: must be once, always or first_message"),
+            (
+                json!({"step": "goto_if", "condition": "lang == 1", "then": 0}),
+                "plan[0].condition: at character 7: expected a name, a number or a text in quotes",
+            ),
+            (json!({"step": "goto_if", "condition": "a = 1"}), "plan[0].then: is required"),
+            (json!({"step": "goto", "to": -1}), "plan[0].to: must be the place (from 0) or the label of a step of this plan"),
+            (json!({"step": "priority", "priority": 10}), "plan[0].priority: must be from 0 to 9"),
+            (
+                json!({"step": "webhook", "url": "http://x"}),
+                "plan[0].url: must be an address that begins with https://, without user name, at most 512 characters",
+            ),
+            (
+                json!({"step": "set", "variable": "a b", "value": "x"}),
+                "plan[0].variable: must be a letter, then letters, digits or _, at most 32 in all",
+            ),
+            (json!({"step": "tag"}), "plan[0].tag: is required"),
+            (json!({"step": "noop", "interval": {}}), "plan[0].interval.only_within: is required, or only_outside"),
+            (
+                json!({"step": "noop", "interval": {"only_within": "que_1"}}),
+                "plan[0].interval.only_within: there is no interval with this id",
+            ),
+            (json!({"step": "noop", "label": ""}), "plan[0].label: must have 1 to 32 characters on one line"),
+            (json!({"step": "noop", "queue": "x"}), "plan[0].queue: is not known"),
+        ] {
+            assert!(refused(sent).contains(&expected.to_owned()), "{expected}");
+        }
+        assert!(refused(json!({"step": "dance"}))[0].starts_with("plan[0].step: must be queue, agent, auto_reply"));
+    }
+}
