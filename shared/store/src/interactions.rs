@@ -177,6 +177,24 @@ impl Interactions {
         Ok(entries.into_iter().flatten().collect())
     }
 
+    /// A page of why an interaction is where it is, oldest first: `limit` decisions behind the one that made version `after`. With it, the version to give as
+    /// `after` for the next page, if there is one.
+    pub async fn history_page(&self, key: &InteractionKey, after: u64, limit: i32) -> Read<(Vec<HistoryEntry>, Option<u64>)> {
+        let pk = keys::conversation(&key.conversation);
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = query
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", s(pk))
+            .expression_attribute_values(":from", s(keys::history(key, after.saturating_add(1)).sk))
+            // Behind every version: a colon sorts behind all digits.
+            .expression_attribute_values(":to", s(format!("{}:", keys::history_prefix(&key.interaction))));
+        let answer = query.send().await.map_err(failed("Query"))?;
+        let entries: Vec<Vec<HistoryEntry>> = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
+        let entries: Vec<HistoryEntry> = entries.into_iter().flatten().collect();
+        let next = answer.last_evaluated_key.and(entries.last().map(|last| last.version));
+        Ok((entries, next))
+    }
+
     fn known_alias(&self, key: &str) -> Option<Identity> {
         let aliases = self.aliases.lock().ok()?;
         aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(person, _)| person.clone())

@@ -19,12 +19,17 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Place, short_text};
+use crate::input::{Body, Parameters, Place, short_text};
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
 
 /// Dispositions lie in the interaction's item, which stays small, and are words on a screen.
 const LONGEST_DISPOSITION: usize = 100;
+
+/// Decisions on a page of the history; most interactions have fewer in all.
+const HISTORY: i32 = 100;
+/// A decision has a few kilobytes at most: a page stays far below the 6 MB that a Lambda may answer.
+const LONGEST_HISTORY: i32 = 200;
 
 /// What the caller has to do with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +47,9 @@ pub(crate) struct History {
     /// One entry for each decision, the oldest first: `at`, `version`, `fact`, and what belongs to the fact.
     #[schema(value_type = Vec<Object>)]
     entries: Vec<HistoryEntry>,
+    /// Where the next page begins: send it as `after`. Absent: this was the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
 }
 
 /// How an interaction is closed.
@@ -93,14 +101,26 @@ pub(crate) async fn read(State(app): State<Arc<App>>, caller: Caller, Place(id):
     Ok(Json((&interaction).into()))
 }
 
-/// Every routing decision about an interaction.
+/// Every routing decision about an interaction: which step of which plan, who was considered, why not others, what a condition found, what was skipped.
 #[utoipa::path(
-    get, path = "/interactions/{id}/history", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    get, path = "/interactions/{id}/history", tag = "interactions",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("after" = Option<u64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Decisions a page: 1 to 200, 100 unless told")
+    ),
     responses((status = OK, body = History), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn history(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<History>, Failure> {
+pub(crate) async fn history(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    parameters: Parameters,
+) -> Result<Json<History>, Failure> {
     let place = app.locate(&caller, &id).await?;
-    Ok(Json(History { entries: app.store().history(&place.key).await? }))
+    let (after, limit) = (parameters.number("after")?, parameters.limit(HISTORY, LONGEST_HISTORY)?);
+    let (entries, next) = app.store().history_page(&place.key, after, limit).await?;
+    Ok(Json(History { entries, next }))
 }
 
 /// Accepts the offer: one caller wins, the others are told who (409 `offer-gone` with `owner` and `owner_name`). Whoever has it already gets it again.
