@@ -116,10 +116,33 @@ pub struct Settings {
     /// How a new interaction is announced to agents.
     #[serde(default)]
     pub notification: Announcement,
+    /// Whether agents hand interactions over to another agent, and how long such a one waits to be accepted.
+    #[serde(default)]
+    pub transfer_to_agent: TransferRule,
+    /// The same to a queue.
+    #[serde(default)]
+    pub transfer_to_queue: TransferRule,
+}
+
+/// Whether interactions are handed over in one of the two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TransferRule {
+    /// Whether they are at all.
+    pub enabled: bool,
+    /// How long one waits to be accepted before it goes back to its agent.
+    pub timeout: Seconds,
+}
+
+impl Default for TransferRule {
+    /// On, for 30 seconds.
+    fn default() -> Self {
+        Self { enabled: true, timeout: Seconds::new(30).unwrap_or(Seconds::MAX) }
+    }
 }
 
 impl Default for Settings {
-    /// 10 seconds for both waits; no inactivity timeout; disposition not mandatory.
+    /// 10 seconds for both waits; no inactivity timeout; disposition not mandatory; transfers on, for 30 seconds.
     fn default() -> Self {
         let ten = Seconds::new(10).unwrap_or(Seconds::MAX);
         Self {
@@ -130,6 +153,8 @@ impl Default for Settings {
             dispositions: Vec::new(),
             time_zone: ZoneName::default(),
             notification: Announcement::default(),
+            transfer_to_agent: TransferRule::default(),
+            transfer_to_queue: TransferRule::default(),
         }
     }
 }

@@ -114,6 +114,42 @@ pub enum Event {
         /// With which disposition.
         disposition: Option<String>,
     },
+    /// A supervisor closes it, whoever has it.
+    CloseForAll {
+        /// Who.
+        by: AgentId,
+        /// With which disposition.
+        disposition: Option<String>,
+    },
+    /// Its agent hands it over.
+    Transfer {
+        /// Who.
+        agent: AgentId,
+        /// To an agent or a queue.
+        to: Target,
+    },
+    /// An agent takes one that nobody has.
+    Pick {
+        /// Who.
+        agent: AgentId,
+    },
+    /// A supervisor gives it to an agent.
+    Reassign {
+        /// Who does.
+        by: AgentId,
+        /// To whom.
+        to: AgentId,
+    },
+    /// It is hidden from lists.
+    Archive {
+        /// By whom.
+        agent: AgentId,
+    },
+    /// It is opened again.
+    Reopen {
+        /// By whom, who has it then.
+        agent: AgentId,
+    },
     /// An agent asks for the transcript as it stands.
     RequestTranscript {
         /// Who.
@@ -227,6 +263,33 @@ pub enum Refusal {
     /// The account does not know this disposition.
     #[error("no such disposition")]
     UnknownDisposition,
+    /// The account does not hand interactions over in that way.
+    #[error("transfers of this kind are switched off")]
+    TransferOff,
+    /// It is being handed over already.
+    #[error("it is being transferred already")]
+    TransferUnderway,
+    /// There is no such agent of the account or no such queue, or it is the agent who has it.
+    #[error("it can't be given to this agent or queue")]
+    NoSuchTarget,
+    /// The account is switched off.
+    #[error("the account is switched off")]
+    AccountInactive,
+    /// Only what is closed can be archived or opened again.
+    #[error("the interaction is open")]
+    StillOpen,
+    /// It went on in an older one of the same person.
+    #[error("it went on in another interaction")]
+    MergedAway {
+        /// In which.
+        into: InteractionId,
+    },
+    /// The customer has another open interaction on the account.
+    #[error("the customer has another open interaction")]
+    OtherOpen {
+        /// Which.
+        interaction: InteractionId,
+    },
     /// The 24-hour service window is over.
     #[error("the 24-hour service window is over; only an approved template may be sent")]
     WindowExpired,
@@ -257,6 +320,7 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
         status: Status::Open,
         opened_at: context.now,
         closed_at: None,
+        archived: false,
         disposition: None,
         agent: None,
         accepted_via: None,
@@ -309,6 +373,15 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
             change.fact(Fact::TabClosed { agent });
         }
         Event::Close { agent, disposition } => change.close_by_agent(agent, disposition)?,
+        Event::CloseForAll { by, disposition } => {
+            change.still_open()?;
+            change.close_with(by, disposition)?;
+        }
+        Event::Transfer { agent, to } => change.transfer(agent, to)?,
+        Event::Pick { agent } => change.pick(agent)?,
+        Event::Reassign { by, to } => change.reassign(by, to)?,
+        Event::Archive { agent } => change.archive(agent)?,
+        Event::Reopen { agent } => change.reopen(agent)?,
         Event::RequestTranscript { agent } => {
             change.fact(Fact::TranscriptRequested { agent });
             change.effects.push(Effect::Archive);
@@ -409,7 +482,7 @@ impl<'a> Change<'a> {
         let attending = self.next.tab_open && self.context.presence.is_some_and(Presence::logged_in);
         // Who has left the account no longer sees it, tab or no tab.
         let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
-        let delivered = there && self.next.wait.is_none();
+        let delivered = there && (self.next.wait.is_none() || self.is_handed_over());
         self.fact(Fact::MessageReceived { message, delivered });
         if let Some(agent) = self.next.agent.clone() {
             self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
@@ -476,6 +549,7 @@ impl<'a> Change<'a> {
     }
 }
 
+mod handover;
 mod merge;
 mod offers;
 mod plan;

@@ -45,6 +45,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         status,
         opened_at: at,
         closed_at: (status == Status::Closed).then_some(at),
+        archived: false,
         disposition: None,
         agent: None,
         accepted_via: None,

@@ -133,6 +133,42 @@ pub enum Fact {
         /// Whose it was before.
         previous: Option<AgentId>,
     },
+    /// Its agent hands it over.
+    Transferred {
+        /// Who.
+        agent: AgentId,
+        /// To whom.
+        to: Target,
+    },
+    /// Nobody took it over: it is its agent's again, unread.
+    Returned {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// An agent took it without an offer.
+    Picked {
+        /// Who.
+        agent: AgentId,
+    },
+    /// A supervisor gave it to an agent.
+    Reassigned {
+        /// Who did.
+        by: AgentId,
+        /// To whom.
+        to: AgentId,
+        /// Whose it was before.
+        previous: Option<AgentId>,
+    },
+    /// It was hidden from lists.
+    Archived {
+        /// By whom.
+        agent: AgentId,
+    },
+    /// It was opened again.
+    Reopened {
+        /// By whom, who has it now.
+        agent: AgentId,
+    },
     /// The agent lost the interaction because the plan began again.
     Unassigned {
         /// Who.

@@ -33,6 +33,9 @@ pub struct Interaction {
     /// When it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
+    /// Whether it is closed and hidden from lists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// With which disposition it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposition: Option<String>,
@@ -216,6 +219,8 @@ pub enum Stage {
         /// The version of the plan that runs.
         plan: u64,
     },
+    /// Somebody else to whom its agent hands it over; until then the agent keeps it.
+    Transfer,
     /// The plan has run out: anybody who becomes available.
     Exhausted,
     /// The account is switched off.

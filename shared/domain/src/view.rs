@@ -126,6 +126,7 @@ impl Stage {
             Stage::AssignedQueue => "assigned_queue",
             Stage::Step { .. } => "step",
             Stage::Webhook { .. } => "webhook",
+            Stage::Transfer => "transfer",
             Stage::Exhausted => "exhausted",
             Stage::Inactive => "inactive",
         }

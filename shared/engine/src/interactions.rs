@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use domain::account::{Account, List};
+use domain::contact::Identity;
 use domain::decide::{self, Context, Decision, Event, Refusal, Reply};
 use domain::effect::{Effect, InteractionKey, Target, Timer};
-use domain::ids::{AgentId, IntervalId, MessageId, QueueId};
+use domain::ids::{AgentId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
 use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message};
 use domain::notification::{Notification, Values};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::values::Address;
 use jiff::Timestamp;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Membership, Store, World};
@@ -106,8 +108,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let (before, last_inbound_at) = self.load(key, event).await?;
-            let facts = self.facts(&account, Some(&before)).await?;
-            let presences = match acting(event) {
+            let mut facts = self.facts(&account, Some(&before)).await?;
+            if let Event::Transfer { to: Target::Queue(id), .. } = event
+                && let Some(queue) = self.directory.queue(id).await?
+            {
+                facts.queues.insert(id.clone(), queue);
+            }
+            let identity = match event {
+                Event::Reopen { .. } => match self.alone(&before).await? {
+                    Ok(identity) => identity,
+                    Err(other) => return Ok(Told::Refused(Refusal::OtherOpen { interaction: other }, Box::new(before))),
+                },
+                _ => None,
+            };
+            let returns = before.wait.as_ref().is_some_and(|wait| wait.stage == Stage::Transfer);
+            let presences = match acting(event).or(before.agent.as_ref().filter(|_| returns)) {
                 Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
                 None => BTreeMap::new(),
             };
@@ -127,7 +142,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
             let after = decision.interaction.clone();
-            let commit = self.commit_of(before, decision, event, &mark, &extra, now);
+            let mut commit = self.commit_of(before, decision, event, &mark, &extra, now);
+            commit.identity = identity;
             let written = commit.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
             let message = written.map(|(message, _)| Box::new(message.clone()));
             let refused = |refusal| async move {
@@ -148,6 +164,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// What opening a closed interaction again rests on: whose the customer's address is, so that none of that person's contacts has an open interaction; or the
+    /// one that is open.
+    async fn alone(&self, closed: &Interaction) -> Result<Result<Option<(Address, Identity)>, InteractionId>, EngineError> {
+        let Some(person) = self.store.contact_of(&closed.address, true).await? else { return Ok(Ok(None)) };
+        let (_, conversation) = self.conversation_with(&closed.account, &person).await?;
+        let own = self.store.conversation(&closed.conversation()).await?;
+        match conversation.open.or(own.open) {
+            Some(other) if other.id != closed.id => Ok(Err(other.id)),
+            _ => Ok(Ok(Some((closed.address.clone(), person)))),
+        }
     }
 
     /// The interaction; only what may send something needs the conversation's head too.
@@ -200,6 +228,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Event::Accept { agent } if before.agent.as_ref() != Some(agent) => {
                 Some(Membership { agent: agent.clone(), account: before.account.clone(), queue: decision.interaction.accepted_via.clone() })
             }
+            Event::Pick { agent } | Event::Reopen { agent } | Event::Reassign { to: agent, .. } => {
+                Some(Membership { agent: agent.clone(), account: before.account.clone(), queue: None })
+            }
             _ => None,
         };
         Commit {
@@ -233,6 +264,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         if let Some(interaction) = interaction {
             wanted.extend(interaction.accepted_via.clone());
             wanted.extend(interaction.tried.iter().cloned());
+            let targets = interaction.wait.iter().flat_map(|wait| &wait.targets);
+            wanted.extend(targets.filter_map(|target| if let Target::Queue(queue) = target { Some(queue.clone()) } else { None }));
         }
         let mut queues = BTreeMap::new();
         for id in wanted {
@@ -262,6 +295,12 @@ fn may_send(event: &Event) -> bool {
         | Event::OpenTab { .. }
         | Event::CloseTab { .. }
         | Event::Close { .. }
+        | Event::CloseForAll { .. }
+        | Event::Transfer { .. }
+        | Event::Pick { .. }
+        | Event::Reassign { .. }
+        | Event::Archive { .. }
+        | Event::Reopen { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
         | Event::AgentUnavailable { .. }
@@ -297,7 +336,7 @@ pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
 /// Whose presence a decision needs.
 fn acting(event: &Event) -> Option<&AgentId> {
     match event {
-        Event::Accept { agent } | Event::AgentUnavailable { agent } => Some(agent),
+        Event::Accept { agent } | Event::AgentUnavailable { agent } | Event::Pick { agent } | Event::Reopen { agent } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
         | Event::Noted { .. }
@@ -308,6 +347,10 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::OpenTab { .. }
         | Event::CloseTab { .. }
         | Event::Close { .. }
+        | Event::CloseForAll { .. }
+        | Event::Transfer { .. }
+        | Event::Reassign { .. }
+        | Event::Archive { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
         | Event::AccountActivated

@@ -136,7 +136,7 @@ impl Change<'_> {
         match wait.stage {
             Stage::AssignedAgent => true,
             Stage::Exhausted | Stage::Inactive | Stage::Webhook { .. } => false,
-            Stage::AssignedQueue | Stage::Step { .. } => wait.targets.iter().all(|target| match target {
+            Stage::AssignedQueue | Stage::Transfer | Stage::Step { .. } => wait.targets.iter().all(|target| match target {
                 Target::Agent(agent) => wait.rejected.contains(agent),
                 Target::Queue(queue) => self.context.queues.get(queue).is_none_or(|queue| {
                     let mut candidates = queue.members.iter().filter(|agent| self.of_account(agent));

@@ -16,6 +16,11 @@ impl Change<'_> {
 
     pub(super) fn close_by_agent(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
+        self.close_with(agent, disposition)
+    }
+
+    /// Closes with a disposition that the account allows.
+    pub(super) fn close_with(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
         let settings = &self.context.account.settings;
         match &disposition {
             None if settings.mandatory_disposition => return Err(Refusal::DispositionRequired),

@@ -63,6 +63,9 @@ impl Change<'_> {
     /// Nobody accepted: on to what comes next.
     pub(super) fn advance(&mut self, why: WaitEnd) {
         let ended = self.end_wait(why);
+        if ended == Some(Stage::Transfer) {
+            return self.returned();
+        }
         if !self.context.account.active {
             return self.hold_while_inactive();
         }
@@ -70,13 +73,13 @@ impl Change<'_> {
             Some(Stage::AssignedAgent) => self.wait_for_queue(),
             Some(Stage::AssignedQueue) => self.start_plan(),
             Some(Stage::Step { index, plan } | Stage::Webhook { index, plan }) => self.enter_step(index + 1, plan),
-            Some(Stage::Exhausted | Stage::Inactive) | None => self.start_plan(),
+            Some(Stage::Exhausted | Stage::Inactive | Stage::Transfer) | None => self.start_plan(),
         }
     }
 
     /// Whether a wait is under way because its agent was not there: the plan runs for nobody's interactions only.
     pub(super) fn waits_on_own_agent(&self) -> bool {
-        self.next.agent.is_some() && self.next.wait.is_some()
+        self.next.agent.is_some() && self.next.wait.is_some() && !self.is_handed_over()
     }
 
     pub(super) fn account_activated(&mut self) -> Result<(), Refusal> {

@@ -86,6 +86,11 @@ pub(crate) enum Command {
     OpenTab(InteractionId),
     CloseTab(InteractionId),
     Close(InteractionId, Option<String>),
+    Transfer(InteractionId, Target),
+    Pick(InteractionId),
+    Reassign(InteractionId, AgentId),
+    Archive(InteractionId),
+    Reopen(InteractionId),
     Write(InteractionId, MessageId, String),
     Presence(PresenceState, Capacity),
 }
@@ -218,6 +223,11 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                 Command::OpenTab(interaction) => (interaction, Event::OpenTab { agent }),
                 Command::CloseTab(interaction) => (interaction, Event::CloseTab { agent }),
                 Command::Close(interaction, disposition) => (interaction, Event::Close { agent, disposition }),
+                Command::Transfer(interaction, to) => (interaction, Event::Transfer { agent, to }),
+                Command::Pick(interaction) => (interaction, Event::Pick { agent }),
+                Command::Reassign(interaction, to) => (interaction, Event::Reassign { by: agent, to }),
+                Command::Archive(interaction) => (interaction, Event::Archive { agent }),
+                Command::Reopen(interaction) => (interaction, Event::Reopen { agent }),
                 Command::Write(interaction, message, body) => {
                     let key = engine.locate(&interaction).await?;
                     let sending =

@@ -6,6 +6,7 @@ mod driver;
 mod accepting;
 mod annotations;
 mod configuration;
+mod handover;
 mod identity;
 mod inactivity;
 mod messages;

@@ -222,7 +222,7 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
-        match self.dice.below(100) {
+        match self.dice.below(112) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(5)).unwrap();
                 // Some customers show a phone number, a user id, or both.
@@ -302,7 +302,26 @@ impl Story {
                 self.sim.change_account(|account| toggle(&mut account.agents, &agent));
                 self.sim.account_changed();
             }
-            _ => self.new_plan(),
+            99 => self.new_plan(),
+            100..104 => {
+                let to = match self.dice.below(2) {
+                    0 => Target::Agent(self.dice.pick(&self.agents).unwrap().clone()),
+                    _ => Target::Queue(self.dice.pick(&self.queues).unwrap().clone()),
+                };
+                mine.into_iter().for_each(|interaction| self.command(&agent, Command::Transfer(interaction, to.clone())));
+            }
+            104..107 => any.into_iter().for_each(|interaction| self.command(&agent, Command::Pick(interaction))),
+            107..109 => {
+                let to = self.dice.pick(&self.agents).unwrap().clone();
+                any.into_iter().for_each(|interaction| self.command(&agent, Command::Reassign(interaction, to.clone())));
+            }
+            _ => {
+                let closed = self.sim.memory.interactions().into_iter().filter(|interaction| !interaction.is_open());
+                let closed: Vec<InteractionId> = closed.map(|interaction| interaction.id).collect();
+                let Some(interaction) = self.dice.pick(&closed).cloned() else { return };
+                let command = if self.dice.percent(30) { Command::Archive(interaction) } else { Command::Reopen(interaction) };
+                self.command(&agent, command);
+            }
         }
     }
 
@@ -492,6 +511,8 @@ impl Story {
                     owner = Some(agent);
                 }
                 Fact::Unassigned { agent } => assert_eq!(owner.take(), Some(agent)),
+                Fact::Picked { agent } | Fact::Reopened { agent } => owner = Some(agent),
+                Fact::Reassigned { to, previous, .. } => assert_eq!(owner.replace(to), previous),
                 _ => {}
             }
         }
@@ -570,7 +591,8 @@ impl Story {
                 || from.as_ref().is_some_and(|from| from.starts_with("bsuid"))
             {
                 true => format!("{} {from:?}", key.interaction.interaction),
-                false => key.interaction.conversation.group(),
+                // One that was opened again goes on behind those that came between.
+                false => key.interaction.interaction.to_string(),
             };
             let before = last.insert(within, number);
             assert!(before < Some(number), "messages of one contact out of order");
@@ -585,10 +607,17 @@ impl Story {
             (account.active, account.plan.version)
         });
         let Some(wait) = &interaction.wait else {
-            assert!(interaction.agent.is_some() && !interaction.unread, "{id} is stranded: nobody is asked");
+            // What came back from a transfer was delivered before: it is its agent's, who sees that it is unread.
+            let returned = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
+                Fact::Returned { .. } => Some(true),
+                Fact::MessageReceived { delivered: false, .. } | Fact::Accepted { .. } | Fact::TabOpened { .. } => Some(false),
+                _ => None,
+            });
+            let seen = !interaction.unread || returned == Some(true);
+            assert!(interaction.agent.is_some() && seen, "{id} is stranded: nobody is asked");
             return;
         };
-        assert!(interaction.unread, "{id} waits though it was read");
+        assert!(interaction.unread || wait.stage == Stage::Transfer, "{id} waits though it was read");
         let timer = |timer: &Timer| {
             self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Timer { key, timer: of, .. } if key.interaction == *id && of == timer))
         };
@@ -646,7 +675,9 @@ impl Story {
         };
         let own = there.iter().any(|presence| presence.load.contains(&interaction.id));
         let free: usize = there.iter().map(slots).sum();
-        let (Strategy::Beepall, Stage::Step { .. } | Stage::AssignedQueue) = (strategy, &wait.stage) else { return own || free > 0 };
+        let (Strategy::Beepall, Stage::Step { .. } | Stage::AssignedQueue | Stage::Transfer) = (strategy, &wait.stage) else {
+            return own || free > 0;
+        };
         // Never more chats ring than there are slots: not in this queue, and not in this one and those that share an agent with it.
         let at_all = |row: &WaitingRow| matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { .. }));
         let mut chats: BTreeMap<Target, usize> = BTreeMap::new();

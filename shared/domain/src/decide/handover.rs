@@ -1,0 +1,162 @@
+//! From one agent to another: transfers, picking, reassigning; and the way back from the end.
+
+use super::*;
+
+impl Change<'_> {
+    /// Whether its agent is handing it over. The agent keeps it, sees its messages and may write until somebody accepts.
+    pub(super) fn is_handed_over(&self) -> bool {
+        matches!(self.next.wait, Some(Wait { stage: Stage::Transfer, .. }))
+    }
+
+    pub(super) fn transfer(&mut self, agent: AgentId, to: Target) -> Result<(), Refusal> {
+        self.owned_by(&agent)?;
+        let settings = &self.context.account.settings;
+        let (rule, there) = match &to {
+            Target::Agent(other) => (settings.transfer_to_agent, *other != agent && self.of_account(other)),
+            Target::Queue(queue) => (settings.transfer_to_queue, self.context.queues.contains_key(queue)),
+            Target::Account(_) => return Err(Refusal::NoSuchTarget),
+        };
+        if !rule.enabled {
+            return Err(Refusal::TransferOff);
+        }
+        if !there {
+            return Err(Refusal::NoSuchTarget);
+        }
+        // Nobody would be rung.
+        if !self.context.account.active {
+            return Err(Refusal::AccountInactive);
+        }
+        if self.is_handed_over() {
+            return Err(Refusal::TransferUnderway);
+        }
+        // Who hands over is there, whatever the tab says.
+        if self.waits_on_own_agent() {
+            self.end_wait(WaitEnd::TabOpened);
+        }
+        self.next.unread = false;
+        self.fact(Fact::Transferred { agent: agent.clone(), to: to.clone() });
+        self.begin_wait(Stage::Transfer, vec![to], Some(rule.timeout.after(self.context.now)));
+        if let Some(wait) = &mut self.next.wait {
+            // A member of the queue who hands over is not asked to take it.
+            wait.rejected.push(agent.clone());
+        }
+        self.tell(vec![agent], Notice::Interaction);
+        Ok(())
+    }
+
+    /// Nobody took it over.
+    pub(super) fn returned(&mut self) {
+        let Some(agent) = self.next.agent.clone() else { return self.start_plan() };
+        self.next.unread = true;
+        self.next.tab_open = false;
+        self.fact(Fact::Returned { agent: agent.clone() });
+        self.tell(vec![agent.clone()], Notice::Interaction);
+        let there = self.context.presence.is_some_and(|presence| presence.agent == agent && presence.logged_in());
+        // Its agent left meanwhile: it must not stay with somebody who is not there.
+        if !there || !self.of_account(&agent) {
+            if self.context.account.active { self.wait_for_agent() } else { self.hold_while_inactive() }
+        }
+    }
+
+    pub(super) fn pick(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        self.still_open()?;
+        match &self.next.agent {
+            Some(owner) if *owner == agent && self.next.wait.is_none() => return Err(Refusal::AlreadyYours),
+            Some(owner) if *owner != agent => return Err(Refusal::NotYours { owner: Some(owner.clone()) }),
+            Some(_) | None => {}
+        }
+        if !self.of_account(&agent) {
+            return Err(Refusal::NotAMember);
+        }
+        if !self.context.account.active {
+            return Err(Refusal::AccountInactive);
+        }
+        self.must_take_one_more(&agent)?;
+        self.withdraw_offer(Some(&agent));
+        self.next.wait = None;
+        self.next.accepted_via = None;
+        self.fact(Fact::Picked { agent: agent.clone() });
+        self.taken(agent);
+        Ok(())
+    }
+
+    pub(super) fn reassign(&mut self, by: AgentId, to: AgentId) -> Result<(), Refusal> {
+        self.still_open()?;
+        if !self.of_account(&to) {
+            return Err(Refusal::NoSuchTarget);
+        }
+        if self.next.agent.as_ref() == Some(&to) {
+            return Err(Refusal::AlreadyYours);
+        }
+        self.withdraw_offer(None);
+        self.next.wait = None;
+        self.next.accepted_via = None;
+        let previous = self.next.agent.replace(to.clone());
+        self.next.tab_open = false;
+        self.next.unread = true;
+        self.fact(Fact::Reassigned { by, to: to.clone(), previous: previous.clone() });
+        self.tell(previous.into_iter().chain([to]).collect(), Notice::Interaction);
+        // As after a message: whoever was given it is asked first, and if they are not there it goes on.
+        if self.context.account.active {
+            self.wait_for_agent()
+        } else {
+            self.hold_while_inactive()
+        }
+        Ok(())
+    }
+
+    pub(super) fn archive(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        if self.next.is_open() {
+            return Err(Refusal::StillOpen);
+        }
+        if self.next.archived {
+            return Err(Refusal::Stale);
+        }
+        self.next.archived = true;
+        self.fact(Fact::Archived { agent });
+        Ok(())
+    }
+
+    /// The transaction sees to it that the customer has no other open interaction on the account.
+    pub(super) fn reopen(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        if self.next.is_open() {
+            return Err(Refusal::StillOpen);
+        }
+        if let Some(older) = &self.next.merged_into {
+            return Err(Refusal::MergedAway { into: older.interaction.clone() });
+        }
+        if !self.of_account(&agent) {
+            return Err(Refusal::NotAMember);
+        }
+        self.must_take_one_more(&agent)?;
+        self.next.status = Status::Open;
+        self.next.closed_at = None;
+        self.next.disposition = None;
+        self.next.archived = false;
+        self.next.accepted_via = None;
+        self.fact(Fact::Reopened { agent: agent.clone() });
+        self.taken(agent);
+        Ok(())
+    }
+
+    /// Whether the agent is ready and has room for one more; the transaction checks the room again.
+    fn must_take_one_more(&self, agent: &AgentId) -> Result<(), Refusal> {
+        let presence = self.context.presence.filter(|presence| presence.agent == *agent).ok_or(Refusal::NotReady)?;
+        if presence.state != PresenceState::Ready {
+            return Err(Refusal::NotReady);
+        }
+        if !presence.load.contains(&self.next.id) && !presence.available() {
+            return Err(Refusal::AtCapacity);
+        }
+        Ok(())
+    }
+
+    /// An agent has it and looks at it.
+    fn taken(&mut self, agent: AgentId) {
+        self.next.agent = Some(agent.clone());
+        self.next.tab_open = true;
+        self.next.unread = false;
+        self.next.ai = None;
+        self.tell(vec![agent], Notice::Interaction);
+    }
+}
