@@ -80,8 +80,7 @@ mod tests {
     use super::*;
     use domain::agent::{Capacity, PresenceState};
     use domain::effect::{Audience, Target};
-    use domain::interaction::{Inactivity, Stage, Status, Wait};
-    use domain::values::{Address, E164};
+    use domain::interaction::{Stage, Status, Wait};
     use jiff::SignedDuration;
     use ulid::Ulid;
 
@@ -115,29 +114,15 @@ mod tests {
 
     fn offered(audience: Audience, until: Option<Timestamp>, owner: Option<AgentId>) -> Interaction {
         let offer = Offer { id: 2, target: Target::Queue(queue()), audience, until };
-        let wait = Wait { id: 1, stage: Stage::Exhausted, targets: vec![], until: None, rejected: vec![], offer: Some(offer) };
+        let wait =
+            Wait { id: 1, stage: Stage::Exhausted, targets: vec![], until: None, rejected: vec![], missed: vec![], offer: Some(offer) };
         Interaction {
             id: InteractionId::from_ulid(Ulid::nil()),
             account: account(),
-            contact: domain::ids::ContactId::from_ulid(Ulid::nil()),
-            address: Address::Phone(E164::parse("+390612345678").unwrap()),
-            customer_name: None,
-            version: 2,
-            status: Status::Open,
-            opened_at: now(),
-            closed_at: None,
-            disposition: None,
             agent: owner,
-            accepted_via: None,
-            tab_open: false,
             unread: true,
             wait: Some(wait),
-            unanswered_since: None,
-            tried: vec![],
-            last_message: None,
-            inactivity: Inactivity::default(),
-            absorbed: vec![],
-            merged_into: None,
+            ..domain::fixtures::interaction(Status::Open, now())
         }
     }
 

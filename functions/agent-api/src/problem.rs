@@ -174,6 +174,15 @@ impl Refused {
             Refusal::NotReady => conflict("not-ready", "You are not ready"),
             Refusal::AtCapacity => conflict("at-capacity", "You have no free slot"),
             Refusal::NotAMember => conflict("not-a-member", "You are not a member"),
+            Refusal::TransferOff => conflict("transfer-off", "Transfers of this kind are switched off"),
+            Refusal::TransferUnderway => conflict("transfer-underway", "It is being transferred already"),
+            Refusal::NoSuchTarget => conflict("no-such-target", "It can't be given to this agent or queue"),
+            Refusal::AccountInactive => conflict("account-inactive", "The account is switched off"),
+            Refusal::StillOpen => conflict("still-open", "The interaction is open"),
+            Refusal::MergedAway { into } => conflict("merged", "It went on in another interaction").with("other", into.to_string()),
+            Refusal::OtherOpen { interaction } => {
+                conflict("other-open", "The customer has another open interaction").with("other", interaction.to_string())
+            }
             Refusal::WindowExpired => conflict("window-expired", "The 24-hour service window is over"),
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
@@ -208,6 +217,13 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::NotAMember
         | Refusal::DispositionRequired
         | Refusal::UnknownDisposition
+        | Refusal::TransferOff
+        | Refusal::TransferUnderway
+        | Refusal::NoSuchTarget
+        | Refusal::AccountInactive
+        | Refusal::StillOpen
+        | Refusal::MergedAway { .. }
+        | Refusal::OtherOpen { .. }
         | Refusal::WindowExpired => None,
     }
 }
@@ -224,6 +240,7 @@ fn sentence(refusal: &Refusal) -> String {
 mod tests {
     use super::*;
 
+    use domain::ids::InteractionId;
     use domain::interaction::Status;
 
     use jiff::Timestamp;
@@ -276,6 +293,13 @@ mod tests {
             Refusal::DispositionRequired,
             Refusal::UnknownDisposition,
             Refusal::Stale,
+            Refusal::TransferOff,
+            Refusal::TransferUnderway,
+            Refusal::NoSuchTarget,
+            Refusal::AccountInactive,
+            Refusal::StillOpen,
+            Refusal::MergedAway { into: InteractionId::from_ulid(Ulid::nil()) },
+            Refusal::OtherOpen { interaction: InteractionId::from_ulid(Ulid::nil()) },
         ]
         .map(|refusal| {
             let problem = answer(refusal);
@@ -301,6 +325,13 @@ mod tests {
                 "422 /problems/invalid disposition",
                 "422 /problems/invalid disposition",
                 "409 /problems/superseded",
+                "409 /problems/transfer-off",
+                "409 /problems/transfer-underway",
+                "409 /problems/no-such-target",
+                "409 /problems/account-inactive",
+                "409 /problems/still-open",
+                "409 /problems/merged",
+                "409 /problems/other-open",
             ]
         );
     }

@@ -48,6 +48,9 @@ pub struct InteractionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub closed_at: Option<Timestamp>,
+    /// Whether it is closed and hidden from lists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
     /// With which disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposition: Option<String>,
@@ -71,7 +74,7 @@ pub struct InteractionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub merged_into: Option<InteractionId>,
-    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `step`, `webhook`, `exhausted`, `inactive`.
+    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `transfer`, `step`, `webhook`, `exhausted`, `inactive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_on: Option<String>,
     /// The offer that stands.
@@ -106,6 +109,7 @@ impl From<&Interaction> for InteractionView {
             tab_open: interaction.tab_open,
             opened_at: interaction.opened_at,
             closed_at: interaction.closed_at,
+            archived: interaction.archived,
             disposition: interaction.disposition.clone(),
             last_message_at: interaction.last_message.as_ref().map(|last| last.at),
             tags: interaction.tags.clone(),

@@ -179,7 +179,7 @@ pub(crate) async fn close_tab(
     tell(&app, &command, &id, Event::CloseTab { agent }).await
 }
 
-/// Closes an own interaction.
+/// Closes an own interaction; supervisors and up close any.
 #[utoipa::path(
     post, path = "/interactions/{id}/close", tag = "interactions", request_body = Closing,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -193,10 +193,16 @@ pub(crate) async fn close(
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     let disposition = closing.disposition.map(|text| short_text("disposition", &text, LONGEST_DISPOSITION)).transpose()?;
-    tell(&app, &command, &id, Event::Close { agent, disposition }).await
+    let by = agent.clone();
+    match tell(&app, &command, &id, Event::Close { agent, disposition: disposition.clone() }).await {
+        Err(Failure::Refused(refused)) if command.caller.oversees() && matches!(refused.refusal, Refusal::NotYours { .. }) => {
+            tell(&app, &command, &id, Event::CloseForAll { by, disposition }).await
+        }
+        outcome => outcome,
+    }
 }
 
-async fn tell(app: &App, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
+pub(crate) async fn tell(app: &App, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
     let place = app.locate(&command.caller, id).await?;
     let told = app.engine.tell(&place.key, event, command.mark()).await?;
     let done = settle(app, command, told).await?;

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod events;
+mod handover;
 mod interactions;
 mod me;
 mod messages;
@@ -82,6 +83,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(interactions::reject))
         .routes(routes!(interactions::open_tab, interactions::close_tab))
         .routes(routes!(interactions::close))
+        .routes(routes!(handover::transfer))
+        .routes(routes!(handover::pick))
+        .routes(routes!(handover::reassign))
+        .routes(routes!(handover::archive))
+        .routes(routes!(handover::reopen))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
         .routes(routes!(attachments::upload))
