@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::Origin;
-use domain::account::{Account, Minutes, Settings};
+use domain::account::{Account, Minutes, Settings, TransferRule};
 use domain::ids::{AgentId, IntervalId, ListId, QueueId};
 use domain::interval::ZoneName;
 use domain::notification::Announcement;
@@ -94,6 +94,24 @@ pub(crate) struct AccountSettings {
     /// How a new interaction is announced to agents.
     #[schema(value_type = NotificationSettings, required = false)]
     pub(crate) notification: Announcement,
+    /// Whether agents hand interactions over to another agent, and for how long it may take.
+    #[schema(value_type = TransferSettings, required = false)]
+    pub(crate) transfer_to_agent: TransferRule,
+    /// The same to a queue.
+    #[schema(value_type = TransferSettings, required = false)]
+    pub(crate) transfer_to_queue: TransferRule,
+}
+
+/// Whether interactions are handed over in one of the two ways. The schema of what [`TransferRule`] is written as.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct TransferSettings {
+    /// Whether they are at all.
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    /// Seconds that one waits to be accepted before it goes back to its agent, unread.
+    #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
+    timeout: i64,
 }
 
 /// How a new interaction is announced to agents.
@@ -122,6 +140,8 @@ impl From<Settings> for AccountSettings {
             dispositions: settings.dispositions,
             time_zone: settings.time_zone,
             notification: settings.notification,
+            transfer_to_agent: settings.transfer_to_agent,
+            transfer_to_queue: settings.transfer_to_queue,
         }
     }
 }
@@ -136,7 +156,8 @@ impl From<AccountSettings> for Settings {
             dispositions: settings.dispositions,
             time_zone: settings.time_zone,
             notification: settings.notification,
-            ..Settings::default()
+            transfer_to_agent: settings.transfer_to_agent,
+            transfer_to_queue: settings.transfer_to_queue,
         }
     }
 }
@@ -276,6 +297,8 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let dispositions = fields.set("dispositions", DISPOSITIONS, "must have at most 200 entries", line(NAME));
     let time_zone = fields.optional("time_zone", parsed(|text| ZoneName::parse(text).map_err(|invalid| invalid.0)));
     let notification = fields.object("notification").map_or_else(Announcement::default, announcement);
+    let transfer_to_agent = fields.object("transfer_to_agent").map_or_else(TransferRule::default, transfer_rule);
+    let transfer_to_queue = fields.object("transfer_to_queue").map_or_else(TransferRule::default, transfer_rule);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -285,7 +308,17 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         dispositions,
         time_zone: time_zone.unwrap_or_default(),
         notification,
+        transfer_to_agent,
+        transfer_to_queue,
     }
+}
+
+fn transfer_rule(mut fields: Fields<'_>) -> TransferRule {
+    let default = TransferRule::default();
+    let enabled = fields.optional("enabled", boolean).unwrap_or(default.enabled);
+    let timeout = fields.optional("timeout", integer(Seconds::new)).unwrap_or(default.timeout);
+    fields.finish();
+    TransferRule { enabled, timeout }
 }
 
 fn announcement(mut fields: Fields<'_>) -> Announcement {
@@ -412,6 +445,8 @@ mod tests {
             ("/settings/mandatory_disposition", json!(1), "settings.mandatory_disposition"),
             ("/settings/dispositions/1", json!("Sold"), "settings.dispositions[1]"),
             ("/settings/dispositions/0", json!(""), "settings.dispositions[0]"),
+            ("/settings/transfer_to_agent", json!({"enabled": "yes"}), "settings.transfer_to_agent.enabled"),
+            ("/settings/transfer_to_queue", json!({"timeout": 0}), "settings.transfer_to_queue.timeout"),
             ("/settings/colour", json!("red"), "settings.colour"),
             ("/settings/time_zone", json!("Rome"), "settings.time_zone"),
             ("/settings/notification", json!({"template": "{{#queue}}"}), "settings.notification.template"),
