@@ -75,6 +75,7 @@ impl<'a> Deployment<'a> {
     pub fn with_standin(self, url: &str) -> Self {
         self.parameter("TwilioApiUrl", url)
             .parameter("TwilioContentUrl", url)
+            .parameter("TwilioMessagingUrl", url)
             .parameter("MetaApiUrl", &format!("{url}/meta/v26.0"))
             .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
             .parameter("JwtIssuer", url)

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 /// The functions of the template.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "receive-twilio",
     "receive-meta",
     "receive-sinch",
     "receive-kaleyra",
+    "reconcile",
     "route",
     "assign",
     "dispatch",
@@ -29,6 +30,7 @@ pub async fn run() -> ExitCode {
         Some("receive-meta") => Box::pin(receive_meta::run()),
         Some("receive-sinch") => Box::pin(receive_sinch::run()),
         Some("receive-kaleyra") => Box::pin(receive_kaleyra::run()),
+        Some("reconcile") => Box::pin(reconcile::run()),
         Some("route") => Box::pin(route::run()),
         Some("assign") => Box::pin(assign::run()),
         Some("dispatch") => Box::pin(dispatch::run()),
