@@ -5,6 +5,7 @@
 
 mod administration;
 mod corpus;
+mod documents;
 mod support;
 mod webhooks;
 

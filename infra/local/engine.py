@@ -32,6 +32,7 @@ threading.Thread(target=end_with_the_parent, daemon=True).start()
 
 import ministack.app  # noqa: E402  (slow: the parent may end meanwhile)
 from ministack.services import apigateway, scheduler  # noqa: E402
+from ministack.services.cloudformation import provisioners  # noqa: E402
 
 
 def find_api_scope(api_id):
@@ -43,6 +44,20 @@ def find_api_scope(api_id):
 
 
 apigateway.find_api_scope = find_api_scope
+
+metric_alarm_record = provisioners._cw_metric_alarm_record
+
+
+def alarm_of_first_metric(name, props):
+    """The engine refuses alarms over several metrics; here nobody waits for an alarm, so its first metric will do."""
+    stats = [metric["MetricStat"] for metric in props.get("Metrics") or [] if "MetricStat" in metric]
+    if not stats:
+        return metric_alarm_record(name, props)
+    first = {"MetricName": stats[0]["Metric"]["MetricName"], "Namespace": stats[0]["Metric"]["Namespace"], "Period": stats[0]["Period"]}
+    return metric_alarm_record(name, {**{key: value for key, value in props.items() if key != "Metrics"}, **first})
+
+
+provisioners._cw_metric_alarm_record = alarm_of_first_metric
 
 # One-time schedules fire within a second; the engine's own sweep is every 10 s.
 scheduler._SCHEDULE_TICK_INTERVAL = 0.25

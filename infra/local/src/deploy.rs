@@ -75,6 +75,7 @@ impl<'a> Deployment<'a> {
     pub fn with_standin(self, url: &str) -> Self {
         self.parameter("TwilioApiUrl", url)
             .parameter("TwilioContentUrl", url)
+            .parameter("TwilioMessagingUrl", url)
             .parameter("MetaApiUrl", &format!("{url}/meta/v26.0"))
             .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
             .parameter("JwtIssuer", url)
@@ -112,6 +113,19 @@ impl Stack {
         let answer = self.api.json("Logs_20140328.FilterLogEvents", "logs", &json!({"logGroupName": group, "limit": 1000})).await?;
         let events = answer["events"].as_array().cloned().unwrap_or_default();
         Ok(events.iter().filter_map(|event| event["message"].as_str()).map(|line| line.trim_end().to_owned()).collect())
+    }
+
+    /// Calls a function, as its schedule does, and waits until it is done.
+    ///
+    /// # Errors
+    /// It failed, and what it said.
+    pub async fn invoke(&self, function: &str) -> Result<()> {
+        let url = format!("{}/2015-03-31/functions/{}-{function}/invocations", self.api.endpoint, self.name);
+        let request = self.api.http.post(url).header("authorization", self.api.authorization("lambda")).body("{}");
+        let answer = request.send().await.context("the engine does not answer")?;
+        let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
+        let said = answer.text().await?;
+        if failed { bail!("{function} failed: {said}") } else { Ok(()) }
     }
 
     /// An output of the template.

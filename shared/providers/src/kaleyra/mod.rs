@@ -61,7 +61,7 @@ const FIELDS: &[Field] = &[
 /// What a V1 callback profile for incoming messages should send, as its JSON body.
 const V1_PROFILE: &str = r#"{"body":"<body>","mime_type":"<mime_type>","media_url":"<media_url>","from":"<from>","name":"<name>","type":"<type>","created_at":"<created_at>","reply_to":"<reply_to>","wanumber":"<wanumber>","mobile":"<mobile>","custom_response":"<custom_response>","message":"<message>","contacts":"<contacts>","location":"<location>"}"#;
 
-/// The most pages of templates that are read.
+/// The most pages of templates that are read: nobody picks from more, and each page is a call.
 const MAX_PAGES: usize = 20;
 
 /// Whether `text` can be a segment of a path.

@@ -229,6 +229,8 @@ fn a_report_is_told_by_our_reference_whatever_its_case() {
     let parsed = single(&posted(&json!({"status": "failed", "message_id": "m1", "ref": "r1", "error_code": "131026"})));
     let expected = DeliveryError { class: ErrorClass::Undeliverable, code: Some("131026".into()) };
     assert_eq!((status_of(&parsed).reference.as_deref(), &status_of(&parsed).error), (Some("r1"), &Some(expected)));
+    let parsed = single(&posted(&json!({"status": "DELIVERED", "id": "m1", "from": "390612345678", "mobile": "393331234567"})));
+    assert_eq!(shown(&parsed), json!({"status": "delivered"}), "a number beside a report makes it no message");
     assert_eq!(shown(&single(&posted(&json!({"status": "failed"})))), json!({"other": "unknown"}));
 }
 

@@ -30,6 +30,9 @@ const EXPECTED: &str = "a JSON object or a form";
 /// The parameters of which a V1 message's id is made: all that a repetition repeats.
 const IDENTITY: [&str; 8] = ["from", "created_at", "type", "body", "media_url", "location", "contacts", "custom_response"];
 
+/// The parameters of a V1 message that say something: a report has none of them.
+const CONTENT: [&str; 5] = ["body", "media_url", "location", "contacts", "custom_response"];
+
 /// Reads a callback.
 ///
 /// # Errors
@@ -145,14 +148,15 @@ fn report(reader: &Reader<'_>, root: &Value) -> Option<Parsed> {
 /// V1.
 fn flat(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     let parameters = Parameters(root);
+    let written = CONTENT.iter().any(|name| parameters.get(name).is_some());
+    if !written && let Some(parsed) = report(reader, root) {
+        return vec![parsed];
+    }
     if let Some(from) = parameters.sender() {
         return vec![message(reader, &parameters, from)];
     }
-    if let Some(parsed) = report(reader, root) {
-        return vec![parsed];
-    }
     // A profile that puts all it has into one parameter.
-    let nested = parameters.get("message").and_then(|text| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default();
+    let nested = parameters.nested("message");
     let rows: Vec<Parsed> = json::list(&nested).iter().filter_map(|row| row_of(reader, row)).collect();
     if !rows.is_empty() {
         return rows;

@@ -196,3 +196,202 @@ fn problem_with(answer: &Answer, field: &'static str) -> Option<Problem> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::API_URL;
+    use super::super::tests::{account, credentials};
+    use super::*;
+    use crate::{Authorization, Hosts};
+    use domain::account::Account;
+    use domain::values::Secret;
+    use http::Method;
+
+    const RECEIVE_URL: &str = "https://h.example/receive/meta/T0KEN";
+
+    fn with<T>(account: &Account, look: impl Fn(&Connection<'_>) -> T) -> T {
+        let credentials = credentials("app secret");
+        let hosts = Hosts::all(|_, address| Ok::<_, ()>(address.to_owned())).unwrap();
+        look(&Connection { account, credentials: &credentials, token: None, hosts: &hosts })
+    }
+
+    fn without(field: &str) -> Account {
+        let mut account = account();
+        account.provider.fields.remove(field);
+        account
+    }
+
+    fn answer(status: u16, body: Value) -> Answer {
+        Answer { status: StatusCode::from_u16(status).unwrap(), retry_after: None, body: body.to_string().into_bytes() }
+    }
+
+    fn error(status: u16, code: u64) -> Answer {
+        answer(status, json!({"error": {"code": code, "message": "…"}}))
+    }
+
+    fn call<T: std::fmt::Debug>(step: Step<T>) -> (Method, String, Value) {
+        match step {
+            Step::Call(request) => {
+                assert_eq!(request.authorization, Authorization::Bearer(Secret::new("EAAtoken")));
+                (request.method, request.url, serde_json::from_slice(&request.body).unwrap_or_default())
+            }
+            Step::Done(done) => panic!("{done:?} without asking"),
+        }
+    }
+
+    fn found(answers: &[Answer]) -> Vec<(&'static str, Result<Option<String>, Problem>)> {
+        match with(&account(), |connection| check(connection, RECEIVE_URL, answers)) {
+            Step::Done(findings) => findings.into_iter().map(|finding| (finding.subject, finding.result)).collect(),
+            Step::Call(_) => panic!("it asks on"),
+        }
+    }
+
+    fn fine() -> Result<Option<String>, Problem> {
+        Ok(Some(String::new()))
+    }
+
+    fn number() -> Answer {
+        answer(200, json!({"display_phone_number": "+39 06 1234-5678", "verified_name": "Esempio srl", "id": "106540352242922"}))
+    }
+
+    fn webhooks(configuration: Value) -> Answer {
+        answer(200, json!({"webhook_configuration": configuration, "id": "106540352242922"}))
+    }
+
+    #[test]
+    fn a_check_asks_for_the_number_then_for_where_its_webhooks_lead() {
+        let ask = |answers: &[Answer]| with(&account(), |connection| call(check(connection, RECEIVE_URL, answers)));
+        let url = format!("{API_URL}/106540352242922?fields=");
+        assert_eq!(ask(&[]), (Method::GET, format!("{url}display_phone_number,verified_name"), Value::Null));
+        assert_eq!(ask(&[number()]), (Method::GET, format!("{url}webhook_configuration"), Value::Null));
+        let named = Ok(Some("Esempio srl".to_owned()));
+        for (configuration, webhook) in [
+            (json!({"phone_number": RECEIVE_URL, "application": "https://other.example"}), fine()),
+            (json!({"whatsapp_business_account": RECEIVE_URL, "application": "https://other.example"}), fine()),
+            (json!({"application": RECEIVE_URL}), fine()),
+            (json!({"phone_number": "https://other.example", "application": RECEIVE_URL}), Err(Problem::WebhookNotSet)),
+            (json!({}), Ok(None)),
+            (json!(null), Ok(None)),
+        ] {
+            let expected = vec![("credentials", fine()), ("number", named.clone()), ("webhook", webhook)];
+            assert_eq!(found(&[number(), webhooks(configuration)]), expected);
+        }
+        assert_eq!(found(&[number(), error(403, 200)])[2], ("webhook", Ok(None)));
+    }
+
+    #[test]
+    fn a_check_says_what_is_wrong() {
+        for (answered, problem) in [
+            (error(401, 190), Problem::CredentialsRefused),
+            (error(401, 0), Problem::CredentialsRefused),
+            (error(403, 10), Problem::CredentialsRefused),
+            (error(403, 200), Problem::CredentialsRefused),
+            (answer(401, json!("x")), Problem::CredentialsRefused),
+            (error(400, 4), Problem::RateLimited),
+            (answer(429, json!({})), Problem::RateLimited),
+            (answer(500, json!({})), Problem::Unexpected { status: 500 }),
+        ] {
+            assert_eq!(found(&[answered]), [("credentials", Err(problem))]);
+        }
+        let absent = Err(Problem::NotFound { field: "phone_number_id" });
+        for answered in [error(400, 100), error(400, 33), answer(404, json!({}))] {
+            assert_eq!(found(&[answered]), [("credentials", fine()), ("number", absent.clone())]);
+        }
+        for shown in [json!("+39 06 8765 4321"), json!(null), json!("")] {
+            let other = answer(200, json!({"display_phone_number": shown}));
+            assert_eq!(found(&[other, webhooks(json!({}))])[1], ("number", Err(Problem::NumberNotFound)));
+        }
+        let nameless = with(&without(PHONE_NUMBER_ID), |connection| check(connection, RECEIVE_URL, &[]));
+        assert_eq!(nameless, Step::Done(vec![Finding { subject: "number", result: absent }]));
+    }
+
+    #[test]
+    fn webhooks_of_the_number_are_sent_here_once_the_app_is_subscribed() {
+        let account = account();
+        let next = |answers: &[Answer]| with(&account, |connection| register(connection, RECEIVE_URL, answers));
+        let apps = format!("{API_URL}/102290129340398/subscribed_apps");
+        let override_url = format!("{API_URL}/106540352242922");
+        let configuration = json!({"webhook_configuration": {"override_callback_uri": RECEIVE_URL, "verify_token": "a verify token"}});
+        let done = answer(200, json!({"success": true}));
+        let subscribed = answer(200, json!({"data": [{"whatsapp_business_api_data": {"id": "670843887433847"}}]}));
+        let nobody = answer(200, json!({"data": []}));
+
+        assert_eq!(call(next(&[])), (Method::GET, apps.clone(), Value::Null));
+        // Already: it must not be asked again, which would take an override away.
+        assert_eq!(call(next(std::slice::from_ref(&subscribed))), (Method::POST, override_url.clone(), configuration.clone()));
+        assert_eq!(next(&[subscribed.clone(), done.clone()]), Step::Done(Registration::Done));
+        assert_eq!(call(next(std::slice::from_ref(&nobody))), (Method::POST, apps, json!({})));
+        assert_eq!(call(next(&[nobody.clone(), done.clone()])), (Method::POST, override_url.clone(), configuration.clone()));
+        assert_eq!(next(&[nobody.clone(), done.clone(), done.clone()]), Step::Done(Registration::Done));
+        assert_eq!(next(&[nobody, error(403, 10)]), Step::Done(Registration::Failed(Problem::CredentialsRefused)));
+        assert_eq!(next(&[subscribed, error(400, 2200)]), Step::Done(Registration::Failed(Problem::Unexpected { status: 400 })));
+        // A list that may not be read is no reason to stop.
+        assert_eq!(call(next(&[error(403, 10)])), (Method::POST, override_url.clone(), configuration.clone()));
+
+        let unlisted = |answers: &[Answer]| with(&without(ACCOUNT_SID), |connection| register(connection, RECEIVE_URL, answers));
+        assert_eq!(call(unlisted(&[])), (Method::POST, override_url, configuration));
+        assert_eq!(unlisted(&[done]), Step::Done(Registration::Done));
+    }
+
+    #[test]
+    fn an_address_that_meta_would_not_take_is_for_a_person() {
+        let long = format!("https://h.example/{}", "x".repeat(MAX_CALLBACK));
+        assert_eq!(with(&account(), |connection| register(connection, &long, &[])), Step::Done(Registration::ByHand));
+        let nameless = with(&without(PHONE_NUMBER_ID), |connection| register(connection, RECEIVE_URL, &[]));
+        assert_eq!(nameless, Step::Done(Registration::Failed(Problem::NotFound { field: "phone_number_id" })));
+        let text = instructions("a verify token", RECEIVE_URL);
+        assert!(text.contains(RECEIVE_URL) && text.contains("a verify token") && text.contains("app_secret") && text.lines().count() == 5);
+    }
+
+    #[test]
+    fn numbers_are_listed_page_by_page() {
+        let next = |answers: &[Answer]| with(&account(), |connection| numbers(connection, answers));
+        let first = format!("{API_URL}/102290129340398/phone_numbers?fields=id,display_phone_number,verified_name&limit=100");
+        assert_eq!(call(next(&[])).1, first);
+        let listed = |id: &str, phone: &str| json!({"id": id, "display_phone_number": phone, "verified_name": "Esempio"});
+        let page = |id: &str, phone: &str, next: Value| answer(200, json!({"data": [listed(id, phone)], "paging": {"next": next}}));
+        let second = format!("{API_URL}/102290129340398/phone_numbers?after=QVFI");
+        let one = page("1", "+39 06 1234 5678", second.clone().into());
+        assert_eq!(call(next(std::slice::from_ref(&one))).1, second);
+        let number = |id: &str, phone: &str| Number { phone: phone.into(), name: Some("Esempio".into()), id: Some(id.into()) };
+        let both = Ok(vec![number("1", "+390612345678"), number("2", "+15550001111")]);
+        assert_eq!(next(&[one.clone(), page("2", "+1 555-000-1111", Value::Null)]), Step::Done(both));
+        // The token goes to no other host, and a list that never ends is cut.
+        for elsewhere in ["https://evil.example/x", "http://graph.facebook.com/x", "https://graph.facebook.com.evil.example/x", "/x", ""] {
+            let page = page("1", "+39 06 1234 5678", elsewhere.into());
+            assert_eq!(next(&[page]), Step::Done(Ok(vec![number("1", "+390612345678")])), "{elsewhere}");
+        }
+        assert!(matches!(next(&vec![one; MAX_PAGES]), Step::Done(Ok(numbers)) if numbers.len() == MAX_PAGES));
+        assert_eq!(next(&[page("3", "not a number", Value::Null)]), Step::Done(Ok(vec![])));
+        assert_eq!(next(&[error(400, 100)]), Step::Done(Err(Problem::NotFound { field: "account_sid" })));
+        assert_eq!(with(&without(ACCOUNT_SID), |connection| numbers(connection, &[])), Step::Done(Err(Problem::NotOffered)));
+    }
+
+    #[test]
+    fn templates_are_listed_with_their_text_and_whether_they_may_be_sent() {
+        let next = |answers: &[Answer]| with(&account(), |connection| templates(connection, answers));
+        let url = format!("{API_URL}/102290129340398/message_templates?fields=name,language,status,category,components&limit=100");
+        assert_eq!(call(next(&[])).1, url);
+        let body = json!([{"type": "HEADER", "format": "TEXT", "text": "T"}, {"type": "BODY", "text": "Buongiorno {{1}}"}]);
+        let page = answer(
+            200,
+            json!({"data": [
+                {"name": "recontact_1", "language": "it", "status": "APPROVED", "components": body, "id": "1"},
+                {"name": "recontact_2", "language": "en_US", "status": "PENDING", "components": [], "id": "2"},
+                {"language": "it"},
+                "x",
+            ]}),
+        );
+        let template = |name: &str, language: &str, body: &str, approved| TemplateInfo {
+            name: name.into(),
+            title: name.into(),
+            language: language.into(),
+            body: body.into(),
+            approved,
+        };
+        let expected = vec![template("recontact_1", "it", "Buongiorno {{1}}", true), template("recontact_2", "en_US", "", false)];
+        assert_eq!(next(&[page]), Step::Done(Ok(expected)));
+        assert_eq!(next(&[error(401, 190)]), Step::Done(Err(Problem::CredentialsRefused)));
+        assert_eq!(with(&without(ACCOUNT_SID), |connection| templates(connection, &[])), Step::Done(Err(Problem::NotOffered)));
+    }
+}
