@@ -23,7 +23,7 @@ use domain::queue::Strategy;
 use domain::values::{Address, E164};
 use domain::view::AgentEvent;
 use engine::ports::{Mark, Store, World};
-use engine::{Engine, Told};
+use engine::{Engine, Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
 use local::standin::StandIn;
@@ -143,7 +143,7 @@ impl Desk {
         assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
         let (event, _) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
         engine.route(&event).await.unwrap();
-        engine.wake(&Target::Queue(self.queue.clone())).await.unwrap();
+        engine.wake(&Target::Queue(self.queue.clone()), Reach::Far).await.unwrap();
         let (_, routed) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
         routed.unwrap().parse().unwrap()
     }
@@ -223,7 +223,7 @@ async fn an_offer_that_expired_is_a_409_and_stands_again_once_the_plan_has_run_o
     let wait = engine.store.interaction(&key).await.unwrap().unwrap().wait.unwrap().id;
     let told = engine.tell(&key, Event::Timer(Timer::Wait { wait }), Mark::Guarded).await.unwrap();
     assert!(matches!(told, Told::Changed { .. }), "{told:?}");
-    engine.wake(&Target::Queue(desk.queue.clone())).await.unwrap();
+    engine.wake(&Target::Queue(desk.queue.clone()), Reach::Far).await.unwrap();
     assert_eq!(desk.anna().post(&accept, json!({})).await.0, 200);
 }
 
@@ -387,7 +387,7 @@ async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
     };
     desk.deployment.store.receive(&event, "").await.unwrap();
     desk.deployment.engine.route(&event).await.unwrap();
-    desk.deployment.engine.wake(&Target::Queue(desk.queue.clone())).await.unwrap();
+    desk.deployment.engine.wake(&Target::Queue(desk.queue.clone()), Reach::Far).await.unwrap();
     let anna = desk.anna();
     let (_, mine) = anna.get("/interactions").await;
     let path = format!("/interactions/{}", mine["offers"][0]["id"].as_str().unwrap());

@@ -18,9 +18,10 @@ use domain::effect::Target;
 use domain::ids::InteractionId;
 use domain::inbound::InboundEvent;
 use domain::queue::Strategy;
-use engine::Told;
+
 use engine::jobs::{AssignJob, Wakeup};
 use engine::ports::{Mark, Store};
+use engine::{Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
 use support::fault::When;
@@ -290,7 +291,7 @@ async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_have_one_wi
     let account = deployment.account("RACES", &agents, &queue).await;
     for number in 0..100 {
         let interaction = open(&deployment, &account, number).await;
-        deployment.engine.wake(&Target::Queue(queue.clone())).await.unwrap();
+        deployment.engine.wake(&Target::Queue(queue.clone()), Reach::Far).await.unwrap();
         let key = deployment.engine.locate(&interaction).await.unwrap();
         let accept = |agent: usize| {
             let event = Event::Accept { agent: agents[agent].clone() };
@@ -319,7 +320,7 @@ async fn an_agent_with_one_slot_who_accepts_two_offers_at_the_same_instant_gets_
         let account = deployment.account(&format!("SLOT{round}"), &[one_slot.clone(), other], &queue).await;
         let first = open(&deployment, &account, 2 * round).await;
         let second = open(&deployment, &account, 2 * round + 1).await;
-        deployment.engine.wake(&Target::Queue(queue)).await.unwrap();
+        deployment.engine.wake(&Target::Queue(queue), engine::Reach::Far).await.unwrap();
         let accept = async |interaction: &InteractionId| {
             let key = deployment.engine.locate(interaction).await.unwrap();
             let mark = Mark::Command { id: interaction.to_string() };
@@ -340,7 +341,8 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
     scheduler.create_schedule_group().name("timers").send().await.unwrap();
     let timers = Timers::from_env(&deployment.aws, &deployment.env).unwrap();
     let now = Timestamp::now();
-    let job = |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false, related: false };
+    let job =
+        |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false, related: false };
     let by_queue = timers.arm("by-queue", now + SignedDuration::from_secs(1), now, &job("QUEUE")).await.unwrap();
     assert!(matches!(by_queue, Plan::Delay { .. }));
     // The clock that is handed in stands 15 minutes back, so that the schedule, due two minutes before its deadline, fires two seconds from now.
@@ -404,7 +406,7 @@ async fn conversation(deployment: &Deployment, key: &str) -> (domain::account::A
     let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;
     let account = deployment.account(key, std::slice::from_ref(&agent), &queue).await;
     let interaction = open(deployment, &account, 1).await;
-    deployment.engine.wake(&Target::Queue(queue)).await.unwrap();
+    deployment.engine.wake(&Target::Queue(queue), engine::Reach::Far).await.unwrap();
     let place = deployment.engine.locate(&interaction).await.unwrap();
     let mark = Mark::Command { id: format!("accept {key}") };
     let told = deployment.engine.tell(&place, Event::Accept { agent: agent.clone() }, mark).await.unwrap();

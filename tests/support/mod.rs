@@ -139,6 +139,7 @@ impl Deployment {
             strategy,
             agent_timeout: AgentQueue::AGENT_TIMEOUT,
             weight: Weight::default(),
+            pause_after_missed: None,
             members: members.to_vec(),
         };
         self.configuration.put(&queue, Write::New, Vec::new()).await.unwrap();
@@ -180,7 +181,7 @@ impl Deployment {
             provider,
             receive_path: format!("/receive/{name}/{token}").into(),
             agents: agents.to_vec(),
-            plan: ActionPlan { version: 1, steps },
+            plan: ActionPlan { version: 1, steps: steps.into_iter().map(Into::into).collect() },
             ..domain::fixtures::account()
         };
         let hash = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();

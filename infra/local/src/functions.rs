@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 /// The functions of the template.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "receive-twilio",
     "receive-meta",
     "receive-sinch",
