@@ -135,7 +135,7 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         after: interaction(status),
         effects: vec![],
         history: vec![],
-        message: Some((message, vec![])),
+        messages: vec![(message, vec![])],
         contact: None,
         identity: None,
         last_inbound_at: Some(now()),
