@@ -116,7 +116,7 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
         after: interaction(),
         effects: vec![],
         history: vec![],
-        message: Some((message, vec![Effect::Send])),
+        messages: vec![(message, vec![Effect::Send])],
         contact: None,
         identity: None,
         last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
