@@ -619,3 +619,72 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let used = admin.delete(&queue, 1).await.problem(409, "in-use");
     assert_eq!(used["users"], json!([format!("interaction:{}", refused["interactions"][0].as_str().unwrap())]));
 }
+
+#[tokio::test]
+async fn an_interval_is_made_replaced_and_kept_while_a_plan_has_it() {
+    let admin = Admin::start().await;
+    let hours = json!({"name": "Office", "time_zone": "Europe/Rome", "ranges": [{"from": "09:00", "to": "17:59", "weekdays": ["monday"]}],
+        "holidays": [{"date": "2026-12-25", "yearly": true}]});
+    let interval = admin.made("intervals", hours.clone()).await;
+    assert_eq!((&interval["ranges"], &interval["holidays"]), (&hours["ranges"], &hours["holidays"]));
+    let path = format!("/intervals/{}", interval["id"].as_str().unwrap());
+    let mut changed = interval.clone();
+    changed["time_zone"] = json!("Asia/Tokyo");
+    let mut changed = admin.put(&path, 1, &changed).await.is(200);
+    assert_eq!(changed["time_zone"], "Asia/Tokyo");
+    changed["time_zone"] = json!("Tokyo");
+    assert_eq!(admin.put(&path, 2, &changed).await.fields(), ["time_zone"]);
+    let mut account = admin.account_body("HOURS").await;
+    account["plan"] = json!([{"step": "noop", "interval": {"only_within": interval["id"]}}]);
+    let account = admin.made("accounts", account).await;
+    assert_eq!(admin.delete(&path, 2).await.problem(409, "in-use")["users"], json!(["account:HOURS"]));
+    let mut without = account.clone();
+    without["plan"] = json!([]);
+    admin.put(&format!("/accounts/{}", account["id"].as_str().unwrap()), 1, &without).await.is(200);
+    admin.delete(&path, 2).await.is(204);
+    admin.get(&path).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_plan_of_all_steps_comes_back_as_it_was_sent_and_its_faults_are_named_by_their_paths() {
+    let admin = Admin::start().await;
+    let queue = admin.made("queues", json!({"name": "Sales", "strategy": "least_recent", "weight": 3, "pause_after_missed": 4})).await;
+    assert_eq!((&queue["strategy"], &queue["pause_after_missed"]), (&json!("least_recent"), &json!(4)));
+    let mut body = admin.account_body("STEPS").await;
+    body["settings"] = json!({"time_zone": "Europe/Rome", "notification": {"sound": false, "shake": true, "template": "{{contact.name}}"}});
+    let plan = json!([
+        {"label": "begin", "step": "auto_reply", "text": "Ciao {{contact.firstName}}", "when": "first_message"},
+        {"step": "tag", "tag": "vip"},
+        {"step": "priority", "priority": 5},
+        {"step": "set", "variable": "lang", "value": "it"},
+        {"step": "webhook", "url": "https://crm.example.com/"},
+        {"step": "goto_if", "condition": "lang = 'it' && time.hour < 12", "then": "end", "else": 0},
+        {"step": "goto", "to": "begin"},
+        {"step": "assistant", "ai_agent": "aia_00000000000000000000000001"},
+        {"label": "end", "step": "queue", "queue": queue["id"], "timeout": 30},
+        {"step": "noop", "comment": "done"},
+        {"step": "close", "disposition": "Spam"},
+    ]);
+    body["plan"] = plan.clone();
+    let account = admin.made("accounts", body.clone()).await;
+    assert_eq!((&account["plan"], &account["settings"]["notification"]["shake"]), (&plan, &json!(true)));
+    assert!(account["webhook_secret"].as_str().unwrap().starts_with("whsec_"));
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.is(200)["plan"], plan);
+    let mut same = account.clone();
+    same["name"] = json!("Another name");
+    let same = admin.put(&path, 1, &same).await.is(200);
+    assert_eq!((&same["webhook_secret"], &same["plan_version"]), (&account["webhook_secret"], &json!(1)));
+    let mut wrong = same.clone();
+    wrong["plan"][5]["condition"] = json!("lang == 'it'");
+    wrong["plan"][0]["text"] = json!("{{#contact.name}}");
+    wrong["plan"][8]["timeout"] = json!(0);
+    assert_eq!(admin.put(&path, 2, &wrong).await.fields(), ["plan[0].text", "plan[5].condition", "plan[8].timeout"]);
+    let mut nowhere = same.clone();
+    nowhere["plan"][6]["to"] = json!("nowhere");
+    nowhere["plan"][8]["queue"] = json!("que_00000000000000000000000009");
+    nowhere["plan"][9]["interval"] = json!({"only_outside": "ivl_00000000000000000000000009"});
+    assert_eq!(admin.put(&path, 2, &nowhere).await.fields(), ["plan[8].queue", "plan[9].interval.only_outside", "plan[6].to"]);
+    let queue_path = format!("/queues/{}", queue["id"].as_str().unwrap());
+    assert_eq!(admin.delete(&queue_path, 1).await.problem(409, "in-use")["users"], json!(["account:STEPS"]));
+}
