@@ -9,6 +9,7 @@ mod configuration;
 mod handover;
 mod identity;
 mod inactivity;
+mod lifecycle;
 mod messages;
 mod plan;
 mod presence;

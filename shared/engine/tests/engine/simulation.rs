@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
-use domain::history::{Fact, WebhookFailure};
+use domain::history::{Fact, HistoryEntry, WebhookFailure};
 use domain::ids::{AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
@@ -419,7 +419,7 @@ impl Story {
         }
     }
 
-    fn tell(mut self) {
+    fn tell(&mut self) {
         for _ in 0..self.dice.between(20, 40) {
             for _ in 0..self.dice.between(1, 3) {
                 self.act();
@@ -746,6 +746,13 @@ fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
         Some(place) => drop(agents.remove(place)),
         None => agents.push(agent.clone()),
     }
+}
+
+/// The histories of all interactions of one random story.
+pub(crate) fn histories(seed: u64) -> Vec<Vec<HistoryEntry>> {
+    let mut story = Story::new(seed, CALM);
+    story.tell();
+    story.sim.memory.interactions().iter().map(|interaction| story.sim.memory.history(&interaction.id)).collect()
 }
 
 #[test]

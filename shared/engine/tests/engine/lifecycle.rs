@@ -1,0 +1,141 @@
+//! `docs/routing.md` is true: its diagram has exactly the ways that interactions take, and its example is what happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::effect::Target;
+use domain::history::{Fact, HistoryEntry};
+use domain::ids::{IntervalId, QueueId};
+use domain::plan::PlanStep;
+use domain::queue::Strategy;
+use serde_json::{Value, json};
+use ulid::Ulid;
+
+use crate::driver::{Command, Sim};
+use crate::simulation;
+
+const DOCUMENT: &str = include_str!("../../../../docs/routing.md");
+
+/// As many stories as it takes to see every way some times.
+const STORIES: u64 = 300;
+
+/// The lines of the first block of this language behind the heading.
+fn block(heading: &str, language: &str) -> Vec<&'static str> {
+    let (_, rest) = DOCUMENT.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    let (_, rest) = rest.split_once(&format!("```{language}\n")).expect("the block");
+    rest.split_once("```").expect("its end").0.lines().collect()
+}
+
+/// From which state to which an interaction goes, read off its history.
+fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
+    let mut versions: BTreeMap<u64, Vec<&Fact>> = BTreeMap::new();
+    for entry in history {
+        versions.entry(entry.version).or_default().push(&entry.fact);
+    }
+    let (mut wait, mut end): (Option<&'static str>, Option<&'static str>) = (None, None);
+    let mut state = "[*]";
+    let mut ways = BTreeSet::new();
+    for facts in versions.values() {
+        for fact in facts {
+            match fact {
+                Fact::WaitStarted { stage, .. } => wait = Some(stage.name()),
+                Fact::WaitEnded { .. } | Fact::Accepted { .. } | Fact::Picked { .. } | Fact::Reassigned { .. } => wait = None,
+                Fact::Closed { .. } => (wait, end) = (None, Some("closed")),
+                Fact::Archived { .. } => end = Some("archived"),
+                Fact::Reopened { .. } => (wait, end) = (None, None),
+                _ => {}
+            }
+        }
+        let next = end.or(wait).unwrap_or("assigned");
+        if next != state {
+            ways.insert((state.to_owned(), next.to_owned()));
+        }
+        state = next;
+    }
+    ways
+}
+
+#[test]
+fn the_diagram_shows_exactly_the_ways_that_interactions_take() {
+    let seen: BTreeSet<_> = (0..STORIES).flat_map(simulation::histories).flat_map(|history| ways(&history)).collect();
+    let drawn: BTreeSet<_> = block("The states", "mermaid")
+        .into_iter()
+        .filter_map(|line| line.split(':').next()?.split_once("-->"))
+        .map(|(from, to)| (from.trim().to_owned(), to.trim().to_owned()))
+        .collect();
+    assert_eq!(seen.difference(&drawn).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "seen, but not drawn");
+    assert_eq!(drawn.difference(&seen).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "drawn, but never seen");
+}
+
+/// What a history says, in a line each, with names for ids.
+fn told(history: &[HistoryEntry], names: &[(&str, &str)]) -> Vec<String> {
+    let line = |entry: &HistoryEntry| {
+        let mut value = serde_json::to_value(entry).unwrap();
+        let entry = value.as_object_mut().unwrap();
+        let at: jiff::Timestamp = entry.remove("at").unwrap().as_str().unwrap().parse().unwrap();
+        entry.remove("version");
+        let fact = entry.remove("fact").unwrap();
+        for unsaid in ["message", "passed_over"] {
+            entry.remove(unsaid);
+        }
+        entry.retain(|_, value| !value.is_null());
+        let details: Vec<String> = entry.iter().map(|(name, value)| format!("{name} {}", words(value))).collect();
+        let mut text = format!("{}  {}  {}", at.strftime("%H:%M:%S"), fact.as_str().unwrap(), details.join(", "));
+        for (id, name) in names {
+            text = text.replace(id, name);
+        }
+        text.trim_end().to_owned()
+    };
+    history.iter().map(line).collect()
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => match text.parse::<jiff::Timestamp>() {
+            Ok(at) => at.strftime("%H:%M:%S").to_string(),
+            Err(_) => text.clone(),
+        },
+        Value::Object(members) => {
+            members.iter().filter(|(name, _)| *name != "message").map(|(_, value)| words(value)).collect::<Vec<_>>().join(" ")
+        }
+        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn the_worked_example_is_what_happens() {
+    let (mut sim, agents, day) = Sim::desk(Strategy::Rrmemory, 2);
+    let night: QueueId = sim.queue(7, Strategy::Beepall, &[]);
+    let office = IntervalId::from_ulid(Ulid::from_parts(0, 1));
+    let hours = json!({"id": office, "name": "", "time_zone": "Europe/Rome", "ranges": [{"from": "08:00", "to": "18:00"}]});
+    sim.directory.change(|config| config.intervals.insert(office.clone(), serde_json::from_value(hours).unwrap()));
+    let plan = json!([
+        {"step": "auto_reply", "text": "We are back at eight.", "interval": {"only_outside": office}},
+        {"step": "queue", "queue": night, "timeout": 30, "interval": {"only_outside": office}},
+        {"step": "queue", "queue": day, "timeout": 60},
+    ]);
+    sim.steps(serde_json::from_value::<Vec<PlanStep>>(plan).unwrap());
+    sim.inactivity_timeout(10);
+    let (anna, bruno) = (&agents[0], &agents[1]);
+    for agent in &agents {
+        sim.log_out(agent);
+    }
+
+    // One in the morning in Rome.
+    let interaction = sim.writes(1);
+    sim.wait(7 * 3600);
+    sim.ready(anna);
+    sim.wait(5);
+    sim.ready(bruno);
+    sim.pause(anna);
+    sim.accept(bruno, &interaction).unwrap();
+    sim.ready(anna);
+    sim.command(bruno, Command::Transfer(interaction.clone(), Target::Agent(anna.clone()))).unwrap();
+    sim.accept(anna, &interaction).unwrap();
+    sim.answers(anna, &interaction).unwrap();
+    sim.wait(600);
+
+    let names = [(anna.as_str(), "Anna"), (bruno.as_str(), "Bruno"), (day.as_str(), "Day"), (night.as_str(), "Night")];
+    let history = sim.memory.history(&interaction);
+    assert_eq!(told(&history, &names), block("A worked example", "text"));
+}
