@@ -6,6 +6,7 @@
 mod administration;
 mod corpus;
 mod documents;
+mod races;
 mod support;
 mod webhooks;
 
@@ -313,11 +314,11 @@ async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_have_one_wi
 #[tokio::test]
 async fn an_agent_with_one_slot_who_accepts_two_offers_at_the_same_instant_gets_one() {
     let deployment = Deployment::new().await;
-    for round in 0..10 {
+    for round in 0..100 {
         let one_slot = deployment.ready_agent(&format!("anna{round}"), 1).await;
         let other = deployment.ready_agent(&format!("ben{round}"), 1).await;
         let queue = deployment.queue(Strategy::Beepall, &[one_slot.clone(), other.clone()]).await;
-        let account = deployment.account(&format!("SLOT{round}"), &[one_slot.clone(), other], &queue).await;
+        let account = deployment.account(&format!("S{round:04}"), &[one_slot.clone(), other], &queue).await;
         let first = open(&deployment, &account, 2 * round).await;
         let second = open(&deployment, &account, 2 * round + 1).await;
         deployment.engine.wake(&Target::Queue(queue), engine::Reach::Far).await.unwrap();

@@ -1,0 +1,178 @@
+//! Two things at the same instant, a hundred times each, on the engine's own transactions.
+
+use domain::decide::{Event, Refusal};
+use domain::effect::{InteractionKey, Target, Timer};
+use domain::ids::{AgentId, InteractionId};
+use domain::inbound::InboundEvent;
+use domain::interaction::{Interaction, Stage};
+use domain::queue::Strategy;
+use engine::ports::{Mark, Store, World};
+use engine::{Engine, EngineError, Reach, Told};
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::StatusCode;
+use ulid::Ulid;
+
+use crate::support::{AUTH_TOKEN, Deployment, sid, text, webhook};
+use crate::{interaction_of, open};
+
+/// How often each pair races.
+const ROUNDS: usize = 100;
+
+/// The real clock, so much later.
+#[derive(Debug, Clone)]
+struct Later(SignedDuration);
+
+impl World for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond((Timestamp::now() + self.0).as_millisecond()).unwrap()
+    }
+
+    fn ulid(&self) -> Ulid {
+        cloud::ids::ulid()
+    }
+
+    async fn pause(&self, attempt: u32) {
+        engine::ports::System.pause(attempt).await;
+    }
+}
+
+/// One desk with two agents of plenty of capacity, and an interaction a round that rings at both.
+struct Desk {
+    deployment: Deployment,
+    account: domain::account::Account,
+    agents: Vec<AgentId>,
+    queue: Target,
+}
+
+impl Desk {
+    async fn new(key: &str) -> Self {
+        let deployment = Deployment::new().await;
+        let agents = vec![deployment.ready_agent("anna", 100).await, deployment.ready_agent("ben", 100).await];
+        let queue = deployment.queue(Strategy::Beepall, &agents).await;
+        let account = deployment.account(key, &agents, &queue).await;
+        Self { deployment, account, agents, queue: Target::Queue(queue) }
+    }
+
+    async fn rings(&self, number: usize) -> InteractionKey {
+        let interaction = open(&self.deployment, &self.account, number).await;
+        self.deployment.engine.wake(&self.queue, Reach::Far).await.unwrap();
+        self.deployment.engine.locate(&interaction).await.unwrap()
+    }
+
+    async fn accepted(&self, number: usize) -> InteractionKey {
+        let key = self.rings(number).await;
+        let told = self.tell(&key, Event::Accept { agent: self.agents[0].clone() }).await.unwrap();
+        assert!(matches!(told, Told::Changed { .. }), "{told:?}");
+        key
+    }
+
+    async fn tell(&self, key: &InteractionKey, event: Event) -> Result<Told, EngineError> {
+        self.deployment.engine.tell(key, event, Mark::Command { id: cloud::ids::ulid().to_string() }).await
+    }
+
+    async fn now(&self, key: &InteractionKey) -> Interaction {
+        self.deployment.store.interaction(key).await.unwrap().unwrap()
+    }
+
+    async fn load(&self) -> usize {
+        let presences = self.deployment.store.presences(&self.agents).await.unwrap();
+        presences.values().map(|presence| presence.load.len()).sum()
+    }
+}
+
+#[tokio::test]
+async fn an_accept_and_the_end_of_the_offer_at_the_same_instant_leave_one_of_both() {
+    let desk = Desk::new("EXPIR").await;
+    let (mut accepted, mut over) = (0, 0);
+    for round in 0..ROUNDS {
+        let key = desk.rings(round).await;
+        let wait = desk.now(&key).await.wait.unwrap();
+        // Whose clock says that the time is over races with whose clock does not.
+        let later = Engine {
+            store: desk.deployment.store.clone(),
+            directory: desk.deployment.engine.directory.clone(),
+            world: Later(SignedDuration::from_hours(1)),
+        };
+        let (accept, end) = tokio::join!(
+            desk.tell(&key, Event::Accept { agent: desk.agents[1].clone() }),
+            later.tell(&key, Event::Timer(Timer::Wait { wait: wait.id }), Mark::Guarded),
+        );
+        let now = desk.now(&key).await;
+        match (accept.unwrap(), end.unwrap()) {
+            (Told::Changed { .. }, Told::Refused(Refusal::Stale, _)) => {
+                assert_eq!((now.agent, now.wait), (Some(desk.agents[1].clone()), None));
+                accepted += 1;
+            }
+            (Told::Refused(Refusal::OfferGone { owner: None }, _), Told::Changed { .. }) => {
+                assert_eq!((now.agent, now.wait.map(|wait| wait.stage)), (None, Some(Stage::Exhausted)));
+                over += 1;
+            }
+            both => panic!("{both:?}"),
+        }
+    }
+    assert_eq!(accepted + over, ROUNDS);
+    assert_eq!(desk.load().await, accepted, "who lost holds no slot");
+}
+
+#[tokio::test]
+async fn a_transfer_and_a_close_at_the_same_instant_end_closed_with_nobody_holding_or_rung() {
+    let desk = Desk::new("TRANS").await;
+    for round in 0..ROUNDS {
+        let key = desk.accepted(round).await;
+        let (from, to) = (desk.agents[0].clone(), Target::Agent(desk.agents[1].clone()));
+        let (transfer, close) = tokio::join!(
+            desk.tell(&key, Event::Transfer { agent: from.clone(), to }),
+            desk.tell(&key, Event::Close { agent: from.clone(), disposition: None }),
+        );
+        assert!(matches!(close.unwrap(), Told::Changed { .. }));
+        assert!(matches!(transfer.unwrap(), Told::Changed { .. } | Told::Refused(Refusal::Closed, _)));
+        let now = desk.now(&key).await;
+        assert!(!now.is_open() && now.wait.is_none());
+        let presences = desk.deployment.store.presences(&desk.agents).await.unwrap();
+        assert!(presences.values().all(|presence| presence.ringing.is_empty() && presence.load.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_message_and_a_close_at_the_same_instant_lose_no_message() {
+    let desk = Desk::new("CLOSE").await;
+    let (mut joined, mut opened) = (0, 0);
+    for round in 0..ROUNDS {
+        let key = desk.accepted(round).await;
+        let message = format!("{}{}", desk.account.key, sid(10_000 + round));
+        let from = format!("whatsapp:+3934{round:08}");
+        let request = webhook(desk.account.receive_path.reveal(), "", &text(&message, &from, "one more thing"), Some(AUTH_TOKEN));
+        assert_eq!(desk.deployment.receive().handle(&request).await.status(), StatusCode::OK);
+        let [event] = desk.deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.try_into().unwrap();
+        let (routed, close) = tokio::join!(
+            desk.deployment.engine.route(&event),
+            desk.tell(&key, Event::Close { agent: desk.agents[0].clone(), disposition: None }),
+        );
+        routed.unwrap();
+        assert!(matches!(close.unwrap(), Told::Changed { .. }));
+        let place: InteractionId = interaction_of(&desk.deployment, &desk.account, &message).await;
+        let place = desk.deployment.engine.locate(&place).await.unwrap();
+        match place == key {
+            true => joined += 1,
+            false => {
+                assert!(desk.now(&place).await.is_open(), "what came behind the end is a new one");
+                opened += 1;
+            }
+        }
+        assert!(!desk.now(&key).await.is_open());
+    }
+    assert_eq!(joined + opened, ROUNDS);
+}
+
+#[tokio::test]
+async fn two_agents_who_pick_the_same_interaction_at_the_same_instant_are_one_owner() {
+    let desk = Desk::new("PICKS").await;
+    for round in 0..ROUNDS {
+        let key = desk.rings(round).await;
+        let pick = |agent: &AgentId| desk.tell(&key, Event::Pick { agent: agent.clone() });
+        let (anna, ben) = tokio::join!(pick(&desk.agents[0]), pick(&desk.agents[1]));
+        let won = [anna.unwrap(), ben.unwrap()].into_iter().filter(|told| matches!(told, Told::Changed { .. })).count();
+        assert_eq!(won, 1);
+    }
+    assert_eq!(desk.load().await, ROUNDS);
+}
