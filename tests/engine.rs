@@ -6,6 +6,7 @@
 mod administration;
 mod corpus;
 mod documents;
+mod plan;
 mod races;
 mod support;
 mod webhooks;

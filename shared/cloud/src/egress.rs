@@ -604,4 +604,31 @@ mod tests {
         assert_eq!(Egress::from_env(&env("http://127.0.0.1:9, https://x.example")).unwrap().allowed.len(), 2);
         assert!(Egress::from_env(&env("example.com")).is_err());
     }
+
+    #[tokio::test]
+    async fn what_is_posted_arrives_with_its_headers_and_follows_no_redirect() {
+        let mut headers = header::HeaderMap::new();
+        headers.insert("webhook-id", "one".parse().unwrap());
+        // The server reads up to an empty line.
+        let body = b"{\"a\": 1}\r\n\r\n".to_vec();
+        let elsewhere = Server::start(ok("secret")).await;
+        let server = Server::start(redirect_to(&elsewhere.url())).await;
+        let egress = egress(&[&server, &elsewhere]);
+        let second = Duration::from_secs(5);
+        let answer = egress.post_json(&server.url(), headers.clone(), body.clone(), second, 100).await.unwrap();
+        assert_eq!((answer.status.as_u16(), elsewhere.seen().len()), (307, 0));
+        let seen = server.seen().remove(0);
+        assert!(
+            seen.starts_with("post /m ")
+                && seen.contains("webhook-id: one")
+                && seen.contains("application/json")
+                && seen.contains("\"a\": 1")
+        );
+        let long = egress.post_json(&elsewhere.url(), headers.clone(), body.clone(), second, 3).await;
+        assert_eq!(long, Err(EgressError::TooLarge { limit: 3 }));
+        for inside in ["https://127.0.0.1/", "https://169.254.169.254/", "http://8.8.8.8/", "https://localhost/"] {
+            let refused = egress.post_json(inside, headers.clone(), body.clone(), second, 100).await;
+            assert!(matches!(refused, Err(EgressError::Refused(_))), "{inside}: {refused:?}");
+        }
+    }
 }

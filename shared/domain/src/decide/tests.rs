@@ -447,3 +447,24 @@ proptest! {
         }
     }
 }
+
+/// An agent of several queues may have been kept for it: see `assign::Rival`.
+#[test]
+fn what_waited_with_nobody_rung_and_waits_there_no_more_wakes_its_queue() {
+    let mut desk = Desk::new();
+    let opened = desk.open().interaction;
+    desk.now = after(START, 30);
+    let next = desk.decide(&opened, Event::Timer(Timer::Wait { wait: 1 })).unwrap();
+    assert!(wakes(&next).contains(&Target::Queue(desk.queue.clone())), "{:?}", next.effects);
+}
+
+#[test]
+fn an_automatic_reply_has_an_id_that_a_repetition_of_the_decision_comes_to_again() {
+    let mut desk = Desk::new();
+    let reply = |text: &str| Step::AutoReply { text: Template::parse(text).unwrap(), when: When::Always };
+    desk.account.plan.steps = vec![reply("One").into(), reply("Two").into()];
+    let ids = |decision: Decision| decision.replies.into_iter().map(|reply| reply.id).collect::<Vec<_>>();
+    let (once, again) = (ids(desk.open()), ids(desk.open()));
+    assert_eq!(once, again);
+    assert!(once.len() == 2 && once[0] < once[1]);
+}
