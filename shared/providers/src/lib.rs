@@ -8,6 +8,7 @@ mod adapter;
 mod address;
 mod field;
 mod guard;
+mod json;
 mod outgoing;
 mod receive;
 mod webhook;

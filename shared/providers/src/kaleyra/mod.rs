@@ -16,7 +16,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::meta::{MAX_TEXT, admin as meta_admin, json};
+use crate::json;
+use crate::meta::{MAX_TEXT, admin as meta_admin};
 use crate::{
     Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Origin, Outgoing, OutgoingRequest,
     ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, TemplateInfo, VerifyError, Webhook,

@@ -5,7 +5,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{ACCOUNT_SID, api_key, is_segment, path};
-use crate::meta::{errors, json as read, send};
+use crate::json as read;
+use crate::meta::{errors, send};
 use crate::{Connection, Outgoing, OutgoingRequest, RateScope, RenderError, SendOutcome, SendResult};
 
 /// Builds the request that sends a message, by V2: Meta's document, and our reference beside it. It may be made once only: the API has no idempotency key.

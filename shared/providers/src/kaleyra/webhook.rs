@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 
+use crate::json::{self, TEXT_LIMIT, VALUE_LIMIT};
 use crate::meta::content::{cards, content_type, place};
-use crate::meta::json::{self, TEXT_LIMIT, VALUE_LIMIT};
 use crate::meta::webhook::{Reader, reference, state_of as meta_state_of};
 use crate::{ParseError, Parsed, Webhook, bsuid, fingerprint, phone};
 

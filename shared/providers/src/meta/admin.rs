@@ -3,7 +3,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ACCOUNT_SID, API, APP_ID, PHONE_NUMBER_ID, VERIFY_TOKEN, bearer, is_number_id, json as read};
+use super::{ACCOUNT_SID, API, APP_ID, PHONE_NUMBER_ID, VERIFY_TOKEN, bearer, is_number_id};
+use crate::json as read;
 use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Problem, Registration, Step, TemplateInfo, phone};
 
 /// The longest address of an override that Meta takes, in characters.

@@ -9,7 +9,7 @@ use domain::message::{AttachmentKind, ContactCard, Content};
 use domain::values::Address;
 use serde_json::Value;
 
-use super::json::{TEXT_LIMIT, VALUE_LIMIT, degrees, id, list, text, value, word, yes};
+use crate::json::{TEXT_LIMIT, VALUE_LIMIT, degrees, id, list, text, value, word, yes};
 use crate::{bsuid, phone};
 
 /// Cards kept of one message, in bytes of all they say: an event's item must stay far below DynamoDB's 400 KB.

@@ -5,7 +5,7 @@
 use domain::message::{DeliveryError, ErrorClass};
 use serde_json::Value;
 
-use super::json;
+use crate::json;
 
 /// The class of a code; `None` for one that is not known here.
 ///

@@ -22,7 +22,6 @@ use crate::{
 pub(crate) mod admin;
 pub(crate) mod content;
 pub(crate) mod errors;
-pub(crate) mod json;
 pub(crate) mod send;
 mod signature;
 pub(crate) mod webhook;

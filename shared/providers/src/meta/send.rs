@@ -5,7 +5,8 @@ use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{API, MAX_TEXT, PHONE_NUMBER_ID, bearer, errors, is_number_id, json as read};
+use super::{API, MAX_TEXT, PHONE_NUMBER_ID, bearer, errors, is_number_id};
+use crate::json as read;
 use crate::{
     Authorization, Connection, MediaAddressError, MediaStep, Origin, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, RenderError,
     SendOutcome, SendResult,

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::content::{self, Element};
-use super::{errors, json};
+use super::errors;
+use crate::json;
 use crate::{ParseError, Parsed, bsuid, fingerprint, phone};
 
 /// Our reference is about 110 bytes; what is longer is not ours.

@@ -1,4 +1,4 @@
-//! Reading JSON that a provider may change: a number where a text is expected is as clear as the text, and the reverse; what is neither is absent.
+//! What the callbacks of both APIs have in common beside [`crate::json`].
 
 use domain::inbound::InboundAttachment;
 use domain::message::{AttachmentKind, Content};
@@ -6,75 +6,22 @@ use domain::values::Address;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{ParseError, bsuid, phone};
-
-/// The longest text kept, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). What is longer is cut.
-pub(super) const TEXT_LIMIT: usize = 32 * 1024;
-
-/// The longest other value kept, in bytes: names, labels, payloads, addresses of files.
-pub(super) const VALUE_LIMIT: usize = 4 * 1024;
+pub(super) use crate::json::{TEXT_LIMIT, VALUE_LIMIT, id, object as body, text, value, word, yes};
+use crate::json::{degrees, plausible};
+use crate::{bsuid, phone};
 
 /// Our reference is about 110 bytes; what is longer is not ours.
 pub(super) const REFERENCE_LIMIT: usize = 256;
 
-/// The longest id of the provider's that is kept, in bytes; today's have 26 to 80.
-const ID_LIMIT: usize = 512;
-
-/// The body of a webhook. Bytes that are not UTF-8 become U+FFFD: a broken name must not cost the message.
-///
-/// # Errors
-/// It is no JSON object.
-pub(super) fn body(bytes: &[u8]) -> Result<Value, ParseError> {
-    let unreadable = ParseError::Unreadable { expected: "a JSON object" };
-    let value: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|_| unreadable)?;
-    if value.is_object() { Ok(value) } else { Err(unreadable) }
-}
-
-/// A text that is not empty, cut to `limit` bytes.
-pub(super) fn text(value: &Value, limit: usize) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    (!text.is_empty()).then(|| text[..text.floor_char_boundary(limit)].to_owned())
-}
-
-/// A name, a label, a payload.
-pub(super) fn value(value: &Value) -> Option<String> {
-    text(value, VALUE_LIMIT)
-}
-
-/// An id.
-pub(super) fn id(value: &Value) -> Option<String> {
-    text(value, ID_LIMIT)
-}
-
-/// A word out of a fixed list: a kind, a state, a code.
-pub(super) fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// Whether it says yes.
-pub(super) fn yes(value: &Value) -> bool {
-    value.as_bool().unwrap_or_else(|| word(value).eq_ignore_ascii_case("true"))
-}
-
-/// An ISO 8601 instant.
-pub(super) fn instant(value: &Value) -> Option<Timestamp> {
-    value.as_str()?.parse().ok()
+/// An ISO 8601 instant, unless it can't be true.
+pub(super) fn instant(value: &Value, received_at: Timestamp) -> Option<Timestamp> {
+    plausible(value.as_str()?.parse().ok()?, received_at)
 }
 
 /// A customer: a phone number with or without `+`, or a business-scoped user id.
 pub(super) fn address(value: &Value) -> Option<Address> {
     let text = id(value)?;
     phone(&text).map(Address::Phone).or_else(|| bsuid(&text))
-}
-
-/// Degrees within `limit` of zero.
-pub(super) fn degrees(value: &Value, limit: f64) -> Option<f64> {
-    let degrees = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-    (degrees.abs() <= limit).then_some(degrees)
 }
 
 /// A place, if it is one.
@@ -135,19 +82,6 @@ fn type_of(address: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_number_is_as_clear_as_its_text_and_what_is_neither_is_absent() {
-        assert_eq!(value(&json!(12)).as_deref(), Some("12"));
-        assert_eq!(value(&json!("12")).as_deref(), Some("12"));
-        for absent in [json!(null), json!(""), json!([]), json!({}), json!(true)] {
-            assert_eq!(value(&absent), None);
-        }
-        assert_eq!(degrees(&json!("41.9"), 90.0), Some(41.9));
-        assert_eq!(degrees(&json!(91), 90.0), None);
-        assert_eq!(degrees(&json!("NaN"), 90.0), None);
-        assert!(yes(&json!(true)) && yes(&json!("true")) && !yes(&json!("no")) && !yes(&json!(1)));
-    }
 
     #[test]
     fn the_type_of_a_file_is_what_its_ending_says_or_unknown() {

@@ -59,8 +59,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The event, or `None` when there is nothing worth keeping.
     fn event(&self, envelope: &Value) -> Option<Parsed> {
-        let at = json::instant(&envelope["event_time"]);
-        let accepted = json::instant(&envelope["accepted_time"]);
+        let at = json::instant(&envelope["event_time"], self.received_at);
+        let accepted = json::instant(&envelope["accepted_time"], self.received_at);
         let keys = || envelope.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
         let key = keys().find(|key| KNOWN.contains(key)).or_else(|| keys().find(|key| !ENVELOPE.contains(key))).unwrap_or("nothing");
         let event = &envelope[key];
@@ -105,7 +105,7 @@ impl Reader<'_> {
             alias: None,
             // Not in the callback; and what the API's contact says may be of another channel, or typed in by somebody.
             profile_name: None,
-            sent_at: at.or_else(|| json::instant(&message["accept_time"])),
+            sent_at: at.or_else(|| json::instant(&message["accept_time"], self.received_at)),
             content,
             attachments: attachment.into_iter().collect(),
             reply_to: answered.or_else(|| json::id(&contact_message["choice_response_message"]["message_id"])),
@@ -158,7 +158,7 @@ impl Reader<'_> {
             provider_id: id.clone(),
             from,
             alias: None,
-            sent_at: at.or_else(|| json::instant(&event["accept_time"])),
+            sent_at: at.or_else(|| json::instant(&event["accept_time"], self.received_at)),
             what: Annotated::Reaction { message, emoji },
         };
         Some(self.parsed(&id, InboundKind::Annotation(annotation)))

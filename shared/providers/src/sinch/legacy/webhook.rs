@@ -60,7 +60,7 @@ impl Reader<'_> {
             profile_name: profile_name(contacts, &from),
             from,
             alias: None,
-            sent_at: json::instant(&notification["timestamp"]),
+            sent_at: json::instant(&notification["timestamp"], self.received_at),
             content,
             attachments: attachment.into_iter().collect(),
             reply_to: json::id(&notification["replying_to"]["message_id"]),
@@ -81,7 +81,7 @@ impl Reader<'_> {
             reference: reference.map(ToOwned::to_owned),
             state,
             error: (state == DeliveryState::Failed).then(|| failure(name, status)),
-            at: json::instant(&status["timestamp"]),
+            at: json::instant(&status["timestamp"], self.received_at),
         };
         Parsed::new(&self.account.id, &format!("{message}#{name}"), self.received_at, InboundKind::Status(update), &raw)
     }
