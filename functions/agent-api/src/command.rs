@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use domain::ids::AgentId;
 use engine::ports::{Mark, World};
 use http::Method;
+use http::header::IF_MATCH;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,8 @@ pub(crate) struct Command {
     /// Who wants it.
     pub(crate) caller: Caller,
     id: String,
+    /// The version of the interaction that the client has seen, if it says so.
+    pub(crate) version: Option<u64>,
 }
 
 impl Command {
@@ -49,8 +52,15 @@ impl FromRequestParts<Arc<App>> for Command {
             Some(key) => command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?,
             None => app.engine.world.ulid().to_string(),
         };
-        Ok(Self { caller, id })
+        let version = parts.headers.get(IF_MATCH).map(|value| version(value.as_bytes())).transpose()?;
+        Ok(Self { caller, id, version })
     }
+}
+
+/// The version in `If-Match`, which is what the interaction shows as `version`, quoted or not.
+fn version(value: &[u8]) -> Result<u64, Failure> {
+    let text = str::from_utf8(value).ok().map(|text| text.trim().trim_matches('"'));
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| Failure::field("If-Match", "must be the interaction's version"))
 }
 
 /// The id of the command that `agent` names `key`: another agent, method or path makes another command of the same key.
@@ -84,6 +94,14 @@ mod tests {
             id(1, Method::POST, "/interactions/int_1/accept", "K"),
         ];
         assert!(!others.contains(&first));
+    }
+
+    #[test]
+    fn a_command_may_say_which_version_it_is_based_on() {
+        assert_eq!((version(b"7").unwrap(), version(b"\"7\"").unwrap()), (7, 7));
+        for bad in [&b""[..], b"*", b"x", b"-1", b"W/\"7\"", b"\xff"] {
+            assert!(version(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

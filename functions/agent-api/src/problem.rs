@@ -174,6 +174,7 @@ impl Refused {
             Refusal::NotReady => conflict("not-ready", "You are not ready"),
             Refusal::AtCapacity => conflict("at-capacity", "You have no free slot"),
             Refusal::NotAMember => conflict("not-a-member", "You are not a member"),
+            Refusal::Changed => conflict("changed", "The interaction changed since you read it"),
             Refusal::TransferOff => conflict("transfer-off", "Transfers of this kind are switched off"),
             Refusal::TransferUnderway => conflict("transfer-underway", "It is being transferred already"),
             Refusal::NoSuchTarget => conflict("no-such-target", "It can't be given to this agent or queue"),
@@ -217,6 +218,7 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::NotAMember
         | Refusal::DispositionRequired
         | Refusal::UnknownDisposition
+        | Refusal::Changed
         | Refusal::TransferOff
         | Refusal::TransferUnderway
         | Refusal::NoSuchTarget
@@ -293,6 +295,7 @@ mod tests {
             Refusal::DispositionRequired,
             Refusal::UnknownDisposition,
             Refusal::Stale,
+            Refusal::Changed,
             Refusal::TransferOff,
             Refusal::TransferUnderway,
             Refusal::NoSuchTarget,
@@ -325,6 +328,7 @@ mod tests {
                 "422 /problems/invalid disposition",
                 "422 /problems/invalid disposition",
                 "409 /problems/superseded",
+                "409 /problems/changed",
                 "409 /problems/transfer-off",
                 "409 /problems/transfer-underway",
                 "409 /problems/no-such-target",

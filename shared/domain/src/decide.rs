@@ -263,6 +263,9 @@ pub enum Refusal {
     /// The account does not know this disposition.
     #[error("no such disposition")]
     UnknownDisposition,
+    /// It was based on an older version.
+    #[error("the interaction changed since it was read")]
+    Changed,
     /// The account does not hand interactions over in that way.
     #[error("transfers of this kind are switched off")]
     TransferOff,

@@ -160,6 +160,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 sending: None,
                 presence_revision: alone.and_then(|agent| presences.get(agent)).map(|presence| (presence.agent.clone(), presence.revision)),
                 cursor: next.cursor.clone().filter(|engaged| cursor.as_ref() != Some(engaged)).map(|engaged| (target.clone(), engaged)),
+                based_on: None,
             };
             let alone = alone.cloned();
             match self.change(&key, &Event::Ring(next.ring), Mark::Guarded, extra).await {

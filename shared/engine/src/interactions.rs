@@ -57,6 +57,8 @@ pub(crate) struct Extra {
     pub(crate) sending: Option<Sending>,
     pub(crate) presence_revision: Option<(AgentId, u64)>,
     pub(crate) cursor: Option<(Target, AgentId)>,
+    /// The version that the event is based on.
+    pub(crate) based_on: Option<u64>,
 }
 
 /// The configuration that a decision needs.
@@ -74,6 +76,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
     pub async fn tell(&self, key: &InteractionKey, event: Event, mark: Mark) -> Result<Told, EngineError> {
         self.change(key, &event, mark, Extra::default()).await
+    }
+
+    /// As [`Engine::tell`], but only if the interaction has still the version that the event is based on; refused as [`Refusal::Changed`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn tell_based_on(&self, key: &InteractionKey, event: Event, mark: Mark, version: Option<u64>) -> Result<Told, EngineError> {
+        self.change(key, &event, mark, Extra { based_on: version, ..Extra::default() }).await
     }
 
     /// Sends a message of `agent`: written with state `queued`, in the same transaction as the interaction's change.
@@ -108,6 +118,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let (before, last_inbound_at) = self.load(key, event).await?;
+            if extra.based_on.is_some_and(|version| version != before.version) {
+                return Ok(Told::Refused(Refusal::Changed, Box::new(before)));
+            }
             let mut facts = self.facts(&account, Some(&before)).await?;
             if let Event::Transfer { to: Target::Queue(id), .. } = event
                 && let Some(queue) = self.directory.queue(id).await?

@@ -204,7 +204,7 @@ pub(crate) async fn close(
 
 pub(crate) async fn tell(app: &App, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
     let place = app.locate(&command.caller, id).await?;
-    let told = app.engine.tell(&place.key, event, command.mark()).await?;
+    let told = app.engine.tell_based_on(&place.key, event, command.mark(), command.version).await?;
     let done = settle(app, command, told).await?;
     Ok(Json(done.interaction().into()))
 }

@@ -108,6 +108,10 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         // Tickets and places for uploads are made anew each time.
         for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             repeatable(operation);
+            let changes_one = path.starts_with("/interactions/{id}/") && !path.contains("/messages") && !path.ends_with("/transcript");
+            if changes_one {
+                based_on(operation);
+            }
         }
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -127,6 +131,19 @@ fn repeatable(operation: &mut Operation) {
              whatever its body.",
         ))
         .schema(Some(key))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+}
+
+fn based_on(operation: &mut Operation) {
+    let version = ObjectBuilder::new().schema_type(Type::Integer).build();
+    let parameter = ParameterBuilder::new()
+        .name("If-Match")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "The `version` that the command is based on: 409 `changed`, with the interaction as it is now, when it has another.",
+        ))
+        .schema(Some(version))
         .build();
     operation.parameters.get_or_insert_default().push(parameter.into());
 }

@@ -1,14 +1,17 @@
 //! From one agent to another, and back from the end.
 
 use domain::account::TransferRule;
-use domain::decide::Refusal;
+use domain::decide::{Event, Refusal};
 use domain::effect::{Notice, Target};
 use domain::history::Fact;
 use domain::ids::{AgentId, InteractionId, QueueId};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 
-use crate::driver::{Command, Sim, seconds};
+use engine::Told;
+use engine::ports::Mark;
+
+use crate::driver::{Command, Sim, run, seconds};
 
 /// Two agents of one queue; the first has an interaction and its tab open.
 fn at_work() -> (Sim, Vec<AgentId>, QueueId, InteractionId) {
@@ -157,4 +160,18 @@ fn a_closed_interaction_is_archived_or_opened_again_unless_the_customer_has_anot
     let newer = sim.writes(1);
     assert_ne!(newer, interaction);
     assert_eq!(sim.command(&agents[1], Command::Reopen(interaction)), Err(Refusal::OtherOpen { interaction: newer }));
+}
+
+#[test]
+fn a_command_that_is_based_on_an_older_version_is_refused_and_shows_the_current_one() {
+    let (mut sim, agents, _, interaction) = at_work();
+    let key = run(sim.engine.locate(&interaction)).unwrap();
+    let seen = sim.interaction(&interaction).version;
+    sim.writes(1);
+    let close = |version| {
+        let event = Event::Close { agent: agents[0].clone(), disposition: None };
+        run(sim.engine.tell_based_on(&key, event, Mark::Command { id: format!("close {version}") }, Some(version))).unwrap()
+    };
+    let Told::Refused(Refusal::Changed, current) = close(seen) else { panic!("it was carried out") };
+    assert!(matches!(close(current.version), Told::Changed { .. }));
 }
