@@ -316,7 +316,9 @@ fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
     let plans = || [&before.plan, &after.plan].into_iter();
     let queues = plans().flat_map(ActionPlan::queues).cloned().map(Target::Queue);
     let agents = plans().flat_map(ActionPlan::agents).cloned().map(Target::Agent);
-    queues.chain(agents).chain([Target::Account(after.id.clone())]).collect()
+    // What they hold here goes on without them.
+    let left = before.agents.iter().filter(|agent| !after.agents.contains(agent)).cloned().map(Target::Agent);
+    queues.chain(agents).chain(left).chain([Target::Account(after.id.clone())]).collect()
 }
 
 /// The path of a Receive URL: to the function of the type's provider.
@@ -466,7 +468,8 @@ mod tests {
         assert!(changed(|_| {}).is_empty());
         assert!(changed(|account| account.name = "Other".into()).is_empty());
         let (whole, old) = (Target::Account(before.id.clone()), Target::Queue(QueueId::from_ulid(Ulid(1))));
-        assert_eq!(changed(|account| account.agents.clear()), BTreeSet::from([whole.clone(), old.clone()]));
+        let gone = Target::Agent(AgentId::from_ulid(Ulid(1)));
+        assert_eq!(changed(|account| account.agents.clear()), BTreeSet::from([whole.clone(), old.clone(), gone]));
         assert_eq!(changed(|account| account.active = false), BTreeSet::from([whole.clone(), old.clone()]));
         let new = Target::Queue(QueueId::from_ulid(Ulid(2)));
         assert_eq!(changed(|account| account.plan.steps = vec![step(2)]), BTreeSet::from([whole, old, new]));

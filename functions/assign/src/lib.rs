@@ -51,6 +51,12 @@ impl Assign {
     async fn wake(&self, AssignJob { target, reconfigured, related }: &AssignJob, wake_id: &str) -> Result<(), Failed> {
         if *reconfigured {
             self.engine.directory.forget();
+            if let Target::Agent(agent) = target {
+                let released = self.engine.release(agent).await?;
+                if released > 0 {
+                    tracing::info!(event = "assign.released", agent = %agent, released);
+                }
+            }
         }
         let woken = self.engine.wake(target, if *related { Reach::Near } else { Reach::Far }).await?;
         tracing::info!(

@@ -162,6 +162,11 @@ pub enum Event {
         /// Who.
         agent: AgentId,
     },
+    /// Its agent was taken off the account.
+    AgentLeft {
+        /// Who.
+        agent: AgentId,
+    },
     /// The account was switched on.
     AccountActivated,
     /// Another system answered a step of the plan, or did not.
@@ -391,6 +396,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         }
         Event::Timer(timer) => change.timer(&timer)?,
         Event::AgentUnavailable { agent } => change.agent_unavailable(agent)?,
+        Event::AgentLeft { agent } => change.agent_left(&agent)?,
         Event::AccountActivated => change.account_activated()?,
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }

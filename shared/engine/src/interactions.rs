@@ -301,6 +301,7 @@ fn may_send(event: &Event) -> bool {
         | Event::Timer(Timer::Wait { .. })
         | Event::Reject { .. }
         | Event::AccountActivated
+        | Event::AgentLeft { .. }
         | Event::WebhookAnswered { .. } => true,
         Event::MessageReceived { .. }
         | Event::Ring(_)
@@ -366,6 +367,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::Archive { .. }
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
+        | Event::AgentLeft { .. }
         | Event::AccountActivated
         | Event::WebhookAnswered { .. } => None,
     }

@@ -1,11 +1,12 @@
 //! Agents come, pause and go.
 
 use domain::agent::{Capacity, Presence, PresenceState};
+use domain::decide::Event;
 use domain::effect::{Audience, Effect, Notice, Target};
 use domain::ids::AgentId;
 
 use crate::ports::{Committed, Directory, Mark, Store, World};
-use crate::{ATTEMPTS, Engine, EngineError};
+use crate::{ATTEMPTS, Engine, EngineError, Told};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Sets an agent's presence. Ready: what waits for the agent is looked at. Paused or logged out: what rings there alone is withdrawn.
@@ -48,5 +49,23 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// What an agent holds on accounts that the agent was taken off goes on without the agent; returns how many that were.
+    ///
+    /// # Errors
+    /// When a port fails; calling again is safe.
+    pub async fn release(&self, agent: &AgentId) -> Result<usize, EngineError> {
+        let Some(presence) = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent) else { return Ok(0) };
+        let mut released = 0;
+        for interaction in &presence.load {
+            let Some(key) = self.store.locate(interaction).await? else { continue };
+            let account = self.directory.account(&key.conversation.account).await?;
+            if account.is_some_and(|account| !account.agents.contains(agent)) {
+                let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Mark::Guarded).await?;
+                released += usize::from(matches!(told, Told::Changed { .. }));
+            }
+        }
+        Ok(released)
     }
 }

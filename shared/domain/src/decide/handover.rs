@@ -105,6 +105,24 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Whoever is no longer of the account can't finish what they hold there: it goes on without them, as after a message that nobody took.
+    pub(super) fn agent_left(&mut self, agent: &AgentId) -> Result<(), Refusal> {
+        self.owned_by(agent)?;
+        if self.of_account(agent) {
+            return Err(Refusal::Stale);
+        }
+        self.withdraw_offer(None);
+        self.next.wait = None;
+        self.next.unread = true;
+        if self.context.account.active {
+            self.start_plan();
+        } else {
+            self.unassign();
+            self.hold_while_inactive();
+        }
+        Ok(())
+    }
+
     pub(super) fn archive(&mut self, agent: AgentId) -> Result<(), Refusal> {
         if self.next.is_open() {
             return Err(Refusal::StillOpen);

@@ -18,13 +18,18 @@ const REPLIES_REMEMBERED: usize = 64;
 pub(crate) const WEBHOOK_DEADLINE: SignedDuration = SignedDuration::from_secs(20);
 
 impl Change<'_> {
-    pub(super) fn start_plan(&mut self) {
+    /// Nobody has it any more.
+    pub(super) fn unassign(&mut self) {
         if let Some(agent) = self.next.agent.take() {
             self.next.accepted_via = None;
             self.next.tab_open = false;
             self.fact(Fact::Unassigned { agent: agent.clone() });
             self.tell(vec![agent], Notice::Interaction);
         }
+    }
+
+    pub(super) fn start_plan(&mut self) {
+        self.unassign();
         self.next.tried.clear();
         self.next.run.number = self.next.run.number.saturating_add(1);
         self.next.run.entered = 0;

@@ -62,6 +62,8 @@ pub(crate) enum Job {
         command: Command,
     },
     Unify(ContactId),
+    /// An agent may have been taken off an account.
+    Release(AgentId),
 }
 
 impl Job {
@@ -70,6 +72,8 @@ impl Job {
         match self {
             Job::Route(event) => Some(format!("inbound {}", event.group())),
             Job::Wake(target) | Job::Related(target) => Some(format!("assign {}", target.key())),
+            // The same queue as the wake's.
+            Job::Release(agent) => Some(format!("assign {agent}")),
             Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
             Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Unify(_) | Job::Command { .. } => {
                 None
@@ -191,6 +195,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
         Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
+        Job::Release(agent) => engine.release(&agent).await.map(|_| nothing),
         Job::Send(key) => {
             if let Claim::Send(message) = engine.claim(&key).await? {
                 let outcome = {
@@ -355,6 +360,11 @@ impl Sim {
         self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
         let queues = plan.queues().cloned().map(Target::Queue);
         self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
+        let gone = self.directory.change(|config| {
+            let agents = &config.accounts[&self.account].agents;
+            config.agents.keys().filter(|agent| !agents.contains(agent)).cloned().collect::<Vec<_>>()
+        });
+        self.jobs.extend(gone.into_iter().map(Job::Release));
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {

@@ -175,3 +175,16 @@ fn a_command_that_is_based_on_an_older_version_is_refused_and_shows_the_current_
     let Told::Refused(Refusal::Changed, current) = close(seen) else { panic!("it was carried out") };
     assert!(matches!(close(current.version), Told::Changed { .. }));
 }
+
+#[test]
+fn what_an_agent_holds_who_is_taken_off_the_account_goes_on_at_once_without_the_agent() {
+    let (mut sim, agents, _, interaction) = at_work();
+    sim.change_account(|account| account.agents.retain(|agent| *agent != agents[0]));
+    sim.account_changed();
+    sim.settle();
+    let now = sim.interaction(&interaction);
+    assert_eq!((now.agent, now.unread), (None, true));
+    assert_eq!(sim.rings_at(&interaction), [agents[1].clone()]);
+    assert!(sim.presence(&agents[0]).unwrap().load.is_empty());
+    sim.accept(&agents[1], &interaction).unwrap();
+}

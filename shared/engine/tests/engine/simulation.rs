@@ -629,6 +629,8 @@ impl Story {
             let account = &config.accounts[&self.sim.account];
             (account.active, account.plan.version)
         });
+        let of_account = |agent: &AgentId| self.sim.directory.change(|config| config.accounts[&self.sim.account].agents.contains(agent));
+        assert!(interaction.agent.as_ref().is_none_or(of_account), "{id} is held by somebody who left the account");
         let Some(wait) = &interaction.wait else {
             // What came back from a transfer was delivered before: it is its agent's, who sees that it is unread.
             let returned = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
@@ -794,7 +796,7 @@ fn tell_all(weather: Weather) {
             unreachable!("it went wrong a moment ago");
         }
     }
-    println!("{count} histories, {:.0} a second", count as f64 / began.elapsed().as_secs_f64());
+    eprintln!("{count} histories, {:.0} a second", count as f64 / began.elapsed().as_secs_f64());
 }
 
 /// The fewest rounds, then the fewest acts in them.
