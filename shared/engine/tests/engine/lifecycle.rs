@@ -15,8 +15,11 @@ use crate::simulation;
 
 const DOCUMENT: &str = include_str!("../../../../docs/routing.md");
 
-/// As many stories as it takes to see every way some times.
+/// As many stories as it takes to see every usual way some times.
 const STORIES: u64 = 300;
+
+/// As many as are told at most until every way that is drawn was seen: some are rare.
+const STORIES_AT_MOST: u64 = 5_000;
 
 /// The lines of the first block of this language behind the heading.
 fn block(heading: &str, language: &str) -> Vec<&'static str> {
@@ -56,12 +59,18 @@ fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
 
 #[test]
 fn the_diagram_shows_exactly_the_ways_that_interactions_take() {
-    let seen: BTreeSet<_> = (0..STORIES).flat_map(simulation::histories).flat_map(|history| ways(&history)).collect();
     let drawn: BTreeSet<_> = block("The states", "mermaid")
         .into_iter()
         .filter_map(|line| line.split(':').next()?.split_once("-->"))
         .map(|(from, to)| (from.trim().to_owned(), to.trim().to_owned()))
         .collect();
+    let mut seen = BTreeSet::new();
+    for seed in 0..STORIES_AT_MOST {
+        if seed >= STORIES && seen.is_superset(&drawn) {
+            break;
+        }
+        seen.extend(simulation::histories(seed).iter().flat_map(|history| ways(history)));
+    }
     assert_eq!(seen.difference(&drawn).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "seen, but not drawn");
     assert_eq!(drawn.difference(&seen).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "drawn, but never seen");
 }
