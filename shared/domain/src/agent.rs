@@ -99,6 +99,9 @@ pub struct Presence {
     /// When something rang at this agent alone last.
     #[serde(default)]
     pub last_offered: Option<Timestamp>,
+    /// When the agent logged in last: tabs that were opened before are closed since.
+    #[serde(default)]
+    pub logged_in_at: Option<Timestamp>,
     /// Grows with every change of state; effects and their ids derive from it.
     pub version: u64,
     /// Grows with every change of state, load or ringing: what a ring decided on must still be true when it is written.
@@ -132,6 +135,7 @@ impl Presence {
             ringing: BTreeMap::new(),
             missed: 0,
             last_offered: None,
+            logged_in_at: None,
             version: 0,
             revision: 0,
         }

@@ -333,6 +333,7 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
         agent: None,
         accepted_via: None,
         tab_open: false,
+        tab_opened_at: None,
         unread: true,
         wait: None,
         unanswered_since: None,
@@ -472,6 +473,15 @@ impl<'a> Change<'a> {
         if self.next.agent.as_ref() == Some(agent) { Ok(()) } else { Err(Refusal::NotYours { owner: self.next.agent.clone() }) }
     }
 
+    /// Whether its agent is logged in and has had the tab open since.
+    fn is_attended(&self) -> bool {
+        self.next.tab_open
+            && self.context.presence.is_some_and(|presence| {
+                let before_login = self.next.tab_opened_at.zip(presence.logged_in_at).is_some_and(|(opened, login)| opened < login);
+                presence.logged_in() && !before_login
+            })
+    }
+
     fn of_account(&self, agent: &AgentId) -> bool {
         self.context.account.agents.contains(agent)
     }
@@ -488,7 +498,7 @@ impl<'a> Change<'a> {
         if self.next.last_message.as_ref().is_none_or(|last| last.at <= at) {
             self.next.last_message = Some(LastMessage { at, from_customer: true });
         }
-        let attending = self.next.tab_open && self.context.presence.is_some_and(Presence::logged_in);
+        let attending = self.is_attended();
         // Who has left the account no longer sees it, tab or no tab.
         let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
         let delivered = there && (self.next.wait.is_none() || self.is_handed_over());

@@ -50,6 +50,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         agent: None,
         accepted_via: None,
         tab_open: false,
+        tab_opened_at: None,
         unread: false,
         wait: None,
         unanswered_since: None,

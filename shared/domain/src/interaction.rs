@@ -48,6 +48,9 @@ pub struct Interaction {
     /// Whether its agent has the tab open.
     #[serde(default)]
     pub tab_open: bool,
+    /// When it was opened; a tab does not outlive its agent's logout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tab_opened_at: Option<Timestamp>,
     /// Whether something came that its agent has not seen.
     #[serde(default)]
     pub unread: bool,

@@ -6,6 +6,7 @@ use domain::effect::{Audience, Effect, Notice, Target};
 use domain::ids::AgentId;
 
 use crate::ports::{Committed, Directory, Mark, Store, World};
+use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -39,6 +40,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             if after.state != state {
                 after.since = now;
                 after.missed = 0;
+            }
+            if !after.logged_in() && state != PresenceState::LoggedOut {
+                after.logged_in_at = Some(to_millisecond(now));
             }
             after.state = state.clone();
             after.capacity = capacity;

@@ -427,7 +427,7 @@ impl Interactions {
         transaction.update(
             keys::presence(&presence.agent),
             "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
-             missed = :missed, ringing = if_not_exists(ringing, :empty) ADD revision :one",
+             missed = :missed, logged_in_at = :login, ringing = if_not_exists(ringing, :empty) ADD revision :one",
             Some("attribute_not_exists(pk) OR (version = :before AND revision = :revision)".to_owned()),
             vec![("#state", "state"), ("#capacity", "capacity")],
             vec![
@@ -437,6 +437,7 @@ impl Interactions {
                 (":capacity", n(presence.capacity.get())),
                 (":version", n(presence.version)),
                 (":missed", n(presence.missed)),
+                (":login", n(presence.logged_in_at.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond())),
                 (":before", n(presence.version - 1)),
                 (":effects", to_attribute(&effects)?),
                 (":form", n(1)),

@@ -257,6 +257,7 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
             load,
             ringing: ringing.collect(),
             missed: number(item, "missed").unwrap_or_default(),
+            logged_in_at: number(item, "logged_in_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             last_offered: number(item, "last_offered").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             version: number(item, "version")?,
             revision: number(item, "revision")?,

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, short_text};
+use crate::input::{Body, Place, short_text};
 use crate::problem::Failure;
 
 /// A reason is a word or two on a supervisor's screen.
@@ -178,6 +178,30 @@ pub(crate) async fn set_presence(
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
+    let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
+    Ok(Json((&presence).into()))
+}
+
+/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready.
+#[utoipa::path(
+    put, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")), request_body = PresenceChange,
+    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn force_presence(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(change): Body<PresenceChange>,
+) -> Result<Json<PresenceView>, Failure> {
+    if !command.caller.oversees() {
+        return Err(Failure::NoRole);
+    }
+    let state = change.state()?;
+    if state == PresenceState::Ready {
+        return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
+    }
+    let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
+    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
     let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
     Ok(Json((&presence).into()))
 }

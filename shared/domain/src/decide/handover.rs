@@ -173,6 +173,7 @@ impl Change<'_> {
     fn taken(&mut self, agent: AgentId) {
         self.next.agent = Some(agent.clone());
         self.next.tab_open = true;
+        self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
         self.next.ai = None;
         self.tell(vec![agent], Notice::Interaction);

@@ -43,7 +43,7 @@ impl Change<'_> {
         if let Some(since) = unanswered {
             self.next.inactivity.deadline = None;
             self.next.unanswered_since = Some(self.next.unanswered_since.map_or(since, |own| own.min(since)));
-            let there = self.next.tab_open && self.context.presence.is_some_and(Presence::logged_in);
+            let there = self.is_attended();
             let attended = there && self.next.wait.is_none() && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
             if !attended {
                 self.unread();

@@ -98,6 +98,7 @@ impl Change<'_> {
             self.next.accepted_via.clone_from(&queue);
         }
         self.next.tab_open = true;
+        self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
         self.next.ai = None;
         let told = previous.iter().cloned().chain([agent.clone()]).collect();

@@ -5,6 +5,7 @@ use super::*;
 impl Change<'_> {
     pub(super) fn tab_opened(&mut self, agent: AgentId) {
         self.next.tab_open = true;
+        self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
         if self.waits_on_own_agent() {
             self.withdraw_offer(Some(&agent));

@@ -117,3 +117,22 @@ fn nothing_rings_at_an_agent_who_pauses_at_the_same_instant() {
         assert!(sim.presence(&agents[0]).unwrap().ringing.is_empty());
     }
 }
+
+#[test]
+fn a_tab_does_not_outlive_its_agents_logout() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
+    let interaction = sim.writes(1);
+    sim.accept(&agents[0], &interaction).unwrap();
+    sim.pause(&agents[0]);
+    sim.ready(&agents[0]);
+    sim.writes(1);
+    assert_eq!(sim.stage(&interaction), None, "a pause closes no tab");
+    sim.wait(60);
+    sim.log_out(&agents[0]);
+    sim.ready(&agents[0]);
+    sim.writes(1);
+    assert_eq!((sim.stage(&interaction), sim.rings_at(&interaction)), (Some(Stage::AssignedAgent), vec![agents[0].clone()]));
+    sim.open_tab(&agents[0], &interaction).unwrap();
+    sim.writes(1);
+    assert_eq!(sim.stage(&interaction), None);
+}
