@@ -365,6 +365,31 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
 }
 
 #[tokio::test]
+async fn an_agent_is_gone_who_lost_the_last_connection_and_has_had_none_since() {
+    let deployment = Deployment::new().await;
+    let agent = deployment.ready_agent("anna", 5).await;
+    let store = &deployment.store;
+    let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    let connect = async |id: &str| {
+        let connection = store::Connection { id: id.to_owned(), agent: agent.clone(), expires_at: now + SignedDuration::from_hours(2) };
+        store.connect(&connection).await.unwrap();
+    };
+    connect("one").await;
+    connect("two").await;
+    store.lose(&agent, now).await.unwrap();
+    store.disconnect(&agent, "one").await.unwrap();
+    assert!(!store.is_gone(&agent, now, now).await.unwrap(), "another is open");
+    let later = now + SignedDuration::from_secs(5);
+    store.lose(&agent, later).await.unwrap();
+    store.disconnect(&agent, "two").await.unwrap();
+    assert!(!store.is_gone(&agent, now, later).await.unwrap(), "the later loss has a wake-up of its own");
+    assert!(store.is_gone(&agent, later, later).await.unwrap());
+    connect("three").await;
+    assert!(!store.is_gone(&agent, later, later).await.unwrap());
+    assert!(store.is_gone(&agent, later, now + SignedDuration::from_hours(3)).await.unwrap(), "a connection ends after two hours");
+}
+
+#[tokio::test]
 async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_batch_goes_on() {
     let deployment = Deployment::new().await;
     let record = |id: &str, body: &str| {

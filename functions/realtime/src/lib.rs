@@ -7,15 +7,17 @@
 //! | `{"after": N}` | the events behind number N are sent, at most [`CATCH_UP`]; ask again behind the last one |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that says what is understood |
-//! | disconnect | the connection is forgotten |
+//! | disconnect | the connection is forgotten; an agent who has none half a minute later is logged out |
 
 use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use cloud::aws::Aws;
 use cloud::config::Env;
+use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
 use domain::ids::AgentId;
+use engine::jobs::Wakeup;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
@@ -29,8 +31,12 @@ const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
 /// Events sent for one request to catch up: a few hundred short posts stay well inside the function's time.
 pub const CATCH_UP: i32 = 200;
 
+/// A lost connection is a logout after this time: a page that is loaded again, or a train in a tunnel, is back by then.
+const GRACE_SECONDS: u32 = 30;
+
 struct Realtime {
     store: Interactions,
+    timers: Queue,
     sockets: Sockets,
 }
 
@@ -66,8 +72,13 @@ impl Realtime {
         Ok(json!({ "statusCode": 200 }))
     }
 
+    /// The wake-up comes first: it forgets the connection too, should this be all that is done.
     async fn disconnect(&self, connection: &str) -> Result<Value, Error> {
         if let Some(agent) = self.store.connection_owner(connection).await? {
+            let at = cloud::time::now();
+            let lost = Wakeup::Lost { agent: agent.clone(), connection: connection.to_owned(), at };
+            self.timers.send(&lost, SendOptions::delayed(GRACE_SECONDS)).await?;
+            self.store.lose(&agent, at).await?;
             self.store.disconnect(&agent, connection).await?;
             tracing::info!(event = "realtime.disconnected", %agent);
         }
@@ -108,6 +119,7 @@ pub async fn run() -> Result<(), Error> {
     let realtime = Arc::new(Realtime {
         store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?),
         sockets: Sockets::from_env(&aws, &env)?,
+        timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
     });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         let realtime = realtime.clone();

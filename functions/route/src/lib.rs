@@ -17,11 +17,13 @@ use cloud::batch::{self, Failure};
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::timers::{Arrival, arrival};
+use domain::agent::{Presence, PresenceState};
 use domain::decide::{Event, Refusal};
 use domain::effect::{InteractionKey, Timer};
+use domain::ids::AgentId;
 use domain::inbound::InboundEvent;
 use engine::jobs::Wakeup;
-use engine::ports::{Mark, PortError, System, World};
+use engine::ports::{Mark, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -55,6 +57,7 @@ impl Route {
         let result = match &wakeup {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
             Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
+            Wakeup::Lost { agent, connection, at } => self.lost(agent, connection, *at).await,
             Wakeup::Unify { contact } => self.engine.unify(contact).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
                 Ok(key) => self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }).await.map(|_| ()),
@@ -75,6 +78,24 @@ impl Route {
             Told::Refused(Refusal::Early(at), _) => self.arm(wakeup, at).await,
             _ => Ok(()),
         }
+    }
+
+    /// Who has no connection since the lost one is logged out.
+    async fn lost(&self, agent: &AgentId, connection: &str, at: Timestamp) -> Result<(), EngineError> {
+        let (store, now) = (&self.engine.store, self.engine.world.now());
+        store.disconnect(agent, connection).await?;
+        if !store.is_gone(agent, at, now).await? {
+            return Ok(());
+        }
+        let presence = store.presences(std::slice::from_ref(agent)).await?.remove(agent);
+        let Some(presence) = presence.filter(Presence::logged_in) else { return Ok(()) };
+        // Who logged in again meanwhile is there, with or without a connection.
+        if presence.logged_in_at.is_some_and(|login| login > at) {
+            return Ok(());
+        }
+        tracing::info!(event = "route.connection_lost", %agent);
+        let mark = Mark::Command { id: format!("lost-{agent}-{}", at.as_millisecond()) };
+        self.engine.set_presence(agent, PresenceState::LoggedOut, presence.capacity, mark).await.map(drop)
     }
 
     /// Lets the wake-up come again, as late as SQS can, until its time has come.

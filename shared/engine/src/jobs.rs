@@ -37,6 +37,15 @@ pub enum Wakeup {
         /// The owner of them.
         contact: ContactId,
     },
+    /// An agent's connection was lost a while ago: who has none since then is logged out.
+    Lost {
+        /// Who.
+        agent: AgentId,
+        /// Which connection; forgotten, if it was not.
+        connection: String,
+        /// When: a later loss has a wake-up of its own.
+        at: Timestamp,
+    },
     /// An agent stopped taking offers.
     Withdraw {
         /// Which interaction rang there.

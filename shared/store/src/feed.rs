@@ -202,6 +202,33 @@ impl Interactions {
         Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
+    /// Notes that a connection of an agent was lost at `at`; only the latest loss is kept.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn lose(&self, agent: &AgentId, at: Timestamp) -> Read<()> {
+        let mut lost = item(keys::connection_lost(agent));
+        lost.insert("at".to_owned(), n(at.as_millisecond()));
+        lost.insert("expires_at".to_owned(), expires(at, DONE_KEPT));
+        let put = self.client.put_item().table_name(&*self.table).set_item(Some(lost));
+        put.send().await.map_err(failed("PutItem"))?;
+        Ok(())
+    }
+
+    /// Whether an agent who lost a connection at `at` has had none since: neither one that is open, nor a later one that was lost.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn is_gone(&self, agent: &AgentId, at: Timestamp, now: Timestamp) -> Read<bool> {
+        let lost = self.get(keys::connection_lost(agent)).await?;
+        if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
+            return Ok(false);
+        }
+        let connections = self.query(keys::feed(agent), "CONN#").await?;
+        let open = connections.iter().filter_map(|item| connection_of(agent, item)).any(|connection| connection.expires_at > now);
+        Ok(!open)
+    }
+
     /// Forgets a connection that ended.
     ///
     /// # Errors

@@ -118,6 +118,10 @@ pub(crate) fn connection(agent: &AgentId, connection: &str) -> Key {
     Key::new(feed(agent), format!("CONN#{connection}"))
 }
 
+pub(crate) fn connection_lost(agent: &AgentId) -> Key {
+    Key::new(feed(agent), "LOST")
+}
+
 pub(crate) fn ticket(hash: &str) -> Key {
     Key::new(format!("TICKET#{hash}"), "TICKET")
 }
