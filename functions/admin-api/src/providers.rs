@@ -243,6 +243,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
         active: false,
         receive_path: "".into(),
         agents: Vec::new(),
+        answering_ai_agent: None,
         settings: Settings::default(),
         plan: ActionPlan::default(),
         version: 0,

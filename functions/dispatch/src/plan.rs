@@ -303,7 +303,7 @@ mod tests {
         let effects = [Effect::Unify { contact: id.clone() }];
         let contact = Contact {
             id: id.clone(),
-            list: domain::ids::ListId::from_ulid(Ulid::nil()),
+            lists: Default::default(),
             name: None,
             username: None,
             addresses: Vec::new(),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, AgentId, ListId};
+use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
 use crate::interval::ZoneName;
-use crate::notification::Announcement;
+use crate::message;
+use crate::notification::{Announcement, Template, Values};
 use crate::plan::ActionPlan;
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
@@ -42,6 +43,9 @@ pub struct Account {
     pub receive_path: Secret,
     /// Only these see and handle its interactions.
     pub agents: Vec<AgentId>,
+    /// The AI agent that may answer its customers, once an agent switches it on or the plan hands over to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answering_ai_agent: Option<AiAgentId>,
     /// Waits and timeouts.
     pub settings: Settings,
     /// Routing.
@@ -107,9 +111,12 @@ pub struct Settings {
     /// Whether an agent must give a disposition to close.
     #[serde(default)]
     pub mandatory_disposition: bool,
-    /// What may be chosen as disposition; empty: any text.
+    /// What may be chosen as disposition beside the global ones; with neither, any text.
     #[serde(default)]
     pub dispositions: Vec<String>,
+    /// The pause that an agent is on from asking to close, where a disposition is mandatory, until it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disposition_pause: Option<PauseId>,
     /// Where the clock hangs that conditions of the plan ask for the time.
     #[serde(default)]
     pub time_zone: ZoneName,
@@ -122,6 +129,52 @@ pub struct Settings {
     /// The same to a queue.
     #[serde(default)]
     pub transfer_to_queue: TransferRule,
+    /// Whose interactions are opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whitelist: Option<Whitelist>,
+    /// What agents may send once the service window is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recontact: Option<Recontact>,
+}
+
+/// Whose interactions are opened: others get a reply, and that is all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whitelist {
+    /// Whether it is in force.
+    pub enabled: bool,
+    /// A contact must be on one of these.
+    pub lists: Vec<ListId>,
+    /// What the others are told.
+    pub reply: Template,
+}
+
+/// The approved template by which agents write to a customer whose service window is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recontact {
+    /// Its name with the provider, or its id where templates have ids.
+    pub name: String,
+    /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// The parameters of its body, in order; filled in with the variables of the notification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Template>,
+}
+
+impl Recontact {
+    /// The longest parameter, in characters: a whole template has 1024 (Meta's limit of a template's body).
+    const LONGEST_PARAMETER: usize = 1_024;
+
+    /// The template as it is sent to somebody.
+    pub fn filled(&self, values: &Values<'_>) -> message::Template {
+        message::Template {
+            name: self.name.clone(),
+            language: self.language.clone(),
+            header: None,
+            body: self.parameters.iter().map(|parameter| parameter.render(values, Self::LONGEST_PARAMETER)).collect(),
+            buttons: Vec::new(),
+        }
+    }
 }
 
 /// Whether interactions are handed over in one of the two ways.
@@ -151,10 +204,13 @@ impl Default for Settings {
             inactivity_timeout: None,
             mandatory_disposition: false,
             dispositions: Vec::new(),
+            disposition_pause: None,
             time_zone: ZoneName::default(),
             notification: Announcement::default(),
             transfer_to_agent: TransferRule::default(),
             transfer_to_queue: TransferRule::default(),
+            whitelist: None,
+            recontact: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::effect::Effect;
 use crate::ids::{ContactId, ListId};
@@ -18,8 +18,9 @@ use crate::values::Address;
 pub struct Contact {
     /// Ours.
     pub id: ContactId,
-    /// The list to which the customer was added.
-    pub list: ListId,
+    /// The lists that the customer is on: none, as long as the customer only was refused by a whitelist.
+    #[serde(default, alias = "list", deserialize_with = "one_or_many", skip_serializing_if = "BTreeSet::is_empty")]
+    pub lists: BTreeSet<ListId>,
     /// What the customer is called, as WhatsApp tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ProfileName>,
@@ -39,6 +40,20 @@ pub struct Contact {
     /// The older contact that turned out to be the same person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
+}
+
+/// The form before had one list.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<ListId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Lists {
+        One(ListId),
+        Many(BTreeSet<ListId>),
+    }
+    Ok(match Lists::deserialize(from)? {
+        Lists::One(list) => BTreeSet::from([list]),
+        Lists::Many(lists) => lists,
+    })
 }
 
 /// Whom an address belongs to.
@@ -123,7 +138,7 @@ mod tests {
     fn contact(number: u128, address: Address) -> Contact {
         Contact {
             id: id(number),
-            list: ListId::from_ulid(Ulid::nil()),
+            lists: BTreeSet::from([ListId::from_ulid(Ulid::nil())]),
             name: None,
             username: None,
             addresses: vec![address],
@@ -147,6 +162,16 @@ mod tests {
         assert_eq!((link.known, link.new), (BTreeSet::from([phone(1), bsuid]), BTreeSet::from([phone(2)])));
         assert_eq!(link.effects, [Effect::Unify { contact: id(1) }]);
         assert!(link.contacts.iter().all(|contact| contact.version == 2));
+    }
+
+    #[test]
+    fn a_contact_of_the_form_before_is_on_its_one_list() {
+        let contact = contact(1, phone(1));
+        let mut stored = serde_json::to_value(&contact).unwrap();
+        assert_eq!(serde_json::from_value::<Contact>(stored.clone()).unwrap(), contact);
+        let lists = stored.as_object_mut().unwrap().remove("lists").unwrap();
+        stored["list"] = lists[0].clone();
+        assert_eq!(serde_json::from_value::<Contact>(stored).unwrap(), contact);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub fn account() -> Account {
         active: true,
         receive_path: "/receive/twilio/T0KEN".into(),
         agents: Vec::new(),
+        answering_ai_agent: None,
         settings: Settings::default(),
         plan: ActionPlan { version: 1, steps: Vec::new() },
         version: 1,

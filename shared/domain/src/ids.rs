@@ -82,6 +82,14 @@ ids! {
     IntervalId "ivl_",
     /// An artificial agent that answers customers.
     AiAgentId "aia_",
+    /// A reason for being unavailable.
+    PauseId "pau_",
+    /// A wrap-up code of all accounts.
+    DispositionId "dsp_",
+    /// A tag that agents choose from.
+    TagId "tag_",
+    /// A prepared text.
+    CannedAnswerId "can_",
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use std::task::Poll;
 
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
+use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
@@ -86,6 +87,10 @@ pub struct Config {
     pub intervals: BTreeMap<IntervalId, Interval>,
     /// All lists.
     pub lists: BTreeMap<ListId, List>,
+    /// All pauses.
+    pub pauses: BTreeMap<PauseId, Pause>,
+    /// The dispositions of all accounts.
+    pub dispositions: Vec<String>,
     /// Every plan that an account ever had, by account and version.
     pub plans: BTreeMap<(AccountId, u64), ActionPlan>,
 }
@@ -268,6 +273,14 @@ impl Directory for MemoryDirectory {
 
     async fn list(&self, id: &ListId) -> Answer<Option<List>> {
         self.read(|config| config.lists.get(id).cloned()).await
+    }
+
+    async fn dispositions(&self) -> Answer<Arc<Vec<String>>> {
+        self.read(|config| Arc::new(config.dispositions.clone())).await
+    }
+
+    async fn pause(&self, id: &PauseId) -> Answer<Option<Pause>> {
+        self.read(|config| config.pauses.get(id).cloned()).await
     }
 
     async fn plan(&self, account: &AccountId, version: u64) -> Answer<Option<ActionPlan>> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
+use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::interval::Interval;
@@ -57,6 +58,10 @@ pub trait Directory: Send + Sync {
     fn intervals(&self, ids: &[IntervalId]) -> impl Future<Output = Result<BTreeMap<IntervalId, Interval>, PortError>> + Send;
     /// A contact list.
     fn list(&self, id: &ListId) -> impl Future<Output = Result<Option<List>, PortError>> + Send;
+    /// The names of the dispositions of all accounts.
+    fn dispositions(&self) -> impl Future<Output = Result<Arc<Vec<String>>, PortError>> + Send;
+    /// A pause.
+    fn pause(&self, id: &PauseId) -> impl Future<Output = Result<Option<Pause>, PortError>> + Send;
     /// A plan that an account had before.
     fn plan(&self, account: &AccountId, version: u64) -> impl Future<Output = Result<Option<ActionPlan>, PortError>> + Send;
 }

@@ -67,7 +67,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let new = person.is_none().then(|| Contact {
             id: contact.clone(),
-            list: account.list.clone(),
+            lists: BTreeSet::from([account.list.clone()]),
             name: inbound.profile_name.clone(),
             username: inbound.username.clone(),
             addresses: std::iter::once(&inbound.from).chain(&inbound.alias).cloned().collect(),

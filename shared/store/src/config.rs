@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use domain::account::{Account, List};
 use domain::agent::Agent;
-use domain::ids::{AccountId, AgentId, IntervalId, ListId, QueueId};
+use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
@@ -79,6 +80,43 @@ impl Entity for Interval {
     }
 }
 
+impl Entity for Pause {
+    const KIND: &'static str = "pause";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("pause#{}", self.name.to_lowercase())]
+    }
+}
+
+impl Entity for Disposition {
+    const KIND: &'static str = "disposition";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("disposition#{}", self.name.to_lowercase())]
+    }
+}
+
+impl Entity for KnownTag {
+    const KIND: &'static str = "tag";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("tag#{}", self.tag.as_str().to_lowercase())]
+    }
+}
+
+impl Entity for CannedAnswer {
+    const KIND: &'static str = "canned_answer";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
 /// What a write supposes.
 #[derive(Debug, Clone)]
 pub enum Write<'a, T> {
@@ -123,6 +161,10 @@ pub struct Configuration {
     agents: Cached<BTreeMap<AgentId, Agent>>,
     intervals: Cached<BTreeMap<IntervalId, Interval>>,
     lists: Cached<BTreeMap<ListId, List>>,
+    pauses: Cached<Vec<Pause>>,
+    dispositions: Cached<Vec<String>>,
+    tags: Cached<Vec<KnownTag>>,
+    canned_answers: Cached<Vec<CannedAnswer>>,
     account: CachedById<Option<Arc<Account>>>,
     owners: CachedById<Option<String>>,
 }
@@ -160,6 +202,10 @@ impl Configuration {
             agents: Arc::default(),
             intervals: Arc::default(),
             lists: Arc::default(),
+            pauses: Arc::default(),
+            dispositions: Arc::default(),
+            tags: Arc::default(),
+            canned_answers: Arc::default(),
             account: Arc::default(),
             owners: Arc::default(),
         }
@@ -328,6 +374,34 @@ impl Configuration {
         Ok(owner.and_then(|id| id.parse().ok()))
     }
 
+    /// The pauses that agents choose from.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn pauses(&self) -> Read<Arc<Vec<Pause>>> {
+        cached_all(&self.pauses, || self.each::<Pause>()).await
+    }
+
+    /// The tags that agents choose from.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn tags(&self) -> Read<Arc<Vec<KnownTag>>> {
+        cached_all(&self.tags, || self.each::<KnownTag>()).await
+    }
+
+    /// The canned answers of all accounts.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn canned_answers(&self) -> Read<Arc<Vec<CannedAnswer>>> {
+        cached_all(&self.canned_answers, || self.each::<CannedAnswer>()).await
+    }
+
+    async fn each<T: Entity>(&self) -> Read<Vec<T>> {
+        Ok(self.all::<T>().await?.into_iter().map(|(entity, _)| entity).collect())
+    }
+
     async fn owner(&self, key: Key) -> Read<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
         if let Some(owner) = cached(&self.owners, &name) {
@@ -350,6 +424,10 @@ impl Configuration {
         clear(&self.agents);
         clear(&self.intervals);
         clear(&self.lists);
+        clear(&self.pauses);
+        clear(&self.dispositions);
+        clear(&self.tags);
+        clear(&self.canned_answers);
         clear(&self.account);
         clear(&self.owners);
     }
@@ -462,6 +540,17 @@ impl Directory for Configuration {
             Ok(self.all::<List>().await?.into_iter().map(|(list, _)| (list.id.clone(), list)).collect::<BTreeMap<_, _>>())
         });
         Ok(known.await?.get(id).cloned())
+    }
+
+    async fn dispositions(&self) -> Read<Arc<Vec<String>>> {
+        cached_all(&self.dispositions, || async {
+            Ok(self.each::<Disposition>().await?.into_iter().map(|disposition| disposition.name).collect())
+        })
+        .await
+    }
+
+    async fn pause(&self, id: &PauseId) -> Read<Option<Pause>> {
+        Ok(self.pauses().await?.iter().find(|pause| pause.id == *id).cloned())
     }
 
     async fn plan(&self, account: &AccountId, version: u64) -> Read<Option<ActionPlan>> {

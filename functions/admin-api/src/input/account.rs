@@ -158,6 +158,7 @@ impl From<AccountSettings> for Settings {
             notification: settings.notification,
             transfer_to_agent: settings.transfer_to_agent,
             transfer_to_queue: settings.transfer_to_queue,
+            ..Self::default()
         }
     }
 }
