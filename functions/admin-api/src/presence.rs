@@ -41,7 +41,7 @@ fn next(known: Option<Presence>, agent: &AgentId, capacity: Capacity, now: jiff:
         effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
     }
     // New free slots for what waits.
-    if grew && presence.state == PresenceState::Ready {
+    if grew && presence.is_ready() {
         effects.push(Effect::Wake { target: Target::Agent(agent.clone()) });
     }
     Some((presence, effects))
@@ -68,11 +68,11 @@ mod tests {
     fn a_new_capacity_keeps_the_state_and_offers_what_waits_when_it_grew() {
         let agent = AgentId::from_ulid(Ulid(1));
         let mut ready = Presence::logged_out(agent.clone(), capacity(3), jiff::Timestamp::UNIX_EPOCH);
-        (ready.state, ready.version) = (PresenceState::Ready, 7);
+        (ready.chosen, ready.version) = (PresenceState::Ready, 7);
         let change = |to| next(Some(ready.clone()), &agent, capacity(to), jiff::Timestamp::MAX);
         assert!(change(3).is_none());
         let (more, effects) = change(4).unwrap();
-        assert_eq!((more.state, more.since, more.version), (PresenceState::Ready, jiff::Timestamp::UNIX_EPOCH, 8));
+        assert_eq!((more.chosen, more.since, more.version), (PresenceState::Ready, jiff::Timestamp::UNIX_EPOCH, 8));
         assert!(effects.contains(&Effect::Wake { target: Target::Agent(agent.clone()) }));
         assert_eq!(change(2).unwrap().1.len(), 1);
     }

@@ -388,16 +388,16 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
     let admin = Admin::start().await;
     let agent = admin.agent("Anna").await;
     let presence = admin.presence(&agent).await.unwrap();
-    assert_eq!((presence.state, presence.capacity.get()), (PresenceState::LoggedOut, 5));
+    assert_eq!((presence.chosen, presence.capacity.get()), (PresenceState::LoggedOut, 5));
     let path = format!("/agents/{}", agent["id"].as_str().unwrap());
     let paused = PresenceState::Paused { reason: "Lunch".to_owned() };
     admin.engine.set_presence(&id(&agent), paused.clone(), Capacity::default(), Mark::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "capacity": 7});
     admin.put(&path, 1, &body).await.is(200);
     let presence = admin.presence(&agent).await.unwrap();
-    assert_eq!((presence.state, presence.capacity.get()), (paused, 7));
+    assert_eq!((presence.chosen, presence.capacity.get()), (paused, 7));
     admin.delete(&path, 2).await.is(204);
-    assert_eq!(admin.presence(&agent).await.unwrap().state, PresenceState::LoggedOut);
+    assert_eq!(admin.presence(&agent).await.unwrap().chosen, PresenceState::LoggedOut);
 }
 
 #[tokio::test]
@@ -407,7 +407,7 @@ async fn an_agent_whose_whatsapp_is_switched_off_is_logged_out() {
     admin.engine.set_presence(&id(&agent), PresenceState::Ready, Capacity::default(), Mark::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "whatsapp": false});
     admin.put(&format!("/agents/{}", agent["id"].as_str().unwrap()), 1, &body).await.is(200);
-    assert_eq!(admin.presence(&agent).await.unwrap().state, PresenceState::LoggedOut);
+    assert_eq!(admin.presence(&agent).await.unwrap().chosen, PresenceState::LoggedOut);
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn presence(state: PresenceState) -> Presence {
-        Presence { state, ..Presence::logged_out(agent(1), Capacity::new(1).unwrap(), now()) }
+        Presence { chosen: state, ..Presence::logged_out(agent(1), Capacity::new(1).unwrap(), now()) }
     }
 
     fn offered(audience: Audience, until: Option<Timestamp>, owner: Option<AgentId>) -> Interaction {

@@ -1,5 +1,7 @@
 //! What a record of the stream asks for: pure.
 
+use std::collections::BTreeSet;
+
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
 use domain::contact::Contact;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Timer, effect_id};
@@ -79,6 +81,15 @@ struct Versioned {
 #[derive(Deserialize)]
 struct PresenceImage {
     state: String,
+    #[serde(default)]
+    wrapping_up: BTreeSet<String>,
+}
+
+impl PresenceImage {
+    /// As [`domain::agent::Presence::state`] has it.
+    fn state(self) -> String {
+        if self.state == "ready" && !self.wrapping_up.is_empty() { "paused".to_owned() } else { self.state }
+    }
 }
 
 #[derive(Deserialize)]
@@ -127,7 +138,7 @@ impl Owner {
             Kind::Contact => Self::Contact(Box::new(read::<Data<_>>(image)?.data)),
             Kind::Presence => {
                 let agent = pk.strip_prefix("AGENT#").ok_or(Unreadable::Form)?.to_owned();
-                Self::Presence { agent, state: read::<PresenceImage>(image)?.state }
+                Self::Presence { agent, state: read::<PresenceImage>(image)?.state() }
             }
             Kind::Other => return Err(Unreadable::Form),
         })
@@ -162,7 +173,7 @@ impl Owner {
                 (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false, related: false }))
             }
             (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
-            (Effect::Withdraw { interaction, agent }, Owner::Presence { .. }) => {
+            (Effect::Withdraw { interaction, agent }, Owner::Presence { .. } | Owner::Interaction(_)) => {
                 // Due at once.
                 let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
                 (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })

@@ -16,7 +16,7 @@ use cloud::batch::{self, Failure};
 use cloud::config::Env;
 use cloud::queues::Queue;
 use cloud::sockets::{Posted, Sockets};
-use domain::agent::{Presence, PresenceState};
+use domain::agent::Presence;
 use domain::effect::Audience;
 use domain::ids::AgentId;
 use domain::view::AgentEvent;
@@ -62,7 +62,7 @@ impl Push {
         let presences = self.store.presences(&members).await?;
         let takes = |presence: &Presence| match job.event {
             AgentEvent::Offered { .. } => presence.available(),
-            _ => presence.state != PresenceState::LoggedOut,
+            _ => presence.logged_in(),
         };
         Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
     }

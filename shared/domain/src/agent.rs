@@ -83,8 +83,15 @@ impl From<Capacity> for i64 {
 pub struct Presence {
     /// Whose.
     pub agent: AgentId,
-    /// Logged out, ready or paused.
-    pub state: PresenceState,
+    /// What the agent chose; [`Presence::state`] is what counts.
+    #[serde(rename = "state")]
+    pub chosen: PresenceState,
+    /// Interactions that the agent asked to close and that still lack their disposition.
+    #[serde(default)]
+    pub wrapping_up: BTreeSet<InteractionId>,
+    /// The pause on which the agent is as long as there are any.
+    #[serde(default)]
+    pub wrap_up_pause: String,
     /// Since when.
     pub since: Timestamp,
     /// Copied from the agent, so that a transaction can check it.
@@ -123,12 +130,25 @@ pub enum PresenceState {
     },
 }
 
+impl PresenceState {
+    /// Its name: `logged_out`, `ready` or `paused`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::LoggedOut => "logged_out",
+            Self::Ready => "ready",
+            Self::Paused { .. } => "paused",
+        }
+    }
+}
+
 impl Presence {
     /// Somebody who never logged in.
     pub fn logged_out(agent: AgentId, capacity: Capacity, now: Timestamp) -> Self {
         Self {
             agent,
-            state: PresenceState::LoggedOut,
+            chosen: PresenceState::LoggedOut,
+            wrapping_up: BTreeSet::new(),
+            wrap_up_pause: String::new(),
             since: now,
             capacity,
             load: BTreeSet::new(),
@@ -141,19 +161,39 @@ impl Presence {
         }
     }
 
+    /// Logged out, ready or paused: what the agent chose, but on a pause while a disposition is owed.
+    pub fn state(&self) -> PresenceState {
+        match &self.chosen {
+            PresenceState::Ready | PresenceState::Paused { .. } if !self.wrapping_up.is_empty() => {
+                PresenceState::Paused { reason: self.wrap_up_pause.clone() }
+            }
+            chosen => chosen.clone(),
+        }
+    }
+
+    /// Whether the agent takes interactions.
+    pub fn is_ready(&self) -> bool {
+        self.chosen == PresenceState::Ready && self.wrapping_up.is_empty()
+    }
+
     /// Logged in: ready or paused.
     pub fn logged_in(&self) -> bool {
-        self.state != PresenceState::LoggedOut
+        self.chosen != PresenceState::LoggedOut
     }
 
     /// Ready and with a free slot.
     pub fn available(&self) -> bool {
-        self.state == PresenceState::Ready && self.load.len() < self.capacity.get()
+        self.is_ready() && self.has_room()
+    }
+
+    /// Whether the agent may hold one more interaction.
+    pub fn has_room(&self) -> bool {
+        self.load.len() < self.capacity.get()
     }
 
     /// How many more interactions may ring at this agent: free slots less what already rings. None unless ready.
     pub fn free_slots(&self, now: Timestamp) -> usize {
-        if self.state != PresenceState::Ready {
+        if !self.is_ready() {
             return 0;
         }
         let ringing = self.ringing.iter().filter(|(id, until)| **until > now && !self.load.contains(*id)).count();
@@ -178,12 +218,27 @@ mod tests {
         let later = now + jiff::SignedDuration::from_secs(5);
         let mut presence = Presence::logged_out(AgentId::from_ulid(Ulid::nil()), Capacity::new(2).unwrap(), now);
         assert_eq!(presence.free_slots(now), 0);
-        presence.state = PresenceState::Ready;
+        presence.chosen = PresenceState::Ready;
         presence.ringing.insert(InteractionId::from_ulid(Ulid::from_parts(1, 1)), later);
         assert_eq!(presence.free_slots(now), 1);
         assert_eq!(presence.free_slots(later), 2);
         presence.load.insert(InteractionId::from_ulid(Ulid::from_parts(1, 2)));
         assert_eq!(presence.free_slots(now), 0);
         assert!(presence.available());
+    }
+
+    #[test]
+    fn who_owes_a_disposition_is_on_its_pause_and_then_as_before() {
+        let mut presence = Presence::logged_out(AgentId::from_ulid(Ulid::nil()), Capacity::default(), Timestamp::UNIX_EPOCH);
+        presence.wrap_up_pause = "After-call work".into();
+        presence.wrapping_up.insert(InteractionId::from_ulid(Ulid::from_parts(1, 1)));
+        assert_eq!(presence.state(), PresenceState::LoggedOut);
+        for chosen in [PresenceState::Ready, PresenceState::Paused { reason: "Lunch".into() }] {
+            presence.chosen = chosen.clone();
+            assert_eq!(presence.state(), PresenceState::Paused { reason: "After-call work".into() });
+            assert!(!presence.is_ready() && !presence.available() && presence.logged_in() && presence.free_slots(Timestamp::UNIX_EPOCH) == 0);
+            let done = Presence { wrapping_up: BTreeSet::new(), ..presence.clone() };
+            assert_eq!(done.state(), chosen);
+        }
     }
 }

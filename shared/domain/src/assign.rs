@@ -222,7 +222,7 @@ impl Choice<'_> {
             return Some(NotOffered::NotOfAccount);
         }
         let Some(presence) = floor.presences.get(agent) else { return Some(NotOffered::LoggedOut) };
-        match presence.state {
+        match presence.state() {
             PresenceState::LoggedOut => return Some(NotOffered::LoggedOut),
             PresenceState::Paused { .. } => return Some(NotOffered::Paused),
             PresenceState::Ready => {}

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::{Account, List};
-use crate::agent::{Presence, PresenceState};
+use crate::agent::Presence;
+use crate::catalog::Pause;
 use crate::effect::{Audience, Effect, InteractionKey, Notice, Target, Timer};
 use crate::footprint::occupied;
 use crate::history::{Did, Fact, HistoryEntry, NoReply, PassedOver, Skip, WaitEnd, WebhookFailure};
 use crate::ids::{AgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use crate::inbound::ProfileName;
-use crate::interaction::{Heard, Inactivity, Interaction, LastMessage, Missed, Offer, Run, Stage, Status, Wait};
+use crate::interaction::{Heard, Inactivity, Interaction, LastMessage, Missed, Offer, Run, Stage, Status, Wait, WrapUp};
 use crate::interval::{Interval, Weekday};
 use crate::marks::{Priority, Tag, VariableName, Variables};
 use crate::message::Content;
@@ -28,6 +29,9 @@ pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
 
 /// The disposition of an interaction that went on in an older one of the same person.
 pub const MERGED: &str = "Merged";
+
+/// The disposition of an interaction with somebody who is on none of the account's lists.
+pub const NOT_WHITELISTED: &str = "Not on the whitelist";
 
 /// How long after a customer's message free text may be sent: the service window of WhatsApp.
 pub const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -45,9 +49,14 @@ pub struct Context<'a> {
     pub intervals: &'a BTreeMap<IntervalId, Interval>,
     /// The list of the account.
     pub list: Option<&'a List>,
+    /// The dispositions of all accounts, for who closes.
+    pub dispositions: &'a [String],
+    /// The pause of who owes a disposition, for who closes.
+    pub pause: Option<&'a Pause>,
     /// What the customer wrote, where that is what happened.
     pub heard: Option<&'a Content>,
-    /// The presence of the agent who accepts or stopped taking offers; for a customer's message or a merge, of the agent who has the interaction.
+    /// The presence of the agent who acts, where that matters; for a customer's message, a merge, or when a disposition is owed, of the agent who has the
+    /// interaction.
     pub presence: Option<&'a Presence>,
     /// The provider's time of the customer's latest message, on whichever interaction.
     pub last_inbound_at: Option<Timestamp>,
@@ -73,6 +82,31 @@ pub enum Event {
         message: MessageId,
         /// Whether it is an approved template: the one kind that may be sent outside the service window.
         template: bool,
+    },
+    /// Somebody writes a note for colleagues.
+    NoteAdded {
+        /// Who.
+        by: AgentId,
+        /// Which message.
+        message: MessageId,
+    },
+    /// Somebody changes its tags.
+    Retagged {
+        /// Who.
+        by: AgentId,
+        /// Tags that it shall have.
+        add: Vec<Tag>,
+        /// Tags that it shall not have.
+        remove: Vec<Tag>,
+    },
+    /// Its agent, or a supervisor, has an AI agent answer or stops it.
+    AiSwitched {
+        /// Who.
+        by: AgentId,
+        /// Whether as a supervisor, whoever has it.
+        oversees: bool,
+        /// Whether it answers from now on.
+        on: bool,
     },
     /// Something joins the thread that nobody has to answer.
     Noted {
@@ -268,6 +302,15 @@ pub enum Refusal {
     /// The account does not know this disposition.
     #[error("no such disposition")]
     UnknownDisposition,
+    /// It is so already.
+    #[error("it is so already")]
+    NothingToDo,
+    /// There is no room for more tags.
+    #[error("an interaction has at most {most} tags", most = Tag::MOST)]
+    TooManyTags,
+    /// The account has no AI agent that could answer.
+    #[error("the account has no AI agent that answers customers")]
+    NoAiAgent,
     /// It was based on an older version.
     #[error("the interaction changed since it was read")]
     Changed,
@@ -314,44 +357,70 @@ pub struct Opening {
     pub address: Address,
     /// What the customer is called.
     pub customer_name: Option<ProfileName>,
+    /// Whether the account talks to the customer: its whitelist may say no.
+    pub welcome: bool,
+}
+
+impl Opening {
+    fn interaction(self, context: &Context<'_>) -> Interaction {
+        Interaction {
+            id: self.id,
+            account: context.account.id.clone(),
+            contact: self.contact,
+            address: self.address,
+            customer_name: self.customer_name,
+            version: 0,
+            status: Status::Open,
+            opened_at: context.now,
+            closed_at: None,
+            archived: false,
+            disposition: None,
+            agent: None,
+            accepted_via: None,
+            tab_open: false,
+            tab_opened_at: None,
+            unread: false,
+            wrap_up: None,
+            wait: None,
+            unanswered_since: None,
+            tried: Vec::new(),
+            last_message: None,
+            inactivity: Inactivity::default(),
+            tags: Vec::new(),
+            priority: Priority::default(),
+            variables: Variables::default(),
+            ai: None,
+            run: Run::default(),
+            absorbed: Vec::new(),
+            merged_into: None,
+        }
+    }
 }
 
 /// Opens an interaction with the customer's first message.
 pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
-    let interaction = Interaction {
-        id: opening.id,
-        account: context.account.id.clone(),
-        contact: opening.contact,
-        address: opening.address,
-        customer_name: opening.customer_name,
-        version: 0,
-        status: Status::Open,
-        opened_at: context.now,
-        closed_at: None,
-        archived: false,
-        disposition: None,
-        agent: None,
-        accepted_via: None,
-        tab_open: false,
-        tab_opened_at: None,
-        unread: true,
-        wait: None,
-        unanswered_since: None,
-        tried: Vec::new(),
-        last_message: None,
-        inactivity: Inactivity::default(),
-        tags: Vec::new(),
-        priority: Priority::default(),
-        variables: Variables::default(),
-        ai: None,
-        run: Run::default(),
-        absorbed: Vec::new(),
-        merged_into: None,
-    };
+    let welcome = opening.welcome;
+    // Nobody has seen it yet; that it is unread is nobody's news.
+    let interaction = Interaction { unread: true, ..opening.interaction(context) };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
-    change.message_received(message, at);
+    if welcome {
+        change.message_received(message, at);
+    } else {
+        change.not_welcome(message, at);
+    }
     change.done(None)
+}
+
+/// Opens an interaction with an agent's message, which must be an approved template; the agent has it then.
+///
+/// # Errors
+/// A [`Refusal`] when the agent may not, or has no room for it.
+pub fn start(opening: Opening, agent: AgentId, message: MessageId, context: &Context<'_>) -> Result<Decision, Refusal> {
+    let interaction = opening.interaction(context);
+    let mut change = Change::of(&interaction, context);
+    change.started(agent, message)?;
+    Ok(change.done(None))
 }
 
 /// What `event` makes of `interaction`.
@@ -366,6 +435,9 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
             change.message_received(message, at);
         }
         Event::MessageSent { agent, message, template } => change.message_sent(agent, message, template)?,
+        Event::NoteAdded { by, message } => change.note_added(by, message)?,
+        Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
+        Event::AiSwitched { by, oversees, on } => change.ai_switched(by, oversees, on)?,
         Event::Noted { message, moved_to } => change.noted(message, moved_to)?,
         Event::Absorb(newer) => change.absorb(&newer)?,
         Event::MergeInto(older) => change.merge_into(older)?,
@@ -436,6 +508,7 @@ impl<'a> Change<'a> {
     ///
     /// So does what waited with nobody ringing, and waits there no more: an agent of several queues may have been kept for it.
     fn done(mut self, before: Option<&Interaction>) -> Decision {
+        self.end_wrap_up(before);
         let occupied_before = before.map(occupied).unwrap_or_default();
         if let Some(wait) = before.and_then(|before| before.wait.as_ref()).filter(|wait| wait.offer.is_none()) {
             let stays = |target: &Target| self.next.is_open() && self.next.wait.as_ref().is_some_and(|wait| wait.targets.contains(target));
@@ -532,19 +605,15 @@ impl<'a> Change<'a> {
 
     fn message_sent(&mut self, agent: AgentId, message: MessageId, template: bool) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
-        let now = self.context.now;
         if !template && !self.window_open() {
             return Err(Refusal::WindowExpired);
         }
-        self.fact(Fact::MessageSent { message, agent: agent.clone() });
-        self.next.last_message = Some(LastMessage { at: now, from_customer: false });
-        self.next.unanswered_since = None;
-        self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
-        if let Some(deadline) = self.next.inactivity.deadline {
-            self.arm_inactivity(deadline);
+        // Who writes on has not finished.
+        if self.next.wrap_up.take().is_some() {
+            self.fact(Fact::CloseForgotten { agent: agent.clone() });
         }
-        self.message_effects.push(Effect::Send);
-        self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Message });
+        self.fact(Fact::MessageSent { message, agent: agent.clone() });
+        self.sent_by(agent.clone());
         // Who answers is there, whatever the tab says.
         if self.waits_on_own_agent() {
             self.next.unread = false;
@@ -552,6 +621,19 @@ impl<'a> Change<'a> {
             self.tell(vec![agent], Notice::Interaction);
         }
         Ok(())
+    }
+
+    /// A message of an agent is on its way.
+    fn sent_by(&mut self, agent: AgentId) {
+        let now = self.context.now;
+        self.next.last_message = Some(LastMessage { at: now, from_customer: false });
+        self.next.unanswered_since = None;
+        self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
+        if let Some(deadline) = self.next.inactivity.deadline {
+            self.arm_inactivity(deadline);
+        }
+        self.message_effects.push(Effect::Send);
+        self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
     }
 
     /// Whether free text may be sent.
@@ -568,10 +650,12 @@ impl<'a> Change<'a> {
     }
 }
 
+mod colleagues;
 mod handover;
 mod merge;
 mod offers;
 mod plan;
+mod start;
 mod tabs;
 mod timers;
 mod waits;

@@ -236,6 +236,11 @@ pub enum Notice {
     Interaction,
     /// The agent's own presence changed.
     Presence,
+    /// The agent's own presence changed because of this interaction: `ready` or `paused`.
+    PresenceNow {
+        /// To what.
+        state: String,
+    },
 }
 
 /// The id of effect `index` of `version` of the item `owner`: letters, digits, `_` and `-` only and at most 64 characters, so that it serves as

@@ -53,6 +53,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tab_open: false,
         tab_opened_at: None,
         unread: false,
+        wrap_up: None,
         wait: None,
         unanswered_since: None,
         tried: Vec::new(),

@@ -22,6 +22,8 @@ pub struct Footprint {
     pub holder: Option<AgentId>,
     /// The one agent at whom it rings, and until when; an offer to many reserves nobody's slot, and one that stands for its own agent, there or not, needs none.
     pub ringing: Option<(AgentId, Timestamp)>,
+    /// The agent who owes its disposition, and the pause until it is given.
+    pub wrapping: Option<(AgentId, String)>,
     /// Its rows among the waiting: one a target.
     pub waiting: BTreeMap<Target, WaitingRow>,
 }
@@ -73,6 +75,10 @@ pub struct SlotChange {
     pub ring: Option<Timestamp>,
     /// It rings there no more.
     pub unring: bool,
+    /// Its disposition is owed, on this pause.
+    pub wrap: Option<String>,
+    /// It is owed no more.
+    pub unwrap: bool,
     /// The presence must still have this revision.
     pub revision: Option<u64>,
 }
@@ -97,6 +103,16 @@ pub fn slot_changes(before: &Footprint, after: &Footprint, revision: Option<&(Ag
             let change = changes.entry(agent.clone()).or_default();
             change.ring = Some(*until);
             change.unring = false;
+        }
+    }
+    if before.wrapping != after.wrapping {
+        if let Some((agent, _)) = &before.wrapping {
+            changes.entry(agent.clone()).or_default().unwrap = true;
+        }
+        if let Some((agent, pause)) = &after.wrapping {
+            let change = changes.entry(agent.clone()).or_default();
+            change.wrap = Some(pause.clone());
+            change.unwrap = false;
         }
     }
     if let Some((agent, revision)) = revision {
@@ -127,6 +143,7 @@ pub fn footprint(interaction: &Interaction) -> Footprint {
         return Footprint::default();
     }
     let mut footprint = Footprint { open: true, holder: holder(interaction).cloned(), ..Footprint::default() };
+    footprint.wrapping = interaction.wrap_up.as_ref().map(|wrap_up| (wrap_up.agent.clone(), wrap_up.pause.clone()));
     let Some(wait) = &interaction.wait else { return footprint };
     if let Some(Offer { audience: Audience::Agents(agents), until, .. }) = &wait.offer
         && let [agent] = agents.as_slice()

@@ -26,6 +26,57 @@ pub struct HistoryEntry {
 pub enum Fact {
     /// The first message opened the interaction.
     Opened,
+    /// An agent opened it by writing to the customer.
+    Started {
+        /// Who.
+        agent: AgentId,
+        /// With which message.
+        message: MessageId,
+    },
+    /// The contact is on none of the lists whose contacts the account talks to.
+    NotWhitelisted,
+    /// Such a contact was answered automatically.
+    Replied {
+        /// With which message, or why not.
+        did: Did,
+    },
+    /// Its agent asked to close it, and owes the disposition.
+    CloseRequested {
+        /// Who.
+        agent: AgentId,
+        /// On which pause the agent is until it is given.
+        pause: String,
+    },
+    /// Its agent went on with it: no disposition is owed.
+    CloseForgotten {
+        /// Who.
+        agent: AgentId,
+    },
+    /// Somebody wrote a note for colleagues.
+    NoteAdded {
+        /// Which message.
+        message: MessageId,
+        /// Who.
+        agent: AgentId,
+    },
+    /// Somebody changed its tags.
+    Retagged {
+        /// Who.
+        agent: AgentId,
+        /// Those that it has now and had not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<Tag>,
+        /// Those that it has no more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<Tag>,
+    },
+    /// Somebody had an AI agent answer, or stopped it.
+    AiSwitched {
+        /// Who.
+        agent: AgentId,
+        /// Which AI agent answers from now on; `None`: none.
+        ai_agent: Option<AiAgentId>,
+    },
     /// A customer's message arrived.
     MessageReceived {
         /// Which.

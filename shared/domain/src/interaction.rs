@@ -54,6 +54,9 @@ pub struct Interaction {
     /// Whether something came that its agent has not seen.
     #[serde(default)]
     pub unread: bool,
+    /// Its agent asked to close it, and owes the disposition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrap_up: Option<WrapUp>,
     /// What is under way to get it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -142,6 +145,17 @@ impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Heard").field("kind", &self.kind).finish_non_exhaustive()
     }
+}
+
+/// From the request to close until the disposition is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrapUp {
+    /// Who owes it.
+    pub agent: AgentId,
+    /// On which pause the agent is until then.
+    pub pause: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Open or closed.

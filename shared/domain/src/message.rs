@@ -249,6 +249,11 @@ pub enum Content {
         /// In words.
         body: String,
     },
+    /// What an agent or a supervisor wrote for colleagues: no provider is ever given it.
+    Note {
+        /// The text.
+        body: String,
+    },
     /// A kind that this version does not know; the raw event is kept.
     Unsupported {
         /// The provider's name of the kind.
@@ -293,6 +298,13 @@ pub struct Template {
     /// The buttons' parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<TemplateButton>,
+}
+
+/// What is filled in never reaches a log.
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Template").field("name", &self.name).field("language", &self.language).finish_non_exhaustive()
+    }
 }
 
 /// The parameter of a template's header.
@@ -352,6 +364,11 @@ impl Content {
         matches!(self, Content::Template(_))
     }
 
+    /// Whether it is for colleagues only.
+    pub fn is_note(&self) -> bool {
+        matches!(self, Content::Note { .. })
+    }
+
     /// The name of its kind, as it is stored.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -365,6 +382,7 @@ impl Content {
             Content::Template(_) => "template",
             Content::Reaction { .. } => "reaction",
             Content::System { .. } => "system",
+            Content::Note { .. } => "note",
             Content::Unsupported { .. } => "unsupported",
         }
     }
@@ -402,7 +420,7 @@ impl Content {
             }
             Content::Reaction { emoji, .. } if emoji.is_empty() => "[reaction removed]".to_owned(),
             Content::Reaction { emoji, .. } => emoji.clone(),
-            Content::System { body } => body.clone(),
+            Content::System { body } | Content::Note { body } => body.clone(),
             Content::Unsupported { kind, detail: None } => format!("[unsupported: {kind}]"),
             Content::Unsupported { kind, detail: Some(detail) } => format!("[unsupported: {kind}] {detail}"),
         }
@@ -423,6 +441,7 @@ impl std::fmt::Debug for Content {
             Content::Template(_) => "Template(…)",
             Content::Reaction { .. } => "Reaction(…)",
             Content::System { .. } => "System(…)",
+            Content::Note { .. } => "Note(…)",
             Content::Unsupported { .. } => "Unsupported(…)",
         })
     }

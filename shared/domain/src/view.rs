@@ -74,6 +74,10 @@ pub struct InteractionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub merged_into: Option<InteractionId>,
+    /// Since when its agent, who asked to close it, owes the disposition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub wrap_up_since: Option<Timestamp>,
     /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `transfer`, `step`, `webhook`, `exhausted`, `inactive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_on: Option<String>,
@@ -116,6 +120,7 @@ impl From<&Interaction> for InteractionView {
             priority: interaction.priority,
             ai: interaction.ai.clone(),
             merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),
+            wrap_up_since: interaction.wrap_up.as_ref().map(|wrap_up| wrap_up.since),
             waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
             offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
         }
@@ -153,7 +158,8 @@ pub struct MessageView {
     /// By `kind`: `customer`, `agent` (with `agent`, the id), or `system` for what the service answers by itself and what the provider reports.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub author: Author,
-    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`, `reaction`, `system`, `unsupported`.
+    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`, `reaction`, `system`,
+    /// `unsupported`, and `note`, which the customer never sees.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub content: Content,
     /// Its files.
@@ -321,6 +327,7 @@ impl AgentEvent {
                 Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
             }
             Notice::Interaction => Some(Self::Interaction { interaction: interaction.into() }),
+            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone() }),
             Notice::Message | Notice::MessageState | Notice::Presence => None,
         }
     }
@@ -330,7 +337,7 @@ impl AgentEvent {
         match notice {
             Notice::Message => Some(Self::Message { message: message.into() }),
             Notice::MessageState => Some(Self::MessageState { message: message.into() }),
-            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence => None,
+            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence | Notice::PresenceNow { .. } => None,
         }
     }
 }

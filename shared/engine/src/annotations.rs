@@ -2,7 +2,7 @@
 //!
 //! None of it opens an interaction, rings, marks unread, or touches a timer.
 
-use domain::decide::{self, Context, Event};
+use domain::decide::{self, Event};
 use domain::effect::{MessageKey, MessageRef};
 use domain::ids::MessageId;
 use domain::inbound::{Annotated, Annotation, InboundEvent, StatusUpdate};
@@ -31,9 +31,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 }
             }
             Annotated::Moved { to, body } => {
-                self.note(event, annotation, Some(to), Author::System, Content::System { body: body.clone() }).await
+                self.noted(event, annotation, Some(to), Author::System, Content::System { body: body.clone() }).await
             }
-            Annotated::System { body } => self.note(event, annotation, None, Author::System, Content::System { body: body.clone() }).await,
+            Annotated::System { body } => self.noted(event, annotation, None, Author::System, Content::System { body: body.clone() }).await,
         }
     }
 
@@ -81,14 +81,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         match &annotation.what {
             Annotated::Reaction { message, emoji: Some(emoji) } => {
                 let content = Content::Reaction { message: message.clone(), emoji: emoji.0.clone() };
-                self.note(event, annotation, None, Author::Customer, content).await
+                self.noted(event, annotation, None, Author::Customer, content).await
             }
             _ => Ok(self.store.settle(event).await?),
         }
     }
 
     /// It joins the thread of the open interaction, if there is one. A customer who moved is the same one at the new address.
-    async fn note(
+    async fn noted(
         &self,
         event: &InboundEvent,
         annotation: &Annotation,
@@ -112,17 +112,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let (_, conversation) = self.conversation_with(&account.id, &person).await?;
             let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
             let facts = self.facts(&account, Some(&open)).await?;
-            let context = Context {
-                account: &account,
-                running_plan: facts.running_plan.as_ref(),
-                queues: &facts.queues,
-                intervals: &facts.intervals,
-                list: facts.list.as_ref(),
-                heard: None,
-                presence: None,
-                last_inbound_at: conversation.last_inbound_at,
-                now,
-            };
+            let context = facts.context(&account, None, conversation.last_inbound_at, now);
             let id = MessageId::from_ulid(self.world.ulid());
             let noted = Event::Noted { message: id.clone(), moved_to: moved_to.cloned() };
             if let Ok(decision) = decide::decide(&open, noted, &context) {

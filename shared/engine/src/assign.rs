@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
-use domain::agent::{Presence, PresenceState};
+use domain::agent::Presence;
 use domain::assign::{Choice, Rival, rings_at_all};
 use domain::decide::{Event, Ring};
 use domain::effect::{Audience, Target};
@@ -232,7 +232,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// An agent became available: the targets that the agent belongs to are looked at, and what rings at all of a queue rings here too.
     async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
         let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
-        let Some(presence) = presence.filter(|presence| presence.state == PresenceState::Ready) else { return Ok(()) };
+        let Some(presence) = presence.filter(|presence| presence.is_ready()) else { return Ok(()) };
         // With no free slot an agent can still take back what is the agent's own.
         let takes = |row: &WaitingRow| presence.available() || presence.load.contains(&row.interaction.interaction);
         let now = self.world.now();

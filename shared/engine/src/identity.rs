@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::contact::{Identity, link};
-use domain::decide::{self, Context, Event};
+use domain::decide::{self, Event};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId};
 use domain::interaction::Interaction;
@@ -147,17 +147,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
             None => BTreeMap::new(),
         };
-        let context = Context {
-            account,
-            running_plan: facts.running_plan.as_ref(),
-            queues: &facts.queues,
-            intervals: &facts.intervals,
-            list: facts.list.as_ref(),
-            heard: None,
-            presence: presences.values().next(),
-            last_inbound_at: older_inbound_at.max(newer_inbound_at),
-            now,
-        };
+        let context = facts.context(account, presences.values().next(), older_inbound_at.max(newer_inbound_at), now);
         let (absorb, merge) = (Event::Absorb(Box::new(newer.clone())), Event::MergeInto(older.key()));
         let (Ok(absorbed), Ok(merged)) =
             (decide::decide(&older, absorb.clone(), &context), decide::decide(&newer, merge.clone(), &context))

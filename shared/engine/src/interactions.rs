@@ -1,8 +1,11 @@
 //! Commands, timers and rings meet their interaction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::account::{Account, List};
+use domain::agent::Presence;
+use domain::catalog::Pause;
 use domain::contact::Identity;
 use domain::decide::{self, Context, Decision, Event, Refusal, Reply};
 use domain::effect::{Effect, InteractionKey, Target, Timer};
@@ -67,6 +70,35 @@ pub(crate) struct Facts {
     pub(crate) intervals: BTreeMap<IntervalId, Interval>,
     pub(crate) list: Option<List>,
     pub(crate) running_plan: Option<ActionPlan>,
+    /// The dispositions of all accounts; only who closes needs them.
+    pub(crate) dispositions: Arc<Vec<String>>,
+    /// The pause of who owes a disposition; only who closes needs it.
+    pub(crate) pause: Option<Pause>,
+}
+
+impl Facts {
+    /// What a decision about `account` rests on.
+    pub(crate) fn context<'a>(
+        &'a self,
+        account: &'a Account,
+        presence: Option<&'a Presence>,
+        last_inbound_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Context<'a> {
+        Context {
+            account,
+            running_plan: self.running_plan.as_ref(),
+            queues: &self.queues,
+            intervals: &self.intervals,
+            list: self.list.as_ref(),
+            dispositions: &self.dispositions,
+            pause: self.pause.as_ref(),
+            heard: None,
+            presence,
+            last_inbound_at,
+            now,
+        }
+    }
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -92,6 +124,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// As [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
+        self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+    }
+
+    /// Adds a note of `by` to the thread, for colleagues only.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn note(&self, key: &InteractionKey, by: AgentId, id: MessageId, text: String, mark: Mark) -> Result<Told, EngineError> {
+        let event = Event::NoteAdded { by, message: id.clone() };
+        let content = Content::Note { body: text };
+        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
         self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
     }
 
@@ -134,29 +177,32 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 },
                 _ => None,
             };
+            if let Event::Close { .. } | Event::CloseForAll { .. } = event {
+                facts.dispositions = self.directory.dispositions().await?;
+                facts.pause = match &account.settings.disposition_pause {
+                    Some(pause) => self.directory.pause(pause).await?,
+                    None => None,
+                };
+            }
             let returns = before.wait.as_ref().is_some_and(|wait| wait.stage == Stage::Transfer);
-            let presences = match acting(event).or(before.agent.as_ref().filter(|_| returns)) {
+            let owes = before.wrap_up.is_some();
+            let presences = match acting(event).or(before.agent.as_ref().filter(|_| returns || owes)) {
                 Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
                 None => BTreeMap::new(),
             };
-            let context = Context {
-                account: &account,
-                running_plan: facts.running_plan.as_ref(),
-                queues: &facts.queues,
-                intervals: &facts.intervals,
-                list: facts.list.as_ref(),
-                heard: None,
-                presence: presences.values().next(),
-                last_inbound_at,
-                now,
-            };
+            let context = facts.context(&account, presences.values().next(), last_inbound_at, now);
             let decision = match decide::decide(&before, event.clone(), &context) {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
             let after = decision.interaction.clone();
+            // What has begun to ring since the presence was read must be withdrawn too.
+            let paused = after.wrap_up.as_ref().filter(|_| before.wrap_up.is_none());
+            let paused = paused.and_then(|wrap_up| presences.get(&wrap_up.agent));
+            let paused = paused.map(|presence| (presence.agent.clone(), presence.revision));
             let mut commit = self.commit_of(before, decision, event, &mark, &extra, now);
             commit.identity = identity;
+            commit.presence_revision = commit.presence_revision.or(paused);
             let written = commit.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
             let message = written.map(|(message, _)| Box::new(message.clone()));
             let refused = |refusal| async move {
@@ -213,7 +259,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ) -> Commit {
         let written = extra.sending.as_ref().map(|sending| {
             let author = match event {
-                Event::MessageSent { agent, .. } => Author::Agent { agent: agent.clone() },
+                Event::MessageSent { agent, .. } | Event::NoteAdded { by: agent, .. } => Author::Agent { agent: agent.clone() },
                 _ => Author::Customer,
             };
             let message = Message {
@@ -232,7 +278,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 reactions: Vec::new(),
                 edits: Vec::new(),
                 deleted_at: None,
-                delivery: Some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
+                delivery: (!sending.content.is_note())
+                    .then_some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
             };
             (message, decision.message_effects.clone())
         });
@@ -290,7 +337,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
         let intervals = if intervals.is_empty() { BTreeMap::new() } else { self.directory.intervals(&intervals).await? };
         let list = self.directory.list(&account.list).await?;
-        Ok(Facts { queues, intervals, list, running_plan: running })
+        Ok(Facts { queues, intervals, list, running_plan: running, dispositions: Arc::default(), pause: None })
     }
 }
 
@@ -318,6 +365,9 @@ fn may_send(event: &Event) -> bool {
         | Event::RequestTranscript { .. }
         | Event::Timer(_)
         | Event::AgentUnavailable { .. }
+        | Event::NoteAdded { .. }
+        | Event::Retagged { .. }
+        | Event::AiSwitched { .. }
         | Event::Noted { .. }
         | Event::Absorb(_)
         | Event::MergeInto(_) => false,
@@ -350,7 +400,11 @@ pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
 /// Whose presence a decision needs.
 fn acting(event: &Event) -> Option<&AgentId> {
     match event {
-        Event::Accept { agent } | Event::AgentUnavailable { agent } | Event::Pick { agent } | Event::Reopen { agent } => Some(agent),
+        Event::Accept { agent }
+        | Event::AgentUnavailable { agent }
+        | Event::Pick { agent }
+        | Event::Reopen { agent }
+        | Event::Close { agent, .. } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
         | Event::Noted { .. }
@@ -360,12 +414,14 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::Reject { .. }
         | Event::OpenTab { .. }
         | Event::CloseTab { .. }
-        | Event::Close { .. }
         | Event::CloseForAll { .. }
         | Event::Transfer { .. }
         | Event::Reassign { .. }
         | Event::Archive { .. }
         | Event::RequestTranscript { .. }
+        | Event::NoteAdded { .. }
+        | Event::Retagged { .. }
+        | Event::AiSwitched { .. }
         | Event::Timer(_)
         | Event::AgentLeft { .. }
         | Event::AccountActivated

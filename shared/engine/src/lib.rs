@@ -14,6 +14,7 @@ mod messages;
 mod missed;
 mod presence;
 mod route;
+mod start;
 
 use domain::decide::Refusal;
 use domain::ids::AccountId;
@@ -22,6 +23,7 @@ pub use assign::{Reach, Woken};
 pub use interactions::{Sending, Told};
 pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;
+pub use start::{Start, Started};
 
 /// Attempts at one change before it is given back to the caller (the queue, or the client with 503): far more than rivals that a conversation ever has.
 const ATTEMPTS: u32 = 10;
@@ -59,5 +61,5 @@ pub enum EngineError {
 
 /// Whether a refusal leaves nothing to do: the caller treats it as done.
 pub fn is_settled(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Stale | Refusal::AlreadyYours)
+    matches!(refusal, Refusal::Stale | Refusal::AlreadyYours | Refusal::NothingToDo)
 }

@@ -439,6 +439,12 @@ fn apply(change: &SlotChange, presence: &mut Presence, interaction: &Interaction
     } else if change.release {
         presence.load.remove(interaction);
     }
+    if let Some(pause) = &change.wrap {
+        presence.wrapping_up.insert(interaction.clone());
+        presence.wrap_up_pause.clone_from(pause);
+    } else if change.unwrap {
+        presence.wrapping_up.remove(interaction);
+    }
     if let Some(until) = change.ring {
         presence.ringing.insert(interaction.clone(), to_millisecond(until));
         presence.last_offered = Some(to_millisecond(now));
@@ -650,7 +656,7 @@ impl State {
         Ok(Committed::Done)
     }
 
-    /// Load and ringing belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
+    /// Load, ringing and what lacks a disposition belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
     /// to ring since it was read must be seen: hence the revision, both ways.
     fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Answer<Committed> {
         let mut conditions = Conditions::default();
@@ -662,10 +668,23 @@ impl State {
             Committed::Done => {}
             lost => return Ok(lost),
         }
-        let (load, ringing) = current.map(|current| (current.load.clone(), current.ringing.clone())).unwrap_or_default();
-        let last_offered = current.and_then(|current| current.last_offered);
-        let revision = presence.revision + 1;
-        let after = Presence { load, ringing, last_offered, revision, since: to_millisecond(presence.since), ..presence.clone() };
+        let mut after = Presence { revision: presence.revision + 1, since: to_millisecond(presence.since), ..presence.clone() };
+        match current {
+            Some(current) => {
+                after.load.clone_from(&current.load);
+                after.ringing.clone_from(&current.ringing);
+                after.last_offered = current.last_offered;
+                after.wrapping_up.clone_from(&current.wrapping_up);
+                after.wrap_up_pause.clone_from(&current.wrap_up_pause);
+            }
+            None => {
+                after.load.clear();
+                after.ringing.clear();
+                after.last_offered = None;
+                after.wrapping_up.clear();
+                after.wrap_up_pause.clear();
+            }
+        }
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
         self.caused(Cause::Presence(presence.agent.clone()), presence.version, effects.to_vec());

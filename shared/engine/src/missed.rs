@@ -21,12 +21,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let now = self.world.now();
             let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
             // Whoever has gone meanwhile is asked nothing more.
-            let Some(mut after) = known.filter(|presence| presence.state == PresenceState::Ready) else { return Ok(()) };
+            let Some(mut after) = known.filter(|presence| presence.is_ready()) else { return Ok(()) };
             after.version += 1;
             after.missed += 1;
             let mut effects = Vec::new();
             if after.missed >= limit.get() {
-                after.state = PresenceState::Paused { reason: MISSED_TOO_MANY.to_owned() };
+                after.chosen = PresenceState::Paused { reason: MISSED_TOO_MANY.to_owned() };
                 after.since = now;
                 after.missed = 0;
                 let ringing = after.ringing.iter().filter(|(_, until)| **until > now);

@@ -174,10 +174,10 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction.
+    /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction; the one that it opened, if it did.
     pub fn made(&self) -> &str {
         let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
-        match (&self.mark, written) {
+        match (&self.mark, written.filter(|_| self.before.is_some())) {
             (Mark::Command { .. }, Some((message, _))) => message.id.as_str(),
             _ => self.after.id.as_str(),
         }

@@ -25,7 +25,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let now = self.world.now();
             let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
             let before = known.unwrap_or_else(|| Presence::logged_out(agent.clone(), capacity, now));
-            if before.state == state && before.capacity == capacity && before.version > 0 {
+            if before.chosen == state && before.capacity == capacity && before.version > 0 {
                 return Ok(before);
             }
             let mut effects = match state {
@@ -37,14 +37,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
             let mut after = before;
-            if after.state != state {
+            if after.chosen != state {
                 after.since = now;
                 after.missed = 0;
             }
             if !after.logged_in() && state != PresenceState::LoggedOut {
                 after.logged_in_at = Some(to_millisecond(now));
             }
-            after.state = state.clone();
+            after.chosen = state.clone();
             after.capacity = capacity;
             after.version += 1;
             match self.store.commit_presence(&after, &effects, &mark).await? {

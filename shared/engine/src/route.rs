@@ -67,7 +67,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let new = person.is_none().then(|| Contact {
             id: contact.clone(),
-            lists: BTreeSet::from([account.list.clone()]),
+            lists: BTreeSet::new(),
             name: inbound.profile_name.clone(),
             username: inbound.username.clone(),
             addresses: std::iter::once(&inbound.from).chain(&inbound.alias).cloned().collect(),
@@ -88,22 +88,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(agent) => self.store.presences(&[agent]).await?,
             None => Default::default(),
         };
-        let context = Context {
-            account,
-            running_plan: facts.running_plan.as_ref(),
-            queues: &facts.queues,
-            intervals: &facts.intervals,
-            list: facts.list.as_ref(),
-            heard: Some(&inbound.content),
-            presence: presences.values().next(),
-            last_inbound_at: conversation.last_inbound_at,
-            now,
-        };
+        let context = Context { heard: Some(&inbound.content), ..facts.context(account, presences.values().next(), conversation.last_inbound_at, now) };
+        let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
         let opening = || Opening {
             id: InteractionId::from_ulid(self.world.ulid()),
             contact: contact.clone(),
             address: inbound.from.clone(),
             customer_name: inbound.profile_name.clone(),
+            welcome,
         };
         let (before, decision) = match conversation.open {
             Some(open) => match decide::decide(&open, Event::MessageReceived { message: message.clone(), at }, &context) {
@@ -113,6 +105,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             },
             None => (None, decide::open(opening(), message.clone(), at, &context)),
         };
+        // Who is not welcome is known from now on, but on no list.
+        let lists = if welcome { BTreeSet::from([account.list.clone()]) } else { BTreeSet::new() };
+        let new = new.map(|contact| Contact { lists, ..contact });
         let replies = replies(&decision);
         let mut effects = decision.message_effects;
         effects.extend((0..inbound.attachments.len()).map(|index| Effect::CopyMedia { index }));
@@ -162,6 +157,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             cursor: None,
             merged: None,
         })
+    }
+
+    /// Whether the account talks to a person: unless it has a whitelist that is in force and none of the person's contacts is on one of its lists.
+    async fn is_welcome(&self, account: &Account, person: Option<&Identity>) -> Result<bool, EngineError> {
+        let Some(whitelist) = account.settings.whitelist.as_ref().filter(|whitelist| whitelist.enabled) else { return Ok(true) };
+        for contact in person.into_iter().flat_map(Identity::contacts) {
+            let contact = self.store.contact(contact).await?;
+            if contact.is_some_and(|contact| whitelist.lists.iter().any(|list| contact.lists.contains(list))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where the interaction of a command lies.

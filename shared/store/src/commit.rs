@@ -209,12 +209,20 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(
     let mut values: Values = vec![(":one", n(1))];
     let mut conditions = Vec::new();
     let (mut occupied, mut released) = (Vec::new(), Vec::new());
+    let (mut wrapped, mut unwrapped) = (Vec::new(), Vec::new());
     let mut must_exist = false;
     for (place, (interaction, slots)) in changes.iter().enumerate().take(RINGING.len()) {
         if slots.occupy {
             occupied.push(interaction.to_string());
         } else if slots.release {
             released.push(interaction.to_string());
+        }
+        if let Some(pause) = &slots.wrap {
+            wrapped.push(interaction.to_string());
+            set.push("wrap_up_pause = :pause".to_owned());
+            values.push((":pause", s(pause.clone())));
+        } else if slots.unwrap {
+            unwrapped.push(interaction.to_string());
         }
         if slots.ring.is_some() || slots.unring {
             names.push(("#ringing", "ringing"));
@@ -231,7 +239,7 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(
             values.push((":revision", n(revision)));
         }
         // Whoever is given something must exist; taking away from nobody is nothing.
-        must_exist |= slots.occupy || slots.ring.is_some() || slots.unring;
+        must_exist |= slots.occupy || slots.ring.is_some() || slots.unring || slots.wrap.is_some();
     }
     if changes.iter().any(|(_, slots)| slots.ring.is_some()) {
         set.push("last_offered = :now".to_owned());
@@ -255,6 +263,14 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(
     if !released.is_empty() {
         delete.push("#load :released");
         values.push((":released", AttributeValue::Ss(released)));
+    }
+    if !wrapped.is_empty() {
+        add.push("wrapping_up :wrapped");
+        values.push((":wrapped", AttributeValue::Ss(wrapped)));
+    }
+    if !unwrapped.is_empty() {
+        delete.push("wrapping_up :unwrapped");
+        values.push((":unwrapped", AttributeValue::Ss(unwrapped)));
     }
     if must_exist {
         conditions.push("attribute_exists(pk)");
@@ -417,7 +433,7 @@ impl Interactions {
 
     pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Read<Committed> {
         let mut transaction = Transaction::on(&self.table);
-        let (state, reason) = match &presence.state {
+        let (state, reason) = match &presence.chosen {
             PresenceState::LoggedOut => ("logged_out", ""),
             PresenceState::Ready => ("ready", ""),
             PresenceState::Paused { reason } => ("paused", reason.as_str()),

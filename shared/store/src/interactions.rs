@@ -240,10 +240,13 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
             "paused" => PresenceState::Paused { reason: text(item, "reason").unwrap_or_default().to_owned() },
             _ => PresenceState::LoggedOut,
         };
-        let load: BTreeSet<InteractionId> = match item.get("load") {
-            Some(load) => load.as_ss().ok()?.iter().filter_map(|id| id.parse().ok()).collect(),
-            None => BTreeSet::new(),
+        let set = |name| -> Option<BTreeSet<InteractionId>> {
+            match item.get(name) {
+                Some(ids) => Some(ids.as_ss().ok()?.iter().filter_map(|id| id.parse().ok()).collect()),
+                None => Some(BTreeSet::new()),
+            }
         };
+        let (load, wrapping_up) = (set("load")?, set("wrapping_up")?);
         let ringing = item.get("ringing")?.as_m().ok()?.iter();
         let ringing = ringing.filter_map(|(id, until)| {
             let until: i64 = until.as_n().ok()?.parse().ok()?;
@@ -251,7 +254,9 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
         });
         Some(Presence {
             agent: text(item, "pk")?.strip_prefix("AGENT#")?.parse().ok()?,
-            state,
+            chosen: state,
+            wrapping_up,
+            wrap_up_pause: text(item, "wrap_up_pause").unwrap_or_default().to_owned(),
             since: Timestamp::from_millisecond(number(item, "since")?).ok()?,
             capacity: Capacity::new(number(item, "capacity")?).ok()?,
             load,

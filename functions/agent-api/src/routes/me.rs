@@ -119,10 +119,10 @@ impl PresenceChange {
 
 impl From<&Presence> for PresenceView {
     fn from(presence: &Presence) -> Self {
-        let (state, reason) = match &presence.state {
+        let (state, reason) = match presence.state() {
             PresenceState::LoggedOut => (PresenceWord::LoggedOut, None),
             PresenceState::Ready => (PresenceWord::Ready, None),
-            PresenceState::Paused { reason } => (PresenceWord::Paused, Some(reason.clone())),
+            PresenceState::Paused { reason } => (PresenceWord::Paused, Some(reason)),
         };
         let since = (presence.version > 0).then_some(presence.since);
         Self { state, reason, since, capacity: presence.capacity.get(), load: presence.load.len() }

@@ -36,7 +36,7 @@ impl Floor {
         let account = Account { id: AccountId::from_ulid(Ulid::nil()), agents: members.clone(), ..fixtures::account() };
         let presences = members.iter().map(|agent| {
             let mut presence = Presence::logged_out(agent.clone(), Capacity::new(2).unwrap(), NOW);
-            presence.state = PresenceState::Ready;
+            presence.chosen = PresenceState::Ready;
             (agent.clone(), presence)
         });
         Self {
@@ -73,7 +73,7 @@ impl Floor {
     }
 
     fn set(&mut self, number: u64, state: PresenceState) {
-        self.presences.get_mut(&agent(number)).unwrap().state = state;
+        self.presences.get_mut(&agent(number)).unwrap().chosen = state;
     }
 
     fn fill(&mut self, number: u64) {

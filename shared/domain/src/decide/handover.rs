@@ -34,6 +34,7 @@ impl Change<'_> {
             self.end_wait(WaitEnd::TabOpened);
         }
         self.next.unread = false;
+        self.next.wrap_up = None;
         self.fact(Fact::Transferred { agent: agent.clone(), to: to.clone() });
         self.begin_wait(Stage::Transfer, vec![to], Some(rule.timeout.after(self.context.now)));
         if let Some(wait) = &mut self.next.wait {
@@ -160,7 +161,7 @@ impl Change<'_> {
     /// Whether the agent is ready and has room for one more; the transaction checks the room again.
     fn must_take_one_more(&self, agent: &AgentId) -> Result<(), Refusal> {
         let presence = self.context.presence.filter(|presence| presence.agent == *agent).ok_or(Refusal::NotReady)?;
-        if presence.state != PresenceState::Ready {
+        if !presence.is_ready() {
             return Err(Refusal::NotReady);
         }
         if !presence.load.contains(&self.next.id) && !presence.available() {
@@ -170,7 +171,7 @@ impl Change<'_> {
     }
 
     /// An agent has it and looks at it.
-    fn taken(&mut self, agent: AgentId) {
+    pub(super) fn taken(&mut self, agent: AgentId) {
         self.next.agent = Some(agent.clone());
         self.next.tab_open = true;
         self.next.tab_opened_at = Some(self.context.now);

@@ -77,7 +77,7 @@ impl Change<'_> {
         let offer = self.offer_to(&agent)?.clone();
         let presence = self.context.presence.ok_or(Refusal::NotReady)?;
         if !own {
-            if presence.state != PresenceState::Ready {
+            if !presence.is_ready() {
                 return Err(Refusal::NotReady);
             }
             if !presence.load.contains(&self.next.id) && !presence.available() {
@@ -150,7 +150,7 @@ impl Change<'_> {
 
     pub(super) fn agent_unavailable(&mut self, agent: AgentId) -> Result<(), Refusal> {
         // Back already, or told twice: what rings there now rings rightly.
-        if self.context.presence.is_some_and(|presence| presence.state == PresenceState::Ready) {
+        if self.context.presence.is_some_and(Presence::is_ready) {
             return Err(Refusal::Stale);
         }
         let wait = self.next.wait.as_ref().filter(|wait| wait.stage != Stage::AssignedAgent).ok_or(Refusal::Stale)?;

@@ -15,20 +15,62 @@ impl Change<'_> {
         self.fact(Fact::TabOpened { agent });
     }
 
+    /// Where a disposition is mandatory and has a pause, an agent may ask to close without one: until it is given, the agent is on that pause.
     pub(super) fn close_by_agent(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
-        self.close_with(agent, disposition)
+        match self.context.pause {
+            Some(pause) if disposition.is_none() && self.context.account.settings.mandatory_disposition => self.wrap_up(agent, pause),
+            _ => self.close_with(agent, disposition),
+        }
     }
 
-    /// Closes with a disposition that the account allows.
+    fn wrap_up(&mut self, agent: AgentId, pause: &Pause) -> Result<(), Refusal> {
+        if self.next.wrap_up.is_some() {
+            return Err(Refusal::NothingToDo);
+        }
+        let (now, pause) = (self.context.now, pause.name.clone());
+        self.fact(Fact::CloseRequested { agent: agent.clone(), pause: pause.clone() });
+        // As with any pause: what rings there alone rings on elsewhere.
+        if let Some(presence) = self.context.presence.filter(|presence| presence.agent == agent) {
+            let ringing = presence.ringing.iter().filter(|(interaction, until)| **until > now && **interaction != self.next.id);
+            let withdrawn = ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() });
+            self.effects.extend(withdrawn);
+        }
+        self.next.wrap_up = Some(WrapUp { agent: agent.clone(), pause, since: now });
+        self.tell(vec![agent.clone()], Notice::Interaction);
+        self.tell(vec![agent], Notice::PresenceNow { state: "paused".to_owned() });
+        Ok(())
+    }
+
+    /// A disposition is owed by who has it, as long as it is open: whatever ends that makes the agent available again, which is said in one place.
+    pub(super) fn end_wrap_up(&mut self, before: Option<&Interaction>) {
+        let owed = self.next.wrap_up.as_ref().filter(|wrap_up| self.next.is_open() && self.next.agent.as_ref() == Some(&wrap_up.agent));
+        if owed.is_none() {
+            self.next.wrap_up = None;
+        }
+        let Some(owed) = before.and_then(|before| before.wrap_up.as_ref()).filter(|_| self.next.wrap_up.is_none()) else { return };
+        let agent = owed.agent.clone();
+        let presence = self.context.presence.filter(|presence| presence.agent == agent);
+        let another = presence.is_some_and(|presence| presence.wrapping_up.iter().any(|other| *other != self.next.id));
+        if let Some(presence) = presence.filter(|_| !another) {
+            let state = presence.chosen.name().to_owned();
+            self.tell(vec![agent.clone()], Notice::PresenceNow { state });
+        }
+        self.wake(Target::Agent(agent));
+    }
+
+    /// Closes with a disposition that the account allows: one of its own, or of those of all accounts; any, where there are neither.
     pub(super) fn close_with(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
-        let settings = &self.context.account.settings;
+        let (settings, global) = (&self.context.account.settings, self.context.dispositions);
         match &disposition {
             None if settings.mandatory_disposition => return Err(Refusal::DispositionRequired),
-            Some(chosen) if !settings.dispositions.is_empty() && !settings.dispositions.contains(chosen) => {
-                return Err(Refusal::UnknownDisposition);
+            Some(chosen) => {
+                let mut known = settings.dispositions.iter().chain(global).peekable();
+                if known.peek().is_some() && !known.any(|known| known == chosen) {
+                    return Err(Refusal::UnknownDisposition);
+                }
             }
-            _ => {}
+            None => {}
         }
         self.close(Some(agent), disposition);
         Ok(())

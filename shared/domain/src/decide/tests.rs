@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
+use crate::agent::PresenceState;
 use crate::account::Minutes;
 use crate::agent::Capacity;
 use crate::fixtures;
@@ -35,6 +36,8 @@ struct Desk {
     queues: BTreeMap<QueueId, Queue>,
     intervals: BTreeMap<IntervalId, Interval>,
     heard: Option<Content>,
+    dispositions: Vec<String>,
+    pause: Option<Pause>,
     queue: QueueId,
     presence: Option<Presence>,
     last_inbound_at: Option<Timestamp>,
@@ -61,12 +64,14 @@ impl Desk {
             ..fixtures::account()
         };
         let mut presence = Presence::logged_out(agent(1), Capacity::default(), START);
-        presence.state = PresenceState::Ready;
+        presence.chosen = PresenceState::Ready;
         Self {
             account,
             queues: BTreeMap::from([(queue.clone(), known)]),
             intervals: BTreeMap::new(),
             heard: None,
+            dispositions: Vec::new(),
+            pause: None,
             queue,
             presence: Some(presence),
             last_inbound_at: Some(START),
@@ -81,6 +86,8 @@ impl Desk {
             queues: &self.queues,
             intervals: &self.intervals,
             list: None,
+            dispositions: &self.dispositions,
+            pause: self.pause.as_ref(),
             heard: self.heard.as_ref(),
             presence: self.presence.as_ref(),
             last_inbound_at: self.last_inbound_at,
@@ -94,6 +101,7 @@ impl Desk {
             contact: ContactId::from_ulid(Ulid::nil()),
             address: Address::Phone(E164::parse("+393330000001").unwrap()),
             customer_name: None,
+            welcome: true,
         };
         open(opening, message(1), self.now, &self.context())
     }
@@ -291,11 +299,11 @@ fn the_agent_keeps_the_slot_until_the_plan_restarts() {
 fn the_agent_who_is_not_there_can_still_be_reached_within_the_wait() {
     let mut desk = Desk::new();
     let away = desk.away();
-    desk.presence.as_mut().unwrap().state = PresenceState::LoggedOut;
+    desk.presence.as_mut().unwrap().chosen = PresenceState::LoggedOut;
     let waiting = desk.receive(&away).interaction;
     assert_eq!(desk.decide(&waiting, Event::AgentUnavailable { agent: agent(1) }), Err(Refusal::Stale), "the offer stands");
     assert_eq!(desk.decide(&waiting, Event::Accept { agent: agent(1) }), Err(Refusal::NotReady));
-    desk.presence.as_mut().unwrap().state = PresenceState::Paused { reason: "lunch".into() };
+    desk.presence.as_mut().unwrap().chosen = PresenceState::Paused { reason: "lunch".into() };
     assert!(desk.decide(&waiting, Event::Accept { agent: agent(1) }).is_ok());
 }
 
@@ -385,7 +393,7 @@ proptest! {
             desk.now = after(desk.now, passed);
             let before = decision.interaction.clone();
             let mut presence = Presence::logged_out(agent(who), Capacity::default(), START);
-            presence.state = if what == 13 { PresenceState::LoggedOut } else { PresenceState::Ready };
+            presence.chosen = if what == 13 { PresenceState::LoggedOut } else { PresenceState::Ready };
             presence.load.clone_from(&load);
             desk.presence = Some(presence);
             let agent = agent(who);

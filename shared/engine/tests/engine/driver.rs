@@ -5,23 +5,25 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use domain::account::{Account, Minutes};
+use domain::account::{Account, Minutes, Whitelist};
 use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
+use domain::catalog::Pause;
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
 use domain::history::{Fact, WebhookFailure};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
-use domain::marks::VariableName;
-use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::marks::{Tag, VariableName};
+use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message, Template};
+use domain::notification;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::{Address, E164, Seconds};
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Mark, World};
-use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Told};
+use engine::ports::{Directory, Mark, World};
+use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
@@ -96,6 +98,10 @@ pub(crate) enum Command {
     Archive(InteractionId),
     Reopen(InteractionId),
     Write(InteractionId, MessageId, String),
+    Note(InteractionId, MessageId),
+    Tag(InteractionId, Vec<Tag>, Vec<Tag>),
+    Ai(InteractionId, bool),
+    Start(Address, MessageId),
     Presence(PresenceState, Capacity),
 }
 
@@ -238,6 +244,22 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                     let sending =
                         Sending { id: message, content: Content::Text { body }, attachments: Vec::new(), reply_to: None, answers: None };
                     return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
+                }
+                Command::Note(interaction, message) => {
+                    let key = engine.locate(&interaction).await?;
+                    return Ok((Vec::new(), Vec::new(), Some(engine.note(&key, agent, message, "a note".into(), mark).await?)));
+                }
+                Command::Tag(interaction, add, remove) => (interaction, Event::Retagged { by: agent, add, remove }),
+                Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
+                Command::Start(to, message) => {
+                    let account = engine.directory.accounts().await?[0].clone();
+                    let template = Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+                    let start = Start { agent, to, name: None, message, template };
+                    let told = match engine.start(&account, &start, &mark).await? {
+                        Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
+                        Started::Before | Started::Refused(_) => None,
+                    };
+                    return Ok((Vec::new(), Vec::new(), told));
                 }
                 Command::Presence(state, capacity) => {
                     engine.set_presence(&agent, state, capacity, mark).await?;
@@ -539,6 +561,45 @@ impl Sim {
         self.command(agent, Command::Write(interaction.clone(), id.clone(), "an answer".into())).map(|_| id)
     }
 
+    /// An agent writes to customer `to` first.
+    pub(crate) fn starts(&mut self, agent: &AgentId, to: u32) -> Result<Interaction, Refusal> {
+        let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
+        let template = Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+        let message = MessageId::from_ulid(self.world.ulid());
+        let start = Start { agent: agent.clone(), to: phone(to), name: None, message, template };
+        let mark = Mark::Command { id: format!("start-{}", self.next()) };
+        let started = run(self.engine.start(&account, &start, &mark)).unwrap();
+        assert!(matches!(started, Started::Refused(_)) || run(self.engine.start(&account, &start, &mark)).unwrap() == {
+            // Again it finds what it opened; the caller looks for its mark.
+            let Started::Opened(interaction, _) = &started else { unreachable!() };
+            Started::Refused(Refusal::OtherOpen { interaction: interaction.id.clone() })
+        });
+        self.settle();
+        match started {
+            Started::Opened(interaction, _) => Ok(*interaction),
+            Started::Refused(refusal) => Err(refusal),
+            Started::Before => panic!("it was the first time"),
+        }
+    }
+
+    /// Agents must give a disposition, and are on a pause until they do.
+    pub(crate) fn mandatory_disposition(&self) {
+        let pause = Pause { id: PauseId::from_ulid(Ulid::from_parts(0, 1)), name: "After-call work".into() };
+        self.change_account(|account| {
+            account.settings.mandatory_disposition = true;
+            account.settings.disposition_pause = Some(pause.id.clone());
+        });
+        self.directory.change(|config| config.pauses.insert(pause.id.clone(), pause));
+    }
+
+    /// Only contacts of the account's list are talked to.
+    pub(crate) fn whitelist(&self, enabled: bool) {
+        self.change_account(|account| {
+            let reply = notification::Template::parse("We do not know {{contact.mobile}}.").unwrap();
+            account.settings.whitelist = Some(Whitelist { enabled, lists: vec![account.list.clone()], reply });
+        });
+    }
+
     fn presence_is(&mut self, agent: &AgentId, state: PresenceState) {
         let capacity = self.presence(agent).map_or_else(Capacity::default, |presence| presence.capacity);
         let id = format!("presence-{}", self.next());
@@ -558,7 +619,7 @@ impl Sim {
     }
 
     pub(crate) fn capacity(&mut self, agent: &AgentId, slots: i64) {
-        let state = self.presence(agent).map_or(PresenceState::LoggedOut, |presence| presence.state);
+        let state = self.presence(agent).map_or(PresenceState::LoggedOut, |presence| presence.chosen);
         let id = format!("capacity-{}", self.next());
         self.try_command(&id, agent, Command::Presence(state, Capacity::new(slots).unwrap())).unwrap();
     }
@@ -611,7 +672,7 @@ impl Sim {
                 let (account, queue) =
                     self.directory.change(|config| (config.accounts[&self.account].clone(), config.queues[queue].clone()));
                 let members = queue.members.into_iter().filter(|agent| account.agents.contains(agent) && !except.contains(agent));
-                let there = |agent: &AgentId| self.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready);
+                let there = |agent: &AgentId| self.presence(agent).is_some_and(|presence| presence.is_ready());
                 members.filter(|agent| !only_ready || there(agent)).collect()
             }
         }

@@ -155,9 +155,9 @@ fn after_so_many_missed_offers_in_a_row_the_agent_is_paused() {
     assert_eq!(sim.presence(&agents[0]).unwrap().missed, 0);
     let second = sim.writes(2);
     sim.wait(29);
-    assert_eq!(sim.presence(&agents[0]).unwrap().state, PresenceState::Ready);
+    assert_eq!(sim.presence(&agents[0]).unwrap().state(), PresenceState::Ready);
     sim.wait(1);
-    assert_eq!(sim.presence(&agents[0]).unwrap().state, PresenceState::Paused { reason: MISSED_TOO_MANY.to_owned() });
+    assert_eq!(sim.presence(&agents[0]).unwrap().state(), PresenceState::Paused { reason: MISSED_TOO_MANY.to_owned() });
     assert!(sim.rings_at(&second).is_empty());
     sim.ready(&agents[0]);
     assert_eq!((sim.rings_at(&second), sim.presence(&agents[0]).unwrap().missed), (agents, 0));
@@ -169,7 +169,7 @@ fn without_a_limit_nobody_is_paused() {
     sim.plan(&[queue_step(&queue, 600)]);
     sim.writes(1);
     sim.wait(300);
-    assert_eq!(sim.presence(&agents[0]).unwrap().state, PresenceState::Ready);
+    assert_eq!(sim.presence(&agents[0]).unwrap().state(), PresenceState::Ready);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use domain::history::{Fact, HistoryEntry, WebhookFailure};
 use domain::ids::{AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
-use domain::marks::VariableName;
+use domain::marks::{Tag, VariableName};
 use domain::message::{Author, Content, DeliveryState};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
@@ -154,6 +154,11 @@ impl Story {
         if dice.percent(30) {
             sim.inactivity_timeout(1);
         }
+        if dice.percent(30) {
+            sim.mandatory_disposition();
+        }
+        let ai = AiAgentId::from_ulid(Ulid::nil());
+        sim.change_account(|account| account.answering_ai_agent = Some(ai));
         let (running, events, log) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut story = Self {
             seed,
@@ -244,7 +249,7 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
-        match self.dice.below(112) {
+        match self.dice.below(124) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(5)).unwrap();
                 // Some customers show a phone number, a user id, or both.
@@ -272,7 +277,10 @@ impl Story {
             50..56 => offered.into_iter().for_each(|interaction| self.command(&agent, Command::Reject(interaction))),
             56..62 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::OpenTab(interaction))),
             62..70 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::CloseTab(interaction))),
-            70..76 => mine.into_iter().for_each(|interaction| self.command(&agent, Command::Close(interaction, None))),
+            70..76 => {
+                let disposition = self.dice.percent(70).then(|| "Sold".to_owned());
+                mine.into_iter().for_each(|interaction| self.command(&agent, Command::Close(interaction, disposition.clone())));
+            }
             76..82 => {
                 let message = MessageId::from_ulid(self.sim.world.ulid());
                 mine.into_iter()
@@ -336,6 +344,27 @@ impl Story {
             107..109 => {
                 let to = self.dice.pick(&self.agents).unwrap().clone();
                 any.into_iter().for_each(|interaction| self.command(&agent, Command::Reassign(interaction, to.clone())));
+            }
+            109..112 => {
+                let message = MessageId::from_ulid(self.sim.world.ulid());
+                any.into_iter().for_each(|interaction| self.command(&agent, Command::Note(interaction, message.clone())));
+            }
+            112..114 => {
+                let tags = ["one", "two", "three"].map(|tag| Tag::parse(tag).unwrap());
+                let (add, remove) = (vec![tags[self.dice.below(3)].clone()], vec![tags[self.dice.below(3)].clone()]);
+                any.into_iter().for_each(|interaction| self.command(&agent, Command::Tag(interaction, add.clone(), remove.clone())));
+            }
+            114..116 => {
+                let on = self.dice.percent(60);
+                mine.into_iter().for_each(|interaction| self.command(&agent, Command::Ai(interaction, on)));
+            }
+            116..119 => {
+                let (customer, message) = (self.dice.below(6), MessageId::from_ulid(self.sim.world.ulid()));
+                self.command(&agent, Command::Start(phone(u32::try_from(customer).unwrap()), message));
+            }
+            119 => {
+                let on = self.dice.percent(30);
+                self.sim.whitelist(on);
             }
             _ => {
                 let closed = self.sim.memory.interactions().into_iter().filter(|interaction| !interaction.is_open());
@@ -484,7 +513,12 @@ impl Story {
         let mut load: BTreeMap<AgentId, BTreeSet<InteractionId>> = BTreeMap::new();
         let mut ringing: BTreeMap<AgentId, BTreeMap<InteractionId, Timestamp>> = BTreeMap::new();
         let mut rows: Vec<(Target, WaitingRow)> = Vec::new();
+        let mut wrapping: BTreeMap<AgentId, BTreeSet<InteractionId>> = BTreeMap::new();
         for interaction in &interactions {
+            if let Some(owed) = &interaction.wrap_up {
+                assert!(interaction.is_open() && interaction.agent.as_ref() == Some(&owed.agent), "a disposition is owed by nobody");
+                wrapping.entry(owed.agent.clone()).or_default().insert(interaction.id.clone());
+            }
             if let Some(agent) = interaction.agent.clone().filter(|_| interaction.is_open()) {
                 load.entry(agent).or_default().insert(interaction.id.clone());
             }
@@ -501,6 +535,7 @@ impl Story {
             let agent = &presence.agent;
             assert_eq!(presence.load, load.get(agent).cloned().unwrap_or_default(), "the load of {agent}");
             assert!(presence.load.len() <= presence.capacity.get(), "{agent} holds more than allowed");
+            assert_eq!(presence.wrapping_up, wrapping.get(agent).cloned().unwrap_or_default(), "what {agent} has to dispose of");
             assert_eq!(presence.ringing, ringing.get(agent).cloned().unwrap_or_default(), "what rings at {agent}");
         }
         rows.sort_by_key(|(target, row)| (target.clone(), row.order()));
@@ -534,7 +569,7 @@ impl Story {
                     owner = Some(agent);
                 }
                 Fact::Unassigned { agent } => assert_eq!(owner.take(), Some(agent)),
-                Fact::Picked { agent } | Fact::Reopened { agent } => owner = Some(agent),
+                Fact::Picked { agent } | Fact::Reopened { agent } | Fact::Started { agent, .. } => owner = Some(agent),
                 Fact::Reassigned { to, previous, .. } => assert_eq!(owner.replace(to), previous),
                 _ => {}
             }
@@ -658,7 +693,7 @@ impl Story {
                 && offer.until.is_none_or(|until| now < until)
             {
                 let there =
-                    agents.iter().all(|agent| self.sim.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready));
+                    agents.iter().all(|agent| self.sim.presence(agent).is_some_and(|presence| presence.is_ready()));
                 assert!(there, "{id} rings at somebody who is not ready");
             }
             return;
@@ -691,7 +726,7 @@ impl Story {
             Target::Account(_) => (account.agents.clone(), Strategy::Rrmemory),
         };
         let eligible = candidates.iter().filter(|agent| account.agents.contains(agent) && !wait.rejected.contains(agent));
-        let there = eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.state == PresenceState::Ready);
+        let there = eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.is_ready());
         let there: Vec<Presence> = there.filter(|presence| !self.left_alone(wait, presence)).collect();
         // What rings takes a slot until its timer has come.
         let slots = |presence: &Presence| {
@@ -716,13 +751,13 @@ impl Story {
             let Target::Queue(other) = other else { continue };
             let shares = |agent: &AgentId| {
                 candidates.contains(agent)
-                    && self.sim.presence(agent).is_some_and(|presence| presence.state == PresenceState::Ready && slots(&presence) > 0)
+                    && self.sim.presence(agent).is_some_and(|presence| presence.is_ready() && slots(&presence) > 0)
             };
             if queues[&other].members.iter().any(shares) {
                 all += ringing;
                 let ready = queues[&other].members.iter().filter_map(|agent| self.sim.presence(agent));
                 everybody.extend(
-                    ready.filter(|presence| presence.state == PresenceState::Ready).map(|presence| (presence.agent.clone(), presence)),
+                    ready.filter(|presence| presence.is_ready()).map(|presence| (presence.agent.clone(), presence)),
                 );
             }
         }

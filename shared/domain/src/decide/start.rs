@@ -1,0 +1,40 @@
+//! How an interaction begins without being routed: with somebody whom the account does not talk to, or with an agent's message.
+
+use super::*;
+
+impl Change<'_> {
+    /// The message is kept, the predefined reply is sent, and that is all.
+    pub(super) fn not_welcome(&mut self, message: MessageId, at: Timestamp) {
+        self.last_inbound_at = self.last_inbound_at.max(Some(at));
+        self.next.last_message = Some(LastMessage { at, from_customer: true });
+        self.fact(Fact::MessageReceived { message, delivered: false });
+        self.fact(Fact::NotWhitelisted);
+        if let Some(whitelist) = &self.context.account.settings.whitelist {
+            let did = match self.reply(&whitelist.reply, When::Always) {
+                Ok(message) => Did::AutoReply { message },
+                Err(why) => Did::NoReply { why },
+            };
+            self.fact(Fact::Replied { did });
+        }
+        self.close(None, Some(NOT_WHITELISTED.to_owned()));
+    }
+
+    /// The transaction sees to it that the customer has no open interaction on the account, and that there is room.
+    pub(super) fn started(&mut self, agent: AgentId, message: MessageId) -> Result<(), Refusal> {
+        if !self.of_account(&agent) {
+            return Err(Refusal::NotAMember);
+        }
+        if !self.context.account.active {
+            return Err(Refusal::AccountInactive);
+        }
+        // Who is on a pause may write to customers: only what comes in is kept away.
+        let presence = self.context.presence.filter(|presence| presence.agent == agent && presence.logged_in());
+        if !presence.ok_or(Refusal::NotReady)?.has_room() {
+            return Err(Refusal::AtCapacity);
+        }
+        self.fact(Fact::Started { agent: agent.clone(), message });
+        self.sent_by(agent.clone());
+        self.taken(agent);
+        Ok(())
+    }
+}

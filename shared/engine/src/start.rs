@@ -1,0 +1,157 @@
+//! Agents write first.
+
+use std::collections::BTreeSet;
+
+use domain::account::Account;
+use domain::contact::{Contact, Identity};
+use domain::decide::{self, Opening, Refusal};
+use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
+use domain::inbound::ProfileName;
+use domain::interaction::Interaction;
+use domain::message::{Author, Content, Delivery, DeliveryState, Message, Template};
+use domain::values::Address;
+
+use crate::identity::Identified;
+use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Membership, Store, World};
+use crate::route::to_millisecond;
+use crate::{ATTEMPTS, Engine, EngineError};
+
+/// A conversation that an agent starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Who.
+    pub agent: AgentId,
+    /// With whom.
+    pub to: Address,
+    /// What the customer is called, if nobody knows yet.
+    pub name: Option<ProfileName>,
+    /// The message's id, chosen by the caller, so that a repetition names the same message.
+    pub message: MessageId,
+    /// What is sent: outside the service window only an approved template may be.
+    pub template: Template,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Started {
+    /// The agent has the conversation.
+    Opened(Box<Interaction>, Box<Message>),
+    /// An earlier attempt of the same command opened it.
+    Before,
+    /// It was not opened, and why.
+    Refused(Refusal),
+}
+
+impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
+    /// Opens an interaction of `account` with an agent's template; who is not known yet becomes a contact of the account's list.
+    ///
+    /// # Errors
+    /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
+    pub async fn start(&self, account: &Account, start: &Start, mark: &Mark) -> Result<Started, EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let person = match self.identify(&[&start.to], attempt > 1).await? {
+                Identified::Known(person) => Some(person),
+                Identified::New => None,
+                Identified::Conflict => {
+                    self.world.pause(attempt).await;
+                    continue;
+                }
+            };
+            let (contact, Conversation { open, .. }) = match &person {
+                Some(person) => self.conversation_with(&account.id, person).await?,
+                None => (ContactId::from_ulid(self.world.ulid()), Conversation::default()),
+            };
+            if let Some(open) = open {
+                // So does a repetition, for what the first attempt opened: its mark says so.
+                return Ok(Started::Refused(Refusal::OtherOpen { interaction: open.id }));
+            }
+            let commit = match self.started(account, start, contact, person, mark).await? {
+                Ok(commit) => commit,
+                Err(refusal) => return Ok(Started::Refused(refusal)),
+            };
+            let (interaction, message) = (commit.after.clone(), commit.messages.first().map(|(message, _)| message.clone()));
+            match (self.store.commit(commit).await?, message) {
+                (Committed::Done, Some(message)) => return Ok(Started::Opened(Box::new(interaction), Box::new(message))),
+                (Committed::Done, None) | (Committed::AlreadyDone, _) => return Ok(Started::Before),
+                (Committed::AtCapacity, _) => return Ok(Started::Refused(Refusal::AtCapacity)),
+                (Committed::NotAMember, _) => return Ok(Started::Refused(Refusal::NotAMember)),
+                (Committed::Conflict, _) => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    async fn started(
+        &self,
+        account: &Account,
+        start: &Start,
+        contact: ContactId,
+        person: Option<Identity>,
+        mark: &Mark,
+    ) -> Result<Result<Commit, Refusal>, EngineError> {
+        let now = self.world.now();
+        let facts = self.facts(account, None).await?;
+        let presences = self.store.presences(std::slice::from_ref(&start.agent)).await?;
+        let known = match &person {
+            Some(person) => self.store.contact(&person.owner).await?.and_then(|contact| contact.name),
+            None => None,
+        };
+        let name = known.or_else(|| start.name.clone());
+        let opening = Opening {
+            id: InteractionId::from_ulid(self.world.ulid()),
+            contact: contact.clone(),
+            address: start.to.clone(),
+            customer_name: name.clone(),
+            welcome: true,
+        };
+        let context = facts.context(account, presences.get(&start.agent), None, now);
+        let decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &context) {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let new = person.is_none().then(|| Contact {
+            id: contact,
+            lists: BTreeSet::from([account.list.clone()]),
+            name,
+            username: None,
+            addresses: vec![start.to.clone()],
+            created_at: now,
+            version: 1,
+            linked: BTreeSet::new(),
+            linked_to: None,
+        });
+        let message = Message {
+            id: start.message.clone(),
+            interaction: decision.interaction.id.clone(),
+            version: 1,
+            at: to_millisecond(now),
+            provider_id: None,
+            author: Author::Agent { agent: start.agent.clone() },
+            content: Content::Template(start.template.clone()),
+            attachments: Vec::new(),
+            reply_to: None,
+            answers: None,
+            forwarded: false,
+            referral: None,
+            reactions: Vec::new(),
+            edits: Vec::new(),
+            deleted_at: None,
+            delivery: Some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
+        };
+        Ok(Ok(Commit {
+            before: None,
+            after: decision.interaction,
+            effects: decision.effects,
+            history: decision.history,
+            messages: vec![(message, decision.message_effects)],
+            contact: new,
+            identity: person.map(|person| (start.to.clone(), person)),
+            last_inbound_at: None,
+            mark: mark.clone(),
+            membership: Some(Membership { agent: start.agent.clone(), account: account.id.clone(), queue: None }),
+            presence_revision: None,
+            cursor: None,
+            merged: None,
+        }))
+    }
+}
