@@ -123,7 +123,9 @@ pub(crate) async fn put_queue(
     let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("queue", "replaced", queue.id.as_str(), &by);
     if (&before.members, before.strategy, before.weight) != (&queue.members, queue.strategy, queue.weight) {
-        app.wake([Target::Queue(queue.id.clone())]).await;
+        // Whoever left is free for the other queues, which may have left them to this one.
+        let left = before.members.iter().filter(|agent| !queue.members.contains(agent)).cloned().map(Target::Agent);
+        app.wake(left.chain([Target::Queue(queue.id.clone())])).await;
     }
     Ok(Versioned::new(view(queue, version), version))
 }

@@ -187,8 +187,10 @@ impl Refused {
             Refusal::WindowExpired => conflict("window-expired", "The 24-hour service window is over"),
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
+            Refusal::TooManyTags => Problem::invalid().field("add", &sentence(&self.refusal)),
+            Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent that could answer"),
             // None of the commands of this API is refused so, but a rival may make one come late.
-            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours => conflict("superseded", "Something else happened first"),
+            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => conflict("superseded", "Something else happened first"),
         };
         let interaction = serde_json::to_value(InteractionView::from(&self.interaction)).unwrap_or_default();
         problem.with("interaction", interaction)
@@ -218,6 +220,9 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::NotAMember
         | Refusal::DispositionRequired
         | Refusal::UnknownDisposition
+        | Refusal::NothingToDo
+        | Refusal::TooManyTags
+        | Refusal::NoAiAgent
         | Refusal::Changed
         | Refusal::TransferOff
         | Refusal::TransferUnderway
@@ -294,6 +299,8 @@ mod tests {
             Refusal::WindowExpired,
             Refusal::DispositionRequired,
             Refusal::UnknownDisposition,
+            Refusal::TooManyTags,
+            Refusal::NoAiAgent,
             Refusal::Stale,
             Refusal::Changed,
             Refusal::TransferOff,
@@ -327,6 +334,8 @@ mod tests {
                 "409 /problems/window-expired",
                 "422 /problems/invalid disposition",
                 "422 /problems/invalid disposition",
+                "422 /problems/invalid add",
+                "409 /problems/no-ai-agent",
                 "409 /problems/superseded",
                 "409 /problems/changed",
                 "409 /problems/transfer-off",

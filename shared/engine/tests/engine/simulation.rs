@@ -326,7 +326,8 @@ impl Story {
             96..98 => {
                 let queue = self.dice.pick(&self.queues).unwrap().clone();
                 self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
-                self.sim.jobs.push_back(Job::Wake(Target::Queue(queue)));
+                // As `admin-api` does: whoever left is free for other queues.
+                self.sim.jobs.extend([Target::Queue(queue), Target::Agent(agent)].map(Job::Wake));
             }
             98 => {
                 self.sim.change_account(|account| toggle(&mut account.agents, &agent));

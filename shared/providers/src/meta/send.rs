@@ -106,6 +106,7 @@ fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError>
             | Content::ListReply { .. }
             | Content::Form { .. }
             | Content::System { .. }
+            | Content::Note { .. }
             | Content::Unsupported { .. },
             None,
         ) => Err(RenderError::Unsupported),
