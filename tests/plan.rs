@@ -113,5 +113,5 @@ async fn missed_offers_are_counted_until_somebody_accepts_and_then_from_the_begi
         deployment.engine.missed(&agent, limit, Mark::Command { id: id.to_owned() }).await.unwrap();
     }
     let presence = deployment.store.presences(std::slice::from_ref(&agent)).await.unwrap().remove(&agent).unwrap();
-    assert_eq!(presence.state, domain::agent::PresenceState::Paused { reason: engine::MISSED_TOO_MANY.to_owned() });
+    assert_eq!(presence.state(), domain::agent::PresenceState::Paused { reason: engine::MISSED_TOO_MANY.to_owned() });
 }

@@ -1,6 +1,6 @@
 //! The presence item that every agent has: transactions check the capacity in it.
 
-use domain::agent::{Capacity, Presence, PresenceState};
+use domain::agent::{Capacity, Presence};
 use domain::effect::{Audience, Effect, Notice, Target};
 use domain::ids::AgentId;
 use engine::EngineError;

@@ -6,6 +6,7 @@ use cloud::http::Problem;
 use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
+use domain::message::Template;
 use domain::view::InteractionView;
 use engine::EngineError;
 use engine::ports::PortError;
@@ -62,10 +63,12 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
-    /// As it is now.
-    pub(crate) interaction: Interaction,
+    /// As it is now, if there is one.
+    pub(crate) interaction: Option<Interaction>,
     /// What its agent is called.
     pub(crate) owner_name: Option<String>,
+    /// What may be sent although the service window is over.
+    pub(crate) recontact: Option<Template>,
 }
 
 impl Failure {
@@ -184,16 +187,23 @@ impl Refused {
             Refusal::OtherOpen { interaction } => {
                 conflict("other-open", "The customer has another open interaction").with("other", interaction.to_string())
             }
-            Refusal::WindowExpired => conflict("window-expired", "The 24-hour service window is over"),
+            Refusal::WindowExpired => {
+                let recontact = self.recontact.as_ref().and_then(|template| serde_json::to_value(template).ok());
+                conflict("window-expired", "The 24-hour service window is over").with("recontact", recontact)
+            }
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
-            Refusal::TooManyTags => Problem::invalid().field("add", &sentence(&self.refusal)),
+            Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
             Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent that could answer"),
             // None of the commands of this API is refused so, but a rival may make one come late.
-            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => conflict("superseded", "Something else happened first"),
+            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
+                conflict("superseded", "Something else happened first")
+            }
         };
-        let interaction = serde_json::to_value(InteractionView::from(&self.interaction)).unwrap_or_default();
-        problem.with("interaction", interaction)
+        match &self.interaction {
+            Some(interaction) => problem.with("interaction", serde_json::to_value(InteractionView::from(interaction)).unwrap_or_default()),
+            None => problem,
+        }
     }
 
     fn owned(&self, problem: Problem, owner: Option<&AgentId>) -> Problem {
@@ -265,7 +275,8 @@ mod tests {
             tab_open: true,
             ..domain::fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH)
         };
-        let refused = Refused { refusal, interaction, owner_name: Some("Anna".into()) };
+        let recontact = Template { name: "hello".into(), language: "it".into(), header: None, body: vec!["Zoë".into()], buttons: vec![] };
+        let refused = Refused { refusal, interaction: Some(interaction), owner_name: Some("Anna".into()), recontact: Some(recontact) };
         serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()
     }
 
@@ -285,6 +296,13 @@ mod tests {
         let problem = answer(Refusal::OfferGone { owner: None });
         assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
         assert!(problem.as_object().unwrap().contains_key("owner"));
+    }
+
+    #[test]
+    fn outside_the_window_the_recontact_template_is_offered() {
+        let problem = answer(Refusal::WindowExpired);
+        assert_eq!(problem["recontact"], serde_json::json!({"name": "hello", "language": "it", "body": ["Zoë"]}));
+        assert!(answer(Refusal::Closed).get("recontact").is_none());
     }
 
     #[test]

@@ -236,7 +236,9 @@ mod tests {
         for chosen in [PresenceState::Ready, PresenceState::Paused { reason: "Lunch".into() }] {
             presence.chosen = chosen.clone();
             assert_eq!(presence.state(), PresenceState::Paused { reason: "After-call work".into() });
-            assert!(!presence.is_ready() && !presence.available() && presence.logged_in() && presence.free_slots(Timestamp::UNIX_EPOCH) == 0);
+            assert!(
+                !presence.is_ready() && !presence.available() && presence.logged_in() && presence.free_slots(Timestamp::UNIX_EPOCH) == 0
+            );
             let done = Presence { wrapping_up: BTreeSet::new(), ..presence.clone() };
             assert_eq!(done.state(), chosen);
         }

@@ -117,7 +117,8 @@ impl<'a> Transcript<'a> {
         if let Some(delivery) = &message.delivery {
             let _ = write!(shown, "  [{}]", delivery_words(delivery));
         }
-        let _ = writeln!(text, "{}  {}: {shown}", time(message.at), one_line(&self.author(&message.author)));
+        let note = if message.content.is_note() { " (internal note)" } else { "" };
+        let _ = writeln!(text, "{}  {}{note}: {shown}", time(message.at), one_line(&self.author(&message.author)));
     }
 
     fn describe(&self, file: &File<'_>) -> String {

@@ -10,9 +10,10 @@ use domain::contact::Identity;
 use domain::decide::{self, Context, Decision, Event, Refusal, Reply};
 use domain::effect::{Effect, InteractionKey, Target, Timer};
 use domain::ids::{AgentId, InteractionId, IntervalId, MessageId, QueueId};
+use domain::inbound::ProfileName;
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
-use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message};
+use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message, Template};
 use domain::notification::{Notification, Values};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
@@ -136,6 +137,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let content = Content::Note { body: text };
         let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
         self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+    }
+
+    /// The approved template by which agents of `account` write to a customer whose service window is over, filled in; `None` where none is configured.
+    ///
+    /// # Errors
+    /// When a port fails.
+    pub async fn recontact(
+        &self,
+        account: &Account,
+        name: Option<&ProfileName>,
+        address: &Address,
+    ) -> Result<Option<Template>, EngineError> {
+        let Some(recontact) = &account.settings.recontact else { return Ok(None) };
+        let list = self.directory.list(&account.list).await?;
+        Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address })))
     }
 
     /// What an agent's screen shows with the offer of `interaction` that stands; `None` when there is none any more.
@@ -278,8 +294,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 reactions: Vec::new(),
                 edits: Vec::new(),
                 deleted_at: None,
-                delivery: (!sending.content.is_note())
-                    .then_some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
+                delivery: (!sending.content.is_note()).then_some(Delivery {
+                    state: DeliveryState::Queued,
+                    since: now,
+                    error: None,
+                    attempts: 0,
+                }),
             };
             (message, decision.message_effects.clone())
         });

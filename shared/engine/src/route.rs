@@ -88,7 +88,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(agent) => self.store.presences(&[agent]).await?,
             None => Default::default(),
         };
-        let context = Context { heard: Some(&inbound.content), ..facts.context(account, presences.values().next(), conversation.last_inbound_at, now) };
+        let context = Context {
+            heard: Some(&inbound.content),
+            ..facts.context(account, presences.values().next(), conversation.last_inbound_at, now)
+        };
         let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
         let opening = || Opening {
             id: InteractionId::from_ulid(self.world.ulid()),

@@ -17,6 +17,7 @@ use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
 use engine::ports::{Commit, Committed, Conversation, Mark, MessageCommit, PortError, Store};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::codec::{Item, Read, failed, from_data, key_item, n, number, s, text, undecodable};
@@ -154,6 +155,46 @@ impl Interactions {
             messages: messages.into_iter().map(|(_, message)| message).collect(),
             next: next.map(|place| format!("{prefix}{place}")),
         })
+    }
+
+    /// A page of the interactions of some conversations, newest first, of those that are older than `before`. With it, what to give as `before` for the next
+    /// page, if there is one.
+    pub async fn past(
+        &self,
+        conversations: &[ConversationKey],
+        before: Option<&InteractionId>,
+        limit: i32,
+    ) -> Read<(Vec<Interaction>, Option<InteractionId>)> {
+        let pages = try_join_all(conversations.iter().map(|key| async move {
+            // One more tells whether there is a next page; one is `before` itself.
+            let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(limit + 2);
+            let query = query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", s(keys::conversation(key)))
+                .expression_attribute_values(":from", s(keys::INTERACTIONS))
+                .expression_attribute_values(":to", s(keys::up_to(before)));
+            let answer = query.send().await.map_err(failed("Query"))?;
+            let more = answer.last_evaluated_key.is_some();
+            let found: Vec<Interaction> = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
+            Ok((found, more))
+        }))
+        .await?;
+        let mut found = Vec::new();
+        let mut horizon = None;
+        for (page, more) in pages {
+            // Behind what was read of one conversation, it is not known what comes first.
+            if let Some(last) = page.last().filter(|_| more) {
+                horizon = horizon.max(Some(last.id.clone()));
+            }
+            found.extend(page);
+        }
+        found.retain(|interaction: &Interaction| before.is_none_or(|before| interaction.id < *before));
+        found.sort_by(|one, other| other.id.cmp(&one.id));
+        let all = found.len();
+        found.retain(|interaction| horizon.as_ref().is_none_or(|horizon| interaction.id >= *horizon));
+        found.truncate(usize::try_from(limit).unwrap_or_default());
+        let next = found.last().map(|last| last.id.clone()).filter(|_| found.len() < all || horizon.is_some());
+        Ok((found, next))
     }
 
     /// The whole thread of an interaction, oldest first, with those of what it absorbed.

@@ -43,8 +43,16 @@ pub(crate) fn head(key: &ConversationKey) -> Key {
 
 pub(crate) const INTERACTION_PREFIX: &str = "INT";
 
+/// Before all interactions of a conversation.
+pub(crate) const INTERACTIONS: &str = "INT#";
+
+/// The last place that an interaction up to `newest` may have; any interaction, if there is no such bound.
+pub(crate) fn up_to(newest: Option<&InteractionId>) -> String {
+    format!("{INTERACTIONS}{}", newest.map_or("~", InteractionId::as_str))
+}
+
 pub(crate) fn interaction(key: &InteractionKey) -> Key {
-    Key::new(conversation(&key.conversation), format!("INT#{}", key.interaction))
+    Key::new(conversation(&key.conversation), format!("{INTERACTIONS}{}", key.interaction))
 }
 
 pub(crate) fn reference(id: &InteractionId) -> Key {

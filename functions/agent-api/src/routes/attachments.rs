@@ -19,10 +19,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::interactions::refused;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::input::{Body, Place};
-use crate::problem::{Failure, Refused, owner};
+use crate::problem::Failure;
 
 /// The longest name, in bytes: what file systems take (255), less the number that a transcript puts before it.
 const LONGEST_NAME: usize = 240;
@@ -160,11 +161,7 @@ pub(crate) async fn upload(
         other => Some(Refusal::NotYours { owner: other.clone() }),
     };
     if let Some(refusal) = refusal {
-        let owner_name = match owner(&refusal) {
-            Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
-            None => None,
-        };
-        return Err(Failure::Refused(Box::new(Refused { refusal, interaction, owner_name })));
+        return Err(refused(&app, refusal, Some(interaction)).await?);
     }
     let upload = Upload { place: app.engine.world.ulid().to_string(), name: new.name };
     let expires_at = app.now() + LINK_LIFETIME;

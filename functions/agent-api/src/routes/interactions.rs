@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use domain::catalog::LONGEST_DISPOSITION;
 use domain::decide::{Event, Refusal};
 use domain::effect::Target;
 use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
+use domain::message::Template;
 use domain::view::InteractionView;
 use engine::Told;
 use engine::ports::{Directory, Store};
@@ -22,9 +24,6 @@ use crate::command::Command;
 use crate::input::{Body, Parameters, Place, short_text};
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
-
-/// Dispositions lie in the interaction's item, which stays small, and are words on a screen.
-const LONGEST_DISPOSITION: usize = 100;
 
 /// Decisions on a page of the history; most interactions have fewer in all.
 const HISTORY: i32 = 100;
@@ -56,7 +55,7 @@ pub(crate) struct History {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Closing {
-    /// One of the account's dispositions; any text of 1 to 100 characters when it has none.
+    /// One of the account's dispositions or of the general ones, up to three levels with `/` between them; any text of 1 to 100 characters when there are none.
     disposition: Option<String>,
 }
 
@@ -179,7 +178,8 @@ pub(crate) async fn close_tab(
     tell(&app, &command, &id, Event::CloseTab { agent }).await
 }
 
-/// Closes an own interaction; supervisors and up close any.
+/// Closes an own interaction; supervisors and up close any. Where a disposition is mandatory and the account has a pause for it, a request without one puts the
+/// caller on that pause (`wrap_up_since`) until the interaction is closed with one; without a pause it is refused (422).
 #[utoipa::path(
     post, path = "/interactions/{id}/close", tag = "interactions", request_body = Closing,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -233,16 +233,32 @@ pub(crate) async fn settle(app: &App, command: &Command, told: Told) -> Result<D
     match told {
         Told::Changed { interaction, message } => Ok(Done::Now(interaction, message)),
         Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, command.earlier(app).await?)),
-        Told::Refused(Refusal::AlreadyYours, interaction) => Ok(Done::Now(interaction, None)),
+        // What is so already is done.
+        Told::Refused(Refusal::AlreadyYours | Refusal::NothingToDo, interaction) => Ok(Done::Now(interaction, None)),
         Told::Refused(refusal, interaction) => {
             if let Some(made) = command.earlier(app).await? {
                 return Ok(Done::Before(interaction, Some(made)));
             }
-            let owner_name = match owner(&refusal) {
-                Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
-                None => None,
-            };
-            Err(Failure::Refused(Box::new(Refused { refusal, interaction: *interaction, owner_name })))
+            Err(refused(app, refusal, Some(*interaction)).await?)
         }
     }
+}
+
+/// A refusal with what the caller may want to know of it.
+pub(crate) async fn refused(app: &App, refusal: Refusal, interaction: Option<Interaction>) -> Result<Failure, Failure> {
+    let owner_name = match owner(&refusal) {
+        Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
+        None => None,
+    };
+    let recontact = match (&refusal, &interaction) {
+        (Refusal::WindowExpired, Some(interaction)) => recontact(app, interaction).await?,
+        _ => None,
+    };
+    Ok(Failure::Refused(Box::new(Refused { refusal, interaction, owner_name, recontact })))
+}
+
+/// The account's recontact template, as it would be sent to the customer of this interaction.
+pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<Template>, Failure> {
+    let Some(account) = app.directory().account(&interaction.account).await? else { return Ok(None) };
+    Ok(app.engine.recontact(&account, interaction.customer_name.as_ref(), &interaction.address).await?)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::agent::{Presence, PresenceState, Role};
+use domain::catalog::Pause;
 use domain::ids::AgentId;
+use domain::marks::Tag;
 use engine::ports::{Directory, Store};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,11 @@ pub(crate) struct Me {
     accounts: Vec<MyAccount>,
     /// The queues that the agent is a member of.
     queues: Vec<MyQueue>,
+    /// The reasons to pause; empty: any text.
+    pauses: Vec<String>,
+    /// The tags to choose from; empty: any text.
+    #[schema(value_type = Vec<String>)]
+    tags: Vec<Tag>,
 }
 
 /// An account of the caller.
@@ -52,8 +59,10 @@ struct MyAccount {
     name: String,
     /// Whether a disposition is needed to close.
     mandatory_disposition: bool,
-    /// What may be chosen; empty: any text.
+    /// What may be chosen, the account's own before the general ones, up to three levels with `/` between them; empty: any text.
     dispositions: Vec<String>,
+    /// Whether the account has a recontact template.
+    recontact: bool,
 }
 
 /// A queue of the caller.
@@ -101,14 +110,21 @@ pub(crate) enum PresenceWord {
 pub(crate) struct PresenceChange {
     /// `logged_out`, `ready` or `paused`.
     state: PresenceWord,
-    /// Why paused: 1 to 100 characters; only then, and always then.
+    /// Why paused: one of the configured pauses (`GET /me`), where there are any; else 1 to 100 characters. Only then, and always then.
     reason: Option<String>,
 }
 
 impl PresenceChange {
-    fn state(&self) -> Result<PresenceState, Failure> {
+    /// `pauses`: the configured ones.
+    fn state(&self, pauses: &[Pause]) -> Result<PresenceState, Failure> {
         match (self.state, &self.reason) {
-            (PresenceWord::Paused, Some(reason)) => Ok(PresenceState::Paused { reason: short_text("reason", reason, LONGEST_REASON)? }),
+            (PresenceWord::Paused, Some(reason)) => {
+                let reason = short_text("reason", reason, LONGEST_REASON)?;
+                if !pauses.is_empty() && pauses.iter().all(|pause| pause.name != reason) {
+                    return Err(Failure::field("reason", "is not among the pauses to choose from"));
+                }
+                Ok(PresenceState::Paused { reason })
+            }
             (PresenceWord::Paused, None) => Err(Failure::field("reason", "is required to pause")),
             (PresenceWord::Ready | PresenceWord::LoggedOut, Some(_)) => Err(Failure::field("reason", "is only for a pause")),
             (PresenceWord::Ready, None) => Ok(PresenceState::Ready),
@@ -135,12 +151,14 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     let agent = app.agent(&caller.agent).await?.ok_or(Failure::NotAnAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
+    let general = app.directory().dispositions().await?;
     let accounts = accounts.iter().filter(|account| account.agents.contains(&agent.id)).map(|account| MyAccount {
         id: account.id.to_string(),
         key: account.key.to_string(),
         name: account.name.clone(),
         mandatory_disposition: account.settings.mandatory_disposition,
-        dispositions: account.settings.dispositions.clone(),
+        dispositions: blended(&account.settings.dispositions, &general),
+        recontact: account.settings.recontact.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| MyQueue { id: queue.id.to_string(), name: queue.name.clone() });
@@ -150,9 +168,16 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
         capacity: agent.capacity.get(),
         accounts: accounts.collect(),
         queues: queues.collect(),
+        pauses: app.directory().pauses().await?.iter().map(|pause| pause.name.clone()).collect(),
+        tags: app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect(),
         id: agent.id,
         name: agent.name,
     }))
+}
+
+/// The account's own dispositions, then the general ones that are none of them.
+fn blended(own: &[String], general: &[String]) -> Vec<String> {
+    own.iter().chain(general.iter().filter(|name| !own.contains(name))).cloned().collect()
 }
 
 /// The caller's presence.
@@ -173,7 +198,7 @@ pub(crate) async fn set_presence(
     command: Command,
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
-    let state = change.state()?;
+    let state = change.state(&app.directory().pauses().await?)?;
     let agent = app.agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
@@ -196,7 +221,7 @@ pub(crate) async fn force_presence(
     if !command.caller.oversees() {
         return Err(Failure::NoRole);
     }
-    let state = change.state()?;
+    let state = change.state(&app.directory().pauses().await?)?;
     if state == PresenceState::Ready {
         return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
     }
@@ -211,7 +236,7 @@ mod tests {
     use super::*;
 
     fn change(body: serde_json::Value) -> Result<PresenceState, Failure> {
-        serde_json::from_value::<PresenceChange>(body).unwrap().state()
+        serde_json::from_value::<PresenceChange>(body).unwrap().state(&[])
     }
 
     #[test]
@@ -228,5 +253,14 @@ mod tests {
             let problem = serde_json::to_value(change(bad).unwrap_err().problem()).unwrap();
             assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&json!(422), &json!("reason")));
         }
+    }
+
+    #[test]
+    fn where_pauses_are_configured_one_of_them_is_the_reason() {
+        let pauses = [Pause { id: domain::ids::PauseId::from_ulid(ulid::Ulid::nil()), name: "Lunch".into() }];
+        let change = |reason: &str| PresenceChange { state: PresenceWord::Paused, reason: Some(reason.into()) }.state(&pauses);
+        assert_eq!(change("Lunch").unwrap(), PresenceState::Paused { reason: "Lunch".into() });
+        assert!(change("Golf").is_err());
+        assert_eq!(blended(&["A".into(), "B".into()], &["B".into(), "C".into()]), ["A", "B", "C"]);
     }
 }

@@ -13,14 +13,15 @@ use domain::ids::MessageId;
 use domain::message::{AttachmentKind, Content, Copy, Message};
 use domain::transcript::Transcript;
 use domain::view::MessageView;
-use engine::Sending;
 use engine::ports::{Store, World};
+use engine::{Sending, Told};
 use futures_util::future::try_join;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::interactions::{Done, settle};
+use super::contacts::no_recontact;
+use super::interactions::{Done, recontact, settle};
 use super::outgoing::{NewMessage, Wanted, unknown};
 use super::{Link, attachments};
 use crate::app::App;
@@ -80,7 +81,7 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
 }
 
 /// Writes to the customer: a text, a file that was uploaded, an approved template, a place, or a reaction. Outside the 24-hour window everything but a template
-/// is refused (409 `window-expired`). 404 `upload-missing`: nothing was uploaded, or it was longer than a day ago.
+/// is refused (409 `window-expired`, with the account's `recontact` template, where it has one). 404 `upload-missing`: nothing was uploaded, or it was longer than a day ago.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -107,17 +108,22 @@ pub(crate) async fn send(
         Ok(sending) => sending,
     };
     let told = app.engine.send(&place.key, command.caller.agent.clone(), sending, command.mark()).await?;
-    let message = match settle(&app, &command, told).await? {
+    Ok(created(&settled(&app, &command, &place.key, told).await?))
+}
+
+/// The message that a command wrote, now or before.
+pub(crate) async fn settled(app: &App, command: &Command, key: &InteractionKey, told: Told) -> Result<Message, Failure> {
+    let message = match settle(app, command, told).await? {
         Done::Now(_, message) => message.map(|message| *message),
         Done::Before(_, made) => match made.and_then(|made| made.parse().ok()) {
-            Some(made) => find(&app, &place.key, &made).await?,
+            Some(made) => find(app, key, &made).await?,
             None => None,
         },
     };
-    Ok(created(&message.ok_or(Failure::NotFound)?))
+    message.ok_or(Failure::NotFound)
 }
 
-fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
+pub(crate) fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
     (StatusCode::CREATED, Json(message.into()))
 }
 
@@ -130,6 +136,10 @@ async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Optio
     };
     let (content, attachments, answers) = match wanted {
         Wanted::Ready(content) => (content, Vec::new(), answers),
+        Wanted::Recontact => {
+            let interaction = app.store().interaction(key).await?.ok_or(Failure::NotFound)?;
+            (Content::Template(recontact(app, &interaction).await?.ok_or_else(no_recontact)?), Vec::new(), answers)
+        }
         Wanted::File { upload, caption } => {
             let attachment = attachments::taken(app, key, &upload).await?;
             let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));

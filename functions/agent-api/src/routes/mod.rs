@@ -1,6 +1,9 @@
 //! The routes, and the OpenAPI document that is made of them.
 
+mod answers;
 mod attachments;
+mod colleagues;
+mod contacts;
 mod events;
 mod handover;
 mod interactions;
@@ -89,6 +92,13 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(handover::reassign))
         .routes(routes!(handover::archive))
         .routes(routes!(handover::reopen))
+        .routes(routes!(colleagues::note))
+        .routes(routes!(colleagues::retag))
+        .routes(routes!(colleagues::switch_ai))
+        .routes(routes!(contacts::contact))
+        .routes(routes!(contacts::past))
+        .routes(routes!(contacts::start))
+        .routes(routes!(answers::list))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
         .routes(routes!(attachments::upload))
@@ -109,7 +119,8 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         // Tickets and places for uploads are made anew each time.
         for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             repeatable(operation);
-            let changes_one = path.starts_with("/interactions/{id}/") && !path.contains("/messages") && !path.ends_with("/transcript");
+            let writes = path.contains("/messages") || path.ends_with("/notes") || path.ends_with("/transcript");
+            let changes_one = path.starts_with("/interactions/{id}/") && !writes;
             if changes_one {
                 based_on(operation);
             }

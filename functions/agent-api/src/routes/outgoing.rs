@@ -27,7 +27,7 @@ const LONGEST_EMOJI: usize = 16;
 /// A place has a line or two of words.
 const LONGEST_LABEL: usize = 1000;
 
-/// A message that is to be sent: one of `text`, `attachment`, `template`, `location` and `reaction`.
+/// A message that is to be sent: one of `text`, `attachment`, `template`, `recontact`, `location` and `reaction`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
@@ -39,6 +39,9 @@ pub(crate) struct NewMessage {
     pub(crate) caption: Option<String>,
     /// An approved template: the one kind that may be sent outside the 24-hour window.
     pub(crate) template: Option<NewTemplate>,
+    /// `true`: the account's recontact template, filled in.
+    #[serde(default)]
+    pub(crate) recontact: bool,
     /// A place.
     pub(crate) location: Option<NewLocation>,
     /// A reaction to a message of this interaction.
@@ -137,6 +140,8 @@ pub(crate) struct NewReaction {
 pub(crate) enum Wanted {
     /// It says it all.
     Ready(Content),
+    /// The account's recontact template.
+    Recontact,
     /// A file with a caption, which may be empty.
     File { upload: Upload, caption: String },
     /// A reaction to a message.
@@ -148,15 +153,21 @@ impl NewMessage {
     pub(crate) fn read(self, provider: &Provider) -> Result<(Wanted, Option<MessageId>), Failure> {
         // A type that this version does not know sends nothing.
         let text_limit = providers::adapter(&provider.kind).map_or(0, |adapter| adapter.text_limit());
-        let kinds =
-            [self.text.is_some(), self.attachment.is_some(), self.template.is_some(), self.location.is_some(), self.reaction.is_some()];
+        let kinds = [
+            self.text.is_some(),
+            self.attachment.is_some(),
+            self.template.is_some(),
+            self.recontact,
+            self.location.is_some(),
+            self.reaction.is_some(),
+        ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            return Err(Failure::field("text", "exactly one of text, attachment, template, location and reaction is needed"));
+            return Err(Failure::field("text", "exactly one of text, attachment, template, recontact, location and reaction is needed"));
         }
         if self.caption.is_some() && self.attachment.is_none() {
             return Err(Failure::field("caption", "goes with an attachment only"));
         }
-        if self.reply_to.is_some() && (self.template.is_some() || self.reaction.is_some()) {
+        if self.reply_to.is_some() && (self.template.is_some() || self.recontact || self.reaction.is_some()) {
             return Err(Failure::field("reply_to", "does not go with a template or a reaction"));
         }
         let reply_to = match self.reply_to {
@@ -175,6 +186,8 @@ impl NewMessage {
             Wanted::File { upload: Upload::parse(&id).ok_or_else(|| Failure::field("attachment", "is not the id of an upload"))?, caption }
         } else if let Some(template) = self.template {
             Wanted::Ready(Content::Template(template.read()?))
+        } else if self.recontact {
+            Wanted::Recontact
         } else if let Some(location) = self.location {
             Wanted::Ready(location.read()?)
         } else if let Some(NewReaction { message, emoji }) = self.reaction {
@@ -210,7 +223,8 @@ fn https(field: &str, url: &str) -> Result<(), Failure> {
 }
 
 impl NewTemplate {
-    fn read(self) -> Result<Template, Failure> {
+    /// The template as it is sent.
+    pub(crate) fn read(self) -> Result<Template, Failure> {
         some("template.name", &self.name, LONGEST_NAME)?;
         if self.language.len() > LONGEST_LANGUAGE || !self.language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
             return Err(Failure::field("template.language", "must be a language such as it or en_US"));
@@ -301,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_message_is_of_one_kind() {
-        let needed = "text exactly one of text, attachment, template, location and reaction is needed";
+        let needed = "text exactly one of text, attachment, template, recontact, location and reaction is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
         assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption goes with an attachment only");
@@ -320,6 +334,7 @@ mod tests {
                                              "buttons": [{ "index": 0, "type": "quick_reply", "value": "yes" }] } });
         let (Wanted::Ready(content), _) = read(template).unwrap() else { panic!("a content") };
         assert!(content.is_template());
+        assert_eq!(read(json!({ "recontact": true })).unwrap(), (Wanted::Recontact, None));
         let (wanted, _) = read(json!({ "reaction": { "message": message(), "emoji": "👨‍👩‍👧‍👦" } })).unwrap();
         assert!(matches!(wanted, Wanted::Reaction { .. }));
         assert!(read(json!({ "reaction": { "message": message(), "emoji": "" } })).is_ok());

@@ -39,7 +39,11 @@ impl Change<'_> {
 
     /// An AI agent answers only from when somebody says so until a person accepts.
     pub(super) fn ai_switched(&mut self, by: AgentId, oversees: bool, on: bool) -> Result<(), Refusal> {
-        if oversees { self.still_open()? } else { self.owned_by(&by)? }
+        if oversees {
+            self.still_open()?
+        } else {
+            self.owned_by(&by)?
+        }
         let ai = match on {
             true => Some(self.next.ai.clone().or_else(|| self.context.account.answering_ai_agent.clone()).ok_or(Refusal::NoAiAgent)?),
             false => None,

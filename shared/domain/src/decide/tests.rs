@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
-use crate::agent::PresenceState;
 use crate::account::Minutes;
 use crate::agent::Capacity;
+use crate::agent::PresenceState;
 use crate::fixtures;
 use crate::footprint::{Footprint, footprint};
 use crate::queue::{Strategy as Ringing, Weight};

@@ -36,7 +36,7 @@ fn from_the_request_to_close_until_it_is_disposed_the_agent_is_on_the_configured
     let asked = sim.close(anna, &first).unwrap();
     assert_eq!(asked.status, Status::Open);
     assert_eq!(sim.presence(anna).unwrap().state(), PresenceState::Paused { reason: "After-call work".into() });
-    assert_eq!(sim.rings_at(&third), [bruno.clone()]);
+    assert_eq!(sim.rings_at(&third), std::slice::from_ref(&bruno));
     assert!(sim.shown(anna, &first).contains(&Notice::PresenceNow { state: "paused".into() }));
     // Neither a second request nor a choice of the agent changes that; nothing new rings there.
     assert_eq!(sim.close(anna, &first), Err(Refusal::NothingToDo));
@@ -280,5 +280,10 @@ fn what_is_started_causes_nothing_but_the_message_and_what_its_agent_sees() {
     sim.wait(3600);
     assert!(sim.interaction(&started.id).is_open() && sim.stage(&started.id).is_none());
     let caused = sim.memory.take_effects();
-    assert!(caused.iter().all(|caused| matches!(caused.by, Cause::Message(_)) || !caused.effects.iter().any(|effect| matches!(effect, Effect::Wake { .. }))));
+    assert!(
+        caused
+            .iter()
+            .all(|caused| matches!(caused.by, Cause::Message(_))
+                || !caused.effects.iter().any(|effect| matches!(effect, Effect::Wake { .. })))
+    );
 }

@@ -253,7 +253,8 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                 Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
                 Command::Start(to, message) => {
                     let account = engine.directory.accounts().await?[0].clone();
-                    let template = Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+                    let template =
+                        Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
                     let start = Start { agent, to, name: None, message, template };
                     let told = match engine.start(&account, &start, &mark).await? {
                         Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
@@ -569,11 +570,14 @@ impl Sim {
         let start = Start { agent: agent.clone(), to: phone(to), name: None, message, template };
         let mark = Mark::Command { id: format!("start-{}", self.next()) };
         let started = run(self.engine.start(&account, &start, &mark)).unwrap();
-        assert!(matches!(started, Started::Refused(_)) || run(self.engine.start(&account, &start, &mark)).unwrap() == {
-            // Again it finds what it opened; the caller looks for its mark.
-            let Started::Opened(interaction, _) = &started else { unreachable!() };
-            Started::Refused(Refusal::OtherOpen { interaction: interaction.id.clone() })
-        });
+        assert!(
+            matches!(started, Started::Refused(_))
+                || run(self.engine.start(&account, &start, &mark)).unwrap() == {
+                    // Again it finds what it opened; the caller looks for its mark.
+                    let Started::Opened(interaction, _) = &started else { unreachable!() };
+                    Started::Refused(Refusal::OtherOpen { interaction: interaction.id.clone() })
+                }
+        );
         self.settle();
         match started {
             Started::Opened(interaction, _) => Ok(*interaction),

@@ -693,8 +693,7 @@ impl Story {
                 && wait.stage != Stage::AssignedAgent
                 && offer.until.is_none_or(|until| now < until)
             {
-                let there =
-                    agents.iter().all(|agent| self.sim.presence(agent).is_some_and(|presence| presence.is_ready()));
+                let there = agents.iter().all(|agent| self.sim.presence(agent).is_some_and(|presence| presence.is_ready()));
                 assert!(there, "{id} rings at somebody who is not ready");
             }
             return;
@@ -751,15 +750,12 @@ impl Story {
         for (other, ringing) in chats {
             let Target::Queue(other) = other else { continue };
             let shares = |agent: &AgentId| {
-                candidates.contains(agent)
-                    && self.sim.presence(agent).is_some_and(|presence| presence.is_ready() && slots(&presence) > 0)
+                candidates.contains(agent) && self.sim.presence(agent).is_some_and(|presence| presence.is_ready() && slots(&presence) > 0)
             };
             if queues[&other].members.iter().any(shares) {
                 all += ringing;
                 let ready = queues[&other].members.iter().filter_map(|agent| self.sim.presence(agent));
-                everybody.extend(
-                    ready.filter(|presence| presence.is_ready()).map(|presence| (presence.agent.clone(), presence)),
-                );
+                everybody.extend(ready.filter(|presence| presence.is_ready()).map(|presence| (presence.agent.clone(), presence)));
             }
         }
         own || (free > ringing && everybody.values().map(slots).sum::<usize>() > all)

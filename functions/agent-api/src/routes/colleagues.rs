@@ -1,0 +1,162 @@
+//! What is done around the conversation: notes, tags, and whether an AI agent answers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::decide::Event;
+use domain::ids::MessageId;
+use domain::marks::Tag;
+use domain::view::{InteractionView, MessageView};
+use engine::ports::World;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::interactions::tell;
+use super::messages::{created, settled};
+use crate::app::App;
+use crate::command::Command;
+use crate::input::{Body, Place, short_text};
+use crate::problem::Failure;
+
+/// As long as WhatsApp lets a text be: a note stands in the same thread.
+const LONGEST_NOTE: usize = 4096;
+
+/// A note.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewNote {
+    /// What it says: 1 to 4096 characters.
+    text: String,
+}
+
+/// How the tags change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retagging {
+    /// Tags that it shall have, of 1 to 32 characters: known ones (`GET /me`) where the deployment has any.
+    #[serde(default)]
+    add: Vec<String>,
+    /// Tags that it shall not have.
+    #[serde(default)]
+    remove: Vec<String>,
+}
+
+/// Whether an AI agent answers.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AiSwitch {
+    /// `true`: until a person accepts or somebody switches it off.
+    on: bool,
+}
+
+/// Adds a note that the customer never sees to the thread of an interaction that the caller may read, also of a closed one.
+#[utoipa::path(
+    post, path = "/interactions/{id}/notes", tag = "messages", request_body = NewNote,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn note(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(note): Body<NewNote>,
+) -> Result<(StatusCode, Json<MessageView>), Failure> {
+    let text = short_text("text", &note.text, LONGEST_NOTE)?;
+    let place = app.locate(&command.caller, &id).await?;
+    let message = MessageId::from_ulid(app.engine.world.ulid());
+    let told = app.engine.note(&place.key, command.caller.agent.clone(), message, text, command.mark()).await?;
+    Ok(created(&settled(&app, &command, &place.key, told).await?))
+}
+
+/// Adds tags to an interaction that the caller may read, and takes others off. An interaction has at most 20.
+#[utoipa::path(
+    post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn retag(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(body): Body<Retagging>,
+) -> Result<Json<InteractionView>, Failure> {
+    let (add, remove) = body.read(&app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect::<Vec<_>>())?;
+    let by = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::Retagged { by, add, remove }).await
+}
+
+/// Has the account's AI agent (or the one that it was handed to before) answer, or stops it: its agent says so, and supervisors and up. A person's accept
+/// stops it too. 409 `no-ai-agent`: there is none.
+#[utoipa::path(
+    put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
+    params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn switch_ai(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(AiSwitch { on }): Body<AiSwitch>,
+) -> Result<Json<InteractionView>, Failure> {
+    let (by, oversees) = (command.caller.agent.clone(), command.caller.oversees());
+    tell(&app, &command, &id, Event::AiSwitched { by, oversees, on }).await
+}
+
+impl Retagging {
+    /// What is added and what is taken off; `known`: the tags to choose from, none when everybody makes their own.
+    fn read(&self, known: &[Tag]) -> Result<(Vec<Tag>, Vec<Tag>), Failure> {
+        if self.add.is_empty() && self.remove.is_empty() {
+            return Err(Failure::field("add", "is required, or remove"));
+        }
+        let tags = |field: &str, texts: &[String]| -> Result<Vec<Tag>, Failure> {
+            // More than an interaction may have is a mistake; it isn't read to its end.
+            if texts.len() > Tag::MOST {
+                return Err(Failure::field(field, &format!("must have at most {} tags", Tag::MOST)));
+            }
+            let tag = |(place, text): (usize, &String)| Tag::parse(text).map_err(|why| Failure::field(&format!("{field}[{place}]"), why.0));
+            texts.iter().enumerate().map(tag).collect()
+        };
+        let (add, remove) = (tags("add", &self.add)?, tags("remove", &self.remove)?);
+        if let Some(place) = add.iter().position(|tag| !known.is_empty() && !known.contains(tag)) {
+            return Err(Failure::field(&format!("add[{place}]"), "is not among the tags to choose from"));
+        }
+        if let Some(place) = add.iter().position(|tag| remove.contains(tag)) {
+            return Err(Failure::field(&format!("add[{place}]"), "is to be removed too"));
+        }
+        Ok((add, remove))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn refused(body: Value, known: &[&str]) -> String {
+        let known: Vec<Tag> = known.iter().map(|tag| Tag::parse(tag).unwrap()).collect();
+        let body: Retagging = serde_json::from_value(body).unwrap();
+        match body.read(&known) {
+            Ok((add, remove)) => format!("{} added, {} removed", add.len(), remove.len()),
+            Err(failure) => serde_json::to_value(failure.problem()).unwrap()["errors"][0]["field"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    #[test]
+    fn tags_are_known_ones_where_there_are_any() {
+        assert_eq!(refused(json!({"add": ["vip", "new"], "remove": ["old"]}), &[]), "2 added, 1 removed");
+        assert_eq!(refused(json!({"add": ["vip", "new"]}), &["vip"]), "add[1]");
+        // What nobody may add any more can still be taken off.
+        assert_eq!(refused(json!({"remove": ["old"]}), &["vip"]), "0 added, 1 removed");
+    }
+
+    #[test]
+    fn a_change_of_tags_changes_something_and_does_not_contradict_itself() {
+        assert_eq!(refused(json!({}), &[]), "add");
+        assert_eq!(refused(json!({"add": ["vip"], "remove": [" vip "]}), &[]), "add[0]");
+        assert_eq!(refused(json!({"remove": ["vip", ""]}), &[]), "remove[1]");
+        assert_eq!(refused(json!({"add": ["x".repeat(33)]}), &[]), "add[0]");
+        assert_eq!(refused(json!({"add": vec!["x"; 21]}), &[]), "add");
+    }
+}

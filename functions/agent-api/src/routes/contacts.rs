@@ -1,0 +1,320 @@
+//! The customer: who it is, what was said before, and writing first.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::contact::Contact;
+use domain::effect::ConversationKey;
+use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
+use domain::inbound::ProfileName;
+use domain::message::Template;
+use domain::values::{Address, E164};
+use domain::view::{InteractionView, MessageView};
+use engine::ports::{Directory, Store, World};
+use engine::{Start, Started};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::interactions::refused;
+use super::outgoing::NewTemplate;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::command::Command;
+use crate::input::{Body, Parameters, Place, short_text};
+use crate::problem::Failure;
+
+/// A screen of them.
+const PAST: i32 = 20;
+/// An interaction has 2 KB or so: a page stays far below the 6 MB that a Lambda may answer.
+const LONGEST_PAST: i32 = 100;
+
+/// WhatsApp's profile names have at most 25 characters; people have longer ones.
+const LONGEST_NAME: usize = 100;
+
+/// A customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ContactView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: ContactId,
+    /// What the customer is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    name: Option<ProfileName>,
+    /// The name by which others find the customer on WhatsApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    username: Option<ProfileName>,
+    /// The phone numbers.
+    phones: Vec<String>,
+    /// The provider's ids of the customer (BSUID).
+    user_ids: Vec<String>,
+    /// The lists that the customer is on.
+    lists: Vec<Named>,
+    /// Since when the customer is known.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// Something with a name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Named {
+    /// Its id.
+    id: String,
+    /// Its name.
+    name: String,
+}
+
+/// A page of a contact's interactions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Past {
+    /// The newest first, without the one that was asked about and those that are archived.
+    interactions: Vec<InteractionView>,
+    /// Where the next page begins: send it as `before`. Absent: this was the last one. A page may turn out to be shorter than asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next: Option<InteractionId>,
+}
+
+/// A conversation that the caller starts: with a contact or a phone number, by a template or the account's recontact template.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewConversation {
+    /// The contact's id; either this or `phone`.
+    contact: Option<String>,
+    /// A phone number (E.164); who is not known yet becomes a contact of the account's list.
+    phone: Option<String>,
+    /// What the person with that phone number is called, should nobody know yet.
+    name: Option<String>,
+    /// An approved template; either this or `recontact`.
+    template: Option<NewTemplate>,
+    /// `true`: the account's recontact template, filled in.
+    #[serde(default)]
+    recontact: bool,
+}
+
+/// What was started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Conversation {
+    /// The interaction: the caller's.
+    interaction: InteractionView,
+    /// The message, on its way.
+    message: MessageView,
+}
+
+/// The contact of an interaction that the caller may read.
+#[utoipa::path(
+    get, path = "/interactions/{id}/contact", tag = "contacts", params(("id" = String, Path, description = "The interaction's id")),
+    responses((status = OK, body = ContactView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn contact(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<ContactView>, Failure> {
+    let place = app.locate(&caller, &id).await?;
+    let contact = owner(&app, &place.key.conversation.contact).await?.ok_or(Failure::NotFound)?;
+    let mut lists = Vec::new();
+    for id in &contact.lists {
+        if let Some(list) = app.directory().list(id).await? {
+            lists.push(Named { id: list.id.to_string(), name: list.name });
+        }
+    }
+    let of_kind = |kind: fn(&Address) -> Option<&str>| contact.addresses.iter().filter_map(kind).map(str::to_owned).collect();
+    Ok(Json(ContactView {
+        phones: of_kind(|address| address.phone().map(E164::as_str)),
+        user_ids: of_kind(|address| if let Address::Bsuid(id) = address { Some(id) } else { None }),
+        lists,
+        created_at: contact.created_at,
+        id: contact.id,
+        name: contact.name,
+        username: contact.username,
+    }))
+}
+
+/// The contact, or the older one that it turned out to be.
+async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
+    let Some(contact) = app.store().contact(id).await? else { return Ok(None) };
+    match &contact.linked_to {
+        Some(owner) => Ok(app.store().contact(owner).await?),
+        None => Ok(Some(contact)),
+    }
+}
+
+/// The other interactions of the same customer on the caller's accounts, for supervisors and up on all of them.
+#[utoipa::path(
+    get, path = "/interactions/{id}/past", tag = "contacts",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("before" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 20 unless told")
+    ),
+    responses((status = OK, body = Past), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn past(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    parameters: Parameters,
+) -> Result<Json<Past>, Failure> {
+    let limit = parameters.limit(PAST, LONGEST_PAST)?;
+    let before = parameters.text("before").map(str::parse::<InteractionId>).transpose();
+    let before = before.map_err(|_| Failure::field("before", "is not the id of an interaction"))?;
+    let place = app.locate(&caller, &id).await?;
+    let contact = owner(&app, &place.key.conversation.contact).await?;
+    let contacts: Vec<ContactId> = match contact {
+        Some(contact) => std::iter::once(contact.id).chain(contact.linked).collect(),
+        None => vec![place.key.conversation.contact.clone()],
+    };
+    let accounts = app.directory().accounts().await?;
+    let readable = accounts.iter().filter(|account| caller.oversees() || account.agents.contains(&caller.agent));
+    let conversations: Vec<ConversationKey> = readable
+        .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
+        .collect();
+    let (found, next) = app.store().past(&conversations, before.as_ref(), limit).await?;
+    let shown = found.iter().filter(|found| found.id != place.key.interaction && !found.archived);
+    Ok(Json(Past { interactions: shown.map(InteractionView::from).collect(), next }))
+}
+
+/// Writes first: opens an interaction, which is the caller's, with an approved template. The caller is logged in, has a free slot, and is of the account.
+///
+/// 409: `other-open` (the customer has an open interaction on the account: `other`), `not-ready`, `at-capacity`, `account-inactive`.
+#[utoipa::path(
+    post, path = "/accounts/{id}/conversations", tag = "contacts", request_body = NewConversation,
+    params(("id" = String, Path, description = "The account's id")),
+    responses(
+        (status = CREATED, body = Conversation),
+        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    command: Command,
+    Place(id): Place<String>,
+    Body(new): Body<NewConversation>,
+) -> Result<(StatusCode, Json<Conversation>), Failure> {
+    let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
+    let account = app.directory().account(&id).await?.filter(|account| account.agents.contains(&command.caller.agent));
+    let account = account.ok_or(Failure::NotFound)?;
+    tracing::Span::current().record("account", account.id.as_str());
+    let wanted = new.read()?;
+    let (to, name) = match wanted.whom {
+        Whom::Contact(id) => {
+            let contact = owner(&app, &id).await?;
+            let to = contact.as_ref().and_then(reached_at).ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
+            (to.clone(), contact.and_then(|contact| contact.name))
+        }
+        Whom::Phone(phone, name) => (Address::Phone(phone), name),
+    };
+    let template = match wanted.template {
+        Some(template) => template,
+        None => app.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?,
+    };
+    let message = MessageId::from_ulid(app.engine.world.ulid());
+    let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
+    let refusal = match app.engine.start(&account, &start, &command.mark()).await? {
+        Started::Opened(interaction, message) => return Ok(opened(&interaction, &message)),
+        Started::Before => None,
+        Started::Refused(refusal) => Some(refusal),
+    };
+    // A repetition finds open what the first time opened: its mark says so.
+    match (earlier(&app, &command).await?, refusal) {
+        (Some((interaction, message)), _) => Ok(opened(&interaction, &message)),
+        (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
+        (None, None) => Err(Failure::NotFound),
+    }
+}
+
+/// A phone number before a provider's id, which only some providers take.
+fn reached_at(contact: &Contact) -> Option<&Address> {
+    contact.addresses.iter().find(|address| address.phone().is_some()).or(contact.addresses.first())
+}
+
+/// The account has none.
+pub(crate) fn no_recontact() -> Failure {
+    Failure::field("recontact", "the account has no recontact template")
+}
+
+fn opened(interaction: &domain::interaction::Interaction, message: &domain::message::Message) -> (StatusCode, Json<Conversation>) {
+    (StatusCode::CREATED, Json(Conversation { interaction: interaction.into(), message: message.into() }))
+}
+
+/// What the command opened before, with the message that opened it.
+async fn earlier(app: &App, command: &Command) -> Result<Option<(domain::interaction::Interaction, domain::message::Message)>, Failure> {
+    let Some(id) = command.earlier(app).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
+    let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
+    let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
+    let first = app.store().thread(&interaction, None, 1).await?.messages.into_iter().next();
+    Ok(first.map(|message| (interaction, message)))
+}
+
+/// What is asked for.
+#[derive(Debug)]
+struct Wanted {
+    whom: Whom,
+    /// `None`: the account's recontact template.
+    template: Option<Template>,
+}
+
+#[derive(Debug)]
+enum Whom {
+    Contact(ContactId),
+    Phone(E164, Option<ProfileName>),
+}
+
+impl NewConversation {
+    fn read(self) -> Result<Wanted, Failure> {
+        let whom = match (self.contact, self.phone) {
+            (Some(contact), None) if self.name.is_none() => {
+                Whom::Contact(contact.parse().map_err(|_| Failure::field("contact", "must be the id of a contact"))?)
+            }
+            (Some(_), None) => return Err(Failure::field("name", "goes with a phone number only")),
+            (None, Some(phone)) => {
+                let name = self.name.map(|name| short_text("name", &name, LONGEST_NAME)).transpose()?;
+                Whom::Phone(E164::parse(&phone).map_err(|why| Failure::field("phone", why.0))?, name.map(ProfileName))
+            }
+            (Some(_), Some(_)) => return Err(Failure::field("phone", "must be absent when contact is given")),
+            (None, None) => return Err(Failure::field("phone", "is required, or contact")),
+        };
+        let template = match (self.template, self.recontact) {
+            (Some(template), false) => Some(template.read()?),
+            (None, true) => None,
+            (Some(_), true) => return Err(Failure::field("recontact", "must be absent when template is given")),
+            (None, false) => return Err(Failure::field("template", "is required, or recontact")),
+        };
+        Ok(Wanted { whom, template })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(body: Value) -> Result<Wanted, String> {
+        serde_json::from_value::<NewConversation>(body).unwrap().read().map_err(|failure| {
+            let problem = serde_json::to_value(failure.problem()).unwrap();
+            assert_eq!(problem["status"], 422);
+            problem["errors"][0]["field"].as_str().unwrap().to_owned()
+        })
+    }
+
+    #[test]
+    fn a_conversation_is_started_with_somebody_by_one_template() {
+        assert!(read(json!({"phone": "+393331234567", "name": "Zoë", "template": {"name": "hello", "language": "it"}})).is_ok());
+        assert!(read(json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true})).unwrap().template.is_none());
+        for (body, field) in [
+            (json!({"recontact": true}), "phone"),
+            (json!({"phone": "+393331234567", "contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true}), "phone"),
+            (json!({"phone": "0333", "recontact": true}), "phone"),
+            (json!({"phone": "+393331234567", "name": "x".repeat(101), "recontact": true}), "name"),
+            (json!({"contact": "zoë", "recontact": true}), "contact"),
+            (json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "Zoë", "recontact": true}), "name"),
+            (json!({"phone": "+393331234567"}), "template"),
+            (json!({"phone": "+393331234567", "recontact": true, "template": {"name": "hello"}}), "recontact"),
+            (json!({"phone": "+393331234567", "template": {"name": " "}}), "template.name"),
+        ] {
+            assert_eq!(read(body.clone()).unwrap_err(), field, "{body}");
+        }
+    }
+}
