@@ -3,6 +3,7 @@
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
+mod colleagues;
 mod support;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use domain::account::Account;
 use domain::decide::Event;
 use domain::effect::{Target, Timer};
 use domain::ids::{AgentId, InteractionId, QueueId};
-use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
+use domain::inbound::{InboundEvent, InboundKind, InboundMessage, ProfileName};
 use domain::message::Content;
 use domain::queue::Strategy;
 use domain::values::{Address, E164};
@@ -81,16 +82,22 @@ impl Desk {
     async fn open(key: &str, capacity: i64) -> Self {
         let deployment = Deployment::new().await;
         let issuer = StandIn::start().await.unwrap();
-        let mut app = agent_api::App::from_env(&deployment.env).unwrap();
-        let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", issuer.url.clone()), ("JWKS_URL", issuer.jwks_url())]);
-        app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
-        let mut admin = admin_api::App::from_env(&deployment.env).unwrap();
-        admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
-        let routers = BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))]);
         let agents = [deployment.ready_agent("anna", capacity).await, deployment.ready_agent("ben", capacity).await];
         let queue = deployment.queue(Strategy::Beepall, &agents).await;
         let account = deployment.account(key, &agents, &queue).await;
-        Self { deployment, issuer, routers, agents, queue, account }
+        let mut desk = Self { deployment, issuer, routers: BTreeMap::new(), agents, queue, account };
+        desk.routers = desk.fresh_routers();
+        desk
+    }
+
+    /// Both APIs, cold: their caches are empty.
+    fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
+        let mut app = agent_api::App::from_env(&self.deployment.env).unwrap();
+        let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", self.issuer.url.clone()), ("JWKS_URL", self.issuer.jwks_url())]);
+        app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
+        let mut admin = admin_api::App::from_env(&self.deployment.env).unwrap();
+        admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))])
     }
 
     fn caller(&self, subject: &str, roles: &[&str]) -> Caller {
@@ -152,6 +159,36 @@ impl Desk {
         let path = self.ring(number).await;
         let (status, body) = self.anna().post(&format!("{path}/accept"), json!({})).await;
         assert_eq!(status, 200, "{body}");
+        path
+    }
+
+    /// An interaction of Anna whose customer wrote more than a day ago.
+    async fn accepted_long_ago(&self) -> String {
+        let event = InboundEvent {
+            account: self.account.id.clone(),
+            id: "SMold".to_owned(),
+            received_at: Timestamp::now(),
+            index: 0,
+            kind: InboundKind::Message(InboundMessage {
+                provider_id: "SMold".to_owned(),
+                from: Address::Phone(E164::parse("+393500000099").unwrap()),
+                alias: None,
+                profile_name: Some(ProfileName("Zoë".to_owned())),
+                sent_at: Some(Timestamp::now() - SignedDuration::from_hours(25)),
+                content: Content::Text { body: "long ago".to_owned() },
+                attachments: Vec::new(),
+                reply_to: None,
+                forwarded: false,
+                username: None,
+                referral: None,
+            }),
+        };
+        self.deployment.store.receive(&event, "").await.unwrap();
+        self.deployment.engine.route(&event).await.unwrap();
+        self.deployment.engine.wake(&Target::Queue(self.queue.clone()), Reach::Far).await.unwrap();
+        let (_, mine) = self.anna().get("/interactions").await;
+        let path = format!("/interactions/{}", mine["offers"][0]["id"].as_str().unwrap());
+        assert_eq!(self.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
         path
     }
 }
@@ -366,32 +403,8 @@ async fn a_message_that_is_posted_twice_with_one_key_is_sent_once() {
 #[tokio::test]
 async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
     let desk = Desk::open("LATE1", 5).await;
-    let event = InboundEvent {
-        account: desk.account.id.clone(),
-        id: "SMold".to_owned(),
-        received_at: Timestamp::now(),
-        index: 0,
-        kind: InboundKind::Message(InboundMessage {
-            provider_id: "SMold".to_owned(),
-            from: Address::Phone(E164::parse("+393500000099").unwrap()),
-            alias: None,
-            profile_name: None,
-            sent_at: Some(Timestamp::now() - SignedDuration::from_hours(25)),
-            content: Content::Text { body: "long ago".to_owned() },
-            attachments: Vec::new(),
-            reply_to: None,
-            forwarded: false,
-            username: None,
-            referral: None,
-        }),
-    };
-    desk.deployment.store.receive(&event, "").await.unwrap();
-    desk.deployment.engine.route(&event).await.unwrap();
-    desk.deployment.engine.wake(&Target::Queue(desk.queue.clone()), Reach::Far).await.unwrap();
+    let path = desk.accepted_long_ago().await;
     let anna = desk.anna();
-    let (_, mine) = anna.get("/interactions").await;
-    let path = format!("/interactions/{}", mine["offers"][0]["id"].as_str().unwrap());
-    assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
     let (status, problem) = anna.post(&format!("{path}/messages"), json!({"text": "hello"})).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/window-expired")), "{problem}");
     assert_eq!(anna.get(&format!("{path}/messages")).await.1["messages"].as_array().unwrap().len(), 1);

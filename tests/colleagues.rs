@@ -1,0 +1,256 @@
+//! What agents do around the conversation, through their API: notes, tags, the AI switch, wrap-up, writing first, the past, canned answers.
+
+use domain::account::{Account, Recontact};
+use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::ids::{AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
+use domain::marks::Tag;
+use domain::notification::Template;
+use serde_json::{Value, json};
+use store::{Entity, Write};
+
+use crate::support::{AUTH_TOKEN, sid, text, webhook};
+use crate::{Caller, Desk};
+
+impl Desk {
+    /// Before anything of the configuration is in a cache.
+    async fn configure(&mut self, change: impl FnOnce(&mut Account)) {
+        let (before, version) = self.deployment.configuration.get::<Account>(self.account.id.as_str()).await.unwrap().unwrap();
+        let mut account = before.clone();
+        change(&mut account);
+        self.deployment.configuration.put(&account, Write::Replace { before: &before, version }, Vec::new()).await.unwrap();
+        self.deployment.configuration.forget();
+        self.account = account;
+    }
+
+    async fn add<T: Entity>(&self, entity: &T) {
+        self.deployment.configuration.put(entity, Write::New, Vec::new()).await.unwrap();
+    }
+
+    async fn add_pause(&self, name: &str) -> PauseId {
+        let pause = Pause { id: PauseId::from_ulid(cloud::ids::ulid()), name: name.to_owned() };
+        self.add(&pause).await;
+        pause.id
+    }
+
+    /// The customer writes, and it is routed.
+    async fn customer_writes(&self, message: usize, from: &str) {
+        let from = format!("whatsapp:{from}");
+        let request = webhook(self.account.receive_path.reveal(), "", &text(&sid(message), &from, "hello?"), Some(AUTH_TOKEN));
+        assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
+        self.deployment.route_inbound().await;
+    }
+}
+
+fn recontact() -> Recontact {
+    let parameters = ["{{contact.name}}", "{{account.name}}"].map(|text| Template::parse(text).unwrap());
+    Recontact { name: "recontact_1".into(), language: "it".into(), parameters: parameters.to_vec() }
+}
+
+async fn put(caller: &Caller, path: &str, body: Value) -> (u16, Value) {
+    caller.call("PUT", path, None, Some(body)).await
+}
+
+#[tokio::test]
+async fn a_note_is_in_the_thread_for_colleagues_and_never_sent() {
+    let desk = Desk::open("NOTES", 5).await;
+    let path = desk.accepted(1).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let notes = format!("{path}/notes");
+    let body = json!({"text": "Wants a refund"});
+    let (status, first) = ben.call("POST", &notes, Some("key-1"), Some(body.clone())).await;
+    assert_eq!((status, &first["content"]), (201, &json!({"type": "note", "body": "Wants a refund"})), "{first}");
+    assert!(first.get("state").is_none(), "it is on its way to nobody: {first}");
+    let (_, again) = ben.call("POST", &notes, Some("key-1"), Some(body.clone())).await;
+    assert_eq!(again["id"], first["id"]);
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    // Nobody answers a note, and it is still one once the interaction is closed.
+    let reply = json!({"text": "Which?", "reply_to": first["id"]});
+    assert_eq!(anna.post(&format!("{path}/messages"), reply).await.0, 422);
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    assert_eq!(ben.post(&notes, body.clone()).await.0, 201);
+    for (bad, status) in [(json!({}), 422), (json!({"text": " "}), 422), (json!({"text": "x".repeat(4097)}), 422)] {
+        assert_eq!(ben.post(&notes, bad).await.0, status);
+    }
+    desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(desk.caller("stranger", &["agent"]).post(&notes, body.clone()).await.0, 404);
+    assert_eq!(desk.caller("stranger", &["supervisor"]).post(&notes, body).await.0, 201);
+}
+
+#[tokio::test]
+async fn tags_come_and_go_and_are_known_ones_where_there_are_any() {
+    let desk = Desk::open("TAGS1", 5).await;
+    for tag in ["vip", "late"] {
+        desk.add(&KnownTag { id: TagId::from_ulid(cloud::ids::ulid()), tag: Tag::parse(tag).unwrap() }).await;
+    }
+    let path = desk.accepted(1).await;
+    let (anna, tags) = (desk.anna(), format!("{path}/tags"));
+    assert_eq!(anna.get("/me").await.1["tags"].as_array().unwrap().len(), 2);
+    assert_eq!(anna.post(&tags, json!({"add": ["vip", "late"]})).await.1["tags"], json!(["vip", "late"]));
+    let (status, body) = anna.post(&tags, json!({"add": ["vip"], "remove": ["late"]})).await;
+    assert_eq!((status, &body["tags"]), (200, &json!(["vip"])));
+    // What is so already is done.
+    assert_eq!(anna.post(&tags, json!({"add": ["vip"]})).await.1["version"], body["version"]);
+    let (status, problem) = anna.post(&tags, json!({"add": ["golf"]})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("add[0]")));
+}
+
+#[tokio::test]
+async fn an_ai_agent_answers_only_while_somebody_has_it_answer() {
+    let mut desk = Desk::open("AION1", 5).await;
+    let path = desk.accepted(1).await;
+    let (anna, ai) = (desk.anna(), format!("{path}/ai"));
+    let (status, problem) = put(&anna, &ai, json!({"on": true})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/no-ai-agent")), "{problem}");
+    let id = AiAgentId::from_ulid(cloud::ids::ulid());
+    desk.configure(|account| account.answering_ai_agent = Some(id.clone())).await;
+    // The API's own cache goes with the API.
+    desk.routers = desk.fresh_routers();
+    let anna = desk.anna();
+    let (status, body) = put(&anna, &ai, json!({"on": true})).await;
+    assert_eq!((status, &body["ai"]), (200, &json!(id.as_str())), "{body}");
+    let (status, problem) = put(&desk.ben(), &ai, json!({"on": false})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/not-yours")));
+    let (status, body) = put(&desk.caller("ben", &["supervisor"]), &ai, json!({"on": false})).await;
+    assert_eq!((status, body.get("ai")), (200, None), "{body}");
+}
+
+#[tokio::test]
+async fn who_closes_without_a_mandatory_disposition_is_on_its_pause_until_it_is_chosen() {
+    let mut desk = Desk::open("WRAP1", 5).await;
+    let pause = desk.add_pause("After call").await;
+    desk.add(&Disposition { id: DispositionId::from_ulid(cloud::ids::ulid()), name: "Sold/Online".into() }).await;
+    desk.configure(|account| {
+        account.settings.mandatory_disposition = true;
+        account.settings.disposition_pause = Some(pause);
+        account.settings.dispositions = vec!["Refund".into()];
+    })
+    .await;
+    let path = desk.accepted(1).await;
+    let (anna, close) = (desk.anna(), format!("{path}/close"));
+    let me = anna.get("/me").await.1;
+    assert_eq!((&me["accounts"][0]["dispositions"], &me["pauses"]), (&json!(["Refund", "Sold/Online"]), &json!(["After call"])));
+    let (status, body) = anna.post(&close, json!({})).await;
+    assert_eq!((status, &body["status"], body["wrap_up_since"].is_string()), (200, &json!("open"), true), "{body}");
+    let presence = anna.get("/presence").await.1;
+    assert_eq!((&presence["state"], &presence["reason"]), (&json!("paused"), &json!("After call")));
+    let (status, problem) = anna.post(&close, json!({"disposition": "Golf"})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("disposition")));
+    let (status, body) = anna.post(&close, json!({"disposition": "Sold/Online"})).await;
+    assert_eq!((status, &body["status"], &body["disposition"]), (200, &json!("closed"), &json!("Sold/Online")), "{body}");
+    assert_eq!(anna.get("/presence").await.1["state"], "ready");
+    // Agents choose among the pauses that there are.
+    let (status, problem) = put(&anna, "/presence", json!({"state": "paused", "reason": "Golf"})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("reason")));
+    assert_eq!(put(&anna, "/presence", json!({"state": "paused", "reason": "After call"})).await.0, 200);
+}
+
+#[tokio::test]
+async fn outside_the_window_the_recontact_template_is_offered_and_sent() {
+    let mut desk = Desk::open("RECON", 5).await;
+    desk.configure(|account| account.settings.recontact = Some(recontact())).await;
+    let path = desk.accepted_long_ago().await;
+    let (anna, messages) = (desk.anna(), format!("{path}/messages"));
+    let (status, problem) = anna.post(&messages, json!({"text": "hello"})).await;
+    let filled = json!({"name": "recontact_1", "language": "it", "body": ["Zoë", "RECON"]});
+    assert_eq!((status, &problem["type"], &problem["recontact"]), (409, &json!("/problems/window-expired"), &filled), "{problem}");
+    let (status, message) = anna.post(&messages, json!({"recontact": true})).await;
+    assert_eq!((status, &message["content"]["name"], &message["state"]), (201, &json!("recontact_1"), &json!("queued")), "{message}");
+}
+
+#[tokio::test]
+async fn an_agent_writes_first_and_the_customers_answer_is_that_agents() {
+    let mut desk = Desk::open("FIRST", 2).await;
+    desk.configure(|account| account.settings.recontact = Some(recontact())).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let conversations = format!("/accounts/{}/conversations", desk.account.id);
+    let body = json!({"phone": "+393500000042", "name": "Zoë", "recontact": true});
+    let start = || anna.call("POST", &conversations, Some("key-1"), Some(body.clone()));
+    let (one, two) = tokio::join!(start(), start());
+    let three = start().await;
+    for answer in [&one, &two, &three] {
+        assert_eq!((answer.0, &answer.1["interaction"]["id"]), (201, &one.1["interaction"]["id"]), "{}", answer.1);
+        assert_eq!(answer.1["message"]["id"], one.1["message"]["id"]);
+    }
+    assert_eq!(one.1["message"]["content"]["body"], json!(["Zoë", "FIRST"]));
+    let (status, problem) = ben.post(&conversations, body.clone()).await;
+    assert_eq!((status, &problem["type"], &problem["other"]), (409, &json!("/problems/other-open"), &one.1["interaction"]["id"]));
+    // The customer answers: anna has it.
+    desk.customer_writes(7, "+393500000042").await;
+    let mine = anna.get("/interactions").await.1;
+    assert_eq!((mine["interactions"].as_array().unwrap().len(), &mine["interactions"][0]["id"]), (1, &one.1["interaction"]["id"]));
+    let thread = anna.get(&format!("/interactions/{}/messages", one.1["interaction"]["id"].as_str().unwrap())).await.1;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    // A template or the recontact template, an account of one's own, a free slot.
+    let other = json!({"phone": "+393500000043", "template": {"name": "HX1", "language": "it"}});
+    assert_eq!(anna.post(&conversations, other).await.0, 201);
+    let (status, problem) = anna.post(&conversations, json!({"phone": "+393500000044", "recontact": true})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/at-capacity")), "{problem}");
+    assert_eq!(anna.post(&conversations, json!({"phone": "0350", "recontact": true})).await.0, 422);
+    desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(desk.caller("stranger", &["agent"]).post(&conversations, body).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_agent_sees_the_contact_and_what_was_said_before() {
+    let desk = Desk::open("PAST1", 5).await;
+    let anna = desk.anna();
+    let mut paths = Vec::new();
+    for round in 0..3 {
+        // The same customer each time.
+        desk.customer_writes(round, "+393500000001").await;
+        desk.deployment.engine.wake(&domain::effect::Target::Queue(desk.queue.clone()), engine::Reach::Far).await.unwrap();
+        let offers = anna.get("/interactions").await.1;
+        let path = format!("/interactions/{}", offers["offers"][0]["id"].as_str().unwrap());
+        assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
+        assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+        paths.push(path);
+    }
+    let contact = anna.get(&format!("{}/contact", paths[2])).await.1;
+    assert_eq!((&contact["phones"], &contact["name"]), (&json!(["+393500000001"]), &json!("Zoë Rossi")), "{contact}");
+    assert_eq!(contact["lists"][0]["name"], "Customers");
+    let ids = |page: &Value| -> Vec<String> {
+        page["interactions"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())).collect()
+    };
+    let page = anna.get(&format!("{}/past", paths[2])).await.1;
+    assert_eq!((ids(&page), page.get("next")), (vec![paths[1].clone(), paths[0].clone()], None), "{page}");
+    // In pages: the one that is asked about takes a place in them.
+    let (mut seen, mut before) = (Vec::new(), String::new());
+    for _ in 0..3 {
+        let page = anna.get(&format!("{}/past?limit=1{before}", paths[0])).await.1;
+        seen.extend(ids(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        before = format!("&before={next}");
+    }
+    assert_eq!(seen, [paths[2].clone(), paths[1].clone()]);
+    // Archived is hidden from lists.
+    assert_eq!(anna.post(&format!("{}/archive", paths[1]), json!({})).await.0, 200);
+    assert_eq!(ids(&anna.get(&format!("{}/past", paths[2])).await.1), [paths[0].clone()]);
+    assert_eq!(anna.get(&format!("{}/past?before=x", paths[2])).await.0, 422);
+    desk.deployment.ready_agent("stranger", 5).await;
+    for part in ["contact", "past"] {
+        assert_eq!(desk.caller("stranger", &["agent"]).get(&format!("{}/{part}", paths[2])).await.0, 404);
+    }
+}
+
+#[tokio::test]
+async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words() {
+    let desk = Desk::open("CANNS", 5).await;
+    let answer = |of: Option<&Account>, title: &str, text: &str| CannedAnswer {
+        id: CannedAnswerId::from_ulid(cloud::ids::ulid()),
+        account: of.map(|account| account.id.clone()),
+        title: title.to_owned(),
+        text: text.to_owned(),
+    };
+    for one in [answer(None, "Hello", "Good morning!"), answer(Some(&desk.account), "Hours", "Mornings, 9 to 12.")] {
+        desk.add(&one).await;
+    }
+    let path = format!("/accounts/{}/canned-answers", desk.account.id);
+    let found = desk.anna().get(&format!("{path}?search=MORNING")).await.1;
+    let shown: Vec<_> = found["answers"].as_array().unwrap().iter().map(|one| (&one["scope"], &one["title"])).collect();
+    assert_eq!(shown, [(&json!("general"), &json!("Hello")), (&json!("local"), &json!("Hours"))], "{found}");
+    assert_eq!(desk.anna().get(&format!("{path}?search=12%20hours")).await.1["total"], 1);
+    assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
+    desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+}
