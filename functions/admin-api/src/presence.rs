@@ -52,6 +52,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use domain::agent::PresenceState;
 
     fn capacity(slots: i64) -> Capacity {
         Capacity::new(slots).unwrap()
