@@ -13,15 +13,19 @@
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |
 //! | `GET …/history` | 1 read, 1 query |
 //! | `POST …/accept` | 3 reads, 1 transaction |
-//! | `POST …/reject`, `PUT …/tab`, `DELETE …/tab`, `POST …/close`, `POST …/transcript` | 2 reads, 1 transaction |
+//! | `POST …/reject`, `PUT …/tab`, `DELETE …/tab`, `POST …/close`, `POST …/transcript`, `POST …/notes`, `POST …/tags`, `PUT …/ai` | 2 reads, 1 transaction |
 //! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply or a reaction also looks for its message; a file is looked at in the bucket and copied once |
 //! | `POST …/attachments` | 2 reads; the upload itself goes to the bucket |
 //! | `GET …/transcript` | 2 reads, 1 look at the bucket |
 //! | `GET …/attachments/{index}` | 3 reads, 1 query for each 100 messages up to the one that is meant |
+//! | `GET …/contact` | 2 reads; 3 where two contacts turned out to be one person |
+//! | `GET …/past` | 2 reads, 1 query for each account of the caller (and contact of the person) |
+//! | `POST /accounts/{id}/conversations` | 1 read of the alias, 1 query, 1 presence read, 1 transaction |
+//! | `GET /accounts/{id}/canned-answers` | none |
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
-//! The configuration (who is who, accounts, queues) is cached for seconds. A command that is refused costs one more read, which tells whether it is a
+//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds. A command that is refused costs one more read, which tells whether it is a
 //! repetition; one that meets a rival costs its reads and its transaction again.
 
 mod app;
