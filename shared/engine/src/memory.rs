@@ -45,6 +45,21 @@ pub enum Fault {
     AnswerLost,
 }
 
+/// What goes wrong with the next read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// The table is throttled: the call fails.
+    Throttled,
+    /// The reader's cache is not yet old: of the configuration it sees what was when [`MemoryDirectory::hold`] was called.
+    Stale,
+}
+
+/// Decides what goes wrong with the next read.
+type ReadFaults = Box<dyn FnMut() -> ReadFault + Send>;
+
 /// Decides what goes wrong with the next write; it is given the name of the [`Store`] method.
 type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
 
@@ -126,6 +141,7 @@ struct State {
     /// What readers of the directory see, where that is older than the configuration.
     stale: Option<Config>,
     faults: Option<Faults>,
+    read_faults: Option<ReadFaults>,
 }
 
 /// Interactions and what belongs to them, in memory. Clones share what they hold.
@@ -144,6 +160,8 @@ impl std::fmt::Debug for Memory {
 #[derive(Debug, Clone)]
 pub struct MemoryDirectory {
     memory: Memory,
+    /// Whether its readers have no cache.
+    fresh: bool,
 }
 
 /// A clock that stands still until it is set, and ids that a seed determines. Clones share both.
@@ -154,6 +172,10 @@ pub struct VirtualWorld {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn throttled() -> PortError {
+    PortError { operation: "read", reason: "throttled".to_owned() }
 }
 
 /// Lets others go first, once.
@@ -234,6 +256,11 @@ impl MemoryDirectory {
         state.stale = Some(state.config.clone());
     }
 
+    /// The same without a cache: as it is seen by who was told that it changed.
+    pub fn fresh(&self) -> Self {
+        Self { fresh: true, ..self.clone() }
+    }
+
     /// Readers see the current configuration again.
     pub fn refresh(&self) {
         locked(&self.memory.state).stale = None;
@@ -241,8 +268,13 @@ impl MemoryDirectory {
 
     async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> Answer<T> {
         give_way().await;
-        let state = locked(&self.memory.state);
-        Ok(read(state.stale.as_ref().unwrap_or(&state.config)))
+        let mut state = locked(&self.memory.state);
+        // Unless it is said which readers, all of them have an old cache.
+        match state.read_fault().unwrap_or(ReadFault::Stale) {
+            ReadFault::Throttled => Err(throttled()),
+            ReadFault::Stale if !self.fresh => Ok(read(state.stale.as_ref().unwrap_or(&state.config))),
+            ReadFault::Stale | ReadFault::None => Ok(read(&state.config)),
+        }
     }
 }
 
@@ -296,7 +328,7 @@ impl Memory {
 
     /// The configuration that its transactions check membership in.
     pub fn directory(&self) -> MemoryDirectory {
-        MemoryDirectory { memory: self.clone() }
+        MemoryDirectory { memory: self.clone(), fresh: false }
     }
 
     /// From now on `faults` decides what goes wrong with each write.
@@ -304,9 +336,15 @@ impl Memory {
         locked(&self.state).faults = Some(Box::new(faults));
     }
 
+    /// From now on `faults` decides what goes wrong with each read, of interactions and of the configuration.
+    pub fn inject_reads(&self, faults: impl FnMut() -> ReadFault + Send + 'static) {
+        locked(&self.state).read_faults = Some(Box::new(faults));
+    }
+
     /// From now on nothing goes wrong.
     pub fn heal(&self) {
-        locked(&self.state).faults = None;
+        let mut state = locked(&self.state);
+        (state.faults, state.read_faults) = (None, None);
     }
 
     /// Writes a webhook's event, if it is not there yet, and tells whether it was new.
@@ -368,7 +406,12 @@ impl Memory {
 
     async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Answer<T> {
         give_way().await;
-        Ok(read(&locked(&self.state)))
+        let mut state = locked(&self.state);
+        // Reads of the table are consistent: only the configuration and the aliases are cached.
+        match state.read_fault() {
+            Some(ReadFault::Throttled) => Err(throttled()),
+            Some(ReadFault::Stale | ReadFault::None) | None => Ok(read(&state)),
+        }
     }
 
     async fn write<T>(&self, operation: &'static str, conflict: Option<T>, write: impl FnOnce(&mut State) -> Answer<T>) -> Answer<T> {
@@ -475,6 +518,10 @@ fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange
 }
 
 impl State {
+    fn read_fault(&mut self) -> Option<ReadFault> {
+        self.read_faults.as_mut().map(|faults| faults())
+    }
+
     fn is_open(&self, conversation: &ConversationKey) -> bool {
         self.heads.get(&conversation.group()).is_some_and(|head| head.open.is_some())
     }
@@ -714,6 +761,9 @@ impl Store for Memory {
     async fn contact_of(&self, address: &Address, fresh: bool) -> Answer<Option<Identity>> {
         give_way().await;
         let (mut state, key) = (locked(&self.state), address.key());
+        if state.read_fault() == Some(ReadFault::Throttled) {
+            return Err(throttled());
+        }
         if !fresh && let Some(known) = state.remembered.get(&key) {
             return Ok(Some(known.clone()));
         }

@@ -201,7 +201,11 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
         Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
-        Job::Release(agent) => engine.release(&agent).await.map(|_| nothing),
+        Job::Release(agent) => {
+            // `assign` was told that the configuration changed, and forgets what it had of it.
+            let engine = Machine { directory: engine.directory.fresh(), ..engine.clone() };
+            engine.release(&agent).await.map(|_| nothing)
+        }
         Job::Send(key) => {
             if let Claim::Send(message) = engine.claim(&key).await? {
                 let outcome = {

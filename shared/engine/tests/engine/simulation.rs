@@ -18,7 +18,7 @@ use domain::message::{Author, Content, DeliveryState};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::values::Address;
-use engine::memory::Fault;
+use engine::memory::{Fault, ReadFault};
 use engine::ports::{Store, World};
 use engine::{Sent, Told};
 use jiff::{SignedDuration, Timestamp};
@@ -72,14 +72,24 @@ impl Dice {
 /// How rough a history is, in percent; and whether the queues keep messages of one customer apart and in order: they only help, the transaction proves.
 #[derive(Clone, Copy)]
 struct Weather {
+    /// Of writes: conflicts, refusals, lost answers.
     faults: usize,
+    /// Of reads: throttled ones.
+    throttled: usize,
+    /// Of reads of the configuration, for some seconds after a change: those that see it as it was before.
+    stale: usize,
+    /// Of calls: those after which the process dies.
+    crashes: usize,
     twice: usize,
     late: usize,
     in_order: bool,
 }
 
-const CALM: Weather = Weather { faults: 0, twice: 0, late: 0, in_order: true };
-const STORM: Weather = Weather { faults: 10, twice: 15, late: 25, in_order: false };
+const CALM: Weather = Weather { faults: 0, throttled: 0, stale: 0, crashes: 0, twice: 0, late: 0, in_order: true };
+const STORM: Weather = Weather { faults: 10, throttled: 2, stale: 40, crashes: 2, twice: 15, late: 25, in_order: false };
+
+/// How long caches of the configuration live, in seconds.
+const CACHED: i64 = 5;
 
 struct Story {
     seed: u64,
@@ -99,6 +109,8 @@ struct Story {
     cut: Cut,
     /// How many things somebody did.
     acts: usize,
+    /// Until when somebody may see the configuration as it was.
+    stale_until: Option<Timestamp>,
 }
 
 /// What of a history is left out, to find the shortest one that still goes wrong.
@@ -175,6 +187,7 @@ impl Story {
             log,
             cut,
             acts: 0,
+            stale_until: None,
         };
         story.new_plan();
         for agent in story.agents.clone() {
@@ -186,10 +199,33 @@ impl Story {
             true => [Fault::Conflict, Fault::AnswerLost, Fault::Refused][faults.below(3)],
             false => Fault::None,
         });
+        let mut faults = Dice(seed ^ 0x4ead);
+        story.sim.memory.inject_reads(move || match faults.below(100) {
+            chance if chance < weather.throttled => ReadFault::Throttled,
+            chance if chance < weather.throttled + weather.stale => ReadFault::Stale,
+            _ => ReadFault::None,
+        });
         story
     }
 
+    /// The configuration is about to change; caches know it as it was for a while.
+    fn reconfigures(&mut self) {
+        if self.weather.stale > 0 && self.stale_until.is_none() {
+            self.sim.directory.hold();
+            self.stale_until = Some(self.sim.world.now() + SignedDuration::from_secs(CACHED));
+        }
+    }
+
+    /// Once all caches are as old as they get, the sweep looks at what was decided by them.
+    fn caches_expire(&mut self) {
+        self.stale_until = None;
+        self.sim.directory.refresh();
+        let targets = surely(|| self.sim.engine.waiting_targets());
+        self.sim.jobs.extend(targets.into_iter().map(Job::Wake));
+    }
+
     fn new_plan(&mut self) {
+        self.reconfigures();
         let count = self.dice.below(7);
         let steps: Vec<Value> = (0..count).map(|place| self.step(place, count)).collect();
         let plan: ActionPlan = serde_json::from_value(json!({"version": 1, "steps": steps})).unwrap();
@@ -319,17 +355,20 @@ impl Story {
                 self.command(&agent, Command::Presence(state, capacity));
             }
             94..96 => {
+                self.reconfigures();
                 let on = self.dice.percent(60);
                 self.sim.change_account(|account| account.active = on);
                 self.sim.account_changed();
             }
             96..98 => {
+                self.reconfigures();
                 let queue = self.dice.pick(&self.queues).unwrap().clone();
                 self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
                 // As `admin-api` does: whoever left is free for other queues.
                 self.sim.jobs.extend([Target::Queue(queue), Target::Agent(agent)].map(Job::Wake));
             }
             98 => {
+                self.reconfigures();
                 self.sim.change_account(|account| toggle(&mut account.agents, &agent));
                 self.sim.account_changed();
             }
@@ -408,6 +447,10 @@ impl Story {
                 return self.check_rest();
             }
             let place = self.dice.below(self.running.len());
+            if self.dice.percent(self.weather.crashes) {
+                self.crash(place);
+                continue;
+            }
             if let Poll::Ready(outcome) = self.running[place].1.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 let (job, _) = self.running.swap_remove(place);
                 self.note(&job, &outcome);
@@ -422,6 +465,18 @@ impl Story {
             }
         }
         panic!("it never comes to rest");
+    }
+
+    /// The process dies between two calls: its queue, or an agent who sees no answer, tries again, from the beginning.
+    fn crash(&mut self, place: usize) {
+        let (job, _) = self.running.swap_remove(place);
+        self.log.push_back(format!("{} {job:?}: dies", self.sim.world.now()).replace("00000000", ""));
+        // Not everybody does.
+        if !matches!(job, Job::Command { .. }) || self.dice.percent(50) {
+            // Before later ones of its group.
+            self.sim.jobs.push_front(job);
+        }
+        self.check();
     }
 
     fn note(&mut self, job: &Job, outcome: &Outcome) {
@@ -457,6 +512,9 @@ impl Story {
     fn pass(&mut self, seconds: i64) {
         self.sim.world.advance(SignedDuration::from_secs(seconds));
         let now = self.sim.world.now();
+        if self.stale_until.is_some_and(|until| until <= now) {
+            self.caches_expire();
+        }
         for (at, job) in std::mem::take(&mut self.sim.timers) {
             let early = self.dice.percent(self.weather.twice / 5);
             let late = self.dice.percent(self.weather.late);
@@ -484,6 +542,7 @@ impl Story {
         // Then the storm is over, and everything that is under way comes to its end.
         self.weather = CALM;
         self.sim.memory.heal();
+        self.caches_expire();
         self.play(true);
         // A plan that goes round is cut after two hundred steps of thirty seconds at most.
         for _ in 0..3_000 {
@@ -596,6 +655,10 @@ impl Story {
             self.check_order();
         }
         self.check_people();
+        // What was decided by an old configuration is made up for once it is known.
+        if self.stale_until.is_some() {
+            return;
+        }
         for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
             self.check_at_rest(&interaction);
         }
@@ -605,7 +668,7 @@ impl Story {
     fn check_people(&self) {
         let interactions = self.sim.memory.interactions();
         let owner = |contact: &ContactId| {
-            let contact = run(self.sim.memory.contact(contact)).unwrap().unwrap();
+            let contact = surely(|| self.sim.memory.contact(contact)).unwrap();
             contact.linked_to.unwrap_or(contact.id)
         };
         let mut open = BTreeSet::new();
@@ -614,7 +677,7 @@ impl Story {
         }
         for contact in self.sim.memory.contacts() {
             for address in &contact.addresses {
-                let person = run(self.sim.memory.contact_of(address, true)).unwrap().unwrap();
+                let person = surely(|| self.sim.memory.contact_of(address, true)).unwrap();
                 assert_eq!(person.owner, owner(&contact.id));
             }
         }
@@ -796,6 +859,15 @@ impl Story {
 
 fn interval_id(number: u64) -> IntervalId {
     IntervalId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+/// What comes of it once the table is not throttled.
+fn surely<T, E, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
+    loop {
+        if let Ok(found) = run(attempt()) {
+            return found;
+        }
+    }
 }
 
 fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
