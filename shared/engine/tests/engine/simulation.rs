@@ -1,4 +1,5 @@
-//! Random histories: customers, agents and administrators at once, effects that come late and twice, writes that fail, answers that are lost. Whatever
+//! Random histories: customers, agents and administrators at once, effects that come late and twice, writes that fail, answers that are lost, processes that
+//! die between two calls, throttled reads, caches that are old. Whatever
 //! happens, the invariants hold after every step; and whenever nothing is left to do, every interaction is in one of the states of rest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,8 +31,47 @@ use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, st
 /// Many short histories find more than few long ones; these take a few seconds. `SEEDS=3000` looks longer, `SEED=241` plays one again.
 const SEEDS: u64 = 150;
 
-/// How many of the customers have a user id beside their phone number.
-const TWO_FACED: u32 = 3;
+/// How many take part in a history, and how often it is looked at. Small ones meet each other most; in a large one everybody has many rivals.
+#[derive(Clone, Copy)]
+struct Scale {
+    agents: (i64, i64),
+    queues: (i64, i64),
+    /// The chance of an agent to be in a queue, in percent.
+    members: usize,
+    customers: usize,
+    /// How many of the customers have a user id beside their phone number.
+    two_faced: u32,
+    rounds: (i64, i64),
+    /// How much somebody does in a round.
+    acts: (i64, i64),
+    /// How many processes run at once.
+    processes: usize,
+    /// After so many steps everything is looked at.
+    checked_every: usize,
+}
+
+const HANDFUL: Scale = Scale {
+    agents: (2, 4),
+    queues: (1, 3),
+    members: 75,
+    customers: 5,
+    two_faced: 3,
+    rounds: (20, 40),
+    acts: (1, 3),
+    processes: 4,
+    checked_every: 1,
+};
+const CROWD: Scale = Scale {
+    agents: (300, 300),
+    queues: (40, 40),
+    members: 5,
+    customers: 2_000,
+    two_faced: 400,
+    rounds: (12, 12),
+    acts: (300, 300),
+    processes: 64,
+    checked_every: 4_000,
+};
 
 fn seeds() -> std::ops::Range<u64> {
     if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
@@ -96,7 +136,10 @@ struct Story {
     sim: Sim,
     dice: Dice,
     weather: Weather,
+    scale: Scale,
     in_order: bool,
+    /// How many steps were made.
+    steps: usize,
     running: Vec<(Job, Running)>,
     agents: Vec<AgentId>,
     queues: Vec<QueueId>,
@@ -134,16 +177,16 @@ impl Drop for Story {
 }
 
 impl Story {
-    fn new(seed: u64, weather: Weather, cut: Cut) -> Self {
+    fn new(seed: u64, weather: Weather, scale: Scale, cut: Cut) -> Self {
         let mut dice = Dice(seed);
         let sim = Sim::seeded(seed);
-        let count = dice.between(2, 4);
+        let count = dice.between(scale.agents.0, scale.agents.1);
         let agents: Vec<AgentId> = (1..=count).map(|number| sim.agent(u64::try_from(number).unwrap())).collect();
-        let count = dice.between(1, 3);
+        let count = dice.between(scale.queues.0, scale.queues.1);
         let mut queues = Vec::new();
         for number in 1..=count {
             let strategy = [Strategy::Beepall, Strategy::Rrmemory, Strategy::LeastRecent][dice.below(3)];
-            let members: Vec<&AgentId> = agents.iter().filter(|_| dice.percent(75)).collect();
+            let members: Vec<&AgentId> = agents.iter().filter(|_| dice.percent(scale.members)).collect();
             let queue = sim.queue(u64::try_from(number).unwrap(), strategy, &members);
             sim.directory.change(|config| {
                 let queue = config.queues.get_mut(&queue).unwrap();
@@ -177,7 +220,9 @@ impl Story {
             sim,
             dice,
             weather,
+            scale,
             in_order: weather.in_order,
+            steps: 0,
             running,
             agents,
             queues,
@@ -287,12 +332,12 @@ impl Story {
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
         match self.dice.below(124) {
             0..30 => {
-                let customer = u32::try_from(self.dice.below(5)).unwrap();
+                let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
                 // Some customers show a phone number, a user id, or both.
                 let (phone, user_id) = (phone(customer), Address::Bsuid(format!("IT.{customer}")));
                 let event = match self.dice.below(3) {
-                    0 if customer < TWO_FACED => self.sim.event_from(user_id, None),
-                    1 if customer < TWO_FACED => self.sim.event_from(phone, Some(user_id)),
+                    0 if customer < self.scale.two_faced => self.sim.event_from(user_id, None),
+                    1 if customer < self.scale.two_faced => self.sim.event_from(phone, Some(user_id)),
                     _ => self.sim.event_from(phone, None),
                 };
                 self.sim.memory.receive(&event);
@@ -399,7 +444,7 @@ impl Story {
                 mine.into_iter().for_each(|interaction| self.command(&agent, Command::Ai(interaction, on)));
             }
             116..119 => {
-                let (customer, message) = (self.dice.below(6), MessageId::from_ulid(self.sim.world.ulid()));
+                let (customer, message) = (self.dice.below(self.scale.customers + 1), MessageId::from_ulid(self.sim.world.ulid()));
                 self.command(&agent, Command::Start(phone(u32::try_from(customer).unwrap()), message));
             }
             119 => {
@@ -418,9 +463,9 @@ impl Story {
 
     /// Starts jobs and lets them make progress in a random order, call by call, until nothing is left; or, in rough weather, until something comes between.
     fn play(&mut self, to_the_end: bool) {
-        for _ in 0..50_000 {
+        for _ in 0..50_000 * self.scale.processes {
             self.sim.pump();
-            while self.running.len() < 4
+            while self.running.len() < self.scale.processes
                 && let Some(job) = self.next_job()
             {
                 let outcome = match self.dice.below(10) {
@@ -458,7 +503,10 @@ impl Story {
                     self.sim.jobs.push_back(job.clone());
                 }
                 self.sim.led_to(job, outcome);
-                self.check();
+                self.steps += 1;
+                if self.steps.is_multiple_of(self.scale.checked_every) {
+                    self.check();
+                }
                 if !to_the_end && self.dice.percent(self.weather.late) {
                     return;
                 }
@@ -476,7 +524,6 @@ impl Story {
             // Before later ones of its group.
             self.sim.jobs.push_front(job);
         }
-        self.check();
     }
 
     fn note(&mut self, job: &Job, outcome: &Outcome) {
@@ -530,9 +577,9 @@ impl Story {
     }
 
     fn tell(&mut self) {
-        let rounds = self.dice.between(20, 40);
+        let rounds = self.dice.between(self.scale.rounds.0, self.scale.rounds.1);
         for _ in 0..self.cut.rounds.map_or(rounds, |most| most.min(rounds)) {
-            for _ in 0..self.dice.between(1, 3) {
+            for _ in 0..self.dice.between(self.scale.acts.0, self.scale.acts.1) {
                 self.act();
             }
             self.play(false);
@@ -709,7 +756,7 @@ impl Story {
                 InboundKind::Message(inbound) if Some(&inbound.provider_id) == message.provider_id.as_ref() => Some(inbound.from.key()),
                 _ => None,
             });
-            let within = match (0..TWO_FACED).any(|customer| phone(customer).key() == from.clone().unwrap_or_default())
+            let within = match (0..self.scale.two_faced).any(|customer| phone(customer).key() == from.clone().unwrap_or_default())
                 || from.as_ref().is_some_and(|from| from.starts_with("bsuid"))
             {
                 true => format!("{} {from:?}", key.interaction.interaction),
@@ -879,7 +926,7 @@ fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
 
 /// The histories of all interactions of one random story.
 pub(crate) fn histories(seed: u64) -> Vec<Vec<HistoryEntry>> {
-    let mut story = Story::new(seed, CALM, Cut::default());
+    let mut story = Story::new(seed, CALM, HANDFUL, Cut::default());
     story.tell();
     story.sim.memory.interactions().iter().map(|interaction| story.sim.memory.history(&interaction.id)).collect()
 }
@@ -891,12 +938,12 @@ fn tell_all(weather: Weather) {
     for seed in seeds {
         let goes_wrong = |cut: &Cut| {
             let cut = Cut { quietly: true, ..cut.clone() };
-            catch_unwind(AssertUnwindSafe(|| Story::new(seed, weather, cut).tell())).is_err()
+            catch_unwind(AssertUnwindSafe(|| Story::new(seed, weather, HANDFUL, cut).tell())).is_err()
         };
         if goes_wrong(&Cut::default()) {
             let shortest = shorten(goes_wrong);
             eprintln!("seed {seed} goes wrong; the shortest story of it that does:");
-            Story::new(seed, weather, shortest).tell();
+            Story::new(seed, weather, HANDFUL, shortest).tell();
             unreachable!("it went wrong a moment ago");
         }
     }
@@ -918,6 +965,16 @@ fn shorten(goes_wrong: impl Fn(&Cut) -> bool) -> Cut {
     }
     std::panic::set_hook(hook);
     cut
+}
+
+#[test]
+fn in_a_crowd_the_invariants_hold() {
+    let began = Instant::now();
+    let mut story = Story::new(seeds().start, STORM, CROWD, Cut::default());
+    story.tell();
+    let (interactions, messages) = (story.sim.memory.interactions().len(), story.sim.memory.messages().len());
+    assert!(interactions > 500, "{interactions} interactions make no crowd");
+    eprintln!("{} steps, {interactions} interactions, {messages} messages, {:.0} s", story.steps, began.elapsed().as_secs_f64());
 }
 
 #[test]
