@@ -23,6 +23,7 @@ use store::{Extra, Write};
 use utoipa::ToSchema;
 
 use crate::app::{App, changed, new_account_id, written};
+use crate::canned_answers::forget_answers;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -225,7 +226,7 @@ pub(crate) async fn put_account(
 }
 
 /// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions. Its secret can be
-/// restored in Secrets Manager for seven days.
+/// restored in Secrets Manager for seven days; its canned answers go with it.
 #[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
     params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key.")),
     responses((status = 204, description = "Deleted."), WriteRefusals))]
@@ -250,6 +251,7 @@ pub(crate) async fn delete_account(
     written(app.configuration().delete(&account, version, Some(&token)).await?)?;
     changed("account", "deleted", id.as_str(), &by);
     forget_secret(&app, &id, false).await;
+    forget_answers(&app, &id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

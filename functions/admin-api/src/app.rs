@@ -11,6 +11,7 @@ use cloud::config::{ConfigError, Env};
 use cloud::egress::Origin;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
+use domain::account::Account;
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId};
 use engine::Engine;
@@ -107,6 +108,12 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
+    /// The accounts that use something, as a refusal names them.
+    pub(crate) async fn accounts_with(&self, uses: impl Fn(&Account) -> bool) -> Result<Vec<String>, ApiError> {
+        let accounts = self.configuration().all::<Account>().await?;
+        Ok(accounts.iter().filter(|(account, _)| uses(account)).map(|(account, _)| format!("account:{}", account.key)).collect())
+    }
+
     /// Where something lies, as the outside sees it.
     pub(crate) fn place(&self, kind: &str, id: &str) -> String {
         format!("{}/admin/{kind}/{id}", self.public_url)
@@ -136,8 +143,18 @@ pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
     match outcome {
         Written::Done { version } => Ok(version),
         Written::Changed => Err(ApiError::Changed),
-        Written::Taken { name } if name.starts_with("subject#") => Err(Errors::one("subject", "another agent has this subject").into()),
-        Written::Taken { .. } => Err(Errors::one("key", KEY_TAKEN).into()),
+        Written::Taken { name } => Err(taken(&name).into()),
+    }
+}
+
+/// The field that holds a unique name which another one has.
+fn taken(name: &str) -> Errors {
+    match name.split('#').next() {
+        Some("subject") => Errors::one("subject", "another agent has this subject"),
+        Some("pause") => Errors::one("name", "another pause has this name"),
+        Some("disposition") => Errors::one("name", "another disposition has this name"),
+        Some("tag") => Errors::one("tag", "this tag is there already"),
+        _ => Errors::one("key", KEY_TAKEN),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Intervals: working hours.
 
 use axum::extract::State;
-use domain::account::Account;
 use domain::ids::IntervalId;
 use domain::interval::{Holiday, Interval, Range, ZoneName};
 use http::StatusCode;
@@ -120,10 +119,7 @@ pub(crate) async fn delete_interval(
 ) -> Result<StatusCode, ApiError> {
     let (interval, version) = app.load::<Interval>(id.as_str()).await?;
     condition.check(version)?;
-    let accounts = app.configuration().all::<Account>().await?;
-    let has_it = |account: &Account| account.plan.intervals().any(|interval| *interval == id);
-    let users: Vec<String> =
-        accounts.iter().filter(|(account, _)| has_it(account)).map(|(account, _)| format!("account:{}", account.key)).collect();
+    let users = app.accounts_with(|account| account.plan.intervals().any(|interval| *interval == id)).await?;
     if !users.is_empty() {
         return Err(ApiError::InUse { users });
     }

@@ -1,21 +1,25 @@
-//! The Lambda `admin-api`: accounts, agents, queues and lists, as an HTTP API under `/admin`. It alone writes the configuration.
+//! The Lambda `admin-api`: accounts, agents, queues, lists and what agents choose from, as an HTTP API under `/admin`. It alone writes the configuration.
 //!
-//! Callers carry a token with the role admin or owner; supervisors may read agents and queues. A change supposes the version that was read (`If-Match`), and
+//! Callers carry a token with the role admin or owner; supervisors may read agents, queues and pauses, and manage dispositions, tags and canned answers. A change supposes the version that was read (`If-Match`), and
 //! all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
 
 mod accounts;
 mod agents;
 mod app;
+mod canned_answers;
+mod dispositions;
 mod error;
 mod input;
 mod intervals;
 mod lists;
 mod openapi;
+mod pauses;
 mod presence;
 mod providers;
 mod queues;
 mod reply;
 mod request;
+mod tags;
 
 use std::sync::Arc;
 
@@ -77,6 +81,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(intervals::get_interval, intervals::put_interval, intervals::delete_interval))
         .routes(routes!(lists::list_lists, lists::create_list))
         .routes(routes!(lists::get_list, lists::put_list, lists::delete_list))
+        .routes(routes!(pauses::list_pauses, pauses::create_pause))
+        .routes(routes!(pauses::get_pause, pauses::put_pause, pauses::delete_pause))
+        .routes(routes!(dispositions::list_dispositions, dispositions::create_disposition))
+        .routes(routes!(dispositions::get_disposition, dispositions::put_disposition, dispositions::delete_disposition))
+        .routes(routes!(tags::list_tags, tags::create_tag))
+        .routes(routes!(tags::get_tag, tags::put_tag, tags::delete_tag))
+        .routes(routes!(canned_answers::list_canned_answers, canned_answers::create_canned_answer))
+        .routes(routes!(canned_answers::get_canned_answer, canned_answers::put_canned_answer, canned_answers::delete_canned_answer))
 }
 
 #[cfg(test)]
@@ -86,7 +98,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::{AccountInput, AgentInput, Errors, IntervalInput, ListInput, QueueInput};
+    use crate::input::{
+        AccountInput, AgentInput, CannedAnswerInput, DispositionInput, Errors, IntervalInput, ListInput, PauseInput, QueueInput, TagInput,
+    };
 
     #[test]
     fn the_description_lists_every_route() {
@@ -134,12 +148,16 @@ mod tests {
     #[test]
     fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 5] = [
+        let parsers: [(&str, Parse); 9] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
             ("IntervalInput", |body| IntervalInput::parse(body, None).err()),
             ("ListInput", |body| ListInput::parse(body, None).err()),
+            ("PauseInput", |body| PauseInput::parse(body, None).err()),
+            ("DispositionInput", |body| DispositionInput::parse(body, None).err()),
+            ("TagInput", |body| TagInput::parse(body, None).err()),
+            ("CannedAnswerInput", |body| CannedAnswerInput::parse(body, None).err()),
         ];
         let description = serde_json::to_value(openapi()).unwrap();
         for (name, parse) in parsers {

@@ -85,7 +85,8 @@ pub(crate) async fn put_list(
     Ok(Versioned::new(view(list, version), version))
 }
 
-/// Deletes a contact list. Refused (409, `in-use`) while an account saves its contacts there.
+/// Deletes a contact list. Refused (409, `in-use`) while an account saves its contacts there or has it in its
+/// whitelist.
 #[utoipa::path(delete, path = "/lists/{id}", tag = "lists", params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 204, description = "Deleted."), WriteRefusals))]
 pub(crate) async fn delete_list(
@@ -96,9 +97,8 @@ pub(crate) async fn delete_list(
 ) -> Result<StatusCode, ApiError> {
     let (list, version) = app.load::<List>(id.as_str()).await?;
     condition.check(version)?;
-    let accounts = app.configuration().all::<Account>().await?;
-    let users: Vec<String> =
-        accounts.iter().filter(|(account, _)| account.list == id).map(|(account, _)| format!("account:{}", account.key)).collect();
+    let whitelisted = |account: &Account| account.settings.whitelist.as_ref().is_some_and(|whitelist| whitelist.lists.contains(&id));
+    let users = app.accounts_with(|account| account.list == id || whitelisted(account)).await?;
     if !users.is_empty() {
         return Err(ApiError::InUse { users });
     }

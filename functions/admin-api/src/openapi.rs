@@ -12,11 +12,13 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 #[openapi(
     info(
         title = "Configuration",
-        description = "Accounts, agents, queues and lists. Callers carry a JWT with the role admin or owner; supervisors may read agents and queues.\n\n\
+        description = "Accounts, agents, queues, lists and what agents choose from. Callers carry a JWT with the role admin or owner; supervisors may read agents, \
+            queues and pauses, and manage dispositions, tags and canned answers.\n\n\
             Answers carry an `ETag`; PUT and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
             and put: fields that the service sets may be sent back as they were.\n\n\
             No `Idempotency-Key` is needed: a PUT or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
-            or subject. Names of queues and lists are not unique: after an answer that got lost, look before you repeat their POST.\n\n\
+            or subject, of a pause, disposition or tag by its name. Names of queues, lists, intervals and canned answers are not unique: after an answer \
+            that got lost, look before you repeat their POST.\n\n\
             Refusals are problem documents (RFC 9457) with a stable `type`."
     ),
     components(schemas(Problem, FieldError)),

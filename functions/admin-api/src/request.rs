@@ -40,13 +40,13 @@ impl FromRequestParts<App> for Administrator {
     }
 }
 
-/// A caller who may read agents and queues: supervisor, admin or owner.
-pub(crate) struct Overseer;
+/// A caller who may read what there is to oversee, and writes what agents choose from: supervisor, admin or owner.
+pub(crate) struct Overseer(pub(crate) Claims);
 
 impl FromRequestParts<App> for Overseer {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        caller(parts, app, Role::Supervisor).await.map(|_| Self)
+        caller(parts, app, Role::Supervisor).await.map(Self)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 pub(crate) type Refusal = &'static str;
 
 pub(crate) const REQUIRED: Refusal = "is required";
+pub(crate) const UNKNOWN_ACCOUNT: Refusal = "there is no account with this id";
 pub(crate) const UNKNOWN_AGENT: Refusal = "there is no agent with this id";
 pub(crate) const UNKNOWN_QUEUE: Refusal = "there is no queue with this id";
 pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id";

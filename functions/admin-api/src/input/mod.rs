@@ -4,6 +4,7 @@
 
 mod account;
 mod agent;
+mod catalog;
 mod fields;
 mod interval;
 mod list;
@@ -13,7 +14,8 @@ mod queue;
 
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
-pub(crate) use fields::{Errors, Fields};
+pub(crate) use catalog::{CannedAnswerInput, DispositionInput, PauseInput, TagInput};
+pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT};
 pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
 pub(crate) use list::ListInput;
 pub(crate) use plan::PlanStepSchema;

@@ -3,6 +3,8 @@
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]
 
+mod catalog;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -283,6 +285,11 @@ async fn a_customer_writes(admin: &Admin, account: &Value) {
     admin.engine.route(&event).await.unwrap();
 }
 
+/// Where something that was made lies.
+fn place(kind: &str, made: &Value) -> String {
+    format!("/{kind}/{}", made["id"].as_str().unwrap())
+}
+
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(of: &Value) -> T {
     of["id"].as_str().unwrap().parse().unwrap()
 }
@@ -299,11 +306,15 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             for role in ["agent", "nobody"] {
                 call(role, method, &path).to(&router).await.problem(403, "forbidden");
             }
-            let read = method == "GET" && (path.starts_with("/agents") || path.starts_with("/queues"));
-            if !read {
+            let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
+            let may_write = under(&["/dispositions", "/tags", "/canned-answers"]);
+            let may_read = may_write || under(&["/agents", "/queues", "/pauses"]);
+            if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") {
                 call("supervisor", method, &path).to(&router).await.problem(404, "not-found");
+            } else if method == "POST" {
+                call("supervisor", method, &path).to(&router).await.problem(400, "bad-request");
             }
         }
     }
