@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use cloud::http::FieldError;
 use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
+use domain::catalog::Pause;
 use domain::effect::Target;
-use domain::ids::{AccountId, AgentId, InteractionId, ListId};
+use domain::ids::{AccountId, AgentId, AiAgentId, InteractionId, ListId};
 use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
@@ -71,7 +73,11 @@ pub(crate) struct AccountView {
     /// Ids of the agents who see and handle its interactions.
     #[schema(value_type = Vec<String>)]
     agents: Vec<AgentId>,
-    /// Waits and timeouts.
+    /// Id of the AI agent that answers customers while AI is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    answering_ai_agent: Option<AiAgentId>,
+    /// Waits, timeouts, and what agents may and must do.
     settings: AccountSettings,
     /// Routing steps, in order.
     #[schema(value_type = Vec<PlanStepSchema>)]
@@ -85,6 +91,9 @@ pub(crate) struct AccountView {
     /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next changed, if it is older than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
+    /// What works, but not as well as it could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<FieldError>,
     /// Grows with every change; the `ETag`.
     version: u64,
 }
@@ -104,8 +113,19 @@ pub(crate) fn receive_url(account: &Account, public_url: &str) -> String {
     format!("{base}{}{suffix}", account.receive_path.reveal())
 }
 
+/// What works, but not as well as it could.
+fn warnings(account: &Account) -> Vec<FieldError> {
+    let recontacts = providers::adapter(&account.provider.kind).is_some_and(|adapter| adapter.wants_recontact_template());
+    let message = "without it agents can't write to customers once the 24-hour window is over, unless they name a template themselves";
+    match recontacts && account.settings.recontact.is_none() {
+        true => vec![FieldError { field: "settings.recontact".to_owned(), message: message.to_owned() }],
+        false => Vec::new(),
+    }
+}
+
 fn view(account: Account, public_url: &str) -> AccountView {
     AccountView {
+        warnings: warnings(&account),
         receive_url: receive_url(&account, public_url),
         id: account.id,
         name: account.name,
@@ -117,6 +137,7 @@ fn view(account: Account, public_url: &str) -> AccountView {
         description: account.description,
         active: account.active,
         agents: account.agents,
+        answering_ai_agent: account.answering_ai_agent,
         settings: account.settings.into(),
         plan: account.plan.steps,
         plan_version: account.plan.version,
@@ -278,7 +299,7 @@ fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -
         active: input.active,
         receive_path: made.receive_path,
         agents: input.agents,
-        answering_ai_agent: None,
+        answering_ai_agent: input.answering_ai_agent,
         settings: input.settings.into(),
         plan,
         version,
@@ -292,15 +313,17 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
 /// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
 async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Result<(), ApiError> {
     let configuration = app.configuration();
-    let (list, agents, queues, intervals, accounts) = tokio::try_join!(
-        configuration.get::<List>(input.list.as_str()),
+    let (lists, pauses, agents, queues, intervals, accounts) = tokio::try_join!(
+        configuration.all::<List>(),
+        configuration.all::<Pause>(),
         configuration.all::<Agent>(),
         configuration.all::<Queue>(),
         configuration.all::<Interval>(),
         configuration.all::<Account>(),
     )?;
     let around = Surroundings {
-        list_exists: list.is_some(),
+        lists: lists.into_iter().map(|(list, _)| list.id).collect(),
+        pauses: pauses.into_iter().map(|(pause, _)| pause.id).collect(),
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),

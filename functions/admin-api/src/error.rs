@@ -38,6 +38,8 @@ pub(crate) enum ApiError {
     NoAgent { accounts: Vec<String> },
     #[error("in use")]
     InUse { users: Vec<String> },
+    #[error("there is such a contact")]
+    ContactExists { contact: String },
     #[error("open interactions")]
     OpenInteractions { count: usize, interactions: Vec<String> },
     #[error("the provider: {0}")]
@@ -115,6 +117,10 @@ impl ApiError {
                 .with("accounts", accounts.clone()),
             ApiError::InUse { users } => {
                 Problem::conflict("in-use", "Something else uses it").detail("Take it out of its users first.").with("users", users.clone())
+            }
+            ApiError::ContactExists { contact } => {
+                Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
+                    .with("contact", contact.clone())
             }
             ApiError::OpenInteractions { count, interactions } => {
                 Problem::conflict("open-interactions", "The account has open interactions")

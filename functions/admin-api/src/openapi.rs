@@ -13,11 +13,11 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
     info(
         title = "Configuration",
         description = "Accounts, agents, queues, lists and what agents choose from. Callers carry a JWT with the role admin or owner; supervisors may read agents, \
-            queues and pauses, and manage dispositions, tags and canned answers.\n\n\
+            queues, pauses and contacts, and manage dispositions, tags and canned answers.\n\n\
             Answers carry an `ETag`; PUT and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
             and put: fields that the service sets may be sent back as they were.\n\n\
             No `Idempotency-Key` is needed: a PUT or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
-            or subject, of a pause, disposition or tag by its name. Names of queues, lists, intervals and canned answers are not unique: after an answer \
+            or subject, of a contact by its phone number, of a pause, disposition or tag by its name. Names of queues, lists, intervals and canned answers are not unique: after an answer \
             that got lost, look before you repeat their POST.\n\n\
             Refusals are problem documents (RFC 9457) with a stable `type`."
     ),
@@ -92,7 +92,7 @@ impl IntoResponses for WriteRefusals {
     fn responses() -> Answers {
         let mut answers = refusals(&OF_ALL);
         answers.extend(refusals(&[
-            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count` and `interactions`)."),
+            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count` and `interactions`), `contact-exists` (with `contact`)."),
             (412, "It was changed since it was read."),
             (413, "The body is larger than 256 KiB."),
             (415, "The body is not JSON."),

@@ -83,6 +83,11 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Whether an account without a recontact template deserves a warning: its agents would have to know the provider's templates by name.
+    fn wants_recontact_template(&self) -> bool {
+        false
+    }
+
     /// The longest text that can be sent, in characters (Unicode scalar values).
     fn text_limit(&self) -> usize;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use domain::agent::{Presence, PresenceState};
-use domain::contact::{Identity, Link};
+use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, MessageKey};
 use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
 use domain::ids::{AgentId, InteractionId};
@@ -53,6 +53,16 @@ impl<'a> Transaction<'a> {
 
     fn put_new(&mut self, item: Item, lost: Committed) {
         self.put(item, Some("attribute_not_exists(pk)"), Vec::new(), lost);
+    }
+
+    /// A contact in the place of its version before.
+    fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> Read<()> {
+        let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
+        // Contacts of the form before had no version.
+        let condition = if contact.version == 1 { "attribute_exists(pk) AND attribute_not_exists(version)" } else { "version = :before" };
+        let values = if contact.version == 1 { Vec::new() } else { vec![(":before", n(contact.version - 1))] };
+        self.put(item, Some(condition), values, Committed::Conflict);
+        Ok(())
     }
 
     fn delete(&mut self, key: Key) {
@@ -369,12 +379,7 @@ impl Interactions {
         let mut transaction = Transaction::on(&self.table);
         for contact in &link.contacts {
             let effects = if contact.id == link.identity.owner { link.effects.as_slice() } else { &[] };
-            let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
-            // Contacts of the form before had no version.
-            let condition =
-                if contact.version == 1 { "attribute_exists(pk) AND attribute_not_exists(version)" } else { "version = :before" };
-            let values = if contact.version == 1 { Vec::new() } else { vec![(":before", n(contact.version - 1))] };
-            transaction.put(item, Some(condition), values, Committed::Conflict);
+            transaction.replace_contact(contact, effects)?;
         }
         // What leads to the contacts changes with their versions only.
         for address in &link.known {
@@ -383,6 +388,30 @@ impl Interactions {
         for address in &link.new {
             transaction.put_new(alias_item(address, &link.identity), Committed::Conflict);
         }
+        transaction.send(&self.client).await
+    }
+
+    /// Writes somebody who has not written yet; the addresses lead there from now on. A conflict when one of them led somewhere already.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn add_contact(&self, contact: &Contact) -> Read<Committed> {
+        let mut transaction = Transaction::on(&self.table);
+        transaction.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
+        let person = Identity::one(contact.id.clone());
+        for address in &contact.addresses {
+            transaction.put_new(alias_item(address, &person), Committed::Conflict);
+        }
+        transaction.send(&self.client).await
+    }
+
+    /// Writes a contact in the place of its version before; its addresses and links stay as they are. A conflict when somebody changed it meanwhile.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn replace_contact(&self, contact: &Contact) -> Read<Committed> {
+        let mut transaction = Transaction::on(&self.table);
+        transaction.replace_contact(contact, &[])?;
         transaction.send(&self.client).await
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::Origin;
-use domain::account::{Account, Minutes, Settings, TransferRule};
-use domain::ids::{AgentId, IntervalId, ListId, QueueId};
+use domain::account::{Account, Minutes, Recontact, Settings, TransferRule, Whitelist};
+use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::ZoneName;
 use domain::notification::Announcement;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::catalog::disposition;
 use super::fields::{
-    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_QUEUE, boolean, id, integer, line, parsed, text,
+    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, id, integer, line,
+    parsed, text,
 };
 use super::plan::{PlanStepSchema, filled_template, read, step};
 use super::{NAME, PEOPLE, ProviderInput};
@@ -26,11 +28,17 @@ const DESCRIPTION: usize = 2_000;
 const STEPS: usize = ActionPlan::MOST_STEPS;
 /// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
 const DISPOSITIONS: usize = 200;
+/// Each is looked up when the account is saved and when an interaction would be opened.
+const WHITELISTED: usize = 50;
+/// WhatsApp's names of templates have at most 512 characters; a body of 1024 holds no more parameters than 100; a language is as `en_US`.
+const TEMPLATE_NAME: usize = 512;
+const TEMPLATE_PARAMETERS: usize = 100;
+const TEMPLATE_LANGUAGE: usize = 15;
 /// The longest host name (RFC 1035, section 2.3.4).
 const HOST: usize = 253;
 
 /// The fields that this service sets.
-const SET_HERE: [&str; 6] = ["id", "receive_url", "proxy_token", "webhook_secret", "plan_version", "version"];
+const SET_HERE: [&str; 7] = ["id", "receive_url", "proxy_token", "webhook_secret", "plan_version", "warnings", "version"];
 
 /// A connected WhatsApp number.
 #[derive(Debug, PartialEq, ToSchema)]
@@ -61,7 +69,10 @@ pub(crate) struct AccountInput {
     /// Ids of the agents who see and handle its interactions.
     #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
     pub(crate) agents: Vec<AgentId>,
-    /// Waits and timeouts.
+    /// Id of the AI agent that answers customers while AI is on; absent: only the one that a plan's Assistant step handed the interaction to.
+    #[schema(value_type = Option<String>)]
+    pub(crate) answering_ai_agent: Option<AiAgentId>,
+    /// Waits, timeouts, and what agents may and must do.
     #[schema(required = false)]
     pub(crate) settings: AccountSettings,
     /// Routing steps, in order.
@@ -69,7 +80,7 @@ pub(crate) struct AccountInput {
     pub(crate) plan: Vec<PlanStep>,
 }
 
-/// Waits and timeouts of an account.
+/// Waits and timeouts of an account, and what its agents may and must do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AccountSettings {
     /// Seconds for which a new message is offered to the interaction's own agent first.
@@ -85,7 +96,11 @@ pub(crate) struct AccountSettings {
     /// Whether an agent must give a disposition to close.
     #[schema(required = false, default = false)]
     pub(crate) mandatory_disposition: bool,
-    /// What may be chosen as disposition; empty: any text.
+    /// Id of the pause that is put on an agent who closes without it, until it is chosen; absent: closing without it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) disposition_pause: Option<PauseId>,
+    /// What may be chosen as disposition beside the general ones, each of up to three levels with `/` between them; where there are none at all: any text.
     #[schema(required = false, max_items = 200)]
     pub(crate) dispositions: Vec<String>,
     /// Where the clock hangs that conditions of the plan ask for the time: a name of the IANA database.
@@ -100,6 +115,44 @@ pub(crate) struct AccountSettings {
     /// The same to a queue.
     #[schema(value_type = TransferSettings, required = false)]
     pub(crate) transfer_to_queue: TransferRule,
+    /// Whose interactions are opened; absent: everybody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WhitelistSettings>)]
+    pub(crate) whitelist: Option<Whitelist>,
+    /// The approved template that agents may send once the 24-hour window is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RecontactSettings>)]
+    pub(crate) recontact: Option<Recontact>,
+}
+
+/// Whose interactions are opened. The schema of what [`Whitelist`] is written as.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct WhitelistSettings {
+    /// Whether it is in force.
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    /// Ids of contact lists: who is on none of them gets the reply, and that is all.
+    #[schema(min_items = 1, max_items = 50)]
+    lists: Vec<String>,
+    /// A Mustache template with the variables of the notification.
+    #[schema(min_length = 1, max_length = 2_048)]
+    reply: String,
+}
+
+/// An approved template. The schema of what [`Recontact`] is written as.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct RecontactSettings {
+    /// Its name with the provider; where templates have ids instead (Twilio's Content SID), the id.
+    #[schema(min_length = 1, max_length = 512)]
+    name: String,
+    /// Its language, e.g. `it` or `en_US`; left out where the id says it all.
+    #[schema(required = false, max_length = 15)]
+    language: String,
+    /// The parameters of its body, in order: Mustache templates with the variables of the notification.
+    #[schema(required = false, max_items = 100)]
+    parameters: Vec<String>,
 }
 
 /// Whether interactions are handed over in one of the two ways. The schema of what [`TransferRule`] is written as.
@@ -137,11 +190,14 @@ impl From<Settings> for AccountSettings {
             wait_for_assigned_queue: settings.wait_for_assigned_queue,
             inactivity_timeout: settings.inactivity_timeout,
             mandatory_disposition: settings.mandatory_disposition,
+            disposition_pause: settings.disposition_pause,
             dispositions: settings.dispositions,
             time_zone: settings.time_zone,
             notification: settings.notification,
             transfer_to_agent: settings.transfer_to_agent,
             transfer_to_queue: settings.transfer_to_queue,
+            whitelist: settings.whitelist,
+            recontact: settings.recontact,
         }
     }
 }
@@ -153,12 +209,14 @@ impl From<AccountSettings> for Settings {
             wait_for_assigned_queue: settings.wait_for_assigned_queue,
             inactivity_timeout: settings.inactivity_timeout,
             mandatory_disposition: settings.mandatory_disposition,
+            disposition_pause: settings.disposition_pause,
             dispositions: settings.dispositions,
             time_zone: settings.time_zone,
             notification: settings.notification,
             transfer_to_agent: settings.transfer_to_agent,
             transfer_to_queue: settings.transfer_to_queue,
-            ..Self::default()
+            whitelist: settings.whitelist,
+            recontact: settings.recontact,
         }
     }
 }
@@ -166,8 +224,10 @@ impl From<AccountSettings> for Settings {
 /// What an account refers to, and whom its key must differ from.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
-    /// Whether the list exists.
-    pub(crate) list_exists: bool,
+    /// All contact lists.
+    pub(crate) lists: BTreeSet<ListId>,
+    /// All pauses.
+    pub(crate) pauses: BTreeSet<PauseId>,
     /// All agents, and whether WhatsApp is enabled for them.
     pub(crate) agents: BTreeMap<AgentId, bool>,
     /// All queues.
@@ -195,6 +255,7 @@ impl AccountInput {
             let description = fields.optional("description", text(DESCRIPTION));
             let active = fields.optional("active", boolean).unwrap_or(true);
             let agents = fields.set("agents", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
+            let answering_ai_agent = fields.optional("answering_ai_agent", id("must be the id of an AI agent"));
             let settings = fields.object("settings").map_or_else(|| Settings::default().into(), settings);
             let plan = fields.list("plan", STEPS, "must have at most 40 steps", step);
             fields.finish_with(&SET_HERE, shown);
@@ -208,6 +269,7 @@ impl AccountInput {
                 description,
                 active,
                 agents,
+                answering_ai_agent,
                 settings,
                 plan,
             })
@@ -224,8 +286,15 @@ impl AccountInput {
         if around.keys.contains(self.key.as_str()) {
             errors.add("key".to_owned(), KEY_TAKEN);
         }
-        if !around.list_exists {
+        if !around.lists.contains(&self.list) {
             errors.add("list".to_owned(), UNKNOWN_LIST);
+        }
+        if self.settings.disposition_pause.as_ref().is_some_and(|pause| !around.pauses.contains(pause)) {
+            errors.add("settings.disposition_pause".to_owned(), UNKNOWN_PAUSE);
+        }
+        let whitelisted = self.settings.whitelist.iter().flat_map(|whitelist| whitelist.lists.iter().enumerate());
+        for (index, _) in whitelisted.filter(|(_, list)| !around.lists.contains(*list)) {
+            errors.add(format!("settings.whitelist.lists[{index}]"), UNKNOWN_LIST);
         }
         for (index, _) in self.agents.iter().enumerate().filter(|(_, agent)| !around.agents.contains_key(*agent)) {
             errors.add(format!("agents[{index}]"), UNKNOWN_AGENT);
@@ -295,23 +364,67 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let wait_for_assigned_queue = fields.optional("wait_for_assigned_queue", integer(Seconds::new));
     let inactivity_timeout = fields.optional("inactivity_timeout", integer(Minutes::new));
     let mandatory_disposition = fields.optional("mandatory_disposition", boolean).unwrap_or(false);
-    let dispositions = fields.set("dispositions", DISPOSITIONS, "must have at most 200 entries", line(NAME));
+    let disposition_pause = fields.optional("disposition_pause", id(UNKNOWN_PAUSE));
+    let dispositions = fields.set("dispositions", DISPOSITIONS, "must have at most 200 entries", disposition);
     let time_zone = fields.optional("time_zone", parsed(|text| ZoneName::parse(text).map_err(|invalid| invalid.0)));
     let notification = fields.object("notification").map_or_else(Announcement::default, announcement);
     let transfer_to_agent = fields.object("transfer_to_agent").map_or_else(TransferRule::default, transfer_rule);
     let transfer_to_queue = fields.object("transfer_to_queue").map_or_else(TransferRule::default, transfer_rule);
+    let whitelist = fields.object("whitelist").and_then(whitelist);
+    let recontact = fields.object("recontact").and_then(recontact);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
         wait_for_assigned_queue: wait_for_assigned_queue.unwrap_or(default.wait_for_assigned_queue),
         inactivity_timeout,
         mandatory_disposition,
+        disposition_pause,
         dispositions,
         time_zone: time_zone.unwrap_or_default(),
         notification,
         transfer_to_agent,
         transfer_to_queue,
+        whitelist,
+        recontact,
     }
+}
+
+fn whitelist(mut fields: Fields<'_>) -> Option<Whitelist> {
+    let enabled = fields.optional("enabled", boolean).unwrap_or(true);
+    // With none, everybody would be turned away.
+    if fields.is_empty("lists") {
+        fields.refuse("lists", "must name a list");
+    }
+    let lists = fields.set("lists", WHITELISTED, "must have at most 50 lists", id(UNKNOWN_LIST));
+    let reply = read(&mut fields, "reply", filled_template);
+    fields.finish();
+    Some(Whitelist { enabled, lists, reply: reply? })
+}
+
+fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {
+    let name = fields.required("name", line(TEMPLATE_NAME));
+    let language = fields.optional("language", parsed(language)).unwrap_or_default();
+    let parameters =
+        fields.list("parameters", TEMPLATE_PARAMETERS, "must have at most 100 parameters", |field, value, errors| match value.as_str() {
+            Some(text) => match filled_template(text) {
+                Ok(template) => Some(template),
+                Err(why) => {
+                    errors.add_with(field, why);
+                    None
+                }
+            },
+            None => {
+                errors.add(field, "must be a text");
+                None
+            }
+        });
+    fields.finish();
+    Some(Recontact { name: name?, language, parameters })
+}
+
+fn language(text: &str) -> Result<String, Refusal> {
+    let plain = text.len() <= TEMPLATE_LANGUAGE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain { Ok(text.to_owned()) } else { Err("must be a language such as it or en_US") }
 }
 
 fn transfer_rule(mut fields: Fields<'_>) -> TransferRule {
@@ -370,7 +483,8 @@ mod tests {
 
     fn around() -> Surroundings {
         Surroundings {
-            list_exists: true,
+            lists: BTreeSet::from([ListId::from_ulid(Ulid(1))]),
+            pauses: BTreeSet::from([PauseId::from_ulid(Ulid(1))]),
             agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
             queues: BTreeSet::from([queue(1)]),
             intervals: BTreeSet::new(),
@@ -448,6 +562,20 @@ mod tests {
             ("/settings/dispositions/0", json!(""), "settings.dispositions[0]"),
             ("/settings/transfer_to_agent", json!({"enabled": "yes"}), "settings.transfer_to_agent.enabled"),
             ("/settings/transfer_to_queue", json!({"timeout": 0}), "settings.transfer_to_queue.timeout"),
+            ("/settings/dispositions/0", json!("a/b/c/d"), "settings.dispositions[0]"),
+            ("/settings/disposition_pause", json!("lunch"), "settings.disposition_pause"),
+            ("/settings/whitelist", json!({"reply": "No."}), "settings.whitelist.lists"),
+            ("/settings/whitelist", json!({"lists": [], "reply": "No."}), "settings.whitelist.lists"),
+            ("/settings/whitelist", json!({"lists": ["x"], "reply": "No."}), "settings.whitelist.lists[0]"),
+            ("/settings/whitelist", json!({"lists": [ListId::from_ulid(Ulid(1))]}), "settings.whitelist.reply"),
+            ("/settings/whitelist", json!({"lists": [ListId::from_ulid(Ulid(1))], "reply": "{{"}), "settings.whitelist.reply"),
+            ("/settings/recontact", json!({}), "settings.recontact.name"),
+            ("/settings/recontact", json!({"name": "a", "language": "it it"}), "settings.recontact.language"),
+            ("/settings/recontact", json!({"name": "a", "parameters": ["b", "{{#queue}}"]}), "settings.recontact.parameters[1]"),
+            ("/settings/recontact", json!({"name": "a", "parameters": [" "]}), "settings.recontact.parameters[0]"),
+            ("/settings/recontact", json!({"name": "a", "header": "b"}), "settings.recontact.header"),
+            ("/answering_ai_agent", json!("robot"), "answering_ai_agent"),
+            ("/warnings", json!([]), "warnings"),
             ("/settings/colour", json!("red"), "settings.colour"),
             ("/settings/time_zone", json!("Rome"), "settings.time_zone"),
             ("/settings/notification", json!({"template": "{{#queue}}"}), "settings.notification.template"),
@@ -495,10 +623,26 @@ mod tests {
         account.plan.push(step_of(json!({"step": "goto_if", "condition": "a = 1", "then": "nowhere", "else": 9})));
         let interval = IntervalId::from_ulid(Ulid(9));
         account.plan.push(step_of(json!({"step": "noop", "interval": {"only_outside": interval}})));
-        let around = Surroundings { list_exists: false, ..around() };
+        account.settings.disposition_pause = Some(PauseId::from_ulid(Ulid(9)));
+        let reply = filled_template("No.").unwrap();
+        account.settings.whitelist = Some(Whitelist { enabled: true, lists: [1, 9].map(|n| ListId::from_ulid(Ulid(n))).into(), reply });
+        let around = Surroundings { lists: BTreeSet::new(), ..around() };
+        let whitelisted = ["settings.whitelist.lists[0]", "settings.whitelist.lists[1]"];
         assert_eq!(
             names(account.check(&around)),
-            ["key", "list", "agents[2]", "plan[2].queue", "plan[3].agent", "plan[5].interval.only_outside", "plan[4].then", "plan[4].else"]
+            [
+                "key",
+                "list",
+                "settings.disposition_pause",
+                whitelisted[0],
+                whitelisted[1],
+                "agents[2]",
+                "plan[2].queue",
+                "plan[3].agent",
+                "plan[5].interval.only_outside",
+                "plan[4].then",
+                "plan[4].else"
+            ]
         );
     }
 

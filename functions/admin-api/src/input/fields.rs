@@ -14,6 +14,7 @@ pub(crate) const UNKNOWN_ACCOUNT: Refusal = "there is no account with this id";
 pub(crate) const UNKNOWN_AGENT: Refusal = "there is no agent with this id";
 pub(crate) const UNKNOWN_QUEUE: Refusal = "there is no queue with this id";
 pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id";
+pub(crate) const UNKNOWN_PAUSE: Refusal = "there is no pause with this id";
 pub(crate) const UNKNOWN_LIST: Refusal = "there is no list with this id";
 
 /// The fields that were refused, by their path: `plan[1].queue`.
@@ -35,6 +36,11 @@ impl Errors {
     /// Fails if any field was refused.
     pub(crate) fn check(self) -> Result<(), Errors> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    /// The same, in words that depend on the field. They never repeat its value.
+    pub(crate) fn add_with(&mut self, field: String, message: String) {
+        self.0.push(FieldError { field, message });
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &FieldError> {
@@ -74,6 +80,11 @@ impl<'a> Fields<'a> {
         self.left.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether a list is absent or has no entry.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.left.get(name).is_none_or(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
+    }
+
     pub(crate) fn refuse(&mut self, name: &str, message: Refusal) {
         let field = self.at(name);
         self.errors.add(field, message);
@@ -82,7 +93,7 @@ impl<'a> Fields<'a> {
     /// The same, in words that depend on the field. They never repeat its value.
     pub(crate) fn refuse_with(&mut self, name: &str, message: String) {
         let field = self.at(name);
-        self.errors.0.push(FieldError { field, message });
+        self.errors.add_with(field, message);
     }
 
     /// A field that may be absent. `None` also when it was refused: then an error is noted.

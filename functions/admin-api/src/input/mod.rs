@@ -5,6 +5,7 @@
 mod account;
 mod agent;
 mod catalog;
+mod contact;
 mod fields;
 mod interval;
 mod list;
@@ -15,7 +16,10 @@ mod queue;
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
 pub(crate) use catalog::{CannedAnswerInput, DispositionInput, PauseInput, TagInput};
-pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT};
+pub(crate) use contact::{ContactInput, NewContactInput};
+#[cfg(test)]
+pub(crate) use fields::REQUIRED;
+pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT, UNKNOWN_LIST};
 pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
 pub(crate) use list::ListInput;
 pub(crate) use plan::PlanStepSchema;

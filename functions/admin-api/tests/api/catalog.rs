@@ -102,3 +102,82 @@ async fn an_accounts_own_canned_answers_go_with_it_and_the_general_ones_stay() {
     admin.get(&place("canned-answers", &own)).await.problem(404, "not-found");
     assert_eq!(admin.get("/canned-answers").await.is(200)["items"], json!([others, general]));
 }
+
+#[tokio::test]
+async fn an_account_names_pauses_and_lists_that_are_there_and_they_stay_while_it_does() {
+    let admin = Admin::start().await;
+    let lunch = admin.made("pauses", json!({"name": "After call"})).await;
+    let clients = admin.made("lists", json!({"name": "Clients"})).await;
+    let mut body = admin.account_body("ABC12").await;
+    body["answering_ai_agent"] = json!("aia_00000000000000000000000001");
+    body["settings"] = json!({
+        "mandatory_disposition": true,
+        "disposition_pause": lunch["id"],
+        "dispositions": ["Sold/Online"],
+        "whitelist": {"enabled": true, "lists": [clients["id"]], "reply": "Sorry, {{contact.firstName}}."},
+        "recontact": {"name": "HX1", "language": "it", "parameters": ["{{contact.name}}"]},
+    });
+    let made = admin.made("accounts", body.clone()).await;
+    for field in ["disposition_pause", "dispositions", "whitelist", "recontact"] {
+        assert_eq!(made["settings"][field], body["settings"][field]);
+    }
+    assert_eq!(made["answering_ai_agent"], body["answering_ai_agent"]);
+    // What was read can be sent back.
+    let path = place("accounts", &made);
+    assert_eq!(admin.put(&path, 1, &made).await.is(200)["settings"], made["settings"]);
+    for used in [place("pauses", &lunch), place("lists", &clients)] {
+        assert_eq!(admin.delete(&used, 1).await.problem(409, "in-use")["users"], json!(["account:ABC12"]));
+    }
+    let mut other = admin.account_body("OTHER").await;
+    other["settings"] = json!({
+        "disposition_pause": "pau_00000000000000000000000001",
+        "whitelist": {"lists": ["lst_00000000000000000000000001"], "reply": "No."},
+    });
+    let refused = call("admin", "POST", "/accounts").json(&other).to(&admin.router).await.fields();
+    assert_eq!(refused, ["settings.disposition_pause", "settings.whitelist.lists[0]"]);
+}
+
+#[tokio::test]
+async fn an_account_of_meta_or_kaleyra_is_warned_of_while_it_has_no_recontact_template() {
+    let admin = Admin::start().await;
+    let mut meta = admin.account_body("META1").await;
+    meta["provider"] = json!({"type": "META", "phone_number_id": "106540352242922", "app_id": "102290129340398", "auth_token": "t0ken",
+        "app_secret": "s3cret"});
+    let made = admin.made("accounts", meta).await;
+    assert_eq!(made["warnings"][0]["field"], "settings.recontact");
+    let mut with = made.clone();
+    with["settings"]["recontact"] = json!({"name": "hello", "language": "it"});
+    let changed = admin.put(&place("accounts", &made), 1, &with).await.is(200);
+    assert_eq!(changed.get("warnings"), None);
+    let twilio = admin.made("accounts", admin.account_body("TWIL1").await).await;
+    assert_eq!(twilio.get("warnings"), None);
+}
+
+#[tokio::test]
+async fn contacts_are_made_found_and_put_on_lists() {
+    let admin = Admin::start().await;
+    let list = admin.made("lists", json!({"name": "Clients"})).await;
+    let body = json!({"phone": "+393331234567", "name": "Zoë", "lists": [list["id"]]});
+    let made = admin.made("contacts", body.clone()).await;
+    assert_eq!((&made["phones"], &made["lists"]), (&json!(["+393331234567"]), &json!([list["id"]])));
+    let path = place("contacts", &made);
+    assert_eq!(call("supervisor", "GET", &path).to(&admin.router).await.is(200), made);
+    assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"], json!([made]));
+    assert_eq!(admin.get("/contacts?phone=%2B393331234568").await.is(200)["items"], json!([]));
+    assert_eq!(admin.get("/contacts").await.fields(), ["phone"]);
+    let again = call("admin", "POST", "/contacts").json(&body).to(&admin.router).await.problem(409, "contact-exists");
+    assert_eq!(again["contact"], made["id"]);
+    let mut changed = made.clone();
+    (changed["name"], changed["lists"]) = (json!("Zoë Rossi"), json!([]));
+    let changed = admin.put(&path, 1, &changed).await.is(200);
+    assert_eq!((&changed["name"], &changed["lists"], &changed["version"]), (&json!("Zoë Rossi"), &json!([]), &json!(2)));
+    admin.put(&path, 1, &changed).await.problem(412, "changed-meanwhile");
+    let unknown = json!({"user_id": "IT.1", "lists": ["lst_00000000000000000000000001"]});
+    assert_eq!(call("admin", "POST", "/contacts").json(&unknown).to(&admin.router).await.fields(), ["lists[0]"]);
+    call("supervisor", "POST", "/contacts").json(&body).to(&admin.router).await.problem(403, "forbidden");
+    admin.get("/contacts/con_00000000000000000000000001").await.problem(404, "not-found");
+    // Who was made here is who writes later.
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    a_customer_writes(&admin, &account).await;
+    assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"][0]["id"], made["id"]);
+}

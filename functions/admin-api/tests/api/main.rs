@@ -308,7 +308,7 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             }
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
             let may_write = under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read = may_write || under(&["/agents", "/queues", "/pauses"]);
+            let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") {

@@ -153,6 +153,10 @@ impl Adapter for Kaleyra {
         webhook::parse(webhook, &account.id, received_at)
     }
 
+    fn wants_recontact_template(&self) -> bool {
+        true
+    }
+
     fn text_limit(&self) -> usize {
         MAX_TEXT
     }

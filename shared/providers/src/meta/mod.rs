@@ -127,6 +127,10 @@ impl Adapter for Meta {
         webhook::parse(webhook.body, &account.id, received_at)
     }
 
+    fn wants_recontact_template(&self) -> bool {
+        true
+    }
+
     fn text_limit(&self) -> usize {
         MAX_TEXT
     }

@@ -1,0 +1,176 @@
+//! Contacts: customers, shared by all accounts.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use domain::account::List;
+use domain::contact::Contact;
+use domain::ids::{ContactId, ListId};
+use domain::inbound::ProfileName;
+use domain::values::{Address, E164};
+use engine::ports::{Committed, Store};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::{App, changed};
+use crate::error::ApiError;
+use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST};
+use crate::openapi::{Refusals, WriteRefusals};
+use crate::reply::{Listed, Versioned};
+use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Parameters};
+
+/// A customer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub(crate) struct ContactView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: ContactId,
+    /// What the customer is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    name: Option<ProfileName>,
+    /// The name by which others find the customer on WhatsApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    username: Option<ProfileName>,
+    /// The phone numbers (E.164).
+    phones: Vec<String>,
+    /// The provider's ids of the customer (BSUID).
+    user_ids: Vec<String>,
+    /// Ids of the lists that the customer is on.
+    #[schema(value_type = Vec<String>)]
+    lists: BTreeSet<ListId>,
+    /// Since when the customer is known.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+fn view(contact: Contact) -> ContactView {
+    let phones = contact.addresses.iter().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect();
+    let user_ids = contact.addresses.iter().filter_map(|address| match address {
+        Address::Bsuid(id) => Some(id.clone()),
+        Address::Phone(_) => None,
+    });
+    ContactView {
+        phones,
+        user_ids: user_ids.collect(),
+        id: contact.id,
+        name: contact.name,
+        username: contact.username,
+        lists: contact.lists,
+        created_at: contact.created_at,
+        version: contact.version,
+    }
+}
+
+/// Fails when a list is not there.
+async fn check(app: &App, lists: &[ListId]) -> Result<(), ApiError> {
+    let all: BTreeSet<ListId> = app.configuration().all::<List>().await?.into_iter().map(|(list, _)| list.id).collect();
+    let mut errors = Errors::default();
+    for (index, _) in lists.iter().enumerate().filter(|(_, list)| !all.contains(*list)) {
+        errors.add(format!("lists[{index}]"), UNKNOWN_LIST);
+    }
+    Ok(errors.check()?)
+}
+
+/// The contact, or the older one of the same person, to whom all addresses lead.
+async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
+    let store = &app.engine.store;
+    let contact = store.contact(id).await?.ok_or(ApiError::NotFound)?;
+    match &contact.linked_to {
+        Some(owner) => store.contact(owner).await?.ok_or(ApiError::NotFound),
+        None => Ok(contact),
+    }
+}
+
+/// Makes a contact: somebody who has not written yet.
+///
+/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so is a POST that is repeated.
+#[utoipa::path(post, path = "/contacts", tag = "contacts", request_body = NewContactInput,
+    responses((status = 201, description = "Made.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
+pub(crate) async fn create_contact(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Body(body): Body,
+) -> Result<Versioned<ContactView>, ApiError> {
+    let NewContactInput { phone, user_id, name, lists } = NewContactInput::parse(body)?;
+    check(&app, &lists).await?;
+    let addresses = phone.map(Address::Phone).into_iter().chain(user_id.map(Address::Bsuid)).collect();
+    let contact = Contact {
+        id: ContactId::from_ulid(cloud::ids::ulid()),
+        lists: lists.into_iter().collect(),
+        name: name.map(ProfileName),
+        username: None,
+        addresses,
+        created_at: Timestamp::now(),
+        version: 1,
+        linked: BTreeSet::new(),
+        linked_to: None,
+    };
+    if app.engine.store.add_contact(&contact).await? != Committed::Done {
+        for address in &contact.addresses {
+            if let Some(person) = app.engine.store.contact_of(address, true).await? {
+                return Err(ApiError::ContactExists { contact: person.owner.to_string() });
+            }
+        }
+        return Err(ApiError::Changed);
+    }
+    changed("contact", "created", contact.id.as_str(), &by);
+    let place = app.place("contacts", contact.id.as_str());
+    Ok(Versioned::made(view(contact), place))
+}
+
+/// Whom a phone number or a user id leads to: nobody, or one contact.
+#[utoipa::path(get, path = "/contacts", tag = "contacts",
+    params(("phone" = Option<String>, Query, description = "A phone number (E.164); either this or `user_id`."), ("user_id" = Option<String>, Query)),
+    responses((status = 200, description = "Who.", body = Listed<ContactView>), Refusals))]
+pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<ContactView>, ApiError> {
+    let address = match (parameters.get("phone"), parameters.get("user_id")) {
+        (Some(phone), None) => Address::Phone(E164::parse(phone).map_err(|invalid| Errors::one("phone", invalid.0))?),
+        (None, Some(id)) => Address::Bsuid(id.to_owned()),
+        _ => return Err(Errors::one("phone", "is required, or user_id").into()),
+    };
+    let items = match app.engine.store.contact_of(&address, true).await? {
+        Some(person) => vec![view(load(&app, &person.owner).await?)],
+        None => Vec::new(),
+    };
+    Ok(Listed { items, next: None })
+}
+
+/// One contact. One who turned out to be the same person as an older one is that one.
+#[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path)),
+    responses((status = 200, description = "It.", body = ContactView, headers(("ETag" = String))), Refusals))]
+pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<ContactId>) -> Result<Versioned<ContactView>, ApiError> {
+    let contact = load(&app, &id).await?;
+    let version = contact.version;
+    Ok(Versioned::new(view(contact), version))
+}
+
+/// Changes what a contact is called and which lists it is on. Its addresses stay.
+#[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
+    request_body = ContactInput,
+    responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn put_contact(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<ContactId>,
+    condition: IfMatch,
+    Body(body): Body,
+) -> Result<Versioned<ContactView>, ApiError> {
+    let before = load(&app, &id).await?;
+    condition.check(before.version)?;
+    let shown = serde_json::to_value(view(before.clone())).map_err(|_| ApiError::Encode)?;
+    let ContactInput { name, lists } = ContactInput::parse(body, &shown)?;
+    check(&app, &lists).await?;
+    let version = before.version + 1;
+    let contact = Contact { name: name.map(ProfileName), lists: lists.into_iter().collect(), version, ..before };
+    if app.engine.store.replace_contact(&contact).await? != Committed::Done {
+        return Err(ApiError::Changed);
+    }
+    changed("contact", "replaced", contact.id.as_str(), &by);
+    Ok(Versioned::new(view(contact), version))
+}
