@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use cloud::aws::Aws;
 use cloud::config::Env;
+use domain::account::Account;
+use domain::effect::Target;
+use domain::ids::AgentId;
 use local::client::{Api, Customer, Reply, Socket};
 use local::demo::{self, Connected, Demo, Person, Story};
 use local::deploy::{Deployment, Stack};
@@ -19,6 +22,7 @@ use local::engine::Engine;
 use local::standin::{self, Fault, Silence, StandIn, WINDOW_EXPIRED};
 use reqwest::Method;
 use serde_json::{Value, json};
+use store::{Extra, OwedWakes, Write, Written};
 
 /// How long anything may take on a machine that is busy with other tests. Nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -383,6 +387,31 @@ async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_
     world.change_account(|account| account["active"] = json!(true)).await;
     let offer = offer_of(&anna).await;
     assert_eq!(offer["customer_phone"], customer.from);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_owes_whose_writer_died_is_made_up_for_by_the_sweep() {
+    let world = World::start(20).await;
+    let path = world.accepted(&world.customer("+393339999920")).await;
+    // Anna is taken off the account, and whoever wrote that died two minutes ago, before anybody was told.
+    let configuration = store::Configuration::new(world.aws().dynamodb(), world.stack.output("ConfigTable").unwrap());
+    let (before, version) = configuration.get::<Account>(&world.account().id).await.unwrap().unwrap();
+    let anna = world.anna().1.id.parse::<AgentId>().unwrap();
+    let mut account = before.clone();
+    account.agents.retain(|agent| *agent != anna);
+    let id = cloud::ids::first_ulid_of(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(2)).to_string();
+    let owed = OwedWakes { id, targets: vec![Target::Agent(anna)] };
+    let written = configuration.put(&account, Write::Replace { before: &before, version }, vec![Extra::Wakes(owed)]).await.unwrap();
+    assert!(matches!(written, Written::Done { .. }));
+    world.stack.invoke("assign").await.unwrap();
+    let (ben, _) = world.ben();
+    until("Anna's interaction is nobody's", async || {
+        let interaction = ben.get(&path).await.unwrap();
+        interaction["agent"].is_null().then_some(())
+    })
+    .await;
+    let latest = cloud::ids::ulid().to_string();
+    until("nothing is owed", async || configuration.owed_wakes(&latest).await.unwrap().is_empty().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use store::{Extra, Write};
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, new_account_id, written};
+use crate::app::{App, changed, new_account_id, owed, written};
 use crate::canned_answers::forget_answers;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
@@ -226,7 +226,7 @@ pub(crate) async fn put_account(
     check(&app, &input, Some(&id)).await?;
     input.provider.complete(self::token)?;
     let plan = next_plan(&before.plan, &input.plan);
-    let extra = if plan == before.plan { Vec::new() } else { vec![Extra::Plan { account: id.clone(), plan: plan.clone() }] };
+    let mut extra = if plan == before.plan { Vec::new() } else { vec![Extra::Plan { account: id.clone(), plan: plan.clone() }] };
     // The secret first, as when an account is made. Should the account be changed by somebody else meanwhile (412), the new secret is used already:
     // signatures are accepted with both.
     rotate(&app, &id, &input.provider).await?;
@@ -240,9 +240,11 @@ pub(crate) async fn put_account(
     };
     let made = Made { id, proxy_token: before.proxy_token.clone(), webhook_secret, receive_path };
     let account = account_of(made, input, plan, version + 1);
+    let owed = owed(to_wake(&before, &account));
+    extra.extend(owed.iter().cloned().map(Extra::Wakes));
     let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
     changed("account", "replaced", account.id.as_str(), &by);
-    app.wake(to_wake(&before, &account)).await;
+    app.wake(owed).await;
     Ok(Versioned::new(view(account, &app.public_url), version))
 }
 

@@ -19,7 +19,7 @@ use engine::jobs::AssignJob;
 use engine::ports::System;
 use jiff::Timestamp;
 use receive::Ingest;
-use store::{Configuration, Entity, Interactions, Written};
+use store::{Configuration, Entity, Interactions, OwedWakes, Written};
 
 use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
@@ -119,17 +119,27 @@ impl App {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Lets `assign` look again at what waits for `targets`. The change that asks for it is written: a wake that is lost is made up for by the sweep, so
-    /// it fails nothing.
-    pub(crate) async fn wake(&self, targets: impl IntoIterator<Item = Target>) {
-        let jobs = targets.into_iter().map(|target| {
-            let options = SendOptions::fifo(target.key(), cloud::ids::ulid().to_string());
+    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what can't be sent now, the sweep sends, so it
+    /// fails nothing.
+    pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
+        let Some(OwedWakes { id, targets }) = owed else { return };
+        let jobs = targets.into_iter().enumerate().map(|(index, target)| {
+            let options = SendOptions::fifo(target.key(), format!("{id}-{index}"));
             (AssignJob { target, reconfigured: true, related: false }, options)
         });
         if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
             tracing::error!(event = "admin.wake_failed", %error);
+        } else if let Err(error) = self.configuration().wakes_sent(&id).await {
+            // The sweep sends them once more, which does no harm.
+            tracing::warn!(event = "admin.wakes_stay", %error);
         }
     }
+}
+
+/// What a change owes to `targets`.
+pub(crate) fn owed(targets: impl IntoIterator<Item = Target>) -> Option<OwedWakes> {
+    let targets: Vec<Target> = targets.into_iter().collect();
+    (!targets.is_empty()).then(|| OwedWakes { id: cloud::ids::ulid().to_string(), targets })
 }
 
 fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {

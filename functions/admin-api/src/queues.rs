@@ -12,10 +12,10 @@ use domain::values::Seconds;
 use engine::ports::Store;
 use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use store::{Extra, Write};
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, owed, written};
 use crate::error::ApiError;
 use crate::input::QueueInput;
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -103,6 +103,16 @@ pub(crate) async fn get_queue(State(app): State<App>, _: Overseer, Id(id): Id<Qu
     Ok(Versioned::new(view(queue, version), version))
 }
 
+/// Whose waiting interactions may have somebody else to be offered to.
+fn to_wake(before: &Queue, after: &Queue) -> Vec<Target> {
+    if (&before.members, before.strategy, before.weight) == (&after.members, after.strategy, after.weight) {
+        return Vec::new();
+    }
+    // Whoever left is free for the other queues, which may have left them to this one.
+    let left = before.members.iter().filter(|agent| !after.members.contains(agent)).cloned().map(Target::Agent);
+    left.chain([Target::Queue(after.id.clone())]).collect()
+}
+
 /// Replaces a queue. What waits for it is looked at again.
 #[utoipa::path(put, path = "/queues/{id}", tag = "queues", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = QueueInput,
@@ -120,13 +130,11 @@ pub(crate) async fn put_queue(
     let input = QueueInput::parse(body, Some(&shown))?;
     check(&app, &input).await?;
     let queue = queue_of(id, input);
-    let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, Vec::new()).await?)?;
+    let owed = owed(to_wake(&before, &queue));
+    let extra = owed.iter().cloned().map(Extra::Wakes).collect();
+    let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, extra).await?)?;
     changed("queue", "replaced", queue.id.as_str(), &by);
-    if (&before.members, before.strategy, before.weight) != (&queue.members, queue.strategy, queue.weight) {
-        // Whoever left is free for the other queues, which may have left them to this one.
-        let left = before.members.iter().filter(|agent| !queue.members.contains(agent)).cloned().map(Target::Agent);
-        app.wake(left.chain([Target::Queue(queue.id.clone())])).await;
-    }
+    app.wake(owed).await;
     Ok(Versioned::new(view(queue, version), version))
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a wake for a queue, an agent or an account | what waits there is offered, the longest wait first |
 //! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
-//! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost |
+//! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost; so is whom a change of the configuration owes it |
 //! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
 
 use std::sync::Arc;
@@ -18,11 +18,15 @@ use domain::effect::{Audience, Target};
 use domain::interaction::Offer;
 use domain::view::AgentEvent;
 use engine::jobs::{AssignJob, PushJob};
-use engine::ports::{Store, System};
+use engine::ports::{Store, System, World};
 use engine::{Engine, EngineError, Reach, Woken};
+use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
-use store::{Configuration, Interactions};
+use store::{Configuration, Interactions, OwedWakes};
+
+/// A change that is younger is still sending its own wakes: no request runs longer.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
 struct Assign {
     engine: Engine<Interactions, Configuration, System>,
@@ -98,7 +102,21 @@ impl Assign {
         let targets = self.engine.waiting_targets().await?;
         tracing::info!(event = "assign.swept", targets = targets.len());
         let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, false, &format!("sweep-{id}-{index}")));
-        Ok(self.wakes.send_batch(wakes).await?)
+        self.wakes.send_batch(wakes).await?;
+        self.pay(id).await
+    }
+
+    /// Sends the wakes that changes of the configuration owe still.
+    async fn pay(&self, id: &str) -> Result<(), Failed> {
+        let before = cloud::ids::first_ulid_of(self.engine.world.now() - UNDER_WAY);
+        for OwedWakes { id: owed, targets } in self.engine.directory.owed_wakes(&before.to_string()).await.map_err(EngineError::from)? {
+            tracing::warn!(event = "assign.owed", targets = targets.len());
+            let wakes = targets.into_iter().enumerate();
+            let wakes = wakes.map(|(index, target)| wake_of(target, true, false, &format!("owed-{id}-{owed}-{index}")));
+            self.wakes.send_batch(wakes).await?;
+            self.engine.directory.wakes_sent(&owed).await.map_err(EngineError::from)?;
+        }
+        Ok(())
     }
 }
 

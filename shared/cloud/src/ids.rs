@@ -1,5 +1,6 @@
 //! The source of new ids.
 
+use jiff::Timestamp;
 use ulid::Ulid;
 
 /// A new ULID of the system's clock and randomness. Two of the same millisecond sort in any order.
@@ -7,9 +8,21 @@ pub fn ulid() -> Ulid {
     Ulid::generate()
 }
 
+/// The first ULID of an instant: those made before it sort before, those made later behind.
+pub fn first_ulid_of(at: Timestamp) -> Ulid {
+    Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_made_before_an_instant_sorts_before_it() {
+        let now = ulid();
+        let at = Timestamp::from_millisecond(i64::try_from(now.timestamp_ms()).unwrap()).unwrap();
+        assert!(first_ulid_of(at) <= now && now < first_ulid_of(at + jiff::SignedDuration::from_millis(1)));
+    }
 
     #[test]
     fn two_ids_differ() {

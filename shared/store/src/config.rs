@@ -10,13 +10,14 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::{Directory, PortError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{Item, Read, data_item, failed, from_data, item, key_item, n, number, s, text, undecodable};
 use crate::keys::Key;
@@ -191,6 +192,12 @@ fn plan_key(account: &AccountId, version: u64) -> Key {
     Key { pk: format!("plan#{account}"), sk: format!("{version:010}") }
 }
 
+fn wakes_key(id: &str) -> Key {
+    Key { pk: WAKES.to_owned(), sk: id.to_owned() }
+}
+
+const WAKES: &str = "wakes";
+
 impl Configuration {
     /// The table `table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
@@ -289,6 +296,7 @@ impl Configuration {
                     entry
                 }
                 Extra::Plan { account, plan } => data_item(plan_key(&account, plan.version), &plan)?,
+                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), &owed)?,
             };
             let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
             actions.push(TransactWriteItem::builder().put(put).build());
@@ -320,6 +328,28 @@ impl Configuration {
         let lost = self.transact(actions).await?;
         self.forget();
         Ok(if lost.is_empty() { Written::Done { version } } else { Written::Changed })
+    }
+
+    /// Wakes that changes before `id` (a ULID) owe still, up to a hundred: whoever wrote them died before they were sent.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn owed_wakes(&self, id: &str) -> Read<Vec<OwedWakes>> {
+        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(100);
+        let query = query
+            .key_condition_expression("pk = :pk AND sk < :id")
+            .expression_attribute_values(":pk", s(WAKES))
+            .expression_attribute_values(":id", s(id));
+        query.send().await.map_err(failed("Query"))?.items.unwrap_or_default().iter().map(from_data).collect()
+    }
+
+    /// The wakes were sent: they are owed no more.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn wakes_sent(&self, id: &str) -> Read<()> {
+        let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(wakes_key(id))));
+        delete.send().await.map(|_| ()).map_err(failed("DeleteItem"))
     }
 
     fn put_action(&self, item: Item, condition: &str, before: Option<u64>) -> Read<TransactWriteItem> {
@@ -450,6 +480,17 @@ pub enum Extra {
         /// The plan.
         plan: ActionPlan,
     },
+    /// Targets that are to be woken because of the change: kept until they were, should whoever writes die in between.
+    Wakes(OwedWakes),
+}
+
+/// Targets that are to be woken because the configuration changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedWakes {
+    /// A ULID: these sort by time.
+    pub id: String,
+    /// Whom.
+    pub targets: Vec<Target>,
 }
 
 fn unbuildable(error: aws_sdk_dynamodb::error::BuildError) -> PortError {

@@ -60,6 +60,8 @@ struct Admin {
     secrets: SecretStore,
     sqs: aws_sdk_sqs::Client,
     wakes: String,
+    endpoint: String,
+    account: String,
 }
 
 /// What was answered.
@@ -181,7 +183,20 @@ impl Admin {
         }
         let env = environment(endpoint, &account, &wakes);
         let app = app(&env);
-        Self { engine: app.engine.clone(), secrets: app.secrets.clone(), router: router(app), sqs, wakes }
+        Self {
+            engine: app.engine.clone(),
+            secrets: app.secrets.clone(),
+            router: router(app),
+            sqs,
+            wakes,
+            endpoint: endpoint.clone(),
+            account,
+        }
+    }
+
+    /// The same API, whose queue of wakes can't be reached.
+    fn app_without_its_queue(&self) -> App {
+        app(&environment(&self.endpoint, &self.account, "http://127.0.0.1:1/q.fifo"))
     }
 
     async fn made(&self, kind: &str, body: Value) -> Value {
@@ -564,6 +579,31 @@ async fn an_active_account_keeps_somebody_to_answer() {
     admin.put(&format!("/agents/{agent}"), 1, &off).await.is(200);
     nobody["active"] = json!(false);
     admin.put(&path, 2, &nobody).await.is(200);
+}
+
+#[tokio::test]
+async fn wakes_that_can_not_be_sent_are_owed_and_fail_nothing() {
+    let mut admin = Admin::start().await;
+    let anna = admin.agent("anna").await;
+    let body = json!({"name": "Support", "strategy": "beepall", "members": [anna["id"]]});
+    let queue = admin.made("queues", body.clone()).await;
+    let path = format!("/queues/{}", queue["id"].as_str().unwrap());
+    let (heavier, empty) = (json!({"weight": 1}), json!({"members": []}));
+    let changed = |change: &Value| {
+        let mut body = body.clone();
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body
+    };
+    admin.put(&path, 1, &changed(&heavier)).await.is(200);
+    let owed = async |admin: &Admin| admin.engine.directory.owed_wakes(&cloud::ids::ulid().to_string()).await.unwrap();
+    assert_eq!(owed(&admin).await, []);
+    admin.router = router(admin.app_without_its_queue());
+    admin.put(&path, 2, &changed(&empty)).await.is(200);
+    let owed = owed(&admin).await.remove(0).targets;
+    assert_eq!(
+        owed,
+        [Target::Agent(anna["id"].as_str().unwrap().parse().unwrap()), Target::Queue(queue["id"].as_str().unwrap().parse().unwrap())]
+    );
 }
 
 #[tokio::test]
