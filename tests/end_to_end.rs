@@ -391,7 +391,7 @@ async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_change_owes_whose_writer_died_is_made_up_for_by_the_sweep() {
-    let world = World::start(20).await;
+    let world = World::start(7).await;
     let path = world.accepted(&world.customer("+393339999920")).await;
     // Anna is taken off the account, and whoever wrote that died two minutes ago, before anybody was told.
     let configuration = store::Configuration::new(world.aws().dynamodb(), world.stack.output("ConfigTable").unwrap());
