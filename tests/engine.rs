@@ -8,6 +8,7 @@ mod corpus;
 mod documents;
 mod plan;
 mod races;
+mod store;
 mod support;
 mod webhooks;
 
@@ -371,7 +372,7 @@ async fn an_agent_is_gone_who_lost_the_last_connection_and_has_had_none_since() 
     let store = &deployment.store;
     let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
     let connect = async |id: &str| {
-        let connection = store::Connection { id: id.to_owned(), agent: agent.clone(), expires_at: now + SignedDuration::from_hours(2) };
+        let connection = ::store::Connection { id: id.to_owned(), agent: agent.clone(), expires_at: now + SignedDuration::from_hours(2) };
         store.connect(&connection).await.unwrap();
     };
     connect("one").await;

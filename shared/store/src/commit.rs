@@ -467,29 +467,37 @@ impl Interactions {
             PresenceState::Ready => ("ready", ""),
             PresenceState::Paused { reason } => ("paused", reason.as_str()),
         };
+        let (login, never) = match presence.logged_in_at {
+            Some(_) => (", logged_in_at = :login", ""),
+            None => ("", " REMOVE logged_in_at"),
+        };
         // Load and ringing belong to the interactions' commits: this one leaves them alone. But a ring that was decided on the old state must fail, and what
         // has begun to ring since the presence was read must be seen: hence the revision, both ways.
         transaction.update(
             keys::presence(&presence.agent),
-            "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
-             missed = :missed, logged_in_at = :login, ringing = if_not_exists(ringing, :empty) ADD revision :one",
+            &format!(
+                "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
+                 missed = :missed{login}, ringing = if_not_exists(ringing, :empty) ADD revision :one{never}"
+            ),
             Some("attribute_not_exists(pk) OR (version = :before AND revision = :revision)".to_owned()),
             vec![("#state", "state"), ("#capacity", "capacity")],
-            vec![
+            [
                 (":state", s(state)),
                 (":reason", s(reason)),
                 (":since", n(presence.since.as_millisecond())),
                 (":capacity", n(presence.capacity.get())),
                 (":version", n(presence.version)),
                 (":missed", n(presence.missed)),
-                (":login", n(presence.logged_in_at.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond())),
                 (":before", n(presence.version - 1)),
                 (":effects", to_attribute(&effects)?),
                 (":form", n(1)),
                 (":empty", AttributeValue::M(Item::new())),
                 (":revision", n(presence.revision)),
                 (":one", n(1)),
-            ],
+            ]
+            .into_iter()
+            .chain(presence.logged_in_at.map(|at| (":login", n(at.as_millisecond()))))
+            .collect(),
             Committed::Conflict,
         );
         transaction.mark(mark, presence.agent.as_str(), presence.since);

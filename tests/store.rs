@@ -1,0 +1,971 @@
+//! The engine's store: the port in memory and the one on the tables keep the same promises, so that what the simulation shows holds for both.
+//!
+//! Every case is played against both ports, each with a store of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::account::Account;
+use domain::agent::{Capacity, Presence, PresenceState};
+use domain::contact::{Contact, Identity, link};
+use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Target};
+use domain::fixtures;
+use domain::history::{Fact, HistoryEntry};
+use domain::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::inbound::{InboundEvent, InboundKind};
+use domain::interaction::{Interaction, Offer, Stage, Status, Wait, WrapUp};
+use domain::marks::Priority;
+use domain::message::{Author, Content, Message};
+use domain::queue::{Queue, Strategy, Weight};
+use domain::values::{Address, E164};
+use engine::memory::{Cause, Memory};
+use engine::ports::{Commit, Committed, Conversation, Mark, Membership, MessageCommit, Store};
+use jiff::{SignedDuration, Timestamp};
+use store::{Interactions, Write};
+use ulid::Ulid;
+
+use crate::support::Deployment;
+
+/// A port, and what a test has to do beside it.
+trait Bench {
+    type Port: Store;
+    async fn start() -> Self;
+    fn port(&self) -> &Self::Port;
+    async fn put_account(&self, account: Account);
+    async fn put_queue(&self, queue: Queue);
+    /// Keeps a webhook's event, as `receive` does.
+    async fn receive(&self, event: &InboundEvent);
+    /// Where an event was routed.
+    async fn routed(&self, event: &InboundEvent) -> Option<String>;
+    async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry>;
+    /// What the stream shows of an interaction, version by version; of the table its current version is enough.
+    async fn effects(&self, key: &InteractionKey) -> Vec<Effect>;
+}
+
+struct InMemory(Memory);
+
+impl Bench for InMemory {
+    type Port = Memory;
+
+    async fn start() -> Self {
+        Self(Memory::new())
+    }
+
+    fn port(&self) -> &Memory {
+        &self.0
+    }
+
+    async fn put_account(&self, account: Account) {
+        self.0.directory().put_account(account);
+    }
+
+    async fn put_queue(&self, queue: Queue) {
+        self.0.directory().put_queue(queue);
+    }
+
+    async fn receive(&self, event: &InboundEvent) {
+        self.0.receive(event);
+    }
+
+    async fn routed(&self, event: &InboundEvent) -> Option<String> {
+        self.0.routed(&event.account, &event.id)
+    }
+
+    async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry> {
+        self.0.history(&key.interaction)
+    }
+
+    async fn effects(&self, key: &InteractionKey) -> Vec<Effect> {
+        let caused = self.0.take_effects().into_iter().rfind(|caused| caused.by == Cause::Interaction(key.clone()));
+        caused.map(|caused| caused.effects).unwrap_or_default()
+    }
+}
+
+struct OnTables(Deployment);
+
+impl Bench for OnTables {
+    type Port = Interactions;
+
+    async fn start() -> Self {
+        Self(Deployment::new().await)
+    }
+
+    fn port(&self) -> &Interactions {
+        &self.0.store
+    }
+
+    async fn put_account(&self, account: Account) {
+        self.0.configuration.put(&account, Write::New, Vec::new()).await.unwrap();
+    }
+
+    async fn put_queue(&self, queue: Queue) {
+        self.0.configuration.put(&queue, Write::New, Vec::new()).await.unwrap();
+    }
+
+    async fn receive(&self, event: &InboundEvent) {
+        self.0.store.receive(event, "raw").await.unwrap();
+    }
+
+    async fn routed(&self, event: &InboundEvent) -> Option<String> {
+        self.0.store.event(&event.account, &event.id).await.unwrap()?.1
+    }
+
+    async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry> {
+        self.0.store.history(key).await.unwrap()
+    }
+
+    async fn effects(&self, key: &InteractionKey) -> Vec<Effect> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let read = self.0.aws.dynamodb().get_item().table_name("interactions");
+        let read = read.key("pk", S(format!("CONV#{}", key.conversation.group()))).key("sk", S(format!("INT#{}", key.interaction)));
+        store::effects_of(&read.send().await.unwrap().item.unwrap()).unwrap()
+    }
+}
+
+/// Each case on both ports.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(&<super::InMemory as super::Bench>::start().await).await;
+            })+
+        }
+        mod on_the_tables {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(&<super::OnTables as super::Bench>::start().await).await;
+            })+
+        }
+    };
+}
+
+cases!(
+    what_was_opened_is_found_by_its_conversation_its_id_and_its_place,
+    of_two_that_open_at_the_same_instant_one_is_refused_and_leaves_nothing,
+    a_change_of_an_old_version_is_refused_and_leaves_nothing,
+    who_closes_makes_room_and_who_reopens_needs_it,
+    the_time_of_the_customers_latest_message_stays_with_the_conversation,
+    an_event_is_marked_once_and_its_repetition_changes_nothing,
+    what_needs_nothing_written_is_settled_and_stays_where_it_went,
+    a_command_is_done_once,
+    that_it_was_done_before_says_more_than_any_other_lost_condition,
+    a_slot_is_taken_and_given_back_with_the_interaction,
+    nobody_holds_more_than_their_capacity,
+    who_never_logged_in_can_be_given_nothing,
+    two_at_the_same_instant_do_not_share_one_slot,
+    who_accepts_is_of_the_account_and_of_the_queue,
+    a_ring_holds_only_if_the_presence_is_as_it_was_read,
+    who_owes_a_disposition_is_on_its_pause_until_it_is_chosen,
+    an_offer_to_many_and_one_to_its_own_agent_reserve_no_slot,
+    the_waiting_are_in_order_of_priority_and_age,
+    a_row_moves_with_its_interaction_and_goes_with_it,
+    the_cursor_is_who_was_engaged_last,
+    the_history_is_kept_in_order_and_the_effects_ride_in_the_version,
+    a_message_comes_with_its_interaction_and_is_found_by_the_providers_id,
+    a_message_changes_only_as_it_was_read,
+    a_presence_changes_only_as_it_was_read,
+    a_change_of_presence_leaves_load_and_ringing_alone,
+    many_presences_are_read_at_once_and_who_has_none_is_left_out,
+    an_address_belongs_to_one_contact,
+    opening_rests_on_whom_the_address_belongs_to,
+    opening_rests_on_no_other_contact_of_the_person_having_one_open,
+    linked_contacts_are_one_person_under_every_address,
+    a_link_of_what_has_changed_is_refused_and_leaves_nothing,
+    two_interactions_are_merged_in_one_transaction_or_not_at_all,
+);
+
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00.250Z".parse().unwrap()
+}
+
+fn later(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+fn ulid(number: u128) -> Ulid {
+    Ulid::from_parts(2, number)
+}
+
+fn agent(number: u128) -> AgentId {
+    AgentId::from_ulid(ulid(number))
+}
+
+fn queue(number: u128) -> QueueId {
+    QueueId::from_ulid(ulid(number))
+}
+
+fn contact_id(number: u128) -> ContactId {
+    ContactId::from_ulid(ulid(number))
+}
+
+fn phone(number: u128) -> Address {
+    Address::Phone(E164::parse(&format!("+39333{number:07}")).unwrap())
+}
+
+/// Interaction `number` with customer `customer`, as it is opened.
+fn new(number: u128, customer: u128) -> Interaction {
+    let (id, contact) = (InteractionId::from_ulid(ulid(number)), contact_id(customer));
+    Interaction { id, contact, address: phone(customer), ..fixtures::interaction(Status::Open, now()) }
+}
+
+/// The commit that makes `after` of `before`, and nothing else.
+fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
+    Commit {
+        before: before.cloned(),
+        after: after.clone(),
+        effects: Vec::new(),
+        history: vec![HistoryEntry { at: later(1), version: after.version, fact: Fact::Opened }],
+        messages: Vec::new(),
+        contact: None,
+        identity: None,
+        last_inbound_at: None,
+        mark: Mark::Guarded,
+        membership: None,
+        presence_revision: None,
+        cursor: None,
+        merged: None,
+    }
+}
+
+/// The next version, with one thing changed.
+fn next(before: &Interaction, change: impl FnOnce(&mut Interaction)) -> Interaction {
+    let mut after = before.clone();
+    after.version += 1;
+    change(&mut after);
+    after
+}
+
+fn closed(before: &Interaction) -> Interaction {
+    next(before, |after| {
+        (after.status, after.closed_at, after.wait) = (Status::Closed, Some(later(9)), None);
+    })
+}
+
+fn held(before: &Interaction, by: &AgentId) -> Interaction {
+    next(before, |after| (after.agent, after.wait) = (Some(by.clone()), None))
+}
+
+/// Behind the plan, for these targets.
+fn waiting(before: &Interaction, targets: &[Target]) -> Interaction {
+    next(before, |after| {
+        let (id, targets) = (after.version, targets.to_vec());
+        let wait = Wait { id, stage: Stage::Exhausted, targets, until: None, rejected: Vec::new(), missed: Vec::new(), offer: None };
+        after.wait = Some(wait);
+    })
+}
+
+/// As it waits, with an offer to these.
+fn offered(before: &Interaction, audience: Audience, until: Option<Timestamp>) -> Interaction {
+    next(before, |after| {
+        let id = after.version;
+        let wait = after.wait.as_mut().unwrap();
+        wait.offer = Some(Offer { id, target: wait.targets[0].clone(), audience, until });
+    })
+}
+
+async fn done<B: Bench>(bench: &B, commit: Commit) {
+    assert_eq!(bench.port().commit(commit).await.unwrap(), Committed::Done);
+}
+
+async fn lost<B: Bench>(bench: &B, commit: Commit, to: Committed) {
+    assert_eq!(bench.port().commit(commit).await.unwrap(), to);
+}
+
+/// Opens interaction `number` with customer `customer`.
+async fn open<B: Bench>(bench: &B, number: u128, customer: u128) -> Interaction {
+    let interaction = new(number, customer);
+    done(bench, commit(None, &interaction)).await;
+    interaction
+}
+
+/// One change after the other.
+async fn turned<B: Bench>(bench: &B, before: Interaction, after: Interaction) -> Interaction {
+    done(bench, commit(Some(&before), &after)).await;
+    after
+}
+
+/// An agent who is ready.
+async fn ready<B: Bench>(bench: &B, number: u128, capacity: i64) -> AgentId {
+    let presence = Presence { chosen: PresenceState::Ready, version: 1, ..absent(number, capacity) };
+    assert_eq!(bench.port().commit_presence(&presence, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    presence.agent
+}
+
+fn absent(number: u128, capacity: i64) -> Presence {
+    Presence::logged_out(agent(number), Capacity::new(capacity).unwrap(), now())
+}
+
+async fn presence<B: Bench>(bench: &B, agent: &AgentId) -> Presence {
+    bench.port().presences(std::slice::from_ref(agent)).await.unwrap().remove(agent).unwrap()
+}
+
+async fn current<B: Bench>(bench: &B, interaction: &Interaction) -> Interaction {
+    bench.port().interaction(&interaction.key()).await.unwrap().unwrap()
+}
+
+async fn open_of<B: Bench>(bench: &B, interaction: &Interaction) -> Option<InteractionId> {
+    bench.port().conversation(&interaction.conversation()).await.unwrap().open.map(|open| open.id)
+}
+
+fn event(id: &str) -> InboundEvent {
+    let kind = InboundKind::Other { name: "nothing".to_owned() };
+    InboundEvent { account: fixtures::account().id, id: id.to_owned(), received_at: now(), index: 0, kind }
+}
+
+fn marked(event: &InboundEvent) -> Mark {
+    Mark::Event { account: event.account.clone(), id: event.id.clone() }
+}
+
+fn command(id: &str) -> Mark {
+    Mark::Command { id: id.to_owned() }
+}
+
+async fn what_was_opened_is_found_by_its_conversation_its_id_and_its_place<B: Bench>(bench: &B) {
+    let (first, other) = (new(1, 1), new(2, 2));
+    let port = bench.port();
+    assert_eq!(port.conversation(&first.conversation()).await.unwrap(), Conversation::default());
+    assert_eq!((port.locate(&first.id).await.unwrap(), port.interaction(&first.key()).await.unwrap()), (None, None));
+    done(bench, commit(None, &first)).await;
+    done(bench, commit(None, &other)).await;
+    for interaction in [&first, &other] {
+        assert_eq!(port.conversation(&interaction.conversation()).await.unwrap().open.as_ref(), Some(interaction));
+        assert_eq!(port.locate(&interaction.id).await.unwrap(), Some(interaction.key()));
+        assert_eq!(port.interaction(&interaction.key()).await.unwrap().as_ref(), Some(interaction));
+    }
+    let elsewhere = InteractionKey { conversation: other.conversation(), interaction: first.id.clone() };
+    assert_eq!(port.interaction(&elsewhere).await.unwrap(), None, "an id leads nowhere in another conversation");
+    lost(bench, commit(None, &Interaction { contact: contact_id(3), ..first }), Committed::Conflict).await;
+}
+
+async fn of_two_that_open_at_the_same_instant_one_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
+    let (one, two) = (new(1, 1), new(2, 1));
+    let port = bench.port();
+    let (first, second) = tokio::join!(port.commit(commit(None, &one)), port.commit(commit(None, &two)));
+    let (won, refused) = match (first.unwrap(), second.unwrap()) {
+        (Committed::Done, Committed::Conflict) => (one, two),
+        (Committed::Conflict, Committed::Done) => (two, one),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(open_of(bench, &won).await, Some(won.id.clone()));
+    assert_eq!(port.locate(&refused.id).await.unwrap(), None);
+    assert!(bench.history(&refused.key()).await.is_empty());
+}
+
+async fn a_change_of_an_old_version_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    let second = turned(bench, first.clone(), next(&first, |after| after.unread = true)).await;
+    let target = Target::Queue(queue(1));
+    let mut late = commit(Some(&first), &waiting(&first, std::slice::from_ref(&target)));
+    late.mark = command("late");
+    late.cursor = Some((target.clone(), agent(1)));
+    lost(bench, late, Committed::Conflict).await;
+    assert_eq!(current(bench, &first).await, second);
+    assert_eq!((bench.port().waiting(&target).await.unwrap(), bench.port().cursor(&target).await.unwrap()), (Vec::new(), None));
+    assert_eq!(bench.history(&first.key()).await.len(), 2);
+    let mut again = commit(Some(&second), &next(&second, |after| after.unread = false));
+    again.mark = command("late");
+    done(bench, again).await;
+    lost(bench, commit(Some(&new(2, 2)), &next(&new(2, 2), |_| ())), Committed::Conflict).await;
+}
+
+async fn who_closes_makes_room_and_who_reopens_needs_it<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    lost(bench, commit(None, &new(2, 1)), Committed::Conflict).await;
+    let over = turned(bench, first.clone(), closed(&first)).await;
+    assert_eq!((open_of(bench, &first).await, current(bench, &first).await), (None, over.clone()));
+    let second = open(bench, 2, 1).await;
+    let again = next(&over, |after| (after.status, after.closed_at) = (Status::Open, None));
+    lost(bench, commit(Some(&over), &again), Committed::Conflict).await;
+    assert_eq!(open_of(bench, &first).await, Some(second.id.clone()));
+    turned(bench, second.clone(), closed(&second)).await;
+    let third = open(bench, 3, 1).await;
+    turned(bench, third.clone(), closed(&third)).await;
+    turned(bench, over, again.clone()).await;
+    // The open one is found behind newer ones.
+    assert_eq!(bench.port().conversation(&again.conversation()).await.unwrap().open, Some(again));
+}
+
+async fn the_time_of_the_customers_latest_message_stays_with_the_conversation<B: Bench>(bench: &B) {
+    let first = new(1, 1);
+    done(bench, Commit { last_inbound_at: Some(now()), ..commit(None, &first) }).await;
+    let window = async || bench.port().conversation(&first.conversation()).await.unwrap().last_inbound_at;
+    assert_eq!(window().await, Some(now()));
+    let second = turned(bench, first.clone(), next(&first, |_| ())).await;
+    assert_eq!(window().await, Some(now()), "who says nothing of it leaves it alone");
+    let third = next(&second, |_| ());
+    done(bench, Commit { last_inbound_at: Some(later(5)), ..commit(Some(&second), &third) }).await;
+    turned(bench, third.clone(), closed(&third)).await;
+    assert_eq!(window().await, Some(later(5)), "it outlives the interaction");
+}
+
+async fn an_event_is_marked_once_and_its_repetition_changes_nothing<B: Bench>(bench: &B) {
+    let (first, event) = (new(1, 1), event("SM1"));
+    bench.receive(&event).await;
+    assert_eq!(bench.routed(&event).await, None);
+    done(bench, Commit { mark: marked(&event), ..commit(None, &first) }).await;
+    assert_eq!(bench.routed(&event).await.as_deref(), Some(first.id.as_str()));
+    let again = next(&first, |after| after.unread = true);
+    lost(bench, Commit { mark: marked(&event), ..commit(Some(&first), &again) }, Committed::AlreadyDone).await;
+    assert_eq!(current(bench, &first).await, first);
+}
+
+async fn what_needs_nothing_written_is_settled_and_stays_where_it_went<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    let (nothing, routed) = (event("SM1"), event("SM2"));
+    for event in [&nothing, &routed] {
+        bench.receive(event).await;
+    }
+    done(bench, Commit { mark: marked(&routed), ..commit(Some(&first), &next(&first, |_| ())) }).await;
+    for event in [&nothing, &nothing, &routed] {
+        bench.port().settle(event).await.unwrap();
+    }
+    assert_eq!(bench.routed(&nothing).await.as_deref(), Some("-"));
+    assert_eq!(bench.routed(&routed).await.as_deref(), Some(first.id.as_str()));
+    lost(bench, Commit { mark: marked(&nothing), ..commit(None, &new(2, 2)) }, Committed::AlreadyDone).await;
+}
+
+async fn a_command_is_done_once<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    let second = next(&first, |after| after.unread = true);
+    done(bench, Commit { mark: command("one"), ..commit(Some(&first), &second) }).await;
+    let third = next(&second, |after| after.unread = false);
+    lost(bench, Commit { mark: command("one"), ..commit(Some(&second), &third) }, Committed::AlreadyDone).await;
+    assert_eq!(current(bench, &first).await, second);
+    done(bench, Commit { mark: command("two"), ..commit(Some(&second), &third) }).await;
+    done(bench, commit(Some(&third), &next(&third, |_| ()))).await;
+}
+
+async fn that_it_was_done_before_says_more_than_any_other_lost_condition<B: Bench>(bench: &B) {
+    let busy = ready(bench, 1, 1).await;
+    let (other, first) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    turned(bench, other.clone(), held(&other, &busy)).await;
+    done(bench, Commit { mark: command("one"), ..commit(Some(&first), &next(&first, |_| ())) }).await;
+    // Lost in every way: the version is old, the slot is taken, the account is not there.
+    let membership = Some(Membership { agent: busy.clone(), account: first.account.clone(), queue: None });
+    let all = Commit { mark: command("one"), membership, ..commit(Some(&first), &held(&first, &busy)) };
+    lost(bench, all.clone(), Committed::AlreadyDone).await;
+    lost(bench, Commit { mark: command("two"), ..all.clone() }, Committed::NotAMember).await;
+    lost(bench, Commit { mark: command("two"), membership: None, ..all.clone() }, Committed::AtCapacity).await;
+    lost(bench, Commit { mark: Mark::Guarded, membership: None, ..commit(Some(&first), &next(&first, |_| ())) }, Committed::Conflict).await;
+}
+
+async fn a_slot_is_taken_and_given_back_with_the_interaction<B: Bench>(bench: &B) {
+    let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
+    let before = Presence { missed: 3, version: 2, ..presence(bench, &anna).await };
+    assert_eq!(bench.port().commit_presence(&before, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    let revision = presence(bench, &anna).await.revision;
+    let first = open(bench, 1, 1).await;
+    let hers = turned(bench, first.clone(), held(&first, &anna)).await;
+    let after = presence(bench, &anna).await;
+    assert_eq!((after.load, after.revision, after.version), (BTreeSet::from([first.id.clone()]), revision + 1, 2));
+    assert_eq!(after.missed, 0, "who accepts begins a new row of missed offers");
+    let unchanged = turned(bench, hers.clone(), next(&hers, |after| after.unread = true)).await;
+    assert_eq!(presence(bench, &anna).await.revision, revision + 1, "what does not touch the slot does not touch the presence");
+    let his = turned(bench, unchanged.clone(), held(&unchanged, &ben)).await;
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::new());
+    assert_eq!(presence(bench, &ben).await.load, BTreeSet::from([first.id.clone()]));
+    turned(bench, his.clone(), closed(&his)).await;
+    let free = presence(bench, &ben).await;
+    assert_eq!((free.load, free.revision, free.version), (BTreeSet::new(), 3, 1));
+}
+
+async fn nobody_holds_more_than_their_capacity<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 2).await;
+    let (first, second, third) = (open(bench, 1, 1).await, open(bench, 2, 2).await, open(bench, 3, 3).await);
+    let hers = turned(bench, first.clone(), held(&first, &anna)).await;
+    turned(bench, second.clone(), held(&second, &anna)).await;
+    lost(bench, commit(Some(&third), &held(&third, &anna)), Committed::AtCapacity).await;
+    lost(bench, commit(None, &Interaction { agent: Some(anna.clone()), ..new(4, 4) }), Committed::AtCapacity).await;
+    assert_eq!(current(bench, &third).await, third);
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([first.id.clone(), second.id.clone()]));
+    // Her own she may accept again, and a slot that was given back is free.
+    let again = turned(bench, hers.clone(), held(&hers, &anna)).await;
+    turned(bench, again.clone(), closed(&again)).await;
+    turned(bench, third.clone(), held(&third, &anna)).await;
+}
+
+async fn who_never_logged_in_can_be_given_nothing<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    lost(bench, commit(Some(&first), &held(&first, &agent(9))), Committed::AtCapacity).await;
+    let waits = turned(bench, first.clone(), waiting(&first, &[Target::Queue(queue(1))])).await;
+    let ring = offered(&waits, Audience::Agents(vec![agent(9)]), Some(later(15)));
+    lost(bench, commit(Some(&waits), &ring), Committed::Conflict).await;
+    assert!(bench.port().presences(&[agent(9)]).await.unwrap().is_empty());
+}
+
+async fn two_at_the_same_instant_do_not_share_one_slot<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 1).await;
+    let (first, second) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    let port = bench.port();
+    let take = |interaction: &Interaction| port.commit(commit(Some(interaction), &held(interaction, &anna)));
+    let (one, two) = tokio::join!(take(&first), take(&second));
+    let (won, outcome) = match (one.unwrap(), two.unwrap()) {
+        (Committed::Done, lost) => (first, lost),
+        (lost, Committed::Done) => (second, lost),
+        both => panic!("{both:?}"),
+    };
+    // A table may also say that the other's transaction was under way.
+    assert!(matches!(outcome, Committed::AtCapacity | Committed::Conflict), "{outcome:?}");
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([won.id]));
+}
+
+async fn who_accepts_is_of_the_account_and_of_the_queue<B: Bench>(bench: &B) {
+    let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
+    let account = Account { agents: vec![anna.clone()], ..fixtures::account() };
+    bench.put_account(account.clone()).await;
+    for (number, members) in [(1, vec![anna.clone(), ben.clone()]), (2, Vec::new())] {
+        let name = "Support".to_owned();
+        let (agent_timeout, pause_after_missed) = (Queue::AGENT_TIMEOUT, None);
+        let (strategy, weight) = (Strategy::Beepall, Weight::default());
+        bench.put_queue(Queue { id: queue(number), name, strategy, agent_timeout, weight, pause_after_missed, members }).await;
+    }
+    let first = open(bench, 1, 1).await;
+    let accept = |agent: &AgentId, via: Option<QueueId>| Commit {
+        membership: Some(Membership { agent: agent.clone(), account: account.id.clone(), queue: via }),
+        ..commit(Some(&first), &held(&first, agent))
+    };
+    for (agent, via) in [(&ben, None), (&ben, Some(queue(1))), (&anna, Some(queue(2))), (&anna, Some(queue(3)))] {
+        lost(bench, accept(agent, via.clone()), Committed::NotAMember).await;
+        assert_eq!(presence(bench, agent).await.load, BTreeSet::new(), "{via:?}");
+    }
+    done(bench, accept(&anna, Some(queue(1)))).await;
+    let (second, membership) = (open(bench, 2, 2).await, accept(&anna, None).membership);
+    done(bench, Commit { membership, ..commit(Some(&second), &held(&second, &anna)) }).await;
+}
+
+async fn a_ring_holds_only_if_the_presence_is_as_it_was_read<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 5).await;
+    let target = Target::Queue(queue(1));
+    let (first, second) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    let first = turned(bench, first.clone(), waiting(&first, std::slice::from_ref(&target))).await;
+    let second = turned(bench, second.clone(), waiting(&second, std::slice::from_ref(&target))).await;
+    let revision = presence(bench, &anna).await.revision;
+    let ring = |waits: &Interaction, revision| Commit {
+        presence_revision: Some((anna.clone(), revision)),
+        ..commit(Some(waits), &offered(waits, Audience::Agents(vec![anna.clone()]), Some(later(15))))
+    };
+    done(bench, ring(&first, revision)).await;
+    let rung = presence(bench, &anna).await;
+    assert_eq!((rung.ringing.clone(), rung.revision), (BTreeMap::from([(first.id.clone(), later(15))]), revision + 1));
+    assert_eq!(rung.last_offered, Some(later(1)), "the time of the decision");
+    lost(bench, ring(&second, revision), Committed::Conflict).await;
+    assert_eq!(presence(bench, &anna).await, rung);
+    assert_eq!(current(bench, &second).await, second);
+    done(bench, ring(&second, revision + 1)).await;
+    // Accepted: the ringing of one becomes a slot, in one change; the other stops.
+    let rings = current(bench, &first).await;
+    turned(bench, rings.clone(), held(&rings, &anna)).await;
+    let rings = current(bench, &second).await;
+    turned(bench, rings.clone(), next(&rings, |after| after.wait.as_mut().unwrap().offer = None)).await;
+    let after = presence(bench, &anna).await;
+    assert_eq!((after.load, after.ringing, after.revision), (BTreeSet::from([first.id]), BTreeMap::new(), revision + 4));
+}
+
+async fn who_owes_a_disposition_is_on_its_pause_until_it_is_chosen<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 5).await;
+    let asked = async |number: u128, pause: &str| {
+        let first = open(bench, number, number).await;
+        let hers = turned(bench, first.clone(), held(&first, &anna)).await;
+        let wrap_up = Some(WrapUp { agent: anna.clone(), pause: pause.to_owned(), since: now() });
+        turned(bench, hers.clone(), next(&hers, |after| after.wrap_up = wrap_up)).await
+    };
+    let (first, second) = (asked(1, "After call").await, asked(2, "Paperwork").await);
+    let owes = presence(bench, &anna).await;
+    assert_eq!((owes.chosen.clone(), owes.wrapping_up.len(), owes.load.len()), (PresenceState::Ready, 2, 2));
+    assert_eq!(owes.state(), PresenceState::Paused { reason: "Paperwork".into() });
+    // A change of what was chosen leaves it alone.
+    let break_ = Presence { chosen: PresenceState::Paused { reason: "Break".into() }, version: 2, ..owes };
+    assert_eq!(bench.port().commit_presence(&break_, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([first.id.clone(), second.id.clone()]));
+    let over = next(&first, |after| (after.status, after.closed_at, after.wrap_up) = (Status::Closed, Some(later(9)), None));
+    turned(bench, first, over).await;
+    assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([second.id.clone()]));
+    // Somebody else has it now.
+    let ben = ready(bench, 2, 5).await;
+    let his = next(&second, |after| (after.agent, after.wrap_up) = (Some(ben), None));
+    turned(bench, second, his).await;
+    let free = presence(bench, &anna).await;
+    assert_eq!(
+        (free.state(), free.wrapping_up, free.load),
+        (PresenceState::Paused { reason: "Break".into() }, BTreeSet::new(), BTreeSet::new())
+    );
+}
+
+async fn an_offer_to_many_and_one_to_its_own_agent_reserve_no_slot<B: Bench>(bench: &B) {
+    let (anna, ben) = (ready(bench, 1, 1).await, ready(bench, 2, 1).await);
+    let before = presence(bench, &anna).await;
+    let first = open(bench, 1, 1).await;
+    let first = turned(bench, first.clone(), waiting(&first, &[Target::Queue(queue(1))])).await;
+    let many = Audience::Members { queue: queue(1), except: Vec::new() };
+    let first = turned(bench, first.clone(), offered(&first, many, None)).await;
+    let both = Audience::Agents(vec![anna.clone(), ben]);
+    let first = turned(bench, first.clone(), offered(&first, both, None)).await;
+    assert_eq!(presence(bench, &anna).await, before);
+    let hers = turned(bench, first.clone(), held(&first, &anna)).await;
+    let own = next(&hers, |after| {
+        let (id, target, audience) = (after.version, Target::Agent(anna.clone()), Audience::Agents(vec![anna.clone()]));
+        let offer = Some(Offer { id, target, audience, until: Some(later(10)) });
+        let (stage, until) = (Stage::AssignedAgent, Some(later(10)));
+        after.wait = Some(Wait { id, stage, targets: Vec::new(), until, rejected: Vec::new(), missed: Vec::new(), offer });
+    });
+    turned(bench, hers, own).await;
+    assert_eq!(presence(bench, &anna).await.ringing, BTreeMap::new());
+}
+
+async fn the_waiting_are_in_order_of_priority_and_age<B: Bench>(bench: &B) {
+    let target = Target::Account(fixtures::account().id);
+    assert!(!bench.port().anything_waits(&target).await.unwrap());
+    for (number, priority, since) in [(1, 0, 30), (2, 0, 10), (3, 9, 40), (4, 1, 50), (5, 9, 20), (6, 0, 10)] {
+        let first = open(bench, number, number).await;
+        let mut waits = waiting(&first, std::slice::from_ref(&target));
+        (waits.priority, waits.unanswered_since) = (Priority::new(priority).unwrap(), Some(later(since)));
+        turned(bench, first, waits).await;
+    }
+    let rows = bench.port().waiting(&target).await.unwrap();
+    let order: Vec<_> = rows.iter().map(|row| row.interaction.interaction.clone()).collect();
+    assert_eq!(order, [5, 3, 4, 2, 6, 1].map(|number| InteractionId::from_ulid(ulid(number))));
+    assert_eq!((rows[0].priority.get(), rows[0].since, &rows[0].stage, rows[0].wait), (9, later(20), &Stage::Exhausted, 2));
+    assert!(bench.port().anything_waits(&target).await.unwrap());
+    assert!(bench.port().waiting(&Target::Queue(queue(1))).await.unwrap().is_empty());
+}
+
+async fn a_row_moves_with_its_interaction_and_goes_with_it<B: Bench>(bench: &B) {
+    let targets = [Target::Queue(queue(1)), Target::Queue(queue(2)), Target::Agent(agent(1))];
+    let first = open(bench, 1, 1).await;
+    let two = turned(bench, first.clone(), waiting(&first, &targets[..2])).await;
+    let rows = async |of: &Target| bench.port().waiting(of).await.unwrap();
+    assert_eq!((rows(&targets[0]).await.len(), rows(&targets[1]).await.len()), (1, 1));
+    let moved = next(&two, |after| {
+        (after.priority, after.unanswered_since) = (Priority::new(5).unwrap(), Some(later(5)));
+        after.wait.as_mut().unwrap().targets = targets[1..].to_vec();
+    });
+    let moved = turned(bench, two, moved).await;
+    assert_eq!(rows(&targets[0]).await, []);
+    for target in &targets[1..] {
+        let found = rows(target).await;
+        assert_eq!((found.len(), found[0].priority.get(), found[0].since), (1, 5, later(5)), "{target:?}");
+    }
+    let rejected = next(&moved, |after| after.wait.as_mut().unwrap().rejected = vec![agent(1)]);
+    let rejected = turned(bench, moved, rejected).await;
+    assert_eq!(rows(&targets[1]).await[0].rejected, [agent(1)], "what changes in place is read in place");
+    turned(bench, rejected.clone(), closed(&rejected)).await;
+    for target in &targets {
+        assert_eq!((rows(target).await, bench.port().anything_waits(target).await.unwrap()), (Vec::new(), false));
+    }
+}
+
+async fn the_cursor_is_who_was_engaged_last<B: Bench>(bench: &B) {
+    let (target, other) = (Target::Queue(queue(1)), Target::Queue(queue(2)));
+    let mut interaction = open(bench, 1, 1).await;
+    for number in [1, 2] {
+        let after = next(&interaction, |_| ());
+        done(bench, Commit { cursor: Some((target.clone(), agent(number))), ..commit(Some(&interaction), &after) }).await;
+        assert_eq!(bench.port().cursor(&target).await.unwrap(), Some(agent(number)));
+        interaction = after;
+    }
+    assert_eq!(bench.port().cursor(&other).await.unwrap(), None);
+}
+
+async fn the_history_is_kept_in_order_and_the_effects_ride_in_the_version<B: Bench>(bench: &B) {
+    let (wake, archive) = (Effect::Wake { target: Target::Queue(queue(1)) }, Effect::Archive);
+    let entry = |version, fact| HistoryEntry { at: now(), version, fact };
+    let first = new(1, 1);
+    let opened = vec![entry(1, Fact::Opened), entry(1, Fact::PlanStarted { plan: 1 })];
+    done(bench, Commit { history: opened.clone(), effects: vec![wake.clone()], ..commit(None, &first) }).await;
+    assert_eq!(bench.effects(&first.key()).await, vec![wake.clone()]);
+    let mut interaction = first.clone();
+    for version in 2..=12 {
+        let after = next(&interaction, |_| ());
+        let history = vec![entry(version, Fact::AccountInactive)];
+        let effects = if version == 12 { vec![archive.clone(), wake.clone()] } else { Vec::new() };
+        done(bench, Commit { history, effects, ..commit(Some(&interaction), &after) }).await;
+        interaction = after;
+    }
+    let history = bench.history(&first.key()).await;
+    assert_eq!(history[..2], opened);
+    let versions: Vec<_> = history[2..].iter().map(|entry| entry.version).collect();
+    assert_eq!(versions, (2..=12).collect::<Vec<_>>());
+    assert_eq!(bench.effects(&first.key()).await, [archive, wake]);
+}
+
+/// Message `number` of an interaction.
+fn written(number: u128, of: &Interaction, provider_id: Option<&str>) -> (MessageKey, Message) {
+    let (id, interaction, provider_id) = (MessageId::from_ulid(ulid(number)), of.id.clone(), provider_id.map(str::to_owned));
+    let message = Message { id, interaction, provider_id, ..fixtures::message(now()) };
+    (MessageKey { interaction: of.key(), at: message.at, message: message.id.clone() }, message)
+}
+
+async fn a_message_comes_with_its_interaction_and_is_found_by_the_providers_id<B: Bench>(bench: &B) {
+    let (first, port) = (new(1, 1), bench.port());
+    let (account, (one, heard)) = (first.account.clone(), written(1, &first, Some("SM1")));
+    let (two, answer) = written(2, &first, None);
+    let answer = Message { author: Author::System, ..answer };
+    assert_eq!(port.message(&one).await.unwrap(), None);
+    let messages = vec![(heard.clone(), Vec::new()), (answer.clone(), vec![Effect::Send])];
+    done(bench, Commit { messages, ..commit(None, &first) }).await;
+    assert_eq!((port.message(&one).await.unwrap(), port.message(&two).await.unwrap()), (Some(heard.clone()), Some(answer)));
+    assert_eq!(port.message_by_provider_id(&account, "SM1").await.unwrap(), Some(one.clone()));
+    assert_eq!(port.message_by_provider_id(&account, "SM2").await.unwrap(), None);
+    let elsewhere = MessageKey { at: later(1), ..one };
+    assert_eq!(port.message(&elsewhere).await.unwrap(), None);
+    // A second message in the same place is refused, with all that comes with it.
+    let second = next(&first, |after| after.unread = true);
+    lost(bench, Commit { messages: vec![(heard, Vec::new())], ..commit(Some(&first), &second) }, Committed::Conflict).await;
+    assert_eq!(current(bench, &first).await, first);
+}
+
+async fn a_message_changes_only_as_it_was_read<B: Bench>(bench: &B) {
+    let (first, port) = (new(1, 1), bench.port());
+    let (key, message) = written(1, &first, None);
+    done(bench, Commit { messages: vec![(message.clone(), Vec::new())], ..commit(None, &first) }).await;
+    let change = |before: u64, says: &str, mark| MessageCommit {
+        key: key.clone(),
+        before,
+        after: Message { version: before + 1, content: Content::Text { body: says.to_owned() }, ..message.clone() },
+        effects: vec![Effect::Push { to: Audience::Agents(vec![agent(1)]), notice: Notice::MessageState }],
+        mark,
+        index_provider_id: false,
+    };
+    let says = async || port.message(&key).await.unwrap().unwrap().content.readable();
+    assert_eq!(port.commit_message(change(1, "edited", Mark::Guarded)).await.unwrap(), Committed::Done);
+    assert_eq!(port.commit_message(change(1, "late", Mark::Guarded)).await.unwrap(), Committed::Conflict);
+    assert_eq!(says().await, "edited");
+    let nowhere = MessageKey { message: MessageId::from_ulid(ulid(9)), ..key.clone() };
+    let absent = MessageCommit { key: nowhere.clone(), ..change(1, "nobody's", Mark::Guarded) };
+    assert_eq!(port.commit_message(absent).await.unwrap(), Committed::Conflict);
+    assert_eq!(port.message(&nowhere).await.unwrap(), None);
+
+    let event = event("SM1");
+    bench.receive(&event).await;
+    assert_eq!(port.commit_message(change(2, "marked", marked(&event))).await.unwrap(), Committed::Done);
+    assert_eq!(bench.routed(&event).await.as_deref(), Some(first.id.as_str()));
+    for before in [2, 3] {
+        assert_eq!(port.commit_message(change(before, "again", marked(&event))).await.unwrap(), Committed::AlreadyDone);
+    }
+    assert_eq!(says().await, "marked");
+
+    let mut sent = change(3, "sent", Mark::Guarded);
+    sent.after.provider_id = Some("SMout".to_owned());
+    assert_eq!(port.commit_message(sent.clone()).await.unwrap(), Committed::Done);
+    assert_eq!(port.message_by_provider_id(&first.account, "SMout").await.unwrap(), None, "only where it is asked for");
+    (sent.before, sent.after.version, sent.index_provider_id) = (4, 5, true);
+    assert_eq!(port.commit_message(sent).await.unwrap(), Committed::Done);
+    assert_eq!(port.message_by_provider_id(&first.account, "SMout").await.unwrap(), Some(key.clone()));
+}
+
+async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
+    let port = bench.port();
+    let login = Presence { chosen: PresenceState::Ready, version: 1, logged_in_at: Some(now()), ..absent(1, 3) };
+    assert_eq!(port.commit_presence(&login, &[], &command("login")).await.unwrap(), Committed::Done);
+    let first = presence(bench, &login.agent).await;
+    assert_eq!(first, Presence { revision: 1, ..login.clone() });
+    assert_eq!(port.commit_presence(&login, &[], &Mark::Guarded).await.unwrap(), Committed::Conflict, "somebody logged in meanwhile");
+    let pause = PresenceState::Paused { reason: "lunch".to_owned() };
+    let paused = Presence { chosen: pause, version: 2, since: later(1), missed: 2, ..first.clone() };
+    assert_eq!(port.commit_presence(&paused, &[], &command("login")).await.unwrap(), Committed::AlreadyDone);
+    assert_eq!(presence(bench, &login.agent).await, first);
+    assert_eq!(port.commit_presence(&paused, &[], &command("pause")).await.unwrap(), Committed::Done);
+    assert_eq!(presence(bench, &login.agent).await, Presence { revision: 2, ..paused.clone() });
+    // What was read before something rang is old, whatever its version.
+    let back = Presence { chosen: PresenceState::Ready, version: 3, ..paused };
+    assert_eq!(port.commit_presence(&back, &[], &Mark::Guarded).await.unwrap(), Committed::Conflict);
+    let out = Presence { chosen: PresenceState::LoggedOut, revision: 2, ..back };
+    assert_eq!(port.commit_presence(&out, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    // Who never logged in is written too, when an administrator sets the capacity.
+    let never = Presence { version: 1, ..absent(2, 7) };
+    assert_eq!(port.commit_presence(&never, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(presence(bench, &never.agent).await, Presence { revision: 1, ..never });
+}
+
+async fn a_change_of_presence_leaves_load_and_ringing_alone<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 5).await;
+    let (first, second) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    turned(bench, first.clone(), held(&first, &anna)).await;
+    let second = turned(bench, second.clone(), waiting(&second, &[Target::Queue(queue(1))])).await;
+    let rings = offered(&second, Audience::Agents(vec![anna.clone()]), Some(later(15)));
+    turned(bench, second.clone(), rings).await;
+    let before = presence(bench, &anna).await;
+    let (load, ringing) = (BTreeSet::new(), BTreeMap::new());
+    let emptied = Presence { chosen: PresenceState::LoggedOut, version: 2, load, ringing, last_offered: None, ..before.clone() };
+    assert_eq!(bench.port().commit_presence(&emptied, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    let after = presence(bench, &anna).await;
+    let expected = Presence { chosen: PresenceState::LoggedOut, version: 2, revision: before.revision + 1, ..before.clone() };
+    assert_eq!(after, expected);
+    assert_eq!((after.load.len(), after.ringing.len(), after.last_offered), (1, 1, Some(later(1))));
+}
+
+async fn many_presences_are_read_at_once_and_who_has_none_is_left_out<B: Bench>(bench: &B) {
+    let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
+    let found = bench.port().presences(&[ben.clone(), agent(9), anna.clone()]).await.unwrap();
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), [anna, ben]);
+    assert!(bench.port().presences(&[]).await.unwrap().is_empty());
+}
+
+/// Customer `number`, known by these addresses.
+fn known(number: u128, addresses: &[Address]) -> Contact {
+    Contact {
+        id: contact_id(number),
+        lists: BTreeSet::from([fixtures::account().list]),
+        name: None,
+        username: None,
+        addresses: addresses.to_vec(),
+        created_at: now(),
+        version: 1,
+        linked: BTreeSet::new(),
+        linked_to: None,
+    }
+}
+
+/// Opens interaction `number` with a customer seen for the first time.
+async fn meet<B: Bench>(bench: &B, number: u128, contact: &Contact) -> Interaction {
+    let interaction = Interaction { contact: contact.id.clone(), ..new(number, number) };
+    done(bench, Commit { contact: Some(contact.clone()), ..commit(None, &interaction) }).await;
+    interaction
+}
+
+async fn an_address_belongs_to_one_contact<B: Bench>(bench: &B) {
+    let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
+    assert_eq!((port.contact_of(&user, false).await.unwrap(), port.contact(&contact_id(1)).await.unwrap()), (None, None));
+    let first = known(1, &[phone(1), user.clone()]);
+    meet(bench, 1, &first).await;
+    for (address, fresh) in [(phone(1), false), (phone(1), true), (user.clone(), false), (user.clone(), true)] {
+        assert_eq!(port.contact_of(&address, fresh).await.unwrap(), Some(Identity::one(first.id.clone())), "{fresh}");
+    }
+    assert_eq!(port.contact(&first.id).await.unwrap(), Some(first));
+    // Seen for the first time twice: the second is refused, also when only one of its addresses is known.
+    for second in [known(2, &[phone(2), user]), known(1, &[phone(3)])] {
+        let interaction = Interaction { contact: second.id.clone(), ..new(2, 2) };
+        lost(bench, Commit { contact: Some(second), ..commit(None, &interaction) }, Committed::Conflict).await;
+    }
+    assert_eq!((port.contact_of(&phone(2), true).await.unwrap(), port.contact(&contact_id(2)).await.unwrap()), (None, None));
+    assert_eq!(port.contact_of(&phone(3), true).await.unwrap(), None);
+}
+
+/// Links customers 1 and 2, who have an address each.
+async fn linked<B: Bench>(bench: &B) -> Identity {
+    let mut contacts = BTreeMap::new();
+    for id in [contact_id(1), contact_id(2)] {
+        contacts.insert(id.clone(), bench.port().contact(&id).await.unwrap().unwrap());
+    }
+    let link = link(&contacts, &BTreeSet::from([phone(1), phone(2)]), &BTreeSet::new()).unwrap();
+    assert_eq!(bench.port().link(&link).await.unwrap(), Committed::Done);
+    link.identity
+}
+
+async fn opening_rests_on_whom_the_address_belongs_to<B: Bench>(bench: &B) {
+    for number in [1, 2] {
+        let first = meet(bench, number, &known(number, &[phone(number)])).await;
+        turned(bench, first.clone(), closed(&first)).await;
+    }
+    let alone = Identity::one(contact_id(1));
+    let opens = |number, person: &Identity| Commit { identity: Some((phone(1), person.clone())), ..commit(None, &new(number, 1)) };
+    lost(bench, opens(3, &Identity::one(contact_id(2))), Committed::Conflict).await;
+    lost(bench, Commit { identity: Some((phone(9), alone.clone())), ..commit(None, &new(3, 1)) }, Committed::Conflict).await;
+    done(bench, opens(3, &alone)).await;
+    turned(bench, new(3, 1), closed(&new(3, 1))).await;
+    let person = linked(bench).await;
+    lost(bench, opens(4, &alone), Committed::Conflict).await;
+    lost(bench, opens(4, &Identity { linked: BTreeSet::from([contact_id(9)]), ..person.clone() }), Committed::Conflict).await;
+    done(bench, opens(4, &person)).await;
+}
+
+async fn opening_rests_on_no_other_contact_of_the_person_having_one_open<B: Bench>(bench: &B) {
+    let mut other = None;
+    for number in [1, 2] {
+        let first = meet(bench, number, &known(number, &[phone(number)])).await;
+        match number {
+            1 => drop(turned(bench, first.clone(), closed(&first)).await),
+            _ => other = Some(first),
+        }
+    }
+    let person = linked(bench).await;
+    let opens = || Commit { identity: Some((phone(1), person.clone())), ..commit(None, &new(3, 1)) };
+    lost(bench, opens(), Committed::Conflict).await;
+    assert_eq!(bench.port().locate(&new(3, 1).id).await.unwrap(), None);
+    let other = other.unwrap();
+    turned(bench, other.clone(), closed(&other)).await;
+    done(bench, opens()).await;
+}
+
+async fn linked_contacts_are_one_person_under_every_address<B: Bench>(bench: &B) {
+    for number in [1, 2] {
+        meet(bench, number, &known(number, &[phone(number)])).await;
+    }
+    let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
+    let person = linked(bench).await;
+    assert_eq!(person, Identity { owner: contact_id(1), linked: BTreeSet::from([contact_id(2)]) });
+    for number in [1, 2] {
+        assert_eq!(port.contact_of(&phone(number), true).await.unwrap(), Some(person.clone()));
+    }
+    let owner = port.contact(&contact_id(1)).await.unwrap().unwrap();
+    let newer = port.contact(&contact_id(2)).await.unwrap().unwrap();
+    assert_eq!((owner.version, &owner.linked, newer.version, &newer.linked_to), (2, &person.linked, 2, &Some(contact_id(1))));
+    // One more address, seen together with one of them.
+    let contacts = BTreeMap::from([(owner.id.clone(), owner), (newer.id.clone(), newer)]);
+    let more = link(&contacts, &BTreeSet::from([phone(2)]), &BTreeSet::from([user.clone()])).unwrap();
+    assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
+    assert_eq!(port.contact_of(&user, false).await.unwrap(), Some(person));
+    assert!(port.contact(&contact_id(1)).await.unwrap().unwrap().addresses.contains(&user));
+}
+
+async fn a_link_of_what_has_changed_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
+    let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
+    let (first, second) = (known(1, &[phone(1)]), known(2, &[phone(2)]));
+    meet(bench, 1, &first).await;
+    let one = BTreeMap::from([(first.id.clone(), first.clone())]);
+    let both = BTreeMap::from([(first.id.clone(), first.clone()), (second.id.clone(), second.clone())]);
+    let together = link(&both, &BTreeSet::from([phone(1), phone(2)]), &BTreeSet::new()).unwrap();
+    assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict, "one of them is not there");
+    assert_eq!(port.contact(&first.id).await.unwrap(), Some(first.clone()));
+    meet(bench, 2, &second).await;
+    // An address that was nobody's is somebody's by now.
+    let taken = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([phone(2)])).unwrap();
+    assert_eq!(port.link(&taken).await.unwrap(), Committed::Conflict);
+    let more = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([user.clone()])).unwrap();
+    assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
+    // Whoever links rests on all versions.
+    assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict);
+    assert_eq!(port.contact_of(&phone(2), true).await.unwrap(), Some(Identity::one(second.id.clone())));
+    assert_eq!(port.contact(&second.id).await.unwrap(), Some(second));
+    assert_eq!(port.contact_of(&user, true).await.unwrap(), Some(Identity::one(first.id)));
+}
+
+async fn two_interactions_are_merged_in_one_transaction_or_not_at_all<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 5).await;
+    let target = Target::Queue(queue(1));
+    let (older, newer) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    let older = turned(bench, older.clone(), waiting(&older, std::slice::from_ref(&target))).await;
+    let newer = turned(bench, newer.clone(), held(&newer, &anna)).await;
+    let into = next(&older, |after| after.absorbed.push(newer.key()));
+    let gone = next(&closed(&newer), |after| (after.version, after.merged_into) = (newer.version + 1, Some(older.key())));
+    let merge = |older: &Interaction, newer: &Interaction| Commit {
+        last_inbound_at: Some(later(3)),
+        merged: Some(Box::new(Commit { effects: vec![Effect::Archive], ..commit(Some(newer), &gone) })),
+        ..commit(Some(older), &into)
+    };
+    // One of both is no longer what it was.
+    for (older, newer) in [(&Interaction { version: 1, ..older.clone() }, &newer), (&older, &Interaction { version: 1, ..newer.clone() })] {
+        lost(bench, merge(older, newer), Committed::Conflict).await;
+    }
+    assert_eq!((current(bench, &older).await, current(bench, &newer).await), (older.clone(), newer.clone()));
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([newer.id.clone()]));
+
+    done(bench, merge(&older, &newer)).await;
+    assert_eq!((current(bench, &older).await, current(bench, &newer).await), (into.clone(), gone.clone()));
+    assert_eq!((open_of(bench, &older).await, open_of(bench, &newer).await), (Some(older.id.clone()), None));
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::new(), "the newer one's slot is free");
+    assert_eq!(bench.port().waiting(&target).await.unwrap().len(), 1, "the older one waits on");
+    let conversation = ConversationKey { account: older.account.clone(), contact: older.contact.clone() };
+    assert_eq!(bench.port().conversation(&conversation).await.unwrap().last_inbound_at, Some(later(3)));
+    assert_eq!(bench.history(&newer.key()).await.len(), 3);
+    assert_eq!(bench.effects(&newer.key()).await, [Effect::Archive]);
+
+    // Both held by one agent: the slot of one stays, the other is given back, in one change of the presence.
+    let (third, fourth) = (open(bench, 3, 3).await, open(bench, 4, 4).await);
+    let third = turned(bench, third.clone(), held(&third, &anna)).await;
+    let fourth = turned(bench, fourth.clone(), held(&fourth, &anna)).await;
+    let (into, gone) = (next(&third, |after| after.absorbed.push(fourth.key())), closed(&fourth));
+    let merged = Some(Box::new(commit(Some(&fourth), &gone)));
+    done(bench, Commit { merged, ..commit(Some(&third), &into) }).await;
+    assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([third.id]));
+}
