@@ -15,6 +15,7 @@ use tokio::process::Command;
 const PACKAGES: [&str; 3] = ["ministack==1.5.33", "cryptography==50.0.2", "aws-sam-translator==1.115.0"];
 
 const LAUNCHER: &str = include_str!("../engine.py");
+const CLOCK: &str = include_str!("../clock.rs");
 
 /// A running engine on 127.0.0.1. It ends when this is dropped, or with this process, however that ends.
 #[derive(Debug)]
@@ -47,8 +48,33 @@ impl Engine {
             Some(port) => free_port(port).with_context(|| format!("port {port} on 127.0.0.1 can't be used"))?,
             None => free_port(0).context("no free port on 127.0.0.1")?,
         };
+        Self::start_with(dir, name, &python, port, &[]).await
+    }
+
+    /// The same with a clock of its own, which [`ClockAhead`] sets; Linux only. Whoever calls an API with it signs tokens that last as long.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start), and a `rustc` that can't build the clock.
+    pub async fn start_with_clock(dir: &Path, name: &str) -> Result<(Engine, ClockAhead)> {
+        let python = prepare(dir).await?;
+        let (source, library, file) = (dir.join("clock.rs"), dir.join("libclock.so"), dir.join(format!("{name}.ahead")));
+        std::fs::write(&source, CLOCK).context("the clock's source can't be written")?;
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        rustc.args(["--edition", "2024", "--crate-type", "cdylib", "-O", "-o"]).arg(&library).arg(&source);
+        let built = run(&mut rustc, "rustc").await?;
+        if !built.status.success() {
+            bail!("the clock can't be built: {}", text(&built).lines().next().unwrap_or_default());
+        }
+        let clock = ClockAhead { file };
+        clock.set(0)?;
+        let port = free_port(0).context("no free port on 127.0.0.1")?;
+        let environment = [("LD_PRELOAD", library.as_path()), ("CLOCK_AHEAD", clock.file.as_path())];
+        Ok((Self::start_with(dir, name, &python, port, &environment).await?, clock))
+    }
+
+    async fn start_with(dir: &Path, name: &str, python: &Path, port: u16, environment: &[(&str, &Path)]) -> Result<Engine> {
         let log = dir.join(format!("{name}.log"));
-        let process = spawn(dir, &python, port, &log)?;
+        let process = spawn(dir, python, port, &log, environment)?;
         let mut engine = Engine { endpoint: format!("http://127.0.0.1:{port}"), port, log, process };
         engine.wait_until_healthy().await?;
         Ok(engine)
@@ -88,6 +114,24 @@ impl Engine {
     }
 }
 
+/// The clock of an engine and of its functions.
+#[derive(Debug)]
+pub struct ClockAhead {
+    file: PathBuf,
+}
+
+impl ClockAhead {
+    /// From now on the clock is so many seconds ahead of this process's.
+    ///
+    /// # Errors
+    /// When the clock's file can't be written.
+    pub fn set(&self, seconds: i64) -> Result<()> {
+        // Beside it and moved: nobody reads half a number.
+        let fresh = self.file.with_extension("fresh");
+        std::fs::write(&fresh, seconds.to_string()).and_then(|()| std::fs::rename(&fresh, &self.file)).context("the clock can't be set")
+    }
+}
+
 /// The launcher's process, which is the leader of a group with the engine and its functions.
 #[derive(Debug)]
 struct Process(Child);
@@ -119,7 +163,7 @@ fn free_port(port: u16) -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", port))?.local_addr()?.port())
 }
 
-fn spawn(dir: &Path, python: &Path, port: u16, log: &Path) -> Result<Process> {
+fn spawn(dir: &Path, python: &Path, port: u16, log: &Path, environment: &[(&str, &Path)]) -> Result<Process> {
     let launcher = dir.join("engine.py");
     // Written beside and moved, since another process may be reading it.
     let fresh = dir.join(format!("engine-{port}.py"));
@@ -141,6 +185,7 @@ fn spawn(dir: &Path, python: &Path, port: u16, log: &Path) -> Result<Process> {
         .env("IOT_MTLS_ENABLED", "0")
         .env("GATEWAY_PORT", port.to_string())
         .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -1,0 +1,110 @@
+//! Waits of a second to an hour and more through the deployed template: short ones by the delays of SQS, long ones by EventBridge Scheduler. The clock of the
+//! engine and of all functions is set ahead, so nobody sits them out; the server is the test's own, so nobody else's work delays it.
+
+// The clock is set by a library that Linux alone loads in this way.
+#![cfg(target_os = "linux")]
+// Helpers of tests may fail as loudly as tests.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use local::client::Api;
+use local::demo::{self, Story};
+use local::deploy::Deployment;
+use local::engine::Engine;
+use local::standin::StandIn;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How long anything may take on a busy machine. Nothing waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest delay of SQS is 900 s.
+const WAITS: [i64; 5] = [1, 10, 899, 901, 5_000];
+
+async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asked = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}
+
+fn time(value: &Value) -> Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// When the wait of the plan's step should end, and when it did.
+async fn wait_of(agent: &Api, interaction: &str) -> (Timestamp, Option<Timestamp>) {
+    let history = agent.get(&format!("/interactions/{interaction}/history")).await.unwrap();
+    let entry = |fact: &str| history["entries"].as_array().unwrap().iter().find(|entry| entry["fact"] == fact).cloned();
+    let started = entry("wait_started").unwrap();
+    let ended = entry("wait_ended").inspect(|ended| assert_eq!(ended["why"], "timed_out", "{ended}"));
+    (time(&started["until"]), ended.map(|ended| time(&ended["at"])))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wait_ends_within_a_second_of_its_deadline_and_never_before() {
+    let (engine, clock) = Engine::start_with_clock(&local::private_folder(), "engine-waits").await.unwrap();
+    let standin = StandIn::start().await.unwrap();
+    let mut deployment = Deployment::new(&engine, "500000000001", Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
+    deployment.stack = "waits";
+    let stack = deployment.run().await.unwrap();
+    let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();
+    let admin = Api::new(&demo.admin_url, &demo.admin_token);
+    let anna = &Api::new(&demo.agent_url, &demo.agents[0].token);
+
+    // Each account waits as long as its place in the row says; nobody is there.
+    for (account, wait) in demo.accounts.iter().zip(WAITS) {
+        let path = format!("/accounts/{}", account.id);
+        let mut body = admin.get(&path).await.unwrap();
+        body["plan"][0]["timeout"] = json!(wait);
+        let tag = format!("\"{}\"", body["version"]);
+        assert_eq!(admin.call_with(Method::PUT, &path, &[("if-match", &tag)], Some(&body)).await.unwrap().status, 200);
+    }
+    anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    for account in &demo.accounts {
+        account.customer.text("anybody?").await.unwrap().expect_status(200).unwrap();
+    }
+    // The one that waits a second only may be over before it is looked at: behind the plan it is offered still.
+    let offers = until("five offers", async || {
+        let offers = anna.get("/interactions").await.unwrap()["offers"].as_array().unwrap().clone();
+        (offers.len() == WAITS.len()).then_some(offers)
+    })
+    .await;
+    for (account, wait) in demo.accounts.iter().zip(WAITS) {
+        let offer = offers.iter().find(|offer| offer["account"] == account.id.as_str()).unwrap();
+        let interaction = offer["id"].as_str().unwrap();
+        let (deadline, _) = wait_of(anna, interaction).await;
+        assert_eq!(deadline.duration_since(time(&offer["opened_at"])), SignedDuration::from_secs(wait));
+        // Two minutes before the end of a long wait its schedule fires, and what is left becomes a delay.
+        let stations: &[i64] = if wait > 900 {
+            &[-119, -2]
+        } else if wait > 10 {
+            &[-2]
+        } else {
+            &[]
+        };
+        for seconds in stations {
+            let goal = deadline + SignedDuration::from_secs(*seconds);
+            clock.set(goal.duration_since(Timestamp::now()).as_secs().max(0)).unwrap();
+            // The time that the schedule's message takes.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let (_, ended) = wait_of(anna, interaction).await;
+            assert!(ended.is_none_or(|ended| ended >= deadline), "a wait of {wait} s ended before its time");
+        }
+        let ended = until(&format!("the end of {wait} s"), async || wait_of(anna, interaction).await.1).await;
+        let late = ended.duration_since(deadline);
+        println!("A wait of {wait} s ended {late:#} after its deadline.");
+        assert!(
+            late >= SignedDuration::ZERO && late < SignedDuration::from_secs(1),
+            "a wait of {wait} s ended {late:#} after its deadline"
+        );
+    }
+}
