@@ -5,6 +5,7 @@
 // Helpers of tests may fail as loudly as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod asked;
 mod exchange;
 
 use std::path::Path;
@@ -46,8 +47,11 @@ impl World {
     }
 
     async fn start_with(number: u8, parameters: &[(&str, &str)]) -> Self {
+        Self::start_beside(StandIn::start().await.unwrap(), number, parameters).await
+    }
+
+    async fn start_beside(standin: StandIn, number: u8, parameters: &[(&str, &str)]) -> Self {
         let engine = Engine::shared().await.unwrap();
-        let standin = StandIn::start().await.unwrap();
         let (account, stack) = (format!("4000000000{number:02}"), format!("test{number}"));
         let mut deployment = Deployment::new(engine, &account, Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
         deployment.stack = &stack;
@@ -57,6 +61,14 @@ impl World {
         let stack = deployment.run().await.unwrap();
         let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();
         Self { standin, stack, demo, engine }
+    }
+
+    /// With another origin beside the stand-in's that may be reached although it is here.
+    async fn start_allowing(number: u8, origin: &str) -> Self {
+        let standin = StandIn::start().await.unwrap();
+        let allowed = format!("{},{origin}", standin.url);
+        // Asking twice takes ten seconds: nobody else is to begin meanwhile.
+        Self::start_beside(standin, number, &[("VisibilityTimeout", "60"), ("EgressAllowedOrigins", &allowed)]).await
     }
 
     fn admin(&self) -> Api {

@@ -4,7 +4,7 @@
 // The clock is set by a library that Linux alone loads in this way.
 #![cfg(target_os = "linux")]
 // Helpers of tests may fail as loudly as tests.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
 use std::time::Duration;

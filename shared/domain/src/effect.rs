@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::notification::Notification;
-use crate::plan::HttpsUrl;
+use crate::plan::WebhookUrl;
 use crate::queue::MissedLimit;
 
 /// An account and a contact: the partition in which their interactions lie.
@@ -163,7 +163,7 @@ pub enum Effect {
         /// The wait that its answer ends.
         wait: u64,
         /// Which system.
-        url: HttpsUrl,
+        url: WebhookUrl,
         /// Until when an answer means anything.
         until: Timestamp,
     },

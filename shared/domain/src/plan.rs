@@ -125,7 +125,7 @@ pub enum Step {
     /// Asks another system, which may set variables; its failing never stops the plan.
     Webhook {
         /// Which one.
-        url: HttpsUrl,
+        url: WebhookUrl,
     },
     /// Hands the conversation to an AI agent until it escalates.
     Assistant {
@@ -227,16 +227,18 @@ impl From<Label> for String {
     }
 }
 
-/// The address of another system: `https`, at most 512 characters, nobody's credentials. What lies behind it is vetted when it is called.
+/// The address of another system: `http` or `https`, at most 512 characters, nobody's credentials. A plan is saved with `https` ones only, but for origins
+/// that the deployment allows (as a local one does); what lies behind it is vetted again when it is called.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct HttpsUrl(String);
+pub struct WebhookUrl(String);
 
-impl HttpsUrl {
-    /// Takes `https://` with a host behind it.
+impl WebhookUrl {
+    /// Takes `https://` or `http://` with a host behind it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = Invalid("must be an address that begins with https://, without user name, at most 512 characters");
-        let rest = text.strip_prefix("https://").filter(|_| text.len() <= 512).ok_or(wrong.clone())?;
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let rest = rest.filter(|_| text.len() <= 512).ok_or(wrong.clone())?;
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let plain = rest.chars().all(|character| character.is_ascii_graphic());
         if host.is_empty() || host.starts_with(':') || host.contains('@') || rest.contains('\\') || !plain {
@@ -250,24 +252,29 @@ impl HttpsUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-/// A path may hold a customer's token.
-impl std::fmt::Debug for HttpsUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HttpsUrl(…)")
+    /// Whether what is sent there can't be read on the way.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
-impl TryFrom<String> for HttpsUrl {
+/// A path may hold a customer's token.
+impl std::fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebhookUrl(…)")
+    }
+}
+
+impl TryFrom<String> for WebhookUrl {
     type Error = Invalid;
     fn try_from(text: String) -> Result<Self, Invalid> {
         Self::parse(&text)
     }
 }
 
-impl From<HttpsUrl> for String {
-    fn from(url: HttpsUrl) -> String {
+impl From<WebhookUrl> for String {
+    fn from(url: WebhookUrl) -> String {
         url.0
     }
 }
@@ -394,20 +401,12 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_is_called_by_https_only() {
-        assert!(HttpsUrl::parse("https://example.com:8443/a?b=c").is_ok());
-        for bad in [
-            "http://example.com",
-            "https://",
-            "https:///a",
-            "https://u:p@example.com",
-            "https://a b",
-            "ftp://x",
-            "https://è.it",
-            "https://a\\@b",
-        ] {
-            assert!(HttpsUrl::parse(bad).is_err(), "{bad}");
+    fn the_address_of_a_webhook_has_a_host_and_nobodys_credentials() {
+        assert!(WebhookUrl::parse("https://example.com:8443/a?b=c").unwrap().is_https());
+        assert!(!WebhookUrl::parse("http://example.com").unwrap().is_https());
+        for bad in ["http://", "https:///a", "https://u:p@example.com", "https://a b", "ftp://x", "https://è.it", "https://a\\@b"] {
+            assert!(WebhookUrl::parse(bad).is_err(), "{bad}");
         }
-        assert!(HttpsUrl::parse(&format!("https://example.com/{}", "x".repeat(512))).is_err());
+        assert!(WebhookUrl::parse(&format!("https://example.com/{}", "x".repeat(512))).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
-use domain::plan::HttpsUrl;
+use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
 use domain::view::AgentEvent;
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ pub struct WebhookJob {
     /// The wait that the answer ends.
     pub wait: u64,
     /// Which system.
-    pub url: HttpsUrl,
+    pub url: WebhookUrl,
     /// Until when an answer means anything.
     pub until: Timestamp,
 }

@@ -19,6 +19,7 @@ use super::fields::{
     parsed, text,
 };
 use super::plan::{PlanStepSchema, filled_template, read, step};
+use super::provider::is_allowed;
 use super::{NAME, PEOPLE, ProviderInput};
 
 /// A note, not a document.
@@ -304,6 +305,9 @@ impl AccountInput {
                 Step::Queue { queue, .. } if !around.queues.contains(queue) => errors.add(format!("plan[{index}].queue"), UNKNOWN_QUEUE),
                 Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
                     errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
+                }
+                Step::Webhook { url } if !url.is_https() && !is_allowed(url.as_str(), &around.allowed) => {
+                    errors.add(format!("plan[{index}].url"), "must be an address that begins with https://");
                 }
                 _ => {}
             }
@@ -620,13 +624,16 @@ mod tests {
         account.agents.push(agent(9));
         account.plan.push(Step::Queue { queue: queue(9), timeout: Step::TIMEOUT }.into());
         account.plan.push(Step::Agent { agent: agent(9), timeout: Step::TIMEOUT }.into());
+        account.plan.push(step_of(json!({"step": "webhook", "url": "http://inside.example/a"})));
+        account.plan.push(step_of(json!({"step": "webhook", "url": "http://allowed.example:8080/a"})));
         account.plan.push(step_of(json!({"step": "goto_if", "condition": "a = 1", "then": "nowhere", "else": 9})));
         let interval = IntervalId::from_ulid(Ulid(9));
         account.plan.push(step_of(json!({"step": "noop", "interval": {"only_outside": interval}})));
         account.settings.disposition_pause = Some(PauseId::from_ulid(Ulid(9)));
         let reply = filled_template("No.").unwrap();
         account.settings.whitelist = Some(Whitelist { enabled: true, lists: [1, 9].map(|n| ListId::from_ulid(Ulid(n))).into(), reply });
-        let around = Surroundings { lists: BTreeSet::new(), ..around() };
+        let allowed = vec!["http://allowed.example:8080".parse().unwrap()];
+        let around = Surroundings { lists: BTreeSet::new(), allowed, ..around() };
         let whitelisted = ["settings.whitelist.lists[0]", "settings.whitelist.lists[1]"];
         assert_eq!(
             names(account.check(&around)),
@@ -639,9 +646,10 @@ mod tests {
                 "agents[2]",
                 "plan[2].queue",
                 "plan[3].agent",
-                "plan[5].interval.only_outside",
-                "plan[4].then",
-                "plan[4].else"
+                "plan[4].url",
+                "plan[7].interval.only_outside",
+                "plan[6].then",
+                "plan[6].else"
             ]
         );
     }

@@ -6,7 +6,7 @@ use domain::condition::Condition;
 use domain::ids::{AiAgentId, IntervalId};
 use domain::marks::{Priority, Tag, VariableName};
 use domain::notification::Template;
-use domain::plan::{Guard, HttpsUrl, Jump, Label, PlanStep, Step, When};
+use domain::plan::{Guard, Jump, Label, PlanStep, Step, WebhookUrl, When};
 use domain::values::Seconds;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -206,7 +206,7 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
         }
         "goto" => fields.required("to", jump).map(|to| Step::Goto { to }),
         "webhook" => {
-            fields.required("url", parsed(|text| HttpsUrl::parse(text).map_err(|invalid| invalid.0))).map(|url| Step::Webhook { url })
+            fields.required("url", parsed(|text| WebhookUrl::parse(text).map_err(|invalid| invalid.0))).map(|url| Step::Webhook { url })
         }
         "assistant" => {
             let ai_agent = fields.required("ai_agent", id::<AiAgentId>("must be the id of an AI agent"));
@@ -305,7 +305,7 @@ mod tests {
             (json!({"step": "goto", "to": -1}), "plan[0].to: must be the place (from 0) or the label of a step of this plan"),
             (json!({"step": "priority", "priority": 10}), "plan[0].priority: must be from 0 to 9"),
             (
-                json!({"step": "webhook", "url": "http://x"}),
+                json!({"step": "webhook", "url": "ftp://x"}),
                 "plan[0].url: must be an address that begins with https://, without user name, at most 512 characters",
             ),
             (

@@ -187,7 +187,7 @@ fn is_public(url: &str) -> bool {
     })
 }
 
-fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
+pub(super) fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
     url.parse::<Origin>().is_ok_and(|origin| allowed.contains(&origin))
 }
 
