@@ -57,7 +57,13 @@ async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop
     let (anna, _) = world.anna();
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
     // One account for each way to answer, so that none is in a cache. No `https` for anybody who is not allowed.
-    let cases = [("/gold", None, 1), ("/down", Some("refused"), 2), ("/moved", Some("refused"), 2), ("/slow", Some("timed_out"), 2), ("/html", Some("unreadable"), 1)];
+    let cases = [
+        ("/gold", None, 1),
+        ("/down", Some("refused"), 2),
+        ("/moved", Some("refused"), 2),
+        ("/slow", Some("timed_out"), 2),
+        ("/html", Some("unreadable"), 1),
+    ];
     let admin = world.admin();
     for (account, (way, ..)) in world.demo.accounts.iter().zip(cases) {
         let path = format!("/accounts/{}", account.id);
