@@ -179,6 +179,7 @@ impl Refused {
             Refusal::NotAMember => conflict("not-a-member", "You are not a member"),
             Refusal::Changed => conflict("changed", "The interaction changed since you read it"),
             Refusal::TransferOff => conflict("transfer-off", "Transfers of this kind are switched off"),
+            Refusal::NothingFromCustomer => conflict("no-customer-message", "The customer has not written yet"),
             Refusal::TransferUnderway => conflict("transfer-underway", "It is being transferred already"),
             Refusal::NoSuchTarget => conflict("no-such-target", "It can't be given to this agent or queue"),
             Refusal::AccountInactive => conflict("account-inactive", "The account is switched off"),
@@ -235,6 +236,7 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::NoAiAgent
         | Refusal::Changed
         | Refusal::TransferOff
+        | Refusal::NothingFromCustomer
         | Refusal::TransferUnderway
         | Refusal::NoSuchTarget
         | Refusal::AccountInactive
@@ -322,6 +324,7 @@ mod tests {
             Refusal::Stale,
             Refusal::Changed,
             Refusal::TransferOff,
+            Refusal::NothingFromCustomer,
             Refusal::TransferUnderway,
             Refusal::NoSuchTarget,
             Refusal::AccountInactive,
@@ -357,6 +360,7 @@ mod tests {
                 "409 /problems/superseded",
                 "409 /problems/changed",
                 "409 /problems/transfer-off",
+                "409 /problems/no-customer-message",
                 "409 /problems/transfer-underway",
                 "409 /problems/no-such-target",
                 "409 /problems/account-inactive",

@@ -317,6 +317,9 @@ pub enum Refusal {
     /// The account does not hand interactions over in that way.
     #[error("transfers of this kind are switched off")]
     TransferOff,
+    /// The customer has not written yet: there is nothing to hand over.
+    #[error("the customer has not written yet")]
+    NothingFromCustomer,
     /// It is being handed over already.
     #[error("it is being transferred already")]
     TransferUnderway,
@@ -381,6 +384,7 @@ impl Opening {
             tab_opened_at: None,
             unread: false,
             wrap_up: None,
+            one_sided: false,
             wait: None,
             unanswered_since: None,
             tried: Vec::new(),
@@ -563,6 +567,7 @@ impl<'a> Change<'a> {
 
     fn message_received(&mut self, message: MessageId, at: Timestamp) {
         let now = self.context.now;
+        self.next.one_sided = false;
         self.next.inactivity.deadline = None;
         self.next.unanswered_since.get_or_insert(now);
         self.last_inbound_at = self.last_inbound_at.max(Some(at));

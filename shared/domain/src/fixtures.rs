@@ -54,6 +54,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tab_opened_at: None,
         unread: false,
         wrap_up: None,
+        one_sided: false,
         wait: None,
         unanswered_since: None,
         tried: Vec::new(),

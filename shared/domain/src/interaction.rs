@@ -57,6 +57,9 @@ pub struct Interaction {
     /// Its agent asked to close it, and owes the disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
+    /// Whether an agent wrote first and the customer has not written yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_sided: bool,
     /// What is under way to get it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,

@@ -55,7 +55,7 @@ fn agent(id: &str) -> Result<AgentId, Failure> {
 /// Hands an own interaction over. The caller keeps it until somebody accepts; when nobody does in the account's time, or everybody rejects, it is the caller's
 /// again, unread.
 ///
-/// 409: `transfer-off`, `transfer-underway`, `no-such-target` (not of the account, unknown, or the caller), `not-yours`, `closed`, `account-inactive`.
+/// 409: `transfer-off`, `no-customer-message` (the caller wrote first, and nobody answered yet), `transfer-underway`, `no-such-target` (not of the account, unknown, or the caller), `not-yours`, `closed`, `account-inactive`.
 #[utoipa::path(
     post, path = "/interactions/{id}/transfer", tag = "interactions", request_body = Transfer,
     params(("id" = String, Path, description = "The interaction's id")),

@@ -22,6 +22,9 @@ impl Change<'_> {
         if !there {
             return Err(Refusal::NoSuchTarget);
         }
+        if self.next.one_sided {
+            return Err(Refusal::NothingFromCustomer);
+        }
         // Nobody would be rung.
         if !self.context.account.active {
             return Err(Refusal::AccountInactive);

@@ -24,6 +24,7 @@ impl Change<'_> {
             return Err(Refusal::Stale);
         }
         let unanswered = newer.unanswered_since;
+        self.next.one_sided &= newer.one_sided;
         self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());
         self.next.absorbed.push(newer.key());

@@ -33,6 +33,7 @@ impl Change<'_> {
             return Err(Refusal::AtCapacity);
         }
         self.fact(Fact::Started { agent: agent.clone(), message });
+        self.next.one_sided = true;
         self.sent_by(agent.clone());
         self.taken(agent);
         Ok(())

@@ -222,9 +222,13 @@ fn an_agent_writes_first_and_has_the_conversation() {
     assert_eq!((sent.content.kind(), sim.delivery(&sent.id)), ("template", DeliveryState::Accepted));
     // The answer comes to the open tab; free text may be sent from then on.
     assert_eq!(sim.answers(anna, &started.id), Err(Refusal::WindowExpired));
+    // Until then there is nothing to hand over.
+    let hand_over = || Command::Transfer(started.id.clone(), Target::Agent(bruno.clone()));
+    assert_eq!(sim.command(anna, hand_over()).unwrap_err(), Refusal::NothingFromCustomer);
     assert_eq!(sim.writes(7), started.id);
     assert!(sim.stage(&started.id).is_none());
     sim.answers(anna, &started.id).unwrap();
+    sim.command(anna, hand_over()).unwrap();
     // One open interaction a customer, whoever opened it.
     let other = Refusal::OtherOpen { interaction: started.id.clone() };
     assert_eq!((sim.starts(bruno, 7), sim.starts(anna, 7)), (Err(other.clone()), Err(other)));
