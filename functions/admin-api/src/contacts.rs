@@ -106,7 +106,7 @@ pub(crate) async fn create_contact(
         name: name.map(ProfileName),
         username: None,
         addresses,
-        created_at: Timestamp::now(),
+        created_at: cloud::time::now(),
         version: 1,
         linked: BTreeSet::new(),
         linked_to: None,

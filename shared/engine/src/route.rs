@@ -93,11 +93,16 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             ..facts.context(account, presences.values().next(), conversation.last_inbound_at, now)
         };
         let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
+        // What people here call the customer says more than what the customer does.
+        let saved = match &person {
+            Some(person) if conversation.open.is_none() => self.store.contact(&person.owner).await?.and_then(|contact| contact.name),
+            _ => None,
+        };
         let opening = || Opening {
             id: InteractionId::from_ulid(self.world.ulid()),
             contact: contact.clone(),
             address: inbound.from.clone(),
-            customer_name: inbound.profile_name.clone(),
+            customer_name: saved.clone().or_else(|| inbound.profile_name.clone()),
             welcome,
         };
         let (before, decision) = match conversation.open {

@@ -3,7 +3,7 @@
 use domain::contact::Identity;
 use domain::decide::MERGED;
 use domain::ids::{ContactId, InteractionId};
-use domain::inbound::InboundEvent;
+use domain::inbound::{InboundEvent, InboundKind, ProfileName};
 use domain::interaction::{Interaction, Stage};
 use domain::queue::Strategy;
 use domain::values::Address;
@@ -253,4 +253,21 @@ fn three_contacts_become_one_whoever_meets_whom() {
             assert_eq!(run(sim.memory.contact_of(&address, true)).unwrap(), Some(person.clone()), "{order:?}");
         }
     }
+}
+
+#[test]
+fn a_customer_is_called_what_the_contact_is_called() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
+    let mut called = Vec::new();
+    for profile in [Some("Zoë"), None, Some("Z. ☀")] {
+        let mut event = sim.event(1);
+        if let InboundKind::Message(message) = &mut event.kind {
+            message.profile_name = profile.map(|name| ProfileName(name.to_owned()));
+        }
+        let interaction = sim.receives(&event);
+        called.push(sim.interaction(&interaction).customer_name.unwrap().0);
+        sim.accept(&agents[0], &interaction).unwrap();
+        sim.close(&agents[0], &interaction).unwrap();
+    }
+    assert_eq!(called, ["Zoë", "Zoë", "Zoë"]);
 }
