@@ -1,4 +1,4 @@
-//! Waits of a second to an hour and more through the deployed template: short ones by the delays of SQS, long ones by EventBridge Scheduler. The clock of the
+//! Waits of a second to an hour and more, and lost connections, through the deployed template: short ones by the delays of SQS, long ones by EventBridge Scheduler. The clock of the
 //! engine and of all functions is set ahead, so nobody sits them out; the server is the test's own, so nobody else's work delays it.
 
 // The clock is set by a library that Linux alone loads in this way.
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 /// How long anything may take on a busy machine. Nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The longest delay of SQS is 900 s.
+/// In seconds. The longest delay of SQS is 900 s.
 const WAITS: [i64; 5] = [1, 10, 899, 901, 5_000];
 
 async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
@@ -50,7 +50,7 @@ async fn wait_of(agent: &Api, interaction: &str) -> (Timestamp, Option<Timestamp
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_wait_ends_within_a_second_of_its_deadline_and_never_before() {
+async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_is_a_logout_after_half_a_minute() {
     let (engine, clock) = Engine::start_with_clock(&local::private_folder(), "engine-waits").await.unwrap();
     let standin = StandIn::start().await.unwrap();
     let mut deployment = Deployment::new(&engine, "500000000001", Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
@@ -60,6 +60,25 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_never_before() {
     let admin = Api::new(&demo.admin_url, &demo.admin_token);
     let anna = &Api::new(&demo.agent_url, &demo.agents[0].token);
 
+    // Anna loses one of two connections, Ben his only one: half a minute later he is logged out, not before, and she is not.
+    let ben = &Api::new(&demo.agent_url, &demo.agents[1].token);
+    let state = async |agent: &Api| agent.get("/presence").await.unwrap()["state"].as_str().unwrap().to_owned();
+    for agent in [anna, ben] {
+        agent.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    }
+    let (kept, lost, only) = (anna.connect().await.unwrap(), anna.connect().await.unwrap(), ben.connect().await.unwrap());
+    lost.close().await.unwrap();
+    only.close().await.unwrap();
+    let closed_at = Timestamp::now();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!((state(anna).await, state(ben).await), ("ready".to_owned(), "ready".to_owned()));
+    clock.set(27).unwrap();
+    until("Ben's logout", async || (state(ben).await == "logged_out").then_some(())).await;
+    let gone = time(&ben.get("/presence").await.unwrap()["since"]).duration_since(closed_at);
+    println!("Ben was logged out {gone:#} after his connection was lost.");
+    assert!(gone >= SignedDuration::from_secs(29) && gone < SignedDuration::from_secs(32), "{gone:#}");
+    assert_eq!(state(anna).await, "ready");
+
     // Each account waits as long as its place in the row says; nobody is there.
     for (account, wait) in demo.accounts.iter().zip(WAITS) {
         let path = format!("/accounts/{}", account.id);
@@ -68,7 +87,6 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_never_before() {
         let tag = format!("\"{}\"", body["version"]);
         assert_eq!(admin.call_with(Method::PUT, &path, &[("if-match", &tag)], Some(&body)).await.unwrap().status, 200);
     }
-    anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
     for account in &demo.accounts {
         account.customer.text("anybody?").await.unwrap().expect_status(200).unwrap();
     }
@@ -107,4 +125,5 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_never_before() {
             "a wait of {wait} s ended {late:#} after its deadline"
         );
     }
+    kept.close().await.unwrap();
 }
