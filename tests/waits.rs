@@ -1,5 +1,6 @@
-//! Waits of a second to an hour and more, and lost connections, through the deployed template: short ones by the delays of SQS, long ones by EventBridge Scheduler. The clock of the
-//! engine and of all functions is set ahead, so nobody sits them out; the server is the test's own, so nobody else's work delays it.
+//! Waits of a second to an hour and more, and lost connections, through the deployed template: short ones by the delays of SQS, long ones by EventBridge
+//! Scheduler. The clock of the engine and of all functions is set ahead, so nobody sits them out; the server is the test's own, so nobody else's work delays
+//! it.
 
 // The clock is set by a library that Linux alone loads in this way.
 #![cfg(target_os = "linux")]
