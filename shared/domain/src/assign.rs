@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
@@ -28,12 +28,22 @@ pub struct Choice<'a> {
     pub rivals: &'a [Rival],
     /// The accounts of the rows.
     pub accounts: &'a BTreeMap<AccountId, Account>,
+    /// Who is of which of them: asked for each agent and row, of accounts with a thousand agents.
+    pub rosters: &'a Rosters<'a>,
     /// The presence of all candidates; of a rival at all of whose members something rings, that of its members too.
     pub presences: &'a BTreeMap<AgentId, Presence>,
     /// Who was engaged last.
     pub cursor: Option<&'a AgentId>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// The agents of accounts.
+pub type Rosters<'a> = BTreeMap<&'a AccountId, HashSet<&'a AgentId>>;
+
+/// Who is of which account.
+pub fn rosters(accounts: &BTreeMap<AccountId, Account>) -> Rosters<'_> {
+    accounts.iter().map(|(id, account)| (id, account.agents.iter().collect())).collect()
 }
 
 /// Another queue in which some of the candidates are members.
@@ -134,8 +144,10 @@ impl Choice<'_> {
             Some(rival) => &rival.members,
             None => self.candidates(account),
         };
-        let free = candidates.iter().filter(|agent| self.obstacle(agent, row, account, floor).is_none());
-        let free: Vec<&Presence> = free.filter_map(|agent| floor.presences.get(agent)).collect();
+        // Behind a long backlog nearly nobody is free: who isn't is found by one look.
+        let room = |presence: &&Presence| presence.load.contains(&row.interaction.interaction) || presence.free_slots(self.now) > 0;
+        let there = candidates.iter().filter_map(|agent| floor.presences.get(agent)).filter(room);
+        let free: Vec<&Presence> = there.filter(|presence| self.obstacle(&presence.agent, row, account, floor).is_none()).collect();
         if free.is_empty() {
             return None;
         }
@@ -218,7 +230,7 @@ impl Choice<'_> {
     }
 
     fn obstacle(&self, agent: &AgentId, row: &WaitingRow, account: &Account, floor: &Floor<'_>) -> Option<NotOffered> {
-        if !account.agents.contains(agent) {
+        if !self.rosters.get(&account.id).is_some_and(|roster| roster.contains(agent)) {
             return Some(NotOffered::NotOfAccount);
         }
         let Some(presence) = floor.presences.get(agent) else { return Some(NotOffered::LoggedOut) };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::agent::Presence;
-use domain::assign::{Choice, Rival, rings_at_all};
+use domain::assign::{Choice, Rival, rings_at_all, rosters};
 use domain::decide::{Event, Ring};
 use domain::effect::{Audience, Target};
 use domain::footprint::{WaitingRow, footprint};
@@ -150,9 +150,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 presences.extend(self.store.presences(&unknown).await?);
             }
         }
+        let rosters = rosters(&accounts);
         loop {
             let (cursor_then, now) = (cursor.as_ref(), self.world.now());
-            let choice = Choice { target, queue, rivals: &rivals, accounts: &accounts, presences: &presences, cursor: cursor_then, now };
+            let choice = Choice {
+                target,
+                queue,
+                rivals: &rivals,
+                accounts: &accounts,
+                rosters: &rosters,
+                presences: &presences,
+                cursor: cursor_then,
+                now,
+            };
             let Some(next) = choice.next(&rows) else { return Ok(()) };
             let key = rows[next.row].interaction.clone();
             let alone = alone(&next.ring);

@@ -61,7 +61,8 @@ impl Floor {
     fn next(&self) -> Option<Next> {
         let queue = matches!(self.target, Target::Queue(_)).then_some(&self.queue);
         let Self { target, accounts, presences, cursor, rows, .. } = self;
-        Choice { target, queue, rivals: &self.rivals, accounts, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
+        let (rivals, rosters) = (&self.rivals, &rosters(accounts));
+        Choice { target, queue, rivals, accounts, rosters, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
     }
 
     /// Whom the next offer rings.
