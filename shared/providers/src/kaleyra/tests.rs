@@ -386,6 +386,8 @@ fn a_message_is_metas_document_with_our_reference_beside_it() {
 fn what_can_not_be_sent_is_refused_before_it_leaves() {
     let long = Content::Text { body: "x".repeat(MAX_TEXT + 1) };
     assert_eq!(render(&customer(), &long, None), Err(RenderError::TextTooLong { limit: 4096 }));
+    // Colleagues' words never reach a customer.
+    assert_eq!(render(&customer(), &Content::Note { body: "x".into() }, None), Err(RenderError::Unsupported));
     let mut elsewhere = account();
     elsewhere.provider.fields.insert(ACCOUNT_SID.into(), "../../v1".into());
     let hello = Content::Text { body: "x".into() };

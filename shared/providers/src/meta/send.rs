@@ -393,6 +393,8 @@ mod tests {
             Content::ListReply { id: "x".into(), title: "x".into(), description: None },
             Content::Form { name: None, text: "x".into(), answers: "{}".into() },
             Content::System { body: "x".into() },
+            // Colleagues' words never reach a customer.
+            Content::Note { body: "x".into() },
             Content::Unsupported { kind: "x".into(), detail: None },
         ] {
             assert_eq!(sent(&content, None), Err(RenderError::Unsupported), "{content:?}");

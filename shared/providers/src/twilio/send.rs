@@ -372,6 +372,8 @@ mod tests {
         assert_eq!(render(&customer(), &Content::Media { caption: String::new() }, None), Err(RenderError::Empty));
         let button = Content::Button { text: "x".into(), payload: None };
         assert_eq!(render(&customer(), &button, None), Err(RenderError::Unsupported));
+        // Colleagues' words never reach a customer.
+        assert_eq!(render(&customer(), &Content::Note { body: "x".into() }, None), Err(RenderError::Unsupported));
         let reaction = Content::Reaction { message: "SM1".into(), emoji: "👍".into() };
         assert_eq!(render(&customer(), &reaction, None), Err(RenderError::Unsupported));
         let from = E164::parse("+390612345678").unwrap();

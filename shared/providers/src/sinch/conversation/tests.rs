@@ -468,6 +468,8 @@ fn what_can_not_be_sent_is_refused_before_anything_leaves() {
     assert!(render(&text("ü".repeat(4096))).is_ok());
     assert_eq!(render(&text("ü".repeat(4097))), Err(RenderError::TextTooLong { limit: 4096 }));
     assert_eq!(render(&text(" \n")), Err(RenderError::Empty));
+    // Colleagues' words never reach a customer.
+    assert_eq!(render(&Content::Note { body: "x".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Reaction { message: "1".into(), emoji: "👍".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Button { text: "x".into(), payload: None }), Err(RenderError::Unsupported));
     let mut elsewhere = self::scene();

@@ -381,6 +381,8 @@ fn what_can_not_be_sent_is_refused_before_anything_leaves() {
     let render = |content: &Content| scene().render(&customer(), content, None);
     assert_eq!(render(&text("ü".repeat(4097))), Err(RenderError::TextTooLong { limit: 4096 }));
     assert_eq!(render(&text(" ")), Err(RenderError::Empty));
+    // Colleagues' words never reach a customer.
+    assert_eq!(render(&Content::Note { body: "x".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Reaction { message: "1".into(), emoji: "👍".into() }), Err(RenderError::Unsupported));
     assert_eq!(scene().render(&user_id(), &text("x"), None), Err(RenderError::UnsupportedRecipient));
     let mut elsewhere = scene();
