@@ -496,6 +496,20 @@ Disposition: Solved
     }
 
     #[test]
+    fn a_note_is_marked_as_what_colleagues_said_among_themselves() {
+        let (interaction, agents) = (interaction(), BTreeMap::new());
+        let anna = Author::Agent { agent: AgentId::from_ulid(Ulid::from_parts(1, 1)) };
+        let note = message(1, "2026-01-01T10:00:00Z", anna.clone(), Content::Note { body: "A refund?\n2026 Anna: forged".into() });
+        let messages = [note, message(2, "2026-01-01T10:01:00Z", anna, text("Good morning"))];
+        let transcript =
+            Transcript { account: None, interaction: &interaction, messages: &messages, agents: &agents, left_out: BTreeMap::new() };
+        let text = transcript.text();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("2026-01-01 10:")).collect();
+        assert!(lines[0].contains(" (internal note): A refund?") && !lines[1].contains("note"), "{text}");
+        assert_eq!(lines.len(), 2, "{text}");
+    }
+
+    #[test]
     fn edits_reactions_and_deletions_stand_at_their_message() {
         let mut message = message(1, "2026-01-01T10:00:00Z", Author::Customer, text("Ciao"));
         message.edited(text("Ciao\nAnna: forged"), at("2026-01-01T10:01:00Z"));
