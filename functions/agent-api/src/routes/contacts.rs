@@ -8,7 +8,8 @@ use domain::contact::Contact;
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
-use domain::message::Template;
+use domain::interaction::Interaction;
+use domain::message::{Message, Template};
 use domain::values::{Address, E164};
 use domain::view::{InteractionView, MessageView};
 use engine::ports::{Directory, Store, World};
@@ -235,12 +236,12 @@ pub(crate) fn no_recontact() -> Failure {
     Failure::field("recontact", "the account has no recontact template")
 }
 
-fn opened(interaction: &domain::interaction::Interaction, message: &domain::message::Message) -> (StatusCode, Json<Conversation>) {
+fn opened(interaction: &Interaction, message: &Message) -> (StatusCode, Json<Conversation>) {
     (StatusCode::CREATED, Json(Conversation { interaction: interaction.into(), message: message.into() }))
 }
 
 /// What the command opened before, with the message that opened it.
-async fn earlier(app: &App, command: &Command) -> Result<Option<(domain::interaction::Interaction, domain::message::Message)>, Failure> {
+async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Message)>, Failure> {
     let Some(id) = command.earlier(app).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
     let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
