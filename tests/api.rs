@@ -453,7 +453,7 @@ async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() 
     let desk = Desk::open("FEED1", 5).await;
     let store = &desk.deployment.store;
     let agent = &desk.agents[0];
-    let event = AgentEvent::Presence { state: "ready".to_owned() };
+    let event = AgentEvent::Presence { state: "ready".to_owned(), reason: None, since: None };
     // Twelve events, each twice, all at once.
     let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
     let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));

@@ -377,12 +377,10 @@ async fn an_agent_is_gone_who_lost_the_last_connection_and_has_had_none_since() 
     };
     connect("one").await;
     connect("two").await;
-    store.lose(&agent, now).await.unwrap();
-    store.disconnect(&agent, "one").await.unwrap();
+    store.lose(&agent, "one", now).await.unwrap();
     assert!(!store.is_gone(&agent, now, now).await.unwrap(), "another is open");
     let later = now + SignedDuration::from_secs(5);
-    store.lose(&agent, later).await.unwrap();
-    store.disconnect(&agent, "two").await.unwrap();
+    store.lose(&agent, "two", later).await.unwrap();
     assert!(!store.is_gone(&agent, now, later).await.unwrap(), "the later loss has a wake-up of its own");
     assert!(store.is_gone(&agent, later, later).await.unwrap());
     connect("three").await;

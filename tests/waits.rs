@@ -10,6 +10,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use cloud::aws::Aws;
+use cloud::config::Env;
 use jiff::{SignedDuration, Timestamp};
 use local::client::Api;
 use local::demo::{self, Story};
@@ -79,6 +81,31 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     println!("Ben was logged out {gone:#} after his connection was lost.");
     assert!(gone >= SignedDuration::from_secs(29) && gone < SignedDuration::from_secs(32), "{gone:#}");
     assert_eq!(state(anna).await, "ready");
+
+    // A connection of whose end nobody tells is found out by the first event that it doesn't take.
+    let store = {
+        let env = Env::from_pairs([
+            ("AWS_REGION", local::deploy::REGION),
+            ("AWS_ACCESS_KEY_ID", stack.account.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", engine.endpoint.as_str()),
+        ]);
+        let tables = ["InteractionsTable", "ConfigTable"].map(|name| stack.output(name).unwrap());
+        store::Interactions::new(Aws::new(&env).unwrap().dynamodb(), tables[0], tables[1])
+    };
+    let ghost = store::Connection {
+        id: "ghost".to_owned(),
+        agent: demo.agents[1].id.parse().unwrap(),
+        expires_at: Timestamp::now() + SignedDuration::from_hours(2),
+    };
+    ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
+    store.connect(&ghost).await.unwrap();
+    ben.put("/presence", &json!({"state": "paused", "reason": "Lunch"})).await.unwrap();
+    until("the ghost's end", async || store.connection_owner("ghost").await.unwrap().is_none().then_some(())).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(state(ben).await, "paused");
+    clock.set(60).unwrap();
+    until("Ben's second logout", async || (state(ben).await == "logged_out").then_some(())).await;
 
     // Each account waits as long as its place in the row says; nobody is there.
     for (account, wait) in demo.accounts.iter().zip(WAITS) {

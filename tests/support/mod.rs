@@ -127,7 +127,8 @@ impl Deployment {
         let capacity = Capacity::new(capacity).unwrap();
         let agent = Agent { id: id.clone(), name: name.to_owned(), subject: name.to_owned(), role: Role::Agent, whatsapp: true, capacity };
         self.configuration.put(&agent, Write::New, Vec::new()).await.unwrap();
-        self.engine.set_presence(&id, PresenceState::Ready, capacity, Mark::Guarded).await.unwrap();
+        self.engine.set_capacity(&id, capacity).await.unwrap();
+        self.engine.set_presence(&id, PresenceState::Ready, Mark::Guarded).await.unwrap();
         id
     }
 

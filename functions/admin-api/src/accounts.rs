@@ -344,9 +344,10 @@ fn to_wake(before: &Account, after: &Account) -> BTreeSet<Target> {
     let plans = || [&before.plan, &after.plan].into_iter();
     let queues = plans().flat_map(ActionPlan::queues).cloned().map(Target::Queue);
     let agents = plans().flat_map(ActionPlan::agents).cloned().map(Target::Agent);
-    // What they hold here goes on without them.
+    // What those hold here who left goes on without them; at whoever came rings what rings at all of a queue.
     let left = before.agents.iter().filter(|agent| !after.agents.contains(agent)).cloned().map(Target::Agent);
-    queues.chain(agents).chain(left).chain([Target::Account(after.id.clone())]).collect()
+    let came = after.agents.iter().filter(|agent| !before.agents.contains(agent)).cloned().map(Target::Agent);
+    queues.chain(agents).chain(left).chain(came).chain([Target::Account(after.id.clone())]).collect()
 }
 
 /// The path of a Receive URL: to the function of the type's provider.

@@ -19,7 +19,6 @@ use crate::app::{App, changed, new_agent_id, written};
 use crate::error::ApiError;
 use crate::input::{AgentInput, answers_without};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::presence;
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Page, Parameters};
 
@@ -75,7 +74,7 @@ pub(crate) async fn create_agent(
     may_manage(&by, input.role)?;
     let agent = agent_of(new_agent_id(), input);
     // First, so that no agent is without; should the next write fail, it is of an id that nobody has.
-    presence::ensure(&app, &agent.id, agent.capacity).await?;
+    app.engine.set_capacity(&agent.id, agent.capacity).await?;
     let version = written(app.configuration().put(&agent, Write::New, Vec::new()).await?)?;
     changed("agent", "created", agent.id.as_str(), &by);
     let place = app.place("agents", agent.id.as_str());
@@ -121,10 +120,10 @@ pub(crate) async fn put_agent(
     let version = written(app.configuration().put(&agent, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("agent", "replaced", agent.id.as_str(), &by);
     // Should this fail, the same PUT with the new ETag completes it.
-    presence::ensure(&app, &agent.id, agent.capacity).await?;
+    app.engine.set_capacity(&agent.id, agent.capacity).await?;
     if !agent.whatsapp {
         // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
-        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, agent.capacity, Mark::Guarded).await?;
+        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Mark::Guarded).await?;
     }
     Ok(Versioned::new(view(agent, version), version))
 }
@@ -147,7 +146,7 @@ pub(crate) async fn delete_agent(
         return Err(ApiError::InUse { users });
     }
     // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
-    app.engine.set_presence(&id, PresenceState::LoggedOut, agent.capacity, Mark::Guarded).await?;
+    app.engine.set_presence(&id, PresenceState::LoggedOut, Mark::Guarded).await?;
     written(app.configuration().delete(&agent, version, None).await?)?;
     changed("agent", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)

@@ -15,7 +15,6 @@ mod intervals;
 mod lists;
 mod openapi;
 mod pauses;
-mod presence;
 mod providers;
 mod queues;
 mod reply;

@@ -108,9 +108,10 @@ fn to_wake(before: &Queue, after: &Queue) -> Vec<Target> {
     if (&before.members, before.strategy, before.weight) == (&after.members, after.strategy, after.weight) {
         return Vec::new();
     }
-    // Whoever left is free for the other queues, which may have left them to this one.
-    let left = before.members.iter().filter(|agent| !after.members.contains(agent)).cloned().map(Target::Agent);
-    left.chain([Target::Queue(after.id.clone())]).collect()
+    // Whoever left is free for the other queues, which may have left them to this one; at whoever came rings what rings at all of it.
+    let left = before.members.iter().filter(|agent| !after.members.contains(agent));
+    let came = after.members.iter().filter(|agent| !before.members.contains(agent));
+    left.chain(came).cloned().map(Target::Agent).chain([Target::Queue(after.id.clone())]).collect()
 }
 
 /// Replaces a queue. What waits for it is looked at again.

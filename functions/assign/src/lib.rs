@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a wake for a queue, an agent or an account | what waits there is offered, the longest wait first |
 //! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
+//! | a wake for an agent whose queues or accounts were changed | the same; what the agent held or saw of those left goes on without the agent |
 //! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost; so is whom a change of the configuration owes it |
 //! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
 
@@ -15,11 +16,13 @@ use cloud::batch::{self, Failure};
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use domain::effect::{Audience, Target};
+use domain::footprint::WaitingRow;
+use domain::ids::AgentId;
 use domain::interaction::Offer;
 use domain::view::AgentEvent;
 use engine::jobs::{AssignJob, PushJob};
 use engine::ports::{Store, System, World};
-use engine::{Engine, EngineError, Reach, Woken};
+use engine::{Engine, EngineError, Reach, Released, Woken};
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
@@ -56,10 +59,9 @@ impl Assign {
         if *reconfigured {
             self.engine.directory.forget();
             if let Target::Agent(agent) = target {
-                let released = self.engine.release(agent).await?;
-                if released > 0 {
-                    tracing::info!(event = "assign.released", agent = %agent, released);
-                }
+                let Released { interactions, unseen } = self.engine.release(agent).await?;
+                tracing::info!(event = "assign.released", agent = %agent, interactions, unseen = unseen.len());
+                self.withdraw(agent, &unseen, wake_id).await?;
             }
         }
         let woken = self.engine.wake(target, if *related { Reach::Near } else { Reach::Far }).await?;
@@ -94,6 +96,21 @@ impl Assign {
             };
             let options = SendOptions::fifo(key.conversation.group(), job.id.clone());
             self.push.send(&job, options).await?;
+        }
+        Ok(())
+    }
+
+    /// An agent who was taken off a queue or an account sees no more what rings there.
+    async fn withdraw(&self, agent: &AgentId, rows: &[WaitingRow], wake_id: &str) -> Result<(), Failed> {
+        for WaitingRow { interaction: key, offer, .. } in rows {
+            let Some(offer) = offer else { continue };
+            let job = PushJob {
+                id: format!("{wake_id}-{}-gone", key.interaction),
+                to: Audience::Agents(vec![agent.clone()]),
+                account: None,
+                event: AgentEvent::Withdrawn { interaction: key.interaction.clone(), offer: offer.id, taken_by: None },
+            };
+            self.push.send(&job, SendOptions::fifo(key.conversation.group(), job.id.clone())).await?;
         }
         Ok(())
     }

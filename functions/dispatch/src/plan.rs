@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
 use domain::contact::Contact;
-use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Timer, effect_id};
+use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Timer, effect_id};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
@@ -194,13 +194,20 @@ impl Owner {
                 let (group, account, event) = match owner {
                     Owner::Interaction(interaction) => {
                         let event = AgentEvent::of_interaction(notice, interaction)?;
-                        (interaction.conversation().group(), Some(interaction.account.clone()), event)
+                        // Presence keeps its order with presence, whatever it comes from.
+                        let group = match (notice, to) {
+                            (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
+                            _ => None,
+                        };
+                        (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), event)
                     }
                     Owner::Message { message, key } => {
                         let ConversationKey { account, .. } = &key.interaction.conversation;
                         (key.interaction.conversation.group(), Some(account.clone()), AgentEvent::of_message(notice, message)?)
                     }
-                    Owner::Presence { agent, state } => (agent.clone(), None, AgentEvent::Presence { state: state.clone() }),
+                    Owner::Presence { agent, state } => {
+                        (agent.clone(), None, AgentEvent::Presence { state: state.clone(), reason: None, since: None })
+                    }
                     Owner::Event(_) | Owner::Contact(_) => return None,
                 };
                 (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
@@ -254,7 +261,7 @@ fn number(item: &Item, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::effect::{Audience, Notice, Target};
+    use domain::effect::Target;
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
     use serde_dynamo::AttributeValue;
     use ulid::Ulid;

@@ -5,22 +5,23 @@
 //! | an event for agents | appended to the feed of each, then sent to each open connection |
 //! | an event for a queue | the same for its members who are of the account and can take it |
 //! | the same again | nothing: each feed knows the effect's id |
-//! | a connection that is gone | forgotten; the client reads what it missed by `GET /events?after=` |
+//! | a connection that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
 //! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
 use cloud::batch::{self, Failure};
 use cloud::config::Env;
-use cloud::queues::Queue;
+use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::{Posted, Sockets};
 use domain::agent::Presence;
 use domain::effect::Audience;
 use domain::ids::AgentId;
 use domain::view::AgentEvent;
-use engine::jobs::PushJob;
+use engine::jobs::{PushJob, Wakeup};
 use engine::ports::{Directory, PortError, Store};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
@@ -30,12 +31,14 @@ struct Push {
     configuration: Configuration,
     sockets: Sockets,
     queue: Queue,
+    timers: Queue,
 }
 
 impl Push {
     async fn deliver(&self, job: &PushJob) -> Result<(), PortError> {
         for agent in self.audience(job).await? {
-            let appended = self.store.append(&agent, &job.id, &job.event, cloud::time::now()).await?;
+            let event = self.as_it_is(&agent, &job.event).await?;
+            let appended = self.store.append(&agent, &job.id, &event, cloud::time::now()).await?;
             if let Appended::New { event, connections } = appended {
                 for connection in &connections {
                     self.post(connection, &event).await?;
@@ -43,6 +46,13 @@ impl Push {
             }
         }
         Ok(())
+    }
+
+    /// A presence is told as it is now: several changes may be on their way, and the last thing that an agent hears of it must be true.
+    async fn as_it_is<'e>(&self, agent: &AgentId, event: &'e AgentEvent) -> Result<Cow<'e, AgentEvent>, PortError> {
+        let AgentEvent::Presence { .. } = event else { return Ok(Cow::Borrowed(event)) };
+        let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
+        Ok(presence.map_or(Cow::Borrowed(event), |presence| Cow::Owned(AgentEvent::of_presence(&presence))))
     }
 
     /// Whose feeds: an offer to a queue goes to its members who are of the account, did not reject it, and can take it now; its withdrawal to all of them
@@ -72,9 +82,20 @@ impl Push {
         let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
         match self.sockets.post(&connection.id, bytes).await {
             Ok(Posted::Sent) => {}
-            Ok(Posted::Gone) => self.store.disconnect(&connection.agent, &connection.id).await?,
+            Ok(Posted::Gone) => self.lost(connection).await?,
             Err(error) => tracing::warn!(event = "push.not_posted", agent = %connection.agent, %error),
         }
+        Ok(())
+    }
+
+    /// API Gateway tells of the end of a connection if it can. Should this fail, the next event finds the connection again.
+    async fn lost(&self, Connection { id, agent, .. }: &Connection) -> Result<(), PortError> {
+        let at = cloud::time::now();
+        let lost = Wakeup::Lost { agent: agent.clone(), connection: id.clone(), at };
+        let sent = self.timers.send(&lost, SendOptions::delayed(Wakeup::GRACE_SECONDS)).await;
+        sent.map_err(|error| PortError { operation: "lost", reason: error.to_string() })?;
+        self.store.lose(agent, id, at).await?;
+        tracing::info!(event = "push.connection_gone", %agent);
         Ok(())
     }
 }
@@ -106,6 +127,7 @@ pub async fn run() -> Result<(), Error> {
         configuration: Configuration::new(aws.dynamodb(), config_table),
         sockets: Sockets::from_env(&aws, &env)?,
         queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?,
+        timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
     });
     lambda_runtime::run(service_fn(move |event| handle(push.clone(), event))).await
 }

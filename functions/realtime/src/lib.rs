@@ -31,9 +31,6 @@ const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
 /// Events sent for one request to catch up: a few hundred short posts stay well inside the function's time.
 pub const CATCH_UP: i32 = 200;
 
-/// A lost connection is a logout after this time: a page that is loaded again, or a train in a tunnel, is back by then.
-const GRACE_SECONDS: u32 = 30;
-
 struct Realtime {
     store: Interactions,
     timers: Queue,
@@ -77,9 +74,8 @@ impl Realtime {
         if let Some(agent) = self.store.connection_owner(connection).await? {
             let at = cloud::time::now();
             let lost = Wakeup::Lost { agent: agent.clone(), connection: connection.to_owned(), at };
-            self.timers.send(&lost, SendOptions::delayed(GRACE_SECONDS)).await?;
-            self.store.lose(&agent, at).await?;
-            self.store.disconnect(&agent, connection).await?;
+            self.timers.send(&lost, SendOptions::delayed(Wakeup::GRACE_SECONDS)).await?;
+            self.store.lose(&agent, connection, at).await?;
             tracing::info!(event = "realtime.disconnected", %agent);
         }
         Ok(json!({ "statusCode": 200 }))

@@ -95,7 +95,7 @@ impl Route {
         }
         tracing::info!(event = "route.connection_lost", %agent);
         let mark = Mark::Command { id: format!("lost-{agent}-{}", at.as_millisecond()) };
-        self.engine.set_presence(agent, PresenceState::LoggedOut, presence.capacity, mark).await.map(drop)
+        self.engine.set_presence(agent, PresenceState::LoggedOut, mark).await.map(drop)
     }
 
     /// Lets the wake-up come again, as late as SQS can, until its time has come.

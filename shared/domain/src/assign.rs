@@ -216,7 +216,14 @@ impl Choice<'_> {
                 (Some(timeout.after(self.now)), agents.first().cloned())
             }
         };
-        Next { row: index, ring: Ring { wait: row.wait, target: self.target.clone(), audience, until, passed_over }, cursor }
+        let rung = match (&audience, self.queue) {
+            (Audience::Members { .. }, Some(queue)) => {
+                let passed = |agent: &AgentId| passed_over.iter().any(|passed| passed.agent == *agent);
+                queue.members.iter().filter(|agent| !passed(agent)).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        Next { row: index, ring: Ring { wait: row.wait, target: self.target.clone(), audience, until, rung, passed_over }, cursor }
     }
 
     /// Everybody who could be asked, in the order of the queue.
@@ -233,31 +240,59 @@ impl Choice<'_> {
         if !self.rosters.get(&account.id).is_some_and(|roster| roster.contains(agent)) {
             return Some(NotOffered::NotOfAccount);
         }
-        let Some(presence) = floor.presences.get(agent) else { return Some(NotOffered::LoggedOut) };
-        match presence.state() {
-            PresenceState::LoggedOut => return Some(NotOffered::LoggedOut),
-            PresenceState::Paused { .. } => return Some(NotOffered::Paused),
-            PresenceState::Ready => {}
-        }
-        if row.rejected.contains(agent) {
-            return Some(NotOffered::Rejected);
+        let presence = floor.presences.get(agent);
+        match obstacle(agent, presence, &row.rejected, &row.interaction.interaction, self.now) {
+            Some(NotOffered::NoFreeSlot) if self.presences.get(agent).is_some_and(|presence| presence.free_slots(self.now) > 0) => {
+                return Some(NotOffered::NeededElsewhere);
+            }
+            Some(why) => return Some(why),
+            None => {}
         }
         // Whoever paused or came back since looks at the screen.
         let left_alone = |missed: &Missed| missed.at.saturating_add(Missed::LEFT_ALONE).is_ok_and(|end| self.now < end);
-        if row.missed.iter().any(|missed| missed.agent == *agent && presence.since < missed.at && left_alone(missed)) {
-            return Some(NotOffered::Missed);
-        }
-        // Who has the interaction already needs no second slot for it.
-        if presence.load.contains(&row.interaction.interaction) || presence.free_slots(self.now) > 0 {
-            return None;
-        }
-        let really_free = self.presences.get(agent).is_some_and(|presence| presence.free_slots(self.now) > 0);
-        Some(if really_free { NotOffered::NeededElsewhere } else { NotOffered::NoFreeSlot })
+        let back_before = |missed: &Missed| presence.is_some_and(|presence| presence.since < missed.at);
+        let missed = row.missed.iter().any(|missed| missed.agent == *agent && back_before(missed) && left_alone(missed));
+        missed.then_some(NotOffered::Missed)
     }
 
     fn ringing_at_all(&self, rows: &[WaitingRow]) -> usize {
         rows.iter().filter(|row| rings_at_all(row, self.now)).count()
     }
+}
+
+/// Why an agent of the account can't be rung for an interaction, as far as the agent alone tells.
+fn obstacle(
+    agent: &AgentId,
+    presence: Option<&Presence>,
+    rejected: &[AgentId],
+    interaction: &InteractionId,
+    now: Timestamp,
+) -> Option<NotOffered> {
+    let Some(presence) = presence else { return Some(NotOffered::LoggedOut) };
+    match presence.state() {
+        PresenceState::LoggedOut => Some(NotOffered::LoggedOut),
+        PresenceState::Paused { .. } => Some(NotOffered::Paused),
+        PresenceState::Ready if rejected.contains(agent) => Some(NotOffered::Rejected),
+        // Who has the interaction already needs no second slot for it.
+        PresenceState::Ready if presence.load.contains(interaction) || presence.free_slots(now) > 0 => None,
+        PresenceState::Ready => Some(NotOffered::NoFreeSlot),
+    }
+}
+
+/// Why none of `candidates` is being rung for `interaction`, on whose wait `rejected` said no.
+pub fn why_nobody(
+    candidates: &[AgentId],
+    account: &Account,
+    presences: &BTreeMap<AgentId, Presence>,
+    rejected: &[AgentId],
+    interaction: &InteractionId,
+    now: Timestamp,
+) -> Vec<PassedOver> {
+    let why = |agent: &AgentId| match account.agents.contains(agent) {
+        true => obstacle(agent, presences.get(agent), rejected, interaction, now),
+        false => Some(NotOffered::NotOfAccount),
+    };
+    candidates.iter().filter_map(|agent| why(agent).map(|why| PassedOver { agent: agent.clone(), why })).collect()
 }
 
 /// Whether `row` rings at all of a queue.

@@ -58,6 +58,8 @@ pub struct Context<'a> {
     /// The presence of the agent who acts, where that matters; for a customer's message, a merge, or when a disposition is owed, of the agent who has the
     /// interaction.
     pub presence: Option<&'a Presence>,
+    /// Why nobody is being rung, when a wait is over.
+    pub passed_over: &'a [PassedOver],
     /// The provider's time of the customer's latest message, on whichever interaction.
     pub last_inbound_at: Option<Timestamp>,
     /// Now.
@@ -191,7 +193,7 @@ pub enum Event {
     },
     /// A wait is over.
     Timer(Timer),
-    /// An agent paused or logged out: what rings there alone rings on elsewhere.
+    /// An agent paused or logged out, or was taken off the queue or the account: what rings there alone rings on elsewhere.
     AgentUnavailable {
         /// Who.
         agent: AgentId,
@@ -223,6 +225,8 @@ pub struct Ring {
     pub audience: Audience,
     /// How long; never beyond the wait.
     pub until: Option<Timestamp>,
+    /// Who of a queue that rings at all could take it.
+    pub rung: Vec<AgentId>,
     /// Who was passed over, and why.
     pub passed_over: Vec<PassedOver>,
 }

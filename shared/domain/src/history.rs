@@ -147,6 +147,9 @@ pub enum Fact {
         stage: Stage,
         /// Why.
         why: WaitEnd,
+        /// When the time was over and nobody was being rung: why none of those who could have been.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        passed_over: Vec<PassedOver>,
     },
     /// An offer was made.
     Offered {
@@ -156,6 +159,9 @@ pub enum Fact {
         audience: Audience,
         /// Until when.
         until: Option<Timestamp>,
+        /// Who of a queue that rings at all could take it then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rung: Vec<AgentId>,
         /// Who was passed over, and why.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         passed_over: Vec<PassedOver>,
@@ -165,7 +171,7 @@ pub enum Fact {
         /// To whom it was made.
         audience: Audience,
     },
-    /// An offer was withdrawn because its agent paused or logged out.
+    /// An offer was withdrawn because its agent paused, logged out, or was taken off the queue or the account.
     OfferWithdrawn {
         /// Who.
         agent: AgentId,
@@ -218,6 +224,11 @@ pub enum Fact {
     /// It was opened again.
     Reopened {
         /// By whom, who has it now.
+        agent: AgentId,
+    },
+    /// Its agent was taken off the account: it goes on without that agent.
+    AgentLeft {
+        /// Who.
         agent: AgentId,
     },
     /// The agent lost the interaction because the plan began again.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{Presence, PresenceState};
 use crate::effect::{Audience, Notice};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use crate::interaction::{Interaction, Stage, Status};
@@ -312,10 +313,25 @@ pub enum AgentEvent {
     Presence {
         /// `logged_out`, `ready` or `paused`.
         state: String,
+        /// Why paused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Since when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+        since: Option<Timestamp>,
     },
 }
 
 impl AgentEvent {
+    /// What an agent is told of the own presence.
+    pub fn of_presence(presence: &Presence) -> Self {
+        let state = presence.state();
+        let name = state.name().to_owned();
+        let reason = if let PresenceState::Paused { reason } = state { Some(reason) } else { None };
+        Self::Presence { state: name, reason, since: Some(presence.since) }
+    }
+
     /// What `notice` says of `interaction`; `None` for notices about something else.
     pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
         match notice {
@@ -327,7 +343,7 @@ impl AgentEvent {
                 Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
             }
             Notice::Interaction => Some(Self::Interaction { interaction: interaction.into() }),
-            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone() }),
+            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone(), reason: None, since: None }),
             Notice::Message | Notice::MessageState | Notice::Presence => None,
         }
     }

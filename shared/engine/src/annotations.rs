@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::identity::Identified;
 use crate::ports::{Commit, Committed, Directory, MessageCommit, Store, World};
-use crate::route::{mark_of, to_millisecond, told_author};
+use crate::route::{mark_of, to_millisecond};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// How long an event waits for the message that it is about. The message comes through another queue, or the provider's answer to its sending is still being
@@ -193,7 +193,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let commit = MessageCommit {
                 key: key.clone(),
                 before: before.version,
-                effects: told_author(&after),
+                effects: self.seen_in_thread(&key).await?,
                 after,
                 mark: mark_of(event),
                 index_provider_id,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use domain::account::{Account, List};
 use domain::agent::Presence;
+use domain::assign::why_nobody;
 use domain::catalog::Pause;
 use domain::contact::Identity;
 use domain::decide::{self, Context, Decision, Event, Refusal, Reply};
 use domain::effect::{Effect, InteractionKey, Target, Timer};
+use domain::history::PassedOver;
 use domain::ids::{AgentId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::ProfileName;
 use domain::interaction::{Interaction, Stage};
@@ -75,6 +77,8 @@ pub(crate) struct Facts {
     pub(crate) dispositions: Arc<Vec<String>>,
     /// The pause of who owes a disposition; only who closes needs it.
     pub(crate) pause: Option<Pause>,
+    /// Why nobody is being rung; only the end of a wait needs it.
+    pub(crate) passed_over: Vec<PassedOver>,
 }
 
 impl Facts {
@@ -96,6 +100,7 @@ impl Facts {
             pause: self.pause.as_ref(),
             heard: None,
             presence,
+            passed_over: &self.passed_over,
             last_inbound_at,
             now,
         }
@@ -200,6 +205,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     None => None,
                 };
             }
+            if let Event::Timer(Timer::Wait { .. }) = event {
+                facts.passed_over = self.why_nobody(&before, &account, &facts, now).await?;
+            }
             let returns = before.wait.as_ref().is_some_and(|wait| wait.stage == Stage::Transfer);
             let owes = before.wrap_up.is_some();
             let presences = match acting(event).or(before.agent.as_ref().filter(|_| returns || owes)) {
@@ -239,6 +247,29 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// Why nobody is being rung for an interaction that waits, if that is so: what its history says when the wait is over.
+    async fn why_nobody(
+        &self,
+        interaction: &Interaction,
+        account: &Account,
+        facts: &Facts,
+        now: Timestamp,
+    ) -> Result<Vec<PassedOver>, EngineError> {
+        let Some(wait) = interaction.wait.as_ref().filter(|wait| wait.offer.is_none()) else { return Ok(Vec::new()) };
+        let members = |queue| facts.queues.get(queue).map(|queue: &Queue| queue.members.as_slice()).unwrap_or_default();
+        let candidates = wait.targets.iter().flat_map(|target| match target {
+            Target::Queue(queue) => members(queue),
+            Target::Agent(agent) => std::slice::from_ref(agent),
+            Target::Account(_) => account.agents.as_slice(),
+        });
+        let candidates: Vec<AgentId> = candidates.cloned().collect();
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let presences = self.store.presences(&candidates).await?;
+        Ok(why_nobody(&candidates, account, &presences, &wait.rejected, &interaction.id, now))
     }
 
     /// What opening a closed interaction again rests on: whose the customer's address is, so that none of that person's contacts has an open interaction; or the
@@ -357,7 +388,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
         let intervals = if intervals.is_empty() { BTreeMap::new() } else { self.directory.intervals(&intervals).await? };
         let list = self.directory.list(&account.list).await?;
-        Ok(Facts { queues, intervals, list, running_plan: running, dispositions: Arc::default(), pause: None })
+        Ok(Facts { queues, intervals, list, running_plan: running, dispositions: Arc::default(), pause: None, passed_over: Vec::new() })
     }
 }
 

@@ -55,6 +55,11 @@ pub enum Wakeup {
     },
 }
 
+impl Wakeup {
+    /// A lost connection is a logout after so many seconds: a page that is loaded again, or a train in a tunnel, is back by then.
+    pub const GRACE_SECONDS: u32 = 30;
+}
+
 /// On `assign.fifo`, group = target: decide again who is offered what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AssignJob {

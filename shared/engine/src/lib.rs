@@ -23,6 +23,7 @@ pub use assign::{Reach, Woken};
 pub use interactions::{Sending, Told};
 pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;
+pub use presence::Released;
 pub use start::{Start, Started};
 
 /// Attempts at one change before it is given back to the caller (the queue, or the client with 503): far more than rivals that a conversation ever has.

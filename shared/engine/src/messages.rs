@@ -1,10 +1,10 @@
 //! Changes of single messages: sending and copying attachments.
 
 use domain::effect::{Audience, Effect, MessageKey, Notice};
+use domain::interaction::Interaction;
 use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
 use crate::ports::{Committed, Directory, Mark, MessageCommit, Store, World};
-use crate::route::told_author;
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// What a claim found.
@@ -128,23 +128,26 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// What a change of a message causes that is not its author's doing: the agent of its interaction is told, also when that was merged into another; and
-    /// when it is closed its archive is made again.
+    /// What a change of what a message says causes: whoever looks at the thread is told, and when it is closed its archive is made again.
     pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
         let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
-        let mut effects = Vec::new();
-        if !own.is_open() {
-            effects.push(Effect::Archive);
-        }
-        let mut living = own;
+        let archive = (!own.is_open()).then_some(Effect::Archive);
+        Ok(archive.into_iter().chain(self.told_of_thread(own).await?).collect())
+    }
+
+    /// What it causes that a message got further: whoever looks at the thread is told.
+    pub(crate) async fn seen_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
+        let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
+        Ok(self.told_of_thread(own).await?.into_iter().collect())
+    }
+
+    /// The agent who has the interaction now, also when it was merged into another: who wrote the message may be on no account of it any more.
+    async fn told_of_thread(&self, mut living: Interaction) -> Result<Option<Effect>, EngineError> {
         // Mergers lead to ever older interactions: this ends.
         while let Some(into) = living.merged_into.take() {
             living = self.store.interaction(&into).await?.ok_or(EngineError::NotFound)?;
         }
-        if let Some(agent) = living.agent {
-            effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::MessageState });
-        }
-        Ok(effects)
+        Ok(living.agent.map(|agent| Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::MessageState }))
     }
 
     fn delivered(&self, before: &Message, delivery: Delivery) -> Message {
@@ -152,11 +155,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     async fn write(&self, key: &MessageKey, before: &Message, after: Message, index: bool) -> Result<Committed, EngineError> {
-        let mut effects = told_author(&after);
         // Claiming is nobody's news.
-        if after.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Sending) {
-            effects.clear();
-        }
+        let effects = match &after.delivery {
+            Some(delivery) if delivery.state != DeliveryState::Sending => self.seen_in_thread(key).await?,
+            _ => Vec::new(),
+        };
         let commit =
             MessageCommit { key: key.clone(), before: before.version, after, effects, mark: Mark::Guarded, index_provider_id: index };
         Ok(self.store.commit_message(commit).await?)

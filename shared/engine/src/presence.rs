@@ -1,31 +1,36 @@
 //! Agents come, pause and go.
 
 use domain::agent::{Capacity, Presence, PresenceState};
+use domain::assign::rings_at_all;
 use domain::decide::Event;
 use domain::effect::{Audience, Effect, Notice, Target};
+use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 
 use crate::ports::{Committed, Directory, Mark, Store, World};
 use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
+/// What no longer is an agent's.
+#[derive(Debug, Default, PartialEq)]
+pub struct Released {
+    /// How many interactions go on without the agent.
+    pub interactions: usize,
+    /// What rings at all of a queue without being for this agent: it may have been until now, and stands on the screen still.
+    pub unseen: Vec<WaitingRow>,
+}
+
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Sets an agent's presence. Ready: what waits for the agent is looked at. Paused or logged out: what rings there alone is withdrawn.
     ///
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again is safe.
-    pub async fn set_presence(
-        &self,
-        agent: &AgentId,
-        state: PresenceState,
-        capacity: Capacity,
-        mark: Mark,
-    ) -> Result<Presence, EngineError> {
+    pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, mark: Mark) -> Result<Presence, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
-            let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
-            let before = known.unwrap_or_else(|| Presence::logged_out(agent.clone(), capacity, now));
-            if before.chosen == state && before.capacity == capacity && before.version > 0 {
+            let known = self.presence(agent).await?;
+            let before = known.unwrap_or_else(|| Presence::logged_out(agent.clone(), Capacity::default(), now));
+            if before.chosen == state && before.version > 0 {
                 return Ok(before);
             }
             let mut effects = match state {
@@ -45,31 +50,91 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 after.logged_in_at = Some(to_millisecond(now));
             }
             after.chosen = state.clone();
-            after.capacity = capacity;
             after.version += 1;
             match self.store.commit_presence(&after, &effects, &mark).await? {
-                Committed::Done | Committed::AlreadyDone => return Ok(after),
+                Committed::Done => return Ok(after),
+                // It may have been another command, or has been overtaken since.
+                Committed::AlreadyDone => return self.presence(agent).await?.ok_or(EngineError::NotFound),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
             }
         }
         Err(EngineError::Busy)
     }
 
-    /// What an agent holds on accounts that the agent was taken off goes on without the agent; returns how many that were.
+    /// Makes an agent's presence, logged out, or gives the one that is there this capacity: transactions check it there. The state stays as it is, also when
+    /// it changes meanwhile.
+    ///
+    /// # Errors
+    /// When a port fails or rivals win every attempt; calling again is safe.
+    pub async fn set_capacity(&self, agent: &AgentId, capacity: Capacity) -> Result<(), EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let known = self.presence(agent).await?;
+            let is_new = known.is_none();
+            let mut presence = known.unwrap_or_else(|| Presence::logged_out(agent.clone(), capacity, self.world.now()));
+            if !is_new && presence.capacity == capacity {
+                return Ok(());
+            }
+            let mut effects = Vec::new();
+            if !is_new {
+                effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
+            }
+            // New free slots for what waits.
+            if capacity > presence.capacity && presence.is_ready() {
+                effects.push(Effect::Wake { target: Target::Agent(agent.clone()) });
+            }
+            presence.capacity = capacity;
+            presence.version += 1;
+            match self.store.commit_presence(&presence, &effects, &Mark::Guarded).await? {
+                Committed::Done | Committed::AlreadyDone => return Ok(()),
+                Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    async fn presence(&self, agent: &AgentId) -> Result<Option<Presence>, EngineError> {
+        Ok(self.store.presences(std::slice::from_ref(agent)).await?.remove(agent))
+    }
+
+    /// What an agent holds on accounts that the agent was taken off goes on without the agent, and so does what rings there on behalf of queues and accounts
+    /// that the agent was taken off.
     ///
     /// # Errors
     /// When a port fails; calling again is safe.
-    pub async fn release(&self, agent: &AgentId) -> Result<usize, EngineError> {
-        let Some(presence) = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent) else { return Ok(0) };
-        let mut released = 0;
+    pub async fn release(&self, agent: &AgentId) -> Result<Released, EngineError> {
+        let Some(presence) = self.presence(agent).await? else { return Ok(Released::default()) };
+        let mut released = Released::default();
+        for interaction in presence.ringing.keys() {
+            if let Some(key) = self.store.locate(interaction).await? {
+                self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Mark::Guarded).await?;
+            }
+        }
+        if presence.logged_in() {
+            released.unseen = self.unseen(agent).await?;
+        }
         for interaction in &presence.load {
             let Some(key) = self.store.locate(interaction).await? else { continue };
             let account = self.directory.account(&key.conversation.account).await?;
             if account.is_some_and(|account| !account.agents.contains(agent)) {
                 let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Mark::Guarded).await?;
-                released += usize::from(matches!(told, Told::Changed { .. }));
+                released.interactions += usize::from(matches!(told, Told::Changed { .. }));
             }
         }
         Ok(released)
+    }
+
+    /// What rings at all of a queue to whom `agent` does not belong.
+    async fn unseen(&self, agent: &AgentId) -> Result<Vec<WaitingRow>, EngineError> {
+        let (now, accounts) = (self.world.now(), self.directory.accounts().await?);
+        let of_account = |row: &WaitingRow| {
+            accounts.iter().any(|account| account.id == row.interaction.conversation.account && account.agents.contains(agent))
+        };
+        let mut unseen = Vec::new();
+        for queue in self.directory.queues().await?.values() {
+            let is_member = queue.members.contains(agent);
+            let rows = self.store.waiting(&Target::Queue(queue.id.clone())).await?;
+            unseen.extend(rows.into_iter().filter(|row| rings_at_all(row, now) && !(is_member && of_account(row))));
+        }
+        Ok(unseen)
     }
 }

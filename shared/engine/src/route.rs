@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::account::Account;
 use domain::contact::{Contact, Identity};
 use domain::decide::{self, Context, Event, Opening};
-use domain::effect::{Audience, Effect, InteractionKey, Notice};
+use domain::effect::{Effect, InteractionKey};
 use domain::ids::{ContactId, InteractionId, MessageId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::{Attachment, Author, Copy, Message};
@@ -196,12 +196,4 @@ pub(crate) fn mark_of(event: &InboundEvent) -> Mark {
 /// The precision of a message's key, so that message and key agree.
 pub(crate) fn to_millisecond(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
-}
-
-/// The author of a message learns how far it has got.
-pub(crate) fn told_author(message: &Message) -> Vec<Effect> {
-    match &message.author {
-        Author::Agent { agent } => vec![Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::MessageState }],
-        Author::Customer | Author::System => Vec::new(),
-    }
 }

@@ -42,7 +42,7 @@ pub enum Appended {
     New {
         /// The event.
         event: Box<FeedEvent>,
-        /// The agent's open connections.
+        /// The agent's connections, as far as is known.
         connections: Vec<Connection>,
     },
     /// It was appended before.
@@ -67,7 +67,7 @@ impl Interactions {
     /// When the table can't be written; calling again is safe.
     pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> Read<Appended> {
         for _ in 0..ATTEMPTS {
-            let (last, connections) = self.feed_head(agent, now).await?;
+            let (last, connections) = self.feed_head(agent).await?;
             let seq = last + 1;
             let mut entry = data_item(keys::feed_event(agent, seq), event)?;
             entry.insert("at".to_owned(), n(now.as_millisecond()));
@@ -108,14 +108,13 @@ impl Interactions {
         Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
     }
 
-    /// The number of the feed's last event (0: none yet) and the agent's open connections.
-    async fn feed_head(&self, agent: &AgentId, now: Timestamp) -> Read<(u64, Vec<Connection>)> {
+    /// The number of the feed's last event (0: none yet) and the agent's connections: those too whose time is over, for it may be that nobody said so.
+    async fn feed_head(&self, agent: &AgentId) -> Read<(u64, Vec<Connection>)> {
         // CONN# sorts before HEAD and DONE# and EVENT# lie in between: two short ranges are cheaper than what is between them.
         let head = self.get(keys::feed_head(agent)).await?;
         let last = head.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0);
         let connections = self.query(keys::feed(agent), "CONN#").await?;
-        let connections = connections.iter().filter_map(|item| connection_of(agent, item)).filter(|connection| connection.expires_at > now);
-        Ok((last, connections.collect()))
+        Ok((last, connections.iter().filter_map(|item| connection_of(agent, item)).collect()))
     }
 
     /// The events behind `after`, oldest first, at most `limit`.
@@ -202,17 +201,17 @@ impl Interactions {
         Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
-    /// Notes that a connection of an agent was lost at `at`; only the latest loss is kept.
+    /// Forgets a connection that was lost at `at`, and notes when that was; only the latest loss is kept.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn lose(&self, agent: &AgentId, at: Timestamp) -> Read<()> {
+    pub async fn lose(&self, agent: &AgentId, connection: &str, at: Timestamp) -> Read<()> {
         let mut lost = item(keys::connection_lost(agent));
         lost.insert("at".to_owned(), n(at.as_millisecond()));
         lost.insert("expires_at".to_owned(), expires(at, DONE_KEPT));
         let put = self.client.put_item().table_name(&*self.table).set_item(Some(lost));
         put.send().await.map_err(failed("PutItem"))?;
-        Ok(())
+        self.disconnect(agent, connection).await
     }
 
     /// Whether an agent who lost a connection at `at` has had none since: neither one that is open, nor a later one that was lost.

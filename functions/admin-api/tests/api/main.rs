@@ -19,7 +19,7 @@ use cloud::aws::Aws;
 use cloud::batch::Envelope;
 use cloud::config::Env;
 use cloud::secrets::{SecretStore, Versions};
-use domain::agent::{Capacity, Presence, PresenceState, Role};
+use domain::agent::{Presence, PresenceState, Role};
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
@@ -417,7 +417,7 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
     assert_eq!((presence.chosen, presence.capacity.get()), (PresenceState::LoggedOut, 5));
     let path = format!("/agents/{}", agent["id"].as_str().unwrap());
     let paused = PresenceState::Paused { reason: "Lunch".to_owned() };
-    admin.engine.set_presence(&id(&agent), paused.clone(), Capacity::default(), Mark::Guarded).await.unwrap();
+    admin.engine.set_presence(&id(&agent), paused.clone(), Mark::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "capacity": 7});
     admin.put(&path, 1, &body).await.is(200);
     let presence = admin.presence(&agent).await.unwrap();
@@ -430,7 +430,7 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
 async fn an_agent_whose_whatsapp_is_switched_off_is_logged_out() {
     let admin = Admin::start().await;
     let agent = admin.agent("Anna").await;
-    admin.engine.set_presence(&id(&agent), PresenceState::Ready, Capacity::default(), Mark::Guarded).await.unwrap();
+    admin.engine.set_presence(&id(&agent), PresenceState::Ready, Mark::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "whatsapp": false});
     admin.put(&format!("/agents/{}", agent["id"].as_str().unwrap()), 1, &body).await.is(200);
     assert_eq!(admin.presence(&agent).await.unwrap().chosen, PresenceState::LoggedOut);

@@ -203,7 +203,7 @@ pub(crate) async fn set_presence(
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
-    let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
+    let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
     Ok(Json((&presence).into()))
 }
 
@@ -227,7 +227,7 @@ pub(crate) async fn force_presence(
     }
     let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
     let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
-    let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
+    let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
     Ok(Json((&presence).into()))
 }
 

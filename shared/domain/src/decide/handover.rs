@@ -115,6 +115,7 @@ impl Change<'_> {
         if self.of_account(agent) {
             return Err(Refusal::Stale);
         }
+        self.fact(Fact::AgentLeft { agent: agent.clone() });
         self.withdraw_offer(None);
         self.next.wait = None;
         self.next.unread = true;

@@ -16,13 +16,13 @@ impl Change<'_> {
             let offer = self.next.version;
             self.effects.push(Effect::Timer { at, timer: Timer::Offer { offer } });
         }
-        self.offer(ring.target, ring.audience, until, ring.passed_over);
+        self.offer(Ring { until, ..ring });
         Ok(())
     }
 
-    pub(super) fn offer(&mut self, target: Target, audience: Audience, until: Option<Timestamp>, passed_over: Vec<PassedOver>) {
+    pub(super) fn offer(&mut self, Ring { target, audience, until, rung, passed_over, .. }: Ring) {
         let id = self.next.version;
-        self.fact(Fact::Offered { target: target.clone(), audience: audience.clone(), until, passed_over });
+        self.fact(Fact::Offered { target: target.clone(), audience: audience.clone(), until, rung, passed_over });
         let queue = match &target {
             Target::Queue(queue) => self.context.queues.get(queue),
             Target::Agent(_) | Target::Account(_) => None,
@@ -149,14 +149,16 @@ impl Change<'_> {
     }
 
     pub(super) fn agent_unavailable(&mut self, agent: AgentId) -> Result<(), Refusal> {
-        // Back already, or told twice: what rings there now rings rightly.
-        if self.context.presence.is_some_and(Presence::is_ready) {
-            return Err(Refusal::Stale);
-        }
         let wait = self.next.wait.as_ref().filter(|wait| wait.stage != Stage::AssignedAgent).ok_or(Refusal::Stale)?;
-        match wait.offer.as_ref().map(|offer| &offer.audience) {
-            Some(Audience::Agents(agents)) if agents.as_slice() == [agent.clone()] => {}
-            _ => return Err(Refusal::Stale),
+        let alone = |offer: &&Offer| matches!(&offer.audience, Audience::Agents(agents) if agents.as_slice() == [agent.clone()]);
+        let offer = wait.offer.as_ref().filter(alone).ok_or(Refusal::Stale)?;
+        let is_member = match &offer.target {
+            Target::Queue(queue) => self.context.queues.get(queue).is_some_and(|queue| queue.members.contains(&agent)),
+            Target::Agent(_) | Target::Account(_) => true,
+        };
+        // Back already, or told twice: what rings there now rings rightly.
+        if self.context.presence.is_some_and(Presence::is_ready) && is_member && self.of_account(&agent) {
+            return Err(Refusal::Stale);
         }
         self.fact(Fact::OfferWithdrawn { agent });
         self.withdraw_offer(None);

@@ -90,6 +90,7 @@ impl Desk {
             pause: self.pause.as_ref(),
             heard: self.heard.as_ref(),
             presence: self.presence.as_ref(),
+            passed_over: &[],
             last_inbound_at: self.last_inbound_at,
             now: self.now,
         }
@@ -114,7 +115,14 @@ impl Desk {
     fn ring(&self, interaction: &Interaction) -> Interaction {
         let audience = Audience::Members { queue: self.queue.clone(), except: Vec::new() };
         let wait = interaction.wait.as_ref().unwrap();
-        let ring = Ring { wait: wait.id, target: Target::Queue(self.queue.clone()), audience, until: wait.until, passed_over: Vec::new() };
+        let ring = Ring {
+            wait: wait.id,
+            target: Target::Queue(self.queue.clone()),
+            audience,
+            until: wait.until,
+            rung: Vec::new(),
+            passed_over: Vec::new(),
+        };
         self.decide(interaction, Event::Ring(ring)).unwrap().interaction
     }
 
@@ -181,8 +189,9 @@ fn a_ring_is_for_one_wait_one_target_and_one_offer_at_a_time() {
     let mut desk = Desk::new();
     let opened = desk.open().interaction;
     let audience = Audience::Agents(vec![agent(1)]);
-    let ring =
-        |wait, target| Event::Ring(Ring { wait, target, audience: audience.clone(), until: Some(after(START, 15)), passed_over: vec![] });
+    let ring = |wait, target| {
+        Event::Ring(Ring { wait, target, audience: audience.clone(), until: Some(after(START, 15)), rung: vec![], passed_over: vec![] })
+    };
     let queue = || Target::Queue(desk.queue.clone());
     assert_eq!(desk.decide(&opened, ring(0, queue())), Err(Refusal::Stale));
     assert_eq!(desk.decide(&opened, ring(1, Target::Agent(agent(1)))), Err(Refusal::Stale));
@@ -203,6 +212,7 @@ fn a_ring_never_lasts_longer_than_its_wait() {
         target: Target::Queue(desk.queue.clone()),
         audience: Audience::Agents(vec![agent(1)]),
         until: Some(after(START, 99)),
+        rung: Vec::new(),
         passed_over: Vec::new(),
     };
     let rung = desk.decide(&opened, Event::Ring(ring)).unwrap();
@@ -246,6 +256,7 @@ fn an_offer_to_one_takes_a_slot_until_it_ends_and_its_end_wakes_that_one() {
         target: Target::Queue(desk.queue.clone()),
         audience: Audience::Agents(vec![agent(2)]),
         until: Some(until),
+        rung: Vec::new(),
         passed_over: Vec::new(),
     };
     let rung = desk.decide(&opened, Event::Ring(ring)).unwrap().interaction;
@@ -407,7 +418,7 @@ proptest! {
                         Target::Queue(queue) if what == 3 => Audience::Members { queue: queue.clone(), except: wait.rejected.clone() },
                         _ => Audience::Agents(vec![agent]),
                     };
-                    Event::Ring(Ring { wait: wait.id, target, audience, until: Some(after(desk.now, 5)), passed_over: Vec::new() })
+                    Event::Ring(Ring { wait: wait.id, target, audience, until: Some(after(desk.now, 5)), rung: Vec::new(), passed_over: Vec::new() })
                 }
                 6 => Event::Accept { agent },
                 7 => Event::Reject { agent },

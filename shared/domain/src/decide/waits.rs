@@ -18,7 +18,8 @@ impl Change<'_> {
         let until = self.context.account.settings.wait_for_assigned_agent.after(self.context.now);
         self.begin_wait(Stage::AssignedAgent, Vec::new(), Some(until));
         let audience = Audience::Agents(vec![agent.clone()]);
-        self.offer(Target::Agent(agent), audience, Some(until), Vec::new());
+        let (wait, target) = (self.next.version, Target::Agent(agent));
+        self.offer(Ring { wait, target, audience, until: Some(until), rung: Vec::new(), passed_over: Vec::new() });
     }
 
     pub(super) fn wait_for_queue(&mut self) {
@@ -54,9 +55,10 @@ impl Change<'_> {
 
     /// Ends the wait and its offer; returns what it was waiting on.
     pub(super) fn end_wait(&mut self, why: WaitEnd) -> Option<Stage> {
-        self.withdraw_offer(None);
+        let rang = self.withdraw_offer(None).is_some();
         let stage = self.next.wait.take()?.stage;
-        self.fact(Fact::WaitEnded { stage: stage.clone(), why });
+        let passed_over = if why == WaitEnd::TimedOut && !rang { self.context.passed_over.to_vec() } else { Vec::new() };
+        self.fact(Fact::WaitEnded { stage: stage.clone(), why, passed_over });
         Some(stage)
     }
 

@@ -129,7 +129,7 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
     let targets = crate::driver::run(sim.engine.waiting_targets()).unwrap();
     assert_eq!(targets, [domain::effect::Target::Queue(queue)]);
     // The wake that the agent's coming causes is lost: the sweep makes up for it.
-    let command = crate::driver::Command::Presence(domain::agent::PresenceState::Ready, domain::agent::Capacity::default());
+    let command = crate::driver::Command::Presence(domain::agent::PresenceState::Ready);
     crate::driver::run(crate::driver::start(
         &sim.engine,
         &sim.provider,

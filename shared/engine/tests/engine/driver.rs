@@ -11,6 +11,7 @@ use domain::catalog::Pause;
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
+use domain::footprint::WaitingRow;
 use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
@@ -23,7 +24,7 @@ use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::{Address, E164, Seconds};
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Mark, World};
-use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Start, Started, Told};
+use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Start, Started, Told, Woken};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
@@ -64,8 +65,8 @@ pub(crate) enum Job {
         command: Command,
     },
     Unify(ContactId),
-    /// An agent may have been taken off an account.
-    Release(AgentId),
+    /// An agent may have been added to, or taken off, an account or a queue.
+    Reconfigured(AgentId),
 }
 
 impl Job {
@@ -75,7 +76,7 @@ impl Job {
             Job::Route(event) => Some(format!("inbound {}", event.group())),
             Job::Wake(target) | Job::Related(target) => Some(format!("assign {}", target.key())),
             // The same queue as the wake's.
-            Job::Release(agent) => Some(format!("assign {agent}")),
+            Job::Reconfigured(agent) => Some(format!("assign {agent}")),
             Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
             Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Unify(_) | Job::Command { .. } => {
                 None
@@ -102,14 +103,15 @@ pub(crate) enum Command {
     Tag(InteractionId, Vec<Tag>, Vec<Tag>),
     Ai(InteractionId, bool),
     Start(Address, MessageId),
-    Presence(PresenceState, Capacity),
+    Presence(PresenceState),
+    Capacity(Capacity),
 }
 
 /// What a job led to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Done; these follow.
-    Done { jobs: Vec<Job>, offered: Vec<(AgentId, InteractionId)>, told: Option<Told> },
+    Done { jobs: Vec<Job>, shown: Vec<(AgentId, Seen)>, told: Option<Told> },
     /// It failed: whoever asked tries again.
     Failed(EngineError),
 }
@@ -163,25 +165,30 @@ pub(crate) fn start(engine: &Machine, provider: &Arc<Mutex<FakeProvider>>, job: 
     let (engine, provider) = (engine.clone(), provider.clone());
     Box::pin(async move {
         match carry_out(&engine, &provider, job).await {
-            Ok((jobs, offered, told)) => Outcome::Done { jobs, offered, told },
+            Ok((jobs, shown, told)) => Outcome::Done { jobs, shown, told },
             Err(error) => Outcome::Failed(error),
         }
     })
 }
 
-type Led = (Vec<Job>, Vec<(AgentId, InteractionId)>, Option<Told>);
+fn shown(agent: &AgentId, row: WaitingRow, notice: &Notice) -> (AgentId, Seen) {
+    (agent.clone(), Seen { interaction: Some(row.interaction.interaction), notice: notice.clone() })
+}
+
+type Led = (Vec<Job>, Vec<(AgentId, Seen)>, Option<Told>);
 
 async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -> Result<Led, EngineError> {
     let nothing = (Vec::new(), Vec::new(), None);
     match job {
         Job::Route(event) => engine.route(&event).await.map(|()| nothing),
         Job::Wake(target) => {
-            let woken = engine.wake(&target, Reach::Far).await?;
-            let offered = match &target {
-                Target::Agent(agent) => woken.joined.into_iter().map(|row| (agent.clone(), row.interaction.interaction)).collect(),
+            let Woken { joined, also, related, .. } = engine.wake(&target, Reach::Far).await?;
+            let offered = Notice::Offered { offer: 0, until: None, notification: None };
+            let shown = match &target {
+                Target::Agent(agent) => joined.into_iter().map(|row| shown(agent, row, &offered)).collect(),
                 Target::Queue(_) | Target::Account(_) => Vec::new(),
             };
-            Ok((woken.also.into_iter().map(Job::Wake).chain(woken.related.into_iter().map(Job::Related)).collect(), offered, None))
+            Ok((also.into_iter().map(Job::Wake).chain(related.into_iter().map(Job::Related)).collect(), shown, None))
         }
         Job::Related(target) => {
             let woken = engine.wake(&target, Reach::Near).await?;
@@ -201,10 +208,16 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
         Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
-        Job::Release(agent) => {
+        Job::Reconfigured(agent) => {
             // `assign` was told that the configuration changed, and forgets what it had of it.
             let engine = Machine { directory: engine.directory.fresh(), ..engine.clone() };
-            engine.release(&agent).await.map(|_| nothing)
+            let released = engine.release(&agent).await?;
+            let Woken { joined, also, .. } = engine.wake(&Target::Agent(agent.clone()), Reach::Far).await?;
+            let (gone, offered) =
+                (Notice::Withdrawn { offer: 0, taken_by: None }, Notice::Offered { offer: 0, until: None, notification: None });
+            let unseen = released.unseen.into_iter().map(|row| shown(&agent, row, &gone));
+            let joined = joined.into_iter().map(|row| shown(&agent, row, &offered));
+            Ok((also.into_iter().map(Job::Wake).collect(), unseen.chain(joined).collect(), None))
         }
         Job::Send(key) => {
             if let Claim::Send(message) = engine.claim(&key).await? {
@@ -266,8 +279,12 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                     };
                     return Ok((Vec::new(), Vec::new(), told));
                 }
-                Command::Presence(state, capacity) => {
-                    engine.set_presence(&agent, state, capacity, mark).await?;
+                Command::Presence(state) => {
+                    engine.set_presence(&agent, state, mark).await?;
+                    return Ok(nothing);
+                }
+                Command::Capacity(capacity) => {
+                    engine.set_capacity(&agent, capacity).await?;
                     return Ok(nothing);
                 }
             };
@@ -387,11 +404,8 @@ impl Sim {
         self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
         let queues = plan.queues().cloned().map(Target::Queue);
         self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
-        let gone = self.directory.change(|config| {
-            let agents = &config.accounts[&self.account].agents;
-            config.agents.keys().filter(|agent| !agents.contains(agent)).cloned().collect::<Vec<_>>()
-        });
-        self.jobs.extend(gone.into_iter().map(Job::Release));
+        let agents = self.directory.change(|config| config.agents.keys().cloned().collect::<Vec<_>>());
+        self.jobs.extend(agents.into_iter().map(Job::Reconfigured));
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {
@@ -609,9 +623,8 @@ impl Sim {
     }
 
     fn presence_is(&mut self, agent: &AgentId, state: PresenceState) {
-        let capacity = self.presence(agent).map_or_else(Capacity::default, |presence| presence.capacity);
         let id = format!("presence-{}", self.next());
-        self.try_command(&id, agent, Command::Presence(state, capacity)).unwrap();
+        self.try_command(&id, agent, Command::Presence(state)).unwrap();
     }
 
     pub(crate) fn ready(&mut self, agent: &AgentId) {
@@ -627,9 +640,8 @@ impl Sim {
     }
 
     pub(crate) fn capacity(&mut self, agent: &AgentId, slots: i64) {
-        let state = self.presence(agent).map_or(PresenceState::LoggedOut, |presence| presence.chosen);
         let id = format!("capacity-{}", self.next());
-        self.try_command(&id, agent, Command::Presence(state, Capacity::new(slots).unwrap())).unwrap();
+        self.try_command(&id, agent, Command::Capacity(Capacity::new(slots).unwrap())).unwrap();
     }
 
     // Carrying out.
@@ -689,16 +701,15 @@ impl Sim {
     /// Takes up what a job led to. A failed one is tried again, as its queue or its client would.
     pub(crate) fn led_to(&mut self, job: Job, outcome: Outcome) -> Option<Told> {
         match outcome {
-            Outcome::Done { jobs, offered, told } => {
+            Outcome::Done { jobs, shown, told } => {
                 for job in jobs {
                     match job {
                         Job::Timer { at, .. } => self.timers.push((at, job)),
                         job => self.jobs.push_back(job),
                     }
                 }
-                for (agent, interaction) in offered {
-                    let notice = Notice::Offered { offer: 0, until: None, notification: None };
-                    self.seen.entry(agent).or_default().push(Seen { interaction: Some(interaction), notice });
+                for (agent, seen) in shown {
+                    self.seen.entry(agent).or_default().push(seen);
                 }
                 told
             }

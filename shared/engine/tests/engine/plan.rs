@@ -233,7 +233,7 @@ fn a_message_starts_the_plan_over_when_it_had_run_out() {
     sim.wait(60);
     sim.writes(1);
     assert_eq!(sim.step(&interaction), Some(0));
-    assert!(sim.facts(&interaction).contains(&Fact::WaitEnded { stage: Stage::Exhausted, why: WaitEnd::NewMessage }));
+    assert!(sim.facts(&interaction).contains(&Fact::WaitEnded { stage: Stage::Exhausted, why: WaitEnd::NewMessage, passed_over: vec![] }));
 }
 
 #[test]

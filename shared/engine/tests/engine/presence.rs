@@ -1,6 +1,6 @@
 //! Agents come, pause and go.
 
-use domain::agent::{Capacity, PresenceState};
+use domain::agent::PresenceState;
 use domain::decide::{Event, Refusal};
 use domain::effect::Target;
 use domain::history::Fact;
@@ -94,9 +94,9 @@ fn nothing_rings_at_an_agent_who_pauses_at_the_same_instant() {
         sim.log_out(&agents[0]);
         let interaction = sim.writes(1);
         // Ready again, but the wake that this causes is still to be carried out.
-        let ready = Command::Presence(PresenceState::Ready, Capacity::default());
+        let ready = Command::Presence(PresenceState::Ready);
         run(start(&sim.engine, &sim.provider, Job::Command { id: "ready".into(), agent: agents[0].clone(), command: ready }));
-        let pause = Command::Presence(PresenceState::Paused { reason: "lunch".into() }, Capacity::default());
+        let pause = Command::Presence(PresenceState::Paused { reason: "lunch".into() });
         let mut running = [
             Some(start(&sim.engine, &sim.provider, Job::Wake(Target::Queue(queue)))),
             Some(start(&sim.engine, &sim.provider, Job::Command { id: "pause".into(), agent: agents[0].clone(), command: pause })),

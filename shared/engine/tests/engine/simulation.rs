@@ -237,7 +237,8 @@ impl Story {
         story.new_plan();
         for agent in story.agents.clone() {
             let capacity = Capacity::new(story.dice.between(1, 3)).unwrap();
-            story.command(&agent, Command::Presence(PresenceState::Ready, capacity));
+            story.command(&agent, Command::Capacity(capacity));
+            story.command(&agent, Command::Presence(PresenceState::Ready));
         }
         let mut faults = Dice(seed ^ 0xfa17);
         story.sim.memory.inject(move |_| match faults.percent(weather.faults) {
@@ -396,8 +397,7 @@ impl Story {
                     1 => PresenceState::Paused { reason: "lunch".into() },
                     _ => PresenceState::Ready,
                 };
-                let Some(Presence { capacity, .. }) = self.sim.presence(&agent) else { return };
-                self.command(&agent, Command::Presence(state, capacity));
+                self.command(&agent, Command::Presence(state));
             }
             94..96 => {
                 self.reconfigures();
@@ -409,8 +409,8 @@ impl Story {
                 self.reconfigures();
                 let queue = self.dice.pick(&self.queues).unwrap().clone();
                 self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
-                // As `admin-api` does: whoever left is free for other queues.
-                self.sim.jobs.extend([Target::Queue(queue), Target::Agent(agent)].map(Job::Wake));
+                // As `admin-api` does: whoever left is free for other queues, and at whoever came rings what rings at all of this one.
+                self.sim.jobs.extend([Job::Reconfigured(agent), Job::Wake(Target::Queue(queue))]);
             }
             98 => {
                 self.reconfigures();
