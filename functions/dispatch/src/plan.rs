@@ -159,6 +159,10 @@ impl Owner {
         let id = self.id(version, index);
         let (group, job) = match (effect, self) {
             (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
+            (Effect::SendMessage { message, at }, Owner::Interaction(interaction)) => {
+                let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
+                (interaction.conversation().group(), Job::Send(SendJob { message }))
+            }
             (Effect::Send, Owner::Message { key, .. }) => {
                 (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() }))
             }
@@ -215,6 +219,7 @@ impl Owner {
             (
                 Effect::Route
                 | Effect::Send
+                | Effect::SendMessage { .. }
                 | Effect::CopyMedia { .. }
                 | Effect::Archive
                 | Effect::Timer { .. }

@@ -592,7 +592,8 @@ impl State {
             let presence = self.presences.get(agent);
             let holds = changes.iter().all(|(interaction, slots)| allowed(slots, presence, interaction));
             let occupies = changes.iter().any(|(_, slots)| slots.occupy);
-            let lost = if occupies { Committed::AtCapacity } else { Committed::Conflict };
+            let based = changes.iter().any(|(_, change)| change.revision.is_some());
+            let lost = if occupies && !based { Committed::AtCapacity } else { Committed::Conflict };
             conditions.item(format!("AGENT#{agent}"), holds, lost);
         }
         let place_of = |message: &Message| MessageKey { interaction: commit.after.key(), at: message.at, message: message.id.clone() };

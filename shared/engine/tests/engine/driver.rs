@@ -661,7 +661,9 @@ impl Sim {
             (Cause::Interaction(key), Effect::Webhook { wait, .. }) => self.jobs.push_back(Job::Webhook { key: key.clone(), wait }),
             (_, Effect::Missed { agent, limit }) => self.jobs.push_back(Job::Missed { id, agent, limit }),
             (Cause::Event(event), Effect::Route) => self.jobs.push_back(Job::Route(event.clone())),
-            (Cause::Message(key), Effect::Send) => self.jobs.push_back(Job::Send(key.clone())),
+            (Cause::Interaction(key), Effect::SendMessage { message, at }) => {
+                self.jobs.push_back(Job::Send(MessageKey { interaction: key.clone(), at, message }));
+            }
             (Cause::Interaction(key), Effect::Timer { at, timer }) => {
                 self.timers.push((at, Job::Timer { key: key.clone(), at, timer }));
             }
