@@ -151,6 +151,7 @@ cases!(
     that_it_was_done_before_says_more_than_any_other_lost_condition,
     a_slot_is_taken_and_given_back_with_the_interaction,
     nobody_holds_more_than_their_capacity,
+    who_takes_the_last_slot_takes_it_with_the_presence_as_it_was_read,
     who_never_logged_in_can_be_given_nothing,
     two_at_the_same_instant_do_not_share_one_slot,
     who_accepts_is_of_the_account_and_of_the_queue,
@@ -482,6 +483,16 @@ async fn nobody_holds_more_than_their_capacity<B: Bench>(bench: &B) {
     let again = turned(bench, hers.clone(), held(&hers, &anna)).await;
     turned(bench, again.clone(), closed(&again)).await;
     turned(bench, third.clone(), held(&third, &anna)).await;
+}
+
+async fn who_takes_the_last_slot_takes_it_with_the_presence_as_it_was_read<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 1).await;
+    let first = open(bench, 1, 1).await;
+    let revision = presence(bench, &anna).await.revision;
+    let taken = |revision| Commit { presence_revision: Some((anna.clone(), revision)), ..commit(Some(&first), &held(&first, &anna)) };
+    // What has begun to ring meanwhile has to be seen: that is no lack of room.
+    lost(bench, taken(revision + 1), Committed::Conflict).await;
+    done(bench, taken(revision)).await;
 }
 
 async fn who_never_logged_in_can_be_given_nothing<B: Bench>(bench: &B) {

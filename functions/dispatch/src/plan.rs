@@ -321,6 +321,23 @@ mod tests {
     }
 
     #[test]
+    fn messages_leave_in_the_order_of_their_interactions_versions() {
+        let (at, messages) = (Timestamp::UNIX_EPOCH, [3, 2].map(|place| MessageId::from_ulid(Ulid::from_parts(1, place))));
+        let effects = messages.clone().map(|message| Effect::SendMessage { message, at });
+        let interaction = domain::fixtures::interaction(domain::interaction::Status::Open, at);
+        let mut item: Item = serde_dynamo::to_item(serde_json::json!({ "data": interaction, "effects": effects, "version": 2 })).unwrap();
+        item.insert("pk".into(), AttributeValue::S(format!("CONV#{}#{}", interaction.account, interaction.contact)));
+        item.insert("sk".into(), AttributeValue::S(format!("INT#{}", interaction.id)));
+        let errands = errands(&record(None, item)).unwrap();
+        let sent = errands.iter().map(|errand| match &errand.job {
+            Job::Send(job) => job.message.message.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), messages);
+        assert!(errands.iter().all(|errand| errand.group == interaction.conversation().group()));
+    }
+
+    #[test]
     fn contacts_that_were_linked_are_unified_at_once() {
         let id = ContactId::from_ulid(Ulid::from_parts(1, 1));
         let effects = [Effect::Unify { contact: id.clone() }];
