@@ -254,3 +254,51 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
 }
+
+#[tokio::test]
+async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_waits() {
+    let desk = Desk::open("OPENS", 5).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let path = format!("/accounts/{}/interactions", desk.account.id);
+    assert_eq!(anna.get(&path).await, (200, json!({"interactions": []})));
+    let mut paths = Vec::new();
+    for number in 1..=5 {
+        paths.push(desk.ring(number).await);
+    }
+    assert_eq!(anna.post(&format!("{}/accept", paths[1]), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{}/accept", paths[3]), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{}/close", paths[3]), json!({})).await.0, 200);
+    let pages = async |query: &str| {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        for _ in 0..5 {
+            let page = ben.get(&format!("{path}?{query}{after}")).await.1;
+            seen.extend(
+                page["interactions"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())),
+            );
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        seen
+    };
+    let (waiting, all) = ([&paths[4], &paths[2], &paths[0]], [&paths[4], &paths[2], &paths[1], &paths[0]]);
+    for limit in [1, 2, 3, 4, 50] {
+        assert_eq!(pages(&format!("limit={limit}")).await.iter().collect::<Vec<_>>(), all, "{limit}");
+        assert_eq!(pages(&format!("waiting=true&limit={limit}")).await.iter().collect::<Vec<_>>(), waiting, "{limit}");
+    }
+    // It was rung, but he would rather have this one.
+    let (status, picked) = ben.post(&format!("{}/pick", paths[2]), json!({})).await;
+    assert_eq!((status, &picked["agent"]), (200, &json!(desk.agents[1].as_str())), "{picked}");
+    assert_eq!(pages("waiting=true").await, [paths[4].clone(), paths[0].clone()]);
+    let (status, problem) = anna.post(&format!("{}/pick", paths[2]), json!({})).await;
+    assert_eq!((status, &problem["type"], &problem["owner_name"]), (409, &json!("/problems/not-yours"), &json!("ben")));
+    for bad in ["limit=0", "limit=101", "after=x", "waiting=yes"] {
+        assert_eq!(anna.get(&format!("{path}?{bad}")).await.0, 422, "{bad}");
+    }
+    desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+    assert_eq!(
+        desk.caller("stranger", &["supervisor"]).get(&format!("{path}?limit=4")).await.1["interactions"].as_array().unwrap().len(),
+        4
+    );
+    assert_eq!(anna.get("/accounts/acc_1/interactions").await.0, 404);
+}

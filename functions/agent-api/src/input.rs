@@ -84,6 +84,12 @@ impl Parameters {
         number.map_err(|_| Failure::field(name, "must be a whole number from 0 on"))
     }
 
+    /// An id.
+    pub(crate) fn id<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, Failure> {
+        let id = self.text(name).map(str::parse::<T>).transpose();
+        id.map_err(|_| Failure::field(name, "is not an id of that kind"))
+    }
+
     /// `true` or `false`; `false` unless told.
     pub(crate) fn flag(&self, name: &'static str) -> Result<bool, Failure> {
         let flag = self.text(name).map_or(Ok(false), str::parse);

@@ -167,7 +167,7 @@ pub(crate) async fn past(
         None => vec![place.key.conversation.contact.clone()],
     };
     let accounts = app.directory().accounts().await?;
-    let readable = accounts.iter().filter(|account| caller.oversees() || account.agents.contains(&caller.agent));
+    let readable = accounts.iter().filter(|account| caller.reads(account));
     let conversations: Vec<ConversationKey> = readable
         .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
         .collect();

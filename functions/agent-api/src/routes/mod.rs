@@ -1,5 +1,6 @@
 //! The routes, and the OpenAPI document that is made of them.
 
+mod accounts;
 mod answers;
 mod attachments;
 mod colleagues;
@@ -98,6 +99,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::contact))
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))
+        .routes(routes!(accounts::interactions))
         .routes(routes!(answers::list))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
