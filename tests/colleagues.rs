@@ -302,3 +302,38 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
     );
     assert_eq!(anna.get("/accounts/acc_1/interactions").await.0, 404);
 }
+
+#[tokio::test]
+async fn an_agent_sees_whom_to_transfer_to_and_what_ids_are_called() {
+    let desk = Desk::open("NAMES", 5).await;
+    desk.deployment.ready_agent("stranger", 5).await;
+    desk.accepted(1).await;
+    assert_eq!(put(&desk.ben(), "/presence", json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
+    let path = format!("/accounts/{}/colleagues", desk.account.id);
+    let (status, found) = desk.anna().get(&path).await;
+    assert_eq!(status, 200, "{found}");
+    let shown = |one: &Value| format!("{} {} {} {}/{}", one["name"], one["state"], one["reason"], one["load"], one["capacity"]);
+    let agents: Vec<String> = found["agents"].as_array().unwrap().iter().map(shown).collect();
+    assert_eq!(agents, [r#""anna" "ready" null 1/5"#, r#""ben" "paused" "Lunch" 0/5"#]);
+    assert_eq!((&found["agents"][0]["id"], found["agents"][0]["since"].is_string()), (&json!(desk.agents[0].as_str()), true));
+    let names = |list: &Value| list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!((names(&found["others"]), names(&found["queues"])), (vec!["stranger".to_owned()], vec!["Support".to_owned()]));
+    assert_eq!(found["queues"][0]["id"], desk.queue.as_str());
+    assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+    assert_eq!(desk.caller("stranger", &["supervisor"]).get(&path).await.1, found);
+}
+
+#[tokio::test]
+async fn who_oversees_sees_all_accounts_and_of_which_they_are_themselves() {
+    let desk = Desk::open("SEES1", 5).await;
+    desk.deployment.account("SEES2", &[], &desk.queue).await;
+    let accounts = async |roles: &[&str]| {
+        let me = desk.caller("anna", roles).get("/me").await.1;
+        let mut shown: Vec<_> =
+            me["accounts"].as_array().unwrap().iter().map(|one| format!("{} {}", one["key"].as_str().unwrap(), one["member"])).collect();
+        shown.sort();
+        shown
+    };
+    assert_eq!(accounts(&["agent"]).await, ["SEES1 true"]);
+    assert_eq!(accounts(&["supervisor"]).await, ["SEES1 true", "SEES2 false"]);
+}

@@ -22,6 +22,7 @@
 //! | `GET …/past` | 2 reads, 1 query for each account of the caller (and contact of the person) |
 //! | `POST /accounts/{id}/conversations` | 1 read of the alias, 1 query, 1 presence read, 1 transaction |
 //! | `GET /accounts/{id}/interactions` | 1 query, 1 batch read; up to 5 of each where most are left out |
+//! | `GET /accounts/{id}/colleagues` | 1 batch read of the presences, for each 100 agents of the account |
 //! | `GET /accounts/{id}/canned-answers` | none |
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |

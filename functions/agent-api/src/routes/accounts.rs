@@ -1,16 +1,20 @@
-//! What an account's people see of it: its open interactions.
+//! What an account's people see of it: its open interactions, and each other.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::ids::InteractionId;
+use domain::agent::{Agent, Presence};
+use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::view::InteractionView;
-use engine::ports::Store;
+use engine::ports::{Directory, Store};
+use futures_util::future::try_join;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Named;
+use super::me::PresenceView;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::input::{Parameters, Place};
@@ -34,6 +38,29 @@ pub(crate) struct OpenInteractions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     next: Option<InteractionId>,
+}
+
+/// Whom an agent of an account works with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Colleagues {
+    /// The account's agents with their presence, by name: an interaction can be transferred to each of them but the caller.
+    agents: Vec<Colleague>,
+    /// Everybody else, by name: whom interactions, events and the history may name too.
+    others: Vec<Named>,
+    /// The queues, by name: an interaction can be transferred to each.
+    queues: Vec<Named>,
+}
+
+/// An agent of the account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Colleague {
+    /// The agent's id.
+    #[schema(value_type = String)]
+    id: AgentId,
+    /// What the agent is called.
+    name: String,
+    #[serde(flatten)]
+    presence: PresenceView,
 }
 
 /// The open interactions of an account of the caller; supervisors and up see those of all accounts.
@@ -79,4 +106,35 @@ pub(crate) async fn interactions(
         }
     };
     Ok(Json(OpenInteractions { interactions: shown.iter().map(InteractionView::from).collect(), next }))
+}
+
+/// Who can be transferred to in an account of the caller, and what the ids are called that interactions, events and the history carry; supervisors and up ask for
+/// any account.
+#[utoipa::path(
+    get, path = "/accounts/{id}/colleagues", tag = "agent", params(("id" = String, Path, description = "The account's id")),
+    responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn colleagues(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<Colleagues>, Failure> {
+    let account = app.account(&caller, &id).await?;
+    let (all, queues) = try_join(app.directory().agents(), app.directory().queues()).await?;
+    let (members, others): (Vec<&Agent>, Vec<&Agent>) = all.values().partition(|agent| account.agents.contains(&agent.id));
+    let ids: Vec<AgentId> = members.iter().map(|agent| agent.id.clone()).collect();
+    let presences = app.store().presences(&ids).await?;
+    let mut agents: Vec<Colleague> = (members.into_iter())
+        .map(|agent| {
+            let never = || PresenceView::from(&Presence::logged_out(agent.id.clone(), agent.capacity, app.now()));
+            let presence = presences.get(&agent.id).map_or_else(never, PresenceView::from);
+            Colleague { id: agent.id.clone(), name: agent.name.clone(), presence }
+        })
+        .collect();
+    agents.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    let others = by_name(others.into_iter().map(|agent| Named { id: agent.id.to_string(), name: agent.name.clone() }));
+    let queues = by_name(queues.values().map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() }));
+    Ok(Json(Colleagues { agents, others, queues }))
+}
+
+fn by_name(all: impl Iterator<Item = Named>) -> Vec<Named> {
+    let mut all: Vec<Named> = all.collect();
+    all.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    all
 }

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Named;
 use super::interactions::refused;
 use super::outgoing::NewTemplate;
 use crate::app::App;
@@ -58,15 +59,6 @@ pub(crate) struct ContactView {
     /// Since when the customer is known.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-}
-
-/// Something with a name.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Named {
-    /// Its id.
-    id: String,
-    /// Its name.
-    name: String,
 }
 
 /// A page of a contact's interactions.

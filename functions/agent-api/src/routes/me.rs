@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
@@ -37,10 +38,10 @@ pub(crate) struct Me {
     whatsapp: bool,
     /// How many open interactions the agent may hold.
     capacity: usize,
-    /// The accounts that the agent was added to.
+    /// The accounts that the agent was added to; for supervisors and up, who oversee them, all of them.
     accounts: Vec<MyAccount>,
     /// The queues that the agent is a member of.
-    queues: Vec<MyQueue>,
+    queues: Vec<Named>,
     /// The reasons to pause; empty: any text.
     pauses: Vec<String>,
     /// The tags to choose from; empty: any text.
@@ -57,21 +58,14 @@ struct MyAccount {
     key: String,
     /// Display name.
     name: String,
+    /// Whether the caller is among its agents: interactions are offered to those only.
+    member: bool,
     /// Whether a disposition is needed to close.
     mandatory_disposition: bool,
     /// What may be chosen, the account's own before the general ones, up to three levels with `/` between them; empty: any text.
     dispositions: Vec<String>,
     /// Whether the account has a recontact template.
     recontact: bool,
-}
-
-/// A queue of the caller.
-#[derive(Debug, Serialize, ToSchema)]
-struct MyQueue {
-    /// Its id.
-    id: String,
-    /// Display name.
-    name: String,
 }
 
 /// A presence.
@@ -152,16 +146,17 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
-    let accounts = accounts.iter().filter(|account| account.agents.contains(&agent.id)).map(|account| MyAccount {
+    let accounts = accounts.iter().filter(|account| caller.reads(account)).map(|account| MyAccount {
         id: account.id.to_string(),
         key: account.key.to_string(),
         name: account.name.clone(),
+        member: account.agents.contains(&agent.id),
         mandatory_disposition: account.settings.mandatory_disposition,
         dispositions: blended(&account.settings.dispositions, &general),
         recontact: account.settings.recontact.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
-    let queues = queues.map(|queue| MyQueue { id: queue.id.to_string(), name: queue.name.clone() });
+    let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });
     Ok(Json(Me {
         role: caller.role,
         whatsapp: agent.whatsapp,

@@ -46,6 +46,15 @@ pub(crate) struct Link {
     pub(crate) expires_at: Timestamp,
 }
 
+/// Something with a name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Named {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -100,6 +109,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))
         .routes(routes!(accounts::interactions))
+        .routes(routes!(accounts::colleagues))
         .routes(routes!(answers::list))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
