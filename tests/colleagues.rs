@@ -337,3 +337,28 @@ async fn who_oversees_sees_all_accounts_and_of_which_they_are_themselves() {
     assert_eq!(accounts(&["agent"]).await, ["SEES1 true"]);
     assert_eq!(accounts(&["supervisor"]).await, ["SEES1 true", "SEES2 false"]);
 }
+
+#[tokio::test]
+async fn an_offer_is_listed_with_its_notification_and_its_queue() {
+    let mut desk = Desk::open("SHOWN", 5).await;
+    desk.configure(|account| {
+        let notification = &mut account.settings.notification;
+        (notification.sound, notification.shake) = (false, true);
+        notification.template = Template::parse("{{contact.name}} for {{#queue}}{{queue.name}}{{/queue}} of {{account.name}}").unwrap();
+    })
+    .await;
+    desk.routers = desk.fresh_routers();
+    let path = desk.ring(1).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let offer = anna.get("/interactions").await.1["offers"][0].take();
+    let shown = json!({"text": "Zoë Rossi for Support of SHOWN", "sound": false, "shake": true});
+    assert_eq!(offer["notification"], shown, "{offer}");
+    assert_eq!(offer["queue"], json!({"id": desk.queue, "name": "Support"}));
+    assert_eq!(offer["waits_on"], "step", "beside what is known of every interaction");
+    // A transfer to an agent comes through no queue.
+    assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{path}/transfer"), json!({"agent": desk.agents[1]})).await.0, 200);
+    desk.deployment.engine.wake(&domain::effect::Target::Agent(desk.agents[1].clone()), engine::Reach::Far).await.unwrap();
+    let offer = ben.get("/interactions").await.1["offers"][0].take();
+    assert_eq!((&offer["notification"]["text"], offer.get("queue")), (&json!("Zoë Rossi for  of SHOWN"), None), "{offer}");
+}
