@@ -55,12 +55,16 @@ type Answer = (u16, Value);
 
 impl Caller {
     async fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
+        self.call_with(method, path, &key.map(|key| ("idempotency-key", key.to_owned())).into_iter().collect::<Vec<_>>(), body).await
+    }
+
+    async fn call_with(&self, method: &str, path: &str, headers: &[(&str, String)], body: Option<Value>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
         let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
         let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
@@ -75,6 +79,11 @@ impl Caller {
 
     async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, None, Some(body)).await
+    }
+
+    /// Based on a version of the interaction.
+    async fn post_based_on(&self, path: &str, version: &Value, body: Value) -> Answer {
+        self.call_with("POST", path, &[("if-match", format!("\"{version}\""))], Some(body)).await
     }
 }
 

@@ -362,3 +362,33 @@ async fn an_offer_is_listed_with_its_notification_and_its_queue() {
     let offer = ben.get("/interactions").await.1["offers"][0].take();
     assert_eq!((&offer["notification"]["text"], offer.get("queue")), (&json!("Zoë Rossi for  of SHOWN"), None), "{offer}");
 }
+
+#[tokio::test]
+async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
+    let desk = Desk::open("BASED", 5).await;
+    let path = desk.accepted(1).await;
+    let anna = desk.anna();
+    let version = || async { anna.get(&path).await.1["version"].clone() };
+    let old = version().await;
+    desk.customer_writes(2, "+393500000001").await;
+    for (what, body, status) in
+        [("messages", json!({"text": "hello"}), 201), ("notes", json!({"text": "a note"}), 201), ("transcript", json!({}), 202)]
+    {
+        let (refused, problem) = anna.post_based_on(&format!("{path}/{what}"), &old, body.clone()).await;
+        assert_eq!(
+            (refused, &problem["type"], &problem["interaction"]["version"]),
+            (409, &json!("/problems/changed"), &version().await),
+            "{what}"
+        );
+        // Nothing was written, and with the version that it has now it is; a repetition is answered like the first time, although the version has moved on.
+        let now = version().await;
+        let headers = [("if-match", now.to_string()), ("idempotency-key", what.to_owned())];
+        let (done, first) = anna.call_with("POST", &format!("{path}/{what}"), &headers, Some(body.clone())).await;
+        assert_eq!(done, status, "{what}: {first}");
+        assert_ne!(version().await, now, "{what}");
+        let (again, second) = anna.call_with("POST", &format!("{path}/{what}"), &headers, Some(body)).await;
+        assert_eq!((again, second["id"].clone()), (status, first["id"].clone()), "{what}");
+    }
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 4, "two of the customer, a message and a note: {thread}");
+}

@@ -66,7 +66,8 @@ pub(crate) async fn note(
     let text = short_text("text", &note.text, LONGEST_NOTE)?;
     let place = app.locate(&command.caller, &id).await?;
     let message = MessageId::from_ulid(app.engine.world.ulid());
-    let told = app.engine.note(&place.key, command.caller.agent.clone(), message, text, command.mark()).await?;
+    let by = command.caller.agent.clone();
+    let told = app.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
     Ok(created(&settled(&app, &command, &place.key, told).await?))
 }
 

@@ -131,9 +131,7 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         // Tickets and places for uploads are made anew each time.
         for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             repeatable(operation);
-            let writes = path.contains("/messages") || path.ends_with("/notes") || path.ends_with("/transcript");
-            let changes_one = path.starts_with("/interactions/{id}/") && !writes;
-            if changes_one {
+            if path.starts_with("/interactions/{id}/") {
                 based_on(operation);
             }
         }
@@ -243,9 +241,12 @@ mod tests {
             item.as_object().unwrap().iter().map(move |(method, operation)| {
                 let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
                 let body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
-                let key = operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "Idempotency-Key");
-                let key = if key { " repeatable" } else { "" };
-                format!("{} {path} {}{key} {}", method.to_uppercase(), body.rsplit('/').next().unwrap_or_default(), answers.join(" "))
+                let takes =
+                    |name: &str| operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == name);
+                let key = if takes("Idempotency-Key") { " repeatable" } else { "" };
+                let version = if takes("If-Match") { " versioned" } else { "" };
+                let body = body.rsplit('/').next().unwrap_or_default();
+                format!("{} {path} {body}{key}{version} {}", method.to_uppercase(), answers.join(" "))
             })
         });
         insta::assert_snapshot!(operations.map(|line| line.replace("  ", " ")).collect::<Vec<_>>().join("\n"));
