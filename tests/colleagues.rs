@@ -1,8 +1,9 @@
 //! What agents do around the conversation, through their API: notes, tags, the AI switch, wrap-up, writing first, the past, canned answers.
 
 use domain::account::{Account, Recontact};
+use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
-use domain::ids::{AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
+use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::marks::Tag;
 use domain::notification::Template;
 use serde_json::{Value, json};
@@ -391,4 +392,60 @@ async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
     }
     let thread = anna.get(&format!("{path}/messages")).await.1;
     assert_eq!(thread["messages"].as_array().unwrap().len(), 4, "two of the customer, a message and a note: {thread}");
+}
+
+#[tokio::test]
+async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
+    let desk = Desk::open("FORCE", 5).await;
+    let path = desk.ring(1).await;
+    let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    assert_eq!(ben.get("/interactions").await.1["offers"].as_array().unwrap().len(), 1);
+    let (pause, logout) = (json!({"state": "paused", "reason": "Training"}), json!({"state": "logged_out"}));
+    // Nobody but who oversees; and nobody is made ready.
+    for (answer, status) in [
+        (put(&desk.anna(), &of_ben, pause.clone()).await, 403),
+        (desk.anna().get(&of_ben).await, 403),
+        (put(&supervisor, &of_ben, json!({"state": "ready"})).await, 422),
+        (put(&supervisor, &of_ben, json!({"state": "paused"})).await, 422),
+        (put(&supervisor, "/agents/agt_00000000000000000000000000/presence", pause.clone()).await, 404),
+        (supervisor.get("/agents/agt_00000000000000000000000000/presence").await, 404),
+    ] {
+        assert_eq!(answer.0, status, "{}", answer.1);
+    }
+    assert_eq!(supervisor.get(&of_ben).await.1["state"], "ready");
+
+    let (status, presence) = put(&supervisor, &of_ben, pause.clone()).await;
+    assert_eq!((status, &presence["state"], &presence["reason"]), (200, &json!("paused"), &json!("Training")), "{presence}");
+    assert_eq!(ben.get("/presence").await.1, presence);
+    assert_eq!((supervisor.get(&of_ben).await.1, ben.get("/interactions").await.1["offers"].clone()), (presence, json!([])));
+    assert_eq!(ben.post(&format!("{path}/accept"), json!({})).await.1["type"], "/problems/not-ready");
+
+    // Logged out, and a pause is no way in.
+    let key = Some("key-1");
+    assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout.clone())).await.1["state"], "logged_out");
+    let (status, problem) = put(&supervisor, &of_ben, pause.clone()).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/logged-out")), "{problem}");
+    assert_eq!(ben.get("/presence").await.1["state"], "logged_out");
+    assert_eq!(put(&supervisor, &of_ben, logout).await.0, 200);
+    // Nor for somebody who never logged in.
+    let id = AgentId::from_ulid(cloud::ids::ulid());
+    let (name, subject, capacity) = ("new".to_owned(), "new".to_owned(), Capacity::default());
+    let agent = Agent { id, name, subject, role: Role::Agent, whatsapp: true, capacity };
+    desk.add(&agent).await;
+    let of_new = format!("/agents/{}/presence", agent.id);
+    assert_eq!(supervisor.get(&of_new).await.1, json!({"state": "logged_out", "capacity": 5, "load": 0}));
+    assert_eq!(put(&supervisor, &of_new, pause).await.1["type"], "/problems/logged-out");
+}
+
+#[tokio::test]
+async fn a_forced_pause_that_is_repeated_is_answered_whatever_the_agent_did_since() {
+    let desk = Desk::open("FORC2", 5).await;
+    let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    let pause = json!({"state": "paused", "reason": "Training"});
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause.clone())).await.1["state"], "paused");
+    assert_eq!(put(&ben, "/presence", json!({"state": "logged_out"})).await.0, 200);
+    let (status, presence) = supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause)).await;
+    assert_eq!((status, &presence["state"]), (200, &json!("logged_out")));
 }

@@ -8,6 +8,8 @@
 //! | `GET /me` | none |
 //! | `GET /presence` | 1 read |
 //! | `PUT /presence` | 1 read, 1 transaction |
+//! | `GET /agents/{id}/presence` | 1 read |
+//! | `PUT /agents/{id}/presence` | 2 reads, 1 transaction |
 //! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::agent::{Presence, PresenceState, Role};
+use domain::agent::{Agent, Presence, PresenceState, Role};
 use domain::catalog::Pause;
 use domain::ids::AgentId;
 use domain::marks::Tag;
@@ -202,10 +202,15 @@ pub(crate) async fn set_presence(
     Ok(Json((&presence).into()))
 }
 
-/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready.
+/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready, and who
+/// is logged out stays so (409 `logged-out`).
 #[utoipa::path(
     put, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")), request_body = PresenceChange,
-    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = OK, body = PresenceView),
+        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn force_presence(
     State(app): State<Arc<App>>,
@@ -222,8 +227,39 @@ pub(crate) async fn force_presence(
     }
     let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
     let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    let before = presence_of(&app, &agent).await?;
+    // A pause would be a login. A repetition may find out what the agent did since: it is answered with that.
+    if !before.logged_in() && state != PresenceState::LoggedOut {
+        return if command.earlier(&app).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
+    }
+    let word = state.name();
     let presence = app.engine.set_presence(&agent.id, state, agent.capacity, command.mark()).await?;
+    tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json((&presence).into()))
+}
+
+/// The presence of an agent; for supervisors and up (403 otherwise).
+#[utoipa::path(
+    get, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")),
+    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn presence_of_agent(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+) -> Result<Json<PresenceView>, Failure> {
+    if !caller.oversees() {
+        return Err(Failure::NoRole);
+    }
+    let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
+    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    Ok(Json((&presence_of(&app, &agent).await?).into()))
+}
+
+/// Where an agent stands; logged out before the first login.
+async fn presence_of(app: &App, agent: &Agent) -> Result<Presence, Failure> {
+    let known = app.store().presences(std::slice::from_ref(&agent.id)).await?.remove(&agent.id);
+    Ok(known.unwrap_or_else(|| Presence::logged_out(agent.id.clone(), agent.capacity, app.now())))
 }
 
 #[cfg(test)]

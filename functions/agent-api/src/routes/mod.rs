@@ -89,7 +89,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(me::me))
         .routes(routes!(me::presence, me::set_presence))
-        .routes(routes!(me::force_presence))
+        .routes(routes!(me::presence_of_agent, me::force_presence))
         .routes(routes!(interactions::list))
         .routes(routes!(interactions::read))
         .routes(routes!(interactions::history))
