@@ -449,3 +449,18 @@ async fn a_forced_pause_that_is_repeated_is_answered_whatever_the_agent_did_sinc
     let (status, presence) = supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause)).await;
     assert_eq!((status, &presence["state"]), (200, &json!("logged_out")));
 }
+
+#[tokio::test]
+async fn who_may_be_ready_is_asked_of_the_configuration_as_it_is_right_now() {
+    let desk = Desk::open("FRESH", 5).await;
+    let anna = desk.anna();
+    assert_eq!(put(&anna, "/presence", json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
+    // The API knows her from before.
+    assert_eq!(anna.get("/me").await.1["whatsapp"], true);
+    let (before, version) = desk.deployment.configuration.get::<Agent>(desk.agents[0].as_str()).await.unwrap().unwrap();
+    let after = Agent { whatsapp: false, ..before.clone() };
+    desk.deployment.configuration.put(&after, Write::Replace { before: &before, version }, Vec::new()).await.unwrap();
+    let (status, problem) = put(&anna, "/presence", json!({"state": "ready"})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/whatsapp-disabled")), "{problem}");
+    assert_eq!(anna.get("/me").await.1["whatsapp"], true, "which is in the cache still");
+}

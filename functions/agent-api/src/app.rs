@@ -80,8 +80,13 @@ impl App {
     pub(crate) async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
         match self.directory().agents().await?.get(id) {
             Some(agent) => Ok(Some(agent.clone())),
-            None => Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent)),
+            None => self.fresh_agent(id).await,
         }
+    }
+
+    /// The agent as configured right now, past the cache: for what may not rest on how the agent was some seconds ago.
+    pub(crate) async fn fresh_agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
+        Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
     /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not there, as is one whose id is none.

@@ -7,9 +7,9 @@
 //! |---|---|
 //! | `GET /me` | none |
 //! | `GET /presence` | 1 read |
-//! | `PUT /presence` | 1 read, 1 transaction |
+//! | `PUT /presence` | 2 reads, 1 transaction |
 //! | `GET /agents/{id}/presence` | 1 read |
-//! | `PUT /agents/{id}/presence` | 2 reads, 1 transaction |
+//! | `PUT /agents/{id}/presence` | 3 reads, 1 transaction |
 //! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |
@@ -29,7 +29,7 @@
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
-//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds. A command that is refused costs one more read, which tells whether it is a
+//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds, except for who changes a presence. A command that is refused costs one more read, which tells whether it is a
 //! repetition; one that meets a rival costs its reads and its transaction again.
 
 mod app;

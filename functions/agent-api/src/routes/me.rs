@@ -194,7 +194,7 @@ pub(crate) async fn set_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state(&app.directory().pauses().await?)?;
-    let agent = app.agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
@@ -226,7 +226,7 @@ pub(crate) async fn force_presence(
         return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
     }
     let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
-    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    let agent = app.fresh_agent(&id).await?.ok_or(Failure::NotFound)?;
     let before = presence_of(&app, &agent).await?;
     // A pause would be a login. A repetition may find out what the agent did since: it is answered with that.
     if !before.logged_in() && state != PresenceState::LoggedOut {
