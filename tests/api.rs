@@ -203,6 +203,50 @@ impl Desk {
 }
 
 #[tokio::test]
+async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
+    let desk = Desk::open("OTHER", 5).await;
+    let path = desk.accepted(1).await;
+    desk.deployment.ready_agent("stranger", 5).await;
+    let (anna, stranger) = (desk.anna(), desk.caller("stranger", &["agent"]));
+    let before = anna.get(&path).await;
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    let message = thread["messages"][0]["id"].as_str().unwrap();
+    let document = serde_json::to_value(agent_api::openapi()).unwrap();
+    let mut asked = 0;
+    for (template, item) in document["paths"].as_object().unwrap() {
+        let of_interaction = template.starts_with("/interactions/{id}");
+        if !of_interaction && !template.starts_with("/accounts/{id}/") {
+            continue;
+        }
+        let mine = if of_interaction { path.rsplit('/').next().unwrap() } else { desk.account.id.as_str() };
+        let nowhere = if of_interaction { "int_00000000000000000000000000" } else { "acc_00000000000000000000000000" };
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase();
+            // What would be done if it were there.
+            let body = operation.get("requestBody").map(|_| match template.rsplit('/').next().unwrap() {
+                "ai" => json!({"on": true}),
+                "attachments" => json!({"name": "a.pdf", "content_type": "application/pdf", "size": 14}),
+                "close" => json!({"disposition": "Done"}),
+                "conversations" => json!({"phone": "+393500000042", "template": {"name": "HX1", "language": "it"}}),
+                "messages" | "notes" => json!({"text": "hello"}),
+                "reassign" | "transfer" => json!({"agent": desk.agents[1]}),
+                "tags" => json!({"add": ["vip"]}),
+                other => panic!("what is sent to {other}?"),
+            });
+            for id in [mine, nowhere] {
+                let path = template.replace("{id}", id).replace("{message}", message).replace("{index}", "0");
+                let (status, problem) = stranger.call(&method, &path, None, body.clone()).await;
+                assert_eq!((status, &problem["type"]), (404, &json!("/problems/not-found")), "{method} {template}: {problem}");
+                assert!(problem.get("interaction").is_none());
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked} operations");
+    assert_eq!(anna.get(&path).await, before, "nothing was changed");
+}
+
+#[tokio::test]
 async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_are_a_hundred_times_one_200_and_one_409() {
     let desk = Desk::open("RACES", 100).await;
     let (anna, ben) = (desk.anna(), desk.ben());

@@ -462,5 +462,49 @@ async fn who_may_be_ready_is_asked_of_the_configuration_as_it_is_right_now() {
     desk.deployment.configuration.put(&after, Write::Replace { before: &before, version }, Vec::new()).await.unwrap();
     let (status, problem) = put(&anna, "/presence", json!({"state": "ready"})).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/whatsapp-disabled")), "{problem}");
-    assert_eq!(anna.get("/me").await.1["whatsapp"], true, "which is in the cache still");
+}
+
+/// Posts what is refused when it is based on an old version and done when it is based on the current one; what was answered then.
+async fn only_as_it_is(caller: &Caller, path: &str, what: &str, body: Value) -> Value {
+    let version = async || caller.get(path).await.1["version"].clone();
+    let old = version().await;
+    assert_eq!(caller.post(&format!("{path}/notes"), json!({"text": "looks at it"})).await.0, 201);
+    let now = version().await;
+    let (status, problem) = caller.post_based_on(&format!("{path}/{what}"), &old, body.clone()).await;
+    assert_eq!(
+        (status, &problem["type"], &problem["interaction"]["version"]),
+        (409, &json!("/problems/changed"), &now),
+        "{what}: {problem}"
+    );
+    assert_eq!(version().await, now, "{what}");
+    let (status, done) = caller.post_based_on(&format!("{path}/{what}"), &now, body).await;
+    assert_eq!(status, 200, "{what}: {done}");
+    done
+}
+
+#[tokio::test]
+async fn who_hands_over_picks_reassigns_or_reopens_may_say_on_which_version_that_is_based() {
+    let desk = Desk::open("HANDS", 5).await;
+    let (anna, ben, supervisor) = (desk.anna(), desk.ben(), desk.caller("stranger", &["supervisor"]));
+    desk.deployment.ready_agent("stranger", 5).await;
+    let (annas, bens) = (json!(desk.agents[0].as_str()), json!(desk.agents[1].as_str()));
+    let path = desk.accepted(1).await;
+
+    let handed = only_as_it_is(&anna, &path, "transfer", json!({"agent": bens})).await;
+    assert_eq!((&handed["waits_on"], &handed["agent"]), (&json!("transfer"), &annas), "she keeps it until he accepts: {handed}");
+    desk.deployment.engine.wake(&domain::effect::Target::Agent(desk.agents[1].clone()), engine::Reach::Far).await.unwrap();
+    assert_eq!(ben.post(&format!("{path}/accept"), json!({})).await.1["agent"], bens);
+
+    let reassign = format!("{path}/reassign");
+    assert_eq!(anna.post(&reassign, json!({"agent": annas})).await.0, 403);
+    let given = only_as_it_is(&supervisor, &path, "reassign", json!({"agent": annas})).await;
+    assert_eq!((&given["agent"], &given["unread"]), (&annas, &json!(true)), "{given}");
+
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.1["status"], "closed");
+    let reopened = only_as_it_is(&ben, &path, "reopen", json!({})).await;
+    assert_eq!((&reopened["status"], &reopened["agent"]), (&json!("open"), &bens), "{reopened}");
+
+    let waits = desk.ring(2).await;
+    let picked = only_as_it_is(&anna, &waits, "pick", json!({})).await;
+    assert_eq!((&picked["agent"], picked.get("waits_on")), (&annas, None), "{picked}");
 }
