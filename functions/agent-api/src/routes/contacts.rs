@@ -301,6 +301,7 @@ mod tests {
             (json!({"phone": "+393331234567", "contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true}), "phone"),
             (json!({"phone": "0333", "recontact": true}), "phone"),
             (json!({"phone": "+393331234567", "name": "x".repeat(101), "recontact": true}), "name"),
+            (json!({"phone": "+393331234567", "name": "Zo\u{0}", "recontact": true}), "name"),
             (json!({"contact": "zoë", "recontact": true}), "contact"),
             (json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "Zoë", "recontact": true}), "name"),
             (json!({"phone": "+393331234567"}), "template"),

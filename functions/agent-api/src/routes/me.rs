@@ -279,6 +279,7 @@ mod tests {
             json!({"state": "paused"}),
             json!({"state": "paused", "reason": " "}),
             json!({"state": "paused", "reason": "x".repeat(101)}),
+            json!({"state": "paused", "reason": "Lunch\nbreak"}),
             json!({"state": "ready", "reason": "Lunch"}),
         ] {
             let problem = serde_json::to_value(change(bad).unwrap_err().problem()).unwrap();
