@@ -1,5 +1,7 @@
 //! What an account's people see of it: its open interactions, and each other.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -83,29 +85,50 @@ pub(crate) async fn interactions(
     let limit = usize::try_from(parameters.limit(PAGE, LONGEST_PAGE)?).unwrap_or_default();
     let (waiting, mut after) = (parameters.flag("waiting")?, parameters.id::<InteractionId>("after")?);
     let account = app.account(&caller, &id).await?;
-    // Of those that somebody has most are left out.
-    let step = if waiting { LOOKED_AT_ONCE } else { limit };
-    let (mut shown, mut looked_at) = (Vec::<Interaction>::new(), 0);
+    let mut page = Page { waiting, limit, shown: Vec::new(), looked_at: 0 };
     let next = loop {
-        let places = app.store().open_interactions(&account.id, after.as_ref(), step).await?;
-        after = places.last().filter(|_| places.len() == step).map(|last| last.interaction.clone());
-        looked_at += places.len();
-        let mut found = app.store().interactions_at(&places).await?;
-        found.sort_by(|one, other| other.id.cmp(&one.id));
-        // The index is a moment behind: the interaction itself says whether it is open.
-        found.retain(|found| found.is_open() && (!waiting || found.agent.is_none()));
-        let room = limit - shown.len();
-        let left_over = found.len() > room;
-        found.truncate(room);
-        shown.extend(found);
-        if left_over {
-            break shown.last().map(|last| last.id.clone());
-        }
-        if after.is_none() || shown.len() == limit || looked_at >= LOOKED_AT {
-            break after;
+        let places = app.store().open_interactions(&account.id, after.as_ref(), page.step()).await?;
+        let found = app.store().interactions_at(&places).await?;
+        match page.add(places.into_iter().map(|place| place.interaction).collect(), found) {
+            ControlFlow::Continue(last) => after = Some(last),
+            ControlFlow::Break(next) => break next,
         }
     };
-    Ok(Json(OpenInteractions { interactions: shown.iter().map(InteractionView::from).collect(), next }))
+    Ok(Json(OpenInteractions { interactions: page.shown.iter().map(InteractionView::from).collect(), next }))
+}
+
+/// A page that fills.
+struct Page {
+    waiting: bool,
+    limit: usize,
+    shown: Vec<Interaction>,
+    looked_at: usize,
+}
+
+impl Page {
+    /// How many are read at once: of those that somebody has most are left out.
+    fn step(&self) -> usize {
+        if self.waiting { LOOKED_AT_ONCE } else { self.limit }
+    }
+
+    /// Takes what was read: the ids in the index, newest first, and what is there of them. Tells where to read on, or where the next page begins.
+    fn add(&mut self, ids: Vec<InteractionId>, mut found: Vec<Interaction>) -> ControlFlow<Option<InteractionId>, InteractionId> {
+        self.looked_at += ids.len();
+        // The index is a moment behind: the interaction itself says whether it is open.
+        found.retain(|found| found.is_open() && (!self.waiting || found.agent.is_none()));
+        found.sort_by(|one, other| other.id.cmp(&one.id));
+        let room = self.limit - self.shown.len();
+        let left_over = found.len() > room;
+        self.shown.extend(found.into_iter().take(room));
+        if left_over {
+            return ControlFlow::Break(self.shown.last().map(|last| last.id.clone()));
+        }
+        let read_to = if ids.len() == self.step() { ids.into_iter().last() } else { None };
+        match read_to {
+            Some(last) if self.shown.len() < self.limit && self.looked_at < LOOKED_AT => ControlFlow::Continue(last),
+            read_to => ControlFlow::Break(read_to),
+        }
+    }
 }
 
 /// Who can be transferred to in an account of the caller, and what the ids are called that interactions, events and the history carry; supervisors and up ask for
@@ -117,7 +140,8 @@ pub(crate) async fn interactions(
 pub(crate) async fn colleagues(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<Colleagues>, Failure> {
     let account = app.account(&caller, &id).await?;
     let (all, queues) = try_join(app.directory().agents(), app.directory().queues()).await?;
-    let (members, others): (Vec<&Agent>, Vec<&Agent>) = all.values().partition(|agent| account.agents.contains(&agent.id));
+    let of_account: BTreeSet<&AgentId> = account.agents.iter().collect();
+    let (members, others): (Vec<&Agent>, Vec<&Agent>) = all.values().partition(|agent| of_account.contains(&agent.id));
     let ids: Vec<AgentId> = members.iter().map(|agent| agent.id.clone()).collect();
     let presences = app.store().presences(&ids).await?;
     let mut agents: Vec<Colleague> = (members.into_iter())
@@ -137,4 +161,62 @@ fn by_name(all: impl Iterator<Item = Named>) -> Vec<Named> {
     let mut all: Vec<Named> = all.collect();
     all.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::interaction::Status;
+    use jiff::Timestamp;
+    use ulid::Ulid;
+
+    fn id(number: u128) -> InteractionId {
+        InteractionId::from_ulid(Ulid::from_parts(1, number))
+    }
+
+    /// Pages of 10 through interactions `1..=count`, of which nobody has those that `free` says, and the one that `closed` says has just been closed: the
+    /// numbers of each page's interactions, and how often was read for it.
+    fn pages(count: u128, waiting: bool, free: fn(u128) -> bool, closed: fn(u128) -> bool) -> Vec<(Vec<u128>, usize)> {
+        let interaction = |number| Interaction {
+            id: id(number),
+            agent: (!free(number)).then(|| AgentId::from_ulid(Ulid::nil())),
+            ..domain::fixtures::interaction(if closed(number) { Status::Closed } else { Status::Open }, Timestamp::UNIX_EPOCH)
+        };
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let (mut page, mut reads) = (Page { waiting, limit: 10, shown: Vec::new(), looked_at: 0 }, 0);
+            let next = loop {
+                reads += 1;
+                let older = (1..=count).rev().filter(|number| after.as_ref().is_none_or(|after| id(*number) < *after));
+                let numbers: Vec<u128> = older.take(page.step()).collect();
+                // A batch comes in no order.
+                let found = numbers.iter().rev().copied().map(interaction).collect();
+                match page.add(numbers.into_iter().map(id).collect(), found) {
+                    ControlFlow::Continue(last) => after = Some(last),
+                    ControlFlow::Break(next) => break next,
+                }
+            };
+            let number = |shown: Interaction| (1..=count).find(|number| id(*number) == shown.id).unwrap();
+            pages.push((page.shown.into_iter().map(number).collect(), reads));
+            match next {
+                Some(next) => after = Some(next),
+                None => return pages,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_show_each_interaction_once_whatever_they_leave_out() {
+        let all = |pages: Vec<(Vec<u128>, usize)>| pages.into_iter().flat_map(|(shown, _)| shown).collect::<Vec<_>>();
+        for count in [0, 1, 9, 10, 11, 20, 21, 99, 100, 101, 250] {
+            assert_eq!(all(pages(count, false, |_| false, |_| false)), (1..=count).rev().collect::<Vec<_>>(), "{count}");
+            let found = all(pages(count, true, |number| number % 3 == 0, |number| number == 6));
+            assert_eq!(found, (1..=count).rev().filter(|number| number % 3 == 0 && *number != 6).collect::<Vec<_>>(), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_finds_nothing_looks_at_500_and_leaves_the_rest_to_the_next() {
+        assert_eq!(pages(1001, true, |number| number == 1, |_| false), [(vec![], 5), (vec![], 5), (vec![1], 1)]);
+    }
 }
