@@ -129,8 +129,23 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
+        self.send_based_on(key, agent, sending, mark, None).await
+    }
+
+    /// As [`Engine::send`], but only if the interaction has still the version that the message is based on; refused as [`Refusal::Changed`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn send_based_on(
+        &self,
+        key: &InteractionKey,
+        agent: AgentId,
+        sending: Sending,
+        mark: Mark,
+        version: Option<u64>,
+    ) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
-        self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
     }
 
     /// Adds a note of `by` to the thread, for colleagues only.
@@ -138,10 +153,26 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn note(&self, key: &InteractionKey, by: AgentId, id: MessageId, text: String, mark: Mark) -> Result<Told, EngineError> {
+        self.note_based_on(key, by, id, text, mark, None).await
+    }
+
+    /// As [`Engine::note`], but only if the interaction has still the version that the note is based on; refused as [`Refusal::Changed`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn note_based_on(
+        &self,
+        key: &InteractionKey,
+        by: AgentId,
+        id: MessageId,
+        text: String,
+        mark: Mark,
+        version: Option<u64>,
+    ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by, message: id.clone() };
         let content = Content::Note { body: text };
         let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
-        self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
     }
 
     /// The approved template by which agents of `account` write to a customer whose service window is over, filled in; `None` where none is configured.

@@ -801,6 +801,14 @@ impl Store for Memory {
         self.read(|state| state.interaction(key)).await
     }
 
+    async fn open_interactions(&self, account: &AccountId, before: Option<&InteractionId>, limit: usize) -> Answer<Vec<InteractionKey>> {
+        self.read(|state| {
+            let older = state.interactions.values().rev().filter(|found| before.is_none_or(|before| found.id < *before));
+            older.filter(|found| found.account == *account && found.is_open()).map(Interaction::key).take(limit).collect()
+        })
+        .await
+    }
+
     async fn message(&self, key: &MessageKey) -> Answer<Option<Message>> {
         self.read(|state| state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone())).await
     }

@@ -300,7 +300,11 @@ impl Interactions {
     fn change(&self, transaction: &mut Transaction<'_>, commit: &Commit) -> Read<()> {
         let Commit { before, after, .. } = commit;
         let key = after.key();
-        let item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        let mut item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        if after.is_open() {
+            // The index has nothing else of the item: it is written when this attribute comes and goes.
+            item.insert(keys::OPEN_OF.to_owned(), s(after.account.as_str()));
+        }
         match before {
             Some(before) => {
                 transaction.put(item, Some("version = :before"), vec![(":before", n(before.version))], Committed::Conflict);
