@@ -401,11 +401,11 @@ impl Sim {
     /// What `admin-api` wakes after a change of the account.
     pub(crate) fn account_changed(&mut self) {
         let plan = self.directory.change(|config| config.accounts[&self.account].plan.clone());
-        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
         let queues = plan.queues().cloned().map(Target::Queue);
         self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
         let agents = self.directory.change(|config| config.agents.keys().cloned().collect::<Vec<_>>());
         self.jobs.extend(agents.into_iter().map(Job::Reconfigured));
+        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {

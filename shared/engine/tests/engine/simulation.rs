@@ -781,7 +781,7 @@ impl Story {
             // What came back from a transfer is unread, but everything was delivered before.
             let delivered = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
                 Fact::MessageReceived { delivered: false, .. } | Fact::Absorbed { unanswered: true, .. } => Some(false),
-                Fact::Transferred { .. } => Some(true),
+                Fact::Transferred { .. } | Fact::TabOpened { .. } => Some(true),
                 _ => None,
             });
             let seen = !interaction.unread || delivered == Some(true);
