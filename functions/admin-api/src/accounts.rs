@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use store::{Extra, Write};
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, new_account_id, owed, written};
+use crate::app::{App, changed, new_account_id, owed, settled};
 use crate::canned_answers::forget_answers;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
@@ -169,14 +169,16 @@ pub(crate) async fn create_account(
         webhook_secret: webhook_secret()?,
         receive_path: receive_path(&input.provider.kind, &token),
     };
-    let account = account_of(made, input, plan.clone(), 1);
+    let account = account_of(made, &input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
     app.secrets.create(&account.id, &credentials).await?;
     let extra =
-        vec![Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
-    let outcome = app.configuration().put(&account, Write::New, extra).await?;
-    if let Err(refused) = written(outcome) {
-        forget_secret(&app, &account.id, true).await;
+        [Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
+    if let Err(refused) = checked(&app, &input, None, &account, Write::New, &extra).await {
+        // When the answer got lost the account may be there.
+        if !matches!(refused, ApiError::Port(_)) {
+            forget_secret(&app, &account.id, true).await;
+        }
         return Err(refused);
     }
     changed("account", "created", account.id.as_str(), &by);
@@ -239,10 +241,10 @@ pub(crate) async fn put_account(
         None => webhook_secret()?,
     };
     let made = Made { id, proxy_token: before.proxy_token.clone(), webhook_secret, receive_path };
-    let account = account_of(made, input, plan, version + 1);
+    let account = account_of(made, &input, plan, version + 1);
     let owed = owed(to_wake(&before, &account));
     extra.extend(owed.iter().cloned().map(Extra::Wakes));
-    let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
+    let version = checked(&app, &input, Some(&account.id), &account, Write::Replace { before: &before, version }, &extra).await?;
     changed("account", "replaced", account.id.as_str(), &by);
     app.wake(owed).await;
     Ok(Versioned::new(view(account, &app.public_url), version))
@@ -265,13 +267,19 @@ pub(crate) async fn delete_account(
     if parameters.get("confirm") != Some(account.key.as_str()) {
         return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
     }
-    let open = open_interactions(&app, &id).await?;
-    if !open.is_empty() {
-        let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
-        return Err(ApiError::OpenInteractions { count: open.len(), interactions });
-    }
     let token = hash(path_token(&account));
-    written(app.configuration().delete(&account, version, Some(&token)).await?)?;
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        let open = open_interactions(&app, &id).await?;
+        if !open.is_empty() {
+            let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
+            return Err(ApiError::OpenInteractions { count: open.len(), interactions });
+        }
+        if settled(app.configuration().delete_at(at, &account, version, Some(&token)).await?)?.is_some() {
+            break;
+        }
+    }
     changed("account", "deleted", id.as_str(), &by);
     forget_secret(&app, &id, false).await;
     forget_answers(&app, &id).await;
@@ -286,23 +294,23 @@ struct Made {
     receive_path: Secret,
 }
 
-fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -> Account {
+fn account_of(made: Made, input: &AccountInput, plan: ActionPlan, version: u64) -> Account {
     Account {
         id: made.id,
         provider: input.provider.public(),
-        name: input.name,
-        key: input.key,
-        list: input.list,
-        domain: input.domain,
+        name: input.name.clone(),
+        key: input.key.clone(),
+        list: input.list.clone(),
+        domain: input.domain.clone(),
         proxy_token: made.proxy_token,
         webhook_secret: Some(made.webhook_secret),
-        phone: input.phone,
-        description: input.description,
+        phone: input.phone.clone(),
+        description: input.description.clone(),
         active: input.active,
         receive_path: made.receive_path,
-        agents: input.agents,
-        answering_ai_agent: input.answering_ai_agent,
-        settings: input.settings.into(),
+        agents: input.agents.clone(),
+        answering_ai_agent: input.answering_ai_agent.clone(),
+        settings: input.settings.clone().into(),
         plan,
         version,
     }
@@ -334,6 +342,25 @@ async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Resu
     };
     input.check(&around)?;
     if input.has_somebody(&around) { Ok(()) } else { Err(ApiError::NoAgent { accounts: vec![input.key.to_string()] }) }
+}
+
+/// Writes an account of which [`check`] finds nothing wrong when it is written.
+async fn checked(
+    app: &App,
+    input: &AccountInput,
+    own: Option<&AccountId>,
+    account: &Account,
+    write: Write<'_, Account>,
+    extra: &[Extra],
+) -> Result<u64, ApiError> {
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        check(app, input, own).await?;
+        if let Some(version) = settled(app.configuration().put_at(at, account, &write, extra).await?)? {
+            return Ok(version);
+        }
+    }
 }
 
 /// Whose waiting interactions may have somebody else to be offered to, or another way to go.

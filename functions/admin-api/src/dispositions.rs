@@ -105,7 +105,7 @@ pub(crate) async fn delete_disposition(
 ) -> Result<StatusCode, ApiError> {
     let (disposition, version) = app.load::<Disposition>(id.as_str()).await?;
     condition.check(version)?;
-    written(app.configuration().delete(&disposition, version, None).await?)?;
+    written(app.configuration().delete(&disposition, version).await?)?;
     changed("disposition", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,6 +32,8 @@ pub(crate) enum ApiError {
     NoCondition,
     #[error("changed since it was read")]
     Changed,
+    #[error("something else was changed meanwhile")]
+    Moved,
     #[error("fields were refused")]
     Invalid(Errors),
     #[error("an active account would have nobody to answer")]
@@ -132,6 +134,7 @@ impl ApiError {
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
             }
+            ApiError::Moved => Problem::unavailable().detail("Others are changing the configuration. Try again."),
             ApiError::Port(_)
             | ApiError::Ingest(_)
             | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))

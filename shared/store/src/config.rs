@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
@@ -15,7 +15,7 @@ use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
-use engine::ports::{Directory, PortError};
+use engine::ports::{Directory, PortError, System, World};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,10 @@ pub enum Write<'a, T> {
     },
 }
 
+/// How often anything was written. Whoever checks one thing against others, which somebody else may be changing, writes at the revision that was read first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(u64);
+
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
@@ -147,6 +151,17 @@ pub enum Written {
         /// Which name.
         name: String,
     },
+    /// Something else was written since the revision was read: what was checked may not hold any more. Check and write again.
+    Moved,
+}
+
+/// What became of a transaction.
+enum Transacted {
+    Done,
+    /// The revision has moved, or is being moved.
+    Moved,
+    /// The first of its actions that lost.
+    Lost(usize),
 }
 
 type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
@@ -196,7 +211,14 @@ fn wakes_key(id: &str) -> Key {
     Key { pk: WAKES.to_owned(), sk: id.to_owned() }
 }
 
+fn revision_key() -> Key {
+    Key { pk: "config".to_owned(), sk: "revision".to_owned() }
+}
+
 const WAKES: &str = "wakes";
+
+/// A write that rests on no check can lose only against a transaction on the same instant, which takes milliseconds.
+const ATTEMPTS: u32 = 10;
 
 impl Configuration {
     /// The table `table`.
@@ -264,13 +286,39 @@ impl Configuration {
         Ok(all)
     }
 
-    /// Writes an entity together with its unique names. An account's Receive URL token is given by its hash with the first write; a plan that changed is
-    /// kept under its version too, for the runs that began with it.
+    /// The revision that there is now. To be read before what is checked.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn revision(&self) -> Read<Revision> {
+        Ok(Revision(self.item(revision_key()).await?.as_ref().and_then(|item| number(item, "revision")).unwrap_or_default()))
+    }
+
+    /// Writes an entity together with its unique names, where nothing else was checked. An account's Receive URL token is given by its hash with the first
+    /// write; a plan that changed is kept under its version too, for the runs that began with it.
     ///
     /// # Errors
     /// When the table can't be written.
     pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> Read<Written> {
-        let (condition, before, version) = match &write {
+        for attempt in 1..ATTEMPTS {
+            match self.write(entity, &write, &extra, None).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.write(entity, &write, &extra, None).await
+    }
+
+    /// As [`Configuration::put`], if nothing was written since the revision `at`: what was read after it still holds.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn put_at<T: Entity>(&self, at: Revision, entity: &T, write: &Write<'_, T>, extra: &[Extra]) -> Read<Written> {
+        self.write(entity, write, extra, Some(at)).await
+    }
+
+    async fn write<T: Entity>(&self, entity: &T, write: &Write<'_, T>, extra: &[Extra], at: Option<Revision>) -> Read<Written> {
+        let (condition, before, version) = match write {
             Write::New => ("attribute_not_exists(pk)", None, 0),
             Write::Replace { before, version } => ("version = :before", Some(*before), *version),
         };
@@ -291,33 +339,50 @@ impl Configuration {
         for extra in extra {
             let entry = match extra {
                 Extra::ReceiveToken { hash, account } => {
-                    let mut entry = item(receive_key(&hash));
+                    let mut entry = item(receive_key(hash));
                     entry.insert("owner".to_owned(), s(account.as_str()));
                     entry
                 }
-                Extra::Plan { account, plan } => data_item(plan_key(&account, plan.version), &plan)?,
-                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), &owed)?,
+                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
+                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
             };
             let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
             actions.push(TransactWriteItem::builder().put(put).build());
         }
-        let lost = self.transact(actions).await?;
-        self.forget();
-        Ok(match lost.first() {
-            None => Written::Done { version: version + 1 },
-            Some(0) => Written::Changed,
-            Some(index) => match taken.get(index - 1) {
+        Ok(match self.transact(actions, at).await? {
+            Transacted::Done => Written::Done { version: version + 1 },
+            Transacted::Moved => Written::Moved,
+            Transacted::Lost(0) => Written::Changed,
+            Transacted::Lost(index) => match taken.get(index - 1) {
                 Some(name) => Written::Taken { name: (*name).clone() },
                 None => Written::Changed,
             },
         })
     }
 
-    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it.
+    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it, where nothing else was checked.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, receive_token_hash: Option<&str>) -> Read<Written> {
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> Read<Written> {
+        for attempt in 1..ATTEMPTS {
+            match self.erase(entity, version, None, None).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.erase(entity, version, None, None).await
+    }
+
+    /// As [`Configuration::delete`], if nothing was written since the revision `at`. With an account goes its Receive URL, whose token is given by its hash.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, receive_token_hash: Option<&str>) -> Read<Written> {
+        self.erase(entity, version, receive_token_hash, Some(at)).await
+    }
+
+    async fn erase<T: Entity>(&self, entity: &T, version: u64, receive_token_hash: Option<&str>, at: Option<Revision>) -> Read<Written> {
         let mut actions = vec![self.delete_action(entity_key::<T>(entity.id()), Some(version))?];
         for name in entity.unique_names() {
             actions.push(self.delete_action(unique_key(&name), None)?);
@@ -325,9 +390,11 @@ impl Configuration {
         if let Some(hash) = receive_token_hash {
             actions.push(self.delete_action(receive_key(hash), None)?);
         }
-        let lost = self.transact(actions).await?;
-        self.forget();
-        Ok(if lost.is_empty() { Written::Done { version } } else { Written::Changed })
+        Ok(match self.transact(actions, at).await? {
+            Transacted::Done => Written::Done { version },
+            Transacted::Moved => Written::Moved,
+            Transacted::Lost(_) => Written::Changed,
+        })
     }
 
     /// Wakes that changes before `id` (a ULID) owe still, up to a hundred: whoever wrote them died before they were sent.
@@ -368,22 +435,39 @@ impl Configuration {
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuildable)?).build())
     }
 
-    /// The places of the actions that lost; none when all were done.
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Read<Vec<usize>> {
-        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-            Ok(_) => Ok(Vec::new()),
+    /// Every transaction counts the revision up, so that whoever checked anything notices.
+    fn revision_action(&self, at: Option<Revision>) -> Read<TransactWriteItem> {
+        let update =
+            Update::builder().table_name(&*self.table).set_key(Some(key_item(revision_key()))).update_expression("ADD revision :one");
+        let update = update.expression_attribute_values(":one", n(1));
+        let update = match at {
+            None => update,
+            Some(Revision(0)) => update.condition_expression("attribute_not_exists(pk)"),
+            Some(Revision(at)) => update.condition_expression("revision = :at").expression_attribute_values(":at", n(at)),
+        };
+        Ok(TransactWriteItem::builder().update(update.build().map_err(unbuildable)?).build())
+    }
+
+    async fn transact(&self, mut actions: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Transacted> {
+        actions.insert(0, self.revision_action(at)?);
+        let outcome = match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Transacted::Done,
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    let reasons = canceled.cancellation_reasons().iter().enumerate();
-                    let lost: Vec<usize> = reasons
-                        .filter(|(_, reason)| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
-                        .map(|(index, _)| index)
-                        .collect();
-                    if lost.is_empty() { Err(failed("TransactWriteItems")(error)) } else { Ok(lost) }
+                    let mut reasons = canceled.cancellation_reasons().iter();
+                    let lost = reasons.position(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")));
+                    match lost {
+                        // Whatever else was lost, was lost to the same write, or is found again by who starts again.
+                        Some(0) => Transacted::Moved,
+                        Some(index) => Transacted::Lost(index - 1),
+                        None => return Err(failed("TransactWriteItems")(error)),
+                    }
                 }
-                _ => Err(failed("TransactWriteItems")(error)),
+                _ => return Err(failed("TransactWriteItems")(error)),
             },
-        }
+        };
+        self.forget();
+        Ok(outcome)
     }
 
     /// The account whose Receive URL has a token with this hash; misses are cached too.

@@ -581,6 +581,86 @@ async fn an_active_account_keeps_somebody_to_answer() {
     admin.put(&path, 2, &nobody).await.is(200);
 }
 
+/// Rounds of a race: enough to have seen it lost in each way.
+const ROUNDS: usize = 25;
+
+#[tokio::test]
+async fn two_who_leave_at_the_same_instant_do_not_leave_an_active_account_alone() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let second = admin.agent("second").await;
+    body["agents"] = json!([body["agents"][0], second["id"]]);
+    admin.made("accounts", body.clone()).await;
+    let paths: Vec<String> = (0..2).map(|place| format!("/agents/{}", body["agents"][place].as_str().unwrap())).collect();
+    for _ in 0..ROUNDS {
+        let leave = async |path: &str| {
+            let mut agent = admin.get(path).await.is(200);
+            let version = agent["version"].as_u64().unwrap();
+            agent["whatsapp"] = json!(false);
+            admin.put(path, version, &agent).await
+        };
+        let (one, another) = tokio::join!(leave(&paths[0]), leave(&paths[1]));
+        let (left, stays) = if one.status == 200 { (one, another) } else { (another, one) };
+        let mut left = left.is(200);
+        stays.problem(409, "no-agent");
+        left["whatsapp"] = json!(true);
+        admin.put(&place("agents", &left), left["version"].as_u64().unwrap(), &left).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_goes_while_a_plan_takes_it_up_leaves_no_plan_without_its_queue() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let path = place("accounts", &account);
+    let (mut taken, mut gone) = (0, 0);
+    for round in 0..ROUNDS {
+        let queue = admin.made("queues", json!({"name": "Short-lived", "strategy": "beepall"})).await;
+        let mut body = admin.get(&path).await.is(200);
+        let version = body["version"].as_u64().unwrap();
+        body["plan"] = json!([{"step": "queue", "queue": queue["id"]}]);
+        let queue_path = place("queues", &queue);
+        let (put, deleted) = match round % 2 {
+            0 => tokio::join!(admin.put(&path, version, &body), admin.delete(&queue_path, 1)),
+            _ => {
+                let (deleted, put) = tokio::join!(admin.delete(&queue_path, 1), admin.put(&path, version, &body));
+                (put, deleted)
+            }
+        };
+        if put.status == 200 {
+            taken += 1;
+            deleted.problem(409, "in-use");
+            admin.get(&queue_path).await.is(200);
+        } else {
+            gone += 1;
+            assert_eq!(put.fields(), ["plan[0].queue"]);
+            deleted.is(204);
+        }
+    }
+    assert_eq!(taken + gone, ROUNDS);
+}
+
+#[tokio::test]
+async fn administrators_who_change_different_things_at_the_same_instant_notice_nothing() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let keys: Vec<String> = (0..8).map(|n| format!("ABD0{n}")).collect();
+    let made = async |key: &String| {
+        let body = admin.account_body(key).await;
+        admin.made("accounts", body).await
+    };
+    let made = futures_util::future::join_all(keys.iter().map(made)).await;
+    let account = admin.made("accounts", body).await;
+    let renamed = async |account: &Value| {
+        let mut body = account.clone();
+        body["name"] = json!("Renamed");
+        admin.put(&place("accounts", account), 1, &body).await.is(200)
+    };
+    futures_util::future::join_all(made.iter().chain([&account]).map(renamed)).await;
+    // The own version counts as before.
+    admin.put(&place("accounts", &account), 1, &account).await.problem(412, "changed-meanwhile");
+}
+
 #[tokio::test]
 async fn wakes_that_can_not_be_sent_are_owed_and_fail_nothing() {
     let mut admin = Admin::start().await;
