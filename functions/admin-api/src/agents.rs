@@ -158,7 +158,7 @@ pub(crate) async fn delete_agent(
         }
         // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
         app.engine.set_presence(&id, PresenceState::LoggedOut, agent.capacity, Mark::Guarded).await?;
-        if settled(app.configuration().delete_at(at, &agent, version, None).await?)?.is_some() {
+        if settled(app.configuration().delete_at(at, &agent, version).await?)?.is_some() {
             break;
         }
     }

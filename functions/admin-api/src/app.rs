@@ -186,7 +186,7 @@ pub(crate) async fn delete_unused<T: Entity>(app: &App, entity: &T, version: u64
         if !users.is_empty() {
             return Err(ApiError::InUse { users });
         }
-        if settled(app.configuration().delete_at(at, entity, version, None).await?)?.is_some() {
+        if settled(app.configuration().delete_at(at, entity, version).await?)?.is_some() {
             return Ok(());
         }
     }

@@ -43,7 +43,7 @@ pub(crate) enum ApiError {
     #[error("there is such a contact")]
     ContactExists { contact: String },
     #[error("open interactions")]
-    OpenInteractions { count: usize, interactions: Vec<String> },
+    OpenInteractions { count: usize, interactions: Vec<String>, closed: usize },
     #[error("the provider: {0}")]
     Provider(#[from] providers::Problem),
     #[error("asking the provider: {0}")]
@@ -124,11 +124,15 @@ impl ApiError {
                 Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
                     .with("contact", contact.clone())
             }
-            ApiError::OpenInteractions { count, interactions } => {
+            ApiError::OpenInteractions { count, interactions, closed } => {
                 Problem::conflict("open-interactions", "The account has open interactions")
-                    .detail("Close them first.")
+                    .detail(match closed {
+                        0 => "Close them first, or send ?close=true.",
+                        _ => "Some were closed; send the request again to go on.",
+                    })
                     .with("count", *count)
                     .with("interactions", interactions.clone())
+                    .with("closed", *closed)
             }
             ApiError::Provider(problem) => of_provider(problem),
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {

@@ -92,7 +92,7 @@ impl IntoResponses for WriteRefusals {
     fn responses() -> Answers {
         let mut answers = refusals(&OF_ALL);
         answers.extend(refusals(&[
-            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count` and `interactions`), `contact-exists` (with `contact`)."),
+            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, `interactions` and how many were `closed`), `contact-exists` (with `contact`)."),
             (412, "It was changed since it was read."),
             (413, "The body is larger than 256 KiB."),
             (415, "The body is not JSON."),

@@ -159,7 +159,7 @@ pub(crate) async fn delete_queue(
         if !users.is_empty() {
             return Err(ApiError::InUse { users });
         }
-        if settled(app.configuration().delete_at(at, &queue, version, None).await?)?.is_some() {
+        if settled(app.configuration().delete_at(at, &queue, version).await?)?.is_some() {
             break;
         }
     }

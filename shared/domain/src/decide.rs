@@ -27,6 +27,9 @@ use crate::values::Address;
 /// The disposition of an interaction that closed by itself.
 pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
 
+/// The disposition of an interaction whose account is about to be deleted.
+pub const ACCOUNT_DELETED: &str = "Account deleted";
+
 /// The disposition of an interaction that went on in an older one of the same person.
 pub const MERGED: &str = "Merged";
 
@@ -203,6 +206,8 @@ pub enum Event {
     },
     /// The account was switched on.
     AccountActivated,
+    /// The account is about to be deleted, with what is open.
+    AccountLeaves,
     /// Another system answered a step of the plan, or did not.
     WebhookAnswered {
         /// The wait that asked.
@@ -475,6 +480,10 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AgentUnavailable { agent } => change.agent_unavailable(agent)?,
         Event::AgentLeft { agent } => change.agent_left(&agent)?,
         Event::AccountActivated => change.account_activated()?,
+        Event::AccountLeaves => {
+            change.still_open()?;
+            change.close(None, Some(ACCOUNT_DELETED.to_owned()));
+        }
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(Some(interaction)))

@@ -377,6 +377,7 @@ fn may_send(event: &Event) -> bool {
         | Event::CloseTab { .. }
         | Event::Close { .. }
         | Event::CloseForAll { .. }
+        | Event::AccountLeaves
         | Event::Transfer { .. }
         | Event::Pick { .. }
         | Event::Reassign { .. }
@@ -435,6 +436,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::OpenTab { .. }
         | Event::CloseTab { .. }
         | Event::CloseForAll { .. }
+        | Event::AccountLeaves
         | Event::Transfer { .. }
         | Event::Reassign { .. }
         | Event::Archive { .. }

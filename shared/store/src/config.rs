@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use domain::account::{Account, List};
@@ -16,6 +17,7 @@ use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::{Directory, PortError, System, World};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +138,14 @@ pub enum Write<'a, T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 
+/// An account that is about to be deleted: no interaction is opened on it.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    account: AccountId,
+    /// Whose mark it is: of two who delete it, only the later one's counts.
+    by: String,
+}
+
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
@@ -209,6 +219,11 @@ fn plan_key(account: &AccountId, version: u64) -> Key {
 
 fn wakes_key(id: &str) -> Key {
     Key { pk: WAKES.to_owned(), sk: id.to_owned() }
+}
+
+/// Says that an account is leaving, until some time or, when it has left, for ever. What opens an interaction checks it.
+pub(crate) fn leaving_key(account: &AccountId) -> Key {
+    Key { pk: format!("leaving#{account}"), sk: "leaving".to_owned() }
 }
 
 fn revision_key() -> Key {
@@ -366,34 +381,84 @@ impl Configuration {
     /// When the table can't be written.
     pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> Read<Written> {
         for attempt in 1..ATTEMPTS {
-            match self.erase(entity, version, None, None).await? {
+            match self.erase(entity, version, Vec::new(), None).await? {
                 Written::Moved => System.pause(attempt).await,
                 outcome => return Ok(outcome),
             }
         }
-        self.erase(entity, version, None, None).await
+        self.erase(entity, version, Vec::new(), None).await
     }
 
-    /// As [`Configuration::delete`], if nothing was written since the revision `at`. With an account goes its Receive URL, whose token is given by its hash.
+    /// As [`Configuration::delete`], if nothing was written since the revision `at`.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, receive_token_hash: Option<&str>) -> Read<Written> {
-        self.erase(entity, version, receive_token_hash, Some(at)).await
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> Read<Written> {
+        self.erase(entity, version, Vec::new(), Some(at)).await
     }
 
-    async fn erase<T: Entity>(&self, entity: &T, version: u64, receive_token_hash: Option<&str>, at: Option<Revision>) -> Read<Written> {
+    /// From now on no interaction is opened on an account, until `until` unless it is deleted or stays before: whatever is open then is seen by who looks.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn leave(&self, account: &AccountId, by: String, until: Timestamp) -> Read<Leaving> {
+        let mut mark = item(leaving_key(account));
+        mark.insert("by".to_owned(), s(&*by));
+        mark.insert("until".to_owned(), n(until.as_millisecond()));
+        self.client.put_item().table_name(&*self.table).set_item(Some(mark)).send().await.map_err(failed("PutItem"))?;
+        Ok(Leaving { account: account.clone(), by })
+    }
+
+    /// An account stays: interactions are opened on it again, unless somebody else is deleting it.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn stay(&self, leaving: &Leaving) -> Read<()> {
+        let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(leaving_key(&leaving.account))));
+        let delete = delete.condition_expression("#by = :by").expression_attribute_names("#by", "by");
+        match delete.expression_attribute_values(":by", s(&*leaving.by)).send().await {
+            Err(error) if !error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {
+                Err(failed("DeleteItem")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes an account that is leaving, has nothing open, and has still this version, with its Receive URL, whose token is given by its hash. The mark
+    /// that it left stays. [`Written::Moved`] when somebody else deletes it, too.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn delete_account(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+        for attempt in 1..ATTEMPTS {
+            match self.delete_leaving(account, version, receive_token_hash, leaving).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.delete_leaving(account, version, receive_token_hash, leaving).await
+    }
+
+    async fn delete_leaving(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+        let left = Update::builder().table_name(&*self.table).set_key(Some(key_item(leaving_key(&account.id))));
+        let left =
+            left.update_expression("REMOVE #until").condition_expression("#by = :by").expression_attribute_values(":by", s(&*leaving.by));
+        let left =
+            left.expression_attribute_names("#by", "by").expression_attribute_names("#until", "until").build().map_err(unbuildable)?;
+        let left = TransactWriteItem::builder().update(left).build();
+        self.erase(account, version, vec![self.delete_action(receive_key(receive_token_hash), None)?, left], None).await
+    }
+
+    async fn erase<T: Entity>(&self, entity: &T, version: u64, more: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Written> {
         let mut actions = vec![self.delete_action(entity_key::<T>(entity.id()), Some(version))?];
         for name in entity.unique_names() {
             actions.push(self.delete_action(unique_key(&name), None)?);
         }
-        if let Some(hash) = receive_token_hash {
-            actions.push(self.delete_action(receive_key(hash), None)?);
-        }
+        actions.extend(more);
         Ok(match self.transact(actions, at).await? {
             Transacted::Done => Written::Done { version },
-            Transacted::Moved => Written::Moved,
-            Transacted::Lost(_) => Written::Changed,
+            Transacted::Lost(0) => Written::Changed,
+            Transacted::Moved | Transacted::Lost(_) => Written::Moved,
         })
     }
 

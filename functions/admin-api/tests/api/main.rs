@@ -20,18 +20,21 @@ use cloud::batch::Envelope;
 use cloud::config::Env;
 use cloud::secrets::{SecretStore, Versions};
 use domain::agent::{Capacity, Presence, PresenceState, Role};
-use domain::effect::Target;
+use domain::decide::Event;
+use domain::effect::{InteractionKey, Target};
+use domain::history::Fact;
 use domain::ids::{AccountId, AgentId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::Content;
 use domain::values::{Address, E164};
-use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::{Directory, Mark, Store, System};
+use engine::{Engine, EngineError, Told};
+use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use store::{Configuration, Interactions};
+use store::{Configuration, Interactions, Written};
 use tower::ServiceExt;
 
 const PUBLIC_URL: &str = "https://connector.example/stage";
@@ -226,6 +229,11 @@ impl Admin {
         })
     }
 
+    /// Where the interaction with this id lies.
+    async fn key(&self, id: &Value) -> InteractionKey {
+        self.engine.locate(&id.as_str().unwrap().parse().unwrap()).await.unwrap()
+    }
+
     async fn get(&self, path: &str) -> Answer {
         call("admin", "GET", path).to(&self.router).await
     }
@@ -276,9 +284,14 @@ async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) {
 
 /// A message of a customer comes in and is routed.
 async fn a_customer_writes(admin: &Admin, account: &Value) {
+    another_customer_writes(admin, account, 1).await.unwrap();
+}
+
+/// The first message of the customer `number` comes in and is routed.
+async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) -> Result<(), EngineError> {
     let message = InboundMessage {
-        provider_id: "SM1".to_owned(),
-        from: Address::Phone(E164::parse("+393331234567").unwrap()),
+        provider_id: format!("SM{number}"),
+        from: Address::Phone(E164::parse(&format!("+393331{number:06}")).unwrap()),
         alias: None,
         profile_name: None,
         sent_at: None,
@@ -291,13 +304,13 @@ async fn a_customer_writes(admin: &Admin, account: &Value) {
     };
     let event = InboundEvent {
         account: id(account),
-        id: "SM1".to_owned(),
+        id: format!("SM{number}"),
         received_at: cloud::time::now(),
         index: 0,
         kind: InboundKind::Message(message),
     };
     admin.engine.store.receive(&event, "").await.unwrap();
-    admin.engine.route(&event).await.unwrap();
+    admin.engine.route(&event).await
 }
 
 /// Where something that was made lies.
@@ -750,6 +763,13 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
     let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
     assert_eq!((&refused["count"], refused["interactions"].as_array().unwrap().len()), (&json!(1), 1));
+    // It goes on as it was.
+    another_customer_writes(&admin, &account, 2).await.unwrap();
+    assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], json!(2));
+    assert_eq!(admin.delete(&format!("{path}&close=perhaps"), 1).await.fields(), ["close"]);
+    admin.engine.tell(&admin.key(&refused["interactions"][0]).await, Event::AccountLeaves, Mark::Guarded).await.unwrap();
+    let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
+    assert_eq!(refused["count"], 1);
     // Nor is the queue for which it waits, also when no plan has that any more.
     let mut without = body.clone();
     without["plan"] = json!([]);
@@ -757,6 +777,70 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let queue = format!("/queues/{}", body["plan"][0]["queue"].as_str().unwrap());
     let used = admin.delete(&queue, 1).await.problem(409, "in-use");
     assert_eq!(used["users"], json!([format!("interaction:{}", refused["interactions"][0].as_str().unwrap())]));
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
+    for number in 1..=3 {
+        another_customer_writes(&admin, &account, number).await.unwrap();
+    }
+    let open = admin.delete(&path, 1).await.problem(409, "open-interactions")["interactions"].clone();
+    // One of them is an agent's.
+    let (agent, held): (AgentId, _) = (body["agents"][0].as_str().unwrap().parse().unwrap(), admin.key(&open[0]).await);
+    admin.engine.set_presence(&agent, PresenceState::Ready, Capacity::default(), Mark::Guarded).await.unwrap();
+    assert!(matches!(admin.engine.tell(&held, Event::Pick { agent: agent.clone() }, Mark::Guarded).await.unwrap(), Told::Changed { .. }));
+    admin.delete(&format!("{path}&close=true"), 1).await.is(204);
+    admin.get(&place("accounts", &account)).await.problem(404, "not-found");
+    for interaction in open.as_array().unwrap() {
+        let key = admin.key(interaction).await;
+        let closed = admin.engine.store.interaction(&key).await.unwrap().unwrap();
+        assert_eq!((closed.is_open(), closed.disposition.as_deref()), (false, Some("Account deleted")));
+        let history = admin.engine.store.history(&key).await.unwrap();
+        assert!(history.iter().any(|entry| matches!(&entry.fact, Fact::Closed { agent: None, disposition: Some(_) })));
+    }
+    let presences = admin.engine.store.presences(std::slice::from_ref(&agent)).await.unwrap();
+    assert!(presences[&agent].load.is_empty());
+    // Nobody opens one any more, even where the account is still known.
+    assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::NoAccount(_) | EngineError::Busy)));
+}
+
+#[tokio::test]
+async fn of_many_open_interactions_a_request_closes_some_and_says_how_many_are_left() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let writes = stream::iter(1..=203).map(|number| another_customer_writes(&admin, &account, number));
+    let written: Vec<_> = writes.buffer_unordered(8).collect().await;
+    assert!(written.iter().all(Result::is_ok));
+    let path = format!("/accounts/{}?confirm=ABC12&close=true", account["id"].as_str().unwrap());
+    let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
+    assert_eq!((&refused["closed"], &refused["count"]), (&json!(200), &json!(3)));
+    admin.delete(&path, 1).await.is(204);
+}
+
+#[tokio::test]
+async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    another_customer_writes(&admin, &account, 1).await.unwrap();
+    let directory = &admin.engine.directory;
+    let in_a_minute = cloud::time::now() + SignedDuration::from_mins(1);
+    let leaving = directory.leave(&id(&account), "first".to_owned(), in_a_minute).await.unwrap();
+    assert!(matches!(another_customer_writes(&admin, &account, 2).await, Err(EngineError::Busy)));
+    directory.stay(&leaving).await.unwrap();
+    another_customer_writes(&admin, &account, 2).await.unwrap();
+    // Whoever dies over it keeps nobody waiting for ever.
+    directory.leave(&id(&account), "second".to_owned(), cloud::time::now() - SignedDuration::from_secs(1)).await.unwrap();
+    another_customer_writes(&admin, &account, 3).await.unwrap();
+    // Of two who delete it only the later one does: the earlier one's end would let interactions be opened.
+    directory.leave(&id(&account), "third".to_owned(), in_a_minute).await.unwrap();
+    let (stored, version) = directory.get(account["id"].as_str().unwrap()).await.unwrap().unwrap();
+    assert_eq!(directory.delete_account(&stored, version, "hash", &leaving).await.unwrap(), Written::Moved);
+    directory.stay(&leaving).await.unwrap();
+    assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::Busy)));
 }
 
 #[tokio::test]

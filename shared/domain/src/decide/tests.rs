@@ -354,6 +354,20 @@ fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() 
 }
 
 #[test]
+fn what_is_open_when_its_account_leaves_is_closed_by_the_system_whatever_is_mandatory() {
+    let mut desk = Desk::new();
+    desk.account.settings.mandatory_disposition = true;
+    for open in [desk.open().interaction, desk.accepted()] {
+        let decision = desk.decide(&open, Event::AccountLeaves).unwrap();
+        let closed = &decision.interaction;
+        assert_eq!((closed.status, closed.disposition.as_deref(), &closed.wait), (Status::Closed, Some(ACCOUNT_DELETED), &None));
+        let fact = Fact::Closed { agent: None, disposition: Some(ACCOUNT_DELETED.to_owned()) };
+        assert!(decision.history.iter().any(|entry| entry.fact == fact));
+        assert!(decision.effects.contains(&Effect::Archive));
+    }
+}
+
+#[test]
 fn nothing_moves_a_closed_interaction() {
     let desk = Desk::new();
     let closed = desk.decide(&desk.accepted(), Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
@@ -368,6 +382,7 @@ fn nothing_moves_a_closed_interaction() {
         (Event::Timer(Timer::Wait { wait: 1 }), Refusal::Stale),
         (Event::AgentUnavailable { agent }, Refusal::Stale),
         (Event::AccountActivated, Refusal::Closed),
+        (Event::AccountLeaves, Refusal::Closed),
     ] {
         assert_eq!(desk.decide(&closed, event), Err(refusal));
     }
