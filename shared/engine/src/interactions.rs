@@ -320,6 +320,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             messages,
             contact: None,
+            listed: None,
             identity: None,
             last_inbound_at: None,
             mark: mark.clone(),

@@ -372,6 +372,9 @@ impl Interactions {
                 transaction.put_new(alias_item(address, &person), Committed::Conflict);
             }
         }
+        if let Some(contact) = &commit.listed {
+            transaction.replace_contact(contact, &[])?;
+        }
         if let Some((address, person)) = &commit.identity {
             transaction.check_identity(address, person);
             for contact in person.contacts().filter(|contact| **contact != after.contact) {
