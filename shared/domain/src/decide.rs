@@ -576,6 +576,11 @@ impl<'a> Change<'a> {
 
     fn message_received(&mut self, message: MessageId, at: Timestamp) {
         let now = self.context.now;
+        // With nothing under way an agent has dealt with what came before, without a plan: a run from now on is not about the first message.
+        let wrote_before = !self.next.one_sided && self.next.last_message.is_some();
+        if wrote_before && self.next.wait.is_none() && self.next.run.number == 0 {
+            self.next.run.number = 1;
+        }
         self.next.one_sided = false;
         self.next.inactivity.deadline = None;
         self.next.unanswered_since.get_or_insert(now);
