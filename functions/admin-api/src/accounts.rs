@@ -9,7 +9,7 @@ use cloud::http::FieldError;
 use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
-use domain::catalog::Pause;
+use domain::catalog::{Disposition, Pause};
 use domain::decide::{Event, Refusal};
 use domain::effect::{InteractionKey, Target};
 use domain::ids::{AccountId, AgentId, AiAgentId, InteractionId, ListId};
@@ -371,9 +371,10 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
 /// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
 async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Result<(), ApiError> {
     let configuration = app.configuration();
-    let (lists, pauses, agents, queues, intervals, accounts) = tokio::try_join!(
+    let (lists, pauses, dispositions, agents, queues, intervals, accounts) = tokio::try_join!(
         configuration.all::<List>(),
         configuration.all::<Pause>(),
+        configuration.all::<Disposition>(),
         configuration.all::<Agent>(),
         configuration.all::<Queue>(),
         configuration.all::<Interval>(),
@@ -382,6 +383,7 @@ async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Resu
     let around = Surroundings {
         lists: lists.into_iter().map(|(list, _)| list.id).collect(),
         pauses: pauses.into_iter().map(|(pause, _)| pause.id).collect(),
+        dispositions: dispositions.into_iter().map(|(disposition, _)| disposition.name).collect(),
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),

@@ -11,8 +11,10 @@ use domain::values::Seconds;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::NAME;
-use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, id, integer, line, parsed, text};
+use super::catalog::disposition;
+use super::fields::{
+    CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, has_control, id, integer, parsed, text,
+};
 
 /// A note beside a step.
 const COMMENT: usize = 500;
@@ -73,8 +75,8 @@ enum StepSchema {
     },
     /// Closes the interaction.
     Close {
-        /// With this disposition.
-        #[schema(max_length = 200)]
+        /// With this disposition: one of the account's or of the general ones, up to three levels with `/` between them; any where there are none at all.
+        #[schema(min_length = 1, max_length = 100)]
         disposition: Option<String>,
     },
     /// Tags the interaction.
@@ -190,7 +192,7 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
             let when = fields.optional("when", parsed(when)).unwrap_or_default();
             read(fields, "text", filled_template).map(|text| Step::AutoReply { text, when })
         }
-        "close" => Some(Step::Close { disposition: fields.optional("disposition", line(NAME)) }),
+        "close" => Some(Step::Close { disposition: fields.optional("disposition", disposition) }),
         "tag" => fields.required("tag", parsed(|text| Tag::parse(text).map_err(|invalid| invalid.0))).map(|tag| Step::Tag { tag }),
         "priority" => fields.required("priority", integer(Priority::new)).map(|priority| Step::Priority { priority }),
         "set" => {
@@ -231,7 +233,13 @@ pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: im
 
 /// A template that says something.
 pub(super) fn filled_template(text: &str) -> Result<Template, String> {
-    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Template::parse(text).map_err(|error| error.to_string()) }
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if has_control(text) {
+        return Err(CONTROL.to_owned());
+    }
+    Template::parse(text).map_err(|error| error.to_string())
 }
 
 fn when(text: &str) -> Result<When, Refusal> {
@@ -244,7 +252,10 @@ fn when(text: &str) -> Result<When, Refusal> {
 }
 
 fn value(text: &str) -> Result<String, Refusal> {
-    if text.len() > Step::LONGEST_VALUE { Err("is too long: at most 512 bytes") } else { Ok(text.to_owned()) }
+    if text.len() > Step::LONGEST_VALUE {
+        return Err("is too long: at most 512 bytes");
+    }
+    if has_control(text) { Err(CONTROL) } else { Ok(text.to_owned()) }
 }
 
 fn jump(value: Value) -> Result<Jump, Refusal> {
@@ -312,6 +323,13 @@ mod tests {
                 json!({"step": "set", "variable": "a b", "value": "x"}),
                 "plan[0].variable: must be a letter, then letters, digits or _, at most 32 in all",
             ),
+            (json!({"step": "auto_reply", "text": "Hi\u{0}"}), "plan[0].text: must not have control characters"),
+            (json!({"step": "set", "variable": "a", "value": "\u{1b}[1m"}), "plan[0].value: must not have control characters"),
+            (
+                json!({"step": "close", "disposition": "a/b/c/d"}),
+                "plan[0].disposition: must have at most three levels, with / between them",
+            ),
+            (json!({"step": "close", "disposition": "x".repeat(101)}), "plan[0].disposition: must have at most 100 characters"),
             (json!({"step": "tag"}), "plan[0].tag: is required"),
             (json!({"step": "noop", "interval": {}}), "plan[0].interval.only_within: is required, or only_outside"),
             (
