@@ -34,7 +34,7 @@ pub(crate) struct AgentView {
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// `agent`, `supervisor`, `admin` or `owner`.
+    /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token says.
     #[schema(value_type = String)]
     role: Role,
     /// Whether interactions are offered to this person.

@@ -23,6 +23,8 @@ pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT, UNKNOWN_LIST};
 pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
 pub(crate) use list::ListInput;
 pub(crate) use plan::PlanStepSchema;
+#[cfg(test)]
+pub(crate) use plan::step;
 pub(crate) use provider::{ProviderInput, described};
 pub(crate) use queue::{QueueInput, known_members};
 

@@ -103,18 +103,15 @@ enum StepSchema {
         /// For example `message.text contains "order" && time.hour >= 9`.
         #[schema(max_length = 1_000)]
         condition: String,
-        /// The place (from 0) or the label of a step.
-        #[schema(value_type = Object)]
-        then: String,
+        /// Where to.
+        then: JumpSchema,
         /// The same, for when it does not hold; absent: the next step.
-        #[schema(value_type = Option<Object>)]
-        r#else: Option<String>,
+        r#else: Option<JumpSchema>,
     },
     /// Jumps.
     Goto {
-        /// The place (from 0) or the label of a step.
-        #[schema(value_type = Object)]
-        to: String,
+        /// Where to.
+        to: JumpSchema,
     },
     /// Asks another system, which may set variables; its failing never stops the plan.
     Webhook {
@@ -133,6 +130,18 @@ enum StepSchema {
         #[schema(max_length = 500)]
         comment: Option<String>,
     },
+}
+
+/// A step of the same plan.
+#[derive(ToSchema)]
+#[schema(as = Jump)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum JumpSchema {
+    /// Its place, from 0.
+    Place(u32),
+    /// Its label.
+    Label(String),
 }
 
 const KINDS: Refusal = "must be queue, agent, auto_reply, close, tag, priority, set, goto_if, goto, webhook, assistant or noop";
