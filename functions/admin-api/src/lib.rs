@@ -1,7 +1,7 @@
 //! The Lambda `admin-api`: accounts, agents, queues, lists and what agents choose from, as an HTTP API under `/admin`. It alone writes the configuration.
 //!
 //! Callers carry a token with the role admin or owner; supervisors may read agents, queues, pauses and contacts, and manage dispositions, tags and canned
-//! answers. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
+//! answers; the templates of an account are read by its agents too. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
 
 mod accounts;
 mod agents;

@@ -331,9 +331,14 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let path = path.replace("{id}", "x");
             call("", method, &path).to(&router).await.problem(401, "unauthorized");
             call("forged", method, &path).to(&router).await.problem(401, "unauthorized");
-            for role in ["agent", "nobody"] {
-                call(role, method, &path).to(&router).await.problem(403, "forbidden");
+            call("nobody", method, &path).to(&router).await.problem(403, "forbidden");
+            if path == "/accounts/x/templates" {
+                for role in ["agent", "supervisor"] {
+                    call(role, method, &path).to(&router).await.problem(404, "not-found");
+                }
+                continue;
             }
+            call("agent", method, &path).to(&router).await.problem(403, "forbidden");
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
             let may_write = under(&["/dispositions", "/tags", "/canned-answers"]);
             let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts"]);
@@ -531,6 +536,31 @@ async fn what_an_account_refers_to_must_exist() {
     assert_eq!(call("admin", "POST", "/accounts").json(&body).to(&admin.router).await.fields(), ["list", "agents[1]", "plan[1].queue"]);
     let queue = json!({"name": "Q", "strategy": "beepall", "members": ["agt_00000000000000000000000001"]});
     assert_eq!(call("admin", "POST", "/queues").json(&queue).to(&admin.router).await.fields(), ["members[0]"]);
+}
+
+#[tokio::test]
+async fn the_templates_of_an_account_are_read_by_its_agents_and_by_no_others() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    // Without the business account's id there is no list, so that nobody outside is asked.
+    body["provider"] = json!({"type": "META", "phone_number_id": "106540352242922", "app_id": "102290129340398", "auth_token": "t0ken",
+        "app_secret": "s3cret"});
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("{}/templates", place("accounts", &account));
+    let read = async |role: &'static str| call(role, "GET", &path).to(&admin.router).await;
+    for role in ["supervisor", "admin"] {
+        read(role).await.problem(409, "not-offered");
+    }
+    // The token's subject is nobody's, then that of an agent of another account, then that of one of this account.
+    read("agent").await.problem(404, "not-found");
+    let caller = admin.made("agents", json!({"name": "Anna", "subject": "caller"})).await;
+    read("agent").await.problem(404, "not-found");
+    body["agents"] = json!([body["agents"][0], caller["id"]]);
+    admin.put(&place("accounts", &account), 1, &body).await.is(200);
+    read("agent").await.problem(409, "not-offered");
+    // That is all that it opens.
+    call("agent", "GET", place("accounts", &account)).to(&admin.router).await.problem(403, "forbidden");
+    call("agent", "GET", format!("{}/numbers", place("accounts", &account))).to(&admin.router).await.problem(403, "forbidden");
 }
 
 #[tokio::test]
