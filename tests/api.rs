@@ -491,6 +491,7 @@ async fn a_request_that_can_not_be_read_is_a_problem_that_names_the_field() {
         (format!("{path}/messages"), json!({"text": 1}), 422, "text"),
         (format!("{path}/messages"), json!({"text": "x", "to": "+1"}), 422, "to"),
         (format!("{path}/close"), json!({"disposition": 1}), 422, "disposition"),
+        (format!("{path}/close"), json!({"disposition": "Complaint/Delivery/Late/Again"}), 422, "disposition"),
     ] {
         let (answered, problem) = anna.post(&path, body).await;
         assert_eq!((answered, &problem["errors"][0]["field"]), (status, &json!(field)), "{problem}");

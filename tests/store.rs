@@ -219,6 +219,7 @@ fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
         history: vec![HistoryEntry { at: later(1), version: after.version, fact: Fact::Opened }],
         messages: Vec::new(),
         contact: None,
+        listed: None,
         identity: None,
         last_inbound_at: None,
         mark: Mark::Guarded,

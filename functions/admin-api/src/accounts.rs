@@ -1,6 +1,6 @@
 //! Accounts: connected numbers.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use axum::extract::State;
 use base64::Engine as _;
@@ -9,22 +9,25 @@ use cloud::http::FieldError;
 use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
-use domain::catalog::Pause;
-use domain::effect::Target;
+use domain::catalog::{Disposition, Pause};
+use domain::decide::{Event, Refusal};
+use domain::effect::{InteractionKey, Target};
 use domain::ids::{AccountId, AgentId, AiAgentId, InteractionId, ListId};
 use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164, Secret};
-use engine::ports::Store;
+use engine::ports::{Mark, Store, World};
+use engine::{EngineError, Told};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
+use jiff::SignedDuration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use store::{Extra, Write};
+use store::{Extra, Leaving, Write};
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, new_account_id, owed, written};
+use crate::app::{App, changed, new_account_id, owed, settled, written};
 use crate::canned_answers::forget_answers;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
@@ -40,6 +43,15 @@ const QUERIES: usize = 16;
 
 /// How many interactions are read from the index: what one query reads, and far more than anybody closes by hand.
 const INDEXED: usize = 1000;
+
+/// How many interactions a request closes: with [`CLOSING`] at once and a tenth of a second each, three seconds of the 30 s that the API has.
+const CLOSED: usize = 200;
+
+/// Closes that are under way at once. Those of one agent are rivals for that agent's presence: more would lose more often than they win.
+const CLOSING: usize = 8;
+
+/// How long an account may take to leave: the function ends after 29 s, and clocks differ a little. Whoever dies in between keeps customers waiting no longer.
+const LEAVES: SignedDuration = SignedDuration::from_secs(60);
 
 /// How many interactions a refusal names; it counts all.
 const NAMED: usize = 10;
@@ -172,14 +184,16 @@ pub(crate) async fn create_account(
         webhook_secret: webhook_secret()?,
         receive_path: receive_path(&input.provider.kind, &token),
     };
-    let account = account_of(made, input, plan.clone(), 1);
+    let account = account_of(made, &input, plan.clone(), 1);
     // The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send.
     app.secrets.create(&account.id, &credentials).await?;
     let extra =
-        vec![Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
-    let outcome = app.configuration().put(&account, Write::New, extra).await?;
-    if let Err(refused) = written(outcome) {
-        forget_secret(&app, &account.id, true).await;
+        [Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
+    if let Err(refused) = checked(&app, &input, None, &account, Write::New, &extra).await {
+        // When the answer got lost the account may be there.
+        if !matches!(refused, ApiError::Port(_)) {
+            forget_secret(&app, &account.id, true).await;
+        }
         return Err(refused);
     }
     changed("account", "created", account.id.as_str(), &by);
@@ -242,19 +256,21 @@ pub(crate) async fn put_account(
         None => webhook_secret()?,
     };
     let made = Made { id, proxy_token: before.proxy_token.clone(), webhook_secret, receive_path };
-    let account = account_of(made, input, plan, version + 1);
+    let account = account_of(made, &input, plan, version + 1);
     let owed = owed(to_wake(&before, &account));
     extra.extend(owed.iter().cloned().map(Extra::Wakes));
-    let version = written(app.configuration().put(&account, Write::Replace { before: &before, version }, extra).await?)?;
+    let version = checked(&app, &input, Some(&account.id), &account, Write::Replace { before: &before, version }, &extra).await?;
     changed("account", "replaced", account.id.as_str(), &by);
     app.wake(owed).await;
     Ok(Versioned::new(view(account, &app.public_url), version))
 }
 
-/// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions. Its secret can be
-/// restored in Secrets Manager for seven days; its canned answers go with it.
+/// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions, unless `close` is
+/// `true`: then the system closes them first, two hundred a request. It is still a 409 while some are left; a repetition goes on. Customers who write meanwhile
+/// are kept waiting for the outcome. Its secret can be restored in Secrets Manager for seven days; its canned answers go with it.
 #[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
-    params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key.")),
+    params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key."),
+        ("close" = Option<bool>, Query, description = "Whether its open interactions are closed.")),
     responses((status = 204, description = "Deleted."), WriteRefusals))]
 pub(crate) async fn delete_account(
     State(app): State<App>,
@@ -268,17 +284,57 @@ pub(crate) async fn delete_account(
     if parameters.get("confirm") != Some(account.key.as_str()) {
         return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
     }
-    let open = open_interactions(&app, &id).await?;
-    if !open.is_empty() {
-        let interactions = open.iter().take(NAMED).map(ToString::to_string).collect();
-        return Err(ApiError::OpenInteractions { count: open.len(), interactions });
+    let close = match parameters.get("close") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Errors::one("close", "must be true or false").into()),
+    };
+    let until = app.engine.world.now() + LEAVES;
+    let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
+    if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
+        // When the answer got lost the account may be gone, and else it stays in a minute.
+        if !matches!(refused, ApiError::Port(_)) {
+            app.configuration().stay(&leaving).await?;
+        }
+        return Err(refused);
     }
-    let token = hash(path_token(&account));
-    written(app.configuration().delete(&account, version, Some(&token)).await?)?;
     changed("account", "deleted", id.as_str(), &by);
     forget_secret(&app, &id, false).await;
     forget_answers(&app, &id).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes an account on which nothing is opened any more, if nothing is open.
+async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, close: bool) -> Result<(), ApiError> {
+    let mut open = open_interactions(app, &account.id).await?;
+    let mut closed = HashSet::new();
+    if close && !open.is_empty() {
+        closed = close_some(app, &open).await?;
+        open = open_interactions(app, &account.id).await?;
+        open.retain(|open| !closed.contains(&open.interaction));
+    }
+    if !open.is_empty() {
+        let interactions = open.iter().take(NAMED).map(|open| open.interaction.to_string()).collect();
+        return Err(ApiError::OpenInteractions { count: open.len(), interactions, closed: closed.len() });
+    }
+    let token = hash(path_token(account));
+    written(app.configuration().delete_account(account, version, &token, leaving).await?).map(drop)
+}
+
+/// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which are.
+async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<InteractionId>, ApiError> {
+    let closing = stream::iter(open.iter().take(CLOSED).cloned()).map(|key| async move {
+        match app.engine.tell(&key, Event::AccountLeaves, Mark::Guarded).await {
+            Ok(Told::Changed { .. } | Told::AlreadyDone(_) | Told::Refused(Refusal::Closed, _)) | Err(EngineError::NotFound) => {
+                Ok(Some(key.interaction))
+            }
+            // A repetition of the request finds it again.
+            Ok(Told::Refused(..)) | Err(EngineError::Busy) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let closed: Vec<Option<InteractionId>> = closing.buffer_unordered(CLOSING).try_collect().await?;
+    Ok(closed.into_iter().flatten().collect())
 }
 
 /// What an account was given when it was made.
@@ -289,23 +345,23 @@ struct Made {
     receive_path: Secret,
 }
 
-fn account_of(made: Made, input: AccountInput, plan: ActionPlan, version: u64) -> Account {
+fn account_of(made: Made, input: &AccountInput, plan: ActionPlan, version: u64) -> Account {
     Account {
         id: made.id,
         provider: input.provider.public(),
-        name: input.name,
-        key: input.key,
-        list: input.list,
-        domain: input.domain,
+        name: input.name.clone(),
+        key: input.key.clone(),
+        list: input.list.clone(),
+        domain: input.domain.clone(),
         proxy_token: made.proxy_token,
         webhook_secret: Some(made.webhook_secret),
-        phone: input.phone,
-        description: input.description,
+        phone: input.phone.clone(),
+        description: input.description.clone(),
         active: input.active,
         receive_path: made.receive_path,
-        agents: input.agents,
-        answering_ai_agent: input.answering_ai_agent,
-        settings: input.settings.into(),
+        agents: input.agents.clone(),
+        answering_ai_agent: input.answering_ai_agent.clone(),
+        settings: input.settings.clone().into(),
         plan,
         version,
     }
@@ -318,9 +374,10 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
 /// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
 async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Result<(), ApiError> {
     let configuration = app.configuration();
-    let (lists, pauses, agents, queues, intervals, accounts) = tokio::try_join!(
+    let (lists, pauses, dispositions, agents, queues, intervals, accounts) = tokio::try_join!(
         configuration.all::<List>(),
         configuration.all::<Pause>(),
+        configuration.all::<Disposition>(),
         configuration.all::<Agent>(),
         configuration.all::<Queue>(),
         configuration.all::<Interval>(),
@@ -329,6 +386,7 @@ async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Resu
     let around = Surroundings {
         lists: lists.into_iter().map(|(list, _)| list.id).collect(),
         pauses: pauses.into_iter().map(|(pause, _)| pause.id).collect(),
+        dispositions: dispositions.into_iter().map(|(disposition, _)| disposition.name).collect(),
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),
@@ -337,6 +395,25 @@ async fn check(app: &App, input: &AccountInput, own: Option<&AccountId>) -> Resu
     };
     input.check(&around)?;
     if input.has_somebody(&around) { Ok(()) } else { Err(ApiError::NoAgent { accounts: vec![input.key.to_string()] }) }
+}
+
+/// Writes an account of which [`check`] finds nothing wrong when it is written.
+async fn checked(
+    app: &App,
+    input: &AccountInput,
+    own: Option<&AccountId>,
+    account: &Account,
+    write: Write<'_, Account>,
+    extra: &[Extra],
+) -> Result<u64, ApiError> {
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        check(app, input, own).await?;
+        if let Some(version) = settled(app.configuration().put_at(at, account, &write, extra).await?)? {
+            return Ok(version);
+        }
+    }
 }
 
 /// Whose waiting interactions may have somebody else to be offered to, or another way to go.
@@ -391,7 +468,7 @@ async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
 
 /// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless another system is asked about it: such are in the
 /// index, which is a moment behind and alone would not be enough.
-async fn open_interactions(app: &App, id: &AccountId) -> Result<BTreeSet<InteractionId>, ApiError> {
+async fn open_interactions(app: &App, id: &AccountId) -> Result<Vec<InteractionKey>, ApiError> {
     let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
     let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();
     // Not only those of the present plan: runs go on with the plan that they began with.
@@ -400,15 +477,16 @@ async fn open_interactions(app: &App, id: &AccountId) -> Result<BTreeSet<Interac
     let store = &app.engine.store;
     let waiting = stream::iter(targets).map(|target| async move { store.waiting(&target).await });
     let waiting: Vec<_> = waiting.buffer_unordered(QUERIES).try_collect().await?;
-    let rows = waiting.into_iter().flatten().map(|row| row.interaction);
-    let mut open: BTreeSet<InteractionId> = rows.filter(|row| row.conversation.account == *id).map(|row| row.interaction).collect();
+    let rows = waiting.into_iter().flatten().map(|row| row.interaction).filter(|row| row.conversation.account == *id);
+    let mut open: BTreeMap<InteractionId, InteractionKey> = rows.map(|row| (row.interaction.clone(), row)).collect();
     // Not only the account's agents: who was taken off it may still hold one.
     let presences = store.presences(&agents).await?;
     let held: HashSet<InteractionId> = presences.into_values().flat_map(|presence| presence.load).collect();
     let held = store.interactions(&held.into_iter().collect::<Vec<_>>()).await?;
     let indexed = store.interactions_at(&store.open_interactions(id, None, INDEXED).await?).await?;
-    open.extend(held.into_iter().chain(indexed).filter(|held| held.account == *id && held.is_open()).map(|held| held.id));
-    Ok(open)
+    let found = held.into_iter().chain(indexed).filter(|held| held.account == *id && held.is_open());
+    open.extend(found.map(|held| (held.id.clone(), held.key())));
+    Ok(open.into_values().collect())
 }
 
 fn token() -> Result<String, ApiError> {

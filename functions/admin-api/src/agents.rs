@@ -15,7 +15,7 @@ use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, new_agent_id, written};
+use crate::app::{App, changed, new_agent_id, settled, written};
 use crate::error::ApiError;
 use crate::input::{AgentInput, answers_without};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -33,7 +33,7 @@ pub(crate) struct AgentView {
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// `agent`, `supervisor`, `admin` or `owner`.
+    /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token says.
     #[schema(value_type = String)]
     role: Role,
     /// Whether interactions are offered to this person.
@@ -114,10 +114,17 @@ pub(crate) async fn put_agent(
     let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
     let agent = agent_of(id, AgentInput::parse(body, Some(&shown))?);
     may_manage(&by, agent.role)?;
-    if before.whatsapp && !agent.whatsapp {
-        somebody_is_left(&app, &agent.id).await?;
-    }
-    let version = written(app.configuration().put(&agent, Write::Replace { before: &before, version }, Vec::new()).await?)?;
+    let write = Write::Replace { before: &before, version };
+    let mut attempts = app.attempts();
+    let version = loop {
+        let at = attempts.next().await?;
+        if before.whatsapp && !agent.whatsapp {
+            somebody_is_left(&app, &agent.id).await?;
+        }
+        if let Some(version) = settled(app.configuration().put_at(at, &agent, &write, &[]).await?)? {
+            break version;
+        }
+    };
     changed("agent", "replaced", agent.id.as_str(), &by);
     // Should this fail, the same PUT with the new ETag completes it.
     app.engine.set_capacity(&agent.id, agent.capacity).await?;
@@ -141,13 +148,19 @@ pub(crate) async fn delete_agent(
     let (agent, version) = app.load::<Agent>(id.as_str()).await?;
     may_manage(&by, agent.role)?;
     condition.check(version)?;
-    let users = users(&app, &id).await?;
-    if !users.is_empty() {
-        return Err(ApiError::InUse { users });
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        let users = users(&app, &id).await?;
+        if !users.is_empty() {
+            return Err(ApiError::InUse { users });
+        }
+        // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
+        app.engine.set_presence(&id, PresenceState::LoggedOut, Mark::Guarded).await?;
+        if settled(app.configuration().delete_at(at, &agent, version).await?)?.is_some() {
+            break;
+        }
     }
-    // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
-    app.engine.set_presence(&id, PresenceState::LoggedOut, Mark::Guarded).await?;
-    written(app.configuration().delete(&agent, version, None).await?)?;
     changed("agent", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,15 +16,19 @@ use domain::effect::Target;
 use domain::ids::{AccountId, AgentId};
 use engine::Engine;
 use engine::jobs::AssignJob;
-use engine::ports::System;
+use engine::ports::{System, World};
 use jiff::Timestamp;
 use receive::Ingest;
-use store::{Configuration, Entity, Interactions, OwedWakes, Written};
+use store::{Configuration, Entity, Interactions, OwedWakes, Revision, Written};
 
 use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
 use crate::reply::Listed;
 use crate::request::Page;
+
+/// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
+/// button in the same second. With the pauses in between it takes three seconds at most.
+const ATTEMPTS: u32 = 20;
 
 /// Tells who sent a token.
 pub trait Gate: Send + Sync {
@@ -108,6 +112,11 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
+    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each attempt gives, until [`settled`].
+    pub(crate) fn attempts(&self) -> Attempts<'_> {
+        Attempts { app: self, begun: 0 }
+    }
+
     /// The accounts that use something, as a refusal names them.
     pub(crate) async fn accounts_with(&self, uses: impl Fn(&Account) -> bool) -> Result<Vec<String>, ApiError> {
         let accounts = self.configuration().all::<Account>().await?;
@@ -136,6 +145,26 @@ impl App {
     }
 }
 
+/// Attempts to check a change and write it while what was checked holds.
+pub(crate) struct Attempts<'a> {
+    app: &'a App,
+    begun: u32,
+}
+
+impl Attempts<'_> {
+    /// The revision to write at. What is checked is read after it, and not from a cache.
+    pub(crate) async fn next(&mut self) -> Result<Revision, ApiError> {
+        if self.begun == ATTEMPTS {
+            return Err(ApiError::Moved);
+        }
+        if self.begun > 0 {
+            self.app.engine.world.pause(self.begun).await;
+        }
+        self.begun += 1;
+        Ok(self.app.configuration().revision().await?)
+    }
+}
+
 /// What a change owes to `targets`.
 pub(crate) fn owed(targets: impl IntoIterator<Item = Target>) -> Option<OwedWakes> {
     let targets: Vec<Target> = targets.into_iter().collect();
@@ -148,12 +177,36 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
+/// Deletes what no account uses, and else names the accounts that do (409, `in-use`).
+pub(crate) async fn delete_unused<T: Entity>(app: &App, entity: &T, version: u64, used: impl Fn(&Account) -> bool) -> Result<(), ApiError> {
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        let users = app.accounts_with(&used).await?;
+        if !users.is_empty() {
+            return Err(ApiError::InUse { users });
+        }
+        if settled(app.configuration().delete_at(at, entity, version).await?)?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write again.
+pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
+    match outcome {
+        Written::Moved => Ok(None),
+        outcome => written(outcome).map(Some),
+    }
+}
+
 /// The version that was written.
 pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
     match outcome {
         Written::Done { version } => Ok(version),
         Written::Changed => Err(ApiError::Changed),
         Written::Taken { name } => Err(taken(&name).into()),
+        Written::Moved => Err(ApiError::Moved),
     }
 }
 

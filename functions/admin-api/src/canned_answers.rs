@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, settled, written};
 use crate::error::ApiError;
 use crate::input::{CannedAnswerInput, Errors, UNKNOWN_ACCOUNT};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -45,12 +45,19 @@ fn answer_of(id: CannedAnswerId, input: CannedAnswerInput) -> CannedAnswer {
     CannedAnswer { id, account, title, text }
 }
 
-/// Fails when the account that it is for is not there.
-async fn check(app: &App, input: &CannedAnswerInput) -> Result<(), ApiError> {
-    let Some(account) = &input.account else { return Ok(()) };
-    match app.configuration().get::<Account>(account.as_str()).await? {
-        Some(_) => Ok(()),
-        None => Err(Errors::one("account", UNKNOWN_ACCOUNT).into()),
+/// Writes an answer; fails when the account that it is for is not there.
+async fn checked(app: &App, answer: &CannedAnswer, write: Write<'_, CannedAnswer>) -> Result<u64, ApiError> {
+    let (configuration, mut attempts) = (app.configuration(), app.attempts());
+    loop {
+        let at = attempts.next().await?;
+        if let Some(account) = &answer.account
+            && configuration.get::<Account>(account.as_str()).await?.is_none()
+        {
+            return Err(Errors::one("account", UNKNOWN_ACCOUNT).into());
+        }
+        if let Some(version) = settled(configuration.put_at(at, answer, &write, &[]).await?)? {
+            return Ok(version);
+        }
     }
 }
 
@@ -60,7 +67,7 @@ pub(crate) async fn forget_answers(app: &App, account: &AccountId) {
     let forgotten = async {
         let answers = app.configuration().all::<CannedAnswer>().await?;
         for (answer, version) in answers.iter().filter(|(answer, _)| answer.account.as_ref() == Some(account)) {
-            written(app.configuration().delete(answer, *version, None).await?)?;
+            written(app.configuration().delete(answer, *version).await?)?;
         }
         Ok::<_, ApiError>(())
     };
@@ -80,9 +87,8 @@ pub(crate) async fn create_canned_answer(
     Body(body): Body,
 ) -> Result<Versioned<CannedAnswerView>, ApiError> {
     let input = CannedAnswerInput::parse(body, None)?;
-    check(&app, &input).await?;
     let answer = answer_of(CannedAnswerId::from_ulid(cloud::ids::ulid()), input);
-    let version = written(app.configuration().put(&answer, Write::New, Vec::new()).await?)?;
+    let version = checked(&app, &answer, Write::New).await?;
     changed("canned_answer", "created", answer.id.as_str(), &by);
     let place = app.place("canned-answers", answer.id.as_str());
     Ok(Versioned::made(view(answer, version), place))
@@ -126,9 +132,8 @@ pub(crate) async fn put_canned_answer(
     condition.check(version)?;
     let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
     let input = CannedAnswerInput::parse(body, Some(&shown))?;
-    check(&app, &input).await?;
     let answer = answer_of(id, input);
-    let version = written(app.configuration().put(&answer, Write::Replace { before: &before, version }, Vec::new()).await?)?;
+    let version = checked(&app, &answer, Write::Replace { before: &before, version }).await?;
     changed("canned_answer", "replaced", answer.id.as_str(), &by);
     Ok(Versioned::new(view(answer, version), version))
 }
@@ -144,7 +149,7 @@ pub(crate) async fn delete_canned_answer(
 ) -> Result<StatusCode, ApiError> {
     let (answer, version) = app.load::<CannedAnswer>(id.as_str()).await?;
     condition.check(version)?;
-    written(app.configuration().delete(&answer, version, None).await?)?;
+    written(app.configuration().delete(&answer, version).await?)?;
     changed("canned_answer", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

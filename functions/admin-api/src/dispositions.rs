@@ -1,14 +1,16 @@
 //! Dispositions of all accounts: wrap-up codes.
 
 use axum::extract::State;
+use domain::account::Account;
 use domain::catalog::Disposition;
 use domain::ids::DispositionId;
+use domain::plan::Step;
 use http::StatusCode;
 use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, delete_unused, settled, written};
 use crate::error::ApiError;
 use crate::input::DispositionInput;
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -74,7 +76,14 @@ pub(crate) async fn get_disposition(
     Ok(Versioned::new(view(disposition, version), version))
 }
 
-/// Replaces a disposition. What was closed with it keeps the name that it had.
+/// Whether an account's plan closes with a disposition that the account has not itself.
+fn closes_with(account: &Account, name: &str) -> bool {
+    let own = account.settings.dispositions.iter().any(|own| own == name);
+    let closes = |step: &Step| matches!(step, Step::Close { disposition: Some(disposition) } if disposition == name);
+    !own && account.plan.steps.iter().any(|step| closes(&step.step))
+}
+
+/// Replaces a disposition. What was closed with it keeps the name that it had. Refused (409, `in-use`) when the name changes with which an account's plan closes.
 #[utoipa::path(put, path = "/dispositions/{id}", tag = "dispositions", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = DispositionInput,
     responses((status = 200, description = "Replaced.", body = DispositionView, headers(("ETag" = String))), WriteRefusals))]
@@ -89,12 +98,25 @@ pub(crate) async fn put_disposition(
     condition.check(version)?;
     let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
     let disposition = Disposition { id, name: DispositionInput::parse(body, Some(&shown))?.name };
-    let version = written(app.configuration().put(&disposition, Write::Replace { before: &before, version }, Vec::new()).await?)?;
+    let write = Write::Replace { before: &before, version };
+    let mut attempts = app.attempts();
+    let version = loop {
+        let at = attempts.next().await?;
+        if before.name != disposition.name {
+            let users = app.accounts_with(|account| closes_with(account, &before.name)).await?;
+            if !users.is_empty() {
+                return Err(ApiError::InUse { users });
+            }
+        }
+        if let Some(version) = settled(app.configuration().put_at(at, &disposition, &write, &[]).await?)? {
+            break version;
+        }
+    };
     changed("disposition", "replaced", disposition.id.as_str(), &by);
     Ok(Versioned::new(view(disposition, version), version))
 }
 
-/// Deletes a disposition. What was closed with it keeps it.
+/// Deletes a disposition. What was closed with it keeps it. Refused (409, `in-use`) while an account's plan closes with it.
 #[utoipa::path(delete, path = "/dispositions/{id}", tag = "dispositions", params(("id" = String, Path), ("If-Match" = String, Header)),
     responses((status = 204, description = "Deleted."), WriteRefusals))]
 pub(crate) async fn delete_disposition(
@@ -105,7 +127,7 @@ pub(crate) async fn delete_disposition(
 ) -> Result<StatusCode, ApiError> {
     let (disposition, version) = app.load::<Disposition>(id.as_str()).await?;
     condition.check(version)?;
-    written(app.configuration().delete(&disposition, version, None).await?)?;
+    delete_unused(&app, &disposition, version, |account| closes_with(account, &disposition.name)).await?;
     changed("disposition", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,6 +32,8 @@ pub(crate) enum ApiError {
     NoCondition,
     #[error("changed since it was read")]
     Changed,
+    #[error("something else was changed meanwhile")]
+    Moved,
     #[error("fields were refused")]
     Invalid(Errors),
     #[error("an active account would have nobody to answer")]
@@ -41,7 +43,7 @@ pub(crate) enum ApiError {
     #[error("there is such a contact")]
     ContactExists { contact: String },
     #[error("open interactions")]
-    OpenInteractions { count: usize, interactions: Vec<String> },
+    OpenInteractions { count: usize, interactions: Vec<String>, closed: usize },
     #[error("the provider: {0}")]
     Provider(#[from] providers::Problem),
     #[error("asking the provider: {0}")]
@@ -122,16 +124,21 @@ impl ApiError {
                 Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
                     .with("contact", contact.clone())
             }
-            ApiError::OpenInteractions { count, interactions } => {
+            ApiError::OpenInteractions { count, interactions, closed } => {
                 Problem::conflict("open-interactions", "The account has open interactions")
-                    .detail("Close them first.")
+                    .detail(match closed {
+                        0 => "Close them first, or send ?close=true.",
+                        _ => "Some were closed; send the request again to go on.",
+                    })
                     .with("count", *count)
                     .with("interactions", interactions.clone())
+                    .with("closed", *closed)
             }
             ApiError::Provider(problem) => of_provider(problem),
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
             }
+            ApiError::Moved => Problem::unavailable().detail("Others are changing the configuration. Try again."),
             ApiError::Port(_)
             | ApiError::Ingest(_)
             | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, delete_unused, written};
 use crate::error::ApiError;
 use crate::input::{IntervalHoliday, IntervalInput, IntervalRange};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -119,11 +119,7 @@ pub(crate) async fn delete_interval(
 ) -> Result<StatusCode, ApiError> {
     let (interval, version) = app.load::<Interval>(id.as_str()).await?;
     condition.check(version)?;
-    let users = app.accounts_with(|account| account.plan.intervals().any(|interval| *interval == id)).await?;
-    if !users.is_empty() {
-        return Err(ApiError::InUse { users });
-    }
-    written(app.configuration().delete(&interval, version, None).await?)?;
+    delete_unused(&app, &interval, version, |account| account.plan.intervals().any(|interval| *interval == id)).await?;
     changed("interval", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

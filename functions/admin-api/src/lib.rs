@@ -1,7 +1,7 @@
 //! The Lambda `admin-api`: accounts, agents, queues, lists and what agents choose from, as an HTTP API under `/admin`. It alone writes the configuration.
 //!
 //! Callers carry a token with the role admin or owner; supervisors may read agents, queues, pauses and contacts, and manage dispositions, tags and canned
-//! answers. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
+//! answers; the templates of an account are read by its agents too. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
 
 mod accounts;
 mod agents;
@@ -146,6 +146,67 @@ mod tests {
         for reference in found {
             assert!(description.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
         }
+    }
+
+    /// Whether a schema allows a value, as far as its type goes.
+    fn allows(schema: &Value, value: &Value, description: &Value) -> bool {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return allows(&description.pointer(reference.trim_start_matches('#')).unwrap().clone(), value, description);
+        }
+        if let Some(alternatives) = schema["oneOf"].as_array() {
+            return alternatives.iter().any(|schema| allows(schema, value, description));
+        }
+        let types = match &schema["type"] {
+            Value::Array(types) => types.clone(),
+            one => vec![one.clone()],
+        };
+        let named = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        types.iter().any(|known| known == named)
+    }
+
+    #[test]
+    fn every_step_of_a_plan_is_described_as_it_is_taken() {
+        let description = serde_json::to_value(openapi()).unwrap();
+        let (queue, agent) = ("que_00000000000000000000000001", "agt_00000000000000000000000001");
+        let steps = [
+            json!({"step": "queue", "queue": queue, "timeout": 30}),
+            json!({"step": "agent", "agent": agent, "timeout": 30}),
+            json!({"step": "auto_reply", "text": "Ciao", "when": "always"}),
+            json!({"step": "close", "disposition": "Spam"}),
+            json!({"step": "tag", "tag": "vip"}),
+            json!({"step": "priority", "priority": 5}),
+            json!({"step": "set", "variable": "lang", "value": "it"}),
+            json!({"step": "goto_if", "condition": "lang = 'it'", "then": "end", "else": 0}),
+            json!({"step": "goto_if", "condition": "lang = 'it'", "then": 0, "else": "end"}),
+            json!({"step": "goto", "to": "end"}),
+            json!({"step": "goto", "to": 0}),
+            json!({"step": "webhook", "url": "https://crm.example.com/"}),
+            json!({"step": "assistant", "ai_agent": "aia_00000000000000000000000001"}),
+            json!({"step": "noop", "comment": "here"}),
+        ];
+        let kinds = description["components"]["schemas"]["Step"]["oneOf"].as_array().unwrap();
+        for step in steps {
+            let kind = kinds.iter().find(|kind| kind["properties"]["step"]["enum"] == json!([step["step"]])).unwrap();
+            for (field, value) in step.as_object().unwrap() {
+                assert!(allows(&kind["properties"][field], value, &description), "{field} of {step}: {}", kind["properties"][field]);
+            }
+            let taken = |step: &Value| {
+                let mut errors = Errors::default();
+                crate::input::step("plan[0]".to_owned(), step.clone(), &mut errors);
+                errors.check()
+            };
+            assert_eq!(taken(&step), Ok(()));
+        }
+        // What is no jump is described as none.
+        let to = &kinds.iter().find(|kind| kind["properties"]["step"]["enum"] == json!(["goto"])).unwrap()["properties"]["to"];
+        assert!(!allows(to, &json!({}), &description) && !allows(to, &json!(true), &description));
     }
 
     #[test]

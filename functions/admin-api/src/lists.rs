@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, delete_unused, written};
 use crate::error::ApiError;
 use crate::input::ListInput;
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -98,11 +98,7 @@ pub(crate) async fn delete_list(
     let (list, version) = app.load::<List>(id.as_str()).await?;
     condition.check(version)?;
     let whitelisted = |account: &Account| account.settings.whitelist.as_ref().is_some_and(|whitelist| whitelist.lists.contains(&id));
-    let users = app.accounts_with(|account| account.list == id || whitelisted(account)).await?;
-    if !users.is_empty() {
-        return Err(ApiError::InUse { users });
-    }
-    written(app.configuration().delete(&list, version, None).await?)?;
+    delete_unused(&app, &list, version, |account| account.list == id || whitelisted(account)).await?;
     changed("list", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

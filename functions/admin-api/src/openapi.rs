@@ -13,7 +13,7 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
     info(
         title = "Configuration",
         description = "Accounts, agents, queues, lists and what agents choose from. Callers carry a JWT with the role admin or owner; supervisors may read agents, \
-            queues, pauses and contacts, and manage dispositions, tags and canned answers.\n\n\
+            queues, pauses and contacts, and manage dispositions, tags and canned answers; agents may read the templates of their accounts.\n\n\
             Answers carry an `ETag`; PUT and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
             and put: fields that the service sets may be sent back as they were.\n\n\
             No `Idempotency-Key` is needed: a PUT or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
@@ -92,7 +92,7 @@ impl IntoResponses for WriteRefusals {
     fn responses() -> Answers {
         let mut answers = refusals(&OF_ALL);
         answers.extend(refusals(&[
-            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count` and `interactions`), `contact-exists` (with `contact`)."),
+            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, `interactions` and how many were `closed`), `contact-exists` (with `contact`)."),
             (412, "It was changed since it was read."),
             (413, "The body is larger than 256 KiB."),
             (415, "The body is not JSON."),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::Write;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, written};
+use crate::app::{App, changed, delete_unused, written};
 use crate::error::ApiError;
 use crate::input::PauseInput;
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
@@ -97,11 +97,7 @@ pub(crate) async fn delete_pause(
 ) -> Result<StatusCode, ApiError> {
     let (pause, version) = app.load::<Pause>(id.as_str()).await?;
     condition.check(version)?;
-    let users = app.accounts_with(|account| account.settings.disposition_pause.as_ref() == Some(&id)).await?;
-    if !users.is_empty() {
-        return Err(ApiError::InUse { users });
-    }
-    written(app.configuration().delete(&pause, version, None).await?)?;
+    delete_unused(&app, &pause, version, |account| account.settings.disposition_pause.as_ref() == Some(&id)).await?;
     changed("pause", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
-use crate::request::{Administrator, Body, Id, Parameters};
+use crate::request::{Administrator, Anyone, Body, Id, Parameters};
 
 /// How far back a reconciliation looks unless it is told: a night and the outage before it.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -263,15 +263,17 @@ pub(crate) struct TemplateView {
     body: String,
 }
 
-/// The approved templates of an account's provider account.
+/// The approved templates of an account's provider account, which its agents send. Supervisors may read them too, and the account's agents; for others there
+/// is no such account (404).
 #[utoipa::path(get, path = "/accounts/{id}/templates", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The approved ones.", body = Vec<TemplateView>), ProviderRefusals))]
 pub(crate) async fn account_templates(
     State(app): State<App>,
-    _: Administrator,
+    caller: Anyone,
     Id(id): Id<AccountId>,
 ) -> Result<Uncached<Vec<TemplateView>>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
+    caller.is_of(&account, &app).await?;
     let found = app.client.converse(&account, |adapter, connection, answers| adapter.templates(connection, answers)).await??;
     let approved = found.into_iter().filter(|template| template.approved);
     let views = approved.map(|template| TemplateView {

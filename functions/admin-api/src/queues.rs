@@ -15,9 +15,9 @@ use serde::Serialize;
 use store::{Extra, Write};
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, owed, written};
+use crate::app::{App, changed, owed, settled};
 use crate::error::ApiError;
-use crate::input::QueueInput;
+use crate::input::{QueueInput, known_members};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Page, Parameters};
@@ -61,12 +61,19 @@ fn queue_of(id: QueueId, input: QueueInput) -> Queue {
     Queue { id, name, strategy, agent_timeout, weight, pause_after_missed, members }
 }
 
-async fn check(app: &App, input: &QueueInput) -> Result<(), ApiError> {
-    if input.members.is_empty() {
-        return Ok(());
+/// Writes a queue; fails when a member is not there.
+async fn checked(app: &App, queue: &Queue, write: Write<'_, Queue>, extra: &[Extra]) -> Result<u64, ApiError> {
+    let (configuration, mut attempts) = (app.configuration(), app.attempts());
+    loop {
+        let at = attempts.next().await?;
+        if !queue.members.is_empty() {
+            let agents: BTreeSet<AgentId> = configuration.all::<Agent>().await?.into_iter().map(|(agent, _)| agent.id).collect();
+            known_members(&queue.members, &agents)?;
+        }
+        if let Some(version) = settled(configuration.put_at(at, queue, &write, extra).await?)? {
+            return Ok(version);
+        }
     }
-    let agents: BTreeSet<AgentId> = app.configuration().all::<Agent>().await?.into_iter().map(|(agent, _)| agent.id).collect();
-    Ok(input.check(&agents)?)
 }
 
 /// Makes a queue.
@@ -79,10 +86,8 @@ pub(crate) async fn create_queue(
     Administrator(by): Administrator,
     Body(body): Body,
 ) -> Result<Versioned<QueueView>, ApiError> {
-    let input = QueueInput::parse(body, None)?;
-    check(&app, &input).await?;
-    let queue = queue_of(QueueId::from_ulid(cloud::ids::ulid()), input);
-    let version = written(app.configuration().put(&queue, Write::New, Vec::new()).await?)?;
+    let queue = queue_of(QueueId::from_ulid(cloud::ids::ulid()), QueueInput::parse(body, None)?);
+    let version = checked(&app, &queue, Write::New, &[]).await?;
     changed("queue", "created", queue.id.as_str(), &by);
     let place = app.place("queues", queue.id.as_str());
     Ok(Versioned::made(view(queue, version), place))
@@ -128,12 +133,10 @@ pub(crate) async fn put_queue(
     let (before, version) = app.load::<Queue>(id.as_str()).await?;
     condition.check(version)?;
     let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let input = QueueInput::parse(body, Some(&shown))?;
-    check(&app, &input).await?;
-    let queue = queue_of(id, input);
+    let queue = queue_of(id, QueueInput::parse(body, Some(&shown))?);
     let owed = owed(to_wake(&before, &queue));
-    let extra = owed.iter().cloned().map(Extra::Wakes).collect();
-    let version = written(app.configuration().put(&queue, Write::Replace { before: &before, version }, extra).await?)?;
+    let extra: Vec<Extra> = owed.iter().cloned().map(Extra::Wakes).collect();
+    let version = checked(&app, &queue, Write::Replace { before: &before, version }, &extra).await?;
     changed("queue", "replaced", queue.id.as_str(), &by);
     app.wake(owed).await;
     Ok(Versioned::new(view(queue, version), version))
@@ -150,11 +153,17 @@ pub(crate) async fn delete_queue(
 ) -> Result<StatusCode, ApiError> {
     let (queue, version) = app.load::<Queue>(id.as_str()).await?;
     condition.check(version)?;
-    let users = users(&app, &id).await?;
-    if !users.is_empty() {
-        return Err(ApiError::InUse { users });
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        let users = users(&app, &id).await?;
+        if !users.is_empty() {
+            return Err(ApiError::InUse { users });
+        }
+        if settled(app.configuration().delete_at(at, &queue, version).await?)?.is_some() {
+            break;
+        }
     }
-    written(app.configuration().delete(&queue, version, None).await?)?;
     changed("queue", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

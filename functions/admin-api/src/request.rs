@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use cloud::auth::{Claims, bearer};
+use domain::account::Account;
 use domain::agent::Role;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH};
 use http::request::Parts;
@@ -47,6 +48,27 @@ impl FromRequestParts<App> for Overseer {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         caller(parts, app, Role::Supervisor).await.map(Self)
+    }
+}
+
+/// A caller of any role; an agent is asked for what concerns accounts that the agent is of.
+pub(crate) struct Anyone(pub(crate) Claims);
+
+impl Anyone {
+    /// Fails as if the account were not there, unless the caller oversees or is an agent of it.
+    pub(crate) async fn is_of(&self, account: &Account, app: &App) -> Result<(), ApiError> {
+        if self.0.may(Role::Supervisor) {
+            return Ok(());
+        }
+        let agent = app.configuration().agent_of_subject(&self.0.subject).await?;
+        if agent.is_some_and(|agent| account.agents.contains(&agent)) { Ok(()) } else { Err(ApiError::NotFound) }
+    }
+}
+
+impl FromRequestParts<App> for Anyone {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        caller(parts, app, Role::Agent).await.map(Self)
     }
 }
 

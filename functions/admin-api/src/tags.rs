@@ -95,7 +95,7 @@ pub(crate) async fn delete_tag(
 ) -> Result<StatusCode, ApiError> {
     let (tag, version) = app.load::<KnownTag>(id.as_str()).await?;
     condition.check(version)?;
-    written(app.configuration().delete(&tag, version, None).await?)?;
+    written(app.configuration().delete(&tag, version).await?)?;
     changed("tag", "deleted", id.as_str(), &by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -137,6 +137,7 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         history: vec![],
         messages: vec![(message, vec![])],
         contact: None,
+        listed: None,
         identity: None,
         last_inbound_at: Some(now()),
         mark: Mark::Guarded,

@@ -6,6 +6,7 @@
 //! | an event about a message that is not there yet | it comes again, for some minutes; then it is a note in the thread, or nothing |
 //! | the same event again | nothing: its item is marked |
 //! | a timer that is due | it is told; one that refers to something that is over changes nothing |
+//! | a timer of an account that was deleted | nothing |
 //! | a timer that comes early | held when it is due within a second, else armed again |
 //! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
 
@@ -41,6 +42,9 @@ fn wait(received: u32) -> u32 {
     WAITS.get(place).or(WAITS.last()).copied().unwrap_or_default()
 }
 
+/// What wake-ups are called in logs.
+const TIMERS: &str = "timers";
+
 struct Route {
     engine: Engine<Interactions, Configuration, System>,
     inbound: Queue,
@@ -68,7 +72,7 @@ impl Route {
                 Err(error) => Err(error),
             },
         };
-        self.done("timers", result, 1)
+        self.done(TIMERS, result, 1)
     }
 
     async fn timer(&self, wakeup: &Wakeup, key: &InteractionKey, at: Timestamp, which: &Timer) -> Result<(), EngineError> {
@@ -117,6 +121,11 @@ impl Route {
     fn done(&self, subject: &str, result: Result<(), EngineError>, received: u32) -> Result<(), Failure> {
         match result {
             Ok(()) => Ok(()),
+            // A deleted account has nothing open for which a timer could do anything.
+            Err(EngineError::NoAccount(_)) if subject == TIMERS => {
+                tracing::info!(event = "route.account_gone", subject);
+                Ok(())
+            }
             Err(EngineError::NotFound) => {
                 tracing::warn!(event = "route.gone", subject);
                 Ok(())

@@ -28,7 +28,7 @@ pub struct Disposition {
 pub const DISPOSITION_LEVELS: usize = 3;
 
 /// The longest disposition, in characters: it lies in the interaction's item, which stays small.
-pub const LONGEST_DISPOSITION: usize = 100;
+const LONGEST_DISPOSITION: usize = 100;
 
 /// Takes a disposition of one to three levels with `/` between them, e.g. `Complaint/Delivery/Late`; 100 characters at most. Blanks around the levels go.
 ///

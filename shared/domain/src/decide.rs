@@ -27,6 +27,9 @@ use crate::values::Address;
 /// The disposition of an interaction that closed by itself.
 pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
 
+/// The disposition of an interaction whose account is about to be deleted.
+pub const ACCOUNT_DELETED: &str = "Account deleted";
+
 /// The disposition of an interaction that went on in an older one of the same person.
 pub const MERGED: &str = "Merged";
 
@@ -207,6 +210,8 @@ pub enum Event {
     AccountDeactivated,
     /// The account was switched on.
     AccountActivated,
+    /// The account is about to be deleted, with what is open.
+    AccountLeaves,
     /// Another system answered a step of the plan, or did not.
     WebhookAnswered {
         /// The wait that asked.
@@ -483,6 +488,10 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AgentLeft { agent } => change.agent_left(&agent)?,
         Event::AccountDeactivated => change.account_deactivated()?,
         Event::AccountActivated => change.account_activated()?,
+        Event::AccountLeaves => {
+            change.still_open()?;
+            change.close(None, Some(ACCOUNT_DELETED.to_owned()));
+        }
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(Some(interaction)))
@@ -600,6 +609,11 @@ impl<'a> Change<'a> {
 
     fn message_received(&mut self, message: MessageId, at: Timestamp) {
         let now = self.context.now;
+        // With nothing under way an agent has dealt with what came before, without a plan: a run from now on is not about the first message.
+        let wrote_before = !self.next.one_sided && self.next.last_message.is_some();
+        if wrote_before && self.next.wait.is_none() && self.next.run.number == 0 {
+            self.next.run.number = 1;
+        }
         self.next.one_sided = false;
         self.next.inactivity.deadline = None;
         self.next.unanswered_since.get_or_insert(now);

@@ -102,7 +102,7 @@ pub struct Interaction {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Run {
-    /// Which run it is, from 1; 0 while there was none.
+    /// Which run it is, from 1; 0 while there was none. An agent who dealt with the first message without one counts as one.
     pub number: u32,
     /// How many steps it has entered.
     pub entered: u16,

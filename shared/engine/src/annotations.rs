@@ -141,6 +141,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     history: decision.history,
                     messages: vec![(message, decision.message_effects)],
                     contact: None,
+                    listed: None,
                     identity: None,
                     last_inbound_at: None,
                     mark: mark_of(event),

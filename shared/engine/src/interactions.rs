@@ -390,6 +390,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             messages,
             contact: None,
+            listed: None,
             identity: None,
             last_inbound_at: None,
             mark: mark.clone(),
@@ -447,6 +448,7 @@ fn may_send(event: &Event) -> bool {
         | Event::CloseTab { .. }
         | Event::Close { .. }
         | Event::CloseForAll { .. }
+        | Event::AccountLeaves
         | Event::Transfer { .. }
         | Event::Pick { .. }
         | Event::Reassign { .. }
@@ -506,6 +508,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::Reject { .. }
         | Event::CloseTab { .. }
         | Event::CloseForAll { .. }
+        | Event::AccountLeaves
         | Event::Transfer { .. }
         | Event::Reassign { .. }
         | Event::Archive { .. }

@@ -601,6 +601,10 @@ impl State {
         for key in &message_keys {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
+        if let Some(contact) = &commit.listed {
+            let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
+            conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
+        }
         if let Some(contact) = &commit.contact {
             conditions.item(format!("CON#{}", contact.id), !self.contacts.contains_key(&contact.id), Committed::Conflict);
             for address in &contact.addresses {
@@ -637,6 +641,9 @@ impl State {
         }
         if let Some((target, agent)) = &commit.cursor {
             self.cursors.insert(target.clone(), agent.clone());
+        }
+        if let Some(contact) = commit.listed.take() {
+            self.contacts.insert(contact.id.clone(), contact);
         }
         if let Some(contact) = commit.contact.take() {
             let person = Identity::one(contact.id.clone());

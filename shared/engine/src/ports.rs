@@ -163,6 +163,8 @@ pub struct Commit {
     pub messages: Vec<(Message, Vec<Effect>)>,
     /// A contact seen for the first time; its addresses lead to it from now on.
     pub contact: Option<Contact>,
+    /// A contact that is put on a list, in the place of its version before.
+    pub listed: Option<Contact>,
     /// For one that is opened: whom the address belongs to must be as it was read, and none of the person's contacts may have an open interaction on the
     /// account.
     pub identity: Option<(Address, Identity)>,

@@ -94,10 +94,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
         // What people here call the customer says more than what the customer does.
-        let saved = match &person {
-            Some(person) if conversation.open.is_none() => self.store.contact(&person.owner).await?.and_then(|contact| contact.name),
+        let owner = match &person {
+            Some(person) if conversation.open.is_none() => self.store.contact(&person.owner).await?,
             _ => None,
         };
+        let saved = owner.as_ref().and_then(|owner| owner.name.clone());
+        let listed = if welcome { self.unlisted(owner, account).await? } else { None };
         let opening = || Opening {
             id: InteractionId::from_ulid(self.world.ulid()),
             contact: contact.clone(),
@@ -113,7 +115,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             },
             None => (None, decide::open(opening(), message.clone(), at, &context)),
         };
-        // Who is not welcome is known from now on, but on no list.
+        // Who is not welcome is known from now on, but on no list until a whitelist lets the customer in.
         let lists = if welcome { BTreeSet::from([account.list.clone()]) } else { BTreeSet::new() };
         let new = new.map(|contact| Contact { lists, ..contact });
         let replies = replies(&decision);
@@ -157,6 +159,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             messages: std::iter::once((message, effects)).chain(replies).collect(),
             contact: new,
+            listed,
             identity,
             last_inbound_at: conversation.last_inbound_at.is_none_or(|last| last < at).then_some(at),
             mark: mark_of(event),
@@ -165,6 +168,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             cursor: None,
             merged: None,
         })
+    }
+
+    /// Whoever was turned away by a whitelist is known and on no list. When an interaction is opened with such a person after all, the contact is saved where
+    /// new ones are: as it is then; `None` for who is on a list.
+    pub(crate) async fn unlisted(&self, owner: Option<Contact>, account: &Account) -> Result<Option<Contact>, EngineError> {
+        let Some(owner) = owner.filter(|owner| owner.lists.is_empty()) else { return Ok(None) };
+        for linked in &owner.linked {
+            if self.store.contact(linked).await?.is_some_and(|linked| !linked.lists.is_empty()) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Contact { lists: BTreeSet::from([account.list.clone()]), version: owner.version + 1, ..owner }))
     }
 
     /// Whether the account talks to a person: unless it has a whitelist that is in force and none of the person's contacts is on one of its lists.

@@ -92,10 +92,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let now = self.world.now();
         let facts = self.facts(account, None).await?;
         let presences = self.store.presences(std::slice::from_ref(&start.agent)).await?;
-        let known = match &person {
-            Some(person) => self.store.contact(&person.owner).await?.and_then(|contact| contact.name),
+        let owner = match &person {
+            Some(person) => self.store.contact(&person.owner).await?,
             None => None,
         };
+        let known = owner.as_ref().and_then(|owner| owner.name.clone());
+        let listed = self.unlisted(owner, account).await?;
         let name = known.or_else(|| start.name.clone());
         let opening = Opening {
             id: InteractionId::from_ulid(self.world.ulid()),
@@ -148,6 +150,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             history: decision.history,
             messages: vec![(message, decision.message_effects)],
             contact: new,
+            listed,
             identity: person.map(|person| (start.to.clone(), person)),
             last_inbound_at: None,
             mark: mark.clone(),

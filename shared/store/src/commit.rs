@@ -9,12 +9,14 @@ use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, MessageKey};
 use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
 use domain::ids::{AgentId, InteractionId};
+use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
 use engine::ports::{Commit, Committed, Mark, Membership, MessageCommit, PortError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, Read, data_item, failed, item, key_item, n, s, to_attribute, versioned_item};
+use crate::config::leaving_key;
 use crate::interactions::{Interactions, expires};
 use crate::keys::{self, Key};
 
@@ -130,6 +132,19 @@ impl<'a> Transaction<'a> {
             .set_key(Some(key_item(keys::head(conversation))))
             .condition_expression("attribute_not_exists(#open)")
             .expression_attribute_names("#open", "open")
+            .build();
+        self.push(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), Committed::Conflict);
+    }
+
+    /// The account is not about to be deleted, nor gone. Where that is said is an item of its own, which is hardly ever there: an account's own would cost its
+    /// size with each check.
+    fn check_stays(&mut self, config_table: &str, ConversationKey { account, contact }: &ConversationKey, now: Timestamp) {
+        let check = ConditionCheck::builder()
+            .table_name(config_table)
+            .set_key(Some(key_item(leaving_key(account, contact))))
+            .condition_expression("attribute_not_exists(pk) OR #until < :now")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":now", n(now.as_millisecond()))
             .build();
         self.push(check.map(|check| TransactWriteItem::builder().condition_check(check).build()), Committed::Conflict);
     }
@@ -363,6 +378,9 @@ impl Interactions {
                 transaction.put_new(alias_item(address, &person), Committed::Conflict);
             }
         }
+        if let Some(contact) = &commit.listed {
+            transaction.replace_contact(contact, &[])?;
+        }
         if let Some((address, person)) = &commit.identity {
             transaction.check_identity(address, person);
             for contact in person.contacts().filter(|contact| **contact != after.contact) {
@@ -373,6 +391,9 @@ impl Interactions {
             let mut cursor = crate::codec::item(keys::cursor(target));
             cursor.insert("agent".to_owned(), s(agent.as_str()));
             transaction.put(cursor, None, Vec::new(), Committed::Conflict);
+        }
+        if after.is_open() && !commit.before.as_ref().is_some_and(Interaction::is_open) {
+            transaction.check_stays(&self.config_table, &after.conversation(), now);
         }
         if let Some(membership) = &commit.membership {
             transaction.check_membership(&self.config_table, membership);

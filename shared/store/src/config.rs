@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::effect::Target;
-use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
-use engine::ports::{Directory, PortError};
+use engine::ports::{Directory, PortError, System, World};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +134,18 @@ pub enum Write<'a, T> {
     },
 }
 
+/// How often anything was written. Whoever checks one thing against others, which somebody else may be changing, writes at the revision that was read first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(u64);
+
+/// An account that is about to be deleted: no interaction is opened on it.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    account: AccountId,
+    /// Whose mark it is: of two who delete it, only the later one's counts.
+    by: String,
+}
+
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
@@ -147,6 +161,17 @@ pub enum Written {
         /// Which name.
         name: String,
     },
+    /// Something else was written since the revision was read: what was checked may not hold any more. Check and write again.
+    Moved,
+}
+
+/// What became of a transaction.
+enum Transacted {
+    Done,
+    /// The revision has moved, or is being moved.
+    Moved,
+    /// The first of its actions that lost.
+    Lost(usize),
 }
 
 type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
@@ -196,7 +221,31 @@ fn wakes_key(id: &str) -> Key {
     Key { pk: WAKES.to_owned(), sk: id.to_owned() }
 }
 
+/// An account says that it is leaving in several items, of which each contact's first message checks one: transactions that check the same item at the same
+/// instant are rivals, and a campaign has hundreds of customers write at once.
+const LEAVING: u8 = 16;
+
+/// Says that an account is leaving, until some time or, when it has left, for ever. What opens an interaction checks it.
+pub(crate) fn leaving_key(account: &AccountId, contact: &ContactId) -> Key {
+    leaving_mark(account, contact.as_str().bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte)) % LEAVING)
+}
+
+fn leaving_keys(account: &AccountId) -> impl Iterator<Item = Key> {
+    (0..LEAVING).map(|mark| leaving_mark(account, mark))
+}
+
+fn leaving_mark(account: &AccountId, mark: u8) -> Key {
+    Key { pk: format!("leaving#{account}"), sk: format!("{mark:02}") }
+}
+
+fn revision_key() -> Key {
+    Key { pk: "config".to_owned(), sk: "revision".to_owned() }
+}
+
 const WAKES: &str = "wakes";
+
+/// A write that rests on no check can lose only against a transaction on the same instant, which takes milliseconds.
+const ATTEMPTS: u32 = 10;
 
 impl Configuration {
     /// The table `table`.
@@ -264,13 +313,39 @@ impl Configuration {
         Ok(all)
     }
 
-    /// Writes an entity together with its unique names. An account's Receive URL token is given by its hash with the first write; a plan that changed is
-    /// kept under its version too, for the runs that began with it.
+    /// The revision that there is now. To be read before what is checked.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn revision(&self) -> Read<Revision> {
+        Ok(Revision(self.item(revision_key()).await?.as_ref().and_then(|item| number(item, "revision")).unwrap_or_default()))
+    }
+
+    /// Writes an entity together with its unique names, where nothing else was checked. An account's Receive URL token is given by its hash with the first
+    /// write; a plan that changed is kept under its version too, for the runs that began with it.
     ///
     /// # Errors
     /// When the table can't be written.
     pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> Read<Written> {
-        let (condition, before, version) = match &write {
+        for attempt in 1..ATTEMPTS {
+            match self.write(entity, &write, &extra, None).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.write(entity, &write, &extra, None).await
+    }
+
+    /// As [`Configuration::put`], if nothing was written since the revision `at`: what was read after it still holds.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn put_at<T: Entity>(&self, at: Revision, entity: &T, write: &Write<'_, T>, extra: &[Extra]) -> Read<Written> {
+        self.write(entity, write, extra, Some(at)).await
+    }
+
+    async fn write<T: Entity>(&self, entity: &T, write: &Write<'_, T>, extra: &[Extra], at: Option<Revision>) -> Read<Written> {
+        let (condition, before, version) = match write {
             Write::New => ("attribute_not_exists(pk)", None, 0),
             Write::Replace { before, version } => ("version = :before", Some(*before), *version),
         };
@@ -291,43 +366,137 @@ impl Configuration {
         for extra in extra {
             let entry = match extra {
                 Extra::ReceiveToken { hash, account } => {
-                    let mut entry = item(receive_key(&hash));
+                    let mut entry = item(receive_key(hash));
                     entry.insert("owner".to_owned(), s(account.as_str()));
                     entry
                 }
-                Extra::Plan { account, plan } => data_item(plan_key(&account, plan.version), &plan)?,
-                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), &owed)?,
+                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
+                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
             };
             let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
             actions.push(TransactWriteItem::builder().put(put).build());
         }
-        let lost = self.transact(actions).await?;
-        self.forget();
-        Ok(match lost.first() {
-            None => Written::Done { version: version + 1 },
-            Some(0) => Written::Changed,
-            Some(index) => match taken.get(index - 1) {
+        Ok(match self.transact(actions, at).await? {
+            Transacted::Done => Written::Done { version: version + 1 },
+            Transacted::Moved => Written::Moved,
+            Transacted::Lost(0) => Written::Changed,
+            Transacted::Lost(index) => match taken.get(index - 1) {
                 Some(name) => Written::Taken { name: (*name).clone() },
                 None => Written::Changed,
             },
         })
     }
 
-    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it.
+    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it, where nothing else was checked.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, receive_token_hash: Option<&str>) -> Read<Written> {
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> Read<Written> {
+        for attempt in 1..ATTEMPTS {
+            match self.erase(entity, version, Vec::new(), None).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.erase(entity, version, Vec::new(), None).await
+    }
+
+    /// As [`Configuration::delete`], if nothing was written since the revision `at`.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> Read<Written> {
+        self.erase(entity, version, Vec::new(), Some(at)).await
+    }
+
+    /// From now on no interaction is opened on an account, until `until` unless it is deleted or stays before: whatever is open then is seen by who looks.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn leave(&self, account: &AccountId, by: String, until: Timestamp) -> Read<Leaving> {
+        let put = |key| {
+            let mut mark = item(key);
+            mark.insert("by".to_owned(), s(&*by));
+            mark.insert("until".to_owned(), n(until.as_millisecond()));
+            let put = Put::builder().table_name(&*self.table).set_item(Some(mark)).build().map_err(unbuildable)?;
+            Ok(TransactWriteItem::builder().put(put).build())
+        };
+        let marks = leaving_keys(account).map(put).collect::<Read<Vec<_>>>()?;
+        self.mark(marks).await?;
+        Ok(Leaving { account: account.clone(), by })
+    }
+
+    /// Writes marks; customers who write at the same instant are rivals. Lost conditions change nothing.
+    async fn mark(&self, marks: Vec<TransactWriteItem>) -> Read<()> {
+        let rival = |canceled: &TransactionCanceledException| {
+            canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
+        };
+        for attempt in 1..=ATTEMPTS {
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(marks.clone())).send().await else { return Ok(()) };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) if attempt < ATTEMPTS && rival(canceled) => {
+                    System.pause(attempt).await;
+                }
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) if !rival(canceled) => return Ok(()),
+                _ => return Err(failed("TransactWriteItems")(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// An account stays: interactions are opened on it again, unless somebody else is deleting it.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn stay(&self, leaving: &Leaving) -> Read<()> {
+        let delete = |key| {
+            let delete = Delete::builder().table_name(&*self.table).set_key(Some(key_item(key))).condition_expression("#by = :by");
+            let delete = delete.expression_attribute_names("#by", "by").expression_attribute_values(":by", s(&*leaving.by));
+            Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuildable)?).build())
+        };
+        let marks = leaving_keys(&leaving.account).map(delete).collect::<Read<Vec<_>>>()?;
+        // Those of somebody else, or gone: not ours to take away.
+        self.mark(marks).await
+    }
+
+    /// Deletes an account that is leaving, has nothing open, and has still this version, with its Receive URL, whose token is given by its hash. The mark
+    /// that it left stays. [`Written::Moved`] when somebody else deletes it, too.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn delete_account(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+        for attempt in 1..ATTEMPTS {
+            match self.delete_leaving(account, version, receive_token_hash, leaving).await? {
+                Written::Moved => System.pause(attempt).await,
+                outcome => return Ok(outcome),
+            }
+        }
+        self.delete_leaving(account, version, receive_token_hash, leaving).await
+    }
+
+    async fn delete_leaving(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+        let leave = |key| {
+            let left = Update::builder().table_name(&*self.table).set_key(Some(key_item(key))).update_expression("REMOVE #until");
+            let left = left.condition_expression("#by = :by").expression_attribute_values(":by", s(&*leaving.by));
+            let left = left.expression_attribute_names("#by", "by").expression_attribute_names("#until", "until");
+            Ok(TransactWriteItem::builder().update(left.build().map_err(unbuildable)?).build())
+        };
+        let mut actions = vec![self.delete_action(receive_key(receive_token_hash), None)?];
+        actions.extend(leaving_keys(&account.id).map(leave).collect::<Read<Vec<_>>>()?);
+        self.erase(account, version, actions, None).await
+    }
+
+    async fn erase<T: Entity>(&self, entity: &T, version: u64, more: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Written> {
         let mut actions = vec![self.delete_action(entity_key::<T>(entity.id()), Some(version))?];
         for name in entity.unique_names() {
             actions.push(self.delete_action(unique_key(&name), None)?);
         }
-        if let Some(hash) = receive_token_hash {
-            actions.push(self.delete_action(receive_key(hash), None)?);
-        }
-        let lost = self.transact(actions).await?;
-        self.forget();
-        Ok(if lost.is_empty() { Written::Done { version } } else { Written::Changed })
+        actions.extend(more);
+        Ok(match self.transact(actions, at).await? {
+            Transacted::Done => Written::Done { version },
+            Transacted::Lost(0) => Written::Changed,
+            Transacted::Moved | Transacted::Lost(_) => Written::Moved,
+        })
     }
 
     /// Wakes that changes before `id` (a ULID) owe still, up to a hundred: whoever wrote them died before they were sent.
@@ -368,22 +537,39 @@ impl Configuration {
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuildable)?).build())
     }
 
-    /// The places of the actions that lost; none when all were done.
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Read<Vec<usize>> {
-        match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-            Ok(_) => Ok(Vec::new()),
+    /// Every transaction counts the revision up, so that whoever checked anything notices.
+    fn revision_action(&self, at: Option<Revision>) -> Read<TransactWriteItem> {
+        let update =
+            Update::builder().table_name(&*self.table).set_key(Some(key_item(revision_key()))).update_expression("ADD revision :one");
+        let update = update.expression_attribute_values(":one", n(1));
+        let update = match at {
+            None => update,
+            Some(Revision(0)) => update.condition_expression("attribute_not_exists(pk)"),
+            Some(Revision(at)) => update.condition_expression("revision = :at").expression_attribute_values(":at", n(at)),
+        };
+        Ok(TransactWriteItem::builder().update(update.build().map_err(unbuildable)?).build())
+    }
+
+    async fn transact(&self, mut actions: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Transacted> {
+        actions.insert(0, self.revision_action(at)?);
+        let outcome = match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Transacted::Done,
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    let reasons = canceled.cancellation_reasons().iter().enumerate();
-                    let lost: Vec<usize> = reasons
-                        .filter(|(_, reason)| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
-                        .map(|(index, _)| index)
-                        .collect();
-                    if lost.is_empty() { Err(failed("TransactWriteItems")(error)) } else { Ok(lost) }
+                    let mut reasons = canceled.cancellation_reasons().iter();
+                    let lost = reasons.position(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")));
+                    match lost {
+                        // Whatever else was lost, was lost to the same write, or is found again by who starts again.
+                        Some(0) => Transacted::Moved,
+                        Some(index) => Transacted::Lost(index - 1),
+                        None => return Err(failed("TransactWriteItems")(error)),
+                    }
                 }
-                _ => Err(failed("TransactWriteItems")(error)),
+                _ => return Err(failed("TransactWriteItems")(error)),
             },
-        }
+        };
+        self.forget();
+        Ok(outcome)
     }
 
     /// The account whose Receive URL has a token with this hash; misses are cached too.

@@ -225,6 +225,8 @@ impl From<AccountSettings> for Settings {
 /// What an account refers to, and whom its key must differ from.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
+    /// The dispositions of all accounts.
+    pub(crate) dispositions: BTreeSet<String>,
     /// All contact lists.
     pub(crate) lists: BTreeSet<ListId>,
     /// All pauses.
@@ -300,8 +302,13 @@ impl AccountInput {
         for (index, _) in self.agents.iter().enumerate().filter(|(_, agent)| !around.agents.contains_key(*agent)) {
             errors.add(format!("agents[{index}]"), UNKNOWN_AGENT);
         }
+        let any_disposition = self.settings.dispositions.is_empty() && around.dispositions.is_empty();
+        let known = |name: &String| any_disposition || self.settings.dispositions.contains(name) || around.dispositions.contains(name);
         for (index, step) in self.plan.iter().enumerate() {
             match &step.step {
+                Step::Close { disposition: Some(disposition) } if !known(disposition) => {
+                    errors.add(format!("plan[{index}].disposition"), UNKNOWN_DISPOSITION);
+                }
                 Step::Queue { queue, .. } if !around.queues.contains(queue) => errors.add(format!("plan[{index}].queue"), UNKNOWN_QUEUE),
                 Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
                     errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
@@ -334,6 +341,9 @@ impl AccountInput {
         somebody_answers(self.active, &self.agents, |agent| around.agents.get(agent).copied().unwrap_or(false))
     }
 }
+
+/// Neither the account nor all of them have this disposition.
+const UNKNOWN_DISPOSITION: Refusal = "must be one of the account's dispositions or of the general ones";
 
 /// Another account has this key.
 pub(crate) const KEY_TAKEN: Refusal = "another account has this key";
@@ -487,6 +497,7 @@ mod tests {
 
     fn around() -> Surroundings {
         Surroundings {
+            dispositions: BTreeSet::new(),
             lists: BTreeSet::from([ListId::from_ulid(Ulid(1))]),
             pauses: BTreeSet::from([PauseId::from_ulid(Ulid(1))]),
             agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
@@ -652,6 +663,18 @@ mod tests {
                 "plan[6].else"
             ]
         );
+    }
+
+    #[test]
+    fn a_plan_closes_with_a_disposition_that_there_is_or_with_any_where_there_is_none() {
+        let mut account = AccountInput::parse(body(), None).unwrap();
+        account.plan = ["Sold", "Spam"].map(|name| step_of(json!({"step": "close", "disposition": name}))).into();
+        assert_eq!(names(account.check(&around())), ["plan[1].disposition"]);
+        let general = |name: &str| Surroundings { dispositions: BTreeSet::from([name.to_owned()]), ..around() };
+        assert_eq!(account.check(&general("Spam")), Ok(()));
+        account.settings.dispositions.clear();
+        assert_eq!(account.check(&around()), Ok(()));
+        assert_eq!(names(account.check(&general("Spam"))), ["plan[0].disposition"]);
     }
 
     #[test]

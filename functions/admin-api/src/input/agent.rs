@@ -19,7 +19,8 @@ pub(crate) struct AgentInput {
     /// The `sub` claim of the person's token; no two agents share one.
     #[schema(min_length = 1, max_length = 255)]
     pub(crate) subject: String,
-    /// What the person may do. Only owners manage admins and owners.
+    /// What the person is here, for people who read it; only owners manage admins and owners. It grants nothing: what a caller may do, the role claim of the
+    /// token says.
     #[schema(value_type = String, required = false, default = "agent", pattern = "^(agent|supervisor|admin|owner)$")]
     pub(crate) role: Role,
     /// Whether interactions are offered to this person.

@@ -203,6 +203,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A text has a character that nobody sees.
+pub(crate) const CONTROL: Refusal = "must not have control characters";
+
+/// Whether a text has control characters; lines may end.
+pub(crate) fn has_control(text: &str) -> bool {
+    text.contains(|c: char| c.is_control() && c != '\n')
+}
+
 /// A text without control characters, its ends trimmed, of 1 to `most` characters.
 pub(crate) fn text(most: usize) -> impl Fn(Value) -> Result<String, Refusal> {
     move |value| {
@@ -212,8 +220,8 @@ pub(crate) fn text(most: usize) -> impl Fn(Value) -> Result<String, Refusal> {
             Err("must not be empty")
         } else if text.chars().count() > most {
             Err("is too long")
-        } else if text.contains(|c: char| c.is_control() && c != '\n') {
-            Err("must not have control characters")
+        } else if has_control(text) {
+            Err(CONTROL)
         } else {
             Ok(text.to_owned())
         }

@@ -23,8 +23,10 @@ pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT, UNKNOWN_LIST};
 pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
 pub(crate) use list::ListInput;
 pub(crate) use plan::PlanStepSchema;
+#[cfg(test)]
+pub(crate) use plan::step;
 pub(crate) use provider::{ProviderInput, described};
-pub(crate) use queue::QueueInput;
+pub(crate) use queue::{QueueInput, known_members};
 
 /// Names are shown in lists and on tabs: longer ones would not be read.
 const NAME: usize = 200;

@@ -11,8 +11,10 @@ use domain::values::Seconds;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::NAME;
-use super::fields::{Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, id, integer, line, parsed, text};
+use super::catalog::disposition;
+use super::fields::{
+    CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, has_control, id, integer, parsed, text,
+};
 
 /// A note beside a step.
 const COMMENT: usize = 500;
@@ -73,8 +75,8 @@ enum StepSchema {
     },
     /// Closes the interaction.
     Close {
-        /// With this disposition.
-        #[schema(max_length = 200)]
+        /// With this disposition: one of the account's or of the general ones, up to three levels with `/` between them; any where there are none at all.
+        #[schema(min_length = 1, max_length = 100)]
         disposition: Option<String>,
     },
     /// Tags the interaction.
@@ -101,18 +103,15 @@ enum StepSchema {
         /// For example `message.text contains "order" && time.hour >= 9`.
         #[schema(max_length = 1_000)]
         condition: String,
-        /// The place (from 0) or the label of a step.
-        #[schema(value_type = Object)]
-        then: String,
+        /// Where to.
+        then: JumpSchema,
         /// The same, for when it does not hold; absent: the next step.
-        #[schema(value_type = Option<Object>)]
-        r#else: Option<String>,
+        r#else: Option<JumpSchema>,
     },
     /// Jumps.
     Goto {
-        /// The place (from 0) or the label of a step.
-        #[schema(value_type = Object)]
-        to: String,
+        /// Where to.
+        to: JumpSchema,
     },
     /// Asks another system, which may set variables; its failing never stops the plan.
     Webhook {
@@ -131,6 +130,18 @@ enum StepSchema {
         #[schema(max_length = 500)]
         comment: Option<String>,
     },
+}
+
+/// A step of the same plan.
+#[derive(ToSchema)]
+#[schema(as = Jump)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum JumpSchema {
+    /// Its place, from 0.
+    Place(u32),
+    /// Its label.
+    Label(String),
 }
 
 const KINDS: Refusal = "must be queue, agent, auto_reply, close, tag, priority, set, goto_if, goto, webhook, assistant or noop";
@@ -190,7 +201,7 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
             let when = fields.optional("when", parsed(when)).unwrap_or_default();
             read(fields, "text", filled_template).map(|text| Step::AutoReply { text, when })
         }
-        "close" => Some(Step::Close { disposition: fields.optional("disposition", line(NAME)) }),
+        "close" => Some(Step::Close { disposition: fields.optional("disposition", disposition) }),
         "tag" => fields.required("tag", parsed(|text| Tag::parse(text).map_err(|invalid| invalid.0))).map(|tag| Step::Tag { tag }),
         "priority" => fields.required("priority", integer(Priority::new)).map(|priority| Step::Priority { priority }),
         "set" => {
@@ -231,7 +242,13 @@ pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: im
 
 /// A template that says something.
 pub(super) fn filled_template(text: &str) -> Result<Template, String> {
-    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Template::parse(text).map_err(|error| error.to_string()) }
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if has_control(text) {
+        return Err(CONTROL.to_owned());
+    }
+    Template::parse(text).map_err(|error| error.to_string())
 }
 
 fn when(text: &str) -> Result<When, Refusal> {
@@ -244,7 +261,10 @@ fn when(text: &str) -> Result<When, Refusal> {
 }
 
 fn value(text: &str) -> Result<String, Refusal> {
-    if text.len() > Step::LONGEST_VALUE { Err("is too long: at most 512 bytes") } else { Ok(text.to_owned()) }
+    if text.len() > Step::LONGEST_VALUE {
+        return Err("is too long: at most 512 bytes");
+    }
+    if has_control(text) { Err(CONTROL) } else { Ok(text.to_owned()) }
 }
 
 fn jump(value: Value) -> Result<Jump, Refusal> {
@@ -312,6 +332,13 @@ mod tests {
                 json!({"step": "set", "variable": "a b", "value": "x"}),
                 "plan[0].variable: must be a letter, then letters, digits or _, at most 32 in all",
             ),
+            (json!({"step": "auto_reply", "text": "Hi\u{0}"}), "plan[0].text: must not have control characters"),
+            (json!({"step": "set", "variable": "a", "value": "\u{1b}[1m"}), "plan[0].value: must not have control characters"),
+            (
+                json!({"step": "close", "disposition": "a/b/c/d"}),
+                "plan[0].disposition: must have at most three levels, with / between them",
+            ),
+            (json!({"step": "close", "disposition": "x".repeat(101)}), "plan[0].disposition: must have at most 100 characters"),
             (json!({"step": "tag"}), "plan[0].tag: is required"),
             (json!({"step": "noop", "interval": {}}), "plan[0].interval.only_within: is required, or only_outside"),
             (

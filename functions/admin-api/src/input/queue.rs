@@ -53,15 +53,15 @@ impl QueueInput {
             None => Err(errors),
         }
     }
+}
 
-    /// Whether all members exist.
-    pub(crate) fn check(&self, agents: &BTreeSet<AgentId>) -> Result<(), Errors> {
-        let mut errors = Errors::default();
-        for (index, _) in self.members.iter().enumerate().filter(|(_, member)| !agents.contains(*member)) {
-            errors.add(format!("members[{index}]"), UNKNOWN_AGENT);
-        }
-        errors.check()
+/// Fails when a member is not one of `agents`.
+pub(crate) fn known_members(members: &[AgentId], agents: &BTreeSet<AgentId>) -> Result<(), Errors> {
+    let mut errors = Errors::default();
+    for (index, _) in members.iter().enumerate().filter(|(_, member)| !agents.contains(*member)) {
+        errors.add(format!("members[{index}]"), UNKNOWN_AGENT);
     }
+    errors.check()
 }
 
 fn strategy(text: &str) -> Result<Strategy, Refusal> {
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_member_who_does_not_exist_is_named_by_its_place() {
         let queue = QueueInput::parse(body(), None).unwrap();
-        assert_eq!(names(queue.check(&BTreeSet::from([agent(1)]))), ["members[1]"]);
-        assert!(queue.check(&BTreeSet::from([agent(1), agent(2)])).is_ok());
+        assert_eq!(names(known_members(&queue.members, &BTreeSet::from([agent(1)]))), ["members[1]"]);
+        assert!(known_members(&queue.members, &BTreeSet::from([agent(1), agent(2)])).is_ok());
     }
 }

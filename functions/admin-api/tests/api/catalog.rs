@@ -42,6 +42,25 @@ async fn pauses_dispositions_tags_and_canned_answers_are_made_replaced_and_delet
 }
 
 #[tokio::test]
+async fn a_disposition_with_which_a_plan_closes_stays_under_its_name() {
+    let admin = Admin::start().await;
+    let disposition = admin.made("dispositions", json!({"name": "Spam"})).await;
+    let mut body = admin.account_body("CLOSE").await;
+    body["plan"] = json!([{"step": "close", "disposition": "Span"}]);
+    assert_eq!(call("admin", "POST", "/accounts").json(&body).to(&admin.router).await.fields(), ["plan[0].disposition"]);
+    body["plan"][0]["disposition"] = json!("Spam");
+    let account = admin.made("accounts", body.clone()).await;
+    let path = place("dispositions", &disposition);
+    assert_eq!(admin.delete(&path, 1).await.problem(409, "in-use")["users"], json!(["account:CLOSE"]));
+    admin.put(&path, 1, &json!({"name": "Advertising"})).await.problem(409, "in-use");
+    admin.put(&path, 1, &json!({"name": "Spam"})).await.is(200);
+    // The account has it itself from now on.
+    body["settings"] = json!({"dispositions": ["Spam"]});
+    admin.put(&place("accounts", &account), 1, &body).await.is(200);
+    admin.delete(&path, 2).await.is(204);
+}
+
+#[tokio::test]
 async fn no_two_pauses_dispositions_or_tags_share_a_name() {
     let admin = Admin::start().await;
     for (kind, field, name, same, other) in [

@@ -22,18 +22,21 @@ use cloud::batch::Envelope;
 use cloud::config::Env;
 use cloud::secrets::{SecretStore, Versions};
 use domain::agent::{Presence, PresenceState, Role};
-use domain::effect::Target;
+use domain::decide::Event;
+use domain::effect::{InteractionKey, Target};
+use domain::history::Fact;
 use domain::ids::{AccountId, AgentId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::Content;
 use domain::values::{Address, E164};
-use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::{Directory, Mark, Store, System};
+use engine::{Engine, EngineError, Told};
+use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use store::{Configuration, Interactions};
+use store::{Configuration, Interactions, Written};
 use tower::ServiceExt;
 
 const PUBLIC_URL: &str = "https://connector.example/stage";
@@ -228,6 +231,11 @@ impl Admin {
         })
     }
 
+    /// Where the interaction with this id lies.
+    async fn key(&self, id: &Value) -> InteractionKey {
+        self.engine.locate(&id.as_str().unwrap().parse().unwrap()).await.unwrap()
+    }
+
     async fn get(&self, path: &str) -> Answer {
         call("admin", "GET", path).to(&self.router).await
     }
@@ -283,9 +291,14 @@ async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) {
 
 /// A message of a customer comes in and is routed.
 async fn a_customer_writes(admin: &Admin, account: &Value) {
+    another_customer_writes(admin, account, 1).await.unwrap();
+}
+
+/// The first message of the customer `number` comes in and is routed.
+async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) -> Result<(), EngineError> {
     let message = InboundMessage {
-        provider_id: "SM1".to_owned(),
-        from: Address::Phone(E164::parse("+393331234567").unwrap()),
+        provider_id: format!("SM{number}"),
+        from: Address::Phone(E164::parse(&format!("+393331{number:06}")).unwrap()),
         alias: None,
         profile_name: None,
         sent_at: None,
@@ -298,13 +311,13 @@ async fn a_customer_writes(admin: &Admin, account: &Value) {
     };
     let event = InboundEvent {
         account: id(account),
-        id: "SM1".to_owned(),
+        id: format!("SM{number}"),
         received_at: cloud::time::now(),
         index: 0,
         kind: InboundKind::Message(message),
     };
     admin.engine.store.receive(&event, "").await.unwrap();
-    admin.engine.route(&event).await.unwrap();
+    admin.engine.route(&event).await
 }
 
 /// Where something that was made lies.
@@ -325,9 +338,14 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let path = path.replace("{id}", "x");
             call("", method, &path).to(&router).await.problem(401, "unauthorized");
             call("forged", method, &path).to(&router).await.problem(401, "unauthorized");
-            for role in ["agent", "nobody"] {
-                call(role, method, &path).to(&router).await.problem(403, "forbidden");
+            call("nobody", method, &path).to(&router).await.problem(403, "forbidden");
+            if path == "/accounts/x/templates" {
+                for role in ["agent", "supervisor"] {
+                    call(role, method, &path).to(&router).await.problem(404, "not-found");
+                }
+                continue;
             }
+            call("agent", method, &path).to(&router).await.problem(403, "forbidden");
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
             let may_write = under(&["/dispositions", "/tags", "/canned-answers"]);
             let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts"]);
@@ -528,6 +546,31 @@ async fn what_an_account_refers_to_must_exist() {
 }
 
 #[tokio::test]
+async fn the_templates_of_an_account_are_read_by_its_agents_and_by_no_others() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    // Without the business account's id there is no list, so that nobody outside is asked.
+    body["provider"] = json!({"type": "META", "phone_number_id": "106540352242922", "app_id": "102290129340398", "auth_token": "t0ken",
+        "app_secret": "s3cret"});
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("{}/templates", place("accounts", &account));
+    let read = async |role: &'static str| call(role, "GET", &path).to(&admin.router).await;
+    for role in ["supervisor", "admin"] {
+        read(role).await.problem(409, "not-offered");
+    }
+    // The token's subject is nobody's, then that of an agent of another account, then that of one of this account.
+    read("agent").await.problem(404, "not-found");
+    let caller = admin.made("agents", json!({"name": "Anna", "subject": "caller"})).await;
+    read("agent").await.problem(404, "not-found");
+    body["agents"] = json!([body["agents"][0], caller["id"]]);
+    admin.put(&place("accounts", &account), 1, &body).await.is(200);
+    read("agent").await.problem(409, "not-offered");
+    // That is all that it opens.
+    call("agent", "GET", place("accounts", &account)).to(&admin.router).await.problem(403, "forbidden");
+    call("agent", "GET", format!("{}/numbers", place("accounts", &account))).to(&admin.router).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
 async fn a_new_secret_replaces_the_one_before_which_stays_valid() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
@@ -586,6 +629,86 @@ async fn an_active_account_keeps_somebody_to_answer() {
     admin.put(&format!("/agents/{agent}"), 1, &off).await.is(200);
     nobody["active"] = json!(false);
     admin.put(&path, 2, &nobody).await.is(200);
+}
+
+/// Rounds of a race: enough to have seen it lost in each way.
+const ROUNDS: usize = 25;
+
+#[tokio::test]
+async fn two_who_leave_at_the_same_instant_do_not_leave_an_active_account_alone() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let second = admin.agent("second").await;
+    body["agents"] = json!([body["agents"][0], second["id"]]);
+    admin.made("accounts", body.clone()).await;
+    let paths: Vec<String> = (0..2).map(|place| format!("/agents/{}", body["agents"][place].as_str().unwrap())).collect();
+    for _ in 0..ROUNDS {
+        let leave = async |path: &str| {
+            let mut agent = admin.get(path).await.is(200);
+            let version = agent["version"].as_u64().unwrap();
+            agent["whatsapp"] = json!(false);
+            admin.put(path, version, &agent).await
+        };
+        let (one, another) = tokio::join!(leave(&paths[0]), leave(&paths[1]));
+        let (left, stays) = if one.status == 200 { (one, another) } else { (another, one) };
+        let mut left = left.is(200);
+        stays.problem(409, "no-agent");
+        left["whatsapp"] = json!(true);
+        admin.put(&place("agents", &left), left["version"].as_u64().unwrap(), &left).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_goes_while_a_plan_takes_it_up_leaves_no_plan_without_its_queue() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let path = place("accounts", &account);
+    let (mut taken, mut gone) = (0, 0);
+    for round in 0..ROUNDS {
+        let queue = admin.made("queues", json!({"name": "Short-lived", "strategy": "beepall"})).await;
+        let mut body = admin.get(&path).await.is(200);
+        let version = body["version"].as_u64().unwrap();
+        body["plan"] = json!([{"step": "queue", "queue": queue["id"]}]);
+        let queue_path = place("queues", &queue);
+        let (put, deleted) = match round % 2 {
+            0 => tokio::join!(admin.put(&path, version, &body), admin.delete(&queue_path, 1)),
+            _ => {
+                let (deleted, put) = tokio::join!(admin.delete(&queue_path, 1), admin.put(&path, version, &body));
+                (put, deleted)
+            }
+        };
+        if put.status == 200 {
+            taken += 1;
+            deleted.problem(409, "in-use");
+            admin.get(&queue_path).await.is(200);
+        } else {
+            gone += 1;
+            assert_eq!(put.fields(), ["plan[0].queue"]);
+            deleted.is(204);
+        }
+    }
+    assert_eq!(taken + gone, ROUNDS);
+}
+
+#[tokio::test]
+async fn administrators_who_change_different_things_at_the_same_instant_notice_nothing() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let keys: Vec<String> = (0..8).map(|n| format!("ABD0{n}")).collect();
+    let made = async |key: &String| {
+        let body = admin.account_body(key).await;
+        admin.made("accounts", body).await
+    };
+    let made = futures_util::future::join_all(keys.iter().map(made)).await;
+    let account = admin.made("accounts", body).await;
+    let renamed = async |account: &Value| {
+        let mut body = account.clone();
+        body["name"] = json!("Renamed");
+        admin.put(&place("accounts", account), 1, &body).await.is(200)
+    };
+    futures_util::future::join_all(made.iter().chain([&account]).map(renamed)).await;
+    // The own version counts as before.
+    admin.put(&place("accounts", &account), 1, &account).await.problem(412, "changed-meanwhile");
 }
 
 #[tokio::test]
@@ -677,6 +800,13 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
     let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
     assert_eq!((&refused["count"], refused["interactions"].as_array().unwrap().len()), (&json!(1), 1));
+    // It goes on as it was.
+    another_customer_writes(&admin, &account, 2).await.unwrap();
+    assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], json!(2));
+    assert_eq!(admin.delete(&format!("{path}&close=perhaps"), 1).await.fields(), ["close"]);
+    admin.engine.tell(&admin.key(&refused["interactions"][0]).await, Event::AccountLeaves, Mark::Guarded).await.unwrap();
+    let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
+    assert_eq!(refused["count"], 1);
     // Nor is the queue for which it waits, also when no plan has that any more.
     let mut without = body.clone();
     without["plan"] = json!([]);
@@ -696,6 +826,70 @@ async fn an_account_whose_plan_waits_for_another_system_is_not_deleted() {
     a_customer_writes(&admin, &account).await;
     let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
     assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], 1);
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for() {
+    let admin = Admin::start().await;
+    let body = admin.account_body("ABC12").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
+    for number in 1..=3 {
+        another_customer_writes(&admin, &account, number).await.unwrap();
+    }
+    let open = admin.delete(&path, 1).await.problem(409, "open-interactions")["interactions"].clone();
+    // One of them is an agent's.
+    let (agent, held): (AgentId, _) = (body["agents"][0].as_str().unwrap().parse().unwrap(), admin.key(&open[0]).await);
+    admin.engine.set_presence(&agent, PresenceState::Ready, Mark::Guarded).await.unwrap();
+    assert!(matches!(admin.engine.tell(&held, Event::Pick { agent: agent.clone() }, Mark::Guarded).await.unwrap(), Told::Changed { .. }));
+    admin.delete(&format!("{path}&close=true"), 1).await.is(204);
+    admin.get(&place("accounts", &account)).await.problem(404, "not-found");
+    for interaction in open.as_array().unwrap() {
+        let key = admin.key(interaction).await;
+        let closed = admin.engine.store.interaction(&key).await.unwrap().unwrap();
+        assert_eq!((closed.is_open(), closed.disposition.as_deref()), (false, Some("Account deleted")));
+        let history = admin.engine.store.history(&key).await.unwrap();
+        assert!(history.iter().any(|entry| matches!(&entry.fact, Fact::Closed { agent: None, disposition: Some(_) })));
+    }
+    let presences = admin.engine.store.presences(std::slice::from_ref(&agent)).await.unwrap();
+    assert!(presences[&agent].load.is_empty());
+    // Nobody opens one any more, even where the account is still known.
+    assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::NoAccount(_) | EngineError::Busy)));
+}
+
+#[tokio::test]
+async fn of_many_open_interactions_a_request_closes_some_and_says_how_many_are_left() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let writes = stream::iter(1..=203).map(|number| another_customer_writes(&admin, &account, number));
+    let written: Vec<_> = writes.buffer_unordered(8).collect().await;
+    assert!(written.iter().all(Result::is_ok));
+    let path = format!("/accounts/{}?confirm=ABC12&close=true", account["id"].as_str().unwrap());
+    let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
+    assert_eq!((&refused["closed"], &refused["count"]), (&json!(200), &json!(3)));
+    admin.delete(&path, 1).await.is(204);
+}
+
+#[tokio::test]
+async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    another_customer_writes(&admin, &account, 1).await.unwrap();
+    let directory = &admin.engine.directory;
+    let in_a_minute = cloud::time::now() + SignedDuration::from_mins(1);
+    let leaving = directory.leave(&id(&account), "first".to_owned(), in_a_minute).await.unwrap();
+    assert!(matches!(another_customer_writes(&admin, &account, 2).await, Err(EngineError::Busy)));
+    directory.stay(&leaving).await.unwrap();
+    another_customer_writes(&admin, &account, 2).await.unwrap();
+    // Whoever dies over it keeps nobody waiting for ever.
+    directory.leave(&id(&account), "second".to_owned(), cloud::time::now() - SignedDuration::from_secs(1)).await.unwrap();
+    another_customer_writes(&admin, &account, 3).await.unwrap();
+    // Of two who delete it only the later one does: the earlier one's end would let interactions be opened.
+    directory.leave(&id(&account), "third".to_owned(), in_a_minute).await.unwrap();
+    let (stored, version) = directory.get(account["id"].as_str().unwrap()).await.unwrap().unwrap();
+    assert_eq!(directory.delete_account(&stored, version, "hash", &leaving).await.unwrap(), Written::Moved);
+    directory.stay(&leaving).await.unwrap();
+    assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::Busy)));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::catalog::LONGEST_DISPOSITION;
+use domain::catalog::disposition_path;
 use domain::decide::{Event, Refusal};
 use domain::effect::Target;
 use domain::history::HistoryEntry;
@@ -23,7 +23,7 @@ use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Parameters, Place, short_text};
+use crate::input::{Body, Parameters, Place};
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
 
@@ -221,7 +221,8 @@ pub(crate) async fn close(
     Body(closing): Body<Closing>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
-    let disposition = closing.disposition.map(|text| short_text("disposition", &text, LONGEST_DISPOSITION)).transpose()?;
+    let disposition = closing.disposition.map(|text| disposition_path(&text).map_err(|invalid| Failure::field("disposition", invalid.0)));
+    let disposition = disposition.transpose()?;
     let by = agent.clone();
     match tell(&app, &command, &id, Event::Close { agent, disposition: disposition.clone() }).await {
         Err(Failure::Refused(refused)) if command.caller.oversees() && matches!(refused.refusal, Refusal::NotYours { .. }) => {

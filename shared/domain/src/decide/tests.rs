@@ -370,6 +370,55 @@ fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() 
 }
 
 #[test]
+fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_first() {
+    let mut desk = Desk::new();
+    let reply = Step::AutoReply { text: Template::parse("Good morning").unwrap(), when: When::FirstMessage };
+    desk.account.plan.steps.insert(0, reply.into());
+    let opening = Opening {
+        id: InteractionId::from_ulid(Ulid::nil()),
+        contact: ContactId::from_ulid(Ulid::nil()),
+        address: Address::Phone(E164::parse("+393330000001").unwrap()),
+        customer_name: None,
+        welcome: true,
+    };
+    let started = start(opening, agent(1), message(9), &desk.context()).unwrap().interaction;
+    let close_tab = |desk: &Desk, open: &Interaction| desk.decide(open, Event::CloseTab { agent: agent(1) }).unwrap().interaction;
+    // Nobody takes what came: the plan runs.
+    let run = |desk: &mut Desk, waiting: &Decision| {
+        let (at, timer) = timers(waiting).pop().unwrap();
+        desk.now = at;
+        let run = desk.decide(&waiting.interaction, Event::Timer(timer)).unwrap();
+        assert!(run.history.iter().any(|entry| matches!(entry.fact, Fact::PlanStarted { .. })));
+        run.replies.len()
+    };
+    let unseen = desk.receive(&close_tab(&desk, &started));
+    assert_eq!(run(&mut desk, &unseen), 1, "the first message");
+    desk.now = START;
+    let seen = desk.receive(&started).interaction;
+    let unseen = desk.receive(&close_tab(&desk, &seen));
+    assert_eq!(run(&mut desk, &unseen), 0, "the second message");
+    // What comes while the first one waits is answered with it.
+    desk.now = START;
+    let mut waiting = desk.receive(&close_tab(&desk, &started));
+    waiting.interaction = desk.receive(&waiting.interaction).interaction;
+    assert_eq!(run(&mut desk, &waiting), 1);
+}
+
+#[test]
+fn what_is_open_when_its_account_leaves_is_closed_by_the_system_whatever_is_mandatory() {
+    let mut desk = Desk::new();
+    desk.account.settings.mandatory_disposition = true;
+    for open in [desk.open().interaction, desk.accepted()] {
+        let decision = desk.decide(&open, Event::AccountLeaves).unwrap();
+        let closed = &decision.interaction;
+        assert_eq!((closed.status, closed.disposition.as_deref(), &closed.wait), (Status::Closed, Some(ACCOUNT_DELETED), &None));
+        let fact = Fact::Closed { agent: None, disposition: Some(ACCOUNT_DELETED.to_owned()) };
+        assert!(decision.history.iter().any(|entry| entry.fact == fact));
+        assert!(decision.effects.contains(&Effect::Archive));
+    }
+}
+
+#[test]
 fn nothing_moves_a_closed_interaction() {
     let desk = Desk::new();
     let closed = desk.decide(&desk.accepted(), Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
@@ -384,6 +433,7 @@ fn nothing_moves_a_closed_interaction() {
         (Event::Timer(Timer::Wait { wait: 1 }), Refusal::Stale),
         (Event::AgentUnavailable { agent }, Refusal::Stale),
         (Event::AccountActivated, Refusal::Closed),
+        (Event::AccountLeaves, Refusal::Closed),
     ] {
         assert_eq!(desk.decide(&closed, event), Err(refusal));
     }

@@ -182,7 +182,7 @@ fn an_ai_agent_answers_from_an_explicit_on_until_a_person_accepts() {
 }
 
 #[test]
-fn who_is_on_none_of_the_chosen_lists_gets_the_reply_and_is_not_saved() {
+fn who_is_on_none_of_the_chosen_lists_gets_the_reply_and_is_put_on_none() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
     let known = sim.writes(1);
     sim.accept(&agents[0], &known).unwrap();
@@ -205,6 +205,11 @@ fn who_is_on_none_of_the_chosen_lists_gets_the_reply_and_is_not_saved() {
     sim.whitelist(false);
     let served = sim.writes(2);
     assert!(sim.interaction(&served).is_open());
+    // As with anybody who is served for the first time, the contact is saved on the account's list.
+    let contact = |id| sim.memory.contacts().into_iter().find(|contact| contact.id == id).unwrap();
+    let (of_known, contact) = (contact(sim.interaction(&known).contact), contact(closed.contact));
+    assert!(!of_known.lists.is_empty());
+    assert_eq!((contact.lists, contact.version), (of_known.lists, 2));
     // What is open goes on whatever the lists say.
     sim.whitelist(true);
     assert_eq!(sim.writes(2), served);
