@@ -5,7 +5,8 @@
 //! | an event for agents | appended to the feed of each, then sent to each open connection |
 //! | an event for a queue | the same for its members who are of the account and can take it |
 //! | the same again | nothing: each feed knows the effect's id |
-//! | a connection that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
+//! | a connection that says it is gone some seconds after it came | nothing: it is being opened, and asks for what it misses |
+//! | another that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
 //! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
 
 use std::borrow::Cow;
@@ -82,6 +83,9 @@ impl Push {
         let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
         match self.sockets.post(&connection.id, bytes).await {
             Ok(Posted::Sent) => {}
+            Ok(Posted::Gone) if connection.is_opening(cloud::time::now()) => {
+                tracing::info!(event = "push.connection_opening", agent = %connection.agent);
+            }
             Ok(Posted::Gone) => self.lost(connection).await?,
             Err(error) => tracing::warn!(event = "push.not_posted", agent = %connection.agent, %error),
         }

@@ -24,6 +24,10 @@ const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
 /// Attempts at one append: rivals are only the other conversations of the same agent.
 const ATTEMPTS: u32 = 12;
 
+/// A connection is noted before API Gateway opens it, and until then a post is answered as if it were gone. That takes well under a second, a cold start of the
+/// function and a slow client's network included some seconds.
+const OPENING: SignedDuration = SignedDuration::from_secs(10);
+
 /// One event of a feed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeedEvent {
@@ -56,8 +60,17 @@ pub struct Connection {
     pub id: String,
     /// Whose.
     pub agent: AgentId,
+    /// When it was noted, to the millisecond; the beginning of time where that was not written yet.
+    pub opened_at: Timestamp,
     /// When the right to it ends.
     pub expires_at: Timestamp,
+}
+
+impl Connection {
+    /// Whether it may be that it is not open yet. What it misses until then its client asks for.
+    pub fn is_opening(&self, now: Timestamp) -> bool {
+        now.duration_since(self.opened_at) < OPENING
+    }
 }
 
 impl Interactions {
@@ -182,6 +195,7 @@ impl Interactions {
         let until = n(connection.expires_at.as_second());
         let mut open = item(keys::connection(&connection.agent, &connection.id));
         open.insert("expires_at".to_owned(), until.clone());
+        open.insert("opened_at".to_owned(), n(connection.opened_at.as_millisecond()));
         let mut owner = item(keys::connection_owner(&connection.id));
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
         owner.insert("expires_at".to_owned(), until);
@@ -245,6 +259,36 @@ fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
     Some(Connection {
         id: text(item, "sk")?.strip_prefix("CONN#")?.to_owned(),
         agent: agent.clone(),
+        opened_at: number(item, "opened_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
         expires_at: Timestamp::from_second(number(item, "expires_at")?).ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> AgentId {
+        AgentId::from_ulid(ulid::Ulid::from_parts(1, 1))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_connection_may_be_opening_for_some_seconds_only() {
+        let connection = Connection { id: "a".to_owned(), agent: agent(), opened_at: at(0), expires_at: at(7_200) };
+        assert!(connection.is_opening(at(0)) && connection.is_opening(at(9)));
+        assert!(connection.is_opening(at(-1)), "another machine's clock is behind");
+        assert!(!connection.is_opening(at(10)));
+    }
+
+    #[test]
+    fn a_connection_that_was_noted_without_its_time_is_open() {
+        let mut row = item(keys::connection(&agent(), "a"));
+        row.insert("expires_at".to_owned(), n(at(7_200).as_second()));
+        let connection = connection_of(&agent(), &row).unwrap();
+        assert_eq!((connection.expires_at, connection.is_opening(at(0))), (at(7_200), false));
+    }
 }
