@@ -6,7 +6,8 @@
 //! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
 //! | a wake for an agent whose queues or accounts were changed | the same; what the agent held or saw of those left goes on without the agent |
 //! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost; so is whom a change of the configuration owes it |
-//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+//! | a table or a queue that fails | it comes again after 1 s and more, for hours |
+//! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
 use std::sync::Arc;
 
@@ -173,7 +174,8 @@ pub async fn run() -> Result<(), Error> {
     let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
     let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
     let queue = |name| Queue::from_env(&aws, &env, name);
-    let assign = Arc::new(Assign { engine, wakes: queue("ASSIGN_QUEUE_URL")?, push: queue("PUSH_QUEUE_URL")? });
+    let wakes = queue("ASSIGN_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
+    let assign = Arc::new(Assign { engine, wakes, push: queue("PUSH_QUEUE_URL")? });
     lambda_runtime::run(service_fn(move |event| handle(assign.clone(), event))).await
 }
 

@@ -7,7 +7,8 @@
 //! | the same again | nothing: each feed knows the effect's id |
 //! | a connection that says it is gone some seconds after it came | nothing: it is being opened, and asks for what it misses |
 //! | another that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
-//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+//! | a table that fails | it comes again after 1 s and more, for hours |
+//! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ pub async fn run() -> Result<(), Error> {
         store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table),
         configuration: Configuration::new(aws.dynamodb(), config_table),
         sockets: Sockets::from_env(&aws, &env)?,
-        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?,
+        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?),
         timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
     });
     lambda_runtime::run(service_fn(move |event| handle(push.clone(), event))).await

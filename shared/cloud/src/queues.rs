@@ -4,11 +4,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
+};
 use serde::Serialize;
 
 use crate::aws::{Aws, CallError};
-use crate::batch::{Envelope, Source};
+use crate::batch::{Delivery, Envelope, Source};
 use crate::config::{ConfigError, Env};
 
 /// SQS takes ten entries a batch.
@@ -17,8 +19,9 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often an entry that SQS did not take is sent again before the call is given up: a throttle passes in that many.
 const BATCH_ATTEMPTS: u32 = 3;
-/// How often a body that can't be parsed is tried before it is set aside: a deployment that brings the reader it needs may be under way.
-const POISON_TRIES: u32 = 5;
+/// How often a record that nothing can be done with is tried before it is set aside. With the waits of [`batch::wait`](crate::batch::wait) that takes four
+/// minutes, in which its group waits: a deployment that brings the reader it needs may be under way.
+const HOPELESS_TRIES: u32 = 10;
 /// SQS's longest visibility timeout: 12 hours.
 const MAX_VISIBILITY: u32 = 43_200;
 
@@ -78,7 +81,7 @@ impl SendOptions {
 pub struct Queue {
     client: Client,
     url: Arc<str>,
-    /// Where bodies that can't be parsed go, if not to the dead-letter queue by the queue's own redrive.
+    /// Where records that nothing can be done with go, if not to the dead-letter queue by the queue's own redrive.
     aside: Option<Arc<str>>,
 }
 
@@ -101,8 +104,8 @@ impl Queue {
         Ok(Self::new(aws.sqs(), env.required(name)?))
     }
 
-    /// The same queue, with bodies that can't be parsed set aside at `parked` after a few tries. For a queue whose messages may wait by visibility and
-    /// so be received very often: its redrive would let a poisoned body block its group for days.
+    /// The same queue, with records that nothing can be done with set aside at `parked` after a few tries. For a queue whose records may come back very often:
+    /// its redrive would let a poisoned one block its group for hours.
     #[must_use]
     pub fn setting_aside(mut self, parked: impl Into<Arc<str>>) -> Self {
         self.aside = Some(parked.into());
@@ -210,12 +213,22 @@ impl Source for Queue {
         self.change_visibility(receipt_handles, seconds).await
     }
 
-    async fn set_aside(&self, body: &str, receive_count: u32) -> bool {
-        let Some(parked) = self.aside.as_deref().filter(|_| receive_count >= POISON_TRIES) else { return false };
-        match self.client.send_message().queue_url(parked).message_body(body).send().await {
-            Ok(_) => true,
+    /// With the attributes `queue` and, if it has one, `group`, so that people can send it again.
+    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
+        let Some(parked) = self.aside.as_deref().filter(|_| *receive_count >= HOPELESS_TRIES) else { return false };
+        let mut request = self.client.send_message().queue_url(parked).message_body(body);
+        for (name, value) in [("queue", Some(&*self.url)), ("group", group.as_deref())] {
+            let Some(value) = value else { continue };
+            let Ok(value) = MessageAttributeValue::builder().data_type("String").string_value(value).build() else { return false };
+            request = request.message_attributes(name, value);
+        }
+        match request.send().await {
+            Ok(_) => {
+                tracing::error!(event = "batch.set_aside", message_id, receive_count);
+                true
+            }
             Err(error) => {
-                tracing::error!(event = "batch.not_set_aside", error = %CallError::of("sqs", &error));
+                tracing::error!(event = "batch.not_set_aside", message_id, error = %CallError::of("sqs", &error));
                 false
             }
         }
