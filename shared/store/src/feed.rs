@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
 use domain::ids::AgentId;
 use domain::view::AgentEvent;
-use engine::ports::PortError;
+use engine::ports::{PortError, System, World};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -42,13 +42,8 @@ pub struct FeedEvent {
 /// What an append did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Appended {
-    /// It is the event with this number; these connections are to be told.
-    New {
-        /// The event.
-        event: Box<FeedEvent>,
-        /// The agent's connections, as far as is known.
-        connections: Vec<Connection>,
-    },
+    /// It is the event with this number. Whom to tell is asked [afterwards](Interactions::connections): who connects later catches up, and so nobody falls between.
+    New(Box<FeedEvent>),
     /// It was appended before.
     Repeated,
 }
@@ -79,8 +74,8 @@ impl Interactions {
     /// # Errors
     /// When the table can't be written; calling again is safe.
     pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> Read<Appended> {
-        for _ in 0..ATTEMPTS {
-            let (last, connections) = self.feed_head(agent).await?;
+        for attempt in 1..=ATTEMPTS {
+            let last = self.last_event(agent).await?;
             let seq = last + 1;
             let mut entry = data_item(keys::feed_event(agent, seq), event)?;
             entry.insert("at".to_owned(), n(now.as_millisecond()));
@@ -104,7 +99,7 @@ impl Interactions {
                 TransactWriteItem::builder().put(put(entry).map_err(unbuildable)?).build(),
             ];
             match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-                Ok(_) => return Ok(Appended::New { event: Box::new(FeedEvent { seq, at: now, event: event.clone() }), connections }),
+                Ok(_) => return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, event: event.clone() }))),
                 Err(error) => match error.as_service_error() {
                     Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                         let lost = |index: usize| {
@@ -117,17 +112,17 @@ impl Interactions {
                     _ => return Err(failed("TransactWriteItems")(error)),
                 },
             }
+            System.pause(attempt).await;
         }
         Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
     }
 
-    /// The number of the feed's last event (0: none yet) and the agent's connections: those too whose time is over, for it may be that nobody said so.
-    async fn feed_head(&self, agent: &AgentId) -> Read<(u64, Vec<Connection>)> {
-        // CONN# sorts before HEAD and DONE# and EVENT# lie in between: two short ranges are cheaper than what is between them.
-        let head = self.get(keys::feed_head(agent)).await?;
-        let last = head.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0);
-        let connections = self.query(keys::feed(agent), "CONN#").await?;
-        Ok((last, connections.iter().filter_map(|item| connection_of(agent, item)).collect()))
+    /// The agent's connections: those too whose time is over, for it may be that nobody said so.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn connections(&self, agent: &AgentId) -> Read<Vec<Connection>> {
+        Ok(self.query(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
     /// The events behind `after`, oldest first, at most `limit`.
@@ -237,9 +232,7 @@ impl Interactions {
         if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
             return Ok(false);
         }
-        let connections = self.query(keys::feed(agent), "CONN#").await?;
-        let open = connections.iter().filter_map(|item| connection_of(agent, item)).any(|connection| connection.expires_at > now);
-        Ok(!open)
+        Ok(!self.connections(agent).await?.iter().any(|connection| connection.expires_at > now))
     }
 
     /// Forgets a connection that ended.
