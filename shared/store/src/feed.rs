@@ -21,6 +21,10 @@ const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Longer than a push message can live in its queue and dead-letter queue together.
 const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
 
+/// A connection whose end nobody told is found out by the next event that it doesn't take. Until then it has to be there, longer than its right lasts: so its
+/// row is kept as long as an event.
+const CONNECTION_KEPT: SignedDuration = EVENTS_KEPT;
+
 /// Attempts at one append: rivals are only the other conversations of the same agent.
 const ATTEMPTS: u32 = 12;
 
@@ -187,14 +191,10 @@ impl Interactions {
     /// # Errors
     /// When the table can't be written.
     pub async fn connect(&self, connection: &Connection) -> Read<()> {
-        let until = n(connection.expires_at.as_second());
-        let mut open = item(keys::connection(&connection.agent, &connection.id));
-        open.insert("expires_at".to_owned(), until.clone());
-        open.insert("opened_at".to_owned(), n(connection.opened_at.as_millisecond()));
         let mut owner = item(keys::connection_owner(&connection.id));
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
-        owner.insert("expires_at".to_owned(), until);
-        for item in [owner, open] {
+        owner.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
+        for item in [owner, row_of(connection)] {
             let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
             put.send().await.map_err(failed("PutItem"))?;
         }
@@ -248,12 +248,21 @@ impl Interactions {
     }
 }
 
+fn row_of(connection: &Connection) -> Item {
+    let mut row = item(keys::connection(&connection.agent, &connection.id));
+    row.insert("opened_at".to_owned(), n(connection.opened_at.as_millisecond()));
+    row.insert("until".to_owned(), n(connection.expires_at.as_second()));
+    row.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
+    row
+}
+
+/// Where `until` was not written yet, `expires_at` was the end of the right too.
 fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
     Some(Connection {
         id: text(item, "sk")?.strip_prefix("CONN#")?.to_owned(),
         agent: agent.clone(),
         opened_at: number(item, "opened_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
-        expires_at: Timestamp::from_second(number(item, "expires_at")?).ok()?,
+        expires_at: Timestamp::from_second(number(item, "until").or_else(|| number(item, "expires_at"))?).ok()?,
     })
 }
 
@@ -275,6 +284,14 @@ mod tests {
         assert!(connection.is_opening(at(0)) && connection.is_opening(at(9)));
         assert!(connection.is_opening(at(-1)), "another machine's clock is behind");
         assert!(!connection.is_opening(at(10)));
+    }
+
+    #[test]
+    fn a_connection_is_known_for_days_after_its_right_has_ended() {
+        let connection = Connection { id: "a".to_owned(), agent: agent(), opened_at: at(0), expires_at: at(7_200) };
+        let row = row_of(&connection);
+        assert_eq!(connection_of(&agent(), &row), Some(connection));
+        assert_eq!(number::<i64>(&row, "expires_at"), Some(at(7_200 + 7 * 24 * 3_600).as_second()));
     }
 
     #[test]
