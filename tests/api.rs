@@ -55,12 +55,16 @@ type Answer = (u16, Value);
 
 impl Caller {
     async fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
+        self.call_with(method, path, &key.map(|key| ("idempotency-key", key.to_owned())).into_iter().collect::<Vec<_>>(), body).await
+    }
+
+    async fn call_with(&self, method: &str, path: &str, headers: &[(&str, String)], body: Option<Value>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
         let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
         let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
@@ -75,6 +79,11 @@ impl Caller {
 
     async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, None, Some(body)).await
+    }
+
+    /// Based on a version of the interaction.
+    async fn post_based_on(&self, path: &str, version: &Value, body: Value) -> Answer {
+        self.call_with("POST", path, &[("if-match", format!("\"{version}\""))], Some(body)).await
     }
 }
 
@@ -191,6 +200,50 @@ impl Desk {
         assert_eq!(self.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
         path
     }
+}
+
+#[tokio::test]
+async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
+    let desk = Desk::open("OTHER", 5).await;
+    let path = desk.accepted(1).await;
+    desk.deployment.ready_agent("stranger", 5).await;
+    let (anna, stranger) = (desk.anna(), desk.caller("stranger", &["agent"]));
+    let before = anna.get(&path).await;
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    let message = thread["messages"][0]["id"].as_str().unwrap();
+    let document = serde_json::to_value(agent_api::openapi()).unwrap();
+    let mut asked = 0;
+    for (template, item) in document["paths"].as_object().unwrap() {
+        let of_interaction = template.starts_with("/interactions/{id}");
+        if !of_interaction && !template.starts_with("/accounts/{id}/") {
+            continue;
+        }
+        let mine = if of_interaction { path.rsplit('/').next().unwrap() } else { desk.account.id.as_str() };
+        let nowhere = if of_interaction { "int_00000000000000000000000000" } else { "acc_00000000000000000000000000" };
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase();
+            // What would be done if it were there.
+            let body = operation.get("requestBody").map(|_| match template.rsplit('/').next().unwrap() {
+                "ai" => json!({"on": true}),
+                "attachments" => json!({"name": "a.pdf", "content_type": "application/pdf", "size": 14}),
+                "close" => json!({"disposition": "Done"}),
+                "conversations" => json!({"phone": "+393500000042", "template": {"name": "HX1", "language": "it"}}),
+                "messages" | "notes" => json!({"text": "hello"}),
+                "reassign" | "transfer" => json!({"agent": desk.agents[1]}),
+                "tags" => json!({"add": ["vip"]}),
+                other => panic!("what is sent to {other}?"),
+            });
+            for id in [mine, nowhere] {
+                let path = template.replace("{id}", id).replace("{message}", message).replace("{index}", "0");
+                let (status, problem) = stranger.call(&method, &path, None, body.clone()).await;
+                assert_eq!((status, &problem["type"]), (404, &json!("/problems/not-found")), "{method} {template}: {problem}");
+                assert!(problem.get("interaction").is_none());
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked} operations");
+    assert_eq!(anna.get(&path).await, before, "nothing was changed");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What agents do around the conversation, through their API: notes, tags, the AI switch, wrap-up, writing first, the past, canned answers.
 
 use domain::account::{Account, Recontact};
+use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
-use domain::ids::{AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
+use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::marks::Tag;
 use domain::notification::Template;
 use serde_json::{Value, json};
@@ -253,4 +254,257 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_waits() {
+    let desk = Desk::open("OPENS", 5).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let path = format!("/accounts/{}/interactions", desk.account.id);
+    assert_eq!(anna.get(&path).await, (200, json!({"interactions": []})));
+    let mut paths = Vec::new();
+    for number in 1..=5 {
+        paths.push(desk.ring(number).await);
+    }
+    assert_eq!(anna.post(&format!("{}/accept", paths[1]), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{}/accept", paths[3]), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{}/close", paths[3]), json!({})).await.0, 200);
+    let pages = async |query: &str| {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        for _ in 0..5 {
+            let page = ben.get(&format!("{path}?{query}{after}")).await.1;
+            seen.extend(
+                page["interactions"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())),
+            );
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        seen
+    };
+    let (waiting, all) = ([&paths[4], &paths[2], &paths[0]], [&paths[4], &paths[2], &paths[1], &paths[0]]);
+    for limit in [1, 2, 3, 4, 50] {
+        assert_eq!(pages(&format!("limit={limit}")).await.iter().collect::<Vec<_>>(), all, "{limit}");
+        assert_eq!(pages(&format!("waiting=true&limit={limit}")).await.iter().collect::<Vec<_>>(), waiting, "{limit}");
+    }
+    // It was rung, but he would rather have this one.
+    let (status, picked) = ben.post(&format!("{}/pick", paths[2]), json!({})).await;
+    assert_eq!((status, &picked["agent"]), (200, &json!(desk.agents[1].as_str())), "{picked}");
+    assert_eq!(pages("waiting=true").await, [paths[4].clone(), paths[0].clone()]);
+    let (status, problem) = anna.post(&format!("{}/pick", paths[2]), json!({})).await;
+    assert_eq!((status, &problem["type"], &problem["owner_name"]), (409, &json!("/problems/not-yours"), &json!("ben")));
+    for bad in ["limit=0", "limit=101", "after=x", "waiting=yes"] {
+        assert_eq!(anna.get(&format!("{path}?{bad}")).await.0, 422, "{bad}");
+    }
+    desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+    assert_eq!(
+        desk.caller("stranger", &["supervisor"]).get(&format!("{path}?limit=4")).await.1["interactions"].as_array().unwrap().len(),
+        4
+    );
+    assert_eq!(anna.get("/accounts/acc_1/interactions").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_agent_sees_whom_to_transfer_to_and_what_ids_are_called() {
+    let desk = Desk::open("NAMES", 5).await;
+    desk.deployment.ready_agent("stranger", 5).await;
+    desk.accepted(1).await;
+    assert_eq!(put(&desk.ben(), "/presence", json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
+    let path = format!("/accounts/{}/colleagues", desk.account.id);
+    let (status, found) = desk.anna().get(&path).await;
+    assert_eq!(status, 200, "{found}");
+    let shown = |one: &Value| format!("{} {} {} {}/{}", one["name"], one["state"], one["reason"], one["load"], one["capacity"]);
+    let agents: Vec<String> = found["agents"].as_array().unwrap().iter().map(shown).collect();
+    assert_eq!(agents, [r#""anna" "ready" null 1/5"#, r#""ben" "paused" "Lunch" 0/5"#]);
+    assert_eq!((&found["agents"][0]["id"], found["agents"][0]["since"].is_string()), (&json!(desk.agents[0].as_str()), true));
+    let names = |list: &Value| list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!((names(&found["others"]), names(&found["queues"])), (vec!["stranger".to_owned()], vec!["Support".to_owned()]));
+    assert_eq!(found["queues"][0]["id"], desk.queue.as_str());
+    assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+    assert_eq!(desk.caller("stranger", &["supervisor"]).get(&path).await.1, found);
+}
+
+#[tokio::test]
+async fn who_oversees_sees_all_accounts_and_of_which_they_are_themselves() {
+    let desk = Desk::open("SEES1", 5).await;
+    desk.deployment.account("SEES2", &[], &desk.queue).await;
+    let accounts = async |roles: &[&str]| {
+        let me = desk.caller("anna", roles).get("/me").await.1;
+        let mut shown: Vec<_> =
+            me["accounts"].as_array().unwrap().iter().map(|one| format!("{} {}", one["key"].as_str().unwrap(), one["member"])).collect();
+        shown.sort();
+        shown
+    };
+    assert_eq!(accounts(&["agent"]).await, ["SEES1 true"]);
+    assert_eq!(accounts(&["supervisor"]).await, ["SEES1 true", "SEES2 false"]);
+}
+
+#[tokio::test]
+async fn an_offer_is_listed_with_its_notification_and_its_queue() {
+    let mut desk = Desk::open("SHOWN", 5).await;
+    desk.configure(|account| {
+        let notification = &mut account.settings.notification;
+        (notification.sound, notification.shake) = (false, true);
+        notification.template = Template::parse("{{contact.name}} for {{#queue}}{{queue.name}}{{/queue}} of {{account.name}}").unwrap();
+    })
+    .await;
+    desk.routers = desk.fresh_routers();
+    let path = desk.ring(1).await;
+    let (anna, ben) = (desk.anna(), desk.ben());
+    let offer = anna.get("/interactions").await.1["offers"][0].take();
+    let shown = json!({"text": "Zoë Rossi for Support of SHOWN", "sound": false, "shake": true});
+    assert_eq!(offer["notification"], shown, "{offer}");
+    assert_eq!(offer["queue"], json!({"id": desk.queue, "name": "Support"}));
+    assert_eq!(offer["waits_on"], "step", "beside what is known of every interaction");
+    // A transfer to an agent comes through no queue.
+    assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{path}/transfer"), json!({"agent": desk.agents[1]})).await.0, 200);
+    desk.deployment.engine.wake(&domain::effect::Target::Agent(desk.agents[1].clone()), engine::Reach::Far).await.unwrap();
+    let offer = ben.get("/interactions").await.1["offers"][0].take();
+    assert_eq!((&offer["notification"]["text"], offer.get("queue")), (&json!("Zoë Rossi for  of SHOWN"), None), "{offer}");
+}
+
+#[tokio::test]
+async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
+    let desk = Desk::open("BASED", 5).await;
+    let path = desk.accepted(1).await;
+    let anna = desk.anna();
+    let version = || async { anna.get(&path).await.1["version"].clone() };
+    let old = version().await;
+    desk.customer_writes(2, "+393500000001").await;
+    for (what, body, status) in
+        [("messages", json!({"text": "hello"}), 201), ("notes", json!({"text": "a note"}), 201), ("transcript", json!({}), 202)]
+    {
+        let (refused, problem) = anna.post_based_on(&format!("{path}/{what}"), &old, body.clone()).await;
+        assert_eq!(
+            (refused, &problem["type"], &problem["interaction"]["version"]),
+            (409, &json!("/problems/changed"), &version().await),
+            "{what}"
+        );
+        // Nothing was written, and with the version that it has now it is; a repetition is answered like the first time, although the version has moved on.
+        let now = version().await;
+        let headers = [("if-match", now.to_string()), ("idempotency-key", what.to_owned())];
+        let (done, first) = anna.call_with("POST", &format!("{path}/{what}"), &headers, Some(body.clone())).await;
+        assert_eq!(done, status, "{what}: {first}");
+        assert_ne!(version().await, now, "{what}");
+        let (again, second) = anna.call_with("POST", &format!("{path}/{what}"), &headers, Some(body)).await;
+        assert_eq!((again, second["id"].clone()), (status, first["id"].clone()), "{what}");
+    }
+    let thread = anna.get(&format!("{path}/messages")).await.1;
+    assert_eq!(thread["messages"].as_array().unwrap().len(), 4, "two of the customer, a message and a note: {thread}");
+}
+
+#[tokio::test]
+async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
+    let desk = Desk::open("FORCE", 5).await;
+    let path = desk.ring(1).await;
+    let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    assert_eq!(ben.get("/interactions").await.1["offers"].as_array().unwrap().len(), 1);
+    let (pause, logout) = (json!({"state": "paused", "reason": "Training"}), json!({"state": "logged_out"}));
+    // Nobody but who oversees; and nobody is made ready.
+    for (answer, status) in [
+        (put(&desk.anna(), &of_ben, pause.clone()).await, 403),
+        (desk.anna().get(&of_ben).await, 403),
+        (put(&supervisor, &of_ben, json!({"state": "ready"})).await, 422),
+        (put(&supervisor, &of_ben, json!({"state": "paused"})).await, 422),
+        (put(&supervisor, "/agents/agt_00000000000000000000000000/presence", pause.clone()).await, 404),
+        (supervisor.get("/agents/agt_00000000000000000000000000/presence").await, 404),
+    ] {
+        assert_eq!(answer.0, status, "{}", answer.1);
+    }
+    assert_eq!(supervisor.get(&of_ben).await.1["state"], "ready");
+
+    let (status, presence) = put(&supervisor, &of_ben, pause.clone()).await;
+    assert_eq!((status, &presence["state"], &presence["reason"]), (200, &json!("paused"), &json!("Training")), "{presence}");
+    assert_eq!(ben.get("/presence").await.1, presence);
+    assert_eq!((supervisor.get(&of_ben).await.1, ben.get("/interactions").await.1["offers"].clone()), (presence, json!([])));
+    assert_eq!(ben.post(&format!("{path}/accept"), json!({})).await.1["type"], "/problems/not-ready");
+
+    // Logged out, and a pause is no way in.
+    let key = Some("key-1");
+    assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout.clone())).await.1["state"], "logged_out");
+    let (status, problem) = put(&supervisor, &of_ben, pause.clone()).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/logged-out")), "{problem}");
+    assert_eq!(ben.get("/presence").await.1["state"], "logged_out");
+    assert_eq!(put(&supervisor, &of_ben, logout).await.0, 200);
+    // Nor for somebody who never logged in.
+    let id = AgentId::from_ulid(cloud::ids::ulid());
+    let (name, subject, capacity) = ("new".to_owned(), "new".to_owned(), Capacity::default());
+    let agent = Agent { id, name, subject, role: Role::Agent, whatsapp: true, capacity };
+    desk.add(&agent).await;
+    let of_new = format!("/agents/{}/presence", agent.id);
+    assert_eq!(supervisor.get(&of_new).await.1, json!({"state": "logged_out", "capacity": 5, "load": 0}));
+    assert_eq!(put(&supervisor, &of_new, pause).await.1["type"], "/problems/logged-out");
+}
+
+#[tokio::test]
+async fn a_forced_pause_that_is_repeated_is_answered_whatever_the_agent_did_since() {
+    let desk = Desk::open("FORC2", 5).await;
+    let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    let pause = json!({"state": "paused", "reason": "Training"});
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause.clone())).await.1["state"], "paused");
+    assert_eq!(put(&ben, "/presence", json!({"state": "logged_out"})).await.0, 200);
+    let (status, presence) = supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause)).await;
+    assert_eq!((status, &presence["state"]), (200, &json!("logged_out")));
+}
+
+#[tokio::test]
+async fn who_may_be_ready_is_asked_of_the_configuration_as_it_is_right_now() {
+    let desk = Desk::open("FRESH", 5).await;
+    let anna = desk.anna();
+    assert_eq!(put(&anna, "/presence", json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
+    // The API knows her from before.
+    assert_eq!(anna.get("/me").await.1["whatsapp"], true);
+    let (before, version) = desk.deployment.configuration.get::<Agent>(desk.agents[0].as_str()).await.unwrap().unwrap();
+    let after = Agent { whatsapp: false, ..before.clone() };
+    desk.deployment.configuration.put(&after, Write::Replace { before: &before, version }, Vec::new()).await.unwrap();
+    let (status, problem) = put(&anna, "/presence", json!({"state": "ready"})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/whatsapp-disabled")), "{problem}");
+}
+
+/// Posts what is refused when it is based on an old version and done when it is based on the current one; what was answered then.
+async fn only_as_it_is(caller: &Caller, path: &str, what: &str, body: Value) -> Value {
+    let version = async || caller.get(path).await.1["version"].clone();
+    let old = version().await;
+    assert_eq!(caller.post(&format!("{path}/notes"), json!({"text": "looks at it"})).await.0, 201);
+    let now = version().await;
+    let (status, problem) = caller.post_based_on(&format!("{path}/{what}"), &old, body.clone()).await;
+    assert_eq!(
+        (status, &problem["type"], &problem["interaction"]["version"]),
+        (409, &json!("/problems/changed"), &now),
+        "{what}: {problem}"
+    );
+    assert_eq!(version().await, now, "{what}");
+    let (status, done) = caller.post_based_on(&format!("{path}/{what}"), &now, body).await;
+    assert_eq!(status, 200, "{what}: {done}");
+    done
+}
+
+#[tokio::test]
+async fn who_hands_over_picks_reassigns_or_reopens_may_say_on_which_version_that_is_based() {
+    let desk = Desk::open("HANDS", 5).await;
+    let (anna, ben, supervisor) = (desk.anna(), desk.ben(), desk.caller("stranger", &["supervisor"]));
+    desk.deployment.ready_agent("stranger", 5).await;
+    let (annas, bens) = (json!(desk.agents[0].as_str()), json!(desk.agents[1].as_str()));
+    let path = desk.accepted(1).await;
+
+    let handed = only_as_it_is(&anna, &path, "transfer", json!({"agent": bens})).await;
+    assert_eq!((&handed["waits_on"], &handed["agent"]), (&json!("transfer"), &annas), "she keeps it until he accepts: {handed}");
+    desk.deployment.engine.wake(&domain::effect::Target::Agent(desk.agents[1].clone()), engine::Reach::Far).await.unwrap();
+    assert_eq!(ben.post(&format!("{path}/accept"), json!({})).await.1["agent"], bens);
+
+    let reassign = format!("{path}/reassign");
+    assert_eq!(anna.post(&reassign, json!({"agent": annas})).await.0, 403);
+    let given = only_as_it_is(&supervisor, &path, "reassign", json!({"agent": annas})).await;
+    assert_eq!((&given["agent"], &given["unread"]), (&annas, &json!(true)), "{given}");
+
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.1["status"], "closed");
+    let reopened = only_as_it_is(&ben, &path, "reopen", json!({})).await;
+    assert_eq!((&reopened["status"], &reopened["agent"]), (&json!("open"), &bens), "{reopened}");
+
+    let waits = desk.ring(2).await;
+    let picked = only_as_it_is(&anna, &waits, "pick", json!({})).await;
+    assert_eq!((&picked["agent"], picked.get("waits_on")), (&annas, None), "{picked}");
 }

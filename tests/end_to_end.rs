@@ -443,6 +443,9 @@ async fn a_customer_whom_nobody_accepts_waits_until_somebody_is_ready() {
     })
     .await;
     assert_eq!((&waits["status"], &waits["unread"], &waits["agent"]), (&json!("open"), &json!(true), &Value::Null), "{waits}");
+    let me = ben.get("/me").await.unwrap();
+    let waiting = format!("/accounts/{}/interactions?waiting=true", me["accounts"][0]["id"].as_str().unwrap());
+    assert_eq!(ben.get(&waiting).await.unwrap()["interactions"][0]["id"], offer["id"]);
     ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
     assert_eq!(offer_of(&ben).await["id"], offer["id"]);
     ben.post(&format!("{path}/accept"), &json!({})).await.unwrap();

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    StreamSpecification, StreamViewType,
 };
 use cloud::aws::Aws;
 use cloud::config::Env;
@@ -293,6 +294,10 @@ async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str, stream: boo
     if stream {
         let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
         create = create.stream_specification(stream.build().unwrap());
+        let index = GlobalSecondaryIndex::builder().index_name("open-interactions").key_schema(key("open_of", KeyType::Hash));
+        let index = index.key_schema(key("sk", KeyType::Range));
+        let index = index.projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        create = create.attribute_definitions(text("open_of")).global_secondary_indexes(index.build().unwrap());
     }
     create.send().await.unwrap();
 }

@@ -38,6 +38,9 @@ const TOKEN_BYTES: usize = 32;
 /// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of agents within the API's 30 s.
 const QUERIES: usize = 16;
 
+/// How many interactions are read from the index: what one query reads, and far more than anybody closes by hand.
+const INDEXED: usize = 1000;
+
 /// How many interactions a refusal names; it counts all.
 const NAMED: usize = 10;
 
@@ -386,7 +389,8 @@ async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
     }
 }
 
-/// The open interactions of an account. There is no index of them, but each open one is in an agent's load or among the rows that wait, or both.
+/// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless another system is asked about it: such are in the
+/// index, which is a moment behind and alone would not be enough.
 async fn open_interactions(app: &App, id: &AccountId) -> Result<BTreeSet<InteractionId>, ApiError> {
     let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
     let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();
@@ -402,7 +406,8 @@ async fn open_interactions(app: &App, id: &AccountId) -> Result<BTreeSet<Interac
     let presences = store.presences(&agents).await?;
     let held: HashSet<InteractionId> = presences.into_values().flat_map(|presence| presence.load).collect();
     let held = store.interactions(&held.into_iter().collect::<Vec<_>>()).await?;
-    open.extend(held.into_iter().filter(|held| held.account == *id && held.is_open()).map(|held| held.id));
+    let indexed = store.interactions_at(&store.open_interactions(id, None, INDEXED).await?).await?;
+    open.extend(held.into_iter().chain(indexed).filter(|held| held.account == *id && held.is_open()).map(|held| held.id));
     Ok(open)
 }
 

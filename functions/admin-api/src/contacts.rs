@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, changed};
 use crate::error::ApiError;
-use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST};
+use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST, USER_ID};
 use crate::openapi::{Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Parameters};
@@ -67,14 +67,15 @@ fn view(contact: Contact) -> ContactView {
     }
 }
 
-/// Fails when a list is not there.
-async fn check(app: &App, lists: &[ListId]) -> Result<(), ApiError> {
+/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was deleted since is left out.
+async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result<BTreeSet<ListId>, ApiError> {
     let all: BTreeSet<ListId> = app.configuration().all::<List>().await?.into_iter().map(|(list, _)| list.id).collect();
     let mut errors = Errors::default();
-    for (index, _) in lists.iter().enumerate().filter(|(_, list)| !all.contains(*list)) {
+    for (index, _) in named.iter().enumerate().filter(|(_, list)| !all.contains(*list) && !before.contains(*list)) {
         errors.add(format!("lists[{index}]"), UNKNOWN_LIST);
     }
-    Ok(errors.check()?)
+    errors.check()?;
+    Ok(named.iter().filter(|list| all.contains(*list)).cloned().collect())
 }
 
 /// The contact, or the older one of the same person, to whom all addresses lead.
@@ -98,11 +99,11 @@ pub(crate) async fn create_contact(
     Body(body): Body,
 ) -> Result<Versioned<ContactView>, ApiError> {
     let NewContactInput { phone, user_id, name, lists } = NewContactInput::parse(body)?;
-    check(&app, &lists).await?;
+    let lists = known(&app, &lists, &BTreeSet::new()).await?;
     let addresses = phone.map(Address::Phone).into_iter().chain(user_id.map(Address::Bsuid)).collect();
     let contact = Contact {
         id: ContactId::from_ulid(cloud::ids::ulid()),
-        lists: lists.into_iter().collect(),
+        lists,
         name: name.map(ProfileName),
         username: None,
         addresses,
@@ -131,6 +132,8 @@ pub(crate) async fn create_contact(
 pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<ContactView>, ApiError> {
     let address = match (parameters.get("phone"), parameters.get("user_id")) {
         (Some(phone), None) => Address::Phone(E164::parse(phone).map_err(|invalid| Errors::one("phone", invalid.0))?),
+        // Nobody has a longer one, and it would become a key.
+        (None, Some(id)) if id.len() > USER_ID => return Err(Errors::one("user_id", "is too long").into()),
         (None, Some(id)) => Address::Bsuid(id.to_owned()),
         _ => return Err(Errors::one("phone", "is required, or user_id").into()),
     };
@@ -150,7 +153,7 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Changes what a contact is called and which lists it is on. Its addresses stay.
+/// Changes what a contact is called and which lists it is on. Its addresses stay; a list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = ContactInput,
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
@@ -165,9 +168,9 @@ pub(crate) async fn put_contact(
     condition.check(before.version)?;
     let shown = serde_json::to_value(view(before.clone())).map_err(|_| ApiError::Encode)?;
     let ContactInput { name, lists } = ContactInput::parse(body, &shown)?;
-    check(&app, &lists).await?;
+    let lists = known(&app, &lists, &before.lists).await?;
     let version = before.version + 1;
-    let contact = Contact { name: name.map(ProfileName), lists: lists.into_iter().collect(), version, ..before };
+    let contact = Contact { name: name.map(ProfileName), lists, version, ..before };
     if app.engine.store.replace_contact(&contact).await? != Committed::Done {
         return Err(ApiError::Changed);
     }

@@ -9,7 +9,7 @@ use cloud::objects::Objects;
 use domain::account::Account;
 use domain::agent::Agent;
 use domain::effect::InteractionKey;
-use domain::ids::{AgentId, InteractionId};
+use domain::ids::{AccountId, AgentId, InteractionId};
 use engine::Engine;
 use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
@@ -80,8 +80,21 @@ impl App {
     pub(crate) async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
         match self.directory().agents().await?.get(id) {
             Some(agent) => Ok(Some(agent.clone())),
-            None => Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent)),
+            None => self.fresh_agent(id).await,
         }
+    }
+
+    /// The agent as configured right now, past the cache: for what may not rest on how the agent was some seconds ago.
+    pub(crate) async fn fresh_agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
+        Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
+    }
+
+    /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not there, as is one whose id is none.
+    pub(crate) async fn account(&self, caller: &Caller, id: &str) -> Result<Arc<Account>, Failure> {
+        let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
+        let account = self.directory().account(&id).await?.filter(|account| caller.reads(account)).ok_or(Failure::NotFound)?;
+        tracing::Span::current().record("account", account.id.as_str());
+        Ok(account)
     }
 
     /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
@@ -91,6 +104,6 @@ impl App {
         let key = self.store().locate(&id).await?.ok_or(Failure::NotFound)?;
         let account = self.directory().account(&key.conversation.account).await?.ok_or(Failure::NotFound)?;
         tracing::Span::current().record("account", account.id.as_str());
-        if caller.oversees() || account.agents.contains(&caller.agent) { Ok(Place { key, account }) } else { Err(Failure::NotFound) }
+        if caller.reads(&account) { Ok(Place { key, account }) } else { Err(Failure::NotFound) }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use cloud::auth::{AuthError, bearer};
+use domain::account::Account;
 use domain::agent::Role;
 use domain::ids::AgentId;
 use http::header::AUTHORIZATION;
@@ -24,6 +25,11 @@ impl Caller {
     /// Whether the caller reads the interactions of all accounts.
     pub(crate) fn oversees(&self) -> bool {
         self.role >= Role::Supervisor
+    }
+
+    /// Whether the caller reads the interactions of this account.
+    pub(crate) fn reads(&self, account: &Account) -> bool {
+        self.oversees() || account.agents.contains(&self.agent)
     }
 }
 

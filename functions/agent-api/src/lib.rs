@@ -7,7 +7,9 @@
 //! |---|---|
 //! | `GET /me` | none |
 //! | `GET /presence` | 1 read |
-//! | `PUT /presence` | 1 read, 1 transaction |
+//! | `PUT /presence` | 2 reads, 1 transaction |
+//! | `GET /agents/{id}/presence` | 1 read |
+//! | `PUT /agents/{id}/presence` | 3 reads, 1 transaction |
 //! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |
@@ -21,11 +23,13 @@
 //! | `GET …/contact` | 2 reads; 3 where two contacts turned out to be one person |
 //! | `GET …/past` | 2 reads, 1 query for each account of the caller (and contact of the person) |
 //! | `POST /accounts/{id}/conversations` | 1 read of the alias, 1 query, 1 presence read, 1 transaction |
+//! | `GET /accounts/{id}/interactions` | 1 query, 1 batch read; up to 5 of each where most are left out |
+//! | `GET /accounts/{id}/colleagues` | 1 batch read of the presences, for each 100 agents of the account |
 //! | `GET /accounts/{id}/canned-answers` | none |
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
-//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds. A command that is refused costs one more read, which tells whether it is a
+//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds, except for who changes a presence. A command that is refused costs one more read, which tells whether it is a
 //! repetition; one that meets a rival costs its reads and its transaction again.
 
 mod app;

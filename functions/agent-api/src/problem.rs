@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     NotAnAgent,
     /// The caller may not take interactions.
     NotEnabled,
+    /// Only who is logged in can be made to pause.
+    LoggedOut,
     /// There is no such thing, or none that the caller may see.
     NotFound,
     /// The path has no such method.
@@ -82,6 +84,7 @@ impl Failure {
             Failure::Unauthorized => Problem::unauthorized(),
             Failure::NoRole => Problem::forbidden(),
             Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
+            Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
             Failure::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "You are not an agent here"),
             Failure::NotFound => Problem::not_found(),
             Failure::MethodNotAllowed => Problem::method_not_allowed(),
@@ -120,6 +123,7 @@ impl Failure {
             | Failure::NoRole
             | Failure::NotAnAgent
             | Failure::NotEnabled
+            | Failure::LoggedOut
             | Failure::NotFound
             | Failure::MethodNotAllowed
             | Failure::BadRequest(_)

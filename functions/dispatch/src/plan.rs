@@ -159,6 +159,10 @@ impl Owner {
         let id = self.id(version, index);
         let (group, job) = match (effect, self) {
             (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
+            (Effect::SendMessage { message, at }, Owner::Interaction(interaction)) => {
+                let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
+                (interaction.conversation().group(), Job::Send(SendJob { message }))
+            }
             (Effect::Send, Owner::Message { key, .. }) => {
                 (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() }))
             }
@@ -215,6 +219,7 @@ impl Owner {
             (
                 Effect::Route
                 | Effect::Send
+                | Effect::SendMessage { .. }
                 | Effect::CopyMedia { .. }
                 | Effect::Archive
                 | Effect::Timer { .. }
@@ -313,6 +318,23 @@ mod tests {
         assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
         assert_eq!(errands[0].group, key().conversation.group());
         assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.event, AgentEvent::Message { .. })));
+    }
+
+    #[test]
+    fn messages_leave_in_the_order_of_their_interactions_versions() {
+        let (at, messages) = (Timestamp::UNIX_EPOCH, [3, 2].map(|place| MessageId::from_ulid(Ulid::from_parts(1, place))));
+        let effects = messages.clone().map(|message| Effect::SendMessage { message, at });
+        let interaction = domain::fixtures::interaction(domain::interaction::Status::Open, at);
+        let mut item: Item = serde_dynamo::to_item(serde_json::json!({ "data": interaction, "effects": effects, "version": 2 })).unwrap();
+        item.insert("pk".into(), AttributeValue::S(format!("CONV#{}#{}", interaction.account, interaction.contact)));
+        item.insert("sk".into(), AttributeValue::S(format!("INT#{}", interaction.id)));
+        let errands = errands(&record(None, item)).unwrap();
+        let sent = errands.iter().map(|errand| match &errand.job {
+            Job::Send(job) => job.message.message.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), messages);
+        assert!(errands.iter().all(|errand| errand.group == interaction.conversation().group()));
     }
 
     #[test]

@@ -59,6 +59,10 @@ impl Route {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
             Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
             Wakeup::Lost { agent, connection, at } => self.lost(agent, connection, *at).await,
+            Wakeup::Reconfigured { agent } => {
+                self.engine.directory.forget();
+                self.engine.release(agent).await.map(drop)
+            }
             Wakeup::Unify { contact } => self.engine.unify(contact).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
                 Ok(key) => self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }).await.map(|_| ()),

@@ -12,7 +12,7 @@ use crate::decide::Ring;
 use crate::effect::{Audience, Target};
 use crate::footprint::WaitingRow;
 use crate::history::{NotOffered, PassedOver};
-use crate::ids::{AccountId, AgentId, InteractionId, QueueId};
+use crate::ids::{AccountId, AgentId, InteractionId};
 use crate::interaction::{Missed, Stage};
 use crate::marks::Priority;
 use crate::queue::{Queue, Strategy, Weight};
@@ -85,16 +85,35 @@ impl Waiting<'_> {
 /// Who is free, and what rings, while one claim after the other is met.
 struct Floor<'a> {
     presences: Cow<'a, BTreeMap<AgentId, Presence>>,
-    /// How many chats ring at all of a queue: of what is looked at under `None`.
-    chats: BTreeMap<Option<&'a QueueId>, usize>,
+    /// What rings at all of a queue.
+    chats: Vec<Chat<'a>>,
+}
+
+/// A chat that rings at all of a queue.
+struct Chat<'a> {
+    queue: &'a Queue,
+    account: &'a AccountId,
+    /// Who said no.
+    except: &'a [AgentId],
+}
+
+impl<'a> Chat<'a> {
+    /// Those of `rows` that ring at all of `queue`.
+    fn of(queue: &'a Queue, rows: &'a [WaitingRow], now: Timestamp) -> impl Iterator<Item = Self> {
+        let ringing = rows.iter().filter(move |row| rings_at_all(row, now));
+        ringing.filter_map(move |row| match row.offer.as_ref().map(|offer| &offer.audience) {
+            Some(Audience::Members { except, .. }) => Some(Self { queue, account: &row.interaction.conversation.account, except }),
+            _ => None,
+        })
+    }
 }
 
 impl Choice<'_> {
     /// The first of `rows` for which somebody can be rung. The caller commits it, brings rows and presences up to date, and asks again: so one choice never
     /// rests on what another has just changed.
     pub fn next(&self, rows: &[WaitingRow]) -> Option<Next> {
-        let mut chats = BTreeMap::from([(None, self.ringing_at_all(rows))]);
-        chats.extend(self.rivals.iter().map(|rival| (Some(&rival.queue.id), self.ringing_at_all(&rival.rows))));
+        let own = self.queue.into_iter().flat_map(|queue| Chat::of(queue, rows, self.now));
+        let chats = own.chain(self.rivals.iter().flat_map(|rival| Chat::of(&rival.queue, &rival.rows, self.now))).collect();
         let mut floor = Floor { presences: Cow::Borrowed(self.presences), chats };
         let mut met = BTreeSet::new();
         for Waiting { row, rival, index, .. } in self.in_order(rows) {
@@ -108,7 +127,9 @@ impl Choice<'_> {
                 Some(queue) => {
                     met.insert(&row.interaction.interaction);
                     match audience {
-                        Audience::Members { .. } => *floor.chats.entry(Some(&queue.id)).or_default() += 1,
+                        Audience::Members { .. } => {
+                            floor.chats.push(Chat { queue, account: &row.interaction.conversation.account, except: &row.rejected });
+                        }
                         Audience::Agents(agents) => {
                             for agent in agents {
                                 let presence = floor.presences.to_mut().get_mut(&agent);
@@ -154,7 +175,7 @@ impl Choice<'_> {
         // What has outlived its plan is offered to one agent at a time: to the one who became available.
         if let Some(queue) = queue.filter(|queue| queue.strategy == Strategy::Beepall && row.stage != Stage::Exhausted) {
             let own = free.iter().any(|presence| presence.load.contains(&row.interaction.interaction));
-            let room = own || self.one_more_may_ring(rival.map(|queue| &queue.id), &free, floor);
+            let room = own || self.one_more_may_ring(&free, floor);
             return room.then(|| Audience::Members { queue: queue.id.clone(), except: row.rejected.clone() });
         }
         let free = match queue.map(|queue| queue.strategy) {
@@ -172,25 +193,27 @@ impl Choice<'_> {
         Some(Audience::Agents(vec![chosen.agent.clone()]))
     }
 
-    /// Never more chats ring than there are free slots, neither in this queue nor in this one and all the others that share an agent with it.
-    fn one_more_may_ring(&self, queue: Option<&QueueId>, free: &[&Presence], floor: &Floor<'_>) -> bool {
-        let slots =
-            |presences: &BTreeMap<&AgentId, &Presence>| presences.values().map(|presence| presence.free_slots(self.now)).sum::<usize>();
-        let mut there: BTreeMap<&AgentId, &Presence> = free.iter().map(|presence| (&presence.agent, *presence)).collect();
-        let mut chats = floor.chats.get(&queue).copied().unwrap_or_default();
-        if chats >= slots(&there) {
-            return false;
+    /// Never more chats ring than there are free slots: among the agents who can take this one and whoever sees what they see. And nobody sits idle: for whom
+    /// less rings than the agent has room for, one more may.
+    fn one_more_may_ring(&self, free: &[&Presence], floor: &Floor<'_>) -> bool {
+        let slots = |presence: &Presence| presence.free_slots(self.now);
+        let seen = |agent: &AgentId| floor.chats.iter().filter(move |chat| self.sees(agent, chat)).count();
+        if free.iter().any(|presence| slots(presence) > seen(&presence.agent)) {
+            return true;
         }
-        for (other, ringing) in floor.chats.iter().filter(|(other, ringing)| **other != queue && **ringing > 0) {
-            let members = match other {
-                Some(id) => self.rivals.iter().find(|rival| rival.queue.id == **id).map(|rival| &rival.queue),
-                None => self.queue,
-            };
-            let members = members.iter().flat_map(|queue| &queue.members);
-            there.extend(members.filter_map(|agent| floor.presences.get(agent)).map(|presence| (&presence.agent, presence)));
-            chats += ringing;
-        }
-        chats < slots(&there)
+        let chats: Vec<&Chat<'_>> =
+            floor.chats.iter().filter(|chat| free.iter().any(|presence| self.sees(&presence.agent, chat))).collect();
+        let there = floor.presences.values().filter(|presence| {
+            let one_of_them = free.iter().any(|other| other.agent == presence.agent);
+            one_of_them || (slots(presence) > 0 && chats.iter().any(|chat| self.sees(&presence.agent, chat)))
+        });
+        chats.len() < there.map(slots).sum()
+    }
+
+    /// Whether a chat that rings at all of its queue rings at `agent`, if there is room.
+    fn sees(&self, agent: &AgentId, chat: &Chat<'_>) -> bool {
+        let of_account = self.rosters.get(chat.account).is_some_and(|roster| roster.contains(agent));
+        of_account && chat.queue.members.contains(agent) && !chat.except.contains(agent)
     }
 
     fn ring(&self, index: usize, row: &WaitingRow, audience: Audience, floor: &Floor<'_>) -> Next {
@@ -253,10 +276,6 @@ impl Choice<'_> {
         let back_before = |missed: &Missed| presence.is_some_and(|presence| presence.since < missed.at);
         let missed = row.missed.iter().any(|missed| missed.agent == *agent && back_before(missed) && left_alone(missed));
         missed.then_some(NotOffered::Missed)
-    }
-
-    fn ringing_at_all(&self, rows: &[WaitingRow]) -> usize {
-        rows.iter().filter(|row| rings_at_all(row, self.now)).count()
     }
 }
 

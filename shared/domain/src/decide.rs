@@ -11,7 +11,7 @@ use crate::account::{Account, List};
 use crate::agent::Presence;
 use crate::catalog::Pause;
 use crate::effect::{Audience, Effect, InteractionKey, Notice, Target, Timer};
-use crate::footprint::occupied;
+use crate::footprint::{holder, occupied};
 use crate::history::{Did, Fact, HistoryEntry, NoReply, PassedOver, Skip, WaitEnd, WebhookFailure};
 use crate::ids::{AgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use crate::inbound::ProfileName;
@@ -193,7 +193,7 @@ pub enum Event {
     },
     /// A wait is over.
     Timer(Timer),
-    /// An agent paused or logged out, or was taken off the queue or the account: what rings there alone rings on elsewhere.
+    /// An agent paused, logged out, took the last free slot, or was taken off the queue or the account: what rings there alone rings on elsewhere.
     AgentUnavailable {
         /// Who.
         agent: AgentId,
@@ -203,6 +203,8 @@ pub enum Event {
         /// Who.
         agent: AgentId,
     },
+    /// The account was switched off.
+    AccountDeactivated,
     /// The account was switched on.
     AccountActivated,
     /// Another system answered a step of the plan, or did not.
@@ -291,8 +293,8 @@ pub enum Refusal {
     /// It is closed.
     #[error("the interaction is closed")]
     Closed,
-    /// The agent must be ready.
-    #[error("you must be ready to accept")]
+    /// The agent must be ready; to open a tab or to go on with what waits for the agent, logged in.
+    #[error("you must be ready to accept, and logged in to go on")]
     NotReady,
     /// The agent has no free slot.
     #[error("you hold as many interactions as your capacity allows")]
@@ -454,6 +456,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Reject { agent } => change.reject(agent)?,
         Event::OpenTab { agent } => {
             change.owned_by(&agent)?;
+            change.must_be_logged_in(&agent)?;
             change.tab_opened(agent);
         }
         Event::CloseTab { agent } => {
@@ -478,10 +481,17 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Timer(timer) => change.timer(&timer)?,
         Event::AgentUnavailable { agent } => change.agent_unavailable(agent)?,
         Event::AgentLeft { agent } => change.agent_left(&agent)?,
+        Event::AccountDeactivated => change.account_deactivated()?,
         Event::AccountActivated => change.account_activated()?,
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(Some(interaction)))
+}
+
+/// Whether taking the interaction leaves its agent, whose presence this is, without a free slot.
+pub fn fills(before: Option<&Interaction>, after: &Interaction, presence: &Presence) -> bool {
+    let takes = holder(after) == Some(&presence.agent) && before.and_then(holder) != Some(&presence.agent);
+    takes && presence.load.len() + usize::from(!presence.load.contains(&after.id)) >= presence.capacity.get()
 }
 
 /// An interaction under change.
@@ -526,8 +536,18 @@ impl<'a> Change<'a> {
         for target in occupied_before.difference(&occupied(&self.next)).cloned() {
             self.wake(target);
         }
+        self.withdraw_elsewhere(before);
         let Self { next: interaction, effects, message_effects, replies, history, .. } = self;
         Decision { interaction, effects, message_effects, replies, history }
+    }
+
+    /// Who has no slot left can take nothing of what else rings there: it rings on elsewhere.
+    fn withdraw_elsewhere(&mut self, before: Option<&Interaction>) {
+        let Some(presence) = self.context.presence.filter(|presence| fills(before, &self.next, presence)) else { return };
+        let others = presence.ringing.iter().filter(|(id, until)| **until > self.context.now && **id != self.next.id);
+        let others = others.filter(|(id, _)| !presence.load.contains(*id)).map(|(id, _)| id.clone());
+        let withdraw = others.map(|interaction| Effect::Withdraw { interaction, agent: presence.agent.clone() });
+        self.effects.extend(withdraw);
     }
 
     fn wake(&mut self, target: Target) {
@@ -561,6 +581,15 @@ impl<'a> Change<'a> {
                 let before_login = self.next.tab_opened_at.zip(presence.logged_in_at).is_some_and(|(opened, login)| opened < login);
                 presence.logged_in() && !before_login
             })
+    }
+
+    fn is_logged_in(&self, agent: &AgentId) -> bool {
+        self.context.presence.is_some_and(|presence| presence.agent == *agent && presence.logged_in())
+    }
+
+    /// A screen that was left open ends no wait: whoever is logged out is not there.
+    fn must_be_logged_in(&self, agent: &AgentId) -> Result<(), Refusal> {
+        if self.is_logged_in(agent) { Ok(()) } else { Err(Refusal::NotReady) }
     }
 
     fn of_account(&self, agent: &AgentId) -> bool {
@@ -603,8 +632,13 @@ impl<'a> Change<'a> {
             None if !self.context.account.active => self.hold_while_inactive(),
             None if self.next.agent.is_some() => self.wait_for_agent(),
             None => self.start_plan(),
+            // The plan is owed to the customer once the account is on again.
+            Some(Wait { stage: Stage::Exhausted, offer: None, .. }) if !self.context.account.active => {
+                self.end_wait(WaitEnd::NewMessage);
+                self.hold_while_inactive();
+            }
             // What already rings goes on; with nothing ringing, a customer who writes again starts the plan over.
-            Some(Wait { stage: Stage::Exhausted, offer: None, .. }) if self.context.account.active => {
+            Some(Wait { stage: Stage::Exhausted, offer: None, .. }) => {
                 self.end_wait(WaitEnd::NewMessage);
                 self.start_plan();
             }
@@ -617,12 +651,15 @@ impl<'a> Change<'a> {
         if !template && !self.window_open() {
             return Err(Refusal::WindowExpired);
         }
+        if self.waits_on_own_agent() {
+            self.must_be_logged_in(&agent)?;
+        }
         // Who writes on has not finished.
         if self.next.wrap_up.take().is_some() {
             self.fact(Fact::CloseForgotten { agent: agent.clone() });
         }
-        self.fact(Fact::MessageSent { message, agent: agent.clone() });
-        self.sent_by(agent.clone());
+        self.fact(Fact::MessageSent { message: message.clone(), agent: agent.clone() });
+        self.sent_by(agent.clone(), message);
         // Who answers is there, whatever the tab says.
         if self.waits_on_own_agent() {
             self.next.unread = false;
@@ -633,7 +670,7 @@ impl<'a> Change<'a> {
     }
 
     /// A message of an agent is on its way.
-    fn sent_by(&mut self, agent: AgentId) {
+    fn sent_by(&mut self, agent: AgentId, message: MessageId) {
         let now = self.context.now;
         self.next.last_message = Some(LastMessage { at: now, from_customer: false });
         self.next.unanswered_since = None;
@@ -641,7 +678,7 @@ impl<'a> Change<'a> {
         if let Some(deadline) = self.next.inactivity.deadline {
             self.arm_inactivity(deadline);
         }
-        self.message_effects.push(Effect::Send);
+        self.effects.push(Effect::SendMessage { message, at: now });
         self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
     }
 

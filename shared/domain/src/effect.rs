@@ -123,8 +123,16 @@ pub enum Audience {
 pub enum Effect {
     /// Route the event that this item is.
     Route,
-    /// Send the message that this item is to the customer.
+    /// Send the message that this item is to the customer. Written by the version before; its messages were items of their own to the stream, which keeps the
+    /// order of one item only.
     Send,
+    /// Send a message of this interaction to the customer.
+    SendMessage {
+        /// Which.
+        message: MessageId,
+        /// Its time in the thread.
+        at: Timestamp,
+    },
     /// Copy an attachment of the message that this item is.
     CopyMedia {
         /// Which one.

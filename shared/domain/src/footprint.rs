@@ -39,7 +39,7 @@ pub struct WaitingRow {
     pub stage: Stage,
     /// The deadline of the wait.
     pub until: Option<Timestamp>,
-    /// The arrival of the oldest unanswered message: who waits longest comes first.
+    /// The arrival of the oldest unanswered message, or of the last one if all are answered: who waits longest comes first.
     pub since: Timestamp,
     /// The higher comes first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
@@ -137,6 +137,12 @@ pub fn occupied(interaction: &Interaction) -> BTreeSet<Target> {
     agents.chain(queue).collect()
 }
 
+/// Since when the customer waits: the oldest unanswered message; where everything is answered, the last one.
+fn since(interaction: &Interaction) -> Timestamp {
+    let last = interaction.last_message.as_ref().map(|last| last.at);
+    interaction.unanswered_since.or(last).unwrap_or(interaction.opened_at)
+}
+
 /// The footprint of `interaction`.
 pub fn footprint(interaction: &Interaction) -> Footprint {
     if !interaction.is_open() {
@@ -160,7 +166,7 @@ pub fn footprint(interaction: &Interaction) -> Footprint {
                 wait: wait.id,
                 stage: wait.stage.clone(),
                 until: wait.until,
-                since: interaction.unanswered_since.unwrap_or(interaction.opened_at),
+                since: since(interaction),
                 priority: interaction.priority,
                 rejected: wait.rejected.clone(),
                 missed: wait.missed.clone(),

@@ -171,7 +171,7 @@ pub enum Fact {
         /// To whom it was made.
         audience: Audience,
     },
-    /// An offer was withdrawn because its agent paused, logged out, or was taken off the queue or the account.
+    /// An offer was withdrawn because its agent paused, logged out, has no free slot any more, or was taken off the queue or the account.
     OfferWithdrawn {
         /// Who.
         agent: AgentId,

@@ -134,6 +134,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
         let mut cursor = self.store.cursor(target).await?;
+        if self.silence(&rows, &accounts).await? {
+            rows = self.store.waiting(target).await?;
+        }
         self.activate(&rows, &accounts).await?;
         let mut rivals = match queue {
             Some(queue) if rows.iter().any(|row| row.offer.is_none()) => {
@@ -209,6 +212,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Ok(())
+    }
+
+    /// What rings stops once its account is off; tells whether anything did.
+    async fn silence(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>) -> Result<bool, EngineError> {
+        let is_off = |row: &&WaitingRow| accounts.get(&row.interaction.conversation.account).is_some_and(|account| !account.active);
+        let mut silenced = false;
+        for row in rows.iter().filter(|row| row.offer.is_some()).filter(is_off) {
+            self.tell(&row.interaction, Event::AccountDeactivated, Mark::Guarded).await?;
+            silenced = true;
+        }
+        Ok(silenced)
     }
 
     /// Interactions that came in while their account was off go their way once it is on.

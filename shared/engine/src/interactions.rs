@@ -129,8 +129,23 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
+        self.send_based_on(key, agent, sending, mark, None).await
+    }
+
+    /// As [`Engine::send`], but only if the interaction has still the version that the message is based on; refused as [`Refusal::Changed`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn send_based_on(
+        &self,
+        key: &InteractionKey,
+        agent: AgentId,
+        sending: Sending,
+        mark: Mark,
+        version: Option<u64>,
+    ) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
-        self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
     }
 
     /// Adds a note of `by` to the thread, for colleagues only.
@@ -138,10 +153,26 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// As [`Engine::tell`].
     pub async fn note(&self, key: &InteractionKey, by: AgentId, id: MessageId, text: String, mark: Mark) -> Result<Told, EngineError> {
+        self.note_based_on(key, by, id, text, mark, None).await
+    }
+
+    /// As [`Engine::note`], but only if the interaction has still the version that the note is based on; refused as [`Refusal::Changed`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Engine::tell`].
+    pub async fn note_based_on(
+        &self,
+        key: &InteractionKey,
+        by: AgentId,
+        id: MessageId,
+        text: String,
+        mark: Mark,
+        version: Option<u64>,
+    ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by, message: id.clone() };
         let content = Content::Note { body: text };
         let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
-        self.change(key, &event, mark, Extra { sending: Some(sending), ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
     }
 
     /// The approved template by which agents of `account` write to a customer whose service window is over, filled in; `None` where none is configured.
@@ -210,7 +241,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             let returns = before.wait.as_ref().is_some_and(|wait| wait.stage == Stage::Transfer);
             let owes = before.wrap_up.is_some();
-            let presences = match acting(event).or(before.agent.as_ref().filter(|_| returns || owes)) {
+            let goes_on = |event: &Event| matches!(event, Event::MessageSent { .. } | Event::Transfer { .. }) && before.wait.is_some();
+            let receives = match event {
+                Event::Reassign { to, .. } if !owes => Some(to),
+                _ => None,
+            };
+            let holder = before.agent.as_ref().filter(|_| returns || owes || goes_on(event));
+            let presences = match acting(event).or(receives).or(holder) {
                 Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
                 None => BTreeMap::new(),
             };
@@ -221,12 +258,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let after = decision.interaction.clone();
             // What has begun to ring since the presence was read must be withdrawn too.
-            let paused = after.wrap_up.as_ref().filter(|_| before.wrap_up.is_none());
-            let paused = paused.and_then(|wrap_up| presences.get(&wrap_up.agent));
-            let paused = paused.map(|presence| (presence.agent.clone(), presence.revision));
+            let pauses = |presence: &Presence| {
+                before.wrap_up.is_none() && after.wrap_up.as_ref().is_some_and(|wrap_up| wrap_up.agent == presence.agent)
+            };
+            let withdraws = |presence: &&Presence| pauses(presence) || decide::fills(Some(&before), &after, presence);
+            let withdrawn = presences.values().find(withdraws).map(|presence| (presence.agent.clone(), presence.revision));
             let mut commit = self.commit_of(before, decision, event, &mark, &extra, now);
             commit.identity = identity;
-            commit.presence_revision = commit.presence_revision.or(paused);
+            commit.presence_revision = commit.presence_revision.or(withdrawn);
             let written = commit.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
             let message = written.map(|(message, _)| Box::new(message.clone()));
             let refused = |refusal| async move {
@@ -420,6 +459,7 @@ fn may_send(event: &Event) -> bool {
         | Event::Retagged { .. }
         | Event::AiSwitched { .. }
         | Event::Noted { .. }
+        | Event::AccountDeactivated
         | Event::Absorb(_)
         | Event::MergeInto(_) => false,
     }
@@ -445,7 +485,7 @@ pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
         deleted_at: None,
         delivery: Some(Delivery { state: DeliveryState::Queued, since: reply.at, error: None, attempts: 0 }),
     };
-    decision.replies.iter().map(|reply| (message(reply), vec![Effect::Send])).collect()
+    decision.replies.iter().map(|reply| (message(reply), Vec::new())).collect()
 }
 
 /// Whose presence a decision needs.
@@ -455,6 +495,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::AgentUnavailable { agent }
         | Event::Pick { agent }
         | Event::Reopen { agent }
+        | Event::OpenTab { agent }
         | Event::Close { agent, .. } => Some(agent),
         Event::MessageReceived { .. }
         | Event::MessageSent { .. }
@@ -463,7 +504,6 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::MergeInto(_)
         | Event::Ring(_)
         | Event::Reject { .. }
-        | Event::OpenTab { .. }
         | Event::CloseTab { .. }
         | Event::CloseForAll { .. }
         | Event::Transfer { .. }
@@ -475,6 +515,7 @@ fn acting(event: &Event) -> Option<&AgentId> {
         | Event::AiSwitched { .. }
         | Event::Timer(_)
         | Event::AgentLeft { .. }
+        | Event::AccountDeactivated
         | Event::AccountActivated
         | Event::WebhookAnswered { .. } => None,
     }

@@ -46,6 +46,11 @@ pub enum Wakeup {
         /// When: a later loss has a wake-up of its own.
         at: Timestamp,
     },
+    /// The queues or accounts of an agent were changed a while ago: what was decided by an older configuration since is looked at once more.
+    Reconfigured {
+        /// Whose.
+        agent: AgentId,
+    },
     /// An agent stopped taking offers.
     Withdraw {
         /// Which interaction rang there.

@@ -592,7 +592,8 @@ impl State {
             let presence = self.presences.get(agent);
             let holds = changes.iter().all(|(interaction, slots)| allowed(slots, presence, interaction));
             let occupies = changes.iter().any(|(_, slots)| slots.occupy);
-            let lost = if occupies { Committed::AtCapacity } else { Committed::Conflict };
+            let based = changes.iter().any(|(_, change)| change.revision.is_some());
+            let lost = if occupies && !based { Committed::AtCapacity } else { Committed::Conflict };
             conditions.item(format!("AGENT#{agent}"), holds, lost);
         }
         let place_of = |message: &Message| MessageKey { interaction: commit.after.key(), at: message.at, message: message.id.clone() };
@@ -798,6 +799,14 @@ impl Store for Memory {
 
     async fn interaction(&self, key: &InteractionKey) -> Answer<Option<Interaction>> {
         self.read(|state| state.interaction(key)).await
+    }
+
+    async fn open_interactions(&self, account: &AccountId, before: Option<&InteractionId>, limit: usize) -> Answer<Vec<InteractionKey>> {
+        self.read(|state| {
+            let older = state.interactions.values().rev().filter(|found| before.is_none_or(|before| found.id < *before));
+            older.filter(|found| found.account == *account && found.is_open()).map(Interaction::key).take(limit).collect()
+        })
+        .await
     }
 
     async fn message(&self, key: &MessageKey) -> Answer<Option<Message>> {

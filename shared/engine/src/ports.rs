@@ -75,7 +75,7 @@ pub struct Conversation {
     pub last_inbound_at: Option<Timestamp>,
 }
 
-/// Interactions and what belongs to them. Reads are consistent.
+/// Interactions and what belongs to them. Reads are consistent, unless they say otherwise.
 pub trait Store: Send + Sync {
     /// Whom an address belongs to. Unless it is to be `fresh` it may be a minute old: somebody who opens an interaction has it checked by the transaction
     /// ([`Commit::identity`]).
@@ -90,6 +90,14 @@ pub trait Store: Send + Sync {
     fn locate(&self, id: &InteractionId) -> impl Future<Output = Result<Option<InteractionKey>, PortError>> + Send;
     /// One interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
+    /// The open interactions of an account, newest first: up to `limit` of those that are older than `before`. Unlike other reads it may be a moment behind: one
+    /// that was just opened may be missing, one that was just closed may be there.
+    fn open_interactions(
+        &self,
+        account: &AccountId,
+        before: Option<&InteractionId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<InteractionKey>, PortError>> + Send;
     /// One message.
     fn message(&self, key: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
     /// The message that the provider knows by `provider_id`.

@@ -35,10 +35,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             let mut effects = match state {
                 PresenceState::Ready => vec![Effect::Wake { target: Target::Agent(agent.clone()) }],
-                PresenceState::Paused { .. } | PresenceState::LoggedOut => {
-                    let ringing = before.ringing.iter().filter(|(_, until)| **until > now);
-                    ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() }).collect()
-                }
+                PresenceState::Paused { .. } | PresenceState::LoggedOut => self.ringing(&before).collect(),
             };
             effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
             let mut after = before;
@@ -82,6 +79,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             if capacity > presence.capacity && presence.is_ready() {
                 effects.push(Effect::Wake { target: Target::Agent(agent.clone()) });
             }
+            if presence.load.len() >= capacity.get() {
+                effects.extend(self.ringing(&presence));
+            }
             presence.capacity = capacity;
             presence.version += 1;
             match self.store.commit_presence(&presence, &effects, &Mark::Guarded).await? {
@@ -90,6 +90,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// Takes back what rings at an agent alone.
+    fn ringing(&self, presence: &Presence) -> impl Iterator<Item = Effect> {
+        let (now, agent) = (self.world.now(), &presence.agent);
+        let ringing = presence.ringing.iter().filter(move |(_, until)| **until > now);
+        ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() })
     }
 
     async fn presence(&self, agent: &AgentId) -> Result<Option<Presence>, EngineError> {
@@ -105,8 +112,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let Some(presence) = self.presence(agent).await? else { return Ok(Released::default()) };
         let mut released = Released::default();
         for interaction in presence.ringing.keys() {
-            if let Some(key) = self.store.locate(interaction).await? {
-                self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Mark::Guarded).await?;
+            let Some(key) = self.store.locate(interaction).await? else { continue };
+            match self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Mark::Guarded).await {
+                Ok(_) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         if presence.logged_in() {
@@ -123,7 +132,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(released)
     }
 
-    /// What rings at all of a queue to whom `agent` does not belong.
+    /// What rings at all of a queue of `agent` for an account that is not the agent's, or for an account of `agent` at a queue that is not.
+    ///
+    /// One of the two was taken away a moment ago, and then it may have been on the screen.
     async fn unseen(&self, agent: &AgentId) -> Result<Vec<WaitingRow>, EngineError> {
         let (now, accounts) = (self.world.now(), self.directory.accounts().await?);
         let of_account = |row: &WaitingRow| {
@@ -133,7 +144,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for queue in self.directory.queues().await?.values() {
             let is_member = queue.members.contains(agent);
             let rows = self.store.waiting(&Target::Queue(queue.id.clone())).await?;
-            unseen.extend(rows.into_iter().filter(|row| rings_at_all(row, now) && !(is_member && of_account(row))));
+            unseen.extend(rows.into_iter().filter(|row| rings_at_all(row, now) && is_member != of_account(row)));
         }
         Ok(unseen)
     }

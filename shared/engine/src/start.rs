@@ -109,6 +109,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        // What has begun to ring since the presence was read must be withdrawn too.
+        let full = presences.get(&start.agent).filter(|presence| decide::fills(None, &decision.interaction, presence));
+        let full = full.map(|presence| (presence.agent.clone(), presence.revision));
         let new = person.is_none().then(|| Contact {
             id: contact,
             lists: BTreeSet::from([account.list.clone()]),
@@ -149,7 +152,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             last_inbound_at: None,
             mark: mark.clone(),
             membership: Some(Membership { agent: start.agent.clone(), account: account.id.clone(), queue: None }),
-            presence_revision: None,
+            presence_revision: full,
             cursor: None,
             merged: None,
         }))

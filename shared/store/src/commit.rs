@@ -289,7 +289,9 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(
     let expression: Vec<String> =
         clauses.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(verb, parts)| format!("{verb} {parts}")).collect();
     let condition = Some(conditions.join(" AND ")).filter(|condition| !condition.is_empty());
-    let lost = if occupies { Committed::AtCapacity } else { Committed::Conflict };
+    // With the revision as it was read there is room: what else is wrong is found when it is read again.
+    let based = changes.iter().any(|(_, slots)| slots.revision.is_some());
+    let lost = if occupies && !based { Committed::AtCapacity } else { Committed::Conflict };
     transaction.update(keys::presence(agent), &expression.join(" "), condition, names, values, lost);
 }
 
@@ -298,7 +300,11 @@ impl Interactions {
     fn change(&self, transaction: &mut Transaction<'_>, commit: &Commit) -> Read<()> {
         let Commit { before, after, .. } = commit;
         let key = after.key();
-        let item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        let mut item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        if after.is_open() {
+            // The index has nothing else of the item: it is written when this attribute comes and goes.
+            item.insert(keys::OPEN_OF.to_owned(), s(after.account.as_str()));
+        }
         match before {
             Some(before) => {
                 transaction.put(item, Some("version = :before"), vec![(":before", n(before.version))], Committed::Conflict);

@@ -109,11 +109,12 @@ impl Interactions {
     /// Several interactions; what is not there is left out.
     pub async fn interactions(&self, ids: &[InteractionId]) -> Read<Vec<Interaction>> {
         let places = self.batch(ids.iter().map(keys::reference).collect()).await?;
-        let mut wanted = Vec::new();
-        for place in &places {
-            wanted.push(keys::interaction(&place_of(place)?));
-        }
-        self.batch(wanted).await?.iter().map(from_data).collect()
+        self.interactions_at(&places.iter().map(place_of).collect::<Read<Vec<_>>>()?).await
+    }
+
+    /// The interactions that lie at these places, in no order; what is not there is left out.
+    pub async fn interactions_at(&self, places: &[InteractionKey]) -> Read<Vec<Interaction>> {
+        self.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
     }
 
     /// A page of the thread of an interaction, oldest first, from `after` on (what [`Thread::next`] said): its own messages and those of what it absorbed, by
@@ -366,6 +367,35 @@ impl Store for Interactions {
 
     async fn interaction(&self, key: &InteractionKey) -> Read<Option<Interaction>> {
         self.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn open_interactions(&self, account: &AccountId, before: Option<&InteractionId>, limit: usize) -> Read<Vec<InteractionKey>> {
+        // A bound is itself part of what is between.
+        let wanted = limit + usize::from(before.is_some());
+        let mut found = Vec::new();
+        let mut from = None;
+        loop {
+            let left = i32::try_from(wanted - found.len()).unwrap_or(i32::MAX);
+            let query = self.client.query().table_name(&*self.table).index_name(keys::OPEN_INDEX).scan_index_forward(false).limit(left);
+            let query = query
+                .key_condition_expression("open_of = :account AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":account", s(account.as_str()))
+                .expression_attribute_values(":from", s(keys::INTERACTIONS))
+                .expression_attribute_values(":to", s(keys::up_to(before)))
+                .set_exclusive_start_key(from);
+            let answer = query.send().await.map_err(failed("Query"))?;
+            for item in answer.items.unwrap_or_default() {
+                let place = text(&item, "pk").zip(text(&item, "sk")).and_then(|(pk, sk)| keys::interaction_at(pk, sk));
+                found.push(place.ok_or_else(|| undecodable("a row of open interactions"))?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() || found.len() >= wanted {
+                break;
+            }
+        }
+        found.retain(|place| before.is_none_or(|before| place.interaction < *before));
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn message(&self, key: &MessageKey) -> Read<Option<Message>> {

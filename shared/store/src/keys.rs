@@ -55,6 +55,19 @@ pub(crate) fn interaction(key: &InteractionKey) -> Key {
     Key::new(conversation(&key.conversation), format!("{INTERACTIONS}{}", key.interaction))
 }
 
+/// The interaction that lies at this key.
+pub(crate) fn interaction_at(pk: &str, sk: &str) -> Option<InteractionKey> {
+    let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
+    let conversation = ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? };
+    Some(InteractionKey { conversation, interaction: sk.strip_prefix(INTERACTIONS)?.parse().ok()? })
+}
+
+/// The index of open interactions, by [`OPEN_OF`] and the sort key.
+pub(crate) const OPEN_INDEX: &str = "open-interactions";
+
+/// The attribute with the account's id that an interaction has while it is open.
+pub(crate) const OPEN_OF: &str = "open_of";
+
 pub(crate) fn reference(id: &InteractionId) -> Key {
     Key::new(format!("REF#{id}"), "REF")
 }
@@ -182,6 +195,15 @@ mod tests {
     fn the_head_sorts_behind_every_interaction_and_before_nothing_of_the_thread() {
         let newest = format!("INT#{}", InteractionId::from_ulid(Ulid::from_parts(u64::MAX >> 16, u128::MAX)));
         assert!(HEAD > newest.as_str() && HEAD < "MSG#");
+    }
+
+    #[test]
+    fn an_interactions_key_tells_which_it_is() {
+        let conversation = ConversationKey { account: AccountId::from_ulid(Ulid(1)), contact: ContactId::from_ulid(Ulid(2)) };
+        let place = InteractionKey { conversation, interaction: InteractionId::from_ulid(Ulid(3)) };
+        let Key { pk, sk } = interaction(&place);
+        assert_eq!(interaction_at(&pk, &sk), Some(place));
+        assert_eq!(interaction_at(&pk, HEAD), None);
     }
 
     #[test]

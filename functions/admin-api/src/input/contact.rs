@@ -11,7 +11,7 @@ use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, id, line, parsed};
 /// Lists say what a customer is to the business; more than this says nothing.
 const LISTS: usize = 50;
 /// The longest user id (BSUID): as a country code, a dot and 128 characters.
-const USER_ID: usize = 131;
+pub(crate) const USER_ID: usize = 131;
 
 /// A customer who has not written yet.
 #[derive(PartialEq, ToSchema)]

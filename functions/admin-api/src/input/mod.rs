@@ -16,7 +16,7 @@ mod queue;
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
 pub(crate) use catalog::{CannedAnswerInput, DispositionInput, PauseInput, TagInput};
-pub(crate) use contact::{ContactInput, NewContactInput};
+pub(crate) use contact::{ContactInput, NewContactInput, USER_ID};
 #[cfg(test)]
 pub(crate) use fields::REQUIRED;
 pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT, UNKNOWN_LIST};

@@ -181,3 +181,31 @@ async fn contacts_are_made_found_and_put_on_lists() {
     a_customer_writes(&admin, &account).await;
     assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"][0]["id"], made["id"]);
 }
+
+#[tokio::test]
+async fn a_contact_outlives_a_list_that_it_was_on() {
+    let admin = Admin::start().await;
+    let (gone, kept) = (admin.made("lists", json!({"name": "Gone"})).await, admin.made("lists", json!({"name": "Kept"})).await);
+    let body = json!({"phone": "+393331234567", "lists": [gone["id"], kept["id"]]});
+    let made = admin.made("contacts", body).await;
+    admin.delete(&place("lists", &gone), 1).await.is(204);
+    // What was read is written back with another name: the list that is no more is left out, and no other is let in.
+    let mut changed = admin.get(&place("contacts", &made)).await.is(200);
+    assert_eq!(changed["lists"].as_array().unwrap().len(), 2);
+    changed["name"] = json!("Zoë");
+    let mut wrong = changed.clone();
+    wrong["lists"][1] = json!("lst_00000000000000000000000009");
+    assert_eq!(admin.put(&place("contacts", &made), 1, &wrong).await.fields(), ["lists[1]"]);
+    let after = admin.put(&place("contacts", &made), 1, &changed).await.is(200);
+    assert_eq!((&after["name"], &after["lists"]), (&json!("Zoë"), &json!([kept["id"]])));
+    // Now it is a list like any that never was.
+    changed["version"] = json!(2);
+    assert_eq!(admin.put(&place("contacts", &made), 2, &changed).await.fields(), ["lists[0]"]);
+}
+
+#[tokio::test]
+async fn nobody_is_looked_for_by_what_is_too_long_to_be_a_user_id() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(131))).await.is(200)["items"], json!([]));
+    assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(132))).await.fields(), ["user_id"]);
+}

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use admin_api::{App, Gate, router};
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use cloud::auth::{AuthError, Claims};
@@ -271,7 +273,12 @@ async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) {
     let text = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
     let create = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    create.attribute_definitions(text("pk")).attribute_definitions(text("sk")).send().await.unwrap();
+    let create = create.attribute_definitions(text("pk")).attribute_definitions(text("sk"));
+    // The configuration has nothing in it.
+    let index = GlobalSecondaryIndex::builder().index_name("open-interactions").key_schema(key("open_of", KeyType::Hash));
+    let index = index.key_schema(key("sk", KeyType::Range));
+    let index = index.projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build()).build().unwrap();
+    create.attribute_definitions(text("open_of")).global_secondary_indexes(index).send().await.unwrap();
 }
 
 /// A message of a customer comes in and is routed.
@@ -677,6 +684,18 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let queue = format!("/queues/{}", body["plan"][0]["queue"].as_str().unwrap());
     let used = admin.delete(&queue, 1).await.problem(409, "in-use");
     assert_eq!(used["users"], json!([format!("interaction:{}", refused["interactions"][0].as_str().unwrap())]));
+}
+
+#[tokio::test]
+async fn an_account_whose_plan_waits_for_another_system_is_not_deleted() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    // Nobody is asked yet, and nobody has it.
+    body["plan"] = json!([{"step": "webhook", "url": "https://crm.example.com/"}]);
+    let account = admin.made("accounts", body).await;
+    a_customer_writes(&admin, &account).await;
+    let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
+    assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], 1);
 }
 
 #[tokio::test]

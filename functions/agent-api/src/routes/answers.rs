@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use domain::catalog::CannedAnswer;
 use domain::ids::AccountId;
-use engine::ports::Directory;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -60,9 +59,7 @@ pub(crate) async fn list(
     parameters: Parameters,
 ) -> Result<Json<Answers>, Failure> {
     let limit = parameters.limit(SHOWN, SHOWN_AT_MOST)?;
-    let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
-    let account = app.directory().account(&id).await?;
-    account.filter(|account| caller.oversees() || account.agents.contains(&caller.agent)).ok_or(Failure::NotFound)?;
+    let id = app.account(&caller, &id).await?.id.clone();
     let all = app.directory().canned_answers().await?;
     Ok(Json(found(&all, &id, parameters.text("search").unwrap_or_default(), usize::try_from(limit).unwrap_or_default())))
 }

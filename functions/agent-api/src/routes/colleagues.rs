@@ -17,7 +17,7 @@ use super::interactions::tell;
 use super::messages::{created, settled};
 use crate::app::App;
 use crate::command::Command;
-use crate::input::{Body, Place, short_text};
+use crate::input::{Body, Place, long_text};
 use crate::problem::Failure;
 
 /// As long as WhatsApp lets a text be: a note stands in the same thread.
@@ -63,10 +63,11 @@ pub(crate) async fn note(
     Place(id): Place<String>,
     Body(note): Body<NewNote>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
-    let text = short_text("text", &note.text, LONGEST_NOTE)?;
+    let text = long_text("text", &note.text, LONGEST_NOTE)?;
     let place = app.locate(&command.caller, &id).await?;
     let message = MessageId::from_ulid(app.engine.world.ulid());
-    let told = app.engine.note(&place.key, command.caller.agent.clone(), message, text, command.mark()).await?;
+    let by = command.caller.agent.clone();
+    let told = app.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
     Ok(created(&settled(&app, &command, &place.key, told).await?))
 }
 

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Named;
 use super::interactions::refused;
 use super::outgoing::NewTemplate;
 use crate::app::App;
@@ -58,15 +59,6 @@ pub(crate) struct ContactView {
     /// Since when the customer is known.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-}
-
-/// Something with a name.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Named {
-    /// Its id.
-    id: String,
-    /// Its name.
-    name: String,
 }
 
 /// A page of a contact's interactions.
@@ -167,7 +159,7 @@ pub(crate) async fn past(
         None => vec![place.key.conversation.contact.clone()],
     };
     let accounts = app.directory().accounts().await?;
-    let readable = accounts.iter().filter(|account| caller.oversees() || account.agents.contains(&caller.agent));
+    let readable = accounts.iter().filter(|account| caller.reads(account));
     let conversations: Vec<ConversationKey> = readable
         .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
         .collect();
@@ -309,6 +301,7 @@ mod tests {
             (json!({"phone": "+393331234567", "contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true}), "phone"),
             (json!({"phone": "0333", "recontact": true}), "phone"),
             (json!({"phone": "+393331234567", "name": "x".repeat(101), "recontact": true}), "name"),
+            (json!({"phone": "+393331234567", "name": "Zo\u{0}", "recontact": true}), "name"),
             (json!({"contact": "zoë", "recontact": true}), "contact"),
             (json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "Zoë", "recontact": true}), "name"),
             (json!({"phone": "+393331234567"}), "template"),

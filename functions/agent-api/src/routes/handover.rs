@@ -99,7 +99,8 @@ pub(crate) async fn reassign(
     Body(body): Body<Reassignment>,
 ) -> Result<Json<InteractionView>, Failure> {
     if !command.caller.oversees() {
-        return Err(Failure::NoRole);
+        // Who may not see it is told nothing else.
+        return app.locate(&command.caller, &id).await.and(Err(Failure::NoRole));
     }
     let (by, to) = (command.caller.agent.clone(), agent(&body.agent)?);
     tell(&app, &command, &id, Event::Reassign { by, to }).await

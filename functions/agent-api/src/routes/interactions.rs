@@ -11,6 +11,7 @@ use domain::effect::Target;
 use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
 use domain::message::Template;
+use domain::notification::Notification;
 use domain::view::InteractionView;
 use engine::Told;
 use engine::ports::{Directory, Store};
@@ -18,6 +19,7 @@ use futures_util::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
@@ -37,7 +39,20 @@ pub(crate) struct Mine {
     interactions: Vec<InteractionView>,
     /// The interactions with an offer that the caller sees, the oldest first: own ones that wait for the caller to come back, and, while the caller is
     /// ready and has a free slot, others.
-    offers: Vec<InteractionView>,
+    offers: Vec<Offered>,
+}
+
+/// An interaction with the offer that the caller sees.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Offered {
+    #[serde(flatten)]
+    interaction: InteractionView,
+    /// What the screen shows, and how it makes itself noticed: as in the pushed offer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<Notification>,
+    /// The queue on whose behalf it is offered, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Named>,
 }
 
 /// Why an interaction is where it is.
@@ -78,8 +93,22 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     };
     // Ids sort by time.
     found.sort_by(|a, b| a.id.cmp(&b.id));
-    let those = |wanted: &dyn Fn(&Interaction) -> bool| found.iter().filter(|found| wanted(found)).map(InteractionView::from).collect();
-    Ok(Json(Mine { interactions: those(&|found| beholder.has(found)), offers: those(&|found| beholder.is_offered(found)) }))
+    let mut offers = Vec::new();
+    for offered in found.iter().filter(|found| beholder.is_offered(found)) {
+        offers.push(Offered {
+            interaction: offered.into(),
+            notification: app.engine.notification(offered).await?,
+            queue: offering_queue(&app, offered).await?,
+        });
+    }
+    Ok(Json(Mine { interactions: found.iter().filter(|found| beholder.has(found)).map(InteractionView::from).collect(), offers }))
+}
+
+/// The queue on whose behalf an interaction is offered.
+async fn offering_queue(app: &App, interaction: &Interaction) -> Result<Option<Named>, Failure> {
+    let Some(Target::Queue(id)) = interaction.offer().map(|offer| &offer.target) else { return Ok(None) };
+    let queue = app.directory().queue(id).await?;
+    Ok(queue.map(|queue| Named { id: queue.id.to_string(), name: queue.name }))
 }
 
 async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure> {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use domain::agent::{Presence, PresenceState, Role};
+use domain::agent::{Agent, Presence, PresenceState, Role};
 use domain::catalog::Pause;
 use domain::ids::AgentId;
 use domain::marks::Tag;
-use engine::ports::{Directory, Store};
+use engine::ports::{Directory, Mark, Store};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
@@ -37,10 +38,10 @@ pub(crate) struct Me {
     whatsapp: bool,
     /// How many open interactions the agent may hold.
     capacity: usize,
-    /// The accounts that the agent was added to.
+    /// The accounts that the agent was added to; for supervisors and up, who oversee them, all of them.
     accounts: Vec<MyAccount>,
     /// The queues that the agent is a member of.
-    queues: Vec<MyQueue>,
+    queues: Vec<Named>,
     /// The reasons to pause; empty: any text.
     pauses: Vec<String>,
     /// The tags to choose from; empty: any text.
@@ -57,21 +58,14 @@ struct MyAccount {
     key: String,
     /// Display name.
     name: String,
+    /// Whether the caller is among its agents: interactions are offered to those only.
+    member: bool,
     /// Whether a disposition is needed to close.
     mandatory_disposition: bool,
     /// What may be chosen, the account's own before the general ones, up to three levels with `/` between them; empty: any text.
     dispositions: Vec<String>,
     /// Whether the account has a recontact template.
     recontact: bool,
-}
-
-/// A queue of the caller.
-#[derive(Debug, Serialize, ToSchema)]
-struct MyQueue {
-    /// Its id.
-    id: String,
-    /// Display name.
-    name: String,
 }
 
 /// A presence.
@@ -152,16 +146,17 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
-    let accounts = accounts.iter().filter(|account| account.agents.contains(&agent.id)).map(|account| MyAccount {
+    let accounts = accounts.iter().filter(|account| caller.reads(account)).map(|account| MyAccount {
         id: account.id.to_string(),
         key: account.key.to_string(),
         name: account.name.clone(),
+        member: account.agents.contains(&agent.id),
         mandatory_disposition: account.settings.mandatory_disposition,
         dispositions: blended(&account.settings.dispositions, &general),
         recontact: account.settings.recontact.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
-    let queues = queues.map(|queue| MyQueue { id: queue.id.to_string(), name: queue.name.clone() });
+    let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });
     Ok(Json(Me {
         role: caller.role,
         whatsapp: agent.whatsapp,
@@ -199,18 +194,29 @@ pub(crate) async fn set_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state(&app.directory().pauses().await?)?;
-    let agent = app.agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
+    let ready = state == PresenceState::Ready;
     let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
+    // Switched off since: whoever did that may have logged the agent out a moment before this.
+    if ready && !app.fresh_agent(&agent.id).await?.is_some_and(|agent| agent.whatsapp) {
+        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Mark::Guarded).await?;
+        return Err(Failure::NotEnabled);
+    }
     Ok(Json((&presence).into()))
 }
 
-/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready.
+/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready, and who
+/// is logged out stays so (409 `logged-out`).
 #[utoipa::path(
     put, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")), request_body = PresenceChange,
-    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = OK, body = PresenceView),
+        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn force_presence(
     State(app): State<Arc<App>>,
@@ -226,9 +232,40 @@ pub(crate) async fn force_presence(
         return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
     }
     let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
-    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    let agent = app.fresh_agent(&id).await?.ok_or(Failure::NotFound)?;
+    let before = presence_of(&app, &agent).await?;
+    // A pause would be a login. A repetition may find out what the agent did since: it is answered with that.
+    if !before.logged_in() && state != PresenceState::LoggedOut {
+        return if command.earlier(&app).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
+    }
+    let word = state.name();
     let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
+    tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json((&presence).into()))
+}
+
+/// The presence of an agent; for supervisors and up (403 otherwise).
+#[utoipa::path(
+    get, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")),
+    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn presence_of_agent(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+) -> Result<Json<PresenceView>, Failure> {
+    if !caller.oversees() {
+        return Err(Failure::NoRole);
+    }
+    let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
+    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    Ok(Json((&presence_of(&app, &agent).await?).into()))
+}
+
+/// Where an agent stands; logged out before the first login.
+async fn presence_of(app: &App, agent: &Agent) -> Result<Presence, Failure> {
+    let known = app.store().presences(std::slice::from_ref(&agent.id)).await?.remove(&agent.id);
+    Ok(known.unwrap_or_else(|| Presence::logged_out(agent.id.clone(), agent.capacity, app.now())))
 }
 
 #[cfg(test)]
@@ -248,6 +285,7 @@ mod tests {
             json!({"state": "paused"}),
             json!({"state": "paused", "reason": " "}),
             json!({"state": "paused", "reason": "x".repeat(101)}),
+            json!({"state": "paused", "reason": "Lunch\nbreak"}),
             json!({"state": "ready", "reason": "Lunch"}),
         ] {
             let problem = serde_json::to_value(change(bad).unwrap_err().problem()).unwrap();

@@ -107,7 +107,8 @@ pub(crate) async fn send(
         },
         Ok(sending) => sending,
     };
-    let told = app.engine.send(&place.key, command.caller.agent.clone(), sending, command.mark()).await?;
+    let agent = command.caller.agent.clone();
+    let told = app.engine.send_based_on(&place.key, agent, sending, command.mark(), command.version).await?;
     Ok(created(&settled(&app, &command, &place.key, told).await?))
 }
 

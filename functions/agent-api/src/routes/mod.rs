@@ -1,5 +1,6 @@
 //! The routes, and the OpenAPI document that is made of them.
 
+mod accounts;
 mod answers;
 mod attachments;
 mod colleagues;
@@ -45,6 +46,15 @@ pub(crate) struct Link {
     pub(crate) expires_at: Timestamp,
 }
 
+/// Something with a name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Named {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -79,7 +89,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(me::me))
         .routes(routes!(me::presence, me::set_presence))
-        .routes(routes!(me::force_presence))
+        .routes(routes!(me::presence_of_agent, me::force_presence))
         .routes(routes!(interactions::list))
         .routes(routes!(interactions::read))
         .routes(routes!(interactions::history))
@@ -98,6 +108,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::contact))
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))
+        .routes(routes!(accounts::interactions))
+        .routes(routes!(accounts::colleagues))
         .routes(routes!(answers::list))
         .routes(routes!(messages::thread, messages::send))
         .routes(routes!(messages::attachment))
@@ -119,9 +131,7 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
         // Tickets and places for uploads are made anew each time.
         for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             repeatable(operation);
-            let writes = path.contains("/messages") || path.ends_with("/notes") || path.ends_with("/transcript");
-            let changes_one = path.starts_with("/interactions/{id}/") && !writes;
-            if changes_one {
+            if path.starts_with("/interactions/{id}/") {
                 based_on(operation);
             }
         }
@@ -231,9 +241,12 @@ mod tests {
             item.as_object().unwrap().iter().map(move |(method, operation)| {
                 let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
                 let body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
-                let key = operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == "Idempotency-Key");
-                let key = if key { " repeatable" } else { "" };
-                format!("{} {path} {}{key} {}", method.to_uppercase(), body.rsplit('/').next().unwrap_or_default(), answers.join(" "))
+                let takes =
+                    |name: &str| operation["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == name);
+                let key = if takes("Idempotency-Key") { " repeatable" } else { "" };
+                let version = if takes("If-Match") { " versioned" } else { "" };
+                let body = body.rsplit('/').next().unwrap_or_default();
+                format!("{} {path} {body}{key}{version} {}", method.to_uppercase(), answers.join(" "))
             })
         });
         insta::assert_snapshot!(operations.map(|line| line.replace("  ", " ")).collect::<Vec<_>>().join("\n"));

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::attachments::Upload;
+use crate::input::{lines, one_line};
 use crate::problem::Failure;
 
 /// WhatsApp takes captions of at most 1024 characters.
@@ -175,14 +176,14 @@ impl NewMessage {
             None => None,
         };
         let wanted = if let Some(body) = self.text {
-            within("text", &body, text_limit)?;
+            lines("text", &body, text_limit)?;
             if body.trim().is_empty() {
                 return Err(Failure::field("text", "must not be empty"));
             }
             Wanted::Ready(Content::Text { body })
         } else if let Some(id) = self.attachment {
             let caption = self.caption.unwrap_or_default();
-            within("caption", &caption, LONGEST_CAPTION.min(text_limit))?;
+            lines("caption", &caption, LONGEST_CAPTION.min(text_limit))?;
             Wanted::File { upload: Upload::parse(&id).ok_or_else(|| Failure::field("attachment", "is not the id of an upload"))?, caption }
         } else if let Some(template) = self.template {
             Wanted::Ready(Content::Template(template.read()?))
@@ -208,13 +209,9 @@ pub(crate) fn unknown(field: &'static str) -> Failure {
     Failure::field(field, "is not a message of this interaction that the provider knows")
 }
 
-fn within(field: &str, text: &str, most: usize) -> Result<(), Failure> {
-    if text.chars().count() > most { Err(Failure::field(field, &format!("must have at most {most} characters"))) } else { Ok(()) }
-}
-
-/// A short text that is not empty.
+/// A text of one line that is not empty.
 fn some(field: &str, text: &str, most: usize) -> Result<(), Failure> {
-    if text.trim().is_empty() { Err(Failure::field(field, "must not be empty")) } else { within(field, text, most) }
+    if text.trim().is_empty() { Err(Failure::field(field, "must not be empty")) } else { one_line(field, text, most) }
 }
 
 fn https(field: &str, url: &str) -> Result<(), Failure> {
@@ -239,7 +236,7 @@ impl NewTemplate {
             return Err(Failure::field("template.buttons", &format!("must have at most {MOST_BUTTONS} entries")));
         }
         for (place, button) in self.buttons.iter().enumerate() {
-            within(&format!("template.buttons[{place}].value"), &button.value, LONGEST_PARAMETER)?;
+            one_line(&format!("template.buttons[{place}].value"), &button.value, LONGEST_PARAMETER)?;
         }
         let header = match self.header {
             Some(NewHeader::Text { text }) => {
@@ -308,6 +305,7 @@ mod tests {
     #[test]
     fn a_text_is_neither_empty_nor_longer_than_the_provider_takes() {
         assert!(read(json!({ "text": "ü".repeat(1600) })).is_ok());
+        assert!(read(json!({ "text": "Dear Zoë,\r\n\n\tyes." })).is_ok());
         assert_eq!(refused(json!({ "text": "ü".repeat(1601) })), "text must have at most 1600 characters");
         assert_eq!(refused(json!({ "text": "" })), "text must not be empty");
         assert_eq!(refused(json!({ "text": " \n" })), "text must not be empty");
@@ -352,6 +350,16 @@ mod tests {
             (json!({ "template": { "name": "x", "language": "it it" } }), "template.language"),
             (json!({ "template": { "name": "x", "body": ["a", ""] } }), "template.body[1]"),
             (json!({ "template": { "name": "x", "body": vec!["a"; 101] } }), "template.body"),
+            (json!({ "template": { "name": "x\n" } }), "template.name"),
+            (json!({ "template": { "name": "x", "body": ["a\nb"] } }), "template.body[0]"),
+            (json!({ "template": { "name": "x", "header": { "type": "text", "text": "a\tb" } } }), "template.header.text"),
+            (
+                json!({ "template": { "name": "x", "buttons": [{ "index": 0, "type": "url", "value": "a\u{0}" }] } }),
+                "template.buttons[0].value",
+            ),
+            (json!({ "location": { "latitude": 0, "longitude": 0, "address": "Via Roma 1\n" } }), "location.address"),
+            (json!({ "text": "a\u{0}b" }), "text"),
+            (json!({ "attachment": "upl_00000000000000000000000001.YQ", "caption": "\u{1b}[1m" }), "caption"),
             (json!({ "template": { "name": "x", "header": { "type": "image", "url": "http://x" } } }), "template.header.url"),
             (json!({ "reaction": { "message": "msg_1", "emoji": "👍" } }), "reaction.message"),
             (json!({ "reaction": { "message": message(), "emoji": "ok" } }), "reaction.emoji"),

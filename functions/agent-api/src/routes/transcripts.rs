@@ -11,7 +11,7 @@ use engine::ports::Store;
 use http::StatusCode;
 
 use super::Link;
-use super::interactions::settle;
+use super::interactions::tell;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
@@ -46,12 +46,9 @@ pub(crate) async fn read(
 /// Asks for the transcript as the interaction stands; it is there a moment later, in the place of the one before.
 #[utoipa::path(
     post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = ACCEPTED, description = "It is being written"))
+    responses((status = ACCEPTED, description = "It is being written"), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, Place(id): Place<String>) -> Result<StatusCode, Failure> {
-    let place = app.locate(&command.caller, &id).await?;
-    let event = Event::RequestTranscript { agent: command.caller.agent.clone() };
-    let told = app.engine.tell(&place.key, event, command.mark()).await?;
-    settle(&app, &command, told).await?;
-    Ok(StatusCode::ACCEPTED)
+    let agent = command.caller.agent.clone();
+    tell(&app, &command, &id, Event::RequestTranscript { agent }).await.map(|_| StatusCode::ACCEPTED)
 }

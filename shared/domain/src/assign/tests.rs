@@ -4,7 +4,7 @@ use super::*;
 use crate::agent::Capacity;
 use crate::effect::{ConversationKey, InteractionKey};
 use crate::fixtures;
-use crate::ids::ContactId;
+use crate::ids::{ContactId, QueueId};
 use crate::interaction::Offer;
 use crate::values::Seconds;
 
@@ -350,5 +350,23 @@ fn queues_that_ring_all_and_share_an_agent_ring_no_more_chats_than_there_are_slo
     let mut other = floor.presences[&agent(3)].clone();
     other.agent = agent(4);
     floor.presences.insert(agent(4), other);
+    floor.accounts.values_mut().for_each(|account| account.agents.push(agent(4)));
     assert!(floor.next().is_some(), "the other queue has slots of its own");
+}
+
+#[test]
+fn what_rings_at_others_keeps_nobody_idle() {
+    let mut floor = Floor::new(Strategy::Beepall);
+    floor.presences.values_mut().for_each(|presence| presence.capacity = Capacity::new(1).unwrap());
+    // Agent 2 is of another account too, for which alone something rings already at agent 1.
+    let other = AccountId::from_ulid(Ulid::from_parts(0, 7));
+    let account = floor.accounts.values().next().unwrap().clone();
+    floor.accounts.insert(other.clone(), Account { id: other.clone(), agents: vec![agent(1)], ..account });
+    floor.set(3, PresenceState::LoggedOut);
+    let mut first = row(1);
+    first.interaction.conversation.account = other;
+    floor.rows = vec![rings_all(&floor, first), row(2)];
+    assert_eq!(floor.next().map(|next| next.row), Some(1), "two slots, two chats");
+    floor.rows.push(rings_all(&floor, row(3)));
+    assert_eq!(floor.next(), None, "three chats for two slots");
 }

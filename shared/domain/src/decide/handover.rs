@@ -34,6 +34,7 @@ impl Change<'_> {
         }
         // Who hands over is there, whatever the tab says.
         if self.waits_on_own_agent() {
+            self.must_be_logged_in(&agent)?;
             self.end_wait(WaitEnd::TabOpened);
         }
         self.next.unread = false;
@@ -48,16 +49,15 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Nobody took it over.
+    /// Nobody took it over. It is unread in any case; but where something came meanwhile that its agent has not seen, or its agent has left, it must not stay
+    /// there with nobody being asked.
     pub(super) fn returned(&mut self) {
         let Some(agent) = self.next.agent.clone() else { return self.start_plan() };
-        self.next.unread = true;
+        let undelivered = std::mem::replace(&mut self.next.unread, true);
         self.next.tab_open = false;
         self.fact(Fact::Returned { agent: agent.clone() });
         self.tell(vec![agent.clone()], Notice::Interaction);
-        let there = self.context.presence.is_some_and(|presence| presence.agent == agent && presence.logged_in());
-        // Its agent left meanwhile: it must not stay with somebody who is not there.
-        if !there || !self.of_account(&agent) {
+        if undelivered || !self.is_logged_in(&agent) || !self.of_account(&agent) {
             if self.context.account.active { self.wait_for_agent() } else { self.hold_while_inactive() }
         }
     }
@@ -91,6 +91,9 @@ impl Change<'_> {
         }
         if self.next.agent.as_ref() == Some(&to) {
             return Err(Refusal::AlreadyYours);
+        }
+        if self.context.presence.is_some_and(|presence| presence.agent == to && !presence.has_room()) {
+            return Err(Refusal::AtCapacity);
         }
         self.withdraw_offer(None);
         self.next.wait = None;

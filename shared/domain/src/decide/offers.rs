@@ -77,6 +77,9 @@ impl Change<'_> {
         let offer = self.offer_to(&agent)?.clone();
         let presence = self.context.presence.ok_or(Refusal::NotReady)?;
         if !own {
+            if !self.context.account.active {
+                return Err(Refusal::AccountInactive);
+            }
             if !presence.is_ready() {
                 return Err(Refusal::NotReady);
             }
@@ -115,6 +118,8 @@ impl Change<'_> {
             self.withdraw_offer(None);
         } else {
             self.tell(vec![agent.clone()], Notice::Withdrawn { offer: offer.id, taken_by: None });
+            // What was kept back because this one rang there may ring now.
+            self.wake(Target::Agent(agent.clone()));
         }
         let Some(wait) = &mut self.next.wait else { return Ok(()) };
         wait.rejected.push(agent.clone());
@@ -156,8 +161,9 @@ impl Change<'_> {
             Target::Queue(queue) => self.context.queues.get(queue).is_some_and(|queue| queue.members.contains(&agent)),
             Target::Agent(_) | Target::Account(_) => true,
         };
+        let takes = |presence: &Presence| presence.is_ready() && (presence.has_room() || presence.load.contains(&self.next.id));
         // Back already, or told twice: what rings there now rings rightly.
-        if self.context.presence.is_some_and(Presence::is_ready) && is_member && self.of_account(&agent) {
+        if self.context.presence.is_some_and(takes) && is_member && self.of_account(&agent) {
             return Err(Refusal::Stale);
         }
         self.fact(Fact::OfferWithdrawn { agent });

@@ -86,10 +86,12 @@ impl Change<'_> {
                 }
             }
         }
-        let targets = match self.next.tried.as_slice() {
-            [] => vec![Target::Account(context.account.id.clone())],
-            tried => tried.iter().cloned().map(Target::Queue).collect(),
-        };
+        // A queue that was deleted meanwhile has nobody.
+        let tried = self.next.tried.iter().filter(|queue| context.queues.contains_key(*queue)).cloned().map(Target::Queue);
+        let mut targets: Vec<Target> = tried.collect();
+        if targets.is_empty() {
+            targets.push(Target::Account(context.account.id.clone()));
+        }
         self.begin_wait(Stage::Exhausted, targets, None);
     }
 
@@ -182,6 +184,7 @@ impl Change<'_> {
         let id = self.message_id();
         // The inactivity timer is for what people write.
         self.next.last_message = Some(LastMessage { at, from_customer: false });
+        self.effects.push(Effect::SendMessage { message: id.clone(), at });
         self.replies.push(Reply { id: id.clone(), at, text });
         Ok(id)
     }

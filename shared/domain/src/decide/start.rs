@@ -32,9 +32,9 @@ impl Change<'_> {
         if !presence.ok_or(Refusal::NotReady)?.has_room() {
             return Err(Refusal::AtCapacity);
         }
-        self.fact(Fact::Started { agent: agent.clone(), message });
+        self.fact(Fact::Started { agent: agent.clone(), message: message.clone() });
         self.next.one_sided = true;
-        self.sent_by(agent.clone());
+        self.sent_by(agent.clone(), message);
         self.taken(agent);
         Ok(())
     }

@@ -28,6 +28,12 @@ impl Change<'_> {
         if self.next.wrap_up.is_some() {
             return Err(Refusal::NothingToDo);
         }
+        // Who wants to close it is there, whatever the tab says.
+        if self.waits_on_own_agent() {
+            self.must_be_logged_in(&agent)?;
+            self.next.unread = false;
+            self.end_wait(WaitEnd::TabOpened);
+        }
         let (now, pause) = (self.context.now, pause.name.clone());
         self.fact(Fact::CloseRequested { agent: agent.clone(), pause: pause.clone() });
         // As with any pause: what rings there alone rings on elsewhere.

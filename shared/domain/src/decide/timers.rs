@@ -46,8 +46,9 @@ impl Change<'_> {
                         self.next.inactivity.armed = None;
                         self.arm_inactivity(deadline);
                     }
-                    // Nothing closes while somebody is being asked to take it: the end of that wait is early enough to look again.
-                    Some(_) if self.next.wait.is_some() => {
+                    // Nothing closes while somebody is being asked to take it: the end of that wait is early enough to look again. What waits for whoever comes is
+                    // not being offered.
+                    Some(_) if self.next.wait.as_ref().is_some_and(|wait| wait.until.is_some() || wait.offer.is_some()) => {
                         let until = self.next.wait.as_ref().and_then(|wait| wait.until);
                         let again = until.unwrap_or(self.context.now).max(self.context.now + SignedDuration::from_mins(1));
                         self.next.inactivity.armed = None;

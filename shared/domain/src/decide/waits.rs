@@ -84,6 +84,18 @@ impl Change<'_> {
         self.next.agent.is_some() && self.next.wait.is_some() && !self.is_handed_over()
     }
 
+    /// What rings stops ringing; the wait goes on, and when it is over the interaction is held.
+    pub(super) fn account_deactivated(&mut self) -> Result<(), Refusal> {
+        self.still_open()?;
+        let rings = self.next.wait.as_ref().is_some_and(|wait| wait.offer.is_some() && wait.stage != Stage::AssignedAgent);
+        if !rings || self.context.account.active {
+            return Err(Refusal::Stale);
+        }
+        self.fact(Fact::AccountInactive);
+        self.withdraw_offer(None);
+        Ok(())
+    }
+
     pub(super) fn account_activated(&mut self) -> Result<(), Refusal> {
         self.still_open()?;
         if !matches!(self.next.wait, Some(Wait { stage: Stage::Inactive, .. })) || !self.context.account.active {

@@ -1,6 +1,7 @@
 //! Accounts that are switched off, agents who come and leave, and a configuration that is a little old.
 
 use domain::decide::Refusal;
+use domain::effect::Notice;
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 
@@ -139,4 +140,83 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
     sim.jobs.extend(targets.into_iter().map(Job::Wake));
     sim.settle();
     assert_eq!(sim.rings_at(&interaction), agents);
+}
+
+#[test]
+fn switching_an_account_off_silences_what_rings_and_nobody_accepts_it_any_more() {
+    for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
+        let (mut sim, agents, _) = Sim::desk(strategy, 2);
+        let interaction = sim.writes(1);
+        // In the instant before the wake has come, too.
+        sim.change_account(|account| account.active = false);
+        assert_eq!(sim.accept(&agents[0], &interaction), Err(Refusal::AccountInactive));
+        sim.set_active(false);
+        assert!(sim.rings_at(&interaction).is_empty());
+        assert!(sim.shown(&agents[0], &interaction).iter().any(|notice| matches!(notice, Notice::Withdrawn { .. })));
+        sim.wait(60);
+        assert_eq!(sim.stage(&interaction), Some(Stage::Inactive));
+        sim.set_active(true);
+        assert!(!sim.rings_at(&interaction).is_empty());
+    }
+}
+
+#[test]
+fn a_message_that_comes_behind_the_plan_while_the_account_is_off_has_the_plan_run_again() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
+    sim.log_out(&agents[0]);
+    let interaction = sim.writes(1);
+    sim.wait(60);
+    assert_eq!(sim.stage(&interaction), Some(Stage::Exhausted));
+    sim.set_active(false);
+    sim.writes(1);
+    assert_eq!(sim.stage(&interaction), Some(Stage::Inactive));
+    sim.set_active(true);
+    assert_eq!(sim.step(&interaction), Some(0));
+}
+
+#[test]
+fn who_joins_or_leaves_a_queue_that_rings_sees_it_or_sees_it_no_more() {
+    let (mut sim, agents, queue) = Sim::desk(Strategy::Beepall, 3);
+    sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().members.pop());
+    let interaction = sim.writes(1);
+    assert!(sim.shown(&agents[2], &interaction).is_empty());
+    sim.directory.change(|config| {
+        let members = &mut config.queues.get_mut(&queue).unwrap().members;
+        members.remove(0);
+        members.push(agents[2].clone());
+    });
+    sim.jobs.extend([Job::Reconfigured(agents[0].clone()), Job::Reconfigured(agents[2].clone())]);
+    sim.settle();
+    assert!(matches!(sim.shown(&agents[0], &interaction).last(), Some(Notice::Withdrawn { .. })));
+    assert!(matches!(sim.shown(&agents[2], &interaction).last(), Some(Notice::Offered { .. })));
+}
+
+#[test]
+fn what_rings_at_an_agent_alone_who_is_taken_off_the_queue_or_fills_up_rings_on_at_the_next() {
+    for leaves in [true, false] {
+        let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 2);
+        sim.capacity(&agents[0], 2);
+        let interaction = sim.writes(1);
+        assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
+        if leaves {
+            sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().members.retain(|agent| *agent != agents[0]));
+            sim.jobs.push_back(Job::Reconfigured(agents[0].clone()));
+            sim.settle();
+        } else {
+            sim.starts(&agents[0], 7).unwrap();
+            assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
+            sim.starts(&agents[0], 8).unwrap();
+        }
+        assert_eq!(sim.rings_at(&interaction), [agents[1].clone()]);
+    }
+}
+
+#[test]
+fn what_rings_at_an_agent_alone_whose_capacity_is_lowered_rings_on_at_the_next() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
+    sim.starts(&agents[0], 7).unwrap();
+    let interaction = sim.writes(1);
+    assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
+    sim.capacity(&agents[0], 1);
+    assert_eq!(sim.rings_at(&interaction), [agents[1].clone()]);
 }

@@ -401,11 +401,11 @@ impl Sim {
     /// What `admin-api` wakes after a change of the account.
     pub(crate) fn account_changed(&mut self) {
         let plan = self.directory.change(|config| config.accounts[&self.account].plan.clone());
-        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
         let queues = plan.queues().cloned().map(Target::Queue);
         self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
         let agents = self.directory.change(|config| config.agents.keys().cloned().collect::<Vec<_>>());
         self.jobs.extend(agents.into_iter().map(Job::Reconfigured));
+        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {
@@ -661,7 +661,9 @@ impl Sim {
             (Cause::Interaction(key), Effect::Webhook { wait, .. }) => self.jobs.push_back(Job::Webhook { key: key.clone(), wait }),
             (_, Effect::Missed { agent, limit }) => self.jobs.push_back(Job::Missed { id, agent, limit }),
             (Cause::Event(event), Effect::Route) => self.jobs.push_back(Job::Route(event.clone())),
-            (Cause::Message(key), Effect::Send) => self.jobs.push_back(Job::Send(key.clone())),
+            (Cause::Interaction(key), Effect::SendMessage { message, at }) => {
+                self.jobs.push_back(Job::Send(MessageKey { interaction: key.clone(), at, message }));
+            }
             (Cause::Interaction(key), Effect::Timer { at, timer }) => {
                 self.timers.push((at, Job::Timer { key: key.clone(), at, timer }));
             }

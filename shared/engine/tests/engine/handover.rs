@@ -188,3 +188,32 @@ fn what_an_agent_holds_who_is_taken_off_the_account_goes_on_at_once_without_the_
     assert!(sim.presence(&agents[0]).unwrap().load.is_empty());
     sim.accept(&agents[1], &interaction).unwrap();
 }
+
+#[test]
+fn what_came_while_it_was_handed_over_with_the_tab_closed_is_offered_to_its_agent_when_it_returns() {
+    let (mut sim, agents, _, interaction) = at_work();
+    transfer(&mut sim, &agents[0], &interaction, Target::Agent(agents[1].clone())).unwrap();
+    sim.close_tab(&agents[0], &interaction).unwrap();
+    sim.writes(1);
+    sim.reject(&agents[1], &interaction).unwrap();
+    assert_eq!((sim.stage(&interaction), sim.rings_at(&interaction)), (Some(Stage::AssignedAgent), vec![agents[0].clone()]));
+}
+
+#[test]
+fn what_is_answered_waits_since_its_last_message_and_not_since_it_was_opened() {
+    let (mut sim, agents, queue, answered) = at_work();
+    sim.answers(&agents[0], &answered).unwrap();
+    sim.wait(3600);
+    agents.iter().for_each(|agent| sim.log_out(agent));
+    let unanswered = sim.writes(2);
+    sim.wait(1);
+    sim.ready(&agents[0]);
+    sim.pause(&agents[0]);
+    sim.writes(1);
+    sim.open_tab(&agents[0], &answered).unwrap();
+    sim.answers(&agents[0], &answered).unwrap();
+    transfer(&mut sim, &agents[0], &answered, Target::Queue(queue)).unwrap();
+    let rows = sim.memory.rows();
+    let since = |id: &InteractionId| rows.iter().find(|(_, row)| row.interaction.interaction == *id).unwrap().1.since;
+    assert!(since(&unanswered) < since(&answered));
+}

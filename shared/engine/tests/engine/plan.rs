@@ -1,5 +1,6 @@
 //! A new interaction and the action plan.
 
+use domain::effect::Target;
 use domain::history::{Fact, NotOffered, PassedOver, Skip, WaitEnd};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
@@ -283,4 +284,37 @@ fn the_longest_wait_is_served_first() {
     assert!(sim.rings_at(&second).is_empty());
     sim.close(&agents[0], &first).unwrap();
     assert_eq!(sim.rings_at(&second), agents);
+}
+
+#[test]
+fn behind_a_plan_whose_queues_were_deleted_it_waits_for_all_agents_of_the_account() {
+    let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 2);
+    sim.log_out(&agents[0]);
+    sim.log_out(&agents[1]);
+    sim.plan(&[queue_step(&queue, 30), agent_step(&agents[1], 60)]);
+    let interaction = sim.writes(1);
+    sim.wait(31);
+    sim.directory.change(|config| config.queues.remove(&queue));
+    sim.wait(60);
+    assert_eq!(sim.interaction(&interaction).wait.unwrap().targets, [Target::Account(sim.account.clone())]);
+    sim.ready(&agents[0]);
+    assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
+}
+
+#[test]
+fn a_wait_that_nobody_took_says_why_nobody_was_rung() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 4);
+    sim.log_out(&agents[0]);
+    sim.pause(&agents[1]);
+    sim.capacity(&agents[2], 1);
+    let held = sim.writes(9);
+    sim.accept(&agents[2], &held).unwrap();
+    sim.change_account(|account| account.agents.retain(|agent| *agent != agents[3]));
+    let interaction = sim.writes(1);
+    sim.wait(30);
+    let why = sim.facts(&interaction).into_iter().find_map(|fact| match fact {
+        Fact::WaitEnded { passed_over, .. } => Some(passed_over.into_iter().map(|passed| passed.why).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(why.unwrap(), [NotOffered::LoggedOut, NotOffered::Paused, NotOffered::NoFreeSlot, NotOffered::NotOfAccount]);
 }

@@ -222,3 +222,14 @@ fn an_agent_is_rung_for_the_agent_timeout_and_never_beyond_the_step() {
     sim.wait(5);
     assert_eq!(sim.stage(&interaction), Some(Stage::Exhausted));
 }
+
+#[test]
+fn who_rejected_what_rings_at_all_is_free_for_what_waits_behind_it() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
+    agents.iter().for_each(|agent| sim.capacity(agent, 1));
+    sim.log_out(&agents[1]);
+    let (first, second) = (sim.writes(1), sim.writes(2));
+    assert_eq!(ringing(&sim, &[&first, &second]), [true, false], "one slot, one chat");
+    sim.reject(&agents[0], &first).unwrap();
+    assert_eq!(sim.rings_at(&second), [agents[0].clone()]);
+}

@@ -204,3 +204,16 @@ fn the_queue_offers_it_to_its_own_agent_who_comes_back_with_no_free_slot() {
         assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
     }
 }
+
+#[test]
+fn a_screen_that_was_left_open_ends_no_wait() {
+    let (mut sim, agents, _, interaction) = away(Strategy::Beepall);
+    sim.log_out(&agents[0]);
+    sim.writes(1);
+    assert_eq!(sim.open_tab(&agents[0], &interaction), Err(Refusal::NotReady));
+    assert_eq!(sim.answers(&agents[0], &interaction), Err(Refusal::NotReady));
+    assert_eq!(sim.stage(&interaction), Some(Stage::AssignedAgent));
+    sim.ready(&agents[0]);
+    sim.open_tab(&agents[0], &interaction).unwrap();
+    assert_eq!(sim.stage(&interaction), None);
+}

@@ -778,13 +778,13 @@ impl Story {
         let of_account = |agent: &AgentId| self.sim.directory.change(|config| config.accounts[&self.sim.account].agents.contains(agent));
         assert!(interaction.agent.as_ref().is_none_or(of_account), "{id} is held by somebody who left the account");
         let Some(wait) = &interaction.wait else {
-            // What came back from a transfer was delivered before: it is its agent's, who sees that it is unread.
-            let returned = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
-                Fact::Returned { .. } => Some(true),
-                Fact::MessageReceived { delivered: false, .. } | Fact::Accepted { .. } | Fact::TabOpened { .. } => Some(false),
+            // What came back from a transfer is unread, but everything was delivered before.
+            let delivered = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
+                Fact::MessageReceived { delivered: false, .. } | Fact::Absorbed { unanswered: true, .. } => Some(false),
+                Fact::Transferred { .. } | Fact::TabOpened { .. } => Some(true),
                 _ => None,
             });
-            let seen = !interaction.unread || returned == Some(true);
+            let seen = !interaction.unread || delivered == Some(true);
             assert!(interaction.agent.is_some() && seen, "{id} is stranded: nobody is asked");
             return;
         };
@@ -848,27 +848,14 @@ impl Story {
         let (Strategy::Beepall, Stage::Step { .. } | Stage::AssignedQueue | Stage::Transfer) = (strategy, &wait.stage) else {
             return own || free > 0;
         };
-        // Never more chats ring than there are slots: not in this queue, and not in this one and those that share an agent with it.
-        let at_all = |row: &WaitingRow| matches!(row.offer.as_ref().map(|offer| &offer.audience), Some(Audience::Members { .. }));
-        let mut chats: BTreeMap<Target, usize> = BTreeMap::new();
-        for (of, _) in self.sim.memory.rows().into_iter().filter(|(_, row)| at_all(row)) {
-            *chats.entry(of).or_default() += 1;
-        }
-        let ringing = chats.remove(target).unwrap_or_default();
-        let mut everybody: BTreeMap<AgentId, Presence> = there.into_iter().map(|presence| (presence.agent.clone(), presence)).collect();
-        let mut all = ringing;
-        for (other, ringing) in chats {
-            let Target::Queue(other) = other else { continue };
-            let shares = |agent: &AgentId| {
-                candidates.contains(agent) && self.sim.presence(agent).is_some_and(|presence| presence.is_ready() && slots(&presence) > 0)
-            };
-            if queues[&other].members.iter().any(shares) {
-                all += ringing;
-                let ready = queues[&other].members.iter().filter_map(|agent| self.sim.presence(agent));
-                everybody.extend(ready.filter(|presence| presence.is_ready()).map(|presence| (presence.agent.clone(), presence)));
-            }
-        }
-        own || (free > ringing && everybody.values().map(slots).sum::<usize>() > all)
+        // Never more chats ring than there are slots; but for whom less rings than there is room for, one more may.
+        let audience = |row: &WaitingRow| match row.offer.as_ref().map(|offer| &offer.audience) {
+            Some(Audience::Members { queue, except }) => Some((queues[queue].members.clone(), except.clone())),
+            _ => None,
+        };
+        let chats: Vec<_> = self.sim.memory.rows().iter().filter_map(|(_, row)| audience(row)).collect();
+        let seen = |agent: &AgentId| chats.iter().filter(|(members, except)| members.contains(agent) && !except.contains(agent)).count();
+        own || there.iter().any(|presence| slots(presence) > seen(&presence.agent))
     }
 
     /// Whether somebody let it ring a moment ago; then a timer must be under way that ends this.

@@ -1,0 +1,222 @@
+//! What an account's people see of it: its open interactions, and each other.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::agent::{Agent, Presence};
+use domain::ids::{AgentId, InteractionId};
+use domain::interaction::Interaction;
+use domain::view::InteractionView;
+use engine::ports::{Directory, Store};
+use futures_util::future::try_join;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Named;
+use super::me::PresenceView;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::input::{Parameters, Place};
+use crate::problem::Failure;
+
+/// A screen or two of them.
+const PAGE: i32 = 50;
+/// An interaction has 2 KB or so: a page stays far below the 6 MB that a Lambda may answer.
+const LONGEST_PAGE: i32 = 100;
+/// DynamoDB reads at most 100 items in one batch.
+const LOOKED_AT_ONCE: usize = 100;
+/// How many interactions a page looks at when it leaves out most of them: some tenths of a second; then the client asks for the next page.
+const LOOKED_AT: usize = 500;
+
+/// A page of an account's open interactions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OpenInteractions {
+    /// The newest first. What opened or closed a moment ago may be missing or be there already.
+    interactions: Vec<InteractionView>,
+    /// Where the next page begins: send it as `after`. Absent: this was the last one. A page may turn out to be shorter than asked for, or empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next: Option<InteractionId>,
+}
+
+/// Whom an agent of an account works with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Colleagues {
+    /// The account's agents with their presence, by name: an interaction can be transferred to each of them but the caller.
+    agents: Vec<Colleague>,
+    /// Everybody else, by name: whom interactions, events and the history may name too.
+    others: Vec<Named>,
+    /// The queues, by name: an interaction can be transferred to each.
+    queues: Vec<Named>,
+}
+
+/// An agent of the account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Colleague {
+    /// The agent's id.
+    #[schema(value_type = String)]
+    id: AgentId,
+    /// What the agent is called.
+    name: String,
+    #[serde(flatten)]
+    presence: PresenceView,
+}
+
+/// The open interactions of an account of the caller; supervisors and up see those of all accounts.
+#[utoipa::path(
+    get, path = "/accounts/{id}/interactions", tag = "interactions",
+    params(
+        ("id" = String, Path, description = "The account's id"),
+        ("waiting" = Option<bool>, Query, description = "`true`: only those that no agent has, which can be picked"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 50 unless told")
+    ),
+    responses((status = OK, body = OpenInteractions), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn interactions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(id): Place<String>,
+    parameters: Parameters,
+) -> Result<Json<OpenInteractions>, Failure> {
+    let limit = usize::try_from(parameters.limit(PAGE, LONGEST_PAGE)?).unwrap_or_default();
+    let (waiting, mut after) = (parameters.flag("waiting")?, parameters.id::<InteractionId>("after")?);
+    let account = app.account(&caller, &id).await?;
+    let mut page = Page { waiting, limit, shown: Vec::new(), looked_at: 0 };
+    let next = loop {
+        let places = app.store().open_interactions(&account.id, after.as_ref(), page.step()).await?;
+        let found = app.store().interactions_at(&places).await?;
+        match page.add(places.into_iter().map(|place| place.interaction).collect(), found) {
+            ControlFlow::Continue(last) => after = Some(last),
+            ControlFlow::Break(next) => break next,
+        }
+    };
+    Ok(Json(OpenInteractions { interactions: page.shown.iter().map(InteractionView::from).collect(), next }))
+}
+
+/// A page that fills.
+struct Page {
+    waiting: bool,
+    limit: usize,
+    shown: Vec<Interaction>,
+    looked_at: usize,
+}
+
+impl Page {
+    /// How many are read at once: of those that somebody has most are left out.
+    fn step(&self) -> usize {
+        if self.waiting { LOOKED_AT_ONCE } else { self.limit }
+    }
+
+    /// Takes what was read: the ids in the index, newest first, and what is there of them. Tells where to read on, or where the next page begins.
+    fn add(&mut self, ids: Vec<InteractionId>, mut found: Vec<Interaction>) -> ControlFlow<Option<InteractionId>, InteractionId> {
+        self.looked_at += ids.len();
+        // The index is a moment behind: the interaction itself says whether it is open.
+        found.retain(|found| found.is_open() && (!self.waiting || found.agent.is_none()));
+        found.sort_by(|one, other| other.id.cmp(&one.id));
+        let room = self.limit - self.shown.len();
+        let left_over = found.len() > room;
+        self.shown.extend(found.into_iter().take(room));
+        if left_over {
+            return ControlFlow::Break(self.shown.last().map(|last| last.id.clone()));
+        }
+        let read_to = if ids.len() == self.step() { ids.into_iter().last() } else { None };
+        match read_to {
+            Some(last) if self.shown.len() < self.limit && self.looked_at < LOOKED_AT => ControlFlow::Continue(last),
+            read_to => ControlFlow::Break(read_to),
+        }
+    }
+}
+
+/// Who can be transferred to in an account of the caller, and what the ids are called that interactions, events and the history carry; supervisors and up ask for
+/// any account.
+#[utoipa::path(
+    get, path = "/accounts/{id}/colleagues", tag = "agent", params(("id" = String, Path, description = "The account's id")),
+    responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn colleagues(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<Colleagues>, Failure> {
+    let account = app.account(&caller, &id).await?;
+    let (all, queues) = try_join(app.directory().agents(), app.directory().queues()).await?;
+    let of_account: BTreeSet<&AgentId> = account.agents.iter().collect();
+    let (members, others): (Vec<&Agent>, Vec<&Agent>) = all.values().partition(|agent| of_account.contains(&agent.id));
+    let ids: Vec<AgentId> = members.iter().map(|agent| agent.id.clone()).collect();
+    let presences = app.store().presences(&ids).await?;
+    let mut agents: Vec<Colleague> = (members.into_iter())
+        .map(|agent| {
+            let never = || PresenceView::from(&Presence::logged_out(agent.id.clone(), agent.capacity, app.now()));
+            let presence = presences.get(&agent.id).map_or_else(never, PresenceView::from);
+            Colleague { id: agent.id.clone(), name: agent.name.clone(), presence }
+        })
+        .collect();
+    agents.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    let others = by_name(others.into_iter().map(|agent| Named { id: agent.id.to_string(), name: agent.name.clone() }));
+    let queues = by_name(queues.values().map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() }));
+    Ok(Json(Colleagues { agents, others, queues }))
+}
+
+fn by_name(all: impl Iterator<Item = Named>) -> Vec<Named> {
+    let mut all: Vec<Named> = all.collect();
+    all.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::interaction::Status;
+    use jiff::Timestamp;
+    use ulid::Ulid;
+
+    fn id(number: u128) -> InteractionId {
+        InteractionId::from_ulid(Ulid::from_parts(1, number))
+    }
+
+    /// Pages of 10 through interactions `1..=count`, of which nobody has those that `free` says, and the one that `closed` says has just been closed: the
+    /// numbers of each page's interactions, and how often was read for it.
+    fn pages(count: u128, waiting: bool, free: fn(u128) -> bool, closed: fn(u128) -> bool) -> Vec<(Vec<u128>, usize)> {
+        let interaction = |number| Interaction {
+            id: id(number),
+            agent: (!free(number)).then(|| AgentId::from_ulid(Ulid::nil())),
+            ..domain::fixtures::interaction(if closed(number) { Status::Closed } else { Status::Open }, Timestamp::UNIX_EPOCH)
+        };
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let (mut page, mut reads) = (Page { waiting, limit: 10, shown: Vec::new(), looked_at: 0 }, 0);
+            let next = loop {
+                reads += 1;
+                let older = (1..=count).rev().filter(|number| after.as_ref().is_none_or(|after| id(*number) < *after));
+                let numbers: Vec<u128> = older.take(page.step()).collect();
+                // A batch comes in no order.
+                let found = numbers.iter().rev().copied().map(interaction).collect();
+                match page.add(numbers.into_iter().map(id).collect(), found) {
+                    ControlFlow::Continue(last) => after = Some(last),
+                    ControlFlow::Break(next) => break next,
+                }
+            };
+            let number = |shown: Interaction| (1..=count).find(|number| id(*number) == shown.id).unwrap();
+            pages.push((page.shown.into_iter().map(number).collect(), reads));
+            match next {
+                Some(next) => after = Some(next),
+                None => return pages,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_show_each_interaction_once_whatever_they_leave_out() {
+        let all = |pages: Vec<(Vec<u128>, usize)>| pages.into_iter().flat_map(|(shown, _)| shown).collect::<Vec<_>>();
+        for count in [0, 1, 9, 10, 11, 20, 21, 99, 100, 101, 250] {
+            assert_eq!(all(pages(count, false, |_| false, |_| false)), (1..=count).rev().collect::<Vec<_>>(), "{count}");
+            let found = all(pages(count, true, |number| number % 3 == 0, |number| number == 6));
+            assert_eq!(found, (1..=count).rev().filter(|number| number % 3 == 0 && *number != 6).collect::<Vec<_>>(), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_finds_nothing_looks_at_500_and_leaves_the_rest_to_the_next() {
+        assert_eq!(pages(1001, true, |number| number == 1, |_| false), [(vec![], 5), (vec![], 5), (vec![1], 1)]);
+    }
+}
