@@ -372,7 +372,8 @@ async fn an_agent_is_gone_who_lost_the_last_connection_and_has_had_none_since() 
     let store = &deployment.store;
     let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
     let connect = async |id: &str| {
-        let connection = ::store::Connection { id: id.to_owned(), agent: agent.clone(), expires_at: now + SignedDuration::from_hours(2) };
+        let expires_at = now + SignedDuration::from_hours(2);
+        let connection = ::store::Connection { id: id.to_owned(), agent: agent.clone(), opened_at: now, expires_at };
         store.connect(&connection).await.unwrap();
     };
     connect("one").await;

@@ -199,8 +199,8 @@ async fn whichever_function_dies_in_the_middle_of_a_batch_everything_is_done_and
     let engine = Engine::start(&local::private_folder(), "engine-kills").await.unwrap();
     let standin = StandIn::start().await.unwrap();
     let deployment = Deployment::new(&engine, "500000000002", Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
-    // What a dead process had comes back soon, and is not given up.
-    let mut deployment = deployment.parameter("VisibilityTimeout", "2").parameter("MaxReceiveCount", "100");
+    // What a dead process had comes back soon.
+    let mut deployment = deployment.parameter("VisibilityTimeout", "2");
     deployment.stack = STACK;
     let stack = deployment.run().await.unwrap();
     let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();

@@ -96,6 +96,7 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     let ghost = store::Connection {
         id: "ghost".to_owned(),
         agent: demo.agents[1].id.parse().unwrap(),
+        opened_at: Timestamp::now() - SignedDuration::from_mins(1),
         expires_at: Timestamp::now() + SignedDuration::from_hours(2),
     };
     ben.put("/presence", &json!({"state": "ready"})).await.unwrap();

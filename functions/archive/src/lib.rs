@@ -36,7 +36,7 @@ use archivist::{Archivist, Bucket, Records};
 /// Interactions in memory at the same time: the zip of one may take most of it.
 const AT_ONCE: usize = 1;
 
-/// Seconds before the second try; four times as long before each further one. With the queue's five tries that makes 14 minutes.
+/// Seconds before the second try; four times as long before each further one. With the queue's thirty tries that makes a day.
 const FIRST_WAIT: u32 = 10;
 
 /// The longest wait, however often the queue allows.
@@ -136,5 +136,6 @@ mod tests {
     fn tries_are_further_apart_each_time() {
         assert_eq!([1, 2, 3, 4, 5, 99].map(wait), [10, 40, 160, 640, 2_560, 3_600]);
         assert_eq!(wait(0), 10);
+        assert!((1..30).map(wait).sum::<u32>() > 24 * 3_600);
     }
 }

@@ -5,10 +5,13 @@
 //! | a wake for a queue, an agent or an account | what waits there is offered, the longest wait first |
 //! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
 //! | a wake for an agent whose queues or accounts were changed | the same; what the agent held or saw of those left goes on without the agent |
+//! | more than 15 s of work, or a wake that its batch comes to late | the rest goes on in the next invocation |
 //! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost; so is whom a change of the configuration owes it |
-//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+//! | a table or a queue that fails | it comes again after 1 s and more, for hours |
+//! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
@@ -20,7 +23,7 @@ use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 use domain::interaction::Offer;
 use domain::view::AgentEvent;
-use engine::jobs::{AssignJob, PushJob};
+use engine::jobs::{AssignJob, PushJob, Wakeup};
 use engine::ports::{Store, System, World};
 use engine::{Engine, EngineError, Reach, Released, Woken};
 use jiff::SignedDuration;
@@ -31,10 +34,18 @@ use store::{Configuration, Interactions, OwedWakes};
 /// A change that is younger is still sending its own wakes: no request runs longer.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
+/// No wake is begun later than this after the batch came: it goes on for 15 s and some more, and the function has 30 s.
+const LATEST_START: Duration = Duration::from_secs(10);
+
+/// Seconds until an agent whose queues or accounts were changed is looked at again: a process may know the configuration before the change for 5 s, and ring
+/// at the agent by it.
+const LOOKED_AT_AGAIN: u32 = 6;
+
 struct Assign {
     engine: Engine<Interactions, Configuration, System>,
     wakes: Queue,
     push: Queue,
+    timers: Queue,
 }
 
 /// A batch of wakes, or the schedule's tick.
@@ -62,6 +73,8 @@ impl Assign {
                 let Released { interactions, unseen } = self.engine.release(agent).await?;
                 tracing::info!(event = "assign.released", agent = %agent, interactions, unseen = unseen.len());
                 self.withdraw(agent, &unseen, wake_id).await?;
+                let again = Wakeup::Reconfigured { agent: agent.clone() };
+                self.timers.send(&again, SendOptions::delayed(LOOKED_AT_AGAIN)).await?;
             }
         }
         let woken = self.engine.wake(target, if *related { Reach::Near } else { Reach::Far }).await?;
@@ -115,12 +128,14 @@ impl Assign {
         Ok(())
     }
 
+    /// First what is known to be owed, then the search for what may have been lost; neither stops the other.
     async fn sweep(&self, id: &str) -> Result<(), Failed> {
+        let paid = self.pay(id).await;
         let targets = self.engine.waiting_targets().await?;
         tracing::info!(event = "assign.swept", targets = targets.len());
         let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, false, &format!("sweep-{id}-{index}")));
         self.wakes.send_batch(wakes).await?;
-        self.pay(id).await
+        paid
     }
 
     /// Sends the wakes that changes of the configuration owe still.
@@ -143,10 +158,14 @@ fn wake_of(target: Target, reconfigured: bool, related: bool, id: &str) -> (Assi
 }
 
 async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
+    let began = Instant::now();
     match event.payload {
         Input::Wakes(batch) => Ok(batch::each(batch, &assign.wakes, |job: AssignJob, delivery| {
             let assign = assign.clone();
             async move {
+                if began.elapsed() > LATEST_START {
+                    return Err(Failure::RetryAfter(0));
+                }
                 assign.wake(&job, &delivery.message_id).await.map_err(|error| {
                     tracing::error!(event = "assign.failed", target = job.target.key(), %error);
                     Failure::Retry
@@ -173,7 +192,8 @@ pub async fn run() -> Result<(), Error> {
     let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
     let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
     let queue = |name| Queue::from_env(&aws, &env, name);
-    let assign = Arc::new(Assign { engine, wakes: queue("ASSIGN_QUEUE_URL")?, push: queue("PUSH_QUEUE_URL")? });
+    let wakes = queue("ASSIGN_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
+    let assign = Arc::new(Assign { engine, wakes, push: queue("PUSH_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? });
     lambda_runtime::run(service_fn(move |event| handle(assign.clone(), event))).await
 }
 

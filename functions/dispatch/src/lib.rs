@@ -5,16 +5,17 @@
 //! | a version grew | its effects are sent, under ids that derive from item, version and index |
 //! | anything else (marks, slots, restores) | nothing |
 //! | a record that it can't read | it is parked in a queue of its own, the rest goes on |
-//! | a queue that can't be reached | the batch fails and comes again: every effect may be carried out twice |
+//! | an effect that its queue refuses for what it is | the same for its record; the other effects go on |
+//! | a queue that can't be reached | what can be sent is sent; the batch fails and comes again: every effect may be carried out twice |
 
 mod plan;
 
 use std::sync::Arc;
 
-use aws_lambda_events::event::dynamodb::Event;
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use cloud::aws::Aws;
 use cloud::config::Env;
-use cloud::queues::{Queue, SendOptions};
+use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::timers::Timers;
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -36,59 +37,97 @@ struct Exits {
     timers: Timers,
 }
 
+/// The jobs for one queue, in the order of the stream.
+struct Jobs<T> {
+    jobs: Vec<(T, SendOptions)>,
+    /// The record that each comes from, by its place in the batch.
+    records: Vec<usize>,
+}
+
+impl<T> Default for Jobs<T> {
+    fn default() -> Self {
+        Self { jobs: Vec::new(), records: Vec::new() }
+    }
+}
+
+impl<T> Jobs<T> {
+    fn push(&mut self, record: usize, job: T, options: SendOptions) {
+        self.jobs.push((job, options));
+        self.records.push(record);
+    }
+}
+
 /// The errands of one batch, by queue: within a queue in the order of the stream.
 #[derive(Default)]
 struct Outbox {
-    inbound: Vec<(InboundEvent, SendOptions)>,
-    assign: Vec<(AssignJob, SendOptions)>,
-    outbound: Vec<(SendJob, SendOptions)>,
-    media: Vec<(MediaJob, SendOptions)>,
-    archive: Vec<(ArchiveJob, SendOptions)>,
-    webhook: Vec<(WebhookJob, SendOptions)>,
-    push: Vec<(PushJob, SendOptions)>,
-    parked: Vec<(Parked, SendOptions)>,
+    inbound: Jobs<InboundEvent>,
+    assign: Jobs<AssignJob>,
+    outbound: Jobs<SendJob>,
+    media: Jobs<MediaJob>,
+    archive: Jobs<ArchiveJob>,
+    webhook: Jobs<WebhookJob>,
+    push: Jobs<PushJob>,
     timers: Vec<(String, jiff::Timestamp, Wakeup)>,
 }
 
 impl Outbox {
-    fn add(&mut self, Errand { id, group, job }: Errand) {
+    fn add(&mut self, record: usize, Errand { id, group, job }: Errand) {
         let fifo = SendOptions::fifo(group, &id);
         match job {
-            Job::Route(event) => self.inbound.push((*event, fifo)),
-            Job::Assign(job) => self.assign.push((job, fifo)),
-            Job::Send(job) => self.outbound.push((job, fifo)),
-            Job::Push(job) => self.push.push((*job, fifo)),
-            Job::Media(job) => self.media.push((job, SendOptions::default())),
-            Job::Archive(job) => self.archive.push((job, SendOptions::default())),
-            Job::Webhook(job) => self.webhook.push((*job, SendOptions::default())),
+            Job::Route(event) => self.inbound.push(record, *event, fifo),
+            Job::Assign(job) => self.assign.push(record, job, fifo),
+            Job::Send(job) => self.outbound.push(record, job, fifo),
+            Job::Push(job) => self.push.push(record, *job, fifo),
+            Job::Media(job) => self.media.push(record, job, SendOptions::default()),
+            Job::Archive(job) => self.archive.push(record, job, SendOptions::default()),
+            Job::Webhook(job) => self.webhook.push(record, *job, SendOptions::default()),
             Job::Wakeup { at, job } => self.timers.push((id, at, job)),
         }
     }
 }
 
-async fn handle(exits: Arc<Exits>, event: LambdaEvent<Event>) -> Result<(), Error> {
-    let mut outbox = Outbox::default();
-    for record in event.payload.records {
-        match plan::errands(&record.change) {
-            Ok(errands) => errands.into_iter().for_each(|errand| outbox.add(errand)),
-            Err(reason) => {
-                tracing::error!(event = "dispatch.parked", sequence_number = record.change.sequence_number, %reason);
-                outbox.parked.push((Parked::new(&record, reason), SendOptions::default()));
-            }
-        }
-    }
-    send(&exits, outbox).await
+/// A record that goes no further by itself, and why.
+#[derive(Debug, PartialEq, Eq)]
+struct Stuck {
+    /// Its place in the batch.
+    record: usize,
+    reason: String,
 }
 
-async fn send(exits: &Exits, outbox: Outbox) -> Result<(), Error> {
+async fn handle(exits: Arc<Exits>, event: LambdaEvent<Event>) -> Result<(), Error> {
+    let records = event.payload.records;
+    let (outbox, mut stuck) = read(&records);
+    stuck.extend(send(&exits, outbox).await?);
+    // Last: a batch that comes again for another reason would park them each time.
+    park(&exits.parked, &records, &stuck).await
+}
+
+fn read(records: &[EventRecord]) -> (Outbox, Vec<Stuck>) {
+    let mut outbox = Outbox::default();
+    let mut stuck = Vec::new();
+    for (place, record) in records.iter().enumerate() {
+        match plan::errands(&record.change) {
+            Ok(errands) => errands.into_iter().for_each(|errand| outbox.add(place, errand)),
+            Err(reason) => stuck.push(Stuck { record: place, reason: reason.to_string() }),
+        }
+    }
+    (outbox, stuck)
+}
+
+/// Sends everything that can be sent, and returns the records of what was refused for what it is. The first error is told at the end: giving up at once
+/// would leave calls to the other queues in mid-flight.
+async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
     let now = cloud::time::now();
     let timers = async {
+        let mut outcome = Ok(Vec::new());
         for (id, at, job) in &outbox.timers {
-            exits.timers.arm(id, *at, now, job).await?;
+            if let Err(error) = exits.timers.arm(id, *at, now, job).await {
+                outcome = outcome.and(Err(error.into()));
+            }
         }
-        Ok::<_, Error>(())
+        outcome
     };
-    tokio::try_join!(
+    let outcomes = tokio::join!(
         all(&exits.inbound, outbox.inbound),
         all(&exits.assign, outbox.assign),
         all(&exits.outbound, outbox.outbound),
@@ -96,14 +135,37 @@ async fn send(exits: &Exits, outbox: Outbox) -> Result<(), Error> {
         all(&exits.archive, outbox.archive),
         all(&exits.webhook, outbox.webhook),
         all(&exits.push, outbox.push),
-        all(&exits.parked, outbox.parked),
         timers,
-    )?;
-    Ok(())
+    );
+    let (inbound, assign, outbound, media, archive, webhook, push, timers) = outcomes;
+    let mut stuck = Vec::new();
+    for outcome in [inbound, assign, outbound, media, archive, webhook, push, timers] {
+        stuck.extend(outcome?);
+    }
+    Ok(stuck)
 }
 
-async fn all<T: Serialize>(queue: &Queue, jobs: Vec<(T, SendOptions)>) -> Result<(), Error> {
-    Ok(queue.send_batch(jobs).await?)
+async fn all<T: Serialize>(queue: &Queue, Jobs { jobs, records }: Jobs<T>) -> Result<Vec<Stuck>, Error> {
+    Ok(stuck(&records, queue.send_each(jobs).await?))
+}
+
+/// The records of refused jobs.
+fn stuck(records: &[usize], refused: Vec<Refused>) -> Vec<Stuck> {
+    let of = |Refused { index, code }| {
+        let record = *records.get(index)?;
+        Some(Stuck { record, reason: format!("an effect was refused by its queue: {code}") })
+    };
+    refused.into_iter().filter_map(of).collect()
+}
+
+async fn park(queue: &Queue, records: &[EventRecord], stuck: &[Stuck]) -> Result<(), Error> {
+    let mut parked = Vec::new();
+    for Stuck { record, reason } in stuck {
+        let Some(record) = records.get(*record) else { continue };
+        tracing::error!(event = "dispatch.parked", sequence_number = record.change.sequence_number, %reason);
+        parked.push((Parked::new(record, reason), SendOptions::default()));
+    }
+    Ok(queue.send_batch(parked).await?)
 }
 
 /// Runs the Lambda.
@@ -127,4 +189,51 @@ pub async fn run() -> Result<(), Error> {
         timers: Timers::from_env(&aws, &env)?,
     });
     lambda_runtime::run(service_fn(move |event| handle(exits.clone(), event))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::effect::Target;
+    use domain::ids::AgentId;
+
+    use super::*;
+
+    /// Records of the stream with the same sound event each, except that those named are of no form that is known.
+    fn records(unreadable: &[bool]) -> Vec<EventRecord> {
+        let image = |unreadable: bool| if unreadable { serde_json::json!({ "version": { "S": "x" } }) } else { serde_json::json!({}) };
+        let record = |(place, unreadable): (usize, &bool)| {
+            serde_json::from_value(serde_json::json!({
+                "eventID": place.to_string(),
+                "eventName": "INSERT",
+                "awsRegion": "eu-south-1",
+                "dynamodb": {
+                    "Keys": { "pk": { "S": "EVT#acc#1" }, "sk": { "S": "EVT" } },
+                    "NewImage": image(*unreadable),
+                    "SequenceNumber": place.to_string(),
+                    "SizeBytes": 1,
+                },
+            }))
+            .unwrap()
+        };
+        unreadable.iter().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn a_record_that_can_not_be_read_is_stuck_alone() {
+        let (_, stuck) = read(&records(&[false, true, false]));
+        assert_eq!(stuck.iter().map(|stuck| stuck.record).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_job_that_is_refused_leads_back_to_its_record() {
+        let mut outbox = Outbox::default();
+        for record in [0, 2, 2, 5] {
+            let target = Target::Agent(AgentId::from_ulid(ulid::Ulid::from_parts(1, 1)));
+            let job = Job::Assign(AssignJob { target, reconfigured: false, related: false });
+            outbox.add(record, Errand { id: "id".to_owned(), group: "group".to_owned(), job });
+        }
+        let refused = Refused { index: 2, code: "InvalidMessageContents".to_owned() };
+        let expected = Stuck { record: 2, reason: "an effect was refused by its queue: InvalidMessageContents".to_owned() };
+        assert_eq!(stuck(&outbox.assign.records, vec![refused]), [expected]);
+    }
 }

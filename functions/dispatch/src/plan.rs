@@ -58,7 +58,7 @@ pub(crate) struct Parked {
 }
 
 impl Parked {
-    pub(crate) fn new(record: &EventRecord, reason: Unreadable) -> Self {
+    pub(crate) fn new(record: &EventRecord, reason: &impl ToString) -> Self {
         Self {
             reason: reason.to_string(),
             sequence_number: record.change.sequence_number.clone(),

@@ -2,11 +2,14 @@
 //!
 //! | input | what happens |
 //! |---|---|
-//! | an event for agents | appended to the feed of each, then sent to each open connection |
+//! | an event for agents | appended to the feed of each, then sent to each open connection; many agents at once, and none suffers from another's failure |
 //! | an event for a queue | the same for its members who are of the account and can take it |
 //! | the same again | nothing: each feed knows the effect's id |
-//! | a connection that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
-//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+//! | a connection that says it is gone some seconds after it came | nothing: it is being opened, and asks for what it misses |
+//! | another that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
+//! | a socket that fails otherwise | nothing: the event is in the feed, and the next one shows that it is missing |
+//! | a table that fails | it comes again after 1 s and more, for hours |
+//! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,8 +26,14 @@ use domain::ids::AgentId;
 use domain::view::AgentEvent;
 use engine::jobs::{PushJob, Wakeup};
 use engine::ports::{Directory, PortError, Store};
+use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
+use tokio::sync::Semaphore;
+
+/// Agents served at the same time by one process, of all the jobs of a batch: an agent takes some 40 ms of waiting, so 300 are served in half a second, over
+/// no more connections than the function can open in its first.
+const AT_ONCE: usize = 32;
 
 struct Push {
     store: Interactions,
@@ -32,18 +41,19 @@ struct Push {
     sockets: Sockets,
     queue: Queue,
     timers: Queue,
+    at_once: Semaphore,
 }
 
 impl Push {
+    /// Jobs of one group come one after the other, so each feed has their order; within a job each agent is served apart from the others.
     async fn deliver(&self, job: &PushJob) -> Result<(), PortError> {
-        for agent in self.audience(job).await? {
-            let event = self.as_it_is(&agent, &job.event).await?;
-            let appended = self.store.append(&agent, &job.id, &event, cloud::time::now()).await?;
-            if let Appended::New { event, connections } = appended {
-                for connection in &connections {
-                    self.post(connection, &event).await?;
-                }
-            }
+        every(self.audience(job).await?, &self.at_once, |agent| self.serve(agent, job)).await
+    }
+
+    async fn serve(&self, agent: AgentId, job: &PushJob) -> Result<(), PortError> {
+        let event = self.as_it_is(&agent, &job.event).await?;
+        if let Appended::New(event) = self.store.append(&agent, &job.id, &event, cloud::time::now()).await? {
+            self.post(&agent, &event).await;
         }
         Ok(())
     }
@@ -70,22 +80,41 @@ impl Push {
         let of_account = |agent: &AgentId| account.as_ref().is_none_or(|account| account.agents.contains(agent));
         let members: Vec<AgentId> = queue.members.into_iter().filter(|agent| of_account(agent) && !except.contains(agent)).collect();
         let presences = self.store.presences(&members).await?;
-        let takes = |presence: &Presence| match job.event {
-            AgentEvent::Offered { .. } => presence.available(),
+        let takes = |presence: &Presence| match &job.event {
+            // Who has it already needs no second slot for it.
+            AgentEvent::Offered { interaction, .. } => {
+                presence.available() || (presence.is_ready() && presence.load.contains(&interaction.id))
+            }
             _ => presence.logged_in(),
         };
         Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
     }
 
-    /// A socket is a convenience, the feed the truth: a post that fails is the client's to catch up on, and never a reason to append twice.
-    async fn post(&self, connection: &Connection, event: &FeedEvent) -> Result<(), PortError> {
-        let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
-        match self.sockets.post(&connection.id, bytes).await {
-            Ok(Posted::Sent) => {}
-            Ok(Posted::Gone) => self.lost(connection).await?,
-            Err(error) => tracing::warn!(event = "push.not_posted", agent = %connection.agent, %error),
+    /// A socket is a convenience, the feed the truth: whatever fails here is the client's to catch up on, and never a reason to append twice.
+    async fn post(&self, agent: &AgentId, event: &FeedEvent) {
+        let sent = async {
+            let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
+            let connections = self.store.connections(agent).await?;
+            join_all(connections.iter().map(|connection| self.post_to(connection, bytes.clone())))
+                .await
+                .into_iter()
+                .collect::<Result<(), PortError>>()
+        };
+        if let Err(error) = sent.await {
+            tracing::warn!(event = "push.not_posted", %agent, %error);
         }
-        Ok(())
+    }
+
+    async fn post_to(&self, connection: &Connection, bytes: Vec<u8>) -> Result<(), PortError> {
+        match self.sockets.post(&connection.id, bytes).await {
+            Ok(Posted::Sent) => Ok(()),
+            Ok(Posted::Gone) if connection.is_opening(cloud::time::now()) => {
+                tracing::info!(event = "push.connection_opening", agent = %connection.agent);
+                Ok(())
+            }
+            Ok(Posted::Gone) => self.lost(connection).await,
+            Err(error) => Err(PortError { operation: "post", reason: error.to_string() }),
+        }
     }
 
     /// API Gateway tells of the end of a connection if it can. Should this fail, the next event finds the connection again.
@@ -98,6 +127,20 @@ impl Push {
         tracing::info!(event = "push.connection_gone", %agent);
         Ok(())
     }
+}
+
+/// Serves every agent, as many at once as there are permits. The first error is told when all the others are served.
+async fn every<F, Fut>(agents: Vec<AgentId>, at_once: &Semaphore, serve: F) -> Result<(), PortError>
+where
+    F: Fn(AgentId) -> Fut,
+    Fut: Future<Output = Result<(), PortError>>,
+{
+    let served = agents.into_iter().map(|agent| async {
+        // Never closed; without a permit the worst is a crowd of calls.
+        let _permit = at_once.acquire().await;
+        serve(agent).await
+    });
+    join_all(served).await.into_iter().collect()
 }
 
 async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
@@ -126,8 +169,50 @@ pub async fn run() -> Result<(), Error> {
         store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table),
         configuration: Configuration::new(aws.dynamodb(), config_table),
         sockets: Sockets::from_env(&aws, &env)?,
-        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?,
+        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?),
         timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
+        at_once: Semaphore::new(AT_ONCE),
     });
     lambda_runtime::run(service_fn(move |event| handle(push.clone(), event))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn agents(number: u64) -> Vec<AgentId> {
+        (0..number).map(|number| AgentId::from_ulid(ulid::Ulid::from_parts(1, u128::from(number)))).collect()
+    }
+
+    #[tokio::test]
+    async fn an_agent_who_can_not_be_served_keeps_nothing_from_the_others() {
+        let (served, all) = (Mutex::new(Vec::new()), agents(5));
+        let outcome = every(all.clone(), &Semaphore::new(2), async |agent| {
+            tokio::task::yield_now().await;
+            if agent == all[1] {
+                return Err(PortError { operation: "append", reason: "throttled".to_owned() });
+            }
+            served.lock().unwrap().push(agent);
+            Ok(())
+        })
+        .await;
+        assert_eq!(outcome.unwrap_err().operation, "append");
+        assert_eq!(served.into_inner().unwrap(), [&all[0], &all[2], &all[3], &all[4]].map(Clone::clone));
+    }
+
+    #[tokio::test]
+    async fn agents_are_served_at_the_same_time_but_not_all_of_a_crowd() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let serve = async |_| {
+            most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::Relaxed);
+            Ok(())
+        };
+        every(agents(300), &Semaphore::new(AT_ONCE), serve).await.unwrap();
+        assert_eq!(most.into_inner(), AT_ONCE);
+    }
 }

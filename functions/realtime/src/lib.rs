@@ -65,7 +65,7 @@ impl Realtime {
         };
         tracing::info!(event = "realtime.connected", %agent);
         let expires_at = now.saturating_add(CONNECTION_LIFETIME)?;
-        self.store.connect(&Connection { id: connection.to_owned(), agent, expires_at }).await?;
+        self.store.connect(&Connection { id: connection.to_owned(), agent, opened_at: now, expires_at }).await?;
         Ok(json!({ "statusCode": 200 }))
     }
 

@@ -8,7 +8,8 @@
 //! | a timer that is due | it is told; one that refers to something that is over changes nothing |
 //! | a timer of an account that was deleted | nothing |
 //! | a timer that comes early | held when it is due within a second, else armed again |
-//! | a body that can't be parsed | the dead-letter queue, after the retries; the rest goes on |
+//! | a table that fails | it comes again after 1 s and more, for hours |
+//! | an account that is not there, a body that can't be parsed | set aside after some tries; the rest goes on |
 
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ use store::{Configuration, Interactions};
 const LONGEST_DELAY: i64 = 900;
 
 /// Seconds until an event comes again whose message is not there yet, by how often it came. Most messages are there after the first wait; together they
-/// outlast the engine's patience (150 s) within the template's 5 tries, so that none ends in the dead-letter queue by waiting.
+/// outlast the engine's patience (150 s), so that a fifth try settles it.
 const WAITS: [u32; 4] = [5, 15, 45, 90];
 
 fn wait(received: u32) -> u32 {
@@ -57,7 +58,7 @@ impl Route {
         self.done(event.account.as_str(), result, received)
     }
 
-    async fn wakeup(&self, wakeup: Wakeup) -> Result<(), Failure> {
+    async fn wakeup(&self, wakeup: Wakeup, received: u32) -> Result<(), Failure> {
         let result = match &wakeup {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
             Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
@@ -72,7 +73,7 @@ impl Route {
                 Err(error) => Err(error),
             },
         };
-        self.done(TIMERS, result, 1)
+        self.done(TIMERS, result, received)
     }
 
     async fn timer(&self, wakeup: &Wakeup, key: &InteractionKey, at: Timestamp, which: &Timer) -> Result<(), EngineError> {
@@ -117,7 +118,7 @@ impl Route {
         self.engine.tell(key, event, Mark::Guarded).await
     }
 
-    /// What is gone is settled; anything else is tried again, and ends in the dead-letter queue if it never works.
+    /// What is gone is settled; anything else is tried again.
     fn done(&self, subject: &str, result: Result<(), EngineError>, received: u32) -> Result<(), Failure> {
         match result {
             Ok(()) => Ok(()),
@@ -134,9 +135,13 @@ impl Route {
                 tracing::info!(event = "route.not_yet", subject, received);
                 Err(Failure::RetryAfter(wait(received)))
             }
-            Err(error @ (EngineError::Port(_) | EngineError::Busy | EngineError::NoAccount(_))) => {
-                tracing::error!(event = "route.failed", subject, %error);
+            Err(error @ (EngineError::Port(_) | EngineError::Busy)) => {
+                tracing::error!(event = "route.failed", subject, received, %error);
                 Err(Failure::Retry)
+            }
+            Err(error @ EngineError::NoAccount(_)) => {
+                tracing::error!(event = "route.no_account", subject, received, %error);
+                Err(Failure::Hopeless)
             }
         }
     }
@@ -147,9 +152,9 @@ async fn handle(route: Arc<Route>, event: LambdaEvent<SqsEvent>) -> Result<SqsBa
     let batch = event.payload;
     let of_timers = batch.records.iter().any(|record| record.event_source_arn.as_deref().is_some_and(|arn| !arn.ends_with(".fifo")));
     Ok(if of_timers {
-        batch::each(batch, &route.timers, |wakeup: Wakeup, _| {
+        batch::each(batch, &route.timers, |wakeup: Wakeup, delivery| {
             let route = route.clone();
-            async move { route.wakeup(wakeup).await }
+            async move { route.wakeup(wakeup, delivery.receive_count).await }
         })
         .await
     } else {
@@ -172,7 +177,8 @@ pub async fn run() -> Result<(), Error> {
     let config_table = env.required("CONFIG_TABLE")?;
     let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
     let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
-    let queue = |name| Queue::from_env(&aws, &env, name);
+    let parked = env.required("PARKED_QUEUE_URL")?;
+    let queue = |name| Queue::from_env(&aws, &env, name).map(|queue| queue.setting_aside(parked));
     let route = Arc::new(Route { engine, inbound: queue("INBOUND_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? });
     lambda_runtime::run(service_fn(move |event| handle(route.clone(), event))).await
 }
@@ -182,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_waits_for_its_message_longer_each_time_and_long_enough_in_five_tries() {
+    fn an_event_waits_for_its_message_longer_each_time_and_longer_than_the_engine_is_patient() {
         assert_eq!([1, 2, 3, 4, 5, 99].map(wait), [5, 15, 45, 90, 90, 90]);
         assert_eq!(wait(0), 5);
         assert!(WAITS.iter().sum::<u32>() > 150);

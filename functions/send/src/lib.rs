@@ -12,7 +12,7 @@
 //! | no answer after the request may have left | `unknown`, until the provider's own word or a person settles it |
 //! | credentials missing or refused | the secret is read again, once; then failed as `authentication` |
 //! | a table or a secret store that fails | the message comes back after 2 s and more; what was claimed by then is in doubt |
-//! | a body that can't be read | it stops its conversation's messages, and goes to the dead-letter queue after the queue's tries |
+//! | a body that can't be read | it stops its conversation's messages, and is set aside after some tries |
 
 mod decision;
 mod sender;

@@ -2,8 +2,9 @@
 //!
 //! What happens to a record:
 //! - handled: it is gone from the queue;
-//! - the handler asks for a retry, or panics: it comes back, and goes to the dead-letter queue when it came back too often;
-//! - its body can't be read: the same, with one log line that names the message and not its content;
+//! - the handler asks for a retry: it comes back, later each time, and goes to the dead-letter queue when it came back too often;
+//! - its body can't be read, or the handler panics or sees no hope: the same, with one log line that names the message and not its content, but a queue whose
+//!   records may come back for hours sets it aside after a few tries;
 //! - on a FIFO queue, what follows of the same group comes back too, so that order holds.
 
 use std::future::Future;
@@ -95,10 +96,21 @@ pub struct Delivery {
 /// A record is not done. The handler has logged why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It comes back after the queue's visibility timeout.
+    /// Something passing: it comes back after a while that grows with its tries (see [`wait`]).
     Retry,
     /// It comes back after this many seconds, 0 to 43200.
     RetryAfter(u32),
+    /// It fails as long as nobody repairs something: the same as a body that can't be read.
+    Hopeless,
+}
+
+/// The longest wait between two tries, in seconds: after an outage nobody waits longer, and the thousand tries that SQS allows last for 16 hours.
+const LONGEST_WAIT: u32 = 60;
+
+/// Seconds before the try that follows the try `received`: 1, 2, 4, up to a minute. One failed call must not make a customer wait for the queue's visibility
+/// timeout, which is made for a function that died, and a service that is down is not helped by many tries.
+pub fn wait(received: u32) -> u32 {
+    2_u32.saturating_pow(received.saturating_sub(1)).min(LONGEST_WAIT)
 }
 
 /// The queue that records came from.
@@ -109,8 +121,8 @@ pub trait Source {
     /// Makes received messages invisible for `seconds` from now.
     fn hide(&self, receipt_handles: &[&str], seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// Sets a body that can't be parsed aside, if this queue's redrive would come too late; tells whether it did.
-    fn set_aside(&self, _body: &str, _receive_count: u32) -> impl Future<Output = bool> + Send {
+    /// Sets a body that nothing can be done with aside, if this queue's redrive would come too late; tells whether it did.
+    fn set_aside(&self, _body: &str, _delivery: &Delivery) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
     }
 }
@@ -159,46 +171,53 @@ where
     Fut: Future<Output = Result<(), Failure>>,
 {
     for (done, (_, record)) in records.iter().enumerate() {
-        let Err(failure) = one(record, source, handler).await else { continue };
+        let delivery = delivery_of(record);
+        let Err(failure) = one(record, &delivery, handler).await else { continue };
+        let seconds = match failure {
+            Failure::RetryAfter(seconds) => seconds,
+            Failure::Hopeless if source.set_aside(body_of(record), &delivery).await => continue,
+            Failure::Retry | Failure::Hopeless => wait(delivery.receive_count),
+        };
         let left = &records[done..];
-        if let Failure::RetryAfter(seconds) = failure {
-            // The rest of the group too: while any of it is invisible, SQS delivers none of the group.
-            let handles: Vec<&str> = left.iter().filter_map(|(_, record)| record.receipt_handle.as_deref()).collect();
-            if let Err(error) = source.hide(&handles, seconds).await {
-                tracing::warn!(event = "batch.visibility_not_changed", message_id = record.message_id, %error);
-            }
+        // The rest of the group too: while any of it is invisible, SQS delivers none of the group.
+        let handles: Vec<&str> = left.iter().filter_map(|(_, record)| record.receipt_handle.as_deref()).collect();
+        if let Err(error) = source.hide(&handles, seconds).await {
+            tracing::warn!(event = "batch.visibility_not_changed", message_id = record.message_id, %error);
         }
         return left.iter().map(|(index, record)| (*index, record.message_id.clone().unwrap_or_default())).collect();
     }
     Vec::new()
 }
 
-async fn one<T, F, Fut>(record: &SqsMessage, source: &impl Source, handler: &F) -> Result<(), Failure>
+fn body_of(record: &SqsMessage) -> &str {
+    record.body.as_deref().unwrap_or_default()
+}
+
+fn delivery_of(record: &SqsMessage) -> Delivery {
+    Delivery {
+        message_id: record.message_id.clone().unwrap_or_default(),
+        receipt_handle: record.receipt_handle.clone().unwrap_or_default(),
+        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+        group: group_of(record),
+    }
+}
+
+async fn one<T, F, Fut>(record: &SqsMessage, delivery: &Delivery, handler: &F) -> Result<(), Failure>
 where
     T: DeserializeOwned,
     F: Fn(T, Delivery) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
 {
-    let delivery = Delivery {
-        message_id: record.message_id.clone().unwrap_or_default(),
-        receipt_handle: record.receipt_handle.clone().unwrap_or_default(),
-        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
-        group: group_of(record),
-    };
-    let message_id = delivery.message_id.clone();
-    let body = record.body.as_deref().unwrap_or_default();
-    let job = match Envelope::<T>::parse(body) {
-        Ok(job) => job,
-        Err(poison) => {
-            tracing::error!(event = "batch.poison", message_id, receive_count = delivery.receive_count, error = %poison);
-            return if source.set_aside(body, delivery.receive_count).await { Ok(()) } else { Err(Failure::Retry) };
-        }
-    };
+    let Delivery { message_id, receive_count, .. } = delivery;
+    let job = Envelope::<T>::parse(body_of(record)).map_err(|poison| {
+        tracing::error!(event = "batch.poison", message_id, receive_count, error = %poison);
+        Failure::Hopeless
+    })?;
     // A panic takes its own record, not the batch. What it says may quote the job: it stays unsaid (see `telemetry::init`).
-    let outcome = AssertUnwindSafe(async { handler(job, delivery).await }).catch_unwind().await;
+    let outcome = AssertUnwindSafe(async { handler(job, delivery.clone()).await }).catch_unwind().await;
     outcome.unwrap_or_else(|_| {
-        tracing::error!(event = "batch.panic", message_id);
-        Err(Failure::Retry)
+        tracing::error!(event = "batch.panic", message_id, receive_count);
+        Err(Failure::Hopeless)
     })
 }
 
@@ -229,8 +248,8 @@ mod tests {
             if self.broken { Err(QueueError::Encode) } else { Ok(()) }
         }
 
-        async fn set_aside(&self, body: &str, receive_count: u32) -> bool {
-            assert_eq!(receive_count, 3);
+        async fn set_aside(&self, body: &str, delivery: &Delivery) -> bool {
+            assert_eq!(delivery.receive_count, 3);
             self.aside.lock().unwrap().push(body.to_owned());
             self.sets_aside
         }
@@ -243,6 +262,30 @@ mod tests {
         assert!(failed(&response).is_empty());
         assert_eq!(seen, ["ok"]);
         assert_eq!(*queue.aside.lock().unwrap(), ["poison"]);
+    }
+
+    #[tokio::test]
+    async fn what_panics_or_is_hopeless_is_set_aside_as_poison_is_and_what_fails_otherwise_is_not() {
+        let queue = FakeQueue { sets_aside: true, ..fifo() };
+        let records = event(&[("1", "a", &job("panic")), ("2", "a", &job("hopeless")), ("3", "a", &job("ok")), ("4", "a", &job("bad"))]);
+        let (response, seen) = run(records, &queue).await;
+        assert_eq!(failed(&response), ["4"]);
+        assert_eq!(seen, ["panic", "hopeless", "ok", "bad"]);
+        assert_eq!(*queue.aside.lock().unwrap(), [job("panic"), job("hopeless")]);
+    }
+
+    #[test]
+    fn a_second_try_comes_after_a_second_and_a_thousand_outlast_hours() {
+        assert_eq!([0, 1, 2, 3, 6, 7, 8, 1000].map(wait), [1, 1, 2, 4, 32, 60, 60, 60]);
+        assert!((1..1000).map(wait).sum::<u32>() > 16 * 3600);
+    }
+
+    #[tokio::test]
+    async fn what_failed_comes_back_later_each_time() {
+        for (source, body) in [(FakeQueue::default(), job("bad")), (fifo(), job("panic")), (fifo(), "poison".to_owned())] {
+            run(event(&[("1", "a", &body)]), &source).await;
+            assert_eq!(*source.hidden.lock().unwrap(), [(vec!["handle-1".to_owned()], wait(3))]);
+        }
     }
 
     fn fifo() -> FakeQueue {
@@ -283,6 +326,7 @@ mod tests {
                 match job.as_str() {
                     "bad" => Err(Failure::Retry),
                     "later" => Err(Failure::RetryAfter(7)),
+                    "hopeless" => Err(Failure::Hopeless),
                     "panic" => panic!("the job's content"),
                     _ => Ok(()),
                 }

@@ -4,11 +4,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
+};
 use serde::Serialize;
 
 use crate::aws::{Aws, CallError};
-use crate::batch::{Envelope, Source};
+use crate::batch::{Delivery, Envelope, Source};
 use crate::config::{ConfigError, Env};
 
 /// SQS takes ten entries a batch.
@@ -17,8 +19,9 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often an entry that SQS did not take is sent again before the call is given up: a throttle passes in that many.
 const BATCH_ATTEMPTS: u32 = 3;
-/// How often a body that can't be parsed is tried before it is set aside: a deployment that brings the reader it needs may be under way.
-const POISON_TRIES: u32 = 5;
+/// How often a record that nothing can be done with is tried before it is set aside. With the waits of [`batch::wait`](crate::batch::wait) that takes four
+/// minutes, in which its group waits: a deployment that brings the reader it needs may be under way.
+const HOPELESS_TRIES: u32 = 10;
 /// SQS's longest visibility timeout: 12 hours.
 const MAX_VISIBILITY: u32 = 43_200;
 
@@ -39,6 +42,15 @@ pub enum QueueError {
         /// SQS's code for the first.
         code: String,
     },
+}
+
+/// A job that can't be sent, however often it is tried: it is the job's fault, not the queue's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place among the jobs, from 0.
+    pub index: usize,
+    /// SQS's code, or why it was not sent at all.
+    pub code: String,
 }
 
 /// How a job is sent.
@@ -69,11 +81,13 @@ impl SendOptions {
 pub struct Queue {
     client: Client,
     url: Arc<str>,
-    /// Where bodies that can't be parsed go, if not to the dead-letter queue by the queue's own redrive.
+    /// Where records that nothing can be done with go, if not to the dead-letter queue by the queue's own redrive.
     aside: Option<Arc<str>>,
 }
 
 struct Entry {
+    /// Its place among the jobs.
+    index: usize,
     body: String,
     options: SendOptions,
     attempts: u32,
@@ -90,8 +104,8 @@ impl Queue {
         Ok(Self::new(aws.sqs(), env.required(name)?))
     }
 
-    /// The same queue, with bodies that can't be parsed set aside at `parked` after a few tries. For a queue whose messages may wait by visibility and
-    /// so be received very often: its redrive would let a poisoned body block its group for days.
+    /// The same queue, with records that nothing can be done with set aside at `parked` after a few tries. For a queue whose records may come back very often:
+    /// its redrive would let a poisoned one block its group for hours.
     #[must_use]
     pub fn setting_aside(mut self, parked: impl Into<Arc<str>>) -> Self {
         self.aside = Some(parked.into());
@@ -120,22 +134,35 @@ impl Queue {
 
     /// Sends jobs, in order within each group: entries that SQS doesn't take are sent again before later ones of their group.
     pub async fn send_batch<T: Serialize>(&self, jobs: impl IntoIterator<Item = (T, SendOptions)>) -> Result<(), QueueError> {
+        let refused = self.send_each(jobs).await?;
+        match refused.first() {
+            Some(first) => Err(QueueError::NotTaken { count: refused.len(), code: first.code.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, but a job that SQS refuses for what it is holds up none of the others: it is named, for whoever can set it aside.
+    pub async fn send_each<T: Serialize>(&self, jobs: impl IntoIterator<Item = (T, SendOptions)>) -> Result<Vec<Refused>, QueueError> {
         let mut pending = VecDeque::new();
-        for (job, options) in jobs {
-            pending.push_back(Entry { body: encode(&job)?, options, attempts: 0 });
+        let mut refused = Vec::new();
+        for (index, (job, options)) in jobs.into_iter().enumerate() {
+            match encode(&job) {
+                Ok(body) => pending.push_back(Entry { index, body, options, attempts: 0 }),
+                Err(error) => refused.push(Refused { index, code: error.to_string() }),
+            }
         }
         while !pending.is_empty() {
             let round = take_round(&mut pending, self.is_fifo());
-            self.send_round(round, &mut pending).await?;
+            refused.extend(self.send_round(round, &mut pending).await?);
         }
-        Ok(())
+        Ok(refused)
     }
 
-    async fn send_round(&self, round: Vec<Entry>, pending: &mut VecDeque<Entry>) -> Result<(), QueueError> {
+    async fn send_round(&self, round: Vec<Entry>, pending: &mut VecDeque<Entry>) -> Result<Vec<Refused>, QueueError> {
         let mut request = self.client.send_message_batch().queue_url(&*self.url);
-        for (index, entry) in round.iter().enumerate() {
+        for (id, entry) in round.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder()
-                .id(index.to_string())
+                .id(id.to_string())
                 .message_body(&entry.body)
                 .set_message_group_id(entry.options.group.clone())
                 .set_message_deduplication_id(entry.options.dedup.clone())
@@ -144,21 +171,14 @@ impl Queue {
                 .map_err(|_| QueueError::Encode)?;
             request = request.entries(entry);
         }
-        let answer = request.send().await.map_err(|error| CallError::of("sqs", &error))?;
-        let Some(first) = answer.failed().first() else { return Ok(()) };
-        let not_taken = QueueError::NotTaken { count: answer.failed().len(), code: first.code().to_owned() };
-        let failed: HashSet<&str> = answer.failed().iter().map(|failure| failure.id()).collect();
-        let senders_fault = answer.failed().iter().any(|failure| failure.sender_fault());
-        for (index, mut entry) in round.into_iter().enumerate().rev() {
-            if failed.contains(index.to_string().as_str()) {
-                entry.attempts += 1;
-                if senders_fault || entry.attempts >= BATCH_ATTEMPTS {
-                    return Err(not_taken);
-                }
-                pending.push_front(entry);
-            }
+        match request.send().await {
+            Ok(answer) => settle(round, answer.failed(), pending),
+            Err(error) => match (CallError::of("sqs", &error), round.as_slice()) {
+                // Alone in its request, it is what the refusal is about.
+                (CallError::Refused { code, .. }, [entry]) if is_about_contents(&code) => Ok(vec![Refused { index: entry.index, code }]),
+                (error, _) => Err(error.into()),
+            },
         }
-        Ok(())
     }
 
     /// Makes received messages invisible for `seconds` from now, 0 to 43200 (more is cut to that).
@@ -193,16 +213,50 @@ impl Source for Queue {
         self.change_visibility(receipt_handles, seconds).await
     }
 
-    async fn set_aside(&self, body: &str, receive_count: u32) -> bool {
-        let Some(parked) = self.aside.as_deref().filter(|_| receive_count >= POISON_TRIES) else { return false };
-        match self.client.send_message().queue_url(parked).message_body(body).send().await {
-            Ok(_) => true,
+    /// With the attributes `queue` and, if it has one, `group`, so that people can send it again.
+    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
+        let Some(parked) = self.aside.as_deref().filter(|_| *receive_count >= HOPELESS_TRIES) else { return false };
+        let mut request = self.client.send_message().queue_url(parked).message_body(body);
+        for (name, value) in [("queue", Some(&*self.url)), ("group", group.as_deref())] {
+            let Some(value) = value else { continue };
+            let Ok(value) = MessageAttributeValue::builder().data_type("String").string_value(value).build() else { return false };
+            request = request.message_attributes(name, value);
+        }
+        match request.send().await {
+            Ok(_) => {
+                tracing::error!(event = "batch.set_aside", message_id, receive_count);
+                true
+            }
             Err(error) => {
-                tracing::error!(event = "batch.not_set_aside", error = %CallError::of("sqs", &error));
+                tracing::error!(event = "batch.not_set_aside", message_id, error = %CallError::of("sqs", &error));
                 false
             }
         }
     }
+}
+
+/// What an answer makes of a round: what SQS refuses for what it is (returned), and what is sent again, before anything of its group.
+fn settle(round: Vec<Entry>, failed: &[BatchResultErrorEntry], pending: &mut VecDeque<Entry>) -> Result<Vec<Refused>, QueueError> {
+    let mut refused = Vec::new();
+    for (id, mut entry) in round.into_iter().enumerate().rev() {
+        let Some(failure) = failed.iter().find(|failure| failure.id() == id.to_string()) else { continue };
+        let code = failure.code().to_owned();
+        entry.attempts += 1;
+        if failure.sender_fault() && !code.contains("Throttl") {
+            refused.push(Refused { index: entry.index, code });
+        } else if entry.attempts >= BATCH_ATTEMPTS {
+            return Err(QueueError::NotTaken { count: failed.len(), code });
+        } else {
+            pending.push_front(entry);
+        }
+    }
+    refused.reverse();
+    Ok(refused)
+}
+
+/// Whether a code says that a whole request was refused for what is in it. Some carry a prefix (`AWS.SimpleQueueService.`).
+fn is_about_contents(code: &str) -> bool {
+    matches!(code.rsplit('.').next(), Some("InvalidMessageContents" | "BatchRequestTooLong"))
 }
 
 /// The next entries that may go together: on a FIFO queue one of each group, so that a failed one can't be overtaken by a later one of its group.
@@ -225,8 +279,14 @@ fn take_round(pending: &mut VecDeque<Entry>, fifo: bool) -> Vec<Entry> {
     round
 }
 
-fn encode(job: &impl Serialize) -> Result<String, QueueError> {
-    serde_json::to_string(&Envelope::new(job)).map_err(|_| QueueError::Encode)
+/// The body of a job. SQS refuses what XML can't hold; of that, JSON escapes all below a space by itself and leaves U+FFFE and U+FFFF, which a customer may
+/// write. Like any character beyond ASCII they can only stand within a string, where an escape means the same.
+pub(crate) fn encode(job: &impl Serialize) -> Result<String, QueueError> {
+    let body = serde_json::to_string(&Envelope::new(job)).map_err(|_| QueueError::Encode)?;
+    if !body.contains(['\u{fffe}', '\u{ffff}']) {
+        return Ok(body);
+    }
+    Ok(body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
 }
 
 /// SQS's longest delay is 900 s.
@@ -239,7 +299,62 @@ mod tests {
     use super::*;
 
     fn entries(list: &[(&str, &str)]) -> VecDeque<Entry> {
-        list.iter().map(|(group, body)| Entry { body: (*body).into(), options: SendOptions::fifo(*group, *body), attempts: 0 }).collect()
+        let entry = |(index, (group, body)): (usize, &(&str, &str))| Entry {
+            index,
+            body: (*body).into(),
+            options: SendOptions::fifo(*group, *body),
+            attempts: 0,
+        };
+        list.iter().enumerate().map(entry).collect()
+    }
+
+    fn failure(id: &str, senders: bool, code: &str) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id(id).sender_fault(senders).code(code).build().unwrap()
+    }
+
+    #[test]
+    fn every_character_that_a_customer_may_write_fits_into_a_queue_and_comes_back() {
+        // SQS: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.
+        let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
+        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
+        let body = encode(&all).unwrap();
+        assert_eq!(body.chars().find(|c| !fits(*c)), None);
+        assert_eq!(Envelope::<String>::parse(&body), Ok(all));
+        let text = "\\\u{fffe}\\ufffe\"\u{ffff}\u{7f}\u{0}";
+        assert_eq!(Envelope::<String>::parse(&encode(&text).unwrap()), Ok(text.to_owned()));
+    }
+
+    #[test]
+    fn a_job_that_is_refused_for_what_it_is_is_named_and_the_others_go_on() {
+        let mut pending = entries(&[("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]);
+        let round = take_round(&mut pending, true);
+        let failed = [failure("1", true, "InvalidMessageContents"), failure("2", false, "ServiceUnavailable")];
+        let refused = settle(round, &failed, &mut pending).unwrap();
+        assert_eq!(refused, [Refused { index: 1, code: "InvalidMessageContents".to_owned() }]);
+        assert_eq!(bodies(pending.make_contiguous()), ["4", "3"]);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_sent_again_before_what_follows_and_given_up_in_the_end() {
+        let mut pending = entries(&[("a", "1"), ("a", "2")]);
+        for attempt in 1..=BATCH_ATTEMPTS {
+            let round = take_round(&mut pending, true);
+            assert_eq!(bodies(&round), ["1"]);
+            let settled = settle(round, &[failure("0", true, "ThrottlingException")], &mut pending);
+            let expected = if attempt < BATCH_ATTEMPTS { Ok(Vec::new()) } else { Err(not_taken("ThrottlingException")) };
+            assert_eq!(settled, expected);
+        }
+    }
+
+    fn not_taken(code: &str) -> QueueError {
+        QueueError::NotTaken { count: 1, code: code.to_owned() }
+    }
+
+    #[test]
+    fn a_refusal_of_a_whole_request_is_about_its_contents_or_about_the_queue() {
+        assert!(is_about_contents("InvalidMessageContents"));
+        assert!(is_about_contents("AWS.SimpleQueueService.BatchRequestTooLong"));
+        assert!(!is_about_contents("ThrottlingException") && !is_about_contents("AccessDenied"));
     }
 
     fn bodies(entries: &[Entry]) -> Vec<&str> {

@@ -9,9 +9,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::aws::{Aws, CallError};
-use crate::batch::Envelope;
 use crate::config::{ConfigError, Env};
-use crate::queues::{Queue, QueueError, SendOptions};
+use crate::queues::{self, Queue, QueueError, SendOptions};
 
 /// SQS's longest delay.
 const MAX_DELAY_SECONDS: i64 = 900;
@@ -118,7 +117,7 @@ impl Timers {
     }
 
     async fn schedule(&self, name: &str, at: Timestamp, job: &impl Serialize) -> Result<(), TimerError> {
-        let body = serde_json::to_string(&Envelope::new(job)).map_err(|_| TimerError::Encode)?;
+        let body = queues::encode(job)?;
         let target = Target::builder().arn(&self.queue_arn).role_arn(&self.role_arn).input(body).build();
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
         let made = self

@@ -11,11 +11,15 @@ use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
 use domain::queue::Queue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::interactions::Extra;
 use crate::ports::{Directory, Mark, Store, World};
 use crate::{Engine, EngineError, Told};
+
+/// How long a wake goes on before it leaves the rest to the next one: a backlog of thousands takes minutes, the function has 30 s, of which 10 may be over before
+/// it begins, and the change that it ends with may take some more.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// What a wake did.
 #[derive(Debug, Default, PartialEq)]
@@ -24,7 +28,8 @@ pub struct Woken {
     pub rung: usize,
     /// What rings at everybody of a queue already, and now also at the agent who became available.
     pub joined: Vec<WaitingRow>,
-    /// Other targets to wake: those that the agent who became available belongs to, the queues of an account, and this one again after a lost race.
+    /// Other targets to wake: those that the agent who became available belongs to, the queues of an account, and this one again after a lost race or when its
+    /// time was over.
     pub also: Vec<Target>,
     /// Other queues of agents who are still free here: what waits there may have been kept waiting for what waited here. To be woken as [`Reach::Near`].
     pub related: Vec<Target>,
@@ -39,14 +44,26 @@ pub enum Reach {
     Near,
 }
 
+/// Whether the time of a wake was enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Enough,
+    Over,
+}
+
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Looks at what waits for `target` and offers it. Calls for one target must not overlap: the queue's message group sees to that.
+    /// Looks at what waits for `target` and offers it, for some 15 s and at least one of it. Calls for one target must not overlap: the queue's message group
+    /// sees to that.
     ///
     /// # Errors
     /// When a port fails; calling again is safe.
     pub async fn wake(&self, target: &Target, reach: Reach) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
-        self.offer_waiting(target, &mut woken).await?;
+        let until = self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        if self.offer_waiting(target, until, &mut woken).await? == Time::Over {
+            woken.also.push(target.clone());
+            return Ok(woken);
+        }
         match target {
             Target::Agent(agent) => self.agent_available(agent, &mut woken).await?,
             Target::Account(account) => self.account_available(account, &mut woken).await?,
@@ -109,16 +126,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(found)
     }
 
-    async fn offer_waiting(&self, target: &Target, woken: &mut Woken) -> Result<(), EngineError> {
+    /// The time is looked at behind each change, so that however slow they are each wake makes one.
+    fn time(&self, until: Timestamp) -> Time {
+        if self.world.now() < until { Time::Enough } else { Time::Over }
+    }
+
+    async fn offer_waiting(&self, target: &Target, until: Timestamp, woken: &mut Woken) -> Result<Time, EngineError> {
         // The backlog of an account that is off may be long, and each of it sends a wake: it isn't even read.
         if let Target::Account(id) = target
             && !self.is_active(id).await?
         {
-            return Ok(());
+            return Ok(Time::Enough);
         }
         let mut rows = self.store.waiting(target).await?;
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Time::Enough);
         }
         let queue = match target {
             Target::Queue(id) => self.directory.queue(id).await?,
@@ -134,10 +156,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
         let mut cursor = self.store.cursor(target).await?;
-        if self.silence(&rows, &accounts).await? {
-            rows = self.store.waiting(target).await?;
+        match self.silence(&rows, &accounts, until).await? {
+            None => {}
+            Some(Time::Enough) => rows = self.store.waiting(target).await?,
+            Some(Time::Over) => return Ok(Time::Over),
         }
-        self.activate(&rows, &accounts).await?;
+        if self.activate(&rows, &accounts, until).await? == Time::Over {
+            return Ok(Time::Over);
+        }
         let mut rivals = match queue {
             Some(queue) if rows.iter().any(|row| row.offer.is_none()) => {
                 let now = self.world.now();
@@ -166,7 +192,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 cursor: cursor_then,
                 now,
             };
-            let Some(next) = choice.next(&rows) else { return Ok(()) };
+            let Some(next) = choice.next(&rows) else { return Ok(Time::Enough) };
             let key = rows[next.row].interaction.clone();
             let alone = alone(&next.ring);
             let extra = Extra {
@@ -200,6 +226,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 }
                 Err(error) => return Err(error),
             }
+            if self.time(until) == Time::Over {
+                return Ok(Time::Over);
+            }
         }
     }
 
@@ -214,25 +243,36 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// What rings stops once its account is off; tells whether anything did.
-    async fn silence(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>) -> Result<bool, EngineError> {
+    /// What rings stops once its account is off; `None` when nothing did.
+    async fn silence(
+        &self,
+        rows: &[WaitingRow],
+        accounts: &BTreeMap<AccountId, Account>,
+        until: Timestamp,
+    ) -> Result<Option<Time>, EngineError> {
         let is_off = |row: &&WaitingRow| accounts.get(&row.interaction.conversation.account).is_some_and(|account| !account.active);
-        let mut silenced = false;
+        let mut time = None;
         for row in rows.iter().filter(|row| row.offer.is_some()).filter(is_off) {
             self.tell(&row.interaction, Event::AccountDeactivated, Mark::Guarded).await?;
-            silenced = true;
+            time = Some(self.time(until));
+            if time == Some(Time::Over) {
+                break;
+            }
         }
-        Ok(silenced)
+        Ok(time)
     }
 
     /// Interactions that came in while their account was off go their way once it is on.
-    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>) -> Result<(), EngineError> {
+    async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>, until: Timestamp) -> Result<Time, EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
                 self.tell(&row.interaction, Event::AccountActivated, Mark::Guarded).await?;
+                if self.time(until) == Time::Over {
+                    return Ok(Time::Over);
+                }
             }
         }
-        Ok(())
+        Ok(Time::Enough)
     }
 
     async fn is_active(&self, account: &AccountId) -> Result<bool, EngineError> {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
 use domain::ids::AgentId;
 use domain::view::AgentEvent;
-use engine::ports::PortError;
+use engine::ports::{PortError, System, World};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -21,8 +21,16 @@ const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Longer than a push message can live in its queue and dead-letter queue together.
 const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
 
+/// A connection whose end nobody told is found out by the next event that it doesn't take. Until then it has to be there, longer than its right lasts: so its
+/// row is kept as long as an event.
+const CONNECTION_KEPT: SignedDuration = EVENTS_KEPT;
+
 /// Attempts at one append: rivals are only the other conversations of the same agent.
 const ATTEMPTS: u32 = 12;
+
+/// A connection is noted before API Gateway opens it, and until then a post is answered as if it were gone. That takes well under a second, a cold start of the
+/// function and a slow client's network included some seconds.
+const OPENING: SignedDuration = SignedDuration::from_secs(10);
 
 /// One event of a feed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,13 +46,8 @@ pub struct FeedEvent {
 /// What an append did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Appended {
-    /// It is the event with this number; these connections are to be told.
-    New {
-        /// The event.
-        event: Box<FeedEvent>,
-        /// The agent's connections, as far as is known.
-        connections: Vec<Connection>,
-    },
+    /// It is the event with this number. Whom to tell is asked [afterwards](Interactions::connections): who connects later catches up, and so nobody falls between.
+    New(Box<FeedEvent>),
     /// It was appended before.
     Repeated,
 }
@@ -56,8 +59,17 @@ pub struct Connection {
     pub id: String,
     /// Whose.
     pub agent: AgentId,
+    /// When it was noted, to the millisecond; the beginning of time where that was not written yet.
+    pub opened_at: Timestamp,
     /// When the right to it ends.
     pub expires_at: Timestamp,
+}
+
+impl Connection {
+    /// Whether it may be that it is not open yet. What it misses until then its client asks for.
+    pub fn is_opening(&self, now: Timestamp) -> bool {
+        now.duration_since(self.opened_at) < OPENING
+    }
 }
 
 impl Interactions {
@@ -66,8 +78,8 @@ impl Interactions {
     /// # Errors
     /// When the table can't be written; calling again is safe.
     pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> Read<Appended> {
-        for _ in 0..ATTEMPTS {
-            let (last, connections) = self.feed_head(agent).await?;
+        for attempt in 1..=ATTEMPTS {
+            let last = self.last_event(agent).await?;
             let seq = last + 1;
             let mut entry = data_item(keys::feed_event(agent, seq), event)?;
             entry.insert("at".to_owned(), n(now.as_millisecond()));
@@ -91,7 +103,7 @@ impl Interactions {
                 TransactWriteItem::builder().put(put(entry).map_err(unbuildable)?).build(),
             ];
             match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-                Ok(_) => return Ok(Appended::New { event: Box::new(FeedEvent { seq, at: now, event: event.clone() }), connections }),
+                Ok(_) => return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, event: event.clone() }))),
                 Err(error) => match error.as_service_error() {
                     Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                         let lost = |index: usize| {
@@ -104,17 +116,17 @@ impl Interactions {
                     _ => return Err(failed("TransactWriteItems")(error)),
                 },
             }
+            System.pause(attempt).await;
         }
         Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
     }
 
-    /// The number of the feed's last event (0: none yet) and the agent's connections: those too whose time is over, for it may be that nobody said so.
-    async fn feed_head(&self, agent: &AgentId) -> Read<(u64, Vec<Connection>)> {
-        // CONN# sorts before HEAD and DONE# and EVENT# lie in between: two short ranges are cheaper than what is between them.
-        let head = self.get(keys::feed_head(agent)).await?;
-        let last = head.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0);
-        let connections = self.query(keys::feed(agent), "CONN#").await?;
-        Ok((last, connections.iter().filter_map(|item| connection_of(agent, item)).collect()))
+    /// The agent's connections: those too whose time is over, for it may be that nobody said so.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn connections(&self, agent: &AgentId) -> Read<Vec<Connection>> {
+        Ok(self.query(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
     /// The events behind `after`, oldest first, at most `limit`.
@@ -179,13 +191,10 @@ impl Interactions {
     /// # Errors
     /// When the table can't be written.
     pub async fn connect(&self, connection: &Connection) -> Read<()> {
-        let until = n(connection.expires_at.as_second());
-        let mut open = item(keys::connection(&connection.agent, &connection.id));
-        open.insert("expires_at".to_owned(), until.clone());
         let mut owner = item(keys::connection_owner(&connection.id));
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
-        owner.insert("expires_at".to_owned(), until);
-        for item in [owner, open] {
+        owner.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
+        for item in [owner, row_of(connection)] {
             let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
             put.send().await.map_err(failed("PutItem"))?;
         }
@@ -223,9 +232,7 @@ impl Interactions {
         if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
             return Ok(false);
         }
-        let connections = self.query(keys::feed(agent), "CONN#").await?;
-        let open = connections.iter().filter_map(|item| connection_of(agent, item)).any(|connection| connection.expires_at > now);
-        Ok(!open)
+        Ok(!self.connections(agent).await?.iter().any(|connection| connection.expires_at > now))
     }
 
     /// Forgets a connection that ended.
@@ -241,10 +248,57 @@ impl Interactions {
     }
 }
 
+fn row_of(connection: &Connection) -> Item {
+    let mut row = item(keys::connection(&connection.agent, &connection.id));
+    row.insert("opened_at".to_owned(), n(connection.opened_at.as_millisecond()));
+    row.insert("until".to_owned(), n(connection.expires_at.as_second()));
+    row.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
+    row
+}
+
+/// Where `until` was not written yet, `expires_at` was the end of the right too.
 fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
     Some(Connection {
         id: text(item, "sk")?.strip_prefix("CONN#")?.to_owned(),
         agent: agent.clone(),
-        expires_at: Timestamp::from_second(number(item, "expires_at")?).ok()?,
+        opened_at: number(item, "opened_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
+        expires_at: Timestamp::from_second(number(item, "until").or_else(|| number(item, "expires_at"))?).ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> AgentId {
+        AgentId::from_ulid(ulid::Ulid::from_parts(1, 1))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_connection_may_be_opening_for_some_seconds_only() {
+        let connection = Connection { id: "a".to_owned(), agent: agent(), opened_at: at(0), expires_at: at(7_200) };
+        assert!(connection.is_opening(at(0)) && connection.is_opening(at(9)));
+        assert!(connection.is_opening(at(-1)), "another machine's clock is behind");
+        assert!(!connection.is_opening(at(10)));
+    }
+
+    #[test]
+    fn a_connection_is_known_for_days_after_its_right_has_ended() {
+        let connection = Connection { id: "a".to_owned(), agent: agent(), opened_at: at(0), expires_at: at(7_200) };
+        let row = row_of(&connection);
+        assert_eq!(connection_of(&agent(), &row), Some(connection));
+        assert_eq!(number::<i64>(&row, "expires_at"), Some(at(7_200 + 7 * 24 * 3_600).as_second()));
+    }
+
+    #[test]
+    fn a_connection_that_was_noted_without_its_time_is_open() {
+        let mut row = item(keys::connection(&agent(), "a"));
+        row.insert("expires_at".to_owned(), n(at(7_200).as_second()));
+        let connection = connection_of(&agent(), &row).unwrap();
+        assert_eq!((connection.expires_at, connection.is_opening(at(0))), (at(7_200), false));
+    }
 }

@@ -5,6 +5,7 @@ mod driver;
 
 mod accepting;
 mod annotations;
+mod backlog;
 mod colleagues;
 mod configuration;
 mod handover;

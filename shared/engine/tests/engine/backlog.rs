@@ -1,0 +1,96 @@
+//! A backlog that is longer than one invocation of `assign` can take.
+
+use domain::agent::{Capacity, PresenceState};
+use domain::effect::Target;
+use domain::ids::{AgentId, InteractionId};
+use domain::interaction::Stage;
+use domain::queue::Strategy;
+use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
+use engine::ports::{Mark, World};
+use engine::{Engine, Reach};
+use jiff::{SignedDuration, Timestamp};
+use ulid::Ulid;
+
+use crate::driver::{Sim, queue_step, run, seconds};
+
+/// A world in which everything takes long: a second passes with every look at the clock.
+#[derive(Clone)]
+struct Slow(VirtualWorld);
+
+impl World for Slow {
+    fn now(&self) -> Timestamp {
+        self.0.advance(SignedDuration::from_secs(1));
+        self.0.now()
+    }
+
+    fn ulid(&self) -> Ulid {
+        self.0.ulid()
+    }
+
+    async fn pause(&self, _attempt: u32) {}
+}
+
+fn slow(sim: &Sim) -> Engine<Memory, MemoryDirectory, Slow> {
+    Engine { store: sim.memory.clone(), directory: sim.directory.clone(), world: Slow(sim.world.clone()) }
+}
+
+/// Wakes the target until it has no more to do, and tells how many of `all` are `done` after each time. No wake takes much longer than it may.
+fn wakes(sim: &Sim, target: &Target, all: &[InteractionId], done: impl Fn(&InteractionId) -> bool) -> Vec<usize> {
+    let mut counts = Vec::new();
+    loop {
+        let began = sim.world.now();
+        let woken = run(slow(sim).wake(target, Reach::Far)).unwrap();
+        assert!(sim.world.now().duration_since(began) < SignedDuration::from_secs(30), "it would have been cut off");
+        counts.push(all.iter().filter(|id| done(id)).count());
+        if !woken.also.contains(target) {
+            return counts;
+        }
+        assert!(counts.len() < 100, "it never ends: {counts:?}");
+    }
+}
+
+/// One agent with room for all, logged out, and twenty customers who wait behind the plan.
+fn twenty_wait() -> (Sim, AgentId, Target, Vec<InteractionId>) {
+    let mut sim = Sim::new();
+    let agent = sim.agent(1);
+    let queue = sim.queue(1, Strategy::Rrmemory, &[&agent]);
+    sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().agent_timeout = seconds(3_600));
+    sim.plan(&[queue_step(&queue, 1)]);
+    run(sim.engine.set_capacity(&agent, Capacity::new(20).unwrap())).unwrap();
+    let all = (1..=20).map(|number| sim.writes(number)).collect();
+    sim.wait(2);
+    (sim, agent, Target::Queue(queue), all)
+}
+
+fn assert_in_portions(counts: &[usize]) {
+    assert!(counts.len() > 2 && counts.is_sorted() && counts.last() == Some(&20), "{counts:?}");
+    assert!(counts[0] > 0 && counts[0] < 20, "{counts:?}");
+}
+
+#[test]
+fn a_wake_whose_time_is_over_leaves_the_rest_of_the_offers_to_the_next() {
+    let (sim, agent, target, all) = twenty_wait();
+    run(sim.engine.set_presence(&agent, PresenceState::Ready, Mark::Command { id: "ready".into() })).unwrap();
+    assert_in_portions(&wakes(&sim, &target, &all, |id| !sim.rings_at(id).is_empty()));
+}
+
+#[test]
+fn the_backlog_of_an_account_that_is_switched_on_goes_its_way_in_portions() {
+    let mut sim = Sim::new();
+    let queue = sim.queue(1, Strategy::Beepall, &[]);
+    sim.plan(&[queue_step(&queue, 3_600)]);
+    sim.set_active(false);
+    let all: Vec<InteractionId> = (1..=20).map(|number| sim.writes(number)).collect();
+    sim.change_account(|account| account.active = true);
+    let target = Target::Account(sim.account.clone());
+    assert_in_portions(&wakes(&sim, &target, &all, |id| sim.stage(id) != Some(Stage::Inactive)));
+}
+
+#[test]
+fn what_rings_for_an_account_that_is_switched_off_stops_in_portions() {
+    let (mut sim, agent, target, all) = twenty_wait();
+    sim.ready(&agent);
+    assert!(all.iter().all(|id| sim.rings_at(id) == [agent.clone()]));
+    sim.change_account(|account| account.active = false);
+    assert_in_portions(&wakes(&sim, &target, &all, |id| sim.rings_at(id).is_empty()));
+}
