@@ -639,6 +639,11 @@ impl Sim {
         self.presence_is(agent, PresenceState::LoggedOut);
     }
 
+    /// Before the story begins.
+    pub(crate) fn give_capacity(&self, agent: &AgentId, capacity: Capacity) {
+        run(self.engine.set_capacity(agent, capacity)).unwrap();
+    }
+
     pub(crate) fn capacity(&mut self, agent: &AgentId, slots: i64) {
         let id = format!("capacity-{}", self.next());
         self.try_command(&id, agent, Command::Capacity(Capacity::new(slots).unwrap())).unwrap();

@@ -237,7 +237,7 @@ impl Story {
         story.new_plan();
         for agent in story.agents.clone() {
             let capacity = Capacity::new(story.dice.between(1, 3)).unwrap();
-            story.command(&agent, Command::Capacity(capacity));
+            story.sim.give_capacity(&agent, capacity);
             story.command(&agent, Command::Presence(PresenceState::Ready));
         }
         let mut faults = Dice(seed ^ 0xfa17);
@@ -392,6 +392,12 @@ impl Story {
                 self.events.push(event);
             }
             86..94 => {
+                if self.dice.percent(10) {
+                    // Raised only: whose capacity is lowered may keep more than it allows.
+                    let Some(Presence { capacity, .. }) = self.sim.presence(&agent) else { return };
+                    let more = i64::from(capacity).saturating_add(1).min(5);
+                    return self.command(&agent, Command::Capacity(Capacity::new(more).unwrap()));
+                }
                 let state = match self.dice.below(4) {
                     0 => PresenceState::LoggedOut,
                     1 => PresenceState::Paused { reason: "lunch".into() },
