@@ -59,14 +59,13 @@ fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
 
 /// Ways that take an agent who acts in the very instant before something else comes.
 fn rare() -> Vec<Vec<HistoryEntry>> {
-    // Picked while another system is being asked.
-    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
-    sim.steps(serde_json::from_value(json!([{"step": "webhook", "url": "https://example.com"}])).unwrap());
-    let event = sim.event(1);
-    sim.memory.receive(&event);
-    sim.at_once(vec![Job::Route(Box::new(event))]);
-    let asked = sim.memory.interactions()[0].id.clone();
-    sim.at_once(vec![pick(&agents[0], &asked)]);
+    // Given to an agent by a supervisor while another system is being asked.
+    let (mut sim, agents, asked) = asking();
+    sim.at_once(vec![job(&agents[1], Command::Reassign(asked.clone(), agents[0].clone()))]);
+    let given = sim.memory.history(&asked);
+    // Picked, as well.
+    let (mut sim, agents, asked) = asking();
+    sim.at_once(vec![job(&agents[0], Command::Pick(asked.clone()))]);
     // Handed over when the account was switched on, before what was held has been looked at.
     let held = sim.interaction(&asked).id;
     sim.close_tab(&agents[0], &held).unwrap();
@@ -74,11 +73,22 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
     sim.writes(1);
     sim.change_account(|account| account.active = true);
     sim.command(&agents[0], Command::Transfer(held.clone(), Target::Agent(agents[1].clone()))).unwrap();
-    vec![sim.memory.history(&asked)]
+    vec![given, sim.memory.history(&asked)]
 }
 
-fn pick(agent: &AgentId, interaction: &InteractionId) -> Job {
-    Job::Command { id: "pick".into(), agent: agent.clone(), command: Command::Pick(interaction.clone()) }
+/// Two agents; what a customer wrote is being asked of another system.
+fn asking() -> (Sim, Vec<AgentId>, InteractionId) {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
+    sim.steps(serde_json::from_value(json!([{"step": "webhook", "url": "https://example.com"}])).unwrap());
+    let event = sim.event(1);
+    sim.memory.receive(&event);
+    sim.at_once(vec![Job::Route(Box::new(event))]);
+    let asked = sim.memory.interactions()[0].id.clone();
+    (sim, agents, asked)
+}
+
+fn job(agent: &AgentId, command: Command) -> Job {
+    Job::Command { id: "at once".into(), agent: agent.clone(), command }
 }
 
 #[test]
