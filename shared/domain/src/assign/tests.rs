@@ -370,3 +370,20 @@ fn what_rings_at_others_keeps_nobody_idle() {
     floor.rows.push(rings_all(&floor, row(3)));
     assert_eq!(floor.next(), None, "three chats for two slots");
 }
+
+#[test]
+fn who_sees_nothing_ring_is_rung_though_at_others_more_rings_than_they_can_take() {
+    let mut floor = Floor::new(Strategy::Beepall);
+    floor.presences.values_mut().for_each(|presence| presence.capacity = Capacity::new(1).unwrap());
+    floor.set(3, PresenceState::LoggedOut);
+    // Agent 1 said no to both; agent 2 has taken something else since, and has one slot for two chats.
+    let refused = |number| {
+        let mut row = rings_all(&floor, row(number));
+        if let Some(Offer { audience: Audience::Members { except, .. }, .. }) = &mut row.offer {
+            except.push(agent(1));
+        }
+        row
+    };
+    floor.rows = vec![refused(1), refused(2), row(3)];
+    assert_eq!(floor.next().map(|next| next.row), Some(2));
+}
