@@ -23,7 +23,7 @@ use domain::message::Content;
 use domain::queue::Strategy;
 use domain::values::{Address, E164};
 use domain::view::AgentEvent;
-use engine::ports::{Mark, Store, World};
+use engine::ports::{Idempotency, Store, World};
 use engine::{Engine, Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
@@ -311,7 +311,7 @@ async fn an_offer_that_expired_is_a_409_and_stands_again_once_the_plan_has_run_o
     let engine = &desk.deployment.engine;
     let key = engine.locate(&interaction).await.unwrap();
     let wait = engine.store.interaction(&key).await.unwrap().unwrap().wait.unwrap().id;
-    let told = engine.tell(&key, Event::Timer(Timer::Wait { wait }), Mark::Guarded).await.unwrap();
+    let told = engine.tell(&key, Event::Timer(Timer::Wait { wait }), Idempotency::Guarded).await.unwrap();
     assert!(matches!(told, Told::Changed { .. }), "{told:?}");
     engine.wake(&Target::Queue(desk.queue.clone()), Reach::Far).await.unwrap();
     assert_eq!(desk.anna().post(&accept, json!({})).await.0, 200);

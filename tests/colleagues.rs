@@ -4,8 +4,8 @@ use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
-use domain::marks::Tag;
-use domain::notification::Template;
+use domain::notification::TextTemplate;
+use domain::tag::Tag;
 use serde_json::{Value, json};
 use store::{Entity, Write};
 
@@ -43,7 +43,7 @@ impl Desk {
 }
 
 fn recontact() -> Recontact {
-    let parameters = ["{{contact.name}}", "{{account.name}}"].map(|text| Template::parse(text).unwrap());
+    let parameters = ["{{contact.name}}", "{{account.name}}"].map(|text| TextTemplate::parse(text).unwrap());
     Recontact { name: "recontact_1".into(), language: "it".into(), parameters: parameters.to_vec() }
 }
 
@@ -345,7 +345,7 @@ async fn an_offer_is_listed_with_its_notification_and_its_queue() {
     desk.configure(|account| {
         let notification = &mut account.settings.notification;
         (notification.sound, notification.shake) = (false, true);
-        notification.template = Template::parse("{{contact.name}} for {{#queue}}{{queue.name}}{{/queue}} of {{account.name}}").unwrap();
+        notification.template = TextTemplate::parse("{{contact.name}} for {{#queue}}{{queue.name}}{{/queue}} of {{account.name}}").unwrap();
     })
     .await;
     desk.routers = desk.fresh_routers();

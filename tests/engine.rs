@@ -23,7 +23,7 @@ use domain::inbound::InboundEvent;
 use domain::queue::Strategy;
 
 use engine::jobs::{AssignJob, Wakeup};
-use engine::ports::{Mark, Store};
+use engine::ports::{Idempotency, Store};
 use engine::{Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
@@ -240,7 +240,7 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
         reply_to: None,
         answers: None,
     };
-    let told = deployment.engine.send(&key, agent, sending, Mark::Command { id: "c1".into() }).await.unwrap();
+    let told = deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c1".into() }).await.unwrap();
     let Told::Changed { message: Some(message), .. } = told else { panic!("{told:?}") };
     let place = domain::effect::MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
     assert!(matches!(deployment.engine.claim(&place).await.unwrap(), engine::Claim::Send(_)));
@@ -275,7 +275,7 @@ async fn a_redelivered_message_that_was_claimed_is_marked_unknown_and_not_sent_a
         answers: None,
     };
     let Told::Changed { message: Some(message), .. } =
-        deployment.engine.send(&key, agent, sending, Mark::Command { id: "c2".into() }).await.unwrap()
+        deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c2".into() }).await.unwrap()
     else {
         panic!()
     };
@@ -298,7 +298,7 @@ async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_have_one_wi
         let key = deployment.engine.locate(&interaction).await.unwrap();
         let accept = |agent: usize| {
             let event = Event::Accept { agent: agents[agent].clone() };
-            deployment.engine.tell(&key, event, Mark::Command { id: format!("{number}-{agent}") })
+            deployment.engine.tell(&key, event, Idempotency::Command { id: format!("{number}-{agent}") })
         };
         let (anna, ben) = tokio::join!(accept(0), accept(1));
         let (winner, loser) = match (anna.unwrap(), ben.unwrap()) {
@@ -326,7 +326,7 @@ async fn an_agent_with_one_slot_who_accepts_two_offers_at_the_same_instant_gets_
         deployment.engine.wake(&Target::Queue(queue), engine::Reach::Far).await.unwrap();
         let accept = async |interaction: &InteractionId| {
             let key = deployment.engine.locate(interaction).await.unwrap();
-            let mark = Mark::Command { id: interaction.to_string() };
+            let mark = Idempotency::Command { id: interaction.to_string() };
             deployment.engine.tell(&key, Event::Accept { agent: one_slot.clone() }, mark).await.unwrap()
         };
         let (one, two) = tokio::join!(accept(&first), accept(&second));
@@ -435,7 +435,7 @@ async fn conversation(deployment: &Deployment, key: &str) -> (domain::account::A
     let interaction = open(deployment, &account, 1).await;
     deployment.engine.wake(&Target::Queue(queue), engine::Reach::Far).await.unwrap();
     let place = deployment.engine.locate(&interaction).await.unwrap();
-    let mark = Mark::Command { id: format!("accept {key}") };
+    let mark = Idempotency::Command { id: format!("accept {key}") };
     let told = deployment.engine.tell(&place, Event::Accept { agent: agent.clone() }, mark).await.unwrap();
     assert!(matches!(told, Told::Changed { .. }), "{told:?}");
     (account, interaction, agent)

@@ -7,11 +7,13 @@ use domain::history::{Did, Fact};
 use domain::ids::IntervalId;
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
-use domain::marks::{Priority, Tag, VariableName};
 use domain::message::{Author, Message};
+use domain::priority::Priority;
 use domain::queue::{MissedLimit, Queue, Strategy};
+use domain::tag::Tag;
+use domain::variables::VariableName;
 use engine::Reach;
-use engine::ports::{Directory, Mark, Store};
+use engine::ports::{Directory, Idempotency, Store};
 use serde_json::json;
 use store::Write;
 
@@ -68,7 +70,7 @@ async fn a_run_through_all_kinds_of_steps_is_written_and_read_as_it_was_decided(
     assert_eq!(thread[1].author, Author::System);
 
     let answer = Ok(vec![(VariableName::parse("tier").unwrap(), "gold".to_owned())]);
-    deployment.engine.tell(&asked.key(), Event::WebhookAnswered { wait: wait.id, answer }, Mark::Guarded).await.unwrap();
+    deployment.engine.tell(&asked.key(), Event::WebhookAnswered { wait: wait.id, answer }, Idempotency::Guarded).await.unwrap();
     let rung = deployment.engine.wake(&domain::effect::Target::Queue(queue.clone()), Reach::Far).await.unwrap();
     let waiting = deployment.store.interaction(&asked.key()).await.unwrap().unwrap();
     assert_eq!((rung.rung, waiting.variables.get("tier")), (1, "gold"));
@@ -102,15 +104,15 @@ async fn missed_offers_are_counted_until_somebody_accepts_and_then_from_the_begi
     assert_eq!(deployment.configuration.queue(&queue).await.unwrap().unwrap().pause_after_missed, Some(limit));
     let account = deployment.account("MISSD", std::slice::from_ref(&agent), &queue).await;
     let missed = async || deployment.store.presences(std::slice::from_ref(&agent)).await.unwrap()[&agent].missed;
-    deployment.engine.missed(&agent, limit, Mark::Command { id: "one".to_owned() }).await.unwrap();
-    deployment.engine.missed(&agent, limit, Mark::Command { id: "one".to_owned() }).await.unwrap();
+    deployment.engine.missed(&agent, limit, Idempotency::Command { id: "one".to_owned() }).await.unwrap();
+    deployment.engine.missed(&agent, limit, Idempotency::Command { id: "one".to_owned() }).await.unwrap();
     assert_eq!(missed().await, 1, "a repetition counts once");
     let interaction = write(&deployment, &account, 2).await;
     deployment.engine.wake(&domain::effect::Target::Queue(queue), Reach::Far).await.unwrap();
-    deployment.engine.tell(&interaction.key(), Event::Accept { agent: agent.clone() }, Mark::Guarded).await.unwrap();
+    deployment.engine.tell(&interaction.key(), Event::Accept { agent: agent.clone() }, Idempotency::Guarded).await.unwrap();
     assert_eq!(missed().await, 0);
     for id in ["two", "three"] {
-        deployment.engine.missed(&agent, limit, Mark::Command { id: id.to_owned() }).await.unwrap();
+        deployment.engine.missed(&agent, limit, Idempotency::Command { id: id.to_owned() }).await.unwrap();
     }
     let presence = deployment.store.presences(std::slice::from_ref(&agent)).await.unwrap().remove(&agent).unwrap();
     assert_eq!(presence.state(), domain::agent::PresenceState::Paused { reason: engine::MISSED_TOO_MANY.to_owned() });

@@ -6,7 +6,7 @@ use domain::ids::{AgentId, InteractionId};
 use domain::inbound::InboundEvent;
 use domain::interaction::{Interaction, Stage};
 use domain::queue::Strategy;
-use engine::ports::{Mark, Store, World};
+use engine::ports::{Idempotency, Store, World};
 use engine::{Engine, EngineError, Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
@@ -67,7 +67,7 @@ impl Desk {
     }
 
     async fn tell(&self, key: &InteractionKey, event: Event) -> Result<Told, EngineError> {
-        self.deployment.engine.tell(key, event, Mark::Command { id: cloud::ids::ulid().to_string() }).await
+        self.deployment.engine.tell(key, event, Idempotency::Command { id: cloud::ids::ulid().to_string() }).await
     }
 
     async fn now(&self, key: &InteractionKey) -> Interaction {
@@ -95,7 +95,7 @@ async fn an_accept_and_the_end_of_the_offer_at_the_same_instant_leave_one_of_bot
         };
         let (accept, end) = tokio::join!(
             desk.tell(&key, Event::Accept { agent: desk.agents[1].clone() }),
-            later.tell(&key, Event::Timer(Timer::Wait { wait: wait.id }), Mark::Guarded),
+            later.tell(&key, Event::Timer(Timer::Wait { wait: wait.id }), Idempotency::Guarded),
         );
         let now = desk.now(&key).await;
         match (accept.unwrap(), end.unwrap()) {

@@ -13,12 +13,12 @@ use domain::history::{Fact, HistoryEntry};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::{Interaction, Offer, Stage, Status, Wait, WrapUp};
-use domain::marks::Priority;
 use domain::message::{Author, Content, Message};
+use domain::priority::Priority;
 use domain::queue::{Queue, Strategy, Weight};
 use domain::values::{Address, E164};
 use engine::memory::{Cause, Memory};
-use engine::ports::{Commit, Committed, Conversation, Mark, Membership, MessageCommit, Store};
+use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Store};
 use jiff::{SignedDuration, Timestamp};
 use store::{Interactions, Write};
 use ulid::Ulid;
@@ -222,7 +222,7 @@ fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
         listed: None,
         identity: None,
         last_inbound_at: None,
-        mark: Mark::Guarded,
+        mark: Idempotency::Guarded,
         membership: None,
         presence_revision: None,
         cursor: None,
@@ -290,7 +290,7 @@ async fn turned<B: Bench>(bench: &B, before: Interaction, after: Interaction) ->
 /// An agent who is ready.
 async fn ready<B: Bench>(bench: &B, number: u128, capacity: i64) -> AgentId {
     let presence = Presence { chosen: PresenceState::Ready, version: 1, ..absent(number, capacity) };
-    assert_eq!(bench.port().commit_presence(&presence, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(bench.port().commit_presence(&presence, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     presence.agent
 }
 
@@ -315,12 +315,12 @@ fn event(id: &str) -> InboundEvent {
     InboundEvent { account: fixtures::account().id, id: id.to_owned(), received_at: now(), index: 0, kind }
 }
 
-fn marked(event: &InboundEvent) -> Mark {
-    Mark::Event { account: event.account.clone(), id: event.id.clone() }
+fn marked(event: &InboundEvent) -> Idempotency {
+    Idempotency::Event { account: event.account.clone(), id: event.id.clone() }
 }
 
-fn command(id: &str) -> Mark {
-    Mark::Command { id: id.to_owned() }
+fn command(id: &str) -> Idempotency {
+    Idempotency::Command { id: id.to_owned() }
 }
 
 async fn what_was_opened_is_found_by_its_conversation_its_id_and_its_place<B: Bench>(bench: &B) {
@@ -449,13 +449,18 @@ async fn that_it_was_done_before_says_more_than_any_other_lost_condition<B: Benc
     lost(bench, all.clone(), Committed::AlreadyDone).await;
     lost(bench, Commit { mark: command("two"), ..all.clone() }, Committed::NotAMember).await;
     lost(bench, Commit { mark: command("two"), membership: None, ..all.clone() }, Committed::AtCapacity).await;
-    lost(bench, Commit { mark: Mark::Guarded, membership: None, ..commit(Some(&first), &next(&first, |_| ())) }, Committed::Conflict).await;
+    lost(
+        bench,
+        Commit { mark: Idempotency::Guarded, membership: None, ..commit(Some(&first), &next(&first, |_| ())) },
+        Committed::Conflict,
+    )
+    .await;
 }
 
 async fn a_slot_is_taken_and_given_back_with_the_interaction<B: Bench>(bench: &B) {
     let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
     let before = Presence { missed: 3, version: 2, ..presence(bench, &anna).await };
-    assert_eq!(bench.port().commit_presence(&before, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(bench.port().commit_presence(&before, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     let revision = presence(bench, &anna).await.revision;
     let first = open(bench, 1, 1).await;
     let hers = turned(bench, first.clone(), held(&first, &anna)).await;
@@ -588,7 +593,7 @@ async fn who_owes_a_disposition_is_on_its_pause_until_it_is_chosen<B: Bench>(ben
     assert_eq!(owes.state(), PresenceState::Paused { reason: "Paperwork".into() });
     // A change of what was chosen leaves it alone.
     let break_ = Presence { chosen: PresenceState::Paused { reason: "Break".into() }, version: 2, ..owes };
-    assert_eq!(bench.port().commit_presence(&break_, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(bench.port().commit_presence(&break_, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([first.id.clone(), second.id.clone()]));
     let over = next(&first, |after| (after.status, after.closed_at, after.wrap_up) = (Status::Closed, Some(later(9)), None));
     turned(bench, first, over).await;
@@ -740,11 +745,11 @@ async fn a_message_changes_only_as_it_was_read<B: Bench>(bench: &B) {
         index_provider_id: false,
     };
     let says = async || port.message(&key).await.unwrap().unwrap().content.readable();
-    assert_eq!(port.commit_message(change(1, "edited", Mark::Guarded)).await.unwrap(), Committed::Done);
-    assert_eq!(port.commit_message(change(1, "late", Mark::Guarded)).await.unwrap(), Committed::Conflict);
+    assert_eq!(port.commit_message(change(1, "edited", Idempotency::Guarded)).await.unwrap(), Committed::Done);
+    assert_eq!(port.commit_message(change(1, "late", Idempotency::Guarded)).await.unwrap(), Committed::Conflict);
     assert_eq!(says().await, "edited");
     let nowhere = MessageKey { message: MessageId::from_ulid(ulid(9)), ..key.clone() };
-    let absent = MessageCommit { key: nowhere.clone(), ..change(1, "nobody's", Mark::Guarded) };
+    let absent = MessageCommit { key: nowhere.clone(), ..change(1, "nobody's", Idempotency::Guarded) };
     assert_eq!(port.commit_message(absent).await.unwrap(), Committed::Conflict);
     assert_eq!(port.message(&nowhere).await.unwrap(), None);
 
@@ -757,7 +762,7 @@ async fn a_message_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     }
     assert_eq!(says().await, "marked");
 
-    let mut sent = change(3, "sent", Mark::Guarded);
+    let mut sent = change(3, "sent", Idempotency::Guarded);
     sent.after.provider_id = Some("SMout".to_owned());
     assert_eq!(port.commit_message(sent.clone()).await.unwrap(), Committed::Done);
     assert_eq!(port.message_by_provider_id(&first.account, "SMout").await.unwrap(), None, "only where it is asked for");
@@ -772,7 +777,11 @@ async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     assert_eq!(port.commit_presence(&login, &[], &command("login")).await.unwrap(), Committed::Done);
     let first = presence(bench, &login.agent).await;
     assert_eq!(first, Presence { revision: 1, ..login.clone() });
-    assert_eq!(port.commit_presence(&login, &[], &Mark::Guarded).await.unwrap(), Committed::Conflict, "somebody logged in meanwhile");
+    assert_eq!(
+        port.commit_presence(&login, &[], &Idempotency::Guarded).await.unwrap(),
+        Committed::Conflict,
+        "somebody logged in meanwhile"
+    );
     let pause = PresenceState::Paused { reason: "lunch".to_owned() };
     let paused = Presence { chosen: pause, version: 2, since: later(1), missed: 2, ..first.clone() };
     assert_eq!(port.commit_presence(&paused, &[], &command("login")).await.unwrap(), Committed::AlreadyDone);
@@ -781,12 +790,12 @@ async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     assert_eq!(presence(bench, &login.agent).await, Presence { revision: 2, ..paused.clone() });
     // What was read before something rang is old, whatever its version.
     let back = Presence { chosen: PresenceState::Ready, version: 3, ..paused };
-    assert_eq!(port.commit_presence(&back, &[], &Mark::Guarded).await.unwrap(), Committed::Conflict);
+    assert_eq!(port.commit_presence(&back, &[], &Idempotency::Guarded).await.unwrap(), Committed::Conflict);
     let out = Presence { chosen: PresenceState::LoggedOut, revision: 2, ..back };
-    assert_eq!(port.commit_presence(&out, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(port.commit_presence(&out, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     // Who never logged in is written too, when an administrator sets the capacity.
     let never = Presence { version: 1, ..absent(2, 7) };
-    assert_eq!(port.commit_presence(&never, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(port.commit_presence(&never, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &never.agent).await, Presence { revision: 1, ..never });
 }
 
@@ -800,7 +809,7 @@ async fn a_change_of_presence_leaves_load_and_ringing_alone<B: Bench>(bench: &B)
     let before = presence(bench, &anna).await;
     let (load, ringing) = (BTreeSet::new(), BTreeMap::new());
     let emptied = Presence { chosen: PresenceState::LoggedOut, version: 2, load, ringing, last_offered: None, ..before.clone() };
-    assert_eq!(bench.port().commit_presence(&emptied, &[], &Mark::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(bench.port().commit_presence(&emptied, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     let after = presence(bench, &anna).await;
     let expected = Presence { chosen: PresenceState::LoggedOut, version: 2, revision: before.revision + 1, ..before.clone() };
     assert_eq!(after, expected);

@@ -21,7 +21,7 @@ use domain::plan::{ActionPlan, Step};
 use domain::queue::{Queue as AgentQueue, Strategy, Weight};
 use domain::values::{AccountKey, Seconds, Secret};
 use engine::Engine;
-use engine::ports::{Mark, System};
+use engine::ports::{Idempotency, System};
 use fault::FaultProxy;
 use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
@@ -129,7 +129,7 @@ impl Deployment {
         let agent = Agent { id: id.clone(), name: name.to_owned(), subject: name.to_owned(), role: Role::Agent, whatsapp: true, capacity };
         self.configuration.put(&agent, Write::New, Vec::new()).await.unwrap();
         self.engine.set_capacity(&id, capacity).await.unwrap();
-        self.engine.set_presence(&id, PresenceState::Ready, Mark::Guarded).await.unwrap();
+        self.engine.set_presence(&id, PresenceState::Ready, Idempotency::Guarded).await.unwrap();
         id
     }
 

@@ -17,7 +17,7 @@ use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164, Secret};
-use engine::ports::{Mark, Store, World};
+use engine::ports::{Idempotency, Store, World};
 use engine::{EngineError, Told};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
@@ -324,7 +324,7 @@ async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, cl
 /// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which are.
 async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<InteractionId>, ApiError> {
     let closing = stream::iter(open.iter().take(CLOSED).cloned()).map(|key| async move {
-        match app.engine.tell(&key, Event::AccountLeaves, Mark::Guarded).await {
+        match app.engine.tell(&key, Event::AccountLeaves, Idempotency::Guarded).await {
             Ok(Told::Changed { .. } | Told::AlreadyDone(_) | Told::Refused(Refusal::Closed, _)) | Err(EngineError::NotFound) => {
                 Ok(Some(key.interaction))
             }

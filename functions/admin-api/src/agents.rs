@@ -9,7 +9,7 @@ use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
 use domain::ids::AgentId;
 use domain::queue::Queue;
-use engine::ports::{Mark, Store};
+use engine::ports::{Idempotency, Store};
 use http::StatusCode;
 use serde::Serialize;
 use store::Write;
@@ -130,7 +130,7 @@ pub(crate) async fn put_agent(
     app.engine.set_capacity(&agent.id, agent.capacity).await?;
     if !agent.whatsapp {
         // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
-        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Mark::Guarded).await?;
+        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
     }
     Ok(Versioned::new(view(agent, version), version))
 }
@@ -156,7 +156,7 @@ pub(crate) async fn delete_agent(
             return Err(ApiError::InUse { users });
         }
         // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
-        app.engine.set_presence(&id, PresenceState::LoggedOut, Mark::Guarded).await?;
+        app.engine.set_presence(&id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         if settled(app.configuration().delete_at(at, &agent, version).await?)?.is_some() {
             break;
         }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use domain::catalog::KnownTag;
 use domain::ids::TagId;
-use domain::marks::Tag;
+use domain::tag::Tag;
 use http::StatusCode;
 use serde::Serialize;
 use store::Write;

@@ -40,7 +40,7 @@ impl std::fmt::Debug for App {
 
 /// An interaction that the caller may see, and its account.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Located {
     pub(crate) key: InteractionKey,
     pub(crate) account: Arc<Account>,
 }
@@ -98,12 +98,12 @@ impl App {
     }
 
     /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
-    pub(crate) async fn locate(&self, caller: &Caller, id: &str) -> Result<Place, Failure> {
+    pub(crate) async fn locate(&self, caller: &Caller, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Failure::NotFound)?;
         tracing::Span::current().record("interaction", id.as_str());
         let key = self.store().locate(&id).await?.ok_or(Failure::NotFound)?;
         let account = self.directory().account(&key.conversation.account).await?.ok_or(Failure::NotFound)?;
         tracing::Span::current().record("account", account.id.as_str());
-        if caller.reads(&account) { Ok(Place { key, account }) } else { Err(Failure::NotFound) }
+        if caller.reads(&account) { Ok(Located { key, account }) } else { Err(Failure::NotFound) }
     }
 }

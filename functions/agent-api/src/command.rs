@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use domain::ids::AgentId;
-use engine::ports::{Mark, World};
+use engine::ports::{Idempotency, World};
 use http::Method;
 use http::header::IF_MATCH;
 use http::request::Parts;
@@ -32,8 +32,8 @@ pub(crate) struct Command {
 
 impl Command {
     /// What makes the engine carry it out once.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark::Command { id: self.id.clone() }
+    pub(crate) fn mark(&self) -> Idempotency {
+        Idempotency::Command { id: self.id.clone() }
     }
 
     /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the

@@ -6,7 +6,7 @@ use cloud::http::Problem;
 use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
-use domain::message::Template;
+use domain::message::ApprovedTemplate;
 use domain::view::InteractionView;
 use engine::EngineError;
 use engine::ports::PortError;
@@ -70,7 +70,7 @@ pub(crate) struct Refused {
     /// What its agent is called.
     pub(crate) owner_name: Option<String>,
     /// What may be sent although the service window is over.
-    pub(crate) recontact: Option<Template>,
+    pub(crate) recontact: Option<ApprovedTemplate>,
 }
 
 impl Failure {
@@ -281,7 +281,8 @@ mod tests {
             tab_open: true,
             ..domain::fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH)
         };
-        let recontact = Template { name: "hello".into(), language: "it".into(), header: None, body: vec!["Zoë".into()], buttons: vec![] };
+        let recontact =
+            ApprovedTemplate { name: "hello".into(), language: "it".into(), header: None, body: vec!["Zoë".into()], buttons: vec![] };
         let refused = Refused { refusal, interaction: Some(interaction), owner_name: Some("Anna".into()), recontact: Some(recontact) };
         serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()
     }

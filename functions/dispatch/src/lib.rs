@@ -8,7 +8,7 @@
 //! | an effect that its queue refuses for what it is | the same for its record; the other effects go on |
 //! | a queue that can't be reached | what can be sent is sent; the batch fails and comes again: every effect may be carried out twice |
 
-mod plan;
+mod errands;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 
 use domain::inbound::InboundEvent;
-use plan::{Errand, Job, Parked};
+use errands::{Errand, Job, Parked};
 
 /// Where effects go.
 struct Exits {
@@ -106,7 +106,7 @@ fn read(records: &[EventRecord]) -> (Outbox, Vec<Stuck>) {
     let mut outbox = Outbox::default();
     let mut stuck = Vec::new();
     for (place, record) in records.iter().enumerate() {
-        match plan::errands(&record.change) {
+        match errands::errands(&record.change) {
             Ok(errands) => errands.into_iter().for_each(|errand| outbox.add(place, errand)),
             Err(reason) => stuck.push(Stuck { record: place, reason: reason.to_string() }),
         }

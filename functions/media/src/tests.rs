@@ -18,7 +18,7 @@ use domain::values::Secret;
 use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Commit, Committed, Mark, Store, World};
+use engine::ports::{Commit, Committed, Idempotency, Store, World};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Answer, Hosts, OutgoingRequest, TransportFailure};
@@ -140,7 +140,7 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         listed: None,
         identity: None,
         last_inbound_at: Some(now()),
-        mark: Mark::Guarded,
+        mark: Idempotency::Guarded,
         membership: None,
         presence_revision: None,
         cursor: None,

@@ -25,7 +25,7 @@ use domain::effect::{InteractionKey, Timer};
 use domain::ids::AgentId;
 use domain::inbound::InboundEvent;
 use engine::jobs::Wakeup;
-use engine::ports::{Mark, PortError, Store, System, World};
+use engine::ports::{Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -61,7 +61,7 @@ impl Route {
     async fn wakeup(&self, wakeup: Wakeup, received: u32) -> Result<(), Failure> {
         let result = match &wakeup {
             Wakeup::Timer { interaction, at, which } => self.timer(&wakeup, interaction, *at, which).await,
-            Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Mark::Command { id: id.clone() }).await,
+            Wakeup::Missed { id, agent, limit } => self.engine.missed(agent, *limit, Idempotency::Command { id: id.clone() }).await,
             Wakeup::Lost { agent, connection, at } => self.lost(agent, connection, *at).await,
             Wakeup::Reconfigured { agent } => {
                 self.engine.directory.forget();
@@ -103,7 +103,7 @@ impl Route {
             return Ok(());
         }
         tracing::info!(event = "route.connection_lost", %agent);
-        let mark = Mark::Command { id: format!("lost-{agent}-{}", at.as_millisecond()) };
+        let mark = Idempotency::Command { id: format!("lost-{agent}-{}", at.as_millisecond()) };
         self.engine.set_presence(agent, PresenceState::LoggedOut, mark).await.map(drop)
     }
 
@@ -115,7 +115,7 @@ impl Route {
     }
 
     async fn tell(&self, key: &InteractionKey, event: Event) -> Result<Told, EngineError> {
-        self.engine.tell(key, event, Mark::Guarded).await
+        self.engine.tell(key, event, Idempotency::Guarded).await
     }
 
     /// What is gone is settled; anything else is tried again.

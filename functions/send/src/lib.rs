@@ -14,7 +14,7 @@
 //! | a table or a secret store that fails | the message comes back after 2 s and more; what was claimed by then is in doubt |
 //! | a body that can't be read | it stops its conversation's messages, and is set aside after some tries |
 
-mod decision;
+mod outcome;
 mod sender;
 #[cfg(test)]
 mod tests;

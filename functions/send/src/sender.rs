@@ -18,7 +18,7 @@ use engine::{Claim, Engine, EngineError, Sent};
 use jiff::{SignedDuration, Timestamp};
 use providers::{Adapter, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, STATUS_SUFFIX, SendOutcome, SendResult};
 
-use crate::decision;
+use crate::outcome;
 
 /// How often the end of a call is written before it is given up: it is known now and never again, so once more than the SDK's own attempts.
 const WRITES: u32 = 3;
@@ -129,7 +129,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
             Err(SendError::Engine(EngineError::NotFound)) => Ok(()),
             Err(error) => {
                 tracing::error!(event = "send.error", message = %key.message, interaction = %key.interaction.interaction, %error);
-                Err(Failure::RetryAfter(decision::own_wait(received)))
+                Err(Failure::RetryAfter(outcome::own_wait(received)))
             }
         }
     }
@@ -164,7 +164,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         };
         let result = self.call(key, &message, prepared).await;
         let of_number = matches!(result, SendResult::RateLimited { scope: RateScope::Number, .. });
-        let (sent, wait) = decision::outcome(result, &before);
+        let (sent, wait) = outcome::of(result, &before);
         if let Some(seconds) = wait.filter(|_| of_number) {
             let until = self.engine.world.now().saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX);
             self.pauses.pause(&key.interaction.conversation.account, until);
@@ -176,7 +176,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         let conversation = &key.interaction.conversation;
         let head = self.engine.store.conversation(conversation).await?;
         if let Some(delivery) = message.delivery.as_ref().filter(|_| !message.content.is_template()) {
-            decision::may_send(delivery, head.last_inbound_at, self.engine.world.now()).map_err(NotSent::Never)?;
+            outcome::may_send(delivery, head.last_inbound_at, self.engine.world.now()).map_err(NotSent::Never)?;
         }
         let interaction = match head.open.filter(|open| open.id == key.interaction.interaction) {
             Some(open) => Some(open),
@@ -263,7 +263,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
             }
             attempt += 1;
         };
-        let label = decision::label(sent);
+        let label = outcome::label(sent);
         tracing::info!(event = "send.done", message = %key.message, interaction = %key.interaction.interaction, ?state, outcome = label, wait_seconds = wait);
         (self.count)(label);
         Ok(wait)

@@ -13,10 +13,10 @@ use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
 use domain::ids::{AccountId, AgentId, MessageId};
 use domain::interaction::{Interaction, Status};
-use domain::message::{Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message, Template};
+use domain::message::{ApprovedTemplate, Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
 use domain::values::Secret;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Commit, Committed, Mark, Store};
+use engine::ports::{Commit, Committed, Idempotency, Store};
 use engine::{Engine, Sent};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -121,7 +121,7 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
         listed: None,
         identity: None,
         last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
-        mark: Mark::Guarded,
+        mark: Idempotency::Guarded,
         membership: None,
         presence_revision: None,
         cursor: None,
@@ -401,7 +401,7 @@ async fn a_status_that_overtakes_the_answer_stays() {
         before,
         after: read,
         effects: vec![],
-        mark: Mark::Guarded,
+        mark: Idempotency::Guarded,
         index_provider_id: false,
     };
     assert_eq!(memory.commit_message(commit).await.unwrap(), Committed::Done);
@@ -449,7 +449,7 @@ async fn a_template_is_sent_also_when_the_window_is_over() {
     let mut template = message();
     let name = "HX00000000000000000000000000000001".into();
     template.content =
-        Content::Template(Template { name, language: String::new(), header: None, body: vec!["Zoe".into()], buttons: vec![] });
+        Content::Template(ApprovedTemplate { name, language: String::new(), header: None, body: vec!["Zoe".into()], buttons: vec![] });
     let scene = scene_with(template, [taken()]).await;
     scene.world.advance(SignedDuration::from_hours(48));
     assert_eq!(scene.deliver().await, Ok(()));

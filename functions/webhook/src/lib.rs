@@ -25,9 +25,9 @@ use domain::account::Account;
 use domain::decide::Event;
 use domain::history::WebhookFailure;
 use domain::interaction::Interaction;
-use domain::marks::VariableName;
+use domain::variables::VariableName;
 use engine::jobs::WebhookJob;
-use engine::ports::{Directory, Mark, Store, System, World};
+use engine::ports::{Directory, Idempotency, Store, System, World};
 use engine::{Engine, EngineError};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Configuration, Interactions};
@@ -60,7 +60,7 @@ impl Function {
         metric("PlanWebhooks", Unit::Count, 1.0, &[("outcome", outcome)]);
         tracing::info!(event = "webhook.asked", interaction = interaction.id.as_str(), outcome);
         let told = Event::WebhookAnswered { wait: job.wait, answer };
-        self.engine.tell(&job.interaction, told, Mark::Guarded).await.map(|_| ())
+        self.engine.tell(&job.interaction, told, Idempotency::Guarded).await.map(|_| ())
     }
 
     async fn answer(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
 use crate::interval::ZoneName;
 use crate::message;
-use crate::notification::{Announcement, Template, Values};
+use crate::notification::{Announcement, TextTemplate, Values};
 use crate::plan::ActionPlan;
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
@@ -145,7 +145,7 @@ pub struct Whitelist {
     /// A contact must be on one of these.
     pub lists: Vec<ListId>,
     /// What the others are told.
-    pub reply: Template,
+    pub reply: TextTemplate,
 }
 
 /// The approved template by which agents write to a customer whose service window is over.
@@ -158,7 +158,7 @@ pub struct Recontact {
     pub language: String,
     /// The parameters of its body, in order; filled in with the variables of the notification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parameters: Vec<Template>,
+    pub parameters: Vec<TextTemplate>,
 }
 
 impl Recontact {
@@ -166,8 +166,8 @@ impl Recontact {
     const LONGEST_PARAMETER: usize = 1_024;
 
     /// The template as it is sent to somebody.
-    pub fn filled(&self, values: &Values<'_>) -> message::Template {
-        message::Template {
+    pub fn filled(&self, values: &Values<'_>) -> message::ApprovedTemplate {
+        message::ApprovedTemplate {
             name: self.name.clone(),
             language: self.language.clone(),
             header: None,

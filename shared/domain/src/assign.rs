@@ -14,7 +14,7 @@ use crate::footprint::WaitingRow;
 use crate::history::{NotOffered, PassedOver};
 use crate::ids::{AccountId, AgentId, InteractionId};
 use crate::interaction::{Missed, Stage};
-use crate::marks::Priority;
+use crate::priority::Priority;
 use crate::queue::{Queue, Strategy, Weight};
 
 /// A target with all that a choice rests on.

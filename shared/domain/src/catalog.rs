@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, CannedAnswerId, DispositionId, PauseId, TagId};
-use crate::marks::Tag;
+use crate::tag::Tag;
 use crate::values::Invalid;
 
 /// A reason for being unavailable.

@@ -405,7 +405,7 @@ impl Parser<'_> {
             }
         };
         let variable = full.strip_prefix("variables.").unwrap_or_default();
-        if crate::marks::VariableName::parse(variable).is_err() {
+        if crate::variables::VariableName::parse(variable).is_err() {
             return Err(self.expected("a variable's name: a letter, then letters, digits or _, at most 32 in all"));
         }
         Ok(self.found(full, length))

@@ -17,12 +17,14 @@ use crate::ids::{AgentId, ContactId, InteractionId, IntervalId, MessageId, Queue
 use crate::inbound::ProfileName;
 use crate::interaction::{Heard, Inactivity, Interaction, LastMessage, Missed, Offer, Run, Stage, Status, Wait, WrapUp};
 use crate::interval::{Interval, Weekday};
-use crate::marks::{Priority, Tag, VariableName, Variables};
 use crate::message::Content;
-use crate::notification::{Notification, Template, Values};
+use crate::notification::{Notification, TextTemplate, Values};
 use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
+use crate::priority::Priority;
 use crate::queue::Queue;
+use crate::tag::Tag;
 use crate::values::Address;
+use crate::variables::{VariableName, Variables};
 
 /// The disposition of an interaction that closed by itself.
 pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";

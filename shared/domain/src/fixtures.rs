@@ -6,10 +6,11 @@ use ulid::Ulid;
 use crate::account::{Account, Provider, Settings};
 use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
 use crate::interaction::{Inactivity, Interaction, Run, Status};
-use crate::marks::{Priority, Variables};
 use crate::message::{Author, Content, Message};
 use crate::plan::ActionPlan;
+use crate::priority::Priority;
 use crate::values::{AccountKey, Address, E164};
+use crate::variables::Variables;
 
 /// An active Twilio account with nobody in it and an empty plan.
 pub fn account() -> Account {

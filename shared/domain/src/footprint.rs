@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Audience, InteractionKey, Target};
 use crate::ids::AgentId;
 use crate::interaction::{Interaction, Missed, Offer, Stage};
-use crate::marks::Priority;
+use crate::priority::Priority;
 
 /// What an interaction stands for outside its own item.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Audience, Target};
 use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
 use crate::interaction::Stage;
-use crate::marks::{Priority, Tag, VariableName};
+use crate::priority::Priority;
+use crate::tag::Tag;
+use crate::variables::VariableName;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

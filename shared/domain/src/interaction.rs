@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
-use crate::marks::{Priority, Tag, Variables};
 use crate::message::Content;
+use crate::priority::Priority;
+use crate::tag::Tag;
 use crate::values::Address;
+use crate::variables::Variables;
 
 /// One conversation. As an item it stays under 4 KB: the thread and the history lie beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,7 +108,7 @@ pub struct Run {
     pub number: u32,
     /// How many steps it has entered.
     pub entered: u16,
-    /// The automatic replies that went out on this interaction already, by [`Template::mark`](crate::notification::Template::mark).
+    /// The automatic replies that went out on this interaction already, by [`TextTemplate::mark`](crate::notification::TextTemplate::mark).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replied: Vec<u32>,
     /// The beginning of the customer's latest message, kept only while a plan asks for it.

@@ -235,7 +235,7 @@ pub enum Content {
         answers: String,
     },
     /// An approved template: the one kind that may be sent outside the 24-hour service window.
-    Template(Template),
+    Template(ApprovedTemplate),
     /// A reaction to another message: what an agent sends. What customers send stands at the message itself ([`Message::reactions`]), unless that message is
     /// not known here.
     Reaction {
@@ -283,7 +283,7 @@ pub struct ContactCard {
 
 /// An approved template with its parameters.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Template {
+pub struct ApprovedTemplate {
     /// Its name with the provider; where templates have ids instead of names, the id.
     pub name: String,
     /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
@@ -301,7 +301,7 @@ pub struct Template {
 }
 
 /// What is filled in never reaches a log.
-impl std::fmt::Debug for Template {
+impl std::fmt::Debug for ApprovedTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Template").field("name", &self.name).field("language", &self.language).finish_non_exhaustive()
     }

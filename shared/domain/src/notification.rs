@@ -23,7 +23,7 @@ use crate::values::Address;
 /// A Mustache template that parses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Template(String);
+pub struct TextTemplate(String);
 
 /// Where a template stops being one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ pub struct TemplateError {
     pub reason: String,
 }
 
-impl Template {
+impl TextTemplate {
     /// The longest template, in bytes: half of what WhatsApp takes as one text, which leaves room for what is filled in, and keeps a plan of automatic replies
     /// well within its item.
     pub const LONGEST: usize = 2_048;
@@ -85,15 +85,15 @@ impl Template {
     }
 }
 
-impl TryFrom<String> for Template {
+impl TryFrom<String> for TextTemplate {
     type Error = TemplateError;
     fn try_from(text: String) -> Result<Self, TemplateError> {
         Self::parse(&text)
     }
 }
 
-impl From<Template> for String {
-    fn from(template: Template) -> String {
+impl From<TextTemplate> for String {
+    fn from(template: TextTemplate) -> String {
         template.0
     }
 }
@@ -111,7 +111,7 @@ fn wrong_tag(text: &str) -> Option<(usize, &'static str)> {
         let Some(length) = inside.find(closing) else { return Some((tag, "this tag is never closed")) };
         let content = &inside[..length];
         let name = if closing == "}}" { content.strip_prefix(['#', '^', '/', '&']).unwrap_or(content) } else { content };
-        if !name.trim_ascii().split('.').all(|part| crate::marks::VariableName::parse(part).is_ok()) {
+        if !name.trim_ascii().split('.').all(|part| crate::variables::VariableName::parse(part).is_ok()) {
             return Some((tag, "expected a name such as contact.name, with #, ^, / or & before it or nothing"));
         }
         at = text.len() - inside.len() + length + closing.len();
@@ -229,7 +229,7 @@ pub struct Announcement {
     /// Whether it shakes.
     pub shake: bool,
     /// What it says.
-    pub template: Template,
+    pub template: TextTemplate,
 }
 
 impl Announcement {
@@ -240,7 +240,7 @@ impl Announcement {
 
 impl Default for Announcement {
     fn default() -> Self {
-        Self { sound: true, shake: false, template: Template(Self::TEMPLATE.to_owned()) }
+        Self { sound: true, shake: false, template: TextTemplate(Self::TEMPLATE.to_owned()) }
     }
 }
 
@@ -302,7 +302,7 @@ mod tests {
         let (account, address) = (fixtures::account(), Address::Phone(E164::parse("+393331234567").unwrap()));
         let list = List { id: ListId::from_ulid(Ulid::nil()), name: "Customers".into() };
         let values = Values { account: &account, queue, list: Some(&list), name: name.as_ref(), address: &address };
-        Template::parse(template).unwrap().render(&values, 4_096)
+        TextTemplate::parse(template).unwrap().render(&values, 4_096)
     }
 
     #[test]
@@ -343,24 +343,24 @@ mod tests {
             ("{{}}", 0, 1),
             ("{{d𐴴", 0, 1),
         ] {
-            let error = Template::parse(text).unwrap_err();
+            let error = TextTemplate::parse(text).unwrap_err();
             assert_eq!((error.at, error.column), (at, column), "{text}: {error}");
         }
-        assert_eq!(Template::parse("Hi {{contact.name").unwrap_err().to_string(), "at character 4: this tag is never closed");
-        assert_eq!(Template::parse(&"x".repeat(Template::LONGEST + 1)).unwrap_err().at, Template::LONGEST);
+        assert_eq!(TextTemplate::parse("Hi {{contact.name").unwrap_err().to_string(), "at character 4: this tag is never closed");
+        assert_eq!(TextTemplate::parse(&"x".repeat(TextTemplate::LONGEST + 1)).unwrap_err().at, TextTemplate::LONGEST);
     }
 
     #[test]
     fn a_text_is_cut_between_characters() {
         let (account, address) = (fixtures::account(), Address::Bsuid("IT.1".into()));
         let values = Values { account: &account, queue: None, list: None, name: None, address: &address };
-        assert_eq!(Template::parse("èèèè").unwrap().render(&values, 3), "èèè");
+        assert_eq!(TextTemplate::parse("èèèè").unwrap().render(&values, 3), "èèè");
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_template_or_refused_within_itself(text in any::<String>()) {
-            match Template::parse(&text) {
+            match TextTemplate::parse(&text) {
                 Ok(_) => { render(&text, Some("Ada"), Some(&queue())); }
                 Err(error) => prop_assert!(text.is_char_boundary(error.at)),
             }
@@ -372,7 +372,7 @@ mod tests {
             const PIECES: [&str; 16] =
                 ["{{", "}}", "{{{", "}}}", "#queue", "/queue", "^queue", "!", ">x", "=", "contact.name", "&", " ", "\n", "è", "{{=<% %>=}}"];
             let text: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
-            match Template::parse(&text) {
+            match TextTemplate::parse(&text) {
                 Ok(_) => { render(&text, Some("Ada"), Some(&queue())); }
                 Err(error) => prop_assert!(text.is_char_boundary(error.at)),
             }

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::ids::{AgentId, AiAgentId, IntervalId, QueueId};
-use crate::marks::{Priority, Tag, VariableName};
-use crate::notification::Template;
+use crate::notification::TextTemplate;
+use crate::priority::Priority;
+use crate::tag::Tag;
 use crate::values::{Invalid, Seconds};
+use crate::variables::VariableName;
 
 /// An account's routing steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,7 @@ pub enum Step {
     /// Answers by itself.
     AutoReply {
         /// With what.
-        text: Template,
+        text: TextTemplate,
         /// How often.
         #[serde(default)]
         when: When,

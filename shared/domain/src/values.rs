@@ -201,6 +201,29 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A validated text that is stored and shown as it is.
+macro_rules! from_text {
+    ($($name:ident)*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = $crate::values::Invalid;
+            fn try_from(text: String) -> Result<Self, $crate::values::Invalid> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+pub(crate) use from_text;
+
 #[cfg(test)]
 mod tests {
     use super::*;

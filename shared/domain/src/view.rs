@@ -7,9 +7,10 @@ use crate::agent::{Presence, PresenceState};
 use crate::effect::{Audience, Notice};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use crate::interaction::{Interaction, Stage, Status};
-use crate::marks::{Priority, Tag};
 use crate::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
 use crate::notification::Notification;
+use crate::priority::Priority;
+use crate::tag::Tag;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

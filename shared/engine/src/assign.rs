@@ -14,7 +14,7 @@ use domain::queue::Queue;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::interactions::Extra;
-use crate::ports::{Directory, Mark, Store, World};
+use crate::ports::{Directory, Idempotency, Store, World};
 use crate::{Engine, EngineError, Told};
 
 /// How long a wake goes on before it leaves the rest to the next one: a backlog of thousands takes minutes, the function has 30 s, of which 10 may be over before
@@ -202,7 +202,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 based_on: None,
             };
             let alone = alone.cloned();
-            match self.change(&key, &Event::Ring(next.ring), Mark::Guarded, extra).await {
+            match self.change(&key, &Event::Ring(next.ring), Idempotency::Guarded, extra).await {
                 Ok(Told::Changed { interaction, .. }) => {
                     woken.rung += 1;
                     // What waits in several queues rings on behalf of one.
@@ -253,7 +253,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let is_off = |row: &&WaitingRow| accounts.get(&row.interaction.conversation.account).is_some_and(|account| !account.active);
         let mut time = None;
         for row in rows.iter().filter(|row| row.offer.is_some()).filter(is_off) {
-            self.tell(&row.interaction, Event::AccountDeactivated, Mark::Guarded).await?;
+            self.tell(&row.interaction, Event::AccountDeactivated, Idempotency::Guarded).await?;
             time = Some(self.time(until));
             if time == Some(Time::Over) {
                 break;
@@ -266,7 +266,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>, until: Timestamp) -> Result<Time, EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
-                self.tell(&row.interaction, Event::AccountActivated, Mark::Guarded).await?;
+                self.tell(&row.interaction, Event::AccountActivated, Idempotency::Guarded).await?;
                 if self.time(until) == Time::Over {
                     return Ok(Time::Over);
                 }

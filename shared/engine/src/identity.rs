@@ -12,7 +12,7 @@ use domain::values::Address;
 use jiff::Timestamp;
 
 use crate::interactions::Extra;
-use crate::ports::{Commit, Committed, Conversation, Directory, Mark, PortError, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// Whose some addresses are.
@@ -155,10 +155,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             return Ok(None);
         };
         let extra = Extra::default();
-        let mut commit = self.commit_of(older, absorbed, &absorb, &Mark::Guarded, &extra, now);
+        let mut commit = self.commit_of(older, absorbed, &absorb, &Idempotency::Guarded, &extra, now);
         // The service window is the person's: it goes on with the older one.
         commit.last_inbound_at = newer_inbound_at.filter(|newer| older_inbound_at.is_none_or(|older| older < *newer));
-        commit.merged = Some(Box::new(self.commit_of(newer, merged, &merge, &Mark::Guarded, &extra, now)));
+        commit.merged = Some(Box::new(self.commit_of(newer, merged, &merge, &Idempotency::Guarded, &extra, now)));
         Ok(Some(commit))
     }
 }

@@ -15,14 +15,14 @@ use domain::ids::{AgentId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::ProfileName;
 use domain::interaction::{Interaction, Stage};
 use domain::interval::Interval;
-use domain::message::{Attachment, Author, Content, Delivery, DeliveryState, Message, Template};
+use domain::message::{ApprovedTemplate, Attachment, Author, Content, Delivery, DeliveryState, Message};
 use domain::notification::{Notification, Values};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::values::Address;
 use jiff::Timestamp;
 
-use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Membership, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Membership, Store, World};
 use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError};
 
@@ -112,7 +112,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
-    pub async fn tell(&self, key: &InteractionKey, event: Event, mark: Mark) -> Result<Told, EngineError> {
+    pub async fn tell(&self, key: &InteractionKey, event: Event, mark: Idempotency) -> Result<Told, EngineError> {
         self.change(key, &event, mark, Extra::default()).await
     }
 
@@ -120,7 +120,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// As [`Engine::tell`].
-    pub async fn tell_based_on(&self, key: &InteractionKey, event: Event, mark: Mark, version: Option<u64>) -> Result<Told, EngineError> {
+    pub async fn tell_based_on(
+        &self,
+        key: &InteractionKey,
+        event: Event,
+        mark: Idempotency,
+        version: Option<u64>,
+    ) -> Result<Told, EngineError> {
         self.change(key, &event, mark, Extra { based_on: version, ..Extra::default() }).await
     }
 
@@ -128,7 +134,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// As [`Engine::tell`].
-    pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Mark) -> Result<Told, EngineError> {
+    pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Idempotency) -> Result<Told, EngineError> {
         self.send_based_on(key, agent, sending, mark, None).await
     }
 
@@ -141,7 +147,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         key: &InteractionKey,
         agent: AgentId,
         sending: Sending,
-        mark: Mark,
+        mark: Idempotency,
         version: Option<u64>,
     ) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
@@ -152,7 +158,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// As [`Engine::tell`].
-    pub async fn note(&self, key: &InteractionKey, by: AgentId, id: MessageId, text: String, mark: Mark) -> Result<Told, EngineError> {
+    pub async fn note(
+        &self,
+        key: &InteractionKey,
+        by: AgentId,
+        id: MessageId,
+        text: String,
+        mark: Idempotency,
+    ) -> Result<Told, EngineError> {
         self.note_based_on(key, by, id, text, mark, None).await
     }
 
@@ -166,7 +179,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         by: AgentId,
         id: MessageId,
         text: String,
-        mark: Mark,
+        mark: Idempotency,
         version: Option<u64>,
     ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by, message: id.clone() };
@@ -184,7 +197,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         account: &Account,
         name: Option<&ProfileName>,
         address: &Address,
-    ) -> Result<Option<Template>, EngineError> {
+    ) -> Result<Option<ApprovedTemplate>, EngineError> {
         let Some(recontact) = &account.settings.recontact else { return Ok(None) };
         let list = self.directory.list(&account.list).await?;
         Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address })))
@@ -207,7 +220,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(Notification::of(&Values { account: &account, queue: queue.as_ref(), list: list.as_ref(), name, address })))
     }
 
-    pub(crate) async fn change(&self, key: &InteractionKey, event: &Event, mark: Mark, extra: Extra) -> Result<Told, EngineError> {
+    pub(crate) async fn change(&self, key: &InteractionKey, event: &Event, mark: Idempotency, extra: Extra) -> Result<Told, EngineError> {
         let account_id = &key.conversation.account;
         let account = self.directory.account(account_id).await?.ok_or_else(|| EngineError::NoAccount(account_id.clone()))?;
         for attempt in 1..=ATTEMPTS {
@@ -339,7 +352,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         before: Interaction,
         decision: Decision,
         event: &Event,
-        mark: &Mark,
+        mark: &Idempotency,
         extra: &Extra,
         now: Timestamp,
     ) -> Commit {

@@ -26,10 +26,10 @@ use domain::values::Address;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
-use crate::ports::{Commit, Committed, Conversation, Directory, Mark, MessageCommit, PortError, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, PortError, Store, World};
 
 /// What a port's call gives.
-type Answer<T> = Result<T, PortError>;
+type PortResult<T> = Result<T, PortError>;
 
 /// What goes wrong with a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -266,7 +266,7 @@ impl MemoryDirectory {
         locked(&self.memory.state).stale = None;
     }
 
-    async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> Answer<T> {
+    async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.memory.state);
         // Unless it is said which readers, all of them have an old cache.
@@ -279,43 +279,43 @@ impl MemoryDirectory {
 }
 
 impl Directory for MemoryDirectory {
-    async fn account(&self, id: &AccountId) -> Answer<Option<Arc<Account>>> {
+    async fn account(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
         self.read(|config| config.accounts.get(id).cloned().map(Arc::new)).await
     }
 
-    async fn accounts(&self) -> Answer<Arc<Vec<Account>>> {
+    async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {
         self.read(|config| Arc::new(config.accounts.values().cloned().collect())).await
     }
 
-    async fn queue(&self, id: &QueueId) -> Answer<Option<Queue>> {
+    async fn queue(&self, id: &QueueId) -> PortResult<Option<Queue>> {
         self.read(|config| config.queues.get(id).cloned()).await
     }
 
-    async fn queues(&self) -> Answer<Arc<BTreeMap<QueueId, Queue>>> {
+    async fn queues(&self) -> PortResult<Arc<BTreeMap<QueueId, Queue>>> {
         self.read(|config| Arc::new(config.queues.clone())).await
     }
 
-    async fn agents(&self) -> Answer<Arc<BTreeMap<AgentId, Agent>>> {
+    async fn agents(&self) -> PortResult<Arc<BTreeMap<AgentId, Agent>>> {
         self.read(|config| Arc::new(config.agents.clone())).await
     }
 
-    async fn intervals(&self, ids: &[IntervalId]) -> Answer<BTreeMap<IntervalId, Interval>> {
+    async fn intervals(&self, ids: &[IntervalId]) -> PortResult<BTreeMap<IntervalId, Interval>> {
         self.read(|config| ids.iter().filter_map(|id| Some((id.clone(), config.intervals.get(id)?.clone()))).collect()).await
     }
 
-    async fn list(&self, id: &ListId) -> Answer<Option<List>> {
+    async fn list(&self, id: &ListId) -> PortResult<Option<List>> {
         self.read(|config| config.lists.get(id).cloned()).await
     }
 
-    async fn dispositions(&self) -> Answer<Arc<Vec<String>>> {
+    async fn dispositions(&self) -> PortResult<Arc<Vec<String>>> {
         self.read(|config| Arc::new(config.dispositions.clone())).await
     }
 
-    async fn pause(&self, id: &PauseId) -> Answer<Option<Pause>> {
+    async fn pause(&self, id: &PauseId) -> PortResult<Option<Pause>> {
         self.read(|config| config.pauses.get(id).cloned()).await
     }
 
-    async fn plan(&self, account: &AccountId, version: u64) -> Answer<Option<ActionPlan>> {
+    async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
         self.read(|config| config.plans.get(&(account.clone(), version)).cloned()).await
     }
 }
@@ -404,7 +404,7 @@ impl Memory {
         locked(&self.state).contacts.values().cloned().collect()
     }
 
-    async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Answer<T> {
+    async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.state);
         // Reads of the table are consistent: only the configuration and the aliases are cached.
@@ -414,7 +414,12 @@ impl Memory {
         }
     }
 
-    async fn write<T>(&self, operation: &'static str, conflict: Option<T>, write: impl FnOnce(&mut State) -> Answer<T>) -> Answer<T> {
+    async fn write<T>(
+        &self,
+        operation: &'static str,
+        conflict: Option<T>,
+        write: impl FnOnce(&mut State) -> PortResult<T>,
+    ) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.state);
         let fault = state.faults.as_mut().map_or(Fault::None, |faults| faults(operation));
@@ -447,19 +452,19 @@ impl Conditions {
         }
     }
 
-    fn mark(&mut self, state: &State, mark: &Mark) {
+    fn mark(&mut self, state: &State, mark: &Idempotency) {
         match mark {
-            Mark::Guarded => {}
-            Mark::Event { account, id } => {
+            Idempotency::Guarded => {}
+            Idempotency::Event { account, id } => {
                 let routed = state.events.get(&(account.clone(), id.clone())).is_some_and(Option::is_some);
                 self.item(format!("EVT#{account}#{id}"), !routed, Committed::AlreadyDone);
             }
-            Mark::Command { id } => self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone),
+            Idempotency::Command { id } => self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone),
         }
     }
 
     /// What was lost against. DynamoDB refuses two actions on one item, so this does too.
-    fn outcome(self, operation: &'static str) -> Answer<Committed> {
+    fn outcome(self, operation: &'static str) -> PortResult<Committed> {
         if let Some(key) = self.twice {
             return Err(PortError { operation, reason: format!("two actions on {key}") });
         }
@@ -581,7 +586,7 @@ impl State {
         self.interactions.insert(id, after);
     }
 
-    fn commit(&mut self, mut commit: Commit) -> Answer<Committed> {
+    fn commit(&mut self, mut commit: Commit) -> PortResult<Committed> {
         let slots = slots_of(&commit);
         let mut conditions = Conditions::default();
         self.check(&commit, &mut conditions);
@@ -666,7 +671,7 @@ impl State {
         Ok(Committed::Done)
     }
 
-    fn link(&mut self, link: &Link) -> Answer<Committed> {
+    fn link(&mut self, link: &Link) -> PortResult<Committed> {
         let mut conditions = Conditions::default();
         for contact in &link.contacts {
             let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
@@ -692,7 +697,7 @@ impl State {
         Ok(Committed::Done)
     }
 
-    fn commit_message(&mut self, commit: MessageCommit) -> Answer<Committed> {
+    fn commit_message(&mut self, commit: MessageCommit) -> PortResult<Committed> {
         let MessageCommit { key, before, after, effects, mark, index_provider_id } = commit;
         let mut conditions = Conditions::default();
         let current = self.messages.get(&place(&key)).filter(|(known, _)| *known == key).map(|(_, message)| message.version);
@@ -713,7 +718,7 @@ impl State {
 
     /// Load, ringing and what lacks a disposition belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
     /// to ring since it was read must be seen: hence the revision, both ways.
-    fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Answer<Committed> {
+    fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         let mut conditions = Conditions::default();
         let current = self.presences.get(&presence.agent);
         let unchanged = current.is_none_or(|current| current.version + 1 == presence.version && current.revision == presence.revision);
@@ -746,11 +751,11 @@ impl State {
         Ok(Committed::Done)
     }
 
-    fn set_mark(&mut self, mark: &Mark, made: String) {
+    fn set_mark(&mut self, mark: &Idempotency, made: String) {
         match mark {
-            Mark::Guarded => {}
-            Mark::Event { account, id } => drop(self.events.insert((account.clone(), id.clone()), Some(made))),
-            Mark::Command { id } => drop(self.commands.insert(id.clone(), made)),
+            Idempotency::Guarded => {}
+            Idempotency::Event { account, id } => drop(self.events.insert((account.clone(), id.clone()), Some(made))),
+            Idempotency::Command { id } => drop(self.commands.insert(id.clone(), made)),
         }
     }
 
@@ -766,7 +771,7 @@ impl State {
 }
 
 impl Store for Memory {
-    async fn contact_of(&self, address: &Address, fresh: bool) -> Answer<Option<Identity>> {
+    async fn contact_of(&self, address: &Address, fresh: bool) -> PortResult<Option<Identity>> {
         give_way().await;
         let (mut state, key) = (locked(&self.state), address.key());
         if state.read_fault() == Some(ReadFault::Throttled) {
@@ -782,15 +787,15 @@ impl Store for Memory {
         Ok(found)
     }
 
-    async fn contact(&self, id: &ContactId) -> Answer<Option<Contact>> {
+    async fn contact(&self, id: &ContactId) -> PortResult<Option<Contact>> {
         self.read(|state| state.contacts.get(id).cloned()).await
     }
 
-    async fn link(&self, link: &Link) -> Answer<Committed> {
+    async fn link(&self, link: &Link) -> PortResult<Committed> {
         self.write("link", Some(Committed::Conflict), |state| state.link(link)).await
     }
 
-    async fn conversation(&self, key: &ConversationKey) -> Answer<Conversation> {
+    async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {
         self.read(|state| {
             let Some(head) = state.heads.get(&key.group()) else { return Conversation::default() };
             let open =
@@ -800,15 +805,20 @@ impl Store for Memory {
         .await
     }
 
-    async fn locate(&self, id: &InteractionId) -> Answer<Option<InteractionKey>> {
+    async fn locate(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
         self.read(|state| state.interactions.get(id).map(Interaction::key)).await
     }
 
-    async fn interaction(&self, key: &InteractionKey) -> Answer<Option<Interaction>> {
+    async fn interaction(&self, key: &InteractionKey) -> PortResult<Option<Interaction>> {
         self.read(|state| state.interaction(key)).await
     }
 
-    async fn open_interactions(&self, account: &AccountId, before: Option<&InteractionId>, limit: usize) -> Answer<Vec<InteractionKey>> {
+    async fn open_interactions(
+        &self,
+        account: &AccountId,
+        before: Option<&InteractionId>,
+        limit: usize,
+    ) -> PortResult<Vec<InteractionKey>> {
         self.read(|state| {
             let older = state.interactions.values().rev().filter(|found| before.is_none_or(|before| found.id < *before));
             older.filter(|found| found.account == *account && found.is_open()).map(Interaction::key).take(limit).collect()
@@ -816,43 +826,43 @@ impl Store for Memory {
         .await
     }
 
-    async fn message(&self, key: &MessageKey) -> Answer<Option<Message>> {
+    async fn message(&self, key: &MessageKey) -> PortResult<Option<Message>> {
         self.read(|state| state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone())).await
     }
 
-    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> Answer<Option<MessageKey>> {
+    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
         self.read(|state| state.provider_ids.get(&(account.clone(), provider_id.to_owned())).cloned()).await
     }
 
-    async fn presences(&self, agents: &[AgentId]) -> Answer<BTreeMap<AgentId, Presence>> {
+    async fn presences(&self, agents: &[AgentId]) -> PortResult<BTreeMap<AgentId, Presence>> {
         self.read(|state| agents.iter().filter_map(|agent| Some((agent.clone(), state.presences.get(agent)?.clone()))).collect()).await
     }
 
-    async fn waiting(&self, target: &Target) -> Answer<Vec<WaitingRow>> {
+    async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
         self.read(|state| state.waiting.get(target).map(|rows| rows.values().cloned().collect()).unwrap_or_default()).await
     }
 
-    async fn anything_waits(&self, target: &Target) -> Answer<bool> {
+    async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
         self.read(|state| state.waiting.get(target).is_some_and(|rows| !rows.is_empty())).await
     }
 
-    async fn cursor(&self, target: &Target) -> Answer<Option<AgentId>> {
+    async fn cursor(&self, target: &Target) -> PortResult<Option<AgentId>> {
         self.read(|state| state.cursors.get(target).cloned()).await
     }
 
-    async fn commit(&self, commit: Commit) -> Answer<Committed> {
+    async fn commit(&self, commit: Commit) -> PortResult<Committed> {
         self.write("commit", Some(Committed::Conflict), |state| state.commit(commit)).await
     }
 
-    async fn commit_message(&self, commit: MessageCommit) -> Answer<Committed> {
+    async fn commit_message(&self, commit: MessageCommit) -> PortResult<Committed> {
         self.write("commit_message", Some(Committed::Conflict), |state| state.commit_message(commit)).await
     }
 
-    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Answer<Committed> {
+    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write("commit_presence", Some(Committed::Conflict), |state| state.commit_presence(presence, effects, mark)).await
     }
 
-    async fn settle(&self, event: &InboundEvent) -> Answer<()> {
+    async fn settle(&self, event: &InboundEvent) -> PortResult<()> {
         self.write("settle", None, |state| {
             let routed = state.events.entry((event.account.clone(), event.id.clone())).or_default();
             routed.get_or_insert_with(|| "-".to_owned());

@@ -5,7 +5,7 @@ use domain::effect::{Audience, Effect, Notice};
 use domain::ids::AgentId;
 use domain::queue::MissedLimit;
 
-use crate::ports::{Committed, Directory, Mark, Store, World};
+use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// The pause of somebody who missed too many offers in a row.
@@ -16,7 +16,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
-    pub async fn missed(&self, agent: &AgentId, limit: MissedLimit, mark: Mark) -> Result<(), EngineError> {
+    pub async fn missed(&self, agent: &AgentId, limit: MissedLimit, mark: Idempotency) -> Result<(), EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);

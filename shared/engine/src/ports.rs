@@ -123,7 +123,7 @@ pub trait Store: Send + Sync {
         &self,
         presence: &Presence,
         effects: &[Effect],
-        mark: &Mark,
+        mark: &Idempotency,
     ) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Marks an event that needs nothing written as done.
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
@@ -131,7 +131,7 @@ pub trait Store: Send + Sync {
 
 /// What makes a command idempotent: recorded by its commit, found by a repetition.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Mark {
+pub enum Idempotency {
     /// Its guard is the version that it refers to: timers, rings.
     Guarded,
     /// A webhook's event: marked as routed, once.
@@ -171,7 +171,7 @@ pub struct Commit {
     /// The provider's time of the customer's latest message, where it moves.
     pub last_inbound_at: Option<Timestamp>,
     /// What makes it idempotent.
-    pub mark: Mark,
+    pub mark: Idempotency,
     /// Membership that must hold when it is written.
     pub membership: Option<Membership>,
     /// For a ring at one agent: the presence must be as it was when it was decided on.
@@ -188,7 +188,7 @@ impl Commit {
     pub fn made(&self) -> &str {
         let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
         match (&self.mark, written.filter(|_| self.before.is_some())) {
-            (Mark::Command { .. }, Some((message, _))) => message.id.as_str(),
+            (Idempotency::Command { .. }, Some((message, _))) => message.id.as_str(),
             _ => self.after.id.as_str(),
         }
     }
@@ -217,7 +217,7 @@ pub struct MessageCommit {
     /// What that causes.
     pub effects: Vec<Effect>,
     /// What makes it idempotent.
-    pub mark: Mark,
+    pub mark: Idempotency,
     /// Whether the provider's id leads to it from now on.
     pub index_provider_id: bool,
 }

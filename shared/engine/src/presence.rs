@@ -7,7 +7,7 @@ use domain::effect::{Audience, Effect, Notice, Target};
 use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 
-use crate::ports::{Committed, Directory, Mark, Store, World};
+use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
@@ -25,7 +25,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again is safe.
-    pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, mark: Mark) -> Result<Presence, EngineError> {
+    pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, mark: Idempotency) -> Result<Presence, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let known = self.presence(agent).await?;
@@ -84,7 +84,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             presence.capacity = capacity;
             presence.version += 1;
-            match self.store.commit_presence(&presence, &effects, &Mark::Guarded).await? {
+            match self.store.commit_presence(&presence, &effects, &Idempotency::Guarded).await? {
                 Committed::Done | Committed::AlreadyDone => return Ok(()),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
             }
@@ -113,7 +113,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let mut released = Released::default();
         for interaction in presence.ringing.keys() {
             let Some(key) = self.store.locate(interaction).await? else { continue };
-            match self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Mark::Guarded).await {
+            match self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Idempotency::Guarded).await {
                 Ok(_) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -125,7 +125,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let Some(key) = self.store.locate(interaction).await? else { continue };
             let account = self.directory.account(&key.conversation.account).await?;
             if account.is_some_and(|account| !account.agents.contains(agent)) {
-                let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Mark::Guarded).await?;
+                let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Idempotency::Guarded).await?;
                 released.interactions += usize::from(matches!(told, Told::Changed { .. }));
             }
         }

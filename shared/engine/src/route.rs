@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::identity::Identified;
 use crate::interactions::replies;
-use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -204,8 +204,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 }
 
 /// What makes an event count once.
-pub(crate) fn mark_of(event: &InboundEvent) -> Mark {
-    Mark::Event { account: event.account.clone(), id: event.id.clone() }
+pub(crate) fn mark_of(event: &InboundEvent) -> Idempotency {
+    Idempotency::Event { account: event.account.clone(), id: event.id.clone() }
 }
 
 /// The precision of a message's key, so that message and key agree.

@@ -8,11 +8,11 @@ use domain::decide::{self, Opening, Refusal};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
-use domain::message::{Author, Content, Delivery, DeliveryState, Message, Template};
+use domain::message::{ApprovedTemplate, Author, Content, Delivery, DeliveryState, Message};
 use domain::values::Address;
 
 use crate::identity::Identified;
-use crate::ports::{Commit, Committed, Conversation, Directory, Mark, Membership, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Membership, Store, World};
 use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError};
 
@@ -28,7 +28,7 @@ pub struct Start {
     /// The message's id, chosen by the caller, so that a repetition names the same message.
     pub message: MessageId,
     /// What is sent: outside the service window only an approved template may be.
-    pub template: Template,
+    pub template: ApprovedTemplate,
 }
 
 /// What became of it.
@@ -47,7 +47,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ///
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
-    pub async fn start(&self, account: &Account, start: &Start, mark: &Mark) -> Result<Started, EngineError> {
+    pub async fn start(&self, account: &Account, start: &Start, mark: &Idempotency) -> Result<Started, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let person = match self.identify(&[&start.to], attempt > 1).await? {
                 Identified::Known(person) => Some(person),
@@ -87,7 +87,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         start: &Start,
         contact: ContactId,
         person: Option<Identity>,
-        mark: &Mark,
+        mark: &Idempotency,
     ) -> Result<Result<Commit, Refusal>, EngineError> {
         let now = self.world.now();
         let facts = self.facts(account, None).await?;

@@ -18,7 +18,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 const FORM: &str = "1";
 
 /// What reading an item gives.
-pub type Read<T> = Result<T, PortError>;
+pub type PortResult<T> = Result<T, PortError>;
 
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
@@ -40,14 +40,14 @@ pub(crate) fn item(key: Key) -> Item {
 }
 
 /// A new item that holds a domain value.
-pub(crate) fn data_item<T: Serialize>(key: Key, data: &T) -> Read<Item> {
+pub(crate) fn data_item<T: Serialize>(key: Key, data: &T) -> PortResult<Item> {
     let mut item = item(key);
     item.insert("data".to_owned(), to_attribute(data)?);
     Ok(item)
 }
 
 /// A new item that holds a domain value and the effects of its version.
-pub(crate) fn versioned_item<T: Serialize>(key: Key, data: &T, version: u64, effects: &[Effect]) -> Read<Item> {
+pub(crate) fn versioned_item<T: Serialize>(key: Key, data: &T, version: u64, effects: &[Effect]) -> PortResult<Item> {
     let mut item = data_item(key, data)?;
     item.insert("version".to_owned(), n(version));
     if !effects.is_empty() {
@@ -56,7 +56,7 @@ pub(crate) fn versioned_item<T: Serialize>(key: Key, data: &T, version: u64, eff
     Ok(item)
 }
 
-pub(crate) fn to_attribute<T: Serialize>(value: &T) -> Read<AttributeValue> {
+pub(crate) fn to_attribute<T: Serialize>(value: &T) -> PortResult<AttributeValue> {
     serde_dynamo::to_attribute_value(value).map_err(|error| PortError { operation: "encode", reason: error.to_string() })
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn to_attribute<T: Serialize>(value: &T) -> Read<AttributeValue> {
 ///
 /// # Errors
 /// When it is missing or of an unknown form.
-pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) -> Read<T> {
+pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) -> PortResult<T> {
     let data = item.get("data").ok_or_else(|| PortError { operation: "decode", reason: "no data".to_owned() })?;
     serde_dynamo::from_attribute_value(data.clone()).map_err(|error| PortError { operation: "decode", reason: error.to_string() })
 }
@@ -73,7 +73,7 @@ pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) ->
 ///
 /// # Errors
 /// When one is of an unknown kind.
-pub fn effects_of(item: &HashMap<String, AttributeValue>) -> Read<Vec<Effect>> {
+pub fn effects_of(item: &HashMap<String, AttributeValue>) -> PortResult<Vec<Effect>> {
     match item.get("effects") {
         Some(effects) => serde_dynamo::from_attribute_value(effects.clone())
             .map_err(|error| PortError { operation: "decode effects", reason: error.to_string() }),

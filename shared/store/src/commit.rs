@@ -12,10 +12,10 @@ use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
-use engine::ports::{Commit, Committed, Mark, Membership, MessageCommit, PortError};
+use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, PortError};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::codec::{Item, Read, data_item, failed, item, key_item, n, s, to_attribute, versioned_item};
+use crate::codec::{Item, PortResult, data_item, failed, item, key_item, n, s, to_attribute, versioned_item};
 use crate::config::leaving_key;
 use crate::interactions::{Interactions, expires};
 use crate::keys::{self, Key};
@@ -58,7 +58,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A contact in the place of its version before.
-    fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> Read<()> {
+    fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> PortResult<()> {
         let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
         // Contacts of the form before had no version.
         let condition = if contact.version == 1 { "attribute_exists(pk) AND attribute_not_exists(version)" } else { "version = :before" };
@@ -84,10 +84,10 @@ impl<'a> Transaction<'a> {
         self.push(update.map(|update| TransactWriteItem::builder().update(update).build()), lost);
     }
 
-    fn mark(&mut self, mark: &Mark, owner: &str, now: Timestamp) {
+    fn mark(&mut self, mark: &Idempotency, owner: &str, now: Timestamp) {
         match mark {
-            Mark::Guarded => {}
-            Mark::Event { account, id } => self.update(
+            Idempotency::Guarded => {}
+            Idempotency::Event { account, id } => self.update(
                 keys::event(account, id),
                 "SET routed = :owner",
                 Some("attribute_not_exists(routed)".to_owned()),
@@ -95,7 +95,7 @@ impl<'a> Transaction<'a> {
                 vec![(":owner", s(owner))],
                 Committed::AlreadyDone,
             ),
-            Mark::Command { id } => {
+            Idempotency::Command { id } => {
                 let mut mark = item(keys::command(id));
                 mark.insert("owner".to_owned(), s(owner));
                 mark.insert("expires_at".to_owned(), expires(now, COMMANDS_KEPT));
@@ -166,7 +166,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    async fn send(self, client: &aws_sdk_dynamodb::Client) -> Read<Committed> {
+    async fn send(self, client: &aws_sdk_dynamodb::Client) -> PortResult<Committed> {
         if let Some(error) = self.unbuildable {
             return Err(error);
         }
@@ -199,7 +199,7 @@ fn alias_item(address: &Address, person: &Identity) -> Item {
 }
 
 /// What a cancelled transaction lost against.
-fn meaning(codes: &[&str], meanings: &[Committed]) -> Read<Committed> {
+fn meaning(codes: &[&str], meanings: &[Committed]) -> PortResult<Committed> {
     let lost: Vec<Committed> = (codes.iter().zip(meanings))
         .filter_map(|(code, meaning)| match *code {
             "ConditionalCheckFailed" => Some(*meaning),
@@ -312,7 +312,7 @@ fn change_slots(transaction: &mut Transaction<'_>, agent: &AgentId, changes: &[(
 
 impl Interactions {
     /// The interaction itself, its head, its rows among the waiting, its history.
-    fn change(&self, transaction: &mut Transaction<'_>, commit: &Commit) -> Read<()> {
+    fn change(&self, transaction: &mut Transaction<'_>, commit: &Commit) -> PortResult<()> {
         let Commit { before, after, .. } = commit;
         let key = after.key();
         let mut item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
@@ -351,7 +351,7 @@ impl Interactions {
         Ok(())
     }
 
-    pub(crate) async fn write_commit(&self, commit: Commit) -> Read<Committed> {
+    pub(crate) async fn write_commit(&self, commit: Commit) -> PortResult<Committed> {
         let after = &commit.after;
         let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
         let key = after.key();
@@ -402,7 +402,7 @@ impl Interactions {
         transaction.send(&self.client).await
     }
 
-    pub(crate) async fn write_link(&self, link: &Link) -> Read<Committed> {
+    pub(crate) async fn write_link(&self, link: &Link) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         for contact in &link.contacts {
             let effects = if contact.id == link.identity.owner { link.effects.as_slice() } else { &[] };
@@ -422,7 +422,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn add_contact(&self, contact: &Contact) -> Read<Committed> {
+    pub async fn add_contact(&self, contact: &Contact) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         transaction.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
         let person = Identity::one(contact.id.clone());
@@ -436,7 +436,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn replace_contact(&self, contact: &Contact) -> Read<Committed> {
+    pub async fn replace_contact(&self, contact: &Contact) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         transaction.replace_contact(contact, &[])?;
         transaction.send(&self.client).await
@@ -474,7 +474,7 @@ impl Interactions {
         transaction.update(key, &format!("{set}{remove}"), condition, names, values, Committed::Conflict);
     }
 
-    pub(crate) async fn write_message(&self, commit: MessageCommit) -> Read<Committed> {
+    pub(crate) async fn write_message(&self, commit: MessageCommit) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         let MessageCommit { key, before, after, effects, mark, index_provider_id } = &commit;
         let item = versioned_item(keys::message(key), after, after.version, effects)?;
@@ -487,7 +487,7 @@ impl Interactions {
         transaction.send(&self.client).await
     }
 
-    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Read<Committed> {
+    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         let (state, reason) = match &presence.chosen {
             PresenceState::LoggedOut => ("logged_out", ""),

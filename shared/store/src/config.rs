@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{Item, Read, data_item, failed, from_data, item, key_item, n, number, s, text, undecodable};
+use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text, undecodable};
 use crate::keys::Key;
 
 /// How old a cached view may be. Short, since an administrator expects a change to take effect; long enough that a burst of messages reads once.
@@ -267,7 +267,7 @@ impl Configuration {
         }
     }
 
-    async fn item(&self, key: Key) -> Read<Option<Item>> {
+    async fn item(&self, key: Key) -> PortResult<Option<Item>> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
         Ok(read.send().await.map_err(failed("GetItem"))?.item)
     }
@@ -276,7 +276,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn get<T: Entity>(&self, id: &str) -> Read<Option<(T, u64)>> {
+    pub async fn get<T: Entity>(&self, id: &str) -> PortResult<Option<(T, u64)>> {
         match self.item(entity_key::<T>(id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?))),
             None => Ok(None),
@@ -287,7 +287,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn page<T: Entity>(&self, after: Option<&str>, limit: i32) -> Read<(Vec<(T, u64)>, Option<String>)> {
+    pub async fn page<T: Entity>(&self, after: Option<&str>, limit: i32) -> PortResult<(Vec<(T, u64)>, Option<String>)> {
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
         let query = query
             .key_condition_expression("pk = :pk")
@@ -295,7 +295,7 @@ impl Configuration {
             .set_exclusive_start_key(after.map(|id| key_item(entity_key::<T>(id))));
         let answer = query.send().await.map_err(failed("Query"))?;
         let parse = |item: &Item| Ok((from_data(item)?, number(item, "version").ok_or_else(|| undecodable("a version"))?));
-        let entities = answer.items.unwrap_or_default().iter().map(parse).collect::<Read<_>>()?;
+        let entities = answer.items.unwrap_or_default().iter().map(parse).collect::<PortResult<_>>()?;
         Ok((entities, answer.last_evaluated_key.and_then(|key| text(&key, "sk").map(str::to_owned))))
     }
 
@@ -303,7 +303,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn all<T: Entity>(&self) -> Read<Vec<(T, u64)>> {
+    pub async fn all<T: Entity>(&self) -> PortResult<Vec<(T, u64)>> {
         let (mut all, mut next) = self.page::<T>(None, 1_000).await?;
         while let Some(after) = next {
             let (more, rest) = self.page::<T>(Some(&after), 1_000).await?;
@@ -317,7 +317,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn revision(&self) -> Read<Revision> {
+    pub async fn revision(&self) -> PortResult<Revision> {
         Ok(Revision(self.item(revision_key()).await?.as_ref().and_then(|item| number(item, "revision")).unwrap_or_default()))
     }
 
@@ -326,7 +326,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> Read<Written> {
+    pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> PortResult<Written> {
         for attempt in 1..ATTEMPTS {
             match self.write(entity, &write, &extra, None).await? {
                 Written::Moved => System.pause(attempt).await,
@@ -340,11 +340,11 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn put_at<T: Entity>(&self, at: Revision, entity: &T, write: &Write<'_, T>, extra: &[Extra]) -> Read<Written> {
+    pub async fn put_at<T: Entity>(&self, at: Revision, entity: &T, write: &Write<'_, T>, extra: &[Extra]) -> PortResult<Written> {
         self.write(entity, write, extra, Some(at)).await
     }
 
-    async fn write<T: Entity>(&self, entity: &T, write: &Write<'_, T>, extra: &[Extra], at: Option<Revision>) -> Read<Written> {
+    async fn write<T: Entity>(&self, entity: &T, write: &Write<'_, T>, extra: &[Extra], at: Option<Revision>) -> PortResult<Written> {
         let (condition, before, version) = match write {
             Write::New => ("attribute_not_exists(pk)", None, 0),
             Write::Replace { before, version } => ("version = :before", Some(*before), *version),
@@ -391,7 +391,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> Read<Written> {
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> PortResult<Written> {
         for attempt in 1..ATTEMPTS {
             match self.erase(entity, version, Vec::new(), None).await? {
                 Written::Moved => System.pause(attempt).await,
@@ -405,7 +405,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> Read<Written> {
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> PortResult<Written> {
         self.erase(entity, version, Vec::new(), Some(at)).await
     }
 
@@ -413,7 +413,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn leave(&self, account: &AccountId, by: String, until: Timestamp) -> Read<Leaving> {
+    pub async fn leave(&self, account: &AccountId, by: String, until: Timestamp) -> PortResult<Leaving> {
         let put = |key| {
             let mut mark = item(key);
             mark.insert("by".to_owned(), s(&*by));
@@ -421,13 +421,13 @@ impl Configuration {
             let put = Put::builder().table_name(&*self.table).set_item(Some(mark)).build().map_err(unbuildable)?;
             Ok(TransactWriteItem::builder().put(put).build())
         };
-        let marks = leaving_keys(account).map(put).collect::<Read<Vec<_>>>()?;
+        let marks = leaving_keys(account).map(put).collect::<PortResult<Vec<_>>>()?;
         self.mark(marks).await?;
         Ok(Leaving { account: account.clone(), by })
     }
 
     /// Writes marks; customers who write at the same instant are rivals. Lost conditions change nothing.
-    async fn mark(&self, marks: Vec<TransactWriteItem>) -> Read<()> {
+    async fn mark(&self, marks: Vec<TransactWriteItem>) -> PortResult<()> {
         let rival = |canceled: &TransactionCanceledException| {
             canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
         };
@@ -448,13 +448,13 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn stay(&self, leaving: &Leaving) -> Read<()> {
+    pub async fn stay(&self, leaving: &Leaving) -> PortResult<()> {
         let delete = |key| {
             let delete = Delete::builder().table_name(&*self.table).set_key(Some(key_item(key))).condition_expression("#by = :by");
             let delete = delete.expression_attribute_names("#by", "by").expression_attribute_values(":by", s(&*leaving.by));
             Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuildable)?).build())
         };
-        let marks = leaving_keys(&leaving.account).map(delete).collect::<Read<Vec<_>>>()?;
+        let marks = leaving_keys(&leaving.account).map(delete).collect::<PortResult<Vec<_>>>()?;
         // Those of somebody else, or gone: not ours to take away.
         self.mark(marks).await
     }
@@ -464,7 +464,13 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete_account(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+    pub async fn delete_account(
+        &self,
+        account: &Account,
+        version: u64,
+        receive_token_hash: &str,
+        leaving: &Leaving,
+    ) -> PortResult<Written> {
         for attempt in 1..ATTEMPTS {
             match self.delete_leaving(account, version, receive_token_hash, leaving).await? {
                 Written::Moved => System.pause(attempt).await,
@@ -474,7 +480,7 @@ impl Configuration {
         self.delete_leaving(account, version, receive_token_hash, leaving).await
     }
 
-    async fn delete_leaving(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> Read<Written> {
+    async fn delete_leaving(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> PortResult<Written> {
         let leave = |key| {
             let left = Update::builder().table_name(&*self.table).set_key(Some(key_item(key))).update_expression("REMOVE #until");
             let left = left.condition_expression("#by = :by").expression_attribute_values(":by", s(&*leaving.by));
@@ -482,11 +488,11 @@ impl Configuration {
             Ok(TransactWriteItem::builder().update(left.build().map_err(unbuildable)?).build())
         };
         let mut actions = vec![self.delete_action(receive_key(receive_token_hash), None)?];
-        actions.extend(leaving_keys(&account.id).map(leave).collect::<Read<Vec<_>>>()?);
+        actions.extend(leaving_keys(&account.id).map(leave).collect::<PortResult<Vec<_>>>()?);
         self.erase(account, version, actions, None).await
     }
 
-    async fn erase<T: Entity>(&self, entity: &T, version: u64, more: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Written> {
+    async fn erase<T: Entity>(&self, entity: &T, version: u64, more: Vec<TransactWriteItem>, at: Option<Revision>) -> PortResult<Written> {
         let mut actions = vec![self.delete_action(entity_key::<T>(entity.id()), Some(version))?];
         for name in entity.unique_names() {
             actions.push(self.delete_action(unique_key(&name), None)?);
@@ -503,7 +509,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn owed_wakes(&self, id: &str) -> Read<Vec<OwedWakes>> {
+    pub async fn owed_wakes(&self, id: &str) -> PortResult<Vec<OwedWakes>> {
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(100);
         let query = query
             .key_condition_expression("pk = :pk AND sk < :id")
@@ -516,12 +522,12 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn wakes_sent(&self, id: &str) -> Read<()> {
+    pub async fn wakes_sent(&self, id: &str) -> PortResult<()> {
         let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(wakes_key(id))));
         delete.send().await.map(|_| ()).map_err(failed("DeleteItem"))
     }
 
-    fn put_action(&self, item: Item, condition: &str, before: Option<u64>) -> Read<TransactWriteItem> {
+    fn put_action(&self, item: Item, condition: &str, before: Option<u64>) -> PortResult<TransactWriteItem> {
         let mut put = Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression(condition);
         if let Some(before) = before {
             put = put.expression_attribute_values(":before", n(before));
@@ -529,7 +535,7 @@ impl Configuration {
         Ok(TransactWriteItem::builder().put(put.build().map_err(unbuildable)?).build())
     }
 
-    fn delete_action(&self, key: Key, version: Option<u64>) -> Read<TransactWriteItem> {
+    fn delete_action(&self, key: Key, version: Option<u64>) -> PortResult<TransactWriteItem> {
         let mut delete = Delete::builder().table_name(&*self.table).set_key(Some(key_item(key)));
         if let Some(version) = version {
             delete = delete.condition_expression("version = :version").expression_attribute_values(":version", n(version));
@@ -538,7 +544,7 @@ impl Configuration {
     }
 
     /// Every transaction counts the revision up, so that whoever checked anything notices.
-    fn revision_action(&self, at: Option<Revision>) -> Read<TransactWriteItem> {
+    fn revision_action(&self, at: Option<Revision>) -> PortResult<TransactWriteItem> {
         let update =
             Update::builder().table_name(&*self.table).set_key(Some(key_item(revision_key()))).update_expression("ADD revision :one");
         let update = update.expression_attribute_values(":one", n(1));
@@ -550,7 +556,7 @@ impl Configuration {
         Ok(TransactWriteItem::builder().update(update.build().map_err(unbuildable)?).build())
     }
 
-    async fn transact(&self, mut actions: Vec<TransactWriteItem>, at: Option<Revision>) -> Read<Transacted> {
+    async fn transact(&self, mut actions: Vec<TransactWriteItem>, at: Option<Revision>) -> PortResult<Transacted> {
         actions.insert(0, self.revision_action(at)?);
         let outcome = match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
             Ok(_) => Transacted::Done,
@@ -576,7 +582,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn account_of_token(&self, token_hash: &str) -> Read<Option<AccountId>> {
+    pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
         let owner = self.owner(receive_key(token_hash)).await?;
         Ok(owner.and_then(|id| id.parse().ok()))
     }
@@ -585,7 +591,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn agent_of_subject(&self, subject: &str) -> Read<Option<AgentId>> {
+    pub async fn agent_of_subject(&self, subject: &str) -> PortResult<Option<AgentId>> {
         let owner = self.owner(unique_key(&format!("subject#{subject}"))).await?;
         Ok(owner.and_then(|id| id.parse().ok()))
     }
@@ -594,7 +600,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn pauses(&self) -> Read<Arc<Vec<Pause>>> {
+    pub async fn pauses(&self) -> PortResult<Arc<Vec<Pause>>> {
         cached_all(&self.pauses, || self.each::<Pause>()).await
     }
 
@@ -602,7 +608,7 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn tags(&self) -> Read<Arc<Vec<KnownTag>>> {
+    pub async fn tags(&self) -> PortResult<Arc<Vec<KnownTag>>> {
         cached_all(&self.tags, || self.each::<KnownTag>()).await
     }
 
@@ -610,15 +616,15 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn canned_answers(&self) -> Read<Arc<Vec<CannedAnswer>>> {
+    pub async fn canned_answers(&self) -> PortResult<Arc<Vec<CannedAnswer>>> {
         cached_all(&self.canned_answers, || self.each::<CannedAnswer>()).await
     }
 
-    async fn each<T: Entity>(&self) -> Read<Vec<T>> {
+    async fn each<T: Entity>(&self) -> PortResult<Vec<T>> {
         Ok(self.all::<T>().await?.into_iter().map(|(entity, _)| entity).collect())
     }
 
-    async fn owner(&self, key: Key) -> Read<Option<String>> {
+    async fn owner(&self, key: Key) -> PortResult<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
         if let Some(owner) = cached(&self.owners, &name) {
             return Ok(owner);
@@ -697,7 +703,7 @@ fn remember<T>(cache: &CachedById<T>, id: String, value: T) {
     }
 }
 
-async fn cached_all<T, F: Future<Output = Read<T>>>(cache: &Cached<T>, read: impl FnOnce() -> F) -> Read<Arc<T>> {
+async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, read: impl FnOnce() -> F) -> PortResult<Arc<T>> {
     let known = cache.lock().ok().and_then(|cache| cache.clone()).filter(|(_, read)| read.elapsed() < CACHED);
     if let Some((value, _)) = known {
         return Ok(value);
@@ -710,7 +716,7 @@ async fn cached_all<T, F: Future<Output = Read<T>>>(cache: &Cached<T>, read: imp
 }
 
 impl Directory for Configuration {
-    async fn account(&self, id: &AccountId) -> Read<Option<Arc<Account>>> {
+    async fn account(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
         if let Some(account) = cached(&self.account, id.as_str()) {
             return Ok(account);
         }
@@ -719,11 +725,11 @@ impl Directory for Configuration {
         Ok(account)
     }
 
-    async fn accounts(&self) -> Read<Arc<Vec<Account>>> {
+    async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {
         cached_all(&self.accounts, || async { Ok(self.all::<Account>().await?.into_iter().map(|(account, _)| account).collect()) }).await
     }
 
-    async fn queue(&self, id: &QueueId) -> Read<Option<Queue>> {
+    async fn queue(&self, id: &QueueId) -> PortResult<Option<Queue>> {
         // A queue that was made a moment ago is in an account's plan before it is in the cached view of all.
         match self.queues().await?.get(id) {
             Some(queue) => Ok(Some(queue.clone())),
@@ -731,21 +737,21 @@ impl Directory for Configuration {
         }
     }
 
-    async fn queues(&self) -> Read<Arc<BTreeMap<QueueId, Queue>>> {
+    async fn queues(&self) -> PortResult<Arc<BTreeMap<QueueId, Queue>>> {
         cached_all(&self.queues, || async {
             Ok(self.all::<Queue>().await?.into_iter().map(|(queue, _)| (queue.id.clone(), queue)).collect())
         })
         .await
     }
 
-    async fn agents(&self) -> Read<Arc<BTreeMap<AgentId, Agent>>> {
+    async fn agents(&self) -> PortResult<Arc<BTreeMap<AgentId, Agent>>> {
         cached_all(&self.agents, || async {
             Ok(self.all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id.clone(), agent)).collect())
         })
         .await
     }
 
-    async fn intervals(&self, ids: &[IntervalId]) -> Read<BTreeMap<IntervalId, Interval>> {
+    async fn intervals(&self, ids: &[IntervalId]) -> PortResult<BTreeMap<IntervalId, Interval>> {
         let known = cached_all(&self.intervals, || async {
             Ok(self.all::<Interval>().await?.into_iter().map(|(interval, _)| (interval.id.clone(), interval)).collect())
         });
@@ -762,25 +768,25 @@ impl Directory for Configuration {
         Ok(found)
     }
 
-    async fn list(&self, id: &ListId) -> Read<Option<List>> {
+    async fn list(&self, id: &ListId) -> PortResult<Option<List>> {
         let known = cached_all(&self.lists, || async {
             Ok(self.all::<List>().await?.into_iter().map(|(list, _)| (list.id.clone(), list)).collect::<BTreeMap<_, _>>())
         });
         Ok(known.await?.get(id).cloned())
     }
 
-    async fn dispositions(&self) -> Read<Arc<Vec<String>>> {
+    async fn dispositions(&self) -> PortResult<Arc<Vec<String>>> {
         cached_all(&self.dispositions, || async {
             Ok(self.each::<Disposition>().await?.into_iter().map(|disposition| disposition.name).collect())
         })
         .await
     }
 
-    async fn pause(&self, id: &PauseId) -> Read<Option<Pause>> {
+    async fn pause(&self, id: &PauseId) -> PortResult<Option<Pause>> {
         Ok(self.pauses().await?.iter().find(|pause| pause.id == *id).cloned())
     }
 
-    async fn plan(&self, account: &AccountId, version: u64) -> Read<Option<ActionPlan>> {
+    async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
         self.item(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
     }
 }

@@ -5,7 +5,7 @@ use domain::effect::Effect;
 use domain::inbound::{InboundEvent, InboundKind};
 use jiff::SignedDuration;
 
-use crate::codec::{Read, failed, from_data, s, text, versioned_item};
+use crate::codec::{PortResult, failed, from_data, s, text, versioned_item};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 
@@ -29,7 +29,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When it is not certain that it was written: the provider must be told to come again.
-    pub async fn receive(&self, event: &InboundEvent, raw: &str) -> Read<Received> {
+    pub async fn receive(&self, event: &InboundEvent, raw: &str) -> PortResult<Received> {
         // What nobody routes is kept, and causes nothing.
         let effects: &[Effect] = if matches!(event.kind, InboundKind::Other { .. }) { &[] } else { &[Effect::Route] };
         let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
@@ -51,7 +51,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn event(&self, account: &domain::ids::AccountId, id: &str) -> Read<Option<(InboundEvent, Option<String>)>> {
+    pub async fn event(&self, account: &domain::ids::AccountId, id: &str) -> PortResult<Option<(InboundEvent, Option<String>)>> {
         match self.get(keys::event(account, id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, text(&item, "routed").map(str::to_owned)))),
             None => Ok(None),
@@ -62,7 +62,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn command_result(&self, id: &str) -> Read<Option<String>> {
+    pub async fn command_result(&self, id: &str) -> PortResult<Option<String>> {
         Ok(self.get(keys::command(id)).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned))
     }
 }

@@ -11,7 +11,7 @@ use engine::ports::{PortError, System, World};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::codec::{Item, Read, data_item, failed, from_data, item, key_item, n, number, s, text};
+use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 
@@ -77,7 +77,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written; calling again is safe.
-    pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> Read<Appended> {
+    pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> PortResult<Appended> {
         for attempt in 1..=ATTEMPTS {
             let last = self.last_event(agent).await?;
             let seq = last + 1;
@@ -125,7 +125,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn connections(&self, agent: &AgentId) -> Read<Vec<Connection>> {
+    pub async fn connections(&self, agent: &AgentId) -> PortResult<Vec<Connection>> {
         Ok(self.query(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
@@ -133,7 +133,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn events_after(&self, agent: &AgentId, after: u64, limit: i32) -> Read<Vec<FeedEvent>> {
+    pub async fn events_after(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent>> {
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
@@ -153,7 +153,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn last_event(&self, agent: &AgentId) -> Read<u64> {
+    pub async fn last_event(&self, agent: &AgentId) -> PortResult<u64> {
         Ok(self.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
     }
 
@@ -161,7 +161,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn put_ticket(&self, hash: &str, agent: &AgentId, until: Timestamp) -> Read<()> {
+    pub async fn put_ticket(&self, hash: &str, agent: &AgentId, until: Timestamp) -> PortResult<()> {
         let mut ticket = item(keys::ticket(hash));
         ticket.insert("agent".to_owned(), s(agent.as_str()));
         ticket.insert("expires_at".to_owned(), n(until.as_second()));
@@ -173,7 +173,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn take_ticket(&self, hash: &str, now: Timestamp) -> Read<Option<AgentId>> {
+    pub async fn take_ticket(&self, hash: &str, now: Timestamp) -> PortResult<Option<AgentId>> {
         let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(keys::ticket(hash))));
         let delete = delete.condition_expression("attribute_exists(pk)").return_values(ReturnValue::AllOld);
         let ticket: HashMap<_, _> = match delete.send().await {
@@ -190,7 +190,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn connect(&self, connection: &Connection) -> Read<()> {
+    pub async fn connect(&self, connection: &Connection) -> PortResult<()> {
         let mut owner = item(keys::connection_owner(&connection.id));
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
         owner.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
@@ -205,7 +205,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn connection_owner(&self, connection: &str) -> Read<Option<AgentId>> {
+    pub async fn connection_owner(&self, connection: &str) -> PortResult<Option<AgentId>> {
         let owner = self.get(keys::connection_owner(connection)).await?;
         Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
@@ -214,7 +214,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn lose(&self, agent: &AgentId, connection: &str, at: Timestamp) -> Read<()> {
+    pub async fn lose(&self, agent: &AgentId, connection: &str, at: Timestamp) -> PortResult<()> {
         let mut lost = item(keys::connection_lost(agent));
         lost.insert("at".to_owned(), n(at.as_millisecond()));
         lost.insert("expires_at".to_owned(), expires(at, DONE_KEPT));
@@ -227,7 +227,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn is_gone(&self, agent: &AgentId, at: Timestamp, now: Timestamp) -> Read<bool> {
+    pub async fn is_gone(&self, agent: &AgentId, at: Timestamp, now: Timestamp) -> PortResult<bool> {
         let lost = self.get(keys::connection_lost(agent)).await?;
         if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
             return Ok(false);
@@ -239,7 +239,7 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn disconnect(&self, agent: &AgentId, connection: &str) -> Read<()> {
+    pub async fn disconnect(&self, agent: &AgentId, connection: &str) -> PortResult<()> {
         for key in [keys::connection(agent, connection), keys::connection_owner(connection)] {
             let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(key)));
             delete.send().await.map_err(failed("DeleteItem"))?;

@@ -16,11 +16,11 @@ use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
-use engine::ports::{Commit, Committed, Conversation, Mark, MessageCommit, PortError, Store};
+use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit, PortError, Store};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use crate::codec::{Item, Read, failed, from_data, key_item, n, number, s, text, undecodable};
+use crate::codec::{Item, PortResult, failed, from_data, key_item, n, number, s, text, undecodable};
 use crate::keys::{self, Key};
 
 /// Known addresses are looked up once a minute at most. Whom one belongs to seldom changes, and whoever opens an interaction with an old answer is refused.
@@ -62,12 +62,12 @@ impl Interactions {
         Self { client, table: table.into(), config_table: config_table.into(), aliases: Arc::default() }
     }
 
-    pub(crate) async fn get(&self, key: Key) -> Read<Option<Item>> {
+    pub(crate) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
         let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
         Ok(read.send().await.map_err(failed("GetItem"))?.item)
     }
 
-    pub(crate) async fn batch(&self, keys: Vec<Key>) -> Read<Vec<Item>> {
+    pub(crate) async fn batch(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
         while !left.is_empty() {
@@ -83,7 +83,7 @@ impl Interactions {
     }
 
     /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
-    pub(crate) async fn query(&self, pk: String, prefix: &str) -> Read<Vec<Item>> {
+    pub(crate) async fn query(&self, pk: String, prefix: &str) -> PortResult<Vec<Item>> {
         // A key's value may not be empty, not even to compare with.
         let (condition, prefix) =
             if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
@@ -107,19 +107,19 @@ impl Interactions {
     }
 
     /// Several interactions; what is not there is left out.
-    pub async fn interactions(&self, ids: &[InteractionId]) -> Read<Vec<Interaction>> {
+    pub async fn interactions(&self, ids: &[InteractionId]) -> PortResult<Vec<Interaction>> {
         let places = self.batch(ids.iter().map(keys::reference).collect()).await?;
-        self.interactions_at(&places.iter().map(place_of).collect::<Read<Vec<_>>>()?).await
+        self.interactions_at(&places.iter().map(place_of).collect::<PortResult<Vec<_>>>()?).await
     }
 
     /// The interactions that lie at these places, in no order; what is not there is left out.
-    pub async fn interactions_at(&self, places: &[InteractionKey]) -> Read<Vec<Interaction>> {
+    pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
         self.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
     }
 
     /// A page of the thread of an interaction, oldest first, from `after` on (what [`Thread::next`] said): its own messages and those of what it absorbed, by
     /// time. Reads up to `limit` of each.
-    pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> Read<Thread> {
+    pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> PortResult<Thread> {
         let prefix = keys::messages(&interaction.id);
         // The cursor comes from outside: it may only point into this thread.
         let place = after.and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default();
@@ -165,7 +165,7 @@ impl Interactions {
         conversations: &[ConversationKey],
         before: Option<&InteractionId>,
         limit: i32,
-    ) -> Read<(Vec<Interaction>, Option<InteractionId>)> {
+    ) -> PortResult<(Vec<Interaction>, Option<InteractionId>)> {
         let pages = try_join_all(conversations.iter().map(|key| async move {
             // One more tells whether there is a next page; one is `before` itself.
             let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(limit + 2);
@@ -176,7 +176,7 @@ impl Interactions {
                 .expression_attribute_values(":to", s(keys::up_to(before)));
             let answer = query.send().await.map_err(failed("Query"))?;
             let more = answer.last_evaluated_key.is_some();
-            let found: Vec<Interaction> = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
+            let found: Vec<Interaction> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
             Ok((found, more))
         }))
         .await?;
@@ -199,7 +199,7 @@ impl Interactions {
     }
 
     /// The whole thread of an interaction, oldest first, with those of what it absorbed.
-    pub async fn all_messages(&self, interaction: &Interaction) -> Read<Vec<Message>> {
+    pub async fn all_messages(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
         let mut messages: Vec<Message> = Vec::new();
         for source in sources(interaction) {
             let items = self.query(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
@@ -213,15 +213,15 @@ impl Interactions {
     }
 
     /// Why an interaction is where it is, oldest first.
-    pub async fn history(&self, key: &InteractionKey) -> Read<Vec<HistoryEntry>> {
+    pub async fn history(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         let items = self.query(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
-        let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<Read<_>>()?;
+        let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
         Ok(entries.into_iter().flatten().collect())
     }
 
     /// A page of why an interaction is where it is, oldest first: `limit` decisions behind the one that made version `after`. With it, the version to give as
     /// `after` for the next page, if there is one.
-    pub async fn history_page(&self, key: &InteractionKey, after: u64, limit: i32) -> Read<(Vec<HistoryEntry>, Option<u64>)> {
+    pub async fn history_page(&self, key: &InteractionKey, after: u64, limit: i32) -> PortResult<(Vec<HistoryEntry>, Option<u64>)> {
         let pk = keys::conversation(&key.conversation);
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
         let query = query
@@ -231,7 +231,7 @@ impl Interactions {
             // Behind every version: a colon sorts behind all digits.
             .expression_attribute_values(":to", s(format!("{}:", keys::history_prefix(&key.interaction))));
         let answer = query.send().await.map_err(failed("Query"))?;
-        let entries: Vec<Vec<HistoryEntry>> = answer.items.unwrap_or_default().iter().map(from_data).collect::<Read<_>>()?;
+        let entries: Vec<Vec<HistoryEntry>> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
         let entries: Vec<HistoryEntry> = entries.into_iter().flatten().collect();
         let next = answer.last_evaluated_key.and(entries.last().map(|last| last.version));
         Ok((entries, next))
@@ -266,7 +266,7 @@ fn identity_of(item: &Item) -> Option<Identity> {
     Some(Identity { owner, linked })
 }
 
-fn place_of(item: &Item) -> Read<InteractionKey> {
+fn place_of(item: &Item) -> PortResult<InteractionKey> {
     let parse = || {
         let conversation = ConversationKey { account: text(item, "account")?.parse().ok()?, contact: text(item, "contact")?.parse().ok()? };
         Some(InteractionKey { conversation, interaction: text(item, "pk")?.strip_prefix("REF#")?.parse().ok()? })
@@ -275,7 +275,7 @@ fn place_of(item: &Item) -> Read<InteractionKey> {
 }
 
 /// A presence is kept in attributes of its own: transactions change its sets without reading them.
-pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
+pub(crate) fn presence_of(item: &Item) -> PortResult<Presence> {
     let parse = || {
         let state = match text(item, "state")? {
             "ready" => PresenceState::Ready,
@@ -314,7 +314,7 @@ pub(crate) fn presence_of(item: &Item) -> Read<Presence> {
 }
 
 impl Store for Interactions {
-    async fn contact_of(&self, address: &Address, fresh: bool) -> Read<Option<Identity>> {
+    async fn contact_of(&self, address: &Address, fresh: bool) -> PortResult<Option<Identity>> {
         let key = address.key();
         if let Some(person) = self.known_alias(&key).filter(|_| !fresh) {
             return Ok(Some(person));
@@ -325,11 +325,11 @@ impl Store for Interactions {
         Ok(Some(person))
     }
 
-    async fn contact(&self, id: &ContactId) -> Read<Option<Contact>> {
+    async fn contact(&self, id: &ContactId) -> PortResult<Option<Contact>> {
         self.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
     }
 
-    async fn link(&self, link: &Link) -> Read<Committed> {
+    async fn link(&self, link: &Link) -> PortResult<Committed> {
         let linked = self.write_link(link).await?;
         if linked == Committed::Done {
             for address in link.known.iter().chain(&link.new) {
@@ -339,7 +339,7 @@ impl Store for Interactions {
         Ok(linked)
     }
 
-    async fn conversation(&self, key: &ConversationKey) -> Read<Conversation> {
+    async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {
         // Backwards from the head: the head, then the newest interaction, which is the open one unless an older one was reopened.
         let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(2);
         let query = query
@@ -361,15 +361,20 @@ impl Store for Interactions {
         Ok(Conversation { open, last_inbound_at })
     }
 
-    async fn locate(&self, id: &InteractionId) -> Read<Option<InteractionKey>> {
+    async fn locate(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
         self.get(keys::reference(id)).await?.as_ref().map(place_of).transpose()
     }
 
-    async fn interaction(&self, key: &InteractionKey) -> Read<Option<Interaction>> {
+    async fn interaction(&self, key: &InteractionKey) -> PortResult<Option<Interaction>> {
         self.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
     }
 
-    async fn open_interactions(&self, account: &AccountId, before: Option<&InteractionId>, limit: usize) -> Read<Vec<InteractionKey>> {
+    async fn open_interactions(
+        &self,
+        account: &AccountId,
+        before: Option<&InteractionId>,
+        limit: usize,
+    ) -> PortResult<Vec<InteractionKey>> {
         // A bound is itself part of what is between.
         let wanted = limit + usize::from(before.is_some());
         let mut found = Vec::new();
@@ -398,15 +403,15 @@ impl Store for Interactions {
         Ok(found)
     }
 
-    async fn message(&self, key: &MessageKey) -> Read<Option<Message>> {
+    async fn message(&self, key: &MessageKey) -> PortResult<Option<Message>> {
         self.get(keys::message(key)).await?.as_ref().map(from_data).transpose()
     }
 
-    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> Read<Option<MessageKey>> {
+    async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
         self.get(keys::provider_message(account, provider_id)).await?.as_ref().map(from_data).transpose()
     }
 
-    async fn presences(&self, agents: &[AgentId]) -> Read<BTreeMap<AgentId, Presence>> {
+    async fn presences(&self, agents: &[AgentId]) -> PortResult<BTreeMap<AgentId, Presence>> {
         let items = match agents {
             [] => Vec::new(),
             [one] => self.get(keys::presence(one)).await?.into_iter().collect(),
@@ -415,34 +420,34 @@ impl Store for Interactions {
         items.iter().map(|item| presence_of(item).map(|presence| (presence.agent.clone(), presence))).collect()
     }
 
-    async fn waiting(&self, target: &Target) -> Read<Vec<WaitingRow>> {
+    async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
         self.query(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
     }
 
-    async fn anything_waits(&self, target: &Target) -> Read<bool> {
+    async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(1);
         let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
         Ok(query.send().await.map_err(failed("Query"))?.count > 0)
     }
 
-    async fn cursor(&self, target: &Target) -> Read<Option<AgentId>> {
+    async fn cursor(&self, target: &Target) -> PortResult<Option<AgentId>> {
         let item = self.get(keys::cursor(target)).await?;
         Ok(item.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
-    async fn commit(&self, commit: Commit) -> Read<Committed> {
+    async fn commit(&self, commit: Commit) -> PortResult<Committed> {
         self.write_commit(commit).await
     }
 
-    async fn commit_message(&self, commit: MessageCommit) -> Read<Committed> {
+    async fn commit_message(&self, commit: MessageCommit) -> PortResult<Committed> {
         self.write_message(commit).await
     }
 
-    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Mark) -> Read<Committed> {
+    async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write_presence(presence, effects, mark).await
     }
 
-    async fn settle(&self, event: &InboundEvent) -> Read<()> {
+    async fn settle(&self, event: &InboundEvent) -> PortResult<()> {
         let update = self.client.update_item().table_name(&*self.table).set_key(Some(key_item(keys::event(&event.account, &event.id))));
         let update = update.update_expression("SET routed = if_not_exists(routed, :none)").expression_attribute_values(":none", s("-"));
         update.send().await.map_err(failed("UpdateItem")).map(|_| ())

@@ -11,7 +11,7 @@ mod feed;
 mod interactions;
 mod keys;
 
-pub use codec::{Read, effects_of, from_data};
+pub use codec::{PortResult, effects_of, from_data};
 pub use config::{Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::Received;
 pub use feed::{Appended, Connection, FeedEvent};

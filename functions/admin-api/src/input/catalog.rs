@@ -2,7 +2,7 @@
 
 use domain::catalog::disposition_path;
 use domain::ids::AccountId;
-use domain::marks::Tag;
+use domain::tag::Tag;
 use serde_json::Value;
 use utoipa::ToSchema;
 

@@ -4,10 +4,12 @@ use std::fmt::Display;
 
 use domain::condition::Condition;
 use domain::ids::{AiAgentId, IntervalId};
-use domain::marks::{Priority, Tag, VariableName};
-use domain::notification::Template;
+use domain::notification::TextTemplate;
 use domain::plan::{Guard, Jump, Label, PlanStep, Step, WebhookUrl, When};
+use domain::priority::Priority;
+use domain::tag::Tag;
 use domain::values::Seconds;
+use domain::variables::VariableName;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -241,14 +243,14 @@ pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: im
 }
 
 /// A template that says something.
-pub(super) fn filled_template(text: &str) -> Result<Template, String> {
+pub(super) fn filled_template(text: &str) -> Result<TextTemplate, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
     }
     if has_control(text) {
         return Err(CONTROL.to_owned());
     }
-    Template::parse(text).map_err(|error| error.to_string())
+    TextTemplate::parse(text).map_err(|error| error.to_string())
 }
 
 fn when(text: &str) -> Result<When, Refusal> {

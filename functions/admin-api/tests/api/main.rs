@@ -30,7 +30,7 @@ use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::message::Content;
 use domain::values::{Address, E164};
 use engine::jobs::AssignJob;
-use engine::ports::{Directory, Mark, Store, System};
+use engine::ports::{Directory, Idempotency, Store, System};
 use engine::{Engine, EngineError, Told};
 use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode, header};
@@ -442,7 +442,7 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
     assert_eq!((presence.chosen, presence.capacity.get()), (PresenceState::LoggedOut, 5));
     let path = format!("/agents/{}", agent["id"].as_str().unwrap());
     let paused = PresenceState::Paused { reason: "Lunch".to_owned() };
-    admin.engine.set_presence(&id(&agent), paused.clone(), Mark::Guarded).await.unwrap();
+    admin.engine.set_presence(&id(&agent), paused.clone(), Idempotency::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "capacity": 7});
     admin.put(&path, 1, &body).await.is(200);
     let presence = admin.presence(&agent).await.unwrap();
@@ -455,7 +455,7 @@ async fn a_new_agent_has_a_presence_and_a_new_capacity_keeps_its_state() {
 async fn an_agent_whose_whatsapp_is_switched_off_is_logged_out() {
     let admin = Admin::start().await;
     let agent = admin.agent("Anna").await;
-    admin.engine.set_presence(&id(&agent), PresenceState::Ready, Mark::Guarded).await.unwrap();
+    admin.engine.set_presence(&id(&agent), PresenceState::Ready, Idempotency::Guarded).await.unwrap();
     let body = json!({"name": "Anna", "subject": "sub-Anna", "whatsapp": false});
     admin.put(&format!("/agents/{}", agent["id"].as_str().unwrap()), 1, &body).await.is(200);
     assert_eq!(admin.presence(&agent).await.unwrap().chosen, PresenceState::LoggedOut);
@@ -811,7 +811,7 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     another_customer_writes(&admin, &account, 2).await.unwrap();
     assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], json!(2));
     assert_eq!(admin.delete(&format!("{path}&close=perhaps"), 1).await.fields(), ["close"]);
-    admin.engine.tell(&admin.key(&refused["interactions"][0]).await, Event::AccountLeaves, Mark::Guarded).await.unwrap();
+    admin.engine.tell(&admin.key(&refused["interactions"][0]).await, Event::AccountLeaves, Idempotency::Guarded).await.unwrap();
     let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
     assert_eq!(refused["count"], 1);
     // Nor is the queue for which it waits, also when no plan has that any more.
@@ -847,8 +847,11 @@ async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for
     let open = admin.delete(&path, 1).await.problem(409, "open-interactions")["interactions"].clone();
     // One of them is an agent's.
     let (agent, held): (AgentId, _) = (body["agents"][0].as_str().unwrap().parse().unwrap(), admin.key(&open[0]).await);
-    admin.engine.set_presence(&agent, PresenceState::Ready, Mark::Guarded).await.unwrap();
-    assert!(matches!(admin.engine.tell(&held, Event::Pick { agent: agent.clone() }, Mark::Guarded).await.unwrap(), Told::Changed { .. }));
+    admin.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Guarded).await.unwrap();
+    assert!(matches!(
+        admin.engine.tell(&held, Event::Pick { agent: agent.clone() }, Idempotency::Guarded).await.unwrap(),
+        Told::Changed { .. }
+    ));
     admin.delete(&format!("{path}&close=true"), 1).await.is(204);
     admin.get(&place("accounts", &account)).await.problem(404, "not-found");
     for interaction in open.as_array().unwrap() {

@@ -19,7 +19,7 @@ use super::Named;
 use super::me::PresenceView;
 use crate::app::App;
 use crate::caller::Caller;
-use crate::input::{Parameters, Place};
+use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A screen or two of them.
@@ -79,7 +79,7 @@ pub(crate) struct Colleague {
 pub(crate) async fn interactions(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<OpenInteractions>, Failure> {
     let limit = usize::try_from(parameters.limit(PAGE, LONGEST_PAGE)?).unwrap_or_default();
@@ -137,7 +137,11 @@ impl Page {
     get, path = "/accounts/{id}/colleagues", tag = "agent", params(("id" = String, Path, description = "The account's id")),
     responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn colleagues(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<Colleagues>, Failure> {
+pub(crate) async fn colleagues(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    FromPath(id): FromPath<String>,
+) -> Result<Json<Colleagues>, Failure> {
     let account = app.account(&caller, &id).await?;
     let (all, queues) = try_join(app.directory().agents(), app.directory().queues()).await?;
     let of_account: BTreeSet<&AgentId> = account.agents.iter().collect();

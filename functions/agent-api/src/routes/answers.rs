@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::input::{Parameters, Place};
+use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// What one looks through before typing another word.
@@ -55,7 +55,7 @@ pub(crate) struct AnswerView {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Answers>, Failure> {
     let limit = parameters.limit(SHOWN, SHOWN_AT_MOST)?;

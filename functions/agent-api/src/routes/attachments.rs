@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::interactions::refused;
 use crate::app::App;
 use crate::caller::Caller;
-use crate::input::{Body, Place};
+use crate::input::{Body, FromPath};
 use crate::problem::Failure;
 
 /// The longest name, in bytes: what file systems take (255), less the number that a transcript puts before it.
@@ -149,7 +149,7 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(new): Body<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
     let place = app.locate(&caller, &id).await?;

@@ -9,7 +9,7 @@ use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
-use domain::message::{Message, Template};
+use domain::message::{ApprovedTemplate, Message};
 use domain::values::{Address, E164};
 use domain::view::{InteractionView, MessageView};
 use engine::ports::{Directory, Store, World};
@@ -25,7 +25,7 @@ use super::outgoing::NewTemplate;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Parameters, Place, short_text};
+use crate::input::{Body, FromPath, Parameters, short_text};
 use crate::problem::Failure;
 
 /// A screen of them.
@@ -103,7 +103,11 @@ pub(crate) struct Conversation {
     get, path = "/interactions/{id}/contact", tag = "contacts", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = ContactView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn contact(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<ContactView>, Failure> {
+pub(crate) async fn contact(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    FromPath(id): FromPath<String>,
+) -> Result<Json<ContactView>, Failure> {
     let place = app.locate(&caller, &id).await?;
     let contact = owner(&app, &place.key.conversation.contact).await?.ok_or(Failure::NotFound)?;
     let mut lists = Vec::new();
@@ -146,7 +150,7 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
 pub(crate) async fn past(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Past>, Failure> {
     let limit = parameters.limit(PAST, LONGEST_PAST)?;
@@ -183,7 +187,7 @@ pub(crate) async fn past(
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(new): Body<NewConversation>,
 ) -> Result<(StatusCode, Json<Conversation>), Failure> {
     let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
@@ -246,7 +250,7 @@ async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Me
 struct Wanted {
     whom: Whom,
     /// `None`: the account's recontact template.
-    template: Option<Template>,
+    template: Option<ApprovedTemplate>,
 }
 
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::interactions::tell;
 use crate::app::App;
 use crate::command::Command;
-use crate::input::{Body, Place};
+use crate::input::{Body, FromPath};
 use crate::problem::Failure;
 
 /// To whom an interaction is handed over: an agent of the account, or a queue.
@@ -64,7 +64,7 @@ fn agent(id: &str) -> Result<AgentId, Failure> {
 pub(crate) async fn transfer(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(body): Body<Transfer>,
 ) -> Result<Json<InteractionView>, Failure> {
     let (agent, to) = (command.caller.agent.clone(), body.target()?);
@@ -79,7 +79,7 @@ pub(crate) async fn transfer(
 pub(crate) async fn pick(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Pick { agent }).await
@@ -95,7 +95,7 @@ pub(crate) async fn pick(
 pub(crate) async fn reassign(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(body): Body<Reassignment>,
 ) -> Result<Json<InteractionView>, Failure> {
     if !command.caller.oversees() {
@@ -114,7 +114,7 @@ pub(crate) async fn reassign(
 pub(crate) async fn archive(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Archive { agent }).await
@@ -129,7 +129,7 @@ pub(crate) async fn archive(
 pub(crate) async fn reopen(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Reopen { agent }).await

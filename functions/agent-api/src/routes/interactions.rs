@@ -10,7 +10,7 @@ use domain::decide::{Event, Refusal};
 use domain::effect::Target;
 use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
-use domain::message::Template;
+use domain::message::ApprovedTemplate;
 use domain::notification::Notification;
 use domain::view::InteractionView;
 use engine::Told;
@@ -23,7 +23,7 @@ use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Parameters, Place};
+use crate::input::{Body, FromPath, Parameters};
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
 
@@ -123,7 +123,11 @@ async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure>
     get, path = "/interactions/{id}", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn read(State(app): State<Arc<App>>, caller: Caller, Place(id): Place<String>) -> Result<Json<InteractionView>, Failure> {
+pub(crate) async fn read(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    FromPath(id): FromPath<String>,
+) -> Result<Json<InteractionView>, Failure> {
     let place = app.locate(&caller, &id).await?;
     let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
     Ok(Json((&interaction).into()))
@@ -142,7 +146,7 @@ pub(crate) async fn read(State(app): State<Arc<App>>, caller: Caller, Place(id):
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<History>, Failure> {
     let place = app.locate(&caller, &id).await?;
@@ -159,7 +163,7 @@ pub(crate) async fn history(
 pub(crate) async fn accept(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Accept { agent }).await
@@ -173,7 +177,7 @@ pub(crate) async fn accept(
 pub(crate) async fn reject(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Reject { agent }).await
@@ -187,7 +191,7 @@ pub(crate) async fn reject(
 pub(crate) async fn open_tab(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::OpenTab { agent }).await
@@ -201,7 +205,7 @@ pub(crate) async fn open_tab(
 pub(crate) async fn close_tab(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::CloseTab { agent }).await
@@ -217,7 +221,7 @@ pub(crate) async fn close_tab(
 pub(crate) async fn close(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(closing): Body<Closing>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
@@ -288,7 +292,7 @@ pub(crate) async fn refused(app: &App, refusal: Refusal, interaction: Option<Int
 }
 
 /// The account's recontact template, as it would be sent to the customer of this interaction.
-pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<Template>, Failure> {
+pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<ApprovedTemplate>, Failure> {
     let Some(account) = app.directory().account(&interaction.account).await? else { return Ok(None) };
     Ok(app.engine.recontact(&account, interaction.customer_name.as_ref(), &interaction.address).await?)
 }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use domain::agent::{Agent, Presence, PresenceState, Role};
 use domain::catalog::Pause;
 use domain::ids::AgentId;
-use domain::marks::Tag;
-use engine::ports::{Directory, Mark, Store};
+use domain::tag::Tag;
+use engine::ports::{Directory, Idempotency, Store};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ use super::Named;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Place, short_text};
+use crate::input::{Body, FromPath, short_text};
 use crate::problem::Failure;
 
 /// A reason is a word or two on a supervisor's screen.
@@ -202,7 +202,7 @@ pub(crate) async fn set_presence(
     let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
     // Switched off since: whoever did that may have logged the agent out a moment before this.
     if ready && !app.fresh_agent(&agent.id).await?.is_some_and(|agent| agent.whatsapp) {
-        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Mark::Guarded).await?;
+        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         return Err(Failure::NotEnabled);
     }
     Ok(Json((&presence).into()))
@@ -221,7 +221,7 @@ pub(crate) async fn set_presence(
 pub(crate) async fn force_presence(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     if !command.caller.oversees() {
@@ -252,7 +252,7 @@ pub(crate) async fn force_presence(
 pub(crate) async fn presence_of_agent(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
 ) -> Result<Json<PresenceView>, Failure> {
     if !caller.oversees() {
         return Err(Failure::NoRole);

@@ -27,7 +27,7 @@ use super::{Link, attachments};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Body, Parameters, Place};
+use crate::input::{Body, FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A screen or two of messages.
@@ -61,7 +61,7 @@ pub(crate) struct ThreadPage {
 pub(crate) async fn thread(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<ThreadPage>, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
@@ -94,7 +94,7 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
 pub(crate) async fn send(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(new): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.locate(&command.caller, &id).await?;
@@ -179,7 +179,7 @@ async fn known(app: &App, key: &InteractionKey, id: &MessageId, field: &'static 
 pub(crate) async fn attachment(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place((id, message, index)): Place<(String, String, String)>,
+    FromPath((id, message, index)): FromPath<(String, String, String)>,
 ) -> Result<Json<Link>, Failure> {
     let message: MessageId = message.parse().map_err(|_| Failure::NotFound)?;
     let index: usize = index.parse().map_err(|_| Failure::NotFound)?;

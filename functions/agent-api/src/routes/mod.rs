@@ -1,16 +1,18 @@
 //! The routes, and the OpenAPI document that is made of them.
 
 mod accounts;
+mod ai;
 mod answers;
 mod attachments;
-mod colleagues;
 mod contacts;
 mod events;
 mod handover;
 mod interactions;
 mod me;
 mod messages;
+mod notes;
 mod outgoing;
+mod tags;
 mod transcripts;
 
 use std::sync::Arc;
@@ -102,9 +104,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(handover::reassign))
         .routes(routes!(handover::archive))
         .routes(routes!(handover::reopen))
-        .routes(routes!(colleagues::note))
-        .routes(routes!(colleagues::retag))
-        .routes(routes!(colleagues::switch_ai))
+        .routes(routes!(notes::note))
+        .routes(routes!(tags::retag))
+        .routes(routes!(ai::switch_ai))
         .routes(routes!(contacts::contact))
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))

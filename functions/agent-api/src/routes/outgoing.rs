@@ -2,7 +2,7 @@
 
 use domain::account::Provider;
 use domain::ids::MessageId;
-use domain::message::{Content, Template, TemplateButton, TemplateButtonKind, TemplateHeader};
+use domain::message::{ApprovedTemplate, Content, TemplateButton, TemplateButtonKind, TemplateHeader};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -221,7 +221,7 @@ fn https(field: &str, url: &str) -> Result<(), Failure> {
 
 impl NewTemplate {
     /// The template as it is sent.
-    pub(crate) fn read(self) -> Result<Template, Failure> {
+    pub(crate) fn read(self) -> Result<ApprovedTemplate, Failure> {
         some("template.name", &self.name, LONGEST_NAME)?;
         if self.language.len() > LONGEST_LANGUAGE || !self.language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
             return Err(Failure::field("template.language", "must be a language such as it or en_US"));
@@ -259,7 +259,7 @@ impl NewTemplate {
             None => None,
         };
         let buttons = self.buttons.into_iter().map(|NewButton { index, kind, value }| TemplateButton { index, kind, value });
-        Ok(Template { name: self.name, language: self.language, header, body: self.body, buttons: buttons.collect() })
+        Ok(ApprovedTemplate { name: self.name, language: self.language, header, body: self.body, buttons: buttons.collect() })
     }
 }
 

@@ -15,7 +15,7 @@ use super::interactions::tell;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::command::Command;
-use crate::input::{Parameters, Place};
+use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A link to the transcript. It is written when the interaction closes and when it is asked for; before that: 404 `transcript-not-ready`.
@@ -30,7 +30,7 @@ use crate::problem::Failure;
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
@@ -48,7 +48,7 @@ pub(crate) async fn read(
     post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = ACCEPTED, description = "It is being written"), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, Place(id): Place<String>) -> Result<StatusCode, Failure> {
+pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
     let agent = command.caller.agent.clone();
     tell(&app, &command, &id, Event::RequestTranscript { agent }).await.map(|_| StatusCode::ACCEPTED)
 }

@@ -153,7 +153,7 @@ impl Change<'_> {
         }
     }
 
-    pub(super) fn reply(&mut self, template: &Template, when: When) -> Result<MessageId, NoReply> {
+    pub(super) fn reply(&mut self, template: &TextTemplate, when: When) -> Result<MessageId, NoReply> {
         let mark = template.mark();
         match when {
             When::FirstMessage if self.next.run.number != 1 => return Err(NoReply::NotTheFirstMessage),

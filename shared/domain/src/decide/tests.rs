@@ -372,7 +372,7 @@ fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() 
 #[test]
 fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_first() {
     let mut desk = Desk::new();
-    let reply = Step::AutoReply { text: Template::parse("Good morning").unwrap(), when: When::FirstMessage };
+    let reply = Step::AutoReply { text: TextTemplate::parse("Good morning").unwrap(), when: When::FirstMessage };
     desk.account.plan.steps.insert(0, reply.into());
     let opening = Opening {
         id: InteractionId::from_ulid(Ulid::nil()),
@@ -535,7 +535,7 @@ fn what_waited_with_nobody_rung_and_waits_there_no_more_wakes_its_queue() {
 #[test]
 fn an_automatic_reply_has_an_id_that_a_repetition_of_the_decision_comes_to_again() {
     let mut desk = Desk::new();
-    let reply = |text: &str| Step::AutoReply { text: Template::parse(text).unwrap(), when: When::Always };
+    let reply = |text: &str| Step::AutoReply { text: TextTemplate::parse(text).unwrap(), when: When::Always };
     desk.account.plan.steps = vec![reply("One").into(), reply("Two").into()];
     let ids = |decision: Decision| decision.replies.into_iter().map(|reply| reply.id).collect::<Vec<_>>();
     let (once, again) = (ids(desk.open()), ids(desk.open()));

@@ -6,7 +6,7 @@ use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Mark, World};
+use engine::ports::{Idempotency, World};
 use engine::{Engine, Reach};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
@@ -70,7 +70,7 @@ fn assert_in_portions(counts: &[usize]) {
 #[test]
 fn a_wake_whose_time_is_over_leaves_the_rest_of_the_offers_to_the_next() {
     let (sim, agent, target, all) = twenty_wait();
-    run(sim.engine.set_presence(&agent, PresenceState::Ready, Mark::Command { id: "ready".into() })).unwrap();
+    run(sim.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Command { id: "ready".into() })).unwrap();
     assert_in_portions(&wakes(&sim, &target, &all, |id| !sim.rings_at(id).is_empty()));
 }
 

@@ -16,14 +16,15 @@ use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
-use domain::marks::{Tag, VariableName};
-use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Message, Template};
+use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message};
 use domain::notification;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
+use domain::tag::Tag;
 use domain::values::{Address, E164, Seconds};
+use domain::variables::VariableName;
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Directory, Mark, World};
+use engine::ports::{Directory, Idempotency, World};
 use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Start, Started, Told, Woken};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
@@ -195,7 +196,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
             Ok((woken.also.into_iter().map(Job::Wake).chain(woken.related.into_iter().map(Job::Related)).collect(), Vec::new(), None))
         }
         Job::Timer { key, timer, .. } => {
-            let told = engine.tell(&key, Event::Timer(timer.clone()), Mark::Guarded).await?;
+            let told = engine.tell(&key, Event::Timer(timer.clone()), Idempotency::Guarded).await?;
             let again = match &told {
                 Told::Refused(Refusal::Early(at), _) => vec![Job::Timer { key, at: *at, timer }],
                 _ => Vec::new(),
@@ -204,7 +205,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
         }
         Job::Withdraw { interaction, agent } => {
             let key = engine.locate(&interaction).await?;
-            let told = engine.tell(&key, Event::AgentUnavailable { agent }, Mark::Guarded).await?;
+            let told = engine.tell(&key, Event::AgentUnavailable { agent }, Idempotency::Guarded).await?;
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
         Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
@@ -236,15 +237,15 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
         }
         Job::Webhook { key, wait } => {
             let answer = provider.lock().unwrap().webhooks.pop_front().unwrap_or(Ok(Vec::new()));
-            let told = engine.tell(&key, Event::WebhookAnswered { wait, answer }, Mark::Guarded).await?;
+            let told = engine.tell(&key, Event::WebhookAnswered { wait, answer }, Idempotency::Guarded).await?;
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
         Job::Missed { id, agent, limit } => {
-            engine.missed(&agent, limit, Mark::Command { id }).await?;
+            engine.missed(&agent, limit, Idempotency::Command { id }).await?;
             Ok(nothing)
         }
         Job::Command { id, agent, command } => {
-            let mark = Mark::Command { id };
+            let mark = Idempotency::Command { id };
             let (interaction, event) = match command {
                 Command::Accept(interaction) => (interaction, Event::Accept { agent }),
                 Command::Reject(interaction) => (interaction, Event::Reject { agent }),
@@ -271,7 +272,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                 Command::Start(to, message) => {
                     let account = engine.directory.accounts().await?[0].clone();
                     let template =
-                        Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+                        ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
                     let start = Start { agent, to, name: None, message, template };
                     let told = match engine.start(&account, &start, &mark).await? {
                         Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
@@ -583,10 +584,10 @@ impl Sim {
     /// An agent writes to customer `to` first.
     pub(crate) fn starts(&mut self, agent: &AgentId, to: u32) -> Result<Interaction, Refusal> {
         let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
-        let template = Template { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+        let template = ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
         let message = MessageId::from_ulid(self.world.ulid());
         let start = Start { agent: agent.clone(), to: phone(to), name: None, message, template };
-        let mark = Mark::Command { id: format!("start-{}", self.next()) };
+        let mark = Idempotency::Command { id: format!("start-{}", self.next()) };
         let started = run(self.engine.start(&account, &start, &mark)).unwrap();
         assert!(
             matches!(started, Started::Refused(_))
@@ -617,7 +618,7 @@ impl Sim {
     /// Only contacts of the account's list are talked to.
     pub(crate) fn whitelist(&self, enabled: bool) {
         self.change_account(|account| {
-            let reply = notification::Template::parse("We do not know {{contact.mobile}}.").unwrap();
+            let reply = notification::TextTemplate::parse("We do not know {{contact.mobile}}.").unwrap();
             account.settings.whitelist = Some(Whitelist { enabled, lists: vec![account.list.clone()], reply });
         });
     }

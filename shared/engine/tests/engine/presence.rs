@@ -7,7 +7,7 @@ use domain::history::Fact;
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 use engine::Told;
-use engine::ports::Mark;
+use engine::ports::Idempotency;
 
 use crate::driver::{Command, Job, Sim, run, start};
 
@@ -72,7 +72,7 @@ fn a_withdrawal_that_comes_twice_leaves_a_later_offer_alone() {
     sim.ready(&agents[0]);
     assert_eq!(sim.rings_at(&interaction), agents);
     let key = sim.interaction(&interaction).key();
-    let told = run(sim.engine.tell(&key, Event::AgentUnavailable { agent: agents[0].clone() }, Mark::Guarded)).unwrap();
+    let told = run(sim.engine.tell(&key, Event::AgentUnavailable { agent: agents[0].clone() }, Idempotency::Guarded)).unwrap();
     assert!(matches!(told, Told::Refused(Refusal::Stale, _)));
 }
 

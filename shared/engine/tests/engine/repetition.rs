@@ -5,7 +5,7 @@ use domain::effect::Timer;
 use domain::interaction::Interaction;
 use domain::queue::Strategy;
 use engine::memory::Fault;
-use engine::ports::Mark;
+use engine::ports::Idempotency;
 use engine::{EngineError, Told};
 
 use crate::driver::{Command, Job, Sim, run};
@@ -108,7 +108,7 @@ fn an_early_timer_is_told_when_it_is_due_and_a_late_or_repeated_one_changes_noth
     assert_eq!(timers.len(), 2, "one for the step, one for the offer");
     for job in &timers {
         let Job::Timer { key, at, timer } = job else { panic!("{job:?}") };
-        let told = run(sim.engine.tell(key, Event::Timer(timer.clone()), Mark::Guarded)).unwrap();
+        let told = run(sim.engine.tell(key, Event::Timer(timer.clone()), Idempotency::Guarded)).unwrap();
         assert!(matches!(told, Told::Refused(Refusal::Early(due), _) if due == *at));
     }
     sim.accept(&agents[0], &interaction).unwrap();
@@ -147,7 +147,7 @@ fn an_early_inactivity_timer_is_armed_again() {
     let armed = sim.interaction(&interaction).inactivity.armed.unwrap();
     let key = sim.interaction(&interaction).key();
     for _ in 0..2 {
-        run(sim.engine.tell(&key, Event::Timer(Timer::Inactivity { armed }), Mark::Guarded)).unwrap();
+        run(sim.engine.tell(&key, Event::Timer(Timer::Inactivity { armed }), Idempotency::Guarded)).unwrap();
     }
     sim.wait(600);
     assert!(!sim.interaction(&interaction).is_open());

@@ -1,6 +1,8 @@
 //! Sending a message, reading the answer, and fetching an attachment.
 
-use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateButtonKind, TemplateHeader};
+use domain::message::{
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
+};
 use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -141,7 +143,7 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<(&'static
     Ok((kind, object))
 }
 
-fn template(template: &Template) -> Result<Value, RenderError> {
+fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     if template.name.is_empty() || template.language.is_empty() {
         return Err(RenderError::MalformedTemplate);
     }
@@ -451,10 +453,10 @@ mod tests {
 
     #[test]
     fn a_template_has_its_parameters_in_components() {
-        let plain = Template { name: "recontact_1".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
-        let of = |template: &Template| sent(&Content::Template(template.clone()), None);
+        let plain = ApprovedTemplate { name: "recontact_1".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+        let of = |template: &ApprovedTemplate| sent(&Content::Template(template.clone()), None);
         assert_eq!(of(&plain).unwrap(), json!({"type": "template", "template": {"name": "recontact_1", "language": {"code": "it"}}}));
-        let full = Template {
+        let full = ApprovedTemplate {
             header: Some(TemplateHeader::Document { url: "https://h.example/d".into(), name: Some("d.pdf".into()) }),
             body: vec!["Zoë".into(), "5".into()],
             buttons: vec![
@@ -478,11 +480,11 @@ mod tests {
             (TemplateHeader::Video { url: "u".into() }, json!({"type": "video", "video": {"link": "u"}})),
             (TemplateHeader::Document { url: "u".into(), name: None }, json!({"type": "document", "document": {"link": "u"}})),
         ] {
-            let template = Template { header: Some(header), ..plain.clone() };
+            let template = ApprovedTemplate { header: Some(header), ..plain.clone() };
             assert_eq!(of(&template).unwrap()["template"]["components"][0]["parameters"], json!([parameter]));
         }
-        assert_eq!(of(&Template { name: String::new(), ..plain.clone() }), Err(RenderError::MalformedTemplate));
-        assert_eq!(of(&Template { language: String::new(), ..plain }), Err(RenderError::MalformedTemplate));
+        assert_eq!(of(&ApprovedTemplate { name: String::new(), ..plain.clone() }), Err(RenderError::MalformedTemplate));
+        assert_eq!(of(&ApprovedTemplate { language: String::new(), ..plain }), Err(RenderError::MalformedTemplate));
     }
 
     fn classified(status: u16, body: &str) -> SendResult {

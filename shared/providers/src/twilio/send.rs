@@ -1,6 +1,6 @@
 //! Sending a message, reading the answer, and fetching an attachment.
 
-use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateHeader};
+use domain::message::{ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateHeader};
 use domain::values::{Address, E164, Secret};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -106,7 +106,7 @@ fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Re
 
 /// A content's variables are numbered over all its parts: those of the header's text, of the body, then of the buttons. A file in the header is part of the
 /// content itself, or one of its variables in a place that can't be known here.
-fn template(template: &Template) -> Result<Parameters, RenderError> {
+fn template(template: &ApprovedTemplate) -> Result<Parameters, RenderError> {
     if !(template.name.starts_with("HX") && is_sid(&template.name)) {
         return Err(RenderError::MalformedTemplate);
     }
@@ -316,8 +316,8 @@ mod tests {
         assert_eq!(place(None, None), "geo:41.9,-12.5");
     }
 
-    fn template() -> Template {
-        Template {
+    fn template() -> ApprovedTemplate {
+        ApprovedTemplate {
             name: "HX00000000000000000000000000000001".into(),
             language: "it".into(),
             header: Some(TemplateHeader::Text { text: "Ciao".into() }),
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(form[3].0, "ContentVariables");
         let variables: Value = serde_json::from_str(&form[3].1).unwrap();
         assert_eq!(variables, serde_json::json!({"1": "Ciao", "2": "Zoë \"Z\"", "3": "5", "4": "yes", "5": "abc"}));
-        let bare = Template { header: None, body: vec![], buttons: vec![], ..template() };
+        let bare = ApprovedTemplate { header: None, body: vec![], buttons: vec![], ..template() };
         assert_eq!(self::form(&render(&customer(), &Content::Template(bare), None).unwrap()).len(), 4);
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn a_template_that_can_not_be_put_in_twilios_form_is_refused() {
         let render = |template| render(&customer(), &Content::Template(template), None);
         for name in ["", "recontact_1", "HX../x", "SM00000000000000000000000000000001"] {
-            assert_eq!(render(Template { name: name.into(), ..template() }), Err(RenderError::MalformedTemplate), "{name}");
+            assert_eq!(render(ApprovedTemplate { name: name.into(), ..template() }), Err(RenderError::MalformedTemplate), "{name}");
         }
         let url = || "https://h.example/m".to_owned();
         for header in [
@@ -353,7 +353,7 @@ mod tests {
             TemplateHeader::Video { url: url() },
             TemplateHeader::Document { url: url(), name: None },
         ] {
-            assert_eq!(render(Template { header: Some(header), ..template() }), Err(RenderError::MalformedTemplate));
+            assert_eq!(render(ApprovedTemplate { header: Some(header), ..template() }), Err(RenderError::MalformedTemplate));
         }
     }
 

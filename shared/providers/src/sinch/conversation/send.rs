@@ -5,7 +5,9 @@
 //! and WhatsApp's recordings and stickers have no captions at all: those are refused, since a file that comes without what was written about it, or as a
 //! link, is worse than one that is sent again without.
 
-use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateButtonKind, TemplateHeader};
+use domain::message::{
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
+};
 use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -90,7 +92,7 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
 }
 
 /// Parameters have keys of the form `body[1]text`, `button[0]url[1]text`: buttons count from 0, parameters from 1.
-fn template(template: &Template) -> Result<Value, RenderError> {
+fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     if template.name.is_empty() {
         return Err(RenderError::MalformedTemplate);
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use domain::account::Account;
 use domain::inbound::{Annotated, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
 use domain::message::{
-    AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateButton, TemplateButtonKind, TemplateHeader,
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButton, TemplateButtonKind, TemplateHeader,
 };
 use domain::values::Secret;
 use http::{Method, StatusCode};
@@ -419,8 +419,8 @@ fn a_location_goes_with_a_title() {
     assert_eq!(location(None, None), json!({"coordinates": coordinates, "title": "41.9, 12.5"}));
 }
 
-fn template() -> Template {
-    Template {
+fn template() -> ApprovedTemplate {
+    ApprovedTemplate {
         name: "recontact_1".into(),
         language: "it".into(),
         header: Some(TemplateHeader::Document { url: "https://files.example/d".into(), name: Some("d.pdf".into()) }),
@@ -434,7 +434,7 @@ fn template() -> Template {
 
 #[test]
 fn a_template_has_its_parameters_under_sinchs_keys() {
-    let render = |template: Template| {
+    let render = |template: ApprovedTemplate| {
         scene()
             .render(&customer(), &Content::Template(template), None)
             .map(|request| body_of(&request)["message"]["template_message"]["channel_template"]["WHATSAPP"].clone())
@@ -455,10 +455,10 @@ fn a_template_has_its_parameters_under_sinchs_keys() {
         (TemplateHeader::Image { url: "v".into() }, "header[1]image.link"),
         (TemplateHeader::Video { url: "v".into() }, "header[1]video.link"),
     ] {
-        let plain = Template { header: Some(header), body: vec![], buttons: vec![], language: String::new(), ..template() };
+        let plain = ApprovedTemplate { header: Some(header), body: vec![], buttons: vec![], language: String::new(), ..template() };
         assert_eq!(render(plain), Ok(json!({"template_id": "recontact_1", "parameters": {key: "v"}})));
     }
-    assert_eq!(render(Template { name: String::new(), ..template() }), Err(RenderError::MalformedTemplate));
+    assert_eq!(render(ApprovedTemplate { name: String::new(), ..template() }), Err(RenderError::MalformedTemplate));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Sending a message, and reading the answer.
 
-use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Template, TemplateButtonKind, TemplateHeader};
+use domain::message::{
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
+};
 use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -83,7 +85,7 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
 }
 
 /// The buttons are a list without places: one that has none of our parameters would have to be named with its kind, which is not known here.
-fn template(template: &Template) -> Result<Value, RenderError> {
+fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     if template.name.is_empty() {
         return Err(RenderError::MalformedTemplate);
     }

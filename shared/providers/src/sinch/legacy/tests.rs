@@ -3,8 +3,8 @@ use std::time::Duration;
 use domain::account::Account;
 use domain::inbound::{InboundKind, InboundMessage, ProfileName, StatusUpdate};
 use domain::message::{
-    AttachmentKind, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral, Template, TemplateButton, TemplateButtonKind,
-    TemplateHeader,
+    ApprovedTemplate, AttachmentKind, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral, TemplateButton,
+    TemplateButtonKind, TemplateHeader,
 };
 use domain::values::Secret;
 use http::{HeaderMap, Method, StatusCode};
@@ -336,14 +336,14 @@ fn files_and_places_go_as_sinch_wants_them() {
 #[test]
 fn a_template_has_its_parameters_in_sinchs_lists() {
     let button = |index, kind, value: &str| TemplateButton { index, kind, value: value.into() };
-    let template = Template {
+    let template = ApprovedTemplate {
         name: "recontact_1".into(),
         language: "it".into(),
         header: Some(TemplateHeader::Text { text: "Ciao".into() }),
         body: vec!["Zoë".into()],
         buttons: vec![button(1, TemplateButtonKind::Url, "abc"), button(0, TemplateButtonKind::QuickReply, "yes")],
     };
-    let render = |template: Template| {
+    let render = |template: ApprovedTemplate| {
         scene().render(&customer(), &Content::Template(template), None).map(|request| body_of(&request)["message"].clone())
     };
     assert_eq!(
@@ -368,12 +368,12 @@ fn a_template_has_its_parameters_in_sinchs_lists() {
             json!({"type": "document", "url": url(), "filename": "d.pdf"}),
         ),
     ] {
-        let message = render(Template { header: Some(header), buttons: vec![], ..template.clone() }).unwrap();
+        let message = render(ApprovedTemplate { header: Some(header), buttons: vec![], ..template.clone() }).unwrap();
         assert_eq!((&message["media"], &message["header_params"], message.get("buttons")), (&media, &json!([]), None));
     }
     let gap = vec![button(1, TemplateButtonKind::Url, "abc")];
-    assert_eq!(render(Template { buttons: gap, ..template.clone() }), Err(RenderError::MalformedTemplate));
-    assert_eq!(render(Template { name: String::new(), ..template }), Err(RenderError::MalformedTemplate));
+    assert_eq!(render(ApprovedTemplate { buttons: gap, ..template.clone() }), Err(RenderError::MalformedTemplate));
+    assert_eq!(render(ApprovedTemplate { name: String::new(), ..template }), Err(RenderError::MalformedTemplate));
 }
 
 #[test]

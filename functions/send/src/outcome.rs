@@ -35,7 +35,7 @@ pub(crate) fn may_send(delivery: &Delivery, last_inbound_at: Option<Timestamp>, 
 
 /// What an attempt leads to: what is written, and after how many seconds the message is tried again, if it is. `before` is the delivery before the
 /// attempt was claimed.
-pub(crate) fn outcome(result: SendResult, before: &Delivery) -> (Sent, Option<u32>) {
+pub(crate) fn of(result: SendResult, before: &Delivery) -> (Sent, Option<u32>) {
     match result {
         SendResult::Accepted { provider_id, state: _ } => (Sent::Accepted { provider_id }, None),
         SendResult::Unknown => (Sent::Unknown, None),
@@ -130,16 +130,15 @@ mod tests {
     fn a_rate_limit_is_waited_for_however_often_and_longer_each_time() {
         let limited =
             |asked: Option<u64>| SendResult::RateLimited { retry_after: asked.map(Duration::from_secs), scope: RateScope::Number };
-        let waits: Vec<_> = (0..12).map(|attempts| outcome(limited(None), &tried(attempts, Some(ErrorClass::RateLimited))).1).collect();
+        let waits: Vec<_> = (0..12).map(|attempts| of(limited(None), &tried(attempts, Some(ErrorClass::RateLimited))).1).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900].map(Some));
-        let (sent, wait) = outcome(limited(None), &tried(500, Some(ErrorClass::RateLimited)));
+        let (sent, wait) = of(limited(None), &tried(500, Some(ErrorClass::RateLimited)));
         assert_eq!((sent, wait), (Sent::Later { error: error(ErrorClass::RateLimited) }, Some(900)));
-        let to_one =
-            |attempts| outcome(SendResult::RateLimited { retry_after: None, scope: RateScope::Recipient }, &tried(attempts, None)).1;
+        let to_one = |attempts| of(SendResult::RateLimited { retry_after: None, scope: RateScope::Recipient }, &tried(attempts, None)).1;
         assert_eq!([0, 1, 2, 3, 4, 5].map(to_one), [1, 4, 16, 64, 256, 900].map(Some));
-        assert_eq!(outcome(limited(Some(30)), &tried(0, None)).1, Some(30));
-        assert_eq!(outcome(limited(Some(1)), &tried(3, None)).1, Some(8));
-        assert_eq!(outcome(limited(Some(u64::MAX)), &tried(0, None)).1, Some(900));
+        assert_eq!(of(limited(Some(30)), &tried(0, None)).1, Some(30));
+        assert_eq!(of(limited(Some(1)), &tried(3, None)).1, Some(8));
+        assert_eq!(of(limited(Some(u64::MAX)), &tried(0, None)).1, Some(900));
     }
 
     #[test]
@@ -148,7 +147,7 @@ mod tests {
         let mut tries = 0;
         let last = loop {
             tries += 1;
-            match outcome(SendResult::Failed(error(ErrorClass::Temporary)), &delivery) {
+            match of(SendResult::Failed(error(ErrorClass::Temporary)), &delivery) {
                 (Sent::Later { error }, Some(_)) => {
                     delivery = Delivery { attempts: delivery.attempts + 1, error: Some(error), ..delivery };
                 }
@@ -161,13 +160,13 @@ mod tests {
 
     #[test]
     fn waits_for_a_rate_limit_do_not_use_up_the_tries() {
-        let result = outcome(SendResult::Failed(error(ErrorClass::Temporary)), &tried(40, Some(ErrorClass::RateLimited)));
+        let result = of(SendResult::Failed(error(ErrorClass::Temporary)), &tried(40, Some(ErrorClass::RateLimited)));
         assert_eq!(result, (Sent::Later { error: error(ErrorClass::Temporary) }, Some(900)));
     }
 
     #[test]
     fn an_unknown_outcome_and_a_refusal_are_never_tried_again() {
-        assert_eq!(outcome(SendResult::Unknown, &tried(0, None)), (Sent::Unknown, None));
+        assert_eq!(of(SendResult::Unknown, &tried(0, None)), (Sent::Unknown, None));
         for class in [
             ErrorClass::Permanent,
             ErrorClass::Authentication,
@@ -175,7 +174,7 @@ mod tests {
             ErrorClass::WindowExpired,
             ErrorClass::RateLimited,
         ] {
-            assert_eq!(outcome(SendResult::Failed(error(class)), &tried(0, None)), (Sent::Failed { error: error(class) }, None));
+            assert_eq!(of(SendResult::Failed(error(class)), &tried(0, None)), (Sent::Failed { error: error(class) }, None));
         }
     }
 }

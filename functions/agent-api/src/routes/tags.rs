@@ -1,35 +1,20 @@
-//! What is done around the conversation: notes, tags, and whether an AI agent answers.
+//! Tags on an interaction.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
-use domain::ids::MessageId;
-use domain::marks::Tag;
-use domain::view::{InteractionView, MessageView};
-use engine::ports::World;
-use http::StatusCode;
+use domain::tag::Tag;
+use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::interactions::tell;
-use super::messages::{created, settled};
 use crate::app::App;
 use crate::command::Command;
-use crate::input::{Body, Place, long_text};
+use crate::input::{Body, FromPath};
 use crate::problem::Failure;
-
-/// As long as WhatsApp lets a text be: a note stands in the same thread.
-const LONGEST_NOTE: usize = 4096;
-
-/// A note.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewNote {
-    /// What it says: 1 to 4096 characters.
-    text: String,
-}
 
 /// How the tags change.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -43,34 +28,6 @@ pub(crate) struct Retagging {
     remove: Vec<String>,
 }
 
-/// Whether an AI agent answers.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AiSwitch {
-    /// `true`: until a person accepts or somebody switches it off.
-    on: bool,
-}
-
-/// Adds a note that the customer never sees to the thread of an interaction that the caller may read, also of a closed one.
-#[utoipa::path(
-    post, path = "/interactions/{id}/notes", tag = "messages", request_body = NewNote,
-    params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
-)]
-pub(crate) async fn note(
-    State(app): State<Arc<App>>,
-    command: Command,
-    Place(id): Place<String>,
-    Body(note): Body<NewNote>,
-) -> Result<(StatusCode, Json<MessageView>), Failure> {
-    let text = long_text("text", &note.text, LONGEST_NOTE)?;
-    let place = app.locate(&command.caller, &id).await?;
-    let message = MessageId::from_ulid(app.engine.world.ulid());
-    let by = command.caller.agent.clone();
-    let told = app.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
-    Ok(created(&settled(&app, &command, &place.key, told).await?))
-}
-
 /// Adds tags to an interaction that the caller may read, and takes others off. An interaction has at most 20.
 #[utoipa::path(
     post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
@@ -80,29 +37,12 @@ pub(crate) async fn note(
 pub(crate) async fn retag(
     State(app): State<Arc<App>>,
     command: Command,
-    Place(id): Place<String>,
+    FromPath(id): FromPath<String>,
     Body(body): Body<Retagging>,
 ) -> Result<Json<InteractionView>, Failure> {
     let (add, remove) = body.read(&app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect::<Vec<_>>())?;
     let by = command.caller.agent.clone();
     tell(&app, &command, &id, Event::Retagged { by, add, remove }).await
-}
-
-/// Has the account's AI agent (or the one that it was handed to before) answer, or stops it: its agent says so, and supervisors and up. A person's accept
-/// stops it too. 409 `no-ai-agent`: there is none.
-#[utoipa::path(
-    put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
-    params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
-)]
-pub(crate) async fn switch_ai(
-    State(app): State<Arc<App>>,
-    command: Command,
-    Place(id): Place<String>,
-    Body(AiSwitch { on }): Body<AiSwitch>,
-) -> Result<Json<InteractionView>, Failure> {
-    let (by, oversees) = (command.caller.agent.clone(), command.caller.oversees());
-    tell(&app, &command, &id, Event::AiSwitched { by, oversees, on }).await
 }
 
 impl Retagging {
