@@ -17,6 +17,7 @@ use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
 use domain::ids::AgentId;
+use domain::view::AgentEvent;
 use engine::jobs::Wakeup;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -92,7 +93,7 @@ impl Realtime {
     }
 
     async fn catch_up(&self, connection: &str, agent: &AgentId, after: u64) -> Result<(), Error> {
-        for event in self.store.events_after(agent, after, CATCH_UP).await? {
+        for event in self.store.events_after::<AgentEvent>(agent, after, CATCH_UP).await? {
             self.post(connection, &serde_json::to_value(&event)?).await?;
         }
         Ok(())

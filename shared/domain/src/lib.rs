@@ -20,6 +20,7 @@ pub mod inbound;
 pub mod interaction;
 pub mod interval;
 pub mod message;
+pub mod news;
 pub mod notification;
 pub mod plan;
 pub mod priority;
