@@ -2,9 +2,9 @@
 
 use domain::effect::Audience;
 use domain::ids::AccountId;
-use domain::view::AgentEvent;
 use engine::jobs::PushJob;
 use serde::Deserialize;
+use views::AgentEvent;
 
 /// A [`PushJob`] with the view of its news.
 #[derive(Debug, PartialEq, Deserialize)]

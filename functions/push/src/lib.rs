@@ -25,13 +25,13 @@ use cloud::sockets::{Posted, Sockets};
 use domain::agent::Presence;
 use domain::effect::Audience;
 use domain::ids::AgentId;
-use domain::view::AgentEvent;
 use engine::jobs::Wakeup;
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
 use tokio::sync::Semaphore;
+use views::AgentEvent;
 
 use job::Job;
 

@@ -17,7 +17,6 @@ use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
 use domain::ids::AgentId;
-use domain::view::AgentEvent;
 use engine::jobs::Wakeup;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -25,6 +24,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Connection, Interactions};
+use views::AgentEvent;
 
 /// API Gateway ends a connection after two hours; so does the right to it.
 const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);

@@ -26,7 +26,5 @@ pub mod plan;
 pub mod priority;
 pub mod queue;
 pub mod tag;
-pub mod transcript;
 pub mod values;
 pub mod variables;
-pub mod view;

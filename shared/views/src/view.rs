@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Presence, PresenceState};
-use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
-use crate::interaction::{Interaction, Status};
-use crate::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
-use crate::news::News;
-use crate::notification::Notification;
-use crate::priority::Priority;
-use crate::tag::Tag;
+use domain::agent::{Presence, PresenceState};
+use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
+use domain::interaction::{Interaction, Status};
+use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
+use domain::news::News;
+use domain::notification::Notification;
+use domain::priority::Priority;
+use domain::tag::Tag;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
