@@ -3,23 +3,14 @@
 //! Callers carry a token with the role admin or owner; supervisors may read agents, queues, pauses and contacts, and manage dispositions, tags and canned
 //! answers; the templates of an account are read by its agents too. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
 
-mod accounts;
-mod agents;
 mod app;
-mod canned_answers;
-mod contacts;
-mod dispositions;
 mod error;
 mod input;
-mod intervals;
-mod lists;
 mod openapi;
-mod pauses;
 mod providers;
-mod queues;
 mod reply;
 mod request;
-mod tags;
+mod resources;
 
 use std::sync::Arc;
 
@@ -32,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use error::ApiError;
+use resources::{accounts, agents, canned_answers, contacts, dispositions, intervals, lists, pauses, queues, tags};
 
 pub use app::{App, Gate};
 

@@ -28,12 +28,12 @@ use store::{Extra, Leaving, Write};
 use utoipa::ToSchema;
 
 use crate::app::{App, changed, new_account_id, owed, settled, written};
-use crate::canned_answers::forget_answers;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, ProviderInput, Surroundings};
 use crate::openapi::{PageParams, Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
+use crate::resources::canned_answers::forget_answers;
 
 /// Random bytes of a token: nobody guesses 256 bits.
 const TOKEN_BYTES: usize = 32;
