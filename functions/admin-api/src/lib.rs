@@ -6,11 +6,14 @@
 mod app;
 mod error;
 mod input;
+mod merge;
 mod openapi;
 mod providers;
 mod reply;
 mod request;
+mod resource;
 mod resources;
+mod shells;
 
 use std::sync::Arc;
 
@@ -55,9 +58,17 @@ pub fn openapi() -> OpenApi {
 }
 
 fn described() -> OpenApiRouter<App> {
+    let mut described = routes();
+    merge::describe(described.get_openapi_mut());
+    described
+}
+
+fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
-        .routes(routes!(accounts::list_accounts, accounts::create_account))
-        .routes(routes!(accounts::get_account, accounts::put_account, accounts::delete_account))
+        .merge(accounts::routes())
+        .routes(routes!(accounts::delete_account))
+        .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
+        .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .routes(routes!(providers::list_providers))
         .routes(routes!(providers::provider_numbers))
         .routes(routes!(providers::check_account))
@@ -65,37 +76,31 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(providers::account_templates))
         .routes(routes!(providers::get_webhook, providers::register_webhook))
         .routes(routes!(providers::reconcile_account))
-        .routes(routes!(agents::list_agents, agents::create_agent))
-        .routes(routes!(agents::get_agent, agents::put_agent, agents::delete_agent))
-        .routes(routes!(queues::list_queues, queues::create_queue))
-        .routes(routes!(queues::get_queue, queues::put_queue, queues::delete_queue))
-        .routes(routes!(intervals::list_intervals, intervals::create_interval))
-        .routes(routes!(intervals::get_interval, intervals::put_interval, intervals::delete_interval))
-        .routes(routes!(lists::list_lists, lists::create_list))
-        .routes(routes!(lists::get_list, lists::put_list, lists::delete_list))
+        .merge(agents::routes())
+        .merge(queues::routes())
+        .routes(routes!(queues::put_member, queues::delete_member))
+        .merge(intervals::routes())
+        .merge(lists::routes())
         .routes(routes!(contacts::find_contacts, contacts::create_contact))
-        .routes(routes!(contacts::get_contact, contacts::put_contact))
-        .routes(routes!(pauses::list_pauses, pauses::create_pause))
-        .routes(routes!(pauses::get_pause, pauses::put_pause, pauses::delete_pause))
-        .routes(routes!(dispositions::list_dispositions, dispositions::create_disposition))
-        .routes(routes!(dispositions::get_disposition, dispositions::put_disposition, dispositions::delete_disposition))
-        .routes(routes!(tags::list_tags, tags::create_tag))
-        .routes(routes!(tags::get_tag, tags::put_tag, tags::delete_tag))
-        .routes(routes!(canned_answers::list_canned_answers, canned_answers::create_canned_answer))
-        .routes(routes!(canned_answers::get_canned_answer, canned_answers::put_canned_answer, canned_answers::delete_canned_answer))
+        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
+        .merge(pauses::routes())
+        .merge(dispositions::routes())
+        .merge(tags::routes())
+        .merge(canned_answers::routes())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use domain::account::List;
+    use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+    use domain::interval::Interval;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::{
-        AccountInput, AgentInput, CannedAnswerInput, ContactInput, DispositionInput, Errors, IntervalInput, ListInput, NewContactInput,
-        PauseInput, QueueInput, REQUIRED, TagInput,
-    };
+    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, NewContactInput, QueueInput, REQUIRED};
+    use crate::resource::Resource;
 
     #[test]
     fn the_description_lists_every_route() {
@@ -208,14 +213,14 @@ mod tests {
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
-            ("IntervalInput", |body| IntervalInput::parse(body, None).err()),
-            ("ListInput", |body| ListInput::parse(body, None).err()),
+            ("IntervalInput", |body| Interval::parse(body, None).err()),
+            ("ListInput", |body| List::parse(body, None).err()),
             ("NewContactInput", |body| NewContactInput::parse(body).err()),
             ("ContactInput", |body| ContactInput::parse(body, &Value::Null).err()),
-            ("PauseInput", |body| PauseInput::parse(body, None).err()),
-            ("DispositionInput", |body| DispositionInput::parse(body, None).err()),
-            ("TagInput", |body| TagInput::parse(body, None).err()),
-            ("CannedAnswerInput", |body| CannedAnswerInput::parse(body, None).err()),
+            ("PauseInput", |body| Pause::parse(body, None).err()),
+            ("DispositionInput", |body| Disposition::parse(body, None).err()),
+            ("TagInput", |body| KnownTag::parse(body, None).err()),
+            ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
         ];
         let description = serde_json::to_value(openapi()).unwrap();
         for (name, parse) in parsers {

@@ -24,7 +24,7 @@ const PAGE: i32 = 50;
 /// A page of accounts with a thousand agents each stays below the 6 MB that a Lambda may answer.
 const PAGE_MOST: i32 = 100;
 
-async fn caller(parts: &Parts, app: &App, least: Role) -> Result<Claims, ApiError> {
+pub(crate) async fn caller(parts: &Parts, app: &App, least: Role) -> Result<Claims, ApiError> {
     let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(bearer).ok_or(ApiError::Unauthorized)?;
     let claims = app.gate.verify(token, cloud::time::now()).await?;
@@ -80,6 +80,18 @@ impl<T: FromStr> FromRequestParts<App> for Id<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| ApiError::NotFound)?;
         id.parse().map(Self).map_err(|_| ApiError::NotFound)
+    }
+}
+
+/// Two ids in the path.
+pub(crate) struct Ids<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: FromStr, B: FromStr> FromRequestParts<App> for Ids<A, B> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let Path((one, other)) = path.map_err(|_| ApiError::NotFound)?;
+        Ok(Self(one.parse().map_err(|_| ApiError::NotFound)?, other.parse().map_err(|_| ApiError::NotFound)?))
     }
 }
 
@@ -164,6 +176,16 @@ impl FromRequestParts<App> for IfMatch {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         Self::of(&parts.headers).ok_or(ApiError::NoCondition)
+    }
+}
+
+/// The same, where a write may also suppose nothing.
+pub(crate) struct OptionalIfMatch(pub(crate) Option<IfMatch>);
+
+impl FromRequestParts<App> for OptionalIfMatch {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        Ok(Self(IfMatch::of(&parts.headers)))
     }
 }
 

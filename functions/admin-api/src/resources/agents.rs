@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use cloud::auth::Claims;
 use domain::account::Account;
 use domain::agent::{Agent, Capacity, PresenceState, Role};
@@ -10,17 +9,15 @@ use domain::effect::Target;
 use domain::ids::AgentId;
 use domain::queue::Queue;
 use engine::ports::{Idempotency, Store};
-use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, new_agent_id, settled, written};
+use crate::app::App;
 use crate::error::ApiError;
-use crate::input::{AgentInput, answers_without};
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Page, Parameters};
+use crate::input::{AgentInput, Errors, answers_without};
+use crate::resource::{Change, Resource};
+use crate::shells::shells;
 
 /// A person who answers customers, oversees or administers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,124 +42,91 @@ pub(crate) struct AgentView {
     version: u64,
 }
 
-fn view(agent: Agent, version: u64) -> AgentView {
-    let Agent { id, name, subject, role, whatsapp, capacity } = agent;
-    AgentView { id, name, subject, role, whatsapp, capacity, version }
-}
+impl Resource for Agent {
+    type Id = AgentId;
+    type Input = AgentInput;
+    type View = AgentView;
+    const PLACE: &'static str = "agents";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Admin;
 
-fn agent_of(id: AgentId, input: AgentInput) -> Agent {
-    let AgentInput { name, subject, role, whatsapp, capacity } = input;
-    Agent { id, name, subject, role, whatsapp, capacity }
-}
-
-/// Only owners manage admins and owners.
-fn may_manage(by: &Claims, role: Role) -> Result<(), ApiError> {
-    if role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(ApiError::Forbidden) }
-}
-
-/// Adds an agent, logged out. Admins and owners are added by owners only (403).
-///
-/// A POST that is repeated is refused (422), as the subject is taken.
-#[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentInput,
-    responses((status = 201, description = "Added.", body = AgentView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_agent(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Body(body): Body,
-) -> Result<Versioned<AgentView>, ApiError> {
-    let input = AgentInput::parse(body, None)?;
-    may_manage(&by, input.role)?;
-    let agent = agent_of(new_agent_id(), input);
-    // First, so that no agent is without; should the next write fail, it is of an id that nobody has.
-    app.engine.set_capacity(&agent.id, agent.capacity).await?;
-    let version = written(app.configuration().put(&agent, Write::New, Vec::new()).await?)?;
-    changed("agent", "created", agent.id.as_str(), &by);
-    let place = app.place("agents", agent.id.as_str());
-    Ok(Versioned::made(view(agent, version), place))
-}
-
-/// The agents. Supervisors may read them too.
-#[utoipa::path(get, path = "/agents", tag = "agents", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<AgentView>), Refusals))]
-pub(crate) async fn list_agents(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<AgentView>, ApiError> {
-    app.list(&Page::of::<AgentId>(&parameters)?, view).await
-}
-
-/// One agent. Supervisors may read it too.
-#[utoipa::path(get, path = "/agents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = AgentView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_agent(State(app): State<App>, _: Overseer, Id(id): Id<AgentId>) -> Result<Versioned<AgentView>, ApiError> {
-    let (agent, version) = app.load::<Agent>(id.as_str()).await?;
-    Ok(Versioned::new(view(agent, version), version))
-}
-
-/// Replaces an agent. Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account; admins and owners are changed and
-/// made by owners only (403).
-#[utoipa::path(put, path = "/agents/{id}", tag = "agents", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = AgentInput,
-    responses((status = 200, description = "Replaced.", body = AgentView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_agent(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<AgentId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<AgentView>, ApiError> {
-    let (before, version) = app.load::<Agent>(id.as_str()).await?;
-    may_manage(&by, before.role)?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let agent = agent_of(id, AgentInput::parse(body, Some(&shown))?);
-    may_manage(&by, agent.role)?;
-    let write = Write::Replace { before: &before, version };
-    let mut attempts = app.attempts();
-    let version = loop {
-        let at = attempts.next().await?;
-        if before.whatsapp && !agent.whatsapp {
-            somebody_is_left(&app, &agent.id).await?;
-        }
-        if let Some(version) = settled(app.configuration().put_at(at, &agent, &write, &[]).await?)? {
-            break version;
-        }
-    };
-    changed("agent", "replaced", agent.id.as_str(), &by);
-    // Should this fail, the same PUT with the new ETag completes it.
-    app.engine.set_capacity(&agent.id, agent.capacity).await?;
-    if !agent.whatsapp {
-        // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
-        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
+    fn parse(body: Value, shown: Option<&Value>) -> Result<AgentInput, Errors> {
+        AgentInput::parse(body, shown)
     }
-    Ok(Versioned::new(view(agent, version), version))
-}
 
-/// Deletes an agent. Refused (409, `in-use`) while an account, a queue or a plan has the agent, or the agent has an open interaction; admins and owners
-/// are deleted by owners only (403).
-#[utoipa::path(delete, path = "/agents/{id}", tag = "agents", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_agent(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<AgentId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (agent, version) = app.load::<Agent>(id.as_str()).await?;
-    may_manage(&by, agent.role)?;
-    condition.check(version)?;
-    let mut attempts = app.attempts();
-    loop {
-        let at = attempts.next().await?;
-        let users = users(&app, &id).await?;
-        if !users.is_empty() {
-            return Err(ApiError::InUse { users });
-        }
-        // Before the agent is gone: a failure leaves somebody logged out, who can log in again.
-        app.engine.set_presence(&id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
-        if settled(app.configuration().delete_at(at, &agent, version).await?)?.is_some() {
-            break;
+    fn make(id: AgentId, input: &mut AgentInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        let AgentInput { name, subject, role, whatsapp, capacity } = input;
+        Ok(Self { id, name: name.clone(), subject: subject.clone(), role: *role, whatsapp: *whatsapp, capacity: *capacity })
+    }
+
+    fn view(self, version: u64, _: &App) -> AgentView {
+        let Self { id, name, subject, role, whatsapp, capacity } = self;
+        AgentView { id, name, subject, role, whatsapp, capacity, version }
+    }
+
+    /// Only owners manage admins and owners.
+    fn permit(&self, by: &Claims) -> Result<(), ApiError> {
+        if self.role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
+
+    async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        let switched_off = change.before.is_some_and(|before| before.whatsapp) && !change.after.whatsapp;
+        if switched_off { somebody_is_left(app, &change.after.id).await } else { Ok(()) }
+    }
+
+    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id that nobody has.
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        match change.before {
+            None => Ok(app.engine.set_capacity(&change.after.id, change.after.capacity).await?),
+            Some(_) => Ok(()),
         }
     }
-    changed("agent", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+
+    async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
+        if !change.after.whatsapp {
+            // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
+            app.engine.set_presence(&change.after.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
+        }
+        Ok(())
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        users(app, &self.id).await
+    }
+
+    /// Before the agent is gone: a failure leaves somebody logged out, who can log in again.
+    async fn leave(&self, app: &App) -> Result<(), ApiError> {
+        app.engine.set_presence(&self.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
+        Ok(())
+    }
+}
+
+shells! {
+    Agent: AgentInput => AgentView, "agents", "/agents", "/agents/{id}";
+
+    /// Lists the agents. Supervisors may read them too.
+    list list_agents;
+
+    /// Adds an agent, logged out. Admins and owners are added by owners only (403).
+    ///
+    /// A POST that is repeated is refused (422), as the subject is taken.
+    create create_agent;
+
+    /// Reads an agent. Supervisors may read it too.
+    get get_agent;
+
+    /// Replaces an agent. Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account;
+    /// admins and owners are changed and made by owners only (403).
+    put put_agent;
+
+    /// Changes fields of an agent. Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active
+    /// account; admins and owners are changed and made by owners only (403).
+    patch patch_agent;
+
+    /// Deletes an agent. Refused (409, `in-use`) while an account, a queue or a plan has the agent, or the agent has an open
+    /// interaction; admins and owners are deleted by owners only (403).
+    delete delete_agent;
 }
 
 /// Fails when an active account would be left with nobody to answer.

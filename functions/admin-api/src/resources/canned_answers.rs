@@ -1,20 +1,42 @@
 //! Canned answers: prepared texts.
 
-use axum::extract::State;
 use domain::account::Account;
+use domain::agent::Role;
 use domain::catalog::CannedAnswer;
 use domain::ids::{AccountId, CannedAnswerId};
-use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, settled, written};
+use crate::app::{App, written};
 use crate::error::ApiError;
-use crate::input::{CannedAnswerInput, Errors, UNKNOWN_ACCOUNT};
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Body, Id, IfMatch, Overseer, Page, Parameters};
+use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole};
+use crate::resource::{Change, Resource};
+use crate::shells::shells;
+
+/// The longest text that WhatsApp takes in one message.
+const TEXT: usize = 4_096;
+
+/// A prepared text.
+#[derive(PartialEq, ToSchema)]
+pub(crate) struct CannedAnswerInput {
+    /// Id of the account that it is for; absent: for all of them.
+    #[schema(value_type = Option<String>)]
+    account: Option<AccountId>,
+    /// How agents find it.
+    #[schema(min_length = 1, max_length = 200, example = "Opening hours")]
+    title: String,
+    /// What it says.
+    #[schema(min_length = 1, max_length = 4_096)]
+    text: String,
+}
+
+/// What is said to customers never reaches a log.
+impl std::fmt::Debug for CannedAnswerInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CannedAnswerInput").field("account", &self.account).finish_non_exhaustive()
+    }
+}
 
 /// A prepared text.
 #[derive(Serialize, ToSchema)]
@@ -35,28 +57,39 @@ pub(crate) struct CannedAnswerView {
     version: u64,
 }
 
-fn view(answer: CannedAnswer, version: u64) -> CannedAnswerView {
-    let CannedAnswer { id, account, title, text } = answer;
-    CannedAnswerView { id, account, title, text, version }
-}
+impl Resource for CannedAnswer {
+    type Id = CannedAnswerId;
+    type Input = CannedAnswerInput;
+    type View = CannedAnswerView;
+    const PLACE: &'static str = "canned-answers";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Supervisor;
 
-fn answer_of(id: CannedAnswerId, input: CannedAnswerInput) -> CannedAnswer {
-    let CannedAnswerInput { account, title, text } = input;
-    CannedAnswer { id, account, title, text }
-}
+    fn parse(body: Value, shown: Option<&Value>) -> Result<CannedAnswerInput, Errors> {
+        whole(body, shown, |fields| {
+            let account = fields.optional("account", id(UNKNOWN_ACCOUNT));
+            let title = fields.required("title", line(NAME));
+            let text = fields.required("text", text(TEXT));
+            Some(CannedAnswerInput { account, title: title?, text: text? })
+        })
+    }
 
-/// Writes an answer; fails when the account that it is for is not there.
-async fn checked(app: &App, answer: &CannedAnswer, write: Write<'_, CannedAnswer>) -> Result<u64, ApiError> {
-    let (configuration, mut attempts) = (app.configuration(), app.attempts());
-    loop {
-        let at = attempts.next().await?;
-        if let Some(account) = &answer.account
-            && configuration.get::<Account>(account.as_str()).await?.is_none()
-        {
-            return Err(Errors::one("account", UNKNOWN_ACCOUNT).into());
-        }
-        if let Some(version) = settled(configuration.put_at(at, answer, &write, &[]).await?)? {
-            return Ok(version);
+    fn make(id: CannedAnswerId, input: &mut CannedAnswerInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        let CannedAnswerInput { account, title, text } = input;
+        Ok(Self { id, account: account.clone(), title: title.clone(), text: text.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> CannedAnswerView {
+        let Self { id, account, title, text } = self;
+        CannedAnswerView { id, account, title, text, version }
+    }
+
+    async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        match &change.after.account {
+            Some(account) if app.configuration().get::<Account>(account.as_str()).await?.is_none() => {
+                Err(Errors::one("account", UNKNOWN_ACCOUNT).into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -76,80 +109,66 @@ pub(crate) async fn forget_answers(app: &App, account: &AccountId) {
     }
 }
 
-/// Makes a canned answer.
-///
-/// Titles need not be unique: a POST that is repeated makes a second one.
-#[utoipa::path(post, path = "/canned-answers", tag = "canned-answers", request_body = CannedAnswerInput,
-    responses((status = 201, description = "Made.", body = CannedAnswerView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_canned_answer(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Body(body): Body,
-) -> Result<Versioned<CannedAnswerView>, ApiError> {
-    let input = CannedAnswerInput::parse(body, None)?;
-    let answer = answer_of(CannedAnswerId::from_ulid(cloud::ids::ulid()), input);
-    let version = checked(&app, &answer, Write::New).await?;
-    changed("canned_answer", "created", answer.id.as_str(), &by);
-    let place = app.place("canned-answers", answer.id.as_str());
-    Ok(Versioned::made(view(answer, version), place))
+shells! {
+    CannedAnswer: CannedAnswerInput => CannedAnswerView, "canned-answers", "/canned-answers", "/canned-answers/{id}";
+
+    /// Lists the canned answers. Agents see those of an account and the general ones together.
+    list list_canned_answers;
+
+    /// Makes a canned answer.
+    ///
+    /// Titles need not be unique: a POST that is repeated makes a second one.
+    create create_canned_answer;
+
+    /// Reads a canned answer.
+    get get_canned_answer;
+
+    /// Replaces a canned answer.
+    put put_canned_answer;
+
+    /// Changes fields of a canned answer.
+    patch patch_canned_answer;
+
+    /// Deletes a canned answer.
+    delete delete_canned_answer;
 }
 
-/// The canned answers. Agents see those of an account and the general ones together.
-#[utoipa::path(get, path = "/canned-answers", tag = "canned-answers", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<CannedAnswerView>), Refusals))]
-pub(crate) async fn list_canned_answers(
-    State(app): State<App>,
-    _: Overseer,
-    parameters: Parameters,
-) -> Result<Listed<CannedAnswerView>, ApiError> {
-    app.list(&Page::of::<CannedAnswerId>(&parameters)?, view).await
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// One canned answer.
-#[utoipa::path(get, path = "/canned-answers/{id}", tag = "canned-answers", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = CannedAnswerView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_canned_answer(
-    State(app): State<App>,
-    _: Overseer,
-    Id(id): Id<CannedAnswerId>,
-) -> Result<Versioned<CannedAnswerView>, ApiError> {
-    let (answer, version) = app.load::<CannedAnswer>(id.as_str()).await?;
-    Ok(Versioned::new(view(answer, version), version))
-}
+    use super::*;
+    use crate::input::testing::names;
 
-/// Replaces a canned answer.
-#[utoipa::path(put, path = "/canned-answers/{id}", tag = "canned-answers", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = CannedAnswerInput,
-    responses((status = 200, description = "Replaced.", body = CannedAnswerView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_canned_answer(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Id(id): Id<CannedAnswerId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<CannedAnswerView>, ApiError> {
-    let (before, version) = app.load::<CannedAnswer>(id.as_str()).await?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let input = CannedAnswerInput::parse(body, Some(&shown))?;
-    let answer = answer_of(id, input);
-    let version = checked(&app, &answer, Write::Replace { before: &before, version }).await?;
-    changed("canned_answer", "replaced", answer.id.as_str(), &by);
-    Ok(Versioned::new(view(answer, version), version))
-}
+    #[test]
+    fn a_canned_answer_fits_one_message_and_is_found_by_its_title() {
+        let account = AccountId::from_ulid(ulid::Ulid(1));
+        let body = json!({"account": account, "title": "Hours", "text": "9 to 18\nsee you"});
+        let answer = CannedAnswer::parse(body.clone(), None).unwrap();
+        assert_eq!((answer.account, answer.text.as_str()), (Some(account), "9 to 18\nsee you"));
+        assert!(CannedAnswer::parse(json!({"title": "Hours", "text": "è".repeat(4_096)}), None).unwrap().account.is_none());
+        for (field, bad) in [
+            ("account", json!("que_1")),
+            ("account", json!(1)),
+            ("title", json!(null)),
+            ("title", json!("a\nb")),
+            ("title", json!("x".repeat(201))),
+            ("text", json!(null)),
+            ("text", json!(" ")),
+            ("text", json!("x".repeat(4_097))),
+            ("version", json!(1)),
+            ("colour", json!("red")),
+        ] {
+            let mut body = body.clone();
+            body[field] = bad;
+            assert_eq!(names(CannedAnswer::parse(body, None)), [field]);
+        }
+        assert_eq!(names(CannedAnswer::parse(json!({}), None)), ["title", "text"]);
+    }
 
-/// Deletes a canned answer.
-#[utoipa::path(delete, path = "/canned-answers/{id}", tag = "canned-answers", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_canned_answer(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Id(id): Id<CannedAnswerId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (answer, version) = app.load::<CannedAnswer>(id.as_str()).await?;
-    condition.check(version)?;
-    written(app.configuration().delete(&answer, version).await?)?;
-    changed("canned_answer", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+    #[test]
+    fn a_canned_answer_does_not_show_in_debug() {
+        let answer = CannedAnswer::parse(json!({"title": "Hours", "text": "9 to 18"}), None).unwrap();
+        assert!(!format!("{answer:?}").contains("18"));
+    }
 }

@@ -1,21 +1,27 @@
 //! Dispositions of all accounts: wrap-up codes.
 
-use axum::extract::State;
 use domain::account::Account;
-use domain::catalog::Disposition;
+use domain::agent::Role;
+use domain::catalog::{Disposition, disposition_path};
 use domain::ids::DispositionId;
 use domain::plan::Step;
-use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, delete_unused, settled, written};
+use crate::app::App;
 use crate::error::ApiError;
-use crate::input::DispositionInput;
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Body, Id, IfMatch, Overseer, Page, Parameters};
+use crate::input::{Errors, Refusal, parsed, whole};
+use crate::resource::{Change, Resource};
+use crate::shells::shells;
+
+/// A wrap-up code of all accounts.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct DispositionInput {
+    /// One to three levels with `/` between them; no two dispositions share one.
+    #[schema(min_length = 1, max_length = 100, example = "Complaint/Delivery/Late")]
+    name: String,
+}
 
 /// A wrap-up code of all accounts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,50 +36,9 @@ pub(crate) struct DispositionView {
     version: u64,
 }
 
-fn view(disposition: Disposition, version: u64) -> DispositionView {
-    let Disposition { id, name } = disposition;
-    DispositionView { id, name, version }
-}
-
-/// Makes a disposition.
-///
-/// A POST that is repeated is refused (422), as the name is taken.
-#[utoipa::path(post, path = "/dispositions", tag = "dispositions", request_body = DispositionInput,
-    responses((status = 201, description = "Made.", body = DispositionView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_disposition(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Body(body): Body,
-) -> Result<Versioned<DispositionView>, ApiError> {
-    let input = DispositionInput::parse(body, None)?;
-    let disposition = Disposition { id: DispositionId::from_ulid(cloud::ids::ulid()), name: input.name };
-    let version = written(app.configuration().put(&disposition, Write::New, Vec::new()).await?)?;
-    changed("disposition", "created", disposition.id.as_str(), &by);
-    let place = app.place("dispositions", disposition.id.as_str());
-    Ok(Versioned::made(view(disposition, version), place))
-}
-
-/// The dispositions. An account's own are in its settings.
-#[utoipa::path(get, path = "/dispositions", tag = "dispositions", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<DispositionView>), Refusals))]
-pub(crate) async fn list_dispositions(
-    State(app): State<App>,
-    _: Overseer,
-    parameters: Parameters,
-) -> Result<Listed<DispositionView>, ApiError> {
-    app.list(&Page::of::<DispositionId>(&parameters)?, view).await
-}
-
-/// One disposition.
-#[utoipa::path(get, path = "/dispositions/{id}", tag = "dispositions", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = DispositionView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_disposition(
-    State(app): State<App>,
-    _: Overseer,
-    Id(id): Id<DispositionId>,
-) -> Result<Versioned<DispositionView>, ApiError> {
-    let (disposition, version) = app.load::<Disposition>(id.as_str()).await?;
-    Ok(Versioned::new(view(disposition, version), version))
+/// A disposition of one to three levels.
+pub(crate) fn disposition(value: Value) -> Result<String, Refusal> {
+    parsed(|text| disposition_path(text).map_err(|invalid| invalid.0))(value)
 }
 
 /// Whether an account's plan closes with a disposition that the account has not itself.
@@ -83,51 +48,76 @@ fn closes_with(account: &Account, name: &str) -> bool {
     !own && account.plan.steps.iter().any(|step| closes(&step.step))
 }
 
-/// Replaces a disposition. What was closed with it keeps the name that it had. Refused (409, `in-use`) when the name changes with which an account's plan closes.
-#[utoipa::path(put, path = "/dispositions/{id}", tag = "dispositions", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = DispositionInput,
-    responses((status = 200, description = "Replaced.", body = DispositionView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_disposition(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Id(id): Id<DispositionId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<DispositionView>, ApiError> {
-    let (before, version) = app.load::<Disposition>(id.as_str()).await?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let disposition = Disposition { id, name: DispositionInput::parse(body, Some(&shown))?.name };
-    let write = Write::Replace { before: &before, version };
-    let mut attempts = app.attempts();
-    let version = loop {
-        let at = attempts.next().await?;
-        if before.name != disposition.name {
-            let users = app.accounts_with(|account| closes_with(account, &before.name)).await?;
-            if !users.is_empty() {
-                return Err(ApiError::InUse { users });
-            }
-        }
-        if let Some(version) = settled(app.configuration().put_at(at, &disposition, &write, &[]).await?)? {
-            break version;
-        }
-    };
-    changed("disposition", "replaced", disposition.id.as_str(), &by);
-    Ok(Versioned::new(view(disposition, version), version))
+impl Resource for Disposition {
+    type Id = DispositionId;
+    type Input = DispositionInput;
+    type View = DispositionView;
+    const PLACE: &'static str = "dispositions";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Supervisor;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<DispositionInput, Errors> {
+        whole(body, shown, |fields| Some(DispositionInput { name: fields.required("name", disposition)? }))
+    }
+
+    fn make(id: DispositionId, input: &mut DispositionInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        Ok(Self { id, name: input.name.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> DispositionView {
+        DispositionView { id: self.id, name: self.name, version }
+    }
+
+    async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        let Some(before) = change.before.filter(|before| before.name != change.after.name) else { return Ok(()) };
+        let users = before.users(app).await?;
+        if users.is_empty() { Ok(()) } else { Err(ApiError::InUse { users }) }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        app.accounts_with(|account| closes_with(account, &self.name)).await
+    }
 }
 
-/// Deletes a disposition. What was closed with it keeps it. Refused (409, `in-use`) while an account's plan closes with it.
-#[utoipa::path(delete, path = "/dispositions/{id}", tag = "dispositions", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_disposition(
-    State(app): State<App>,
-    Overseer(by): Overseer,
-    Id(id): Id<DispositionId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (disposition, version) = app.load::<Disposition>(id.as_str()).await?;
-    condition.check(version)?;
-    delete_unused(&app, &disposition, version, |account| closes_with(account, &disposition.name)).await?;
-    changed("disposition", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+shells! {
+    Disposition: DispositionInput => DispositionView, "dispositions", "/dispositions", "/dispositions/{id}";
+
+    /// Lists the dispositions of all accounts. An account's own are in its settings.
+    list list_dispositions;
+
+    /// Makes a disposition.
+    ///
+    /// A POST that is repeated is refused (422), as the name is taken.
+    create create_disposition;
+
+    /// Reads a disposition.
+    get get_disposition;
+
+    /// Replaces a disposition. Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when
+    /// the name changes with which an account's plan closes.
+    put put_disposition;
+
+    /// Changes fields of a disposition. Interactions that were closed with it keep the name that it had. Refused (409,
+    /// `in-use`) when the name changes with which an account's plan closes.
+    patch patch_disposition;
+
+    /// Deletes a disposition. Interactions that were closed with it keep it. Refused (409, `in-use`) while an account's plan
+    /// closes with it.
+    delete delete_disposition;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::input::testing::names;
+
+    #[test]
+    fn a_disposition_is_a_path_of_three_levels_at_most() {
+        assert_eq!(Disposition::parse(json!({"name": "Complaint / Late"}), None).unwrap().name, "Complaint/Late");
+        for bad in [json!(null), json!(""), json!("a//b"), json!("a/b/c/d"), json!("x".repeat(101)), json!(["a", "b"])] {
+            assert_eq!(names(Disposition::parse(json!({"name": bad}), None)), ["name"]);
+        }
+    }
 }

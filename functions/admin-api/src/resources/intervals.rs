@@ -1,19 +1,75 @@
 //! Intervals: working hours.
 
-use axum::extract::State;
+use std::collections::BTreeSet;
+
+use domain::agent::Role;
 use domain::ids::IntervalId;
-use domain::interval::{Holiday, Interval, Range, ZoneName};
-use http::StatusCode;
-use serde::Serialize;
-use store::Write;
+use domain::interval::{DayOfMonth, Holiday, Interval, Minute, Month, Range, Weekday, ZoneName};
+use domain::values::Invalid;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, delete_unused, written};
+use crate::app::App;
 use crate::error::ApiError;
-use crate::input::{IntervalHoliday, IntervalInput, IntervalRange};
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
+use crate::input::{Errors, Fields, NAME, Refusal, boolean, integer, line, parsed, whole};
+use crate::resource::Resource;
+use crate::shells::shells;
+
+/// Hours differ by weekday and season; more ranges than this nobody keeps in mind.
+const RANGES: usize = 50;
+/// Some ten years of a country's holidays.
+const HOLIDAYS: usize = 200;
+
+/// Working hours.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct IntervalInput {
+    /// For people.
+    #[schema(min_length = 1, max_length = 200, example = "Office hours")]
+    name: String,
+    /// Where its clock hangs: a name of the IANA database.
+    #[schema(value_type = String, example = "Europe/Rome")]
+    time_zone: ZoneName,
+    /// It matches while any of these does; none: always.
+    #[schema(value_type = Vec<IntervalRange>, required = false, max_items = 50)]
+    ranges: Vec<Range>,
+    /// Days on which it does not match.
+    #[schema(value_type = Vec<IntervalHoliday>, required = false, max_items = 200)]
+    holidays: Vec<Holiday>,
+}
+
+/// Times on some days. What crosses midnight belongs to the day on which it begins.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct IntervalRange {
+    /// The first minute.
+    #[schema(required = false, default = "00:00", example = "09:00")]
+    from: String,
+    /// The last minute, which belongs to it; before `from`: on the day after.
+    #[schema(required = false, default = "23:59", example = "17:59")]
+    to: String,
+    /// `monday` to `sunday`; none: all.
+    #[schema(required = false)]
+    weekdays: Vec<String>,
+    /// Days of the month, 1 to 31; none: all.
+    #[schema(required = false)]
+    days: Vec<u8>,
+    /// Months, 1 to 12; none: all.
+    #[schema(required = false)]
+    months: Vec<u8>,
+}
+
+/// A day on which an interval does not match.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct IntervalHoliday {
+    /// Which day.
+    #[schema(format = Date, example = "2026-12-25")]
+    date: String,
+    /// Whether it comes back every year.
+    #[schema(required = false, default = false)]
+    yearly: bool,
+}
 
 /// Working hours.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,89 +93,137 @@ pub(crate) struct IntervalView {
     version: u64,
 }
 
-fn view(interval: Interval, version: u64) -> IntervalView {
-    let Interval { id, name, time_zone, ranges, holidays } = interval;
-    IntervalView { id, name, time_zone, ranges, holidays, version }
+impl Resource for Interval {
+    type Id = IntervalId;
+    type Input = IntervalInput;
+    type View = IntervalView;
+    const PLACE: &'static str = "intervals";
+    const READERS: Role = Role::Admin;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<IntervalInput, Errors> {
+        whole(body, shown, |fields| {
+            let name = fields.required("name", line(NAME));
+            let time_zone = fields.required("time_zone", parsed(|text| ZoneName::parse(text).map_err(|invalid| invalid.0)));
+            let ranges = fields.list("ranges", RANGES, "must have at most 50 ranges", range);
+            let holidays = fields.list("holidays", HOLIDAYS, "must have at most 200 days", holiday);
+            Some(IntervalInput { name: name?, time_zone: time_zone?, ranges, holidays })
+        })
+    }
+
+    fn make(id: IntervalId, input: &mut IntervalInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        let IntervalInput { name, time_zone, ranges, holidays } = input;
+        Ok(Self { id, name: name.clone(), time_zone: time_zone.clone(), ranges: ranges.clone(), holidays: holidays.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> IntervalView {
+        let Self { id, name, time_zone, ranges, holidays } = self;
+        IntervalView { id, name, time_zone, ranges, holidays, version }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        app.accounts_with(|account| account.plan.intervals().any(|interval| *interval == self.id)).await
+    }
 }
 
-fn interval_of(id: IntervalId, input: IntervalInput) -> Interval {
-    let IntervalInput { name, time_zone, ranges, holidays } = input;
-    Interval { id, name, time_zone, ranges, holidays }
+shells! {
+    Interval: IntervalInput => IntervalView, "intervals", "/intervals", "/intervals/{id}";
+
+    /// Lists the intervals.
+    list list_intervals;
+
+    /// Makes an interval.
+    ///
+    /// Names need not be unique: a POST that is repeated makes a second interval.
+    create create_interval;
+
+    /// Reads an interval.
+    get get_interval;
+
+    /// Replaces an interval. A step of a plan asks the new one when it is entered.
+    put put_interval;
+
+    /// Changes fields of an interval. A step of a plan asks the new one when it is entered.
+    patch patch_interval;
+
+    /// Deletes an interval. Refused (409, `in-use`) while an account's plan has it.
+    delete delete_interval;
 }
 
-/// Makes an interval.
-///
-/// Names need not be unique: a POST that is repeated makes a second interval.
-#[utoipa::path(post, path = "/intervals", tag = "intervals", request_body = IntervalInput,
-    responses((status = 201, description = "Made.", body = IntervalView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_interval(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Body(body): Body,
-) -> Result<Versioned<IntervalView>, ApiError> {
-    let input = IntervalInput::parse(body, None)?;
-    let interval = interval_of(IntervalId::from_ulid(cloud::ids::ulid()), input);
-    let version = written(app.configuration().put(&interval, Write::New, Vec::new()).await?)?;
-    changed("interval", "created", interval.id.as_str(), &by);
-    let place = app.place("intervals", interval.id.as_str());
-    Ok(Versioned::made(view(interval, version), place))
+fn range(path: String, value: Value, errors: &mut Errors) -> Option<Range> {
+    let mut fields = Fields::open(path, value, errors)?;
+    let minute = |text: &str| Minute::parse(text).map_err(|invalid| invalid.0);
+    let unless_told = Range::default();
+    let from = fields.optional("from", parsed(minute)).unwrap_or(unless_told.from);
+    let to = fields.optional("to", parsed(minute)).unwrap_or(unless_told.to);
+    // As many as there are in a week, a month, a year.
+    let weekdays = fields.list("weekdays", 7, "must have at most 7 days", |path, value, errors| noted(path, weekday(value), errors));
+    let days = fields.list("days", 31, "must have at most 31 days", |path, value, errors| noted(path, number(value), errors));
+    let months = fields.list("months", 12, "must have at most 12 months", |path, value, errors| noted(path, number(value), errors));
+    fields.finish();
+    let days: BTreeSet<DayOfMonth> = days.into_iter().collect();
+    let months: BTreeSet<Month> = months.into_iter().collect();
+    Some(Range { from, to, weekdays: weekdays.into_iter().collect(), days, months })
 }
 
-/// The intervals.
-#[utoipa::path(get, path = "/intervals", tag = "intervals", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<IntervalView>), Refusals))]
-pub(crate) async fn list_intervals(
-    State(app): State<App>,
-    _: Administrator,
-    parameters: Parameters,
-) -> Result<Listed<IntervalView>, ApiError> {
-    app.list(&Page::of::<IntervalId>(&parameters)?, view).await
+fn noted<T>(path: String, parsed: Result<T, Refusal>, errors: &mut Errors) -> Option<T> {
+    parsed.map_err(|message| errors.add(path, message)).ok()
 }
 
-/// One interval.
-#[utoipa::path(get, path = "/intervals/{id}", tag = "intervals", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = IntervalView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_interval(
-    State(app): State<App>,
-    _: Administrator,
-    Id(id): Id<IntervalId>,
-) -> Result<Versioned<IntervalView>, ApiError> {
-    let (interval, version) = app.load::<Interval>(id.as_str()).await?;
-    Ok(Versioned::new(view(interval, version), version))
+fn number<T: TryFrom<i64, Error = Invalid>>(value: Value) -> Result<T, Refusal> {
+    integer(T::try_from)(value)
 }
 
-/// Replaces an interval. Steps are looked at with the new one when they are entered.
-#[utoipa::path(put, path = "/intervals/{id}", tag = "intervals", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = IntervalInput,
-    responses((status = 200, description = "Replaced.", body = IntervalView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_interval(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<IntervalId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<IntervalView>, ApiError> {
-    let (before, version) = app.load::<Interval>(id.as_str()).await?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let interval = interval_of(id, IntervalInput::parse(body, Some(&shown))?);
-    let version = written(app.configuration().put(&interval, Write::Replace { before: &before, version }, Vec::new()).await?)?;
-    changed("interval", "replaced", interval.id.as_str(), &by);
-    Ok(Versioned::new(view(interval, version), version))
+fn weekday(value: Value) -> Result<Weekday, Refusal> {
+    Weekday::deserialize(value).map_err(|_| "must be monday to sunday")
 }
 
-/// Deletes an interval. Refused (409, `in-use`) while an account's plan has it.
-#[utoipa::path(delete, path = "/intervals/{id}", tag = "intervals", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_interval(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<IntervalId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (interval, version) = app.load::<Interval>(id.as_str()).await?;
-    condition.check(version)?;
-    delete_unused(&app, &interval, version, |account| account.plan.intervals().any(|interval| *interval == id)).await?;
-    changed("interval", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+fn holiday(path: String, value: Value, errors: &mut Errors) -> Option<Holiday> {
+    let mut fields = Fields::open(path, value, errors)?;
+    let date =
+        fields.required("date", parsed(|text| text.parse().ok().filter(|_| text.len() == 10).ok_or("must be a date such as 2026-12-25")));
+    let yearly = fields.optional("yearly", boolean).unwrap_or(false);
+    fields.finish();
+    date.map(|date| Holiday { date, yearly })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::input::testing::names;
+
+    #[test]
+    fn an_interval_is_taken_and_what_is_left_out_is_the_whole_day() {
+        let interval = Interval::parse(
+            json!({"name": "Hours", "time_zone": "europe/rome", "ranges": [{"weekdays": ["monday", "friday"], "to": "12:00"}, {"from": "22:00", "to": "02:00", "days": [1], "months": [12]}],
+                "holidays": [{"date": "2026-12-25", "yearly": true}]}),
+            None,
+        )
+        .unwrap();
+        assert_eq!((interval.time_zone.as_str(), interval.ranges.len(), interval.holidays.len()), ("Europe/Rome", 2, 1));
+        let plain = Interval::parse(json!({"name": "Always", "time_zone": "UTC", "ranges": [{}]}), None).unwrap();
+        assert_eq!(serde_json::to_value(&plain.ranges).unwrap(), json!([{"from": "00:00", "to": "23:59"}]));
+    }
+
+    #[test]
+    fn every_bad_field_of_an_interval_is_named() {
+        for (ranges, holidays, named) in [
+            (json!([{"from": "24:00"}]), json!([]), "ranges[0].from"),
+            (json!([{"to": "9:00"}]), json!([]), "ranges[0].to"),
+            (json!([{"weekdays": ["monday", "funday"]}]), json!([]), "ranges[0].weekdays[1]"),
+            (json!([{"days": [0]}]), json!([]), "ranges[0].days[0]"),
+            (json!([{"months": [13]}]), json!([]), "ranges[0].months[0]"),
+            (json!([{"hours": 1}]), json!([]), "ranges[0].hours"),
+            (json!([]), json!([{"date": "2026-02-30"}]), "holidays[0].date"),
+            (json!([]), json!([{"date": "20260228"}]), "holidays[0].date"),
+            (json!([]), json!([{"date": "2026-02-28", "yearly": 1}]), "holidays[0].yearly"),
+            (json!(vec![json!({}); 51]), json!([]), "ranges"),
+        ] {
+            let body = json!({"name": "Hours", "time_zone": "UTC", "ranges": ranges, "holidays": holidays});
+            assert_eq!(names(Interval::parse(body, None)), [named]);
+        }
+        assert_eq!(names(Interval::parse(json!({"name": "Hours", "time_zone": "Rome"}), None)), ["time_zone"]);
+    }
 }

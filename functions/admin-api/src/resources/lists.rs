@@ -1,19 +1,25 @@
 //! Contact lists.
 
-use axum::extract::State;
 use domain::account::{Account, List};
+use domain::agent::Role;
 use domain::ids::ListId;
-use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, delete_unused, written};
+use crate::app::App;
 use crate::error::ApiError;
-use crate::input::ListInput;
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Administrator, Body, Id, IfMatch, Page, Parameters};
+use crate::input::{Errors, NAME, line, whole};
+use crate::resource::Resource;
+use crate::shells::shells;
+
+/// A contact list.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct ListInput {
+    /// For people.
+    #[schema(min_length = 1, max_length = 200, example = "Customers")]
+    name: String,
+}
 
 /// A contact list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,77 +34,70 @@ pub(crate) struct ListView {
     version: u64,
 }
 
-fn view(list: List, version: u64) -> ListView {
-    ListView { id: list.id, name: list.name, version }
+impl Resource for List {
+    type Id = ListId;
+    type Input = ListInput;
+    type View = ListView;
+    const PLACE: &'static str = "lists";
+    const READERS: Role = Role::Admin;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<ListInput, Errors> {
+        whole(body, shown, |fields| Some(ListInput { name: fields.required("name", line(NAME))? }))
+    }
+
+    fn make(id: ListId, input: &mut ListInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        Ok(Self { id, name: input.name.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> ListView {
+        ListView { id: self.id, name: self.name, version }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        let whitelisted = |account: &Account| account.settings.whitelist.as_ref().is_some_and(|list| list.lists.contains(&self.id));
+        app.accounts_with(|account| account.list == self.id || whitelisted(account)).await
+    }
 }
 
-/// Makes a contact list.
-///
-/// Names need not be unique: a POST that is repeated makes a second list.
-#[utoipa::path(post, path = "/lists", tag = "lists", request_body = ListInput,
-    responses((status = 201, description = "Made.", body = ListView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_list(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Body(body): Body,
-) -> Result<Versioned<ListView>, ApiError> {
-    let input = ListInput::parse(body, None)?;
-    let list = List { id: ListId::from_ulid(cloud::ids::ulid()), name: input.name };
-    let version = written(app.configuration().put(&list, Write::New, Vec::new()).await?)?;
-    changed("list", "created", list.id.as_str(), &by);
-    let place = app.place("lists", list.id.as_str());
-    Ok(Versioned::made(view(list, version), place))
+shells! {
+    List: ListInput => ListView, "lists", "/lists", "/lists/{id}";
+
+    /// Lists the contact lists.
+    list list_lists;
+
+    /// Makes a contact list.
+    ///
+    /// Names need not be unique: a POST that is repeated makes a second list.
+    create create_list;
+
+    /// Reads a contact list.
+    get get_list;
+
+    /// Replaces a contact list.
+    put put_list;
+
+    /// Changes fields of a contact list.
+    patch patch_list;
+
+    /// Deletes a contact list. Refused (409, `in-use`) while an account saves its contacts there or has it in its whitelist.
+    delete delete_list;
 }
 
-/// The contact lists.
-#[utoipa::path(get, path = "/lists", tag = "lists", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<ListView>), Refusals))]
-pub(crate) async fn list_lists(State(app): State<App>, _: Administrator, parameters: Parameters) -> Result<Listed<ListView>, ApiError> {
-    app.list(&Page::of::<ListId>(&parameters)?, view).await
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// One contact list.
-#[utoipa::path(get, path = "/lists/{id}", tag = "lists", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = ListView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_list(State(app): State<App>, _: Administrator, Id(id): Id<ListId>) -> Result<Versioned<ListView>, ApiError> {
-    let (list, version) = app.load::<List>(id.as_str()).await?;
-    Ok(Versioned::new(view(list, version), version))
-}
+    use super::*;
+    use crate::input::testing::names;
 
-/// Replaces a contact list.
-#[utoipa::path(put, path = "/lists/{id}", tag = "lists", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = ListInput,
-    responses((status = 200, description = "Replaced.", body = ListView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_list(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<ListId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<ListView>, ApiError> {
-    let (before, version) = app.load::<List>(id.as_str()).await?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let list = List { id, name: ListInput::parse(body, Some(&shown))?.name };
-    let version = written(app.configuration().put(&list, Write::Replace { before: &before, version }, Vec::new()).await?)?;
-    changed("list", "replaced", list.id.as_str(), &by);
-    Ok(Versioned::new(view(list, version), version))
-}
-
-/// Deletes a contact list. Refused (409, `in-use`) while an account saves its contacts there or has it in its
-/// whitelist.
-#[utoipa::path(delete, path = "/lists/{id}", tag = "lists", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_list(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<ListId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (list, version) = app.load::<List>(id.as_str()).await?;
-    condition.check(version)?;
-    let whitelisted = |account: &Account| account.settings.whitelist.as_ref().is_some_and(|whitelist| whitelist.lists.contains(&id));
-    delete_unused(&app, &list, version, |account| account.list == id || whitelisted(account)).await?;
-    changed("list", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+    #[test]
+    fn a_list_needs_a_name_and_nothing_else() {
+        assert!(List::parse(json!({"name": "Customers"}), None).is_ok());
+        assert_eq!(names(List::parse(json!({}), None)), ["name"]);
+        assert_eq!(names(List::parse(json!({"name": " "}), None)), ["name"]);
+        assert_eq!(names(List::parse(json!({"name": "x".repeat(201)}), None)), ["name"]);
+        assert_eq!(names(List::parse(json!({"name": "a", "colour": 1}), None)), ["colour"]);
+        assert_eq!(names(List::parse(json!([]), None)), [""]);
+    }
 }

@@ -1,19 +1,28 @@
 //! Pauses: reasons for being unavailable.
 
-use axum::extract::State;
+use domain::agent::Role;
 use domain::catalog::Pause;
 use domain::ids::PauseId;
-use http::StatusCode;
 use serde::Serialize;
-use store::Write;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::{App, changed, delete_unused, written};
+use crate::app::App;
 use crate::error::ApiError;
-use crate::input::PauseInput;
-use crate::openapi::{PageParams, Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Page, Parameters};
+use crate::input::{Errors, line, whole};
+use crate::resource::Resource;
+use crate::shells::shells;
+
+/// A pause is chosen as the reason of a presence, which is a word or two on a supervisor's screen.
+const PAUSE: usize = 100;
+
+/// A reason for being unavailable.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct PauseInput {
+    /// What agents choose, and supervisors see; no two pauses share one.
+    #[schema(min_length = 1, max_length = 100, example = "Lunch")]
+    name: String,
+}
 
 /// A reason for being unavailable.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,76 +37,68 @@ pub(crate) struct PauseView {
     version: u64,
 }
 
-fn view(pause: Pause, version: u64) -> PauseView {
-    let Pause { id, name } = pause;
-    PauseView { id, name, version }
+impl Resource for Pause {
+    type Id = PauseId;
+    type Input = PauseInput;
+    type View = PauseView;
+    const PLACE: &'static str = "pauses";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<PauseInput, Errors> {
+        whole(body, shown, |fields| Some(PauseInput { name: fields.required("name", line(PAUSE))? }))
+    }
+
+    fn make(id: PauseId, input: &mut PauseInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        Ok(Self { id, name: input.name.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> PauseView {
+        PauseView { id: self.id, name: self.name, version }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        app.accounts_with(|account| account.settings.disposition_pause.as_ref() == Some(&self.id)).await
+    }
 }
 
-/// Makes a pause.
-///
-/// A POST that is repeated is refused (422), as the name is taken.
-#[utoipa::path(post, path = "/pauses", tag = "pauses", request_body = PauseInput,
-    responses((status = 201, description = "Made.", body = PauseView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
-pub(crate) async fn create_pause(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Body(body): Body,
-) -> Result<Versioned<PauseView>, ApiError> {
-    let input = PauseInput::parse(body, None)?;
-    let pause = Pause { id: PauseId::from_ulid(cloud::ids::ulid()), name: input.name };
-    let version = written(app.configuration().put(&pause, Write::New, Vec::new()).await?)?;
-    changed("pause", "created", pause.id.as_str(), &by);
-    let place = app.place("pauses", pause.id.as_str());
-    Ok(Versioned::made(view(pause, version), place))
+shells! {
+    Pause: PauseInput => PauseView, "pauses", "/pauses", "/pauses/{id}";
+
+    /// Lists the pauses. Supervisors may read them too.
+    list list_pauses;
+
+    /// Makes a pause.
+    ///
+    /// A POST that is repeated is refused (422), as the name is taken.
+    create create_pause;
+
+    /// Reads a pause. Supervisors may read it too.
+    get get_pause;
+
+    /// Replaces a pause. Agents who are on it stay on it, under the name that it had.
+    put put_pause;
+
+    /// Changes fields of a pause. Agents who are on it stay on it, under the name that it had.
+    patch patch_pause;
+
+    /// Deletes a pause. Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
+    delete delete_pause;
 }
 
-/// The pauses. Supervisors may read them too.
-#[utoipa::path(get, path = "/pauses", tag = "pauses", params(PageParams),
-    responses((status = 200, description = "A page.", body = Listed<PauseView>), Refusals))]
-pub(crate) async fn list_pauses(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<PauseView>, ApiError> {
-    app.list(&Page::of::<PauseId>(&parameters)?, view).await
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// One pause. Supervisors may read it too.
-#[utoipa::path(get, path = "/pauses/{id}", tag = "pauses", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = PauseView, headers(("ETag" = String))), Refusals))]
-pub(crate) async fn get_pause(State(app): State<App>, _: Overseer, Id(id): Id<PauseId>) -> Result<Versioned<PauseView>, ApiError> {
-    let (pause, version) = app.load::<Pause>(id.as_str()).await?;
-    Ok(Versioned::new(view(pause, version), version))
-}
+    use super::*;
+    use crate::input::testing::names;
 
-/// Replaces a pause. Who is on it stays on it, under the name that it had.
-#[utoipa::path(put, path = "/pauses/{id}", tag = "pauses", params(("id" = String, Path), ("If-Match" = String, Header)),
-    request_body = PauseInput,
-    responses((status = 200, description = "Replaced.", body = PauseView, headers(("ETag" = String))), WriteRefusals))]
-pub(crate) async fn put_pause(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<PauseId>,
-    condition: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<PauseView>, ApiError> {
-    let (before, version) = app.load::<Pause>(id.as_str()).await?;
-    condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
-    let pause = Pause { id, name: PauseInput::parse(body, Some(&shown))?.name };
-    let version = written(app.configuration().put(&pause, Write::Replace { before: &before, version }, Vec::new()).await?)?;
-    changed("pause", "replaced", pause.id.as_str(), &by);
-    Ok(Versioned::new(view(pause, version), version))
-}
-
-/// Deletes a pause. Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
-#[utoipa::path(delete, path = "/pauses/{id}", tag = "pauses", params(("id" = String, Path), ("If-Match" = String, Header)),
-    responses((status = 204, description = "Deleted."), WriteRefusals))]
-pub(crate) async fn delete_pause(
-    State(app): State<App>,
-    Administrator(by): Administrator,
-    Id(id): Id<PauseId>,
-    condition: IfMatch,
-) -> Result<StatusCode, ApiError> {
-    let (pause, version) = app.load::<Pause>(id.as_str()).await?;
-    condition.check(version)?;
-    delete_unused(&app, &pause, version, |account| account.settings.disposition_pause.as_ref() == Some(&id)).await?;
-    changed("pause", "deleted", id.as_str(), &by);
-    Ok(StatusCode::NO_CONTENT)
+    #[test]
+    fn a_pause_has_a_short_name_on_one_line() {
+        assert_eq!(Pause::parse(json!({"name": " Lunch "}), None).unwrap().name, "Lunch");
+        for bad in [json!(null), json!(""), json!("a\nb"), json!("x".repeat(101)), json!(1)] {
+            assert_eq!(names(Pause::parse(json!({"name": bad}), None)), ["name"]);
+        }
+        assert_eq!(names(Pause::parse(json!({"name": "a", "id": "pau_1", "colour": 1}), None)), ["colour", "id"]);
+    }
 }
