@@ -5,8 +5,8 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
+use api::{Caller, Error};
 use axum::extract::FromRequestParts;
-use cloud::auth::Claims;
 use domain::agent::Role;
 use domain::effect::Target;
 use domain::ids::Id;
@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::input::Errors;
 use crate::merge::merged;
 use crate::reply::{Listed, Versioned};
-use crate::request::{IfMatch, Page, Parameters, caller};
+use crate::request::{Anyone, IfMatch, Page, Parameters};
 
 /// A kind of thing that is configured. Only the first block has to be given.
 pub(crate) trait Resource: Entity + 'static {
@@ -46,7 +46,7 @@ pub(crate) trait Resource: Entity + 'static {
     fn view(self, version: u64, app: &App) -> Self::View;
 
     /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and of what it shall be.
-    fn permit(&self, _by: &Claims) -> Result<(), ApiError> {
+    fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
         Ok(())
     }
 
@@ -117,19 +117,20 @@ pub(crate) struct Reader<R>(PhantomData<R>);
 impl<R: Resource> FromRequestParts<App> for Reader<R> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        caller(parts, app, R::READERS).await.map(|_| Self(PhantomData))
+        let Anyone(by) = Anyone::from_request_parts(parts, app).await?;
+        if by.may(R::READERS) { Ok(Self(PhantomData)) } else { Err(Error::Forbidden.into()) }
     }
 }
 
 /// A caller who may write a kind.
 pub(crate) struct Writer<R> {
-    by: Claims,
+    by: Caller,
     of: PhantomData<R>,
 }
 
 impl<R> Writer<R> {
-    /// The caller's claims.
-    pub(crate) fn by(&self) -> &Claims {
+    /// Who writes.
+    pub(crate) fn by(&self) -> &Caller {
         &self.by
     }
 }
@@ -137,7 +138,8 @@ impl<R> Writer<R> {
 impl<R: Resource> FromRequestParts<App> for Writer<R> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        Ok(Self { by: caller(parts, app, R::WRITERS).await?, of: PhantomData })
+        let Anyone(by) = Anyone::from_request_parts(parts, app).await?;
+        if by.may(R::WRITERS) { Ok(Self { by, of: PhantomData }) } else { Err(Error::Forbidden.into()) }
     }
 }
 
@@ -208,7 +210,7 @@ pub(crate) async fn edit<R: Resource>(
         let input = R::parse(body, Some(&stored.shown))?;
         match stored.replace(app, &writer, input, false).await {
             // Nothing was supposed of the version: the edit holds for the next one, too.
-            Err(ApiError::Changed) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
+            Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
             outcome => return outcome,
         }
     }
@@ -303,7 +305,7 @@ impl<R: Resource> Stored<R> {
 }
 
 fn shown<R: Resource>(entity: R, version: u64, app: &App) -> Result<Value, ApiError> {
-    serde_json::to_value(entity.view(version, app)).map_err(|_| ApiError::Encode)
+    serde_json::to_value(entity.view(version, app)).map_err(|_| Error::Encode.into())
 }
 
 /// Writes a change while what was checked holds.

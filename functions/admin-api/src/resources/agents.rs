@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cloud::auth::Claims;
+use api::{Caller, Error};
 use domain::account::Account;
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
@@ -65,8 +65,8 @@ impl Resource for Agent {
     }
 
     /// Only owners manage admins and owners.
-    fn permit(&self, by: &Claims) -> Result<(), ApiError> {
-        if self.role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(ApiError::Forbidden) }
+    fn permit(&self, by: &Caller) -> Result<(), ApiError> {
+        if self.role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(Error::Forbidden.into()) }
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {

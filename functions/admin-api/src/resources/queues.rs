@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::input::{Errors, QueueInput, known_members};
 use crate::openapi::WriteRefusals;
 use crate::reply::Versioned;
-use crate::request::{Ids, OptionalIfMatch};
+use crate::request::{FromPath, OptionalIfMatch};
 use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
 use crate::shells::shells;
 
@@ -143,7 +143,7 @@ shells! {
 pub(crate) async fn put_member(
     State(app): State<App>,
     writer: Writer<Queue>,
-    Ids(queue, agent): Ids<QueueId, AgentId>,
+    FromPath((queue, agent)): FromPath<(QueueId, AgentId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<QueueView>, ApiError> {
     app.load::<Agent>(agent.as_str()).await?;
@@ -157,7 +157,7 @@ pub(crate) async fn put_member(
 pub(crate) async fn delete_member(
     State(app): State<App>,
     writer: Writer<Queue>,
-    Ids(queue, agent): Ids<QueueId, AgentId>,
+    FromPath((queue, agent)): FromPath<(QueueId, AgentId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<QueueView>, ApiError> {
     edit(&app, writer, queue, condition, |view| take_out(view, &["members"], agent.as_str())).await

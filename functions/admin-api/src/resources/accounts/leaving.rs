@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use api::Error;
 use axum::extract::State;
 use domain::account::Account;
 use domain::agent::Agent;
@@ -70,7 +71,7 @@ pub(crate) async fn delete_account(
     let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
     if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
         // When the answer got lost the account may be gone, and else it stays in a minute.
-        if !matches!(refused, ApiError::Port(_)) {
+        if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             app.configuration().stay(&leaving).await?;
         }
         return Err(refused);

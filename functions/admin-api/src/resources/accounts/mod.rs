@@ -5,8 +5,9 @@ mod secrets;
 
 use std::collections::BTreeSet;
 
+use api::Error;
+use api::FieldError;
 use axum::extract::State;
-use cloud::http::FieldError;
 use domain::account::{Account, List, Provider};
 use domain::agent::{Agent, Role};
 use domain::catalog::{Disposition, Pause};
@@ -30,7 +31,7 @@ use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, Surroundings};
 use crate::openapi::WriteRefusals;
 use crate::reply::Versioned;
-use crate::request::{Ids, OptionalIfMatch};
+use crate::request::{FromPath, OptionalIfMatch};
 use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
 use crate::shells::shells;
 
@@ -252,7 +253,7 @@ impl Resource for Account {
 
     async fn take_back(app: &App, change: &Change<'_, Self>, refused: &ApiError) {
         // When the answer got lost the account may be there.
-        if change.before.is_none() && !matches!(refused, ApiError::Port(_)) {
+        if change.before.is_none() && !matches!(refused, ApiError::Kit(Error::Port(_))) {
             forget_secret(app, &change.after.id, true).await;
         }
     }
@@ -314,7 +315,7 @@ shells! {
 pub(crate) async fn put_account_agent(
     State(app): State<App>,
     writer: Writer<Account>,
-    Ids(account, agent): Ids<AccountId, AgentId>,
+    FromPath((account, agent)): FromPath<(AccountId, AgentId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<AccountView>, ApiError> {
     app.load::<Agent>(agent.as_str()).await?;
@@ -329,7 +330,7 @@ pub(crate) async fn put_account_agent(
 pub(crate) async fn delete_account_agent(
     State(app): State<App>,
     writer: Writer<Account>,
-    Ids(account, agent): Ids<AccountId, AgentId>,
+    FromPath((account, agent)): FromPath<(AccountId, AgentId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<AccountView>, ApiError> {
     edit(&app, writer, account, condition, |view| take_out(view, &["agents"], agent.as_str())).await
@@ -346,7 +347,7 @@ const WHITELIST: [&str; 3] = ["settings", "whitelist", "lists"];
 pub(crate) async fn put_whitelisted(
     State(app): State<App>,
     writer: Writer<Account>,
-    Ids(account, list): Ids<AccountId, ListId>,
+    FromPath((account, list)): FromPath<(AccountId, ListId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<AccountView>, ApiError> {
     app.load::<List>(list.as_str()).await?;
@@ -361,7 +362,7 @@ pub(crate) async fn put_whitelisted(
 pub(crate) async fn delete_whitelisted(
     State(app): State<App>,
     writer: Writer<Account>,
-    Ids(account, list): Ids<AccountId, ListId>,
+    FromPath((account, list)): FromPath<(AccountId, ListId)>,
     OptionalIfMatch(condition): OptionalIfMatch,
 ) -> Result<Versioned<AccountView>, ApiError> {
     edit(&app, writer, account, condition, |view| take_out(view, &WHITELIST, list.as_str())).await
