@@ -1,16 +1,16 @@
 //! Why a request is refused or fails, and what is answered.
 
+use api::Problem;
 use axum::response::{IntoResponse, Response};
 use cloud::aws::CallError;
-use cloud::http::Problem;
 use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
 use domain::message::ApprovedTemplate;
-use domain::view::InteractionView;
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
+use views::InteractionView;
 
 /// Why a request is refused or fails.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
-use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;
@@ -28,7 +28,7 @@ pub(crate) struct AiSwitch {
 #[utoipa::path(
     put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn switch_ai(
     State(app): State<Arc<App>>,

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
 use domain::tag::Tag;
-use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;
@@ -32,7 +32,7 @@ pub(crate) struct Retagging {
 #[utoipa::path(
     post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn retag(
     State(app): State<Arc<App>>,
