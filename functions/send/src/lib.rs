@@ -13,8 +13,8 @@
 //! | a failing table or secret store | the message comes back after 2 s and more; a message that was claimed by then is in doubt |
 //! | a body that can't be read | it holds up its conversation's messages, and is set aside after some tries |
 //!
-//! A message that went too fast waits by visibility, and its conversation with it. The number's other messages that come
-//! to this process wait too. The wait is longer if the limit was that of this one customer.
+//! A message that went too fast waits by visibility, and its conversation with it. The number's other messages that
+//! come to this process wait too. The wait is longer if the limit was that of this one customer.
 
 mod outcome;
 mod sender;
