@@ -7,6 +7,7 @@ pub mod jobs;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
+pub mod stream;
 
 mod annotations;
 mod assign;
