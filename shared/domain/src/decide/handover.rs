@@ -1,6 +1,11 @@
 //! From one agent to another: transfers, picking, reassigning; and the way back from the end.
 
-use super::*;
+use super::Refusal;
+use super::change::Change;
+use crate::effect::{Notice, Target};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Stage, Status, Wait};
 
 impl Change<'_> {
     /// Whether its agent is handing it over. The agent keeps it, sees its messages and may write until somebody accepts.

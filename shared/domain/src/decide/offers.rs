@@ -1,6 +1,13 @@
 //! Offers: who is rung, who accepts, who rejects.
 
-use super::*;
+use super::change::Change;
+use super::{Refusal, Ring};
+use crate::agent::Presence;
+use crate::effect::{Audience, Effect, Notice, Target, Timer};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Offer, Stage};
+use crate::notification::Notification;
 
 impl Change<'_> {
     pub(super) fn ring(&mut self, ring: Ring) -> Result<(), Refusal> {

@@ -1,8 +1,21 @@
 //! The action plan: steps that wait for nobody are carried out one after the other, until one waits, or closes the interaction, or the plan has run out.
 
+use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
-use super::*;
+use super::change::Change;
+use super::{Context, Refusal, Reply};
+use crate::effect::{Effect, Notice, Target};
+use crate::history::{Did, Fact, NoReply, Skip, WaitEnd, WebhookFailure};
+use crate::ids::{InteractionId, MessageId};
+use crate::interaction::{LastMessage, Stage};
+use crate::interval::Weekday;
+use crate::notification::{TextTemplate, Values};
+use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
+use crate::priority::Priority;
+use crate::queue::Queue;
+use crate::tag::Tag;
+use crate::variables::{VariableName, Variables};
 
 /// Steps that one run may enter: five times the longest plan. A plan that rings the same queue again and again for half a minute each comes to an end after
 /// an hour or so; from then on the interaction waits in order for whoever becomes available, which serves the customer no less.

@@ -1,6 +1,12 @@
 //! Tabs, and the end of an interaction.
 
-use super::*;
+use super::Refusal;
+use super::change::Change;
+use crate::catalog::Pause;
+use crate::effect::{Effect, Notice, Target};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Inactivity, Interaction, Status, WrapUp};
 
 impl Change<'_> {
     pub(super) fn tab_opened(&mut self, agent: AgentId) {

@@ -7,10 +7,15 @@ use super::*;
 use crate::account::Minutes;
 use crate::agent::Capacity;
 use crate::agent::PresenceState;
+use crate::effect::{Audience, Notice, Target, Timer};
 use crate::fixtures;
-use crate::footprint::{Footprint, footprint};
+use crate::footprint::{Footprint, footprint, occupied};
+use crate::ids::{ContactId, InteractionId};
+use crate::interaction::{Inactivity, Stage, Status};
+use crate::notification::TextTemplate;
+use crate::plan::{PlanStep, Step, When};
 use crate::queue::{Strategy as Ringing, Weight};
-use crate::values::{E164, Seconds};
+use crate::values::{Address, E164, Seconds};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
