@@ -1,7 +1,7 @@
 //! The heart of routing: what an event makes of an interaction.
 //!
-//! [`open`] and [`decide`] are pure. The engine loads what they need, calls them, and commits their [`Decision`] with a condition on the version; on a
-//! conflict it loads and decides again. Losing a race is a [`Refusal`], never an error.
+//! [`open`], [`start`] and [`decide`] are pure. The engine loads what they need ([`needs`]), calls them, and commits their [`Decision`] with a
+//! condition on the version; on a conflict it loads and decides again. Losing a race is a [`Refusal`], never an error.
 
 mod ai;
 mod change;
@@ -9,6 +9,7 @@ mod event;
 mod handover;
 mod merge;
 mod messages;
+mod needs;
 mod notes;
 mod offers;
 mod opening;
@@ -31,7 +32,6 @@ use crate::account::{Account, List};
 use crate::agent::Presence;
 use crate::catalog::Pause;
 use crate::effect::Effect;
-use crate::footprint::holder;
 use crate::history::{Fact, HistoryEntry, PassedOver};
 use crate::ids::{AgentId, IntervalId, MessageId, QueueId};
 use crate::interaction::Interaction;
@@ -42,6 +42,7 @@ use crate::queue::Queue;
 
 use change::Change;
 pub use event::{Event, Ring};
+pub use needs::{Membership, Needs, needs};
 pub use opening::Opening;
 pub use refusal::Refusal;
 
@@ -79,9 +80,8 @@ pub struct Context<'a> {
     pub pause: Option<&'a Pause>,
     /// What the customer wrote, where that is what happened.
     pub heard: Option<&'a Content>,
-    /// The presence of the agent who acts, where that matters; for a customer's message, a merge, or when a disposition is owed, of the agent who has the
-    /// interaction.
-    pub presence: Option<&'a Presence>,
+    /// The presence of the agents whom the decision asks about ([`Needs::presences`]).
+    pub presences: &'a BTreeMap<AgentId, Presence>,
     /// Why nobody is being rung, when a wait is over.
     pub passed_over: &'a [PassedOver],
     /// The provider's time of the customer's latest message, on whichever interaction.
@@ -103,6 +103,9 @@ pub struct Decision {
     pub replies: Vec<Reply>,
     /// Why.
     pub history: Vec<HistoryEntry>,
+    /// An agent at whom nothing else may ring any more: the presence must be as it was read, since what has begun to ring there meanwhile has to be withdrawn
+    /// too.
+    pub presence_revision: Option<(AgentId, u64)>,
 }
 
 /// An automatic reply: a message of the service itself.
@@ -206,10 +209,4 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(Some(interaction)))
-}
-
-/// Whether taking the interaction leaves its agent, whose presence this is, without a free slot.
-pub fn fills(before: Option<&Interaction>, after: &Interaction, presence: &Presence) -> bool {
-    let takes = holder(after) == Some(&presence.agent) && before.and_then(holder) != Some(&presence.agent);
-    takes && presence.load.len() + usize::from(!presence.load.contains(&after.id)) >= presence.capacity.get()
 }

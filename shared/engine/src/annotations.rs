@@ -111,10 +111,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let (_, conversation) = self.conversation_with(&account.id, &person).await?;
             let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
-            let facts = self.facts(&account, Some(&open)).await?;
-            let context = facts.context(&account, None, conversation.last_inbound_at, now);
             let id = MessageId::from_ulid(self.world.ulid());
             let noted = Event::Noted { message: id.clone(), moved_to: moved_to.cloned() };
+            let facts = self.gather(&account, &decide::needs(&noted, Some(&open)), Some(&open), now).await?;
+            let context = facts.context(&account, conversation.last_inbound_at, now);
             if let Ok(decision) = decide::decide(&open, noted, &context) {
                 let message = Message {
                     id,

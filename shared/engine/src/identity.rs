@@ -142,18 +142,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         (newer, newer_inbound_at): (Interaction, Option<Timestamp>),
     ) -> Result<Option<Commit>, EngineError> {
         let now = self.world.now();
-        let facts = self.facts(account, Some(&older)).await?;
-        let presences = match &older.agent {
-            Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
-            None => BTreeMap::new(),
-        };
-        let context = facts.context(account, presences.values().next(), older_inbound_at.max(newer_inbound_at), now);
         let (absorb, merge) = (Event::Absorb(Box::new(newer.clone())), Event::MergeInto(older.key()));
-        let (Ok(absorbed), Ok(merged)) =
-            (decide::decide(&older, absorb.clone(), &context), decide::decide(&newer, merge.clone(), &context))
-        else {
-            return Ok(None);
-        };
+        let last_inbound_at = older_inbound_at.max(newer_inbound_at);
+        let facts = self.gather(account, &decide::needs(&absorb, Some(&older)), Some(&older), now).await?;
+        let absorbed = decide::decide(&older, absorb.clone(), &facts.context(account, last_inbound_at, now));
+        let facts = self.gather(account, &decide::needs(&merge, Some(&newer)), Some(&newer), now).await?;
+        let merged = decide::decide(&newer, merge.clone(), &facts.context(account, last_inbound_at, now));
+        let (Ok(absorbed), Ok(merged)) = (absorbed, merged) else { return Ok(None) };
         let extra = Extra::default();
         let mut commit = self.commit_of(older, absorbed, &absorb, &Idempotency::Guarded, &extra, now);
         // The service window is the person's: it goes on with the older one.

@@ -8,6 +8,7 @@ pub mod ports;
 
 mod annotations;
 mod assign;
+mod gather;
 mod identity;
 mod interactions;
 mod messages;

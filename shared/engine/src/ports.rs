@@ -8,6 +8,7 @@ use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
+pub use domain::decide::Membership;
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
@@ -192,17 +193,6 @@ impl Commit {
             _ => self.after.id.as_str(),
         }
     }
-}
-
-/// Who accepts must be of the account, and of the queue if it came through one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Membership {
-    /// Who.
-    pub agent: AgentId,
-    /// Of which account.
-    pub account: AccountId,
-    /// Of which queue.
-    pub queue: Option<QueueId>,
 }
 
 /// A change of a message.

@@ -82,16 +82,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let at = to_millisecond(inbound.sent_at.unwrap_or(event.received_at));
         let message = MessageId::from_ulid(self.world.ulid());
-        let facts = self.facts(account, conversation.open.as_ref()).await?;
-        let holder = conversation.open.as_ref().and_then(|open| open.agent.clone());
-        let presences = match holder {
-            Some(agent) => self.store.presences(&[agent]).await?,
-            None => Default::default(),
-        };
-        let context = Context {
-            heard: Some(&inbound.content),
-            ..facts.context(account, presences.values().next(), conversation.last_inbound_at, now)
-        };
+        let received = Event::MessageReceived { message: message.clone(), at };
+        let needs = decide::needs(&received, conversation.open.as_ref());
+        let facts = self.gather(account, &needs, conversation.open.as_ref(), now).await?;
+        let context = Context { heard: Some(&inbound.content), ..facts.context(account, conversation.last_inbound_at, now) };
         let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
         // What people here call the customer says more than what the customer does.
         let owner = match &person {
@@ -108,7 +102,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             welcome,
         };
         let (before, decision) = match conversation.open {
-            Some(open) => match decide::decide(&open, Event::MessageReceived { message: message.clone(), at }, &context) {
+            Some(open) => match decide::decide(&open, received, &context) {
                 Ok(decision) => (Some(open), decision),
                 // The pointer said open: whatever was read in between, a new one is right, and the transaction proves it.
                 Err(_) => (None, decide::open(opening(), message.clone(), at, &context)),

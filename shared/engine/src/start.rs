@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::account::Account;
 use domain::contact::{Contact, Identity};
-use domain::decide::{self, Opening, Refusal};
+use domain::decide::{self, Needs, Opening, Refusal};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
@@ -12,7 +12,7 @@ use domain::message::{ApprovedTemplate, Author, Content, Delivery, DeliveryState
 use domain::values::Address;
 
 use crate::identity::Identified;
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Membership, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Store, World};
 use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError};
 
@@ -90,8 +90,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         mark: &Idempotency,
     ) -> Result<Result<Commit, Refusal>, EngineError> {
         let now = self.world.now();
-        let facts = self.facts(account, None).await?;
-        let presences = self.store.presences(std::slice::from_ref(&start.agent)).await?;
+        let needs = Needs::to_start(&start.agent, &account.id);
+        let facts = self.gather(account, &needs, None, now).await?;
         let owner = match &person {
             Some(person) => self.store.contact(&person.owner).await?,
             None => None,
@@ -106,14 +106,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             customer_name: name.clone(),
             welcome: true,
         };
-        let context = facts.context(account, presences.get(&start.agent), None, now);
-        let decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &context) {
+        let decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &facts.context(account, None, now)) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        // What has begun to ring since the presence was read must be withdrawn too.
-        let full = presences.get(&start.agent).filter(|presence| decide::fills(None, &decision.interaction, presence));
-        let full = full.map(|presence| (presence.agent.clone(), presence.revision));
         let new = person.is_none().then(|| Contact {
             id: contact,
             lists: BTreeSet::from([account.list.clone()]),
@@ -154,8 +150,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             identity: person.map(|person| (start.to.clone(), person)),
             last_inbound_at: None,
             mark: mark.clone(),
-            membership: Some(Membership { agent: start.agent.clone(), account: account.id.clone(), queue: None }),
-            presence_revision: full,
+            membership: needs.membership,
+            presence_revision: decision.presence_revision,
             cursor: None,
             merged: None,
         }))

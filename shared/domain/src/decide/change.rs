@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Decision, Refusal, Reply, fills};
+use super::{Context, Decision, Refusal, Reply};
+use crate::agent::Presence;
 use crate::effect::{Audience, Effect, Notice, Target};
-use crate::footprint::occupied;
+use crate::footprint::{holder, occupied};
 use crate::history::{Fact, HistoryEntry};
 use crate::ids::AgentId;
 use crate::interaction::Interaction;
@@ -17,6 +18,7 @@ pub(super) struct Change<'a> {
     pub(super) message_effects: Vec<Effect>,
     pub(super) replies: Vec<Reply>,
     pub(super) history: Vec<HistoryEntry>,
+    pub(super) presence_revision: Option<(AgentId, u64)>,
     /// The provider's time of the customer's latest message.
     pub(super) last_inbound_at: Option<Timestamp>,
 }
@@ -32,6 +34,7 @@ impl<'a> Change<'a> {
             message_effects: Vec::new(),
             replies: Vec::new(),
             history: Vec::new(),
+            presence_revision: None,
             last_inbound_at: context.last_inbound_at,
         }
     }
@@ -52,17 +55,26 @@ impl<'a> Change<'a> {
             self.wake(target);
         }
         self.withdraw_elsewhere(before);
-        let Self { next: interaction, effects, message_effects, replies, history, .. } = self;
-        Decision { interaction, effects, message_effects, replies, history }
+        let Self { next: interaction, effects, message_effects, replies, history, presence_revision, .. } = self;
+        Decision { interaction, effects, message_effects, replies, history, presence_revision }
     }
 
     /// Who has no slot left can take nothing of what else rings there: it rings on elsewhere.
     pub(super) fn withdraw_elsewhere(&mut self, before: Option<&Interaction>) {
-        let Some(presence) = self.context.presence.filter(|presence| fills(before, &self.next, presence)) else { return };
+        let taker = holder(&self.next).filter(|taker| before.and_then(holder) != Some(taker));
+        let Some(presence) = taker.and_then(|taker| self.context.presences.get(taker)).filter(|presence| self.fills(presence)) else {
+            return;
+        };
         let others = presence.ringing.iter().filter(|(id, until)| **until > self.context.now && **id != self.next.id);
         let others = others.filter(|(id, _)| !presence.load.contains(*id)).map(|(id, _)| id.clone());
         let withdraw = others.map(|interaction| Effect::Withdraw { interaction, agent: presence.agent.clone() });
         self.effects.extend(withdraw);
+        self.presence_revision = Some((presence.agent.clone(), presence.revision));
+    }
+
+    /// Whether the interaction takes the last slot of an agent who has this presence.
+    fn fills(&self, presence: &Presence) -> bool {
+        presence.load.len() + usize::from(!presence.load.contains(&self.next.id)) >= presence.capacity.get()
     }
 
     pub(super) fn wake(&mut self, target: Target) {
@@ -92,14 +104,19 @@ impl<'a> Change<'a> {
     /// Whether its agent is logged in and has had the tab open since.
     pub(super) fn is_attended(&self) -> bool {
         self.next.tab_open
-            && self.context.presence.is_some_and(|presence| {
+            && self.own_presence().is_some_and(|presence| {
                 let before_login = self.next.tab_opened_at.zip(presence.logged_in_at).is_some_and(|(opened, login)| opened < login);
                 presence.logged_in() && !before_login
             })
     }
 
+    /// The presence of the agent who has it.
+    fn own_presence(&self) -> Option<&Presence> {
+        self.context.presences.get(self.next.agent.as_ref()?)
+    }
+
     pub(super) fn is_logged_in(&self, agent: &AgentId) -> bool {
-        self.context.presence.is_some_and(|presence| presence.agent == *agent && presence.logged_in())
+        self.context.presences.get(agent).is_some_and(Presence::logged_in)
     }
 
     /// A screen that was left open ends no wait: whoever is logged out is not there.

@@ -97,7 +97,7 @@ impl Change<'_> {
         if self.next.agent.as_ref() == Some(&to) {
             return Err(Refusal::AlreadyYours);
         }
-        if self.context.presence.is_some_and(|presence| presence.agent == to && !presence.has_room()) {
+        if self.context.presences.get(&to).is_some_and(|presence| !presence.has_room()) {
             return Err(Refusal::AtCapacity);
         }
         self.withdraw_offer(None);
@@ -172,7 +172,7 @@ impl Change<'_> {
 
     /// Whether the agent is ready and has room for one more; the transaction checks the room again.
     fn must_take_one_more(&self, agent: &AgentId) -> Result<(), Refusal> {
-        let presence = self.context.presence.filter(|presence| presence.agent == *agent).ok_or(Refusal::NotReady)?;
+        let presence = self.context.presences.get(agent).ok_or(Refusal::NotReady)?;
         if !presence.is_ready() {
             return Err(Refusal::NotReady);
         }

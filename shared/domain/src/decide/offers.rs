@@ -82,7 +82,7 @@ impl Change<'_> {
             return Err(Refusal::AlreadyYours);
         }
         let offer = self.offer_to(&agent)?.clone();
-        let presence = self.context.presence.ok_or(Refusal::NotReady)?;
+        let presence = self.context.presences.get(&agent).ok_or(Refusal::NotReady)?;
         if !own {
             if !self.context.account.active {
                 return Err(Refusal::AccountInactive);
@@ -170,7 +170,7 @@ impl Change<'_> {
         };
         let takes = |presence: &Presence| presence.is_ready() && (presence.has_room() || presence.load.contains(&self.next.id));
         // Back already, or told twice: what rings there now rings rightly.
-        if self.context.presence.is_some_and(takes) && is_member && self.of_account(&agent) {
+        if self.context.presences.get(&agent).is_some_and(takes) && is_member && self.of_account(&agent) {
             return Err(Refusal::Stale);
         }
         self.fact(Fact::OfferWithdrawn { agent });

@@ -35,7 +35,7 @@ impl Change<'_> {
             return Err(Refusal::AccountInactive);
         }
         // Who is on a pause may write to customers: only what comes in is kept away.
-        let presence = self.context.presence.filter(|presence| presence.agent == agent && presence.logged_in());
+        let presence = self.context.presences.get(&agent).filter(|presence| presence.logged_in());
         if !presence.ok_or(Refusal::NotReady)?.has_room() {
             return Err(Refusal::AtCapacity);
         }
