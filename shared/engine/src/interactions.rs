@@ -1,19 +1,17 @@
 //! Commands, timers and rings meet their interaction.
 
 use domain::account::Account;
-use domain::contact::Identity;
-use domain::decide::{self, Decision, Event, Refusal, Reply};
-use domain::effect::{Effect, InteractionKey, Target};
+use domain::decide::{self, Decision, Event, Refusal};
+use domain::effect::{InteractionKey, Target};
 use domain::ids::{AgentId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
-use domain::message::{ApprovedTemplate, Attachment, Author, Content, Delivery, DeliveryState, Message};
+use domain::message::{ApprovedTemplate, Attachment, Author, Content, Message};
 use domain::notification::{Notification, Values};
 use domain::values::Address;
 use jiff::Timestamp;
 
 use crate::ports::{Commit, Committed, Directory, Idempotency, Store, World};
-use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// What became of something that an interaction was told.
@@ -50,11 +48,39 @@ pub struct Sending {
 /// What else a change rests on and writes.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
-    pub(crate) sending: Option<Sending>,
+    /// A message that its agent writes.
+    pub(crate) sending: Option<(AgentId, Sending)>,
     pub(crate) presence_revision: Option<(AgentId, u64)>,
     pub(crate) cursor: Option<(Target, AgentId)>,
     /// The version that the event is based on.
     pub(crate) based_on: Option<u64>,
+}
+
+impl Sending {
+    /// What `agent` writes, as it is written: a note is for colleagues, everything else is to be sent to the customer.
+    fn message(&self, interaction: &Interaction, agent: &AgentId, now: Timestamp) -> Message {
+        let author = Author::Agent { agent: agent.clone() };
+        let message = Message {
+            attachments: self.attachments.clone(),
+            reply_to: self.reply_to.clone(),
+            answers: self.answers.clone(),
+            ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
+        };
+        if self.content.is_note() { message } else { message.queued(now) }
+    }
+}
+
+impl Extra {
+    fn assemble(&self, before: Interaction, mut decision: Decision, message: Option<Message>, mark: Idempotency) -> Commit {
+        let effects = std::mem::take(&mut decision.message_effects);
+        let mut commit = Commit::of(Some(before), decision, mark);
+        commit.cursor.clone_from(&self.cursor);
+        commit.presence_revision = self.presence_revision.clone().or(commit.presence_revision);
+        match message {
+            Some(message) => commit.with(message, effects),
+            None => commit,
+        }
+    }
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -100,8 +126,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         mark: Idempotency,
         version: Option<u64>,
     ) -> Result<Told, EngineError> {
-        let event = Event::MessageSent { agent, message: sending.id.clone(), template: sending.content.is_template() };
-        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
+        let event = Event::MessageSent { agent: agent.clone(), message: sending.id.clone(), template: sending.content.is_template() };
+        self.change(key, &event, mark, Extra { sending: Some((agent, sending)), based_on: version, ..Extra::default() }).await
     }
 
     /// Adds a note of `by` to the thread, for colleagues only.
@@ -132,10 +158,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         mark: Idempotency,
         version: Option<u64>,
     ) -> Result<Told, EngineError> {
-        let event = Event::NoteAdded { by, message: id.clone() };
+        let event = Event::NoteAdded { by: by.clone(), message: id.clone() };
         let content = Content::Note { body: text };
         let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
-        self.change(key, &event, mark, Extra { sending: Some(sending), based_on: version, ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some((by, sending)), based_on: version, ..Extra::default() }).await
     }
 
     /// The approved template by which agents of `account` write to a customer whose service window is over, filled in; `None` where none is configured.
@@ -191,17 +217,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
             let after = decision.interaction.clone();
-            let mut commit = self.commit_of(before, decision, event, &mark, &extra, now);
-            commit.identity = identity;
-            commit.membership = needs.membership;
-            let written = commit.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
-            let message = written.map(|(message, _)| Box::new(message.clone()));
+            let message = extra.sending.as_ref().map(|(agent, sending)| sending.message(&before, agent, now));
+            let commit = extra.assemble(before, decision, message.clone(), mark.clone());
+            let commit = Commit { identity, membership: needs.membership, ..commit };
             let refused = |refusal| async move {
                 let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;
                 Ok(Told::Refused(refusal, Box::new(current)))
             };
             match self.store.commit(commit).await? {
-                Committed::Done => return Ok(Told::Changed { interaction: Box::new(after), message }),
+                Committed::Done => return Ok(Told::Changed { interaction: Box::new(after), message: message.map(Box::new) }),
                 Committed::AlreadyDone => {
                     let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;
                     return Ok(Told::AlreadyDone(Box::new(current)));
@@ -216,96 +240,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// What opening a closed interaction again rests on: whose the customer's address is, so that none of that person's contacts has an open interaction; or the
-    /// one that is open.
-    async fn alone(&self, closed: &Interaction) -> Result<Result<Option<(Address, Identity)>, InteractionId>, EngineError> {
-        let Some(person) = self.store.contact_of(&closed.address, true).await? else { return Ok(Ok(None)) };
-        let (_, conversation) = self.conversation_with(&closed.account, &person).await?;
-        let own = self.store.conversation(&closed.conversation()).await?;
-        match conversation.open.or(own.open) {
-            Some(other) if other.id != closed.id => Ok(Err(other.id)),
-            _ => Ok(Ok(Some((closed.address.clone(), person)))),
-        }
+    /// Where the interaction of a command lies.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] when it is nowhere.
+    pub async fn locate(&self, id: &InteractionId) -> Result<InteractionKey, EngineError> {
+        self.store.locate(id).await?.ok_or(EngineError::NotFound)
     }
-
-    pub(crate) fn commit_of(
-        &self,
-        before: Interaction,
-        decision: Decision,
-        event: &Event,
-        mark: &Idempotency,
-        extra: &Extra,
-        now: Timestamp,
-    ) -> Commit {
-        let written = extra.sending.as_ref().map(|sending| {
-            let author = match event {
-                Event::MessageSent { agent, .. } | Event::NoteAdded { by: agent, .. } => Author::Agent { agent: agent.clone() },
-                _ => Author::Customer,
-            };
-            let message = Message {
-                id: sending.id.clone(),
-                interaction: before.id.clone(),
-                version: 1,
-                at: to_millisecond(now),
-                provider_id: None,
-                author,
-                content: sending.content.clone(),
-                attachments: sending.attachments.clone(),
-                reply_to: sending.reply_to.clone(),
-                answers: sending.answers.clone(),
-                forwarded: false,
-                referral: None,
-                reactions: Vec::new(),
-                edits: Vec::new(),
-                deleted_at: None,
-                delivery: (!sending.content.is_note()).then_some(Delivery {
-                    state: DeliveryState::Queued,
-                    since: now,
-                    error: None,
-                    attempts: 0,
-                }),
-            };
-            (message, decision.message_effects.clone())
-        });
-        let messages = written.into_iter().chain(replies(&decision)).collect();
-        Commit {
-            before: Some(before),
-            after: decision.interaction,
-            effects: decision.effects,
-            history: decision.history,
-            messages,
-            contact: None,
-            listed: None,
-            identity: None,
-            last_inbound_at: None,
-            mark: mark.clone(),
-            membership: None,
-            presence_revision: extra.presence_revision.clone().or(decision.presence_revision),
-            cursor: extra.cursor.clone(),
-            merged: None,
-        }
-    }
-}
-
-/// The automatic replies of a decision as messages to be sent.
-pub(crate) fn replies(decision: &Decision) -> Vec<(Message, Vec<Effect>)> {
-    let message = |reply: &Reply| Message {
-        id: reply.id.clone(),
-        interaction: decision.interaction.id.clone(),
-        version: 1,
-        at: to_millisecond(reply.at),
-        provider_id: None,
-        author: Author::System,
-        content: Content::Text { body: reply.text.clone() },
-        attachments: Vec::new(),
-        reply_to: None,
-        answers: None,
-        forwarded: false,
-        referral: None,
-        reactions: Vec::new(),
-        edits: Vec::new(),
-        deleted_at: None,
-        delivery: Some(Delivery { state: DeliveryState::Queued, since: reply.at, error: None, attempts: 0 }),
-    };
-    decision.replies.iter().map(|reply| (message(reply), Vec::new())).collect()
 }

@@ -16,6 +16,7 @@ mod missed;
 mod presence;
 mod route;
 mod start;
+mod unify;
 
 use domain::decide::Refusal;
 use domain::ids::AccountId;
