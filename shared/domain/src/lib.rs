@@ -25,6 +25,7 @@ pub mod plan;
 pub mod priority;
 pub mod queue;
 pub mod tag;
+pub mod text_template;
 pub mod transcript;
 pub mod values;
 pub mod variables;

@@ -176,7 +176,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ) -> Result<Option<ApprovedTemplate>, EngineError> {
         let Some(recontact) = &account.settings.recontact else { return Ok(None) };
         let list = self.directory.list(&account.list).await?;
-        Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address })))
+        Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address }.groups())))
     }
 
     /// What an agent's screen shows with the offer of `interaction` that stands; `None` when there is none any more.

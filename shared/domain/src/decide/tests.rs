@@ -13,9 +13,9 @@ use crate::footprint::{Footprint, footprint, holder, occupied};
 use crate::history::NotOffered;
 use crate::ids::{ContactId, InteractionId, PauseId};
 use crate::interaction::{Inactivity, Stage, Status};
-use crate::notification::TextTemplate;
 use crate::plan::{PlanStep, Step, WebhookUrl, When};
 use crate::queue::{Strategy as Ringing, Weight};
+use crate::text_template::TextTemplate;
 use crate::values::{Address, E164, Seconds};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
