@@ -22,7 +22,6 @@ use domain::inbound::{InboundEvent, InboundKind, InboundMessage, ProfileName};
 use domain::message::Content;
 use domain::queue::Strategy;
 use domain::values::{Address, E164};
-use domain::view::AgentEvent;
 use engine::ports::{Idempotency, Store, World};
 use engine::{Engine, Reach, Told};
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +30,7 @@ use local::standin::StandIn;
 use serde_json::{Value, json};
 use support::{AUTH_TOKEN, Deployment, sid, text, webhook};
 use tower::ServiceExt;
+use views::AgentEvent;
 
 /// Two ready agents of one account with one `beepall` queue, and the APIs.
 struct Desk {

@@ -6,7 +6,6 @@ use domain::agent::Presence;
 use domain::footprint::{WaitingRow, holder};
 use domain::ids::{AccountId, AgentId, InteractionId, QueueId};
 use domain::interaction::{Interaction, Offer};
-use domain::view::sees;
 use jiff::Timestamp;
 
 /// What an agent belongs to.
@@ -63,7 +62,7 @@ impl Beholder<'_> {
     fn stands(&self, offer: &Offer, account: &AccountId) -> bool {
         let member = || offer_queue(offer).is_some_and(|queue| self.memberships.queues.contains(queue));
         let in_time = offer.until.is_none_or(|until| self.now < until);
-        in_time && self.memberships.accounts.contains(account) && sees(&offer.audience, self.agent, member)
+        in_time && self.memberships.accounts.contains(account) && offer.audience.sees(self.agent, member)
     }
 }
 

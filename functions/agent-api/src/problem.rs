@@ -7,10 +7,10 @@ use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
 use domain::message::ApprovedTemplate;
-use domain::view::InteractionView;
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
+use views::InteractionView;
 
 /// Why a request is refused or fails.
 #[derive(Debug)]

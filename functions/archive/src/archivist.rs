@@ -8,9 +8,9 @@ use domain::effect::InteractionKey;
 use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
 use domain::message::{Copy, Message};
-use domain::transcript::{File, Transcript, log_key, transcript_key};
 use engine::ports::{Directory, PortError};
 use serde_json::Value;
+use views::transcript::{File, Transcript, log_key, transcript_key};
 use zip::result::ZipError;
 
 use crate::pack::Pack;

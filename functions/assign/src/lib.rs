@@ -22,7 +22,7 @@ use domain::effect::{Audience, Target};
 use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 use domain::interaction::Offer;
-use domain::view::AgentEvent;
+use domain::news::News;
 use engine::jobs::{AssignJob, PushJob, Wakeup};
 use engine::ports::{Store, System, World};
 use engine::{Engine, EngineError, Reach, Released, Woken};
@@ -105,7 +105,7 @@ impl Assign {
                 id: format!("{wake_id}-{}", key.interaction),
                 to: Audience::Agents(vec![agent.clone()]),
                 account: None,
-                event: AgentEvent::Offered { interaction: (&interaction).into(), offer, until, notification },
+                news: News::Offered { interaction: Box::new(interaction), offer, until, notification },
             };
             let options = SendOptions::fifo(key.conversation.group(), job.id.clone());
             self.push.send(&job, options).await?;
@@ -121,7 +121,7 @@ impl Assign {
                 id: format!("{wake_id}-{}-gone", key.interaction),
                 to: Audience::Agents(vec![agent.clone()]),
                 account: None,
-                event: AgentEvent::Withdrawn { interaction: key.interaction.clone(), offer: offer.id, taken_by: None },
+                news: News::Withdrawn { interaction: key.interaction.clone(), offer: offer.id, taken_by: None },
             };
             self.push.send(&job, SendOptions::fifo(key.conversation.group(), job.id.clone())).await?;
         }

@@ -8,7 +8,7 @@ use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageK
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
-use domain::view::AgentEvent;
+use domain::news::News;
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -195,26 +195,24 @@ impl Owner {
                 (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: contact.clone() } })
             }
             (Effect::Push { to, notice }, owner) => {
-                let (group, account, event) = match owner {
+                let (group, account, news) = match owner {
                     Owner::Interaction(interaction) => {
-                        let event = AgentEvent::of_interaction(notice, interaction)?;
+                        let news = News::of_interaction(notice, interaction)?;
                         // Presence keeps its order with presence, whatever it comes from.
                         let group = match (notice, to) {
                             (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
                             _ => None,
                         };
-                        (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), event)
+                        (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), news)
                     }
                     Owner::Message { message, key } => {
                         let ConversationKey { account, .. } = &key.interaction.conversation;
-                        (key.interaction.conversation.group(), Some(account.clone()), AgentEvent::of_message(notice, message)?)
+                        (key.interaction.conversation.group(), Some(account.clone()), News::of_message(notice, message)?)
                     }
-                    Owner::Presence { agent, state } => {
-                        (agent.clone(), None, AgentEvent::Presence { state: state.clone(), reason: None, since: None })
-                    }
+                    Owner::Presence { agent, state } => (agent.clone(), None, News::Presence { state: state.clone() }),
                     Owner::Event(_) | Owner::Contact(_) => return None,
                 };
-                (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, event })))
+                (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, news })))
             }
             (
                 Effect::Route
@@ -317,7 +315,7 @@ mod tests {
         let id = message().id;
         assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
         assert_eq!(errands[0].group, key().conversation.group());
-        assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.event, AgentEvent::Message { .. })));
+        assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.news, News::Message { .. })));
     }
 
     #[test]

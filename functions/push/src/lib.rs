@@ -11,6 +11,8 @@
 //! | a table that fails | it comes again after 1 s and more, for hours |
 //! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
+mod job;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -23,13 +25,15 @@ use cloud::sockets::{Posted, Sockets};
 use domain::agent::Presence;
 use domain::effect::Audience;
 use domain::ids::AgentId;
-use domain::view::AgentEvent;
-use engine::jobs::{PushJob, Wakeup};
+use engine::jobs::Wakeup;
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
 use tokio::sync::Semaphore;
+use views::AgentEvent;
+
+use job::Job;
 
 /// Agents served at the same time by one process, of all the jobs of a batch: an agent takes some 40 ms of waiting, so 300 are served in half a second, over
 /// no more connections than the function can open in its first.
@@ -46,13 +50,13 @@ struct Push {
 
 impl Push {
     /// Jobs of one group come one after the other, so each feed has their order; within a job each agent is served apart from the others.
-    async fn deliver(&self, job: &PushJob) -> Result<(), PortError> {
+    async fn deliver(&self, job: &Job) -> Result<(), PortError> {
         every(self.audience(job).await?, &self.at_once, |agent| self.serve(agent, job)).await
     }
 
-    async fn serve(&self, agent: AgentId, job: &PushJob) -> Result<(), PortError> {
+    async fn serve(&self, agent: AgentId, job: &Job) -> Result<(), PortError> {
         let event = self.as_it_is(&agent, &job.event).await?;
-        if let Appended::New(event) = self.store.append(&agent, &job.id, &event, cloud::time::now()).await? {
+        if let Appended::New(event) = self.store.append(&agent, &job.id, &*event, cloud::time::now()).await? {
             self.post(&agent, &event).await;
         }
         Ok(())
@@ -67,7 +71,7 @@ impl Push {
 
     /// Whose feeds: an offer to a queue goes to its members who are of the account, did not reject it, and can take it now; its withdrawal to all of them
     /// who are there.
-    async fn audience(&self, job: &PushJob) -> Result<Vec<AgentId>, PortError> {
+    async fn audience(&self, job: &Job) -> Result<Vec<AgentId>, PortError> {
         let (queue, except) = match &job.to {
             Audience::Agents(agents) => return Ok(agents.clone()),
             Audience::Members { queue, except } => (queue, except),
@@ -91,7 +95,7 @@ impl Push {
     }
 
     /// A socket is a convenience, the feed the truth: whatever fails here is the client's to catch up on, and never a reason to append twice.
-    async fn post(&self, agent: &AgentId, event: &FeedEvent) {
+    async fn post(&self, agent: &AgentId, event: &FeedEvent<AgentEvent>) {
         let sent = async {
             let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
             let connections = self.store.connections(agent).await?;
@@ -144,7 +148,7 @@ where
 }
 
 async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    Ok(batch::each(event.payload, &push.queue, |job: PushJob, _| {
+    Ok(batch::each(event.payload, &push.queue, |job: Job, _| {
         let push = push.clone();
         async move {
             push.deliver(&job).await.map_err(|error| {

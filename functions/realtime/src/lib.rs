@@ -24,6 +24,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Connection, Interactions};
+use views::AgentEvent;
 
 /// API Gateway ends a connection after two hours; so does the right to it.
 const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
@@ -92,7 +93,7 @@ impl Realtime {
     }
 
     async fn catch_up(&self, connection: &str, agent: &AgentId, after: u64) -> Result<(), Error> {
-        for event in self.store.events_after(agent, after, CATCH_UP).await? {
+        for event in self.store.events_after::<AgentEvent>(agent, after, CATCH_UP).await? {
             self.post(connection, &serde_json::to_value(&event)?).await?;
         }
         Ok(())

@@ -9,13 +9,13 @@ use domain::history::WebhookFailure;
 use domain::interaction::Interaction;
 use domain::values::Secret;
 use domain::variables::VariableName;
-use domain::view::InteractionView;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Sha256;
+use views::InteractionView;
 
 /// What every secret begins with (Standard Webhooks, "Signature scheme"); base64 follows.
 const SECRET_PREFIX: &str = "whsec_";

@@ -117,6 +117,16 @@ pub enum Audience {
     },
 }
 
+impl Audience {
+    /// Whether `agent` sees an offer made to it; `member` tells of the queue's members who are of the account.
+    pub fn sees(&self, agent: &AgentId, member: impl FnOnce() -> bool) -> bool {
+        match self {
+            Audience::Agents(agents) => agents.contains(agent),
+            Audience::Members { except, .. } => !except.contains(agent) && member(),
+        }
+    }
+}
+
 /// Something that a committed change causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
@@ -215,7 +225,7 @@ pub enum Timer {
     },
 }
 
-/// What agents are told; `push` adds what they see from the item itself.
+/// What agents are told; with what it is about it becomes [`News`](crate::news::News).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {

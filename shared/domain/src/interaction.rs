@@ -249,6 +249,21 @@ pub enum Stage {
     Inactive,
 }
 
+impl Stage {
+    /// The stage's name, without its place in a plan.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Stage::AssignedAgent => "assigned_agent",
+            Stage::AssignedQueue => "assigned_queue",
+            Stage::Step { .. } => "step",
+            Stage::Webhook { .. } => "webhook",
+            Stage::Transfer => "transfer",
+            Stage::Exhausted => "exhausted",
+            Stage::Inactive => "inactive",
+        }
+    }
+}
+
 /// An interaction shown to one or more agents, waiting to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {

@@ -3,9 +3,9 @@
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
+use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
-use domain::view::AgentEvent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +111,8 @@ pub struct PushJob {
     /// The account, for offers to a queue: only its agents are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
-    /// What they see.
-    pub event: AgentEvent,
+    /// What they are told; `push` makes the view of it. The version before wrote the view itself, as `event`.
+    pub news: News,
 }
 
 /// On `webhook`: ask another system on behalf of a step of the plan.

@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
 use domain::ids::AgentId;
-use domain::view::AgentEvent;
 use engine::ports::{PortError, System, World};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text};
 use crate::interactions::{Interactions, expires};
@@ -32,22 +32,22 @@ const ATTEMPTS: u32 = 12;
 /// function and a slow client's network included some seconds.
 const OPENING: SignedDuration = SignedDuration::from_secs(10);
 
-/// One event of a feed.
+/// One event of a feed. What happened is a view, which is none of the store's business.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FeedEvent {
+pub struct FeedEvent<E> {
     /// Its place: the first is 1, and none is left out.
     pub seq: u64,
     /// When it was appended.
     pub at: Timestamp,
     /// What happened.
-    pub event: AgentEvent,
+    pub event: E,
 }
 
 /// What an append did.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Appended {
+pub enum Appended<E> {
     /// It is the event with this number. Whom to tell is asked [afterwards](Interactions::connections): who connects later catches up, and so nobody falls between.
-    New(Box<FeedEvent>),
+    New(Box<FeedEvent<E>>),
     /// It was appended before.
     Repeated,
 }
@@ -77,7 +77,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written; calling again is safe.
-    pub async fn append(&self, agent: &AgentId, effect: &str, event: &AgentEvent, now: Timestamp) -> PortResult<Appended> {
+    pub async fn append<E>(&self, agent: &AgentId, effect: &str, event: &E, now: Timestamp) -> PortResult<Appended<E>>
+    where
+        E: Serialize + Clone,
+    {
         for attempt in 1..=ATTEMPTS {
             let last = self.last_event(agent).await?;
             let seq = last + 1;
@@ -133,7 +136,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub async fn events_after(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent>> {
+    pub async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent<E>>>
+    where
+        E: DeserializeOwned,
+    {
         let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")

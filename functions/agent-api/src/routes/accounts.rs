@@ -9,11 +9,11 @@ use axum::extract::State;
 use domain::agent::{Agent, Presence};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
-use domain::view::InteractionView;
 use engine::ports::{Directory, Store};
 use futures_util::future::try_join;
 use serde::Serialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::Named;
 use super::me::PresenceView;

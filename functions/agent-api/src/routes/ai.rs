@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
-use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;

@@ -11,13 +11,13 @@ use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
 use domain::message::{ApprovedTemplate, Message};
 use domain::values::{Address, E164};
-use domain::view::{InteractionView, MessageView};
 use engine::ports::{Directory, Store, World};
 use engine::{Start, Started};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use views::{InteractionView, MessageView};
 
 use super::Named;
 use super::interactions::refused;

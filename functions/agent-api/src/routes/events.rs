@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domain::view::AgentEvent;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+use views::AgentEvent;
 
 use crate::app::App;
 use crate::caller::Caller;

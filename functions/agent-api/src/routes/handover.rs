@@ -7,9 +7,9 @@ use axum::extract::State;
 use domain::decide::Event;
 use domain::effect::Target;
 use domain::ids::{AgentId, QueueId};
-use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;

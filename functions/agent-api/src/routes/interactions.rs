@@ -12,12 +12,12 @@ use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
 use domain::message::ApprovedTemplate;
 use domain::notification::Notification;
-use domain::view::InteractionView;
 use engine::Told;
 use engine::ports::{Directory, Store};
 use futures_util::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::Named;
 use crate::app::App;

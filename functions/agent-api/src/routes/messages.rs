@@ -11,14 +11,14 @@ use cloud::objects::LINK_LIFETIME;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
 use domain::message::{AttachmentKind, Content, Copy, Message};
-use domain::transcript::Transcript;
-use domain::view::MessageView;
 use engine::ports::{Store, World};
 use engine::{Sending, Told};
 use futures_util::future::try_join;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
+use views::MessageView;
+use views::transcript::Transcript;
 
 use super::contacts::no_recontact;
 use super::interactions::{Done, recontact, settle};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::ids::MessageId;
-use domain::view::MessageView;
 use engine::ports::World;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::MessageView;
 
 use super::messages::{created, settled};
 use crate::app::App;

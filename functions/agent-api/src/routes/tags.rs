@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
 use domain::tag::Tag;
-use domain::view::InteractionView;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;

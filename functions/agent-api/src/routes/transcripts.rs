@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
 use domain::decide::Event;
-use domain::transcript::transcript_key;
 use engine::ports::Store;
 use http::StatusCode;
+use views::transcript::transcript_key;
 
 use super::Link;
 use super::interactions::tell;

@@ -6,13 +6,13 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::account::Account;
-use crate::agent::Agent;
-use crate::history::HistoryEntry;
-use crate::ids::AgentId;
-use crate::interaction::Interaction;
-use crate::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
-use crate::values::Address;
+use domain::account::Account;
+use domain::agent::Agent;
+use domain::history::HistoryEntry;
+use domain::ids::AgentId;
+use domain::interaction::Interaction;
+use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::values::Address;
 
 /// The form of the JSON documents; grows when a reader would have to change.
 const FORM: u32 = 1;
@@ -365,14 +365,14 @@ fn extension_of(content_type: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures;
+    use domain::fixtures;
 
-    use crate::agent::{Capacity, Role};
-    use crate::history::Fact;
-    use crate::ids::MessageId;
-    use crate::inbound::ProfileName;
-    use crate::interaction::Status;
-    use crate::message::Content;
+    use domain::agent::{Capacity, Role};
+    use domain::history::Fact;
+    use domain::ids::MessageId;
+    use domain::inbound::ProfileName;
+    use domain::interaction::Status;
+    use domain::message::Content;
 
     use proptest::prelude::*;
     use ulid::Ulid;

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Presence, PresenceState};
-use crate::effect::{Audience, Notice};
-use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
-use crate::interaction::{Interaction, Stage, Status};
-use crate::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
-use crate::notification::Notification;
-use crate::priority::Priority;
-use crate::tag::Tag;
+use domain::agent::{Presence, PresenceState};
+use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
+use domain::interaction::{Interaction, Status};
+use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
+use domain::news::News;
+use domain::notification::Notification;
+use domain::priority::Priority;
+use domain::tag::Tag;
 
 /// An interaction as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,21 +125,6 @@ impl From<&Interaction> for InteractionView {
             wrap_up_since: interaction.wrap_up.as_ref().map(|wrap_up| wrap_up.since),
             waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
             offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
-        }
-    }
-}
-
-impl Stage {
-    /// The stage's name, without its place in a plan.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Stage::AssignedAgent => "assigned_agent",
-            Stage::AssignedQueue => "assigned_queue",
-            Stage::Step { .. } => "step",
-            Stage::Webhook { .. } => "webhook",
-            Stage::Transfer => "transfer",
-            Stage::Exhausted => "exhausted",
-            Stage::Inactive => "inactive",
         }
     }
 }
@@ -332,37 +317,21 @@ impl AgentEvent {
         let reason = if let PresenceState::Paused { reason } = state { Some(reason) } else { None };
         Self::Presence { state: name, reason, since: Some(presence.since) }
     }
-
-    /// What `notice` says of `interaction`; `None` for notices about something else.
-    pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
-        match notice {
-            Notice::Offered { offer, until, notification } => {
-                let notification = notification.clone();
-                Some(Self::Offered { interaction: interaction.into(), offer: *offer, until: *until, notification })
-            }
-            Notice::Withdrawn { offer, taken_by } => {
-                Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
-            }
-            Notice::Interaction => Some(Self::Interaction { interaction: interaction.into() }),
-            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone(), reason: None, since: None }),
-            Notice::Message | Notice::MessageState | Notice::Presence => None,
-        }
-    }
-
-    /// What `notice` says of `message`; `None` for notices about something else.
-    pub fn of_message(notice: &Notice, message: &Message) -> Option<Self> {
-        match notice {
-            Notice::Message => Some(Self::Message { message: message.into() }),
-            Notice::MessageState => Some(Self::MessageState { message: message.into() }),
-            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence | Notice::PresenceNow { .. } => None,
-        }
-    }
 }
 
-/// Whether `agent` sees an offer made to `audience`; `member` tells of the queue's members who are of the account.
-pub fn sees(audience: &Audience, agent: &AgentId, member: impl FnOnce() -> bool) -> bool {
-    match audience {
-        Audience::Agents(agents) => agents.contains(agent),
-        Audience::Members { except, .. } => !except.contains(agent) && member(),
+impl From<&News> for AgentEvent {
+    fn from(news: &News) -> Self {
+        match news {
+            News::Offered { interaction, offer, until, notification } => {
+                Self::Offered { interaction: (&**interaction).into(), offer: *offer, until: *until, notification: notification.clone() }
+            }
+            News::Withdrawn { interaction, offer, taken_by } => {
+                Self::Withdrawn { interaction: interaction.clone(), offer: *offer, taken_by: taken_by.clone() }
+            }
+            News::Message { message } => Self::Message { message: (&**message).into() },
+            News::MessageState { message } => Self::MessageState { message: (&**message).into() },
+            News::Interaction { interaction } => Self::Interaction { interaction: (&**interaction).into() },
+            News::Presence { state } => Self::Presence { state: state.clone(), reason: None, since: None },
+        }
     }
 }

@@ -1,0 +1,109 @@
+//! A job of the queue, read into what agents are shown.
+
+use domain::effect::Audience;
+use domain::ids::AccountId;
+use engine::jobs::PushJob;
+use serde::Deserialize;
+use views::AgentEvent;
+
+/// A [`PushJob`] with the view of its news.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(from = "Written")]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) to: Audience,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) event: AgentEvent,
+}
+
+/// The forms of a body.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    News(PushJob),
+    /// By the version before, whose jobs carried the view itself.
+    View {
+        id: String,
+        to: Audience,
+        #[serde(default)]
+        account: Option<AccountId>,
+        event: Box<AgentEvent>,
+    },
+}
+
+impl From<Written> for Job {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::News(PushJob { id, to, account, news }) => Self { id, to, account, event: (&news).into() },
+            Written::View { id, to, account, event } => Self { id, to, account, event: *event },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::batch::Envelope;
+    use domain::agent::Presence;
+    use domain::fixtures;
+    use domain::ids::{AgentId, QueueId};
+    use domain::interaction::Status;
+    use domain::news::News;
+    use jiff::Timestamp;
+    use serde_json::Value;
+    use ulid::Ulid;
+
+    use super::*;
+
+    /// A body of each kind of event, as the version before wrote it.
+    const BEFORE: &str = include_str!("before.jsonl");
+
+    fn job(news: News) -> PushJob {
+        let to = Audience::Members { queue: QueueId::from_ulid(Ulid::from_parts(1, 8)), except: Vec::new() };
+        PushJob { id: "int_1-2-0".to_owned(), to, account: Some(fixtures::account().id), news }
+    }
+
+    fn news() -> Vec<News> {
+        let at = Timestamp::UNIX_EPOCH;
+        let interaction = Box::new(fixtures::interaction(Status::Open, at));
+        let message = Box::new(fixtures::message(at));
+        vec![
+            News::Offered { interaction: interaction.clone(), offer: 3, until: Some(at), notification: None },
+            News::Withdrawn { interaction: interaction.id.clone(), offer: 3, taken_by: Some(AgentId::from_ulid(Ulid::from_parts(1, 7))) },
+            News::Message { message: message.clone() },
+            News::MessageState { message },
+            News::Interaction { interaction },
+            News::Presence { state: "paused".to_owned() },
+        ]
+    }
+
+    fn read(body: &str) -> Job {
+        Envelope::parse(body).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_read_with_the_view_of_its_news() {
+        for news in news() {
+            let body = serde_json::to_string(&Envelope::new(job(news.clone()))).unwrap();
+            let PushJob { id, to, account, .. } = job(news.clone());
+            assert_eq!(read(&body), Job { id, to, account, event: AgentEvent::from(&news) });
+        }
+    }
+
+    #[test]
+    fn a_job_of_the_version_before_is_read() {
+        assert_eq!(BEFORE.lines().count(), news().len());
+        for (body, news) in BEFORE.lines().zip(news()) {
+            let PushJob { id, to, account, .. } = job(news.clone());
+            assert_eq!(read(body), Job { id, to, account, event: AgentEvent::from(&news) }, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_presence_names_its_state_as_the_agents_presence_does() {
+        let agent = AgentId::from_ulid(Ulid::from_parts(1, 7));
+        let presence = Presence::logged_out(agent, domain::agent::Capacity::default(), Timestamp::UNIX_EPOCH);
+        let AgentEvent::Presence { state, .. } = AgentEvent::of_presence(&presence) else { panic!("another event") };
+        let told: Value = serde_json::to_value(News::Presence { state: state.clone() }).unwrap();
+        assert_eq!((told["state"].as_str(), state.as_str()), (Some("logged_out"), "logged_out"));
+    }
+}

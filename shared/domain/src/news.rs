@@ -1,0 +1,155 @@
+//! What a push tells agents: a notice, together with what it is about as it was when it happened.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Notice;
+use crate::ids::{AgentId, InteractionId};
+use crate::interaction::Interaction;
+use crate::message::Message;
+use crate::notification::Notification;
+
+/// A notice with its subject. `push` makes the view that agents get of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum News {
+    /// An interaction is offered.
+    Offered {
+        /// The interaction.
+        interaction: Box<Interaction>,
+        /// The offer's number.
+        offer: u64,
+        /// When the offer ends; `None`: when somebody takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// The text that the agent's screen shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notification: Option<Notification>,
+    },
+    /// An offer is gone.
+    Withdrawn {
+        /// The interaction's id.
+        interaction: InteractionId,
+        /// The offer's number.
+        offer: u64,
+        /// The agent who took it, if somebody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken_by: Option<AgentId>,
+    },
+    /// A message came or went.
+    Message {
+        /// The message, with its latest edit only.
+        message: Box<Message>,
+    },
+    /// A message or its attachment got further.
+    MessageState {
+        /// The message, with its latest edit only.
+        message: Box<Message>,
+    },
+    /// The interaction changed.
+    Interaction {
+        /// The interaction.
+        interaction: Box<Interaction>,
+    },
+    /// The agent's own presence changed.
+    Presence {
+        /// `logged_out`, `ready` or `paused`.
+        state: String,
+    },
+}
+
+impl News {
+    /// The news of `notice` about `interaction`; `None` for notices about something else.
+    pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
+        match notice {
+            Notice::Offered { offer, until, notification } => Some(Self::Offered {
+                interaction: Box::new(interaction.clone()),
+                offer: *offer,
+                until: *until,
+                notification: notification.clone(),
+            }),
+            Notice::Withdrawn { offer, taken_by } => {
+                Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
+            }
+            Notice::Interaction => Some(Self::Interaction { interaction: Box::new(interaction.clone()) }),
+            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone() }),
+            Notice::Message | Notice::MessageState | Notice::Presence => None,
+        }
+    }
+
+    /// The news of `notice` about `message`; `None` for notices about something else.
+    pub fn of_message(notice: &Notice, message: &Message) -> Option<Self> {
+        match notice {
+            Notice::Message => Some(Self::Message { message: latest(message) }),
+            Notice::MessageState => Some(Self::MessageState { message: latest(message) }),
+            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence | Notice::PresenceNow { .. } => None,
+        }
+    }
+}
+
+/// The message with its latest edit only: all of them may have 320 KB, more than some queues take, and agents see only when the latest was.
+fn latest(message: &Message) -> Box<Message> {
+    let edits = message.edits.last().cloned().into_iter().collect();
+    Box::new(Message { edits, ..message.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use crate::message::Content;
+
+    /// SQS takes 1 MiB today; queues that were made earlier, and local engines, 256 KiB.
+    const SMALLEST_LIMIT: usize = 256 * 1024;
+
+    #[test]
+    fn a_message_that_was_edited_often_fits_into_a_queue_and_keeps_the_time_of_its_latest_edit() {
+        let mut message = fixtures::message(Timestamp::UNIX_EPOCH);
+        // WhatsApp's longest text, in characters that JSON writes with six.
+        let text = |n: u8| Content::Text { body: format!("{n}{}", "\u{1}".repeat(4095)) };
+        let at = |n: u8| Timestamp::from_second(i64::from(n)).unwrap();
+        for n in 1..=40 {
+            assert!(message.edited(text(n), at(n)));
+        }
+        assert!(serde_json::to_string(&message).unwrap().len() > SMALLEST_LIMIT);
+        let news = News::of_message(&Notice::MessageState, &message).unwrap();
+        assert!(serde_json::to_string(&news).unwrap().len() < SMALLEST_LIMIT / 4);
+        let News::MessageState { message: told } = news else { panic!("{news:?}") };
+        assert_eq!((told.content, told.edits.last().map(|edit| edit.at)), (text(40), Some(at(40))));
+    }
+
+    #[test]
+    fn a_notice_is_news_of_what_it_is_about_only() {
+        let (interaction, message) =
+            (fixtures::interaction(crate::interaction::Status::Open, Timestamp::UNIX_EPOCH), fixtures::message(Timestamp::UNIX_EPOCH));
+        for (notice, of_interaction, of_message) in [
+            (Notice::Offered { offer: 1, until: None, notification: None }, true, false),
+            (Notice::Withdrawn { offer: 1, taken_by: None }, true, false),
+            (Notice::Interaction, true, false),
+            (Notice::PresenceNow { state: "ready".to_owned() }, true, false),
+            (Notice::Message, false, true),
+            (Notice::MessageState, false, true),
+            (Notice::Presence, false, false),
+        ] {
+            let found = (News::of_interaction(&notice, &interaction).is_some(), News::of_message(&notice, &message).is_some());
+            assert_eq!(found, (of_interaction, of_message), "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn news_are_read_as_they_were_written() {
+        let at = Timestamp::UNIX_EPOCH;
+        let interaction = Box::new(fixtures::interaction(crate::interaction::Status::Open, at));
+        let message = Box::new(fixtures::message(at));
+        for news in [
+            News::Withdrawn { interaction: interaction.id.clone(), offer: 3, taken_by: None },
+            News::Offered { interaction: interaction.clone(), offer: 3, until: Some(at), notification: None },
+            News::Interaction { interaction },
+            News::Message { message: message.clone() },
+            News::MessageState { message },
+            News::Presence { state: "ready".to_owned() },
+        ] {
+            assert_eq!(serde_json::from_str::<News>(&serde_json::to_string(&news).unwrap()).unwrap(), news);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The cached views: what is read often, at most some seconds old.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use domain::account::{Account, List};
+use domain::agent::Agent;
+use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
+use domain::interval::Interval;
+use domain::plan::ActionPlan;
+use domain::queue::Queue;
+use engine::ports::Directory;
+
+use super::keys::{plan_key, receive_key, unique_key};
+use super::{Configuration, Entity};
+use crate::codec::{PortResult, from_data, text};
+use crate::keys::Key;
+
+/// How old a cached view may be. Short, since an administrator expects a change to take effect; long enough that a burst of messages reads once.
+const CACHED: Duration = Duration::from_secs(5);
+
+/// Bounds the memory of what is cached by id; beyond it, the cache starts anew.
+const CACHED_MOST: usize = 1_000;
+
+pub(super) type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
+
+pub(super) type CachedById<T> = Arc<Mutex<HashMap<String, (T, Instant)>>>;
+
+fn cached<T: Clone>(cache: &CachedById<T>, id: &str) -> Option<T> {
+    let cache = cache.lock().ok()?;
+    cache.get(id).filter(|(_, read)| read.elapsed() < CACHED).map(|(value, _)| value.clone())
+}
+
+fn remember<T>(cache: &CachedById<T>, id: String, value: T) {
+    if let Ok(mut cache) = cache.lock() {
+        if cache.len() >= CACHED_MOST {
+            cache.clear();
+        }
+        cache.insert(id, (value, Instant::now()));
+    }
+}
+
+async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, read: impl FnOnce() -> F) -> PortResult<Arc<T>> {
+    let known = cache.lock().ok().and_then(|cache| cache.clone()).filter(|(_, read)| read.elapsed() < CACHED);
+    if let Some((value, _)) = known {
+        return Ok(value);
+    }
+    let value = Arc::new(read().await?);
+    if let Ok(mut cache) = cache.lock() {
+        *cache = Some((value.clone(), Instant::now()));
+    }
+    Ok(value)
+}
+
+impl Configuration {
+    /// The account whose Receive URL has a token with this hash; misses are cached too.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
+        let owner = self.owner(receive_key(token_hash)).await?;
+        Ok(owner.and_then(|id| id.parse().ok()))
+    }
+
+    /// The agent with this `sub` claim.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn agent_of_subject(&self, subject: &str) -> PortResult<Option<AgentId>> {
+        let owner = self.owner(unique_key(&format!("subject#{subject}"))).await?;
+        Ok(owner.and_then(|id| id.parse().ok()))
+    }
+
+    /// The pauses that agents choose from.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn pauses(&self) -> PortResult<Arc<Vec<Pause>>> {
+        cached_all(&self.pauses, || self.each::<Pause>()).await
+    }
+
+    /// The tags that agents choose from.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn tags(&self) -> PortResult<Arc<Vec<KnownTag>>> {
+        cached_all(&self.tags, || self.each::<KnownTag>()).await
+    }
+
+    /// The canned answers of all accounts.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn canned_answers(&self) -> PortResult<Arc<Vec<CannedAnswer>>> {
+        cached_all(&self.canned_answers, || self.each::<CannedAnswer>()).await
+    }
+
+    async fn each<T: Entity>(&self) -> PortResult<Vec<T>> {
+        Ok(self.all::<T>().await?.into_iter().map(|(entity, _)| entity).collect())
+    }
+
+    async fn owner(&self, key: Key) -> PortResult<Option<String>> {
+        let name = format!("{}#{}", key.pk, key.sk);
+        if let Some(owner) = cached(&self.owners, &name) {
+            return Ok(owner);
+        }
+        let owner = self.item(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
+        remember(&self.owners, name, owner.clone());
+        Ok(owner)
+    }
+
+    /// Forgets what is cached: who writes sees what was written, and who is told of a change does too.
+    pub fn forget(&self) {
+        fn clear<T: Default>(cache: &Mutex<T>) {
+            if let Ok(mut cache) = cache.lock() {
+                *cache = T::default();
+            }
+        }
+        clear(&self.accounts);
+        clear(&self.queues);
+        clear(&self.agents);
+        clear(&self.intervals);
+        clear(&self.lists);
+        clear(&self.pauses);
+        clear(&self.dispositions);
+        clear(&self.tags);
+        clear(&self.canned_answers);
+        clear(&self.account);
+        clear(&self.owners);
+    }
+}
+
+impl Directory for Configuration {
+    async fn account(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
+        if let Some(account) = cached(&self.account, id.as_str()) {
+            return Ok(account);
+        }
+        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
+        remember(&self.account, id.to_string(), account.clone());
+        Ok(account)
+    }
+
+    async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {
+        cached_all(&self.accounts, || async { Ok(self.all::<Account>().await?.into_iter().map(|(account, _)| account).collect()) }).await
+    }
+
+    async fn queue(&self, id: &QueueId) -> PortResult<Option<Queue>> {
+        // A queue that was made a moment ago is in an account's plan before it is in the cached view of all.
+        match self.queues().await?.get(id) {
+            Some(queue) => Ok(Some(queue.clone())),
+            None => Ok(self.get::<Queue>(id.as_str()).await?.map(|(queue, _)| queue)),
+        }
+    }
+
+    async fn queues(&self) -> PortResult<Arc<BTreeMap<QueueId, Queue>>> {
+        cached_all(&self.queues, || async {
+            Ok(self.all::<Queue>().await?.into_iter().map(|(queue, _)| (queue.id.clone(), queue)).collect())
+        })
+        .await
+    }
+
+    async fn agents(&self) -> PortResult<Arc<BTreeMap<AgentId, Agent>>> {
+        cached_all(&self.agents, || async {
+            Ok(self.all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id.clone(), agent)).collect())
+        })
+        .await
+    }
+
+    async fn intervals(&self, ids: &[IntervalId]) -> PortResult<BTreeMap<IntervalId, Interval>> {
+        let known = cached_all(&self.intervals, || async {
+            Ok(self.all::<Interval>().await?.into_iter().map(|(interval, _)| (interval.id.clone(), interval)).collect())
+        });
+        let known: Arc<BTreeMap<IntervalId, Interval>> = known.await?;
+        let mut found = BTreeMap::new();
+        for id in ids {
+            // As with queues: one that was made a moment ago is in a plan before it is in the cached view of all.
+            let interval = match known.get(id) {
+                Some(interval) => Some(interval.clone()),
+                None => self.get::<Interval>(id.as_str()).await?.map(|(interval, _)| interval),
+            };
+            found.extend(interval.map(|interval| (id.clone(), interval)));
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, id: &ListId) -> PortResult<Option<List>> {
+        let known = cached_all(&self.lists, || async {
+            Ok(self.all::<List>().await?.into_iter().map(|(list, _)| (list.id.clone(), list)).collect::<BTreeMap<_, _>>())
+        });
+        Ok(known.await?.get(id).cloned())
+    }
+
+    async fn dispositions(&self) -> PortResult<Arc<Vec<String>>> {
+        cached_all(&self.dispositions, || async {
+            Ok(self.each::<Disposition>().await?.into_iter().map(|disposition| disposition.name).collect())
+        })
+        .await
+    }
+
+    async fn pause(&self, id: &PauseId) -> PortResult<Option<Pause>> {
+        Ok(self.pauses().await?.iter().find(|pause| pause.id == *id).cloned())
+    }
+
+    async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
+        self.item(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
+    }
+}

@@ -1,0 +1,99 @@
+//! What is configured.
+
+use domain::account::{Account, List};
+use domain::agent::Agent;
+use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::interval::Interval;
+use domain::queue::Queue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Something that is configured.
+pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// The partition in which all of its kind lie.
+    const KIND: &'static str;
+    /// Its id.
+    fn id(&self) -> &str;
+    /// Names that no two of its kind may share, e.g. `account-key#ABC12`.
+    fn unique_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Entity for Account {
+    const KIND: &'static str = "account";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("account-key#{}", self.key)]
+    }
+}
+
+impl Entity for Agent {
+    const KIND: &'static str = "agent";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("subject#{}", self.subject)]
+    }
+}
+
+impl Entity for Queue {
+    const KIND: &'static str = "queue";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+impl Entity for List {
+    const KIND: &'static str = "list";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+impl Entity for Interval {
+    const KIND: &'static str = "interval";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+impl Entity for Pause {
+    const KIND: &'static str = "pause";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("pause#{}", self.name.to_lowercase())]
+    }
+}
+
+impl Entity for Disposition {
+    const KIND: &'static str = "disposition";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("disposition#{}", self.name.to_lowercase())]
+    }
+}
+
+impl Entity for KnownTag {
+    const KIND: &'static str = "tag";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("tag#{}", self.tag.as_str().to_lowercase())]
+    }
+}
+
+impl Entity for CannedAnswer {
+    const KIND: &'static str = "canned_answer";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
