@@ -110,6 +110,7 @@ mod tests {
     use crate::fixtures;
     use crate::ids::{ListId, QueueId};
     use crate::queue::{Strategy as Ringing, Weight};
+    use crate::text_template::TextTemplate;
     use crate::values::E164;
 
     fn queue() -> Queue {
