@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use api::{Error, FieldError};
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use cloud::http::FieldError;
 use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::Agent;
@@ -191,7 +191,7 @@ pub(crate) async fn create_account(
         [Extra::ReceiveToken { hash: hash(&token), account: account.id.clone() }, Extra::Plan { account: account.id.clone(), plan }];
     if let Err(refused) = checked(&app, &input, None, &account, Write::New, &extra).await {
         // When the answer got lost the account may be there.
-        if !matches!(refused, ApiError::Port(_)) {
+        if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             forget_secret(&app, &account.id, true).await;
         }
         return Err(refused);
@@ -238,7 +238,7 @@ pub(crate) async fn put_account(
 ) -> Result<Versioned<AccountView>, ApiError> {
     let (before, version) = app.load::<Account>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), &app.public_url)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), &app.public_url)).map_err(|_| Error::Encode)?;
     let mut input = AccountInput::parse(body, Some(&shown))?;
     check(&app, &input, Some(&id)).await?;
     input.provider.complete(self::token)?;
@@ -293,7 +293,7 @@ pub(crate) async fn delete_account(
     let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
     if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
         // When the answer got lost the account may be gone, and else it stays in a minute.
-        if !matches!(refused, ApiError::Port(_)) {
+        if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             app.configuration().stay(&leaving).await?;
         }
         return Err(refused);

@@ -1,9 +1,9 @@
 //! Agents.
 
+use api::{Caller, Error};
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use cloud::auth::Claims;
 use domain::account::Account;
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
@@ -56,8 +56,8 @@ fn agent_of(id: AgentId, input: AgentInput) -> Agent {
 }
 
 /// Only owners manage admins and owners.
-fn may_manage(by: &Claims, role: Role) -> Result<(), ApiError> {
-    if role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(ApiError::Forbidden) }
+fn may_manage(by: &Caller, role: Role) -> Result<(), ApiError> {
+    if role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(Error::Forbidden.into()) }
 }
 
 /// Adds an agent, logged out. Admins and owners are added by owners only (403).
@@ -111,7 +111,7 @@ pub(crate) async fn put_agent(
     let (before, version) = app.load::<Agent>(id.as_str()).await?;
     may_manage(&by, before.role)?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let agent = agent_of(id, AgentInput::parse(body, Some(&shown))?);
     may_manage(&by, agent.role)?;
     let write = Write::Replace { before: &before, version };

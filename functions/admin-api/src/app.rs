@@ -1,11 +1,10 @@
 //! What the API stands on.
 
-use std::future::Future;
-use std::pin::Pin;
+use api::{Api, Caller, Error, Gate};
 use std::sync::Arc;
 
 use client::Client;
-use cloud::auth::{AuthError, Claims, KeySource, Verifier};
+use cloud::auth::Verifier;
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::Origin;
@@ -17,7 +16,6 @@ use domain::ids::{AccountId, AgentId};
 use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::{System, World};
-use jiff::Timestamp;
 use receive::Ingest;
 use store::{Configuration, Entity, Interactions, OwedWakes, Revision, Written};
 
@@ -29,18 +27,6 @@ use crate::request::Page;
 /// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
 /// button in the same second. With the pauses in between it takes three seconds at most.
 const ATTEMPTS: u32 = 20;
-
-/// Tells who sent a token.
-pub trait Gate: Send + Sync {
-    /// Who sent `token` (without the word `Bearer`), at `now`.
-    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>>;
-}
-
-impl<S: KeySource> Gate for Verifier<S> {
-    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
-        Box::pin(Verifier::verify(self, token, now))
-    }
-}
 
 /// What the API stands on.
 #[derive(Clone)]
@@ -66,6 +52,16 @@ pub struct App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("engine", &self.engine).field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl Api for App {
+    fn gate(&self) -> &dyn Gate {
+        &*self.gate
+    }
+
+    fn configuration(&self) -> &Configuration {
+        &self.engine.directory
     }
 }
 
@@ -97,7 +93,7 @@ impl App {
 
     /// One of its kind, with its version.
     pub(crate) async fn load<T: Entity>(&self, id: &str) -> Result<(T, u64), ApiError> {
-        self.configuration().get::<T>(id).await?.ok_or(ApiError::NotFound)
+        self.configuration().get::<T>(id).await?.ok_or(Error::NotFound.into())
     }
 
     /// A page of all of a kind.
@@ -204,7 +200,7 @@ pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
 pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
     match outcome {
         Written::Done { version } => Ok(version),
-        Written::Changed => Err(ApiError::Changed),
+        Written::Changed => Err(Error::Changed.into()),
         Written::Taken { name } => Err(taken(&name).into()),
         Written::Moved => Err(ApiError::Moved),
     }
@@ -222,7 +218,7 @@ fn taken(name: &str) -> Errors {
 }
 
 /// A change of the configuration, as it is logged.
-pub(crate) fn changed(kind: &'static str, action: &'static str, id: &str, by: &Claims) {
+pub(crate) fn changed(kind: &'static str, action: &'static str, id: &str, by: &Caller) {
     tracing::info!(event = "config.changed", kind, action, id, by = by.subject);
 }
 

@@ -1,5 +1,6 @@
 //! Canned answers: prepared texts.
 
+use api::Error;
 use axum::extract::State;
 use domain::account::Account;
 use domain::catalog::CannedAnswer;
@@ -130,7 +131,7 @@ pub(crate) async fn put_canned_answer(
 ) -> Result<Versioned<CannedAnswerView>, ApiError> {
     let (before, version) = app.load::<CannedAnswer>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let input = CannedAnswerInput::parse(body, Some(&shown))?;
     let answer = answer_of(id, input);
     let version = checked(&app, &answer, Write::Replace { before: &before, version }).await?;

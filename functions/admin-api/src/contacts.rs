@@ -1,5 +1,6 @@
 //! Contacts: customers, shared by all accounts.
 
+use api::Error;
 use std::collections::BTreeSet;
 
 use axum::extract::State;
@@ -81,9 +82,9 @@ async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result
 /// The contact, or the older one of the same person, to whom all addresses lead.
 async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     let store = &app.engine.store;
-    let contact = store.contact(id).await?.ok_or(ApiError::NotFound)?;
+    let contact = store.contact(id).await?.ok_or(Error::NotFound)?;
     match &contact.linked_to {
-        Some(owner) => store.contact(owner).await?.ok_or(ApiError::NotFound),
+        Some(owner) => store.contact(owner).await?.ok_or(Error::NotFound.into()),
         None => Ok(contact),
     }
 }
@@ -118,7 +119,7 @@ pub(crate) async fn create_contact(
                 return Err(ApiError::ContactExists { contact: person.owner.to_string() });
             }
         }
-        return Err(ApiError::Changed);
+        return Err(Error::Changed.into());
     }
     changed("contact", "created", contact.id.as_str(), &by);
     let place = app.place("contacts", contact.id.as_str());
@@ -166,13 +167,13 @@ pub(crate) async fn put_contact(
 ) -> Result<Versioned<ContactView>, ApiError> {
     let before = load(&app, &id).await?;
     condition.check(before.version)?;
-    let shown = serde_json::to_value(view(before.clone())).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone())).map_err(|_| Error::Encode)?;
     let ContactInput { name, lists } = ContactInput::parse(body, &shown)?;
     let lists = known(&app, &lists, &before.lists).await?;
     let version = before.version + 1;
     let contact = Contact { name: name.map(ProfileName), lists, version, ..before };
     if app.engine.store.replace_contact(&contact).await? != Committed::Done {
-        return Err(ApiError::Changed);
+        return Err(Error::Changed.into());
     }
     changed("contact", "replaced", contact.id.as_str(), &by);
     Ok(Versioned::new(view(contact), version))

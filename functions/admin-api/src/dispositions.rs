@@ -1,5 +1,6 @@
 //! Dispositions of all accounts: wrap-up codes.
 
+use api::Error;
 use axum::extract::State;
 use domain::account::Account;
 use domain::catalog::Disposition;
@@ -96,7 +97,7 @@ pub(crate) async fn put_disposition(
 ) -> Result<Versioned<DispositionView>, ApiError> {
     let (before, version) = app.load::<Disposition>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let disposition = Disposition { id, name: DispositionInput::parse(body, Some(&shown))?.name };
     let write = Write::Replace { before: &before, version };
     let mut attempts = app.attempts();

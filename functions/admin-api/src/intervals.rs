@@ -1,5 +1,6 @@
 //! Intervals: working hours.
 
+use api::Error;
 use axum::extract::State;
 use domain::ids::IntervalId;
 use domain::interval::{Holiday, Interval, Range, ZoneName};
@@ -101,7 +102,7 @@ pub(crate) async fn put_interval(
 ) -> Result<Versioned<IntervalView>, ApiError> {
     let (before, version) = app.load::<Interval>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let interval = interval_of(id, IntervalInput::parse(body, Some(&shown))?);
     let version = written(app.configuration().put(&interval, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("interval", "replaced", interval.id.as_str(), &by);

@@ -23,17 +23,15 @@ mod tags;
 
 use std::sync::Arc;
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Router;
 use cloud::config::Env;
 use utoipa::OpenApi as _;
-use utoipa::openapi::{OpenApi, Server};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use error::ApiError;
-
-pub use app::{App, Gate};
+pub use api::Gate;
+pub use app::App;
 
 /// Runs the Lambda.
 ///
@@ -48,13 +46,8 @@ pub async fn run() -> Result<(), lambda_http::Error> {
 
 /// The API under `/admin`.
 pub fn router(app: App) -> Router {
-    let (routes, mut description) = described().split_for_parts();
-    description.servers = Some(vec![Server::new(format!("{}/admin", app.public_url))]);
-    let description = Arc::new(description);
-    let routes = routes
-        .route("/openapi.json", get(async move || Json(Arc::clone(&description))))
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);
-    Router::new().nest("/admin", routes).fallback(async || ApiError::NotFound).with_state(app)
+    let public_url = Arc::clone(&app.public_url);
+    api::serve("/admin", described(), &public_url, app)
 }
 
 /// The API's description, without its address.
@@ -63,7 +56,7 @@ pub fn openapi() -> OpenApi {
 }
 
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::Description::openapi())
+    let mut routes = OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(accounts::list_accounts, accounts::create_account))
         .routes(routes!(accounts::get_account, accounts::put_account, accounts::delete_account))
         .routes(routes!(providers::list_providers))
@@ -90,7 +83,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tags::list_tags, tags::create_tag))
         .routes(routes!(tags::get_tag, tags::put_tag, tags::delete_tag))
         .routes(routes!(canned_answers::list_canned_answers, canned_answers::create_canned_answer))
-        .routes(routes!(canned_answers::get_canned_answer, canned_answers::put_canned_answer, canned_answers::delete_canned_answer))
+        .routes(routes!(canned_answers::get_canned_answer, canned_answers::put_canned_answer, canned_answers::delete_canned_answer));
+    openapi::complete(routes.get_openapi_mut());
+    routes
 }
 
 #[cfg(test)]
@@ -107,45 +102,12 @@ mod tests {
 
     #[test]
     fn the_description_lists_every_route() {
-        let description = openapi();
-        let mut routes = BTreeSet::new();
-        for (path, item) in &description.paths.paths {
-            let item = serde_json::to_value(item).unwrap();
-            for (method, operation) in item.as_object().unwrap() {
-                let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
-                routes.insert(format!("{path} {method} {} {statuses:?}", operation["operationId"].as_str().unwrap()));
-            }
-        }
-        insta::assert_snapshot!(routes.into_iter().collect::<Vec<_>>().join("\n"));
+        insta::assert_snapshot!(api::testing::listing(&openapi()));
     }
 
     #[test]
-    fn the_description_is_openapi_3_1_with_a_bearer_token() {
-        let description = serde_json::to_value(openapi()).unwrap();
-        assert_eq!(description["openapi"], "3.1.0");
-        assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
-        assert_eq!(description["security"], json!([{"token": []}]));
-    }
-
-    #[test]
-    fn every_schema_that_is_referred_to_is_there() {
-        fn references(value: &Value, found: &mut BTreeSet<String>) {
-            match value {
-                Value::Object(object) => {
-                    found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
-                    object.values().for_each(|value| references(value, found));
-                }
-                Value::Array(values) => values.iter().for_each(|value| references(value, found)),
-                _ => {}
-            }
-        }
-        let description = serde_json::to_value(openapi()).unwrap();
-        let mut found = BTreeSet::new();
-        references(&description, &mut found);
-        assert!(!found.is_empty());
-        for reference in found {
-            assert!(description.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
-        }
+    fn the_description_is_sound() {
+        api::testing::is_sound(&openapi());
     }
 
     /// Whether a schema allows a value, as far as its type goes.

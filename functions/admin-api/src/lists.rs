@@ -1,5 +1,6 @@
 //! Contact lists.
 
+use api::Error;
 use axum::extract::State;
 use domain::account::{Account, List};
 use domain::ids::ListId;
@@ -78,7 +79,7 @@ pub(crate) async fn put_list(
 ) -> Result<Versioned<ListView>, ApiError> {
     let (before, version) = app.load::<List>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let list = List { id, name: ListInput::parse(body, Some(&shown))?.name };
     let version = written(app.configuration().put(&list, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("list", "replaced", list.id.as_str(), &by);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cloud::http::{FieldError, Problem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
+use utoipa::openapi::{self, RefOr};
+use utoipa::{IntoResponses, Modify, OpenApi};
+
+pub(crate) use api::PageParams;
 
 /// What is not said at a single operation.
 #[derive(OpenApi)]
@@ -21,20 +21,9 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
             that got lost, look before you repeat their POST.\n\n\
             Refusals are problem documents (RFC 9457) with a stable `type`."
     ),
-    components(schemas(Problem, FieldError)),
-    security(("token" = [])),
-    modifiers(&Token, &ProviderTypes)
+    modifiers(&ProviderTypes)
 )]
 pub(crate) struct Description;
-
-struct Token;
-
-impl Modify for Token {
-    fn modify(&self, description: &mut openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        description.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
-    }
-}
 
 /// The provider types and their fields, as the adapters declare them.
 struct ProviderTypes;
@@ -47,41 +36,14 @@ impl Modify for ProviderTypes {
     }
 }
 
-/// Which page of a list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct PageParams {
-    /// What the page before gave as `next`.
-    after: Option<String>,
-    /// Entries a page.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<i32>,
-}
-
 type Answers = BTreeMap<String, RefOr<openapi::Response>>;
 
-fn refusals(list: &[(u16, &str)]) -> Answers {
-    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let answer = |words: &str| ResponseBuilder::new().description(words).content("application/problem+json", content()).build();
-    list.iter().map(|(status, words)| (status.to_string(), RefOr::T(answer(words)))).collect()
-}
-
-const OF_ALL: [(u16, &str); 6] = [
-    (400, "The request can't be read."),
-    (401, "No token, or one that is not accepted."),
-    (403, "The role does not allow it."),
-    (404, "There is no such thing."),
-    (422, "Fields or parameters were refused; `errors` names each."),
-    (503, "Something that is needed does not answer; try again."),
-];
-
-/// What every operation may refuse with.
+/// What every operation may refuse with: nothing beside what the kit adds.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> Answers {
-        refusals(&OF_ALL)
+        Answers::new()
     }
 }
 
@@ -90,15 +52,9 @@ pub(crate) struct WriteRefusals;
 
 impl IntoResponses for WriteRefusals {
     fn responses() -> Answers {
-        let mut answers = refusals(&OF_ALL);
-        answers.extend(refusals(&[
-            (409, "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, `interactions` and how many were `closed`), `contact-exists` (with `contact`)."),
-            (412, "It was changed since it was read."),
-            (413, "The body is larger than 256 KiB."),
-            (415, "The body is not JSON."),
-            (428, "PUT and DELETE need `If-Match`."),
-        ]));
-        answers
+        let conflicts = "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, `interactions` \
+                         and how many were `closed`), `contact-exists` (with `contact`).";
+        api::refusals(&[("409", conflicts)]).into_iter().collect()
     }
 }
 
@@ -107,15 +63,17 @@ pub(crate) struct ProviderRefusals;
 
 impl IntoResponses for ProviderRefusals {
     fn responses() -> Answers {
-        let mut answers = refusals(&OF_ALL);
-        answers.extend(refusals(&[
-            (
-                409,
-                "The provider refuses it or can't do it: `refused-credentials`, `numbers-not-found`, `wrong-number-format`, `not-found-at-provider` (with `field`), \
-                 `webhook-not-set`, `not-offered`.",
-            ),
-            (502, "The provider does not answer (`provider-unreachable`), or something unexpected (`provider-error`)."),
-        ]));
-        answers
+        let conflicts = "The provider refuses it or can't do it: `refused-credentials`, `numbers-not-found`, `wrong-number-format`, \
+                         `not-found-at-provider` (with `field`), `webhook-not-set`, `not-offered`.";
+        let gateway = "The provider does not answer (`provider-unreachable`), or something unexpected (`provider-error`).";
+        api::refusals(&[("409", conflicts), ("502", gateway)]).into_iter().collect()
+    }
+}
+
+/// Adds what all operations have in common. This API takes a body only as JSON.
+pub(crate) fn complete(description: &mut openapi::OpenApi) {
+    api::complete(description);
+    for operation in description.paths.paths.values_mut().flat_map(api::operations).filter(|operation| operation.request_body.is_some()) {
+        operation.responses.responses.extend(api::refusals(&[("415", "The content type of the body is not JSON.")]));
     }
 }

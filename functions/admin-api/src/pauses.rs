@@ -1,5 +1,6 @@
 //! Pauses: reasons for being unavailable.
 
+use api::Error;
 use axum::extract::State;
 use domain::catalog::Pause;
 use domain::ids::PauseId;
@@ -79,7 +80,7 @@ pub(crate) async fn put_pause(
 ) -> Result<Versioned<PauseView>, ApiError> {
     let (before, version) = app.load::<Pause>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let pause = Pause { id, name: PauseInput::parse(body, Some(&shown))?.name };
     let version = written(app.configuration().put(&pause, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("pause", "replaced", pause.id.as_str(), &by);

@@ -1,5 +1,6 @@
 //! Queues.
 
+use api::Error;
 use std::collections::BTreeSet;
 
 use axum::extract::State;
@@ -132,7 +133,7 @@ pub(crate) async fn put_queue(
 ) -> Result<Versioned<QueueView>, ApiError> {
     let (before, version) = app.load::<Queue>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let queue = queue_of(id, QueueInput::parse(body, Some(&shown))?);
     let owed = owed(to_wake(&before, &queue));
     let extra: Vec<Extra> = owed.iter().cloned().map(Extra::Wakes).collect();

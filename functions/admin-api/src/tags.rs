@@ -1,5 +1,6 @@
 //! Tags that agents choose from.
 
+use api::Error;
 use axum::extract::State;
 use domain::catalog::KnownTag;
 use domain::ids::TagId;
@@ -77,7 +78,7 @@ pub(crate) async fn put_tag(
 ) -> Result<Versioned<TagView>, ApiError> {
     let (before, version) = app.load::<KnownTag>(id.as_str()).await?;
     condition.check(version)?;
-    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| ApiError::Encode)?;
+    let shown = serde_json::to_value(view(before.clone(), version)).map_err(|_| Error::Encode)?;
     let tag = KnownTag { id, tag: TagInput::parse(body, Some(&shown))?.tag };
     let version = written(app.configuration().put(&tag, Write::Replace { before: &before, version }, Vec::new()).await?)?;
     changed("tag", "replaced", tag.id.as_str(), &by);

@@ -1,8 +1,8 @@
 //! Why a request is refused or fails, and what is answered.
 
+use api::Problem;
 use axum::response::{IntoResponse, Response};
 use cloud::aws::CallError;
-use cloud::http::Problem;
 use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;

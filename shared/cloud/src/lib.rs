@@ -1,12 +1,11 @@
 //! What every function needs from AWS and from the network: clients, queues, timers, objects, secrets, sockets, the one client for addresses that
-//! strangers choose, tokens, problem documents, telemetry and configuration. No decision of the product is made here.
+//! strangers choose, tokens, telemetry and configuration. No decision of the product is made here.
 
 pub mod auth;
 pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod egress;
-pub mod http;
 pub mod ids;
 pub mod objects;
 pub mod queues;

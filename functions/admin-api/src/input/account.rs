@@ -423,7 +423,7 @@ fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {
             Some(text) => match filled_template(text) {
                 Ok(template) => Some(template),
                 Err(why) => {
-                    errors.add_with(field, why);
+                    errors.add(field, why);
                     None
                 }
             },

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use cloud::http::FieldError;
+pub(crate) use api::Errors;
 use serde_json::{Map, Value};
 
 /// Why a value was refused, in words for the person who entered it. Never repeats the value, which may be a secret or a phone number.
@@ -16,37 +16,6 @@ pub(crate) const UNKNOWN_QUEUE: Refusal = "there is no queue with this id";
 pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id";
 pub(crate) const UNKNOWN_PAUSE: Refusal = "there is no pause with this id";
 pub(crate) const UNKNOWN_LIST: Refusal = "there is no list with this id";
-
-/// The fields that were refused, by their path: `plan[1].queue`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Errors(Vec<FieldError>);
-
-impl Errors {
-    /// One refused field.
-    pub(crate) fn one(field: &str, message: Refusal) -> Self {
-        let mut errors = Self::default();
-        errors.add(field.to_owned(), message);
-        errors
-    }
-
-    pub(crate) fn add(&mut self, field: String, message: Refusal) {
-        self.0.push(FieldError { field, message: message.to_owned() });
-    }
-
-    /// Fails if any field was refused.
-    pub(crate) fn check(self) -> Result<(), Errors> {
-        if self.0.is_empty() { Ok(()) } else { Err(self) }
-    }
-
-    /// The same, in words that depend on the field. They never repeat its value.
-    pub(crate) fn add_with(&mut self, field: String, message: String) {
-        self.0.push(FieldError { field, message });
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &FieldError> {
-        self.0.iter()
-    }
-}
 
 /// An object whose fields are taken one by one; `null` counts as absent.
 pub(crate) struct Fields<'a> {
@@ -93,7 +62,7 @@ impl<'a> Fields<'a> {
     /// The same, in words that depend on the field. They never repeat its value.
     pub(crate) fn refuse_with(&mut self, name: &str, message: String) {
         let field = self.at(name);
-        self.errors.add_with(field, message);
+        self.errors.add(field, message);
     }
 
     /// A field that may be absent. `None` also when it was refused: then an error is noted.

@@ -74,7 +74,7 @@ pub(crate) struct Colleague {
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 50 unless told")
     ),
-    responses((status = OK, body = OpenInteractions), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = OpenInteractions), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn interactions(
     State(app): State<Arc<App>>,
@@ -135,7 +135,7 @@ impl Page {
 /// any account.
 #[utoipa::path(
     get, path = "/accounts/{id}/colleagues", tag = "agent", params(("id" = String, Path, description = "The account's id")),
-    responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn colleagues(
     State(app): State<Arc<App>>,

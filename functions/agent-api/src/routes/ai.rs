@@ -28,7 +28,7 @@ pub(crate) struct AiSwitch {
 #[utoipa::path(
     put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn switch_ai(
     State(app): State<Arc<App>>,

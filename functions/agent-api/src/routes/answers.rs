@@ -50,7 +50,7 @@ pub(crate) struct AnswerView {
         ("search" = Option<String>, Query, description = "Words that all stand in title or text, in whatever case"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
     ),
-    responses((status = OK, body = Answers), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Answers), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,

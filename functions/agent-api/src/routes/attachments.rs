@@ -141,9 +141,9 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
     params(("id" = String, Path, description = "The interaction's id")),
     responses(
         (status = CREATED, body = UploadPlace),
-        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = PAYLOAD_TOO_LARGE, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, body = cloud::http::Problem, content_type = "application/problem+json")
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, body = api::Problem, content_type = "application/problem+json"),
+        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn upload(

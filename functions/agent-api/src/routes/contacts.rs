@@ -101,7 +101,7 @@ pub(crate) struct Conversation {
 /// The contact of an interaction that the caller may read.
 #[utoipa::path(
     get, path = "/interactions/{id}/contact", tag = "contacts", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = ContactView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = ContactView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn contact(
     State(app): State<Arc<App>>,
@@ -145,7 +145,7 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
         ("before" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 20 unless told")
     ),
-    responses((status = OK, body = Past), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Past), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn past(
     State(app): State<Arc<App>>,
@@ -180,8 +180,8 @@ pub(crate) async fn past(
     params(("id" = String, Path, description = "The account's id")),
     responses(
         (status = CREATED, body = Conversation),
-        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+        (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn start(

@@ -59,7 +59,7 @@ fn agent(id: &str) -> Result<AgentId, Failure> {
 #[utoipa::path(
     post, path = "/interactions/{id}/transfer", tag = "interactions", request_body = Transfer,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn transfer(
     State(app): State<Arc<App>>,
@@ -74,7 +74,7 @@ pub(crate) async fn transfer(
 /// Takes an interaction that nobody has, offered or not. Needs a ready caller with a free slot.
 #[utoipa::path(
     post, path = "/interactions/{id}/pick", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn pick(
     State(app): State<Arc<App>>,
@@ -90,7 +90,7 @@ pub(crate) async fn pick(
 #[utoipa::path(
     post, path = "/interactions/{id}/reassign", tag = "interactions", request_body = Reassignment,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn reassign(
     State(app): State<Arc<App>>,
@@ -109,7 +109,7 @@ pub(crate) async fn reassign(
 /// Hides a closed interaction from lists.
 #[utoipa::path(
     post, path = "/interactions/{id}/archive", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn archive(
     State(app): State<Arc<App>>,
@@ -124,7 +124,7 @@ pub(crate) async fn archive(
 /// customer has another open interaction on the account.
 #[utoipa::path(
     post, path = "/interactions/{id}/reopen", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn reopen(
     State(app): State<Arc<App>>,

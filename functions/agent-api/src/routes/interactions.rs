@@ -121,7 +121,7 @@ async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure>
 /// One interaction of the caller's accounts; supervisors and up read all.
 #[utoipa::path(
     get, path = "/interactions/{id}", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
@@ -141,7 +141,7 @@ pub(crate) async fn read(
         ("after" = Option<u64>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Decisions a page: 1 to 200, 100 unless told")
     ),
-    responses((status = OK, body = History), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = History), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
@@ -158,7 +158,7 @@ pub(crate) async fn history(
 /// Accepts the offer: one caller wins, the others are told who (409 `offer-gone` with `owner` and `owner_name`). Whoever has it already gets it again.
 #[utoipa::path(
     post, path = "/interactions/{id}/accept", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn accept(
     State(app): State<Arc<App>>,
@@ -172,7 +172,7 @@ pub(crate) async fn accept(
 /// Rejects the offer; the caller is passed over for the rest of this wait.
 #[utoipa::path(
     post, path = "/interactions/{id}/reject", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn reject(
     State(app): State<Arc<App>>,
@@ -186,7 +186,7 @@ pub(crate) async fn reject(
 /// Opens the tab of an own interaction: it is read, and what waited for the caller waits no more.
 #[utoipa::path(
     put, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn open_tab(
     State(app): State<Arc<App>>,
@@ -200,7 +200,7 @@ pub(crate) async fn open_tab(
 /// Closes the tab of an own interaction; the interaction stays the caller's.
 #[utoipa::path(
     delete, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn close_tab(
     State(app): State<Arc<App>>,
@@ -216,7 +216,7 @@ pub(crate) async fn close_tab(
 #[utoipa::path(
     post, path = "/interactions/{id}/close", tag = "interactions", request_body = Closing,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn close(
     State(app): State<Arc<App>>,

@@ -214,8 +214,8 @@ pub(crate) async fn set_presence(
     put, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")), request_body = PresenceChange,
     responses(
         (status = OK, body = PresenceView),
-        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+        (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn force_presence(
@@ -247,7 +247,7 @@ pub(crate) async fn force_presence(
 /// The presence of an agent; for supervisors and up (403 otherwise).
 #[utoipa::path(
     get, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")),
-    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn presence_of_agent(
     State(app): State<Arc<App>>,

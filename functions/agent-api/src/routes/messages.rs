@@ -56,7 +56,7 @@ pub(crate) struct ThreadPage {
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
     ),
-    responses((status = OK, body = ThreadPage), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = ThreadPage), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn thread(
     State(app): State<Arc<App>>,
@@ -87,8 +87,8 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
     params(("id" = String, Path, description = "The interaction's id")),
     responses(
         (status = CREATED, body = MessageView),
-        (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json")
+        (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn send(
@@ -172,8 +172,8 @@ async fn known(app: &App, key: &InteractionKey, id: &MessageId, field: &'static 
     ),
     responses(
         (status = OK, body = Link),
-        (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"),
-        (status = GONE, body = cloud::http::Problem, content_type = "application/problem+json")
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = GONE, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn attachment(

@@ -64,7 +64,7 @@ pub(crate) struct Named {
         description = "What agents do: presence, offers, interactions, messages. Refusals are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(cloud::http::Problem, views::AgentEvent)),
+    components(schemas(api::Problem, views::AgentEvent)),
     security(("bearer" = []))
 )]
 struct Document;

@@ -32,7 +32,7 @@ pub(crate) struct NewNote {
 #[utoipa::path(
     post, path = "/interactions/{id}/notes", tag = "messages", request_body = NewNote,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = CREATED, body = MessageView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn note(
     State(app): State<Arc<App>>,

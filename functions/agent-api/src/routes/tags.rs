@@ -32,7 +32,7 @@ pub(crate) struct Retagging {
 #[utoipa::path(
     post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
     params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn retag(
     State(app): State<Arc<App>>,

@@ -25,7 +25,7 @@ use crate::problem::Failure;
         ("id" = String, Path, description = "The interaction's id"),
         ("attachments" = Option<bool>, Query, description = "Whether the files that came and went are in the zip; `false` unless told")
     ),
-    responses((status = OK, body = Link), (status = NOT_FOUND, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
@@ -46,7 +46,7 @@ pub(crate) async fn read(
 /// Asks for the transcript as the interaction stands; it is there a moment later, in the place of the one before.
 #[utoipa::path(
     post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = ACCEPTED, description = "It is being written"), (status = CONFLICT, body = cloud::http::Problem, content_type = "application/problem+json"))
+    responses((status = ACCEPTED, description = "It is being written"), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
     let agent = command.caller.agent.clone();

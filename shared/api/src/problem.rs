@@ -1,4 +1,4 @@
-//! What both APIs answer when they refuse: problem documents (RFC 9457).
+//! What an API answers when it refuses: problem documents (RFC 9457).
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -37,6 +37,45 @@ pub struct FieldError {
     pub field: String,
     /// Why, in words for the person who entered it.
     pub message: String,
+}
+
+/// The fields that were refused, by their path: `plan[1].queue`. A message never repeats the value, which may be a secret or a phone number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Errors(Vec<FieldError>);
+
+impl Errors {
+    /// One refused field.
+    pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(vec![FieldError { field: field.into(), message: message.into() }])
+    }
+
+    /// Adds a refused field.
+    pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError { field: field.into(), message: message.into() });
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, others: Errors) {
+        self.0.extend(others.0);
+    }
+
+    /// Fails if any field was refused.
+    ///
+    /// # Errors
+    /// Itself.
+    pub fn check(self) -> Result<(), Errors> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    /// The refused fields.
+    pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
+        self.0.iter()
+    }
+
+    /// 422 with all of them.
+    pub fn problem(&self) -> Problem {
+        Problem { errors: self.0.clone(), ..Problem::invalid() }
+    }
 }
 
 fn code<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -85,27 +124,27 @@ impl Problem {
 
     /// 400: the request can't be read.
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request can't be read").detail(detail)
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "Bad request").detail(detail)
     }
 
     /// 401: no token, or one that is not accepted. It isn't said why.
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid token is needed")
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized").detail("A valid token is needed.")
     }
 
     /// 403: the caller's role does not allow it.
     pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this")
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden").detail("Your role does not allow this.")
     }
 
-    /// 404: there is no such thing, or none that the caller may see.
+    /// 404: nothing is there, or nothing that the caller may see.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing")
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found")
     }
 
     /// 405: the path has no such method.
     pub fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path has no such method")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
     }
 
     /// 409: what is stored does not allow it now.
@@ -115,32 +154,38 @@ impl Problem {
 
     /// 412: `If-Match` names another version than the stored one.
     pub fn precondition_failed() -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "It was changed since you read it")
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "Precondition failed").detail("It was changed since you read it.")
     }
 
     /// 413: the body is too large.
     pub fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Content too large").detail("The body is larger than 256 KiB.")
+    }
+
+    /// 415: the content type of the body is not JSON.
+    pub fn not_json() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Unsupported media type").detail("The body must be application/json.")
     }
 
     /// 422: fields that were refused; add them with [`Problem::field`].
     pub fn invalid() -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some fields were refused")
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Unprocessable content")
     }
 
     /// 428: a write without `If-Match`.
     pub fn precondition_required() -> Self {
-        Self::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", "Send If-Match with the ETag that you read")
+        Self::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", "Precondition required")
+            .detail("Send If-Match with the ETag that you read.")
     }
 
     /// 500: a fault of ours.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
     }
 
     /// 503: something that is needed does not answer; the request may be sent again.
     pub fn unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable").detail("Try again in a moment.")
     }
 }
 
@@ -172,7 +217,7 @@ mod tests {
         let problem = Problem::invalid().field("key", "must be exactly five ASCII letters or digits");
         let expected = json!({
             "type": "/problems/invalid",
-            "title": "Some fields were refused",
+            "title": "Unprocessable content",
             "status": 422,
             "errors": [{ "field": "key", "message": "must be exactly five ASCII letters or digits" }]
         });

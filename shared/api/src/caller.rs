@@ -1,0 +1,106 @@
+//! Who calls: a token becomes a caller, and a caller needs a role.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use cloud::auth::{AuthError, Claims, KeySource, Verifier, bearer};
+use domain::agent::Role;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use jiff::Timestamp;
+use store::Configuration;
+
+use crate::error::Error;
+
+/// The state of an API, as far as the kit needs it.
+pub trait Api: Send + Sync {
+    /// Verifies tokens.
+    fn gate(&self) -> &dyn Gate;
+    /// Knows the agents.
+    fn configuration(&self) -> &Configuration;
+}
+
+impl<A: Api> Api for Arc<A> {
+    fn gate(&self) -> &dyn Gate {
+        (**self).gate()
+    }
+
+    fn configuration(&self) -> &Configuration {
+        (**self).configuration()
+    }
+}
+
+/// Verifies tokens.
+pub trait Gate: Send + Sync {
+    /// The claims of `token` (without the word `Bearer`), at `now`.
+    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>>;
+}
+
+impl<S: KeySource> Gate for Verifier<S> {
+    fn verify<'a>(&'a self, token: &'a str, now: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
+        Box::pin(Verifier::verify(self, token, now))
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The `sub` claim of the token.
+    pub subject: String,
+    /// The role, which includes the lower ones.
+    pub role: Role,
+}
+
+impl Caller {
+    /// Whether the caller has `role` or one that includes it.
+    pub fn may(&self, role: Role) -> bool {
+        self.role >= role
+    }
+
+    async fn of(parts: &Parts, app: &impl Api) -> Result<Self, Error> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(bearer).ok_or(Error::Unauthorized("none"))?;
+        let claims = app.gate().verify(token, cloud::time::now()).await?;
+        let role = claims.role().ok_or(Error::Forbidden)?;
+        Ok(Self { subject: claims.subject, role })
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(reason) => Error::Unauthorized(reason),
+            AuthError::NoKeys => Error::NoKeys,
+        }
+    }
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $name:ident: $least:expr),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Caller);
+
+        impl<A: Api> FromRequestParts<A> for $name {
+            type Rejection = Error;
+
+            async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
+                let caller = Caller::of(parts, app).await?;
+                if caller.may($least) { Ok(Self(caller)) } else { Err(Error::Forbidden) }
+            }
+        }
+    )*};
+}
+
+roles! {
+    /// A caller of any role.
+    Anyone: Role::Agent,
+    /// A caller who oversees: supervisor, admin or owner.
+    Overseer: Role::Supervisor,
+    /// A caller who configures: admin or owner.
+    Administrator: Role::Admin,
+    /// A caller who is an owner.
+    Owner: Role::Owner,
+}

@@ -1,0 +1,203 @@
+//! What a request brings: ids in the path, parameters, a page, a JSON body.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::problem::Errors;
+
+/// The longest body, in bytes. An account with a thousand agents and two hundred dispositions has some 80 KB, the longest text of any provider (4096
+/// characters, each at most 12 bytes as a JSON escape) 48 KB; more than this would not fit an item of 400 KB either.
+pub const BODY_LIMIT: usize = 256 * 1024;
+
+/// A page that a screen can show.
+const PAGE: i32 = 50;
+/// A page of accounts with a thousand agents each stays below the 6 MB that a Lambda may answer.
+const PAGE_MOST: i32 = 100;
+
+/// The one id in the path. Text that is no id of the kind leads to nothing (404).
+#[derive(Debug, Clone)]
+pub struct Id<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Error::NotFound)?;
+        id.parse().map(Self).map_err(|_| Error::NotFound)
+    }
+}
+
+/// The parts of the path. Text that can't be decoded leads to nothing (404).
+#[derive(Debug)]
+pub struct FromPath<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for FromPath<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Path(place) = Path::from_request_parts(parts, state).await.map_err(|_| Error::NotFound)?;
+        Ok(Self(place))
+    }
+}
+
+/// The parameters of the query, once each.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters(HashMap<String, String>);
+
+impl Parameters {
+    /// The parameter as it is; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// How many entries a page may have: 1 to `most`, `usual` unless told.
+    ///
+    /// # Errors
+    /// When it is out of range, or no number.
+    pub fn limit(&self, usual: i32, most: i32) -> Result<i32, Errors> {
+        match self.get("limit").map(str::parse::<i32>) {
+            None => Ok(usual),
+            Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
+            Some(_) => Err(Errors::one("limit", format!("must be a whole number from 1 to {most}"))),
+        }
+    }
+
+    /// A number from 0 on; 0 unless told.
+    ///
+    /// # Errors
+    /// When it is no such number.
+    pub fn number(&self, name: &'static str) -> Result<u64, Errors> {
+        let number = self.get(name).map_or(Ok(0), str::parse);
+        number.map_err(|_| Errors::one(name, "must be a whole number from 0 on"))
+    }
+
+    /// An id.
+    ///
+    /// # Errors
+    /// When it is no id of the kind.
+    pub fn id<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, Errors> {
+        let id = self.get(name).map(str::parse::<T>).transpose();
+        id.map_err(|_| Errors::one(name, "is not an id of that kind"))
+    }
+
+    /// `true` or `false`; `false` unless told.
+    ///
+    /// # Errors
+    /// When it is another word.
+    pub fn flag(&self, name: &'static str) -> Result<bool, Errors> {
+        let flag = self.get(name).map_or(Ok(false), str::parse);
+        flag.map_err(|_| Errors::one(name, "must be true or false"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(parameters)| Self(parameters)).map_err(|_| Error::BadRequest("the query can't be read".to_owned()))
+    }
+}
+
+/// Which page of a list: `?after=&limit=`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The id behind which the page begins.
+    pub after: Option<String>,
+    /// How many entries it may have.
+    pub limit: i32,
+}
+
+impl Page {
+    /// `limit` is 1 to 100, 50 unless told; `after` is an id of the kind that is listed.
+    ///
+    /// # Errors
+    /// Names each parameter that was refused.
+    pub fn of<T: FromStr>(parameters: &Parameters) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        let limit = parameters.limit(PAGE, PAGE_MOST).unwrap_or_else(|refused| {
+            errors.extend(refused);
+            PAGE
+        });
+        let after = parameters.get("after").map(str::to_owned);
+        if after.as_ref().is_some_and(|after| after.parse::<T>().is_err()) {
+            errors.add("after", "must be what the page before gave as next");
+        }
+        errors.check().map(|()| Self { after, limit })
+    }
+}
+
+/// A JSON body, as a value whose fields the API takes apart itself.
+#[derive(Debug, Clone)]
+pub struct Body(pub Value);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let named = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default().to_owned());
+        if named.is_some_and(|named| !is_json(&named)) {
+            return Err(Error::NotJson);
+        }
+        let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Error::TooLarge)?;
+        let body = serde_json::from_slice(&bytes).map_err(|error| {
+            // Where, never what: the parser's own words may quote the body.
+            Error::BadRequest(format!("the body is not JSON: see line {}, column {}", error.line(), error.column()))
+        })?;
+        Ok(Self(body))
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::AgentId;
+
+    use super::*;
+
+    fn parameters(pairs: &[(&str, &str)]) -> Parameters {
+        Parameters(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_entries() {
+        let page = |pairs: &[(&str, &str)]| Page::of::<AgentId>(&parameters(pairs));
+        assert_eq!(page(&[]), Ok(Page { after: None, limit: 50 }));
+        assert!(page(&[("limit", "100"), ("after", "agt_00000000000000000000000001")]).is_ok());
+        let (limit, after) = ("must be a whole number from 1 to 100", "must be what the page before gave as next");
+        for bad in ["0", "101", "many"] {
+            assert_eq!(page(&[("limit", bad)]), Err(Errors::one("limit", limit)), "{bad}");
+        }
+        assert_eq!(page(&[("after", "que_00000000000000000000000001")]), Err(Errors::one("after", after)));
+        assert_eq!(page(&[("limit", "0"), ("after", "x")]).unwrap_err().iter().count(), 2);
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_named() {
+        assert_eq!(Parameters::default().limit(50, 200).unwrap(), 50);
+        assert_eq!(parameters(&[("limit", "200")]).limit(50, 200).unwrap(), 200);
+        for bad in ["0", "201", "-1", "x", "1.5"] {
+            assert_eq!(parameters(&[("limit", bad)]).limit(50, 200).unwrap_err().iter().next().unwrap().field, "limit", "{bad}");
+        }
+        assert!(parameters(&[("after", "-1")]).number("after").is_err());
+        assert!(parameters(&[("attachments", "yes")]).flag("attachments").is_err());
+    }
+
+    #[test]
+    fn a_body_is_json_by_its_content_type() {
+        assert!(is_json("application/json") && is_json("Application/JSON; charset=utf-8") && is_json("application/merge-patch+json"));
+        assert!(!is_json("application/x-www-form-urlencoded") && !is_json("text/plain") && !is_json(""));
+    }
+}

@@ -1,0 +1,33 @@
+//! The kit of every HTTP API here: what a request brings (its caller, path, parameters, body, conditions), what an answer looks like (views with an
+//! `ETag`, lists, problem documents), one log line a request with its ids, and what all operations of a description have in common. An API keeps its
+//! routes and what only it knows; its state implements [`Api`], and its own failures become a [`Problem`] through [`refuse`].
+//!
+//! | to | use |
+//! |---|---|
+//! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`] |
+//! | read the request | [`Id`], [`FromPath`], [`Parameters`], [`Page`], [`Body`], [`IfMatch`] |
+//! | answer | [`Versioned`], [`Listed`], [`Error`] |
+//! | serve | [`serve`], [`complete`] |
+//! | test a description | `api::testing` (feature `testing`) |
+
+mod caller;
+mod error;
+mod input;
+mod observe;
+mod openapi;
+mod problem;
+mod reply;
+mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod version;
+
+pub use caller::{Administrator, Anyone, Api, Caller, Gate, Overseer, Owner};
+pub use error::{Error, refuse};
+pub use input::{BODY_LIMIT, Body, FromPath, Id, Page, Parameters};
+pub use observe::{saw_account, saw_agent, saw_interaction};
+pub use openapi::{PageParams, SECURITY_SCHEME, complete, operations, refusals};
+pub use problem::{Errors, FieldError, Problem};
+pub use reply::{Listed, Versioned};
+pub use serve::serve;
+pub use version::{IfMatch, etag};

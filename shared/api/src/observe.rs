@@ -1,0 +1,158 @@
+//! One log line a request, and its ids in every line that is written meanwhile.
+
+use std::time::Instant;
+
+use axum::RequestExt as _;
+use axum::extract::{MatchedPath, RawPathParams, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+use http::{HeaderValue, header};
+use lambda_http::RequestExt as _;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+/// Runs a request inside its span, and says how it was answered. The span carries the id of the request as Lambda knows it, the route (never the path)
+/// and the ids that the path names; what the path doesn't tell is added with [`saw_agent`], [`saw_account`] and [`saw_interaction`].
+pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
+    let id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+    let span = tracing::info_span!(
+        "request",
+        request = id,
+        method = %request.method(),
+        route,
+        agent = Empty,
+        account = Empty,
+        contact = Empty,
+        interaction = Empty
+    );
+    if let Ok(parameters) = request.extract_parts::<RawPathParams>().await {
+        parameters.iter().for_each(|(_, value)| named(&span, value));
+    }
+    async move {
+        let began = Instant::now();
+        let mut response = next.run(request).await;
+        // An API shows people what is theirs, and secrets such as Receive URLs: no cache on the way keeps it.
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(event = "request.answered", status = response.status().as_u16(), duration_ms);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Records a part of the path that is an id. Other text, which anybody may send, is not logged.
+fn named(span: &Span, part: &str) {
+    let is = |kind: &'static str| {
+        span.record(kind, part);
+    };
+    if part.parse::<AccountId>().is_ok() {
+        is("account");
+    } else if part.parse::<InteractionId>().is_ok() {
+        is("interaction");
+    } else if part.parse::<ContactId>().is_ok() {
+        is("contact");
+    }
+}
+
+/// The request is of this agent.
+pub fn saw_agent(id: &AgentId) {
+    Span::current().record("agent", id.as_str());
+}
+
+/// The request concerns this account.
+pub fn saw_account(id: &AccountId) {
+    Span::current().record("account", id.as_str());
+}
+
+/// The request concerns this interaction.
+pub fn saw_interaction(id: &InteractionId) {
+    Span::current().record("interaction", id.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use lambda_http::Context;
+    use serde_json::Value;
+    use tower::ServiceExt;
+    use tracing_subscriber::fmt::MakeWriter;
+    use ulid::Ulid;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// The log of a request for `path`, whose handler writes a line and finds an account.
+    fn log(path: &str, found: Option<AccountId>) -> Vec<Value> {
+        let handler = async move || {
+            found.iter().for_each(saw_account);
+            tracing::info!(event = "handler.line");
+        };
+        let routes =
+            Router::new().route("/accounts/{id}", get(handler.clone())).route("/interactions/{id}/messages/{message}", get(handler));
+        let app = Router::new().nest("/agent", routes).layer(from_fn(observe));
+        let mut context = Context::default();
+        context.request_id = "req-1".to_owned();
+        let request = http::Request::get(path).body(Body::empty()).unwrap().with_lambda_context(context);
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_writer(lines.clone()).finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tracing::subscriber::with_default(subscriber, || runtime.block_on(app.oneshot(request)).unwrap());
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_line_of_a_request_names_request_account_and_interaction() {
+        let (account, interaction) = (AccountId::from_ulid(Ulid::from_parts(1, 1)), InteractionId::from_ulid(Ulid::from_parts(1, 2)));
+        let of_account = log(&format!("/agent/accounts/{account}"), None);
+        let of_interaction = log(&format!("/agent/interactions/{interaction}/messages/3"), Some(account.clone()));
+        for (lines, named) in [(of_account, None), (of_interaction, Some(interaction.as_str()))] {
+            let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+            assert_eq!(events, ["handler.line", "request.answered"]);
+            for line in &lines {
+                assert_eq!((&line["span"]["request"], &line["span"]["account"]), (&"req-1".into(), &account.as_str().into()), "{line}");
+                assert_eq!(line["span"]["interaction"].as_str(), named, "{line}");
+            }
+            assert_eq!(lines[1]["status"], 200);
+        }
+    }
+
+    #[test]
+    fn a_path_is_logged_by_its_route_and_only_ids_of_it() {
+        for path in ["/agent/accounts/+393331234567", "/agent/nothing/+393331234567"] {
+            let lines = log(path, None);
+            assert!(!lines.is_empty() && !lines.iter().any(|line| line.to_string().contains("393331234567")), "{lines:?}");
+        }
+        assert_eq!(log("/agent/accounts/x", None)[0]["span"]["route"], "/agent/accounts/{id}");
+    }
+}
