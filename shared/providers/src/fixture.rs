@@ -54,7 +54,7 @@ impl Fixture {
     /// Reads `events/{provider}/{name}.json`, else `.form`.
     ///
     /// # Errors
-    /// There is no such file, or it is not a request.
+    /// The file does not exist, or it is not a request.
     pub fn load(provider: &str, name: &str) -> Result<Self, FixtureError> {
         let json = folder(provider).join(format!("{name}.json"));
         if json.exists() { Self::read(&json) } else { Self::read(&folder(provider).join(format!("{name}.form"))) }
@@ -93,7 +93,7 @@ impl Fixture {
         let headers = headers.iter().map(|(header, value)| (header.clone(), value.as_str().unwrap_or_default().to_owned()));
         Ok(Self {
             name: name.to_owned(),
-            method: file["method"].as_str().and_then(|method| method.parse().ok()).ok_or_else(|| wrong("the method is none"))?,
+            method: file["method"].as_str().and_then(|method| method.parse().ok()).ok_or_else(|| wrong("the method is malformed"))?,
             target: file["target"].as_str().ok_or_else(|| wrong("the target must be a text"))?.to_owned(),
             headers: headers.collect(),
             body: match &file["body"] {
@@ -124,7 +124,7 @@ impl Fixture {
         }
         Ok(Self {
             name: name.to_owned(),
-            method: method.parse().map_err(|_| wrong("the method is none"))?,
+            method: method.parse().map_err(|_| wrong("the method is malformed"))?,
             target: target.to_owned(),
             headers,
             body: lines.collect::<String>().into_bytes(),

@@ -77,14 +77,14 @@ fn single(fixture: &Fixture) -> Parsed {
 fn message_of(parsed: &Parsed) -> &InboundMessage {
     match &parsed.event.kind {
         InboundKind::Message(message) => message,
-        other => panic!("{other:?} is no message"),
+        other => panic!("{other:?} is not a message"),
     }
 }
 
 fn status_of(parsed: &Parsed) -> &StatusUpdate {
     match &parsed.event.kind {
         InboundKind::Status(status) => status,
-        other => panic!("{other:?} is no status"),
+        other => panic!("{other:?} is not a status"),
     }
 }
 

@@ -610,7 +610,7 @@ mod tests {
     fn nobody_can_make_us_send_the_token_elsewhere() {
         let fetched = |url: &str| match step(url, None) {
             Ok(MediaStep::Fetch(request)) => Ok(request.authorization != Authorization::None),
-            Ok(MediaStep::Resolve(_)) => panic!("{url} is no id"),
+            Ok(MediaStep::Resolve(_)) => panic!("{url} is not an id"),
             Err(error) => Err(error),
         };
         for own in ["https://lookaside.fbsbx.com/x", "https://LOOKASIDE.fbsbx.com:443/x", "http://127.0.0.1:9999/meta/file"] {
