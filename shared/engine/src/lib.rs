@@ -11,6 +11,7 @@ pub mod stream;
 
 mod annotations;
 mod assign;
+mod gather;
 mod identity;
 mod interactions;
 mod messages;
@@ -18,6 +19,7 @@ mod missed;
 mod presence;
 mod route;
 mod start;
+mod unify;
 
 use domain::decide::Refusal;
 use domain::ids::AccountId;
