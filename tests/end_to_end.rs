@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod asked;
+mod documented;
 mod exchange;
 
 use std::path::Path;
