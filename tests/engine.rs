@@ -422,7 +422,7 @@ async fn open(deployment: &Deployment, account: &domain::account::Account, numbe
     let from = format!("whatsapp:+3934{number:08}");
     let message = format!("{}{}", account.key, sid(number));
     let request = webhook(account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
-    assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
+    assert_eq!(deployment.warm_receiver().handle(&request).await.status(), StatusCode::OK);
     deployment.route_inbound().await;
     interaction_of(deployment, account, &message).await
 }

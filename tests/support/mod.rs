@@ -45,6 +45,7 @@ pub struct Deployment {
     pub queues: BTreeMap<&'static str, Queue>,
     pub sqs: aws_sdk_sqs::Client,
     pub proxy: FaultProxy,
+    warm: std::sync::OnceLock<Receive>,
 }
 
 /// The names of the queues' variables.
@@ -103,7 +104,7 @@ impl Deployment {
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
-        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy }
+        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy, warm: std::sync::OnceLock::new() }
     }
 
     /// The environment with more in it.
@@ -115,6 +116,11 @@ impl Deployment {
     /// Twilio's receiver, cold: its caches are empty.
     pub fn receive(&self) -> Receive {
         self.receive_of("twilio")
+    }
+
+    /// Twilio's receiver, the same each time: for tests whose subject comes after it.
+    pub fn warm_receiver(&self) -> &Receive {
+        self.warm.get_or_init(|| self.receive())
     }
 
     /// The receiver of a provider, cold.
