@@ -8,6 +8,9 @@
 mod asked;
 mod documented;
 mod exchange;
+// Processes are found by what Linux tells of them.
+#[cfg(target_os = "linux")]
+mod kills;
 
 use std::path::Path;
 use std::time::Duration;
