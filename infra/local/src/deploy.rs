@@ -55,14 +55,17 @@ pub struct Stack {
 impl<'a> Deployment<'a> {
     /// A deployment of the checkout's template to an account of its own. `program` runs the functions.
     pub fn new(engine: &'a Engine, account: &'a str, program: &Path) -> Self {
+        // The APIs' addresses are under the engine's.
+        let mut parameters = BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]);
+        // By the name that the functions know it by: `LOG_LEVEL=debug cargo local`.
+        parameters.extend(std::env::var("LOG_LEVEL").map(|level| ("LogLevel".to_owned(), level)));
         Self {
             engine,
             account,
             stack: "local",
             template: crate::workspace().join("infra/template.yaml"),
             program: program.to_path_buf(),
-            // The APIs' addresses are under the engine's.
-            parameters: BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]),
+            parameters,
         }
     }
 
