@@ -196,10 +196,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let key = rows[next.row].interaction.clone();
             let alone = alone(&next.ring);
             let extra = Extra {
-                sending: None,
                 presence_revision: alone.and_then(|agent| presences.get(agent)).map(|presence| (presence.agent.clone(), presence.revision)),
                 cursor: next.cursor.clone().filter(|engaged| cursor.as_ref() != Some(engaged)).map(|engaged| (target.clone(), engaged)),
-                based_on: None,
+                ..Extra::default()
             };
             let alone = alone.cloned();
             match self.change(&key, &Event::Ring(next.ring), Idempotency::Guarded, extra).await {

@@ -4,7 +4,7 @@ use domain::effect::{Audience, Effect, MessageKey, Notice};
 use domain::interaction::Interaction;
 use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
-use crate::ports::{Committed, Directory, Idempotency, MessageCommit, Store, World};
+use crate::ports::{Committed, Directory, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// What a claim found.
@@ -118,15 +118,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             attachment.copy = copy.clone();
             let effects = self.changed_in_thread(key).await?;
-            let commit = MessageCommit {
-                key: key.clone(),
-                before: before.version,
-                after,
-                effects,
-                mark: Idempotency::Guarded,
-                index_provider_id: false,
-            };
-            match self.store.commit_message(commit).await? {
+            match self.store.commit_message(MessageCommit::of(key, before.version, after, effects)).await? {
                 Committed::Done => return Ok(()),
                 _ => self.world.pause(attempt).await,
             }
@@ -166,14 +158,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(delivery) if delivery.state != DeliveryState::Sending => self.seen_in_thread(key).await?,
             _ => Vec::new(),
         };
-        let commit = MessageCommit {
-            key: key.clone(),
-            before: before.version,
-            after,
-            effects,
-            mark: Idempotency::Guarded,
-            index_provider_id: index,
-        };
+        let commit = MessageCommit { index_provider_id: index, ..MessageCommit::of(key, before.version, after, effects) };
         Ok(self.store.commit_message(commit).await?)
     }
 }

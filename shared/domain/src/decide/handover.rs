@@ -1,6 +1,11 @@
 //! From one agent to another: transfers, picking, reassigning; and the way back from the end.
 
-use super::*;
+use super::Refusal;
+use super::change::Change;
+use crate::effect::{Notice, Target};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Stage, Status, Wait};
 
 impl Change<'_> {
     /// Whether its agent is handing it over. The agent keeps it, sees its messages and may write until somebody accepts.
@@ -92,7 +97,7 @@ impl Change<'_> {
         if self.next.agent.as_ref() == Some(&to) {
             return Err(Refusal::AlreadyYours);
         }
-        if self.context.presence.is_some_and(|presence| presence.agent == to && !presence.has_room()) {
+        if self.context.presences.get(&to).is_some_and(|presence| !presence.has_room()) {
             return Err(Refusal::AtCapacity);
         }
         self.withdraw_offer(None);
@@ -167,7 +172,7 @@ impl Change<'_> {
 
     /// Whether the agent is ready and has room for one more; the transaction checks the room again.
     fn must_take_one_more(&self, agent: &AgentId) -> Result<(), Refusal> {
-        let presence = self.context.presence.filter(|presence| presence.agent == *agent).ok_or(Refusal::NotReady)?;
+        let presence = self.context.presences.get(agent).ok_or(Refusal::NotReady)?;
         if !presence.is_ready() {
             return Err(Refusal::NotReady);
         }

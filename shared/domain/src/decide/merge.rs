@@ -1,6 +1,13 @@
 //! What joins a thread without being a message to answer, and two interactions that turn out to be with one person.
 
-use super::*;
+use super::change::Change;
+use super::{MERGED, Refusal};
+use crate::effect::{Audience, Effect, InteractionKey, Notice};
+use crate::history::Fact;
+use crate::ids::MessageId;
+use crate::interaction::Interaction;
+use crate::tag::Tag;
+use crate::values::Address;
 
 impl Change<'_> {
     /// Nothing is asked of anybody: no wait begins or ends, nothing is unread.

@@ -1,6 +1,13 @@
 //! Offers: who is rung, who accepts, who rejects.
 
-use super::*;
+use super::change::Change;
+use super::{Refusal, Ring};
+use crate::agent::Presence;
+use crate::effect::{Audience, Effect, Notice, Target, Timer};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Offer, Stage};
+use crate::notification::Notification;
 
 impl Change<'_> {
     pub(super) fn ring(&mut self, ring: Ring) -> Result<(), Refusal> {
@@ -75,7 +82,7 @@ impl Change<'_> {
             return Err(Refusal::AlreadyYours);
         }
         let offer = self.offer_to(&agent)?.clone();
-        let presence = self.context.presence.ok_or(Refusal::NotReady)?;
+        let presence = self.context.presences.get(&agent).ok_or(Refusal::NotReady)?;
         if !own {
             if !self.context.account.active {
                 return Err(Refusal::AccountInactive);
@@ -163,7 +170,7 @@ impl Change<'_> {
         };
         let takes = |presence: &Presence| presence.is_ready() && (presence.has_room() || presence.load.contains(&self.next.id));
         // Back already, or told twice: what rings there now rings rightly.
-        if self.context.presence.is_some_and(takes) && is_member && self.of_account(&agent) {
+        if self.context.presences.get(&agent).is_some_and(takes) && is_member && self.of_account(&agent) {
             return Err(Refusal::Stale);
         }
         self.fact(Fact::OfferWithdrawn { agent });

@@ -1,8 +1,22 @@
 //! The action plan: steps that wait for nobody are carried out one after the other, until one waits, or closes the interaction, or the plan has run out.
 
+use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
-use super::*;
+use super::change::Change;
+use super::{Context, Refusal, Reply};
+use crate::effect::{Effect, Notice, Target};
+use crate::history::{Did, Fact, NoReply, Skip, WaitEnd, WebhookFailure};
+use crate::ids::{InteractionId, MessageId};
+use crate::interaction::{LastMessage, Stage};
+use crate::interval::Weekday;
+use crate::notification::Values;
+use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
+use crate::priority::Priority;
+use crate::queue::Queue;
+use crate::tag::Tag;
+use crate::text_template::TextTemplate;
+use crate::variables::{VariableName, Variables};
 
 /// Steps that one run may enter: five times the longest plan. A plan that rings the same queue again and again for half a minute each comes to an end after
 /// an hour or so; from then on the interaction waits in order for whoever becomes available, which serves the customer no less.
@@ -154,10 +168,10 @@ impl Change<'_> {
     }
 
     pub(super) fn reply(&mut self, template: &TextTemplate, when: When) -> Result<MessageId, NoReply> {
-        let mark = template.mark();
+        let fingerprint = template.fingerprint();
         match when {
             When::FirstMessage if self.next.run.number != 1 => return Err(NoReply::NotTheFirstMessage),
-            When::Once | When::FirstMessage if self.next.run.replied.contains(&mark) => return Err(NoReply::SaidAlready),
+            When::Once | When::FirstMessage if self.next.run.replied.contains(&fingerprint) => return Err(NoReply::SaidAlready),
             When::Once | When::FirstMessage | When::Always => {}
         }
         if !self.window_open() {
@@ -167,7 +181,7 @@ impl Change<'_> {
             return Err(NoReply::TooMany);
         }
         // WhatsApp takes texts of 4096 characters.
-        let text = template.render(&self.values(None), 4_096);
+        let text = template.render(&self.values(None).groups(), 4_096);
         if text.is_empty() {
             return Err(NoReply::Empty);
         }
@@ -175,7 +189,7 @@ impl Change<'_> {
             if self.next.run.replied.len() >= REPLIES_REMEMBERED {
                 self.next.run.replied.remove(0);
             }
-            self.next.run.replied.push(mark);
+            self.next.run.replied.push(fingerprint);
         }
         let now = self.context.now;
         let millisecond = SignedDuration::from_millis(1);

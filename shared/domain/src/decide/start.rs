@@ -1,6 +1,13 @@
 //! How an interaction begins without being routed: with somebody whom the account does not talk to, or with an agent's message.
 
-use super::*;
+use jiff::Timestamp;
+
+use super::change::Change;
+use super::{NOT_WHITELISTED, Refusal};
+use crate::history::{Did, Fact};
+use crate::ids::{AgentId, MessageId};
+use crate::interaction::LastMessage;
+use crate::plan::When;
 
 impl Change<'_> {
     /// The message is kept, the predefined reply is sent, and that is all.
@@ -28,7 +35,7 @@ impl Change<'_> {
             return Err(Refusal::AccountInactive);
         }
         // Who is on a pause may write to customers: only what comes in is kept away.
-        let presence = self.context.presence.filter(|presence| presence.agent == agent && presence.logged_in());
+        let presence = self.context.presences.get(&agent).filter(|presence| presence.logged_in());
         if !presence.ok_or(Refusal::NotReady)?.has_room() {
             return Err(Refusal::AtCapacity);
         }

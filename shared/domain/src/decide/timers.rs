@@ -1,6 +1,12 @@
 //! Timers: what happens when a wait is over.
 
-use super::*;
+use jiff::{SignedDuration, Timestamp};
+
+use super::change::Change;
+use super::{CLOSED_FOR_INACTIVITY, Refusal};
+use crate::effect::{Audience, Effect, Target, Timer};
+use crate::history::{Fact, WaitEnd};
+use crate::interaction::{Inactivity, Missed, Offer, Stage, Wait};
 
 impl Change<'_> {
     pub(super) fn timer(&mut self, timer: &Timer) -> Result<(), Refusal> {

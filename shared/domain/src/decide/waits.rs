@@ -1,6 +1,12 @@
 //! Waits: on whom an interaction waits, and what comes next.
 
-use super::*;
+use jiff::Timestamp;
+
+use super::change::Change;
+use super::{Refusal, Ring};
+use crate::effect::{Audience, Effect, Target, Timer};
+use crate::history::{Fact, Skip, WaitEnd};
+use crate::interaction::{Stage, Wait};
 
 impl Change<'_> {
     pub(super) fn hold_while_inactive(&mut self) {
