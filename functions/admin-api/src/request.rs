@@ -1,3 +1,3 @@
 //! What handlers take from a request.
 
-pub(crate) use api::{Administrator, Anyone, Body, Id, IfMatch, Overseer, Page, Parameters};
+pub(crate) use api::{Administrator, Anyone, Id, IfMatch, JsonBody as Body, Overseer, Page, Parameters};
