@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes a recorded request as a configuration for curl, signed for the account of `cargo local` that it is for.
+"""Prints a recorded request as a configuration for curl, signed for its account of `cargo local`.
 
     python3 events/curl.py events/meta/text.json | curl -sS -i -K -
 
-A `.form` file is a request as on the wire, but for the line breaks in its body; a `.json` file is {"method", "target", "headers", "body"}. In the target
-`{token}` stands for the token of the Receive URL. Where the run is, and what signs, stands in .local/endpoints.json, or in the file that ENDPOINTS names.
+A `.form` file is a request as on the wire, except for the line breaks in its body. A `.json` file is
+{"method", "target", "headers", "body"}. In the target, `{token}` stands for the token of the Receive URL. The addresses
+of the run and the accounts' secrets are in .local/endpoints.json, or in the file that ENDPOINTS names.
 """
 
 import base64
@@ -17,7 +18,7 @@ import sys
 import time
 import urllib.parse
 
-# Which type of account a folder's files are for; the older of Sinch's APIs shares the folder of the newer.
+# The account type of each folder's files. Sinch's older API shares the folder of the newer one.
 TYPES = {"twilio": "TWILIO", "meta": "META", "sinch": "SINCH_V2", "kaleyra": "KALEYRA"}
 
 
@@ -39,11 +40,11 @@ def read(path):
 
 
 def sign(account, url, headers, body):
-    """Adds what proves to the connector that the provider made the request."""
+    """Adds the proof of origin that the provider would add."""
     kind, data = account["type"], body.encode()
     lower = {name.lower(): value for name, value in headers.items()}
     if kind == "TWILIO":
-        # Names sorted, of each its distinct values sorted, appended to the URL.
+        # The URL, then the parameters: names sorted, and the distinct values of each name sorted.
         pairs = sorted(set(urllib.parse.parse_qsl(body, keep_blank_values=True)))
         message = url + "".join(name + value for name, value in pairs)
         digest = hmac.new(account["auth_token"].encode(), message.encode(), hashlib.sha1).digest()
@@ -61,12 +62,12 @@ def sign(account, url, headers, body):
             del headers[name]
         headers.update({prefix + suffix: value for suffix, value in signature.items()})
     elif account.get("callback_header"):
-        # Neither Kaleyra nor the older Sinch signs; the account may demand a header instead.
+        # Neither Kaleyra nor Sinch's older API signs. The account may require a header instead.
         headers[account["callback_header"]] = account["callback_header_value"]
 
 
 def quoted(text):
-    """A value as a curl configuration takes it."""
+    """A value in the form of a curl configuration."""
     for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
         text = text.replace(plain, escaped)
     return f'"{text}"'

@@ -1,6 +1,6 @@
-//! What a fuzzer, or the seeded run in `cargo test`, feeds to the providers' modules: whatever comes, they answer and don't panic.
+//! Feeds the providers' modules, from a fuzzer or from the seeded run in `cargo test`. They must never panic.
 //!
-//! An input is the text of a file of `events/`, or anything else, which then is the body of a POST.
+//! An input is the text of a file of `events/`, or any bytes, which become the body of a POST.
 
 use domain::account::{Account, Credentials, Provider};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use providers::fixture::Fixture;
 use providers::{Adapter, Answer, Connection, Field, Hosts, SendOutcome, Step, Webhook};
 
-/// An account of a type with all its fields filled in, and its secrets.
+/// An account of a type with all its fields, and its secrets.
 fn account(adapter: &dyn Adapter) -> (Account, Credentials) {
     let (secret, public): (Vec<&Field>, Vec<&Field>) = adapter.fields().iter().partition(|field| field.secret);
-    // Ids that the files have, so that what they say is taken for this account's own.
+    // The ids in the files, so that their contents count as this account's own.
     let known = [
         ("account_sid", "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
         ("app_id", "01TESTAPP0000000000000000A"),
@@ -19,7 +19,7 @@ fn account(adapter: &dyn Adapter) -> (Account, Credentials) {
         ("base_url", "https://provider.example"),
     ];
     let value = |name: &str| known.iter().find(|(known, _)| *known == name).map_or("value", |(_, value)| value).to_owned();
-    // A guard would refuse everything before it is looked at.
+    // A guard would refuse every request unread.
     let fields = public.iter().filter(|field| !field.name.starts_with("callback")).map(|field| (field.name.to_owned(), value(field.name)));
     let provider = Provider { kind: adapter.kind().to_owned(), fields: fields.collect() };
     let secrets = secret.iter().filter(|field| !field.name.starts_with("callback"));
@@ -27,7 +27,7 @@ fn account(adapter: &dyn Adapter) -> (Account, Credentials) {
     (Account { provider, ..domain::fixtures::account() }, credentials)
 }
 
-/// A request out of any bytes.
+/// A request from any bytes.
 fn request(adapter: &dyn Adapter, data: &[u8]) -> Fixture {
     let text = std::str::from_utf8(data).unwrap_or_default();
     let read = Fixture::parse_json("input", text).or_else(|_| Fixture::parse("input", text));
@@ -55,7 +55,7 @@ fn with_webhook(kind: &str, data: &[u8], look: impl Fn(&dyn Adapter, &Webhook<'_
     look(adapter, &webhook, &account, &credentials);
 }
 
-/// The proof of origin, and the question whether this is the right place.
+/// Runs the proof of origin and the handshake.
 pub fn verify(kind: &str, data: &[u8]) {
     with_webhook(kind, data, |adapter, webhook, account, credentials| {
         let older = Credentials::default();
@@ -65,7 +65,7 @@ pub fn verify(kind: &str, data: &[u8]) {
     });
 }
 
-/// What the request says, as if it had been believed; and what is kept of it fits where it is kept.
+/// Reads the request as if its origin were proven, and checks that every event fits its place in the store.
 pub fn parse(kind: &str, data: &[u8]) {
     with_webhook(kind, data, |adapter, webhook, account, _| {
         for parsed in adapter.parse(webhook, account, Timestamp::UNIX_EPOCH).unwrap_or_default() {
@@ -77,7 +77,8 @@ pub fn parse(kind: &str, data: &[u8]) {
     });
 }
 
-/// Answers of the provider's API: to a message, to the questions of an administrator, to the search for what was missed.
+/// Reads the bytes as answers of the provider's API: to a message, to an administrator's checks and lists, and to
+/// the search for missed messages.
 pub fn answers(kind: &str, data: &[u8]) {
     let Some(adapter) = providers::adapter(kind) else { return };
     let (account, credentials) = account(adapter);
@@ -89,7 +90,7 @@ pub fn answers(kind: &str, data: &[u8]) {
         let answer = Answer { status, retry_after: None, body: data.to_vec() };
         let url = "https://h.example/receive/x/T0KEN";
         let now = Timestamp::UNIX_EPOCH;
-        // Each asks on for as long as the answers say that there is more.
+        // Each continues while the answers say that there is more.
         all(&answer, |answers| adapter.check(&connection, url, answers));
         all(&answer, |answers| adapter.register(&connection, url, answers));
         all(&answer, |answers| adapter.numbers(&connection, answers));
@@ -102,7 +103,7 @@ pub fn answers(kind: &str, data: &[u8]) {
     let _ = adapter.media(&connection, "1003383421387256", Some(data));
 }
 
-/// A conversation in which every answer is this one, for five requests.
+/// A conversation of five requests in which every answer is the same.
 fn all<T>(answer: &Answer, next: impl Fn(&[Answer]) -> Step<T>) {
     let mut answers = Vec::new();
     while answers.len() < 5 && matches!(next(&answers), Step::Call(_)) {

@@ -1,10 +1,11 @@
-//! A clock that can be set ahead, for tests of long waits: loaded into the local engine and so into the functions that it starts (`LD_PRELOAD`). Their time
-//! of day is ahead by as many seconds as the file says that `CLOCK_AHEAD` names; clocks that only measure are left alone. Built by [`engine`](src/engine.rs)
-//! with `rustc` alone, no part of any package, and in nothing that is shipped.
+//! A clock that can be set ahead, for tests of long waits. It is loaded (`LD_PRELOAD`) into the local engine, and
+//! so into the functions that the engine starts. Their time of day is ahead by the number of seconds in the file
+//! that `CLOCK_AHEAD` names. Clocks that only measure are left alone. [`engine`](src/engine.rs) builds it with
+//! `rustc` alone. It belongs to no package and is never shipped.
 
 use std::sync::OnceLock;
 
-/// As C has it on 64-bit Linux.
+/// C's `timespec` on 64-bit Linux.
 #[repr(C)]
 pub struct Timespec {
     seconds: i64,
@@ -20,14 +21,14 @@ const CLOCK_GETTIME: i64 = 228;
 #[cfg(target_arch = "aarch64")]
 const CLOCK_GETTIME: i64 = 113;
 
-/// The clock on the wall.
+/// The wall clock.
 const CLOCK_REALTIME: i32 = 0;
 
 /// # Safety
-/// As of C's `clock_gettime`, in whose place it stands.
+/// The same as for C's `clock_gettime`, which it replaces.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clock_gettime(clock: i32, time: *mut Timespec) -> i32 {
-    // SAFETY: the kernel writes to the place that the caller gave for that.
+    // SAFETY: the kernel writes to the place that the caller gave for this purpose.
     let answer = unsafe { syscall(CLOCK_GETTIME, clock, time) };
     if answer == 0 && clock == CLOCK_REALTIME {
         // SAFETY: the kernel has just written there.

@@ -1,7 +1,7 @@
 """Starts the local engine (MiniStack) for its parent, and ends with it.
 
-The parent holds the other end of stdin: when it ends, however it ends, stdin reaches its end and the whole process group
-(the engine and the functions it started) goes with it.
+The parent holds the other end of stdin. However the parent ends, stdin then reaches its end, and the whole process
+group (the engine and the functions that it started) ends too.
 """
 
 import os
@@ -20,7 +20,7 @@ def end_with_the_parent():
 
 
 def wake_event_sources():
-    # Without a wake the poller of the event sources may rest up to a second, and delayed messages come late.
+    # Without a wake, the poller of the event sources may rest for up to a second, and delayed messages arrive late.
     from ministack.services import lambda_svc
 
     while True:
@@ -36,7 +36,7 @@ from ministack.services.cloudformation import provisioners  # noqa: E402
 
 
 def find_api_scope(api_id):
-    """An API's id is enough to call it, as on AWS; the engine looks only in the account that signed the request."""
+    """An API's id is enough to call it, as on AWS. The engine looks only in the account that signed the request."""
     for (account, region, found), _ in apigateway._apis.all_items():
         if found == api_id:
             return account, region
@@ -49,7 +49,7 @@ metric_alarm_record = provisioners._cw_metric_alarm_record
 
 
 def alarm_of_first_metric(name, props):
-    """The engine refuses alarms over several metrics; here nobody waits for an alarm, so its first metric will do."""
+    """The engine refuses alarms over several metrics. Nobody waits for an alarm here, so the first metric is enough."""
     stats = [metric["MetricStat"] for metric in props.get("Metrics") or [] if "MetricStat" in metric]
     if not stats:
         return metric_alarm_record(name, props)
@@ -59,7 +59,7 @@ def alarm_of_first_metric(name, props):
 
 provisioners._cw_metric_alarm_record = alarm_of_first_metric
 
-# One-time schedules fire within a second; the engine's own sweep is every 10 s.
+# One-time schedules must fire within a second. The engine's own sweep runs every 10 s.
 scheduler._SCHEDULE_TICK_INTERVAL = 0.25
 threading.Thread(target=wake_event_sources, daemon=True).start()
 

@@ -12,7 +12,6 @@ use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
 use domain::account::Account;
 use domain::effect::Target;
-use domain::ids::{AccountId, AgentId};
 use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::{System, World};
@@ -26,7 +25,7 @@ use crate::request::Page;
 
 /// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
 /// button in the same second. With the pauses in between it takes three seconds at most.
-const ATTEMPTS: u32 = 20;
+pub(crate) const ATTEMPTS: u32 = 20;
 
 /// What the API stands on.
 #[derive(Clone)]
@@ -173,21 +172,6 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
-/// Deletes what no account uses, and else names the accounts that do (409, `in-use`).
-pub(crate) async fn delete_unused<T: Entity>(app: &App, entity: &T, version: u64, used: impl Fn(&Account) -> bool) -> Result<(), ApiError> {
-    let mut attempts = app.attempts();
-    loop {
-        let at = attempts.next().await?;
-        let users = app.accounts_with(&used).await?;
-        if !users.is_empty() {
-            return Err(ApiError::InUse { users });
-        }
-        if settled(app.configuration().delete_at(at, entity, version).await?)?.is_some() {
-            return Ok(());
-        }
-    }
-}
-
 /// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write again.
 pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
     match outcome {
@@ -220,12 +204,4 @@ fn taken(name: &str) -> Errors {
 /// A change of the configuration, as it is logged.
 pub(crate) fn changed(kind: &'static str, action: &'static str, id: &str, by: &Caller) {
     tracing::info!(event = "config.changed", kind, action, id, by = by.subject);
-}
-
-pub(crate) fn new_account_id() -> AccountId {
-    AccountId::from_ulid(cloud::ids::ulid())
-}
-
-pub(crate) fn new_agent_id() -> AgentId {
-    AgentId::from_ulid(cloud::ids::ulid())
 }

@@ -3,23 +3,17 @@
 //! Callers carry a token with the role admin or owner; supervisors may read agents, queues, pauses and contacts, and manage dispositions, tags and canned
 //! answers; the templates of an account are read by its agents too. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
 
-mod accounts;
-mod agents;
 mod app;
-mod canned_answers;
-mod contacts;
-mod dispositions;
 mod error;
 mod input;
-mod intervals;
-mod lists;
+mod merge;
 mod openapi;
-mod pauses;
 mod providers;
-mod queues;
 mod reply;
 mod request;
-mod tags;
+mod resource;
+mod resources;
+mod shells;
 
 use std::sync::Arc;
 
@@ -29,6 +23,8 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use resources::{accounts, agents, canned_answers, contacts, dispositions, intervals, lists, pauses, queues, tags};
 
 pub use api::Gate;
 pub use app::App;
@@ -56,9 +52,18 @@ pub fn openapi() -> OpenApi {
 }
 
 fn described() -> OpenApiRouter<App> {
-    let mut routes = OpenApiRouter::with_openapi(openapi::Description::openapi())
-        .routes(routes!(accounts::list_accounts, accounts::create_account))
-        .routes(routes!(accounts::get_account, accounts::put_account, accounts::delete_account))
+    let mut described = routes();
+    merge::describe(described.get_openapi_mut());
+    openapi::complete(described.get_openapi_mut());
+    described
+}
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .merge(accounts::routes())
+        .routes(routes!(accounts::delete_account))
+        .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
+        .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .routes(routes!(providers::list_providers))
         .routes(routes!(providers::provider_numbers))
         .routes(routes!(providers::check_account))
@@ -66,39 +71,31 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(providers::account_templates))
         .routes(routes!(providers::get_webhook, providers::register_webhook))
         .routes(routes!(providers::reconcile_account))
-        .routes(routes!(agents::list_agents, agents::create_agent))
-        .routes(routes!(agents::get_agent, agents::put_agent, agents::delete_agent))
-        .routes(routes!(queues::list_queues, queues::create_queue))
-        .routes(routes!(queues::get_queue, queues::put_queue, queues::delete_queue))
-        .routes(routes!(intervals::list_intervals, intervals::create_interval))
-        .routes(routes!(intervals::get_interval, intervals::put_interval, intervals::delete_interval))
-        .routes(routes!(lists::list_lists, lists::create_list))
-        .routes(routes!(lists::get_list, lists::put_list, lists::delete_list))
+        .merge(agents::routes())
+        .merge(queues::routes())
+        .routes(routes!(queues::put_member, queues::delete_member))
+        .merge(intervals::routes())
+        .merge(lists::routes())
         .routes(routes!(contacts::find_contacts, contacts::create_contact))
-        .routes(routes!(contacts::get_contact, contacts::put_contact))
-        .routes(routes!(pauses::list_pauses, pauses::create_pause))
-        .routes(routes!(pauses::get_pause, pauses::put_pause, pauses::delete_pause))
-        .routes(routes!(dispositions::list_dispositions, dispositions::create_disposition))
-        .routes(routes!(dispositions::get_disposition, dispositions::put_disposition, dispositions::delete_disposition))
-        .routes(routes!(tags::list_tags, tags::create_tag))
-        .routes(routes!(tags::get_tag, tags::put_tag, tags::delete_tag))
-        .routes(routes!(canned_answers::list_canned_answers, canned_answers::create_canned_answer))
-        .routes(routes!(canned_answers::get_canned_answer, canned_answers::put_canned_answer, canned_answers::delete_canned_answer));
-    openapi::complete(routes.get_openapi_mut());
-    routes
+        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
+        .merge(pauses::routes())
+        .merge(dispositions::routes())
+        .merge(tags::routes())
+        .merge(canned_answers::routes())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use domain::account::List;
+    use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+    use domain::interval::Interval;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::{
-        AccountInput, AgentInput, CannedAnswerInput, ContactInput, DispositionInput, Errors, IntervalInput, ListInput, NewContactInput,
-        PauseInput, QueueInput, REQUIRED, TagInput,
-    };
+    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, NewContactInput, QueueInput, REQUIRED};
+    use crate::resource::Resource;
 
     #[test]
     fn the_description_lists_every_route() {
@@ -178,14 +175,14 @@ mod tests {
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
-            ("IntervalInput", |body| IntervalInput::parse(body, None).err()),
-            ("ListInput", |body| ListInput::parse(body, None).err()),
+            ("IntervalInput", |body| Interval::parse(body, None).err()),
+            ("ListInput", |body| List::parse(body, None).err()),
             ("NewContactInput", |body| NewContactInput::parse(body).err()),
             ("ContactInput", |body| ContactInput::parse(body, &Value::Null).err()),
-            ("PauseInput", |body| PauseInput::parse(body, None).err()),
-            ("DispositionInput", |body| DispositionInput::parse(body, None).err()),
-            ("TagInput", |body| TagInput::parse(body, None).err()),
-            ("CannedAnswerInput", |body| CannedAnswerInput::parse(body, None).err()),
+            ("PauseInput", |body| Pause::parse(body, None).err()),
+            ("DispositionInput", |body| Disposition::parse(body, None).err()),
+            ("TagInput", |body| KnownTag::parse(body, None).err()),
+            ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
         ];
         let description = serde_json::to_value(openapi()).unwrap();
         for (name, parse) in parsers {

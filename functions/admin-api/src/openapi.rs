@@ -14,9 +14,10 @@ pub(crate) use api::PageParams;
         title = "Configuration",
         description = "Accounts, agents, queues, lists and what agents choose from. Callers carry a JWT with the role admin or owner; supervisors may read agents, \
             queues, pauses and contacts, and manage dispositions, tags and canned answers; agents may read the templates of their accounts.\n\n\
-            Answers carry an `ETag`; PUT and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
-            and put: fields that the service sets may be sent back as they were.\n\n\
-            No `Idempotency-Key` is needed: a PUT or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
+            Answers carry an `ETag`; PUT, PATCH and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
+            and put: fields that the service sets may be sent back as they were. PATCH takes a JSON merge patch (RFC 7396) of what is shown: fields that \
+            are left out stay, `null` removes an optional one, lists are replaced as a whole.\n\n\
+            No `Idempotency-Key` is needed: a PUT, PATCH or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
             or subject, of a contact by its phone number, of a pause, disposition or tag by its name. Names of queues, lists, intervals and canned answers are not unique: after an answer \
             that got lost, look before you repeat their POST.\n\n\
             Refusals are problem documents (RFC 9457) with a stable `type`."

@@ -16,12 +16,12 @@ use serde::Serialize;
 use ulid::Ulid;
 use utoipa::ToSchema;
 
-use crate::accounts::receive_url;
 use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
 use crate::request::{Administrator, Anyone, Body, Id, Parameters};
+use crate::resources::accounts::receive_url;
 
 /// How far back a reconciliation looks unless it is told: a night and the outage before it.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);

@@ -15,20 +15,21 @@ use zip::result::ZipError;
 
 use crate::pack::Pack;
 
-/// Attachments of one zip together. It is built in memory: with a growing buffer's spare room and the largest single file (100 MB) beside it that takes
-/// three quarters of the function's 2048 MB.
+/// The limit for the attachments of one zip together, in bytes. The zip is built in memory. With a growing buffer's
+/// spare room and the largest single file (100 MB) it takes three quarters of the function's 2048 MB.
 const MOST_ATTACHED: u64 = 200 << 20;
 
-/// How often it is written anew because the interaction moved in the meantime. One that is closed moves by its last attachments and delivery reports only.
+/// How often the archive is written because the interaction changed meanwhile. Only last attachments and delivery
+/// reports change a closed interaction.
 const ROUNDS: u32 = 3;
 
-/// What is read.
+/// The records to read.
 pub(crate) trait Records: Sync {
     /// The interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
-    /// Its thread with that of what it absorbed, oldest first.
+    /// Its thread, with the threads of the interactions that it absorbed, oldest first.
     fn messages(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
-    /// Why it is where it is, oldest first.
+    /// Its history, oldest first.
     fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
 }
 
@@ -36,7 +37,7 @@ pub(crate) trait Records: Sync {
 pub(crate) trait Bucket: Sync {
     /// An object's bytes.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CallError>> + Send;
-    /// Writes an object, in place of one with the same key.
+    /// Writes an object, and replaces one with the same key.
     fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
@@ -47,18 +48,18 @@ pub(crate) struct Archivist<R, D, B> {
     pub(crate) bucket: B,
 }
 
-/// Why nothing, or not everything, was written. Doing it again is safe.
+/// Why nothing, or not everything, was written. It is safe to repeat.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
     #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
     Bucket(#[from] CallError),
-    /// A fault of the program; the cause is not shown, for it may quote a name.
+    /// A fault of the program. The cause is not shown, because it may quote a name.
     #[error("the zip or the document could not be made")]
     Form,
-    /// A closed interaction that does not come to rest.
-    #[error("it changed while it was written, {ROUNDS} times")]
+    /// A closed interaction that keeps changing.
+    #[error("the interaction changed {ROUNDS} times while it was written")]
     Restless,
 }
 
@@ -76,14 +77,16 @@ struct Snapshot {
 }
 
 impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
-    /// Writes both transcripts of an interaction and, when it is closed, its log. Two runs at once may write one after the other in any order: whoever
-    /// finds, after writing, that the interaction has moved writes again, so that the last word is the newest.
+    /// Writes both transcripts of an interaction and, if it is closed, its log. Two runs at the same time may write
+    /// in any order. A run that finds, after writing, that the interaction has changed writes again, so the last
+    /// write is the newest.
     ///
-    /// One that was merged into another is in that one's thread: when that is closed too, its archive is made again.
+    /// A merged interaction is in the thread of the one that absorbed it. If that one is closed too, its archive is
+    /// made again.
     pub(crate) async fn archive(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
         let written = self.archive_one(key).await?;
         let mut merged_into = self.records.interaction(key).await?.and_then(|interaction| interaction.merged_into);
-        // Mergers lead to ever older interactions: this ends.
+        // Mergers lead to ever older interactions, so the loop ends.
         while let Some(into) = merged_into {
             let Some(older) = self.records.interaction(&into).await? else { break };
             if !older.is_open() {
@@ -104,7 +107,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
             }
             snapshot = latest;
         }
-        // An open one lives on; its transcript is of a moment anyway.
+        // An open interaction goes on, so its transcript is a snapshot anyway.
         if snapshot.interaction.is_open() { Ok(Written::Transcript) } else { Err(ArchiveError::Restless) }
     }
 
@@ -131,7 +134,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         let (taken, left_out) = choose(&files, MOST_ATTACHED);
         transcript.left_out = left_out;
         let mut full = Pack::new();
-        // One by one: never more than one file in memory beside the zip.
+        // One by one, so that only one file at a time is in memory beside the zip.
         for (file, object) in taken {
             match self.bucket.get(object).await? {
                 Some(bytes) => full.file(&format!("attachments/{}", file.name), &bytes)?,
@@ -144,20 +147,21 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
     }
 }
 
-/// What was written.
+/// The objects that were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     /// The interaction is gone.
     Nothing,
-    /// It is open: the transcript is of a moment.
+    /// The interaction is open: the transcript is a snapshot.
     Transcript,
-    /// It is closed.
+    /// The interaction is closed.
     TranscriptAndLog,
 }
 
 const ZIP: &str = "application/zip";
 
-/// The copies to pack, each with its object's key, and which were left out, as together they would be more than `most` bytes.
+/// The copies to pack, each with its object's key, and those that are left out because all together would be more
+/// than `most` bytes.
 fn choose<'a>(files: &[File<'a>], most: u64) -> (Vec<(File<'a>, &'a str)>, BTreeMap<usize, String>) {
     let (mut taken, mut left_out, mut total) = (Vec::new(), BTreeMap::new(), 0_u64);
     for file in files {
@@ -202,7 +206,7 @@ mod tests {
     use jiff::Timestamp;
     use ulid::Ulid;
 
-    /// Each look takes the next state; the last one stays.
+    /// Each read takes the next state. The last state stays.
     #[derive(Default)]
     struct FakeRecords(Mutex<VecDeque<(Interaction, Vec<Message>)>>, Mutex<BTreeMap<InteractionId, Interaction>>);
 
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_archive_of_what_was_merged_renews_the_one_that_it_was_merged_into() {
+    async fn archiving_a_merged_interaction_renews_the_archive_of_the_one_that_absorbed_it() {
         let into = InteractionKey { interaction: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..key() };
         let merged = Interaction { merged_into: Some(into.clone()), ..interaction(Status::Closed, 4) };
         let older = Interaction { id: into.interaction.clone(), absorbed: vec![key()], ..interaction(Status::Closed, 9) };

@@ -1,12 +1,12 @@
-//! The Lambda `archive`: writes what is kept of an interaction outside the database.
+//! The Lambda `archive`: writes an interaction's transcript and log to the bucket.
 //!
-//! | what it finds | what happens |
+//! | case | result |
 //! |---|---|
-//! | a closed interaction | its transcript, with and without attachments, and its log are written, in place of those before |
-//! | an open one, of which a snapshot was asked for | the same without the log |
-//! | one that moves meanwhile | it is written again |
+//! | a closed interaction | its transcript, with and without attachments, and its log are written, and replace earlier ones |
+//! | an open interaction, for a snapshot | the same without the log |
+//! | an interaction that changes meanwhile | it is written again |
 //! | attachments of more than 200 MB together, or a copy that is gone | they are left out, and the transcript says so |
-//! | a table or a bucket that fails | it is tried again after 10 s and more, then goes to the dead-letter queue |
+//! | a failing table or bucket | it is tried again after 10 s and more, then goes to the dead-letter queue |
 //! | an interaction that is gone | nothing |
 //! | a body that can't be read | the dead-letter queue, after the queue's tries |
 
@@ -33,13 +33,14 @@ use tokio::sync::Semaphore;
 
 use archivist::{Archivist, Bucket, Records};
 
-/// Interactions in memory at the same time: the zip of one may take most of it.
+/// How many interactions are in memory at the same time. The zip of one may take most of the memory.
 const AT_ONCE: usize = 1;
 
-/// Seconds before the second try; four times as long before each further one. With the queue's thirty tries that makes a day.
+/// The delay before the second try, in seconds. Each further delay is four times as long. With the queue's thirty
+/// tries that makes a day.
 const FIRST_WAIT: u32 = 10;
 
-/// The longest wait, however often the queue allows.
+/// The longest delay, in seconds.
 const LONGEST_WAIT: u32 = 3_600;
 
 struct Table(Interactions);
@@ -90,7 +91,7 @@ impl Function {
     async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
         let at_once = &Semaphore::new(AT_ONCE);
         let response = batch::each(event.payload, &self.queue, |job: ArchiveJob, delivery| async move {
-            // Never closed; without a permit the worst is a tight memory.
+            // The semaphore is never closed. Without a permit, at worst memory gets tight.
             let _permit = at_once.acquire().await;
             let interaction = &job.interaction.interaction;
             match self.archivist.archive(&job.interaction).await {
@@ -108,7 +109,7 @@ impl Function {
     }
 }
 
-/// Seconds before the try that follows the try `received`.
+/// The delay after the try `received`, in seconds.
 fn wait(received: u32) -> u32 {
     4_u32.saturating_pow(received.saturating_sub(1)).saturating_mul(FIRST_WAIT).min(LONGEST_WAIT)
 }

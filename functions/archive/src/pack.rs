@@ -1,4 +1,4 @@
-//! Zips. The same entries always give the same bytes: a repetition overwrites an object with itself.
+//! Zips. The same entries always give the same bytes, so a repetition overwrites an object with itself.
 
 use std::io::{Cursor, Write};
 
@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 pub(crate) struct Pack(ZipWriter<Cursor<Vec<u8>>>);
 
 impl Pack {
-    /// Empty.
+    /// An empty zip.
     pub(crate) fn new() -> Self {
         Self(ZipWriter::new(Cursor::new(Vec::new())))
     }
@@ -31,7 +31,7 @@ impl Pack {
     }
 
     fn entry(&mut self, name: &str, bytes: &[u8], method: CompressionMethod) -> ZipResult<()> {
-        // The format's earliest time, whenever it is made.
+        // The format's earliest time, so that the bytes don't depend on the clock.
         let options =
             SimpleFileOptions::default().compression_method(method).last_modified_time(DateTime::default()).unix_permissions(0o644);
         self.0.start_file(name, options)?;

@@ -1,14 +1,15 @@
-//! The Lambda `assign`: decides alone who is offered what waits, one decision at a time for each target (the message group of `assign.fifo`).
+//! The Lambda `assign`: the only place that decides which agents get which offers. It makes one decision at a time
+//! for each target (the message group of `assign.fifo`).
 //!
-//! | input | what happens |
+//! | input | result |
 //! |---|---|
-//! | a wake for a queue, an agent or an account | what waits there is offered, the longest wait first |
-//! | a wake for an agent who became available | what rings at all of a queue rings there too; the agent's queues and accounts are woken |
-//! | a wake for an agent whose queues or accounts were changed | the same; what the agent held or saw of those left goes on without the agent |
-//! | more than 15 s of work, or a wake that its batch comes to late | the rest goes on in the next invocation |
-//! | the schedule | the sweep: every target with somebody waiting is woken, should a wake ever have been lost; so is whom a change of the configuration owes it |
-//! | a table or a queue that fails | it comes again after 1 s and more, for hours |
-//! | a body that can't be parsed | set aside after some tries; the rest goes on |
+//! | a wake for a queue, an agent or an account | the interactions that wait there are offered, the longest wait first |
+//! | a wake for an agent who became available | offers to all members of a queue ring there too; the agent's queues and accounts are woken |
+//! | a wake for an agent whose queues or accounts changed | the same; interactions and offers of those that the agent left go on without the agent |
+//! | more than 15 s of work, or a wake late in its batch | the rest goes on in the next invocation |
+//! | the schedule | the sweep: it wakes every target with a waiting interaction, in case a wake was lost, and every target to which a configuration change owes a wake |
+//! | a failing table or queue | the wake comes again after 1 s and more, for hours |
+//! | a body that can't be parsed | it is set aside after some tries; the rest goes on |
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,14 +32,14 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use store::{Configuration, Interactions, OwedWakes};
 
-/// A change that is younger is still sending its own wakes: no request runs longer.
+/// A newer change may still be sending its own wakes. No request runs longer than this.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
-/// No wake is begun later than this after the batch came: it goes on for 15 s and some more, and the function has 30 s.
+/// No wake begins later than this after the batch came. A wake takes 15 s and some more, and the function has 30 s.
 const LATEST_START: Duration = Duration::from_secs(10);
 
-/// Seconds until an agent whose queues or accounts were changed is looked at again: a process may know the configuration before the change for 5 s, and ring
-/// at the agent by it.
+/// The seconds until an agent whose queues or accounts changed is looked at again. For 5 s a process may know the
+/// old configuration and ring the agent by it.
 const LOOKED_AT_AGAIN: u32 = 6;
 
 struct Assign {
@@ -93,7 +94,7 @@ impl Assign {
         Ok(self.wakes.send_batch(all).await?)
     }
 
-    /// The agent who became available hears of what rings at everybody of a queue already.
+    /// Tells an agent who became available about the offers that already ring at all members of a queue.
     async fn join(&self, target: &Target, woken: &Woken, wake_id: &str) -> Result<(), Failed> {
         let Target::Agent(agent) = target else { return Ok(()) };
         for row in &woken.joined {
@@ -113,7 +114,7 @@ impl Assign {
         Ok(())
     }
 
-    /// An agent who was taken off a queue or an account sees no more what rings there.
+    /// Withdraws the offers that ring at a queue or an account from an agent who was taken off it.
     async fn withdraw(&self, agent: &AgentId, rows: &[WaitingRow], wake_id: &str) -> Result<(), Failed> {
         for WaitingRow { interaction: key, offer, .. } in rows {
             let Some(offer) = offer else { continue };
@@ -128,7 +129,8 @@ impl Assign {
         Ok(())
     }
 
-    /// First what is known to be owed, then the search for what may have been lost; neither stops the other.
+    /// Sends the wakes that are known to be owed, then searches for lost ones. A failure of one does not stop the
+    /// other.
     async fn sweep(&self, id: &str) -> Result<(), Failed> {
         let paid = self.pay(id).await;
         let targets = self.engine.waiting_targets().await?;
@@ -138,7 +140,7 @@ impl Assign {
         paid
     }
 
-    /// Sends the wakes that changes of the configuration owe still.
+    /// Sends the wakes that configuration changes still owe.
     async fn pay(&self, id: &str) -> Result<(), Failed> {
         let before = cloud::ids::first_ulid_of(self.engine.world.now() - UNDER_WAY);
         for OwedWakes { id: owed, targets } in self.engine.directory.owed_wakes(&before.to_string()).await.map_err(EngineError::from)? {

@@ -1,6 +1,6 @@
 //! The Lambda `assign`; see the library.
 
-// The futures of engine, store and SDK nest deeper than the compiler looks by default.
+// The futures of engine, store and SDK nest deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
 #[tokio::main]

@@ -1,21 +1,21 @@
-//! What may be stored, how large it may be and as what. Pure.
+//! Decides which files may be stored, how large they may be and with which type. Pure.
 
 use infer::MatcherType;
 
 const KB: u64 = 1 << 10;
 const MB: u64 = 1 << 20;
 
-/// What is stored with something that a browser would run, or that no one knows: it can only be saved.
+/// The type of a file that a browser would run, or that is unknown. Such a file can only be saved.
 const OPAQUE: &str = "application/octet-stream";
 
-/// Types that a browser runs. They are stored all the same, but as [`OPAQUE`].
+/// Types that a browser runs. They are stored too, but as [`OPAQUE`].
 const RUN_BY_BROWSERS: [&str; 7] =
     ["text/html", "text/xml", "text/javascript", "application/xhtml+xml", "application/xml", "application/javascript", "image/svg+xml"];
 
-/// The longest declared type that is kept: twice the longest registered one.
+/// The longest declared type that is stored: twice the longest registered one.
 const LONGEST_TYPE: usize = 256;
 
-/// The most bytes that WhatsApp carries of a declared type. Source: Meta's Cloud API, "Supported Media Types".
+/// WhatsApp's limit for a declared type, in bytes. Source: Meta's Cloud API, "Supported Media Types".
 pub(crate) fn limit(declared: &str) -> u64 {
     let base = base(declared);
     match base.split('/').next().unwrap_or_default() {
@@ -36,15 +36,15 @@ pub(crate) fn readable(bytes: u64) -> String {
 /// Why a file is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
-    /// Nothing in it.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// A program or a page that goes for a picture, a recording or a document.
+    /// A program or a page that claims to be a picture, a recording or a document.
     #[error("the file is not what it says it is")]
     Disguised,
 }
 
-/// The type to store a file with: what its bytes tell, where they tell more than the declaration.
+/// The type to store a file with: the type of its bytes if that says more than the declared one.
 pub(crate) fn stored_type(declared: &str, bytes: &[u8]) -> Result<String, Unfit> {
     if bytes.is_empty() {
         return Err(Unfit::Empty);
@@ -64,24 +64,24 @@ pub(crate) fn stored_type(declared: &str, bytes: &[u8]) -> Result<String, Unfit>
     }
 }
 
-/// Whether a file of this type is opened by a viewer, so that a person would open it without a second thought.
+/// Whether a viewer opens files of this type, so that a person opens them without a second thought.
 fn is_shown(base: &str) -> bool {
     let media = ["image/", "audio/", "video/"].iter().any(|top| base.starts_with(top));
     let office = base.starts_with("application/vnd.openxmlformats")
         || base.starts_with("application/vnd.oasis")
         || base.starts_with("application/vnd.ms-");
-    let svg = base == "image/svg+xml"; // XML by its nature, and stored as opaque
+    let svg = base == "image/svg+xml"; // SVG is XML, and is stored as opaque
     (media && !svg) || office || base == "application/pdf" || base == "application/msword"
 }
 
-/// Where the bytes only tell the container, or not which of the two it holds.
+/// Whether the declared type says more: the bytes only tell the container, or not which of two types it holds.
 fn declared_knows_better(base: &str, found: &str) -> bool {
     let container = matches!(found, "application/zip" | "application/x-ole-storage" | "application/octet-stream");
     let timed = |kind: &str| kind.starts_with("audio/") || kind.starts_with("video/");
     (container && base.starts_with("application/")) || (timed(base) && timed(found))
 }
 
-/// The declared type as it may stand in a header, unless a browser would run it.
+/// The declared type in a form that is safe in a header, unless a browser would run it.
 fn harmless(declared: &str) -> String {
     let base = base(declared);
     let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_what_it_says_keeps_its_type() {
+    fn a_file_of_its_declared_type_keeps_that_type() {
         for (declared, bytes) in
             [("image/jpeg", JPEG), ("application/pdf", PDF), ("audio/ogg; codecs=opus", OGG), ("video/mp4", MP4), ("text/plain", b"ciao")]
         {
@@ -132,21 +132,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_harmless_kind_is_stored_as_what_it_is() {
+    fn a_file_of_another_harmless_type_is_stored_with_its_real_type() {
         assert_eq!(stored_type("image/jpeg", PNG).as_deref(), Ok("image/png"));
         assert_eq!(stored_type("application/octet-stream", PDF).as_deref(), Ok("application/pdf"));
         assert_eq!(stored_type("image/jpeg", PDF).as_deref(), Ok("application/pdf"));
     }
 
     #[test]
-    fn a_container_does_not_hide_what_is_declared() {
+    fn a_container_does_not_hide_the_declared_type() {
         let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
         assert_eq!(stored_type(docx, ZIP).as_deref(), Ok(docx));
         assert_eq!(stored_type("audio/mp4", MP4).as_deref(), Ok("audio/mp4"));
     }
 
     #[test]
-    fn a_page_or_a_program_in_the_guise_of_a_picture_or_a_document_is_not_stored() {
+    fn a_page_or_a_program_that_claims_to_be_a_picture_or_a_document_is_not_stored() {
         for declared in ["image/jpeg", "audio/ogg", "video/mp4", "application/pdf", "application/msword", "application/vnd.ms-excel"] {
             for bytes in [HTML, EXE, ELF, b"#!/bin/sh\nrm -rf /".as_slice()] {
                 assert_eq!(stored_type(declared, bytes), Err(Unfit::Disguised), "{declared}");
@@ -155,26 +155,26 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_would_run_can_only_be_saved() {
+    fn a_file_that_a_browser_would_run_can_only_be_saved() {
         for declared in ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/javascript"] {
             for bytes in [HTML, b"<?xml version=\"1.0\"?><svg/>".as_slice(), b"alert(1)"] {
                 assert_eq!(stored_type(declared, bytes).as_deref(), Ok(OPAQUE), "{declared}");
             }
         }
-        // Sent openly, a program is a document like any other.
+        // A program that is declared as such is a document like any other.
         assert_eq!(stored_type("application/octet-stream", EXE).as_deref(), Ok(OPAQUE));
         assert_eq!(stored_type("text/plain", b"MZ is a prefix").as_deref(), Ok("text/plain"));
     }
 
     #[test]
-    fn a_declared_type_can_not_break_out_of_a_header() {
+    fn a_declared_type_cannot_break_out_of_a_header() {
         for declared in ["", "image", "image/", "a/b\r\nX: y", "image/jpeg\0", "é/x", "image/j peg", &"a/".repeat(200)] {
             assert_eq!(stored_type(declared, b"ciao").as_deref(), Ok(OPAQUE), "{declared:?}");
         }
     }
 
     #[test]
-    fn nothing_is_no_file() {
+    fn an_empty_file_is_refused() {
         assert_eq!(stored_type("image/jpeg", b""), Err(Unfit::Empty));
     }
 }

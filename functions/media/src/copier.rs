@@ -1,4 +1,4 @@
-//! Copies one attachment: fetch, look, store, write down.
+//! Copies one attachment: fetches it, checks it, stores it, and records the result.
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,30 +19,31 @@ use providers::{Answer, Authorization, MediaStep, OutgoingRequest, TransportFail
 
 use crate::content;
 
-/// Seconds before each of the first tries after the first. A provider may answer 404 for some seconds after the webhook; an outage is mostly over in 20
-/// minutes.
+/// The delays before the second and the next tries, in seconds. A provider may answer 404 for some seconds after
+/// the webhook; an outage is mostly over in 20 minutes.
 const WAITS: [u32; 6] = [5, 60, 300, 900, 3_600, 3 * 3_600];
 
-/// Between later tries: SQS hides a message for 12 hours at most, of which a part may be used.
+/// The delay between later tries, in seconds. SQS hides a message for 12 hours at most, and part of that may be
+/// used up.
 const LONGEST_WAIT: u32 = 6 * 3_600;
 
-/// For how long a copy is tried, where the provider keeps the file for longer: SQS keeps the job for 14 days, and with a try every 6 hours it is received
-/// about 35 times, for which the queue's redrive must allow.
+/// How long a copy is tried if the provider keeps the file for longer. SQS keeps the job for 14 days. With a try
+/// every 6 hours it is received about 35 times, which the queue's redrive policy must allow.
 const LONGEST_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How often a file whose bytes are not those that the provider declared is fetched again. After that it is stored as it came: a customer's file with a wrong
-/// hash is better than none.
+/// How often a file whose hash differs from the declared one is fetched. After that it is stored as it came: a
+/// customer's file with a wrong hash is better than none.
 const HASH_TRIES: u32 = 3;
 
-/// What strangers' addresses are fetched with.
+/// Fetches addresses that strangers chose.
 pub(crate) trait Source: Sync {
-    /// Gets an address.
+    /// Fetches an address.
     fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> impl Future<Output = Result<Fetched, EgressError>> + Send;
 }
 
-/// Where copies go.
+/// The store of the copies.
 pub(crate) trait Bucket: Sync {
-    /// Writes an object, in place of one with the same key.
+    /// Writes an object, and replaces one with the same key.
     fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
@@ -60,9 +61,9 @@ pub(crate) struct Copier<S, D, W, H, K, F, B> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 struct NoCopy {
-    /// In words for the agent.
+    /// The reason in words, for the agent.
     reason: String,
-    /// Whether it may pass.
+    /// Whether a later try may succeed.
     passing: bool,
 }
 
@@ -95,7 +96,7 @@ impl From<AccessError> for NoCopy {
             AccessError::NoAdapter => NoCopy::lasting("the account's provider is not known here"),
             AccessError::Refused => NoCopy::passing("the provider refused the account's credentials"),
             AccessError::Unreachable => NoCopy::passing("the provider did not answer"),
-            // Perhaps it is being written.
+            // Somebody may be writing them just now.
             AccessError::Secret(SecretError::Missing | SecretError::Malformed) => NoCopy::passing("the account has no credentials"),
             AccessError::Secret(SecretError::Call(_) | SecretError::Exists) => {
                 NoCopy::passing("the account's credentials could not be read")
@@ -110,12 +111,13 @@ impl From<TransportFailure> for NoCopy {
     }
 }
 
-/// What a status other than success means for the file, be it of the question where it is or of the file itself. Sources: Twilio is known to answer 404 for a
-/// short time after the webhook; Meta's address of a file is good for 5 minutes, after which a new one is asked for by trying again.
+/// Reads a status other than success, of the request for the address or for the file itself. Twilio is known to
+/// answer 404 for a short time after the webhook. Meta's address of a file is valid for 5 minutes; the next try
+/// gets a new one.
 fn check(status: StatusCode) -> Result<(), NoCopy> {
     match status.as_u16() {
         200 => Ok(()),
-        // They may be being replaced: the file is still there when the new ones are.
+        // Somebody may be replacing them. The file is still there when the new ones are.
         401 | 403 => Err(NoCopy::passing("the provider refused the account's credentials")),
         404 => Err(NoCopy::passing("the provider does not have the file")),
         410 => Err(NoCopy::lasting("the provider no longer has the file")),
@@ -125,7 +127,8 @@ fn check(status: StatusCode) -> Result<(), NoCopy> {
 }
 
 impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> Copier<S, D, W, H, K, F, B> {
-    /// Deals with an attachment: afterwards it is copied, or given up with a reason, or comes back. `received` counts the tries, from 1.
+    /// Handles an attachment. Afterwards it is copied, given up with a reason, or it comes back. `received` counts
+    /// the tries, from 1.
     pub(crate) async fn handle(&self, job: &MediaJob, received: u32) -> Result<(), Failure> {
         let (label, result) = match self.settle(job, received).await {
             Ok(label) => (label, Ok(())),
@@ -165,7 +168,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
         Ok(label)
     }
 
-    /// Whether the provider still has the file when the next try comes.
+    /// Whether the provider will still have the file at the next try.
     fn may_come_back(&self, account: Option<&Account>, message: &Message, received: u32) -> bool {
         let kept = account.and_then(|account| client::adapter(account).ok()).map_or(Duration::ZERO, |adapter| adapter.media_kept());
         let kept = SignedDuration::try_from(kept).unwrap_or(LONGEST_KEPT).min(LONGEST_KEPT);
@@ -195,7 +198,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
         Ok(Copy::Stored { key, size, content_type })
     }
 
-    /// Once more with other credentials when the provider refused the old ones.
+    /// Fetches the file, once more with new credentials if the provider refused the old ones.
     async fn fetch(&self, account: &Account, attachment: &Attachment) -> Result<Fetched, NoCopy> {
         let access = self.client.access(account).await?;
         match self.get(account, &access, attachment).await? {
@@ -232,7 +235,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
         let secret = match authorization {
             Authorization::Basic { user, password } => Some(egress::Authorization::Basic { user, password }),
             Authorization::Bearer(token) => Some(egress::Authorization::Bearer(token)),
-            // No provider's files want a header of their own.
+            // No provider wants its own header for files.
             Authorization::None | Authorization::Header { .. } => None,
         };
         let credentials = secret.and_then(|secret| Some(Credentials { secret, to: url.parse::<Origin>().ok()? }));
@@ -241,10 +244,10 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
     }
 }
 
-/// What came of asking for a file.
+/// The result of a request for a file.
 enum Got {
     File(Fetched),
-    /// Credentials were refused.
+    /// The provider refused the credentials.
     Refused(StatusCode),
 }
 
@@ -256,12 +259,12 @@ fn refused(status: StatusCode) -> NoCopy {
     check(status).err().unwrap_or_else(|| NoCopy::passing("the provider refused the account's credentials"))
 }
 
-/// Before the try that follows the try `received`.
+/// The delay after the try `received`, in seconds.
 fn wait(received: u32) -> u32 {
     WAITS.get(received.saturating_sub(1) as usize).copied().unwrap_or(LONGEST_WAIT)
 }
 
-/// Why a job is not done.
+/// Why a job is not settled.
 enum Unsettled {
     Later(NoCopy),
     Engine(EngineError),
@@ -273,7 +276,7 @@ impl<E: Into<EngineError>> From<E> for Unsettled {
     }
 }
 
-/// The object that a copy is: by its place, so that a repetition overwrites itself.
+/// The key of a copy. It follows from the attachment's place, so a repetition overwrites the same object.
 fn key(job: &MediaJob) -> String {
     let place = &job.message;
     format!("media/{}/{}/{}/{}", place.interaction.conversation.account, place.interaction.interaction, place.message, job.index)

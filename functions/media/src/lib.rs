@@ -1,16 +1,18 @@
-//! The Lambda `media`: copies customers' attachments to the deployment's bucket, apart from the message that they came with.
+//! The Lambda `media`: copies customers' attachments to the deployment's bucket, separately from their messages.
 //!
-//! | what it finds | what happens |
+//! | case | result |
 //! |---|---|
-//! | a file | it is looked at, stored under `media/{account}/{interaction}/{message}/{index}`, and the message says so |
-//! | larger than WhatsApp allows, empty, or a program in the guise of a picture | given up; the message says why |
-//! | 404, 429, 5xx, no answer, storage that fails | it is tried again after 5 s, 1, 5 and 15 minutes, 1 and 3 hours, then every 6 hours for as long as the
-//!   provider keeps it, a week at most; then given up, and the message says why |
-//! | 401, 403 | the secret is read again, or another token asked for, once; then as above |
-//! | other bytes than the provider declared | fetched again, twice; then stored as it came |
-//! | 410, an address that leads inside, any other answer | given up; the message says why |
+//! | a file | it is checked and stored under `media/{account}/{interaction}/{message}/{index}`, and the message says where |
+//! | a file that is too large for WhatsApp, empty, or a program that claims to be a picture | given up; the message says why |
+//! | 404, 429, 5xx, no answer, failing storage | it is tried again (below), then given up; the message says why |
+//! | 401, 403 | the secret is read again, or a new token requested, once; then as above |
+//! | a hash other than the declared one | fetched again, twice; then stored as it came |
+//! | 410, an address in a private network, any other answer | given up; the message says why |
 //! | an attachment that is copied or given up already | nothing |
 //! | a body that can't be read | the dead-letter queue, after the queue's tries |
+//!
+//! Tries come after 5 s, 1, 5 and 15 minutes, 1 and 3 hours, then every 6 hours for as long as the provider keeps the
+//! file, a week at most.
 
 mod content;
 mod copier;
@@ -39,8 +41,8 @@ use tokio::sync::Semaphore;
 
 use copier::{Bucket, Copier, Source};
 
-/// Files in memory at the same time, of the whole of a batch: two of the largest. A growing buffer takes up to twice its content, and the function
-/// has 1024 MB.
+/// How many files of a batch are in memory at the same time. A growing buffer takes up to twice its content, and
+/// the function's 1024 MB hold two of the largest files.
 const AT_ONCE: usize = 2;
 
 struct Strangers(Egress);
@@ -82,7 +84,7 @@ impl Function {
     async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
         let at_once = &Semaphore::new(AT_ONCE);
         let response = batch::each(event.payload, &self.queue, |job: MediaJob, delivery| async move {
-            // Never closed; without a permit the worst is a tight memory.
+            // The semaphore is never closed. Without a permit, at worst memory gets tight.
             let _permit = at_once.acquire().await;
             self.copier.handle(&job, delivery.receive_count).await
         });

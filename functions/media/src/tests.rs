@@ -1,4 +1,4 @@
-//! Whole copies against the engine in memory, with a provider that answers what a test tells it.
+//! Whole copies against the in-memory engine. The test sets the provider's answers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -30,7 +30,7 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 type Said = Result<Fetched, EgressError>;
 
-/// An address, the credentials that went to it and where they may go, and the limit.
+/// An address, its credentials with the hosts that may get them, and the size limit.
 type Asked = (String, Option<egress::Credentials>, u64);
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl Keys for FakeKeys {
     }
 }
 
-/// The provider's API, for those that are asked where a file is.
+/// The provider's API, for providers that give a file's address.
 #[derive(Default)]
 struct FakeApi(Mutex<VecDeque<Answer>>);
 
@@ -246,7 +246,7 @@ async fn a_file_is_tried_for_as_long_as_the_provider_keeps_it_and_then_the_messa
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_what_was_declared_is_fetched_again_and_then_stored_as_it_came() {
+async fn a_file_with_another_hash_is_fetched_again_and_then_stored_as_it_came() {
     let declared =
         |bytes: &[u8]| Attachment { sha256: Some(providers::fingerprint(bytes)), ..attachment("https://api.twilio.com/m", "image/png") };
     let whole = scene_with(declared(PNG), Status::Open, [said(200, &PNG[..7]), said(200, PNG)]).await;
@@ -259,7 +259,7 @@ async fn a_file_that_is_not_what_was_declared_is_fetched_again_and_then_stored_a
 }
 
 #[tokio::test]
-async fn what_will_not_get_better_is_given_up_at_once_with_a_reason() {
+async fn a_lasting_failure_is_given_up_at_once_with_a_reason() {
     for (answer, reason) in [
         (said(410, b""), "the provider no longer has the file"),
         (said(302, b""), "the provider does not deliver the file (302)"),
@@ -277,7 +277,7 @@ async fn what_will_not_get_better_is_given_up_at_once_with_a_reason() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_never_asked() {
+async fn an_invalid_address_is_never_called() {
     let scene = scene_with(attachment("file:///etc/passwd", "image/png"), Status::Open, []).await;
     assert_eq!(scene.deliver(1).await, Ok(()));
     assert_eq!(scene.reason(), "the file has no web address");
@@ -296,7 +296,7 @@ async fn refused_credentials_are_read_again_once() {
 }
 
 #[tokio::test]
-async fn a_bucket_or_a_secret_that_fails_is_tried_again_and_then_told() {
+async fn a_failing_bucket_or_secret_is_tried_again_and_then_reported() {
     let mut scene = scene((0..2).map(|_| said(200, PNG))).await;
     scene.copier.bucket.broken = true;
     assert_eq!(scene.deliver(1).await, Err(Failure::RetryAfter(5)));
@@ -313,7 +313,7 @@ async fn a_bucket_or_a_secret_that_fails_is_tried_again_and_then_told() {
 }
 
 #[tokio::test]
-async fn a_table_that_fails_brings_the_job_back() {
+async fn a_failing_table_brings_the_job_back() {
     let scene = scene([said(200, PNG), said(200, PNG)]).await;
     scene.memory.inject(|_| Fault::Refused);
     assert_eq!(scene.deliver(2).await, Err(Failure::RetryAfter(60)));

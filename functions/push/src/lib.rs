@@ -1,14 +1,14 @@
 //! The Lambda `push`: appends events to the agents' gapless feeds and sends them to their sockets.
 //!
-//! | input | what happens |
+//! | input | result |
 //! |---|---|
-//! | an event for agents | appended to the feed of each, then sent to each open connection; many agents at once, and none suffers from another's failure |
-//! | an event for a queue | the same for its members who are of the account and can take it |
-//! | the same again | nothing: each feed knows the effect's id |
-//! | a connection that says it is gone some seconds after it came | nothing: it is being opened, and asks for what it misses |
-//! | another that is gone | as if it had said so: forgotten, and an agent who has none half a minute later is logged out |
-//! | a socket that fails otherwise | nothing: the event is in the feed, and the next one shows that it is missing |
-//! | a table that fails | it comes again after 1 s and more, for hours |
+//! | an event for agents | it is appended to the feed of each, then sent to each open connection; many agents at once, and one agent's failure affects no other |
+//! | an event for a queue | the same for the members who are on the account and can take it |
+//! | a repetition | nothing: each feed knows the effect's id |
+//! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
+//! | any other connection that is gone | it is forgotten; an agent without a connection half a minute later is logged out |
+//! | a socket that fails otherwise | nothing: the event is in the feed, and the next event shows the gap |
+//! | a failing table | the job comes again after 1 s and more, for hours |
 //! | a body that can't be parsed | set aside after some tries; the rest goes on |
 
 mod job;
@@ -35,8 +35,8 @@ use views::AgentEvent;
 
 use job::Job;
 
-/// Agents served at the same time by one process, of all the jobs of a batch: an agent takes some 40 ms of waiting, so 300 are served in half a second, over
-/// no more connections than the function can open in its first.
+/// How many agents of a batch one process serves at the same time. An agent takes some 40 ms of waiting, so 300 are
+/// served in half a second, over no more connections than the function can open in its first.
 const AT_ONCE: usize = 32;
 
 struct Push {
@@ -49,7 +49,8 @@ struct Push {
 }
 
 impl Push {
-    /// Jobs of one group come one after the other, so each feed has their order; within a job each agent is served apart from the others.
+    /// Delivers a job. Jobs of one group come one after the other, so each feed keeps their order. Within a job
+    /// each agent is served separately.
     async fn deliver(&self, job: &Job) -> Result<(), PortError> {
         every(self.audience(job).await?, &self.at_once, |agent| self.serve(agent, job)).await
     }
@@ -62,15 +63,16 @@ impl Push {
         Ok(())
     }
 
-    /// A presence is told as it is now: several changes may be on their way, and the last thing that an agent hears of it must be true.
+    /// A presence event with the presence as it is now. Several changes may be on their way, and the last event
+    /// that an agent receives must be true.
     async fn as_it_is<'e>(&self, agent: &AgentId, event: &'e AgentEvent) -> Result<Cow<'e, AgentEvent>, PortError> {
         let AgentEvent::Presence { .. } = event else { return Ok(Cow::Borrowed(event)) };
         let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
         Ok(presence.map_or(Cow::Borrowed(event), |presence| Cow::Owned(AgentEvent::of_presence(&presence))))
     }
 
-    /// Whose feeds: an offer to a queue goes to its members who are of the account, did not reject it, and can take it now; its withdrawal to all of them
-    /// who are there.
+    /// The agents whose feeds get the event. An offer to a queue goes to the members who are on the account, did
+    /// not reject it, and can take it now. Its withdrawal goes to all members who are logged in.
     async fn audience(&self, job: &Job) -> Result<Vec<AgentId>, PortError> {
         let (queue, except) = match &job.to {
             Audience::Agents(agents) => return Ok(agents.clone()),
@@ -85,7 +87,7 @@ impl Push {
         let members: Vec<AgentId> = queue.members.into_iter().filter(|agent| of_account(agent) && !except.contains(agent)).collect();
         let presences = self.store.presences(&members).await?;
         let takes = |presence: &Presence| match &job.event {
-            // Who has it already needs no second slot for it.
+            // An agent who has the interaction already needs no second slot for it.
             AgentEvent::Offered { interaction, .. } => {
                 presence.available() || (presence.is_ready() && presence.load.contains(&interaction.id))
             }
@@ -94,7 +96,8 @@ impl Push {
         Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
     }
 
-    /// A socket is a convenience, the feed the truth: whatever fails here is the client's to catch up on, and never a reason to append twice.
+    /// Sends an event to an agent's sockets. The feed is the truth and a socket a convenience: after a failure the
+    /// client catches up, and nothing is appended twice.
     async fn post(&self, agent: &AgentId, event: &FeedEvent<AgentEvent>) {
         let sent = async {
             let bytes = serde_json::to_vec(event).map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
@@ -121,7 +124,8 @@ impl Push {
         }
     }
 
-    /// API Gateway tells of the end of a connection if it can. Should this fail, the next event finds the connection again.
+    /// Handles a lost connection as if API Gateway had reported its end. If this fails, the next event finds the
+    /// connection again.
     async fn lost(&self, Connection { id, agent, .. }: &Connection) -> Result<(), PortError> {
         let at = cloud::time::now();
         let lost = Wakeup::Lost { agent: agent.clone(), connection: id.clone(), at };
@@ -133,14 +137,15 @@ impl Push {
     }
 }
 
-/// Serves every agent, as many at once as there are permits. The first error is told when all the others are served.
+/// Serves every agent, as many at once as there are permits. The first error is returned after all agents are
+/// served.
 async fn every<F, Fut>(agents: Vec<AgentId>, at_once: &Semaphore, serve: F) -> Result<(), PortError>
 where
     F: Fn(AgentId) -> Fut,
     Fut: Future<Output = Result<(), PortError>>,
 {
     let served = agents.into_iter().map(|agent| async {
-        // Never closed; without a permit the worst is a crowd of calls.
+        // The semaphore is never closed. Without a permit, at worst many calls run at once.
         let _permit = at_once.acquire().await;
         serve(agent).await
     });
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_agent_who_can_not_be_served_keeps_nothing_from_the_others() {
+    async fn a_failure_for_one_agent_keeps_nothing_from_the_others() {
         let (served, all) = (Mutex::new(Vec::new()), agents(5));
         let outcome = every(all.clone(), &Semaphore::new(2), async |agent| {
             tokio::task::yield_now().await;
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn agents_are_served_at_the_same_time_but_not_all_of_a_crowd() {
+    async fn agents_are_served_at_the_same_time_up_to_a_limit() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let serve = async |_| {
             most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);

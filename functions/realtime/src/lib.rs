@@ -1,13 +1,13 @@
-//! The Lambda `realtime`: agents' WebSocket connections come, ask and go. What they are sent, `push` sends.
+//! The Lambda `realtime`: handles agents' WebSocket connections: connect, ask, disconnect. `push` sends the events.
 //!
-//! | input | what happens |
+//! | input | result |
 //! |---|---|
 //! | connect with a good ticket | the connection is noted; 200 |
-//! | connect without a ticket, or with one that was used, is too old or was never given | 401; nothing written |
-//! | `{"after": N}` | the events behind number N are sent, at most [`CATCH_UP`]; ask again behind the last one |
+//! | connect without a ticket, or with one that is used, too old or unknown | 401; nothing written |
+//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`]; ask again with the last number |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
-//! | anything else | an error message that says what is understood |
-//! | disconnect | the connection is forgotten; an agent who has none half a minute later is logged out |
+//! | anything else | an error message that lists the valid requests |
+//! | disconnect | the connection is forgotten; an agent without a connection half a minute later is logged out |
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ use sha2::{Digest, Sha256};
 use store::{Connection, Interactions};
 use views::AgentEvent;
 
-/// API Gateway ends a connection after two hours; so does the right to it.
+/// The lifetime of a connection and of the right to it. API Gateway ends a connection after two hours.
 const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
 
-/// Events sent for one request to catch up: a few hundred short posts stay well inside the function's time.
+/// The most events for one request to catch up. A few hundred short posts stay well within the function's time.
 pub const CATCH_UP: i32 = 200;
 
 struct Realtime {
@@ -38,7 +38,7 @@ struct Realtime {
     sockets: Sockets,
 }
 
-/// What a client may ask.
+/// A client's request.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Ask {
@@ -70,7 +70,7 @@ impl Realtime {
         Ok(json!({ "statusCode": 200 }))
     }
 
-    /// The wake-up comes first: it forgets the connection too, should this be all that is done.
+    /// Sends the wake-up first. It forgets the connection too, in case this function dies afterwards.
     async fn disconnect(&self, connection: &str) -> Result<Value, Error> {
         if let Some(agent) = self.store.connection_owner(connection).await? {
             let at = cloud::time::now();

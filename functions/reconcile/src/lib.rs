@@ -1,12 +1,12 @@
-//! The Lambda `reconcile`: every quarter of an hour it looks for customers' messages at the providers whose webhooks were lost, and takes them in by the path
-//! of the webhooks, under the same ids.
+//! The Lambda `reconcile`: every quarter of an hour it looks at the providers for customers' messages whose
+//! webhooks were lost, and handles them as their webhooks would have been, under the same ids.
 //!
-//! | what it finds | what happens |
+//! | case | result |
 //! |---|---|
-//! | a message that is here | nothing |
-//! | one that is not | it is stored and enqueued as if its webhook had come |
+//! | a message that is stored here | nothing |
+//! | a message that is not | it is stored and enqueued as if its webhook had come |
 //! | a provider whose API lists no messages | nothing |
-//! | a provider that refuses or does not answer | it is logged and counted; the other accounts are looked at, this one again at the next run |
+//! | a provider that refuses or does not answer | it is logged and counted; the other accounts go on, and the next run tries this one again |
 //! | too many accounts for its time | it ends, and the next run begins with those that were left out |
 
 use std::sync::Arc;
@@ -26,17 +26,19 @@ use receive::{Ingest, ReconcileError, reconcile};
 use serde_json::Value;
 use store::Configuration;
 
-/// How far back each run looks. Eight runs in a row may fail before a message is missed; what is older is found on request.
+/// How far back each run looks. Eight runs in a row may fail before a message is missed. An older message is found
+/// on request.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
 
-/// No account is begun later than this after the run began: the slowest conversation takes some pages of 15 s, and the function has 300 s.
+/// No account begins later than this after the run began. The slowest conversation takes some pages of 15 s, and
+/// the function has 300 s.
 const LATEST_START: Duration = Duration::from_secs(200);
 
 struct Function {
     configuration: Configuration,
     client: Client,
     ingest: Ingest,
-    /// Where the next run begins, so that many slow accounts don't always leave out the same ones.
+    /// The account with which the next run begins, so that many slow accounts don't always leave out the same ones.
     next: AtomicUsize,
 }
 
@@ -84,7 +86,8 @@ impl Function {
     }
 }
 
-/// All of `accounts`, beginning with the one at `first`. Inactive ones too: they store what arrives.
+/// All of `accounts`, beginning with the one at `first`. Inactive accounts too, because they store incoming
+/// messages.
 fn in_turn(accounts: &[Account], first: usize) -> impl Iterator<Item = &Account> {
     let first = first.checked_rem(accounts.len()).unwrap_or(0);
     accounts[first..].iter().chain(&accounts[..first])
@@ -100,7 +103,7 @@ pub async fn run() -> Result<(), Error> {
     let function = Arc::new(Function::from_env(&env)?);
     lambda_runtime::run(service_fn(move |_: LambdaEvent<Value>| {
         let function = Arc::clone(&function);
-        // Boxed: the future's type is too deep for the compiler.
+        // Boxed, because the future's type is too deep for the compiler.
         Box::pin(async move { function.run().await })
     }))
     .await

@@ -1,15 +1,15 @@
-//! The Lambda `route`: events of `inbound.fifo` and wake-ups of `timers` meet their interaction.
+//! The Lambda `route`: applies events of `inbound.fifo` and wake-ups of `timers` to their interaction.
 //!
-//! | input | what happens |
+//! | input | result |
 //! |---|---|
 //! | an event | it joins or opens an interaction, moves its message on, or changes it |
-//! | an event about a message that is not there yet | it comes again, for some minutes; then it is a note in the thread, or nothing |
-//! | the same event again | nothing: its item is marked |
-//! | a timer that is due | it is told; one that refers to something that is over changes nothing |
+//! | an event about a message that is not there yet | it comes again, for some minutes; then it becomes a note in the thread, or nothing |
+//! | a repeated event | nothing: its item is marked |
+//! | a timer that is due | it is applied to its interaction; a timer of a wait that is over changes nothing |
 //! | a timer of an account that was deleted | nothing |
-//! | a timer that comes early | held when it is due within a second, else armed again |
-//! | a table that fails | it comes again after 1 s and more, for hours |
-//! | an account that is not there, a body that can't be parsed | set aside after some tries; the rest goes on |
+//! | a timer that comes early | it is held if it is due within a second, otherwise armed again |
+//! | a failing table | the job comes again after 1 s and more, for hours |
+//! | an account that does not exist, a body that can't be parsed | it is set aside after some tries; the rest goes on |
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ use store::{Configuration, Interactions};
 /// SQS's longest delay, in seconds. Schedules wake two minutes before their deadline, so one delay covers the rest.
 const LONGEST_DELAY: i64 = 900;
 
-/// Seconds until an event comes again whose message is not there yet, by how often it came. Most messages are there after the first wait; together they
-/// outlast the engine's patience (150 s), so that a fifth try settles it.
+/// The delays, in seconds, of an event whose message is not there yet. Most messages are there after the first
+/// delay. Together the delays outlast the engine's patience (150 s), so a fifth try settles the event.
 const WAITS: [u32; 4] = [5, 15, 45, 90];
 
 fn wait(received: u32) -> u32 {
@@ -43,7 +43,7 @@ fn wait(received: u32) -> u32 {
     WAITS.get(place).or(WAITS.last()).copied().unwrap_or_default()
 }
 
-/// What wake-ups are called in logs.
+/// The name of wake-ups in logs.
 const TIMERS: &str = "timers";
 
 struct Route {
@@ -83,13 +83,14 @@ impl Route {
             Arrival::Early => return self.arm(wakeup, at).await,
         }
         match self.tell(key, Event::Timer(which.clone())).await? {
-            // The deadline was moved, or the clocks of two machines differ: it comes again when the time has come.
+            // The deadline was moved, or the clocks of two machines differ. The timer comes again at the right
+            // time.
             Told::Refused(Refusal::Early(at), _) => self.arm(wakeup, at).await,
             _ => Ok(()),
         }
     }
 
-    /// Who has no connection since the lost one is logged out.
+    /// Logs out an agent who has had no connection since the lost one.
     async fn lost(&self, agent: &AgentId, connection: &str, at: Timestamp) -> Result<(), EngineError> {
         let (store, now) = (&self.engine.store, self.engine.world.now());
         store.disconnect(agent, connection).await?;
@@ -98,7 +99,7 @@ impl Route {
         }
         let presence = store.presences(std::slice::from_ref(agent)).await?.remove(agent);
         let Some(presence) = presence.filter(Presence::logged_in) else { return Ok(()) };
-        // Who logged in again meanwhile is there, with or without a connection.
+        // An agent who logged in again meanwhile is present, with or without a connection.
         if presence.logged_in_at.is_some_and(|login| login > at) {
             return Ok(());
         }
@@ -107,7 +108,7 @@ impl Route {
         self.engine.set_presence(agent, PresenceState::LoggedOut, mark).await.map(drop)
     }
 
-    /// Lets the wake-up come again, as late as SQS can, until its time has come.
+    /// Sends the wake-up again, as late as SQS can, until its time has come.
     async fn arm(&self, wakeup: &Wakeup, at: Timestamp) -> Result<(), EngineError> {
         let left = at.duration_since(self.engine.world.now()).as_secs().clamp(0, LONGEST_DELAY);
         let sent = self.timers.send(wakeup, SendOptions::delayed(u32::try_from(left).unwrap_or(0))).await;
@@ -118,11 +119,11 @@ impl Route {
         self.engine.tell(key, event, Idempotency::Guarded).await
     }
 
-    /// What is gone is settled; anything else is tried again.
+    /// Settles jobs whose subject is gone. Any other failure is tried again.
     fn done(&self, subject: &str, result: Result<(), EngineError>, received: u32) -> Result<(), Failure> {
         match result {
             Ok(()) => Ok(()),
-            // A deleted account has nothing open for which a timer could do anything.
+            // A deleted account has nothing open, so its timers have nothing to do.
             Err(EngineError::NoAccount(_)) if subject == TIMERS => {
                 tracing::info!(event = "route.account_gone", subject);
                 Ok(())
@@ -147,7 +148,7 @@ impl Route {
     }
 }
 
-/// Events and wake-ups come on queues of their own; their names tell which.
+/// Events and wake-ups come on separate queues, told apart by name.
 async fn handle(route: Arc<Route>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
     let batch = event.payload;
     let of_timers = batch.records.iter().any(|record| record.event_source_arn.as_deref().is_some_and(|arn| !arn.ends_with(".fifo")));
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_waits_for_its_message_longer_each_time_and_longer_than_the_engine_is_patient() {
+    fn an_event_waits_longer_for_its_message_each_time_and_outlasts_the_engines_patience() {
         assert_eq!([1, 2, 3, 4, 5, 99].map(wait), [5, 15, 45, 90, 90, 90]);
         assert_eq!(wait(0), 5);
         assert!(WAITS.iter().sum::<u32>() > 150);

@@ -1,18 +1,20 @@
-//! The Lambda `send`: gives agents' messages to the provider, in the order of each conversation.
+//! The Lambda `send`: sends agents' messages to the provider, in the order of each conversation.
 //!
-//! | what it finds | what happens |
+//! | case | result |
 //! |---|---|
-//! | a message that waits, within the customer's 24 hours | it is claimed durably, posted once, and what the provider said is written |
+//! | a message that waits, within the customer's 24 hours | it is claimed durably and posted once, and the provider's answer is written |
 //! | a message whose 24 hours are over | failed as `window_expired`; nothing is called |
 //! | a message that was claimed before | its sender died in the call: `unknown`; nothing is called |
 //! | a message that is sent, failed or in doubt | nothing |
-//! | the provider says too fast | it waits by visibility, its conversation with it, for as long as the window lasts; longer if it was too fast for this one
-//!   customer; the number's other messages that come to this process wait too |
+//! | the provider says "too fast" | it waits (below) for as long as the window lasts |
 //! | the provider could not be reached, or had a passing fault | the same, eight times at most |
-//! | no answer after the request may have left | `unknown`, until the provider's own word or a person settles it |
+//! | no answer after the request may have left | `unknown`, until the provider's report or a person settles it |
 //! | credentials missing or refused | the secret is read again, once; then failed as `authentication` |
-//! | a table or a secret store that fails | the message comes back after 2 s and more; what was claimed by then is in doubt |
-//! | a body that can't be read | it stops its conversation's messages, and is set aside after some tries |
+//! | a failing table or secret store | the message comes back after 2 s and more; a message that was claimed by then is in doubt |
+//! | a body that can't be read | it holds up its conversation's messages, and is set aside after some tries |
+//!
+//! A message that went too fast waits by visibility, and its conversation with it. The number's other messages that
+//! come to this process wait too. The wait is longer if the limit was that of this one customer.
 
 mod outcome;
 mod sender;
@@ -40,12 +42,12 @@ use store::{Configuration, Interactions};
 
 use sender::{Files, Pauses, Sender};
 
-/// No message is begun later than this after the batch came: the slowest takes 15 s with the provider and some for its writes, and the function, which
-/// has 60 s, must not die in a call, which would leave the message in doubt.
+/// No message begins later than this after its batch came. The slowest takes 15 s at the provider and some more for
+/// its writes. The function has 60 s and must not die in a call, which would leave the message in doubt.
 const LATEST_START: Duration = Duration::from_secs(35);
 
-/// For how long a provider can get a file: Twilio holds a message back for up to four hours. The address ends earlier with the role's session; who comes
-/// later gets an error, reports it, and the thread shows it.
+/// How long a provider can fetch a file: Twilio holds a message back for up to four hours. The address ends earlier
+/// when the role's session ends. A later fetch fails, the provider reports it, and the thread shows it.
 const LINK_LIFETIME: Duration = Duration::from_hours(4);
 
 struct Links(Objects);

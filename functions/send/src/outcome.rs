@@ -1,4 +1,4 @@
-//! What to do with a message: before the provider is called, and after. Pure.
+//! Decides about a message, before and after the call to the provider. Pure.
 
 use std::time::Duration;
 
@@ -7,21 +7,23 @@ use engine::Sent;
 use jiff::{SignedDuration, Timestamp};
 use providers::{RateScope, SendResult};
 
-/// WhatsApp's service window: free messages reach a customer for 24 hours after the customer's own latest one.
+/// WhatsApp's service window: free messages reach a customer for 24 hours after the customer's latest message.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// Tries at a message that the provider refuses for faults of its own. With the waits between them that is some two minutes, after which the agent
-/// should rather know; the messages behind it wait as long.
+/// How often a message is tried that the provider refuses for its own faults. With the delays that takes some two
+/// minutes. After that the agent should know, and the messages behind it have waited as long.
 pub(crate) const TEMPORARY_TRIES: u32 = 8;
 
-/// The longest wait for the next try: a rate limit of the day's rush is over sooner, and an SQS message that is received every 15 minutes for the
-/// 24 hours of the window stays far below the 1000 receipts after which its queue gives it up.
+/// The longest delay before the next try, in seconds. A rate limit in the day's rush ends sooner. An SQS message
+/// that is received every 15 minutes for the 24 hours of the window stays far below the 1000 receipts of its
+/// queue's redrive policy.
 const LONGEST_WAIT: u32 = 900;
 
-/// Whether a message that waits for its turn may be sent now, by the provider's time of the customer's latest message.
+/// Whether a waiting message may be sent now, by the provider's time of the customer's latest message.
 ///
 /// # Errors
-/// Why it may not. One that spent the rest of the window waiting for a rate limit failed for that reason.
+/// The reason why it may not. A message that spent the rest of the window waiting for a rate limit failed for that
+/// reason.
 pub(crate) fn may_send(delivery: &Delivery, last_inbound_at: Option<Timestamp>, now: Timestamp) -> Result<(), DeliveryError> {
     let end = last_inbound_at.map(|at| at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX));
     if end.is_some_and(|end| now < end) {
@@ -33,8 +35,8 @@ pub(crate) fn may_send(delivery: &Delivery, last_inbound_at: Option<Timestamp>, 
     }
 }
 
-/// What an attempt leads to: what is written, and after how many seconds the message is tried again, if it is. `before` is the delivery before the
-/// attempt was claimed.
+/// The outcome of an attempt: the state to write, and the delay in seconds if the message is tried again. `before`
+/// is the delivery before the attempt was claimed.
 pub(crate) fn of(result: SendResult, before: &Delivery) -> (Sent, Option<u32>) {
     match result {
         SendResult::Accepted { provider_id, state: _ } => (Sent::Accepted { provider_id }, None),
@@ -50,14 +52,15 @@ pub(crate) fn of(result: SendResult, before: &Delivery) -> (Sent, Option<u32>) {
     }
 }
 
-/// Waits for a rate limit are counted too, but a first fault of the provider's after many of them is not the last.
+/// Waits for a rate limit count as tries too, but the provider's first own fault after many of them is not the last
+/// try.
 fn is_last_try(before: &Delivery) -> bool {
     let again = before.error.as_ref().is_some_and(|error| error.class == ErrorClass::Temporary);
     again && before.attempts + 1 >= TEMPORARY_TRIES
 }
 
-/// Twice as long each time, and at least as long as the provider asks. What goes too fast to one customer is to wait four times as long each time: Meta's
-/// rule for its pair rate limit ("4^X seconds").
+/// The delay doubles each time, and is at least as long as the provider asks. For messages that go too fast to one
+/// customer it quadruples: Meta's rule for its pair rate limit ("4^X seconds").
 fn wait(attempts: u32, scope: RateScope, asked: Option<Duration>) -> u32 {
     let base: u32 = match scope {
         RateScope::Number => 2,
@@ -67,13 +70,14 @@ fn wait(attempts: u32, scope: RateScope, asked: Option<Duration>) -> u32 {
     base.saturating_pow(attempts).max(asked).min(LONGEST_WAIT)
 }
 
-/// Seconds to the next try after something of ours failed (the table, the secret store): these come back soon, and the queue's own visibility timeout
-/// would hold up the conversation for minutes. With a minute between them, the queue's 1000 receipts last for more than half a day.
+/// The delay in seconds after our own table or secret store failed. They recover soon, and the queue's own
+/// visibility timeout would hold up the conversation for minutes. With a minute between tries, the queue's 1000
+/// receipts last for more than half a day.
 pub(crate) fn own_wait(received: u32) -> u32 {
     2_u32.saturating_pow(received).min(60)
 }
 
-/// The label of a metric.
+/// The label of the metric.
 pub(crate) fn label(sent: &Sent) -> &'static str {
     match sent {
         Sent::Accepted { .. } => "accepted",

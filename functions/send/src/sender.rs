@@ -1,4 +1,4 @@
-//! Sends one message: check, claim, call, write down.
+//! Sends one message: checks it, claims it, calls the provider, and records the result.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,27 +20,28 @@ use providers::{Adapter, Outgoing, OutgoingAttachment, OutgoingRequest, RateScop
 
 use crate::outcome;
 
-/// How often the end of a call is written before it is given up: it is known now and never again, so once more than the SDK's own attempts.
+/// How often the result of a call is written before giving up. It is known now and never again, so it is tried more
+/// often than the SDK does by itself.
 const WRITES: u32 = 3;
 
-/// Makes files fetchable for the provider.
+/// Gives the provider access to files.
 pub(crate) trait Files: Sync {
-    /// A public address of an object, for long enough.
+    /// A public address of an object that is valid for long enough.
     fn link(&self, key: &str) -> impl Future<Output = Result<String, CallError>> + Send;
 }
 
-/// Numbers whose provider asked for a pause: the messages of their other conversations need not find out one by one. Each process knows what it was told
-/// itself; what it doesn't know costs one refused call.
+/// Numbers whose provider asked for a pause, so that the messages of their other conversations don't find out one
+/// by one. Each process knows only its own refusals. A pause that it doesn't know costs one refused call.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses(Mutex<HashMap<AccountId, Timestamp>>);
 
 impl Pauses {
-    /// Nothing of the account is sent before `until`.
+    /// Holds back the account's messages until `until`.
     fn pause(&self, account: &AccountId, until: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone(), until);
     }
 
-    /// Whole seconds from `now` that are left, at least one.
+    /// The seconds that are left from `now`, at least one.
     fn left(&self, account: &AccountId, now: Timestamp) -> Option<u32> {
         let mut pauses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = pauses.get(account)?.duration_since(now);
@@ -57,7 +58,7 @@ pub(crate) struct Sender<S, D, W, H, K, F> {
     pub(crate) engine: Engine<S, D, W>,
     pub(crate) client: Client<H, K>,
     pub(crate) files: F,
-    /// This deployment as the outside sees it, without a slash at the end.
+    /// This deployment's public address, without a slash at the end.
     pub(crate) public_url: String,
     /// Numbers whose provider asked for a pause.
     pub(crate) pauses: Pauses,
@@ -65,7 +66,7 @@ pub(crate) struct Sender<S, D, W, H, K, F> {
     pub(crate) count: fn(&'static str),
 }
 
-/// Why a message could not be dealt with now.
+/// Why a message could not be handled now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     #[error(transparent)]
@@ -78,21 +79,21 @@ pub(crate) enum SendError {
     File(CallError),
 }
 
-/// What a message needs to leave.
+/// Everything that a message needs to leave.
 struct Prepared {
     account: Arc<Account>,
     adapter: &'static dyn Adapter,
     access: Access,
     to: Address,
-    /// The file that goes with it, and where the provider gets it.
+    /// The message's file, and its address for the provider.
     file: Option<(Attachment, String)>,
 }
 
 /// Why a message does not leave.
 enum NotSent {
-    /// For good.
+    /// It never leaves.
     Never(DeliveryError),
-    /// Something of ours failed before anything was claimed.
+    /// Something of ours failed before the claim.
     Error(SendError),
 }
 
@@ -120,12 +121,13 @@ fn of_class(class: ErrorClass) -> DeliveryError {
 }
 
 impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, W, H, K, F> {
-    /// Deals with a message: afterwards it is sent, failed or in doubt, or comes back. `received` counts how often it came, from 1.
+    /// Handles a message. Afterwards it is sent, failed or in doubt, or it comes back. `received` counts how often
+    /// it came, from 1.
     pub(crate) async fn handle(&self, key: &MessageKey, received: u32) -> Result<(), Failure> {
         match self.send(key).await {
             Ok(None) => Ok(()),
             Ok(Some(seconds)) => Err(Failure::RetryAfter(seconds)),
-            // Deleted in the meantime.
+            // The message was deleted meanwhile.
             Err(SendError::Engine(EngineError::NotFound)) => Ok(()),
             Err(error) => {
                 tracing::error!(event = "send.error", message = %key.message, interaction = %key.interaction.interaction, %error);
@@ -134,7 +136,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         }
     }
 
-    /// After how many seconds the message is tried again, if it is.
+    /// Sends a message. Returns the delay in seconds if it is to be tried again.
     async fn send(&self, key: &MessageKey) -> Result<Option<u32>, SendError> {
         let Some(message) = self.engine.store.message(key).await? else { return Ok(None) };
         let Some(before) = message.delivery.clone() else { return Ok(None) };
@@ -143,7 +145,8 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         {
             return Ok(Some(seconds));
         }
-        // Everything that can fail without the provider fails before the claim: what a crash leaves claimed is in doubt.
+        // Everything that can fail without the provider fails before the claim, because a crash after the claim
+        // leaves the message in doubt.
         let prepared = match before.state {
             DeliveryState::Queued => match self.prepare(key, &message).await {
                 Ok(prepared) => Some(prepared),
@@ -159,7 +162,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
                 tracing::info!(event = "send.settled", message = %key.message, ?state);
                 return Ok(None);
             }
-            // It went back to `queued` after we looked: certainly not sent.
+            // It went back to `queued` after it was read, so it was certainly not sent.
             (Claim::Send(_), None) => return self.finish(key, &Sent::Later { error: of_class(ErrorClass::Temporary) }, Some(1)).await,
         };
         let result = self.call(key, &message, prepared).await;
@@ -192,7 +195,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         Ok(prepared)
     }
 
-    /// The message's file with an address for it. What can't be sent whole isn't sent.
+    /// The message's file with an address for it. A message that can't be sent whole isn't sent.
     async fn file(&self, message: &Message) -> Result<Option<(Attachment, String)>, NotSent> {
         let unfit = || NotSent::Never(of_class(ErrorClass::Media));
         match message.attachments.as_slice() {
@@ -228,7 +231,8 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         prepared.adapter.render_send(&prepared.access.connection(account, self.client.hosts()), &outgoing)
     }
 
-    /// Calls the provider; once more with other credentials or another token when it refused the old ones, for then it has certainly not taken the message.
+    /// Calls the provider. If it refuses the credentials or the token, calls once more with new ones: the provider
+    /// has certainly not accepted the message then.
     async fn call(&self, key: &MessageKey, message: &Message, mut prepared: Prepared) -> SendResult {
         let result = self.call_once(key, message, &prepared).await;
         if !matches!(&result, SendResult::Failed(error) if error.class == ErrorClass::Authentication) {

@@ -1,4 +1,4 @@
-//! Whole sends against the engine in memory, with a provider that answers what a test tells it.
+//! Whole sends against the in-memory engine. The test sets the provider's answers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ use crate::sender::{Files, Pauses, Sender};
 
 type Said = Result<Answer, TransportFailure>;
 
-/// Remembers each request with the state that the message had in the table at that moment, and answers from a list.
+/// Records each request with the message's state in the table at that moment, and answers from a list.
 #[derive(Clone)]
 struct FakeApi {
     memory: Memory,
@@ -43,7 +43,7 @@ impl Http for FakeApi {
     }
 }
 
-/// The cached secret, and what a refetch finds.
+/// The cached secret, and the result of a refetch.
 #[derive(Clone)]
 struct FakeKeys {
     cached: Result<&'static str, SecretError>,
@@ -102,7 +102,7 @@ fn message() -> Message {
     }
 }
 
-/// A message that waits for its turn, the customer's latest message a minute before.
+/// A waiting message. The customer's latest message came a minute before.
 async fn scene(said: impl IntoIterator<Item = Said>) -> Scene {
     scene_with(message(), said).await
 }
@@ -147,7 +147,7 @@ fn client_with(api: &FakeApi, keys: FakeKeys) -> Client<FakeApi, FakeKeys> {
 }
 
 impl Scene {
-    /// With other credentials in the store.
+    /// Puts other credentials into the store.
     fn set_keys(&mut self, keys: FakeKeys) {
         Arc::get_mut(&mut self.sender).unwrap().client = client_with(&self.api, keys);
     }
@@ -265,7 +265,7 @@ async fn a_rate_limit_is_waited_for_and_the_message_sent_after_it() {
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(17)));
     assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Queued, 1));
     scene.world.advance(SignedDuration::from_secs(16));
-    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(1)), "the number's pause is not over: nothing is asked");
+    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(1)), "the number's pause is not over: nothing is called");
     assert_eq!(scene.calls().len(), 1);
     scene.world.advance(SignedDuration::from_secs(1));
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
@@ -288,7 +288,7 @@ async fn waiting_for_a_rate_limit_ends_with_the_window() {
 }
 
 #[tokio::test]
-async fn a_provider_that_can_not_be_reached_is_tried_eight_times() {
+async fn an_unreachable_provider_is_tried_eight_times() {
     let scene = scene((0..8).map(|_| Err(TransportFailure::NotSent))).await;
     let mut waited = Duration::ZERO;
     while let Err(Failure::RetryAfter(seconds)) = scene.deliver().await {
@@ -342,7 +342,7 @@ async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago()
 }
 
 #[tokio::test]
-async fn a_secret_store_that_fails_leaves_the_message_unclaimed() {
+async fn a_failing_secret_store_leaves_the_message_unclaimed() {
     let mut scene = scene([]).await;
     scene.set_keys(keys(Err(SecretError::Call(CallError::NoAnswer { service: "secretsmanager" })), None));
     assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
@@ -410,7 +410,7 @@ async fn a_status_that_overtakes_the_answer_stays() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_sent_fails_before_anything_is_called() {
+async fn a_message_that_cannot_be_sent_fails_before_anything_is_called() {
     let mut long = message();
     long.content = Content::Text { body: "x".repeat(1601) };
     let scene = scene_with(long, []).await;
@@ -432,7 +432,7 @@ async fn what_can_not_be_sent_fails_before_anything_is_called() {
 }
 
 #[tokio::test]
-async fn a_file_goes_by_an_address_that_the_provider_can_get_it_from() {
+async fn a_file_goes_by_an_address_that_the_provider_can_fetch() {
     let mut attached = message();
     attached.content = Content::Media { caption: "Ecco".into() };
     let copy = Copy::Stored { key: "media/a/b/c".into(), size: 8, content_type: "image/png".into() };

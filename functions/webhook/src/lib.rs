@@ -1,12 +1,13 @@
-//! The Lambda `webhook`: asks other systems on behalf of a plan's step, signed, and tells the interaction what they answered. Failing never stops the plan.
+//! The Lambda `webhook`: calls other systems for Webhook steps with signed requests, and gives their answers to the
+//! interaction. A failure never stops the plan.
 //!
-//! | what happens | what the interaction is told |
+//! | case | result for the interaction |
 //! |---|---|
 //! | 2xx with JSON, or with nothing | the variables of the answer |
-//! | no answer within 5 s, another status | it is asked once more; then that it failed, and how |
-//! | an address that leads inside, an account without a secret | that it could not be reached |
-//! | an answer that is no JSON, or more than 16 KB of it | that it can't be read |
-//! | a job whose time is over, an interaction that waits for something else by now | nothing: the wait's own timer has gone on |
+//! | no answer within 5 s, or another status | the system is called once more; then the failure, with its kind |
+//! | an address in a private network, or an account without a secret | the failure: unreachable |
+//! | an answer that is not JSON or longer than 16 KB | the failure: unreadable |
+//! | a job whose time is over, or an interaction that waits for something else by now | nothing: the wait's timer has moved it on |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 
 mod request;
@@ -32,13 +33,14 @@ use engine::{Engine, EngineError};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use store::{Configuration, Interactions};
 
-/// How long another system may take: a customer is waiting.
+/// How long another system may take. A customer is waiting.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A repetition helps against a lost connection; a system that is down is not there a moment later either.
+/// How often a system is called. A repetition helps against a lost connection, but not when a system is down.
 const ATTEMPTS: u32 = 2;
 
-/// An interaction keeps a kilobyte of variables; whoever answers more than this means something else.
+/// The longest answer, in bytes. An interaction stores a kilobyte of variables, so a longer answer must be
+/// something else.
 const ANSWER: u64 = 16 * 1024;
 
 struct Function {

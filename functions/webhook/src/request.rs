@@ -1,4 +1,4 @@
-//! What another system is asked, and how its answer is read: pure.
+//! Builds the request to another system and reads the answer. Pure.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ use serde_json::Value;
 use sha2::Sha256;
 use views::InteractionView;
 
-/// What every secret begins with (Standard Webhooks, "Signature scheme"); base64 follows.
+/// The prefix of every secret, before its base64 (Standard Webhooks, "Signature scheme").
 const SECRET_PREFIX: &str = "whsec_";
 
 /// The body of the request.
 #[derive(Debug, Serialize)]
 struct Asked<'a> {
-    /// Why it is sent.
+    /// The reason for the request.
     r#type: &'static str,
     timestamp: Timestamp,
     data: Data<'a>,
@@ -51,7 +51,7 @@ struct Message<'a> {
     text: &'a str,
 }
 
-/// The body that tells of `interaction`.
+/// The body that describes `interaction`.
 pub(crate) fn body(account: &Account, interaction: &Interaction, now: Timestamp) -> Vec<u8> {
     let asked = Asked {
         r#type: "plan.webhook",
@@ -63,12 +63,13 @@ pub(crate) fn body(account: &Account, interaction: &Interaction, now: Timestamp)
             message: interaction.run.message.as_ref().map(|heard| Message { r#type: &heard.kind, text: &heard.text }),
         },
     };
-    // Nothing in it can't be written as JSON.
+    // Everything in it can be written as JSON.
     serde_json::to_vec(&asked).unwrap_or_default()
 }
 
-/// The headers that prove where `body` comes from, after the Standard Webhooks specification (standardwebhooks.com): the signature is the HMAC-SHA256 of
-/// `id.timestamp.body` under the bytes behind `whsec_`. `None` when the secret is none of that form.
+/// The headers that prove the origin of `body`, by the Standard Webhooks specification (standardwebhooks.com). The
+/// signature is the HMAC-SHA256 of `id.timestamp.body` under the bytes after `whsec_`. `None` if the secret does
+/// not have this form.
 pub(crate) fn headers(secret: &Secret, id: &str, now: Timestamp, body: &[u8]) -> Option<HeaderMap> {
     let key = STANDARD.decode(secret.reveal().strip_prefix(SECRET_PREFIX)?).ok()?;
     let seconds = now.as_second().to_string();
@@ -83,14 +84,15 @@ pub(crate) fn headers(secret: &Secret, id: &str, now: Timestamp, body: &[u8]) ->
     Some(headers)
 }
 
-/// What the other system says.
+/// The other system's answer.
 #[derive(Deserialize)]
 struct Said {
     #[serde(default)]
     variables: BTreeMap<VariableName, Value>,
 }
 
-/// The variables that an answer sets: texts, numbers and truth values as text, null as nothing. An empty body sets none.
+/// The variables that an answer sets. Texts, numbers and booleans become text; null is an empty text. An empty body
+/// sets none.
 pub(crate) fn variables(body: &[u8]) -> Result<Vec<(VariableName, String)>, WebhookFailure> {
     if body.trim_ascii().is_empty() {
         return Ok(Vec::new());
@@ -114,8 +116,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_signed_as_the_specification_says() {
-        // The example of the specification's own reference libraries.
+    fn the_signature_follows_the_specification() {
+        // The example of the specification's reference libraries.
         let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let now = Timestamp::from_second(1_614_265_330).unwrap();
         let headers = headers(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", now, br#"{"test": 2432232314}"#).unwrap();
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_of_the_account_the_interaction_its_variables_and_the_message() {
+    fn the_body_describes_the_account_the_interaction_its_variables_and_the_message() {
         let now = Timestamp::UNIX_EPOCH;
         let mut interaction = fixtures::interaction(Status::Open, now);
         assert!(interaction.variables.set(&VariableName::parse("lang").unwrap(), "it"));

@@ -20,10 +20,10 @@ Runs the whole product on this machine and plays a conversation through every pr
   --once     ends after the conversations, with an error when a step failed
   --port N   the port of the local engine on 127.0.0.1; a free one by default";
 
-/// The engine's account that the run is in; any 12 digits.
+/// The engine's account of this run; any 12 digits.
 const ACCOUNT: &str = "000000000001";
 
-/// Ended by Ctrl-C, as shells count it.
+/// The exit code for Ctrl-C, as shells use it.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub async fn run() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let up = Cell::new(false);
-    // Whichever way this ends, dropping the future drops the engine, and with it every process.
+    // However this ends, dropping the future drops the engine, and with it every process.
     tokio::select! {
         done = whole_run(&options, &up) => match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -61,14 +61,14 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// Once it is up, there is no other way to end it than this one.
+/// A signal is the only way to end a run that is up, so then it is a success.
 fn stopped(up: &Cell<bool>) -> ExitCode {
     println!("\nStopping …");
     if up.get() { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    // With its causes on one line.
+    // The error with its causes on one line.
     eprintln!("cargo local: {error:#}");
     ExitCode::FAILURE
 }
@@ -119,13 +119,13 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
             return Err(error);
         }
     };
-    println!("\nAll of it took {:.1} s.", story.seconds());
+    println!("\nThe run took {:.1} s.", story.seconds());
     if options.once {
         return Ok(());
     }
     show(&engine, &stack, &standin, &demo, &endpoints)?;
     up.set(true);
-    // Until Ctrl-C.
+    // Waits for Ctrl-C.
     std::future::pending().await
 }
 
@@ -144,14 +144,14 @@ impl Endpoints {
     }
 }
 
-/// Where everything is, what signs webhooks, and tokens: all that a script needs.
+/// Everything that a script needs: addresses, the secrets that sign webhooks, and tokens.
 ///
 /// # Errors
 /// No token can be minted.
 pub fn endpoints(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo) -> Result<Value> {
     let agents: serde_json::Map<_, _> = demo.agents.iter().map(|agent| (agent.name.clone(), json!(agent.token))).collect();
     let receive: serde_json::Map<_, _> = demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.receive_url))).collect();
-    // The provider's type, the fields, secret ones too, and the number.
+    // The provider's type, its fields including the secret ones, and the number.
     let secrets: serde_json::Map<_, _> =
         demo.accounts.iter().map(|account| (account.key.to_owned(), json!(account.customer.account))).collect();
     Ok(json!({
@@ -173,16 +173,16 @@ pub fn endpoints(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo)
 
 impl Drop for Endpoints {
     fn drop(&mut self) {
-        // Another run may have written its own meanwhile.
+        // Another run may have written its own file meanwhile.
         if std::fs::read_to_string(&self.path).is_ok_and(|found| found == self.text) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// What a person needs to go on by hand.
+/// Prints everything that a person needs to go on by hand.
 fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoints: &Endpoints) -> Result<()> {
-    println!("\nIt stays up; Ctrl-C stops everything.");
+    println!("\nEverything stays up. Ctrl-C stops it.");
     println!("  Agent API       {}  (description: {}/openapi.json)", demo.agent_url, demo.agent_url);
     println!("  Admin API       {}", demo.admin_url);
     println!("  WebSocket       {}?ticket=…  (POST {}/tickets)", stack.websocket_url, demo.agent_url);
@@ -191,22 +191,22 @@ fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoint
     }
     println!("  Providers       {}  (GET /_standin/sent, POST /_standin/next)", standin.url);
     println!("  Engine          {}  (access key id {}, log {})", engine.endpoint, stack.account, engine.log.display());
-    println!("  All of it       {}", endpoints.path.display());
+    println!("  All endpoints   {}", endpoints.path.display());
     println!("Tokens:");
     println!("  admin  {}", demo.admin_token);
     for agent in &demo.agents {
         println!("  {}  {}", agent.name, agent.token);
     }
-    println!("A customer writes; the signature is right for exactly this body (all kinds of webhooks: README, \"Try a webhook\"):");
+    println!("A customer writes. The signature is valid for exactly this body (all kinds of webhooks: README, \"Try a webhook\"):");
     println!("{}", demo.account(demo::ACCOUNT_KEY)?.customer.written("Is anybody there?")?.curl());
-    println!("What an agent sees of it:");
+    println!("The agent sees it here:");
     if let Some(agent) = demo.agents.first() {
         println!("curl -s '{}/interactions' -H 'Authorization: Bearer {}'", demo.agent_url, agent.token);
     }
     Ok(())
 }
 
-/// What the functions complained about, after a step has failed.
+/// Prints the functions' complaints after a step has failed.
 async fn show_problems(stack: &Stack) {
     for function in functions::NAMES {
         let lines = stack.log(function).await.unwrap_or_default();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_option_says_what() {
+    fn a_wrong_option_is_named() {
         assert_eq!(parsed(&["--twice"]).unwrap_err().to_string(), "--twice is not an option");
         for port in [&["--port"][..], &["--port", "0"], &["--port", "70000"], &["--port", "x"]] {
             assert!(parsed(port).unwrap_err().to_string().starts_with("--port wants"));

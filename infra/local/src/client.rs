@@ -1,5 +1,5 @@
-//! What talks to the product from outside, for the demo and the tests: the APIs with a token, a customer through the provider's signed
-//! webhook, and an agent's socket.
+//! The outside of the product, for the demo and the tests: callers of the APIs with a token, a customer who writes
+//! through the provider's signed webhook, and an agent's socket.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ pub struct Api {
     http: reqwest::Client,
 }
 
-/// What an API answered.
+/// The answer of an API.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The `ETag`, if there was one.
     pub etag: Option<String>,
-    /// The body; `Null` when it was empty, a string when it was not JSON.
+    /// The body: `Null` if it was empty, a string if it was not JSON.
     pub body: Value,
 }
 
@@ -37,7 +37,7 @@ impl Reply {
     /// The body of a reply with a status from 200 to 299.
     ///
     /// # Errors
-    /// Any other status, with what the answer said.
+    /// Any other status, with the answer's text.
     pub fn ok(self) -> Result<Value> {
         ensure!((200..300).contains(&self.status), "answered {}: {}", self.status, self.body);
         Ok(self.body)
@@ -46,7 +46,7 @@ impl Reply {
     /// The body of a reply with exactly this status.
     ///
     /// # Errors
-    /// Any other status, with what the answer said.
+    /// Any other status, with the answer's text.
     pub fn expect_status(self, status: u16) -> Result<Value> {
         ensure!(self.status == status, "answered {} instead of {status}: {}", self.status, self.body);
         Ok(self.body)
@@ -67,15 +67,15 @@ impl Api {
         Self { base: base.to_owned(), token: token.to_owned(), http: crate::http() }
     }
 
-    /// Calls `base` + `path`, with a JSON body unless it is `None`.
+    /// Calls `base` + `path`, with a JSON body unless `body` is `None`.
     ///
     /// # Errors
-    /// No answer. A refusal is a [`Reply`].
+    /// No answer. A refusal is a [`Reply`], not an error.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
         self.call_with(method, path, &[], body).await
     }
 
-    /// The same with headers, such as `If-Match` or `Idempotency-Key`.
+    /// Makes the same call with headers, such as `If-Match` or `Idempotency-Key`.
     ///
     /// # Errors
     /// No answer.
@@ -122,7 +122,7 @@ impl Api {
         self.call(Method::DELETE, path, None).await?.ok().with_context(|| format!("DELETE {path}"))
     }
 
-    /// Asks for a ticket and connects the agent's socket with it.
+    /// Gets a ticket and connects the agent's socket with it.
     ///
     /// # Errors
     /// No ticket, or no connection.
@@ -135,7 +135,7 @@ impl Api {
 /// A customer of one account, who writes through the provider's webhook.
 #[derive(Clone)]
 pub struct Customer {
-    /// To whom, as the provider knows it.
+    /// The account that the customer writes to, as the provider knows it.
     pub account: Account,
     /// The customer's number, `+39…`.
     pub from: String,
@@ -146,7 +146,7 @@ pub struct Customer {
 }
 
 impl Customer {
-    /// A customer with the number `from`, who writes to `account`.
+    /// A customer with the number `from` who writes to `account`.
     pub fn new(standin: &StandIn, account: &Account, from: &str) -> Self {
         Self {
             account: account.clone(),
@@ -157,15 +157,16 @@ impl Customer {
         }
     }
 
-    /// Writes a text: the provider keeps it, and this is the webhook that tells of it. Whether it is made is the caller's business.
+    /// Writes a text. The provider stores it, and the result is its webhook. The caller decides whether to deliver
+    /// the webhook.
     ///
     /// # Errors
-    /// The account is of no type that the stand-in knows.
+    /// The stand-in does not know the account's type.
     pub fn written(&self, text: &str) -> Result<Webhook> {
         self.standin.write(&self.account, &self.from, &self.name, text, None)
     }
 
-    /// Writes a text; answers what the webhook answered.
+    /// Writes a text, and returns the answer to the webhook.
     ///
     /// # Errors
     /// No answer.
@@ -181,10 +182,11 @@ impl Customer {
         self.deliver(&self.standin.write(&self.account, &self.from, &self.name, caption, Some(file))?).await
     }
 
-    /// The webhook of Twilio with the parameters of `events/twilio/{fixture}.form`, from this customer, with these changes, signed.
+    /// Twilio's signed webhook with the parameters of `events/twilio/{fixture}.form`, from this customer and with
+    /// these changes.
     ///
     /// # Errors
-    /// There is no such file.
+    /// The file does not exist.
     pub fn form(&self, fixture: &str, changes: &[(&str, &str)]) -> Result<Webhook> {
         let sid = standin::sid("SM");
         let (from, to) = (format!("whatsapp:{}", self.from), format!("whatsapp:{}", self.account.phone));
@@ -194,7 +196,7 @@ impl Customer {
         standin::sign(&self.account, standin::twilio_form(&sid, &self.account.receive_url, &changed.parameters()))
     }
 
-    /// Makes a webhook.
+    /// Delivers a webhook.
     ///
     /// # Errors
     /// No answer.
@@ -217,16 +219,16 @@ impl Socket {
     /// Connects to a URL that holds a ticket.
     ///
     /// # Errors
-    /// It was refused.
+    /// The connection was refused.
     pub async fn connect(url: &str) -> Result<Self> {
         let (stream, _) = tokio_tungstenite::connect_async(url).await.context("the socket was refused")?;
         Ok(Self { stream })
     }
 
-    /// The next event (`{"seq", "at", "event": {"type", …}}`) that `wanted` says yes to; those before it are dropped.
+    /// The next event (`{"seq", "at", "event": {"type", …}}`) that `wanted` accepts. Events before it are dropped.
     ///
     /// # Errors
-    /// None came in `limit`, or the socket closed.
+    /// No such event came within `limit`, or the socket closed.
     pub async fn wait_for(&mut self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut seen = Vec::new();
         let found = tokio::time::timeout(limit, async {
@@ -247,11 +249,11 @@ impl Socket {
     /// The next event.
     ///
     /// # Errors
-    /// The socket closed, or sent something that is no JSON.
+    /// The socket closed, or sent something that is not JSON.
     pub async fn next(&mut self) -> Result<Value> {
         while let Some(message) = self.stream.next().await {
             match message? {
-                Message::Text(text) => return serde_json::from_str(&text).context("the socket sent something that is no JSON"),
+                Message::Text(text) => return serde_json::from_str(&text).context("the socket sent something that is not JSON"),
                 Message::Close(_) => break,
                 _ => {}
             }
@@ -259,7 +261,7 @@ impl Socket {
         bail!("the socket was closed")
     }
 
-    /// Closes it as a browser does.
+    /// Closes the socket as a browser does.
     ///
     /// # Errors
     /// The connection broke.

@@ -1,5 +1,6 @@
-//! The demo: one account of every provider type, two agents, one queue, made through the admin API; then customers' conversations through real HTTP and
-//! WebSocket, from the first message to the downloaded transcript.
+//! The demo. It makes one account of every provider type, two agents and one queue through the admin API. Then it
+//! plays customers' conversations through real HTTP and WebSocket, from the first message to the downloaded
+//! transcript.
 
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -15,13 +16,13 @@ use crate::standin::{self, Account, PICTURE, Sent, StandIn};
 /// The key of the demo's first account, whose provider is Twilio.
 pub const ACCOUNT_KEY: &str = "DEMO1";
 
-/// Between the states of a sent message, so that a person sees them come.
+/// The delay between the states of a sent message, so that a person sees them arrive.
 pub const CALLBACK_DELAY: Duration = Duration::from_millis(300);
 
-/// A working day.
+/// How long tokens are valid: a working day.
 pub const TOKENS_LIVE: Duration = Duration::from_secs(8 * 3600);
 
-/// Another picture (PNG), what an agent sends: pictures are what every provider takes with a caption.
+/// Another picture (PNG), which the agent sends: every provider accepts pictures with a caption.
 pub const ANSWER: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
     0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xde, 0x00, 0x00, 0x00, 0x0c, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63,
@@ -29,16 +30,17 @@ pub const ANSWER: &[u8] = &[
     0x42, 0x60, 0x82,
 ];
 
-/// What the agent writes beside the picture.
+/// The agent's caption.
 pub const COVER: &str = "No, it is this one";
 
-/// What the customer writes beside the picture.
+/// The customer's caption.
 pub const CAPTION: &str = "Is this the right one?";
 
-/// A step takes a second or two when everything is warm; the first calls also start the functions, on a machine that may be busy.
+/// The time limit of a step. A step takes a second or two when everything is warm, but the first calls also start
+/// the functions, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Tells what happens, with the time that it took.
+/// Prints each step with the time that it took.
 #[derive(Debug)]
 pub struct Story {
     began: Instant,
@@ -46,19 +48,19 @@ pub struct Story {
 }
 
 impl Story {
-    /// Begins now.
+    /// Starts the story.
     pub fn begin() -> Self {
         let now = Instant::now();
         Self { began: now, last: now }
     }
 
-    /// Tells what has just happened.
+    /// Prints what has just happened.
     pub fn tell(&mut self, words: &str) {
         println!("  {:>6.2} s  {words}", self.last.elapsed().as_secs_f64());
         self.last = Instant::now();
     }
 
-    /// Does a step and tells it.
+    /// Does a step and prints it.
     ///
     /// # Errors
     /// The step failed; the error begins with its words.
@@ -68,13 +70,13 @@ impl Story {
         Ok(done)
     }
 
-    /// Since it began.
+    /// The seconds since the story began.
     pub fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 }
 
-/// What the demo is made of.
+/// The parts of the demo.
 pub struct Demo {
     /// The agent API's base.
     pub agent_url: String,
@@ -84,7 +86,7 @@ pub struct Demo {
     pub admin_token: String,
     /// Anna and Ben.
     pub agents: Vec<Person>,
-    /// One of every provider type, Twilio's first.
+    /// One account of every provider type, Twilio's first.
     pub accounts: Vec<Connected>,
 }
 
@@ -94,9 +96,9 @@ pub struct Connected {
     pub key: &'static str,
     /// `acc_…`.
     pub id: String,
-    /// Its Receive URL, as it is handed out.
+    /// Its Receive URL, as administrators see it.
     pub receive_url: String,
-    /// Who writes.
+    /// The customer who writes.
     pub customer: Customer,
 }
 
@@ -104,7 +106,7 @@ impl Demo {
     /// The account with this key.
     ///
     /// # Errors
-    /// There is none.
+    /// The demo has no such account.
     pub fn account(&self, key: &str) -> Result<&Connected> {
         self.accounts.iter().find(|account| account.key == key).with_context(|| format!("the demo has no account {key}"))
     }
@@ -124,7 +126,7 @@ pub struct Person {
 /// Makes the demo's configuration through the admin API.
 ///
 /// # Errors
-/// The admin API refused something, and says what.
+/// The admin API refused something. The error says what.
 pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result<Demo> {
     println!("\nAn administrator prepares the demo:");
     let agent_url = format!("{}/agent", stack.public_url);
@@ -134,7 +136,7 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
 
     let owner = Api::new(&admin_url, &standin.mint("owner", &["owner"], TOKENS_LIVE)?);
     story
-        .step("The people who oversee are known.", async {
+        .step("The owner, the admin and the supervisor are added.", async {
             for role in ["owner", "admin", "supervisor"] {
                 created(&owner, "/agents", &json!({"name": role, "subject": role, "role": role, "whatsapp": false})).await?;
             }
@@ -153,14 +155,14 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
     let ids: Vec<_> = agents.iter().map(|agent| agent.id.clone()).collect();
 
     let queue = json!({"name": "Support", "strategy": "beepall", "agent_timeout": 15, "weight": 0, "members": ids});
-    let queue = story.step("A queue rings both at once.", created(&admin, "/queues", &queue)).await?;
+    let queue = story.step("A queue that rings both at once is made.", created(&admin, "/queues", &queue)).await?;
     let list = story.step("A contact list is made.", created(&admin, "/lists", &json!({"name": "Customers"}))).await?;
 
     let mut accounts = Vec::new();
     for (key, account) in providers(&standin.url) {
         let mut provider = serde_json::to_value(&account)?;
         if let Some(fields) = provider.as_object_mut() {
-            // What is not the provider's.
+            // These fields are not the provider's.
             fields.retain(|name, _| !matches!(name.as_str(), "phone" | "receive_url"));
         }
         let body = json!({
@@ -258,7 +260,7 @@ async fn created(admin: &Api, path: &str, body: &Value) -> Result<String> {
 /// Plays the conversation.
 ///
 /// # Errors
-/// A step failed; the error says which and why.
+/// A step failed. The error says which and why.
 pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<()> {
     let [anna, ben] = demo.agents.as_slice() else { anyhow::bail!("the demo has two agents") };
     let customer = &demo.account(ACCOUNT_KEY)?.customer;
@@ -303,7 +305,7 @@ pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<(
     story
         .step(&format!("Anna writes: {reply}"), async { anna.api.post(&format!("{path}/messages"), &json!({"text": reply})).await })
         .await?;
-    story.step("Twilio takes the message.", standin.wait_for_sent(PATIENCE, |sent| sent.body == reply)).await?;
+    story.step("Twilio accepts the message.", standin.wait_for_sent(PATIENCE, |sent| sent.body == reply)).await?;
     for (state, words) in [("delivered", "Anna sees that it was delivered."), ("read", "Anna sees that it was read.")] {
         let changed = |event: &Value| event["event"]["type"] == "message_state" && event["event"]["message"]["state"] == state;
         story.step(words, annas.wait_for(PATIENCE, changed)).await?;
@@ -320,17 +322,18 @@ pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<(
     let disposition = json!({"disposition": "Solved"});
     story.step("Anna closes the conversation as solved.", anna.api.post(&format!("{path}/close"), &disposition)).await?;
     let said = ["my order has not arrived", reply, "Here it is"];
-    story.step("The transcript is downloaded, and holds everything that was said.", transcript(anna, &path, &said, &[PICTURE])).await?;
+    story.step("The transcript is downloaded and holds the whole conversation.", transcript(anna, &path, &said, &[PICTURE])).await?;
     story.step("Anna's feed has no gap.", no_gap(anna)).await?;
     annas.close().await?;
     bens.close().await?;
     Ok(())
 }
 
-/// A conversation on one account with a file in both directions: the customer's picture, and the agent's; the latter as the provider got it.
+/// Plays a conversation on one account with a file in both directions. Returns the agent's picture as the provider
+/// got it.
 ///
 /// # Errors
-/// A step failed; the error says which and why.
+/// A step failed. The error says which and why.
 pub async fn exchange(story: &mut Story, demo: &Demo, standin: &StandIn, key: &str) -> Result<Sent> {
     let [anna, ..] = demo.agents.as_slice() else { anyhow::bail!("the demo has two agents") };
     let connected = demo.account(key)?;
@@ -348,7 +351,7 @@ pub async fn exchange(story: &mut Story, demo: &Demo, standin: &StandIn, key: &s
     story.step("The picture is copied to our own storage.", copied(anna, &path)).await?;
 
     story.step(&format!("Anna answers with a picture: {COVER}"), answer_with_picture(anna, &path)).await?;
-    let words = format!("The provider takes the message, and gets the picture ({}).", customer.account.kind);
+    let words = format!("The provider accepts the message and fetches the picture ({}).", customer.account.kind);
     let taken = |sent: &Sent| sent.provider == customer.account.kind && sent.media.is_some();
     let sent = story.step(&words, standin.wait_for_sent(PATIENCE, taken)).await?;
     let got = sent.media.as_ref().context("the provider got no file")?;
@@ -363,14 +366,14 @@ pub async fn exchange(story: &mut Story, demo: &Demo, standin: &StandIn, key: &s
     Ok(sent)
 }
 
-/// The file is put where the API says, then the message names it.
+/// Uploads the file to the place that the API gives, then sends the message that names it.
 async fn answer_with_picture(agent: &Person, path: &str) -> Result<()> {
     let wanted = json!({"content_type": "image/png", "name": "another.png", "size": ANSWER.len()});
     let place = agent.api.post(&format!("{path}/attachments"), &wanted).await?;
     let url = place["url"].as_str().context("the answer has no url")?;
     let content_type = place["content_type"].as_str().context("the answer has no content_type")?;
     let put = crate::http().put(url).header("content-type", content_type).body(ANSWER);
-    put.send().await?.error_for_status().context("the file was not taken")?;
+    put.send().await?.error_for_status().context("the file was refused")?;
     agent.api.post(&format!("{path}/messages"), &json!({"attachment": place["id"], "caption": COVER})).await?;
     Ok(())
 }
@@ -389,7 +392,7 @@ async fn log_in(person: &Person) -> Result<Socket> {
 }
 
 async fn transcript(agent: &Person, path: &str, texts: &[&str], files: &[&[u8]]) -> Result<()> {
-    // Made when the interaction closes; until then there is none.
+    // The transcript is made when the interaction closes.
     let url = until(async || {
         let answer = agent.api.call(Method::GET, &format!("{path}/transcript?attachments=true"), None).await?;
         Ok(answer.body["url"].as_str().filter(|_| answer.status == 200).map(str::to_owned))
@@ -422,7 +425,7 @@ async fn no_gap(anna: &Person) -> Result<()> {
     Ok(())
 }
 
-/// Asks until there is an answer.
+/// Tries until there is an answer.
 async fn until<T>(mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let asked = async {
         loop {

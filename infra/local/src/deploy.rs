@@ -1,5 +1,5 @@
-//! Deploys `infra/template.yaml`, the very file that goes to AWS, to the local engine: packages it as `sam package` would, creates or
-//! updates the stack through the CloudFormation API, and waits.
+//! Deploys `infra/template.yaml`, the very file that goes to AWS, to the local engine. It packages the template as
+//! `sam package` does, creates or updates the stack through the CloudFormation API, and waits.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -16,12 +16,13 @@ use crate::engine::Engine;
 /// Any region works; clients must name the same one.
 pub const REGION: &str = "us-east-1";
 
-/// What to deploy where.
+/// A deployment: the template, the program and the place.
 #[derive(Debug, Clone)]
 pub struct Deployment<'a> {
     /// The engine.
     pub engine: &'a Engine,
-    /// 12 digits: an account of the engine, separate from all others. Also the access key id to reach what is in it.
+    /// An account of the engine, separate from all others: 12 digits. They are also the access key id for
+    /// everything in it.
     pub account: &'a str,
     /// The stack's name; the functions' names begin with it.
     pub stack: &'a str,
@@ -38,21 +39,21 @@ pub struct Deployment<'a> {
 pub struct Stack {
     /// Its name.
     pub name: String,
-    /// The engine's account that it is in.
+    /// The engine's account of the stack.
     pub account: String,
     /// The outputs of the template.
     pub outputs: BTreeMap<String, String>,
     /// Physical ids by logical id.
     pub resources: BTreeMap<String, String>,
-    /// `scheme://host/prefix` of the HTTP API, no slash at the end.
+    /// `scheme://host/prefix` of the HTTP API, without a slash at the end.
     pub public_url: String,
-    /// Where agents' sockets connect, `ws://…`.
+    /// The address for agents' sockets, `ws://…`.
     pub websocket_url: String,
     api: Aws,
 }
 
 impl<'a> Deployment<'a> {
-    /// The checkout's template, run by `program`, on an account of its own.
+    /// A deployment of the checkout's template to an account of its own. `program` runs the functions.
     pub fn new(engine: &'a Engine, account: &'a str, program: &Path) -> Self {
         Self {
             engine,
@@ -60,7 +61,7 @@ impl<'a> Deployment<'a> {
             stack: "local",
             template: crate::workspace().join("infra/template.yaml"),
             program: program.to_path_buf(),
-            // The addresses of the APIs lie under the engine's.
+            // The APIs' addresses are under the engine's.
             parameters: BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]),
         }
     }
@@ -71,7 +72,7 @@ impl<'a> Deployment<'a> {
         self
     }
 
-    /// The parameters that point everything outside at the stand-in.
+    /// Sets the parameters that point everything outside at the stand-in.
     pub fn with_standin(self, url: &str) -> Self {
         self.parameter("TwilioApiUrl", url)
             .parameter("TwilioContentUrl", url)
@@ -83,10 +84,10 @@ impl<'a> Deployment<'a> {
             .parameter("EgressAllowedOrigins", url)
     }
 
-    /// Creates the stack, or updates it when it is there, and waits until it is complete.
+    /// Creates the stack, or updates it if it exists, and waits until it is complete.
     ///
     /// # Errors
-    /// The reasons that the stack's events give, one for each resource that failed.
+    /// The deployment failed. The error holds the reason of each failed resource, from the stack's events.
     pub async fn run(self) -> Result<Stack> {
         let aws = Aws::new(self.engine, self.account);
         let template = std::fs::read_to_string(&self.template).with_context(|| format!("{} can't be read", self.template.display()))?;
@@ -104,7 +105,7 @@ impl<'a> Deployment<'a> {
 }
 
 impl Stack {
-    /// What a function wrote to its log, oldest first: for the person who wants to know why a step failed.
+    /// A function's log, oldest line first, for a person who wants to know why a step failed.
     ///
     /// # Errors
     /// The engine didn't answer.
@@ -115,10 +116,10 @@ impl Stack {
         Ok(events.iter().filter_map(|event| event["message"].as_str()).map(|line| line.trim_end().to_owned()).collect())
     }
 
-    /// Calls a function, as its schedule does, and waits until it is done.
+    /// Calls a function as its schedule does, and waits until it is done.
     ///
     /// # Errors
-    /// It failed, and what it said.
+    /// The function failed. The error holds its answer.
     pub async fn invoke(&self, function: &str) -> Result<()> {
         let url = format!("{}/2015-03-31/functions/{}-{function}/invocations", self.api.endpoint, self.name);
         let request = self.api.http.post(url).header("authorization", self.api.authorization("lambda")).body("{}");
@@ -131,13 +132,14 @@ impl Stack {
     /// An output of the template.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// The template has no such output.
     pub fn output(&self, name: &str) -> Result<&str> {
         self.outputs.get(name).map(String::as_str).with_context(|| format!("the template has no output {name}"))
     }
 }
 
-/// As `sam package`: every `CodeUri` becomes the place of the uploaded code. Line by line, so that nothing else changes.
+/// Packages the template as `sam package` does: every `CodeUri` becomes the place of the uploaded code. It works
+/// line by line, so that nothing else changes.
 fn package(template: &str, code: &str) -> String {
     let mut packaged = String::with_capacity(template.len());
     for line in template.lines() {
@@ -152,7 +154,8 @@ fn package(template: &str, code: &str) -> String {
     packaged
 }
 
-/// The code of a function: a `bootstrap` that becomes `program`, so that a rebuilt program needs no new deployment.
+/// The code of a function: a `bootstrap` that executes `program`, so that a rebuilt program needs no new
+/// deployment.
 fn bundle(program: &Path) -> Result<Vec<u8>> {
     let path = program.to_str().context("the program's path is not UTF-8")?;
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -167,7 +170,7 @@ fn hash_of(value: &impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// The few calls that a deployment needs, without an SDK for each.
+/// The few AWS calls of a deployment, without an SDK for each.
 #[derive(Debug, Clone)]
 struct Aws {
     endpoint: String,
@@ -255,7 +258,7 @@ impl Aws {
         loop {
             let answer = self.cloudformation("DescribeStacks", &pairs(&[("StackName", stack)])).await?;
             let text = answer.map_err(|Refusal(reason)| anyhow::anyhow!("the stack can't be read: {reason}"))?;
-            let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+            let xml = Document::parse(&text).context("the engine's answer is not XML")?;
             let status = text_of(xml.root(), "StackStatus").unwrap_or_default();
             if matches!(status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
                 let outputs = xml.descendants().filter(|node| node.has_tag_name_anywhere("OutputKey")).filter_map(|key| {
@@ -264,7 +267,7 @@ impl Aws {
                 });
                 return Ok(outputs.collect());
             }
-            // Seconds are usual; the limit is for a machine that is busy compiling.
+            // A deployment usually takes seconds. The limit is for a machine that is busy compiling.
             if !status.ends_with("_IN_PROGRESS") || started.elapsed() > Duration::from_secs(120) {
                 bail!("the stack is {status}: {}", self.failures(stack).await?);
             }
@@ -276,7 +279,7 @@ impl Aws {
         let Ok(text) = self.cloudformation("DescribeStackEvents", &pairs(&[("StackName", stack)])).await? else {
             return Ok("its events can't be read".into());
         };
-        let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+        let xml = Document::parse(&text).context("the engine's answer is not XML")?;
         let reasons: Vec<_> = xml
             .descendants()
             .filter(|node| node.has_tag_name_anywhere("ResourceStatus") && node.text().is_some_and(|status| status.ends_with("_FAILED")))
@@ -292,13 +295,13 @@ impl Aws {
     async fn resources(&self, stack: &str) -> Result<BTreeMap<String, String>> {
         let answer = self.cloudformation("DescribeStackResources", &pairs(&[("StackName", stack)])).await?;
         let text = answer.map_err(|Refusal(reason)| anyhow::anyhow!("the stack's resources can't be read: {reason}"))?;
-        let xml = Document::parse(&text).context("the engine's answer is no XML")?;
+        let xml = Document::parse(&text).context("the engine's answer is not XML")?;
         let ids = xml.descendants().filter(|node| node.has_tag_name_anywhere("PhysicalResourceId"));
         Ok(ids.filter_map(|id| Some((text_of(id.parent()?, "LogicalResourceId")?, id.text()?.to_owned()))).collect())
     }
 }
 
-/// What CloudFormation said no with.
+/// CloudFormation's reason for a refusal.
 struct Refusal(String);
 
 fn pairs(params: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -310,7 +313,7 @@ trait LocalName {
 }
 
 impl LocalName for Node<'_, '_> {
-    /// Whatever the namespace.
+    /// Matches the name in any namespace.
     fn has_tag_name_anywhere(&self, name: &str) -> bool {
         self.is_element() && self.tag_name().name() == name
     }

@@ -1,4 +1,5 @@
-//! The engine that stands in for AWS: MiniStack in a private virtual environment, as a process that ends with this one.
+//! The local engine in place of AWS: MiniStack in a private virtual environment, as a process that ends with this
+//! one.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -11,37 +12,40 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-/// Pinned together: MiniStack imports the other two loosely, and its behaviour was checked with exactly these.
+/// The three packages are pinned together. MiniStack accepts any version of the other two, but its behaviour was
+/// checked with exactly these.
 const PACKAGES: [&str; 3] = ["ministack==1.5.33", "cryptography==50.0.2", "aws-sam-translator==1.115.0"];
 
 const LAUNCHER: &str = include_str!("../engine.py");
 const CLOCK: &str = include_str!("../clock.rs");
 
-/// A running engine on 127.0.0.1. It ends when this is dropped, or with this process, however that ends.
+/// A running engine on 127.0.0.1. It ends when this value is dropped, or with this process, however that ends.
 #[derive(Debug)]
 pub struct Engine {
     /// `http://127.0.0.1:<port>`, for `AWS_ENDPOINT_URL`.
     pub endpoint: String,
-    /// Where it listens.
+    /// The port on which it listens.
     pub port: u16,
-    /// What it writes, the functions' output included.
+    /// The log file, with the functions' output.
     pub log: PathBuf,
     process: Process,
 }
 
 impl Engine {
-    /// Prepares the engine in `dir` (once; about 20 s and the package registry) and starts it on a free port. `name` names its log file.
+    /// Prepares the engine in `dir` and starts it on a free port. The first time takes about 20 s and needs the
+    /// package registry. `name` names the log file.
     ///
     /// # Errors
-    /// One line for a person: Python or its venv module missing, packages that could not be installed, an engine that did not start.
+    /// One line for a person: Python or its venv module is missing, a package can't be installed, or the engine did
+    /// not start.
     pub async fn start(dir: &Path, name: &str) -> Result<Engine> {
         Self::start_on(dir, name, None).await
     }
 
-    /// The same on a port of the caller's choice.
+    /// Starts the engine like [`start`](Self::start), on a given port.
     ///
     /// # Errors
-    /// Those of [`start`](Self::start), and a port in use.
+    /// Those of [`start`](Self::start), or the port is in use.
     pub async fn start_on(dir: &Path, name: &str, port: Option<u16>) -> Result<Engine> {
         let python = prepare(dir).await?;
         let port = match port {
@@ -51,10 +55,11 @@ impl Engine {
         Self::start_with(dir, name, &python, port, &[]).await
     }
 
-    /// The same with a clock of its own, which [`ClockAhead`] sets; Linux only. Whoever calls an API with it signs tokens that last as long.
+    /// Starts the engine like [`start`](Self::start), with a clock of its own, which [`ClockAhead`] sets. Linux
+    /// only. Callers of its APIs must sign tokens that outlast the time ahead.
     ///
     /// # Errors
-    /// Those of [`start`](Self::start), and a `rustc` that can't build the clock.
+    /// Those of [`start`](Self::start), or `rustc` can't build the clock.
     pub async fn start_with_clock(dir: &Path, name: &str) -> Result<(Engine, ClockAhead)> {
         let python = prepare(dir).await?;
         let (source, library, file) = (dir.join("clock.rs"), dir.join("libclock.so"), dir.join(format!("{name}.ahead")));
@@ -80,7 +85,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// One engine for all tests of a process, made by the first that asks. It ends with the process.
+    /// One engine for all tests of a process. The first caller starts it. It ends with the process.
     ///
     /// # Errors
     /// Those of [`start`](Self::start).
@@ -88,7 +93,7 @@ impl Engine {
         static SHARED: tokio::sync::OnceCell<Engine> = tokio::sync::OnceCell::const_new();
         SHARED
             .get_or_try_init(|| async {
-                // Two test binaries may run at once: each has its own log.
+                // Two test binaries may run at once, so each has its own log.
                 let program = std::env::current_exe().unwrap_or_default();
                 let name = program.file_stem().and_then(|stem| stem.to_str()).unwrap_or("tests").to_owned();
                 Engine::start(&crate::private_folder(), &format!("engine-{}", name.split('-').next().unwrap_or("tests"))).await
@@ -99,7 +104,7 @@ impl Engine {
     async fn wait_until_healthy(&mut self) -> Result<()> {
         let http = crate::http();
         let started = Instant::now();
-        // Ready in half a second; a minute is for a machine that is busy compiling.
+        // The engine is usually ready in half a second. A minute is for a machine that is busy compiling.
         while started.elapsed() < Duration::from_secs(60) {
             let health = http.get(format!("{}/_ministack/health", self.endpoint)).send().await;
             if health.is_ok_and(|answer| answer.status().is_success()) {
@@ -121,18 +126,18 @@ pub struct ClockAhead {
 }
 
 impl ClockAhead {
-    /// From now on the clock is so many seconds ahead of this process's.
+    /// Sets the clock this many seconds ahead of this process's clock.
     ///
     /// # Errors
-    /// When the clock's file can't be written.
+    /// The clock's file can't be written.
     pub fn set(&self, seconds: i64) -> Result<()> {
-        // Beside it and moved: nobody reads half a number.
+        // Written beside it and then moved, so that no reader gets half a number.
         let fresh = self.file.with_extension("fresh");
         std::fs::write(&fresh, seconds.to_string()).and_then(|()| std::fs::rename(&fresh, &self.file)).context("the clock can't be set")
     }
 }
 
-/// The launcher's process, which is the leader of a group with the engine and its functions.
+/// The launcher's process. It leads a process group with the engine and its functions.
 #[derive(Debug)]
 struct Process(Child);
 
@@ -144,7 +149,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The launcher sees the end of its stdin and takes the whole group with it, which a kill from here would not.
+        // When its stdin ends, the launcher ends the whole group. A kill from here would not.
         drop(self.0.stdin.take());
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) {
@@ -158,24 +163,24 @@ impl Drop for Process {
     }
 }
 
-/// The port, if it can be listened on; 0 finds one.
+/// The port, if it is free; 0 finds a free one.
 fn free_port(port: u16) -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", port))?.local_addr()?.port())
 }
 
 fn spawn(dir: &Path, python: &Path, port: u16, log: &Path, environment: &[(&str, &Path)]) -> Result<Process> {
     let launcher = dir.join("engine.py");
-    // Written beside and moved, since another process may be reading it.
+    // Written beside it and then moved, since another process may be reading it.
     let fresh = dir.join(format!("engine-{port}.py"));
     std::fs::write(&fresh, LAUNCHER).and_then(|()| std::fs::rename(&fresh, &launcher)).context("the launcher can't be written")?;
-    // The engine unpacks the functions here; the launcher removes it.
+    // The engine unpacks the functions here. The launcher removes the folder.
     let temporary = dir.join("tmp").join(port.to_string());
     std::fs::create_dir_all(&temporary).context("the engine's temporary folder can't be made")?;
     let output = File::create(log).with_context(|| format!("{} can't be written", log.display()))?;
     let mut command = std::process::Command::new(python);
     command
         .arg(&launcher)
-        // Functions inherit the engine's environment: nothing of the person's own shell belongs there.
+        // Functions inherit the engine's environment, so it must hold nothing of the person's own shell.
         .env_clear()
         .envs(["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .env("PYTHONUNBUFFERED", "1")
@@ -189,12 +194,13 @@ fn spawn(dir: &Path, python: &Path, port: u16, log: &Path, environment: &[(&str,
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
-        // A group of its own: Ctrl-C reaches only us, and the launcher ends exactly what it started.
+        // A process group of its own: Ctrl-C reaches only this process, and the launcher ends exactly the processes
+        // that it started.
         .process_group(0);
     Ok(Process(command.spawn().context("the engine can't be started")?))
 }
 
-/// Makes the virtual environment unless it is there already; answers its Python.
+/// Makes the virtual environment unless it exists, and returns its Python.
 async fn prepare(dir: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("{} can't be made", dir.display()))?;
     let venv = dir.join("venv");
@@ -217,7 +223,7 @@ async fn prepare(dir: &Path) -> Result<PathBuf> {
     if venv.exists() {
         std::fs::remove_dir_all(&venv).with_context(|| format!("{} can't be removed", venv.display()))?;
     }
-    // What the newest of the three packages asks for.
+    // The newest of the three packages requires this version.
     let recent = run(Command::new("python3").args(["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]), "python3").await?;
     if !recent.status.success() {
         bail!("python3 is older than 3.10: install Python 3.10 or newer, with its venv module");
@@ -248,7 +254,7 @@ fn text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout).trim(), String::from_utf8_lossy(&output.stderr).trim()).trim().to_owned()
 }
 
-/// What to do when `python3 -m venv` failed.
+/// The advice after `python3 -m venv` failed.
 fn venv_problem(said: &str) -> String {
     if said.contains("ensurepip") || said.contains("No module named venv") {
         "python3 has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)".to_owned()
@@ -261,7 +267,7 @@ fn last_line(path: &Path) -> String {
     let mut end = String::new();
     if let Ok(mut file) = File::open(path) {
         let length = file.metadata().map_or(0, |data| data.len());
-        // A traceback ends with its reason; 4 KiB holds a few lines.
+        // A traceback ends with its reason. 4 KiB hold a few lines.
         let _ = file.seek(SeekFrom::Start(length.saturating_sub(4096)));
         let _ = file.read_to_string(&mut end);
     }
@@ -273,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_venv_module_is_told_in_one_line() {
+    fn a_missing_venv_module_is_reported_in_one_line() {
         let debian =
             "The virtual environment was not created successfully because ensurepip is not\navailable.  On Debian/Ubuntu systems, …";
         assert!(venv_problem(debian).contains("apt install python3-venv"));
@@ -285,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_program_is_told_in_one_line() {
+    async fn a_missing_program_is_reported_in_one_line() {
         let error = run(&mut Command::new("/nowhere/python3"), "python3").await.unwrap_err().to_string();
         assert!(error.starts_with("python3 was not found") && !error.contains('\n'), "{error}");
     }

@@ -23,7 +23,8 @@ pub const NAMES: [&str; 16] = [
     "webhook",
 ];
 
-/// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
+/// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the
+/// process.
 pub async fn run() -> ExitCode {
     let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let function: Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>>>> = match function_of(&name) {

@@ -1,9 +1,9 @@
-//! Everything runs on this machine: the engine that stands in for AWS, the deployment of `infra/template.yaml` to it, the stand-in
-//! for the provider, clients, and the demo of `cargo local`. The tests use the same parts.
+//! The local run: the engine in place of AWS, the deployment of `infra/template.yaml` to it, the stand-in for the
+//! providers, clients, and the demo of `cargo local`. The tests use the same parts.
 
-// The futures of engine, store and SDK nest deeper than the compiler looks by default.
+// The futures of engine, store and SDK nest deeper than the compiler's default limit.
 #![recursion_limit = "256"]
-// It is a command that talks to a person.
+// This is a command that talks to a person.
 #![allow(clippy::print_stdout)]
 
 pub mod cli;
@@ -23,19 +23,19 @@ pub fn workspace() -> PathBuf {
     package.ancestors().nth(2).unwrap_or(package).to_path_buf()
 }
 
-/// Where everything is kept that a run makes: `.local` in the checkout, ignored by git.
+/// The folder for everything that a run makes: `.local` in the checkout, ignored by git.
 pub fn private_folder() -> PathBuf {
     workspace().join(".local")
 }
 
-/// An HTTP client that follows no redirects and goes through no proxy: all it talks to is on this machine.
+/// An HTTP client that follows no redirects and uses no proxy: everything that it calls is on this machine.
 pub fn http() -> reqwest::Client {
-    // Somebody else may have installed it already; reqwest only wants that there is one.
+    // The provider may be installed already. reqwest only needs one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        // Longer than the API's own limit of 30 s, so that its answer is seen.
+        // Longer than the API's own limit of 30 s, so that its answer arrives.
         .timeout(Duration::from_secs(35))
         .build();
     client.unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Carries the requests of the providers' adapters out: with the account's credentials, with the token that some APIs want in their place, and once more
-//! with new ones when the old were refused.
+//! Carries out the requests of the providers' adapters. It adds the account's credentials, or the token that some
+//! APIs want instead. If the provider refuses them, it tries once more with new ones.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,27 +16,27 @@ use domain::values::Secret;
 use http::StatusCode;
 use providers::{AccessToken, Adapter, Answer, Authorization, Connection, Hosts, OutgoingRequest, Problem, Step, TransportFailure};
 
-/// The longest answer that is read. A page of a hundred templates or messages has some hundred KB.
+/// The longest answer that is read, in bytes. A page of a hundred templates or messages has some hundred KB.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
-/// Requests of one conversation with an API: 100 pages are more than any list that is asked for here, and a provider that always names a next page must
-/// not be asked for ever.
+/// The most requests of one conversation with an API. No list that is read here has 100 pages, and a provider that
+/// always names a next page must not be called for ever.
 const CALLS: usize = 100;
 
-/// A token is used until this long before its end, so that it does not end on its way.
+/// A token is used until this long before it expires, so that it does not expire on its way.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 
 /// Makes requests.
 pub trait Http: Send + Sync {
-    /// Makes a request, once.
+    /// Makes a request once.
     fn call(&self, request: OutgoingRequest) -> impl Future<Output = Result<Answer, TransportFailure>> + Send;
 }
 
 /// The accounts' credentials.
 pub trait Keys: Send + Sync {
-    /// The current ones, perhaps a little old.
+    /// The current credentials, perhaps slightly out of date.
     fn get(&self, account: &AccountId) -> impl Future<Output = Result<Credentials, SecretError>> + Send;
-    /// Asked for again, or `None` when that was done a moment ago.
+    /// Reads the credentials again; `None` if that was done a moment ago.
     fn refetch(&self, account: &AccountId) -> impl Future<Output = Result<Option<Credentials>, SecretError>> + Send;
 }
 
@@ -71,7 +71,8 @@ impl Http for Web {
         let status = answer.status();
         let retry_after = answer.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
-        // A body that broke off or does not end is none: a refusal is one by its status alone, and whatever else was answered is then in doubt.
+        // A truncated or endless body counts as empty. A refusal is then known by its status alone, and any other
+        // answer is in doubt.
         loop {
             match answer.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_LIMIT => body.extend_from_slice(&chunk),
@@ -86,55 +87,55 @@ impl Http for Web {
     }
 }
 
-/// What a request to an account's provider is made with.
+/// The credentials and token for requests to an account's provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The secret fields.
     pub credentials: Credentials,
-    /// The token, where the API wants one.
+    /// The token, if the API wants one.
     pub token: Option<Secret>,
 }
 
 impl Access {
-    /// With the account and the providers' addresses.
+    /// Adds the account and the providers' addresses.
     pub fn connection<'a>(&'a self, account: &'a Account, hosts: &'a Hosts) -> Connection<'a> {
         Connection { account, credentials: &self.credentials, token: self.token.as_ref(), hosts }
     }
 }
 
-/// Why nothing can be asked of a provider.
+/// Why no request to a provider can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// No adapter has the account's type: an account of a later version.
+    /// No adapter has the account's type: a later version wrote the account.
     #[error("no adapter for the provider type")]
     NoAdapter,
-    /// The secret store failed, or has nothing for the account.
+    /// The secret store failed, or has no secret for the account.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The provider gave no token for the credentials.
     #[error("the provider refused the credentials")]
     Refused,
-    /// The provider could not be asked for a token.
-    #[error("the provider could not be asked for a token")]
+    /// The provider did not answer the request for a token.
+    #[error("the provider did not answer the request for a token")]
     Unreachable,
 }
 
-/// Why a conversation with a provider's API came to nothing.
+/// Why a conversation with a provider's API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConverseError {
-    /// There was nothing to ask with.
+    /// There are no usable credentials.
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The API did not answer.
     #[error(transparent)]
     Transport(#[from] TransportFailure),
-    /// It went on for longer than any list that is asked for.
+    /// The conversation took too many requests.
     #[error("more than {CALLS} requests")]
     TooLong,
 }
 
 impl ConverseError {
-    /// The same in the words of the adapters' problems, where there are some.
+    /// The adapters' problem for this error, if there is one.
     pub fn problem(&self) -> Option<Problem> {
         match self {
             ConverseError::Access(AccessError::Refused) => Some(Problem::CredentialsRefused),
@@ -154,7 +155,7 @@ pub struct Client<H = Web, K = AccountSecrets<Credentials>> {
     tokens: Mutex<HashMap<AccountId, Kept>>,
 }
 
-/// A token, until when it serves, and what it was given for.
+/// A token, when it expires, and the credentials that it was given for.
 struct Kept {
     token: Secret,
     until: Instant,
@@ -162,10 +163,10 @@ struct Kept {
 }
 
 impl Client {
-    /// Reads the addresses of the providers, and what [`AccountSecrets`] needs.
+    /// Reads the addresses of the providers and the variables of [`AccountSecrets`].
     ///
     /// # Errors
-    /// When a variable is missing or is none.
+    /// A variable is missing or malformed.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         let hosts = Hosts::all(|name, default| env.base_url_or(name, default))?;
         let invalid = ConfigError::Invalid { name: "SSL_CERT_FILE", expected: "a file of certificates, or absent" };
@@ -183,7 +184,7 @@ pub fn adapter(account: &Account) -> Result<&'static dyn Adapter, AccessError> {
 }
 
 impl<H: Http, K: Keys> Client<H, K> {
-    /// Over ports.
+    /// A client over its ports.
     pub fn new(http: H, keys: K, hosts: Hosts) -> Self {
         Self { http, keys, hosts, tokens: Mutex::new(HashMap::new()) }
     }
@@ -193,13 +194,13 @@ impl<H: Http, K: Keys> Client<H, K> {
         &self.hosts
     }
 
-    /// Credentials and token of an account. Everything that can fail before a request is made fails here.
+    /// The credentials and token of an account. Everything that can fail before a request fails here.
     ///
     /// # Errors
-    /// There are no credentials, or no token for them.
+    /// The account has no credentials, or gets no token for them.
     pub async fn access(&self, account: &Account) -> Result<Access, AccessError> {
         let credentials = match self.keys.get(&account.id).await {
-            // It may have been written a moment ago.
+            // Somebody may have written it a moment ago.
             Err(error @ (SecretError::Missing | SecretError::Malformed)) => self.keys.refetch(&account.id).await?.ok_or(error)?,
             found => found?,
         };
@@ -212,10 +213,10 @@ impl<H: Http, K: Keys> Client<H, K> {
         }
     }
 
-    /// Other credentials or another token than `refused`, after the provider refused it; `None` when there are none.
+    /// New credentials or a new token after the provider refused `refused`; `None` if there are none.
     ///
     /// # Errors
-    /// They could not be asked for.
+    /// They can't be read.
     pub async fn renew(&self, account: &Account, refused: &Access) -> Result<Option<Access>, AccessError> {
         if refused.token.is_some() {
             self.tokens().remove(&account.id);
@@ -228,19 +229,19 @@ impl<H: Http, K: Keys> Client<H, K> {
         Ok((access != *refused).then_some(access))
     }
 
-    /// Makes a request, once.
+    /// Makes a request once.
     ///
     /// # Errors
-    /// There was no answer.
+    /// The provider did not answer.
     pub async fn call(&self, request: OutgoingRequest) -> Result<Answer, TransportFailure> {
         self.http.call(request).await
     }
 
-    /// Asks an account's provider something that may take several requests: `next` is given all answers so far. When the first is a refusal of the
-    /// credentials it begins anew with other ones, once.
+    /// Holds a conversation of one or more requests with an account's provider. `next` gets all answers so far. If
+    /// the provider refuses the credentials, the conversation starts again with new ones, once.
     ///
     /// # Errors
-    /// There is nothing to ask with, no answer, or no end.
+    /// There are no credentials, the provider did not answer, or the conversation did not end.
     pub async fn converse<T>(
         &self,
         account: &Account,
@@ -301,7 +302,7 @@ impl<H: Http, K: Keys> Client<H, K> {
     }
 }
 
-/// Credentials that no account has yet.
+/// Credentials that belong to no account yet.
 #[derive(Debug, Clone)]
 pub struct Given(Credentials);
 
@@ -316,7 +317,7 @@ impl Keys for Given {
 }
 
 impl<H: Clone, K> Client<H, K> {
-    /// The same with these credentials, whatever the account: to try them before they are stored.
+    /// The same client with these credentials for any account, to try them before they are stored.
     pub fn with_credentials(&self, credentials: Credentials) -> Client<H, Given> {
         Client { http: self.http.clone(), keys: Given(credentials), hosts: self.hosts.clone(), tokens: Mutex::new(HashMap::new()) }
     }

@@ -1,4 +1,4 @@
-//! Conversations with a provider that wants a token, played by a list of answers.
+//! Conversations with a provider that wants a token. A list of answers plays the provider.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use domain::fixtures;
 
 use super::*;
 
-/// Answers from a list and remembers what each request carried.
+/// Answers from a list and records the authorization of each request.
 struct Script(Mutex<VecDeque<Answer>>, Mutex<Vec<Authorization>>);
 
 impl Http for Script {
@@ -46,7 +46,7 @@ fn token(token: &str) -> Answer {
     said(200, &format!(r#"{{"access_token":"{token}","expires_in":3600}}"#))
 }
 
-/// Of a provider whose API wants a token.
+/// An account of a provider whose API wants a token.
 fn with_token() -> Account {
     let fields = [("base_url", "https://eu.conversation.api.sinch.com"), ("project_id", "p"), ("app_id", "a"), ("key_id", "k")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -87,7 +87,7 @@ async fn credentials_that_get_no_token_are_read_again_once() {
 }
 
 #[tokio::test]
-async fn a_token_service_that_is_down_or_busy_is_no_refusal() {
+async fn a_token_service_that_is_down_or_busy_is_not_a_refusal() {
     for answer in [said(500, ""), said(429, ""), said(200, "<html>")] {
         assert!(matches!(client(None, [answer]).access(&with_token()).await, Err(AccessError::Unreachable)));
     }
@@ -95,7 +95,7 @@ async fn a_token_service_that_is_down_or_busy_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn a_provider_without_tokens_is_asked_again_only_with_other_credentials() {
+async fn a_provider_without_tokens_is_called_again_only_with_other_credentials() {
     let access = Access { credentials: secret("old"), token: None };
     assert_eq!(client(None, []).renew(&fixtures::account(), &access).await.unwrap(), None);
     let other = client(Some("new"), []).renew(&fixtures::account(), &access).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_provider_without_tokens_is_asked_again_only_with_other_credentials() 
 }
 
 #[tokio::test]
-async fn a_conversation_that_does_not_end_is_ended() {
+async fn an_endless_conversation_is_cut() {
     let client = client(None, (0..200).map(|_| said(200, "")));
     let account = fixtures::account();
     let outcome = client.converse(&account, |_, _, _| Step::<()>::Call(OutgoingRequest::get("https://x", Authorization::None))).await;
@@ -112,7 +112,7 @@ async fn a_conversation_that_does_not_end_is_ended() {
 }
 
 #[tokio::test]
-async fn a_type_that_nobody_knows_is_told() {
+async fn an_unknown_provider_type_is_an_error() {
     let unknown = Account { provider: Provider { kind: "PIGEON".into(), fields: Default::default() }, ..fixtures::account() };
     assert!(matches!(client(None, []).access(&unknown).await, Err(AccessError::NoAdapter)));
 }

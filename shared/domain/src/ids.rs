@@ -8,6 +8,14 @@ use ulid::Ulid;
 #[error("not an id that begins with {0}")]
 pub struct NotAnId(pub &'static str);
 
+/// What the ids of every kind have in common.
+pub trait Id: Clone + std::fmt::Display + std::str::FromStr + Send + Sync + 'static {
+    /// The id made of `ulid`.
+    fn of(ulid: Ulid) -> Self;
+    /// The id as it is stored and shown.
+    fn text(&self) -> &str;
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $prefix:literal),* $(,)?) => {$(
         $(#[$doc])*
@@ -27,6 +35,16 @@ macro_rules! ids {
             /// The id as it is stored and shown.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl Id for $name {
+            fn of(ulid: Ulid) -> Self {
+                Self::from_ulid(ulid)
+            }
+
+            fn text(&self) -> &str {
+                self.as_str()
             }
         }
 

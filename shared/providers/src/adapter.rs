@@ -1,7 +1,7 @@
-//! What a provider's module answers, and the conversations with its API.
+//! The interface of a provider's module, and the conversations with its API.
 //!
-//! An [`Adapter`] makes no call itself. Where an answer is needed to know the next request (a paged list, a webhook that may be registered already) it is
-//! asked again with all answers so far, until it is [`Step::Done`].
+//! An [`Adapter`] makes no call itself. Some questions need several requests (a paged list, a webhook that may be
+//! registered already). The caller then asks again with all answers so far, until the adapter says [`Step::Done`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,71 +19,77 @@ pub trait Adapter: Send + Sync {
     /// The type's name in the API and in accounts, e.g. `META`.
     fn kind(&self) -> &'static str;
 
-    /// The part of the Receive URL that leads to the provider's function, e.g. `meta`. Types of one provider may share it.
+    /// The part of the Receive URL that leads to the provider's function, e.g. `meta`. Types of one provider may
+    /// share it.
     fn receive_name(&self) -> &'static str;
 
     /// The fields of an account of this type, public and secret, in the order in which a person fills them in.
     fn fields(&self) -> &'static [Field];
 
-    /// The provider's fixed addresses: the environment variable that replaces each, and the address itself, without a slash at the end.
+    /// The provider's fixed addresses: for each, the environment variable that replaces it, and the address without
+    /// a slash at the end.
     fn hosts(&self) -> &'static [(&'static str, &'static str)];
 
-    /// The field that holds the provider's own id of the number, where webhooks of several numbers share one URL ([`Parsed::number`]).
+    /// The field that holds the provider's id of the number, for providers that send the webhooks of several
+    /// numbers to one URL ([`Parsed::number`]).
     fn number_field(&self) -> Option<&'static str> {
         None
     }
 
-    /// What is added to the Receive URL when it is handed out, e.g. a fragment that makes the provider try again.
+    /// A suffix for the Receive URL as administrators see it, e.g. a fragment that makes the provider try again.
     fn receive_url_suffix(&self) -> &'static str {
         ""
     }
 
     // In.
 
-    /// The longest body of a webhook, in bytes; more is refused before it is looked at.
+    /// The longest body of a webhook, in bytes. A longer one is refused unread.
     fn body_limit(&self) -> usize;
 
-    /// Proves that the provider made the request, with any of `credentials`: the current ones first, then those before.
+    /// Checks that the provider made the request, with any of `credentials`: the current ones first, then the
+    /// previous ones.
     ///
     /// # Errors
-    /// It does not prove it.
+    /// The request does not prove its origin.
     fn verify(&self, webhook: &Webhook<'_>, account: &Account, credentials: &[&Credentials]) -> Result<(), VerifyError>;
 
-    /// The answer to a request that only asks whether this is the right place; `None` when it is not such a request. It is asked before [`Adapter::verify`].
+    /// The answer to a handshake, by which a provider checks the Receive URL; `None` for any other request. It is
+    /// called before [`Adapter::verify`].
     ///
     /// # Errors
-    /// It is such a request, and does not know what it must know.
+    /// It is a handshake without the right verify token.
     fn handshake(&self, webhook: &Webhook<'_>, account: &Account, credentials: &[&Credentials]) -> Option<Result<String, VerifyError>> {
         let _ = (webhook, account, credentials);
         None
     }
 
-    /// Reads a verified webhook. What is unknown becomes [`domain::inbound::InboundKind::Other`], never an error.
+    /// Reads a verified webhook. An unknown kind becomes [`domain::inbound::InboundKind::Other`], never an error.
     ///
     /// # Errors
-    /// Nothing of the request can be read.
+    /// The request can't be read at all.
     fn parse(&self, webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError>;
 
-    /// The answer to a webhook that was taken.
+    /// The answer to a webhook that was accepted.
     fn acknowledgement(&self) -> Acknowledgement {
         Acknowledgement::EMPTY
     }
 
     // Out.
 
-    /// The request for a token, where the API wants one that is fetched with the credentials.
+    /// The request for a token, for APIs that want a token that is fetched with the credentials.
     fn token_request(&self, connection: &Connection<'_>) -> Option<OutgoingRequest> {
         let _ = connection;
         None
     }
 
-    /// Reads the answer to [`Adapter::token_request`]; `None` when there is no token in it.
+    /// Reads the answer to [`Adapter::token_request`]; `None` if it holds no token.
     fn read_token(&self, body: &[u8]) -> Option<AccessToken> {
         let _ = body;
         None
     }
 
-    /// Whether an account without a recontact template deserves a warning: its agents would have to know the provider's templates by name.
+    /// Whether an account without a recontact template gets a warning: its agents would have to know the provider's
+    /// templates by name.
     fn wants_recontact_template(&self) -> bool {
         false
     }
@@ -91,21 +97,22 @@ pub trait Adapter: Send + Sync {
     /// The longest text that can be sent, in characters (Unicode scalar values).
     fn text_limit(&self) -> usize;
 
-    /// The request that sends a message. It is made once only.
+    /// The request that sends a message. The caller makes it only once.
     ///
     /// # Errors
-    /// What the provider would refuse anyway.
+    /// The provider would refuse the message.
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError>;
 
-    /// What the answer to [`Adapter::render_send`] means for the message.
+    /// Reads the answer to the request of [`Adapter::render_send`].
     fn classify(&self, outcome: &SendOutcome<'_>) -> SendResult;
 
     // Attachments in.
 
-    /// How to get an attachment from `source`, with the answer to [`MediaStep::Resolve`] when there was one.
+    /// How to fetch an attachment from `source`. `resolved` is the answer to [`MediaStep::Resolve`], if there was
+    /// one.
     ///
     /// # Errors
-    /// It can't be had.
+    /// The attachment can't be fetched.
     fn media(&self, connection: &Connection<'_>, source: &str, resolved: Option<&[u8]>) -> Result<MediaStep, MediaAddressError>;
 
     /// For how long the provider keeps attachments.
@@ -113,29 +120,29 @@ pub trait Adapter: Send + Sync {
 
     // Administration.
 
-    /// Tries credentials and number, and looks whether webhooks lead to `receive_url`.
+    /// Tries the credentials and the number, and checks whether webhooks lead to `receive_url`.
     fn check(&self, connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>>;
 
-    /// Has the provider send its webhooks to `receive_url`, where its API can do that.
+    /// Makes the provider send its webhooks to `receive_url`, if its API can do that.
     fn register(&self, connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Registration>;
 
-    /// What a person does in the provider's console so that webhooks come to `receive_url`: one sentence a line.
+    /// Steps for a person in the provider's console that make webhooks come to `receive_url`, one sentence a line.
     fn instructions(&self, account: &Account, receive_url: &str) -> String;
 
-    /// The provider's numbers, for picking one; `Err(Problem::NotOffered)` where the API has no list.
+    /// The provider's numbers, to pick one from; `Err(Problem::NotOffered)` if the API has no list.
     fn numbers(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<Number>, Problem>> {
         let _ = (connection, answers);
         Step::Done(Err(Problem::NotOffered))
     }
 
-    /// The approved templates; `Err(Problem::NotOffered)` where the API has no list.
+    /// The provider's templates; `Err(Problem::NotOffered)` if the API has no list.
     fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
         let _ = (connection, answers);
         Step::Done(Err(Problem::NotOffered))
     }
 
-    /// What customers wrote to the account's number since `since`, in the form that [`Adapter::parse`] would have given it, under the same ids;
-    /// `Err(Problem::NotOffered)` where the API has no list.
+    /// The messages that customers wrote to the account's number since `since`, as [`Adapter::parse`] would return
+    /// them, under the same ids; `Err(Problem::NotOffered)` if the API has no list.
     fn missed(
         &self,
         connection: &Connection<'_>,
@@ -148,45 +155,47 @@ pub trait Adapter: Send + Sync {
     }
 }
 
-/// All that a request to a provider's API is made of beside its subject.
+/// The account, credentials and addresses of a request to a provider's API.
 #[derive(Clone, Copy)]
 pub struct Connection<'a> {
     /// The account.
     pub account: &'a Account,
-    /// Its current secret fields.
+    /// The account's current secret fields.
     pub credentials: &'a Credentials,
-    /// The token of [`Adapter::token_request`], where there is one.
+    /// The token of [`Adapter::token_request`], if the API wants one.
     pub token: Option<&'a Secret>,
     /// The providers' addresses.
     pub hosts: &'a Hosts,
 }
 
-/// The providers' fixed addresses by the name of the variable that replaces each.
+/// The providers' fixed addresses, by the name of the variable that replaces each.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts(BTreeMap<&'static str, String>);
 
 impl Hosts {
-    /// All addresses of all providers, each from `replaced` where that has one.
+    /// All addresses of all providers. `replaced` gets the name of each variable and the fixed address, and returns
+    /// the address to use.
     ///
     /// # Errors
-    /// The first that `replaced` fails with.
+    /// The first error of `replaced`.
     pub fn all<E>(replaced: impl Fn(&'static str, &'static str) -> Result<String, E>) -> Result<Self, E> {
         let hosts = crate::ADAPTERS.iter().flat_map(|adapter| adapter.hosts());
         Ok(Self(hosts.map(|(name, address)| Ok((*name, replaced(name, address)?))).collect::<Result<_, E>>()?))
     }
 
-    /// An address by the name of its variable, without a slash at the end; empty for a name that no adapter declares.
+    /// An address by the name of its variable, without a slash at the end; empty for a name that no adapter
+    /// declares.
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 }
 
-/// A token that an API wants in place of the credentials.
+/// A token that an API wants instead of the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// It.
+    /// The token.
     pub secret: Secret,
-    /// For how long it serves.
+    /// How long the token is valid.
     pub lasts: Duration,
 }
 
@@ -195,41 +204,41 @@ pub struct AccessToken {
 pub struct Outgoing<'a> {
     /// The customer.
     pub to: &'a Address,
-    /// What it says.
+    /// The contents.
     pub content: &'a Content,
-    /// The file that goes with it.
+    /// The file to send with it.
     pub attachment: Option<OutgoingAttachment<'a>>,
-    /// The provider's id of the message that is answered.
+    /// The provider's id of the message that this one answers.
     pub reply_to: Option<&'a str>,
-    /// What the provider gives back with each report on the message.
+    /// Our reference, which the provider returns with each report on the message.
     pub reference: &'a MessageRef,
-    /// Where reports come, for providers that are told with each message; it carries the reference.
+    /// The URL for reports, for providers that want it with each message. It carries the reference.
     pub status_callback: &'a str,
 }
 
 /// A file to send.
 #[derive(Clone, Copy)]
 pub struct OutgoingAttachment<'a> {
-    /// A public https address that serves it for long enough.
+    /// A public https address that serves the file for long enough.
     pub url: &'a str,
-    /// As what it is sent.
+    /// The kind as which the file is sent.
     pub kind: AttachmentKind,
-    /// Its type.
+    /// The content type.
     pub content_type: &'a str,
-    /// Its name.
+    /// The file's name.
     pub name: Option<&'a str>,
 }
 
-/// How to get an attachment.
+/// How to fetch an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaStep {
-    /// Ask the provider's API where it is; the answer's body goes to [`Adapter::media`].
+    /// Ask the provider's API for the address. The answer's body goes to [`Adapter::media`].
     Resolve(OutgoingRequest),
-    /// Get it. The address may be a stranger's choice.
+    /// Fetch the file. A stranger may have chosen the address.
     Fetch(OutgoingRequest),
 }
 
-/// Not an address from which an attachment can be fetched.
+/// The address is not one from which an attachment can be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the attachment's address is not an http or https URL")]
 pub struct MediaAddressError;
@@ -246,7 +255,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -259,33 +268,33 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// What to do next in a conversation with an API.
+/// The next step in a conversation with an API.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "each is moved once, before a call over the network")]
+#[allow(clippy::large_enum_variant, reason = "each is moved once, before a network call")]
 pub enum Step<T> {
-    /// Make this request, and ask again with its answer added.
+    /// Make this request, then ask again with its answer added.
     Call(OutgoingRequest),
-    /// This is the result.
+    /// The result.
     Done(T),
 }
 
-/// Why a provider's API did not do what it was asked, in the words common to all.
+/// Why a provider's API did not do what it was asked, in words common to all providers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// The API can't do that.
     #[error("this provider's API does not offer that")]
     NotOffered,
-    /// It did not accept the credentials.
+    /// The API refused the credentials.
     #[error("the provider refused the credentials")]
     CredentialsRefused,
-    /// The number is not one of the account.
+    /// The account does not have this number.
     #[error("the number is not one of this provider account")]
     NumberNotFound,
     /// The number does not have the form that the provider wants.
     #[error("the number does not have the form that the provider wants")]
     NumberFormat,
-    /// Something that a field names is not there: a project, an app, an id.
-    #[error("the provider knows nothing under {field}")]
+    /// The provider does not know the project, app or id that a field names.
+    #[error("the provider finds nothing under {field}")]
     NotFound {
         /// The field.
         field: &'static str,
@@ -293,10 +302,10 @@ pub enum Problem {
     /// Webhooks do not lead here.
     #[error("the provider does not send its webhooks to the Receive URL")]
     WebhookNotSet,
-    /// Too many requests; later.
-    #[error("the provider asks to come later")]
+    /// Too many requests: try later.
+    #[error("the provider asks to try again later")]
     RateLimited,
-    /// It answered something else.
+    /// The API gave another answer.
     #[error("the provider answered {status}")]
     Unexpected {
         /// The HTTP status.
@@ -307,31 +316,31 @@ pub enum Problem {
 /// One result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was tried: `credentials`, `number`, `webhook`.
+    /// The subject of the check: `credentials`, `number`, `webhook`.
     pub subject: &'static str,
-    /// What was found; `Ok(None)`: it can't be tried through the API, `Ok(Some(…))`: fine, with something worth knowing or an empty text.
+    /// The result. `Ok(None)`: the API can't tell. `Ok(Some(…))`: fine, with a note or an empty text.
     pub result: Result<Option<String>, Problem>,
 }
 
-/// What came of registering.
+/// The outcome of registering a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registration {
-    /// Webhooks come from now on.
+    /// Webhooks arrive from now on.
     Done,
     /// A person must do it: see [`Adapter::instructions`].
     ByHand,
-    /// It failed.
+    /// Registering failed.
     Failed(Problem),
 }
 
 /// A number of a provider account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Number {
-    /// As an account's `phone` takes it.
+    /// The phone number, in the form of an account's `phone`.
     pub phone: String,
-    /// The provider's name of it.
+    /// The provider's name for it.
     pub name: Option<String>,
-    /// The provider's id of it, where accounts have a field for it.
+    /// The provider's id for it, if accounts have a field for that.
     pub id: Option<String>,
 }
 
@@ -345,9 +354,9 @@ impl std::fmt::Debug for Number {
 /// An approved template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateInfo {
-    /// Its name, or its id where templates are sent by id.
+    /// Its name; its id if the provider sends templates by id.
     pub name: String,
-    /// What people call it.
+    /// Its title for people.
     pub title: String,
     /// Its language.
     pub language: String,

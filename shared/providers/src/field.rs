@@ -3,28 +3,28 @@
 /// A field of an account.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its name in the API, e.g. `auth_token`.
+    /// The name in the API, e.g. `auth_token`.
     pub name: &'static str,
-    /// What it is, for the person who fills it in.
+    /// A description for the person who fills it in.
     pub description: &'static str,
     /// Whether it is write-only and kept in the secret store.
     pub secret: bool,
-    /// Who fills it in.
+    /// How the field gets its value.
     pub source: Source,
     /// The form that it must have.
     pub shape: Shape,
-    /// Whether secrets are sent to what it says: changing it demands all secrets again.
+    /// Whether it names the address to which secrets are sent. Changing it requires all secrets again.
     pub destination: bool,
 }
 
-/// Who fills a field in.
+/// How a field gets its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A person must.
+    /// A person must enter it.
     Required,
-    /// A person may.
+    /// A person may enter it.
     Optional,
-    /// A person may; otherwise it is an unguessable text of our own.
+    /// A person may enter it; otherwise the connector generates an unguessable text.
     Generated,
 }
 
@@ -33,13 +33,13 @@ pub enum Source {
 pub enum Shape {
     /// A line of text.
     Line,
-    /// The base of an https address: scheme, host and perhaps a port and a path.
+    /// The base of an https address: scheme, host and optionally a port and a path.
     BaseUrl,
     /// A form of the provider's own.
     Checked {
-        /// Whether a text has it.
+        /// Whether a text has the form.
         check: fn(&str) -> bool,
-        /// It, in words, after "must be".
+        /// The form in words, to follow "must be".
         expected: &'static str,
     },
 }
@@ -60,12 +60,12 @@ impl Field {
         Self { secret: true, ..Self::required(name, description, Shape::Line) }
     }
 
-    /// The same field, for a person who may leave it out.
+    /// The same field, but optional.
     pub const fn left_out_by_default(self) -> Self {
         Self { source: Source::Optional, ..self }
     }
 
-    /// The same field, filled in by us when a person leaves it out.
+    /// The same field, generated if a person leaves it out.
     pub const fn generated(self) -> Self {
         Self { source: Source::Generated, ..self }
     }

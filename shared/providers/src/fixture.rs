@@ -1,8 +1,8 @@
-//! Reader of the recorded requests under `events/`, for tests and for the local run.
+//! Reads the recorded requests under `events/`, for tests and for the local run.
 //!
-//! A `.form` file is a request as on the wire, but for two things: `{token}` in the target stands for the account's token, and line breaks are no part of
-//! the body, so that each parameter has a line. A `.json` file is `{"method", "target", "headers", "body"}`; the body is sent as compact JSON, a body
-//! that is a string as it is.
+//! A `.form` file is a request as on the wire, except for two things. `{token}` in the target stands for the
+//! account's token. Line breaks are not part of the body, so that each parameter has its own line. A `.json` file
+//! is `{"method", "target", "headers", "body"}`. The body is sent as compact JSON; a string is sent as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use http::Method;
 /// A recorded request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fixture {
-    /// The file's name without its ending, e.g. `status-sent`.
+    /// The file's name without its extension, e.g. `status-sent`.
     pub name: String,
     /// The method.
     pub method: Method,
@@ -35,7 +35,7 @@ pub enum FixtureError {
     /// The file can't be read.
     #[error("{path}: {error}")]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// Why.
         error: std::io::Error,
@@ -43,7 +43,7 @@ pub enum FixtureError {
     /// The file is not a request.
     #[error("{name}: {reason}")]
     Shape {
-        /// Which one.
+        /// The file.
         name: String,
         /// Why.
         reason: &'static str,
@@ -54,7 +54,7 @@ impl Fixture {
     /// Reads `events/{provider}/{name}.json`, else `.form`.
     ///
     /// # Errors
-    /// There is no such file, or it is not a request.
+    /// The file does not exist, or it is not a request.
     pub fn load(provider: &str, name: &str) -> Result<Self, FixtureError> {
         let json = folder(provider).join(format!("{name}.json"));
         if json.exists() { Self::read(&json) } else { Self::read(&folder(provider).join(format!("{name}.form"))) }
@@ -85,7 +85,7 @@ impl Fixture {
     /// Reads a request from the JSON document that describes it.
     ///
     /// # Errors
-    /// It has no method, target, headers or body, or they are none.
+    /// The method, target, headers or body is missing or malformed.
     pub fn parse_json(name: &str, text: &str) -> Result<Self, FixtureError> {
         let wrong = |reason| FixtureError::Shape { name: name.to_owned(), reason };
         let file: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong("the file must be JSON"))?;
@@ -93,7 +93,7 @@ impl Fixture {
         let headers = headers.iter().map(|(header, value)| (header.clone(), value.as_str().unwrap_or_default().to_owned()));
         Ok(Self {
             name: name.to_owned(),
-            method: file["method"].as_str().and_then(|method| method.parse().ok()).ok_or_else(|| wrong("the method is none"))?,
+            method: file["method"].as_str().and_then(|method| method.parse().ok()).ok_or_else(|| wrong("the method is malformed"))?,
             target: file["target"].as_str().ok_or_else(|| wrong("the target must be a text"))?.to_owned(),
             headers: headers.collect(),
             body: match &file["body"] {
@@ -124,21 +124,21 @@ impl Fixture {
         }
         Ok(Self {
             name: name.to_owned(),
-            method: method.parse().map_err(|_| wrong("the method is none"))?,
+            method: method.parse().map_err(|_| wrong("the method is malformed"))?,
             target: target.to_owned(),
             headers,
             body: lines.collect::<String>().into_bytes(),
         })
     }
 
-    /// The same request for the account whose token is `token`.
+    /// The same request for the account with this token.
     #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
         self.target = self.target.replace("{token}", token);
         self
     }
 
-    /// The same request with a parameter of its form set to `value`, added if it was not there.
+    /// The same request with a parameter of its form set to `value`, added if it is absent.
     #[must_use]
     pub fn with(mut self, parameter: &str, value: &str) -> Self {
         let mut parameters = self.parameters();
@@ -159,7 +159,7 @@ impl Fixture {
         self
     }
 
-    /// The decoded parameters of its form.
+    /// The decoded parameters of the form.
     pub fn parameters(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(&self.body).into_owned().collect()
     }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_breaks_are_no_part_of_the_body() {
+    fn line_breaks_are_not_part_of_the_body() {
         let text = "POST /receive/twilio/{token}\nContent-Type: text/plain\n\na=1&\nb=2\n";
         let fixture = Fixture::parse("x", text).unwrap().with_token("T0").with("b", "ü 3").without("a");
         assert_eq!(fixture.target, "/receive/twilio/T0");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_request_says_why() {
+    fn a_file_that_is_not_a_request_is_refused() {
         for text in ["", "POST", "POST /\nno header\n\n", "POST /\nA: b"] {
             assert!(Fixture::parse("x", text).is_err(), "{text}");
         }

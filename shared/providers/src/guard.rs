@@ -1,6 +1,8 @@
-//! What an account may demand of its callers where the provider signs nothing: a fixed header, a user and password (HTTP basic authentication), or both.
+//! The guard of an account whose provider signs nothing: every callback must carry a fixed header, a user and
+//! password (HTTP basic authentication), or both.
 //!
-//! A person enters them here and in the provider's console. Where none is entered, the unguessable Receive URL is all there is.
+//! A person enters the guard here and in the provider's console. Without a guard, only the unguessable Receive URL
+//! protects the account.
 
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
@@ -17,7 +19,7 @@ const HEADER_VALUE: &str = "callback_header_value";
 const USER: &str = "callback_user";
 const PASSWORD: &str = "callback_password";
 
-/// The fields, all optional, for the end of a provider's list.
+/// The fields of the guard, all optional. A provider puts them at the end of its list.
 pub(crate) const FIELDS: [Field; 4] = [
     Field::optional(
         HEADER,
@@ -33,25 +35,26 @@ pub(crate) const FIELDS: [Field; 4] = [
     Field::secret(PASSWORD, "Password of that user").left_out_by_default(),
 ];
 
-/// Basic authentication has that header to itself.
+/// The header `Authorization` is reserved for basic authentication.
 fn is_header_name(text: &str) -> bool {
     text.parse::<http::HeaderName>().is_ok_and(|name| name != AUTHORIZATION)
 }
 
-/// The colon ends the user's name (RFC 7617).
+/// A colon ends the user's name (RFC 7617).
 fn is_user(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c == ':' || c.is_control())
 }
 
-/// Checks that a request carries all that the account demands, with any of `credentials`: the current ones first. What is only half entered, a name without
-/// its secret or the reverse, lets nobody in: someone wanted a guard, and has none. How long it takes does not tell how close a secret came.
+/// Checks that a request carries everything that the account demands, with any of `credentials`: the current ones
+/// first. A half-entered guard, a name without its secret or the reverse, lets nobody in: somebody wanted a guard
+/// and has none. The comparison takes constant time.
 ///
 /// # Errors
-/// Something is missing or wrong; which, is not said.
+/// Something is missing or wrong. The error does not say which.
 pub(crate) fn verify(webhook: &Webhook<'_>, account: &Account, credentials: &[&Credentials]) -> Result<(), VerifyError> {
     let (header, user) = (account.provider.field(HEADER), account.provider.field(USER));
     let entered = |name: &str, secret: &str| !name.is_empty() || credentials.first().is_some_and(|current| current.get(secret).is_some());
-    // Each by itself: a secret that was changed beside the other must not be refused.
+    // Each secret is compared by itself: changing one must not invalidate the other.
     let known = |given: Option<&[u8]>, secret: &str| {
         let given = given.map(Sha256::digest);
         let secrets = credentials.iter().filter_map(|credentials| credentials.get(secret));
@@ -81,7 +84,7 @@ pub(crate) fn verify(webhook: &Webhook<'_>, account: &Account, credentials: &[&C
 
 /// User and password of the header `Authorization`.
 fn basic(webhook: &Webhook<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
-    /// With or without padding: not every client pads.
+    /// Padding is optional: not every client pads.
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
@@ -136,7 +139,7 @@ mod tests {
         assert!(check(&[], &account(&[]), &[&none]));
         assert!(check(&[("authorization", "Basic eDp5")], &account(&[]), &[&none]));
         assert!(check(&[], &account(&[]), &[]));
-        // It was taken off; what it was is still among the credentials before.
+        // The guard was removed; its old value is still among the previous credentials.
         assert!(check(&[], &account(&[]), &[&none, &credentials(&[(HEADER_VALUE, "old")])]));
     }
 
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_that_is_half_entered_lets_nobody_in() {
+    fn a_half_entered_guard_lets_nobody_in() {
         let basic = basic_header("u", "");
         let none = Credentials::default();
         assert!(!check(&[("x-key", "")], &account(&[(HEADER, "x-key")]), &[&none]));
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_headers_and_users_are_taken() {
+    fn only_names_of_headers_and_users_are_accepted() {
         assert!(is_header_name("X-Callback-Key") && is_user("kaleyra"));
         for bad in ["", "x key", "x:key", "é", "Authorization"] {
             assert!(!is_header_name(bad), "{bad}");

@@ -1,26 +1,30 @@
-//! Reading JSON as tolerantly as its meaning allows: a number where a text is expected is as clear as the text, and the reverse; what is neither is absent.
+//! Reads JSON as tolerantly as its meaning allows. A number in place of a text is as clear as the text, and the
+//! reverse. A value that is neither counts as absent.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::ParseError;
 
-/// The longest text kept, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). What is longer is cut.
+/// The longest text that is stored, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). A longer text
+/// is cut.
 pub(crate) const TEXT_LIMIT: usize = 32 * 1024;
 
-/// The longest other value kept, in bytes: names, labels, payloads. WhatsApp's own limits are between 20 and 1024 characters.
+/// The longest other value that is stored, in bytes: names, labels, payloads. WhatsApp's own limits are between 20
+/// and 1024 characters.
 pub(crate) const VALUE_LIMIT: usize = 4 * 1024;
 
-/// The longest id of the provider's that is kept, in bytes; today's have 16 to about 100.
+/// The longest provider id that is stored, in bytes. Today's ids have 16 to about 100.
 const ID_LIMIT: usize = 512;
 
-/// Clocks differ. What is dated later than this after it came is no date: it would keep the 24-hour window open.
+/// Clocks differ. A date that lies further in the future than this is ignored: it would keep the 24-hour window
+/// open.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// The body of a webhook. Bytes that are not UTF-8 become U+FFFD: a broken name must not cost the message.
+/// The body of a webhook. Bytes that are not UTF-8 become U+FFFD: a broken name must not lose the message.
 ///
 /// # Errors
-/// It is no JSON object.
+/// The body is not a JSON object.
 pub(crate) fn object(bytes: &[u8]) -> Result<Value, ParseError> {
     let unreadable = ParseError::Unreadable { expected: "a JSON object" };
     let value: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|_| unreadable)?;
@@ -52,7 +56,7 @@ pub(crate) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Whether it says yes.
+/// Whether the value is true.
 pub(crate) fn yes(value: &Value) -> bool {
     value.as_bool().unwrap_or_else(|| word(value).eq_ignore_ascii_case("true"))
 }
@@ -62,7 +66,7 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// The elements of a list; an object where a list is expected is its only element.
+/// The elements of a list. An object in place of a list counts as its only element.
 pub(crate) fn list(value: &Value) -> &[Value] {
     match value {
         Value::Array(elements) => elements,
@@ -77,7 +81,7 @@ pub(crate) fn seconds(value: &Value, received_at: Timestamp) -> Option<Timestamp
     plausible(Timestamp::from_second(seconds).ok()?, received_at)
 }
 
-/// A date that is later than the request tells nothing, and neither does one from before there was WhatsApp.
+/// The date, unless it is later than the request (plus the skew of clocks) or older than WhatsApp.
 pub(crate) fn plausible(at: Timestamp, received_at: Timestamp) -> Option<Timestamp> {
     /// 1 January 2009, in Unix seconds.
     const BEFORE_WHATSAPP: i64 = 1_230_768_000;
@@ -97,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_number_is_as_clear_as_its_text_and_what_is_neither_is_absent() {
+    fn a_number_reads_as_its_text_and_any_other_value_as_absent() {
         assert_eq!(value(&json!(12)).as_deref(), Some("12"));
         assert_eq!(value(&json!("12")).as_deref(), Some("12"));
         for absent in [json!(null), json!(""), json!([]), json!({}), json!(true)] {
@@ -126,7 +130,7 @@ mod tests {
             json!(i64::MAX),
             json!(1.5),
             json!({}),
-            // Milliseconds; an hour and a second after it came.
+            // Milliseconds; an hour and a second after the request.
             json!(1_767_225_600_000_i64),
             json!(received_at.as_second() + 3601),
         ] {

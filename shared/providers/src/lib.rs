@@ -1,8 +1,10 @@
-//! WhatsApp providers: one module each, and what they share. Bytes in, values out: no I/O, no async, no clock.
+//! WhatsApp providers: one module each, and the code that they share. Bytes in, values out: no I/O, no async, no
+//! clock.
 //!
-//! A provider's module is an [`Adapter`]: is this request really from the provider (`verify`), what does it say (`parse`), how is a message sent
-//! (`render_send`), what does the answer mean (`classify`), how is an attachment fetched (`media`), and how is an account looked after (`check`,
-//! `register`, `numbers`, `templates`, `missed`). Another provider is another module and another line in [`ADAPTERS`].
+//! A provider's module is an [`Adapter`]. It proves that a request is the provider's (`verify`), reads it
+//! (`parse`), renders a message (`render_send`), reads the answer (`classify`) and fetches an attachment (`media`).
+//! It also looks after an account (`check`, `register`, `numbers`, `templates`, `missed`). To add a provider, add a
+//! module and a line in [`ADAPTERS`].
 
 mod adapter;
 mod address;

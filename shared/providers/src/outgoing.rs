@@ -1,4 +1,4 @@
-//! Requests to providers, as descriptions that the one HTTP client carries out, and what came of them.
+//! Requests to providers, which the one HTTP client carries out, and their results.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct OutgoingRequest {
     pub method: Method,
     /// The whole address.
     pub url: String,
-    /// Headers, without the credentials.
+    /// The headers, without the credentials.
     pub headers: HeaderMap,
     /// The credentials, for the host of `url` only.
     pub authorization: Authorization,
@@ -27,13 +27,13 @@ pub struct OutgoingRequest {
 }
 
 impl OutgoingRequest {
-    /// A GET that takes a redirect for the answer.
+    /// A GET. A redirect counts as the answer.
     pub fn get(url: impl Into<String>, authorization: Authorization) -> Self {
         let headers = HeaderMap::from_iter([(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))]);
         Self { method: Method::GET, url: url.into(), headers, authorization, body: Vec::new(), redirects: Redirects::Refuse }
     }
 
-    /// A POST of a JSON document that takes a redirect for the answer.
+    /// A POST of a JSON document. A redirect counts as the answer.
     pub fn post_json(url: impl Into<String>, authorization: Authorization, body: &Value) -> Self {
         let json = http::HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(http::header::ACCEPT, json.clone()), (http::header::CONTENT_TYPE, json)]);
@@ -41,7 +41,7 @@ impl OutgoingRequest {
         Self { method: Method::POST, url: url.into(), headers, authorization, body, redirects: Redirects::Refuse }
     }
 
-    /// A POST of a form that takes a redirect for the answer.
+    /// A POST of a form. A redirect counts as the answer.
     pub fn post_form<'a>(
         url: impl Into<String>,
         authorization: Authorization,
@@ -57,14 +57,14 @@ impl OutgoingRequest {
         Self { method: Method::POST, url: url.into(), headers, authorization, body, redirects: Redirects::Refuse }
     }
 
-    /// A GET of a file at an address that came with a webhook: redirects are followed, without the credentials.
+    /// A GET of a file at an address from a webhook. Redirects are followed without the credentials.
     pub fn fetch(url: impl Into<String>, authorization: Authorization) -> Self {
         let redirects = Redirects::FollowWithoutCredentials;
         Self { method: Method::GET, url: url.into(), headers: HeaderMap::new(), authorization, body: Vec::new(), redirects }
     }
 }
 
-/// Addresses and bodies tell who talks to whom and what about: neither shows.
+/// Shows neither address nor body: they hold phone numbers and messages.
 impl std::fmt::Debug for OutgoingRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OutgoingRequest")
@@ -76,10 +76,10 @@ impl std::fmt::Debug for OutgoingRequest {
     }
 }
 
-/// Credentials of a request.
+/// The credentials of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
-    /// None are sent.
+    /// No credentials.
     None,
     /// HTTP basic authentication.
     Basic {
@@ -90,7 +90,7 @@ pub enum Authorization {
     },
     /// A bearer token.
     Bearer(Secret),
-    /// A secret in a header of the provider's own.
+    /// A secret in one of the provider's own headers.
     Header {
         /// The header's name, in lower case.
         name: &'static str,
@@ -102,49 +102,49 @@ pub enum Authorization {
 /// What to do when the answer is a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
-    /// Take the redirect for the answer: a message must not be posted a second time, elsewhere.
+    /// Treat the redirect as the answer: a message must not be posted a second time elsewhere.
     Refuse,
-    /// Follow, but leave the credentials behind: the target is another host, often a stranger's.
+    /// Follow it without the credentials: the target is another host, often a stranger's.
     FollowWithoutCredentials,
 }
 
-/// Why a message can't even be put to the provider.
+/// Why a message can't be sent to the provider at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// The text is too long.
     #[error("the text is longer than {limit} characters")]
     TextTooLong {
-        /// The most that the provider takes, in characters (Unicode scalar values).
+        /// The provider's limit, in characters (Unicode scalar values).
         limit: usize,
     },
-    /// There is neither text nor attachment.
+    /// The message has neither text nor attachment.
     #[error("the message is empty")]
     Empty,
-    /// More attachments than fit into one message.
+    /// The message has more attachments than fit into one.
     #[error("a message takes at most {limit} attachment(s)")]
     TooManyAttachments {
-        /// The most that the provider takes.
+        /// The provider's limit.
         limit: usize,
     },
-    /// A kind of message that can't be sent through this provider.
+    /// The provider can't send this kind of message.
     #[error("this kind of message can't be sent")]
     Unsupported,
-    /// A media kind that the provider does not take.
+    /// The provider does not accept this kind of file.
     #[error("this kind of file can't be sent through this provider")]
     UnsupportedMedia,
-    /// The customer can't be reached by the address that we have.
+    /// The provider can't reach the customer by this address.
     #[error("the customer's address can't be used with this provider")]
     UnsupportedRecipient,
-    /// A template that can't be put in the provider's form.
-    #[error("the template's parameters can't be put in the provider's form")]
+    /// The template can't be written in the provider's form.
+    #[error("the template's parameters can't be written in the provider's form")]
     MalformedTemplate,
-    /// The account's id with the provider is not one.
+    /// The account's id with the provider is malformed.
     #[error("the account's id with the provider is malformed")]
     MalformedAccount,
 }
 
 impl RenderError {
-    /// What the message's thread shows.
+    /// The error that the message's thread shows.
     pub fn delivery_error(&self) -> DeliveryError {
         let class = match self {
             RenderError::TextTooLong { .. } | RenderError::Empty | RenderError::Unsupported => ErrorClass::Permanent,
@@ -168,7 +168,7 @@ pub struct SendOutcome<'a> {
     pub body: &'a [u8],
 }
 
-/// Providers repeat the customer's number in their answers: the body doesn't show.
+/// Doesn't show the body: providers repeat the customer's number in their answers.
 impl std::fmt::Debug for SendOutcome<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SendOutcome").field("status", &self.status).field("body_bytes", &self.body.len()).finish_non_exhaustive()
@@ -176,51 +176,51 @@ impl std::fmt::Debug for SendOutcome<'_> {
 }
 
 impl<'a> SendOutcome<'a> {
-    /// Of an answer.
+    /// The outcome of this answer.
     pub fn of(answer: &'a Answer) -> Self {
         Self { status: answer.status, retry_after: answer.retry_after.as_deref(), body: &answer.body }
     }
 
-    /// `Retry-After` in its form of seconds; its form of a date is taken for none, since there is no clock here and no provider is known to
-    /// use it.
+    /// `Retry-After` in seconds. A date is ignored: there is no clock here, and no known provider sends one.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after?.trim().parse().ok().map(Duration::from_secs)
     }
 }
 
-/// What became of an attempt to send a message.
+/// The result of an attempt to send a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendResult {
-    /// The provider took it.
+    /// The provider accepted the message.
     Accepted {
         /// The provider's id of the message.
         provider_id: String,
-        /// How far it has got already.
+        /// How far the message has got already.
         state: DeliveryState,
     },
-    /// Certainly not taken, only because it came too fast: try again after the time given, else after a growing one.
+    /// The provider refused the message only because it came too fast. Try again after the given time, otherwise
+    /// after growing delays.
     RateLimited {
         /// How long the provider asks to wait.
         retry_after: Option<Duration>,
-        /// What it is that was too fast.
+        /// The limit that was reached.
         scope: RateScope,
     },
-    /// Certainly not taken. [`ErrorClass::Temporary`] may be tried again.
+    /// The provider refused the message. [`ErrorClass::Temporary`] may be tried again.
     Failed(DeliveryError),
-    /// Nobody knows whether it was taken: never repeat it unasked.
+    /// Nobody knows whether the provider accepted the message. Never repeat it unasked.
     Unknown,
 }
 
-/// What was too fast.
+/// The limit that was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {
     /// The number, or the whole provider account.
     Number,
-    /// What goes to this one customer: others can go on.
+    /// Messages to this one customer. Messages to others can go on.
     Recipient,
 }
 
-/// There was no answer at all.
+/// The request got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportFailure {
     /// The request never left: no address for the name, connection refused, no TLS session.
@@ -232,7 +232,7 @@ pub enum TransportFailure {
 }
 
 impl TransportFailure {
-    /// What it means for the message.
+    /// The result for the message.
     pub fn result(self) -> SendResult {
         match self {
             TransportFailure::NotSent => SendResult::Failed(DeliveryError { class: ErrorClass::Temporary, code: None }),
@@ -246,14 +246,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_after_the_request_left_is_never_repeated_a_refused_connection_may_be() {
+    fn a_timeout_is_never_repeated_but_a_refused_connection_may_be() {
         assert_eq!(TransportFailure::OutcomeUnknown.result(), SendResult::Unknown);
         let SendResult::Failed(error) = TransportFailure::NotSent.result() else { panic!("failed") };
         assert_eq!(error.class, ErrorClass::Temporary);
     }
 
     #[test]
-    fn requests_and_answers_do_not_show_their_contents_in_debug() {
+    fn debug_does_not_show_the_contents_of_requests_and_answers() {
         let request = OutgoingRequest {
             method: Method::POST,
             url: "https://example.com/+393331234567".into(),

@@ -1,47 +1,48 @@
-//! Why a webhook was refused. The messages go out to the caller and into logs: they name parameters, never their values.
+//! Why a webhook was refused. The messages go to the caller and into logs, so they name parameters and never their
+//! values.
 
 use http::StatusCode;
 
 /// The request does not prove that the provider made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// More bytes than any webhook of the provider has.
+    /// The body is longer than any webhook of the provider.
     #[error("the body is longer than {limit} bytes")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The body has another content type than the provider sends.
+    /// The body does not have the provider's content type.
     #[error("the body must be {expected}")]
     ContentType {
-        /// The content type that was expected.
+        /// The expected content type.
         expected: &'static str,
     },
-    /// There is no signature.
+    /// The signature is missing.
     #[error("the header {header} is missing")]
     SignatureMissing {
-        /// The name of the header that was looked for.
+        /// The name of the header.
         header: &'static str,
     },
-    /// The signature does not have the shape of one.
+    /// The signature is malformed.
     #[error("the header {header} is not a signature")]
     SignatureMalformed {
         /// The name of the header.
         header: &'static str,
     },
-    /// The signature was made with another secret, for another URL, or for other contents.
+    /// The signature belongs to another secret, another URL or other contents.
     #[error("the signature does not match")]
     SignatureMismatch,
     /// The account has no secret to verify with.
     #[error("the account has no secret to verify with")]
     NoSecret,
-    /// What the account demands of its callers beside the URL is missing or wrong: a fixed header, or a user and password.
+    /// The account's guard, a fixed header or a user and password, is missing or wrong.
     #[error("the request does not carry what the account demands of its callers")]
     Guard,
 }
 
 impl VerifyError {
-    /// Which HTTP status the caller gets.
+    /// The HTTP status for the caller.
     pub fn status(&self) -> StatusCode {
         match self {
             VerifyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -54,7 +55,7 @@ impl VerifyError {
         }
     }
 
-    /// Whether another secret could make the request valid: then the cached secret may be stale.
+    /// Whether another secret could make the request valid. Then the cached secret may be stale.
     pub fn secret_may_be_stale(&self) -> bool {
         match self {
             VerifyError::SignatureMismatch | VerifyError::NoSecret | VerifyError::Guard => true,
@@ -66,19 +67,19 @@ impl VerifyError {
     }
 }
 
-/// The request is the provider's but lacks what the product can't do without.
+/// The request is the provider's, but the connector can't use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// The body has another content type than the provider sends.
+    /// The body does not have the provider's content type.
     #[error("the body must be {expected}")]
     ContentType {
-        /// The content type that was expected.
+        /// The expected content type.
         expected: &'static str,
     },
     /// The body can't be read at all.
     #[error("the body is not {expected}")]
     Unreadable {
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
     },
     /// A parameter is absent or empty.
@@ -87,18 +88,18 @@ pub enum ParseError {
         /// Its name.
         parameter: &'static str,
     },
-    /// A parameter does not have the shape that it must have.
+    /// A parameter is malformed.
     #[error("the parameter {parameter} must be {expected}")]
     Malformed {
         /// Its name.
         parameter: &'static str,
-        /// The shape.
+        /// The expected form.
         expected: &'static str,
     },
 }
 
 impl ParseError {
-    /// Which HTTP status the caller gets.
+    /// The HTTP status for the caller.
     pub fn status(&self) -> StatusCode {
         match self {
             ParseError::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,4 +1,4 @@
-//! A webhook as it came in, and what was read in it.
+//! A webhook as it came in, and the events that were read from it.
 
 use domain::ids::AccountId;
 use domain::inbound::{InboundEvent, InboundKind};
@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 pub struct Webhook<'a> {
     /// `POST`, or `GET`.
     pub method: &'a Method,
-    /// The whole URL with its query, as the provider was given it: behind a proxy the public one, not what the socket saw. It ends in
-    /// [`STATUS_SUFFIX`] (before the query) for reports that we asked for with a message.
+    /// The whole URL with its query, as it was given to the provider. Behind a proxy it is the public URL, not the
+    /// one that the socket saw. For reports that we asked for with a message it ends in [`STATUS_SUFFIX`], before
+    /// the query.
     pub public_url: &'a str,
     /// All headers.
     pub headers: &'a HeaderMap,
@@ -20,11 +21,11 @@ pub struct Webhook<'a> {
     pub body: &'a [u8],
 }
 
-/// What follows the token in the URL to which reports on sent messages come, for providers that are told with each message. The query's `ref` is
-/// [`domain::effect::MessageRef`].
+/// The suffix behind the token in the URL for reports on sent messages, for providers that want this URL with each
+/// message. The query's `ref` is [`domain::effect::MessageRef`].
 pub const STATUS_SUFFIX: &str = "/status";
 
-/// The URL holds the account's token, the body what a customer wrote: neither shows.
+/// Shows neither the URL, which holds the account's token, nor the body, which holds a customer's message.
 impl std::fmt::Debug for Webhook<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Webhook").field("method", &self.method).field("body_bytes", &self.body.len()).finish_non_exhaustive()
@@ -32,12 +33,12 @@ impl std::fmt::Debug for Webhook<'_> {
 }
 
 impl<'a> Webhook<'a> {
-    /// A header's text; `None` when it is absent or not ASCII.
+    /// A header's text; `None` if it is absent or not ASCII.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The query, as it was written; empty when there is none.
+    /// The query as it was written; empty if there is none.
     pub fn raw_query(&self) -> &'a str {
         let url = self.public_url.split('#').next().unwrap_or_default();
         url.split_once('?').map_or("", |(_, query)| query)
@@ -48,7 +49,7 @@ impl<'a> Webhook<'a> {
         form_urlencoded::parse(self.raw_query().as_bytes()).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The content type without its parameters, in lower case; empty when there is none.
+    /// The content type without its parameters, in lower case; empty if there is none.
     pub fn content_type(&self) -> String {
         let value = self.header(http::header::CONTENT_TYPE.as_str()).unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -58,29 +59,32 @@ impl<'a> Webhook<'a> {
 /// One event of a webhook, with the part of the body that it was read from.
 #[derive(Clone, PartialEq)]
 pub struct Parsed {
-    /// What it says. `account` is the one whose URL was called; `index` is set by [`Parsed::numbered`].
+    /// The event. `account` is the account whose URL was called. [`Parsed::numbered`] sets `index`.
     pub event: InboundEvent,
-    /// The part of the body, as text; kept for a person who asks what really came.
+    /// The part of the body, as text, for a person who asks what really came.
     pub raw: String,
-    /// The provider's id of the number that it is for, where webhooks of several numbers share one URL.
+    /// The provider's id of the number that the event is for, if webhooks of several numbers share one URL.
     pub number: Option<String>,
 }
 
-/// Events are what customers say.
+/// Shows no raw text: it holds customers' messages.
 impl std::fmt::Debug for Parsed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parsed").field("event", &self.event).finish_non_exhaustive()
     }
 }
 
-/// The longest raw part that is kept, in bytes: an event's item must stay far below DynamoDB's 400 KB, and what it says is in it a second time.
+/// The longest raw part that is stored, in bytes. An event's item must stay far below DynamoDB's 400 KB, and it
+/// holds the contents a second time.
 const RAW_LIMIT: usize = 100 * 1024;
 
-/// The longest id of an event, in bytes: with the account's id it must fit a key, and a queue's deduplication id of 128 characters.
+/// The longest id of an event, in bytes. With the account's id it must fit a key and a queue's deduplication id of
+/// 128 characters.
 const ID_LIMIT: usize = 90;
 
 impl Parsed {
-    /// An event of `account`. Its `id` may have any length and any characters: one that would not fit a key is replaced by its hash.
+    /// An event of `account`. Its `id` may have any length and any characters: an id that would not fit a key is
+    /// replaced by its hash.
     pub fn new(account: &AccountId, id: &str, received_at: Timestamp, kind: InboundKind, raw: &str) -> Self {
         let fits = !id.is_empty() && id.len() <= ID_LIMIT && id.bytes().all(|b| b.is_ascii_graphic());
         let id = if fits { id.to_owned() } else { fingerprint(id.as_bytes()) };
@@ -88,20 +92,20 @@ impl Parsed {
         Self { event: InboundEvent { account: account.clone(), id, received_at, index: 0, kind }, raw, number: None }
     }
 
-    /// A kind that is kept and routed nowhere; its id is the hash of what came.
+    /// An event that is stored and routed nowhere. Its id is the hash of `raw`.
     pub fn other(account: &AccountId, received_at: Timestamp, name: &str, raw: &str) -> Self {
         let name = name[..name.floor_char_boundary(100)].to_owned();
         Self::new(account, &fingerprint(raw.as_bytes()), received_at, InboundKind::Other { name }, raw)
     }
 
-    /// For the number with the provider's id `number`.
+    /// The same event, for the number with this provider id.
     #[must_use]
     pub fn at_number(mut self, number: impl Into<String>) -> Self {
         self.number = Some(number.into());
         self
     }
 
-    /// The events of one request, each with its place in it.
+    /// The events of one request, each with its place in the request.
     pub fn numbered(mut events: Vec<Parsed>) -> Vec<Parsed> {
         for (index, parsed) in (0..).zip(&mut events) {
             parsed.event.index = index;
@@ -110,12 +114,12 @@ impl Parsed {
     }
 }
 
-/// SHA-256 in lower-case hex, for ids of what has none.
+/// SHA-256 in lower-case hex, for events that have no id of their own.
 pub fn fingerprint(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The answer to a webhook that was taken.
+/// The answer to a webhook that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The content type of `body`.
@@ -125,6 +129,6 @@ pub struct Acknowledgement {
 }
 
 impl Acknowledgement {
-    /// 200 with nothing in it.
+    /// 200 with an empty body.
     pub const EMPTY: Self = Self { content_type: "text/plain", body: "" };
 }

@@ -1,4 +1,4 @@
-//! What was read in a webhook, or found at a provider, is stored and enqueued.
+//! Stores and enqueues events that come from a webhook or were found at a provider.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use providers::Parsed;
 use store::{Interactions, Received};
 
-/// Writes under way at once: a request of 1,000 events, at some milliseconds each, is stored in a fraction of a second.
+/// Concurrent writes. A request of 1,000 events, at some milliseconds each, is stored in a fraction of a second.
 const WRITES: usize = 32;
 
 /// Stores events and enqueues them.
@@ -22,28 +22,28 @@ pub struct Ingest {
     inbound: Queue,
 }
 
-/// What became of the events of a request.
+/// How many events of a request were stored.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Stored now.
+    /// Events that were stored now.
     pub new: usize,
-    /// Stored before.
+    /// Events that had been stored before.
     pub repeated: usize,
 }
 
-/// Some events are not certain to be kept: the provider must come again. The others are.
+/// Some events may not be stored, so the provider must send the request again. All others are stored.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The table failed.
-    #[error("it could not be stored; please come again")]
+    #[error("the event could not be stored; please try again")]
     Port(#[from] PortError),
     /// The queue failed.
-    #[error("it could not be enqueued; please come again")]
+    #[error("the event could not be enqueued; please try again")]
     Queue(#[from] QueueError),
 }
 
 impl Ingest {
-    /// Over its table and its queue.
+    /// Stores in this table and enqueues to this queue.
     pub fn new(interactions: Interactions, inbound: Queue) -> Self {
         Self { interactions, inbound }
     }
@@ -51,18 +51,18 @@ impl Ingest {
     /// Reads `INTERACTIONS_TABLE`, `CONFIG_TABLE` and `INBOUND_QUEUE_URL`.
     ///
     /// # Errors
-    /// When one is missing.
+    /// A variable is missing.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?);
         Ok(Self::new(interactions, Queue::from_env(aws, env, "INBOUND_QUEUE_URL")?))
     }
 
-    /// Stores the events of one request, each for itself, then enqueues them, each customer's in order. Repetitions are enqueued too: that completes what a
-    /// crashed first attempt left undone. When one can't be stored, later ones of the same customer are not enqueued here, so that they can't overtake it;
-    /// all others are.
+    /// Stores the events of one request, each by itself, then enqueues them in order for each customer. Repetitions
+    /// are enqueued too, in case the first attempt crashed in between. If an event can't be stored, later events of
+    /// the same customer are not enqueued, so that they can't overtake it. All other events are.
     ///
     /// # Errors
-    /// The first failure, after everything that could be done was.
+    /// The first failure. By then all other events are stored and enqueued.
     pub async fn keep(&self, events: &[Parsed]) -> Result<Kept, IngestError> {
         let puts: Vec<_> = events.iter().map(|parsed| self.interactions.receive(&parsed.event, &parsed.raw)).collect();
         let puts: Vec<Result<Received, PortError>> = stream::iter(puts).buffered(WRITES).collect().await;

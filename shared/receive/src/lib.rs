@@ -1,16 +1,18 @@
-//! The one path of all webhooks: which account, is it really its provider, what does it say, keep it.
+//! The one path of all webhooks: find the account, check the proof of origin, parse the request, store and enqueue
+//! its events.
 //!
-//! A warm webhook with one message makes two calls: the event is put under its id, then enqueued. Whatever happens in between, nothing is lost: before the
-//! put the provider gets a 5xx and comes again; after it, the event's own stream record enqueues it too, under the same deduplication id.
+//! A warm webhook with one message makes two calls: it puts the event under its id, then enqueues it. A failure in
+//! between loses nothing. Before the put the provider gets a 5xx and tries again. After the put, the event's stream
+//! record enqueues it too, under the same deduplication id.
 //!
 //! | request | answer |
 //! |---|---|
-//! | unknown token, or a token of another provider's account | 404, as for any path that leads nowhere |
-//! | too large, without proof of origin, no proxy token where one is due | 4xx that says what; nothing written |
-//! | proven, but nothing in it can be read | 400 that says what; nothing written |
-//! | the question whether this is the right place (Meta's handshake) | its challenge as text |
+//! | unknown token, or a token of another provider's account | 404, as for any unknown path |
+//! | too large, no proof of origin, or no proxy token where one is required | 4xx with the reason; nothing written |
+//! | proven, but unreadable | 400 with the reason; nothing written |
+//! | Meta's handshake | its challenge as text |
 //! | messages, statuses, unknown kinds | 200 |
-//! | the same again, or twice at once, or a day late | 200; enqueued again, which changes nothing |
+//! | a repetition, also at the same time or a day late | 200; enqueued again, which changes nothing |
 //! | the table or the queue fails | 503; the provider's retry completes it |
 
 mod ingest;
@@ -34,10 +36,10 @@ use subtle::ConstantTimeEq;
 pub use ingest::{Ingest, IngestError, Kept};
 pub use reconcile::{ReconcileError, Reconciled, reconcile};
 
-/// The header that a customer's own proxy must send.
+/// The header that the proxy of an account's own domain must send.
 const PROXY_TOKEN: &str = "x-proxy-token";
 
-/// What a webhook needs.
+/// Everything that a webhook needs.
 pub struct Receive {
     ingest: Ingest,
     configuration: Configuration,
@@ -47,10 +49,10 @@ pub struct Receive {
     name: &'static str,
 }
 
-/// Why a webhook was not taken. Each variant is one answer.
+/// Why a webhook was refused. Each variant is one answer.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("there is nothing here")]
+    #[error("not found")]
     NotFound,
     #[error("the header X-Proxy-Token is missing or wrong")]
     ProxyToken,
@@ -58,11 +60,11 @@ enum Refused {
     Verify { error: VerifyError, kind: &'static str },
     #[error(transparent)]
     Parse(#[from] providers::ParseError),
-    #[error("it could not be read; please come again")]
+    #[error("the configuration could not be read; please try again")]
     Port(#[from] engine::ports::PortError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
-    #[error("the account's secret could not be read; please come again")]
+    #[error("the account's secret could not be read; please try again")]
     Secret(#[from] cloud::secrets::SecretError),
 }
 
@@ -77,7 +79,7 @@ impl Refused {
         }
     }
 
-    /// Logged once, here; never with the path, which holds the token.
+    /// Logs the refusal, once, and never with the path, which holds the token.
     fn log(&self) {
         match self {
             Refused::Port(error) => tracing::error!(event = "receive.failed", %error),
@@ -93,7 +95,7 @@ impl Refused {
     }
 }
 
-/// A webhook that was taken: what it is answered with.
+/// An accepted webhook, with the answer to it.
 struct Taken {
     events: usize,
     content_type: &'static str,
@@ -104,7 +106,7 @@ impl Receive {
     /// Wires the clients from the environment, for the path `/receive/{name}/{token}`.
     ///
     /// # Errors
-    /// When a variable is missing.
+    /// A variable is missing.
     pub fn from_env(env: &Env, name: &'static str) -> Result<Self, Error> {
         let aws = Aws::new(env)?;
         Ok(Self {
@@ -116,7 +118,7 @@ impl Receive {
         })
     }
 
-    /// Takes a webhook.
+    /// Handles a webhook.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
         match self.take(request).await {
             Ok(taken) => {
@@ -166,7 +168,8 @@ impl Receive {
         Ok(self.configuration.account(&id).await?)
     }
 
-    /// The URL that the provider was given, which is what some sign; never what the socket saw.
+    /// The URL as it was given to the provider, which some providers sign. It may differ from the URL that the
+    /// socket saw.
     fn public_url(&self, account: &Account, status: bool, query: Option<&str>) -> String {
         let base = match &account.domain {
             Some(domain) => format!("https://{domain}"),
@@ -177,8 +180,8 @@ impl Receive {
         format!("{base}{}{suffix}{query}", account.receive_path.reveal())
     }
 
-    /// Checks the proof of origin against the current and the previous secret; a mismatch may mean that the cached ones are old. Gives the challenge to echo,
-    /// if the request is a handshake.
+    /// Checks the proof of origin against the current and the previous secret. After a mismatch it reads the
+    /// secrets anew, since the cached ones may be old. Returns the challenge to echo if the request is a handshake.
     async fn proven(&self, adapter: &'static dyn Adapter, account: &Account, webhook: &Webhook<'_>) -> Result<Option<String>, Refused> {
         let secrets = self.secrets.get(&account.id).await?;
         let outcome = prove(adapter, account, webhook, &secrets.accepted().collect::<Vec<_>>());
@@ -192,8 +195,9 @@ impl Receive {
         outcome.map_err(|error| Refused::Verify { error, kind: adapter.kind() })
     }
 
-    /// Where webhooks of several numbers share one URL, each event goes to the account of its number, if the request proves its origin for that one too;
-    /// what belongs to none is kept, and routed nowhere.
+    /// Moves each event to the account of its number, for providers that send the webhooks of several numbers to
+    /// one URL. The request must prove its origin for that account too. Any other event is stored and routed
+    /// nowhere.
     async fn by_number(
         &self,
         adapter: &'static dyn Adapter,
@@ -233,7 +237,7 @@ fn prove(
     }
 }
 
-/// A customer's own host stands before this deployment: only its proxy may call.
+/// If an account has its own domain, only the proxy of that domain may call.
 fn check_proxy(account: &Account, request: &Request) -> Result<(), Refused> {
     if account.domain.is_none() {
         return Ok(());
@@ -242,7 +246,7 @@ fn check_proxy(account: &Account, request: &Request) -> Result<(), Refused> {
     if bool::from(sent.ct_eq(account.proxy_token.reveal().as_bytes())) { Ok(()) } else { Err(Refused::ProxyToken) }
 }
 
-/// The token of a Receive URL, and whether it is the one for statuses.
+/// The token of a Receive URL, and whether the URL is the one for statuses.
 fn token_of<'a>(path: &'a str, name: &str) -> Option<(&'a str, bool)> {
     let (_, rest) = path.split_once(&format!("/receive/{name}/"))?;
     let (token, status) = match rest.strip_suffix(STATUS_SUFFIX) {
@@ -262,7 +266,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
 /// Runs the Lambda of the path `/receive/{name}/{token}`.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run(name: &'static str) -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

@@ -1,4 +1,5 @@
-//! Lost webhooks: what a provider has and this deployment has not goes the way that the webhook would have gone.
+//! Recovers lost webhooks. A message that the provider has and this deployment doesn't goes the way that its
+//! webhook would have gone.
 
 use client::{Client, ConverseError, Http, Keys};
 use domain::account::Account;
@@ -7,34 +8,34 @@ use providers::Problem;
 
 use crate::{Ingest, IngestError};
 
-/// What a reconciliation found.
+/// The result of a reconciliation.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Messages of customers that the provider lists.
+    /// Customers' messages that the provider lists.
     pub listed: usize,
-    /// Of them, those that were not here.
+    /// Those of them that this deployment did not have.
     pub new: usize,
 }
 
-/// Why it could not be done, or not wholly; doing it again is safe.
+/// Why a reconciliation failed or is incomplete. It is safe to repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// The provider does not list messages, or refused to.
+    /// The provider does not list messages, or refused.
     #[error(transparent)]
     Provider(#[from] Problem),
-    /// It could not be asked.
+    /// The conversation with the provider failed.
     #[error(transparent)]
     Converse(#[from] ConverseError),
-    /// Something found could not be stored.
+    /// A message that was found could not be stored.
     #[error(transparent)]
     Ingest(#[from] IngestError),
 }
 
-/// Lists what customers wrote to the account's number since `since`, and keeps what is missing under the ids that the webhooks would have had: what is
-/// there already changes nothing.
+/// Lists customers' messages to the account's number since `since`, and stores them under the ids that their
+/// webhooks would have had. A message that is there already changes nothing.
 ///
 /// # Errors
-/// The provider, the way to it, or our own store.
+/// The provider refused, the conversation with it failed, or a message could not be stored.
 pub async fn reconcile<H: Http, K: Keys>(
     client: &Client<H, K>,
     ingest: &Ingest,

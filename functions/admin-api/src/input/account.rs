@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::catalog::disposition;
 use super::fields::{
     Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, id, integer, line,
     parsed, text,
@@ -21,6 +20,7 @@ use super::fields::{
 use super::plan::{PlanStepSchema, filled_template, read, step};
 use super::provider::is_allowed;
 use super::{NAME, PEOPLE, ProviderInput};
+use crate::resources::dispositions::disposition;
 
 /// A note, not a document.
 const DESCRIPTION: usize = 2_000;

@@ -172,6 +172,20 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A body of which the service sets id and version.
+pub(crate) fn whole<T>(body: Value, shown: Option<&Value>, take: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Errors> {
+    let mut errors = Errors::default();
+    let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
+        let input = take(&mut fields);
+        fields.finish_with(&["id", "version"], shown);
+        input
+    });
+    match input {
+        Some(input) => errors.check().map(|()| input),
+        None => Err(errors),
+    }
+}
+
 /// A text has a character that nobody sees.
 pub(crate) const CONTROL: Refusal = "must not have control characters";
 

@@ -4,24 +4,20 @@
 
 mod account;
 mod agent;
-mod catalog;
 mod contact;
 mod fields;
-mod interval;
-mod list;
 mod plan;
 mod provider;
 mod queue;
 
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
-pub(crate) use catalog::{CannedAnswerInput, DispositionInput, PauseInput, TagInput};
 pub(crate) use contact::{ContactInput, NewContactInput, USER_ID};
 #[cfg(test)]
 pub(crate) use fields::REQUIRED;
-pub(crate) use fields::{Errors, Fields, UNKNOWN_ACCOUNT, UNKNOWN_LIST};
-pub(crate) use interval::{IntervalHoliday, IntervalInput, IntervalRange};
-pub(crate) use list::ListInput;
+#[cfg(test)]
+pub(crate) use fields::testing;
+pub(crate) use fields::{Errors, Fields, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, id, integer, line, parsed, text, whole};
 pub(crate) use plan::PlanStepSchema;
 #[cfg(test)]
 pub(crate) use plan::step;
@@ -29,7 +25,7 @@ pub(crate) use provider::{ProviderInput, described};
 pub(crate) use queue::{QueueInput, known_members};
 
 /// Names are shown in lists and on tabs: longer ones would not be read.
-const NAME: usize = 200;
+pub(crate) const NAME: usize = 200;
 
 /// Ids of 30 bytes: a thousand of them leave most of an item's 400 KB free.
 const PEOPLE: usize = 1_000;

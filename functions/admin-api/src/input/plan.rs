@@ -13,10 +13,10 @@ use domain::variables::VariableName;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::catalog::disposition;
 use super::fields::{
     CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, has_control, id, integer, parsed, text,
 };
+use crate::resources::dispositions::disposition;
 
 /// A note beside a step.
 const COMMENT: usize = 500;

@@ -1,6 +1,6 @@
 //! Which provider an account has, and how to reach it: the fields are those that the type's adapter declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::Origin;
 use domain::account::{Credentials, Provider};
@@ -30,6 +30,9 @@ pub(crate) struct ProviderInput {
     /// The secret fields that were given.
     #[schema(ignore)]
     pub(crate) secrets: BTreeMap<String, Secret>,
+    /// Names of optional or generated secrets that are taken away.
+    #[schema(ignore)]
+    pub(crate) removed: BTreeSet<String>,
     /// Whether the secrets that are stored must not be used with these fields.
     #[schema(ignore)]
     pub(crate) elsewhere: bool,
@@ -80,13 +83,33 @@ impl ProviderInput {
             secrets.extend(value.map(|value| (field.name.to_owned(), value)));
         }
         fields.finish();
-        Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, elsewhere })
+        Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, removed: BTreeSet::new(), elsewhere })
     }
 
     /// The adapter of the type, and its fields that are ours to generate and were not given.
     fn generated(&self) -> impl Iterator<Item = &'static Field> {
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
         fields.iter().filter(|field| field.source == Source::Generated)
+    }
+
+    /// Notes the secrets that a merge patch of `provider` takes away by `null`. One that is required can't go.
+    pub(crate) fn patched(&mut self, patch: &Value) -> Result<(), Errors> {
+        let mut errors = Errors::default();
+        let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
+        for field in fields.iter().filter(|field| field.secret && patch.get(field.name).is_some_and(Value::is_null)) {
+            match field.source {
+                Source::Required => errors.add(format!("provider.{}", field.name), REQUIRED),
+                Source::Optional | Source::Generated => {
+                    self.removed.insert(field.name.to_owned());
+                }
+            }
+        }
+        errors.check()
+    }
+
+    /// Whether secrets are given or taken away.
+    pub(crate) fn writes_secrets(&self) -> bool {
+        !self.secrets.is_empty() || !self.removed.is_empty()
     }
 
     /// Fills in the public fields that are ours to generate.
@@ -119,7 +142,7 @@ impl ProviderInput {
             providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields()).iter().map(|field| field.name).collect();
         let own: Vec<&str> = self.generated().filter(|field| field.secret).map(|field| field.name).collect();
         // What goes elsewhere from now on is only what was given for it; what we made up ourselves is nobody's credential there.
-        let stays = |name: &str| names.contains(&name) && (!self.elsewhere || own.contains(&name));
+        let stays = |name: &str| names.contains(&name) && !self.removed.contains(name) && (!self.elsewhere || own.contains(&name));
         let kept =
             stored.map(|stored| stored.0.iter().filter(|(name, _)| stays(name)).map(|(name, secret)| (name.clone(), secret.clone())));
         let mut all: BTreeMap<String, Secret> = kept.into_iter().flatten().collect();

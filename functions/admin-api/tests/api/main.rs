@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod catalog;
+mod changes;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -244,6 +245,10 @@ impl Admin {
         call("owner", "PUT", path).if_match(&format!("\"{version}\"")).json(body).to(&self.router).await
     }
 
+    async fn patch(&self, path: &str, version: u64, patch: &Value) -> Answer {
+        call("owner", "PATCH", path).if_match(&format!("\"{version}\"")).json(patch).to(&self.router).await
+    }
+
     async fn delete(&self, path: &str, version: u64) -> Answer {
         call("owner", "DELETE", path).if_match(&format!("\"{version}\"")).to(&self.router).await
     }
@@ -335,7 +340,7 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
     for (path, item) in &admin_api::openapi().paths.paths {
         for method in serde_json::to_value(item).unwrap().as_object().unwrap().keys() {
             let method: &'static str = method.to_ascii_uppercase().leak();
-            let path = path.replace("{id}", "x");
+            let path = ["{id}", "{agent}", "{list}"].iter().fold(path.clone(), |path, name| path.replace(name, "x"));
             call("", method, &path).to(&router).await.problem(401, "unauthorized");
             call("forged", method, &path).to(&router).await.problem(401, "unauthorized");
             call("nobody", method, &path).to(&router).await.problem(403, "forbidden");
@@ -384,6 +389,7 @@ async fn what_is_not_there_or_can_not_be_read_is_a_problem_document() {
     answer(router.clone().oneshot(form.body(Body::from("name=a")).unwrap()).await.unwrap()).await.problem(415, "not-json");
     let list = "/lists/lst_00000000000000000000000001";
     call("owner", "PUT", list).json(&json!({"name": "a"})).to(&router).await.problem(428, "if-match-required");
+    call("owner", "PATCH", list).json(&json!({"name": "a"})).to(&router).await.problem(428, "if-match-required");
     call("owner", "DELETE", list).to(&router).await.problem(428, "if-match-required");
     assert_eq!(call("owner", "GET", "/lists?limit=0&after=x").to(&router).await.fields(), ["limit", "after"]);
 }

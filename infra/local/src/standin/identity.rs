@@ -1,4 +1,4 @@
-//! The identity provider: a key of its own, published, and tokens signed with it.
+//! The identity provider: it publishes its own key and signs tokens with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::Shared;
 
 pub(super) const KEY_ID: &str = "stand-in";
 
-/// The key of a stand-in, and what it publishes of it.
+/// The key of a stand-in, and its published part.
 pub(super) struct Issuer {
     key: EncodingKey,
     keys: JwkSet,
@@ -70,7 +70,7 @@ struct Wanted {
 
 async fn tokens(State(shared): State<Arc<Shared>>, Json(wanted): Json<Wanted>) -> Response {
     let roles: Vec<&str> = wanted.roles.iter().map(String::as_str).collect();
-    // A working day is the longest that somebody tries things out.
+    // Nobody tries things out for longer than a working day.
     let ttl = Duration::from_secs(wanted.ttl_s.unwrap_or(8 * 3600));
     match shared.issuer.mint(&shared.url, &wanted.subject, &roles, ttl) {
         Ok(token) => (StatusCode::CREATED, Json(json!({ "token": token }))).into_response(),

@@ -1,5 +1,5 @@
-//! Kaleyra: Meta's objects within its own, an API key in a header, webhooks that are not signed. Shapes are those of the beginnings of its public pages; the
-//! body of a send's answer is not documented and has here the form of its SMS API.
+//! Kaleyra: Meta's objects within its own, an API key in a header, unsigned webhooks. The shapes come from its
+//! public pages. The answer to a send is not documented; here it has the form of Kaleyra's SMS API.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use ulid::Ulid;
 
 use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, guarded, meta, reply, text};
 
-/// The number's id with Meta, in whose form webhooks are.
+/// The number's id at Meta, for webhooks in Meta's form.
 const PHONE_NUMBER_ID: &str = "106540352242922";
 
 pub(super) struct Kaleyra;

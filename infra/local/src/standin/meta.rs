@@ -1,5 +1,6 @@
-//! The WhatsApp Cloud API: JSON with a bearer token; webhooks signed over their raw bytes with the app secret, and a handshake when their address is set.
-//! Shapes and codes are those of Meta's webhook, messages, media and error references.
+//! The WhatsApp Cloud API: JSON with a bearer token. The app secret signs webhooks over their raw bytes, and
+//! setting their address starts a handshake. Shapes and codes are those of Meta's webhook, messages, media and
+//! error references.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,13 @@ use super::{Account, File, On, Provider, Received, Sent, Shared, Stage, Webhook,
 /// The longest text of a message.
 const LONGEST_TEXT: usize = 4096;
 
-/// For how long the address of a file serves.
+/// How long the address of a file is valid.
 const ADDRESS_LIFETIME: Duration = Duration::from_secs(300);
 
 pub(super) struct Meta;
 
-/// One webhook for all of these messages, as Meta sends them when there are many at once; they may be of different customers. Not yet signed.
+/// One unsigned webhook for all these messages, as Meta sends it for many messages at once. They may be of
+/// different customers.
 pub fn batch(account: &Account, messages: &[Received]) -> Webhook {
     let mut contacts: Vec<Value> = Vec::new();
     for message in messages {
@@ -38,7 +40,7 @@ pub fn batch(account: &Account, messages: &[Received]) -> Webhook {
     escaped(id, account.webhook_url(), &envelope(account, &json!({"contacts": contacts, "messages": entries})))
 }
 
-/// A message within `value.messages`.
+/// An element of `value.messages`.
 pub(super) fn inbound(message: &Received) -> Value {
     let mut entry = json!({"from": message.digits(), "id": message.id, "timestamp": message.at.as_second().to_string()});
     match &message.file {
@@ -79,7 +81,7 @@ fn media_kind(content_type: &str) -> &'static str {
     }
 }
 
-/// A status within `value.statuses`.
+/// An element of `value.statuses`.
 pub(super) fn status(sent: &Sent, word: &str, failure: Option<&str>) -> Value {
     let mut status = json!({
         "id": sent.sid,
@@ -93,7 +95,7 @@ pub(super) fn status(sent: &Sent, word: &str, failure: Option<&str>) -> Value {
     status
 }
 
-/// One of `errors`.
+/// An element of `errors`.
 fn problem(code: &str) -> Value {
     let title = match code {
         "131047" => "Re-engagement message",
@@ -105,7 +107,7 @@ fn problem(code: &str) -> Value {
     json!({"code": code, "title": title, "message": title, "error_data": {"details": title}, "href": "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"})
 }
 
-/// The word for a state.
+/// Meta's word for a state.
 pub(super) fn word(state: Stage) -> &'static str {
     match state {
         Stage::Sent => "sent",
@@ -138,7 +140,7 @@ fn envelope(account: &Account, contents: &Value) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [{"id": account.field("account_sid"), "changes": [change]}]})
 }
 
-/// Meta escapes what is not ASCII, and signs exactly those bytes.
+/// Meta escapes characters beyond ASCII, and signs exactly those bytes.
 fn escaped(id: &str, url: &str, body: &Value) -> Webhook {
     let mut escaped = String::new();
     for unit in body.to_string().encode_utf16() {
@@ -238,7 +240,7 @@ fn error(status: u16, code: u32) -> Response {
     reply(status, &json!({ "error": error }))
 }
 
-/// What Meta answers for an id that is not there, or that the token may not see.
+/// Meta's answer for an id that does not exist or that the token may not see.
 fn unknown(id: &str) -> Response {
     let message = format!(
         "Unsupported get request. Object with ID '{id}' does not exist, cannot be loaded due to missing permissions, or does not support this operation"
@@ -286,14 +288,14 @@ async fn send_message(
     shared.accept(account, sent, fault, answer).await
 }
 
-/// The code of the first thing that is wrong with a message.
+/// The code of a message's first fault.
 pub(super) fn fault_of(body: &Value) -> Option<u32> {
     let kind = text(body, "/type");
     let addressed = !text(body, "/to").is_empty() || !text(body, "/recipient").is_empty();
     if text(body, "/messaging_product") != "whatsapp" || !addressed || kind.is_empty() {
         return Some(100);
     }
-    // Without its `+`, a number may be taken for one of the sender's own country.
+    // Without its `+`, Meta may read a number as one of the sender's own country.
     if text(body, "/to").chars().next().is_some_and(|first| first != '+') {
         return Some(131_009);
     }
@@ -353,7 +355,7 @@ async fn node(State(shared): State<Arc<Shared>>, Path((_version, id)): Path<(Str
 }
 
 fn number(account: &Account) -> Value {
-    // People's spelling, with spaces.
+    // The number as people write it, with spaces.
     let shown = account.phone.get(..3).map_or_else(String::new, |country| format!("{country} {}", &account.phone[3..]));
     let mut number = json!({
         "id": account.id(), "display_phone_number": shown, "verified_name": "Demo", "quality_rating": "GREEN",
@@ -365,7 +367,7 @@ fn number(account: &Account) -> Value {
     number
 }
 
-/// `GET` of a file's address: it wants the token, too, and serves for five minutes.
+/// `GET` of a file's address. It wants the token too, and is valid for five minutes.
 async fn attachment(State(shared): State<Arc<Shared>>, Path(ticket): Path<String>, headers: HeaderMap) -> Response {
     let accounts = match visible(&shared, &headers) {
         Ok(accounts) => accounts,
@@ -394,7 +396,7 @@ async fn configure(
     redirect_webhooks(&shared, &account, &body["webhook_configuration"]).await
 }
 
-/// `POST /{WABA id}/subscribed_apps`, with an override of where webhooks go or without.
+/// `POST /{WABA id}/subscribed_apps`, with or without an override of the webhooks' address.
 async fn subscribe(
     State(shared): State<Arc<Shared>>,
     Path((_version, id)): Path<(String, String)>,
@@ -408,7 +410,7 @@ async fn subscribe(
     redirect_webhooks(&shared, &account, &serde_json::from_slice(&body).unwrap_or_default()).await
 }
 
-/// Meta asks the new address whether it is the right one before it takes it.
+/// Meta makes its handshake with a new address before it accepts it.
 async fn redirect_webhooks(shared: &Shared, account: &Account, body: &Value) -> Response {
     if let Some(refusal) = shared.refusal(&Meta, On::Api).await {
         return refusal;
@@ -488,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ascii_is_escaped_before_it_is_signed() {
+    fn characters_beyond_ascii_are_escaped_before_signing() {
         let account = Account::new("META", "+390612345678", &[("app_secret", "s"), ("phone_number_id", "1")]);
         let webhook = Meta.sign(&account, escaped("x", "http://h.example", &json!({"name": "Zoë 👍"})));
         assert_eq!(String::from_utf8(webhook.body.clone()).unwrap(), r#"{"name":"Zo\u00eb \ud83d\udc4d"}"#);

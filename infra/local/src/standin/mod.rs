@@ -1,8 +1,8 @@
-//! The stand-in for the providers' APIs and for the identity provider: what the product needs of all of them, answering as they do, on one port of
-//! 127.0.0.1, plus what a script or a test needs to steer it under `/_standin`.
+//! The stand-in for the providers' APIs and for the identity provider. It answers as they do, as far as the product
+//! needs, on one port of 127.0.0.1. Scripts and tests control it under `/_standin`.
 //!
-//! Each provider is a module with its own paths, its own bodies and its own errors, in the shapes of its public documentation. Signatures are computed
-//! here anew, not by the product's own code, so that a mistake there is not mirrored.
+//! Each provider is a module with its own paths, bodies and errors, in the shapes of its public documentation. It
+//! computes signatures itself, not with the product's code, so that it does not repeat a mistake there.
 
 #![allow(clippy::result_large_err, reason = "a refusal is an answer, which is made once")]
 
@@ -35,22 +35,22 @@ pub use meta::batch as meta_batch;
 pub use sinch::signature as sinch_signature;
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
 
-/// A picture of one pixel (PNG), what a customer sends here.
+/// A customer's picture: one pixel (PNG).
 pub const PICTURE: &[u8] = &[
     0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0, 0x1f,
     0x15, 0xc4, 0x89, 0, 0, 0, 0x0d, b'I', b'D', b'A', b'T', 0x78, 0xda, 0x63, 0x64, 0x60, 0xf8, 0x5f, 0x0f, 0, 2, 0x87, 1, 0x80, 0xeb,
     0x47, 0xba, 0x92, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
 ];
 
-/// In place of a provider's own code in a [`Fault`]: its code for a closed 24-hour window.
+/// Stands in a [`Fault`] for the provider's own code for a closed 24-hour window.
 pub const WINDOW_EXPIRED: &str = "window_expired";
 
-/// A provider as it looks from outside.
+/// A provider, seen from outside.
 trait Provider: Sync {
     /// The type of its accounts.
     fn kind(&self) -> &'static str;
 
-    /// The field of an account that names it in requests.
+    /// The account's field that names it in requests.
     fn id_field(&self) -> &'static str;
 
     /// Its API.
@@ -59,24 +59,24 @@ trait Provider: Sync {
     /// A new id of a message.
     fn new_id(&self) -> String;
 
-    /// Where an attachment is, as a webhook names it.
+    /// The address of an attachment in a webhook.
     fn file_url(&self, base: &str, account: &Account, file: &str, ticket: &str) -> String {
         let _ = (account, file);
         format!("{base}/files/{ticket}")
     }
 
-    /// For how long such an address serves.
+    /// How long such an address is valid.
     fn address_lifetime(&self) -> Duration {
         Duration::from_secs(7 * 24 * 3600)
     }
 
-    /// With the proof of its origin in place of one that was there, made with the account's secrets.
+    /// Signs a webhook with the account's secrets. An earlier signature is replaced.
     fn sign(&self, account: &Account, webhook: Webhook) -> Webhook;
 
-    /// The webhook that tells of a customer's message, not yet signed.
+    /// The unsigned webhook for a customer's message.
     fn message(&self, account: &Account, message: &Received) -> Webhook;
 
-    /// Its word for a state of a sent message, and the webhook that tells of it, not yet signed; `failure` is a code.
+    /// The provider's word for a state of a sent message, and the unsigned webhook for it. `failure` is a code.
     fn report(&self, account: &Account, sent: &Sent, state: Stage, failure: Option<&str>) -> (String, Webhook);
 
     /// The states that it reports, in order.
@@ -90,33 +90,33 @@ trait Provider: Sync {
     /// Its code for a closed window.
     fn window_code(&self) -> &'static str;
 
-    /// Its code for a file that it could not get.
+    /// Its code for a file that it could not fetch.
     fn media_code(&self) -> &'static str;
 }
 
 static PROVIDERS: [&dyn Provider; 5] = [&twilio::Twilio, &meta::Meta, &sinch::SinchV2, &sinch_legacy::Sinch, &kaleyra::Kaleyra];
 
 fn provider(kind: &str) -> Result<&'static dyn Provider> {
-    PROVIDERS.into_iter().find(|provider| provider.kind() == kind).with_context(|| format!("{kind} is no provider type"))
+    PROVIDERS.into_iter().find(|provider| provider.kind() == kind).with_context(|| format!("{kind} is not a provider type"))
 }
 
-/// The webhook that tells of a customer's message, not yet signed.
+/// The unsigned webhook for a customer's message.
 ///
 /// # Errors
-/// There is no such provider type.
+/// The provider type is unknown.
 pub fn message(account: &Account, message: &Received) -> Result<Webhook> {
     Ok(provider(&account.kind)?.message(account, message))
 }
 
-/// A webhook with the proof of its origin, in place of one that was there, made with the secrets of `account`.
+/// Signs a webhook with the secrets of `account`. An earlier signature is replaced.
 ///
 /// # Errors
-/// There is no such provider type.
+/// The provider type is unknown.
 pub fn sign(account: &Account, webhook: Webhook) -> Result<Webhook> {
     Ok(provider(&account.kind)?.sign(account, webhook))
 }
 
-/// What an account may demand of its callers where the provider signs nothing: a header of its own choice.
+/// Adds the guard of an account whose provider signs nothing: a header of its own choice.
 fn guarded(account: &Account, webhook: Webhook) -> Webhook {
     let (name, value) = (account.field("callback_header"), account.field("callback_header_value"));
     if name.is_empty() { webhook } else { webhook.with_header(name, value) }
@@ -153,7 +153,7 @@ struct Shared {
     http: reqwest::Client,
     issuer: identity::Issuer,
     inside: Mutex<Inside>,
-    /// Counts the changes of `inside`, for who waits for one.
+    /// Counts the changes of `inside`, for callers that wait for one.
     changes: watch::Sender<u64>,
 }
 
@@ -165,17 +165,17 @@ struct Inside {
     callbacks: Vec<Callback>,
     next: VecDeque<Fault>,
     files: HashMap<String, StoredFile>,
-    /// Addresses of files that serve for a while only: the file, and until when.
+    /// Temporary addresses of files: the file, and when the address expires.
     tickets: HashMap<String, (String, Instant)>,
-    /// Access tokens that were given out, and for which account.
+    /// Access tokens that were given out, with their account.
     access_tokens: HashMap<String, String>,
-    /// How many were asked for.
+    /// How many access tokens were requested.
     token_requests: usize,
     delay: Duration,
     held: bool,
 }
 
-/// An account as the provider knows it: what the admin API takes as `provider`, and the number.
+/// An account as the provider knows it: the admin API's `provider`, and the number.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Account {
     /// The type, e.g. `META`.
@@ -184,7 +184,7 @@ pub struct Account {
     /// The number, `+39…`.
     #[serde(default)]
     pub phone: String,
-    /// Where its webhooks go: what a person pasted in the console, or the API was told.
+    /// The address of its webhooks, as a person pasted it in the console or the API set it.
     #[serde(default)]
     pub receive_url: String,
     /// The fields, public and secret.
@@ -199,12 +199,12 @@ impl Account {
         Self { kind: kind.to_owned(), phone: phone.to_owned(), receive_url: String::new(), fields }
     }
 
-    /// A field; empty when it is absent.
+    /// A field; empty if it is absent.
     pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 
-    /// What names it in requests.
+    /// The id that names it in requests.
     pub fn id(&self) -> &str {
         provider(&self.kind).map_or("", |provider| self.field(provider.id_field()))
     }
@@ -214,13 +214,14 @@ impl Account {
         self.phone.trim_start_matches('+')
     }
 
-    /// Where requests go: without the fragment, which holds Twilio's own overrides and is neither sent nor signed.
+    /// The address of requests, without the fragment, which holds Twilio's own overrides and is neither sent nor
+    /// signed.
     fn webhook_url(&self) -> &str {
         self.receive_url.split('#').next().unwrap_or_default()
     }
 }
 
-/// Fields are secrets, too.
+/// Doesn't show the fields: some are secrets.
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("kind", &self.kind).finish_non_exhaustive()
@@ -232,29 +233,29 @@ impl std::fmt::Debug for Account {
 pub struct Sent {
     /// The provider type, e.g. `TWILIO`.
     pub provider: &'static str,
-    /// The id that the sender was told.
+    /// The id that the sender got.
     pub sid: String,
-    /// Whose: [`Account::id`].
+    /// The account: [`Account::id`].
     pub account_sid: String,
-    /// From which number, as the request names it.
+    /// The sender's number, as the request names it.
     pub from: String,
-    /// To whom, as the request names it.
+    /// The recipient, as the request names it.
     pub to: String,
     /// The text, or the caption.
     pub body: String,
-    /// All parameters of a form, in the order that they came in.
+    /// All parameters of a form, in their order.
     pub params: Vec<(String, String)>,
-    /// The body of a request that is JSON.
+    /// The body of a JSON request.
     pub request: Value,
-    /// The file that goes with it, once it was fetched from the link in the request.
+    /// The message's file, once it was fetched from the link in the request.
     pub media: Option<Fetched>,
-    /// What the sender wants back with each report.
+    /// The sender's reference, which each report returns.
     #[serde(skip)]
     reference: String,
-    /// Where the reports go.
+    /// The address of the reports.
     #[serde(skip)]
     callback: String,
-    /// The link of the file that goes with it.
+    /// The link of the message's file.
     #[serde(skip)]
     link: String,
 }
@@ -281,7 +282,7 @@ impl Sent {
 /// A file as the provider fetched it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Fetched {
-    /// What the link answered; 0 when there was no answer.
+    /// The link's HTTP status; 0 if there was no answer.
     pub status: u16,
     /// Its `Content-Type`.
     pub content_type: String,
@@ -292,12 +293,12 @@ pub struct Fetched {
     pub bytes: Bytes,
 }
 
-/// What a customer wrote, as the provider keeps it.
+/// A customer's message, as the provider stores it.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The provider type.
     pub kind: String,
-    /// To whom: [`Account::id`].
+    /// The account: [`Account::id`].
     pub account: String,
     /// The provider's id.
     pub id: String,
@@ -309,7 +310,7 @@ pub struct Received {
     pub text: String,
     /// The attachment.
     pub file: Option<File>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
@@ -325,9 +326,9 @@ impl Received {
 pub struct File {
     /// The provider's id.
     pub id: String,
-    /// Its address, as a webhook names it.
+    /// Its address in a webhook.
     pub url: String,
-    /// Its type.
+    /// Its content type.
     pub content_type: String,
     /// Its name.
     pub name: Option<String>,
@@ -343,27 +344,27 @@ struct StoredFile {
     bytes: Bytes,
 }
 
-/// A webhook as the provider makes it.
+/// A webhook of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The provider's id of what it tells.
+    /// The provider's id of the event.
     pub id: String,
-    /// Where it goes.
+    /// The address.
     pub url: String,
-    /// Headers, the content type and the signature among them.
+    /// The headers, including the content type and the signature.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Webhook {
-    /// A webhook with a JSON body, not yet signed.
+    /// An unsigned webhook with a JSON body.
     pub fn json(id: &str, url: &str, body: &Value) -> Self {
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         Self { id: id.to_owned(), url: url.to_owned(), headers, body: body.to_string().into_bytes() }
     }
 
-    /// With one more header, or another value of it.
+    /// The same webhook with this header set.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self = self.without_header(name);
@@ -371,14 +372,14 @@ impl Webhook {
         self
     }
 
-    /// Without a header.
+    /// The same webhook without this header.
     #[must_use]
     pub fn without_header(mut self, name: &str) -> Self {
         self.headers.retain(|(found, _)| !found.eq_ignore_ascii_case(name));
         self
     }
 
-    /// A `curl` command that makes it, for a person to try.
+    /// A `curl` command that sends it, for a person to try.
     pub fn curl(&self) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let mut command = format!("curl -i {}", quoted(&self.url));
@@ -393,31 +394,32 @@ impl Webhook {
 /// A status callback that the stand-in made.
 #[derive(Debug, Clone, Serialize)]
 pub struct Callback {
-    /// Of which message.
+    /// The id of the message.
     pub sid: String,
     /// The provider's word, e.g. `delivered`.
     pub status: String,
-    /// What the receiver answered; 0 when there was no answer.
+    /// The receiver's HTTP status; 0 if there was no answer.
     pub answer: u16,
 }
 
-/// What happens to one of the next requests.
+/// A fault for one of the next requests.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// To a request of which provider type; absent: of any.
+    /// The provider type of the request; if absent, any.
     pub provider: Option<String>,
-    /// To which request: `message` (the default), `media`, `token` or `api`.
+    /// The kind of request: `message` (the default), `media`, `token` or `api`.
     pub on: On,
-    /// Answers with this status instead of doing it.
+    /// The status to answer instead of carrying out the request.
     pub status: Option<u16>,
-    /// The error code in the body; by default one that fits `status`. [`WINDOW_EXPIRED`] stands for the provider's own.
+    /// The error code in the body, by default one that fits `status`. [`WINDOW_EXPIRED`] stands for the provider's
+    /// own.
     pub code: Option<Code>,
-    /// Seconds, in `Retry-After`.
+    /// The seconds in `Retry-After`.
     pub retry_after: Option<u32>,
-    /// Does it, and gives no answer.
+    /// Carries out the request but gives no answer.
     pub fault: Option<Silence>,
-    /// Accepts the message, then reports that it failed with this code.
+    /// Accepts the message, then reports its failure with this code.
     pub callback_error: Option<Code>,
 }
 
@@ -448,7 +450,7 @@ impl<'de> Deserialize<'de> for Code {
     }
 }
 
-/// Which request a [`Fault`] is for.
+/// The kind of request that a [`Fault`] is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
@@ -459,33 +461,33 @@ pub enum On {
     Media,
     /// The request for an access token.
     Token,
-    /// Anything else of the API.
+    /// Any other request to the API.
     Api,
 }
 
-/// How a [`Fault`] is silent.
+/// How a [`Fault`] withholds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
-    /// The request is done, its answer never comes.
+    /// The request is carried out, but the answer never comes.
     Timeout,
-    /// The request is done, and the connection is closed in place of an answer.
+    /// The request is carried out, and the connection is closed without an answer.
     Closed,
 }
 
 impl StandIn {
-    /// Starts it on a free port, with no time between the callbacks.
+    /// Starts the stand-in on a free port, without a delay between callbacks.
     ///
     /// # Errors
-    /// No port, or no key.
+    /// There is no free port, or no key can be made.
     pub async fn start() -> Result<StandIn> {
         Self::start_with(Duration::ZERO).await
     }
 
-    /// Starts it on a free port; `delay` passes before each status callback.
+    /// Starts the stand-in on a free port. `delay` passes before each status callback.
     ///
     /// # Errors
-    /// No port, or no key.
+    /// There is no free port, or no key can be made.
     pub async fn start_with(delay: Duration) -> Result<StandIn> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("no free port for the providers' stand-in")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -504,85 +506,86 @@ impl StandIn {
         Ok(StandIn { url, shared, _server: Arc::new(Server(server)) })
     }
 
-    /// Makes an account known; requests of any other are refused with 401.
+    /// Adds an account. Requests of an unknown account are refused with 401.
     pub fn add_account(&self, account: &Account) {
         self.shared.add_account(account);
     }
 
-    /// Has the webhooks of an account go to `receive_url`, as a person does in the provider's console.
+    /// Sets an account's webhook address to `receive_url`, as a person does in the provider's console.
     pub fn point(&self, account: &Account, receive_url: &str) {
         self.shared.add_account(&Account { receive_url: receive_url.to_owned(), ..account.clone() });
     }
 
-    /// An account as it stands now.
+    /// An account in its present state.
     pub fn account(&self, kind: &str, id: &str) -> Option<Account> {
         self.shared.account(kind, id)
     }
 
-    /// Puts a file where the provider keeps attachments.
+    /// Stores a file among the provider's attachments.
     ///
     /// # Errors
-    /// There is no such provider type.
+    /// The provider type is unknown.
     pub fn add_file(&self, account: &Account, content_type: &str, name: Option<&str>, bytes: impl Into<Bytes>) -> Result<File> {
         self.shared.add_file(account, content_type, name, bytes.into())
     }
 
-    /// Ends all addresses of files that serve for a while only.
+    /// Expires all temporary addresses of files.
     pub fn expire_addresses(&self) {
         self.shared.change(|inside| inside.tickets.clear());
     }
 
-    /// Ends all access tokens that were given out.
+    /// Revokes all access tokens that were given out.
     pub fn revoke_tokens(&self) {
         self.shared.change(|inside| inside.access_tokens.clear());
     }
 
-    /// How many access tokens were asked for.
+    /// How many access tokens were requested.
     pub fn token_requests(&self) -> usize {
         self.shared.inside().token_requests
     }
 
-    /// A customer writes: the provider keeps it, and this is the webhook that tells of it. Whether it is made is the caller's business.
+    /// Makes a customer write. The provider stores the message, and the result is its webhook. The caller decides
+    /// whether to deliver the webhook.
     ///
     /// # Errors
-    /// There is no such provider type.
+    /// The provider type is unknown.
     pub fn write(&self, account: &Account, from: &str, name: &str, text: &str, file: Option<&File>) -> Result<Webhook> {
         self.shared.write(account, from, name, text, file)
     }
 
-    /// Says what happens to the next request of its kind; called again, to the one after it.
+    /// Sets a fault for the next request of its kind. A second call sets one for the request after it.
     pub fn next(&self, fault: Fault) {
         self.shared.change(|inside| inside.next.push_back(fault));
     }
 
-    /// While `held`, status callbacks wait to be made.
+    /// While `held`, status callbacks wait.
     pub fn hold_callbacks(&self, held: bool) {
         self.shared.change(|inside| inside.held = held);
     }
 
-    /// Everything that was accepted, oldest first.
+    /// All accepted messages, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         self.shared.inside().sent.clone()
     }
 
-    /// Every status callback that was answered or failed, oldest first.
+    /// All status callbacks that were answered or failed, oldest first.
     pub fn callbacks(&self) -> Vec<Callback> {
         self.shared.inside().callbacks.clone()
     }
 
-    /// The first accepted message that `wanted` says yes to, as soon as there is one.
+    /// Waits for the first accepted message that `wanted` accepts.
     ///
     /// # Errors
-    /// None came in `limit`.
+    /// None came within `limit`.
     pub async fn wait_for_sent(&self, limit: Duration, wanted: impl Fn(&Sent) -> bool) -> Result<Sent> {
         let found = self.wait(limit, |inside| inside.sent.iter().find(|sent| wanted(sent)).cloned()).await;
         found.with_context(|| format!("the provider was not sent the expected message in {limit:?}"))
     }
 
-    /// The callback about a message with this status, as soon as it was answered.
+    /// Waits until the callback with this status of a message is answered.
     ///
     /// # Errors
-    /// None came in `limit`.
+    /// None came within `limit`.
     pub async fn wait_for_callback(&self, limit: Duration, sid: &str, status: &str) -> Result<Callback> {
         let wanted = |callback: &&Callback| callback.sid == sid && callback.status == status;
         let found = self.wait(limit, |inside| inside.callbacks.iter().find(wanted).cloned()).await;
@@ -593,7 +596,8 @@ impl StandIn {
         tokio::time::timeout(limit, self.shared.until(find)).await.ok().flatten()
     }
 
-    /// A token as the identity provider would issue it: ES256, `iss` this URL, `cognito:groups` the roles, valid for `ttl`.
+    /// A token as the identity provider would issue it: ES256, `iss` this URL, `cognito:groups` the roles, valid
+    /// for `ttl`.
     ///
     /// # Errors
     /// The key refused to sign.
@@ -609,7 +613,7 @@ impl StandIn {
         self.shared.issuer.sign(claims)
     }
 
-    /// Where the keys are that its tokens are verified with.
+    /// The address of the keys that verify its tokens.
     pub fn jwks_url(&self) -> String {
         format!("{}/.well-known/jwks.json", self.url)
     }
@@ -626,7 +630,7 @@ impl Shared {
         result
     }
 
-    /// What `find` finds, as soon as it is there; `None`: it can't come any more.
+    /// Waits until `find` finds something; `None` if that can't happen any more.
     async fn until<T>(&self, find: impl Fn(&Inside) -> Option<T>) -> Option<T> {
         let mut changes = self.changes.subscribe();
         loop {
@@ -652,7 +656,7 @@ impl Shared {
         self.inside().accounts.iter().find(|account| account.kind == kind && wanted(account)).cloned()
     }
 
-    /// The fault that waits for a request of this kind.
+    /// Takes the fault that waits for a request of this kind.
     fn take_fault(&self, provider: &dyn Provider, on: On) -> Option<Fault> {
         let mut inside = self.inside();
         let meant = |fault: &Fault| fault.on == on && fault.provider.as_deref().is_none_or(|kind| kind == provider.kind());
@@ -666,7 +670,8 @@ impl Shared {
         Some(fault)
     }
 
-    /// The answer in place of a request's own, where a fault waits for it. Silence comes before anything is done: for requests that only read.
+    /// The answer of a fault that waits for such a request, if there is one. A silent fault comes before the
+    /// request is carried out, so this is for requests that only read.
     async fn refusal(&self, provider: &dyn Provider, on: On) -> Option<Response> {
         let fault = self.take_fault(provider, on)?;
         match fault.status {
@@ -696,7 +701,7 @@ impl Shared {
         Ok(file)
     }
 
-    /// A new address of a file, which serves for `lifetime`.
+    /// A new address of a file, valid for `lifetime`.
     fn ticket(&self, file: &str, lifetime: Duration) -> String {
         let ticket = Ulid::generate().to_string();
         self.change(|inside| inside.tickets.insert(ticket.clone(), (file.to_owned(), Instant::now() + lifetime)));
@@ -726,14 +731,14 @@ impl Shared {
         Ok(webhook)
     }
 
-    /// What customers wrote to an account since `since`, oldest first.
+    /// Customers' messages to an account since `since`, oldest first.
     fn received(&self, account: &Account, since: Timestamp) -> Vec<Received> {
         let inside = self.inside();
         let meant = |message: &&Received| (message.kind == account.kind && message.account == account.id()) && message.at >= since;
         inside.received.iter().filter(meant).cloned().collect()
     }
 
-    /// Takes a message, sees to its reports, and answers `answer` unless the fault wants silence.
+    /// Accepts a message, starts its reports, and answers `answer` unless the fault withholds it.
     async fn accept(self: Arc<Self>, account: Account, sent: Sent, fault: Fault, answer: Response) -> Response {
         self.change(|inside| inside.sent.push(sent.clone()));
         let failure = fault.callback_error.map(|code| code.0);
@@ -744,7 +749,7 @@ impl Shared {
         }
     }
 
-    /// Gets the file of a message, then tells what became of it, one state after the other, each once the one before it was answered.
+    /// Fetches the message's file, then reports its states. Each report waits until the one before it was answered.
     async fn follow(self: Arc<Self>, account: Account, sent: Sent, mut failure: Option<String>) {
         let Ok(provider) = provider(&account.kind) else { return };
         if !sent.link.is_empty() {
@@ -781,7 +786,7 @@ impl Shared {
         request.send().await.map_or(0, |answer| answer.status().as_u16())
     }
 
-    /// As a provider gets the file of a message: by its link alone.
+    /// Fetches a message's file as a provider does: with its link alone.
     async fn fetch(&self, link: &str) -> Fetched {
         let nothing = Fetched { status: 0, content_type: String::new(), disposition: String::new(), bytes: Bytes::new() };
         let Ok(answer) = self.http.get(link).send().await else { return nothing };
@@ -792,12 +797,12 @@ impl Shared {
     }
 }
 
-/// No answer.
+/// Gives no answer.
 async fn silent(silence: Silence) -> Response {
     match silence {
         // The connection stays open until the caller gives up.
         Silence::Timeout => std::future::pending().await,
-        // Ends the task of this connection, which closes it; a panic would do the same and be printed.
+        // Ends the task of this connection, which closes it. A panic would do the same, but would be printed.
         Silence::Closed => std::panic::resume_unwind(Box::new("the connection is closed")),
     }
 }
@@ -837,12 +842,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A text within JSON; empty when it is none.
+/// A text within JSON; empty if it is not a text.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A new id of 15 digits, as Meta's media have.
+/// A new id of 15 digits, like those of Meta's media.
 fn decimal_id() -> String {
     format!("{:015}", Ulid::generate().0 % 1_000_000_000_000_000)
 }
@@ -873,15 +878,15 @@ fn router(shared: Arc<Shared>) -> Router {
     steering.merge(identity::routes()).merge(providers).fallback(nothing).with_state(shared)
 }
 
-/// A file at an address that anybody may get it from.
+/// A file at a public address.
 async fn file(State(shared): State<Arc<Shared>>, Path(ticket): Path<String>, headers: HeaderMap) -> Response {
-    // A signed URL with credentials beside it is refused by real content networks too.
+    // Real content networks also refuse a signed URL with credentials.
     if headers.contains_key(header::AUTHORIZATION) {
         return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
     }
     let Some(file) = shared.file_of_ticket(&ticket) else { return StatusCode::FORBIDDEN.into_response() };
     let owner = shared.find_account_of(&file);
-    // What Twilio serves from here was asked for before, where its faults are.
+    // Twilio's faults apply before its redirect to this address.
     if let Some(provider) = owner.filter(|provider| !matches!(provider.kind(), "TWILIO" | "META"))
         && let Some(refusal) = shared.refusal(provider, On::Media).await
     {
@@ -912,21 +917,21 @@ async fn accounts(State(shared): State<Arc<Shared>>, Json(account): Json<Account
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// The account that a steering request names.
+/// The account that a control request names.
 fn named(shared: &Shared, query: &BTreeMap<String, String>) -> Option<Account> {
     let kind = query.get("provider").map_or("TWILIO", String::as_str);
     let id = query.get("account").or_else(|| query.get("account_sid"))?;
     shared.account(kind, id)
 }
 
-/// The file is the body; `?provider=` and `&account=` say whose, `&name=` what it is called.
+/// Stores the body as a file of the account that `?provider=` and `&account=` name. `&name=` is the file's name.
 async fn upload(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(account) = named(&shared, &query) else { return (StatusCode::NOT_FOUND, "there is no such account").into_response() };
+    let Some(account) = named(&shared, &query) else { return (StatusCode::NOT_FOUND, "the account does not exist").into_response() };
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/octet-stream");
     match shared.add_file(&account, content_type, query.get("name").map(String::as_str), body) {
         Ok(file) => (StatusCode::CREATED, Json(json!({ "id": file.id, "url": file.url }))).into_response(),
@@ -940,7 +945,7 @@ struct Writing {
     #[serde(default)]
     name: String,
     text: String,
-    /// Whether the webhook is made; otherwise only the provider's own list shows the message.
+    /// Whether the provider sends the webhook. Otherwise only the provider's own list shows the message.
     #[serde(default = "yes")]
     webhook: bool,
 }
@@ -949,13 +954,13 @@ fn yes() -> bool {
     true
 }
 
-/// A customer writes to the account that `?provider=` and `&account=` name.
+/// Makes a customer write to the account that `?provider=` and `&account=` name.
 async fn messages(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<BTreeMap<String, String>>,
     Json(writing): Json<Writing>,
 ) -> Response {
-    let Some(account) = named(&shared, &query) else { return (StatusCode::NOT_FOUND, "there is no such account").into_response() };
+    let Some(account) = named(&shared, &query) else { return (StatusCode::NOT_FOUND, "the account does not exist").into_response() };
     match shared.write(&account, &writing.from, &writing.name, &writing.text, None) {
         Ok(webhook) => {
             let answer = if writing.webhook { json!(shared.call(&webhook).await) } else { Value::Null };

@@ -1,5 +1,5 @@
-//! Sinch's Conversation API: JSON with a token that is fetched with a key's id and secret; webhooks of an app, signed over body, nonce and time when they were
-//! made with a secret. Shapes are those of Sinch's SDKs and API reference.
+//! Sinch's Conversation API: JSON with a token that is fetched with a key's id and secret. An app's webhooks with a
+//! secret are signed over body, nonce and time. Shapes are those of Sinch's SDKs and API reference.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use ulid::Ulid;
 
 use super::{Account, On, Provider, Received, Sent, Shared, Stage, Webhook, bearer, hmac_sha256, is_basic, reply, text};
 
-/// For how long an access token serves, in seconds.
+/// How long an access token is valid, in seconds.
 const TOKEN_LIFETIME: u64 = 3600;
 
-/// A webhook's id within its app; this stand-in keeps one.
+/// A webhook's id within its app. This stand-in has one.
 const WEBHOOK: &str = "01STANDINWEBHOOK0000000000";
 
 /// The secret of the webhook.
@@ -85,7 +85,7 @@ impl Provider for SinchV2 {
             "message_id": sent.sid,
             "conversation_id": "01STANDINCONVERSATION00000",
             "status": word,
-            // With a `+` here, without one in messages: recorded reports have both.
+            // Recorded reports have a `+` here and none in messages.
             "channel_identity": {"channel": "WHATSAPP", "identity": format!("+{}", sent.to.trim_start_matches('+')), "app_id": ""},
             "contact_id": contact_of(&sent.to),
             "metadata": sent.reference,
@@ -113,7 +113,7 @@ impl Provider for SinchV2 {
     }
 }
 
-/// The part of a webhook beside what it is about.
+/// The envelope of a webhook's event.
 fn envelope(account: &Account) -> Value {
     let now = Timestamp::now().to_string();
     json!({
@@ -121,12 +121,12 @@ fn envelope(account: &Account) -> Value {
     })
 }
 
-/// A contact of the project; there is one for each number.
+/// The project's contact for a number.
 fn contact_of(number: &str) -> String {
     format!("01CONTACT{:0>17}", number.trim_start_matches('+'))
 }
 
-/// A customer's message, as webhooks and lists hold it.
+/// A customer's message in webhooks and lists.
 fn listed(account: &Account, message: &Received) -> Value {
     let contents = match &message.file {
         Some(file) if message.text.is_empty() => json!({"media_message": {"url": file.url}}),
@@ -179,7 +179,7 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: axum
     reply(200, &json!({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_LIFETIME, "scope": ""}))
 }
 
-/// The account of a project whose key the token was given for; `app` may be empty.
+/// The project's account whose key got the token. `app` may be empty.
 fn authenticate(shared: &Shared, headers: &HeaderMap, project: &str, app: &str) -> Result<Account, Response> {
     let key = bearer(headers).and_then(|token| shared.inside().access_tokens.get(token).cloned());
     let key = key.ok_or_else(|| error(401, "Request had invalid credentials."))?;
@@ -236,7 +236,7 @@ async fn send_message(
     shared.accept(account, sent, fault, answer).await
 }
 
-/// What was written to an app since `start_time`, the latest first, in pages of `page_size`.
+/// Messages to an app since `start_time`, the latest first, in pages of `page_size`.
 async fn list_messages(
     State(shared): State<Arc<Shared>>,
     Path(project): Path<String>,
@@ -324,7 +324,7 @@ async fn set_webhook(shared: &Shared, account: &Account, body: &Value) -> Respon
     }
     let mut changed = account.clone();
     if let Some(target) = body["target"].as_str() {
-        // An app's webhooks have different targets.
+        // An app's webhooks must have different targets.
         if !target.starts_with("http") {
             return error(400, "Invalid target");
         }
@@ -351,7 +351,7 @@ async fn delete_webhook(
     }
 }
 
-/// A contact has the name of the customer's profile.
+/// A contact, with the name of the customer's profile.
 async fn contact(State(shared): State<Arc<Shared>>, Path((project, contact)): Path<(String, String)>, headers: HeaderMap) -> Response {
     let account = match authenticate(&shared, &headers, &project, "") {
         Ok(account) => account,

@@ -1,5 +1,6 @@
-//! Sinch's older WhatsApp API: JSON with the bot's own bearer token. Its webhooks carry messages and statuses in one form and are not signed here, as the
-//! encoding of that optional signature is not documented. Shapes are those of its last public documentation.
+//! Sinch's older WhatsApp API: JSON with the bot's own bearer token. Its webhooks carry messages and statuses in
+//! one form. They are not signed here, because the encoding of the optional signature is not documented. Shapes are
+//! those of its last public documentation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl Provider for Sinch {
         reply(status, &json!({"message": message, "details": code.unwrap_or_default()}))
     }
 
-    /// There are no codes, only words, and these are not documented.
+    /// The API has no codes, only words, and these are not documented.
     fn window_code(&self) -> &'static str {
         "Message failed to send because more than 24 hours have passed since the customer last replied to this number"
     }
@@ -149,7 +150,7 @@ async fn send_message(State(shared): State<Arc<Shared>>, Path(bot): Path<String>
     shared.accept(account, sent, fault, answer).await
 }
 
-/// What customers wrote between `start_time` and `end_time`, in pages of `page_size`.
+/// Customers' messages between `start_time` and `end_time`, in pages of `page_size`.
 async fn notifications(
     State(shared): State<Arc<Shared>>,
     Path(bot): Path<String>,
@@ -167,7 +168,7 @@ async fn notifications(
     let since = asked("start_time").parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let all: Vec<Value> = shared.received(&account, since).iter().map(|message| notification(&account, message)).collect();
     let size: usize = asked("page_size").parse().unwrap_or(20).clamp(1, 1000);
-    // The first has the number 1.
+    // The first page has the number 1.
     let page: usize = asked("page").parse().unwrap_or(1);
     let shown: Vec<Value> = all.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     reply(200, &json!({"type": "whatsapp", "notifications": shown}))

@@ -1,4 +1,4 @@
-//! The stand-in answers as the providers' documentation says.
+//! Checks that the stand-in answers as the providers' documentation says.
 
 use axum::routing::post;
 use jsonwebtoken::jwk::JwkSet;
@@ -73,7 +73,7 @@ fn sinch_text(body: &str) -> Value {
     json!({"app_id": "a1", "recipient": {"identified_by": {"channel_identities": [identity]}}, "message": {"text_message": {"text": body}}, "message_metadata": "ref-1"})
 }
 
-/// A receiver of webhooks: its address, and what it gets.
+/// A receiver of webhooks: its address, and the requests that it gets.
 async fn receiver() -> (String, tokio::sync::mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     let (seen, received) = tokio::sync::mpsc::unbounded_channel();
     let app = Router::new().route(
@@ -193,7 +193,7 @@ async fn a_scripted_error_happens_once_to_the_provider_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_taken_without_an_answer_is_kept() {
+async fn a_message_that_is_accepted_without_an_answer_is_stored() {
     let standin = started(&[meta_account()]).await;
     standin.next(Fault { fault: Some(Silence::Closed), ..Fault::default() });
     let url = format!("{}/meta/v26.0/106540352242922/messages", standin.url);
@@ -221,7 +221,7 @@ async fn meta_reports_signed_with_the_app_secret_and_gives_the_reference_back() 
 }
 
 #[tokio::test]
-async fn meta_takes_a_new_address_for_webhooks_only_from_who_echoes_its_challenge() {
+async fn meta_accepts_a_new_webhook_address_only_if_it_echoes_the_challenge() {
     let standin = started(&[meta_account()]).await;
     let app = Router::new().route(
         "/in",
@@ -272,7 +272,7 @@ async fn sinch_wants_a_fetched_token_and_reports_signed() {
 }
 
 #[tokio::test]
-async fn the_older_sinch_and_kaleyra_take_a_message_and_report() {
+async fn the_older_sinch_and_kaleyra_accept_a_message_and_report() {
     let standin = started(&[]).await;
     let (url, mut received) = receiver().await;
     standin.point(&legacy_account(), &url);
@@ -301,7 +301,7 @@ async fn the_older_sinch_and_kaleyra_take_a_message_and_report() {
 }
 
 #[tokio::test]
-async fn the_provider_gets_the_file_of_a_message_and_says_so_when_it_can_not() {
+async fn the_provider_fetches_the_file_of_a_message_and_reports_a_failure() {
     let standin = started(&[]).await;
     let (url, mut received) = receiver().await;
     standin.point(&meta_account(), &url);
@@ -354,7 +354,7 @@ async fn metas_media_are_found_in_two_steps_and_their_address_wants_the_token_an
 }
 
 #[tokio::test]
-async fn what_customers_wrote_is_listed_by_those_who_list_it() {
+async fn providers_with_a_list_list_customers_messages() {
     let (twilio, sinch, legacy) = (twilio_account(), sinch_account(), legacy_account());
     let standin = started(&[twilio.clone(), sinch.clone(), legacy.clone()]).await;
     for account in [&twilio, &sinch, &legacy] {

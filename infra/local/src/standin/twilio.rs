@@ -1,5 +1,5 @@
-//! Twilio: forms in, JSON out, basic authentication; webhooks are forms with a signature over the URL and every parameter. Shapes and codes are those of
-//! Twilio's API reference and error dictionary.
+//! Twilio: forms in, JSON out, basic authentication. Webhooks are forms with a signature over the URL and every
+//! parameter. Shapes and codes are those of Twilio's API reference and error dictionary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +23,18 @@ const LONGEST_BODY: usize = 1600;
 
 pub(super) struct Twilio;
 
-/// The type, which is also what an account without one has.
+/// The type, also the default for an account without one.
 pub(super) fn kind() -> String {
     Twilio.kind().to_owned()
 }
 
-/// A new id of Twilio's form: two letters and 32 hex digits.
+/// A new id in Twilio's form: two letters and 32 hex digits.
 pub fn sid(prefix: &str) -> String {
     format!("{prefix}{:032x}", Ulid::generate().0)
 }
 
-/// The value of `X-Twilio-Signature`: names sorted, the values of a repeated name as a sorted set, HMAC-SHA1 over the URL and all of them.
+/// The value of `X-Twilio-Signature`: HMAC-SHA1 over the URL and all parameters, with names sorted and the values
+/// of a repeated name as a sorted set.
 pub fn signature(auth_token: &str, url: &str, params: &[(String, String)]) -> String {
     use aws_lc_rs::hmac;
     let mut sorted: Vec<_> = params.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -48,7 +49,7 @@ pub fn signature(auth_token: &str, url: &str, params: &[(String, String)]) -> St
     BASE64_STANDARD.encode(hmac::sign(&key, &signed))
 }
 
-/// A webhook of these parameters to a URL, which may have a fragment; not yet signed.
+/// An unsigned webhook with these parameters. The URL may have a fragment.
 pub fn form(id: &str, url: &str, params: &[(String, String)]) -> Webhook {
     let url = url.split('#').next().unwrap_or_default();
     let mut body = form_urlencoded::Serializer::new(String::new());
@@ -162,7 +163,7 @@ fn nothing() -> Response {
     error(404, 20404, "The requested resource was not found")
 }
 
-/// The account that the basic authentication proves, if it is the one in the path.
+/// The account of the basic authentication, if it is the one in the path.
 fn authenticate(shared: &Shared, headers: &HeaderMap, account_sid: &str) -> Option<Account> {
     let known = shared.account(Twilio.kind(), account_sid)?;
     is_basic(headers, known.id(), known.field("auth_token")).then_some(known)
@@ -192,7 +193,7 @@ async fn send_message(State(shared): State<Arc<Shared>>, Path(account): Path<Str
     shared.accept(account, sent, fault, answer).await
 }
 
-/// Parameters of a form by name; a missing one is empty, as Twilio takes it.
+/// The parameters of a form by name. A missing one counts as empty, as at Twilio.
 struct Form<'a>(&'a [(String, String)]);
 
 impl<'a> Form<'a> {
@@ -200,7 +201,7 @@ impl<'a> Form<'a> {
         self.0.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
 
-    /// The first thing that Twilio would refuse, with its code and words.
+    /// The first fault that Twilio would refuse, with its code and words.
     fn problem(&self) -> Option<(u32, String)> {
         let (from, to, body) = (self.get("From"), self.get("To"), self.get("Body"));
         if to.is_empty() {
@@ -296,7 +297,7 @@ fn callback_params(message: &Sent, status: &str, code: Option<&str>) -> Vec<(Str
     params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The download: a redirect to the content network, which asks for no credentials and refuses them.
+/// A download: a redirect to the content network, which refuses credentials.
 async fn media(
     State(shared): State<Arc<Shared>>,
     Path((account, _message, media)): Path<(String, String, String)>,
@@ -316,7 +317,7 @@ async fn media(
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("{}/files/{ticket}", shared.url))]).into_response()
 }
 
-/// `{sid}.json`: whether the credentials are right.
+/// `{sid}.json`, by which a caller checks the credentials.
 async fn account(State(shared): State<Arc<Shared>>, Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(account) = file.strip_suffix(".json").and_then(|sid| authenticate(&shared, &headers, sid)) else { return unauthenticated() };
     if let Some(refusal) = shared.refusal(&Twilio, On::Api).await {
@@ -325,7 +326,7 @@ async fn account(State(shared): State<Arc<Shared>>, Path(file): Path<String>, he
     reply(200, &json!({"sid": account.id(), "friendly_name": "Demo", "status": "active", "type": "Full"}))
 }
 
-/// The account that the basic authentication proves, where the path names none.
+/// The account of the basic authentication, for paths that name no account.
 fn caller(shared: &Shared, headers: &HeaderMap) -> Option<Account> {
     shared.find_account(Twilio.kind(), |account| is_basic(headers, account.id(), account.field("auth_token")))
 }
@@ -367,7 +368,7 @@ async fn templates(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Res
     reply(200, &json!({"contents": contents, "meta": {"page": 0, "page_size": 50, "next_page_url": null, "key": "contents"}}))
 }
 
-/// What customers wrote and what was sent, the latest first, in pages of `PageSize`.
+/// Customers' and sent messages, the latest first, in pages of `PageSize`.
 async fn list_messages(
     State(shared): State<Arc<Shared>>,
     Path(account): Path<String>,
@@ -400,7 +401,7 @@ async fn list_messages(
     reply(200, &json!({"messages": shown, "page": page, "page_size": size, "next_page_uri": next}))
 }
 
-/// A day or an instant, as the filter takes both.
+/// A day or an instant: the filter accepts both.
 fn since(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| format!("{text}T00:00:00Z").parse().ok())
 }

@@ -1,12 +1,14 @@
-//! Kaleyra (Tata Communications), which passes Meta's Cloud API on: type `KALEYRA`.
+//! Kaleyra (Tata Communications): type `KALEYRA`. It passes on Meta's Cloud API.
 //!
-//! Messages are sent by V2. Callbacks are taken in both forms, V2 and the older V1 with its own templates. Kaleyra signs nothing: the guard is the unguessable
-//! Receive URL, and a fixed header or a user and password where the account has them. All that a callback holds counts as a stranger's choice, so that files are
-//! fetched without credentials.
+//! Messages go out by V2. Callbacks are accepted in two forms, V2 and the older V1 with its own templates. Kaleyra
+//! signs nothing. The unguessable Receive URL protects the account, with a fixed header or a user and password if
+//! the account has them. A stranger may have chosen anything in a callback, so files are fetched without
+//! credentials.
 //!
 //! Not offered: a list of numbers, a list of past messages, setting the Receive URL through the API.
 //!
-//! Sources: developers.kaleyra.io and support.kaleyra.com; no recorded callback is public, so that what they don't show is read tolerantly.
+//! Sources: developers.kaleyra.io and support.kaleyra.com. No recorded callback is public, so everything that they
+//! don't show is read tolerantly.
 
 use std::time::Duration;
 
@@ -27,8 +29,8 @@ use crate::{
 mod send;
 mod webhook;
 
-/// The longest body of a callback, in bytes. One message each: WhatsApp's longest text has 16 KiB, escaped as JSON at most 48 KiB; contact cards, an order or a
-/// form's answers have more.
+/// The longest body of a callback, in bytes. A callback holds one message. WhatsApp's longest text has 16 KiB,
+/// escaped as JSON at most 48 KiB. Contact cards, an order or a form's answers have more.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The type `KALEYRA`.
@@ -59,10 +61,10 @@ const FIELDS: &[Field] = &[
     guard::FIELDS[3],
 ];
 
-/// What a V1 callback profile for incoming messages should send, as its JSON body.
+/// The JSON body that a V1 callback profile for incoming messages should send.
 const V1_PROFILE: &str = r#"{"body":"<body>","mime_type":"<mime_type>","media_url":"<media_url>","from":"<from>","name":"<name>","type":"<type>","created_at":"<created_at>","reply_to":"<reply_to>","wanumber":"<wanumber>","mobile":"<mobile>","custom_response":"<custom_response>","message":"<message>","contacts":"<contacts>","location":"<location>"}"#;
 
-/// The most pages of templates that are read: nobody picks from more, and each page is a call.
+/// The most pages of templates that are read. Nobody picks from more, and each page is a call.
 const MAX_PAGES: usize = 20;
 
 /// Whether `text` can be a segment of a path.
@@ -76,13 +78,13 @@ fn path(connection: &Connection<'_>, rest: &str) -> String {
     format!("{}/v2/{}/whatsapp/{rest}", provider.field(BASE_URL).trim_end_matches('/'), provider.field(ACCOUNT_SID))
 }
 
-/// Without a key the request is refused, which says what is wrong.
+/// Without a key Kaleyra refuses the request and says why.
 fn api_key(connection: &Connection<'_>) -> Authorization {
     let value = connection.credentials.get(API_KEY).cloned().unwrap_or_else(|| Secret::new(""));
     Authorization::Header { name: "api-key", value }
 }
 
-/// The templates' pages, until there is no next one.
+/// The request for the next page of templates, if there is one.
 fn template_pages(connection: &Connection<'_>, answers: &[Answer]) -> Option<OutgoingRequest> {
     let provider = &connection.account.provider;
     match answers.last() {
@@ -98,7 +100,7 @@ fn template_pages(connection: &Connection<'_>, answers: &[Answer]) -> Option<Out
     }
 }
 
-/// What went wrong, if anything.
+/// The problem that an answer reports, if any.
 fn problem(answer: &Answer) -> Option<Problem> {
     if send::is_unauthorized(&answer.json()) {
         return Some(Problem::CredentialsRefused);
@@ -112,7 +114,7 @@ fn problem(answer: &Answer) -> Option<Problem> {
     }
 }
 
-/// The templates of a page, in Meta's form, directly or one level down.
+/// The templates of a page, in Meta's form, at the top or one level down.
 fn listed(page: &Value) -> &[Value] {
     match json::list(&page["data"]) {
         [only] if only["name"].is_null() => json::list(&only["data"]),
@@ -133,7 +135,7 @@ impl Adapter for Kaleyra {
         FIELDS
     }
 
-    /// Hosts are the accounts' own.
+    /// Each account has its own host.
     fn hosts(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
@@ -169,18 +171,18 @@ impl Adapter for Kaleyra {
         send::classify(outcome)
     }
 
-    /// A plain GET. Of Meta's media id alone nothing can be fetched: Kaleyra documents no way to.
+    /// A plain GET. Kaleyra documents no way to fetch a file by Meta's media id alone.
     fn media(&self, _: &Connection<'_>, source: &str, _: Option<&[u8]>) -> Result<MediaStep, MediaAddressError> {
         Origin::parse(source).ok_or(MediaAddressError)?;
         Ok(MediaStep::Fetch(OutgoingRequest::fetch(source, Authorization::None)))
     }
 
-    /// Nothing is published: a week is the longest that an address signed for S3, where the files lie, can serve.
+    /// Kaleyra publishes nothing. The files are in S3, where a signed address is valid for a week at most.
     fn media_kept(&self) -> Duration {
         Duration::from_hours(7 * 24)
     }
 
-    /// By the list of templates, the one thing that can be asked for.
+    /// Asks for the list of templates, the only thing that the API lists.
     fn check(&self, connection: &Connection<'_>, _: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
         let found = |subject, result| Finding { subject, result };
         let Some(answer) = answers.first() else {

@@ -77,18 +77,18 @@ fn single(fixture: &Fixture) -> Parsed {
 fn message_of(parsed: &Parsed) -> &InboundMessage {
     match &parsed.event.kind {
         InboundKind::Message(message) => message,
-        other => panic!("{other:?} is no message"),
+        other => panic!("{other:?} is not a message"),
     }
 }
 
 fn status_of(parsed: &Parsed) -> &StatusUpdate {
     match &parsed.event.kind {
         InboundKind::Status(status) => status,
-        other => panic!("{other:?} is no status"),
+        other => panic!("{other:?} is not a status"),
     }
 }
 
-/// In short: what kind of event it is and what it says. `Debug` shows nothing of what customers write.
+/// An event in short: its kind and its contents. `Debug` does not show customers' texts.
 fn shown(parsed: &Parsed) -> Value {
     match &parsed.event.kind {
         InboundKind::Message(message) => serde_json::to_value(&message.content).unwrap(),
@@ -180,7 +180,7 @@ fn a_v2_message_has_whatsapps_id_and_the_file_that_kaleyra_keeps() {
     let [attachment] = message.attachments.as_slice() else { panic!("one file") };
     assert_eq!((attachment.source.as_str(), attachment.content_type.as_str()), (FILE, "image/jpeg"));
     assert_eq!((attachment.kind, attachment.sha256.as_ref().map(String::len)), (Some(AttachmentKind::Image), Some(64)));
-    assert!(parsed.raw.contains("media_url"), "what stood beside the message is kept with it");
+    assert!(parsed.raw.contains("media_url"), "the parts beside the message are stored with it");
     assert_eq!(message_of(&single(&fixture("voice"))).attachments[0].kind, Some(AttachmentKind::Voice));
     assert_eq!(message_of(&single(&fixture("reply"))).reply_to.as_deref(), Some(OUR_MESSAGE));
     assert_eq!(message_of(&single(&fixture("text"))).reply_to, None);
@@ -225,17 +225,17 @@ fn a_report_is_told_by_our_reference_whatever_its_case() {
         body["meta_object"]["value"]["statuses"][0]["status"] = word.into();
         assert_eq!(status_of(&single(&posted(&body))).state, state);
     }
-    // A V1 profile of the customer's own.
+    // A company's own V1 profile.
     let parsed = single(&posted(&json!({"status": "failed", "message_id": "m1", "ref": "r1", "error_code": "131026"})));
     let expected = DeliveryError { class: ErrorClass::Undeliverable, code: Some("131026".into()) };
     assert_eq!((status_of(&parsed).reference.as_deref(), &status_of(&parsed).error), (Some("r1"), &Some(expected)));
     let parsed = single(&posted(&json!({"status": "DELIVERED", "id": "m1", "from": "390612345678", "mobile": "393331234567"})));
-    assert_eq!(shown(&parsed), json!({"status": "delivered"}), "a number beside a report makes it no message");
+    assert_eq!(shown(&parsed), json!({"status": "delivered"}), "a report with a number is not a message");
     assert_eq!(shown(&single(&posted(&json!({"status": "failed"})))), json!({"other": "unknown"}));
 }
 
 #[test]
-fn a_v1_message_without_an_id_is_told_from_others_by_what_it_says() {
+fn a_v1_message_without_an_id_is_told_from_others_by_its_contents() {
     let id = |fixture: &Fixture| single(fixture).event.id;
     let original = id(&fixture("v1-text"));
     assert_eq!(original.len(), 64);
@@ -250,11 +250,11 @@ fn a_v1_message_without_an_id_is_told_from_others_by_what_it_says() {
     ] {
         assert_ne!(id(&v1(name, value.into())), original, "{name}");
     }
-    // Where a text ends and the next begins matters.
+    // The border between two texts matters.
     let pair = |body: &str, created_at: &str| posted(&json!({"from": "393331234567", "body": body, "created_at": created_at}));
     assert_ne!(id(&pair("1", "17672259001")), id(&pair("11", "7672259001")));
 
-    // Without a time: one within a minute, two after it.
+    // Without a time, two within a minute are the same message; later ones are two.
     let timeless = v1("created_at", "".into());
     let at = |time: &str| parse_at(&timeless, time.parse().unwrap()).unwrap()[0].event.id.clone();
     assert_eq!(at("2026-11-20T10:00:00Z"), at("2026-11-20T10:00:59Z"));
@@ -262,7 +262,7 @@ fn a_v1_message_without_an_id_is_told_from_others_by_what_it_says() {
 }
 
 #[test]
-fn a_v1_time_is_taken_in_any_form_that_says_clearly_when() {
+fn a_v1_time_is_read_in_any_unambiguous_form() {
     let at = |text: Value| message_of(&single(&v1("created_at", text))).sent_at;
     let expected: Option<Timestamp> = Some("2026-01-01T00:05:00Z".parse().unwrap());
     for clear in [
@@ -277,7 +277,7 @@ fn a_v1_time_is_taken_in_any_form_that_says_clearly_when() {
     ] {
         assert_eq!(at(clear.clone()), expected, "{clear}");
     }
-    // Without a zone it could be hours away.
+    // Without a zone the time could be hours off.
     for unclear in ["2026-01-01 00:05:00", "01/02/2026", "yesterday", "<created_at>", "", "99999999999999", "-5", "2027-01-01T00:00:00Z"] {
         assert_eq!(at(unclear.into()), None, "{unclear}");
     }
@@ -291,11 +291,11 @@ fn v1_parameters_may_be_nested_missing_or_of_another_type() {
     assert_eq!(shown(&single(&nested)), json!({"type": "contacts", "cards": [{"name": "Anna"}]}));
     assert_eq!(shown(&single(&v1("body", json!(42)))), json!({"type": "text", "body": "42"}));
     assert_eq!(shown(&single(&v1("location", "not JSON".into())))["type"], "text");
-    // The address again as the body is no caption.
+    // A body that repeats the address is not a caption.
     let mut image = body_of("v1-image");
     image["body"] = FILE.into();
     assert_eq!(shown(&single(&posted(&image))), json!({"type": "media", "caption": ""}));
-    // `mobile` where there is no `from`; a plus sign that became a space.
+    // `mobile` in place of `from`; a plus sign that became a space.
     let mut body = body_of("v1-text");
     body["from"] = "<from>".into();
     assert_eq!(shown(&single(&posted(&body)))["type"], "text");
@@ -306,7 +306,7 @@ fn v1_parameters_may_be_nested_missing_or_of_another_type() {
     // A list of one, and JSON under another content type.
     let list = Fixture { body: json!([body_of("v1-text")]).to_string().into_bytes(), ..fixture("v1-form") };
     assert_eq!(shown(&single(&list))["type"], "text");
-    // A form says the same as JSON: it is the same message.
+    // A form with the same parameters is the same message.
     let form = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(body_of("v1-text").as_object().unwrap().iter().map(|(name, value)| (name, value.as_str().unwrap())))
         .finish();
@@ -315,7 +315,7 @@ fn v1_parameters_may_be_nested_missing_or_of_another_type() {
 }
 
 #[test]
-fn a_callback_that_can_not_be_read_at_all_is_refused() {
+fn an_unreadable_callback_is_refused() {
     for (body, content_type) in [
         (&b"{\"meta_object\":"[..], "application/json"),
         (b"", "application/json"),
@@ -383,10 +383,10 @@ fn a_message_is_metas_document_with_our_reference_beside_it() {
 }
 
 #[test]
-fn what_can_not_be_sent_is_refused_before_it_leaves() {
+fn a_message_that_cannot_be_sent_is_refused_before_it_leaves() {
     let long = Content::Text { body: "x".repeat(MAX_TEXT + 1) };
     assert_eq!(render(&customer(), &long, None), Err(RenderError::TextTooLong { limit: 4096 }));
-    // Colleagues' words never reach a customer.
+    // An internal note never reaches a customer.
     assert_eq!(render(&customer(), &Content::Note { body: "x".into() }, None), Err(RenderError::Unsupported));
     let mut elsewhere = account();
     elsewhere.provider.fields.insert(ACCOUNT_SID.into(), "../../v1".into());
@@ -399,7 +399,7 @@ fn classified(status: u16, body: &str) -> SendResult {
 }
 
 #[test]
-fn a_message_that_was_taken_has_the_id_wherever_it_stands() {
+fn an_accepted_message_has_its_id_wherever_the_answer_holds_it() {
     for body in [
         r#"{"code":"WA200","message":"ok","data":{"message_id":"m1"}}"#,
         r#"{"data":[{"message_id":"m1"}]}"#,
@@ -483,12 +483,12 @@ fn templates_are_listed_page_by_page_and_never_from_another_host() {
     assert_eq!(ask(&[page("x"), wrapped]), Step::Done(Ok(vec![expected("a"), expected("b")])));
     assert_eq!(ask(&[answer(200, json!({}))]), Step::Done(Ok(vec![])));
     assert_eq!(ask(&[answer(401, json!({}))]), Step::Done(Err(Problem::CredentialsRefused)));
-    // A list that never ends is cut.
+    // An endless list is cut.
     assert!(matches!(ask(&vec![page("https://api.eu.kaleyra.io/v2/next"); MAX_PAGES]), Step::Done(Ok(_))));
 }
 
 #[test]
-fn a_check_tells_what_can_be_told() {
+fn a_check_says_what_kaleyra_tells() {
     let check = |answers: &[Answer]| connected(|connection| Kaleyra.check(connection, "https://h.example/receive/kaleyra/T", answers));
     assert!(matches!(check(&[]), Step::Call(_)));
     for (answered, expected) in [
@@ -568,7 +568,7 @@ proptest! {
     }
 
     #[test]
-    fn a_server_error_without_kaleyras_word_is_never_repeated(status in 500u16..600, code in "[A-Z]{2}[0-9]{3}") {
+    fn a_server_error_is_never_repeated_unless_kaleyra_advises_it(status in 500u16..600, code in "[A-Z]{2}[0-9]{3}") {
         prop_assume!(send::class_of(Some(&code)).is_none());
         prop_assert_eq!(classified(status, &json!({"code": code}).to_string()), SendResult::Unknown);
     }

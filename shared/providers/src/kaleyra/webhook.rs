@@ -1,12 +1,16 @@
-//! What a callback says, in one of three forms.
+//! Reads a callback in one of three forms.
 //!
-//! - **V2**: Meta's change object as `meta_object`, with `extra_info` beside it; or Meta's whole envelope, in case it is passed on.
-//! - **V1**: flat texts, in the query, a form or JSON, whichever way the customer's own callback profile puts the placeholders `<body>`, `<from>` and so on.
+//! - **V2**: Meta's change object as `meta_object`, with `extra_info` beside it; or Meta's whole envelope, in case
+//!   Kaleyra passes it on.
+//! - **V1**: flat texts in the query, a form or JSON, wherever the company's own callback profile puts the
+//!   placeholders `<body>`, `<from>` and so on.
 //!
-//! Nothing in them is proven to be Kaleyra's. A V1 message has no id: one is made of what it says, so that a repetition is told.
+//! Nothing in them is proven to be Kaleyra's. A V1 message has no id. Its id is made from its contents, so that a
+//! repetition gets the same one.
 //!
-//! Sources: developers.kaleyra.io, "WhatsApp callback URL", "Create callback profile for incoming WhatsApp messages" and the samples of V2 payloads. How times,
-//! nested values and failures look in V1 is not published: all forms that say clearly what they mean are taken.
+//! Sources: developers.kaleyra.io, "WhatsApp callback URL", "Create callback profile for incoming WhatsApp
+//! messages" and the samples of V2 payloads. The form of times, nested values and failures in V1 is not published:
+//! every unambiguous form is accepted.
 
 use std::collections::HashMap;
 
@@ -24,19 +28,19 @@ use crate::meta::content::{cards, content_type, place};
 use crate::meta::webhook::{Reader, reference, state_of as meta_state_of};
 use crate::{ParseError, Parsed, Webhook, bsuid, fingerprint, phone};
 
-/// What a callback must be, in words.
+/// The form that a callback must have, in words.
 const EXPECTED: &str = "a JSON object or a form";
 
-/// The parameters of which a V1 message's id is made: all that a repetition repeats.
+/// The parameters that make a V1 message's id: those that a repetition repeats.
 const IDENTITY: [&str; 8] = ["from", "created_at", "type", "body", "media_url", "location", "contacts", "custom_response"];
 
-/// The parameters of a V1 message that say something: a report has none of them.
+/// The parameters of a V1 message's contents. A report has none of them.
 const CONTENT: [&str; 5] = ["body", "media_url", "location", "contacts", "custom_response"];
 
 /// Reads a callback.
 ///
 /// # Errors
-/// It is neither JSON nor a form, or there is nothing in it.
+/// The callback is neither JSON nor a form, or it is empty.
 pub(super) fn parse(webhook: &Webhook<'_>, account: &AccountId, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
     let reader = Reader { account, received_at, state_of };
     let (root, raw) = document(webhook)?;
@@ -48,13 +52,13 @@ pub(super) fn parse(webhook: &Webhook<'_>, account: &AccountId, received_at: Tim
         flat(&reader, &root)
     };
     if let [only] = events.as_mut_slice() {
-        // With all that stood beside it.
+        // The raw part is the whole callback, with the parts beside the message.
         *only = Parsed { number: only.number.take(), ..Parsed::new(account, &only.event.id, received_at, only.event.kind.clone(), &raw) };
     }
     Ok(Parsed::numbered(events))
 }
 
-/// The parameters as one JSON object, and as they came.
+/// The parameters as one JSON object, and as raw text.
 fn document(webhook: &Webhook<'_>) -> Result<(Value, String), ParseError> {
     let body = String::from_utf8_lossy(webhook.body);
     if *webhook.method == Method::GET || body.trim().is_empty() {
@@ -74,7 +78,7 @@ fn document(webhook: &Webhook<'_>) -> Result<(Value, String), ParseError> {
     parsed.map(|parameters| (parameters, body.into_owned())).ok_or(ParseError::Unreadable { expected: EXPECTED })
 }
 
-/// A form's parameters; of a repeated one the first counts.
+/// A form's parameters. Of a repeated parameter the first counts.
 fn form(bytes: &[u8]) -> Option<Value> {
     let mut parameters: HashMap<String, Value> = HashMap::new();
     for (name, value) in form_urlencoded::parse(bytes) {
@@ -83,7 +87,7 @@ fn form(bytes: &[u8]) -> Option<Value> {
     (!parameters.is_empty()).then(|| Value::Object(parameters.into_iter().collect()))
 }
 
-/// One of the states of a sent message, in whatever case: Meta's, and that it was not even handed to Meta.
+/// A state of a sent message, in any case: one of Meta's, or that Kaleyra did not hand the message to Meta.
 fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     match status.to_ascii_lowercase().as_str() {
         "not-sent" | "not_sent" | "not sent" | "notsent" => Some(("not-sent", DeliveryState::Failed)),
@@ -91,7 +95,7 @@ fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     }
 }
 
-/// V2.
+/// The events of a V2 callback.
 fn passed_on(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     let (object, extra) = (&root["meta_object"], &root["extra_info"]);
     let reported = || {
@@ -117,14 +121,15 @@ fn passed_on(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
             _ => {}
         }
     }
-    // Where Kaleyra keeps its copy. What has Meta's id alone can't be fetched here, and its thread says so.
+    // The address of Kaleyra's copy. A file with Meta's id alone can't be fetched, and its thread says so.
     if let ([attachment], Some(url)) = (attachments.as_mut_slice(), media_url) {
         attachment.source = url;
     }
     events
 }
 
-/// A report of Kaleyra's own, on what Meta never saw. Its id is Kaleyra's, where it has one: our reference says which message it is.
+/// Kaleyra's own report on a message that Meta never saw. It may hold Kaleyra's id, but our reference says which
+/// message it is.
 fn report(reader: &Reader<'_>, root: &Value) -> Option<Parsed> {
     let (name, state) = state_of(json::word(&root["status"]))?;
     let extra = &root["extra_info"];
@@ -145,7 +150,7 @@ fn report(reader: &Reader<'_>, root: &Value) -> Option<Parsed> {
     Some(Parsed::new(reader.account, &id, reader.received_at, InboundKind::Status(update), &root.to_string()))
 }
 
-/// V1.
+/// The events of a V1 callback.
 fn flat(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     let parameters = Parameters(root);
     let written = CONTENT.iter().any(|name| parameters.get(name).is_some());
@@ -155,7 +160,7 @@ fn flat(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     if let Some(from) = parameters.sender() {
         return vec![message(reader, &parameters, from)];
     }
-    // A profile that puts all it has into one parameter.
+    // Some profiles put everything into one parameter.
     let nested = parameters.nested("message");
     let rows: Vec<Parsed> = json::list(&nested).iter().filter_map(|row| row_of(reader, row)).collect();
     if !rows.is_empty() {
@@ -165,7 +170,7 @@ fn flat(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     vec![reader.other(&name, root)]
 }
 
-/// A row that is a message in Meta's form but for its id, which is made of the row itself.
+/// A row that is a message in Meta's form without an id. The id is made from the row itself.
 fn row_of(reader: &Reader<'_>, row: &Value) -> Option<Parsed> {
     let mut row = row.clone();
     let fields = row.as_object_mut()?;
@@ -201,7 +206,8 @@ fn message(reader: &Reader<'_>, parameters: &Parameters<'_>, from: Address) -> P
 struct Parameters<'a>(&'a Value);
 
 impl Parameters<'_> {
-    /// The value, if there is one: a placeholder that was not filled in is none. Nested values come as JSON or as its text.
+    /// The value, if there is one. An unfilled placeholder counts as absent. Nested values come as JSON or as JSON
+    /// text.
     fn text(&self, name: &str, limit: usize) -> Option<String> {
         let value = match &self.0[name] {
             nested @ (Value::Object(_) | Value::Array(_)) => nested.to_string(),
@@ -224,7 +230,7 @@ impl Parameters<'_> {
         ["from", "mobile"].into_iter().find_map(|name| {
             let text = self.get(name)?;
             let text = text.trim();
-            // A `+` in a query that was not encoded is a space.
+            // An unencoded `+` in a query is a space.
             phone(text).map(Address::Phone).or_else(|| bsuid(text))
         })
     }
@@ -233,8 +239,8 @@ impl Parameters<'_> {
         self.get("type").unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// The same callback has the same id however often it comes. Without a time nothing tells a repetition from a customer who says the same again: then it
-    /// is one within a minute, so that no more than a hasty "ok" is lost.
+    /// The same callback has the same id however often it comes. Without a time, nothing tells a repetition from a
+    /// customer who writes the same again. Then two within a minute count as one, so at most a hasty "ok" is lost.
     fn fingerprint(&self, received_at: Timestamp) -> String {
         let mut identity: Vec<String> = IDENTITY.iter().map(|name| self.text(name, usize::MAX).unwrap_or_default()).collect();
         if self.get("created_at").is_none() {
@@ -284,7 +290,8 @@ impl Parameters<'_> {
     }
 }
 
-/// A time in seconds or milliseconds since 1970, or with its zone in one of the usual forms. One without a zone could be hours away, and says nothing.
+/// A time in seconds or milliseconds since 1970, or with its zone in one of the usual forms. A time without a zone
+/// could be hours off, so it is ignored.
 fn time(text: &str, received_at: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
     let at = match text.parse::<i64>() {

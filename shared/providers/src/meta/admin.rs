@@ -1,4 +1,4 @@
-//! Looking after a number: is it there, do its webhooks lead here, what templates it has.
+//! Looks after a number: checks it and where its webhooks lead, and lists numbers and templates.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -7,13 +7,14 @@ use super::{ACCOUNT_SID, API, APP_ID, PHONE_NUMBER_ID, VERIFY_TOKEN, bearer, is_
 use crate::json as read;
 use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Problem, Registration, Step, TemplateInfo, phone};
 
-/// The longest address of an override that Meta takes, in characters.
+/// The longest override address that Meta accepts, in characters.
 const MAX_CALLBACK: usize = 200;
 
-/// The most pages of a list that are read, at 100 elements each: nobody picks from more than 2,000 templates, and each page is a call.
+/// The most pages of a list that are read, with 100 elements each. Nobody picks from more than 2,000 templates, and
+/// each page is a call.
 const MAX_PAGES: usize = 20;
 
-/// The number, then where its webhooks lead.
+/// Asks for the number, then for where its webhooks lead.
 pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
     let found = |subject, result| Finding { subject, result };
     let fine = || Ok(Some(String::new()));
@@ -24,7 +25,7 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     let Some(answer) = answers.first() else { return ask("display_phone_number,verified_name") };
     match problem(answer) {
         None => {}
-        // The token was known: an unknown one is refused first.
+        // Meta knew the token: it refuses an unknown one first.
         Some(problem @ Problem::NotFound { .. }) => {
             return Step::Done(vec![found("credentials", fine()), found("number", Err(problem))]);
         }
@@ -41,13 +42,14 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     let webhook = match (problem(webhooks), leads_to(&webhooks.json())) {
         (None, Some(url)) if url == receive_url => fine(),
         (None, Some(_)) => Err(Problem::WebhookNotSet),
-        // The token may send and not read this.
+        // The token may be allowed to send but not to read this.
         (Some(_), _) | (None, None) => Ok(None),
     };
     Step::Done(vec![found("credentials", fine()), found("number", number), found("webhook", webhook)])
 }
 
-/// Where webhooks of the number go: its own override counts before the one of its business account, and both before the app's address.
+/// The address of the number's webhooks. The number's own override counts before the one of its business account,
+/// and both before the app's address.
 ///
 /// Source: Meta, "Webhook overrides".
 fn leads_to(described: &Value) -> Option<String> {
@@ -55,8 +57,8 @@ fn leads_to(described: &Value) -> Option<String> {
     ["phone_number", "whatsapp_business_account", "application"].into_iter().find_map(|level| read::value(&configuration[level]))
 }
 
-/// The app is subscribed to the business account, where that is known and it is not yet; then the number's webhooks are sent here. Meta makes its handshake
-/// before it answers.
+/// Subscribes the app to the business account, if the account is known and the app is not subscribed yet. Then
+/// sends the number's webhooks here. Meta makes its handshake before it answers.
 pub(super) fn register(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Registration> {
     let provider = &connection.account.provider;
     let Some(number_url) = number_url(connection) else {
@@ -69,7 +71,8 @@ pub(super) fn register(connection: &Connection<'_>, receive_url: &str, answers: 
     if is_number_id(provider.field(ACCOUNT_SID)) {
         let apps_url = format!("{}/{}/subscribed_apps", connection.hosts.get(API), provider.field(ACCOUNT_SID));
         let Some(apps) = answers.next() else { return Step::Call(OutgoingRequest::get(apps_url, bearer(connection))) };
-        // Asked for again, it would lose an override of its own: only where it is certainly not there. A token that may not read the list goes on too.
+        // Subscribing again would remove an override of the subscription, so it happens only if the app is
+        // certainly not subscribed. A token that may not read the list goes on too.
         if problem(apps).is_none() && !lists_app(&apps.json(), provider.field(APP_ID)) {
             let Some(subscribed) = answers.next() else {
                 return Step::Call(OutgoingRequest::post_json(apps_url, bearer(connection), &json!({})));
@@ -95,7 +98,7 @@ fn lists_app(answer: &Value, app: &str) -> bool {
     ids.flatten().any(|id| id == app)
 }
 
-/// What a person does who sets the webhook up by hand.
+/// The steps to set up the webhook by hand.
 pub(super) fn instructions(verify_token: &str, receive_url: &str) -> String {
     [
         "In Meta's App Dashboard, open the app, then WhatsApp, then Configuration.".to_owned(),
@@ -120,7 +123,7 @@ pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step
     paged(connection, "message_templates?fields=name,language,status,category,components&limit=100", answers, template)
 }
 
-/// A template as it is listed.
+/// A template of the list.
 pub(crate) fn template(listed: &Value) -> Option<TemplateInfo> {
     let name = read::value(&listed["name"])?;
     let body = read::list(&listed["components"]).iter().find(|part| read::word(&part["type"]).eq_ignore_ascii_case("body"));
@@ -133,8 +136,8 @@ pub(crate) fn template(listed: &Value) -> Option<TemplateInfo> {
     })
 }
 
-/// All elements of a list of the business account; the address of each further page comes with the one before, and must be the API's own, since the token
-/// goes there too.
+/// All elements of a list of the business account. Each page holds the address of the next. That address must be
+/// the API's own, since the token goes there too.
 fn paged<T>(
     connection: &Connection<'_>,
     path: &str,
@@ -159,7 +162,7 @@ fn paged<T>(
     }
 }
 
-/// The address of the next page, if there is one and it is of the API at `api`.
+/// The address of the next page, if there is one and it belongs to the API at `api`.
 pub(crate) fn next_page(page: &Value, api: &str) -> Option<String> {
     let next = page["paging"]["next"].as_str()?;
     (Origin::parse(next)? == Origin::parse(api)?).then(|| next.to_owned())
@@ -170,7 +173,7 @@ fn number_url(connection: &Connection<'_>) -> Option<String> {
     is_number_id(number).then(|| format!("{}/{number}", connection.hosts.get(API)))
 }
 
-/// The number as accounts have it; Meta writes it with spaces and hyphens.
+/// The number as accounts have it. Meta writes it with spaces and hyphens.
 fn phone_of(described: &Value) -> Option<String> {
     let digits: String = read::value(&described["display_phone_number"])?.chars().filter(char::is_ascii_digit).collect();
     Some(phone(&digits)?.as_str().to_owned())
@@ -180,7 +183,7 @@ fn problem(answer: &Answer) -> Option<Problem> {
     problem_with(answer, PHONE_NUMBER_ID)
 }
 
-/// What went wrong, if anything: by the code, else by the status. `field` names what was asked about.
+/// The problem, if any: by the code, otherwise by the status. `field` names the id that was asked for.
 fn problem_with(answer: &Answer, field: &'static str) -> Option<Problem> {
     if answer.status.is_success() {
         return None;
@@ -318,7 +321,7 @@ mod tests {
         let nobody = answer(200, json!({"data": []}));
 
         assert_eq!(call(next(&[])), (Method::GET, apps.clone(), Value::Null));
-        // Already: it must not be asked again, which would take an override away.
+        // The app is subscribed already. Subscribing again would remove an override.
         assert_eq!(call(next(std::slice::from_ref(&subscribed))), (Method::POST, override_url.clone(), configuration.clone()));
         assert_eq!(next(&[subscribed.clone(), done.clone()]), Step::Done(Registration::Done));
         assert_eq!(call(next(std::slice::from_ref(&nobody))), (Method::POST, apps, json!({})));
@@ -326,7 +329,7 @@ mod tests {
         assert_eq!(next(&[nobody.clone(), done.clone(), done.clone()]), Step::Done(Registration::Done));
         assert_eq!(next(&[nobody, error(403, 10)]), Step::Done(Registration::Failed(Problem::CredentialsRefused)));
         assert_eq!(next(&[subscribed, error(400, 2200)]), Step::Done(Registration::Failed(Problem::Unexpected { status: 400 })));
-        // A list that may not be read is no reason to stop.
+        // An unreadable list is no reason to stop.
         assert_eq!(call(next(&[error(403, 10)])), (Method::POST, override_url.clone(), configuration.clone()));
 
         let unlisted = |answers: &[Answer]| with(&without(ACCOUNT_SID), |connection| register(connection, RECEIVE_URL, answers));
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_meta_would_not_take_is_for_a_person() {
+    fn an_address_that_meta_would_refuse_is_left_to_a_person() {
         let long = format!("https://h.example/{}", "x".repeat(MAX_CALLBACK));
         assert_eq!(with(&account(), |connection| register(connection, &long, &[])), Step::Done(Registration::ByHand));
         let nameless = with(&without(PHONE_NUMBER_ID), |connection| register(connection, RECEIVE_URL, &[]));
@@ -357,7 +360,7 @@ mod tests {
         let number = |id: &str, phone: &str| Number { phone: phone.into(), name: Some("Esempio".into()), id: Some(id.into()) };
         let both = Ok(vec![number("1", "+390612345678"), number("2", "+15550001111")]);
         assert_eq!(next(&[one.clone(), page("2", "+1 555-000-1111", Value::Null)]), Step::Done(both));
-        // The token goes to no other host, and a list that never ends is cut.
+        // The token goes to no other host, and an endless list is cut.
         for elsewhere in ["https://evil.example/x", "http://graph.facebook.com/x", "https://graph.facebook.com.evil.example/x", "/x", ""] {
             let page = page("1", "+39 06 1234 5678", elsewhere.into());
             assert_eq!(next(&[page]), Step::Done(Ok(vec![number("1", "+390612345678")])), "{elsewhere}");

@@ -1,6 +1,7 @@
-//! What a message holds: one element of `value.messages[]`, by its type.
+//! Reads a message's contents: one element of `value.messages[]`, by its type.
 //!
-//! Source: Meta, webhook reference of the Cloud API, one page a type; the recorded updates of `david-lev/pywa`.
+//! Sources: Meta, webhook reference of the Cloud API, one page for each type; the recorded updates of
+//! `david-lev/pywa`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,26 +13,27 @@ use serde_json::Value;
 use crate::json::{TEXT_LIMIT, VALUE_LIMIT, degrees, id, list, text, value, word, yes};
 use crate::{bsuid, phone};
 
-/// Cards kept of one message, in bytes of all they say: an event's item must stay far below DynamoDB's 400 KB.
+/// The limit for the contact cards of one message, in bytes of all their texts. An event's item must stay far below
+/// DynamoDB's 400 KB.
 const CARDS_LIMIT: usize = 32 * 1024;
 
-/// The longest kind that is kept, in bytes; Meta's longest has 23.
+/// The longest kind that is stored, in bytes. Meta's longest has 23.
 const KIND_LIMIT: usize = 100;
 
 /// The longest emoji has 35 bytes (a family with skin tones).
 const EMOJI_LIMIT: usize = 128;
 
-/// What an element of `messages[]` is.
+/// An element of `messages[]`.
 pub(crate) enum Element {
-    /// Something that a customer wrote.
+    /// A customer's message.
     Message(Content, Option<InboundAttachment>),
-    /// Something about a message or a customer.
+    /// An annotation of a message or a customer.
     Annotation(Annotated),
-    /// An annotation of this name that doesn't say what it is about.
+    /// An annotation of this name that doesn't say which message it is about.
     Other(&'static str),
 }
 
-/// Reads an element. `from` is who it comes from.
+/// Reads an element. `from` is the sender.
 pub(crate) fn read(message: &Value, from: &Address) -> Element {
     let kind = kind_of(message);
     let annotation = match kind.as_str() {
@@ -47,7 +49,7 @@ pub(crate) fn read(message: &Value, from: &Address) -> Element {
     annotation.map_or_else(Element::Other, Element::Annotation)
 }
 
-/// The message's type, else the type whose object is there.
+/// The message's type, or the type whose object is there.
 fn kind_of(message: &Value) -> String {
     const KNOWN: [&str; 9] = ["text", "image", "video", "audio", "document", "sticker", "location", "contacts", "interactive"];
     let inferred = || KNOWN.into_iter().find(|kind| !message[*kind].is_null()).map(str::to_owned);
@@ -71,7 +73,7 @@ fn content(kind: &str, message: &Value) -> (Content, Option<InboundAttachment>) 
     (content.unwrap_or_else(|| unsupported(kind, message)), None)
 }
 
-/// A file, if `kind` is one and it can be found: by its id, else by its address, which serves for minutes only.
+/// A file, if `kind` is one and it can be found: by its id, otherwise by its address, which works for minutes only.
 fn attachment(kind: &str, object: &Value) -> Option<InboundAttachment> {
     let kind = match kind {
         "image" => AttachmentKind::Image,
@@ -101,7 +103,7 @@ pub(crate) fn content_type(declared: &Value) -> String {
     }
 }
 
-/// A digest in lower-case hex; it comes in Base64, or already in hex.
+/// A digest in lower-case hex. Meta sends it in Base64 or in hex.
 fn sha256(digest: &str) -> Option<String> {
     if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some(digest.to_ascii_lowercase());
@@ -110,7 +112,7 @@ fn sha256(digest: &str) -> Option<String> {
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A place, if it is one.
+/// A place, if the object is one.
 pub(crate) fn place(object: &Value) -> Option<Content> {
     Some(Content::Location {
         latitude: degrees(&object["latitude"], 90.0)?,
@@ -158,7 +160,7 @@ fn button(object: &Value) -> Option<Content> {
     Some(Content::Button { text: label, payload })
 }
 
-/// An answer to buttons, to a list, or to a form. There are requests with the type and without the object.
+/// An answer to buttons, to a list, or to a form. Some requests have the type but not the object.
 fn interactive(object: &Value) -> Option<Content> {
     let kind = word(&object["type"]);
     let reply = &object[kind];
@@ -192,7 +194,7 @@ fn interactive(object: &Value) -> Option<Content> {
     }
 }
 
-/// What the customer put into the basket, in words: the product has no place for orders, and an agent can read them.
+/// An order in words: the connector has no form for orders, but an agent can read the text.
 fn order(object: &Value) -> Content {
     let mut parts: Vec<String> = value(&object["text"]).into_iter().collect();
     for item in list(&object["product_items"]) {
@@ -208,7 +210,7 @@ fn order(object: &Value) -> Content {
     Content::Unsupported { kind: "order".to_owned(), detail }
 }
 
-/// A kind that WhatsApp has no form for here, or that is not known yet; with what Meta says about it.
+/// A kind that WhatsApp does not pass on, or that is not known yet, with Meta's description.
 fn unsupported(kind: &str, message: &Value) -> Content {
     let more = &message["unsupported"]["type"];
     let kind = if kind == "unsupported" { text(more, KIND_LIMIT).unwrap_or_else(|| kind.to_owned()) } else { kind.to_owned() };
@@ -217,13 +219,13 @@ fn unsupported(kind: &str, message: &Value) -> Content {
     Content::Unsupported { kind, detail }
 }
 
-/// No emoji, or an empty one: taken back.
+/// A reaction. Without an emoji, or with an empty one, it is a removal.
 fn reaction(object: &Value) -> Option<Annotated> {
     let message = id(&object["message_id"])?;
     Some(Annotated::Reaction { message, emoji: text(&object["emoji"], EMOJI_LIMIT).map(ReactionEmoji) })
 }
 
-/// The new text or caption; a file stays the one that it was.
+/// An edit: the new text or caption. A file stays the same.
 fn edit(object: &Value) -> Option<Annotated> {
     let message = id(&object["original_message_id"])?;
     let edited = Some(&object["message"]).filter(|edited| edited.is_object())?;
@@ -231,7 +233,7 @@ fn edit(object: &Value) -> Option<Annotated> {
     Some(Annotated::Edited { message, content })
 }
 
-/// Of a changed number or id only the new one is told; the old one is the sender's.
+/// A system message. For a changed number or id it holds only the new one; the old one is the sender's.
 fn system(object: &Value, from: &Address) -> Annotated {
     let kind = word(&object["type"]);
     let number = || ["wa_id", "new_wa_id"].into_iter().find_map(|name| phone(&id(&object[name])?)).map(Address::Phone);

@@ -1,11 +1,13 @@
 //! Meta's WhatsApp Cloud API: type `META`.
 //!
-//! A webhook is a JSON document with up to 1,000 updates of all numbers of a business account, signed with the app's secret; the Receive URL is proven by a
-//! handshake with the verify token. What is not answered 200 comes again, for up to seven days. Attachments come as ids, each asked for its address first.
+//! A webhook is a JSON document with up to 1,000 updates of all numbers of a business account, signed with the
+//! app's secret. Meta checks the Receive URL by a handshake with the verify token. A webhook that is not answered
+//! 200 comes again, for up to seven days. Attachments come as ids; the API gives each id's address.
 //!
-//! Not offered: a list of past messages, so that what was missed is what Meta itself repeats.
+//! Not offered: a list of past messages. Only Meta's own repetition recovers missed webhooks.
 //!
-//! Sources: Meta's documentation of the Cloud API (developers.facebook.com/documentation/business-messaging/whatsapp), WhatsApp-Nodejs-SDK, and the recorded
+//! Sources: Meta's documentation of the Cloud API
+//! (developers.facebook.com/documentation/business-messaging/whatsapp), WhatsApp-Nodejs-SDK, and the recorded
 //! updates of `david-lev/pywa`.
 
 use std::time::Duration;
@@ -41,7 +43,7 @@ pub(crate) const MAX_TEXT: usize = 4096;
 #[derive(Debug, Clone, Copy)]
 pub struct Meta;
 
-/// The variable that replaces [`API_URL`], which lets another version be used too.
+/// The variable that replaces [`API_URL`], also to use another version of the API.
 const API: &str = "META_API_URL";
 
 /// The WhatsApp Business Account, which has the lists of numbers and templates.
@@ -52,13 +54,14 @@ const AUTH_TOKEN: &str = "auth_token";
 
 const APP_ID: &str = "app_id";
 
-/// The number in the API's paths and in webhooks.
+/// The number's id in the API's paths and in webhooks.
 const PHONE_NUMBER_ID: &str = "phone_number_id";
 
 /// The key of the webhooks' signatures.
 const APP_SECRET: &str = "app_secret";
 
-/// What Meta must know to set the Receive URL. It opens nothing: it is shown so that it can be pasted.
+/// The token that Meta shows when it checks the Receive URL. It opens nothing, so administrators may see it to
+/// paste it.
 const VERIFY_TOKEN: &str = "verify_token";
 
 /// The form of Meta's ids, in words.
@@ -82,7 +85,7 @@ fn is_number_id(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Without a token the request is refused, which says what is wrong.
+/// Without a token Meta refuses the request and says why.
 fn bearer(connection: &Connection<'_>) -> Authorization {
     Authorization::Bearer(connection.credentials.get(AUTH_TOKEN).cloned().unwrap_or_else(|| Secret::new("")))
 }
@@ -147,7 +150,7 @@ impl Adapter for Meta {
         send::media_step(connection, source, resolved)
     }
 
-    /// Ids of received files serve for seven days.
+    /// Ids of received files are valid for seven days.
     fn media_kept(&self) -> Duration {
         Duration::from_hours(7 * 24)
     }

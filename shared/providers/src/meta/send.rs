@@ -1,4 +1,4 @@
-//! Sending a message, reading the answer, and fetching an attachment.
+//! Sends a message, reads the answer, and fetches an attachment.
 
 use domain::message::{
     ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
@@ -14,16 +14,16 @@ use crate::{
     SendOutcome, SendResult,
 };
 
-/// The longest caption that WhatsApp takes, in characters.
+/// The longest caption that WhatsApp accepts, in characters.
 const MAX_CAPTION: usize = 1024;
 
-/// Where the files that customers sent are served from.
+/// The host that serves customers' files.
 const MEDIA_HOST: &str = "lookaside.fbsbx.com";
 
-/// Builds the request that sends a message. It may be made once only: the API has no idempotency key.
+/// Builds the request that sends a message. Make it only once: the API has no idempotency key.
 ///
 /// # Errors
-/// What Meta would refuse anyway is refused here, before anything leaves.
+/// Meta would refuse the message. Nothing has left yet.
 pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
     let number = connection.account.provider.field(PHONE_NUMBER_ID);
     if !is_number_id(number) {
@@ -39,14 +39,14 @@ pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Res
 /// Source: Meta, "Send messages" of the Cloud API.
 ///
 /// # Errors
-/// There is nothing to send, or too much of it; the kind can't be sent, or not with what is beside it.
+/// The message is empty or too long, its kind can't be sent, or not in this combination.
 pub(crate) fn body(message: &Outgoing<'_>) -> Result<Map<String, Value>, RenderError> {
     let (kind, object) = content(message)?;
     let mut body = Map::new();
     body.insert("messaging_product".to_owned(), "whatsapp".into());
     body.insert("recipient_type".to_owned(), "individual".into());
     match message.to {
-        // With its `+`: a number without may be taken for one of the sender's own country.
+        // The number keeps its `+`: without it Meta may read it as a number of the sender's own country.
         Address::Phone(number) => body.insert("to".to_owned(), number.as_str().into()),
         Address::Bsuid(id) => body.insert("recipient".to_owned(), id.as_str().into()),
     };
@@ -86,7 +86,7 @@ fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError>
                 return Err(RenderError::Empty);
             }
             let cards = cards.iter().map(|card| {
-                // A formatted name alone is refused: one more part of a name is demanded.
+                // Meta refuses a formatted name alone: it requires one more part of a name.
                 let mut shown = json!({"name": {"formatted_name": card.name, "first_name": card.name}});
                 if !card.phones.is_empty() {
                     shown["phones"] = card.phones.iter().map(|phone| json!({"phone": phone})).collect();
@@ -115,7 +115,8 @@ fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError>
     }
 }
 
-/// A file by its address. What WhatsApp does not take as a picture, a video or a recording goes as a document, which may be anything.
+/// A file by its address. A file that WhatsApp does not accept as a picture, a video or a recording goes as a
+/// document, which may be anything.
 fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<(&'static str, Value), RenderError> {
     let declared = attachment.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, takes): (_, &[&str]) = match attachment.kind {
@@ -128,7 +129,7 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<(&'static
     let kind = if takes.contains(&declared.as_str()) { kind } else { "document" };
     let mut object = json!({"link": attachment.url});
     if !caption.trim().is_empty() {
-        // These have no caption, and what was written must not be lost.
+        // These have no caption, and the agent's text must not be lost.
         if kind == "audio" || kind == "sticker" {
             return Err(RenderError::Unsupported);
         }
@@ -178,10 +179,11 @@ fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     Ok(object)
 }
 
-/// Reads the answer to the request of [`render`]: by the code in it, not by the HTTP status, which differs over versions and pages.
+/// Reads the answer to the request of [`render`] by its code. The HTTP status differs between versions and pages of
+/// the documentation.
 ///
-/// Only an answer that says so is a refusal: without a known code a 5xx, a redirect, a 408 or a 2xx that can't be read do not tell whether the message was
-/// taken.
+/// Only an explicit refusal counts as one. Without a known code a 5xx, a redirect, a 408 or an unreadable 2xx
+/// doesn't tell whether Meta accepted the message.
 pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let body: Value = serde_json::from_slice(outcome.body).unwrap_or_default();
     if outcome.status.is_success() {
@@ -193,7 +195,7 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     refused(outcome, read::number(&body["error"]["code"]))
 }
 
-/// What a refusal with one of Meta's codes, or with none, means.
+/// The result of a refusal with one of Meta's codes, or with none.
 pub(crate) fn refused(outcome: &SendOutcome<'_>, code: Option<u64>) -> SendResult {
     let status = outcome.status;
     let class = code.and_then(errors::class_of).filter(|_| code != Some(errors::UNKNOWN) || status.is_client_error());
@@ -205,7 +207,7 @@ pub(crate) fn refused(outcome: &SendOutcome<'_>, code: Option<u64>) -> SendResul
         (Some(class), _) => class,
         (None, _) if status == StatusCode::TOO_MANY_REQUESTS => return limited(RateScope::Number),
         (None, _) if !status.is_client_error() || status == StatusCode::REQUEST_TIMEOUT => return SendResult::Unknown,
-        // 404: there is no such number.
+        // 404: this number does not exist.
         (None, _) => match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => ErrorClass::Authentication,
             _ => ErrorClass::Permanent,
@@ -214,14 +216,15 @@ pub(crate) fn refused(outcome: &SendOutcome<'_>, code: Option<u64>) -> SendResul
     SendResult::Failed(DeliveryError { class, code: code.map(|code| code.to_string()) })
 }
 
-/// How to get a file: its id first asks for an address, which serves for five minutes and wants the token again.
+/// How to fetch a file. The API gives an address for its id. The address works for five minutes and wants the token
+/// again.
 ///
-/// The token goes to Meta's own host of such files and to the origin of the API, no other.
+/// The token goes to Meta's own host for such files and to the origin of the API, to no other host.
 ///
 /// Source: Meta, "Media" of the Cloud API.
 ///
 /// # Errors
-/// It is neither an id nor an address, or there is no address in the answer.
+/// `source` is neither an id nor an address, or the answer holds no address.
 pub(super) fn media_step(connection: &Connection<'_>, source: &str, resolved: Option<&[u8]>) -> Result<MediaStep, MediaAddressError> {
     let api = connection.hosts.get(API);
     if let Some(answer) = resolved {
@@ -290,7 +293,7 @@ mod tests {
         })
     }
 
-    /// The document, without what all have in common.
+    /// The document, without the part that all have in common.
     fn sent(content: &Content, attachment: Option<OutgoingAttachment<'_>>) -> Result<Value, RenderError> {
         let request = request(&customer(), content, attachment, None)?;
         let mut body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -357,7 +360,7 @@ mod tests {
                 "Ecco",
                 json!({"type": "document", "document": {"link": "https://h.example/f", "caption": "Ecco", "filename": "f.pdf"}}),
             ),
-            // Not one of WhatsApp's pictures, videos or recordings.
+            // WhatsApp does not accept it as a picture, video or recording.
             (Image, "image/heic", "", json!({"type": "document", "document": {"link": "https://h.example/f", "filename": "f.pdf"}})),
             (
                 Video,
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_meta_would_refuse_never_leaves() {
+    fn a_message_that_meta_would_refuse_never_leaves() {
         use AttachmentKind::*;
         let media = |caption: String| Content::Media { caption };
         let too_long = |limit| Err(RenderError::TextTooLong { limit });
@@ -395,7 +398,7 @@ mod tests {
             Content::ListReply { id: "x".into(), title: "x".into(), description: None },
             Content::Form { name: None, text: "x".into(), answers: "{}".into() },
             Content::System { body: "x".into() },
-            // Colleagues' words never reach a customer.
+            // An internal note never reaches a customer.
             Content::Note { body: "x".into() },
             Content::Unsupported { kind: "x".into(), detail: None },
         ] {
@@ -445,7 +448,7 @@ mod tests {
         for emoji in ["👍", ""] {
             let reaction = Content::Reaction { message: "wamid.1".into(), emoji: emoji.into() };
             assert_eq!(sent(&reaction, None).unwrap(), json!({"type": "reaction", "reaction": {"message_id": "wamid.1", "emoji": emoji}}));
-            // It is about a message already: it quotes none.
+            // A reaction is about a message already, so it quotes none.
             let request = request(&customer(), &reaction, None, Some("wamid.1")).unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap().get("context"), None);
         }
@@ -504,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_meta_took_has_its_id() {
+    fn a_message_that_meta_accepted_has_its_id() {
         let expected = SendResult::Accepted { provider_id: "wamid.1".into(), state: DeliveryState::Accepted };
         for body in [
             r#"{"messaging_product":"whatsapp","contacts":[{"input":"+39","wa_id":"39"}],"messages":[{"id":"wamid.1"}]}"#,
@@ -515,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_does_not_tell_whether_the_message_was_taken_is_unknown() {
+    fn an_answer_that_does_not_tell_whether_meta_accepted_the_message_is_unknown() {
         for (status, body) in [
             (200, String::new()),
             (200, "<html>".into()),
@@ -553,7 +556,7 @@ mod tests {
             (Template, &[132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069]),
             (Media, &[131052, 131053]),
             (Permanent, &[100, 131008, 131009, 131051, 135000, 137000, 131063, 131064]),
-            // There is nothing to gain by waiting for these.
+            // Waiting does not help with these.
             (RateLimited, &[131048, 133016]),
         ];
         for (class, codes) in table {
@@ -607,7 +610,7 @@ mod tests {
     fn nobody_can_make_us_send_the_token_elsewhere() {
         let fetched = |url: &str| match step(url, None) {
             Ok(MediaStep::Fetch(request)) => Ok(request.authorization != Authorization::None),
-            Ok(MediaStep::Resolve(_)) => panic!("{url} is no id"),
+            Ok(MediaStep::Resolve(_)) => panic!("{url} is not an id"),
             Err(error) => Err(error),
         };
         for own in ["https://lookaside.fbsbx.com/x", "https://LOOKASIDE.fbsbx.com:443/x", "http://127.0.0.1:9999/meta/file"] {

@@ -1,4 +1,5 @@
-//! The proof that Meta made a request: an HMAC over the raw body with the app's secret, and for the handshake the verify token.
+//! The proof that Meta made a request: an HMAC over the raw body with the app's secret, or the verify token for the
+//! handshake.
 
 use domain::account::{Account, Credentials};
 use domain::values::Secret;
@@ -10,10 +11,11 @@ use subtle::{Choice, ConstantTimeEq as _};
 use super::{APP_SECRET, VERIFY_TOKEN};
 use crate::{VerifyError, Webhook};
 
-/// The header of the signature. The older `X-Hub-Signature`, of SHA-1, may come beside it and is not looked at.
+/// The header of the signature. The older `X-Hub-Signature`, with SHA-1, may come with it and is ignored.
 pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 
-/// Signs as Meta does: `sha256=` and the HMAC-SHA256 of the body in lower-case hex, keyed with the app's secret. For tests and for the local stand-in.
+/// Signs as Meta does: `sha256=` and the HMAC-SHA256 of the body in lower-case hex, keyed with the app's secret.
+/// For tests and for the local stand-in.
 ///
 /// Source: Meta, "Create a webhook endpoint"; WhatsApp-Nodejs-SDK `src/utils.ts`.
 pub fn sign(body: &[u8], secret: &Secret) -> String {
@@ -21,10 +23,11 @@ pub fn sign(body: &[u8], secret: &Secret) -> String {
     format!("sha256={digits}")
 }
 
-/// Checks that Meta made `webhook`, with the app secret of any of `credentials`. How long it takes does not tell which secret came close.
+/// Checks that Meta made `webhook`, with the app secret of any of `credentials`. The comparison takes constant time
+/// over all secrets.
 ///
 /// # Errors
-/// In this order: there is no secret; there is no signature, or it is none; it does not match.
+/// In this order: the account has no secret; the signature is missing, malformed, or does not match.
 pub(super) fn verify(webhook: &Webhook<'_>, credentials: &[&Credentials]) -> Result<(), VerifyError> {
     let secrets: Vec<&Secret> = credentials.iter().filter_map(|credentials| credentials.get(APP_SECRET)).collect();
     if secrets.is_empty() {
@@ -37,7 +40,8 @@ pub(super) fn verify(webhook: &Webhook<'_>, credentials: &[&Credentials]) -> Res
     if bool::from(matches) { Ok(()) } else { Err(VerifyError::SignatureMismatch) }
 }
 
-/// The answer to the handshake that Meta makes when the Receive URL is saved: a GET with `hub.mode`, whose challenge goes back as it came.
+/// The answer to the handshake that Meta makes when somebody saves the Receive URL there: a GET with `hub.mode`,
+/// whose challenge goes back as it came.
 ///
 /// Source: Meta, "Create a webhook endpoint".
 pub(super) fn handshake(webhook: &Webhook<'_>, account: &Account) -> Option<Result<String, VerifyError>> {
@@ -61,7 +65,7 @@ fn compute(body: &[u8], secret: &Secret) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// 32 bytes from 64 digits, in lower case as Meta writes them.
+/// 32 bytes from 64 digits in lower case, as Meta writes them.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -146,7 +150,7 @@ mod tests {
         ] {
             assert_eq!(check(b"{}", Some(malformed.as_bytes()), &["s"]), Err(VerifyError::SignatureMalformed { header }), "{malformed}");
         }
-        // Not ASCII: as good as none.
+        // A header that is not ASCII counts as missing.
         assert_eq!(check(b"{}", Some(b"sha256=\xFF"), &["s"]), Err(VerifyError::SignatureMissing { header }));
     }
 
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handshake_gets_its_challenge_back_when_it_knows_the_verify_token() {
+    fn a_handshake_with_the_verify_token_gets_its_challenge_back() {
         let query = "hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=a%2Bb+c";
         assert_eq!(ask(&Method::GET, query, "a+b c"), Some(Ok("1158201444".into())));
         for (query, token) in [
@@ -180,7 +184,7 @@ mod tests {
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
         #[test]
-        fn what_was_signed_verifies_and_what_was_changed_afterwards_never(
+        fn a_signed_request_verifies_and_a_changed_one_never_does(
             body in prop::collection::vec(any::<u8>(), 1..256),
             key in "[ -~]{1,80}",
             at in any::<prop::sample::Index>(),

@@ -39,7 +39,7 @@ fn fixture(name: &str) -> Fixture {
     Fixture::load("meta", name).unwrap()
 }
 
-/// Runs `look` over a fixture as it comes in, signed.
+/// Runs `look` on a signed fixture.
 fn with_webhook<T>(fixture: &Fixture, look: impl Fn(&Webhook<'_>) -> T) -> T {
     let target = fixture.target.replace("{verify_token}", "a%20verify%20token").replace("{token}", "T0KEN");
     let signature = (SIGNATURE_HEADER.to_owned(), sign(&fixture.body, &Secret::new(SECRET)));
@@ -58,14 +58,14 @@ fn parse_value(body: &Value) -> Vec<Parsed> {
     parse(&fixture).unwrap()
 }
 
-/// One request with these messages.
+/// A request with these messages.
 fn request(messages: &[Value]) -> Value {
     let mut body: Value = serde_json::from_slice(&fixture("text").body).unwrap();
     body["entry"][0]["changes"][0]["value"]["messages"] = messages.into();
     body
 }
 
-/// The message of `text.json`, with parts replaced or, by null, taken away.
+/// The message of `text.json` with some parts replaced. A null removes a part.
 fn message_with(parts: Value) -> Value {
     let body: Value = serde_json::from_slice(&fixture("text").body).unwrap();
     let mut message = body["entry"][0]["changes"][0]["value"]["messages"][0].clone();
@@ -88,14 +88,14 @@ fn single(name: &str) -> Parsed {
 fn message_of(parsed: &Parsed) -> &InboundMessage {
     match &parsed.event.kind {
         InboundKind::Message(message) => message,
-        other => panic!("{other:?} is no message"),
+        other => panic!("{other:?} is not a message"),
     }
 }
 
 fn status_of(parsed: &Parsed) -> &StatusUpdate {
     match &parsed.event.kind {
         InboundKind::Status(status) => status,
-        other => panic!("{other:?} is no status"),
+        other => panic!("{other:?} is not a status"),
     }
 }
 
@@ -107,7 +107,7 @@ fn user_id() -> Address {
     Address::Bsuid("IT.13491208655302741918".into())
 }
 
-/// In short: what kind of event it is and what it says. `Debug` shows nothing of what customers write.
+/// An event in short: its kind and its contents. `Debug` does not show customers' texts.
 fn shown(parsed: &Parsed) -> Value {
     match &parsed.event.kind {
         InboundKind::Message(message) => serde_json::to_value(&message.content).unwrap(),
@@ -117,7 +117,7 @@ fn shown(parsed: &Parsed) -> Value {
     }
 }
 
-/// Every recorded request but the handshake, and what its events are.
+/// Every recorded request except the handshake, with its events.
 fn recorded() -> Vec<(&'static str, Vec<Value>)> {
     let text = |body: &str| json!({"type": "text", "body": body});
     let media = |caption: &str| json!({"type": "media", "caption": caption});
@@ -264,7 +264,7 @@ fn a_customer_is_known_by_number_by_business_scoped_id_or_by_both() {
     assert_eq!((&message_of(&parsed).from, &message_of(&parsed).alias), (&user_id(), &None));
     assert_eq!(message_of(&parsed).profile_name.as_ref().unwrap().0, "Zoë Rossi");
 
-    // The number is in the contact only.
+    // Only the contact holds the number.
     let mut body = request(&[message_with(json!({"from": null, "from_user_id": "IT.13491208655302741918"}))]);
     body["entry"][0]["changes"][0]["value"]["contacts"] = json!([
         {"profile": {"name": "Another"}, "wa_id": "390000000000", "user_id": "IT.1"},
@@ -274,7 +274,8 @@ fn a_customer_is_known_by_number_by_business_scoped_id_or_by_both() {
     assert_eq!((&message_of(&events[0]).from, &message_of(&events[0]).alias), (&phone_address(), &Some(user_id())));
     assert_eq!(message_of(&events[0]).profile_name.as_ref().unwrap().0, "Zoë");
 
-    // Nobody's contact lends its number to somebody else's message, and with two of them no name either.
+    // A contact does not lend its number to another sender's message. With two contacts, it does not lend its name
+    // either.
     let mut body = request(&[message_with(json!({"from_user_id": "IT.2"}))]);
     body["entry"][0]["changes"][0]["value"]["contacts"] = json!([
         {"profile": {"name": "A"}, "wa_id": "390000000001", "user_id": "IT.3"}, {"profile": {"name": "B"}, "wa_id": "390000000002"},
@@ -386,7 +387,7 @@ fn each_event_of_a_request_is_for_the_number_that_it_names() {
 }
 
 #[test]
-fn one_element_that_can_not_be_read_costs_no_other() {
+fn an_unreadable_element_does_not_lose_the_others() {
     for broken in [
         json!(null),
         json!(1),
@@ -403,7 +404,7 @@ fn one_element_that_can_not_be_read_costs_no_other() {
         message_with(json!({"type": "edit", "edit": {"message": {"type": "text"}}})),
         message_with(json!({"type": "revoke"})),
     ] {
-        // Its sender must not be found in the contact.
+        // The contact must not reveal its sender.
         let mut body = request(&[message_with(json!({"id": "wamid.A"})), broken.clone(), message_with(json!({"id": "wamid.B"}))]);
         body["entry"][0]["changes"][0]["value"].as_object_mut().unwrap().remove("contacts");
         let events = parse_value(&body);
@@ -415,7 +416,7 @@ fn one_element_that_can_not_be_read_costs_no_other() {
 }
 
 #[test]
-fn numbers_where_texts_are_expected_and_the_reverse_are_taken_where_they_are_clear() {
+fn numbers_in_place_of_texts_and_the_reverse_are_read() {
     let odd = message_with(json!({"from": 393_331_234_567_u64, "id": 17, "timestamp": 1_767_225_600, "text": {"body": 42}}));
     let events = parse_value(&request(&[odd]));
     let message = message_of(&events[0]);
@@ -454,12 +455,12 @@ fn a_kind_without_what_belongs_to_it_is_kept_as_unsupported_with_what_meta_says(
         }
         assert_eq!(shown(&events[0]), expected, "{parts}");
     }
-    // Without its type it is told by what is there.
+    // Without a type, the parts that are there decide.
     assert_eq!(shown(&parse_value(&request(&[message_with(json!({"type": null}))]))[0])["type"], "text");
 }
 
 #[test]
-fn a_change_of_number_without_the_new_one_is_only_news() {
+fn a_change_of_number_without_the_new_number_is_a_system_message() {
     for system in [
         json!({"type": "user_changed_number", "body": "b"}),
         json!({"type": "user_changed_number", "body": "b", "wa_id": "393331234567"}),
@@ -495,7 +496,7 @@ fn long_values_are_cut_so_that_every_event_can_be_stored() {
 }
 
 #[test]
-fn what_is_not_about_messages_is_kept_and_what_is_no_object_is_refused() {
+fn other_updates_are_stored_and_a_body_that_is_not_an_object_is_refused() {
     for (body, names) in [
         (json!({"object": "whatsapp_business_account", "entry": []}), vec![]),
         (json!({"object": "page"}), vec!["page"]),
@@ -515,7 +516,7 @@ fn what_is_not_about_messages_is_kept_and_what_is_no_object_is_refused() {
         let broken = Fixture { body: body.to_vec(), ..text.clone() };
         assert_eq!(parse(&broken).unwrap_err().status(), http::StatusCode::BAD_REQUEST);
     }
-    // A broken name costs no message.
+    // A broken name does not lose the message.
     let mut bytes = text.body.clone();
     let at = bytes.windows(5).position(|window| window == "Rossi".as_bytes()).unwrap();
     bytes[at] = 0xFF;
@@ -531,7 +532,7 @@ fn a_request_over_3_mb_or_without_a_secret_is_refused() {
     assert_eq!(Meta.verify(&webhook, &account(), &[&credentials(SECRET)]), Err(VerifyError::TooLarge { limit: BODY_LIMIT }));
     let webhook = Webhook { body: b"{}", ..webhook };
     assert_eq!(Meta.verify(&webhook, &account(), &[&Credentials::default()]), Err(VerifyError::NoSecret));
-    // A GET that is no handshake is a request like any other: unsigned.
+    // A GET that is not a handshake is an unsigned request.
     let webhook = Webhook { method: &Method::GET, body: b"", ..webhook };
     assert_eq!(Meta.handshake(&webhook, &account(), &[]), None);
     assert!(Meta.verify(&webhook, &account(), &[&credentials(SECRET)]).is_err());
@@ -550,7 +551,7 @@ fn a_thousand_updates_in_3_mb_are_read_in_order() {
     assert!(events.iter().zip(0..).all(|(parsed, n)| parsed.event.index == n && parsed.event.id == format!("wamid.{n}")));
 }
 
-/// Any JSON, often with the names that mean something.
+/// Any JSON, often with meaningful names.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -582,7 +583,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_signed_request_holds_is_kept_under_safe_ids(element in any_json(), at in 0u8..4) {
+    fn a_signed_request_with_any_contents_is_stored_under_safe_ids(element in any_json(), at in 0u8..4) {
         let body = match at {
             0 => element,
             1 => json!({"entry": element}),
@@ -593,7 +594,7 @@ proptest! {
         for parsed in parse(&fixture).unwrap_or_default() {
             let id = &parsed.event.id;
             prop_assert!(!id.is_empty() && id.len() <= 90 && id.bytes().all(|b| b.is_ascii_graphic()));
-            // It is stored and queued as JSON.
+            // The event is stored and queued as JSON.
             let stored = serde_json::to_string(&parsed.event).unwrap();
             let read: domain::inbound::InboundEvent = serde_json::from_str(&stored).unwrap();
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);
@@ -612,7 +613,7 @@ proptest! {
                 "id": format!("wamid.{n}"), "type": kind, "image": {"id": "1"}, "reaction": {"message_id": "wamid.0", "emoji": "👍"},
             })))
             .collect();
-        // In two changes of two entries.
+        // The messages come in two changes of two entries.
         let (first, second) = messages.split_at(split.index(messages.len()));
         let mut body = request(first);
         let other = request(second);

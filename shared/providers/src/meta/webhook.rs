@@ -1,8 +1,9 @@
-//! What a webhook says: up to 1,000 updates of several kinds, of several numbers.
+//! Reads a webhook: up to 1,000 updates of several kinds, for several numbers.
 //!
-//! Each message, status and error is read by itself, so that one that can't be read costs no other. What is not about a message or a customer is kept under
-//! the name of its `field`. Messages of groups are kept too and routed nowhere: they are not a conversation with one customer, and an answer would go to one
-//! of its members alone.
+//! Each message, status and error is read by itself, so an unreadable one does not lose the others. Any update that
+//! is not about a message or a customer is stored under the name of its `field`. Messages of groups are stored too
+//! and routed nowhere: a group is not a conversation with one customer, and an answer would reach only one of its
+//! members.
 
 use domain::ids::AccountId;
 use domain::inbound::{Annotated, Annotation, InboundKind, InboundMessage, ProfileName, StatusUpdate};
@@ -16,25 +17,26 @@ use super::errors;
 use crate::json;
 use crate::{ParseError, Parsed, bsuid, fingerprint, phone};
 
-/// Our reference is about 110 bytes; what is longer is not ours.
+/// The longest reference, in bytes. Ours has about 110; a longer one is not ours.
 const REFERENCE_LIMIT: usize = 256;
 
-/// Reads a verified request: a message has the id of WhatsApp's message, a status the message's id and its state.
+/// Reads a verified request. A message's event has the id of WhatsApp's message, a status the message's id and its
+/// state.
 ///
 /// # Errors
-/// The body is no JSON object.
+/// The body is not a JSON object.
 pub(super) fn parse(body: &[u8], account: &AccountId, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
     let reader = Reader { account, received_at, state_of };
     Ok(Parsed::numbered(reader.envelope(&json::object(body)?)))
 }
 
-/// Reads what Meta sends, and what others pass on of it.
+/// Reads updates that Meta sends, or that another provider passes on.
 pub(crate) struct Reader<'a> {
     /// The account whose URL was called.
     pub(crate) account: &'a AccountId,
-    /// When it was.
+    /// When the request came.
     pub(crate) received_at: Timestamp,
-    /// The states of sent messages: each by one name, which is part of its event's id.
+    /// The states of sent messages. Each has one name, which is part of its event's id.
     pub(crate) state_of: fn(&str) -> Option<(&'static str, DeliveryState)>,
 }
 
@@ -137,7 +139,7 @@ impl Reader<'_> {
         Parsed::new(self.account, &format!("{id}#{name}"), self.received_at, InboundKind::Status(update), &raw.to_string())
     }
 
-    /// A customer's business-scoped user id became another: the one webhook that tells both.
+    /// A customer's business-scoped user id changed. Only this webhook holds both ids.
     fn user_id_update(&self, update: &Value) -> Parsed {
         let raw = object([("user_id_update", update)]);
         let text = raw.to_string();
@@ -156,14 +158,14 @@ impl Reader<'_> {
         Parsed::new(self.account, &id, self.received_at, InboundKind::Annotation(annotation), &text)
     }
 
-    /// Kept, and routed nowhere.
+    /// An event that is stored and routed nowhere.
     pub(crate) fn other(&self, name: &str, raw: &Value) -> Parsed {
         let name = if name.is_empty() { "unknown" } else { name };
         Parsed::other(self.account, self.received_at, name, &raw.to_string())
     }
 }
 
-/// The elements of a list, whatever they are.
+/// The elements of a list, of any type.
 fn elements(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().map_or_else(|| json::list(value), Vec::as_slice).iter()
 }
@@ -172,7 +174,7 @@ fn object<const N: usize>(parts: [(&str, &Value); N]) -> Value {
     Value::Object(parts.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect())
 }
 
-/// With what tells two of the same apart: the business account, and when it was sent.
+/// An update with the business account and the time of sending, which tell two equal updates apart.
 fn with(entry: &Value, name: &str, value: &Value) -> Value {
     let mut parts: Map<String, Value> =
         ["id", "time"].into_iter().filter_map(|key| Some((key.to_owned(), entry.get(key)?.clone()))).collect();
@@ -180,7 +182,7 @@ fn with(entry: &Value, name: &str, value: &Value) -> Value {
     Value::Object(parts)
 }
 
-/// The contact that a message is from. Contacts are listed by sender, not by message.
+/// The contact that sent a message. Meta lists contacts by sender, not by message.
 fn contact_of<'a>(message: &Value, contacts: &'a [Value]) -> Option<&'a Value> {
     let same = |contact: &&Value| {
         let equal = |theirs: &str, its: &str| json::id(&contact[theirs]).is_some_and(|id| json::id(&message[its]).as_ref() == Some(&id));
@@ -189,12 +191,13 @@ fn contact_of<'a>(message: &Value, contacts: &'a [Value]) -> Option<&'a Value> {
     contacts.iter().find(same)
 }
 
-/// A name may be taken from the only contact there is; an address may not.
+/// The only contact of a request. It may lend its name to a message, but not its address.
 fn only(contacts: &[Value]) -> Option<&Value> {
     if let [contact] = contacts { Some(contact) } else { None }
 }
 
-/// The phone number where there is one, and the business-scoped user id beside it. Since usernames either may be absent.
+/// The customer's addresses: the phone number if there is one, and the business-scoped user id with it. Since
+/// usernames exist, either may be absent.
 fn sender(message: &Value, contact: Option<&Value>) -> Option<(Address, Option<Address>)> {
     let null = Value::Null;
     let contact = contact.unwrap_or(&null);
@@ -223,12 +226,12 @@ fn referral(object: &Value) -> Option<Referral> {
     (referral != Referral::default()).then_some(referral)
 }
 
-/// What may be our reference.
+/// The reference, if it may be ours.
 pub(crate) fn reference(given: &Value) -> Option<String> {
     json::value(given).filter(|reference| reference.len() <= REFERENCE_LIMIT)
 }
 
-/// One of Meta's states of a sent message, and ours for it. A voice note that was listened to was read.
+/// A state of a sent message, in Meta's words and in ours. A played voice note counts as read.
 pub(crate) fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     Some(match status {
         "accepted" => ("accepted", DeliveryState::Accepted),

@@ -1,4 +1,4 @@
-//! What the callbacks of both APIs have in common beside [`crate::json`].
+//! Reads the JSON that the callbacks of both APIs have in common, in addition to [`crate::json`].
 
 use domain::inbound::InboundAttachment;
 use domain::message::{AttachmentKind, Content};
@@ -10,10 +10,10 @@ pub(super) use crate::json::{TEXT_LIMIT, VALUE_LIMIT, id, object as body, text, 
 use crate::json::{degrees, plausible};
 use crate::{bsuid, phone};
 
-/// Our reference is about 110 bytes; what is longer is not ours.
+/// The longest reference, in bytes. Ours has about 110; a longer one is not ours.
 pub(super) const REFERENCE_LIMIT: usize = 256;
 
-/// An ISO 8601 instant, unless it can't be true.
+/// An ISO 8601 instant, unless it is impossible.
 pub(super) fn instant(value: &Value, received_at: Timestamp) -> Option<Timestamp> {
     plausible(value.as_str()?.parse().ok()?, received_at)
 }
@@ -24,7 +24,7 @@ pub(super) fn address(value: &Value) -> Option<Address> {
     phone(&text).map(Address::Phone).or_else(|| bsuid(&text))
 }
 
-/// A place, if it is one.
+/// A place, if the values make one.
 pub(super) fn place(latitude: &Value, longitude: &Value, label: &Value, address: &Value) -> Option<Content> {
     Some(Content::Location {
         latitude: degrees(latitude, 90.0)?,
@@ -34,7 +34,7 @@ pub(super) fn place(latitude: &Value, longitude: &Value, label: &Value, address:
     })
 }
 
-/// An attachment whose type is told by its address or its name only; `None` when it has no address.
+/// An attachment whose type only its address or its name tells; `None` if it has no address.
 pub(super) fn untyped_attachment(url: &Value, name: &Value) -> Option<InboundAttachment> {
     let source = value(url)?;
     let name = value(name);
@@ -48,10 +48,10 @@ pub(super) fn untyped_attachment(url: &Value, name: &Value) -> Option<InboundAtt
     })
 }
 
-/// Of what nobody knows the type.
+/// The type of a file of unknown type.
 pub(super) const UNTYPED: &str = "application/octet-stream";
 
-/// The type that the ending of an address or a file's name tells, for the kinds of files that WhatsApp has.
+/// The type by the extension of an address or a file's name, for the kinds of files that WhatsApp has.
 fn type_of(address: &str) -> Option<&'static str> {
     let path = address.split(['?', '#']).next()?;
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;

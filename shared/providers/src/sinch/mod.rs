@@ -1,7 +1,9 @@
-//! Sinch, through which WhatsApp is reached in two ways: the Conversation API (type `SINCH_V2`), and the older WhatsApp API of its own (type `SINCH`), whose
-//! support ended on 30 September 2023 and which existing configurations may still use.
+//! Sinch. It reaches WhatsApp through two APIs: the Conversation API (type `SINCH_V2`) and an older WhatsApp API
+//! (type `SINCH`). Support for the older one ended on 30 September 2023, but existing configurations may still use
+//! it.
 //!
-//! The two have nothing in common but the company: hosts, bodies, credentials and signatures differ. They share the Receive URL's name, `sinch`.
+//! The two share only the company and the Receive URL's name, `sinch`. Hosts, bodies, credentials and signatures
+//! differ.
 
 mod conversation;
 mod json;
@@ -14,11 +16,13 @@ pub use conversation::{AUTH_URL, SinchV2};
 pub use legacy::Sinch;
 pub use signature::{LEGACY_NONCE_HEADER, LEGACY_SIGNATURE_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, sign_legacy};
 
-/// The longest body of a webhook, in bytes. One message each at the Conversation API; at the older one perhaps several, and an order or a form's answers have
-/// some KiB. WhatsApp's longest text has 16 KiB, escaped as JSON at most 48 KiB.
+/// The longest body of a webhook, in bytes. The Conversation API sends one message each, the older API perhaps
+/// several. An order or a form's answers have some KiB. WhatsApp's longest text has 16 KiB, escaped as JSON at most
+/// 48 KiB.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// For how long attachments stay at their addresses. Documented for the older API and for Sinch's own chat; nothing says otherwise of the Conversation API.
+/// How long attachments stay at their addresses. Sinch documents it for the older API and for its own chat, and
+/// says nothing else about the Conversation API.
 const MEDIA_KEPT: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 /// The longest text of a message, in characters.
@@ -29,10 +33,10 @@ fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// What [`is_id`] wants, in words.
+/// The form that [`is_id`] checks, in words.
 const ID_SHAPE: &str = "1 to 128 letters, digits, - or _";
 
-/// How a file at an address that came with a webhook is fetched: without credentials, since the addresses are public.
+/// How to fetch a file at an address from a webhook: without credentials, since the addresses are public.
 fn fetch(source: &str) -> Result<crate::MediaStep, crate::MediaAddressError> {
     crate::Origin::parse(source).ok_or(crate::MediaAddressError)?;
     Ok(crate::MediaStep::Fetch(crate::OutgoingRequest::fetch(source, crate::Authorization::None)))

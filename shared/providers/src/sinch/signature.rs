@@ -1,7 +1,8 @@
-//! The signatures of both kinds of callbacks: HMAC-SHA256, keyed with a secret, over the raw body and what two or three headers say.
+//! The signatures of both kinds of callbacks: HMAC-SHA256, keyed with a secret, over the raw body and the values of
+//! one or two headers.
 //!
-//! A late callback is as good as a timely one: Sinch repeats what was not taken for most of a day, and whether it signs a repetition anew is not known. What
-//! comes twice is told by its id.
+//! A late callback is as good as a timely one. Sinch repeats a callback that was not accepted for most of a day,
+//! and it is not known whether it signs the repetition anew. The id tells a repetition.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,37 +15,40 @@ use crate::{VerifyError, Webhook};
 
 /// The Conversation API's signature.
 pub const SIGNATURE_HEADER: &str = "x-sinch-webhook-signature";
-/// A text that makes each signature another.
+/// The header of the nonce, which makes each signature different.
 pub const NONCE_HEADER: &str = "x-sinch-webhook-signature-nonce";
-/// When it was signed, in Unix seconds.
+/// The header of the time of signing, in Unix seconds.
 pub const TIMESTAMP_HEADER: &str = "x-sinch-webhook-signature-timestamp";
 /// The older API's signature.
 pub const LEGACY_SIGNATURE_HEADER: &str = "sinch-whatsapp-callback-signature";
-/// The older API's text that makes each signature another.
+/// The header of the older API's nonce, which makes each signature different.
 pub const LEGACY_NONCE_HEADER: &str = "sinch-whatsapp-callback-signature-nonce";
 
 /// HMAC-SHA256 has 32 bytes.
 type Signature = [u8; 32];
 
-/// Signs as the Conversation API does: Base64 of the HMAC over body, nonce and timestamp (Unix seconds), joined by dots. For tests and for the local
-/// stand-in.
+/// Signs as the Conversation API does, for tests and for the local stand-in: Base64 of the HMAC over body, nonce
+/// and timestamp (Unix seconds), joined by dots.
 ///
 /// Source: sinch-sdk-java `HmacAuthenticationValidation`, sinch-sdk-node `authorization.helper.ts`.
 pub fn sign(body: &[u8], nonce: &str, timestamp: &str, secret: &Secret) -> String {
     STANDARD.encode(compute(&[body, nonce.as_bytes(), timestamp.as_bytes()], secret))
 }
 
-/// Signs as the older API does: the HMAC over body and nonce, joined by a dot; here in Base64. For tests and for the local stand-in.
+/// Signs as the older API does, for tests and for the local stand-in: the HMAC over body and nonce, joined by a
+/// dot, here in Base64.
 ///
-/// Source: Sinch's documentation of WhatsApp callbacks. It does not say how the result is written, so that hex is accepted too.
+/// Source: Sinch's documentation of WhatsApp callbacks. It does not say how the result is written, so hex is
+/// accepted too.
 pub fn sign_legacy(body: &[u8], nonce: &str, secret: &Secret) -> String {
     STANDARD.encode(compute(&[body, nonce.as_bytes()], secret))
 }
 
-/// Checks that the Conversation API made `webhook`, with any of `secrets`. How long it takes does not tell which secret came close.
+/// Checks that the Conversation API made `webhook`, with any of `secrets`. The comparison takes constant time over
+/// all secrets.
 ///
 /// # Errors
-/// In this order: there is no secret; a header is missing, or is no signature; it does not match.
+/// In this order: the account has no secret; a header is missing; the signature is malformed, or does not match.
 pub(super) fn verify(webhook: &Webhook<'_>, secrets: &[&Secret]) -> Result<(), VerifyError> {
     let secrets = usable(secrets)?;
     let given = required(webhook, SIGNATURE_HEADER)?;
@@ -56,7 +60,7 @@ pub(super) fn verify(webhook: &Webhook<'_>, secrets: &[&Secret]) -> Result<(), V
 /// Checks that the older API made `webhook`, with any of `secrets`.
 ///
 /// # Errors
-/// As of [`verify`].
+/// The same as for [`verify`].
 pub(super) fn verify_legacy(webhook: &Webhook<'_>, secrets: &[&Secret]) -> Result<(), VerifyError> {
     let secrets = usable(secrets)?;
     let given = required(webhook, LEGACY_SIGNATURE_HEADER)?;
@@ -143,7 +147,8 @@ mod tests {
         verify_legacy(&Webhook { method: &Method::POST, public_url: "https://h.example/receive/sinch/T", headers: &headers, body }, secrets)
     }
 
-    /// Vectors of sinch-sdk-java `HmacAuthenticationValidationTest` and sinch-sdk-python `test_conversation_sinch_event.py`.
+    /// Vectors of sinch-sdk-java `HmacAuthenticationValidationTest` and sinch-sdk-python
+    /// `test_conversation_sinch_event.py`.
     #[test]
     fn published_vectors_pass() {
         let contact = r#"{"app_id":"","accepted_time":"2021-10-18T17:49:13.813615Z","project_id":"e2df3a34-a71b-4448-9db5-a8d2baad28e4","contact_create_notification":{"contact":{"id":"01FJA8B466Y0R2GNXD78MD9SM1","channel_identities":[{"channel":"SMS","identity":"48123456789","app_id":""}],"display_name":"New Test Contact","email":"new.contact@email.com","external_id":"","metadata":"","language":"EN_US"}},"message_metadata":""}"#;
@@ -216,7 +221,7 @@ mod tests {
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
         #[test]
-        fn what_was_signed_verifies_and_what_was_changed_afterwards_never(
+        fn a_signed_callback_verifies_and_a_changed_one_never_does(
             body in prop::collection::vec(any::<u8>(), 1..256),
             nonce in "[!-~]{1,40}",
             timestamp in "[0-9]{1,12}",

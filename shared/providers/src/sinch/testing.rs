@@ -1,4 +1,4 @@
-//! What the tests of both modules begin with.
+//! Helpers for the tests of both modules.
 
 use domain::account::{Account, Credentials};
 use domain::effect::MessageRef;
@@ -14,7 +14,7 @@ use crate::{
     Adapter, Answer, Connection, Hosts, Outgoing, OutgoingAttachment, OutgoingRequest, ParseError, Parsed, RenderError, Step, Webhook,
 };
 
-/// Our reference of the recorded reports.
+/// Our reference in the recorded reports.
 pub(super) const REFERENCE: &str =
     "con_01ARZ3NDEKTSV4RRFFQ69G5FAV.int_01ARZ3NDEKTSV4RRFFQ69G5FAV.1767225600000.msg_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -149,7 +149,7 @@ pub(super) fn with(mut body: Value, pointer: &str, value: Value) -> Value {
     body
 }
 
-/// Anything that a place in a document may hold.
+/// Any value that a place in a document may hold.
 pub(super) fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),

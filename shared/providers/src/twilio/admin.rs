@@ -1,6 +1,7 @@
-//! Looking after an account: is it there, which numbers and templates has it, what was missed.
+//! Looks after an account: checks it, lists its numbers and templates, and finds missed messages.
 //!
-//! Sources: twilio-oai `twilio_api_v2010.json` (accounts, messages, media), `twilio_messaging_v2.json` (senders) and `twilio_content_v1.json` (contents).
+//! Sources: twilio-oai `twilio_api_v2010.json` (accounts, messages, media), `twilio_messaging_v2.json` (senders)
+//! and `twilio_content_v1.json` (contents).
 
 use domain::inbound::InboundKind;
 use domain::values::E164;
@@ -12,19 +13,20 @@ use serde_json::Value;
 use super::{ACCOUNT_SID, API, CONTENT, MESSAGING, authorization, is_sid, webhook};
 use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Parsed, Problem, Step, TemplateInfo};
 
-/// The number that everybody's trials share; no account has it as a sender.
+/// The sandbox's number, which all trial accounts share. No account has it as a sender.
 const SANDBOX: &str = "+14155238886";
 
-/// Items of a page of numbers or templates.
+/// The page size of numbers and templates.
 const PAGE: &str = "100";
 
-/// Messages of a page, the most that there can be: about a MB.
+/// The page size of messages, Twilio's maximum: about 1 MB.
 const MESSAGES_PAGE: &str = "1000";
 
-/// The most messages with files that are listed in one go, the latest: each takes a request of its own, and one go has a hundred.
+/// The most messages with files that one run lists, the latest ones. Each needs a request of its own, and a run has
+/// a hundred.
 const FILES: usize = 80;
 
-/// Account, then its WhatsApp senders until the account's own.
+/// Asks for the account, then for its WhatsApp senders until it finds the account's number.
 pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
     let found = |subject, result| Finding { subject, result };
     let Some((answer, pages)) = answers.split_first() else {
@@ -32,12 +34,12 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     };
     let credentials = match problem(answer) {
         None => found("credentials", Ok(Some(note(&answer.json()["status"], "active", "the account")))),
-        // Another account's, or none.
+        // The credentials are another account's, or nobody's.
         Some(Problem::NotFound { .. }) => return Step::Done(vec![found("credentials", Err(Problem::CredentialsRefused))]),
         Some(problem) => return Step::Done(vec![found("credentials", Err(problem))]),
     };
     if connection.account.phone.as_str() == SANDBOX {
-        let sandbox = Ok(Some("the number of Twilio's sandbox: its webhook is set in the console".to_owned()));
+        let sandbox = Ok(Some("this is the number of Twilio's sandbox: set its webhook in the console".to_owned()));
         return Step::Done(vec![credentials, found("number", sandbox), found("webhook", Ok(None))]);
     }
     let own = format!("whatsapp:{}", connection.account.phone.as_str());
@@ -45,7 +47,7 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     let Some(sender) = sender else {
         return match senders(connection, pages) {
             Next::Call(request) => Step::Call(request),
-            // The list is younger than the accounts: one that has none is no worse.
+            // The list is newer than some accounts: an account without the list is fine.
             Next::Failed(Problem::NotFound { .. }) => Step::Done(vec![credentials, found("number", Ok(None)), found("webhook", Ok(None))]),
             Next::Failed(problem) => Step::Done(vec![credentials, found("number", Err(problem))]),
             Next::Complete => Step::Done(vec![credentials, found("number", Err(Problem::NumberNotFound))]),
@@ -58,7 +60,7 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     } else if callback.contains('#') {
         Ok(Some(String::new()))
     } else {
-        Ok(Some("without the fragment of the Receive URL Twilio gives up after one more try".to_owned()))
+        Ok(Some("without the fragment of the Receive URL, Twilio gives up after one more try".to_owned()))
     };
     Step::Done(vec![credentials, number, found("webhook", webhook)])
 }
@@ -77,7 +79,7 @@ pub(super) fn numbers(connection: &Connection<'_>, answers: &[Answer]) -> Step<R
     Step::Done(Ok(answers.iter().flat_map(|page| items(page, "senders")).filter_map(number).collect()))
 }
 
-/// The account's contents, with whether WhatsApp approved them.
+/// The account's contents, each with WhatsApp's approval.
 pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
     let base = connection.hosts.get(CONTENT);
     match next(connection, base, &format!("/v1/ContentAndApprovals?PageSize={PAGE}"), answers, "/meta/next_page_url") {
@@ -98,19 +100,19 @@ pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step
     Step::Done(Ok(answers.iter().flat_map(|page| items(page, "contents")).filter_map(template).collect()))
 }
 
-/// What came to the account's number, then the files of each message that has some.
+/// Lists the messages to the account's number, then the files of each message that has some.
 pub(super) fn missed(
     connection: &Connection<'_>,
     since: Timestamp,
     now: Timestamp,
     answers: &[Answer],
 ) -> Step<Result<Vec<Parsed>, Problem>> {
-    // Pages end where the first without another is; what follows are lists of files.
+    // The first page without a next one is the last page. The answers after it are lists of files.
     let base = connection.hosts.get(API);
     let pages = answers.iter().position(|answer| link(answer, base, "/next_page_uri").is_none()).map_or(answers, |last| &answers[..=last]);
     let number = format!("whatsapp:{}", connection.account.phone.as_str());
     let mut query = form_urlencoded::Serializer::new(String::new());
-    // The filter knows days only.
+    // The filter takes days only.
     query
         .append_pair("To", &number)
         .append_pair("DateSent>", &since.strftime("%Y-%m-%d").to_string())
@@ -134,7 +136,8 @@ pub(super) fn missed(
     for (index, answer) in with_files.into_iter().zip(files) {
         match problem(answer) {
             None => listed[index].files = items(answer, "media_list"),
-            // Deleted meanwhile, or not there yet: the message may come again, without its file it must not.
+            // The file was deleted meanwhile, or is not there yet. The message may come again, but not without its
+            // file.
             Some(Problem::NotFound { .. }) => left_out.push(index),
             Some(problem) => return Step::Done(Err(problem)),
         }
@@ -154,7 +157,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// `None` for what was not written by a customer.
+    /// `None` for a message that no customer wrote.
     fn read(message: Value) -> Option<Self> {
         let sid = text(&message["sid"]).filter(|sid| is_sid(sid) && message["direction"] == "inbound")?;
         let at = [&message["date_sent"], &message["date_created"]].into_iter().find_map(instant);
@@ -176,13 +179,13 @@ impl Listed {
     }
 }
 
-/// What to do about a list that comes in pages.
+/// The next step for a paged list.
 enum Next {
-    /// Ask for the next.
+    /// Ask for the next page.
     Call(OutgoingRequest),
-    /// There are no more.
+    /// There are no more pages.
     Complete,
-    /// One failed.
+    /// A page failed.
     Failed(Problem),
 }
 
@@ -191,7 +194,7 @@ fn senders(connection: &Connection<'_>, pages: &[Answer]) -> Next {
     next(connection, connection.hosts.get(MESSAGING), &path, pages, "/meta/next_page_url")
 }
 
-/// `pointer` leads to the next page's address in each.
+/// `pointer` leads to the next page's address in each page.
 fn next(connection: &Connection<'_>, base: &str, first: &str, pages: &[Answer], pointer: &str) -> Next {
     if !is_sid(connection.account.provider.field(ACCOUNT_SID)) {
         return Next::Failed(Problem::NotFound { field: ACCOUNT_SID });
@@ -206,7 +209,7 @@ fn next(connection: &Connection<'_>, base: &str, first: &str, pages: &[Answer], 
     }
 }
 
-/// The address of the page after this one. It is asked for with the account's credentials: one at another host is none.
+/// The address of the next page. It gets the account's credentials, so an address at another host is ignored.
 fn link(page: &Answer, base: &str, pointer: &str) -> Option<String> {
     let link = page.json().pointer(pointer).and_then(text)?;
     if link.starts_with('/') {
@@ -245,12 +248,12 @@ fn instant(value: &Value) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(value.as_str()?).ok()
 }
 
-/// Empty for the state that one hopes for.
+/// A note on a state; empty for the state `fine`.
 fn note(state: &Value, fine: &str, whose: &str) -> String {
     match state.as_str() {
         None => String::new(),
         Some(state) if state == fine => String::new(),
-        // A word of a short list; it goes to a person.
+        // The state is one word of a short list, for a person to read.
         Some(state) => format!("the state of {whose} is {}", &state[..state.floor_char_boundary(32)]),
     }
 }
@@ -259,7 +262,7 @@ fn without_fragment(url: &str) -> &str {
     url.split('#').next().unwrap_or_default()
 }
 
-/// What is wrong with an answer; `None`: nothing.
+/// The problem that an answer reports, if any.
 fn problem(answer: &Answer) -> Option<Problem> {
     match answer.status {
         status if status.is_success() => None,

@@ -1,7 +1,7 @@
 //! Twilio Programmable Messaging, WhatsApp channel.
 //!
-//! Webhooks are forms, one message or one status each, signed over the public URL and every parameter. Twilio repeats a webhook only when
-//! the URL asks for it ([`RECEIVE_URL_FRAGMENT`]), and gives up after 15 seconds.
+//! Webhooks are forms with one message or one status each, signed over the public URL and every parameter. Twilio
+//! repeats a webhook only if the URL asks for it ([`RECEIVE_URL_FRAGMENT`]), and gives up after 15 seconds.
 
 use std::time::Duration;
 
@@ -25,21 +25,22 @@ use send::{MAX_TEXT, classify, media_request, render_send};
 pub use signature::{SIGNATURE_HEADER, sign};
 use webhook::SignedRequest;
 
-/// The longest body of a webhook, in bytes. WhatsApp's longest text has 4096 characters of at most 4 bytes, each percent-encoded to 3: 48
-/// KiB; the other parameters have at most a few KiB.
+/// The longest body of a webhook, in bytes. WhatsApp's longest text has 4096 characters of at most 4 bytes, each
+/// percent-encoded to 3: 48 KiB. The other parameters have at most a few KiB.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// The only content type of a webhook's body.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The answer to a webhook. Anything more would be sent to the customer.
+/// The answer to a webhook. Twilio would send anything more to the customer.
 pub const EMPTY_TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 
-/// The content type of [`EMPTY_TWIML`]; a `text/plain` body would be sent to the customer.
+/// The content type of [`EMPTY_TWIML`]. Twilio would send a `text/plain` body to the customer.
 pub const TWIML_CONTENT_TYPE: &str = "text/xml";
 
-/// What is added to the Receive URL in Twilio's console. By default Twilio tries once more, and only when it could not connect; with this,
-/// three times, also after a timeout or a 5xx, all within its longest time of 15 seconds.
+/// The suffix of the Receive URL in Twilio's console. By default Twilio tries once more, and only if it could not
+/// connect. With this suffix it tries three times more, also after a timeout or a 5xx, all within its maximum of 15
+/// seconds.
 pub const RECEIVE_URL_FRAGMENT: &str = "#rc=3&rp=ct,rt,5xx&tt=15000";
 
 /// Twilio's API.
@@ -49,10 +50,10 @@ pub const API_URL: &str = "https://api.twilio.com";
 #[derive(Debug, Clone, Copy)]
 pub struct Twilio;
 
-/// Twilio's API of contents, which holds the templates.
+/// Twilio's content API, which holds the templates.
 pub const CONTENT_URL: &str = "https://content.twilio.com";
 
-/// Twilio's API of messaging, which holds the WhatsApp senders.
+/// Twilio's messaging API, which holds the WhatsApp senders.
 pub const MESSAGING_URL: &str = "https://messaging.twilio.com";
 
 /// The variable that replaces [`API_URL`].
@@ -67,7 +68,7 @@ const MESSAGING: &str = "TWILIO_MESSAGING_URL";
 /// The user of the credentials.
 const ACCOUNT_SID: &str = "account_sid";
 
-/// The password of the API and the key of the webhooks' signatures.
+/// The API's password and the key of the webhooks' signatures.
 const AUTH_TOKEN: &str = "auth_token";
 
 const FIELDS: &[Field] = &[
@@ -79,7 +80,7 @@ fn is_account_sid(text: &str) -> bool {
     text.strip_prefix("AC").is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// What a request to the API is signed with.
+/// User and password of a request to the API.
 fn access<'a>(connection: &Connection<'a>) -> (&'a str, Secret) {
     (connection.account.provider.field(ACCOUNT_SID), connection.credentials.get(AUTH_TOKEN).cloned().unwrap_or_else(|| Secret::new("")))
 }
@@ -168,7 +169,7 @@ impl Adapter for Twilio {
         media_request(connection.hosts.get(API), account_sid, &auth_token, source).map(MediaStep::Fetch)
     }
 
-    /// Until they are deleted; a month is as good as for ever.
+    /// Twilio keeps files until they are deleted. A month is as good as for ever.
     fn media_kept(&self) -> Duration {
         Duration::from_hours(30 * 24)
     }
@@ -206,13 +207,14 @@ impl Adapter for Twilio {
     }
 }
 
-/// Whether `text` has the shape of one of Twilio's ids (`SM…`, `AC…`). Loosely, since ids only have to be safe in keys and paths: other
-/// letters or lengths than today's (2 letters, 32 hex digits) cost no message.
+/// Whether `text` has the shape of one of Twilio's ids (`SM…`, `AC…`). The check is loose, because ids only have to
+/// be safe in keys and paths. An id with other letters or another length than today's (2 letters, 32 hex digits)
+/// must not lose a message.
 fn is_sid(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// What [`is_sid`] wants, in words.
+/// The form that [`is_sid`] checks, in words.
 const SID_SHAPE: &str = "1 to 64 letters, digits, _ or -";
 
 /// Whether a content type is that of a form, whatever its charset.

@@ -1,4 +1,4 @@
-//! Sending a message, reading the answer, and fetching an attachment.
+//! Sends a message, reads the answer, and fetches an attachment.
 
 use domain::message::{ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateHeader};
 use domain::values::{Address, E164, Secret};
@@ -12,13 +12,13 @@ use crate::{
     SendResult,
 };
 
-/// The longest text that Twilio takes, in characters; more is refused with 21617.
+/// The longest text that Twilio accepts, in characters. It refuses a longer one with 21617.
 pub(super) const MAX_TEXT: usize = 1600;
 
 /// A message to send.
 #[derive(Clone, Copy)]
 pub(super) struct Outgoing<'a> {
-    /// Twilio's API ([`super::API_URL`]), or what stands in for it.
+    /// Twilio's API ([`super::API_URL`]), or its stand-in.
     pub(super) base_url: &'a str,
     /// `AC…`: the user of the credentials.
     pub(super) account_sid: &'a str,
@@ -28,22 +28,23 @@ pub(super) struct Outgoing<'a> {
     pub(super) from: &'a E164,
     /// The customer.
     pub(super) to: &'a Address,
-    /// What it says.
+    /// The contents.
     pub(super) content: &'a Content,
-    /// The file that goes with it: a WhatsApp message takes one.
+    /// The file to send with it. A WhatsApp message takes one.
     pub(super) attachment: Option<OutgoingAttachment<'a>>,
-    /// Where Twilio reports how far the message got.
+    /// The URL for Twilio's reports on the message.
     pub(super) status_callback: &'a str,
 }
 
-/// Builds the request that sends a message. It may be made once only: Twilio has no idempotency key.
+/// Builds the request that sends a message. Make it only once: Twilio has no idempotency key.
 ///
-/// What Twilio does not offer, or not as far as is documented: which message is answered (a message goes without its quote), reactions, and a caption beside
-/// other files than pictures and videos. WhatsApp's recordings and stickers have none, and whether a document keeps its own is not documented: a file that
-/// comes without what was written about it is worse than one that is sent again without.
+/// According to its documentation Twilio can't quote the message that is answered (a message goes without its
+/// quote), send reactions, or send a caption with files other than pictures and videos. WhatsApp's recordings and
+/// stickers have no captions, and it is not documented whether a document keeps its caption. Such a message is
+/// refused: a file that arrives without its caption is worse than one that the agent sends again without.
 ///
 /// # Errors
-/// What Twilio would refuse anyway, or might leave out, is refused here, before anything leaves.
+/// Twilio would refuse the message, or might drop a part of it. Nothing has left yet.
 pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
     if !is_sid(message.account_sid) {
         return Err(RenderError::MalformedAccount);
@@ -74,7 +75,7 @@ pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, Ren
 
 type Parameters = Vec<(&'static str, String)>;
 
-/// The parameters that say what the message holds.
+/// The parameters for the message's contents.
 fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Parameters, RenderError> {
     match (content, attachment) {
         (Content::Text { body: text } | Content::Media { caption: text }, attachment) => {
@@ -95,7 +96,7 @@ fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Re
             if parameters.is_empty() { Err(RenderError::Empty) } else { Ok(parameters) }
         }
         (Content::Location { latitude, longitude, label, address }, None) => {
-            // The bar ends the coordinates, and what follows it is one label.
+            // A bar ends the coordinates. The rest is the label.
             let label = label.as_deref().or(address.as_deref()).map(|label| format!("|{}", label.replace('|', " "))).unwrap_or_default();
             Ok(vec![("PersistentAction", format!("geo:{latitude},{longitude}{label}"))])
         }
@@ -104,8 +105,8 @@ fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Re
     }
 }
 
-/// A content's variables are numbered over all its parts: those of the header's text, of the body, then of the buttons. A file in the header is part of the
-/// content itself, or one of its variables in a place that can't be known here.
+/// A content's variables are numbered over all its parts: the header's text, the body, then the buttons. A file in
+/// the header is part of the content itself, or one of its variables in a place that can't be known here.
 fn template(template: &ApprovedTemplate) -> Result<Parameters, RenderError> {
     if !(template.name.starts_with("HX") && is_sid(&template.name)) {
         return Err(RenderError::MalformedTemplate);
@@ -131,8 +132,8 @@ fn template(template: &ApprovedTemplate) -> Result<Parameters, RenderError> {
 
 /// Reads Twilio's answer to the request of [`render_send`].
 ///
-/// Only an answer that says so is a refusal: a 5xx, a redirect, a 408 or a 2xx that can't be read do not tell whether the message was
-/// taken.
+/// Only an explicit refusal counts as one. A 5xx, a redirect, a 408 or an unreadable 2xx doesn't tell whether
+/// Twilio accepted the message.
 pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let status = outcome.status;
     let body: Value = serde_json::from_slice(outcome.body).unwrap_or_default();
@@ -153,7 +154,7 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
         Some(class) => class,
         None => match status {
             StatusCode::TOO_MANY_REQUESTS => ErrorClass::RateLimited,
-            // 404: there is no such Twilio account.
+            // 404: this Twilio account does not exist.
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => ErrorClass::Authentication,
             _ => ErrorClass::Permanent,
         },
@@ -165,18 +166,18 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     SendResult::Failed(DeliveryError { class, code: code.map(|code| code.to_string()) })
 }
 
-/// What the body of a 201 says.
+/// Reads the body of a 201.
 fn created(sid: &str, body: &Value) -> SendResult {
     let accepted = |state| SendResult::Accepted { provider_id: sid.to_owned(), state };
     match body["status"].as_str().and_then(webhook::state_of) {
         Some((name, DeliveryState::Failed)) => SendResult::Failed(webhook::failure(name, error_code(&body["error_code"]))),
         Some((_, state)) => accepted(state),
-        // It has an id, so it was taken, whatever a new word for its state means.
+        // The message has an id, so Twilio accepted it, whatever a new state means.
         None => accepted(DeliveryState::Accepted),
     }
 }
 
-/// A code, documented as a number; a string of digits is as clear.
+/// A code. It is documented as a number, but a string of digits is as clear.
 fn error_code(value: &Value) -> Option<u32> {
     match value {
         Value::String(digits) => digits.parse().ok(),
@@ -184,11 +185,11 @@ fn error_code(value: &Value) -> Option<u32> {
     }
 }
 
-/// Builds the request that fetches an attachment from `url`, an address that came with a webhook.
+/// Builds the request that fetches an attachment from `url`, an address from a webhook.
 ///
-/// The credentials go only to Twilio itself (https, `twilio.com` and its subdomains, the default port) and to the origin of `base_url`; any
-/// other host gets none. Twilio answers with a redirect to its store, which must not get them either. The caller vets where the address
-/// leads.
+/// The credentials go only to Twilio itself (https, `twilio.com` and its subdomains, the default port) and to the
+/// origin of `base_url`. Any other host gets none. Twilio answers with a redirect to its store, which must not get
+/// them either. The caller checks where the address leads.
 ///
 /// # Errors
 /// `url` is not an http or https URL.
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_can_not_be_put_in_twilios_form_is_refused() {
+    fn a_template_that_twilios_form_cannot_hold_is_refused() {
         let render = |template| render(&customer(), &Content::Template(template), None);
         for name in ["", "recontact_1", "HX../x", "SM00000000000000000000000000000001"] {
             assert_eq!(render(ApprovedTemplate { name: name.into(), ..template() }), Err(RenderError::MalformedTemplate), "{name}");
@@ -367,12 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_sent_is_refused() {
+    fn a_message_that_cannot_be_sent_is_refused() {
         assert_eq!(render(&customer(), &text(" \n"), None), Err(RenderError::Empty));
         assert_eq!(render(&customer(), &Content::Media { caption: String::new() }, None), Err(RenderError::Empty));
         let button = Content::Button { text: "x".into(), payload: None };
         assert_eq!(render(&customer(), &button, None), Err(RenderError::Unsupported));
-        // Colleagues' words never reach a customer.
+        // An internal note never reaches a customer.
         assert_eq!(render(&customer(), &Content::Note { body: "x".into() }, None), Err(RenderError::Unsupported));
         let reaction = Content::Reaction { message: "SM1".into(), emoji: "👍".into() };
         assert_eq!(render(&customer(), &reaction, None), Err(RenderError::Unsupported));
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_twilio_took_has_its_id() {
+    fn a_message_that_twilio_accepted_has_its_id() {
         let accepted = |state| SendResult::Accepted { provider_id: "SM1".into(), state };
         for (body, state) in [
             (r#"{"sid":"SM1","status":"queued","error_code":null}"#, DeliveryState::Accepted),
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_does_not_tell_whether_the_message_was_taken_is_unknown() {
+    fn an_answer_that_does_not_tell_whether_twilio_accepted_the_message_is_unknown() {
         for (status, body) in [
             (201, ""),
             (201, "<html>"),
@@ -451,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn the_daily_limit_is_a_failure_since_waiting_for_it_would_hold_up_the_next_messages() {
+    fn the_daily_limit_is_a_failure_because_waiting_would_hold_up_the_next_messages() {
         assert_eq!(classified(429, r#"{"code":63038}"#), failed(ErrorClass::RateLimited, Some("63038")));
     }
 
@@ -528,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_can_not_make_us_send_the_credentials_elsewhere() {
+    fn a_stranger_cannot_make_us_send_the_credentials_elsewhere() {
         for url in [
             "https://example.com/api.twilio.com",
             "https://eviltwilio.com/x",

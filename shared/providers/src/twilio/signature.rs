@@ -1,7 +1,8 @@
 //! `X-Twilio-Signature`: Base64 of HMAC-SHA1, keyed with the auth token, over the URL and all parameters of a form.
 //!
-//! The rules, with Twilio's own quirks, are those of its published validators (twilio-python `request_validator.py`, twilio-node
-//! `webhooks.ts`). What the scheme itself does not cover: the order of parameters and how often a name repeats the same value.
+//! The rules, with Twilio's own quirks, are those of its published validators (twilio-python
+//! `request_validator.py`, twilio-node `webhooks.ts`). The scheme itself covers neither the order of parameters nor
+//! how often a name repeats the same value.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ use crate::VerifyError;
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-twilio-signature";
 
-/// The parameter of the URL with which Twilio signs a body that is not a form: the SHA-256 of the body in lower-case hex.
+/// The parameter of the URL with which Twilio signs a body that is not a form: the SHA-256 of the body in
+/// lower-case hex.
 const BODY_HASH: &str = "bodySHA256";
 
 /// HMAC-SHA1 has 20 bytes.
@@ -30,13 +32,14 @@ type Signature = [u8; 20];
 /// Names sorted by byte value; the distinct values of each, sorted.
 type Parameters<'a> = BTreeMap<Cow<'a, str>, BTreeSet<Cow<'a, str>>>;
 
-/// Checks that Twilio made `request`, with any of `secrets` (the current auth token and, during a rotation, the previous one).
+/// Checks that Twilio made `request`, with any of `secrets` (the current auth token and, during a rotation, the
+/// previous one).
 ///
-/// How long it takes does not tell which secret or which form of the URL came close. An empty secret matches nothing.
+/// The comparison takes constant time over all secrets and forms of the URL. An empty secret matches nothing.
 ///
 /// # Errors
-/// In this order: the body is over [`BODY_LIMIT`]; it is neither a form nor covered by `bodySHA256`; the signature is missing, has not the
-/// shape of one, or does not match.
+/// In this order: the body is longer than [`BODY_LIMIT`]; it is neither a form nor covered by `bodySHA256`; the
+/// signature is missing, malformed, or does not match.
 pub(super) fn verify(request: &SignedRequest<'_>, secrets: &[&Secret]) -> Result<(), VerifyError> {
     if request.body.len() > BODY_LIMIT {
         return Err(VerifyError::TooLarge { limit: BODY_LIMIT });
@@ -64,8 +67,8 @@ pub(super) fn verify(request: &SignedRequest<'_>, secrets: &[&Secret]) -> Result
     if bool::from(matches) { Ok(()) } else { Err(VerifyError::SignatureMismatch) }
 }
 
-/// Signs as Twilio does: `url` exactly as it was configured (a fragment is ignored) with the decoded `parameters` of the form; none for a
-/// GET and for a body that `bodySHA256` covers. For tests and for the local stand-in.
+/// Signs as Twilio does, for tests and for the local stand-in. Takes `url` exactly as it was configured (a fragment
+/// is ignored) and the decoded `parameters` of the form, none for a GET and for a body that `bodySHA256` covers.
 pub fn sign<'a>(url: &'a str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>, secret: &Secret) -> String {
     let parameters = collect(parameters.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
     STANDARD.encode(compute(without_fragment(url), &parameters, secret))
@@ -102,8 +105,8 @@ fn body_hash(url: &str) -> Option<Cow<'_, str>> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == BODY_HASH).map(|(_, value)| value)
 }
 
-/// The forms in which Twilio may have signed the URL: as it is, without its port, with the scheme's default port when it names none; each
-/// also with apostrophes of the query percent-encoded.
+/// The forms in which Twilio may have signed the URL: as it is, without its port, or with the scheme's default port
+/// if it names none. Each form also with the query's apostrophes percent-encoded.
 fn url_variants(url: &str) -> Vec<Cow<'_, str>> {
     let url = without_fragment(url);
     let mut variants = vec![Cow::Borrowed(url)];
@@ -175,7 +178,8 @@ mod tests {
     /// URL, parameters, signature.
     type Vector<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
-    /// Vectors of twilio-python `tests/unit/test_request_validator.py` and twilio-node `spec/validation.spec.js`; token `12345`.
+    /// Vectors of twilio-python `tests/unit/test_request_validator.py` and twilio-node `spec/validation.spec.js`;
+    /// token `12345`.
     #[test]
     fn published_vectors_of_forms_pass() {
         let repeated = [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234")];
@@ -340,7 +344,7 @@ mod tests {
             flip in 0u8..8,
         ) {
             prop_assume!(value != other);
-            // One parameter that no other shares its name with, so that changing it always changes the signed text.
+            // A parameter with a unique name, so that changing it always changes the signed text.
             let mut genuine: Vec<_> = parameters.into_iter().filter(|(other, _)| *other != name).collect();
             genuine.push((name.clone(), value));
             let signature = sign(URL, borrowed(&genuine), &token());

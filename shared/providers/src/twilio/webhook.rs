@@ -1,7 +1,7 @@
-//! What a webhook says: one message or one status.
+//! Reads a webhook: one message or one status.
 //!
-//! Only what the product can't do without is demanded (`MessageSid`; of a message `From`). Twilio adds parameters and kinds without notice:
-//! nothing else ever fails.
+//! It requires only the parameters that the connector can't do without: `MessageSid`, and `From` of a message.
+//! Nothing else ever fails, because Twilio adds parameters and kinds without notice.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,7 +21,8 @@ use crate::{ParseError, bsuid};
 pub(super) struct SignedRequest<'a> {
     /// `POST`, or `GET` if the account is so configured in Twilio.
     pub(super) method: &'a Method,
-    /// The whole URL with its query, as Twilio was configured with it: behind a proxy the public one, not what the socket saw.
+    /// The whole URL with its query, as it is configured at Twilio. Behind a proxy it is the public URL, not the
+    /// one that the socket saw.
     pub(super) public_url: &'a str,
     /// The header `Content-Type`.
     pub(super) content_type: Option<&'a str>,
@@ -31,37 +32,41 @@ pub(super) struct SignedRequest<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The URL holds the account's token, the body what a customer wrote: neither shows.
+/// Shows neither the URL, which holds the account's token, nor the body, which holds a customer's message.
 impl std::fmt::Debug for SignedRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SignedRequest").field("method", &self.method).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
-/// The longest text kept, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). What is longer is cut.
+/// The longest text that is stored, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). A longer text
+/// is cut.
 const TEXT_LIMIT: usize = 32 * 1024;
 
-/// The longest address of an attachment kept, in bytes; Twilio's have about 150. A cut one fails to load, and the thread says so.
+/// The longest address of an attachment that is stored, in bytes. Twilio's have about 150. A cut address fails to
+/// load, and the thread says so.
 const ADDRESS_LIMIT: usize = 4 * 1024;
 
-/// The longest other value kept, in bytes: names, labels, payloads. WhatsApp's own limits are between 20 and 1024 characters.
+/// The longest other value that is stored, in bytes: names, labels, payloads. WhatsApp's own limits are between 20
+/// and 1024 characters.
 const VALUE_LIMIT: usize = 4 * 1024;
 
-/// The most attachments of one message. WhatsApp sends one, Twilio's other channels up to ten; a longer list is no message of Twilio's, and
-/// each costs a download.
+/// The most attachments of one message. WhatsApp sends one, Twilio's other channels up to ten. A longer list is not
+/// from Twilio, and each attachment costs a download.
 const ATTACHMENTS_LIMIT: usize = 10;
 
-/// Our reference is about 110 bytes; what is longer is not ours.
+/// The longest reference, in bytes. Ours has about 110; a longer one is not ours.
 const REFERENCE_LIMIT: usize = 256;
 
-/// Reads a verified webhook: a form in the body of a `POST`, or the query of a `GET`. `reference` is what our status callback URL carried.
+/// Reads a verified webhook: a form in the body of a `POST`, or the query of a `GET`. `reference` comes from our
+/// status callback URL.
 ///
-/// A message becomes an event with the id `SM…`; a status becomes one with the id `SM…#delivered`, or none when the status is not known
-/// here.
+/// A message becomes an event with the id `SM…`. A status becomes an event with the id `SM…#delivered`, or none if
+/// the status is unknown.
 ///
 /// # Errors
-/// The body is not a form; `MessageSid` is missing or malformed; a message has no `From`, or one that is neither a phone number nor a
-/// business-scoped user id.
+/// The body is not a form. `MessageSid` is missing or malformed. A message's `From` is missing, or is neither a
+/// phone number nor a business-scoped user id.
 pub(super) fn parse(
     request: &SignedRequest<'_>,
     reference: Option<&str>,
@@ -92,15 +97,16 @@ pub(super) fn parse(
     }
 }
 
-/// Reads a message of the API's list as if it had come by a webhook: `parameters` are those that it would have had, `sent_at` is what the list tells beside
-/// them. What only a webhook tells is not there: names, replies, and what a place or a button held.
+/// Reads a message of the API's list as if it had come by a webhook. `parameters` are those that the webhook would
+/// have had; `sent_at` is the list's own time. The list has no names, no replies, and no contents of places and
+/// buttons.
 pub(super) fn read_listed(parameters: &[(&str, &str)], sent_at: Option<Timestamp>) -> Option<InboundMessage> {
     let form = Form(parameters.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value))).collect());
     let sid = form.get("MessageSid").filter(|sid| is_sid(sid))?;
     Some(InboundMessage { sent_at, ..read_message(&form, sid).ok()? })
 }
 
-/// A form's parameters; of a repeated one the first counts. Bytes that are not UTF-8 become U+FFFD.
+/// A form's parameters. Of a repeated parameter the first counts. Bytes that are not UTF-8 become U+FFFD.
 struct Form<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
 
 impl<'a> Form<'a> {
@@ -112,12 +118,12 @@ impl<'a> Form<'a> {
         Self(values)
     }
 
-    /// The value, if it is not empty.
+    /// The value, unless it is empty.
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(AsRef::as_ref).filter(|value| !value.is_empty())
     }
 
-    /// The value, if it is not empty, cut to `limit` bytes.
+    /// The value cut to `limit` bytes, unless it is empty.
     fn text(&self, name: &str, limit: usize) -> Option<String> {
         self.get(name).map(|value| value[..value.floor_char_boundary(limit)].to_owned())
     }
@@ -146,12 +152,13 @@ fn read_message(form: &Form<'_>, sid: &str) -> Result<InboundMessage, ParseError
     })
 }
 
-/// The phone number where there is one, and the business-scoped user id beside it.
+/// The customer's addresses: the phone number if there is one, and the business-scoped user id with it.
 fn read_sender(form: &Form<'_>) -> Result<(Address, Option<Address>), ParseError> {
     let parameter = "From";
     let expected = "whatsapp: and a phone number or a business-scoped user id";
     let from = form.get(parameter).ok_or(ParseError::Missing { parameter })?;
-    // Without the prefix it is a text message or a call: answering it on WhatsApp would reach somebody else, or nobody.
+    // Without the prefix it is a text message or a call. An answer on WhatsApp would reach somebody else, or
+    // nobody.
     let from = from.strip_prefix("whatsapp:").ok_or(ParseError::Malformed { parameter, expected })?;
     let other = form.get("ExternalUserId").map(|id| id.strip_prefix("whatsapp:").unwrap_or(id)).and_then(bsuid);
     if let Ok(phone) = plain_phone(from) {
@@ -164,12 +171,13 @@ fn read_sender(form: &Form<'_>) -> Result<(Address, Option<Address>), ParseError
     }
 }
 
-/// A phone number without any prefix ([`E164::parse`] would take a second `whatsapp:`).
+/// A phone number without any prefix ([`E164::parse`] would accept a second `whatsapp:`).
 fn plain_phone(text: &str) -> Result<E164, domain::values::Invalid> {
     if text.starts_with('+') { E164::parse(text) } else { Err(domain::values::Invalid("must begin with +")) }
 }
 
-/// What counts is which addresses are there, not `NumMedia`: a wrong number must neither lose an attachment nor make one up.
+/// Reads the addresses that are there, whatever `NumMedia` says: a wrong number must neither lose an attachment nor
+/// invent one.
 fn read_attachments(form: &Form<'_>) -> Vec<InboundAttachment> {
     (0..ATTACHMENTS_LIMIT)
         .filter_map(|index| {
@@ -186,7 +194,7 @@ fn read_attachments(form: &Form<'_>) -> Vec<InboundAttachment> {
         .collect()
 }
 
-/// What `MessageType` says of an attachment; not all its values are published.
+/// The kind of an attachment by `MessageType`. Not all its values are published.
 fn attachment_kind(kind: Option<&str>) -> Option<AttachmentKind> {
     Some(match kind? {
         "image" => AttachmentKind::Image,
@@ -214,7 +222,7 @@ fn read_referral(form: &Form<'_>) -> Option<Referral> {
     (referral != Referral::default()).then_some(referral)
 }
 
-/// By what is there rather than by `MessageType`, whose values are not all published.
+/// Reads the contents by the parameters that are there, not by `MessageType`: not all its values are published.
 fn read_content(form: &Form<'_>, has_attachments: bool) -> Content {
     let body = form.text("Body", TEXT_LIMIT);
     let kind = form.get("MessageType");
@@ -255,7 +263,7 @@ fn read_status(form: &Form<'_>, sid: &str, status: &str, reference: Option<&str>
     Some((name, StatusUpdate { provider_id: sid.to_owned(), reference, state, error, at: None }))
 }
 
-/// One of Twilio's states of a sent message, and ours for it.
+/// A state of a sent message, in Twilio's words and in ours.
 pub(super) fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     Some(match status {
         "queued" => ("queued", DeliveryState::Accepted),
@@ -272,7 +280,7 @@ pub(super) fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     })
 }
 
-/// The reason of a failure: by its code, else by how far the message had got.
+/// The reason of a failure: by its code, otherwise by how far the message had got.
 pub(super) fn failure(status: &str, code: Option<u32>) -> DeliveryError {
     let code = code.filter(|code| *code != 0);
     let fallback = if status == "undelivered" { ErrorClass::Undeliverable } else { ErrorClass::Permanent };
@@ -339,7 +347,7 @@ mod tests {
         Address::Bsuid("IT.13491208655302741918".into())
     }
 
-    /// `Content` shows nothing in `Debug`, so it is compared in words.
+    /// Describes contents in words, because `Debug` of `Content` shows nothing.
     fn words(content: &Content) -> String {
         serde_json::to_string(content).unwrap()
     }
@@ -456,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_that_is_none_is_unsupported_not_refused() {
+    fn an_invalid_location_is_unsupported_but_not_refused() {
         for latitude in ["91", "NaN", "inf", "north", ""] {
             let content = message_of(&fixture("location").with("Latitude", latitude)).content;
             assert_eq!(content, Content::Unsupported { kind: "location".into(), detail: None }, "{latitude}");
@@ -506,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_why_as_far_as_it_is_known() {
+    fn a_failure_has_its_reason_as_far_as_it_is_known() {
         let (id, status) = status_of(&fixture("status-undelivered"));
         assert_eq!(id, "SM00000000000000000000000000000064#undelivered");
         assert_eq!(status.state, DeliveryState::Failed);
@@ -528,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_is_no_event() {
+    fn an_unknown_status_makes_no_event() {
         for word in ["partially_delivered", "teleported", "#"] {
             assert_eq!(parse_fixture(&fixture("status-sent").with("MessageStatus", word)), Ok(vec![]), "{word}");
         }
@@ -548,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_done_without_is_named_and_no_value_is_echoed() {
+    fn a_refusal_names_the_missing_parameter_and_echoes_no_value() {
         let missing = |parameter| Err(ParseError::Missing { parameter });
         assert_eq!(parse_fixture(&fixture("text").without("MessageSid")), missing("MessageSid"));
         assert_eq!(parse_fixture(&fixture("text").with("MessageSid", "")), missing("MessageSid"));
@@ -581,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_kept_as_replacement_characters() {
+    fn bytes_that_are_not_utf8_become_replacement_characters() {
         let mut broken = fixture("text");
         broken.body.extend_from_slice(b"&Label=%FF\xFE");
         assert_eq!(message_of(&broken).from, phone());
@@ -591,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_can_not_be_ours_is_dropped() {
+    fn a_reference_that_cannot_be_ours_is_dropped() {
         let fixture = fixture("status-sent");
         let request = SignedRequest {
             method: &Method::POST,
@@ -623,7 +631,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_a_signed_message_holds_it_is_kept_under_a_safe_id(
+        fn a_signed_message_with_any_contents_is_stored_under_a_safe_id(
             body in any::<String>(),
             kind in any::<String>(),
             extra in prop::collection::hash_map(
@@ -638,7 +646,7 @@ mod tests {
             prop_assert_eq!(events.len(), 1);
             prop_assert_eq!(events[0].id.as_str(), "SM00000000000000000000000000000001");
             prop_assert!(matches!(&events[0].kind, InboundKind::Message(message) if message.from == phone()));
-            // It is stored and queued as JSON.
+            // The event is stored and queued as JSON.
             let stored = serde_json::to_string(&events[0]).unwrap();
             let read: InboundEvent = serde_json::from_str(&stored).unwrap();
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);

@@ -1,4 +1,4 @@
-//! Looking after an app: is it there, do its webhooks lead here, what was missed.
+//! Looks after an app: checks it, registers its webhook, and finds missed messages.
 
 use domain::inbound::InboundKind;
 use http::{Method, StatusCode};
@@ -9,16 +9,16 @@ use super::super::json::{address, word};
 use super::{APP_ID, WEBHOOK_SECRET, bearer, project_url, webhook};
 use crate::{Answer, Connection, Finding, OutgoingRequest, Parsed, Problem, Registration, Step};
 
-/// The most webhooks that an app takes.
+/// The most webhooks that an app can have.
 pub(super) const MAX_WEBHOOKS: usize = 5;
 
-/// What must come: messages, reports, reactions, and what Sinch has no form for.
+/// The triggers that the connector needs: messages, reports, reactions, and messages that Sinch has no form for.
 const TRIGGERS: [&str; 4] = ["MESSAGE_INBOUND", "MESSAGE_DELIVERY", "EVENT_INBOUND", "UNSUPPORTED"];
 
-/// Messages of a page; the API gives up to 1000. A page of 500 has about half a MB.
+/// The page size of messages. The API gives up to 1000; a page of 500 has about half a MB.
 const PAGE: &str = "500";
 
-/// App, then its webhooks.
+/// Asks for the app, then for its webhooks.
 pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Vec<Finding>> {
     let found = |subject, result| Finding { subject, result };
     let app = connection.account.provider.field(APP_ID);
@@ -28,7 +28,7 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     let fine = || Ok(Some(String::new()));
     let credentials = match problem(answer) {
         None => found("credentials", fine()),
-        // The API knew the caller.
+        // The API accepted the credentials.
         Some(problem @ Problem::NotFound { .. }) => {
             return Step::Done(vec![found("credentials", fine()), found("number", Err(problem))]);
         }
@@ -43,8 +43,8 @@ pub(super) fn check(connection: &Connection<'_>, receive_url: &str, answers: &[A
     Step::Done(vec![credentials, found("number", number(connection, &answer.json())), found("webhook", webhook)])
 }
 
-/// What the app's description tells about the number: that there is a WhatsApp channel, and whether it works. The channel's own name of itself is a number in
-/// some apps and a bot's name in others.
+/// Reads the app's description: whether it has a WhatsApp channel, and whether the channel works. The channel's
+/// sender id is a number in some apps and a bot's name in others.
 fn number(connection: &Connection<'_>, app: &Value) -> Result<Option<String>, Problem> {
     let channels = app["channel_credentials"].as_array().into_iter().flatten();
     let channels: Vec<&Value> = channels.filter(|channel| word(&channel["channel"]) == "WHATSAPP").collect();
@@ -57,13 +57,13 @@ fn number(connection: &Connection<'_>, app: &Value) -> Result<Option<String>, Pr
     }
     match word(&channel["state"]["status"]) {
         "" | "ACTIVE" => {}
-        // A word of a short list; it goes to a person.
+        // The state is one word of a short list, for a person to read.
         state => notes.push(format!("the state of the WhatsApp channel is {}", &state[..state.floor_char_boundary(32)])),
     }
     Ok(Some(notes.join("; ")))
 }
 
-/// The webhooks, then a new one, or the old one with the new secret.
+/// Asks for the webhooks, then adds one, or updates ours with the new secret.
 pub(super) fn register(connection: &Connection<'_>, receive_url: &str, answers: &[Answer]) -> Step<Registration> {
     let Some(secret) = connection.credentials.get(WEBHOOK_SECRET) else {
         return Step::Done(Registration::Failed(Problem::NotFound { field: WEBHOOK_SECRET }));
@@ -86,7 +86,7 @@ pub(super) fn register(connection: &Connection<'_>, receive_url: &str, answers: 
         "secret": secret.reveal(),
         "triggers": TRIGGERS,
     });
-    // An earlier one of ours: its path holds the account's token, whatever the host was then.
+    // An earlier webhook of ours: its path holds the account's token, whatever its host was.
     let ours = |webhook: &&Value| path_of(word(&webhook["target"])) == path_of(receive_url);
     let old = webhooks.iter().find(ours).and_then(|webhook| super::super::json::id(&webhook["id"]));
     if let Some(id) = old.filter(|id| super::is_id(id)) {
@@ -100,7 +100,7 @@ pub(super) fn register(connection: &Connection<'_>, receive_url: &str, answers: 
     Step::Call(OutgoingRequest::post_json(project_url(connection, "/webhooks"), bearer(connection), &body))
 }
 
-/// The app's inbound messages, page by page, the oldest first in the end.
+/// Lists the app's inbound messages, page by page. The result begins with the oldest.
 pub(super) fn missed(
     connection: &Connection<'_>,
     since: Timestamp,
@@ -152,18 +152,18 @@ fn leads_to(webhook: &Value, receive_url: &str) -> bool {
     word(&webhook["target"]) == receive_url && TRIGGERS[..2].iter().all(|needed| triggers.iter().any(|trigger| word(trigger) == *needed))
 }
 
-/// What follows the host.
+/// The part of a URL after the host.
 fn path_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     Some(&rest[rest.find('/')?..])
 }
 
-/// What is wrong with an answer; `None`: nothing.
+/// The problem that an answer reports, if any.
 fn problem(answer: &Answer) -> Option<Problem> {
     match answer.status {
         status if status.is_success() => None,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Problem::CredentialsRefused),
-        // In another region there is nothing either.
+        // Another region answers 404 too.
         StatusCode::NOT_FOUND => Some(Problem::NotFound { field: APP_ID }),
         StatusCode::TOO_MANY_REQUESTS => Some(Problem::RateLimited),
         status => Some(Problem::Unexpected { status: status.as_u16() }),

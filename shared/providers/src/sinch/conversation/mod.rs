@@ -1,14 +1,17 @@
 //! The Conversation API, WhatsApp channel: type `SINCH_V2`.
 //!
-//! A callback is a JSON document with one event, signed with the secret that its webhook was registered with ([`Adapter::register`]): one without a valid
-//! signature is refused. The API wants a token that is fetched with the access key's id and secret.
+//! A callback is a JSON document with one event, signed with the secret of its registered webhook
+//! ([`Adapter::register`]). A callback without a valid signature is refused. The API wants a token that is fetched
+//! with the access key's id and secret.
 //!
-//! What it does not offer, or not as far as is documented: a customer's profile name is not in the callbacks; which message an agent's message answers can't be
-//! said (it goes without its quote); reactions can't be sent; and a caption goes with a picture or a video only, as a card ([`send`]). The app must be in
-//! *Conversation* mode: in *Dispatch* mode there is no list of messages to recover from.
+//! Limits, as far as is documented: callbacks hold no profile name; a message can't quote the one that it answers
+//! (it goes without its quote); reactions can't be sent; a caption goes only with a picture or a video, as a card
+//! ([`send`]). The app must be in *Conversation* mode: in *Dispatch* mode there is no list of messages to recover
+//! from.
 //!
-//! Sources: the samples of sinch-sdk-java (`openapi-contracts/src/test/resources/domains/conversation/v1`), the models of sinch-sdk-node
-//! (`packages/conversation/src/models/v1`), and `docs/conversation` of the repository `sinch/docs`.
+//! Sources: the samples of sinch-sdk-java (`openapi-contracts/src/test/resources/domains/conversation/v1`), the
+//! models of sinch-sdk-node (`packages/conversation/src/models/v1`), and `docs/conversation` of the repository
+//! `sinch/docs`.
 
 use std::time::Duration;
 
@@ -30,7 +33,7 @@ mod webhook;
 #[derive(Debug, Clone, Copy)]
 pub struct SinchV2;
 
-/// Where tokens come from; keys are valid in all regions.
+/// The address that gives tokens. Keys are valid in all regions.
 pub const AUTH_URL: &str = "https://auth.sinch.com";
 
 /// The variable that replaces [`AUTH_URL`].
@@ -57,7 +60,7 @@ fn project_url(connection: &Connection<'_>, path: &str) -> String {
     format!("{}/v1/projects/{}{path}", provider.field("base_url").trim_end_matches('/'), provider.field(PROJECT_ID))
 }
 
-/// Without a token the request is refused, which says what is wrong.
+/// Without a token Sinch refuses the request and says why.
 fn bearer(connection: &Connection<'_>) -> Authorization {
     Authorization::Bearer(connection.token.cloned().unwrap_or_else(|| Secret::new("")))
 }
@@ -79,7 +82,8 @@ impl Adapter for SinchV2 {
         &[(AUTH, AUTH_URL)]
     }
 
-    /// A webhook belongs to one app; when two accounts' apps were given one URL, each event still finds its own.
+    /// A webhook belongs to one app. If the apps of two accounts have the same URL, each event still finds its own
+    /// account.
     fn number_field(&self) -> Option<&'static str> {
         Some(APP_ID)
     }
@@ -104,7 +108,7 @@ impl Adapter for SinchV2 {
         Some(OutgoingRequest::post_form(url, Authorization::Basic { user, password }, [("grant_type", "client_credentials")]))
     }
 
-    /// Without a time in it a token serves for one request only: an hour is usual, but then it is said.
+    /// A token without a lifetime is used for one request only. An hour is usual, but then the answer says so.
     fn read_token(&self, body: &[u8]) -> Option<AccessToken> {
         let body: serde_json::Value = serde_json::from_slice(body).ok()?;
         let secret = body["access_token"].as_str().filter(|token| !token.is_empty()).map(Secret::new)?;

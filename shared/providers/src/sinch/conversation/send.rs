@@ -1,9 +1,10 @@
-//! Sending a message, and reading the answer.
+//! Sends a message, and reads the answer.
 //!
-//! A caption: a media message has none. A card without buttons has: Sinch's documentation of the WhatsApp channel says of a card's picture or video that it is
-//! shown as such, and its title as text beside it, whichever of WhatsApp's forms the card is put in. Of other files it says that they may become a bare link,
-//! and WhatsApp's recordings and stickers have no captions at all: those are refused, since a file that comes without what was written about it, or as a
-//! link, is worse than one that is sent again without.
+//! A media message has no caption, but a card without buttons has a title. According to Sinch's documentation of
+//! the WhatsApp channel, a card's picture or video is shown as such and its title as text with it, whichever of
+//! WhatsApp's forms the card takes. Other files may become a bare link, and WhatsApp's recordings and stickers have
+//! no captions at all. A caption with those is refused: a file that arrives without its caption, or as a link, is
+//! worse than one that the agent sends again without.
 
 use domain::message::{
     ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
@@ -17,13 +18,13 @@ use super::super::{MAX_TEXT, is_id};
 use super::{APP_ID, PROJECT_ID, bearer, project_url};
 use crate::{Connection, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, RenderError, SendOutcome, SendResult};
 
-/// The longest caption that WhatsApp takes, in characters.
+/// The longest caption that WhatsApp accepts, in characters.
 const MAX_CAPTION: usize = 1024;
 
-/// Builds the request that sends a message. It may be made once only: the API has no idempotency key.
+/// Builds the request that sends a message. Make it only once: the API has no idempotency key.
 ///
 /// # Errors
-/// What Sinch would refuse anyway, and what it might show in another form than it was written in.
+/// Sinch would refuse the message, or might show it in another form than the agent wrote it.
 pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
     let provider = &connection.account.provider;
     if !is_id(provider.field(PROJECT_ID)) || !is_id(provider.field(APP_ID)) {
@@ -34,7 +35,7 @@ pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Res
         "recipient": {"identified_by": {"channel_identities": [{"channel": "WHATSAPP", "identity": identity(message.to)}]}},
         "message": content(message)?,
         "channel_priority_order": ["WHATSAPP"],
-        // Comes back as `metadata` of the reports, unlike `correlation_id`, which stays with the conversation.
+        // It returns as `metadata` of the reports, unlike `correlation_id`, which stays with the conversation.
         "message_metadata": message.reference.0,
     });
     Ok(OutgoingRequest::post_json(project_url(connection, "/messages:send"), bearer(connection), &body))
@@ -61,7 +62,7 @@ fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
         }
         (Content::Location { latitude, longitude, label, address }, None) => {
             let mut location = json!({"coordinates": {"latitude": latitude, "longitude": longitude}});
-            // The title is demanded.
+            // Sinch requires a title.
             location["title"] =
                 label.as_deref().or(address.as_deref()).map_or_else(|| format!("{latitude}, {longitude}"), str::to_owned).into();
             if let Some(address) = address {
@@ -91,7 +92,7 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
     }
 }
 
-/// Parameters have keys of the form `body[1]text`, `button[0]url[1]text`: buttons count from 0, parameters from 1.
+/// Parameters have keys like `body[1]text` and `button[0]url[1]text`: buttons count from 0, parameters from 1.
 fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     if template.name.is_empty() {
         return Err(RenderError::MalformedTemplate);
@@ -127,9 +128,10 @@ fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     Ok(json!({"template_message": {"channel_template": {"WHATSAPP": reference}}}))
 }
 
-/// Reads Sinch's answer to the request of [`render`]. Much that is wrong with a message comes later, as a report.
+/// Reads Sinch's answer to the request of [`render`]. Many faults of a message come later, as a report.
 ///
-/// Only an answer that says so is a refusal: a 5xx, a redirect, a 408 or a 200 that can't be read do not tell whether the message was taken.
+/// Only an explicit refusal counts as one. A 5xx, a redirect, a 408 or an unreadable 200 doesn't tell whether Sinch
+/// accepted the message.
 pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let status = outcome.status;
     let body: Value = serde_json::from_slice(outcome.body).unwrap_or_default();
@@ -146,11 +148,11 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
         return SendResult::Unknown;
     }
     let class = match status {
-        // 404: no such project or app in this region.
+        // 404: this project or app does not exist in this region.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => ErrorClass::Authentication,
         _ => ErrorClass::Permanent,
     };
-    // A name out of a fixed list, e.g. `INVALID_ARGUMENT`; the message beside it may repeat what was sent.
+    // A name from a fixed list, e.g. `INVALID_ARGUMENT`. The text with it may repeat the customer's message.
     let code = Some(word(&body["error"]["status"]))
         .filter(|code| (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
     SendResult::Failed(DeliveryError { class, code: code.map(ToOwned::to_owned) })

@@ -114,7 +114,7 @@ fn a_text_becomes_one_event_with_the_providers_id() {
 }
 
 #[test]
-fn the_time_of_a_message_is_the_channels_else_that_of_its_acceptance_to_the_nanosecond() {
+fn a_message_has_the_channels_time_or_else_that_of_its_acceptance_to_the_nanosecond() {
     let mut without = recorded("text");
     without.as_object_mut().unwrap().remove("event_time");
     assert_eq!(message(&without).sent_at, Some("2026-01-01T00:00:00.100200300Z".parse().unwrap()));
@@ -211,7 +211,7 @@ fn a_customer_is_known_by_phone_with_or_without_plus_and_by_business_scoped_id()
 }
 
 #[test]
-fn what_is_not_a_customers_whatsapp_message_is_kept_and_routed_nowhere() {
+fn an_event_that_is_not_a_customers_whatsapp_message_is_stored_and_routed_nowhere() {
     assert_eq!(other(&with(recorded("text"), "/message/channel_identity/channel", json!("MESSENGER"))), "message_of_another_channel");
     assert_eq!(other(&with(recorded("text"), "/message/direction", json!("TO_CONTACT"))), "message_to_contact");
     assert_eq!(other(&with(recorded("text"), "/project_id", json!("another"))), "another_project");
@@ -323,7 +323,7 @@ fn each_reason_of_a_failure_has_its_class() {
 }
 
 #[test]
-fn a_message_without_an_id_is_kept_under_one_that_its_repetition_has_too() {
+fn a_message_without_an_id_and_its_repetition_get_the_same_id() {
     let anonymous = with(recorded("text"), "/message/id", json!(null));
     let (first, again) = (one(&anonymous).event, one(&anonymous).event);
     assert_eq!(first.id, again.id);
@@ -333,7 +333,7 @@ fn a_message_without_an_id_is_kept_under_one_that_its_repetition_has_too() {
 }
 
 #[test]
-fn bytes_that_are_no_json_object_are_refused_and_broken_utf8_costs_no_message() {
+fn bytes_that_are_not_a_json_object_are_refused_and_broken_utf8_loses_no_message() {
     let unreadable = Err(ParseError::Unreadable { expected: "a JSON object" });
     let nested = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     let object = [b"{\"message\":".repeat(100_000), vec![b'}'; 10]].concat();
@@ -462,13 +462,13 @@ fn a_template_has_its_parameters_under_sinchs_keys() {
 }
 
 #[test]
-fn what_can_not_be_sent_is_refused_before_anything_leaves() {
+fn a_message_that_cannot_be_sent_is_refused_before_anything_leaves() {
     let scene = scene();
     let render = |content: &Content| scene.render(&customer(), content, None);
     assert!(render(&text("ü".repeat(4096))).is_ok());
     assert_eq!(render(&text("ü".repeat(4097))), Err(RenderError::TextTooLong { limit: 4096 }));
     assert_eq!(render(&text(" \n")), Err(RenderError::Empty));
-    // Colleagues' words never reach a customer.
+    // An internal note never reaches a customer.
     assert_eq!(render(&Content::Note { body: "x".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Reaction { message: "1".into(), emoji: "👍".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Button { text: "x".into(), payload: None }), Err(RenderError::Unsupported));
@@ -482,7 +482,7 @@ fn classified(status: u16, body: &str) -> SendResult {
 }
 
 #[test]
-fn an_answer_is_taken_for_what_it_says_and_for_unknown_when_it_says_nothing() {
+fn an_answer_counts_as_what_it_says_and_as_unknown_if_it_says_nothing() {
     let accepted = SendResult::Accepted { provider_id: "01OUT".into(), state: DeliveryState::Accepted };
     assert_eq!(classified(200, r#"{"message_id":"01OUT","accepted_time":"2026-01-01T00:00:01.000Z"}"#), accepted);
     for (status, body) in [
@@ -602,7 +602,7 @@ fn a_webhook_is_registered_with_a_secret_once() {
 }
 
 #[test]
-fn what_keeps_a_webhook_from_being_registered_is_said() {
+fn a_webhook_that_cannot_be_registered_says_why() {
     let five = ["https://x.example/1", "https://x.example/2", "https://x.example/3", "https://x.example/4", "https://x.example/5"];
     assert_eq!(done(register(&[webhooks(&five)])), Registration::Failed(Problem::WebhookNotSet));
     assert_eq!(done(register(&[answer(403, &json!(null))])), Registration::Failed(Problem::CredentialsRefused));
@@ -615,7 +615,7 @@ fn what_keeps_a_webhook_from_being_registered_is_said() {
 }
 
 #[test]
-fn what_was_missed_is_listed_page_by_page_under_the_ids_of_the_callbacks() {
+fn missed_messages_are_listed_page_by_page_under_the_ids_of_the_callbacks() {
     let scene = scene();
     let since = "2026-01-01T00:00:00Z".parse().unwrap();
     let missed = |answers: &[crate::Answer]| SinchV2.missed(&scene.connection(), since, testing::received_at(), answers);
@@ -654,7 +654,7 @@ proptest! {
     }
 
     #[test]
-    fn a_recorded_request_with_anything_in_any_place_is_kept_under_a_safe_id(
+    fn a_recorded_request_with_any_value_in_any_place_is_stored_under_a_safe_id(
         which in any::<prop::sample::Index>(),
         place in any::<prop::sample::Index>(),
         value in leaf(),
@@ -665,7 +665,7 @@ proptest! {
         *body.pointer_mut(&pointers[place.index(pointers.len())]).unwrap() = value;
         for parsed in parse(&body) {
             prop_assert!(parsed.event.id.len() <= 90 && parsed.event.id.bytes().all(|b| b.is_ascii_graphic()));
-            // It is stored and queued as JSON.
+            // The event is stored and queued as JSON.
             let stored = serde_json::to_string(&parsed.event).unwrap();
             let read: domain::inbound::InboundEvent = serde_json::from_str(&stored).unwrap();
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);

@@ -1,4 +1,4 @@
-//! What a callback says: one event, under the one key that is there.
+//! Reads a callback: one event, under its one key.
 
 use domain::account::Account;
 use domain::inbound::{Annotated, Annotation, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
@@ -10,19 +10,20 @@ use super::super::json::{self, TEXT_LIMIT, text, value, word};
 use super::{APP_ID, PROJECT_ID};
 use crate::{ParseError, Parsed, fingerprint};
 
-/// The events that are known by name, each under its own key; whatever else comes is kept under its key too.
+/// The known events, each by its key. Any other event is stored under its key too.
 const KNOWN: &[&str] = &["message", "message_delivery_report", "event", "unsupported_callback"];
 
-/// The keys that stand beside every event.
+/// The keys that accompany every event.
 const ENVELOPE: &[&str] = &["app_id", "project_id", "accepted_time", "event_time", "message_metadata", "correlation_id"];
 
 /// The only channel that accounts have.
 const CHANNEL: &str = "WHATSAPP";
 
-/// Reads a verified callback: a message has the id of Sinch's message, a report the message's id and its state.
+/// Reads a verified callback. A message's event has the id of Sinch's message, a report the message's id and its
+/// state.
 ///
 /// # Errors
-/// The body is no JSON object.
+/// The body is not a JSON object.
 pub(super) fn parse(body: &[u8], account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
     let envelope = json::body(body)?;
     let raw = String::from_utf8_lossy(body);
@@ -49,7 +50,7 @@ pub(super) fn read_listed(message: &Value, account: &Account, received_at: Times
     matches!(parsed.event.kind, InboundKind::Message(_)).then_some(parsed)
 }
 
-/// What all events of a request have in common.
+/// The values that all events of a request have in common.
 struct Reader<'a> {
     account: &'a Account,
     received_at: Timestamp,
@@ -57,7 +58,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The event, or `None` when there is nothing worth keeping.
+    /// The event, or `None` if there is nothing worth storing.
     fn event(&self, envelope: &Value) -> Option<Parsed> {
         let at = json::instant(&envelope["event_time"], self.received_at);
         let accepted = json::instant(&envelope["accepted_time"], self.received_at);
@@ -81,7 +82,7 @@ impl Reader<'_> {
         Parsed::new(&self.account.id, id, self.received_at, kind, self.raw)
     }
 
-    /// Sinch's id; where there is none, one that the same callback has again.
+    /// Sinch's id. Without one, an id that a repetition of the callback gets too.
     fn id(&self, id: &Value) -> String {
         json::id(id).unwrap_or_else(|| fingerprint(self.raw.as_bytes()))
     }
@@ -103,7 +104,8 @@ impl Reader<'_> {
             provider_id: id.clone(),
             from,
             alias: None,
-            // Not in the callback; and what the API's contact says may be of another channel, or typed in by somebody.
+            // The callback has none, and the name of the API's contact may come from another channel or from a
+            // person.
             profile_name: None,
             sent_at: at.or_else(|| json::instant(&message["accept_time"], self.received_at)),
             content,
@@ -116,7 +118,7 @@ impl Reader<'_> {
         self.parsed(&id, kind)
     }
 
-    /// What Sinch could not put in its own form is a customer's message all the same.
+    /// A message that Sinch has no form for is still a customer's message.
     fn unsupported(&self, callback: &Value, at: Option<Timestamp>) -> Parsed {
         let (identity, channel) = (&callback["channel_identity"], word(&callback["channel"]));
         let channel = if channel.is_empty() { word(&identity["channel"]) } else { channel };
@@ -142,7 +144,7 @@ impl Reader<'_> {
         self.parsed(&id, kind)
     }
 
-    /// That somebody is writing is not kept: it is over before it could be shown.
+    /// A typing event is not stored: it is over before it could be shown.
     fn contact_event(&self, event: &Value, at: Option<Timestamp>) -> Option<Parsed> {
         let contact_event = &event["contact_event"];
         if !contact_event["composing_event"].is_null() || !contact_event["composing_end_event"].is_null() {
@@ -181,7 +183,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a customer's message holds.
+/// The contents of a customer's message.
 fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAttachment>) {
     let unsupported = |kind: &str, detail| Content::Unsupported { kind: kind.to_owned(), detail };
     let known = |key: &&str| !message[*key].is_null();
@@ -232,14 +234,15 @@ fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAtt
     (content, None)
 }
 
-/// What an answer's button said. The callback does not tell: only what was attached to it comes back, which by default is the message's id and the label.
+/// The label of the button that the customer pressed. The callback holds only the button's payload, which by
+/// default is the message's id and the label.
 fn label(payload: Option<&str>, message: Option<String>) -> String {
     let payload = payload.unwrap_or_default();
     let default = message.and_then(|message| payload.strip_prefix(&message)?.strip_prefix('_').map(ToOwned::to_owned));
     default.unwrap_or_else(|| payload.to_owned())
 }
 
-/// An order in words: how many of what, and at which price.
+/// An order in words: number, product and price.
 fn order(part: &Value) -> Option<String> {
     let products = part["products"].as_array().into_iter().flatten().filter_map(|product| {
         let price = match (value(&product["item_price"]), value(&product["currency"])) {
@@ -252,7 +255,8 @@ fn order(part: &Value) -> Option<String> {
     (!parts.is_empty()).then(|| text(&parts.join(", ").into(), json::VALUE_LIMIT)).flatten()
 }
 
-/// One of Sinch's states of a sent message, and ours for it. On the channel it has left Sinch, and is on its way to the customer.
+/// A state of a sent message, in Sinch's words and in ours. A message that is queued on the channel has left Sinch
+/// and is on its way to the customer.
 fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     Some(match status {
         "QUEUED" => ("QUEUED", DeliveryState::Accepted),
@@ -264,7 +268,7 @@ fn state_of(status: &str) -> Option<(&'static str, DeliveryState)> {
     })
 }
 
-/// The reason of a failure: its code, or its finer one where that says more.
+/// The reason of a failure: its sub-code if that says more, otherwise its code.
 fn failure(reason: &Value) -> DeliveryError {
     let (code, sub_code) = (word(&reason["code"]), word(&reason["sub_code"]));
     let class = class_of(sub_code).or_else(|| class_of(code)).unwrap_or(ErrorClass::Permanent);
@@ -273,7 +277,8 @@ fn failure(reason: &Value) -> DeliveryError {
 
 /// The class of `reason.code` or `reason.sub_code`.
 ///
-/// Source: sinch-sdk-node `models/v1/reason`. A report that never came (`DELIVERY_REPORT_TIME_OUT`) says nothing about the message.
+/// Source: sinch-sdk-node `models/v1/reason`. A missing report (`DELIVERY_REPORT_TIME_OUT`) says nothing about the
+/// message.
 fn class_of(code: &str) -> Option<ErrorClass> {
     Some(match code {
         "OUTSIDE_ALLOWED_SENDING_WINDOW" => ErrorClass::WindowExpired,

@@ -1,4 +1,4 @@
-//! Looking after a bot: the store of callbacks is the only thing that can be read.
+//! Looks after a bot. Only the store of callbacks can be read.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::{bearer, bot_url, webhook};
 use crate::{Answer, Connection, Finding, OutgoingRequest, Parsed, Problem, Step};
 
-/// Messages of a page; 20 where none is asked for, and no most is documented.
+/// The page size of messages. The default is 20; no maximum is documented.
 const PAGE: &str = "100";
 
-/// One page with one message at most, to see whether the token is taken. Neither the bot's number nor its callback URL can be read.
+/// Asks for one message at most, to see whether Sinch accepts the token. Neither the bot's number nor its callback
+/// URL can be read.
 pub(super) fn check(connection: &Connection<'_>, answers: &[Answer]) -> Step<Vec<Finding>> {
     let Some(answer) = answers.first() else {
         let url = bot_url(connection, "/callbacks/notifications?page_size=1");
@@ -20,7 +21,7 @@ pub(super) fn check(connection: &Connection<'_>, answers: &[Answer]) -> Step<Vec
     };
     let credentials = match answer.status {
         status if status.is_success() => Ok(Some(String::new())),
-        // The store is not there for every bot; nothing else can be asked for.
+        // Not every bot has the store, and nothing else can be read.
         StatusCode::NOT_FOUND => Ok(None),
         _ => Err(problem(answer)),
     };
@@ -28,7 +29,7 @@ pub(super) fn check(connection: &Connection<'_>, answers: &[Answer]) -> Step<Vec
     Step::Done(vec![Finding { subject: "credentials", result: credentials }, untried("number"), untried("webhook")])
 }
 
-/// The stored messages, page by page until one has nothing new.
+/// Lists the stored messages, page by page, until a page has nothing new.
 pub(super) fn missed(
     connection: &Connection<'_>,
     since: Timestamp,
@@ -56,7 +57,7 @@ pub(super) fn missed(
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("start_time", &since.to_string()).append_pair("end_time", &now.to_string()).append_pair("page_size", PAGE);
     if !answers.is_empty() {
-        // The first has the number 1.
+        // The first page has the number 1.
         query.append_pair("page", &(answers.len() + 1).to_string());
     }
     let url = bot_url(connection, &format!("/callbacks/notifications?{}", query.finish()));

@@ -1,12 +1,14 @@
 //! The older WhatsApp Business Messaging API: type `SINCH`.
 //!
-//! A callback may hold several messages and reports at once. It is signed only where Sinch was asked to: then the account has a `callback_secret`, and every
-//! callback must carry the signature. A fixed header or a user and password may be demanded beside it (`guard`); without any of these, the unguessable
-//! Receive URL is all there is.
+//! A callback may hold several messages and reports at once. Sinch signs callbacks only on request. Then the
+//! account has a `callback_secret`, and every callback must carry the signature. The account may also require a
+//! fixed header or a user and password (`guard`). Without any of these, only the unguessable Receive URL protects
+//! the account.
 //!
-//! A message is sent with an address for its reports; they bring our reference back in its query. What the API does not offer: which message is answered
-//! (a message goes without its quote), reactions, customers without a phone number, and captions on recordings and stickers. Failures have no code, only a
-//! text whose wording is not documented: that the 24-hour window is over can't be told from other failures.
+//! A message is sent with an address for its reports, whose query returns our reference. The API does not offer
+//! quotes (a message goes without its quote), reactions, customers without a phone number, or captions on
+//! recordings and stickers. Failures have no code, only a text whose wording is not documented, so a closed 24-hour
+//! window can't be told from other failures.
 //!
 //! Sources: `docs/whatsapp` of the repository `sinch/docs`, and its callback store as of 2020.
 
@@ -48,7 +50,7 @@ const FIELDS: &[Field] = &{
     ]
 };
 
-/// The path under the host, which some people enter with it.
+/// The path under the host. Some people enter it with the host.
 const PATH: &str = "/whatsapp/v1";
 
 /// An address under the account's bot.
@@ -59,7 +61,7 @@ fn bot_url(connection: &Connection<'_>, path: &str) -> String {
     format!("{host}{PATH}/{}{path}", provider.field(ACCOUNT_SID))
 }
 
-/// Without a token the request is refused, which says what is wrong.
+/// Without a token Sinch refuses the request and says why.
 fn bearer(connection: &Connection<'_>) -> Authorization {
     Authorization::Bearer(connection.credentials.get(TOKEN).cloned().unwrap_or_else(|| Secret::new("")))
 }
@@ -85,7 +87,7 @@ impl Adapter for Sinch {
         BODY_LIMIT
     }
 
-    /// The signature is demanded as long as the current credentials have a key for it.
+    /// The signature is required as long as the current credentials have a key for it.
     fn verify(&self, webhook: &Webhook<'_>, account: &Account, credentials: &[&Credentials]) -> Result<(), VerifyError> {
         guard::verify(webhook, account, credentials)?;
         if credentials.first().is_none_or(|current| current.get(CALLBACK_SECRET).is_none()) {
@@ -134,7 +136,7 @@ impl Adapter for Sinch {
         )
     }
 
-    /// Only bots whose callbacks Sinch stores have any; for others the list is empty.
+    /// Only bots whose callbacks Sinch stores have a list; for others it is empty.
     fn missed(
         &self,
         connection: &Connection<'_>,

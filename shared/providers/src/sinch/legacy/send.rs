@@ -1,4 +1,4 @@
-//! Sending a message, and reading the answer.
+//! Sends a message, and reads the answer.
 
 use domain::message::{
     ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
@@ -12,23 +12,23 @@ use super::super::{MAX_TEXT, is_id};
 use super::{ACCOUNT_SID, bearer, bot_url, webhook};
 use crate::{Connection, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, RenderError, SendOutcome, SendResult};
 
-/// The longest caption that WhatsApp takes, in characters.
+/// The longest caption that WhatsApp accepts, in characters.
 const MAX_CAPTION: usize = 1024;
 
-/// Builds the request that sends a message. It may be made once only: the API has no idempotency key.
+/// Builds the request that sends a message. Make it only once: the API has no idempotency key.
 ///
 /// # Errors
-/// What Sinch would refuse anyway.
+/// Sinch would refuse the message.
 pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
     if !is_id(connection.account.provider.field(ACCOUNT_SID)) {
         return Err(RenderError::MalformedAccount);
     }
-    // Business-scoped ids are younger than this API.
+    // Business-scoped ids are newer than this API.
     let Address::Phone(number) = message.to else { return Err(RenderError::UnsupportedRecipient) };
     let body = json!({
         "to": [number.as_str().trim_start_matches('+')],
         "message": content(message)?,
-        // Only reports go there; it brings our reference back.
+        // Only reports go there, and the address returns our reference.
         "callback": message.status_callback,
     });
     Ok(OutgoingRequest::post_json(bot_url(connection, "/messages"), bearer(connection), &body))
@@ -84,7 +84,8 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
     Ok(media)
 }
 
-/// The buttons are a list without places: one that has none of our parameters would have to be named with its kind, which is not known here.
+/// The buttons are a list without positions. A button without parameters would have to be listed with its kind,
+/// which is not known here.
 fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     if template.name.is_empty() {
         return Err(RenderError::MalformedTemplate);
@@ -126,9 +127,10 @@ fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
     Ok(message)
 }
 
-/// Reads Sinch's answer to the request of [`render`]: the form of a report.
+/// Reads Sinch's answer to the request of [`render`]. It has the form of a report.
 ///
-/// Only an answer that says so is a refusal: a 5xx, a redirect, a 408 or a 201 that can't be read do not tell whether the message was taken.
+/// Only an explicit refusal counts as one. A 5xx, a redirect, a 408 or an unreadable 201 doesn't tell whether Sinch
+/// accepted the message.
 pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
     let status = outcome.status;
     if status.is_success() {
@@ -148,7 +150,7 @@ pub(super) fn classify(outcome: &SendOutcome<'_>) -> SendResult {
         return SendResult::Unknown;
     }
     let class = match status {
-        // 401 is also another region's answer.
+        // Another region also answers 401.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => ErrorClass::Authentication,
         _ => ErrorClass::Permanent,
     };

@@ -282,7 +282,7 @@ fn a_callback_secret_demands_the_signature_and_without_one_a_guard_may_stand_in(
 }
 
 #[test]
-fn bytes_that_are_no_json_object_are_refused() {
+fn bytes_that_are_not_a_json_object_are_refused() {
     let unreadable = Err(ParseError::Unreadable { expected: "a JSON object" });
     let nested = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     for body in [&b""[..], b"{", b"[]", b"null", &fixture("legacy-text").body[..60], &nested] {
@@ -377,11 +377,11 @@ fn a_template_has_its_parameters_in_sinchs_lists() {
 }
 
 #[test]
-fn what_can_not_be_sent_is_refused_before_anything_leaves() {
+fn a_message_that_cannot_be_sent_is_refused_before_anything_leaves() {
     let render = |content: &Content| scene().render(&customer(), content, None);
     assert_eq!(render(&text("ü".repeat(4097))), Err(RenderError::TextTooLong { limit: 4096 }));
     assert_eq!(render(&text(" ")), Err(RenderError::Empty));
-    // Colleagues' words never reach a customer.
+    // An internal note never reaches a customer.
     assert_eq!(render(&Content::Note { body: "x".into() }), Err(RenderError::Unsupported));
     assert_eq!(render(&Content::Reaction { message: "1".into(), emoji: "👍".into() }), Err(RenderError::Unsupported));
     assert_eq!(scene().render(&user_id(), &text("x"), None), Err(RenderError::UnsupportedRecipient));
@@ -395,7 +395,7 @@ fn classified(status: u16, body: &str) -> SendResult {
 }
 
 #[test]
-fn an_answer_is_taken_for_what_it_says_and_for_unknown_when_it_says_nothing() {
+fn an_answer_counts_as_what_it_says_and_as_unknown_if_it_says_nothing() {
     let report =
         |state: &str| json!({"type": "whatsapp", "statuses": [{"status": "success", "state": state, "message_id": "01OUT"}]}).to_string();
     let accepted = |state| SendResult::Accepted { provider_id: "01OUT".into(), state };
@@ -421,7 +421,7 @@ fn an_answer_is_taken_for_what_it_says_and_for_unknown_when_it_says_nothing() {
 }
 
 #[test]
-fn a_check_tries_the_token_and_says_that_the_rest_can_not_be_tried() {
+fn a_check_tries_the_token_and_says_that_the_rest_cannot_be_tried() {
     let scene = scene();
     let request = call(scene.check(&[]));
     assert_eq!(request.url, format!("{BASE}/whatsapp/v1/examplebot/callbacks/notifications?page_size=1"));
@@ -443,7 +443,7 @@ fn a_check_tries_the_token_and_says_that_the_rest_can_not_be_tried() {
 }
 
 #[test]
-fn what_was_missed_is_read_from_the_store_until_a_page_has_nothing_new() {
+fn missed_messages_are_read_from_the_store_until_a_page_has_nothing_new() {
     let scene = scene();
     let since = "2026-01-01T00:00:00Z".parse().unwrap();
     let missed = |answers: &[crate::Answer]| Sinch.missed(&scene.connection(), since, testing::received_at(), answers);
@@ -475,7 +475,7 @@ proptest! {
     }
 
     #[test]
-    fn a_recorded_request_with_anything_in_any_place_is_kept_under_a_safe_id(
+    fn a_recorded_request_with_any_value_in_any_place_is_stored_under_a_safe_id(
         which in any::<prop::sample::Index>(),
         place in any::<prop::sample::Index>(),
         value in leaf(),
@@ -488,7 +488,7 @@ proptest! {
         prop_assert!(!events.is_empty());
         for parsed in events {
             prop_assert!(parsed.event.id.len() <= 90 && parsed.event.id.bytes().all(|b| b.is_ascii_graphic()));
-            // It is stored and queued as JSON.
+            // The event is stored and queued as JSON.
             let stored = serde_json::to_string(&parsed.event).unwrap();
             let read: domain::inbound::InboundEvent = serde_json::from_str(&stored).unwrap();
             prop_assert_eq!(serde_json::to_string(&read).unwrap(), stored);

@@ -1,4 +1,4 @@
-//! What a callback says: any number of customers' messages and of reports.
+//! Reads a callback: any number of customers' messages and of reports.
 
 use domain::account::Account;
 use domain::inbound::{InboundAttachment, InboundKind, InboundMessage, ProfileName, StatusUpdate};
@@ -9,19 +9,20 @@ use serde_json::Value;
 use super::super::json::{self, TEXT_LIMIT, text, value, word, yes};
 use crate::{ParseError, Parsed, Webhook, fingerprint, phone};
 
-/// Contact cards of a message, and numbers or mail addresses of a card: nobody sends more, and each is stored.
+/// The most contact cards of a message, and numbers or mail addresses of a card. Nobody sends more, and each is
+/// stored.
 const LIST_LIMIT: usize = 50;
 
-/// Reads a verified callback: a message has Sinch's id, a report the message's id and its state.
+/// Reads a verified callback. A message's event has Sinch's id, a report the message's id and its state.
 ///
 /// # Errors
-/// The body is no JSON object.
+/// The body is not a JSON object.
 pub(super) fn parse(webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
     let body = json::body(webhook.body)?;
     let reader = Reader { account, received_at };
     let mut events = reader.notifications(&body);
     let statuses: Vec<&Value> = body["statuses"].as_array().into_iter().flatten().collect();
-    // The address is that of one message; reports on others may have come along.
+    // The address belongs to one message, but the callback may hold reports on others.
     let alone = statuses.iter().all(|status| status["message_id"] == statuses[0]["message_id"]);
     let reference = webhook.query("ref").filter(|reference| alone && (1..=json::REFERENCE_LIMIT).contains(&reference.len()));
     events.extend(statuses.into_iter().map(|status| reader.status(status, reference.as_deref())));
@@ -31,14 +32,14 @@ pub(super) fn parse(webhook: &Webhook<'_>, account: &Account, received_at: Times
     Ok(Parsed::numbered(events))
 }
 
-/// What all events of a request have in common.
+/// The values that all events of a request have in common.
 pub(super) struct Reader<'a> {
     pub(super) account: &'a Account,
     pub(super) received_at: Timestamp,
 }
 
 impl Reader<'_> {
-    /// The messages of a callback, or of an answer that is made like one.
+    /// The messages of a callback, or of an answer in the same form.
     pub(super) fn notifications(&self, body: &Value) -> Vec<Parsed> {
         let notifications = body["notifications"].as_array().into_iter().flatten();
         notifications.map(|notification| self.notification(notification, &body["contacts"])).collect()
@@ -87,7 +88,7 @@ impl Reader<'_> {
     }
 }
 
-/// The name of the contact that is the sender.
+/// The name of the contact that sent the message.
 fn profile_name(contacts: &Value, from: &domain::values::Address) -> Option<ProfileName> {
     let mut contacts = contacts.as_array().into_iter().flatten();
     let contact = contacts.find(|contact| json::id(&contact["wa_id"]).and_then(|id| phone(&id)).as_ref() == from.phone())?;
@@ -179,16 +180,16 @@ fn read_referral(referral: &Value) -> Option<Referral> {
     (referral != Referral::default()).then_some(referral)
 }
 
-/// One of Sinch's states of a sent message, and ours for it.
+/// A state of a sent message, in Sinch's words and in ours.
 pub(super) fn state_of(state: &str) -> Option<(&'static str, DeliveryState)> {
     Some(match state {
         "queued" => ("queued", DeliveryState::Accepted),
-        // To WhatsApp's servers, which have yet to send it.
+        // The message is at WhatsApp's servers, which have yet to send it.
         "dispatched" => ("dispatched", DeliveryState::Accepted),
         "sent" => ("sent", DeliveryState::Sent),
         "delivered" => ("delivered", DeliveryState::Delivered),
         "read" => ("read", DeliveryState::Read),
-        // Deleted or expired before it arrived; after it arrived a failure changes nothing.
+        // The message was deleted or expired before it arrived. After its arrival a failure changes nothing.
         "deleted" => ("deleted", DeliveryState::Failed),
         "failed" => ("failed", DeliveryState::Failed),
         "no_opt_in" => ("no_opt_in", DeliveryState::Failed),
@@ -197,7 +198,7 @@ pub(super) fn state_of(state: &str) -> Option<(&'static str, DeliveryState)> {
     })
 }
 
-/// The reason of a failure, as far as its state tells; the text beside it is for people, and its wording is nobody's promise.
+/// The reason of a failure, as far as its state tells. The text with it is for people, and its wording may change.
 pub(super) fn failure(state: &str, status: &Value) -> DeliveryError {
     let class = match state {
         "no_capability" => ErrorClass::InvalidRecipient,

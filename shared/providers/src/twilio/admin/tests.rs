@@ -129,7 +129,7 @@ fn a_check_says_what_is_wrong() {
 }
 
 #[test]
-fn the_sandboxs_number_is_nobodys_sender_and_no_mistake() {
+fn the_sandboxs_number_is_accepted_without_a_sender() {
     let mut scene = Scene::new();
     scene.account.phone = E164::parse("+14155238886").unwrap();
     let findings = done(scene.check(&[active()]));
@@ -203,7 +203,7 @@ fn message(parsed: &Parsed) -> &InboundMessage {
 }
 
 #[test]
-fn what_was_missed_is_listed_with_its_files_under_the_ids_of_the_webhooks() {
+fn missed_messages_are_listed_with_their_files_under_the_ids_of_the_webhooks() {
     let scene = Scene::new();
     let first = call(scene.missed(&[])).url;
     let (url, query) = first.split_once('?').unwrap();
@@ -248,7 +248,7 @@ fn what_was_missed_is_listed_with_its_files_under_the_ids_of_the_webhooks() {
 }
 
 #[test]
-fn more_files_than_one_go_has_requests_for_wait_for_another_and_hold_up_no_text() {
+fn files_beyond_the_requests_of_one_run_wait_for_the_next_and_hold_up_no_text() {
     let scene = Scene::new();
     let mut messages: Vec<_> = (0..FILES + 5).map(|index| listed(&format!("MM{index}"), 12, "", 1)).collect();
     messages.push(listed("SM1", 11, "Buongiorno", 0));

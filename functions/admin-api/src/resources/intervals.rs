@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use domain::interval::{DayOfMonth, Holiday, Minute, Month, Range, Weekday, ZoneName};
+use domain::agent::Role;
+use domain::ids::IntervalId;
+use domain::interval::{DayOfMonth, Holiday, Interval, Minute, Month, Range, Weekday, ZoneName};
 use domain::values::Invalid;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::NAME;
-use super::fields::{Errors, Fields, Refusal, boolean, integer, line, parsed};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::input::{Errors, Fields, NAME, Refusal, boolean, integer, line, parsed, whole};
+use crate::resource::Resource;
+use crate::shells::shells;
 
 /// Hours differ by weekday and season; more ranges than this nobody keeps in mind.
 const RANGES: usize = 50;
@@ -21,16 +26,16 @@ const HOLIDAYS: usize = 200;
 pub(crate) struct IntervalInput {
     /// For people.
     #[schema(min_length = 1, max_length = 200, example = "Office hours")]
-    pub(crate) name: String,
+    name: String,
     /// Where its clock hangs: a name of the IANA database.
     #[schema(value_type = String, example = "Europe/Rome")]
-    pub(crate) time_zone: ZoneName,
+    time_zone: ZoneName,
     /// It matches while any of these does; none: always.
     #[schema(value_type = Vec<IntervalRange>, required = false, max_items = 50)]
-    pub(crate) ranges: Vec<Range>,
+    ranges: Vec<Range>,
     /// Days on which it does not match.
     #[schema(value_type = Vec<IntervalHoliday>, required = false, max_items = 200)]
-    pub(crate) holidays: Vec<Holiday>,
+    holidays: Vec<Holiday>,
 }
 
 /// Times on some days. What crosses midnight belongs to the day on which it begins.
@@ -66,23 +71,83 @@ pub(crate) struct IntervalHoliday {
     yearly: bool,
 }
 
-impl IntervalInput {
-    /// Parses the body of a POST, or of a PUT on what is `shown`.
-    pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
-        let mut errors = Errors::default();
-        let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
+/// Working hours.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Interval)]
+pub(crate) struct IntervalView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: IntervalId,
+    /// For people.
+    name: String,
+    /// Where its clock hangs.
+    #[schema(value_type = String)]
+    time_zone: ZoneName,
+    /// It matches while any of these does; none: always.
+    #[schema(value_type = Vec<IntervalRange>)]
+    ranges: Vec<Range>,
+    /// Days on which it does not match.
+    #[schema(value_type = Vec<IntervalHoliday>)]
+    holidays: Vec<Holiday>,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+impl Resource for Interval {
+    type Id = IntervalId;
+    type Input = IntervalInput;
+    type View = IntervalView;
+    const PLACE: &'static str = "intervals";
+    const READERS: Role = Role::Admin;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<IntervalInput, Errors> {
+        whole(body, shown, |fields| {
             let name = fields.required("name", line(NAME));
             let time_zone = fields.required("time_zone", parsed(|text| ZoneName::parse(text).map_err(|invalid| invalid.0)));
             let ranges = fields.list("ranges", RANGES, "must have at most 50 ranges", range);
             let holidays = fields.list("holidays", HOLIDAYS, "must have at most 200 days", holiday);
-            fields.finish_with(&["id", "version"], shown);
-            Some(Self { name: name?, time_zone: time_zone?, ranges, holidays })
-        });
-        match input {
-            Some(input) => errors.check().map(|()| input),
-            None => Err(errors),
-        }
+            Some(IntervalInput { name: name?, time_zone: time_zone?, ranges, holidays })
+        })
     }
+
+    fn make(id: IntervalId, input: &mut IntervalInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        let IntervalInput { name, time_zone, ranges, holidays } = input;
+        Ok(Self { id, name: name.clone(), time_zone: time_zone.clone(), ranges: ranges.clone(), holidays: holidays.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> IntervalView {
+        let Self { id, name, time_zone, ranges, holidays } = self;
+        IntervalView { id, name, time_zone, ranges, holidays, version }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        app.accounts_with(|account| account.plan.intervals().any(|interval| *interval == self.id)).await
+    }
+}
+
+shells! {
+    Interval: IntervalInput => IntervalView, "intervals", "/intervals", "/intervals/{id}";
+
+    /// Lists the intervals.
+    list list_intervals;
+
+    /// Makes an interval.
+    ///
+    /// Names need not be unique: a POST that is repeated makes a second interval.
+    create create_interval;
+
+    /// Reads an interval.
+    get get_interval;
+
+    /// Replaces an interval. A step of a plan asks the new one when it is entered.
+    put put_interval;
+
+    /// Changes fields of an interval. A step of a plan asks the new one when it is entered.
+    patch patch_interval;
+
+    /// Deletes an interval. Refused (409, `in-use`) while an account's plan has it.
+    delete delete_interval;
 }
 
 fn range(path: String, value: Value, errors: &mut Errors) -> Option<Range> {
@@ -126,19 +191,19 @@ fn holiday(path: String, value: Value, errors: &mut Errors) -> Option<Holiday> {
 mod tests {
     use serde_json::json;
 
-    use super::super::fields::testing::names;
     use super::*;
+    use crate::input::testing::names;
 
     #[test]
     fn an_interval_is_taken_and_what_is_left_out_is_the_whole_day() {
-        let interval = IntervalInput::parse(
+        let interval = Interval::parse(
             json!({"name": "Hours", "time_zone": "europe/rome", "ranges": [{"weekdays": ["monday", "friday"], "to": "12:00"}, {"from": "22:00", "to": "02:00", "days": [1], "months": [12]}],
                 "holidays": [{"date": "2026-12-25", "yearly": true}]}),
             None,
         )
         .unwrap();
         assert_eq!((interval.time_zone.as_str(), interval.ranges.len(), interval.holidays.len()), ("Europe/Rome", 2, 1));
-        let plain = IntervalInput::parse(json!({"name": "Always", "time_zone": "UTC", "ranges": [{}]}), None).unwrap();
+        let plain = Interval::parse(json!({"name": "Always", "time_zone": "UTC", "ranges": [{}]}), None).unwrap();
         assert_eq!(serde_json::to_value(&plain.ranges).unwrap(), json!([{"from": "00:00", "to": "23:59"}]));
     }
 
@@ -157,8 +222,8 @@ mod tests {
             (json!(vec![json!({}); 51]), json!([]), "ranges"),
         ] {
             let body = json!({"name": "Hours", "time_zone": "UTC", "ranges": ranges, "holidays": holidays});
-            assert_eq!(names(IntervalInput::parse(body, None)), [named]);
+            assert_eq!(names(Interval::parse(body, None)), [named]);
         }
-        assert_eq!(names(IntervalInput::parse(json!({"name": "Hours", "time_zone": "Rome"}), None)), ["time_zone"]);
+        assert_eq!(names(Interval::parse(json!({"name": "Hours", "time_zone": "Rome"}), None)), ["time_zone"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Contacts: customers, shared by all accounts.
 
-use api::Error;
+use api::{Caller, Error};
 use std::collections::BTreeSet;
 
 use axum::extract::State;
@@ -12,11 +12,13 @@ use domain::values::{Address, E164};
 use engine::ports::{Committed, Store};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::{App, changed};
 use crate::error::ApiError;
 use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST, USER_ID};
+use crate::merge::merged;
 use crate::openapi::{Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Parameters};
@@ -165,16 +167,47 @@ pub(crate) async fn put_contact(
     condition: IfMatch,
     Body(body): Body,
 ) -> Result<Versioned<ContactView>, ApiError> {
-    let before = load(&app, &id).await?;
+    change(&app, &by, &id, &condition, true, |_| body).await
+}
+
+/// Changes fields of a contact: what it is called and which lists it is on.
+#[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
+    request_body(content = ContactInput, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn patch_contact(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    Id(id): Id<ContactId>,
+    condition: IfMatch,
+    Body(patch): Body,
+) -> Result<Versioned<ContactView>, ApiError> {
+    change(&app, &by, &id, &condition, false, |shown| merged(shown.clone(), &patch)).await
+}
+
+/// Writes what `body` makes of what is shown: `always`, or only when that is something else.
+async fn change(
+    app: &App,
+    by: &Caller,
+    id: &ContactId,
+    condition: &IfMatch,
+    always: bool,
+    body: impl FnOnce(&Value) -> Value,
+) -> Result<Versioned<ContactView>, ApiError> {
+    let before = load(app, id).await?;
     condition.check(before.version)?;
     let shown = serde_json::to_value(view(before.clone())).map_err(|_| Error::Encode)?;
-    let ContactInput { name, lists } = ContactInput::parse(body, &shown)?;
-    let lists = known(&app, &lists, &before.lists).await?;
+    let ContactInput { name, lists } = ContactInput::parse(body(&shown), &shown)?;
+    let name = name.map(ProfileName);
+    let lists = known(app, &lists, &before.lists).await?;
+    if !always && (&name, &lists) == (&before.name, &before.lists) {
+        let version = before.version;
+        return Ok(Versioned::new(view(before), version));
+    }
     let version = before.version + 1;
-    let contact = Contact { name: name.map(ProfileName), lists, version, ..before };
+    let contact = Contact { name, lists, version, ..before };
     if app.engine.store.replace_contact(&contact).await? != Committed::Done {
         return Err(Error::Changed.into());
     }
-    changed("contact", "replaced", contact.id.as_str(), &by);
+    changed("contact", "replaced", contact.id.as_str(), by);
     Ok(Versioned::new(view(contact), version))
 }

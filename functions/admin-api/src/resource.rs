@@ -1,0 +1,346 @@
+//! Something that is configured, and the handlers that all such things share.
+//!
+//! A kind says how its input is read, how it is shown and what is checked; everything else (versions, races, wakes, the log) is here.
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use api::{Caller, Error};
+use axum::extract::FromRequestParts;
+use domain::agent::Role;
+use domain::effect::Target;
+use domain::ids::Id;
+use engine::ports::World;
+use http::StatusCode;
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::Value;
+use store::{Entity, Extra, Write};
+
+use crate::app::{ATTEMPTS, App, changed, owed, settled};
+use crate::error::ApiError;
+use crate::input::Errors;
+use crate::merge::merged;
+use crate::reply::{Listed, Versioned};
+use crate::request::{Anyone, IfMatch, Page, Parameters};
+
+/// A kind of thing that is configured. Only the first block has to be given.
+pub(crate) trait Resource: Entity + 'static {
+    /// Its ids.
+    type Id: Id;
+    /// What callers send.
+    type Input: Send + Sync;
+    /// What callers see.
+    type View: Serialize;
+    /// Where all of them lie under `/admin`.
+    const PLACE: &'static str;
+    /// The least role that reads them.
+    const READERS: Role;
+    /// The least role that writes them.
+    const WRITERS: Role;
+    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    fn parse(body: Value, shown: Option<&Value>) -> Result<Self::Input, Errors>;
+    /// The one with this id that the input describes, in place of `before`.
+    fn make(id: Self::Id, input: &mut Self::Input, before: Option<&Self>) -> Result<Self, ApiError>;
+    /// As it is shown.
+    fn view(self, version: u64, app: &App) -> Self::View;
+
+    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and of what it shall be.
+    fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// What a PATCH says beyond what is shown: secrets are never shown, so a `null` for one gets lost when it is merged.
+    fn patched(_input: &mut Self::Input, _patch: &Value) -> Result<(), Errors> {
+        Ok(())
+    }
+
+    /// Whether an input has something that is never shown, so that an equal view does not mean that nothing changes.
+    fn is_secret(_input: &Self::Input) -> bool {
+        false
+    }
+
+    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past the cache.
+    fn check(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Done once, after the first check and before the write.
+    fn prepare(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Takes back what was prepared, when the write was refused.
+    fn take_back(_app: &App, _change: &Change<'_, Self>, _refused: &ApiError) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// What is written in the same transaction.
+    fn extra(_change: &Change<'_, Self>) -> Vec<Extra> {
+        Vec::new()
+    }
+
+    /// Whose waiting interactions are looked at again.
+    fn wakes(_before: &Self, _after: &Self) -> Vec<Target> {
+        Vec::new()
+    }
+
+    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what failed here.
+    fn finish(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// What uses it, as a refusal of the deletion names it (409, `in-use`). Asked again for each attempt.
+    fn users(&self, _app: &App) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Done before each attempt to delete what nothing uses.
+    fn leave(&self, _app: &App) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// What is about to be written.
+pub(crate) struct Change<'a, R: Resource> {
+    /// As it is; `None` when it is made.
+    pub(crate) before: Option<&'a R>,
+    /// As it shall be.
+    pub(crate) after: &'a R,
+    /// What the caller sent.
+    pub(crate) input: &'a R::Input,
+}
+
+/// A caller who may read a kind.
+pub(crate) struct Reader<R>(PhantomData<R>);
+
+impl<R: Resource> FromRequestParts<App> for Reader<R> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Anyone(by) = Anyone::from_request_parts(parts, app).await?;
+        if by.may(R::READERS) { Ok(Self(PhantomData)) } else { Err(Error::Forbidden.into()) }
+    }
+}
+
+/// A caller who may write a kind.
+pub(crate) struct Writer<R> {
+    by: Caller,
+    of: PhantomData<R>,
+}
+
+impl<R> Writer<R> {
+    /// Who writes.
+    pub(crate) fn by(&self) -> &Caller {
+        &self.by
+    }
+}
+
+impl<R: Resource> FromRequestParts<App> for Writer<R> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Anyone(by) = Anyone::from_request_parts(parts, app).await?;
+        if by.may(R::WRITERS) { Ok(Self { by, of: PhantomData }) } else { Err(Error::Forbidden.into()) }
+    }
+}
+
+/// A page of all of a kind.
+pub(crate) async fn list<R: Resource>(app: &App, _: Reader<R>, parameters: &Parameters) -> Result<Listed<R::View>, ApiError> {
+    app.list::<R, _>(&Page::of::<R::Id>(parameters)?, |entity, version| entity.view(version, app)).await
+}
+
+/// One.
+pub(crate) async fn get<R: Resource>(app: &App, _: Reader<R>, id: &R::Id) -> Result<Versioned<R::View>, ApiError> {
+    let (entity, version) = app.load::<R>(id.text()).await?;
+    Ok(Versioned::new(entity.view(version, app), version))
+}
+
+/// Makes one.
+pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Value) -> Result<Versioned<R::View>, ApiError> {
+    let mut input = R::parse(body, None)?;
+    let id = R::Id::of(cloud::ids::ulid());
+    let place = app.place(R::PLACE, id.text());
+    let made = R::make(id, &mut input, None)?;
+    made.permit(&writer.by)?;
+    let version = write(app, &Change { before: None, after: &made, input: &input }, Write::New).await?;
+    changed(R::KIND, "created", made.id(), &writer.by);
+    Ok(Versioned::made(made.view(version, app), place))
+}
+
+/// Replaces one.
+pub(crate) async fn put<R: Resource>(
+    app: &App,
+    writer: Writer<R>,
+    id: R::Id,
+    condition: IfMatch,
+    body: Value,
+) -> Result<Versioned<R::View>, ApiError> {
+    let stored = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let input = R::parse(body, Some(&stored.shown))?;
+    stored.replace(app, &writer, input, true).await
+}
+
+/// Changes what a merge patch (RFC 7396) says. Nothing is written when that changes nothing.
+pub(crate) async fn patch<R: Resource>(
+    app: &App,
+    writer: Writer<R>,
+    id: R::Id,
+    condition: IfMatch,
+    patch: &Value,
+) -> Result<Versioned<R::View>, ApiError> {
+    let stored = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let mut input = R::parse(merged(stored.shown.clone(), patch), Some(&stored.shown))?;
+    R::patched(&mut input, patch)?;
+    stored.replace(app, &writer, input, false).await
+}
+
+/// Changes a part of one, such as an entry of a list, whatever else of it is changed meanwhile. Nothing is written when that changes nothing.
+pub(crate) async fn edit<R: Resource>(
+    app: &App,
+    writer: Writer<R>,
+    id: R::Id,
+    condition: Option<IfMatch>,
+    edit: impl Fn(&mut Value) + Send + Sync,
+) -> Result<Versioned<R::View>, ApiError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let stored = Stored::<R>::load(app, &writer, id.clone(), condition.as_ref()).await?;
+        let mut body = stored.shown.clone();
+        edit(&mut body);
+        let input = R::parse(body, Some(&stored.shown))?;
+        match stored.replace(app, &writer, input, false).await {
+            // Nothing was supposed of the version: the edit holds for the next one, too.
+            Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The list at a place of a view, made where there is none; `None` when something else is there.
+pub(crate) fn list_at<'a>(view: &'a mut Value, path: &[&str]) -> Option<&'a mut Vec<Value>> {
+    let mut at = view;
+    for name in path {
+        if at.is_null() {
+            *at = Value::Object(serde_json::Map::new());
+        }
+        at = at.as_object_mut()?.entry(*name).or_insert(Value::Null);
+    }
+    if at.is_null() {
+        *at = Value::Array(Vec::new());
+    }
+    at.as_array_mut()
+}
+
+/// An id is in a list of a view from now on.
+pub(crate) fn put_in(view: &mut Value, path: &[&str], id: &str) {
+    if let Some(list) = list_at(view, path)
+        && !list.iter().any(|entry| entry == id)
+    {
+        list.push(id.into());
+    }
+}
+
+/// An id is in a list of a view no more.
+pub(crate) fn take_out(view: &mut Value, path: &[&str], id: &str) {
+    let pointer: String = path.iter().flat_map(|name| ["/", name]).collect();
+    if let Some(list) = view.pointer_mut(&pointer).and_then(Value::as_array_mut) {
+        list.retain(|entry| entry != id);
+    }
+}
+
+/// Deletes one that nothing uses.
+pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id, condition: IfMatch) -> Result<StatusCode, ApiError> {
+    let Stored { before, version, .. } = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        let users = before.users(app).await?;
+        if !users.is_empty() {
+            return Err(ApiError::InUse { users });
+        }
+        before.leave(app).await?;
+        if settled(app.configuration().delete_at(at, &before, version).await?)?.is_some() {
+            break;
+        }
+    }
+    changed(R::KIND, "deleted", before.id(), &writer.by);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One that is there and may be changed.
+pub(crate) struct Stored<R: Resource> {
+    id: R::Id,
+    pub(crate) before: R,
+    pub(crate) version: u64,
+    shown: Value,
+}
+
+impl<R: Resource> Stored<R> {
+    pub(crate) async fn load(app: &App, writer: &Writer<R>, id: R::Id, condition: Option<&IfMatch>) -> Result<Self, ApiError> {
+        let (before, version) = app.load::<R>(id.text()).await?;
+        before.permit(&writer.by)?;
+        if let Some(condition) = condition {
+            condition.check(version)?;
+        }
+        let shown = shown(before.clone(), version, app)?;
+        Ok(Self { id, before, version, shown })
+    }
+
+    /// Writes what the input makes of it: `always`, or only when that is something else.
+    async fn replace(self, app: &App, writer: &Writer<R>, mut input: R::Input, always: bool) -> Result<Versioned<R::View>, ApiError> {
+        let Self { id, before, version, shown } = self;
+        let after = R::make(id, &mut input, Some(&before))?;
+        after.permit(&writer.by)?;
+        let change = Change { before: Some(&before), after: &after, input: &input };
+        let version = if always || R::is_secret(&input) || self::shown(after.clone(), version, app)? != shown {
+            let version = write(app, &change, Write::Replace { before: &before, version }).await?;
+            changed(R::KIND, "replaced", after.id(), &writer.by);
+            version
+        } else {
+            version
+        };
+        R::finish(app, &change).await?;
+        Ok(Versioned::new(after.view(version, app), version))
+    }
+}
+
+fn shown<R: Resource>(entity: R, version: u64, app: &App) -> Result<Value, ApiError> {
+    serde_json::to_value(entity.view(version, app)).map_err(|_| Error::Encode.into())
+}
+
+/// Writes a change while what was checked holds.
+async fn write<R: Resource>(app: &App, change: &Change<'_, R>, write: Write<'_, R>) -> Result<u64, ApiError> {
+    let owed = change.before.and_then(|before| owed(R::wakes(before, change.after)));
+    let mut extra = R::extra(change);
+    extra.extend(owed.iter().cloned().map(Extra::Wakes));
+    let mut prepared = false;
+    let outcome = checked(app, change, &write, &extra, &mut prepared).await;
+    match &outcome {
+        Ok(_) => app.wake(owed).await,
+        Err(refused) if prepared => R::take_back(app, change, refused).await,
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// Checks and writes, until nobody wrote anything else in between.
+async fn checked<R: Resource>(
+    app: &App,
+    change: &Change<'_, R>,
+    write: &Write<'_, R>,
+    extra: &[Extra],
+    prepared: &mut bool,
+) -> Result<u64, ApiError> {
+    let mut attempts = app.attempts();
+    loop {
+        let at = attempts.next().await?;
+        R::check(app, change).await?;
+        if !*prepared {
+            R::prepare(app, change).await?;
+            *prepared = true;
+        }
+        if let Some(version) = settled(app.configuration().put_at(at, change.after, write, extra).await?)? {
+            return Ok(version);
+        }
+    }
+}

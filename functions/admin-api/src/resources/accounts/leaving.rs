@@ -1,0 +1,139 @@
+//! An account leaves: nothing is opened on it any more, what is open is closed, then it is deleted.
+
+use std::collections::{BTreeMap, HashSet};
+
+use api::Error;
+use axum::extract::State;
+use domain::account::Account;
+use domain::agent::Agent;
+use domain::decide::{Event, Refusal};
+use domain::effect::{InteractionKey, Target};
+use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::queue::Queue;
+use engine::ports::{Idempotency, Store, World};
+use engine::{EngineError, Told};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::StatusCode;
+use jiff::SignedDuration;
+use store::Leaving;
+
+use super::secrets::{forget_secret, hash, path_token};
+use crate::app::{App, changed, written};
+use crate::error::ApiError;
+use crate::input::Errors;
+use crate::openapi::WriteRefusals;
+use crate::request::{Id, IfMatch, Parameters};
+use crate::resource::{Stored, Writer};
+use crate::resources::canned_answers::forget_answers;
+
+/// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of agents within the API's 30 s.
+const QUERIES: usize = 16;
+
+/// How many interactions are read from the index: what one query reads, and far more than anybody closes by hand.
+const INDEXED: usize = 1000;
+
+/// How many interactions a request closes: with [`CLOSING`] at once and a tenth of a second each, three seconds of the 30 s that the API has.
+const CLOSED: usize = 200;
+
+/// Closes that are under way at once. Those of one agent are rivals for that agent's presence: more would lose more often than they win.
+const CLOSING: usize = 8;
+
+/// How long an account may take to leave: the function ends after 29 s, and clocks differ a little. Whoever dies in between keeps customers waiting no longer.
+const LEAVES: SignedDuration = SignedDuration::from_secs(60);
+
+/// How many interactions a refusal names; it counts all.
+const NAMED: usize = 10;
+
+/// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions, unless `close` is
+/// `true`: then the system closes them first, two hundred a request. It is still a 409 while some are left; a repetition goes on. Customers who write meanwhile
+/// are kept waiting for the outcome. Its secret can be restored in Secrets Manager for seven days; its canned answers go with it.
+#[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
+    params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key."),
+        ("close" = Option<bool>, Query, description = "Whether its open interactions are closed.")),
+    responses((status = 204, description = "Deleted."), WriteRefusals))]
+pub(crate) async fn delete_account(
+    State(app): State<App>,
+    writer: Writer<Account>,
+    Id(id): Id<AccountId>,
+    condition: IfMatch,
+    parameters: Parameters,
+) -> Result<StatusCode, ApiError> {
+    let Stored { before: account, version, .. } = Stored::load(&app, &writer, id.clone(), Some(&condition)).await?;
+    if parameters.get("confirm") != Some(account.key.as_str()) {
+        return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
+    }
+    let close = match parameters.get("close") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Errors::one("close", "must be true or false").into()),
+    };
+    let until = app.engine.world.now() + LEAVES;
+    let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
+    if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
+        // When the answer got lost the account may be gone, and else it stays in a minute.
+        if !matches!(refused, ApiError::Kit(Error::Port(_))) {
+            app.configuration().stay(&leaving).await?;
+        }
+        return Err(refused);
+    }
+    changed("account", "deleted", id.as_str(), writer.by());
+    forget_secret(&app, &id, false).await;
+    forget_answers(&app, &id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes an account on which nothing is opened any more, if nothing is open.
+async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, close: bool) -> Result<(), ApiError> {
+    let mut open = open_interactions(app, &account.id).await?;
+    let mut closed = HashSet::new();
+    if close && !open.is_empty() {
+        closed = close_some(app, &open).await?;
+        open = open_interactions(app, &account.id).await?;
+        open.retain(|open| !closed.contains(&open.interaction));
+    }
+    if !open.is_empty() {
+        let interactions = open.iter().take(NAMED).map(|open| open.interaction.to_string()).collect();
+        return Err(ApiError::OpenInteractions { count: open.len(), interactions, closed: closed.len() });
+    }
+    let token = hash(path_token(account));
+    written(app.configuration().delete_account(account, version, &token, leaving).await?).map(drop)
+}
+
+/// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which are.
+async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<InteractionId>, ApiError> {
+    let closing = stream::iter(open.iter().take(CLOSED).cloned()).map(|key| async move {
+        match app.engine.tell(&key, Event::AccountLeaves, Idempotency::Guarded).await {
+            Ok(Told::Changed { .. } | Told::AlreadyDone(_) | Told::Refused(Refusal::Closed, _)) | Err(EngineError::NotFound) => {
+                Ok(Some(key.interaction))
+            }
+            // A repetition of the request finds it again.
+            Ok(Told::Refused(..)) | Err(EngineError::Busy) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let closed: Vec<Option<InteractionId>> = closing.buffer_unordered(CLOSING).try_collect().await?;
+    Ok(closed.into_iter().flatten().collect())
+}
+
+/// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless another system is asked about it: such are in the
+/// index, which is a moment behind and alone would not be enough.
+async fn open_interactions(app: &App, id: &AccountId) -> Result<Vec<InteractionKey>, ApiError> {
+    let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
+    let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();
+    // Not only those of the present plan: runs go on with the plan that they began with.
+    let targets = queues.into_iter().map(|(queue, _)| Target::Queue(queue.id)).chain(agents.iter().cloned().map(Target::Agent));
+    let targets: Vec<Target> = targets.chain([Target::Account(id.clone())]).collect();
+    let store = &app.engine.store;
+    let waiting = stream::iter(targets).map(|target| async move { store.waiting(&target).await });
+    let waiting: Vec<_> = waiting.buffer_unordered(QUERIES).try_collect().await?;
+    let rows = waiting.into_iter().flatten().map(|row| row.interaction).filter(|row| row.conversation.account == *id);
+    let mut open: BTreeMap<InteractionId, InteractionKey> = rows.map(|row| (row.interaction.clone(), row)).collect();
+    // Not only the account's agents: who was taken off it may still hold one.
+    let presences = store.presences(&agents).await?;
+    let held: HashSet<InteractionId> = presences.into_values().flat_map(|presence| presence.load).collect();
+    let held = store.interactions(&held.into_iter().collect::<Vec<_>>()).await?;
+    let indexed = store.interactions_at(&store.open_interactions(id, None, INDEXED).await?).await?;
+    let found = held.into_iter().chain(indexed).filter(|held| held.account == *id && held.is_open());
+    open.extend(found.map(|held| (held.id.clone(), held.key())));
+    Ok(open.into_values().collect())
+}

@@ -1,0 +1,84 @@
+//! The secrets of an account: tokens that are made for it, credentials that are given.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use cloud::secrets::SecretError;
+use domain::account::{Account, Credentials};
+use domain::ids::AccountId;
+use domain::values::Secret;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::input::ProviderInput;
+
+/// Random bytes of a token: nobody guesses 256 bits.
+const TOKEN_BYTES: usize = 32;
+
+/// The path of a Receive URL: to the function of the type's provider.
+pub(super) fn receive_path(kind: &str, token: &str) -> Secret {
+    let name = providers::adapter(kind).map_or("", |adapter| adapter.receive_name());
+    format!("/receive/{name}/{token}").into()
+}
+
+/// The token at the end of an account's Receive URL.
+pub(super) fn path_token(account: &Account) -> &str {
+    account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
+}
+
+/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes elsewhere.
+pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<(), ApiError> {
+    if !provider.writes_secrets() && !provider.elsewhere {
+        return Ok(());
+    }
+    let stored = match app.secrets.read::<Credentials>(id).await {
+        Ok(versions) => Some(versions.current),
+        // Lost by hand: the account gets a new one.
+        Err(SecretError::Missing | SecretError::Malformed) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(credentials) = provider.credentials(stored.as_ref(), token)? else { return Ok(()) };
+    match app.secrets.put(id, &credentials).await {
+        Err(SecretError::Missing) => Ok(app.secrets.create(id, &credentials).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is logged, for a person to remove.
+pub(super) async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
+    if let Err(error) = app.secrets.delete(id, forced).await {
+        tracing::error!(event = "admin.secret_left", account = id.as_str(), %error);
+    }
+}
+
+pub(super) fn token() -> Result<String, ApiError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| ApiError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A secret in the form of the Standard Webhooks specification: `whsec_` and the base64 of the key.
+pub(super) fn webhook_secret() -> Result<Secret, ApiError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| ApiError::NoRandomness)?;
+    Ok(format!("whsec_{}", STANDARD.encode(bytes)).into())
+}
+
+/// SHA-256 of a token's text, in hex.
+pub(super) fn hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_unguessable_and_found_by_their_hash() {
+        let (one, another) = (token().unwrap(), token().unwrap());
+        assert_eq!(one.len(), 43);
+        assert_ne!(one, another);
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,104 @@
+//! Pauses: reasons for being unavailable.
+
+use domain::agent::Role;
+use domain::catalog::Pause;
+use domain::ids::PauseId;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::input::{Errors, line, whole};
+use crate::resource::Resource;
+use crate::shells::shells;
+
+/// A pause is chosen as the reason of a presence, which is a word or two on a supervisor's screen.
+const PAUSE: usize = 100;
+
+/// A reason for being unavailable.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct PauseInput {
+    /// What agents choose, and supervisors see; no two pauses share one.
+    #[schema(min_length = 1, max_length = 100, example = "Lunch")]
+    name: String,
+}
+
+/// A reason for being unavailable.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
+pub(crate) struct PauseView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: PauseId,
+    /// What agents choose, and supervisors see.
+    name: String,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+impl Resource for Pause {
+    type Id = PauseId;
+    type Input = PauseInput;
+    type View = PauseView;
+    const PLACE: &'static str = "pauses";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<PauseInput, Errors> {
+        whole(body, shown, |fields| Some(PauseInput { name: fields.required("name", line(PAUSE))? }))
+    }
+
+    fn make(id: PauseId, input: &mut PauseInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        Ok(Self { id, name: input.name.clone() })
+    }
+
+    fn view(self, version: u64, _: &App) -> PauseView {
+        PauseView { id: self.id, name: self.name, version }
+    }
+
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        app.accounts_with(|account| account.settings.disposition_pause.as_ref() == Some(&self.id)).await
+    }
+}
+
+shells! {
+    Pause: PauseInput => PauseView, "pauses", "/pauses", "/pauses/{id}";
+
+    /// Lists the pauses. Supervisors may read them too.
+    list list_pauses;
+
+    /// Makes a pause.
+    ///
+    /// A POST that is repeated is refused (422), as the name is taken.
+    create create_pause;
+
+    /// Reads a pause. Supervisors may read it too.
+    get get_pause;
+
+    /// Replaces a pause. Agents who are on it stay on it, under the name that it had.
+    put put_pause;
+
+    /// Changes fields of a pause. Agents who are on it stay on it, under the name that it had.
+    patch patch_pause;
+
+    /// Deletes a pause. Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
+    delete delete_pause;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::input::testing::names;
+
+    #[test]
+    fn a_pause_has_a_short_name_on_one_line() {
+        assert_eq!(Pause::parse(json!({"name": " Lunch "}), None).unwrap().name, "Lunch");
+        for bad in [json!(null), json!(""), json!("a\nb"), json!("x".repeat(101)), json!(1)] {
+            assert_eq!(names(Pause::parse(json!({"name": bad}), None)), ["name"]);
+        }
+        assert_eq!(names(Pause::parse(json!({"name": "a", "id": "pau_1", "colour": 1}), None)), ["colour", "id"]);
+    }
+}

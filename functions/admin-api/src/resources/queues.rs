@@ -1,0 +1,164 @@
+//! Queues.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use domain::account::Account;
+use domain::agent::{Agent, Role};
+use domain::effect::Target;
+use domain::ids::{AgentId, QueueId};
+use domain::queue::{MissedLimit, Queue, Strategy, Weight};
+use domain::values::Seconds;
+use engine::ports::Store;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::input::{Errors, QueueInput, known_members};
+use crate::openapi::WriteRefusals;
+use crate::reply::Versioned;
+use crate::request::{FromPath, OptionalIfMatch};
+use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
+use crate::shells::shells;
+
+/// A queue of agents.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub(crate) struct QueueView {
+    /// Its id.
+    #[schema(value_type = String)]
+    id: QueueId,
+    /// Shown to agents.
+    name: String,
+    /// `beepall`, `rrmemory` or `least_recent`.
+    #[schema(value_type = String)]
+    strategy: Strategy,
+    /// Seconds.
+    #[schema(value_type = i64)]
+    agent_timeout: Seconds,
+    /// 0 to 10.
+    #[schema(value_type = i64)]
+    weight: Weight,
+    /// After how many offers missed in a row an agent is paused; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pause_after_missed: Option<MissedLimit>,
+    /// Ids of agents, in the order in which `rrmemory` goes through them.
+    #[schema(value_type = Vec<String>)]
+    members: Vec<AgentId>,
+    /// Grows with every change; the `ETag`.
+    version: u64,
+}
+
+impl Resource for Queue {
+    type Id = QueueId;
+    type Input = QueueInput;
+    type View = QueueView;
+    const PLACE: &'static str = "queues";
+    const READERS: Role = Role::Supervisor;
+    const WRITERS: Role = Role::Admin;
+
+    fn parse(body: Value, shown: Option<&Value>) -> Result<QueueInput, Errors> {
+        QueueInput::parse(body, shown)
+    }
+
+    fn make(id: QueueId, input: &mut QueueInput, _: Option<&Self>) -> Result<Self, ApiError> {
+        let QueueInput { name, strategy, agent_timeout, weight, pause_after_missed, members } = input;
+        Ok(Self {
+            id,
+            name: name.clone(),
+            strategy: *strategy,
+            agent_timeout: *agent_timeout,
+            weight: *weight,
+            pause_after_missed: *pause_after_missed,
+            members: members.clone(),
+        })
+    }
+
+    fn view(self, version: u64, _: &App) -> QueueView {
+        let Self { id, name, strategy, agent_timeout, weight, pause_after_missed, members } = self;
+        QueueView { id, name, strategy, agent_timeout, weight, pause_after_missed, members, version }
+    }
+
+    /// The members are there.
+    async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        if change.after.members.is_empty() {
+            return Ok(());
+        }
+        let agents: BTreeSet<AgentId> = app.configuration().all::<Agent>().await?.into_iter().map(|(agent, _)| agent.id).collect();
+        Ok(known_members(&change.after.members, &agents)?)
+    }
+
+    /// Waiting interactions that may have somebody else to be offered to.
+    fn wakes(before: &Self, after: &Self) -> Vec<Target> {
+        if (&before.members, before.strategy, before.weight) == (&after.members, after.strategy, after.weight) {
+            return Vec::new();
+        }
+        // Whoever left is free for the other queues, which may have left them to this one; at whoever came rings what rings at all of it.
+        let left = before.members.iter().filter(|agent| !after.members.contains(agent));
+        let came = after.members.iter().filter(|agent| !before.members.contains(agent));
+        left.chain(came).cloned().map(Target::Agent).chain([Target::Queue(after.id.clone())]).collect()
+    }
+
+    /// Accounts whose plan has the queue, and interactions that wait for it: without it nobody would be offered them.
+    async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        let has_it = |account: &Account| account.plan.queues().any(|queue| *queue == self.id);
+        let mut users = app.accounts_with(has_it).await?;
+        let waiting = app.engine.store.waiting(&Target::Queue(self.id.clone())).await?;
+        users.extend(waiting.iter().map(|row| format!("interaction:{}", row.interaction.interaction)));
+        Ok(users)
+    }
+}
+
+shells! {
+    Queue: QueueInput => QueueView, "queues", "/queues", "/queues/{id}";
+
+    /// Lists the queues. Supervisors may read them too.
+    list list_queues;
+
+    /// Makes a queue.
+    ///
+    /// Names need not be unique: a POST that is repeated makes a second queue.
+    create create_queue;
+
+    /// Reads a queue. Supervisors may read it too.
+    get get_queue;
+
+    /// Replaces a queue. Interactions that wait for it are looked at again.
+    put put_queue;
+
+    /// Changes fields of a queue. Interactions that wait for it are looked at again.
+    patch patch_queue;
+
+    /// Deletes a queue. Refused (409, `in-use`) while an account's plan has it or an interaction waits for it.
+    delete delete_queue;
+}
+
+/// Adds an agent to a queue, as its last member. An agent who is in it stays where they are.
+#[utoipa::path(put, path = "/queues/{id}/members/{agent}", tag = "queues",
+    params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn put_member(
+    State(app): State<App>,
+    writer: Writer<Queue>,
+    FromPath((queue, agent)): FromPath<(QueueId, AgentId)>,
+    OptionalIfMatch(condition): OptionalIfMatch,
+) -> Result<Versioned<QueueView>, ApiError> {
+    app.load::<Agent>(agent.as_str()).await?;
+    edit(&app, writer, queue, condition, |view| put_in(view, &["members"], agent.as_str())).await
+}
+
+/// Takes an agent out of a queue. For an agent who is not in it nothing changes.
+#[utoipa::path(delete, path = "/queues/{id}/members/{agent}", tag = "queues",
+    params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn delete_member(
+    State(app): State<App>,
+    writer: Writer<Queue>,
+    FromPath((queue, agent)): FromPath<(QueueId, AgentId)>,
+    OptionalIfMatch(condition): OptionalIfMatch,
+) -> Result<Versioned<QueueView>, ApiError> {
+    edit(&app, writer, queue, condition, |view| take_out(view, &["members"], agent.as_str())).await
+}

@@ -1,0 +1,100 @@
+//! The routes of a kind: one annotated function each, so that the description knows them, and all they do is call what kinds share.
+
+/// Declares the routes of a kind, and `routes()`, which adds them to the API. `{R: Input => View, tag, "/place", "/place/{id}"}`, then for each route its
+/// documentation, its kind (`list`, `create`, `get`, `put`, `patch`, `delete`) and its name.
+macro_rules! shells {
+    (@list $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(get, path = $all, tag = $tag, params($crate::openapi::PageParams),
+            responses((status = 200, description = "A page.", body = $crate::reply::Listed<$view>), $crate::openapi::Refusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            reader: $crate::resource::Reader<$r>,
+            parameters: $crate::request::Parameters,
+        ) -> Result<$crate::reply::Listed<$view>, $crate::error::ApiError> {
+            $crate::resource::list(&app, reader, &parameters).await
+        }}
+    };
+    (@create $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(post, path = $all, tag = $tag, request_body = $input,
+            responses((status = 201, description = "Made.", body = $view, headers(("ETag" = String), ("Location" = String))),
+                $crate::openapi::WriteRefusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            writer: $crate::resource::Writer<$r>,
+            $crate::request::Body(body): $crate::request::Body,
+        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            $crate::resource::create(&app, writer, body).await
+        }}
+    };
+    (@get $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(get, path = $one, tag = $tag, params(("id" = String, Path)),
+            responses((status = 200, description = "It.", body = $view, headers(("ETag" = String))), $crate::openapi::Refusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            reader: $crate::resource::Reader<$r>,
+            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
+        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            $crate::resource::get(&app, reader, &id).await
+        }}
+    };
+    (@put $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(put, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header)), request_body = $input,
+            responses((status = 200, description = "Replaced.", body = $view, headers(("ETag" = String))), $crate::openapi::WriteRefusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            writer: $crate::resource::Writer<$r>,
+            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: $crate::request::IfMatch,
+            $crate::request::Body(body): $crate::request::Body,
+        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            $crate::resource::put(&app, writer, id, condition, body).await
+        }}
+    };
+    (@patch $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(patch, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header)),
+            request_body(content = $input, content_type = "application/merge-patch+json"),
+            responses((status = 200, description = "Changed.", body = $view, headers(("ETag" = String))), $crate::openapi::WriteRefusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            writer: $crate::resource::Writer<$r>,
+            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: $crate::request::IfMatch,
+            $crate::request::Body(body): $crate::request::Body,
+        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            $crate::resource::patch(&app, writer, id, condition, &body).await
+        }}
+    };
+    (@delete $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
+        $crate::shells::documented! {$doc
+        #[utoipa::path(delete, path = $one, tag = $tag, params(("id" = String, Path), ("If-Match" = String, Header)),
+            responses((status = 204, description = "Deleted."), $crate::openapi::WriteRefusals))]
+        pub(crate) async fn $name(
+            axum::extract::State(app): axum::extract::State<$crate::app::App>,
+            writer: $crate::resource::Writer<$r>,
+            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: $crate::request::IfMatch,
+        ) -> Result<http::StatusCode, $crate::error::ApiError> {
+            $crate::resource::delete(&app, writer, id, condition).await
+        }}
+    };
+    ($r:ident: $input:ident => $view:ident, $tag:tt, $all:tt, $one:tt; $($(#[$($doc:tt)*])* $verb:ident $name:ident;)*) => {
+        $($crate::shells::shells! {@$verb {$(#[$($doc)*])*} $name, $r, $input, $view, $tag, $all, $one})*
+
+        /// The routes, with their description.
+        pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<$crate::app::App> {
+            utoipa_axum::router::OpenApiRouter::new()$(.routes(utoipa_axum::routes!($name)))*
+        }
+    };
+}
+
+/// An item with the attributes that were given for it.
+macro_rules! documented {
+    ({$(#[$($doc:tt)*])*} $($item:tt)*) => { $(#[$($doc)*])* $($item)* };
+}
+
+pub(crate) use {documented, shells};

@@ -1,0 +1,167 @@
+//! Changes of a part: merge patches, and agents and lists that come and go one by one.
+
+use super::*;
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_nothing_else() {
+    let admin = Admin::start().await;
+    let anna = admin.agent("Anna").await;
+    for (kind, body, patch, result) in [
+        ("lists", json!({"name": "Customers"}), json!({"name": "Prospects"}), json!({"name": "Prospects"})),
+        ("pauses", json!({"name": "Lunch"}), json!({"name": "Break"}), json!({"name": "Break"})),
+        ("dispositions", json!({"name": "Sold"}), json!({"name": "Sold/Online"}), json!({"name": "Sold/Online"})),
+        ("tags", json!({"tag": "vip"}), json!({"tag": "gold"}), json!({"tag": "gold"})),
+        (
+            "canned-answers",
+            json!({"title": "Hours", "text": "9 to 18"}),
+            json!({"text": "9 to 17"}),
+            json!({"title": "Hours", "text": "9 to 17"}),
+        ),
+        (
+            "intervals",
+            json!({"name": "Office", "time_zone": "UTC", "ranges": [{"from": "09:00"}]}),
+            json!({"ranges": null, "time_zone": "Europe/Rome"}),
+            json!({"name": "Office", "time_zone": "Europe/Rome", "ranges": []}),
+        ),
+        (
+            "queues",
+            json!({"name": "Support", "strategy": "rrmemory", "weight": 3, "pause_after_missed": 4, "members": [anna["id"]]}),
+            json!({"pause_after_missed": null, "weight": null, "agent_timeout": 20}),
+            json!({"name": "Support", "strategy": "rrmemory", "weight": 0, "agent_timeout": 20, "members": [anna["id"]]}),
+        ),
+        (
+            "agents",
+            json!({"name": "Ben", "subject": "ben", "capacity": 3}),
+            json!({"name": "Bo"}),
+            json!({"name": "Bo", "subject": "ben", "capacity": 3}),
+        ),
+        ("contacts", json!({"phone": "+393331234567", "name": "Zoë"}), json!({"name": null}), json!({"phones": ["+393331234567"]})),
+    ] {
+        let made = admin.made(kind, body).await;
+        let path = place(kind, &made);
+        let patched = admin.patch(&path, 1, &patch).await;
+        assert_eq!(patched.etag, "\"2\"", "{kind}: {}", patched.body);
+        let patched = patched.is(200);
+        for (field, value) in result.as_object().unwrap() {
+            assert_eq!(&patched[field], value, "{kind}");
+        }
+        assert!(patched.get("pause_after_missed").is_none() && (kind != "contacts" || patched.get("name").is_none()));
+        assert_eq!(admin.get(&path).await.is(200), patched, "{kind}");
+        admin.patch(&path, 1, &patch).await.problem(412, "changed-meanwhile");
+        // What changes nothing is not written.
+        for nothing in [patch, json!({}), json!({"version": 2, "id": made["id"]})] {
+            assert_eq!(admin.patch(&path, 2, &nothing).await.etag, "\"2\"", "{kind} {nothing}");
+        }
+        assert_eq!(admin.patch(&path, 2, &json!({"colour": "red", "id": "x"})).await.fields(), ["colour", "id"], "{kind}");
+        assert_eq!(admin.patch(&path, 2, &json!(["name"])).await.fields(), [""], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_of_an_account_keeps_its_checks_its_secrets_and_its_wakes() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    body["provider"] = json!({"type": "KALEYRA", "base_url": "https://api.eu.kaleyra.io", "waba_id": "1", "account_sid": "HX1",
+        "api_key": "first-t0ken", "callback_user": "hook", "callback_password": "hook-passw0rd"});
+    body["description"] = json!("two lines");
+    let account = admin.made("accounts", body.clone()).await;
+    let path = place("accounts", &account);
+    let change = json!({"description": null, "settings": {"inactivity_timeout": 30}});
+    let patched = admin.patch(&path, 1, &change).await.is(200);
+    let mut expected = account.clone();
+    expected.as_object_mut().unwrap().remove("description");
+    expected["settings"]["inactivity_timeout"] = json!(30);
+    expected["version"] = json!(2);
+    assert_eq!(patched, expected);
+    assert!(admin.woken().await.is_empty());
+    let first = json!({"api_key": "first-t0ken", "callback_password": "hook-passw0rd"});
+    assert_eq!(admin.secret(&account).await.current, first);
+    // The checks are those of a PUT.
+    admin.patch(&path, 2, &json!({"agents": []})).await.problem(409, "no-agent");
+    assert_eq!(admin.patch(&path, 2, &json!({"list": "lst_00000000000000000000000001", "key": null})).await.fields(), ["key"]);
+    assert_eq!(admin.patch(&path, 2, &json!({"list": "lst_00000000000000000000000001"})).await.fields(), ["list"]);
+    assert_eq!(admin.patch(&path, 2, &json!({"receive_url": "https://elsewhere.example"})).await.fields(), ["receive_url"]);
+    admin.patch(&path, 2, &json!({"plan": []})).await.is(200);
+    assert!(admin.woken().await.contains(&Target::Account(id(&account))));
+    // A secret is given, an optional one is taken away; one that is needed stays.
+    assert_eq!(admin.patch(&path, 3, &json!({"provider": {"api_key": null}})).await.fields(), ["provider.api_key"]);
+    let answered = admin.patch(&path, 3, &json!({"provider": {"api_key": "second-t0ken"}})).await;
+    assert_eq!(answered.etag, "\"4\"");
+    assert!(!answered.is(200).to_string().contains("t0ken"));
+    admin.patch(&path, 4, &json!({"provider": {"callback_password": null}})).await.is(200);
+    let secret = admin.secret(&account).await;
+    assert_eq!((secret.current, secret.previous.is_some()), (json!({"api_key": "second-t0ken"}), true));
+}
+
+#[tokio::test]
+async fn agents_come_to_an_account_and_go_one_by_one() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let (path, first) = (place("accounts", &account), account["agents"][0].as_str().unwrap().to_owned());
+    let second = admin.agent("second").await;
+    let id = second["id"].as_str().unwrap();
+    let member = format!("{path}/agents/{id}");
+    let put = async || call("admin", "PUT", &member).to(&admin.router).await;
+    let added = put().await;
+    assert_eq!(added.etag, "\"2\"");
+    assert_eq!(added.is(200)["agents"], json!([first, id]));
+    assert!(admin.woken().await.contains(&Target::Agent(id.parse().unwrap())));
+    // Twice is once.
+    assert_eq!(put().await.etag, "\"2\"");
+    assert!(admin.woken().await.is_empty());
+    call("admin", "PUT", &member).if_match("\"1\"").to(&admin.router).await.problem(412, "changed-meanwhile");
+    call("admin", "PUT", format!("{path}/agents/agt_00000000000000000000000001")).to(&admin.router).await.problem(404, "not-found");
+    call("admin", "PUT", format!("{path}/agents/x")).to(&admin.router).await.problem(404, "not-found");
+    let delete = async |agent: &str| call("admin", "DELETE", format!("{path}/agents/{agent}")).to(&admin.router).await;
+    assert_eq!(delete(&first).await.is(200)["agents"], json!([id]));
+    assert_eq!(delete(&first).await.etag, "\"3\"");
+    // The last agent of an active account stays.
+    assert_eq!(delete(id).await.problem(409, "no-agent")["accounts"], json!(["ABC12"]));
+    admin.patch(&path, 3, &json!({"active": false})).await.is(200);
+    delete(id).await.is(200);
+}
+
+#[tokio::test]
+async fn members_who_come_and_go_at_the_same_instant_all_count() {
+    let admin = Admin::start().await;
+    let queue = admin.made("queues", json!({"name": "Support", "strategy": "beepall"})).await;
+    let path = place("queues", &queue);
+    let agents = futures_util::future::join_all((0..6).map(async |n: u8| admin.agent(&n.to_string()).await)).await;
+    let member = |agent: &Value| format!("{path}/members/{}", agent["id"].as_str().unwrap());
+    let all = async |method: &'static str| {
+        let calls = agents.iter().map(async |agent| call("admin", method, member(agent)).to(&admin.router).await.is(200));
+        futures_util::future::join_all(calls).await;
+        admin.get(&path).await.is(200)
+    };
+    let full = all("PUT").await;
+    let mut members: Vec<&str> = full["members"].as_array().unwrap().iter().map(|member| member.as_str().unwrap()).collect();
+    let mut ids: Vec<&str> = agents.iter().map(|agent| agent["id"].as_str().unwrap()).collect();
+    members.sort_unstable();
+    ids.sort_unstable();
+    assert_eq!((members, &full["version"]), (ids, &json!(7)));
+    assert!(admin.woken().await.len() >= 12);
+    let empty = all("DELETE").await;
+    assert_eq!((&empty["members"], &empty["version"]), (&json!([]), &json!(13)));
+    call("supervisor", "PUT", member(&agents[0])).to(&admin.router).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn lists_come_to_a_whitelist_and_go_one_by_one() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let path = place("accounts", &account);
+    let lists = [admin.made("lists", json!({"name": "A"})).await, admin.made("lists", json!({"name": "B"})).await];
+    let listed = |n: usize| format!("{path}/whitelist/{}", lists[n]["id"].as_str().unwrap());
+    let write = async |method: &'static str, n: usize| call("admin", method, listed(n)).to(&admin.router).await;
+    // Without a whitelist there is none to take out of, and none to add to.
+    assert_eq!(write("DELETE", 0).await.is(200), account);
+    assert_eq!(write("PUT", 0).await.fields(), ["settings.whitelist.reply"]);
+    let whitelist = json!({"settings": {"whitelist": {"lists": [lists[0]["id"]], "reply": "Sorry."}}});
+    admin.patch(&path, 1, &whitelist).await.is(200);
+    let both = write("PUT", 1).await.is(200);
+    assert_eq!(both["settings"]["whitelist"]["lists"], json!([lists[0]["id"], lists[1]["id"]]));
+    assert_eq!(write("PUT", 1).await.etag, "\"3\"");
+    assert_eq!(write("DELETE", 0).await.is(200)["settings"]["whitelist"]["lists"], json!([lists[1]["id"]]));
+    assert_eq!(write("DELETE", 1).await.fields(), ["settings.whitelist.lists"]);
+    call("admin", "PUT", format!("{path}/whitelist/lst_00000000000000000000000001")).to(&admin.router).await.problem(404, "not-found");
+}
