@@ -103,7 +103,7 @@ impl Desk {
     fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
         let mut app = agent_api::App::from_env(&self.deployment.env).unwrap();
         let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", self.issuer.url.clone()), ("JWKS_URL", self.issuer.jwks_url())]);
-        app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
+        app.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(&self.deployment.env).unwrap();
         admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))])
