@@ -4,8 +4,8 @@ use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
-use domain::notification::TextTemplate;
 use domain::tag::Tag;
+use domain::text_template::TextTemplate;
 use serde_json::{Value, json};
 use store::{Entity, Write};
 
