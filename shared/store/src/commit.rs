@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use audit::Entry;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use domain::agent::{Presence, PresenceState};
@@ -16,7 +17,7 @@ use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, P
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, failed, item, key_item, n, s, to_attribute, versioned_item};
-use crate::config::leaving_key;
+use crate::config::{audit_puts, leaving_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys::{self, Key};
 
@@ -64,6 +65,12 @@ impl<'a> Transaction<'a> {
         let condition = if contact.version == 1 { "attribute_exists(pk) AND attribute_not_exists(version)" } else { "version = :before" };
         let values = if contact.version == 1 { Vec::new() } else { vec![(":before", n(contact.version - 1))] };
         self.put(item, Some(condition), values, Committed::Conflict);
+        Ok(())
+    }
+
+    /// The change is told of in the audit trail, which lies in the configuration's table.
+    fn audit(&mut self, table: &str, entry: &Entry) -> PortResult<()> {
+        self.actions.extend(audit_puts(table, entry)?.map(|put| (put, Committed::Conflict)));
         Ok(())
     }
 
@@ -422,13 +429,14 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn add_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn add_contact(&self, contact: &Contact, entry: &Entry) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         transaction.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
         let person = Identity::one(contact.id.clone());
         for address in &contact.addresses {
             transaction.put_new(alias_item(address, &person), Committed::Conflict);
         }
+        transaction.audit(&self.config_table, entry)?;
         transaction.send(&self.client).await
     }
 
@@ -436,9 +444,12 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn replace_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn replace_contact(&self, contact: &Contact, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         transaction.replace_contact(contact, &[])?;
+        if let Some(entry) = entry {
+            transaction.audit(&self.config_table, entry)?;
+        }
         transaction.send(&self.client).await
     }
 
@@ -487,7 +498,13 @@ impl Interactions {
         transaction.send(&self.client).await
     }
 
-    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
+    pub(crate) async fn write_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: Option<&Entry>,
+    ) -> PortResult<Committed> {
         let mut transaction = Transaction::on(&self.table);
         let (state, reason) = match &presence.chosen {
             PresenceState::LoggedOut => ("logged_out", ""),
@@ -528,6 +545,9 @@ impl Interactions {
             Committed::Conflict,
         );
         transaction.mark(mark, presence.agent.as_str(), presence.since);
+        if let Some(entry) = entry {
+            transaction.audit(&self.config_table, entry)?;
+        }
         transaction.send(&self.client).await
     }
 }

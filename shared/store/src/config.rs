@@ -4,6 +4,7 @@ mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod trail;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use keys::entity_key;
 pub use entities::Entity;
 pub(crate) use keys::leaving_key;
 pub use leaving::Leaving;
+pub use trail::AuditQuery;
+pub(crate) use trail::puts as audit_puts;
 pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 
 /// The configuration table.

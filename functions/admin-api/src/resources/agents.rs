@@ -75,11 +75,11 @@ impl Resource for Agent {
     }
 
     /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id that nobody has.
-    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
-        match change.before {
-            None => Ok(app.engine.set_capacity(&change.after.id, change.after.capacity).await?),
-            Some(_) => Ok(()),
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
+        if change.before.is_none() {
+            app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
         }
+        Ok(Vec::new())
     }
 
     async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {

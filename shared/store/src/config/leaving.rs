@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Configuration;
 use super::keys::{leaving_keys, receive_key};
-use super::writes::{ATTEMPTS, Written, unbuildable};
+use super::writes::{ATTEMPTS, Extra, Written, unbuildable};
 use crate::codec::{PortResult, failed, item, key_item, n, s};
 
 /// An account that is about to be deleted: no interaction is opened on it.
@@ -83,17 +83,25 @@ impl Configuration {
         version: u64,
         receive_token_hash: &str,
         leaving: &Leaving,
+        extra: &[Extra],
     ) -> PortResult<Written> {
         for attempt in 1..ATTEMPTS {
-            match self.delete_leaving(account, version, receive_token_hash, leaving).await? {
+            match self.delete_leaving(account, version, receive_token_hash, leaving, extra).await? {
                 Written::Moved => System.pause(attempt).await,
                 outcome => return Ok(outcome),
             }
         }
-        self.delete_leaving(account, version, receive_token_hash, leaving).await
+        self.delete_leaving(account, version, receive_token_hash, leaving, extra).await
     }
 
-    async fn delete_leaving(&self, account: &Account, version: u64, receive_token_hash: &str, leaving: &Leaving) -> PortResult<Written> {
+    async fn delete_leaving(
+        &self,
+        account: &Account,
+        version: u64,
+        receive_token_hash: &str,
+        leaving: &Leaving,
+        extra: &[Extra],
+    ) -> PortResult<Written> {
         let leave = |key| {
             let left = Update::builder().table_name(&*self.table).set_key(Some(key_item(key))).update_expression("REMOVE #until");
             let left = left.condition_expression("#by = :by").expression_attribute_values(":by", s(&*leaving.by));
@@ -102,6 +110,7 @@ impl Configuration {
         };
         let mut actions = vec![self.delete_action(receive_key(receive_token_hash), None)?];
         actions.extend(leaving_keys(&account.id).map(leave).collect::<PortResult<Vec<_>>>()?);
+        actions.extend(self.extras(extra)?);
         self.erase(account, version, actions, None).await
     }
 }

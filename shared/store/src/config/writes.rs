@@ -1,5 +1,6 @@
 //! Writes of entities: each with its unique names, and counted, so that a check of one thing against others holds.
 
+use audit::Entry;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use domain::effect::Target;
@@ -9,7 +10,7 @@ use engine::ports::{PortError, System, World};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{WAKES, entity_key, plan_key, receive_key, revision_key, unique_key, wakes_key};
-use super::{Configuration, Entity};
+use super::{Configuration, Entity, audit_puts};
 use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s};
 use crate::keys::Key;
 
@@ -69,6 +70,8 @@ pub enum Extra {
     },
     /// Targets that are to be woken because of the change: kept until they were, should whoever writes die in between.
     Wakes(OwedWakes),
+    /// What the audit trail tells of the change.
+    Audit(Box<Entry>),
 }
 
 /// Targets that are to be woken because the configuration changed.
@@ -147,19 +150,7 @@ impl Configuration {
         for name in had.iter().filter(|name| !has.contains(name)) {
             actions.push(self.delete_action(unique_key(name), None)?);
         }
-        for extra in extra {
-            let entry = match extra {
-                Extra::ReceiveToken { hash, account } => {
-                    let mut entry = item(receive_key(hash));
-                    entry.insert("owner".to_owned(), s(account.as_str()));
-                    entry
-                }
-                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
-                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
-            };
-            let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
-            actions.push(TransactWriteItem::builder().put(put).build());
-        }
+        actions.extend(self.extras(extra)?);
         Ok(match self.transact(actions, at).await? {
             Transacted::Done => Written::Done { version: version + 1 },
             Transacted::Moved => Written::Moved,
@@ -171,26 +162,48 @@ impl Configuration {
         })
     }
 
+    pub(super) fn extras(&self, extra: &[Extra]) -> PortResult<Vec<TransactWriteItem>> {
+        let mut actions = Vec::new();
+        for extra in extra {
+            let entry = match extra {
+                Extra::Audit(entry) => {
+                    actions.extend(audit_puts(&self.table, entry)?);
+                    continue;
+                }
+                Extra::ReceiveToken { hash, account } => {
+                    let mut entry = item(receive_key(hash));
+                    entry.insert("owner".to_owned(), s(account.as_str()));
+                    entry
+                }
+                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
+                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
+            };
+            let put = Put::builder().table_name(&*self.table).set_item(Some(entry)).build().map_err(unbuildable)?;
+            actions.push(TransactWriteItem::builder().put(put).build());
+        }
+        Ok(actions)
+    }
+
     /// Deletes an entity that has still this version, with its unique names and the other items that lead to it, where nothing else was checked.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> PortResult<Written> {
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
         for attempt in 1..ATTEMPTS {
-            match self.erase(entity, version, Vec::new(), None).await? {
+            match self.erase(entity, version, self.extras(extra)?, None).await? {
                 Written::Moved => System.pause(attempt).await,
                 outcome => return Ok(outcome),
             }
         }
-        self.erase(entity, version, Vec::new(), None).await
+        self.erase(entity, version, self.extras(extra)?, None).await
     }
 
     /// As [`Configuration::delete`], if nothing was written since the revision `at`.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> PortResult<Written> {
-        self.erase(entity, version, Vec::new(), Some(at)).await
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
+        self.erase(entity, version, self.extras(extra)?, Some(at)).await
     }
 
     pub(super) async fn erase<T: Entity>(

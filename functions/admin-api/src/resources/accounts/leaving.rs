@@ -15,7 +15,7 @@ use engine::{EngineError, Told};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use jiff::SignedDuration;
-use store::Leaving;
+use store::{Extra, Leaving};
 
 use super::secrets::{forget_secret, hash, path_token};
 use crate::app::{App, changed, written};
@@ -58,7 +58,9 @@ pub(crate) async fn delete_account(
     condition: IfMatch,
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
-    let Stored { before: account, version, .. } = Stored::load(&app, &writer, id.clone(), Some(&condition)).await?;
+    let stored = Stored::<Account>::load(&app, &writer, &id, Some(&condition)).await?;
+    let entry = stored.deleted(&app, writer.by()).await?;
+    let Stored { before: account, version, .. } = stored;
     if parameters.get("confirm") != Some(account.key.as_str()) {
         return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
     }
@@ -69,7 +71,7 @@ pub(crate) async fn delete_account(
     };
     let until = app.engine.world.now() + LEAVES;
     let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
-    if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
+    if let Err(refused) = leave(&app, &account, version, &leaving, &entry, close).await {
         // When the answer got lost the account may be gone, and else it stays in a minute.
         if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             app.configuration().stay(&leaving).await?;
@@ -78,12 +80,12 @@ pub(crate) async fn delete_account(
     }
     changed("account", "deleted", id.as_str(), writer.by());
     forget_secret(&app, &id, false).await;
-    forget_answers(&app, &id).await;
+    forget_answers(&app, writer.by(), &id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Deletes an account on which nothing is opened any more, if nothing is open.
-async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, close: bool) -> Result<(), ApiError> {
+async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, entry: &[Extra], close: bool) -> Result<(), ApiError> {
     let mut open = open_interactions(app, &account.id).await?;
     let mut closed = HashSet::new();
     if close && !open.is_empty() {
@@ -96,7 +98,7 @@ async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, cl
         return Err(ApiError::OpenInteractions { count: open.len(), interactions, closed: closed.len() });
     }
     let token = hash(path_token(account));
-    written(app.configuration().delete_account(account, version, &token, leaving).await?).map(drop)
+    written(app.configuration().delete_account(account, version, &token, leaving, entry).await?).map(drop)
 }
 
 /// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which are.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use api::Error;
 use api::FieldError;
 use axum::extract::State;
-use domain::account::{Account, List, Provider};
+use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Role};
 use domain::catalog::{Disposition, Pause};
 use domain::effect::Target;
@@ -17,6 +17,7 @@ use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164};
+use providers::Source;
 use serde::Serialize;
 use serde_json::Value;
 use store::Extra;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 
 pub(crate) use leaving::*;
 
-use secrets::{forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
+use secrets::{changed_secrets, forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -241,15 +242,28 @@ impl Resource for Account {
 
     /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send. Should the account be
     /// changed by somebody else meanwhile (412), a new secret is used already: signatures are accepted with both.
-    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
         match change.before {
             None => {
                 let credentials = change.input.provider.credentials(None, token)?.unwrap_or_default();
-                Ok(app.secrets.create(&change.after.id, &credentials).await?)
+                app.secrets.create(&change.after.id, &credentials).await?;
+                Ok(changed_secrets(&Credentials::default(), &credentials))
             }
             Some(_) => rotate(app, &change.after.id, &change.input.provider).await,
         }
     }
+
+    /// Tokens and the Receive URL are shown to administrators, and by the audit trail to nobody. So are the fields that are made up where they are left
+    /// out: the verify token of a webhook.
+    fn is_hidden(path: &str) -> bool {
+        let generated = |name: &str| {
+            let fields = providers::ADAPTERS.iter().flat_map(|adapter| adapter.fields());
+            fields.into_iter().any(|field| field.name == name && (field.secret || field.source == Source::Generated))
+        };
+        ["receive_url", "proxy_token", "webhook_secret"].contains(&path) || path.strip_prefix("provider.").is_some_and(generated)
+    }
+
+    const DERIVED: &'static [&'static str] = &["id", "version", "plan_version", "warnings"];
 
     async fn take_back(app: &App, change: &Change<'_, Self>, refused: &ApiError) {
         // When the answer got lost the account may be there.
