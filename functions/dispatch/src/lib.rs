@@ -1,12 +1,13 @@
-//! The Lambda `dispatch`: reads the table's stream and carries committed effects to their queues. It only enqueues and schedules.
+//! The Lambda `dispatch`: reads the table's stream and sends committed effects to their queues. It only enqueues
+//! and schedules.
 //!
-//! | input | what happens |
+//! | input | result |
 //! |---|---|
-//! | a version grew | its effects are sent, under ids that derive from item, version and index |
+//! | an item with a new version | the version's effects are sent, under ids that derive from item, version and index |
 //! | anything else (marks, slots, restores) | nothing |
-//! | a record that it can't read | it is parked in a queue of its own, the rest goes on |
-//! | an effect that its queue refuses for what it is | the same for its record; the other effects go on |
-//! | a queue that can't be reached | what can be sent is sent; the batch fails and comes again: every effect may be carried out twice |
+//! | an unreadable record | it is parked in a separate queue; the rest goes on |
+//! | an effect that its queue refuses for its content | the same for its record; the other effects go on |
+//! | an unreachable queue | everything else is sent; the batch fails and comes again, since every effect may be carried out twice |
 
 mod errands;
 
@@ -24,7 +25,7 @@ use serde::Serialize;
 use domain::inbound::InboundEvent;
 use errands::{Errand, Job, Parked};
 
-/// Where effects go.
+/// The queues of the effects.
 struct Exits {
     inbound: Queue,
     assign: Queue,
@@ -40,7 +41,7 @@ struct Exits {
 /// The jobs for one queue, in the order of the stream.
 struct Jobs<T> {
     jobs: Vec<(T, SendOptions)>,
-    /// The record that each comes from, by its place in the batch.
+    /// The record of each job, by its place in the batch.
     records: Vec<usize>,
 }
 
@@ -57,7 +58,7 @@ impl<T> Jobs<T> {
     }
 }
 
-/// The errands of one batch, by queue: within a queue in the order of the stream.
+/// The errands of one batch, by queue, in the order of the stream within each queue.
 #[derive(Default)]
 struct Outbox {
     inbound: Jobs<InboundEvent>,
@@ -86,7 +87,7 @@ impl Outbox {
     }
 }
 
-/// A record that goes no further by itself, and why.
+/// A record that must be parked, and why.
 #[derive(Debug, PartialEq, Eq)]
 struct Stuck {
     /// Its place in the batch.
@@ -98,7 +99,7 @@ async fn handle(exits: Arc<Exits>, event: LambdaEvent<Event>) -> Result<(), Erro
     let records = event.payload.records;
     let (outbox, mut stuck) = read(&records);
     stuck.extend(send(&exits, outbox).await?);
-    // Last: a batch that comes again for another reason would park them each time.
+    // Parked last: a batch that comes again for another reason would park them each time.
     park(&exits.parked, &records, &stuck).await
 }
 
@@ -114,8 +115,8 @@ fn read(records: &[EventRecord]) -> (Outbox, Vec<Stuck>) {
     (outbox, stuck)
 }
 
-/// Sends everything that can be sent, and returns the records of what was refused for what it is. The first error is told at the end: giving up at once
-/// would leave calls to the other queues in mid-flight.
+/// Sends everything that can be sent, and returns the records of jobs that a queue refused for their content. The
+/// first error is returned at the end: giving up at once would leave calls to the other queues in mid-flight.
 async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
     let now = cloud::time::now();
     let timers = async {
@@ -171,7 +172,7 @@ async fn park(queue: &Queue, records: &[EventRecord], stuck: &[Stuck]) -> Result
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);
@@ -198,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// Records of the stream with the same sound event each, except that those named are of no form that is known.
+    /// Records of the stream with the same valid event each. Those that are marked have an unknown form.
     fn records(unreadable: &[bool]) -> Vec<EventRecord> {
         let image = |unreadable: bool| if unreadable { serde_json::json!({ "version": { "S": "x" } }) } else { serde_json::json!({}) };
         let record = |(place, unreadable): (usize, &bool)| {
@@ -219,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_can_not_be_read_is_stuck_alone() {
+    fn an_unreadable_record_is_parked_alone() {
         let (_, stuck) = read(&records(&[false, true, false]));
         assert_eq!(stuck.iter().map(|stuck| stuck.record).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
-    fn a_job_that_is_refused_leads_back_to_its_record() {
+    fn a_refused_job_leads_back_to_its_record() {
         let mut outbox = Outbox::default();
         for record in [0, 2, 2, 5] {
             let target = Target::Agent(AgentId::from_ulid(ulid::Ulid::from_parts(1, 1)));

@@ -14,23 +14,25 @@ use tokio::sync::RwLock;
 use crate::config::{ConfigError, Env};
 use crate::egress;
 
-/// A withdrawn key is refused within ten minutes; issuers announce new ones longer before.
+/// How long keys are cached. A withdrawn key is refused within ten minutes. Issuers announce new ones earlier than
+/// that.
 const KEYS_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// While the issuer can't be reached its keys are used this much longer, so that its outage is not ours.
+/// How much longer the keys are used while the issuer can't be reached, so that its outage is not ours.
 const KEYS_GRACE: SignedDuration = SignedDuration::from_hours(1);
-/// Anybody can send a token with an unknown key id: it may make us ask the issuer only so often.
+/// The shortest time between two fetches. Anybody can send a token with an unknown key id, so it must not cause a
+/// call each.
 const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
-/// Clocks of issuer and function differ by seconds.
+/// How far the clocks of issuer and function may differ.
 const LEEWAY_SECONDS: i64 = 60;
-/// Tokens of Cognito with all claims are some 2 KB; API Gateway passes headers of 10 KB.
+/// The longest token. Cognito's tokens with all claims have some 2 KB; API Gateway passes headers of 10 KB.
 const MAX_TOKEN_BYTES: usize = 10_240;
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The `sub` claim.
     pub subject: String,
-    /// What the caller may do: the words of the role claim that are roles, the least first.
+    /// The caller's roles: the words of the role claim that are roles, the lowest first.
     pub roles: Vec<Role>,
 }
 
@@ -46,14 +48,15 @@ impl Claims {
     }
 }
 
-/// Why a token is not accepted.
+/// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Not a token, not of this issuer or for this audience, not signed with one of its keys, or not valid now. Answer 401.
+    /// It is not a token, not from this issuer or for this audience, not signed with one of its keys, or not valid
+    /// now. Answer 401.
     #[error("the token was refused: {0}")]
     Refused(&'static str),
-    /// The issuer's keys can't be had: nothing can be said of the token. Answer 503.
-    #[error("the issuer's keys can't be had")]
+    /// The issuer's keys can't be fetched, so the token can't be checked. Answer 503.
+    #[error("the issuer's keys can't be fetched")]
     NoKeys,
 }
 
@@ -63,9 +66,9 @@ pub fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// Where the issuer's key set comes from.
+/// The source of the issuer's key set.
 pub trait KeySource: Send + Sync {
-    /// The key set as JSON; `None` when it can't be had.
+    /// The key set as JSON; `None` if it can't be fetched.
     fn fetch(&self) -> impl Future<Output = Option<Vec<u8>>> + Send;
 }
 
@@ -83,12 +86,13 @@ impl KeySource for HttpKeys {
     }
 }
 
-/// What tokens must be like.
+/// The rules for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// The `iss` claim.
     pub issuer: String,
-    /// What the `aud` claim must hold, or the `client_id` claim, which Cognito's access tokens have instead. `None`: not checked.
+    /// The value that the `aud` claim must hold, or the `client_id` claim, which Cognito's access tokens have
+    /// instead. `None`: not checked.
     pub audience: Option<String>,
     /// The claim that holds the roles: a string or an array of strings.
     pub role_claim: String,
@@ -141,12 +145,12 @@ impl Verifier {
 }
 
 impl<S: KeySource> Verifier<S> {
-    /// Verifies by `rules` with keys of `source`.
+    /// A verifier with these rules and the keys of `source`.
     pub fn new(rules: Rules, source: S) -> Self {
         Self { rules, source, keys: RwLock::default() }
     }
 
-    /// Who sent the token `bearer` (without the word), at `now`. Accepts RS256 and ES256.
+    /// Verifies the token `bearer` (without that word) at `now`, and returns the caller. Accepts RS256 and ES256.
     pub async fn verify(&self, bearer: &str, now: Timestamp) -> Result<Claims, AuthError> {
         if bearer.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Refused("too long"));
@@ -162,7 +166,7 @@ impl<S: KeySource> Verifier<S> {
             return Err(AuthError::Refused("algorithm is not the key's"));
         }
         let mut validation = Validation::new(key.algorithm);
-        // The claims are checked below, against the time that was given.
+        // The claims are checked below, against the given time.
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
         let token = jsonwebtoken::decode::<Payload>(bearer, &key.key, &validation).map_err(|_| AuthError::Refused("signature"))?;
@@ -202,7 +206,7 @@ impl<S: KeySource> Verifier<S> {
                 return Ok(key.clone());
             }
         }
-        // One caller fetches; those that waited for it find what it brought.
+        // One caller fetches. Callers that waited for it use its result.
         let mut keys = self.keys.write().await;
         let known = keys.fresh(now) && keys.by_id.contains_key(id);
         if !known && keys.may_fetch(now) {
@@ -232,13 +236,13 @@ impl Keys {
         self.age(now).is_some_and(|age| age < KEYS_LIFETIME + KEYS_GRACE)
     }
 
-    /// With no keys at all every caller may try: there is nobody to answer otherwise.
+    /// Whether a caller may fetch now. Without any keys every caller may: no token can be checked otherwise.
     fn may_fetch(&self, now: Timestamp) -> bool {
         !self.usable(now) || self.tried.is_none_or(|tried| now.duration_since(tried) >= REFETCH_INTERVAL)
     }
 }
 
-/// The keys of a set that can verify RS256 or ES256; others are passed over.
+/// The keys of a set that can verify RS256 or ES256. Others are skipped.
 fn parse(bytes: &[u8]) -> Option<HashMap<String, Key>> {
     let set: JwkSet = serde_json::from_slice(bytes).ok()?;
     Some(set.keys.iter().filter_map(usable_key).collect())
@@ -306,7 +310,8 @@ mod tests {
     fn rs256(id: &'static str) -> Pair {
         let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
         let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
-        // The library wants PKCS #1, which lies behind the 26 bytes of header that PKCS #8 puts before a key of 2048 bits.
+        // The library wants PKCS #1, which follows the 26 bytes of header that PKCS #8 puts before a key of 2048
+        // bits.
         let pkcs1 = &der.as_ref()[26..];
         Pair { id, algorithm: Algorithm::RS256, private: EncodingKey::from_rsa_der(pkcs1) }
     }
@@ -324,7 +329,7 @@ mod tests {
         }
     }
 
-    /// An issuer whose answers can be changed and are counted.
+    /// An issuer whose answers can be changed and counted.
     #[derive(Clone, Default)]
     struct FakeIssuer(std::sync::Arc<Mutex<(Option<Value>, usize)>>);
 
@@ -462,7 +467,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn roles_come_from_a_string_or_an_array_and_unknown_words_are_none() {
+    async fn roles_come_from_a_string_or_an_array_and_unknown_words_are_ignored() {
         let pair = es256("k");
         let verifier = verifier(&FakeIssuer::with(&[&pair]));
         for (value, roles) in [
@@ -515,7 +520,7 @@ mod tests {
         issuer.answer(None);
         assert!(verifier.verify(&token, after(600)).await.is_ok());
         assert!(verifier.verify(&token, after(629)).await.is_ok());
-        assert_eq!(issuer.calls(), 2, "an issuer that is down is asked once in 30 seconds");
+        assert_eq!(issuer.calls(), 2, "an issuer that is down is called once in 30 seconds");
         assert!(verifier.verify(&token, after(4_199)).await.is_ok());
         assert_eq!(verifier.verify(&token, after(4_200)).await, Err(AuthError::NoKeys));
         issuer.answer(Some(&[&pair]));
@@ -523,13 +528,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_keys_nothing_is_said_of_a_token() {
+    async fn without_keys_no_token_is_judged() {
         let pair = es256("k");
         assert_eq!(verifier(&FakeIssuer::default()).verify(&pair.sign(&claims()), now()).await, Err(AuthError::NoKeys));
     }
 
     #[tokio::test]
-    async fn keys_for_encryption_or_of_other_algorithms_are_passed_over() {
+    async fn keys_for_encryption_or_of_other_algorithms_are_skipped() {
         let pair = es256("k");
         let mut encryption = pair.jwk();
         encryption["use"] = json!("enc");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a function can't start. Names the variable, never its value.
+/// Why a function can't start. The error names the variable, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A variable that the function needs is absent or empty.
@@ -13,14 +13,15 @@ pub enum ConfigError {
     /// A variable has a value that can't be used.
     #[error("environment variable {name} must be {expected}")]
     Invalid {
-        /// Which one.
+        /// The variable.
         name: &'static str,
-        /// What it should be, in words.
+        /// The expected form, in words.
         expected: &'static str,
     },
 }
 
-/// The variables of the environment; an empty one counts as absent, as CloudFormation has no other way to leave one out.
+/// The variables of the environment. An empty one counts as absent, because CloudFormation has no other way to
+/// leave one out.
 #[derive(Clone)]
 pub struct Env(HashMap<String, String>);
 
@@ -30,27 +31,27 @@ impl Env {
         Self(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect())
     }
 
-    /// An environment of these variables and no others.
+    /// An environment of exactly these variables.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// The value of a variable that must be there.
+    /// The value of a required variable.
     pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
         self.optional(name).ok_or(ConfigError::Missing(name))
     }
 
-    /// The value of a variable that may be absent.
+    /// The value of an optional variable.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// A variable that may be absent, parsed; `expected` says in words what it should be.
+    /// An optional variable, parsed. `expected` is the expected form in words.
     pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &'static str) -> Result<Option<T>, ConfigError> {
         self.optional(name).map(|value| value.parse().map_err(|_| ConfigError::Invalid { name, expected })).transpose()
     }
 
-    /// A base URL (`scheme://host[:port][/prefix]`, http, https, ws or wss) that must be there, without a slash at its end.
+    /// A required base URL (`scheme://host[:port][/prefix]`; http, https, ws or wss), without a slash at its end.
     pub fn base_url(&self, name: &'static str) -> Result<String, ConfigError> {
         let value = self.required(name)?;
         let invalid = ConfigError::Invalid { name, expected: "a URL such as https://example.com/prefix" };
@@ -59,18 +60,18 @@ impl Env {
         if usable && url.query().is_none() && url.fragment().is_none() { Ok(value.trim_end_matches('/').to_owned()) } else { Err(invalid) }
     }
 
-    /// As [`Env::base_url`], with a default.
+    /// Like [`Env::base_url`], with a default.
     pub fn base_url_or(&self, name: &'static str, default: &str) -> Result<String, ConfigError> {
         if self.optional(name).is_some() { self.base_url(name) } else { Ok(default.to_owned()) }
     }
 
-    /// A comma-separated list; empty when the variable is absent.
+    /// A comma-separated list; empty if the variable is absent.
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.optional(name).map(|value| value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()).unwrap_or_default()
     }
 }
 
-/// Values may be credentials: only the names are shown.
+/// Shows only the names, because values may be credentials.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

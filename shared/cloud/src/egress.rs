@@ -1,5 +1,6 @@
-//! HTTP to the outside. [`Egress`] is the one client for addresses that a stranger may choose (media, webhooks): https only, the name resolved here,
-//! every address vetted, and the connection made to those very addresses. [`provider_client`] is for the providers' own APIs, whose base URL is ours.
+//! HTTP to the outside. [`Egress`] is the one client for addresses that a stranger may choose (media, webhooks). It
+//! allows https only, resolves the name itself, checks every address, and connects to those very addresses.
+//! [`provider_client`] is for the providers' own APIs, whose base URL we set.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,43 +14,45 @@ use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 
 use crate::config::{ConfigError, Env};
 
-/// A name and a handshake take well under a second; who needs more than five is down.
+/// A name and a handshake take well under a second. A server that needs more than five is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Providers answer within a second or two. Below the visibility timeout of the queue that a send came from.
+/// Providers answer within a second or two. It is below the visibility timeout of the queue of a send.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The largest medium (100 MB, Meta's limit for documents) at 2.5 MB/s, within the time of the function that copies it.
+/// The largest medium (100 MB, Meta's limit for documents) at 2.5 MB/s, within the time of the function that copies
+/// it.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(40);
-/// A sender that stops in the middle is given up.
+/// When a sender that stops in the middle is given up.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// An idle socket may have died while the environment was frozen, and a request written to a dead one has an unknown outcome, which a person must
-/// resolve. Long enough to be used again within a burst, short enough not to survive a pause.
+/// How long an idle socket is kept. It may have died while the environment was frozen, and a request written to a
+/// dead socket has an unknown outcome, which a person must resolve. This is long enough for reuse within a burst,
+/// and too short to survive a pause.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Some of Meta's media hosts are reported to refuse a request without one.
+/// Some of Meta's media hosts are reported to refuse a request without a user agent.
 const USER_AGENT: &str = concat!("whatsapp-connector/", env!("CARGO_PKG_VERSION"));
 /// Providers' media take one or two redirects to a content network.
 const MAX_REDIRECTS: usize = 5;
 
-/// A client that can't be built: the TLS library refused its own roots.
+/// The client can't be built: the TLS library refused its own roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the HTTP client can't be built")]
 pub struct ClientError;
 
-/// Why nothing was fetched. Names no address: it may be a signed one.
+/// Why nothing was fetched. The error names no address, because it may be a signed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     /// The URL, or one that it redirects to, may not be fetched. Trying again won't help.
     #[error("the address is refused: {0}")]
     Refused(&'static str),
-    /// Trying again won't help.
+    /// Too many redirects. Trying again won't help.
     #[error("more than 5 redirects")]
     TooManyRedirects,
-    /// More than the limit that was given. Trying again won't help.
+    /// The body is longer than the given limit. Trying again won't help.
     #[error("more than {limit} bytes")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// No answer, or one that broke off. Trying again may help.
+    /// No answer, or a truncated one. Trying again may help.
     #[error("no answer")]
     NoAnswer,
 }
@@ -72,7 +75,7 @@ impl Origin {
     }
 }
 
-/// Text that is not `scheme://host[:port]`.
+/// The text is not `scheme://host[:port]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin")]
 pub struct NotAnOrigin;
@@ -84,16 +87,16 @@ impl FromStr for Origin {
     }
 }
 
-/// Credentials, and where they may go.
+/// Credentials, and the origin that may get them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// What is sent in `Authorization`.
+    /// The value of `Authorization`.
     pub secret: Authorization,
-    /// They are sent with the first request only, and only to this origin.
+    /// The only origin that gets them, with the first request only.
     pub to: Origin,
 }
 
-/// What is sent in `Authorization`.
+/// The value of `Authorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
     /// HTTP basic authentication.
@@ -107,10 +110,10 @@ pub enum Authorization {
     Bearer(Secret),
 }
 
-/// What was fetched.
+/// The fetched answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// The status of the last answer; any but a redirect that was followed.
+    /// The status of the last answer, after redirects.
     pub status: StatusCode,
     /// Its `Content-Type`.
     pub content_type: Option<String>,
@@ -120,14 +123,14 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
 }
 
-/// Bodies are customers' own.
+/// Doesn't show the body, which is a customer's.
 impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fetched({}, {} bytes)", self.status, self.bytes.len())
     }
 }
 
-/// Fetches from addresses that a stranger may choose.
+/// A client for addresses that a stranger may choose.
 #[derive(Debug, Clone)]
 pub struct Egress {
     vetted: Client,
@@ -143,7 +146,7 @@ impl Egress {
         allowed.ok().and_then(|allowed| Self::new(allowed).ok()).ok_or(invalid)
     }
 
-    /// A client that may also reach `allowed`, whatever their scheme and address: for local runs, empty in production.
+    /// A client that may also reach `allowed`, with any scheme and address. For local runs; empty in production.
     pub fn new(allowed: Vec<Origin>) -> Result<Self, ClientError> {
         let client = || base().timeout(FETCH_TIMEOUT).read_timeout(READ_TIMEOUT);
         Ok(Self {
@@ -153,7 +156,8 @@ impl Egress {
         })
     }
 
-    /// Gets `url`, following up to 5 redirects, each vetted like the first. A body of more than `limit` bytes is given up while it comes.
+    /// Fetches `url`. Follows up to 5 redirects, each checked like the first. Gives up a body as soon as it exceeds
+    /// `limit` bytes.
     pub async fn get(&self, url: &str, credentials: Option<&Credentials>, limit: u64) -> Result<Fetched, EgressError> {
         let mut url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
         let mut credentials = credentials;
@@ -174,7 +178,8 @@ impl Egress {
         Err(EgressError::TooManyRedirects)
     }
 
-    /// Posts JSON to `url`. A redirect is an answer like any other: what was signed for one address goes to no second one.
+    /// Posts JSON to `url`. A redirect counts as the answer: a request that was signed for one address goes to no
+    /// other.
     pub async fn post_json(
         &self,
         url: &str,
@@ -189,7 +194,7 @@ impl Egress {
         read(answer, limit).await
     }
 
-    /// The client that may reach `url`, if one may.
+    /// The client that may reach `url`, if there is one.
     fn client_for(&self, url: &Url) -> Result<&Client, EgressError> {
         if Origin::of(url).is_some_and(|origin| self.allowed.contains(&origin)) {
             return Ok(&self.exempt);
@@ -200,8 +205,8 @@ impl Egress {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EgressError::Refused("credentials in the URL"));
         }
-        // An address in the URL is connected to without asking the resolver. `Url` has brought every spelling of it (octal, hexadecimal, one number)
-        // into one of two forms.
+        // An IP address in the URL is connected to without the resolver. `Url` has normalised every spelling of it
+        // (octal, hexadecimal, one number) to one of two forms.
         let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if literal.is_some_and(|address| !is_public(address)) {
             return Err(EgressError::Refused("not a public address"));
@@ -210,7 +215,7 @@ impl Egress {
     }
 }
 
-/// Where an answer redirects to. One without a usable `Location` is an answer like any other.
+/// The target of a redirect. An answer without a usable `Location` is not a redirect.
 fn redirect_of(answer: &reqwest::Response) -> Option<String> {
     let redirects = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     redirects.then(|| answer.headers().get(header::LOCATION)?.to_str().ok().map(str::to_owned)).flatten()
@@ -238,23 +243,24 @@ pub fn provider_client() -> Result<Client, ClientError> {
     base().timeout(PROVIDER_TIMEOUT).build().map_err(|_| ClientError)
 }
 
-/// What is known of a request after a transport error.
+/// The fate of a request after a transport error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// No connection was made: nothing was sent, and it may be sent again.
+    /// No connection was made, so nothing was sent. The request may be sent again.
     NotSent,
-    /// It may have arrived and taken effect.
+    /// The request may have arrived and taken effect.
     Unknown,
 }
 
 impl Transport {
-    /// What `error` tells.
+    /// The fate by `error`.
     pub fn of(error: &reqwest::Error) -> Self {
         if error.is_builder() || error.is_connect() || error.is_dns() { Transport::NotSent } else { Transport::Unknown }
     }
 }
 
-/// What all clients share. The roots are bundled: reading the system's costs some 45 ms for every client. No proxy, as one would do the resolving.
+/// The settings of all clients. The roots are bundled, because reading the system's costs some 45 ms for every
+/// client. There is no proxy, because a proxy would resolve names itself.
 fn base() -> ClientBuilder {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| Certificate::from_der(root).ok());
     Client::builder()
@@ -267,7 +273,7 @@ fn base() -> ClientBuilder {
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
 }
 
-/// A name that has an address which is not public.
+/// The name has an address that is not public.
 #[derive(Debug, thiserror::Error)]
 #[error("not a public address")]
 struct NotPublic;
@@ -284,7 +290,8 @@ fn refusal(error: &reqwest::Error) -> Option<EgressError> {
     None
 }
 
-/// Resolves names to public addresses only. The connection is made to what it returns, so a name can't change its mind between check and use.
+/// Resolves names to public addresses only. The connection goes to the returned addresses, so a name can't change
+/// between check and use.
 struct VettingResolver;
 
 impl Resolve for VettingResolver {
@@ -297,7 +304,7 @@ impl Resolve for VettingResolver {
     }
 }
 
-/// One bad address condemns the name: who mixes them is up to something.
+/// One bad address condemns the name: an honest name does not mix public and private addresses.
 fn vet(addresses: &[SocketAddr]) -> Result<(), NotPublic> {
     if addresses.iter().all(|address| is_public(address.ip())) { Ok(()) } else { Err(NotPublic) }
 }
@@ -323,7 +330,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// Only 2000::/3 is handed out; everything else (loopback, unique and link-local, multicast, IPv4 in disguise, NAT64) is refused with it.
+/// Only 2000::/3 is assigned. Everything else (loopback, unique and link-local, multicast, disguised IPv4, NAT64)
+/// is refused.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) // protocols (among them Teredo and ORCHID), documentation
@@ -341,7 +349,7 @@ mod tests {
 
     use super::*;
 
-    /// A server on loopback that gives the same answer to every request and keeps what it was sent.
+    /// A server on loopback that gives the same answer to every request and records the requests.
     struct Server {
         port: u16,
         seen: Arc<Mutex<Vec<String>>>,
@@ -363,7 +371,7 @@ mod tests {
                         }
                     }
                     seen.lock().unwrap().push(String::from_utf8(request).unwrap().to_lowercase());
-                    // A client that has seen enough hangs up.
+                    // A client that has seen enough closes the connection.
                     let _ = socket.write_all(answer.as_bytes()).await;
                 }
             });
@@ -473,7 +481,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn urls_that_are_not_for_strangers_are_refused() {
+    async fn urls_that_strangers_must_not_choose_are_refused() {
         let egress = egress(&[]);
         for (url, why) in [
             ("http://example.com/a", "not https"),
@@ -557,13 +565,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_no_answer() {
+    async fn a_truncated_body_counts_as_no_answer() {
         let server = Server::start("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhello").await;
         assert_eq!(egress(&[&server]).get(&server.url(), None, 100).await, Err(EgressError::NoAnswer));
     }
 
     #[tokio::test]
-    async fn other_answers_are_handed_on() {
+    async fn other_answers_are_passed_on() {
         let server = Server::start("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
         assert_eq!(egress(&[&server]).get(&server.url(), None, 100).await.unwrap().status, 404);
     }
@@ -606,7 +614,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_posted_arrives_with_its_headers_and_follows_no_redirect() {
+    async fn a_post_arrives_with_its_headers_and_follows_no_redirect() {
         let mut headers = header::HeaderMap::new();
         headers.insert("webhook-id", "one".parse().unwrap());
         // The server reads up to an empty line.

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use ulid::Ulid;
 
-/// A new ULID of the system's clock and randomness. Two of the same millisecond sort in any order.
+/// A new ULID from the system's clock and randomness. Two of the same millisecond sort in any order.
 pub fn ulid() -> Ulid {
     Ulid::generate()
 }
 
-/// The first ULID of an instant: those made before it sort before, those made later behind.
+/// The first ULID of an instant. ULIDs made before the instant sort before it, those made later after it.
 pub fn first_ulid_of(at: Timestamp) -> Ulid {
     Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), 0)
 }
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_before_an_instant_sorts_before_it() {
+    fn an_id_made_before_an_instant_sorts_before_it() {
         let now = ulid();
         let at = Timestamp::from_millisecond(i64::try_from(now.timestamp_ms()).unwrap()).unwrap();
         assert!(first_ulid_of(at) <= now && now < first_ulid_of(at + jiff::SignedDuration::from_millis(1)));

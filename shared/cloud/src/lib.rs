@@ -1,5 +1,6 @@
-//! What every function needs from AWS and from the network: clients, queues, timers, objects, secrets, sockets, the one client for addresses that
-//! strangers choose, tokens, telemetry and configuration. No decision of the product is made here.
+//! Everything that functions need from AWS and from the network: clients, queues, timers, objects, secrets,
+//! sockets, the one client for addresses that strangers choose, tokens, telemetry and configuration. No decision of
+//! the product is made here.
 
 pub mod auth;
 pub mod aws;

@@ -11,27 +11,28 @@ use aws_sdk_s3::primitives::ByteStream;
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 
-/// A download link is followed at once. It can't be revoked, and who has it needs no token: five minutes is long enough for a slow click and for clocks
-/// that differ, and far shorter than the role's credentials live.
+/// How long a download link is valid. Clients follow it at once. It can't be revoked and needs no token. Five
+/// minutes are long enough for a slow click and for clocks that differ, and far shorter than the lifetime of the
+/// role's credentials.
 pub const LINK_LIFETIME: Duration = Duration::from_secs(300);
 
 /// An object's content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Object {
-    /// All of it.
+    /// The whole content.
     pub bytes: Vec<u8>,
     /// Its media type, as it was stored.
     pub content_type: Option<String>,
 }
 
-/// Contents are customers' own.
+/// Doesn't show the content, which is a customer's.
 impl std::fmt::Debug for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Object({} bytes)", self.bytes.len())
     }
 }
 
-/// What is known of an object without reading it.
+/// An object's metadata, known without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// Its length in bytes.
@@ -40,7 +41,7 @@ pub struct Head {
     pub content_type: Option<String>,
 }
 
-/// Objects of one bucket. Every error is a [`CallError`]; an absent object is `None`.
+/// The objects of one bucket. Every error is a [`CallError`]; an absent object is `None`.
 #[derive(Debug, Clone)]
 pub struct Objects {
     client: Client,
@@ -53,12 +54,12 @@ impl Objects {
         Ok(Self::new(aws.s3(), env.required("BUCKET")?))
     }
 
-    /// Objects of `bucket`.
+    /// The objects of `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
     }
 
-    /// Writes an object, in place of one with the same key.
+    /// Writes an object, and replaces one with the same key.
     pub async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type).body(ByteStream::from(bytes));
         request.send().await.map_err(|error| CallError::of("s3", &error))?;
@@ -77,7 +78,7 @@ impl Objects {
         Ok(Some(Object { bytes: bytes.to_vec(), content_type }))
     }
 
-    /// Looks at an object without reading it.
+    /// Reads an object's metadata only.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, CallError> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(answer) => Ok(Some(Head {
@@ -89,7 +90,8 @@ impl Objects {
         }
     }
 
-    /// A URL from which a browser saves the object as `filename`, for [`LINK_LIFETIME`]. Makes no call; the object need not exist.
+    /// A URL from which a browser saves the object as `filename`, valid for [`LINK_LIFETIME`]. Makes no call; the
+    /// object need not exist.
     pub async fn link(&self, key: &str, filename: &str) -> Result<String, CallError> {
         let not_made = || CallError::NotMade { service: "s3" };
         let lifetime = PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| not_made())?;
@@ -98,11 +100,11 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
-    /// An address under which a provider can get an object for up to `lifetime`, at most 7 days, and no longer than the role's session lasts. It carries
-    /// the object's own type.
+    /// An address under which a provider can fetch an object for up to `lifetime`, at most 7 days, and no longer
+    /// than the role's session lasts. The answer has the object's own type.
     ///
     /// # Errors
-    /// When there are no credentials to sign it with, or `lifetime` is too long.
+    /// There are no credentials to sign it with, or `lifetime` is too long.
     pub async fn link_for(&self, key: &str, lifetime: Duration) -> Result<String, CallError> {
         let not_made = || CallError::NotMade { service: "s3" };
         let lifetime = PresigningConfig::expires_in(lifetime).map_err(|_| not_made())?;
@@ -110,23 +112,25 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
-    /// A URL to which a browser may `PUT` one object of exactly this type and size, for [`LINK_LIFETIME`] (an upload that began in time may end later). Its
-    /// `Content-Type` must be `content_type`. Makes no call.
+    /// A URL to which a browser may `PUT` one object of exactly this type and size, valid for [`LINK_LIFETIME`] (an
+    /// upload that began in time may end later). The request's `Content-Type` must be `content_type`. Makes no
+    /// call.
     ///
     /// # Errors
-    /// When there are no credentials to sign it with.
+    /// There are no credentials to sign it with.
     pub async fn upload_link(&self, key: &str, content_type: &str, size: u64) -> Result<String, CallError> {
         let not_made = || CallError::NotMade { service: "s3" };
         let lifetime = PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| not_made())?;
         let size = i64::try_from(size).map_err(|_| not_made())?;
         let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type).content_length(size);
-        // Else the SDK would sign the checksum of no bytes at all.
+        // Otherwise the SDK would sign the checksum of an empty body.
         let plain = Builder::new().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let signed = request.customize().config_override(plain).presigned(lifetime).await.map_err(|_| not_made())?;
         Ok(signed.uri().to_owned())
     }
 
-    /// Copies an object within the bucket; `false` when there is none. Both keys consist of letters, digits, `/`, `_`, `-` and `.`.
+    /// Copies an object within the bucket; `false` if it does not exist. Both keys consist of letters, digits, `/`,
+    /// `_`, `-` and `.`.
     pub async fn copy(&self, from: &str, to: &str) -> Result<bool, CallError> {
         match self.client.copy_object().bucket(&self.bucket).copy_source(format!("{}/{from}", self.bucket)).key(to).send().await {
             Ok(_) => Ok(true),
@@ -135,14 +139,15 @@ impl Objects {
         }
     }
 
-    /// Deletes an object; one that doesn't exist is a success.
+    /// Deletes an object. An absent object is a success.
     pub async fn delete(&self, key: &str) -> Result<(), CallError> {
         self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|error| CallError::of("s3", &error))?;
         Ok(())
     }
 }
 
-/// A `Content-Disposition` that makes a browser save and never show: what customers send must not run beside the console (RFC 6266).
+/// A `Content-Disposition` that makes a browser save the file and never show it: customers' files must not run
+/// beside the console (RFC 6266).
 fn attachment(filename: &str) -> String {
     let plain: String = filename.chars().map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' }).collect();
     let mut full = String::new();
@@ -161,13 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_names_can_not_break_out_of_the_header() {
+    fn file_names_cannot_break_out_of_the_header() {
         assert_eq!(attachment("a b.zip"), "attachment; filename=\"a b.zip\"; filename*=UTF-8''a%20b.zip");
         assert_eq!(attachment("è\"\r\n;.pdf"), "attachment; filename=\"_____.pdf\"; filename*=UTF-8''%C3%A8%22%0D%0A%3B.pdf");
     }
 
     #[tokio::test]
-    async fn an_upload_is_of_the_type_and_size_that_were_asked_for_and_of_any_bytes() {
+    async fn an_upload_has_the_requested_type_and_size_and_any_bytes() {
         let objects = Objects::new(crate::aws::testing::aws_at("http://127.0.0.1:1").s3(), "b");
         let link = objects.upload_link("uploads/a", "image/png", 1234).await.unwrap();
         assert!(link.starts_with("http://127.0.0.1:1/b/uploads/a?") && link.contains("X-Amz-Expires=300"), "{link}");

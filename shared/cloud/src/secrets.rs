@@ -1,4 +1,4 @@
-//! Accounts' secrets: one secret an account, its value a JSON document whose form the caller chooses.
+//! Accounts' secrets: one secret for each account. Its value is a JSON document whose form the caller chooses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,23 +12,25 @@ use serde::de::DeserializeOwned;
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 
-/// A changed secret is used within a minute, and a busy account asks Secrets Manager once a minute for each warm function.
+/// How long a secret is cached. A changed secret is used within a minute, and a busy account calls Secrets Manager
+/// once a minute for each warm function.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Requests with a wrong signature come from anybody: they may make us ask again only so often.
+/// The shortest time between two refetches. Anybody can send requests with a wrong signature, so they must not
+/// cause a call each.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(10);
-/// Secrets Manager's shortest recovery window. A deleted account can be brought back within it.
+/// Secrets Manager's shortest recovery window, in days. A deleted account can be restored within it.
 const RECOVERY_DAYS: i64 = 7;
 
-/// Why a secret can't be had. Never carries a value.
+/// Why a secret can't be read or written. The error never carries a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The account has none.
+    /// The account has no secret.
     #[error("the account has no secret")]
     Missing,
-    /// The account has one already, or one that waits for its deletion.
+    /// The account has a secret already, or one that waits for its deletion.
     #[error("the account has a secret already")]
     Exists,
-    /// The value is not the JSON document that was expected, or can't be written as one.
+    /// The value is not the expected JSON document, or can't be written as one.
     #[error("the secret does not have the expected form")]
     Malformed,
     /// Secrets Manager failed.
@@ -39,20 +41,20 @@ pub enum SecretError {
 /// The versions of a secret that are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versions<T> {
-    /// The one to use.
+    /// The version to use.
     pub current: T,
-    /// The one before, while a provider may still sign with it.
+    /// The version before, because a provider may still sign with it.
     pub previous: Option<T>,
 }
 
 impl<T> Versions<T> {
-    /// Those that a signature may be of, the current first.
+    /// The versions that may have made a signature, the current first.
     pub fn accepted(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.current).chain(&self.previous)
     }
 }
 
-/// Reads secrets of the form `T`, keeping each for a minute.
+/// Reads secrets of the form `T`, and caches each for a minute.
 pub struct AccountSecrets<T> {
     store: SecretStore,
     cache: Mutex<Cache<T>>,
@@ -73,8 +75,8 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
         }
     }
 
-    /// The account's secret, asked for again unless that happened in the last 10 seconds: for a signature that fits none of the versions at hand.
-    /// `None` when it was too soon, so that there is nothing new to try.
+    /// Reads the account's secret again, for a signature that matches none of the cached versions. `None` if that
+    /// happened in the last 10 seconds, so that there is nothing new to try.
     pub async fn refetch(&self, account: &AccountId) -> Result<Option<Arc<Versions<T>>>, SecretError> {
         let allowed = self.cache().may_refetch(account, Instant::now());
         if allowed { self.fetch(account).await.map(Some) } else { Ok(None) }
@@ -96,7 +98,7 @@ struct Cache<T>(HashMap<AccountId, Kept<T>>);
 struct Kept<T> {
     versions: Arc<Versions<T>>,
     since: Instant,
-    /// When a refetch was last allowed, also one that failed.
+    /// When a refetch was last allowed, even if it failed.
     refetched: Option<Instant>,
 }
 
@@ -128,7 +130,7 @@ impl<T> Cache<T> {
     }
 }
 
-/// Secrets Manager, uncached: what admin-api writes with.
+/// Secrets Manager, uncached. admin-api writes with it.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
     client: Client,
@@ -150,7 +152,7 @@ impl SecretStore {
         let (current, previous) = tokio::join!(self.version(account, "AWSCURRENT"), self.version(account, "AWSPREVIOUS"));
         Ok(Versions {
             current: parse(&current?.ok_or(SecretError::Missing)?)?,
-            // One of an older form can't verify anything: as good as none.
+            // A secret of an older form can't verify anything, so it counts as absent.
             previous: previous?.and_then(|text| parse(&text).ok()),
         })
     }
@@ -159,14 +161,14 @@ impl SecretStore {
         match self.client.get_secret_value().secret_id(self.name(account)).version_stage(stage).send().await {
             Ok(answer) => Ok(answer.secret_string),
             Err(error) => match error.as_service_error() {
-                // "Invalid request" is what a secret that waits for its deletion answers.
+                // A secret that waits for its deletion answers "invalid request".
                 Some(refusal) if refusal.is_resource_not_found_exception() || refusal.is_invalid_request_exception() => Ok(None),
                 _ => Err(CallError::of("secretsmanager", &error).into()),
             },
         }
     }
 
-    /// Makes the account's secret.
+    /// Creates the account's secret.
     pub async fn create(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
         match self.client.create_secret().name(self.name(account)).secret_string(text(value)?).send().await {
             Ok(_) => Ok(()),
@@ -177,7 +179,7 @@ impl SecretStore {
         }
     }
 
-    /// Writes a new version; the current one becomes the previous one.
+    /// Writes a new version. The current one becomes the previous one.
     pub async fn put(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
         match self.client.put_secret_value().secret_id(self.name(account)).secret_string(text(value)?).send().await {
             Ok(_) => Ok(()),
@@ -188,7 +190,8 @@ impl SecretStore {
         }
     }
 
-    /// Deletes the account's secret, for good when `forced`, else with seven days in which it can be restored. One that doesn't exist is a success.
+    /// Deletes the account's secret. If `forced`, it is gone for good; otherwise it can be restored for seven days.
+    /// An absent secret is a success.
     pub async fn delete(&self, account: &AccountId, forced: bool) -> Result<(), SecretError> {
         let request = self.client.delete_secret().secret_id(self.name(account));
         let request = if forced { request.force_delete_without_recovery(true) } else { request.recovery_window_in_days(RECOVERY_DAYS) };

@@ -6,12 +6,12 @@ use aws_sdk_apigatewaymanagement::primitives::Blob;
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 
-/// What became of a message to a connection.
+/// The result of a message to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Posted {
-    /// API Gateway has it.
+    /// API Gateway has the message.
     Sent,
-    /// The connection is closed; it won't come back under this id.
+    /// The connection is closed. It won't return under this id.
     Gone,
 }
 
@@ -36,7 +36,7 @@ impl Sockets {
         }
     }
 
-    /// Closes a connection; one that is closed is a success.
+    /// Closes a connection. A connection that is closed already is a success.
     pub async fn close(&self, connection_id: &str) -> Result<(), CallError> {
         match self.client.delete_connection().connection_id(connection_id).send().await {
             Err(error) if !error.as_service_error().is_some_and(|refusal| refusal.is_gone_exception()) => {

@@ -1,4 +1,4 @@
-//! Logs and metrics, as JSON lines on standard output, where Lambda takes them from.
+//! Logs and metrics: JSON lines on standard output, from where Lambda collects them.
 
 use std::io::Write;
 
@@ -15,10 +15,11 @@ use crate::time;
 /// The namespace of all metrics.
 const NAMESPACE: &str = "WhatsAppConnector";
 
-/// Starts logging at the level of `LOG_LEVEL` (`error`, `warn`, `info`, `debug`, `trace`; `info` when absent or another word). A second call does nothing.
+/// Starts logging at the level of `LOG_LEVEL` (`error`, `warn`, `info`, `debug`, `trace`; `info` if it is absent or
+/// unknown). A second call does nothing.
 ///
-/// Libraries never log below `info`: what they say at `debug` has requests and bodies in it. Panics are logged by place, without what they say, for the
-/// same reason.
+/// Libraries never log below `info`: their `debug` lines hold requests and bodies. For the same reason a panic is
+/// logged with its place, without its message.
 pub fn init(env: &Env) {
     let level = env.optional("LOG_LEVEL").and_then(|level| level.parse::<Level>().ok()).unwrap_or(Level::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_ansi(false);
@@ -43,13 +44,13 @@ fn filter(level: Level) -> Targets {
 /// The unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// How many.
+    /// A number of things.
     Count,
-    /// How long.
+    /// A duration.
     Milliseconds,
-    /// How long.
+    /// A duration.
     Seconds,
-    /// How large.
+    /// A size.
     Bytes,
 }
 
@@ -64,11 +65,12 @@ impl Unit {
     }
 }
 
-/// Writes one value of a metric, as a line in CloudWatch's embedded metric format. Each set of dimension values is a metric of its own, which costs:
-/// dimensions are few and of few values (a class, a provider), never an id.
+/// Writes one value of a metric, as a line in CloudWatch's embedded metric format. Each set of dimension values is
+/// a separate metric, which costs money. So dimensions are few and have few values (a class, a provider), never an
+/// id.
 pub fn metric(name: &str, unit: Unit, value: f64, dimensions: &[(&str, &str)]) {
     let line = metric_line(name, unit, value, dimensions, time::now().as_millisecond());
-    // A metric that can't be written is not worth failing for.
+    // A metric that can't be written is not worth a failure.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

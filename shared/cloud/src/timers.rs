@@ -1,4 +1,5 @@
-//! Timers: SQS is exact to the second but ends at 15 minutes; EventBridge Scheduler reaches any deadline but is exact to 60 seconds only.
+//! Timers. SQS is exact to the second but ends at 15 minutes. EventBridge Scheduler reaches any deadline but is
+//! exact to 60 seconds only.
 
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use crate::queues::{self, Queue, QueueError, SendOptions};
 
 /// SQS's longest delay.
 const MAX_DELAY_SECONDS: i64 = 900;
-/// A schedule fires up to 60 s late and its message takes a moment; two minutes ahead leaves room for both, and the rest is an SQS delay.
+/// How long before its deadline a schedule fires. It may fire 60 s late and its message takes a moment. Two minutes
+/// leave room for both, and the rest is an SQS delay.
 const AHEAD: SignedDuration = SignedDuration::from_secs(120);
-/// Delays are rounded down to seconds, so a timer comes less than a second early, give or take the clocks of two machines.
+/// How long an early timer is held. Delays are rounded down to seconds, so a timer comes less than a second early,
+/// give or take the clocks of two machines.
 const HOLD: SignedDuration = SignedDuration::from_secs(1);
 /// EventBridge Scheduler's longest name.
 const MAX_NAME: usize = 64;
@@ -27,10 +30,10 @@ pub enum TimerError {
     /// The job has no JSON form, or the schedule can't be written: a fault of the program.
     #[error("the timer can't be written")]
     Encode,
-    /// The queue did not take it.
+    /// The queue did not accept the timer.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The scheduler did not take it.
+    /// The scheduler did not accept the timer.
     #[error(transparent)]
     Scheduler(#[from] CallError),
 }
@@ -40,10 +43,10 @@ pub enum TimerError {
 pub enum Plan {
     /// A message that can be received after this many seconds, 0 to 900.
     Delay {
-        /// Rounded down: the timer comes up to a second early and is held then.
+        /// Rounded down. The timer comes up to a second early and is then held.
         seconds: u32,
     },
-    /// A one-time schedule. Its message comes before the deadline and is armed again, then as a delay.
+    /// A one-time schedule. Its message comes before the deadline and is then armed again as a delay.
     Schedule {
         /// Two minutes before the deadline, in whole seconds.
         at: Timestamp,
@@ -60,18 +63,18 @@ pub fn plan(at: Timestamp, now: Timestamp) -> Plan {
     Plan::Schedule { at: Timestamp::from_second(ahead.as_second()).unwrap_or(ahead) }
 }
 
-/// What to do with a timer that came.
+/// How to handle a timer that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// Its time has come.
+    /// The timer is due.
     Due,
-    /// Wait this long, at most a second, then it is due.
+    /// The timer is due after this time, a second at most.
     Hold(Duration),
-    /// Too early to wait for: arm it again.
+    /// The timer came too early to hold it: arm it again.
     Early,
 }
 
-/// What to do at `now` with a timer for `at`.
+/// How to handle at `now` a timer for `at`.
 pub fn arrival(at: Timestamp, now: Timestamp) -> Arrival {
     let left = at.duration_since(now);
     if left <= SignedDuration::ZERO {
@@ -105,8 +108,8 @@ impl Timers {
         })
     }
 
-    /// Makes `job` arrive on the timers queue at `at`, up to a second early, at least once. Arming the same `id` again while its schedule exists does
-    /// nothing, so an id belongs to one deadline.
+    /// Makes `job` arrive on the timers queue at `at`, up to a second early, at least once. Arming the same `id`
+    /// again while its schedule exists does nothing, so an id belongs to one deadline.
     pub async fn arm(&self, id: &str, at: Timestamp, now: Timestamp, job: &impl Serialize) -> Result<Plan, TimerError> {
         let plan = plan(at, now);
         match plan {
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_what_the_scheduler_takes() {
+    fn names_have_the_form_that_the_scheduler_accepts() {
         assert_eq!(name("int_01.7-a"), "int_01.7-a");
         for odd in ["a#b", "", &"x".repeat(65), "ä"] {
             let name = name(odd);

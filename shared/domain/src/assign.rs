@@ -1,4 +1,4 @@
-//! Who is offered what waits for a target: the strategies of queues.
+//! Decides which agents a waiting interaction is offered to: the strategies of queues.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,22 +17,24 @@ use crate::interaction::{Missed, Stage};
 use crate::priority::Priority;
 use crate::queue::{Queue, Strategy, Weight};
 
-/// A target with all that a choice rests on.
+/// A target, with everything that a choice rests on.
 #[derive(Debug)]
 pub struct Choice<'a> {
-    /// Whose waiting interactions are looked at.
+    /// The target whose waiting interactions are looked at.
     pub target: &'a Target,
-    /// The queue, if it is one.
+    /// The queue, if the target is one.
     pub queue: Option<&'a Queue>,
-    /// The other queues of the candidates: what comes first there has the first claim on an agent who is in both.
+    /// The other queues of the candidates. An interaction that comes earlier there has the first claim on an agent
+    /// who is in both.
     pub rivals: &'a [Rival],
     /// The accounts of the rows.
     pub accounts: &'a BTreeMap<AccountId, Account>,
-    /// Who is of which of them: asked for each agent and row, of accounts with a thousand agents.
+    /// The agents of each account, as sets: they are looked up for each agent and row, in accounts with a thousand
+    /// agents.
     pub rosters: &'a Rosters<'a>,
-    /// The presence of all candidates; of a rival at all of whose members something rings, that of its members too.
+    /// The presences of all candidates, and of the members of a rival at all of whose members an offer rings.
     pub presences: &'a BTreeMap<AgentId, Presence>,
-    /// Who was engaged last.
+    /// The agent engaged last.
     pub cursor: Option<&'a AgentId>,
     /// Now.
     pub now: Timestamp,
@@ -41,7 +43,7 @@ pub struct Choice<'a> {
 /// The agents of accounts.
 pub type Rosters<'a> = BTreeMap<&'a AccountId, HashSet<&'a AgentId>>;
 
-/// Who is of which account.
+/// The agents of each account.
 pub fn rosters(accounts: &BTreeMap<AccountId, Account>) -> Rosters<'_> {
     accounts.iter().map(|(id, account)| (id, account.agents.iter().collect())).collect()
 }
@@ -51,28 +53,29 @@ pub fn rosters(accounts: &BTreeMap<AccountId, Account>) -> Rosters<'_> {
 pub struct Rival {
     /// The queue.
     pub queue: Queue,
-    /// What waits for it.
+    /// The rows that wait for it.
     pub rows: Vec<WaitingRow>,
 }
 
-/// The next offer to make, if there is one to make.
+/// The next offer to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Next {
-    /// The place of its row.
+    /// The index of its row.
     pub row: usize,
-    /// Whom to ring.
+    /// The ring.
     pub ring: Ring,
-    /// Who is engaged last from now on.
+    /// The agent engaged last from now on.
     pub cursor: Option<AgentId>,
 }
 
-/// Somebody who waits, with the place in the order of all who wait: the weight of the queue, then the priority, then the time.
+/// A waiting row, with its place in the order of all rows: by the weight of the queue, then the priority, then the
+/// time.
 struct Waiting<'a> {
     row: &'a WaitingRow,
     weight: Weight,
-    /// The queue on whose behalf; `None`: what is looked at.
+    /// The rival queue of the row; `None`: the target that is looked at.
     rival: Option<&'a Queue>,
-    /// Its place among the rows of its target.
+    /// Its index among the rows of its target.
     index: usize,
 }
 
@@ -82,23 +85,23 @@ impl Waiting<'_> {
     }
 }
 
-/// Who is free, and what rings, while one claim after the other is met.
+/// The free agents and the ringing chats, while one claim after the other is met.
 struct Floor<'a> {
     presences: Cow<'a, BTreeMap<AgentId, Presence>>,
-    /// What rings at all of a queue.
+    /// The chats that ring at all members of a queue.
     chats: Vec<Chat<'a>>,
 }
 
-/// A chat that rings at all of a queue.
+/// A chat that rings at all members of a queue.
 struct Chat<'a> {
     queue: &'a Queue,
     account: &'a AccountId,
-    /// Who said no.
+    /// The agents who rejected it.
     except: &'a [AgentId],
 }
 
 impl<'a> Chat<'a> {
-    /// Those of `rows` that ring at all of `queue`.
+    /// The rows that ring at all members of `queue`.
     fn of(queue: &'a Queue, rows: &'a [WaitingRow], now: Timestamp) -> impl Iterator<Item = Self> {
         let ringing = rows.iter().filter(move |row| rings_at_all(row, now));
         ringing.filter_map(move |row| match row.offer.as_ref().map(|offer| &offer.audience) {
@@ -109,8 +112,8 @@ impl<'a> Chat<'a> {
 }
 
 impl Choice<'_> {
-    /// The first of `rows` for which somebody can be rung. The caller commits it, brings rows and presences up to date, and asks again: so one choice never
-    /// rests on what another has just changed.
+    /// The first of `rows` for which an agent can be rung. The caller commits it, brings rows and presences up to
+    /// date, and calls again, so that no choice rests on data that another has just changed.
     pub fn next(&self, rows: &[WaitingRow]) -> Option<Next> {
         let own = self.queue.into_iter().flat_map(|queue| Chat::of(queue, rows, self.now));
         let chats = own.chain(self.rivals.iter().flat_map(|rival| Chat::of(&rival.queue, &rival.rows, self.now))).collect();
@@ -123,7 +126,7 @@ impl Choice<'_> {
             let Some(audience) = self.audience(row, rival, &floor) else { continue };
             match rival {
                 None => return Some(self.ring(index, row, audience, &floor)),
-                // That queue's own decision is on its way; until then its claim stands.
+                // That queue's own decision is on its way. Until then its claim stands.
                 Some(queue) => {
                     met.insert(&row.interaction.interaction);
                     match audience {
@@ -143,7 +146,8 @@ impl Choice<'_> {
         None
     }
 
-    /// All who wait for somebody to be rung, those of the rivals too: the heaviest queue, the highest priority, the longest wait first.
+    /// All rows that wait for a ring, including those of the rivals, in order: the heaviest queue, the highest
+    /// priority, the longest wait first.
     fn in_order<'r>(&'r self, rows: &'r [WaitingRow]) -> Vec<Waiting<'r>> {
         let waits =
             |row: &WaitingRow| row.offer.is_none() && row.until.is_none_or(|until| self.now < until) && row.stage != Stage::Inactive;
@@ -157,7 +161,7 @@ impl Choice<'_> {
         all
     }
 
-    /// Whom to ring for `row`, on behalf of a rival or of what is looked at.
+    /// The agents to ring for `row`, for a rival or for the target that is looked at.
     fn audience(&self, row: &WaitingRow, rival: Option<&Queue>, floor: &Floor<'_>) -> Option<Audience> {
         let account = self.accounts.get(&row.interaction.conversation.account).filter(|account| account.active)?;
         let queue = rival.or(self.queue);
@@ -165,14 +169,14 @@ impl Choice<'_> {
             Some(rival) => &rival.members,
             None => self.candidates(account),
         };
-        // Behind a long backlog nearly nobody is free: who isn't is found by one look.
+        // With a long backlog nearly no agent is free, so one cheap check finds those who are not.
         let room = |presence: &&Presence| presence.load.contains(&row.interaction.interaction) || presence.free_slots(self.now) > 0;
         let there = candidates.iter().filter_map(|agent| floor.presences.get(agent)).filter(room);
         let free: Vec<&Presence> = there.filter(|presence| self.obstacle(&presence.agent, row, account, floor).is_none()).collect();
         if free.is_empty() {
             return None;
         }
-        // What has outlived its plan is offered to one agent at a time: to the one who became available.
+        // An interaction whose plan has run out is offered to one agent at a time: the one who became available.
         if let Some(queue) = queue.filter(|queue| queue.strategy == Strategy::Beepall && row.stage != Stage::Exhausted) {
             let own = free.iter().any(|presence| presence.load.contains(&row.interaction.interaction));
             let room = own || self.one_more_may_ring(&free, floor);
@@ -185,7 +189,7 @@ impl Choice<'_> {
             }
             Some(Strategy::Rrmemory | Strategy::Beepall) | None => free,
         };
-        // Whose turn it is in another queue is that queue's to know: here the first will do.
+        // The other queue knows whose turn it is there. Here the first agent is good enough.
         let cursor = if rival.is_some() { None } else { self.cursor };
         let place = |agent: &AgentId| candidates.iter().position(|other| other == agent);
         let last = cursor.and_then(place);
@@ -193,8 +197,9 @@ impl Choice<'_> {
         Some(Audience::Agents(vec![chosen.agent.clone()]))
     }
 
-    /// Never more chats ring than there are free slots: among the agents who can take this one and whoever sees what they see. And nobody sits idle: for whom
-    /// less rings than the agent has room for, one more may.
+    /// Whether one more chat may ring at all members. Never more chats ring than there are free slots among the
+    /// agents who can take this chat and those who see the same chats. But no agent stays idle: one more may ring
+    /// if an agent sees fewer chats than the agent has free slots.
     fn one_more_may_ring(&self, free: &[&Presence], floor: &Floor<'_>) -> bool {
         let slots = |presence: &Presence| presence.free_slots(self.now);
         let seen = |agent: &AgentId| floor.chats.iter().filter(move |chat| self.sees(agent, chat)).count();
@@ -210,7 +215,7 @@ impl Choice<'_> {
         chats.len() < there.map(slots).sum()
     }
 
-    /// Whether a chat that rings at all of its queue rings at `agent`, if there is room.
+    /// Whether a chat that rings at all members of its queue rings at `agent`, if the agent has room.
     fn sees(&self, agent: &AgentId, chat: &Chat<'_>) -> bool {
         let of_account = self.rosters.get(chat.account).is_some_and(|roster| roster.contains(agent));
         of_account && chat.queue.members.contains(agent) && !chat.except.contains(agent)
@@ -228,11 +233,11 @@ impl Choice<'_> {
             Some(PassedOver { agent: agent.clone(), why })
         });
         let mut passed_over: Vec<PassedOver> = passed_over.collect();
-        // First those who could not, then those whose turn it was not.
+        // First the agents who could not be rung, then those whose turn it was not.
         passed_over.sort_by_key(|passed| passed.why == NotOffered::NotItsTurn);
         let (until, cursor) = match (&audience, self.target) {
             (Audience::Members { .. }, _) => (row.until, self.cursor.cloned()),
-            // An Agent step rings its one agent for as long as it lasts.
+            // An Agent step rings its agent for as long as the step lasts.
             (Audience::Agents(agents), Target::Agent(_)) => (row.until, agents.first().cloned()),
             (Audience::Agents(agents), Target::Queue(_) | Target::Account(_)) => {
                 let timeout = self.queue.map_or(Queue::AGENT_TIMEOUT, |queue| queue.agent_timeout);
@@ -249,7 +254,7 @@ impl Choice<'_> {
         Next { row: index, ring: Ring { wait: row.wait, target: self.target.clone(), audience, until, rung, passed_over }, cursor }
     }
 
-    /// Everybody who could be asked, in the order of the queue.
+    /// All agents who might be rung, in the order of the queue.
     fn candidates<'c>(&'c self, account: &'c Account) -> &'c [AgentId] {
         match (self.target, self.queue) {
             (Target::Queue(_), Some(queue)) => &queue.members,
@@ -271,7 +276,7 @@ impl Choice<'_> {
             Some(why) => return Some(why),
             None => {}
         }
-        // Whoever paused or came back since looks at the screen.
+        // An agent whose presence has changed since looks at the screen again.
         let left_alone = |missed: &Missed| missed.at.saturating_add(Missed::LEFT_ALONE).is_ok_and(|end| self.now < end);
         let back_before = |missed: &Missed| presence.is_some_and(|presence| presence.since < missed.at);
         let missed = row.missed.iter().any(|missed| missed.agent == *agent && back_before(missed) && left_alone(missed));
@@ -292,13 +297,14 @@ fn obstacle(
         PresenceState::LoggedOut => Some(NotOffered::LoggedOut),
         PresenceState::Paused { .. } => Some(NotOffered::Paused),
         PresenceState::Ready if rejected.contains(agent) => Some(NotOffered::Rejected),
-        // Who has the interaction already needs no second slot for it.
+        // An agent who has the interaction already needs no second slot for it.
         PresenceState::Ready if presence.load.contains(interaction) || presence.free_slots(now) > 0 => None,
         PresenceState::Ready => Some(NotOffered::NoFreeSlot),
     }
 }
 
-/// Why none of `candidates` is being rung for `interaction`, on whose wait `rejected` said no.
+/// Why none of `candidates` is being rung for `interaction`. `rejected` are the agents who rejected it in this
+/// wait.
 pub fn why_nobody(
     candidates: &[AgentId],
     account: &Account,
@@ -314,7 +320,7 @@ pub fn why_nobody(
     candidates.iter().filter_map(|agent| why(agent).map(|why| PassedOver { agent: agent.clone(), why })).collect()
 }
 
-/// Whether `row` rings at all of a queue.
+/// Whether `row` rings at all members of a queue.
 pub fn rings_at_all(row: &WaitingRow, now: Timestamp) -> bool {
     matches!(&row.offer, Some(offer) if matches!(offer.audience, Audience::Members { .. }) && offer.until.is_none_or(|until| now < until))
 }

@@ -1,4 +1,4 @@
-//! What agents choose from: pauses, dispositions, tags, canned answers.
+//! Choices for agents: pauses, dispositions, tags, canned answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,29 +11,30 @@ use crate::values::Invalid;
 pub struct Pause {
     /// Ours.
     pub id: PauseId,
-    /// What agents choose, and supervisors see.
+    /// The name that agents choose and supervisors see.
     pub name: String,
 }
 
-/// A wrap-up code of all accounts; an account has its own beside these.
+/// A disposition of all accounts. An account has its own beside these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disposition {
     /// Ours.
     pub id: DispositionId,
-    /// Up to three levels, as [`disposition_path`] takes them.
+    /// Up to three levels, in the form of [`disposition_path`].
     pub name: String,
 }
 
-/// Levels of a disposition at most.
+/// The most levels of a disposition.
 pub const DISPOSITION_LEVELS: usize = 3;
 
-/// The longest disposition, in characters: it lies in the interaction's item, which stays small.
+/// The longest disposition, in characters. It is stored in the interaction's item, which stays small.
 const LONGEST_DISPOSITION: usize = 100;
 
-/// Takes a disposition of one to three levels with `/` between them, e.g. `Complaint/Delivery/Late`; 100 characters at most. Blanks around the levels go.
+/// Reads a disposition of one to three levels with `/` between them, e.g. `Complaint/Delivery/Late`, of at most 100
+/// characters. Blanks around the levels are removed.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// The text is not a disposition. The error says why.
 pub fn disposition_path(text: &str) -> Result<String, Invalid> {
     let levels: Vec<&str> = text.split('/').map(str::trim).collect();
     if levels.len() > DISPOSITION_LEVELS {
@@ -49,7 +50,7 @@ pub fn disposition_path(text: &str) -> Result<String, Invalid> {
     Ok(path)
 }
 
-/// A tag that agents choose from; where there is none, they write their own.
+/// A tag that agents choose. If no tag is configured, they write their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownTag {
     /// Ours.
@@ -63,16 +64,16 @@ pub struct KnownTag {
 pub struct CannedAnswer {
     /// Ours.
     pub id: CannedAnswerId,
-    /// The account that it is for; `None`: for all of them.
+    /// The account that it is for; `None`: all accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
-    /// How agents find it.
+    /// The title, by which agents find it.
     pub title: String,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-/// What is said to customers never reaches a log.
+/// Texts for customers never reach a log.
 impl std::fmt::Debug for CannedAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CannedAnswer").field("id", &self.id).field("account", &self.account).finish_non_exhaustive()
@@ -80,7 +81,7 @@ impl std::fmt::Debug for CannedAnswer {
 }
 
 impl CannedAnswer {
-    /// Whether an agent who looks for `words` in an account finds it: each word stands in its title or text, in whatever case.
+    /// Whether a search for `words` in an account finds it: the title or the text holds each word, in any case.
     pub fn found_by(&self, account: &AccountId, words: &str) -> bool {
         let (title, text) = (self.title.to_lowercase(), self.text.to_lowercase());
         self.account.as_ref().is_none_or(|own| own == account)

@@ -1,4 +1,5 @@
-//! Conditions of an action plan's steps: `contact.mobile starts_with "+39" && !(time.hour < 9 || variables.lang = "de")`.
+//! Conditions of an action plan's steps:
+//! `contact.mobile starts_with "+39" && !(time.hour < 9 || variables.lang = "de")`.
 //!
 //! ```text
 //! any        = all *( "||" all )
@@ -9,16 +10,17 @@
 //! ```
 //! A name is one of [`NAMES`], or a variable: `variables.lang`, or `lang` alone.
 //!
-//! Conditions are parsed when they are saved. Evaluating one never fails: a variable that was never set is empty. Two values that both read as numbers are
-//! compared as numbers, unless one of them was written as a text; everything else is compared as text, in which upper and lower case are the same, since
-//! customers write as they like.
+//! Conditions are parsed when they are saved. Evaluating one never fails: a variable that was never set is empty.
+//! Two values that read as numbers are compared as numbers, unless one of them was written as a text. Everything
+//! else is compared as text without regard to case, since customers write as they like.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What conditions can ask for beside variables. A name that is none of these is refused when a condition is saved: it would be empty for ever.
+/// The names that conditions can use beside variables. Any other name is refused when a condition is saved, because
+/// it would be empty for ever.
 pub const NAMES: [&str; 24] = [
     "account.id",
     "account.key",
@@ -46,13 +48,14 @@ pub const NAMES: [&str; 24] = [
     "time.weekday",
 ];
 
-/// The longest condition, in bytes: nobody reads a longer one.
+/// The longest condition, in bytes. Nobody reads a longer one.
 pub const LONGEST: usize = 1_000;
 
-/// How deep parentheses and negations may be nested: parsing and evaluating must not exhaust the stack.
+/// How deep parentheses and negations may be nested. Parsing and evaluating must not exhaust the stack.
 const DEEPEST: usize = 32;
 
-/// A condition. It is kept as it was written: printed anew it could be longer, or deeper, than what is read.
+/// A condition. It is stored as it was written: printed anew it could be longer, or deeper, than the parser
+/// accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Condition {
@@ -70,7 +73,7 @@ enum Node {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
-    /// In full: `variables.lang`.
+    /// The full name, e.g. `variables.lang`.
     Name(String),
     Text(String),
     /// As it was written.
@@ -89,7 +92,7 @@ enum Operator {
     StartsWith,
 }
 
-/// Longer ones before those that they begin with.
+/// Longer operators come before their prefixes.
 const OPERATORS: [(&str, Operator); 8] = [
     ("!=", Operator::Differs),
     ("<=", Operator::AtMost),
@@ -101,15 +104,15 @@ const OPERATORS: [(&str, Operator); 8] = [
     ("starts_with", Operator::StartsWith),
 ];
 
-/// Where a condition stops being one.
+/// The place where a text stops being a condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at character {column}: expected {expected}")]
 pub struct ConditionError {
     /// Bytes before the fault.
     pub at: usize,
-    /// Which character that is, from 1.
+    /// The number of that character, from 1.
     pub column: usize,
-    /// What should stand there.
+    /// What should be there.
     pub expected: &'static str,
 }
 
@@ -117,11 +120,11 @@ impl Condition {
     /// Reads a condition.
     ///
     /// # Errors
-    /// Where it stops being one, and what was expected there.
+    /// The text is not a condition. The error holds the place and what was expected there.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
         let mut parser = Parser { text, at: 0, depth: 0 };
         if text.len() > LONGEST {
-            // The last character that may still stand there.
+            // The last character within the limit.
             parser.at = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
             return Err(parser.expected("the end: a condition has at most 1000 bytes"));
         }
@@ -133,12 +136,13 @@ impl Condition {
         Ok(Self { text: text.to_owned(), node })
     }
 
-    /// Whether it holds, where `value` tells what stands behind a name; of a variable it is given the name with its `variables.`.
+    /// Whether the condition holds. `value` gives the value of a name; the name of a variable comes with its
+    /// `variables.`.
     pub fn holds(&self, value: &dyn Fn(&str) -> String) -> bool {
         self.node.holds(value)
     }
 
-    /// Whether it asks for anything whose name begins with `prefix`.
+    /// Whether the condition uses a name that begins with `prefix`.
     pub fn asks_for(&self, prefix: &str) -> bool {
         self.node.asks_for(prefix)
     }
@@ -263,7 +267,7 @@ impl Parser<'_> {
         self.at += rest.len() - rest.trim_start().len();
     }
 
-    /// Goes behind `sign` if that comes next.
+    /// Skips `sign` if it comes next.
     fn takes(&mut self, sign: &str) -> bool {
         self.blanks();
         let found = self.rest().starts_with(sign);
@@ -328,7 +332,7 @@ impl Parser<'_> {
         self.blanks();
         let word = self.rest().split(|c| !is_of_name(c)).next().unwrap_or_default();
         for (sign, operator) in OPERATORS {
-            // `containsx` is no operator, but `=x` is one with a name behind it.
+            // `containsx` is not an operator, but `=x` is one followed by a name.
             let found = if sign.starts_with(is_of_name) { word == sign } else { self.rest().starts_with(sign) };
             if found {
                 self.at += sign.len();

@@ -1,7 +1,8 @@
-//! Customers: shared by all accounts, known by one or more addresses.
+//! Contacts: customers, shared by all accounts, known by one or more addresses.
 //!
-//! WhatsApp may show a customer by phone number, by business-scoped user id, or by both. What turns out to be one person is linked: no data moves, but from
-//! then on every address leads to the oldest contact, which names the others.
+//! WhatsApp may show a customer by phone number, by business-scoped user id, or by both. Contacts that turn out to
+//! be one customer are linked. No data moves, but from then on every address leads to the oldest contact, which
+//! names the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,31 +19,32 @@ use crate::values::Address;
 pub struct Contact {
     /// Ours.
     pub id: ContactId,
-    /// The lists that the customer is on: none, as long as the customer only was refused by a whitelist.
+    /// The lists that the customer is on. There are none while whitelists have always refused the customer.
     #[serde(default, alias = "list", deserialize_with = "one_or_many", skip_serializing_if = "BTreeSet::is_empty")]
     pub lists: BTreeSet<ListId>,
-    /// What the customer is called, as WhatsApp tells it.
+    /// The customer's name in WhatsApp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ProfileName>,
-    /// The name by which others find the customer on WhatsApp. It can change hands: it is shown, never matched.
+    /// The customer's username in WhatsApp. It can change hands, so it is shown and never matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<ProfileName>,
     /// All addresses, the first one first.
     pub addresses: Vec<Address>,
     /// When the customer first wrote.
     pub created_at: Timestamp,
-    /// Grows with every change, also of the addresses that lead here: conditions and effects refer to it.
+    /// The version, which grows with every change, also of the addresses that lead here. Conditions and effects
+    /// refer to it.
     #[serde(default)]
     pub version: u64,
-    /// Newer contacts that turned out to be the same person.
+    /// Newer contacts of the same customer.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub linked: BTreeSet<ContactId>,
-    /// The older contact that turned out to be the same person.
+    /// The older contact of the same customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
 }
 
-/// The form before had one list.
+/// The form before this one had one list.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<ListId>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -56,44 +58,45 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<ListId>, D
     })
 }
 
-/// Whom an address belongs to.
+/// The customer of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The oldest contact of the person: new interactions are opened with it.
+    /// The customer's oldest contact. New interactions are opened with it.
     pub owner: ContactId,
-    /// The person's other contacts: they may have open interactions.
+    /// The customer's other contacts. They may have open interactions.
     pub linked: BTreeSet<ContactId>,
 }
 
 impl Identity {
-    /// A person with one contact.
+    /// A customer with one contact.
     pub fn one(owner: ContactId) -> Self {
         Self { owner, linked: BTreeSet::new() }
     }
 
-    /// All contacts of the person, the oldest first.
+    /// All contacts of the customer, the oldest first.
     pub fn contacts(&self) -> impl Iterator<Item = &ContactId> {
         std::iter::once(&self.owner).chain(&self.linked)
     }
 }
 
-/// What makes one person of contacts and addresses: written all or nothing.
+/// The changes that link contacts and addresses to one customer. They are written all or nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
-    /// The contacts as they shall be; each must still have the version before.
+    /// The contacts after the change. Each must still have its previous version.
     pub contacts: Vec<Contact>,
-    /// What the owner's version causes.
+    /// The effects of the owner's new version.
     pub effects: Vec<Effect>,
-    /// Addresses that lead to the person from now on, as others do already.
+    /// Addresses that already led to one of the contacts, and lead to the owner from now on.
     pub known: BTreeSet<Address>,
     /// Addresses that led nowhere before.
     pub new: BTreeSet<Address>,
-    /// The person.
+    /// The customer.
     pub identity: Identity,
 }
 
-/// Makes one person of `contacts` and of the addresses that were seen together: those that led to one of them, and those that led nowhere. `None` when that
-/// is what they are already. Ids sort by age, so whoever links first or second comes to the same owner.
+/// Links `contacts`, and the addresses that were seen together, to one customer. `known` are addresses that led to
+/// one of the contacts, `new` those that led nowhere. `None` if they are linked already. Ids sort by age, so links
+/// in any order arrive at the same owner.
 pub fn link(contacts: &BTreeMap<ContactId, Contact>, known: &BTreeSet<Address>, new: &BTreeSet<Address>) -> Option<Link> {
     let owner = contacts.keys().next()?.clone();
     let linked: BTreeSet<ContactId> = contacts.keys().skip(1).cloned().collect();
@@ -175,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn linking_again_is_nothing_and_a_third_joins_the_person() {
+    fn linking_again_changes_nothing_and_a_third_contact_joins() {
         let contacts = map([contact(2, phone(1)), contact(3, phone(2))]);
         let first = link(&contacts, &BTreeSet::new(), &BTreeSet::new()).unwrap();
         let contacts = map(first.contacts);
         assert_eq!(link(&contacts, &BTreeSet::from([phone(1)]), &BTreeSet::new()), None);
-        // An older one: it takes over.
+        // An older contact takes over.
         let contacts = map(contacts.into_values().chain([contact(1, phone(3))]));
         let second = link(&contacts, &BTreeSet::new(), &BTreeSet::new()).unwrap();
         assert_eq!(second.identity, Identity { owner: id(1), linked: BTreeSet::from([id(2), id(3)]) });

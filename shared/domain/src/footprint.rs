@@ -1,7 +1,8 @@
-//! What an interaction stands for outside its own item: the open pointer, its agent's slot, what rings, its rows among the waiting.
+//! The rows that an interaction causes outside its own item: the open pointer, its agent's slot, a ring at one
+//! agent, its waiting rows.
 //!
-//! All of it is derived from the interaction, so a commit writes the difference between the footprint before and after, and no path can forget a slot or
-//! leave a row behind.
+//! All of it is derived from the interaction. A commit writes the difference between the footprint before and
+//! after, so no path can forget a slot or leave a row behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,78 +14,80 @@ use crate::ids::AgentId;
 use crate::interaction::{Interaction, Missed, Offer, Stage};
 use crate::priority::Priority;
 
-/// What an interaction stands for outside its own item.
+/// The rows that an interaction causes outside its own item.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Footprint {
     /// Whether its conversation points to it as the open one.
     pub open: bool,
     /// The agent whose slot it takes.
     pub holder: Option<AgentId>,
-    /// The one agent at whom it rings, and until when; an offer to many reserves nobody's slot, and one that stands for its own agent, there or not, needs none.
+    /// The one agent at whom it rings, and until when. An offer to many agents reserves no slot, and an offer to
+    /// its own agent needs none.
     pub ringing: Option<(AgentId, Timestamp)>,
     /// The agent who owes its disposition, and the pause until it is given.
     pub wrapping: Option<(AgentId, String)>,
-    /// Its rows among the waiting: one a target.
+    /// Its waiting rows, one for each target.
     pub waiting: BTreeMap<Target, WaitingRow>,
 }
 
-/// A row of the waiting of a target: all that `assign` needs to know.
+/// A waiting row of a target, with everything that `assign` needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WaitingRow {
-    /// Which interaction.
+    /// The interaction.
     pub interaction: InteractionKey,
-    /// Which wait.
+    /// The number of the wait.
     pub wait: u64,
-    /// On what it waits.
+    /// The stage of the wait.
     pub stage: Stage,
     /// The deadline of the wait.
     pub until: Option<Timestamp>,
-    /// The arrival of the oldest unanswered message, or of the last one if all are answered: who waits longest comes first.
+    /// The arrival of the oldest unanswered message, or of the last one if all are answered. The longest wait comes
+    /// first.
     pub since: Timestamp,
-    /// The higher comes first.
+    /// The priority. The highest comes first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
-    /// Who said no.
+    /// The agents who rejected it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<AgentId>,
-    /// Who let it ring after the plan had run out.
+    /// The agents who let it ring out after the plan had run out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed: Vec<Missed>,
-    /// The offer that stands.
+    /// The current offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
 }
 
 impl WaitingRow {
-    /// The sort key within the target's rows: the highest priority, then the longest wait first. What nobody marked has no mark in its key either: `!` sorts
-    /// before every digit.
+    /// The sort key within the target's rows: the highest priority first, then the longest wait. A row of the
+    /// default priority has no mark in its key: `!` sorts before every digit.
     pub fn order(&self) -> String {
         let waits = format!("{:015}#{}", self.since.as_millisecond(), self.interaction.interaction);
         if self.priority.is_default() { waits } else { format!("!{}#{waits}", 9 - self.priority.get()) }
     }
 }
 
-/// What a commit changes in one agent's presence.
+/// The changes of a commit to one agent's presence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SlotChange {
     /// The interaction takes a slot.
     pub occupy: bool,
-    /// It gives its slot back.
+    /// The interaction gives its slot back.
     pub release: bool,
-    /// It rings at this agent alone, until then.
+    /// The interaction rings at this agent alone, until then.
     pub ring: Option<Timestamp>,
-    /// It rings there no more.
+    /// The interaction no longer rings at this agent.
     pub unring: bool,
-    /// Its disposition is owed, on this pause.
+    /// The agent owes the interaction's disposition, and is on this pause.
     pub wrap: Option<String>,
-    /// It is owed no more.
+    /// The agent no longer owes it.
     pub unwrap: bool,
     /// The presence must still have this revision.
     pub revision: Option<u64>,
 }
 
-/// The difference between two footprints, agent by agent: a transaction may touch an item only once. `revision` is of an agent whose presence must be as it
-/// was read.
+/// The difference between two footprints, by agent: a transaction may touch an item only once. `revision` names an
+/// agent whose presence must be as it was read.
 pub fn slot_changes(before: &Footprint, after: &Footprint, revision: Option<&(AgentId, u64)>) -> BTreeMap<AgentId, SlotChange> {
     let mut changes: BTreeMap<AgentId, SlotChange> = BTreeMap::new();
     if before.holder != after.holder {
@@ -126,7 +129,8 @@ pub fn holder(interaction: &Interaction) -> Option<&AgentId> {
     interaction.agent.as_ref().filter(|_| interaction.is_open())
 }
 
-/// Whose slots `interaction` takes: of the agent who has it, of the one at whom alone it rings, or of the queue at all of whose members it rings.
+/// The targets whose slots `interaction` takes: the agent who has it, the single agent at whom it rings, or the
+/// queue at all of whose members it rings.
 pub fn occupied(interaction: &Interaction) -> BTreeSet<Target> {
     let Footprint { holder, ringing, .. } = footprint(interaction);
     let agents = holder.into_iter().chain(ringing.map(|(agent, _)| agent)).map(Target::Agent);
@@ -137,7 +141,7 @@ pub fn occupied(interaction: &Interaction) -> BTreeSet<Target> {
     agents.chain(queue).collect()
 }
 
-/// Since when the customer waits: the oldest unanswered message; where everything is answered, the last one.
+/// Since when the customer waits: the oldest unanswered message, or the last message if all are answered.
 fn since(interaction: &Interaction) -> Timestamp {
     let last = interaction.last_message.as_ref().map(|last| last.at);
     interaction.unanswered_since.or(last).unwrap_or(interaction.opened_at)
@@ -184,7 +188,7 @@ mod tests {
     use ulid::Ulid;
 
     #[test]
-    fn an_agent_who_accepts_what_rings_there_is_changed_once() {
+    fn an_agent_who_accepts_a_ringing_offer_is_changed_once() {
         let agent = AgentId::from_ulid(Ulid::nil());
         let before = Footprint { open: true, ringing: Some((agent.clone(), Timestamp::MAX)), ..Footprint::default() };
         let after = Footprint { open: true, holder: Some(agent.clone()), ..Footprint::default() };

@@ -1,10 +1,11 @@
-//! Working hours: when a step of an action plan is entered, and when it is left out.
+//! Intervals: the hours in which a step of an action plan is entered or skipped.
 //!
-//! An interval is read off the clock on the wall of its own time zone: while that clock shows a time within a range, the range matches. So a range that begins
-//! in the hour that a change to summer time leaves out begins with the first minute after it, and an hour that a change back repeats counts both times.
+//! An interval follows the wall clock of its own time zone: while that clock shows a time within a range, the range
+//! matches. So a range that begins in the hour that a change to summer time skips begins with the first minute
+//! after it, and an hour that a change back repeats counts both times.
 //!
-//! A range may cross midnight. It then belongs as a whole to the day on which it begins: "Fridays 22:00 to 02:00" ends on Saturday at 02:00, and its weekday,
-//! day of month and month are asked of the Friday.
+//! A range may cross midnight. It then belongs as a whole to the day on which it begins: "Fridays 22:00 to 02:00"
+//! ends on Saturday at 02:00, and its weekday, day of month and month are those of the Friday.
 
 use std::collections::BTreeSet;
 
@@ -16,40 +17,41 @@ use serde::{Deserialize, Serialize};
 use crate::ids::IntervalId;
 use crate::values::Invalid;
 
-/// Working hours.
+/// A named interval of time, e.g. office hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// Ours.
     pub id: IntervalId,
-    /// For people.
+    /// The name, for people.
     pub name: String,
-    /// Where its clock hangs.
+    /// The time zone of its wall clock.
     pub time_zone: ZoneName,
-    /// It matches while any of these does; none: always.
+    /// The interval matches while any of these ranges does. Without a range it always matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<Range>,
-    /// On these days it never matches, whatever the ranges say; nor does the rest of a night that would have begun on one.
+    /// Days on which it never matches, whatever the ranges say. Nor does the rest of a night that would have begun
+    /// on one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holidays: Vec<Holiday>,
 }
 
-/// Times on some days.
+/// A range of time on some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The first minute; 00:00 unless told.
+    /// The first minute; 00:00 by default.
     #[serde(default)]
     pub from: Minute,
-    /// The last minute, which belongs to it whole; 23:59 unless told. Before `from`: on the day after.
+    /// The last minute, which is included; 23:59 by default. If it is before `from`, it is on the next day.
     #[serde(default = "Minute::last")]
     pub to: Minute,
-    /// On which weekdays it begins; none: on all.
+    /// The weekdays on which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub weekdays: BTreeSet<Weekday>,
-    /// On which days of the month it begins; none: on all.
+    /// The days of the month on which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub days: BTreeSet<DayOfMonth>,
-    /// In which months it begins; none: in all.
+    /// The months in which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub months: BTreeSet<Month>,
 }
@@ -66,9 +68,9 @@ impl Default for Range {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holiday {
-    /// Which day, e.g. `2026-12-25`.
+    /// The day, e.g. `2026-12-25`.
     pub date: Date,
-    /// Whether it comes back every year; one on 29 February comes in leap years.
+    /// Whether it returns every year. One on 29 February returns in leap years.
     #[serde(default)]
     pub yearly: bool,
 }
@@ -79,7 +81,7 @@ pub struct Holiday {
 pub struct ZoneName(String);
 
 impl ZoneName {
-    /// Takes a name that the database knows, in whatever case.
+    /// Reads a name that the database knows, in any case.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let zone = TimeZone::get(text).map_err(|_| Invalid("must be the name of a time zone such as Europe/Rome"))?;
         Ok(Self(zone.iana_name().unwrap_or(text).to_owned()))
@@ -90,7 +92,7 @@ impl ZoneName {
         &self.0
     }
 
-    /// What the clock on the wall shows at `at`. A name that the database has lost since it was checked counts as UTC.
+    /// The wall clock's time at `at`. A name that the database has lost since it was checked counts as UTC.
     pub fn clock(&self, at: Timestamp) -> DateTime {
         TimeZone::get(&self.0).unwrap_or(TimeZone::UTC).to_datetime(at)
     }
@@ -121,7 +123,7 @@ impl From<ZoneName> for String {
 pub struct Minute(u16);
 
 impl Minute {
-    /// Takes `00:00` to `23:59`.
+    /// Reads `00:00` to `23:59`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let digits = |part: &str| (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok());
         match text.split_once(':').map(|(hour, minute)| (digits(hour).flatten(), digits(minute).flatten())) {
@@ -155,7 +157,7 @@ impl From<Minute> for String {
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names say it all")]
 pub enum Weekday {
     Monday,
     Tuesday,
@@ -228,7 +230,7 @@ small_number! {
 }
 
 impl Interval {
-    /// Whether it matches at `at`.
+    /// Whether the interval matches at `at`.
     pub fn matches(&self, at: Timestamp) -> bool {
         let clock = self.time_zone.clock(at);
         if self.is_holiday(clock.date()) {
@@ -244,7 +246,7 @@ impl Interval {
 }
 
 impl Range {
-    /// The day to which the range belongs that `clock` is in.
+    /// The day on which the range began that `clock` is in, if it is in one.
     fn began_on(&self, clock: DateTime) -> Option<Date> {
         let (now, today) = (Minute::of(clock.time()), clock.date());
         let (begins_today, ends_today) = match self.from <= self.to {

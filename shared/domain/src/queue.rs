@@ -5,53 +5,53 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AgentId, QueueId};
 use crate::values::{Invalid, Seconds};
 
-/// A queue: who may answer, and in which way they are rung.
+/// A queue: its members, and how they are rung.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     /// Ours.
     pub id: QueueId,
-    /// Shown to agents.
+    /// The name that agents see.
     pub name: String,
-    /// In which way the members are rung.
+    /// How the members are rung.
     pub strategy: Strategy,
     /// How long one agent is rung before the next.
     pub agent_timeout: Seconds,
-    /// Between queues: the heavier is served first.
+    /// The weight: of several queues the heavier is served first.
     pub weight: Weight,
-    /// After how many offers missed in a row an agent is paused; `None`: never.
+    /// The number of missed offers in a row after which an agent is paused; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_after_missed: Option<MissedLimit>,
-    /// In the order in which `rrmemory` goes through them.
+    /// The members, in the order of `rrmemory`.
     pub members: Vec<AgentId>,
 }
 
 impl Queue {
-    /// The agent timeout of a queue that was given none: 15 s.
+    /// The default agent timeout of a queue: 15 s.
     pub const AGENT_TIMEOUT: Seconds = match Seconds::new(15) {
         Ok(seconds) => seconds,
         Err(_) => Seconds::MAX,
     };
 }
 
-/// In which way the members are rung.
+/// How the members are rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// All available members at once; the first to accept wins.
     Beepall,
-    /// One after the other, beginning after the one engaged last.
+    /// One after the other, beginning after the agent engaged last.
     Rrmemory,
-    /// One after the other, the one whose last offer is the longest ago first.
+    /// One after the other, beginning with the agent whose last offer is longest ago.
     LeastRecent,
 }
 
-/// Offers that may be missed in a row: 1 to 100.
+/// A number of missed offers in a row: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct MissedLimit(u8);
 
 impl MissedLimit {
-    /// Takes 1 to 100.
+    /// Accepts 1 to 100.
     pub fn new(offers: i64) -> Result<Self, Invalid> {
         match u8::try_from(offers) {
             Ok(offers @ 1..=100) => Ok(Self(offers)),
@@ -78,13 +78,13 @@ impl From<MissedLimit> for i64 {
     }
 }
 
-/// 0 to 10, 0 unless told.
+/// A weight: 0 to 10, 0 by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Weight(u8);
 
 impl Weight {
-    /// Takes 0 to 10.
+    /// Accepts 0 to 10.
     pub fn new(weight: i64) -> Result<Self, Invalid> {
         match u8::try_from(weight) {
             Ok(weight @ 0..=10) => Ok(Self(weight)),

@@ -9,71 +9,73 @@ use domain::queue::MissedLimit;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// On `timers`: tell an interaction something when the time has come.
+/// On `timers`: do something to an interaction or an agent at a set time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "wakeup", rename_all = "snake_case")]
 pub enum Wakeup {
     /// A wait is over at `at`.
     Timer {
-        /// Which interaction.
+        /// The interaction.
         #[serde(flatten)]
         interaction: InteractionKey,
         /// The deadline.
         at: Timestamp,
-        /// Which wait.
+        /// The wait.
         which: Timer,
     },
-    /// An agent let an offer ring.
+    /// An agent let an offer ring out.
     Missed {
-        /// The effect's id: it counts once.
+        /// The effect's id, so that it counts once.
         id: String,
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// How many may be missed in a row.
+        /// How many offers may be missed in a row.
         limit: MissedLimit,
     },
-    /// A person's contacts were linked: of two open interactions on one account make one.
+    /// A customer's contacts were linked. Two open interactions on one account become one.
     Unify {
-        /// The owner of them.
+        /// The owner of the contacts.
         contact: ContactId,
     },
-    /// An agent's connection was lost a while ago: who has none since then is logged out.
+    /// An agent's connection was lost a while ago. The agent is logged out if there has been no other since.
     Lost {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// Which connection; forgotten, if it was not.
+        /// The connection. It is forgotten now, if that has not happened yet.
         connection: String,
-        /// When: a later loss has a wake-up of its own.
+        /// When it was lost. A later loss has its own wake-up.
         at: Timestamp,
     },
-    /// The queues or accounts of an agent were changed a while ago: what was decided by an older configuration since is looked at once more.
+    /// An agent's queues or accounts changed a while ago. Decisions that an older configuration has made since are
+    /// checked once more.
     Reconfigured {
-        /// Whose.
+        /// The agent.
         agent: AgentId,
     },
-    /// An agent stopped taking offers.
+    /// An agent became unavailable.
     Withdraw {
-        /// Which interaction rang there.
+        /// The interaction that rang at the agent.
         interaction: InteractionId,
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
 }
 
 impl Wakeup {
-    /// A lost connection is a logout after so many seconds: a page that is loaded again, or a train in a tunnel, is back by then.
+    /// The seconds after which a lost connection is a logout. A page that is reloaded, or a train in a tunnel, is
+    /// back by then.
     pub const GRACE_SECONDS: u32 = 30;
 }
 
-/// On `assign.fifo`, group = target: decide again who is offered what.
+/// On `assign.fifo`, group = target: decide again which agents get which offers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AssignJob {
-    /// For whom.
+    /// The target.
     pub target: Target,
-    /// Because the configuration changed: what is cached of it must not decide.
+    /// Whether the configuration changed, so that the cached one must not decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reconfigured: bool,
-    /// Because something changed in another queue of the same agents ([`Reach::Near`](crate::Reach::Near)).
+    /// Whether the cause is a change in another queue of the same agents ([`Reach::Near`](crate::Reach::Near)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub related: bool,
 }
@@ -81,57 +83,57 @@ pub struct AssignJob {
 /// On `outbound.fifo`, group = conversation: send a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SendJob {
-    /// Which one.
+    /// The message.
     pub message: MessageKey,
 }
 
 /// On `media`: copy an attachment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MediaJob {
-    /// Of which message.
+    /// The message.
     pub message: MessageKey,
-    /// Its place.
+    /// The attachment's index in the message.
     pub index: usize,
 }
 
 /// On `archive`: write the transcript and the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchiveJob {
-    /// Of which interaction.
+    /// The interaction.
     pub interaction: InteractionKey,
 }
 
 /// On `push.fifo`, group = conversation or agent: append an event to the feeds of agents and send it to their sockets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PushJob {
-    /// The effect's id: a repetition changes nothing.
+    /// The effect's id, so that a repetition changes nothing.
     pub id: String,
-    /// Whose feeds.
+    /// The agents whose feeds get the event.
     pub to: Audience,
-    /// The account, for offers to a queue: only its agents are meant.
+    /// The account of an offer to a queue: only the account's agents get it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
-    /// What they are told; `push` makes the view of it. The version before wrote the view itself, as `event`.
+    /// The news. `push` makes the view from it. The version before wrote the view itself, as `event`.
     pub news: News,
 }
 
-/// On `webhook`: ask another system on behalf of a step of the plan.
+/// On `webhook`: call another system for a Webhook step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WebhookJob {
-    /// The effect's id, which the other system sees too: it may know a repetition by it.
+    /// The effect's id. The other system gets it too, and may recognise a repetition by it.
     pub id: String,
-    /// On behalf of which interaction.
+    /// The interaction.
     pub interaction: InteractionKey,
     /// The wait that the answer ends.
     pub wait: u64,
-    /// Which system.
+    /// The address of the other system.
     pub url: WebhookUrl,
-    /// Until when an answer means anything.
+    /// Until when an answer counts.
     pub until: Timestamp,
 }
 
-/// On `inbound.fifo`, group = [`InboundEvent::group`]: the deduplication id that receive and the event's own stream record share, so that whichever
-/// comes second changes nothing.
+/// The deduplication id on `inbound.fifo`, group = [`InboundEvent::group`]. receive and the event's own stream
+/// record share it, so that the second to come changes nothing.
 pub fn inbound_dedup(event: &InboundEvent) -> String {
     format!("{}#{}", event.account, event.id)
 }

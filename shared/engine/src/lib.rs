@@ -1,8 +1,10 @@
 //! Load, decide, commit: the one way in which interactions and messages change.
 //!
-//! The engine owns the ports that it needs ([`ports`]); `store` implements them on DynamoDB and [`memory`] in memory. [`jobs`] are the bodies of the queues.
+//! The engine owns the ports that it needs ([`ports`]). `store` implements them on DynamoDB; the module `memory`, a feature for tests, implements them in
+//! memory. [`jobs`] are the bodies of the queues.
 
 pub mod jobs;
+#[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
 

@@ -8,19 +8,20 @@ use domain::queue::MissedLimit;
 use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
-/// The pause of somebody who missed too many offers in a row.
+/// The pause of an agent who missed too many offers in a row.
 pub const MISSED_TOO_MANY: &str = "missed offers";
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// An agent let an offer ring. As many of them in a row as `limit`, and the agent is paused; accepting, or any change of presence, begins a new row.
+    /// Counts an offer that an agent let ring out. After `limit` of them in a row the agent is paused. An
+    /// acceptance, or any change of presence, restarts the count.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again with the same mark.
     pub async fn missed(&self, agent: &AgentId, limit: MissedLimit, mark: Idempotency) -> Result<(), EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let known = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
-            // Whoever has gone meanwhile is asked nothing more.
+            // An agent who is gone meanwhile needs no pause.
             let Some(mut after) = known.filter(|presence| presence.is_ready()) else { return Ok(()) };
             after.version += 1;
             after.missed += 1;

@@ -1,4 +1,4 @@
-//! Between domain values and items.
+//! Converts between domain values and items.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 /// The version of the items' form.
 const FORM: &str = "1";
 
-/// What reading an item gives.
+/// The result of an operation of a port.
 pub type PortResult<T> = Result<T, PortError>;
 
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
@@ -32,7 +32,7 @@ pub(crate) fn key_item(key: Key) -> Item {
     HashMap::from([("pk".to_owned(), s(key.pk)), ("sk".to_owned(), s(key.sk))])
 }
 
-/// A new item with nothing but key and form.
+/// A new item with only its key and form.
 pub(crate) fn item(key: Key) -> Item {
     let mut item = key_item(key);
     item.insert("v".to_owned(), n(FORM));
@@ -63,7 +63,7 @@ pub(crate) fn to_attribute<T: Serialize>(value: &T) -> PortResult<AttributeValue
 /// The domain value of an item.
 ///
 /// # Errors
-/// When it is missing or of an unknown form.
+/// It is missing or of an unknown form.
 pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) -> PortResult<T> {
     let data = item.get("data").ok_or_else(|| PortError { operation: "decode", reason: "no data".to_owned() })?;
     serde_dynamo::from_attribute_value(data.clone()).map_err(|error| PortError { operation: "decode", reason: error.to_string() })
@@ -72,7 +72,7 @@ pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) ->
 /// The effects of an item's version.
 ///
 /// # Errors
-/// When one is of an unknown kind.
+/// An effect is of an unknown kind.
 pub fn effects_of(item: &HashMap<String, AttributeValue>) -> PortResult<Vec<Effect>> {
     match item.get("effects") {
         Some(effects) => serde_dynamo::from_attribute_value(effects.clone())
@@ -89,7 +89,7 @@ pub(crate) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T>
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// What the SDK says, with the service's code and message and nothing of the request.
+/// An error of the SDK, with the service's code and message and nothing of the request.
 pub(crate) fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> PortError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -19,22 +19,20 @@ use domain::interval::Interval;
 use domain::queue::Queue;
 
 use crate::codec::{Item, PortResult, failed, from_data, key_item, number, s, text, undecodable};
-use crate::keys::Key;
+use crate::table::Table;
 use cache::{Cached, CachedById};
-use keys::entity_key;
 
 pub use entities::Entity;
-pub(crate) use keys::leaving_key;
+pub(crate) use keys::{entity_key, leaving_key};
 pub use leaving::Leaving;
 pub use trail::AuditQuery;
-pub(crate) use trail::puts as audit_puts;
+pub(crate) use trail::items as audit_items;
 pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 
 /// The configuration table.
 #[derive(Clone)]
 pub struct Configuration {
-    client: Client,
-    table: Arc<str>,
+    table: Table,
     accounts: Cached<Vec<Account>>,
     queues: Cached<BTreeMap<QueueId, Queue>>,
     agents: Cached<BTreeMap<AgentId, Agent>>,
@@ -50,7 +48,7 @@ pub struct Configuration {
 
 impl std::fmt::Debug for Configuration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Configuration").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Configuration").field("table", &self.table.name).finish_non_exhaustive()
     }
 }
 
@@ -58,8 +56,7 @@ impl Configuration {
     /// The table `table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
         Self {
-            client,
-            table: table.into(),
+            table: Table::new(client, table),
             accounts: Arc::default(),
             queues: Arc::default(),
             agents: Arc::default(),
@@ -74,17 +71,12 @@ impl Configuration {
         }
     }
 
-    async fn item(&self, key: Key) -> PortResult<Option<Item>> {
-        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
-        Ok(read.send().await.map_err(failed("GetItem"))?.item)
-    }
-
     /// One of its kind, with its version.
     ///
     /// # Errors
     /// When the table can't be read.
     pub async fn get<T: Entity>(&self, id: &str) -> PortResult<Option<(T, u64)>> {
-        match self.item(entity_key::<T>(id)).await? {
+        match self.table.get(entity_key::<T>(id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?))),
             None => Ok(None),
         }
@@ -95,7 +87,7 @@ impl Configuration {
     /// # Errors
     /// When the table can't be read.
     pub async fn page<T: Entity>(&self, after: Option<&str>, limit: i32) -> PortResult<(Vec<(T, u64)>, Option<String>)> {
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = self.table.query().limit(limit);
         let query = query
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", s(T::KIND))

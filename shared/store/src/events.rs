@@ -37,7 +37,13 @@ impl Interactions {
         if raw.len() <= RAW_KEPT {
             item.insert("raw".to_owned(), s(raw));
         }
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&*self.table.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
             Ok(_) => Ok(Received::New),
             Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => {
@@ -52,7 +58,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn event(&self, account: &domain::ids::AccountId, id: &str) -> PortResult<Option<(InboundEvent, Option<String>)>> {
-        match self.get(keys::event(account, id)).await? {
+        match self.table.get(keys::event(account, id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, text(&item, "routed").map(str::to_owned)))),
             None => Ok(None),
         }
@@ -63,6 +69,6 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn command_result(&self, id: &str) -> PortResult<Option<String>> {
-        Ok(self.get(keys::command(id)).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned))
+        Ok(self.table.get(keys::command(id)).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned))
     }
 }

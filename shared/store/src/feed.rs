@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::AgentId;
 use engine::ports::{PortError, System, World};
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
+use crate::transaction::{Cause, Expression, Outcome};
 
 /// A client that was away longer reads its interactions anew.
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -65,6 +65,15 @@ pub struct Connection {
     pub expires_at: Timestamp,
 }
 
+/// What an append lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It was appended before.
+    Repeated,
+    /// Another event has its number.
+    Place,
+}
+
 impl Connection {
     /// Whether it may be that it is not open yet. What it misses until then its client asks for.
     pub fn is_opening(&self, now: Timestamp) -> bool {
@@ -89,35 +98,20 @@ impl Interactions {
             entry.insert("expires_at".to_owned(), expires(now, EVENTS_KEPT));
             let mut done = item(keys::feed_done(agent, effect));
             done.insert("expires_at".to_owned(), expires(now, DONE_KEPT));
-            let head = Update::builder()
-                .table_name(&*self.table)
-                .set_key(Some(key_item(keys::feed_head(agent))))
-                .update_expression("SET seq = :seq")
-                .condition_expression(if last == 0 { "attribute_not_exists(seq)" } else { "seq = :last" })
-                .expression_attribute_values(":seq", n(seq));
-            let head = if last == 0 { head } else { head.expression_attribute_values(":last", n(last)) };
-            let put = |item: Item| {
-                Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build()
+            // Nobody has appended anything since.
+            let last = if last == 0 {
+                Expression::new("attribute_not_exists(seq)")
+            } else {
+                Expression::new("seq = :last").value(":last", n(last))
             };
-            let unbuildable = |error: aws_sdk_dynamodb::error::BuildError| PortError { operation: "append", reason: error.to_string() };
-            let actions = vec![
-                TransactWriteItem::builder().put(put(done).map_err(unbuildable)?).build(),
-                TransactWriteItem::builder().update(head.build().map_err(unbuildable)?).build(),
-                TransactWriteItem::builder().put(put(entry).map_err(unbuildable)?).build(),
-            ];
-            match self.client.transact_write_items().set_transact_items(Some(actions)).send().await {
-                Ok(_) => return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, event: event.clone() }))),
-                Err(error) => match error.as_service_error() {
-                    Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                        let lost = |index: usize| {
-                            canceled.cancellation_reasons().get(index).and_then(|reason| reason.code()) == Some("ConditionalCheckFailed")
-                        };
-                        if lost(0) {
-                            return Ok(Appended::Repeated);
-                        }
-                    }
-                    _ => return Err(failed("TransactWriteItems")(error)),
-                },
+            let mut transaction = self.table.transaction();
+            transaction.put_new(done, Lost::Repeated);
+            transaction.update(keys::feed_head(agent), Expression::new("SET seq = :seq").value(":seq", n(seq)), Some(last), Lost::Place);
+            transaction.put_new(entry, Lost::Place);
+            match transaction.send().await? {
+                Outcome::Done => return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, event: event.clone() }))),
+                Outcome::Lost(lost) if lost.contains(&(Lost::Repeated, Cause::Condition)) => return Ok(Appended::Repeated),
+                Outcome::Lost(_) | Outcome::UnderWay => {}
             }
             System.pause(attempt).await;
         }
@@ -129,7 +123,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn connections(&self, agent: &AgentId) -> PortResult<Vec<Connection>> {
-        Ok(self.query(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
+        Ok(self.table.all(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
     /// The events behind `after`, oldest first, at most `limit`.
@@ -140,7 +134,7 @@ impl Interactions {
     where
         E: DeserializeOwned,
     {
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = self.table.query().limit(limit);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", s(keys::feed(agent)))
@@ -160,7 +154,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn last_event(&self, agent: &AgentId) -> PortResult<u64> {
-        Ok(self.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
+        Ok(self.table.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
     }
 
     /// Notes a ticket under the hash of its secret.
@@ -171,8 +165,7 @@ impl Interactions {
         let mut ticket = item(keys::ticket(hash));
         ticket.insert("agent".to_owned(), s(agent.as_str()));
         ticket.insert("expires_at".to_owned(), n(until.as_second()));
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(ticket));
-        put.send().await.map_err(failed("PutItem")).map(|_| ())
+        self.table.put(ticket).await
     }
 
     /// Takes a ticket: whose it was, if it was there and is still good. Of two who come with it, one gets it.
@@ -180,7 +173,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be written.
     pub async fn take_ticket(&self, hash: &str, now: Timestamp) -> PortResult<Option<AgentId>> {
-        let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(keys::ticket(hash))));
+        let delete = self.table.client.delete_item().table_name(&*self.table.name).set_key(Some(key_item(keys::ticket(hash))));
         let delete = delete.condition_expression("attribute_exists(pk)").return_values(ReturnValue::AllOld);
         let ticket: HashMap<_, _> = match delete.send().await {
             Ok(answer) => answer.attributes.unwrap_or_default(),
@@ -201,8 +194,7 @@ impl Interactions {
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
         owner.insert("expires_at".to_owned(), expires(connection.expires_at, CONNECTION_KEPT));
         for item in [owner, row_of(connection)] {
-            let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
-            put.send().await.map_err(failed("PutItem"))?;
+            self.table.put(item).await?;
         }
         Ok(())
     }
@@ -212,7 +204,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn connection_owner(&self, connection: &str) -> PortResult<Option<AgentId>> {
-        let owner = self.get(keys::connection_owner(connection)).await?;
+        let owner = self.table.get(keys::connection_owner(connection)).await?;
         Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
@@ -224,8 +216,7 @@ impl Interactions {
         let mut lost = item(keys::connection_lost(agent));
         lost.insert("at".to_owned(), n(at.as_millisecond()));
         lost.insert("expires_at".to_owned(), expires(at, DONE_KEPT));
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(lost));
-        put.send().await.map_err(failed("PutItem"))?;
+        self.table.put(lost).await?;
         self.disconnect(agent, connection).await
     }
 
@@ -234,7 +225,7 @@ impl Interactions {
     /// # Errors
     /// When the table can't be read.
     pub async fn is_gone(&self, agent: &AgentId, at: Timestamp, now: Timestamp) -> PortResult<bool> {
-        let lost = self.get(keys::connection_lost(agent)).await?;
+        let lost = self.table.get(keys::connection_lost(agent)).await?;
         if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
             return Ok(false);
         }
@@ -247,8 +238,7 @@ impl Interactions {
     /// When the table can't be written.
     pub async fn disconnect(&self, agent: &AgentId, connection: &str) -> PortResult<()> {
         for key in [keys::connection(agent, connection), keys::connection_owner(connection)] {
-            let delete = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(key)));
-            delete.send().await.map_err(failed("DeleteItem"))?;
+            self.table.delete(key).await?;
         }
         Ok(())
     }

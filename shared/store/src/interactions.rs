@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use audit::Entry;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
@@ -17,12 +17,13 @@ use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
-use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit, PortError, Store};
+use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit, Store};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::codec::{Item, PortResult, failed, from_data, key_item, n, number, s, text, undecodable};
-use crate::keys::{self, Key};
+use crate::keys;
+use crate::table::Table;
 
 /// Known addresses are looked up once a minute at most. Whom one belongs to seldom changes, and whoever opens an interaction with an old answer is refused.
 const ALIAS_TTL: Duration = Duration::from_secs(60);
@@ -30,21 +31,17 @@ const ALIAS_TTL: Duration = Duration::from_secs(60);
 /// Bounds the memory of the address cache; beyond it, it starts anew.
 const ALIASES_KEPT: usize = 10_000;
 
-/// DynamoDB reads at most 100 items in one batch.
-const BATCH: usize = 100;
-
 /// The interactions table.
 #[derive(Clone)]
 pub struct Interactions {
-    pub(crate) client: Client,
-    pub(crate) table: Arc<str>,
+    pub(crate) table: Table,
     pub(crate) config_table: Arc<str>,
     aliases: Arc<Mutex<HashMap<String, (Identity, Instant)>>>,
 }
 
 impl std::fmt::Debug for Interactions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interactions").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Interactions").field("table", &self.table.name).finish_non_exhaustive()
     }
 }
 
@@ -60,62 +57,18 @@ pub struct Thread {
 impl Interactions {
     /// The table `table`, whose transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into(), config_table: config_table.into(), aliases: Arc::default() }
-    }
-
-    pub(crate) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
-        let read = self.client.get_item().table_name(&*self.table).set_key(Some(key_item(key))).consistent_read(true);
-        Ok(read.send().await.map_err(failed("GetItem"))?.item)
-    }
-
-    pub(crate) async fn batch(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
-        let mut found = Vec::new();
-        let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
-        while !left.is_empty() {
-            let rest = left.split_off(left.len().min(BATCH));
-            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
-            let wanted = wanted.map_err(|error| PortError { operation: "BatchGetItem", reason: error.to_string() })?;
-            let answer = self.client.batch_get_item().request_items(&*self.table, wanted).send().await.map_err(failed("BatchGetItem"))?;
-            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, keys)| keys.keys).collect();
-            left.extend(rest);
-        }
-        Ok(found)
-    }
-
-    /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
-    pub(crate) async fn query(&self, pk: String, prefix: &str) -> PortResult<Vec<Item>> {
-        // A key's value may not be empty, not even to compare with.
-        let (condition, prefix) =
-            if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
-        let values = [(":pk".to_owned(), s(pk))].into_iter().chain(prefix.map(|prefix| (":sk".to_owned(), prefix)));
-        let values: Item = values.collect();
-        let mut items = Vec::new();
-        let mut from = None;
-        loop {
-            let query = self.client.query().table_name(&*self.table).consistent_read(true);
-            let query = query
-                .key_condition_expression(condition)
-                .set_expression_attribute_values(Some(values.clone()))
-                .set_exclusive_start_key(from);
-            let answer = query.send().await.map_err(failed("Query"))?;
-            items.extend(answer.items.unwrap_or_default());
-            from = answer.last_evaluated_key;
-            if from.is_none() {
-                return Ok(items);
-            }
-        }
+        Self { table: Table::new(client, table), config_table: config_table.into(), aliases: Arc::default() }
     }
 
     /// Several interactions; what is not there is left out.
     pub async fn interactions(&self, ids: &[InteractionId]) -> PortResult<Vec<Interaction>> {
-        let places = self.batch(ids.iter().map(keys::reference).collect()).await?;
+        let places = self.table.batch(ids.iter().map(keys::reference).collect()).await?;
         self.interactions_at(&places.iter().map(place_of).collect::<PortResult<Vec<_>>>()?).await
     }
 
     /// The interactions that lie at these places, in no order; what is not there is left out.
     pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
-        self.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
+        self.table.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
     }
 
     /// A page of the thread of an interaction, oldest first, from `after` on (what [`Thread::next`] said): its own messages and those of what it absorbed, by
@@ -127,7 +80,7 @@ impl Interactions {
         let (mut messages, mut horizon) = (Vec::new(), None::<String>);
         for source in sources(interaction) {
             let prefix = keys::messages(&source.interaction);
-            let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+            let query = self.table.query().limit(limit);
             // Behind the place itself, and before everything that is no message of this source.
             let query = query
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
@@ -169,7 +122,7 @@ impl Interactions {
     ) -> PortResult<(Vec<Interaction>, Option<InteractionId>)> {
         let pages = try_join_all(conversations.iter().map(|key| async move {
             // One more tells whether there is a next page; one is `before` itself.
-            let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(limit + 2);
+            let query = self.table.query().scan_index_forward(false).limit(limit + 2);
             let query = query
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .expression_attribute_values(":pk", s(keys::conversation(key)))
@@ -203,7 +156,7 @@ impl Interactions {
     pub async fn all_messages(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
         let mut messages: Vec<Message> = Vec::new();
         for source in sources(interaction) {
-            let items = self.query(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
+            let items = self.table.all(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
             for item in &items {
                 messages.push(from_data(item)?);
             }
@@ -215,7 +168,7 @@ impl Interactions {
 
     /// Why an interaction is where it is, oldest first.
     pub async fn history(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
-        let items = self.query(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
+        let items = self.table.all(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
         let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
         Ok(entries.into_iter().flatten().collect())
     }
@@ -224,7 +177,7 @@ impl Interactions {
     /// `after` for the next page, if there is one.
     pub async fn history_page(&self, key: &InteractionKey, after: u64, limit: i32) -> PortResult<(Vec<HistoryEntry>, Option<u64>)> {
         let pk = keys::conversation(&key.conversation);
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(limit);
+        let query = self.table.query().limit(limit);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", s(pk))
@@ -320,14 +273,14 @@ impl Store for Interactions {
         if let Some(person) = self.known_alias(&key).filter(|_| !fresh) {
             return Ok(Some(person));
         }
-        let Some(item) = self.get(keys::alias(address)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(keys::alias(address)).await? else { return Ok(None) };
         let person = identity_of(&item).ok_or_else(|| undecodable("an alias"))?;
         self.remember_alias(key, person.clone());
         Ok(Some(person))
     }
 
     async fn contact(&self, id: &ContactId) -> PortResult<Option<Contact>> {
-        self.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
+        self.table.get(keys::contact(id)).await?.as_ref().map(from_data).transpose()
     }
 
     async fn link(&self, link: &Link) -> PortResult<Committed> {
@@ -342,7 +295,7 @@ impl Store for Interactions {
 
     async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {
         // Backwards from the head: the head, then the newest interaction, which is the open one unless an older one was reopened.
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false).limit(2);
+        let query = self.table.query().scan_index_forward(false).limit(2);
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", s(keys::conversation(key)))
@@ -363,11 +316,11 @@ impl Store for Interactions {
     }
 
     async fn locate(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
-        self.get(keys::reference(id)).await?.as_ref().map(place_of).transpose()
+        self.table.get(keys::reference(id)).await?.as_ref().map(place_of).transpose()
     }
 
     async fn interaction(&self, key: &InteractionKey) -> PortResult<Option<Interaction>> {
-        self.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
+        self.table.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
     }
 
     async fn open_interactions(
@@ -382,7 +335,8 @@ impl Store for Interactions {
         let mut from = None;
         loop {
             let left = i32::try_from(wanted - found.len()).unwrap_or(i32::MAX);
-            let query = self.client.query().table_name(&*self.table).index_name(keys::OPEN_INDEX).scan_index_forward(false).limit(left);
+            let query =
+                self.table.client.query().table_name(&*self.table.name).index_name(keys::OPEN_INDEX).scan_index_forward(false).limit(left);
             let query = query
                 .key_condition_expression("open_of = :account AND sk BETWEEN :from AND :to")
                 .expression_attribute_values(":account", s(account.as_str()))
@@ -405,34 +359,34 @@ impl Store for Interactions {
     }
 
     async fn message(&self, key: &MessageKey) -> PortResult<Option<Message>> {
-        self.get(keys::message(key)).await?.as_ref().map(from_data).transpose()
+        self.table.get(keys::message(key)).await?.as_ref().map(from_data).transpose()
     }
 
     async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
-        self.get(keys::provider_message(account, provider_id)).await?.as_ref().map(from_data).transpose()
+        self.table.get(keys::provider_message(account, provider_id)).await?.as_ref().map(from_data).transpose()
     }
 
     async fn presences(&self, agents: &[AgentId]) -> PortResult<BTreeMap<AgentId, Presence>> {
         let items = match agents {
             [] => Vec::new(),
-            [one] => self.get(keys::presence(one)).await?.into_iter().collect(),
-            many => self.batch(many.iter().map(keys::presence).collect()).await?,
+            [one] => self.table.get(keys::presence(one)).await?.into_iter().collect(),
+            many => self.table.batch(many.iter().map(keys::presence).collect()).await?,
         };
         items.iter().map(|item| presence_of(item).map(|presence| (presence.agent.clone(), presence))).collect()
     }
 
     async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
-        self.query(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
+        self.table.all(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
-        let query = self.client.query().table_name(&*self.table).consistent_read(true).limit(1);
+        let query = self.table.query().limit(1);
         let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
         Ok(query.send().await.map_err(failed("Query"))?.count > 0)
     }
 
     async fn cursor(&self, target: &Target) -> PortResult<Option<AgentId>> {
-        let item = self.get(keys::cursor(target)).await?;
+        let item = self.table.get(keys::cursor(target)).await?;
         Ok(item.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
@@ -459,7 +413,8 @@ impl Store for Interactions {
     }
 
     async fn settle(&self, event: &InboundEvent) -> PortResult<()> {
-        let update = self.client.update_item().table_name(&*self.table).set_key(Some(key_item(keys::event(&event.account, &event.id))));
+        let update =
+            self.table.client.update_item().table_name(&*self.table.name).set_key(Some(key_item(keys::event(&event.account, &event.id))));
         let update = update.update_expression("SET routed = if_not_exists(routed, :none)").expression_attribute_values(":none", s("-"));
         update.send().await.map_err(failed("UpdateItem")).map(|_| ())
     }

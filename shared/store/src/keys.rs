@@ -1,4 +1,4 @@
-//! Keys: one function for each kind of item, so that a key is written down in one place.
+//! Keys: one function for each kind of item, so that each key is defined in one place.
 
 use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
@@ -34,7 +34,8 @@ pub(crate) fn conversation(key: &ConversationKey) -> String {
     format!("CONV#{}#{}", key.account, key.contact)
 }
 
-/// Sorts behind all interactions of the conversation, so that one backward query reads the head and the newest interaction.
+/// Sorts after all interactions of the conversation, so that one backward query reads the head and the newest
+/// interaction.
 pub(crate) const HEAD: &str = "INT~HEAD";
 
 pub(crate) fn head(key: &ConversationKey) -> Key {
@@ -43,10 +44,10 @@ pub(crate) fn head(key: &ConversationKey) -> Key {
 
 pub(crate) const INTERACTION_PREFIX: &str = "INT";
 
-/// Before all interactions of a conversation.
+/// Sorts before all interactions of a conversation.
 pub(crate) const INTERACTIONS: &str = "INT#";
 
-/// The last place that an interaction up to `newest` may have; any interaction, if there is no such bound.
+/// The upper bound of the sort keys of interactions up to `newest`; without `newest`, of all interactions.
 pub(crate) fn up_to(newest: Option<&InteractionId>) -> String {
     format!("{INTERACTIONS}{}", newest.map_or("~", InteractionId::as_str))
 }
@@ -55,7 +56,7 @@ pub(crate) fn interaction(key: &InteractionKey) -> Key {
     Key::new(conversation(&key.conversation), format!("{INTERACTIONS}{}", key.interaction))
 }
 
-/// The interaction that lies at this key.
+/// The interaction at this key.
 pub(crate) fn interaction_at(pk: &str, sk: &str) -> Option<InteractionKey> {
     let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
     let conversation = ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? };
@@ -65,7 +66,7 @@ pub(crate) fn interaction_at(pk: &str, sk: &str) -> Option<InteractionKey> {
 /// The index of open interactions, by [`OPEN_OF`] and the sort key.
 pub(crate) const OPEN_INDEX: &str = "open-interactions";
 
-/// The attribute with the account's id that an interaction has while it is open.
+/// The attribute that an interaction has while it is open. It holds the account's id.
 pub(crate) const OPEN_OF: &str = "open_of";
 
 pub(crate) fn reference(id: &InteractionId) -> Key {
@@ -82,7 +83,7 @@ pub(crate) fn message(key: &MessageKey) -> Key {
     Key::new(conversation(of), format!("MSG#{interaction}#{at}#{}", key.message))
 }
 
-/// 15 digits: enough until the year 33658, and sorted as text as the numbers are.
+/// Milliseconds in 15 digits: enough until the year 33658, and the texts sort like the numbers.
 fn millis(at: Timestamp) -> String {
     format!("{:015}", at.as_millisecond().max(0))
 }
@@ -147,7 +148,7 @@ pub(crate) fn ticket(hash: &str) -> Key {
     Key::new(format!("TICKET#{hash}"), "TICKET")
 }
 
-/// Finds the agent of a connection when it ends.
+/// The key by which a connection's agent is found when the connection ends.
 pub(crate) fn connection_owner(connection: &str) -> Key {
     Key::new(format!("SOCKET#{connection}"), "SOCKET")
 }
@@ -165,7 +166,7 @@ pub enum Kind {
     Contact,
     /// An agent's presence.
     Presence,
-    /// Something that causes nothing.
+    /// An item without effects.
     Other,
 }
 
@@ -192,13 +193,13 @@ mod tests {
     use ulid::Ulid;
 
     #[test]
-    fn the_head_sorts_behind_every_interaction_and_before_nothing_of_the_thread() {
+    fn the_head_sorts_after_every_interaction_and_before_nothing_of_the_thread() {
         let newest = format!("INT#{}", InteractionId::from_ulid(Ulid::from_parts(u64::MAX >> 16, u128::MAX)));
         assert!(HEAD > newest.as_str() && HEAD < "MSG#");
     }
 
     #[test]
-    fn an_interactions_key_tells_which_it_is() {
+    fn an_interactions_key_identifies_it() {
         let conversation = ConversationKey { account: AccountId::from_ulid(Ulid(1)), contact: ContactId::from_ulid(Ulid(2)) };
         let place = InteractionKey { conversation, interaction: InteractionId::from_ulid(Ulid(3)) };
         let Key { pk, sk } = interaction(&place);

@@ -10,6 +10,8 @@ mod events;
 mod feed;
 mod interactions;
 mod keys;
+mod table;
+mod transaction;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};

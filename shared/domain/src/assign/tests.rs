@@ -65,7 +65,7 @@ impl Floor {
         Choice { target, queue, rivals, accounts, rosters, presences, cursor: cursor.as_ref(), now: NOW }.next(rows)
     }
 
-    /// Whom the next offer rings.
+    /// The agents whom the next offer rings.
     fn rung(&self) -> Option<Vec<AgentId>> {
         self.next().map(|next| match next.ring.audience {
             Audience::Agents(agents) => agents,
@@ -125,7 +125,7 @@ fn rrmemory_goes_round_in_the_order_of_the_queue_after_the_one_engaged_last() {
 }
 
 #[test]
-fn everybody_who_can_not_be_rung_is_passed_over_with_the_reason() {
+fn an_agent_who_cannot_be_rung_is_passed_over_with_the_reason() {
     let mut floor = Floor::new(Strategy::Rrmemory);
     floor.queue.members = (1..=6).map(agent).collect();
     floor.set(1, PresenceState::LoggedOut);
@@ -146,7 +146,7 @@ fn everybody_who_can_not_be_rung_is_passed_over_with_the_reason() {
 }
 
 #[test]
-fn the_first_row_for_which_somebody_is_free_is_served() {
+fn the_first_row_for_which_an_agent_is_free_is_served() {
     let mut floor = Floor::new(Strategy::Rrmemory);
     floor.rows = vec![row(1), row(2), row(3)];
     floor.rows[0].offer =
@@ -156,7 +156,7 @@ fn the_first_row_for_which_somebody_is_free_is_served() {
 }
 
 #[test]
-fn what_is_over_held_or_of_an_account_that_is_off_is_not_offered() {
+fn a_row_that_is_over_or_held_or_whose_account_is_off_is_not_offered() {
     let floor = || Floor::new(Strategy::Beepall);
     let mut over = floor();
     over.rows[0].until = Some(NOW);
@@ -170,7 +170,7 @@ fn what_is_over_held_or_of_an_account_that_is_off_is_not_offered() {
 }
 
 #[test]
-fn never_more_chats_ring_at_all_than_there_are_free_slots() {
+fn never_more_chats_ring_at_all_members_than_there_are_free_slots() {
     let mut floor = Floor::new(Strategy::Beepall);
     floor.set(2, PresenceState::LoggedOut);
     floor.fill(3);
@@ -179,7 +179,7 @@ fn never_more_chats_ring_at_all_than_there_are_free_slots() {
     assert_eq!(floor.next().map(|next| next.row), Some(1));
     floor.rows = vec![ringing(&floor, 1), ringing(&floor, 2), row(3)];
     assert_eq!(floor.next(), None, "one agent with two slots");
-    // What rings at one alone takes a slot too.
+    // A ring at a single agent takes a slot too.
     floor.rows = vec![ringing(&floor, 1), row(2)];
     let elsewhere = InteractionId::from_ulid(Ulid::from_parts(0, 50));
     floor.presences.get_mut(&agent(1)).unwrap().ringing.insert(elsewhere, later(5));
@@ -187,7 +187,7 @@ fn never_more_chats_ring_at_all_than_there_are_free_slots() {
 }
 
 #[test]
-fn its_own_agent_needs_no_second_slot() {
+fn an_interactions_own_agent_needs_no_second_slot() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let mut floor = Floor::new(strategy);
         floor.rows[0].stage = Stage::AssignedQueue;
@@ -200,7 +200,7 @@ fn its_own_agent_needs_no_second_slot() {
 }
 
 #[test]
-fn what_outlived_its_plan_is_offered_to_one_at_a_time_by_every_strategy() {
+fn an_interaction_whose_plan_has_run_out_is_offered_to_one_agent_at_a_time_by_every_strategy() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let mut floor = Floor::new(strategy);
         floor.rows[0].stage = Stage::Exhausted;
@@ -212,7 +212,7 @@ fn what_outlived_its_plan_is_offered_to_one_at_a_time_by_every_strategy() {
 }
 
 #[test]
-fn a_step_for_one_agent_rings_that_one_for_as_long_as_it_lasts() {
+fn an_agent_step_rings_its_agent_for_as_long_as_it_lasts() {
     let mut floor = Floor::new(Strategy::Rrmemory);
     floor.target = Target::Agent(agent(2));
     let next = floor.next().unwrap();
@@ -229,7 +229,7 @@ fn the_agents_of_an_account_take_turns_too() {
     floor.rows[0].until = None;
     floor.cursor = Some(agent(1));
     floor.set(1, PresenceState::LoggedOut);
-    assert_eq!(floor.rung(), Some(vec![agent(2)]), "behind the one engaged last, though that one is gone");
+    assert_eq!(floor.rung(), Some(vec![agent(2)]), "after the agent engaged last, though that agent is gone");
     floor.cursor = Some(agent(2));
     assert_eq!(floor.rung(), Some(vec![agent(3)]));
     let next = floor.next().unwrap();
@@ -237,7 +237,7 @@ fn the_agents_of_an_account_take_turns_too() {
 }
 
 #[test]
-fn the_one_whose_last_offer_is_the_longest_ago_is_rung_first() {
+fn the_agent_whose_last_offer_is_longest_ago_is_rung_first() {
     let mut floor = Floor::new(Strategy::LeastRecent);
     let offered = |floor: &mut Floor, number, at: Option<i64>| {
         floor.presences.get_mut(&agent(number)).unwrap().last_offered = at.map(|at| later(at - 100));
@@ -271,7 +271,7 @@ fn equal_agents_get_equally_many_of_a_thousand_offers() {
 }
 
 #[test]
-fn whoever_let_it_ring_after_the_plan_is_left_alone_for_a_while_or_until_they_come_back() {
+fn an_agent_who_let_it_ring_out_after_the_plan_is_left_alone_for_a_while_or_until_returning() {
     let mut floor = Floor::new(Strategy::Rrmemory);
     floor.rows[0].missed = vec![Missed { agent: agent(1), at: later(-10) }, Missed { agent: agent(2), at: later(-299) }];
     floor.presences.values_mut().for_each(|presence| presence.since = later(-1_000));
@@ -285,7 +285,7 @@ fn whoever_let_it_ring_after_the_plan_is_left_alone_for_a_while_or_until_they_co
     assert_eq!(floor.rung(), Some(vec![agent(1)]));
 }
 
-/// A queue of agents 3 to 5 of whom only 3 is in the other one too.
+/// A queue of agents 3 to 5. Only agent 3 is in the other queue too.
 fn rival(strategy: Strategy, weight: i64, rows: Vec<WaitingRow>) -> Rival {
     let id = QueueId::from_ulid(Ulid::from_parts(0, 2));
     let queue =
@@ -313,7 +313,7 @@ fn a_heavier_queue_a_higher_priority_and_a_longer_wait_come_first_also_from_anot
         floor.rivals = vec![rival(Strategy::Rrmemory, weight, vec![other.clone()])];
         assert_eq!(floor.next().is_some(), served, "{own:?} {other:?}");
     }
-    // What rings there already, is said no to, or is of an account that is off, has no claim.
+    // A row that rings already, that the agent rejected, or whose account is off has no claim.
     floor.rows = vec![row(1)];
     for claim in [
         WaitingRow { rejected: vec![agent(3)], ..priority(2, 9) },
@@ -330,7 +330,7 @@ fn a_heavier_queue_a_higher_priority_and_a_longer_wait_come_first_also_from_anot
 }
 
 #[test]
-fn the_history_tells_that_an_agent_was_needed_elsewhere() {
+fn the_history_says_that_an_agent_was_needed_elsewhere() {
     let mut floor = Floor::new(Strategy::Rrmemory);
     floor.presences.get_mut(&agent(3)).unwrap().capacity = Capacity::new(1).unwrap();
     floor.rivals = vec![rival(Strategy::Rrmemory, 9, vec![row(2)])];
@@ -355,10 +355,10 @@ fn queues_that_ring_all_and_share_an_agent_ring_no_more_chats_than_there_are_slo
 }
 
 #[test]
-fn what_rings_at_others_keeps_nobody_idle() {
+fn chats_at_other_agents_leave_no_agent_idle() {
     let mut floor = Floor::new(Strategy::Beepall);
     floor.presences.values_mut().for_each(|presence| presence.capacity = Capacity::new(1).unwrap());
-    // Agent 2 is of another account too, for which alone something rings already at agent 1.
+    // Agent 2 is on another account too. Only a chat of that account rings at agent 1 already.
     let other = AccountId::from_ulid(Ulid::from_parts(0, 7));
     let account = floor.accounts.values().next().unwrap().clone();
     floor.accounts.insert(other.clone(), Account { id: other.clone(), agents: vec![agent(1)], ..account });
@@ -372,11 +372,11 @@ fn what_rings_at_others_keeps_nobody_idle() {
 }
 
 #[test]
-fn who_sees_nothing_ring_is_rung_though_at_others_more_rings_than_they_can_take() {
+fn an_agent_who_sees_no_chat_is_rung_though_others_see_more_than_they_can_take() {
     let mut floor = Floor::new(Strategy::Beepall);
     floor.presences.values_mut().for_each(|presence| presence.capacity = Capacity::new(1).unwrap());
     floor.set(3, PresenceState::LoggedOut);
-    // Agent 1 said no to both; agent 2 has taken something else since, and has one slot for two chats.
+    // Agent 1 rejected both. Agent 2 has taken another interaction since, and has one slot for two chats.
     let refused = |number| {
         let mut row = rings_all(&floor, row(number));
         if let Some(Offer { audience: Audience::Members { except, .. }, .. }) = &mut row.offer {

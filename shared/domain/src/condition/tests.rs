@@ -20,7 +20,7 @@ fn holds(condition: &str) -> bool {
 }
 
 #[test]
-fn comparisons_are_what_they_say() {
+fn comparisons_hold_as_written() {
     for condition in [
         r#"contact.name = "Ada Lovelace""#,
         r#"contact.name = "ADA LOVELACE""#,
@@ -64,7 +64,7 @@ fn a_text_may_hold_quotes_and_signs() {
 }
 
 #[test]
-fn what_is_no_condition_is_refused_with_the_place_and_what_was_expected() {
+fn a_text_that_is_not_a_condition_is_refused_with_the_place_and_the_expectation() {
     for (text, at, expected) in [
         ("", 0, "a name, a number or a text in quotes"),
         ("lang", 4, "=, !=, <, <=, >, >=, contains or starts_with"),
@@ -92,7 +92,7 @@ fn what_is_no_condition_is_refused_with_the_place_and_what_was_expected() {
 }
 
 #[test]
-fn long_and_deep_ones_are_refused() {
+fn long_and_deep_conditions_are_refused() {
     let deep = |depth: usize| format!("{}lang = 1{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Condition::parse(&deep(32)).is_ok() && Condition::parse(&deep(33)).is_err());
     assert!(Condition::parse(&format!("{}lang = 1", "!".repeat(900))).is_err());
@@ -107,7 +107,7 @@ fn the_names_are_sorted_and_readable() {
 }
 
 #[test]
-fn it_is_stored_as_it_was_written() {
+fn a_condition_is_stored_as_it_was_written() {
     let condition: Condition = serde_json::from_str(r#""lang='it'""#).unwrap();
     assert_eq!(serde_json::to_string(&condition).unwrap(), r#""lang='it'""#);
     let refused = serde_json::from_str::<Condition>(r#""lang""#).unwrap_err();
@@ -137,20 +137,20 @@ fn node() -> impl Strategy<Value = Node> {
 
 proptest! {
     #[test]
-    fn what_is_printed_is_read_as_the_same(node in node()) {
+    fn a_printed_condition_reads_as_the_same(node in node()) {
         let text = node.to_string();
         prop_assume!(text.len() <= LONGEST);
         prop_assert_eq!(Condition::parse(&text).map(|condition| condition.node), Ok(node), "{}", text);
     }
 
     #[test]
-    fn any_text_is_read_or_refused_within_itself(text in any::<String>()) {
+    fn any_text_is_read_or_refused_at_a_place_within_it(text in any::<String>()) {
         if let Err(error) = Condition::parse(&text) {
             prop_assert!(error.at <= text.len() && text.is_char_boundary(error.at));
         }
     }
 
-    /// Texts of which most begin like a condition.
+    /// Texts, most of which begin like a condition.
     #[test]
     fn anything_like_a_condition_is_read_or_refused_and_evaluates(pieces in proptest::collection::vec(0..16_usize, 0..24), known in any::<String>()) {
         const PIECES: [&str; 16] =

@@ -10,13 +10,13 @@ fn interval(zone: &str, ranges: serde_json::Value, holidays: serde_json::Value) 
     serde_json::from_value(json!({"id": id, "name": "Hours", "time_zone": zone, "ranges": ranges, "holidays": holidays})).unwrap()
 }
 
-/// The instant at which the clock of `zone` shows `clock` (the first time, if twice).
+/// The first instant at which the clock of `zone` shows `clock`.
 fn at(zone: &str, clock: &str) -> Timestamp {
     clock.parse::<DateTime>().unwrap().in_tz(zone).unwrap().timestamp()
 }
 
 #[test]
-fn without_ranges_it_is_always() {
+fn an_interval_without_ranges_always_matches() {
     let always = interval("Europe/Rome", json!([]), json!([]));
     assert!(always.matches(at("Europe/Rome", "2026-02-03T04:05")));
 }
@@ -34,7 +34,7 @@ fn the_end_minute_is_included() {
 }
 
 #[test]
-fn it_is_read_off_the_clock_of_its_own_zone() {
+fn an_interval_follows_the_clock_of_its_own_zone() {
     let tokyo = interval("Asia/Tokyo", json!([{"from": "09:00", "to": "17:59"}]), json!([]));
     assert!(tokyo.matches(at("UTC", "2026-06-10T00:00")) && !tokyo.matches(at("UTC", "2026-06-10T09:00")));
 }
@@ -58,7 +58,7 @@ fn a_range_over_midnight_belongs_to_the_day_on_which_it_begins() {
 }
 
 #[test]
-fn days_and_months_and_weekdays_must_all_fit_and_any_range_will_do() {
+fn days_and_months_and_weekdays_must_all_match_in_any_one_range() {
     let hours = interval(
         "UTC",
         json!([{"days": [1, 15], "months": [3]}, {"from": "08:00", "to": "11:59", "weekdays": ["saturday", "sunday"]}]),
@@ -76,7 +76,7 @@ fn days_and_months_and_weekdays_must_all_fit_and_any_range_will_do() {
 }
 
 #[test]
-fn on_a_holiday_it_does_not_match_nor_in_the_night_that_would_have_begun_then() {
+fn an_interval_does_not_match_on_a_holiday_or_in_the_night_that_would_have_begun_then() {
     let holidays = json!([{"date": "2026-12-25", "yearly": true}, {"date": "2026-06-15"}]);
     let night = interval("Europe/Rome", json!([{"from": "18:00", "to": "06:00"}, {"from": "10:00", "to": "12:00"}]), holidays.clone());
     for (clock, expected) in [
@@ -96,8 +96,8 @@ fn on_a_holiday_it_does_not_match_nor_in_the_night_that_would_have_begun_then() 
 }
 
 #[test]
-fn an_hour_that_is_left_out_ends_nothing_and_one_that_is_repeated_counts_twice() {
-    // Rome leaves out 02:00 to 03:00 on 2026-03-29 and repeats it on 2026-10-25.
+fn a_skipped_hour_ends_nothing_and_a_repeated_one_counts_twice() {
+    // Rome skips 02:00 to 03:00 on 2026-03-29 and repeats it on 2026-10-25.
     let early = interval("Europe/Rome", json!([{"from": "02:30", "to": "04:00"}]), json!([]));
     let before = at("UTC", "2026-03-29T00:59:59");
     assert!(!early.matches(before));
@@ -112,7 +112,7 @@ fn an_hour_that_is_left_out_ends_nothing_and_one_that_is_repeated_counts_twice()
 }
 
 #[test]
-fn what_is_no_zone_or_no_time_is_refused() {
+fn an_unknown_zone_or_time_is_refused() {
     for bad in ["", "Rome", "Europe/Atlantis", "+02:00", "Europe/Rome ", "../etc/passwd"] {
         assert!(ZoneName::parse(bad).is_err(), "{bad}");
     }
@@ -124,7 +124,7 @@ fn what_is_no_zone_or_no_time_is_refused() {
     assert!(DayOfMonth::try_from(32).is_err() && Month::try_from(0).is_err());
 }
 
-/// Zones whose clocks jump: by an hour, by half an hour, at midnight, and across the date line's side of the world.
+/// Zones whose clocks jump by an hour, by half an hour or at midnight, or that are near the date line.
 const ZONES: [&str; 7] =
     ["Europe/Rome", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Casablanca", "Asia/Gaza", "Pacific/Chatham"];
 
@@ -133,10 +133,10 @@ fn minute() -> impl Strategy<Value = u16> {
 }
 
 proptest! {
-    /// Minute by minute over the days on which the clocks of a zone change, an interval does what somebody does who looks at the clock and at a list of the
-    /// minutes of the day.
+    /// On the days on which the clocks of a zone change, an interval agrees, minute by minute, with a look at the
+    /// clock and a list of the day's minutes.
     #[test]
-    fn around_every_change_of_the_clocks_it_follows_the_clock_on_the_wall(zone in 0..ZONES.len(), change in 0..4_usize, from in minute(), to in minute(), weekdays in proptest::collection::btree_set(0..7_u8, 0..4)) {
+    fn an_interval_follows_the_wall_clock_around_every_change(zone in 0..ZONES.len(), change in 0..4_usize, from in minute(), to in minute(), weekdays in proptest::collection::btree_set(0..7_u8, 0..4)) {
         let zone = TimeZone::get(ZONES[zone]).unwrap();
         let start: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
         let Some(change) = zone.following(start).nth(change) else { return Ok(()) };
@@ -163,7 +163,7 @@ proptest! {
             let instant = change.timestamp() + SignedDuration::from_mins(step) + SignedDuration::from_secs(step.rem_euclid(60));
             let clock = zone.to_datetime(instant);
             let now = u16::try_from(clock.hour()).unwrap() * 60 + u16::try_from(clock.minute()).unwrap();
-            // A minute before the first one of a range over midnight is of the day after.
+            // In a range over midnight, a minute before the first one belongs to the next day.
             let day = if now < from { clock.date() - 1.day() } else { clock.date() };
             prop_assert_eq!(interval.matches(instant), minutes.contains(&now) && on(day), "{} in {:?}", clock, interval);
         }

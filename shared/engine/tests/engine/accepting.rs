@@ -35,7 +35,7 @@ fn at_once(sim: &mut Sim, commands: [(&str, AgentId, Command); 2]) -> Vec<Result
 }
 
 #[test]
-fn of_two_who_accept_at_the_same_instant_one_wins() {
+fn of_two_agents_who_accept_at_the_same_instant_one_wins() {
     for _ in 0..20 {
         let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
         let interaction = sim.writes(1);
@@ -81,7 +81,7 @@ fn accepting_needs_an_offer_a_ready_agent_and_a_free_slot() {
 }
 
 #[test]
-fn an_offer_can_not_be_accepted_after_its_time_even_before_the_timer_comes() {
+fn an_offer_cannot_be_accepted_after_its_time_even_before_the_timer_comes() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let interaction = sim.writes(1);
     sim.world.advance(jiff::SignedDuration::from_secs(15));
@@ -104,7 +104,7 @@ fn never_more_chats_ring_than_there_are_free_slots() {
 }
 
 #[test]
-fn a_slot_that_is_freed_on_close_is_offered_the_next_that_waits() {
+fn a_slot_that_is_freed_on_close_gets_the_next_waiting_interaction() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _) = Sim::desk(strategy, 1);
         sim.capacity(&agents[0], 1);
@@ -118,13 +118,13 @@ fn a_slot_that_is_freed_on_close_is_offered_the_next_that_waits() {
 }
 
 #[test]
-fn a_slot_that_an_ignored_offer_kept_is_offered_what_waits_in_another_queue() {
+fn a_slot_that_an_ignored_offer_kept_gets_the_next_interaction_of_another_queue() {
     let (mut sim, agents, first_queue) = Sim::desk(Strategy::Rrmemory, 2);
     let second_queue = sim.queue(2, Strategy::Rrmemory, &[&agents[0]]);
     sim.capacity(&agents[0], 1);
     sim.log_out(&agents[1]);
     sim.plan(&[queue_step(&second_queue, 600)]);
-    // The older one rings through the first queue and keeps the only slot.
+    // The older interaction rings through the first queue and keeps the only slot.
     sim.plan(&[queue_step(&first_queue, 600)]);
     let older = sim.writes(1);
     sim.plan(&[queue_step(&second_queue, 600)]);
@@ -136,7 +136,7 @@ fn a_slot_that_an_ignored_offer_kept_is_offered_what_waits_in_another_queue() {
 }
 
 #[test]
-fn raising_the_capacity_offers_what_waits() {
+fn raising_the_capacity_offers_a_waiting_interaction() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     sim.capacity(&agents[0], 1);
     let first = sim.writes(1);
@@ -190,7 +190,7 @@ fn a_message_after_the_close_opens_another_interaction() {
 }
 
 #[test]
-fn what_rings_at_all_makes_room_for_the_next_when_it_stops() {
+fn a_chat_that_stops_ringing_at_all_members_makes_room_for_the_next() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Beepall, 2);
     let third = sim.agent(3);
     agents.iter().for_each(|agent| sim.capacity(agent, 1));

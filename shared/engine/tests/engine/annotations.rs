@@ -1,4 +1,4 @@
-//! Reactions, edits, deletions, moves: they change what is there and ask nobody for anything.
+//! Reactions, edits, deletions and moves: they change existing messages and ring at no agent.
 
 use domain::effect::Notice;
 use domain::history::Fact;
@@ -42,13 +42,13 @@ fn timers(sim: &Sim) -> Vec<Job> {
     sim.timers.iter().map(|(_, job)| job.clone()).collect()
 }
 
-/// What must not change.
+/// The state that must not change.
 fn untouched(sim: &Sim, interaction: &InteractionId) -> (Interaction, Vec<Job>) {
     (Interaction { version: 0, ..sim.interaction(interaction) }, timers(sim))
 }
 
 #[test]
-fn reactions_edits_and_deletions_change_their_message_and_ask_nobody_for_anything() {
+fn reactions_edits_and_deletions_change_their_message_and_nothing_else() {
     let (mut sim, agent, interaction, message) = conversation();
     let id = message.provider_id.clone().unwrap();
     let before = untouched(&sim, &interaction);
@@ -58,7 +58,7 @@ fn reactions_edits_and_deletions_change_their_message_and_ask_nobody_for_anythin
         let event = sim.annotation(1, what);
         assert_eq!(sim.annotated(&event).as_deref(), Some(interaction.as_str()));
         assert_eq!(sim.shown(&agent, &interaction)[told..], [Notice::MessageState]);
-        // Again, and again: nothing.
+        // Repetitions change nothing.
         let once = sim.message(&message.id);
         sim.jobs.extend([Job::Route(Box::new(event.clone())), Job::Route(Box::new(event))]);
         sim.settle();
@@ -72,7 +72,7 @@ fn reactions_edits_and_deletions_change_their_message_and_ask_nobody_for_anythin
 }
 
 #[test]
-fn what_agents_wrote_can_be_reacted_to() {
+fn customers_can_react_to_agents_messages() {
     let (mut sim, agent, interaction, _) = conversation();
     let message = sim.answers(&agent, &interaction).unwrap();
     let event = sim.annotation(1, reaction(&format!("SM{message}"), "❤️"));
@@ -106,7 +106,7 @@ fn an_annotation_waits_for_its_message_and_nobody_waits_for_it() {
     let message = sim.event(1);
     let InboundKind::Message(inbound) = &message.kind else { panic!("a message") };
     let event = sim.annotation(1, reaction(&inbound.provider_id, "👍"));
-    // It goes another way than the customer's messages: it holds none up.
+    // It is in another group than the customer's messages, so it holds none up.
     assert_ne!(event.group(), message.group());
     assert_eq!(sim.annotated(&event), None);
     assert_eq!(sim.memory.interactions(), []);
@@ -118,7 +118,7 @@ fn an_annotation_waits_for_its_message_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_reaction_to_what_is_not_here_is_a_note_in_the_open_interaction_or_nothing() {
+fn a_reaction_to_an_unknown_message_is_a_note_in_the_open_interaction_or_nothing() {
     let (mut sim, agent, interaction, _) = conversation();
     let before = sim.interaction(&interaction);
     let event = sim.annotation(1, reaction("SMforeign", "👍"));
@@ -155,7 +155,7 @@ fn a_customer_who_moves_is_the_same_one_at_the_new_number_and_answers_go_there()
     assert_eq!((&after.address, after.unread, &after.wait), (&phone(9), before.unread, &before.wait));
     assert_eq!(sim.memory.messages().last().unwrap().1.author, Author::System);
     assert_eq!(sim.shown(&agent, &interaction).last(), Some(&Notice::Message));
-    assert_eq!(sim.writes(9), interaction, "what comes from the new number joins");
+    assert_eq!(sim.writes(9), interaction, "a message from the new number joins");
     assert_eq!(sim.memory.contacts().len(), 1);
 }
 
@@ -168,13 +168,13 @@ fn a_stranger_who_moves_is_still_a_stranger() {
 }
 
 #[test]
-fn what_changes_after_the_end_is_in_a_new_archive() {
+fn a_change_after_the_end_makes_a_new_archive() {
     let (mut sim, agent, interaction, message) = conversation();
     sim.close(&agent, &interaction).unwrap();
     let event = sim.annotation(1, reaction(message.provider_id.as_deref().unwrap(), "👍"));
     sim.annotated(&event);
     assert!(!sim.interaction(&interaction).is_open());
-    // The driver archives what interactions cause; this one is caused by the message.
+    // The driver archives for effects of interactions. This effect is the message's.
     assert_eq!(sim.archived, [interaction.clone(), interaction]);
 }
 
@@ -200,7 +200,7 @@ fn a_report_that_comes_before_our_record_of_the_sending_is_not_lost() {
 }
 
 #[test]
-fn kinds_that_nobody_knows_are_kept_and_routed_nowhere() {
+fn unknown_kinds_are_stored_and_routed_nowhere() {
     let (mut sim, _, _, _) = conversation();
     let before = sim.memory.interactions();
     let mut event = sim.event(1);

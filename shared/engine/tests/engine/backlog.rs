@@ -34,7 +34,8 @@ fn slow(sim: &Sim) -> Engine<Memory, MemoryDirectory, Slow> {
     Engine { store: sim.memory.clone(), directory: sim.directory.clone(), world: Slow(sim.world.clone()) }
 }
 
-/// Wakes the target until it has no more to do, and tells how many of `all` are `done` after each time. No wake takes much longer than it may.
+/// Wakes the target until nothing is left to do, and returns how many of `all` are `done` after each wake. Checks
+/// that no wake takes much longer than it may.
 fn wakes(sim: &Sim, target: &Target, all: &[InteractionId], done: impl Fn(&InteractionId) -> bool) -> Vec<usize> {
     let mut counts = Vec::new();
     loop {
@@ -49,7 +50,7 @@ fn wakes(sim: &Sim, target: &Target, all: &[InteractionId], done: impl Fn(&Inter
     }
 }
 
-/// One agent with room for all, logged out, and twenty customers who wait behind the plan.
+/// A logged-out agent with room for all, and twenty customers whose plan has run out.
 fn twenty_wait() -> (Sim, AgentId, Target, Vec<InteractionId>) {
     let mut sim = Sim::new();
     let agent = sim.agent(1);
@@ -87,7 +88,7 @@ fn the_backlog_of_an_account_that_is_switched_on_goes_its_way_in_portions() {
 }
 
 #[test]
-fn what_rings_for_an_account_that_is_switched_off_stops_in_portions() {
+fn the_offers_of_an_account_that_is_switched_off_stop_in_portions() {
     let (mut sim, agent, target, all) = twenty_wait();
     sim.ready(&agent);
     assert!(all.iter().all(|id| sim.rings_at(id) == [agent.clone()]));

@@ -1,4 +1,4 @@
-//! Accounts that are switched off, agents who come and leave, and a configuration that is a little old.
+//! Accounts that are switched off, agents who join and leave, and a slightly old configuration.
 
 use domain::decide::Refusal;
 use domain::effect::Notice;
@@ -43,7 +43,7 @@ fn on_an_inactive_account_agents_finish_what_they_have() {
     sim.writes(1);
     let held = sim.interaction(&interaction);
     assert_eq!((sim.stage(&interaction), held.agent, held.unread), (Some(Stage::Inactive), Some(agents[0].clone()), true));
-    // Its agent finds it, and from then on messages are simply delivered.
+    // Its agent opens it, and from then on messages are simply delivered.
     let opened = sim.open_tab(&agents[0], &interaction).unwrap();
     assert!(opened.wait.is_none() && !opened.unread);
     sim.writes(1);
@@ -55,7 +55,7 @@ fn on_an_inactive_account_agents_finish_what_they_have() {
 }
 
 #[test]
-fn what_waits_for_its_agent_when_the_account_is_switched_on_is_offered_to_that_agent_first() {
+fn an_interaction_that_waits_for_its_agent_is_offered_to_that_agent_first_when_the_account_is_switched_on() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
@@ -67,7 +67,7 @@ fn what_waits_for_its_agent_when_the_account_is_switched_on_is_offered_to_that_a
 }
 
 #[test]
-fn what_was_under_way_when_the_account_was_switched_off_goes_on_when_it_is_switched_on() {
+fn a_wait_under_way_when_the_account_is_switched_off_goes_on_when_it_is_switched_on() {
     // In a step, and with the plan run out.
     for waited in [1, 60] {
         let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
@@ -96,14 +96,14 @@ fn a_wait_that_ends_on_an_inactive_account_keeps_its_agent() {
 }
 
 #[test]
-fn only_members_who_are_also_of_the_account_are_candidates() {
+fn only_members_who_are_also_on_the_account_are_candidates() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _) = Sim::desk(strategy, 2);
         sim.change_account(|account| account.agents.retain(|agent| *agent != agents[0]));
         let interaction = sim.writes(1);
         assert_eq!(sim.rings_at(&interaction), [agents[1].clone()]);
         assert_eq!(sim.accept(&agents[0], &interaction), Err(Refusal::OfferGone { owner: None }));
-        // Who can't be asked doesn't keep the step alive.
+        // An agent who can't be rung doesn't keep the step alive.
         sim.reject(&agents[1], &interaction).unwrap();
         assert_eq!(sim.stage(&interaction), Some(Stage::Exhausted));
     }
@@ -129,7 +129,7 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
     let interaction = sim.writes(1);
     let targets = crate::driver::run(sim.engine.waiting_targets()).unwrap();
     assert_eq!(targets, [domain::effect::Target::Queue(queue)]);
-    // The wake that the agent's coming causes is lost: the sweep makes up for it.
+    // The wake of the agent who becomes ready is lost. The sweep makes up for it.
     let command = crate::driver::Command::Presence(domain::agent::PresenceState::Ready);
     crate::driver::run(crate::driver::start(
         &sim.engine,
@@ -143,11 +143,11 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
 }
 
 #[test]
-fn switching_an_account_off_silences_what_rings_and_nobody_accepts_it_any_more() {
+fn switching_an_account_off_silences_its_offers_and_nobody_can_accept_them() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _) = Sim::desk(strategy, 2);
         let interaction = sim.writes(1);
-        // In the instant before the wake has come, too.
+        // Also in the instant before the wake comes.
         sim.change_account(|account| account.active = false);
         assert_eq!(sim.accept(&agents[0], &interaction), Err(Refusal::AccountInactive));
         sim.set_active(false);
@@ -161,7 +161,7 @@ fn switching_an_account_off_silences_what_rings_and_nobody_accepts_it_any_more()
 }
 
 #[test]
-fn a_message_that_comes_behind_the_plan_while_the_account_is_off_has_the_plan_run_again() {
+fn a_message_after_the_plan_while_the_account_is_off_runs_the_plan_again() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     sim.log_out(&agents[0]);
     let interaction = sim.writes(1);
@@ -175,7 +175,7 @@ fn a_message_that_comes_behind_the_plan_while_the_account_is_off_has_the_plan_ru
 }
 
 #[test]
-fn who_joins_or_leaves_a_queue_that_rings_sees_it_or_sees_it_no_more() {
+fn an_agent_who_joins_a_ringing_queue_sees_the_offer_and_one_who_leaves_no_longer_does() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Beepall, 3);
     sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().members.pop());
     let interaction = sim.writes(1);
@@ -192,7 +192,7 @@ fn who_joins_or_leaves_a_queue_that_rings_sees_it_or_sees_it_no_more() {
 }
 
 #[test]
-fn what_rings_at_an_agent_alone_who_is_taken_off_the_queue_or_fills_up_rings_on_at_the_next() {
+fn an_offer_at_one_agent_who_is_taken_off_the_queue_or_fills_up_moves_to_the_next() {
     for leaves in [true, false] {
         let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 2);
         sim.capacity(&agents[0], 2);
@@ -212,7 +212,7 @@ fn what_rings_at_an_agent_alone_who_is_taken_off_the_queue_or_fills_up_rings_on_
 }
 
 #[test]
-fn what_rings_at_an_agent_alone_whose_capacity_is_lowered_rings_on_at_the_next() {
+fn an_offer_at_one_agent_whose_capacity_is_lowered_moves_to_the_next() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     sim.starts(&agents[0], 7).unwrap();
     let interaction = sim.writes(1);

@@ -1,4 +1,4 @@
-//! From one agent to another, and back from the end.
+//! Transfers from one agent to another, and reopening.
 
 use domain::account::TransferRule;
 use domain::decide::{Event, Refusal};
@@ -34,7 +34,7 @@ fn a_transferred_interaction_stays_with_its_agent_until_the_other_accepts() {
     sim.writes(1);
     assert!(
         matches!(sim.facts(&interaction).last(), Some(Fact::MessageReceived { delivered: true, .. })),
-        "its agent still sees what comes"
+        "its agent still sees new messages"
     );
     sim.answers(&agents[0], &interaction).unwrap();
     assert_eq!(sim.stage(&interaction), Some(Stage::Transfer), "writing does not take it back");
@@ -46,7 +46,7 @@ fn a_transferred_interaction_stays_with_its_agent_until_the_other_accepts() {
 }
 
 #[test]
-fn nobody_took_it_over_so_it_returns_to_its_agent_at_once_and_unread() {
+fn a_transfer_that_nobody_accepts_returns_to_its_agent_at_once_and_unread() {
     for rejected in [true, false] {
         let (mut sim, agents, _, interaction) = at_work();
         transfer(&mut sim, &agents[0], &interaction, Target::Agent(agents[1].clone())).unwrap();
@@ -67,10 +67,10 @@ fn nobody_took_it_over_so_it_returns_to_its_agent_at_once_and_unread() {
 }
 
 #[test]
-fn to_a_queue_it_rings_at_its_other_members_and_whoever_accepts_has_it_through_that_queue() {
+fn a_transfer_to_a_queue_rings_at_its_other_members_and_is_accepted_through_that_queue() {
     let (mut sim, agents, queue, interaction) = at_work();
     transfer(&mut sim, &agents[0], &interaction, Target::Queue(queue.clone())).unwrap();
-    assert_eq!(sim.rings_at(&interaction), [agents[1].clone()], "who hands over is not asked");
+    assert_eq!(sim.rings_at(&interaction), [agents[1].clone()], "the agent who hands over is not rung");
     let taken = sim.accept(&agents[1], &interaction).unwrap();
     assert_eq!((taken.agent, taken.accepted_via), (Some(agents[1].clone()), Some(queue)));
 }
@@ -97,11 +97,11 @@ fn when_its_agent_left_meanwhile_a_returned_interaction_goes_on() {
     sim.reject(&agents[1], &interaction).unwrap();
     assert_eq!(sim.stage(&interaction), Some(Stage::AssignedAgent));
     sim.wait(10);
-    assert_ne!(sim.stage(&interaction), None, "it never stays with somebody who is not there");
+    assert_ne!(sim.stage(&interaction), None, "it never stays with an absent agent");
 }
 
 #[test]
-fn a_transfer_is_refused_where_it_can_not_be() {
+fn an_impossible_transfer_is_refused() {
     let (mut sim, agents, queue, interaction) = at_work();
     let other = Target::Agent(agents[1].clone());
     assert_eq!(transfer(&mut sim, &agents[0], &interaction, Target::Agent(agents[0].clone())), Err(Refusal::NoSuchTarget));
@@ -119,7 +119,7 @@ fn a_transfer_is_refused_where_it_can_not_be() {
 }
 
 #[test]
-fn what_nobody_has_can_be_picked_by_any_agent_of_the_account_with_a_free_slot() {
+fn an_interaction_without_an_agent_can_be_picked_by_any_agent_of_the_account_with_a_free_slot() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let outside = sim.agent(5);
     sim.ready(&outside);
@@ -134,7 +134,7 @@ fn what_nobody_has_can_be_picked_by_any_agent_of_the_account_with_a_free_slot() 
 }
 
 #[test]
-fn what_a_supervisor_gives_to_an_agent_is_asked_of_that_agent_first_and_never_stays_with_an_absent_one() {
+fn an_interaction_that_a_supervisor_reassigns_is_offered_to_its_agent_first_and_never_stays_with_an_absent_one() {
     let (mut sim, agents, _, interaction) = at_work();
     let supervisor = sim.agent(7);
     sim.log_out(&agents[1]);
@@ -177,7 +177,7 @@ fn a_command_that_is_based_on_an_older_version_is_refused_and_shows_the_current_
 }
 
 #[test]
-fn what_an_agent_holds_who_is_taken_off_the_account_goes_on_at_once_without_the_agent() {
+fn the_interactions_of_an_agent_who_is_taken_off_the_account_go_on_at_once_without_the_agent() {
     let (mut sim, agents, _, interaction) = at_work();
     sim.change_account(|account| account.agents.retain(|agent| *agent != agents[0]));
     sim.account_changed();
@@ -190,7 +190,7 @@ fn what_an_agent_holds_who_is_taken_off_the_account_goes_on_at_once_without_the_
 }
 
 #[test]
-fn what_came_while_it_was_handed_over_with_the_tab_closed_is_offered_to_its_agent_when_it_returns() {
+fn a_message_during_a_transfer_with_the_tab_closed_is_offered_to_its_agent_when_it_returns() {
     let (mut sim, agents, _, interaction) = at_work();
     transfer(&mut sim, &agents[0], &interaction, Target::Agent(agents[1].clone())).unwrap();
     sim.close_tab(&agents[0], &interaction).unwrap();
@@ -200,7 +200,7 @@ fn what_came_while_it_was_handed_over_with_the_tab_closed_is_offered_to_its_agen
 }
 
 #[test]
-fn what_is_answered_waits_since_its_last_message_and_not_since_it_was_opened() {
+fn an_answered_interaction_waits_since_its_last_message_and_not_since_it_was_opened() {
     let (mut sim, agents, queue, answered) = at_work();
     sim.answers(&agents[0], &answered).unwrap();
     sim.wait(3600);

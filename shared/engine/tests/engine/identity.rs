@@ -1,4 +1,4 @@
-//! One person under several addresses.
+//! One customer under several addresses.
 
 use domain::contact::Identity;
 use domain::decide::MERGED;
@@ -27,12 +27,12 @@ fn open(sim: &Sim) -> Vec<Interaction> {
     sim.memory.interactions().into_iter().filter(Interaction::is_open).collect()
 }
 
-/// The interaction and all that it absorbed.
+/// The interaction and those that it absorbed.
 fn thread(interaction: &Interaction) -> Vec<InteractionId> {
     interaction.absorbed.iter().map(|key| key.interaction.clone()).chain([interaction.id.clone()]).collect()
 }
 
-/// One person, one open interaction, and every message of `count` in its thread.
+/// Checks that there is one customer with one open interaction, and that its thread has all `count` messages.
 fn check_one(sim: &Sim, count: usize) -> Interaction {
     let [open] = open(sim).try_into().unwrap();
     let people = [phone(1), bsuid(1)].map(|address| run(sim.memory.contact_of(&address, true)).unwrap().unwrap());
@@ -52,7 +52,7 @@ fn presence_load(sim: &Sim, agent: &domain::ids::AgentId) -> Vec<InteractionId> 
 }
 
 #[test]
-fn a_phone_and_a_user_id_that_are_one_person_have_one_interaction_whatever_comes_first() {
+fn a_phone_and_a_user_id_of_one_customer_have_one_interaction_whichever_comes_first() {
     for order in ORDERS {
         let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
         let events = three(&mut sim);
@@ -61,7 +61,7 @@ fn a_phone_and_a_user_id_that_are_one_person_have_one_interaction_whatever_comes
         }
         let interaction = check_one(&sim, 3);
         assert_eq!(sim.rings_at(&interaction.id), agents, "{order:?}");
-        // Everything comes again: nothing changes.
+        // Everything comes again and changes nothing.
         let before = sim.memory.interactions();
         sim.jobs.extend(events.map(|event| Job::Route(Box::new(event))));
         let owner = run(sim.memory.contact_of(&phone(1), true)).unwrap().unwrap().owner;
@@ -109,10 +109,10 @@ fn faults_at_every_write_change_nothing() {
 }
 
 #[test]
-fn who_links_first_does_not_matter_and_an_old_answer_opens_nothing() {
+fn the_order_of_links_does_not_matter_and_a_cached_identity_opens_nothing() {
     let (mut sim, ..) = Sim::desk(Strategy::Beepall, 2);
     let [by_phone, by_user_id, by_both] = three(&mut sim);
-    // The user id's contact is the older one; the phone's is remembered as a person of its own.
+    // The user id's contact is older. The phone's is cached as another customer.
     sim.receives(&by_user_id);
     let agents: Vec<_> = sim.memory.all_presences().into_iter().map(|presence| presence.agent).collect();
     let first = open(&sim)[0].id.clone();
@@ -132,7 +132,7 @@ fn who_links_first_does_not_matter_and_an_old_answer_opens_nothing() {
 }
 
 #[test]
-fn the_newer_interaction_ends_its_agent_is_free_and_what_nobody_answered_rings_at_the_older() {
+fn the_newer_interaction_ends_its_agent_is_free_and_its_unanswered_message_rings_at_the_older() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let [by_phone, by_user_id, by_both] = three(&mut sim);
     let older = sim.receives(&by_phone);
@@ -147,7 +147,8 @@ fn the_newer_interaction_ends_its_agent_is_free_and_what_nobody_answered_rings_a
     assert_eq!(presence_load(&sim, &second).len() + presence_load(&sim, &first).len(), 2);
     assert!(!sim.interaction(&older).unread);
 
-    // The agent of the newer one has not answered: the older becomes unread, before the message that shows it all is even counted.
+    // The agent of the newer interaction has not answered. So the older one becomes unread, even before the message
+    // that shows the link counts.
     let before = sim.facts(&older).len();
     sim.receives(&by_both);
     let merged = check_one(&sim, 4);
@@ -194,7 +195,7 @@ fn an_agent_who_left_the_account_loses_both_in_one_transaction() {
 }
 
 #[test]
-fn reports_and_reactions_find_messages_of_what_was_merged() {
+fn reports_and_reactions_find_messages_of_a_merged_interaction() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let [by_phone, by_user_id, by_both] = three(&mut sim);
     let older = sim.receives(&by_phone);
@@ -230,7 +231,7 @@ fn the_window_of_the_newer_one_goes_on_with_the_older() {
 }
 
 #[test]
-fn three_contacts_become_one_whoever_meets_whom() {
+fn three_contacts_become_one_in_any_order() {
     let pairs = [(phone(1), bsuid(1)), (phone(2), bsuid(1))];
     for order in [[0, 1], [1, 0]] {
         let (mut sim, ..) = Sim::desk(Strategy::Beepall, 1);
@@ -256,7 +257,7 @@ fn three_contacts_become_one_whoever_meets_whom() {
 }
 
 #[test]
-fn a_customer_is_called_what_the_contact_is_called() {
+fn a_customer_has_the_name_of_the_contact() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
     let mut called = Vec::new();
     for profile in [Some("Zoë"), None, Some("Z. ☀")] {

@@ -7,7 +7,7 @@ use domain::queue::Strategy;
 
 use crate::driver::Sim;
 
-/// Accepted, ten minutes of silence allowed.
+/// An accepted interaction with ten minutes of silence allowed.
 fn conversation() -> (Sim, AgentId, InteractionId) {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     sim.inactivity_timeout(10);
@@ -17,7 +17,7 @@ fn conversation() -> (Sim, AgentId, InteractionId) {
 }
 
 #[test]
-fn it_closes_by_itself_so_many_minutes_after_the_agents_last_message() {
+fn an_interaction_closes_by_itself_some_minutes_after_the_agents_last_message() {
     let (mut sim, agent, interaction) = conversation();
     sim.wait(3600);
     assert_eq!(sim.interaction(&interaction).status, Status::Open, "only a message of an agent starts it");
@@ -34,7 +34,7 @@ fn it_closes_by_itself_so_many_minutes_after_the_agents_last_message() {
 }
 
 #[test]
-fn there_is_one_timer_an_interaction_and_not_one_a_message() {
+fn there_is_one_timer_for_each_interaction_and_not_for_each_message() {
     let (mut sim, agent, interaction) = conversation();
     sim.wait(60);
     let before = sim.timers.len();
@@ -72,7 +72,7 @@ fn nothing_closes_during_an_offer() {
 }
 
 #[test]
-fn switched_off_it_closes_nothing_any_more() {
+fn nothing_closes_once_the_timeout_is_switched_off() {
     let (mut sim, agent, interaction) = conversation();
     sim.answers(&agent, &interaction).unwrap();
     sim.change_account(|account| account.settings.inactivity_timeout = None);

@@ -1,4 +1,5 @@
-//! `docs/routing.md` is true: its diagram has exactly the ways that interactions take, and its example is what happens.
+//! Checks `docs/routing.md`: its diagram has exactly the transitions that interactions make, and its example is
+//! what happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +16,20 @@ use crate::simulation;
 
 const DOCUMENT: &str = include_str!("../../../../docs/routing.md");
 
-/// As many stories as it takes to see every usual way some times.
+/// The number of stories that shows every usual transition several times.
 const STORIES: u64 = 300;
 
-/// As many as are told at most until every way that is drawn was seen: some are rare.
+/// The most stories until every transition of the diagram was seen: some are rare.
 const STORIES_AT_MOST: u64 = 5_000;
 
-/// The lines of the first block of this language behind the heading.
+/// The lines of the first block of this language after the heading.
 fn block(heading: &str, language: &str) -> Vec<&'static str> {
     let (_, rest) = DOCUMENT.split_once(&format!("\n## {heading}\n")).expect("the heading");
     let (_, rest) = rest.split_once(&format!("```{language}\n")).expect("the block");
     rest.split_once("```").expect("its end").0.lines().collect()
 }
 
-/// From which state to which an interaction goes, read off its history.
+/// The transitions of an interaction, from its history.
 fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
     let mut versions: BTreeMap<u64, Vec<&Fact>> = BTreeMap::new();
     for entry in history {
@@ -57,16 +58,16 @@ fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
     ways
 }
 
-/// Ways that take an agent who acts in the very instant before something else comes.
+/// Rare transitions, in which an agent acts in the very instant before something else happens.
 fn rare() -> Vec<Vec<HistoryEntry>> {
-    // Given to an agent by a supervisor while another system is being asked.
+    // A supervisor gives it to an agent while another system is being called.
     let (mut sim, agents, asked) = asking();
     sim.at_once(vec![job(&agents[1], Command::Reassign(asked.clone(), agents[0].clone()))]);
     let given = sim.memory.history(&asked);
-    // Picked, as well.
+    // An agent picks it.
     let (mut sim, agents, asked) = asking();
     sim.at_once(vec![job(&agents[0], Command::Pick(asked.clone()))]);
-    // Handed over when the account was switched on, before what was held has been looked at.
+    // It is transferred when the account was switched on, before the held interactions were looked at.
     let held = sim.interaction(&asked).id;
     sim.close_tab(&agents[0], &held).unwrap();
     sim.set_active(false);
@@ -76,7 +77,7 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
     vec![given, sim.memory.history(&asked)]
 }
 
-/// Two agents; what a customer wrote is being asked of another system.
+/// Two agents, and an interaction whose plan has called another system.
 fn asking() -> (Sim, Vec<AgentId>, InteractionId) {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     sim.steps(serde_json::from_value(json!([{"step": "webhook", "url": "https://example.com"}])).unwrap());
@@ -109,7 +110,7 @@ fn the_diagram_shows_exactly_the_ways_that_interactions_take() {
     assert_eq!(drawn.difference(&seen).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "drawn, but never seen");
 }
 
-/// What a history says, in a line each, with names for ids.
+/// The lines of a history, with names for ids.
 fn told(history: &[HistoryEntry], names: &[(&str, &str)]) -> Vec<String> {
     let line = |entry: &HistoryEntry| {
         let mut value = serde_json::to_value(entry).unwrap();

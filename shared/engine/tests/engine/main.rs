@@ -1,4 +1,5 @@
-//! The engine on its ports in memory: the product's sentences one by one, then random histories whose invariants are checked.
+//! The engine on its in-memory ports: the product's sentences one by one, then random histories whose invariants
+//! are checked.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod driver;

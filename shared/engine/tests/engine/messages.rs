@@ -57,7 +57,7 @@ fn a_report_that_overtakes_the_accepted_answer_stays() {
     let write = crate::driver::Command::Write(interaction, id.clone(), "an answer".into());
     run(crate::driver::start(&sim.engine, &sim.provider, Job::Command { id: "write".into(), agent, command: write }));
     let (key, _) = sim.message(&id);
-    // Claimed; the provider's report comes before its answer to the call.
+    // The message is claimed, and the provider's report comes before its answer to the call.
     assert!(matches!(run(sim.engine.claim(&key)).unwrap(), Claim::Send(_)));
     let report = |sim: &mut Sim, state| {
         sim.memory.take_effects();
@@ -97,7 +97,7 @@ fn a_message_claimed_twice_is_unknown_and_not_sent_again() {
     sim.settle();
     assert_eq!(sim.delivery(&third), DeliveryState::Unknown);
     assert_eq!(sim.provider.lock().unwrap().calls.len(), 2);
-    // Only the provider's word moves it on.
+    // Only the provider's report moves it on.
     sim.reports(&third, DeliveryState::Delivered);
     assert_eq!(sim.delivery(&third), DeliveryState::Delivered);
 }
@@ -153,7 +153,7 @@ fn a_report_on_a_message_of_another_system_changes_nothing() {
         at: None,
     });
     sim.memory.receive(&event);
-    // Our own record of the sending might still come.
+    // Our own record of the send might still come.
     sim.wait(140);
     assert_eq!(sim.memory.routed(&event.account, &event.id), None);
     sim.wait(20);

@@ -39,7 +39,7 @@ fn two_messages_at_the_same_instant_never_open_two() {
         let events = [sim.event(1), sim.event(1)];
         events.iter().for_each(|event| assert!(sim.memory.receive(event)));
         sim.memory.take_effects();
-        // The queue keeps them apart; here it does not.
+        // Normally the queue keeps them apart, but not here.
         sim.at_once(events.iter().map(|event| Job::Route(Box::new(event.clone()))).collect());
         sim.settle();
         let open: Vec<_> = sim.memory.interactions().into_iter().filter(|interaction| interaction.is_open()).collect();
@@ -59,7 +59,7 @@ fn rrmemory_rings_the_next_after_the_one_engaged_last() {
 }
 
 #[test]
-fn rrmemory_passes_over_who_is_paused() {
+fn rrmemory_passes_over_a_paused_agent() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 3);
     sim.pause(&agents[0]);
     let interaction = sim.writes(1);
@@ -93,7 +93,7 @@ fn one_agent_alone_is_rung_again_until_the_step_is_over() {
 }
 
 #[test]
-fn who_rejected_is_passed_over_for_the_rest_of_the_step() {
+fn an_agent_who_rejected_is_passed_over_for_the_rest_of_the_step() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let interaction = sim.writes(1);
     sim.reject(&agents[0], &interaction).unwrap();
@@ -133,7 +133,7 @@ fn the_next_step_follows_when_the_time_is_over() {
 }
 
 #[test]
-fn a_queue_step_lasts_its_timeout_with_nobody_there_and_rings_whoever_comes() {
+fn a_queue_step_lasts_its_timeout_with_nobody_there_and_rings_an_agent_who_comes() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _) = Sim::desk(strategy, 1);
         sim.log_out(&agents[0]);
@@ -148,7 +148,7 @@ fn a_queue_step_lasts_its_timeout_with_nobody_there_and_rings_whoever_comes() {
 }
 
 #[test]
-fn what_rings_at_all_is_also_shown_to_a_member_who_comes_later() {
+fn an_offer_to_all_members_is_also_shown_to_a_member_who_comes_later() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
     sim.log_out(&agents[1]);
     let interaction = sim.writes(1);
@@ -171,7 +171,7 @@ fn an_agent_step_rings_its_agent_when_the_agent_comes() {
 }
 
 #[test]
-fn when_the_plan_has_run_out_the_moment_somebody_becomes_available_it_is_offered_to_that_one() {
+fn after_the_plan_an_interaction_is_offered_at_once_to_an_agent_who_becomes_available() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _) = Sim::desk(strategy, 2);
         agents.iter().for_each(|agent| sim.log_out(agent));
@@ -181,7 +181,7 @@ fn when_the_plan_has_run_out_the_moment_somebody_becomes_available_it_is_offered
         assert!(sim.interaction(&interaction).unread && sim.rings_at(&interaction).is_empty());
         sim.ready(&agents[1]);
         assert_eq!(sim.rings_at(&interaction), [agents[1].clone()]);
-        // Ignored, it goes on: to the one who came since, else to the same one again after a while.
+        // An ignored offer goes on to an agent who came since, otherwise to the same agent again after a while.
         sim.ready(&agents[0]);
         sim.wait(15);
         assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
@@ -212,7 +212,7 @@ fn an_empty_plan_waits_for_all_agents_of_the_account() {
 }
 
 #[test]
-fn what_the_plan_ran_out_on_waits_for_the_members_of_all_the_queues_it_tried() {
+fn an_interaction_whose_plan_has_run_out_waits_for_the_members_of_all_queues_that_it_tried() {
     let (mut sim, agents, first) = Sim::desk(Strategy::Beepall, 3);
     let second = sim.queue(2, Strategy::Rrmemory, &[&agents[2]]);
     sim.directory.change(|config| config.queues.get_mut(&first).unwrap().members.truncate(1));
@@ -238,7 +238,7 @@ fn a_message_starts_the_plan_over_when_it_had_run_out() {
 }
 
 #[test]
-fn more_messages_join_what_is_under_way() {
+fn more_messages_join_the_wait_under_way() {
     let (mut sim, ..) = Sim::desk(Strategy::Beepall, 1);
     let interaction = sim.writes(1);
     sim.wait(20);
@@ -287,7 +287,7 @@ fn the_longest_wait_is_served_first() {
 }
 
 #[test]
-fn behind_a_plan_whose_queues_were_deleted_it_waits_for_all_agents_of_the_account() {
+fn after_a_plan_whose_queues_were_deleted_an_interaction_waits_for_all_agents_of_the_account() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 2);
     sim.log_out(&agents[0]);
     sim.log_out(&agents[1]);
@@ -302,7 +302,7 @@ fn behind_a_plan_whose_queues_were_deleted_it_waits_for_all_agents_of_the_accoun
 }
 
 #[test]
-fn a_wait_that_nobody_took_says_why_nobody_was_rung() {
+fn a_wait_that_ends_without_a_ring_says_why() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 4);
     sim.log_out(&agents[0]);
     sim.pause(&agents[1]);

@@ -12,7 +12,7 @@ use engine::ports::Idempotency;
 use crate::driver::{Command, Job, Sim, run, start};
 
 #[test]
-fn pausing_or_logging_out_withdraws_what_rings_there_and_it_rings_elsewhere() {
+fn pausing_or_logging_out_withdraws_an_agents_offers_and_they_ring_elsewhere() {
     for log_out in [false, true] {
         let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
         let interaction = sim.writes(1);
@@ -29,7 +29,7 @@ fn pausing_or_logging_out_withdraws_what_rings_there_and_it_rings_elsewhere() {
 }
 
 #[test]
-fn what_rings_at_all_no_longer_rings_at_who_paused() {
+fn an_offer_to_all_members_no_longer_rings_at_an_agent_who_paused() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
     let interaction = sim.writes(1);
     sim.pause(&agents[0]);
@@ -38,7 +38,7 @@ fn what_rings_at_all_no_longer_rings_at_who_paused() {
 }
 
 #[test]
-fn its_own_agent_who_pauses_while_the_queue_rings_there_is_passed_over() {
+fn an_interactions_own_agent_who_pauses_while_the_queue_rings_is_passed_over() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
@@ -53,7 +53,7 @@ fn its_own_agent_who_pauses_while_the_queue_rings_there_is_passed_over() {
 }
 
 #[test]
-fn the_offer_to_ones_own_agent_stands_when_that_one_pauses() {
+fn the_offer_to_an_interactions_own_agent_stands_when_that_agent_pauses() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
@@ -86,14 +86,14 @@ fn a_slot_is_kept_while_the_agent_is_away() {
     assert!(sim.presence(&agents[0]).unwrap().load.contains(&interaction));
 }
 
-/// Polls a ring and a pause in every order in which their calls to the ports can meet.
+/// Polls a ring and a pause in every order in which their calls to the ports can interleave.
 #[test]
 fn nothing_rings_at_an_agent_who_pauses_at_the_same_instant() {
     for schedule in 0_u32..1 << 12 {
         let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 1);
         sim.log_out(&agents[0]);
         let interaction = sim.writes(1);
-        // Ready again, but the wake that this causes is still to be carried out.
+        // The agent is ready again, but the wake for it has not been carried out yet.
         let ready = Command::Presence(PresenceState::Ready);
         run(start(&sim.engine, &sim.provider, Job::Command { id: "ready".into(), agent: agents[0].clone(), command: ready }));
         let pause = Command::Presence(PresenceState::Paused { reason: "lunch".into() });

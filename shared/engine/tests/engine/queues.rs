@@ -1,4 +1,4 @@
-//! Who is rung, in what order, and who is left alone.
+//! The order in which agents are rung, and agents who are left alone.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Sim, queue_step};
 
-/// Two queues of one agent with one slot; whoever writes with an even number goes to the second one.
+/// Two queues of one agent with one slot. Customers with an even number go to the second queue.
 fn two_queues(strategy: Strategy) -> (Sim, AgentId, [QueueId; 2]) {
     let mut sim = Sim::new();
     let agent = sim.agent(1);
@@ -68,7 +68,7 @@ fn equal_agents_get_equally_many_of_a_thousand_offers() {
 }
 
 #[test]
-fn the_heavier_queue_is_served_first_whoever_waited_longer() {
+fn the_heavier_queue_is_served_first_whichever_interaction_waited_longer() {
     for strategy in [Strategy::Rrmemory, Strategy::LeastRecent, Strategy::Beepall] {
         let (mut sim, agent, [light, heavy]) = two_queues(strategy);
         weigh(&sim, &heavy, 5);
@@ -79,7 +79,7 @@ fn the_heavier_queue_is_served_first_whoever_waited_longer() {
         to(&sim, &heavy, json!([]));
         let second = sim.writes(2);
         sim.ready(&agent);
-        // All ring in beepall, as long as there are slots: one chat here.
+        // `beepall` rings as many chats as there are slots: one here.
         assert_eq!(ringing(&sim, &[&first, &second]), [false, true], "{strategy:?}");
         sim.accept(&agent, &second).unwrap();
         sim.close(&agent, &second).unwrap();
@@ -108,10 +108,10 @@ fn a_higher_priority_is_served_first_also_across_queues_then_the_longest_wait() 
 }
 
 #[test]
-fn who_was_kept_for_another_queue_is_rung_the_moment_nobody_waits_there() {
+fn an_agent_who_was_kept_for_another_queue_is_rung_the_moment_nothing_waits_there() {
     let (mut sim, agent, [light, heavy]) = two_queues(Strategy::Rrmemory);
     weigh(&sim, &heavy, 5);
-    // Somebody else may still come there.
+    // Another agent may still join that queue.
     let other = sim.agent(2);
     sim.directory.change(|config| config.queues.get_mut(&heavy).unwrap().members.push(other));
     to(&sim, &heavy, json!([]));
@@ -135,7 +135,7 @@ fn queues_that_ring_all_and_share_an_agent_ring_no_more_chats_than_slots() {
     assert_eq!(ringing(&sim, &[&second]), [false]);
     sim.close(&agent, &first).unwrap();
     assert_eq!(ringing(&sim, &[&second]), [true]);
-    // The history says why not before.
+    // The history says why it did not ring before.
     let third = sim.writes(3);
     assert!(ringing(&sim, &[&third]) == [false] && !sim.facts(&third).iter().any(|fact| matches!(fact, Fact::Offered { .. })));
 }
@@ -149,7 +149,7 @@ fn after_so_many_missed_offers_in_a_row_the_agent_is_paused() {
     let interaction = sim.writes(1);
     sim.wait(15);
     assert_eq!(sim.presence(&agents[0]).unwrap().missed, 1);
-    // Accepting begins a new row.
+    // An acceptance restarts the count.
     sim.accept(&agents[0], &interaction).unwrap();
     sim.close(&agents[0], &interaction).unwrap();
     assert_eq!(sim.presence(&agents[0]).unwrap().missed, 0);
@@ -173,14 +173,14 @@ fn without_a_limit_nobody_is_paused() {
 }
 
 #[test]
-fn behind_the_plan_who_ignores_it_is_left_alone_until_back_or_the_customer_writes_or_five_minutes_are_over() {
+fn after_the_plan_an_agent_who_ignores_an_offer_is_left_alone_until_returning_or_a_new_message_or_five_minutes() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
     sim.plan(&[]);
     let interaction = sim.writes(1);
     assert_eq!((sim.stage(&interaction), sim.rings_at(&interaction)), (Some(Stage::Exhausted), agents.clone()));
     sim.wait(15);
     assert!(sim.rings_at(&interaction).is_empty());
-    // A coffee.
+    // A coffee break.
     sim.pause(&agents[0]);
     sim.ready(&agents[0]);
     assert_eq!(sim.rings_at(&interaction), agents);
@@ -198,7 +198,7 @@ fn behind_the_plan_who_ignores_it_is_left_alone_until_back_or_the_customer_write
 }
 
 #[test]
-fn somebody_else_is_rung_while_the_one_who_ignored_it_is_left_alone_and_the_history_says_why() {
+fn another_agent_is_rung_while_the_one_who_ignored_the_offer_is_left_alone_and_the_history_says_why() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     sim.plan(&[]);
     let interaction = sim.writes(1);
@@ -224,7 +224,7 @@ fn an_agent_is_rung_for_the_agent_timeout_and_never_beyond_the_step() {
 }
 
 #[test]
-fn who_rejected_what_rings_at_all_is_free_for_what_waits_behind_it() {
+fn an_agent_who_rejected_an_offer_to_all_members_is_free_for_the_next_one() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
     agents.iter().for_each(|agent| sim.capacity(agent, 1));
     sim.log_out(&agents[1]);

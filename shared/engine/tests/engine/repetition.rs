@@ -1,4 +1,4 @@
-//! What comes twice, too early, too late, or whose answer is lost.
+//! Jobs that come twice, too early or too late, or whose answer is lost.
 
 use domain::decide::{Event, Refusal};
 use domain::effect::Timer;
@@ -10,7 +10,7 @@ use engine::{EngineError, Told};
 
 use crate::driver::{Command, Job, Sim, run};
 
-/// `fault`, as often as told, then nothing.
+/// Injects `fault` this number of times.
 fn faults(sim: &Sim, fault: Fault, mut times: u32) {
     sim.memory.inject(move |_| {
         if times == 0 {
@@ -91,7 +91,7 @@ fn a_repeated_command_whose_effect_is_there_changes_nothing() {
 }
 
 #[test]
-fn a_rival_who_wins_every_time_is_an_error_and_not_a_wait_without_end() {
+fn a_rival_that_wins_every_time_is_an_error_and_not_an_endless_wait() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let interaction = sim.writes(1);
     faults(&sim, Fault::Conflict, 10);
@@ -101,7 +101,7 @@ fn a_rival_who_wins_every_time_is_an_error_and_not_a_wait_without_end() {
 }
 
 #[test]
-fn an_early_timer_is_told_when_it_is_due_and_a_late_or_repeated_one_changes_nothing() {
+fn an_early_timer_is_answered_with_its_due_time_and_a_late_or_repeated_one_changes_nothing() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
     let interaction = sim.writes(1);
     let timers: Vec<Job> = sim.timers.iter().map(|(_, job)| job.clone()).collect();
@@ -126,7 +126,7 @@ fn the_timer_of_an_earlier_wait_does_not_end_a_later_one() {
     let interaction = sim.writes(1);
     let (_, first) = sim.timers[0].clone();
     sim.wait(30);
-    // The plan ran out; another message starts it over.
+    // The plan ran out. Another message starts it over.
     sim.memory.take_effects();
     let agents: Vec<_> = sim.memory.all_presences().into_iter().map(|presence| presence.agent).collect();
     sim.log_out(&agents[0]);

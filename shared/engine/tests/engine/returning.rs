@@ -1,4 +1,4 @@
-//! A new message on an interaction that somebody has.
+//! New messages on an interaction that has an agent.
 
 use domain::decide::Refusal;
 use domain::history::{Fact, Skip};
@@ -8,7 +8,7 @@ use domain::queue::Strategy;
 
 use crate::driver::{Sim, agent_step, queue_step};
 
-/// Two members; the first has accepted through the queue and closed the tab.
+/// Two members. The first has accepted through the queue and closed the tab.
 fn away(strategy: Strategy) -> (Sim, Vec<AgentId>, QueueId, InteractionId) {
     let (mut sim, agents, queue) = Sim::desk(strategy, 2);
     sim.pause(&agents[1]);
@@ -79,7 +79,7 @@ fn another_member_of_the_queue_takes_it_over_and_the_slot_moves() {
 }
 
 #[test]
-fn accepting_ones_own_again_needs_no_second_slot_and_keeps_the_queue() {
+fn accepting_ones_own_interaction_again_needs_no_second_slot_and_keeps_the_queue() {
     let (mut sim, agents, queue, interaction) = away(Strategy::Beepall);
     sim.capacity(&agents[0], 1);
     sim.writes(1);
@@ -89,7 +89,7 @@ fn accepting_ones_own_again_needs_no_second_slot_and_keeps_the_queue() {
 }
 
 #[test]
-fn the_queue_offers_it_to_its_own_agent_too_though_that_one_has_no_free_slot() {
+fn the_queue_offers_an_interaction_to_its_own_agent_too_without_a_free_slot() {
     for strategy in [Strategy::Beepall, Strategy::Rrmemory] {
         let (mut sim, agents, _, interaction) = away(strategy);
         sim.capacity(&agents[0], 1);
@@ -102,7 +102,7 @@ fn the_queue_offers_it_to_its_own_agent_too_though_that_one_has_no_free_slot() {
 }
 
 #[test]
-fn the_offer_stands_for_an_agent_who_is_logged_out_and_reaches_who_comes_back_in_time() {
+fn the_offer_stands_for_a_logged_out_agent_and_reaches_an_agent_who_returns_in_time() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
@@ -133,7 +133,7 @@ fn opening_the_tab_ends_the_wait() {
 }
 
 #[test]
-fn answering_ends_the_wait_and_what_was_answered_is_read() {
+fn answering_ends_the_wait_and_makes_the_interaction_read() {
     let (mut sim, agents, _, interaction) = away(Strategy::Beepall);
     sim.writes(1);
     sim.answers(&agents[0], &interaction).unwrap();
@@ -177,7 +177,7 @@ fn the_queue_is_skipped_when_its_agent_has_left_it_or_came_by_an_agent_step() {
 }
 
 #[test]
-fn an_agent_who_left_the_account_is_not_asked_tab_or_no_tab() {
+fn an_agent_who_left_the_account_gets_no_offer_with_or_without_an_open_tab() {
     for tab in [false, true] {
         let (mut sim, agents, _, interaction) = away(Strategy::Beepall);
         if tab {

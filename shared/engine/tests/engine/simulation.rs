@@ -1,6 +1,6 @@
-//! Random histories: customers, agents and administrators at once, effects that come late and twice, writes that fail, answers that are lost, processes that
-//! die between two calls, throttled reads, caches that are old. Whatever
-//! happens, the invariants hold after every step; and whenever nothing is left to do, every interaction is in one of the states of rest.
+//! Random histories. Customers, agents and administrators act at once. Effects come late and twice, writes fail,
+//! answers are lost, processes die between two calls, reads are throttled, caches are old. The invariants hold
+//! after every step. Whenever nothing is left to do, every interaction is in one of the states of rest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,10 +29,12 @@ use ulid::Ulid;
 
 use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start};
 
-/// Many short histories find more than few long ones; these take a few seconds. `SEEDS=3000` looks longer, `SEED=241` plays one again.
+/// Many short histories find more than a few long ones. These take a few seconds. `SEEDS=3000` plays more,
+/// `SEED=241` plays one again.
 const SEEDS: u64 = 150;
 
-/// How many take part in a history, and how often it is looked at. Small ones meet each other most; in a large one everybody has many rivals.
+/// How many agents and customers take part in a history, and how often it is checked. In a small history they meet
+/// each other most; in a large one each has many rivals.
 #[derive(Clone, Copy)]
 struct Scale {
     agents: (i64, i64),
@@ -43,11 +45,11 @@ struct Scale {
     /// How many of the customers have a user id beside their phone number.
     two_faced: u32,
     rounds: (i64, i64),
-    /// How much somebody does in a round.
+    /// The number of acts in a round.
     acts: (i64, i64),
     /// How many processes run at once.
     processes: usize,
-    /// After so many steps everything is looked at.
+    /// The number of steps after which everything is checked.
     checked_every: usize,
 }
 
@@ -81,7 +83,7 @@ fn seeds() -> std::ops::Range<u64> {
     0..std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS)
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// SplitMix64: small, and the same on every machine.
 struct Dice(u64);
 
 impl Dice {
@@ -110,16 +112,17 @@ impl Dice {
     }
 }
 
-/// How rough a history is, in percent; and whether the queues keep messages of one customer apart and in order: they only help, the transaction proves.
+/// How rough a history is, in percent, and whether the queues keep one customer's messages apart and in order. That
+/// order only helps; the transaction guarantees correctness.
 #[derive(Clone, Copy)]
 struct Weather {
-    /// Of writes: conflicts, refusals, lost answers.
+    /// The share of writes with conflicts, refusals or lost answers.
     faults: usize,
-    /// Of reads: throttled ones.
+    /// The share of throttled reads.
     throttled: usize,
-    /// Of reads of the configuration, for some seconds after a change: those that see it as it was before.
+    /// The share of reads of the configuration that see its previous state, for some seconds after a change.
     stale: usize,
-    /// Of calls: those after which the process dies.
+    /// The share of calls after which the process dies.
     crashes: usize,
     twice: usize,
     late: usize,
@@ -129,7 +132,7 @@ struct Weather {
 const CALM: Weather = Weather { faults: 0, throttled: 0, stale: 0, crashes: 0, twice: 0, late: 0, in_order: true };
 const STORM: Weather = Weather { faults: 10, throttled: 2, stale: 40, crashes: 2, twice: 15, late: 25, in_order: false };
 
-/// How long caches of the configuration live, in seconds.
+/// How long caches of the configuration are valid, in seconds.
 const CACHED: i64 = 5;
 
 struct Story {
@@ -139,36 +142,36 @@ struct Story {
     weather: Weather,
     scale: Scale,
     in_order: bool,
-    /// How many steps were made.
+    /// The number of steps so far.
     steps: usize,
     running: Vec<(Job, Running)>,
     agents: Vec<AgentId>,
     queues: Vec<QueueId>,
     events: Vec<InboundEvent>,
     deliveries: BTreeMap<MessageId, DeliveryState>,
-    /// The versions whose history was looked at.
+    /// The versions whose history was checked.
     checked: BTreeMap<InteractionId, u64>,
-    /// What happened last.
+    /// The last events.
     log: VecDeque<String>,
     cut: Cut,
-    /// How many things somebody did.
+    /// The number of acts so far.
     acts: usize,
-    /// Until when somebody may see the configuration as it was.
+    /// Until when a process may see the previous configuration.
     stale_until: Option<Timestamp>,
 }
 
-/// What of a history is left out, to find the shortest one that still goes wrong.
+/// The parts of a history that are left out, to find the shortest one that still fails.
 #[derive(Debug, Clone, Default)]
 struct Cut {
-    /// After so many rounds nobody does anything more.
+    /// The number of rounds after which nobody acts any more.
     rounds: Option<i64>,
-    /// Things that nobody does.
+    /// Acts that are left out.
     acts: BTreeSet<usize>,
-    /// Whether nothing is said when it goes wrong.
+    /// Whether a failure prints nothing.
     quietly: bool,
 }
 
-/// Tells which history it was when a check fails.
+/// Prints the history when a check fails.
 impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.cut.quietly {
@@ -197,7 +200,7 @@ impl Story {
             });
             queues.push(queue);
         }
-        // Hours that change while the story is told, and nights that have just begun.
+        // Hours that change during the story, and nights that have just begun.
         for (number, (from, to)) in (1..).zip([("00:00", "00:00"), ("00:01", "00:02"), ("22:00", "00:01")]) {
             let id = interval_id(number);
             let interval = json!({"id": id, "name": "", "time_zone": "UTC", "ranges": [{"from": from, "to": to}]});
@@ -255,7 +258,7 @@ impl Story {
         story
     }
 
-    /// The configuration is about to change; caches know it as it was for a while.
+    /// Marks that the configuration is about to change. For a while caches know its previous state.
     fn reconfigures(&mut self) {
         if self.weather.stale > 0 && self.stale_until.is_none() {
             self.sim.directory.hold();
@@ -263,7 +266,7 @@ impl Story {
         }
     }
 
-    /// Once all caches are as old as they get, the sweep looks at what was decided by them.
+    /// Once all caches have expired, the sweep checks the decisions that were based on them.
     fn caches_expire(&mut self) {
         self.stale_until = None;
         self.sim.directory.refresh();
@@ -318,7 +321,7 @@ impl Story {
         self.sim.jobs.push_back(Job::Command { id, agent: agent.clone(), command });
     }
 
-    /// One thing that somebody does.
+    /// One act.
     fn act(&mut self) {
         self.acts += 1;
         if self.cut.acts.contains(&self.acts) {
@@ -346,12 +349,12 @@ impl Story {
                 self.events.push(event);
             }
             30..50 => {
-                // Mostly somebody at whom it rings.
+                // Mostly an agent at whom it rings.
                 let Some(interaction) = offered.or(any) else { return };
                 let rung = self.sim.rings_at(&interaction);
                 let agent = self.dice.pick(&rung).cloned().filter(|_| self.dice.percent(80)).unwrap_or(agent);
                 self.command(&agent, Command::Accept(interaction));
-                // Somebody impatient takes everything at once.
+                // An impatient agent takes everything at once.
                 let all = if self.dice.percent(20) { open } else { Vec::new() };
                 let rings = |one: &&Interaction| self.sim.rings_at(&one.id).contains(&agent);
                 let all: Vec<InteractionId> = all.iter().filter(rings).map(|one| one.id.clone()).collect();
@@ -394,7 +397,7 @@ impl Story {
             }
             86..94 => {
                 if self.dice.percent(10) {
-                    // Raised only: whose capacity is lowered may keep more than it allows.
+                    // The capacity is only raised: an agent whose capacity is lowered may keep more than it allows.
                     let Some(Presence { capacity, .. }) = self.sim.presence(&agent) else { return };
                     let more = i64::from(capacity).saturating_add(1).min(5);
                     return self.command(&agent, Command::Capacity(Capacity::new(more).unwrap()));
@@ -416,7 +419,8 @@ impl Story {
                 self.reconfigures();
                 let queue = self.dice.pick(&self.queues).unwrap().clone();
                 self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
-                // As `admin-api` does: whoever left is free for other queues, and at whoever came rings what rings at all of this one.
+                // As `admin-api` does: an agent who left is free for other queues, and an agent who joined gets the
+                // offers to all members of this one.
                 self.sim.jobs.extend([Job::Reconfigured(agent), Job::Wake(Target::Queue(queue))]);
             }
             98 => {
@@ -468,7 +472,8 @@ impl Story {
         }
     }
 
-    /// Starts jobs and lets them make progress in a random order, call by call, until nothing is left; or, in rough weather, until something comes between.
+    /// Starts jobs and lets them make progress in a random order, call by call, until nothing is left. In rough
+    /// weather it may stop earlier.
     fn play(&mut self, to_the_end: bool) {
         for _ in 0..50_000 * self.scale.processes {
             self.sim.pump();
@@ -522,13 +527,14 @@ impl Story {
         panic!("it never comes to rest");
     }
 
-    /// The process dies between two calls: its queue, or an agent who sees no answer, tries again, from the beginning.
+    /// The process dies between two calls. Its queue, or an agent who sees no answer, tries again from the
+    /// beginning.
     fn crash(&mut self, place: usize) {
         let (job, _) = self.running.swap_remove(place);
         self.log.push_back(format!("{} {job:?}: dies", self.sim.world.now()).replace("00000000", ""));
-        // Not everybody does.
+        // Not every agent does.
         if !matches!(job, Job::Command { .. }) || self.dice.percent(50) {
-            // Before later ones of its group.
+            // It goes before later jobs of its group.
             self.sim.jobs.push_front(job);
         }
     }
@@ -548,7 +554,7 @@ impl Story {
         }
     }
 
-    /// Some job whose group is free: within a group in order, else in any.
+    /// A random job whose group is free. Jobs of one group keep their order.
     fn next_job(&mut self) -> Option<Job> {
         let group = |job: &Job| job.group().filter(|_| self.in_order || !matches!(job, Job::Route(_)));
         let mut busy: BTreeSet<String> = self.running.iter().filter_map(|(job, _)| group(job)).collect();
@@ -562,7 +568,7 @@ impl Story {
         self.sim.jobs.remove(place)
     }
 
-    /// Time passes; what is due comes, in rough weather also late, twice or too early.
+    /// Time passes and timers come. In rough weather they also come late, twice or too early.
     fn pass(&mut self, seconds: i64) {
         self.sim.world.advance(SignedDuration::from_secs(seconds));
         let now = self.sim.world.now();
@@ -593,12 +599,12 @@ impl Story {
             let passes = self.dice.between(0, 6);
             self.pass(passes);
         }
-        // Then the storm is over, and everything that is under way comes to its end.
+        // Then the storm is over, and everything under way comes to its end.
         self.weather = CALM;
         self.sim.memory.heal();
         self.caches_expire();
         self.play(true);
-        // A plan that goes round is cut after two hundred steps of thirty seconds at most.
+        // A looping plan is cut after two hundred steps of thirty seconds at most.
         for _ in 0..3_000 {
             if self.at_its_end() {
                 break;
@@ -610,7 +616,7 @@ impl Story {
         self.check_end();
     }
 
-    // What must hold at every instant.
+    // These must hold at every instant.
 
     fn check(&mut self) {
         let interactions = self.sim.memory.interactions();
@@ -670,7 +676,7 @@ impl Story {
         assert_eq!(calls.len(), provider.calls.len(), "a message was sent twice");
     }
 
-    /// Who has the interaction follows from its history.
+    /// Checks that the interaction's agent follows from its history.
     fn check_history(&self, interaction: &Interaction) {
         let history = self.sim.memory.history(&interaction.id);
         let (mut owner, mut offered_to): (Option<AgentId>, Option<u64>) = (None, None);
@@ -691,7 +697,7 @@ impl Story {
         assert_eq!(owner, interaction.agent);
     }
 
-    // What must hold whenever nothing is left to do but to wait for the clock.
+    // These must hold whenever nothing is left to do but to wait for the clock.
 
     fn check_rest(&mut self) {
         self.check();
@@ -709,7 +715,7 @@ impl Story {
             self.check_order();
         }
         self.check_people();
-        // What was decided by an old configuration is made up for once it is known.
+        // Decisions by an old configuration are corrected once the new one is known.
         if self.stale_until.is_some() {
             return;
         }
@@ -718,7 +724,8 @@ impl Story {
         }
     }
 
-    /// A person has one open interaction at most, under whatever addresses; what was merged is in the thread of one that is its elder.
+    /// Checks that a customer has at most one open interaction under all addresses, and that a merged interaction
+    /// is in the thread of an older one.
     fn check_people(&self) {
         let interactions = self.sim.memory.interactions();
         let owner = |contact: &ContactId| {
@@ -742,7 +749,7 @@ impl Story {
         }
     }
 
-    /// Each customer's messages lie in the order in which they came.
+    /// Checks that each customer's messages are in the order in which they came.
     fn check_order(&self) {
         let messages = self.sim.memory.messages();
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
@@ -758,7 +765,7 @@ impl Story {
         for (_, _, id) in by_version {
             let (key, message) = messages.iter().find(|(_, message)| message.id == id).expect("a message of the history");
             let number: u64 = message.provider_id.as_ref().unwrap().trim_start_matches("SMin").parse().unwrap();
-            // Between the addresses of one customer no queue keeps order.
+            // No queue keeps the order between the addresses of one customer.
             let from = self.events.iter().find_map(|event| match &event.kind {
                 InboundKind::Message(inbound) if Some(&inbound.provider_id) == message.provider_id.as_ref() => Some(inbound.from.key()),
                 _ => None,
@@ -767,7 +774,7 @@ impl Story {
                 || from.as_ref().is_some_and(|from| from.starts_with("bsuid"))
             {
                 true => format!("{} {from:?}", key.interaction.interaction),
-                // One that was opened again goes on behind those that came between.
+                // A reopened interaction continues after those that came in between.
                 false => key.interaction.interaction.to_string(),
             };
             let before = last.insert(within, number);
@@ -785,7 +792,7 @@ impl Story {
         let of_account = |agent: &AgentId| self.sim.directory.change(|config| config.accounts[&self.sim.account].agents.contains(agent));
         assert!(interaction.agent.as_ref().is_none_or(of_account), "{id} is held by somebody who left the account");
         let Some(wait) = &interaction.wait else {
-            // What came back from a transfer is unread, but everything was delivered before.
+            // An interaction that returned from a transfer is unread, but everything was delivered before.
             let delivered = self.sim.memory.history(id).into_iter().rev().find_map(|entry| match entry.fact {
                 Fact::MessageReceived { delivered: false, .. } | Fact::Absorbed { unanswered: true, .. } => Some(false),
                 Fact::Transferred { .. } | Fact::TabOpened { .. } => Some(true),
@@ -819,12 +826,12 @@ impl Story {
             assert!(!active, "{id} is held though its account is active");
             return;
         }
-        // Nobody is rung: then nobody may be there.
+        // If nobody is rung, then nobody may be available.
         if !active || wait.until.is_some_and(|until| until <= now) {
             return;
         }
         for target in &wait.targets {
-            // The step of an older plan, whose agent no change of the account wakes any more: it ends with its time.
+            // A step of an older plan, whose agent no change of the account wakes any more. It ends with its time.
             if matches!((target, &wait.stage), (Target::Agent(_), Stage::Step { plan: of, .. }) if *of != plan) {
                 continue;
             }
@@ -833,7 +840,7 @@ impl Story {
         }
     }
 
-    /// Whether somebody could be rung for `interaction` on behalf of `target`.
+    /// Whether an agent could be rung for `interaction` on behalf of `target`.
     fn free(&self, interaction: &Interaction, target: &Target) -> bool {
         let wait = interaction.wait.as_ref().unwrap();
         let (account, queues) = self.sim.directory.change(|config| (config.accounts[&self.sim.account].clone(), config.queues.clone()));
@@ -845,7 +852,7 @@ impl Story {
         let eligible = candidates.iter().filter(|agent| account.agents.contains(agent) && !wait.rejected.contains(agent));
         let there = eligible.filter_map(|agent| self.sim.presence(agent)).filter(|presence| presence.is_ready());
         let there: Vec<Presence> = there.filter(|presence| !self.left_alone(wait, presence)).collect();
-        // What rings takes a slot until its timer has come.
+        // A ring takes a slot until its timer has come.
         let slots = |presence: &Presence| {
             let ringing = presence.ringing.keys().filter(|id| !presence.load.contains(*id)).count();
             presence.capacity.get().saturating_sub(presence.load.len() + ringing)
@@ -855,7 +862,8 @@ impl Story {
         let (Strategy::Beepall, Stage::Step { .. } | Stage::AssignedQueue | Stage::Transfer) = (strategy, &wait.stage) else {
             return own || free > 0;
         };
-        // Never more chats ring than there are slots; but for whom less rings than there is room for, one more may.
+        // Never more chats ring than there are slots. But one more may ring at an agent who sees fewer chats than
+        // there is room for.
         let audience = |row: &WaitingRow| match row.offer.as_ref().map(|offer| &offer.audience) {
             Some(Audience::Members { queue, except }) => Some((queues[queue].members.clone(), except.clone())),
             _ => None,
@@ -865,7 +873,7 @@ impl Story {
         own || there.iter().any(|presence| slots(presence) > seen(&presence.agent))
     }
 
-    /// Whether somebody let it ring a moment ago; then a timer must be under way that ends this.
+    /// Whether the agent let it ring out a moment ago. Then a timer that ends this must be under way.
     fn left_alone(&self, wait: &Wait, presence: &Presence) -> bool {
         let Some(missed) = wait.missed.iter().find(|missed| missed.agent == presence.agent && presence.since < missed.at) else {
             return false;
@@ -876,7 +884,7 @@ impl Story {
         left_alone
     }
 
-    /// Whether nothing is left that ends by itself.
+    /// Whether nothing is left that will end by itself.
     fn at_its_end(&self) -> bool {
         let interactions = self.sim.memory.interactions().into_iter().filter(Interaction::is_open);
         let mut stages = interactions.map(|interaction| interaction.wait.map(|wait| wait.stage));
@@ -885,7 +893,7 @@ impl Story {
         !stale && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
     }
 
-    /// In the end no wait with a deadline is left, and nothing rings beyond its time.
+    /// Checks that in the end no wait with a deadline is left, and nothing rings beyond its time.
     fn check_end(&mut self) {
         let now = self.sim.world.now();
         for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
@@ -902,7 +910,7 @@ fn interval_id(number: u64) -> IntervalId {
     IntervalId::from_ulid(Ulid::from_parts(0, number.into()))
 }
 
-/// What comes of it once the table is not throttled.
+/// The result once the table is not throttled.
 fn surely<T, E, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
     loop {
         if let Ok(found) = run(attempt()) {
@@ -925,7 +933,8 @@ pub(crate) fn histories(seed: u64) -> Vec<Vec<HistoryEntry>> {
     story.sim.memory.interactions().iter().map(|interaction| story.sim.memory.history(&interaction.id)).collect()
 }
 
-/// Tells as many stories as are asked for. One that goes wrong is told again, shorter and shorter, and the shortest that still goes wrong is shown.
+/// Plays the requested number of stories. A story that fails is played again, shorter and shorter, and the shortest
+/// that still fails is shown.
 fn tell_all(weather: Weather) {
     let (began, seeds) = (Instant::now(), seeds());
     let count = seeds.end - seeds.start;
@@ -936,21 +945,21 @@ fn tell_all(weather: Weather) {
         };
         if goes_wrong(&Cut::default()) {
             let shortest = shorten(goes_wrong);
-            eprintln!("seed {seed} goes wrong; the shortest story of it that does:");
+            eprintln!("seed {seed} fails; its shortest failing story:");
             Story::new(seed, weather, HANDFUL, shortest).tell();
-            unreachable!("it went wrong a moment ago");
+            unreachable!("it failed a moment ago");
         }
     }
     eprintln!("{count} histories, {:.0} a second", count as f64 / began.elapsed().as_secs_f64());
 }
 
-/// The fewest rounds, then the fewest acts in them.
+/// Finds the fewest rounds, then the fewest acts in them.
 fn shorten(goes_wrong: impl Fn(&Cut) -> bool) -> Cut {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let rounds = |rounds| Cut { rounds: Some(rounds), ..Cut::default() };
     let mut cut = (0..40).map(rounds).find(&goes_wrong).unwrap_or_default();
-    // Three acts a round at most.
+    // At most three acts in a round.
     for act in 1..=120 {
         cut.acts.insert(act);
         if !goes_wrong(&cut) {
@@ -967,7 +976,7 @@ fn in_a_crowd_the_invariants_hold() {
     let mut story = Story::new(seeds().start, STORM, CROWD, Cut::default());
     story.tell();
     let (interactions, messages) = (story.sim.memory.interactions().len(), story.sim.memory.messages().len());
-    assert!(interactions > 500, "{interactions} interactions make no crowd");
+    assert!(interactions > 500, "{interactions} interactions don't make a crowd");
     eprintln!("{} steps, {interactions} interactions, {messages} messages, {:.0} s", story.steps, began.elapsed().as_secs_f64());
 }
 
@@ -982,7 +991,7 @@ fn in_a_storm_the_invariants_hold() {
 }
 
 #[test]
-fn a_story_that_goes_wrong_is_shortened_to_what_it_takes() {
+fn a_failing_story_is_shortened_to_the_acts_that_it_needs() {
     let wrong = |cut: &Cut| cut.rounds.is_none_or(|rounds| rounds >= 7) && !cut.acts.contains(&5) && !cut.acts.contains(&9);
     let cut = shorten(wrong);
     assert_eq!(cut.rounds, Some(7));

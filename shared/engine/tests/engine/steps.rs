@@ -1,4 +1,4 @@
-//! The steps of the action plan that wait for nobody, and those that wait for another system.
+//! The steps of the action plan that don't wait, and those that wait for another system.
 
 use domain::account::List;
 use domain::history::{Did, Fact, NoReply, Skip, WebhookFailure};
@@ -29,7 +29,7 @@ fn name(name: &str) -> VariableName {
 }
 
 impl Sim {
-    /// What the service itself wrote on an interaction, in order.
+    /// The automatic replies of an interaction, in order.
     fn replies(&self, id: &InteractionId) -> Vec<String> {
         let messages = self.memory.messages().into_iter().map(|(_, message)| message);
         messages
@@ -52,7 +52,7 @@ impl Sim {
 }
 
 #[test]
-fn steps_that_wait_for_nobody_run_in_one_decision_until_one_waits() {
+fn steps_that_do_not_wait_run_in_one_decision_until_one_waits() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Beepall, 1);
     let list = ListId::from_ulid(Ulid::from_parts(1, 5));
     sim.directory.change(|config| config.lists.insert(list.clone(), List { id: list, name: "Customers".into() }));
@@ -75,7 +75,7 @@ fn steps_that_wait_for_nobody_run_in_one_decision_until_one_waits() {
 }
 
 #[test]
-fn an_automatic_reply_goes_out_behind_the_message_that_it_answers_and_starts_no_timer() {
+fn an_automatic_reply_goes_out_after_the_message_that_it_answers_and_starts_no_timer() {
     let mut sim = Sim::new();
     sim.inactivity_timeout(1);
     sim.steps(steps(json!([{"step": "auto_reply", "text": "One"}, {"step": "auto_reply", "text": "Two"}])));
@@ -89,7 +89,7 @@ fn an_automatic_reply_goes_out_behind_the_message_that_it_answers_and_starts_no_
     assert_eq!(
         sim.interaction(&interaction).unanswered_since,
         Some("2026-01-01T00:00:00Z".parse().unwrap()),
-        "an automatic reply is no answer"
+        "an automatic reply is not an answer"
     );
 }
 
@@ -108,7 +108,7 @@ fn a_reply_goes_out_once_always_or_on_the_first_message_only() {
     assert_eq!(sim.replies(&interaction), ["once", "always", "first", "always"]);
     let did = sim.did(&interaction);
     assert!(did.contains(&Did::NoReply { why: NoReply::SaidAlready }) && did.contains(&Did::NoReply { why: NoReply::NotTheFirstMessage }));
-    // Another plan that says the same says it not once more; a new text is new, but not for the first message.
+    // Another plan with the same text does not send it again. A new text is sent, except for `first_message`.
     sim.steps(steps(json!([
         {"step": "noop"},
         {"step": "auto_reply", "text": "once"},
@@ -187,7 +187,7 @@ fn a_condition_sees_the_message_the_contact_the_variables_and_the_time() {
 }
 
 #[test]
-fn an_endless_loop_is_cut_and_reported_and_the_interaction_waits_as_behind_the_plan() {
+fn an_endless_loop_is_cut_and_reported_and_the_interaction_waits_as_after_the_plan() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 1);
     sim.steps(steps(json!([
         {"label": "again", "step": "auto_reply", "text": "Loop", "when": "always"},
@@ -198,7 +198,7 @@ fn an_endless_loop_is_cut_and_reported_and_the_interaction_waits_as_behind_the_p
     assert_eq!(sim.replies(&interaction).len(), 2, "once more, since a variable had changed");
     assert!(sim.facts(&interaction).contains(&Fact::LoopCut { index: 2 }), "{:?}", sim.facts(&interaction));
     assert_eq!((sim.stage(&interaction), sim.rings_at(&interaction)), (Some(Stage::Exhausted), agents.clone()));
-    // One that waits on its way is cut too, later.
+    // A loop that waits on its way is cut too, but later.
     sim.steps(steps(json!([{"step": "queue", "queue": queue, "timeout": 1}, {"step": "goto", "to": 0}])));
     sim.log_out(&agents[0]);
     let second = sim.writes(2);
@@ -212,7 +212,7 @@ fn an_endless_loop_is_cut_and_reported_and_the_interaction_waits_as_behind_the_p
 }
 
 #[test]
-fn the_marks_have_room_for_only_so_much() {
+fn tags_and_variables_have_a_limit() {
     let mut sim = Sim::new();
     let tags: Vec<_> = (0..Tag::MOST + 1).map(|tag| json!({"step": "tag", "tag": format!("tag {tag}")})).collect();
     sim.steps(steps(Value::Array(tags)));
@@ -277,7 +277,7 @@ fn another_system_sets_variables_and_the_plan_goes_on() {
 }
 
 #[test]
-fn another_system_that_is_never_heard_of_does_not_stop_the_plan() {
+fn another_system_that_never_answers_does_not_stop_the_plan() {
     use crate::driver::Job;
     let (mut sim, _, queue) = Sim::desk(Strategy::Beepall, 1);
     sim.steps(steps(json!([{"step": "webhook", "url": "https://crm.example.com"}, {"step": "queue", "queue": queue, "timeout": 30}])));
@@ -324,7 +324,7 @@ fn a_run_keeps_the_version_of_its_plan_also_while_another_system_is_asked() {
 }
 
 #[test]
-fn no_more_replies_go_out_at_once_than_anybody_reads() {
+fn one_decision_sends_a_limited_number_of_replies() {
     let mut sim = Sim::new();
     let many: Vec<_> = (0..40).map(|text| json!({"step": "auto_reply", "text": format!("text {text}")})).collect();
     sim.steps(steps(Value::Array(many)));
@@ -334,7 +334,7 @@ fn no_more_replies_go_out_at_once_than_anybody_reads() {
 }
 
 #[test]
-fn the_pushed_offer_carries_what_the_screen_shows() {
+fn the_pushed_offer_carries_the_rendered_notification() {
     use domain::effect::Notice;
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     sim.change_account(|account| account.settings.notification.shake = true);

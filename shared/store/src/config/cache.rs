@@ -106,7 +106,7 @@ impl Configuration {
         if let Some(owner) = cached(&self.owners, &name) {
             return Ok(owner);
         }
-        let owner = self.item(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
+        let owner = self.table.get(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
         remember(&self.owners, name, owner.clone());
         Ok(owner)
     }
@@ -204,6 +204,6 @@ impl Directory for Configuration {
     }
 
     async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
-        self.item(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
+        self.table.get(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
     }
 }

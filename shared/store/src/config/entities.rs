@@ -1,4 +1,4 @@
-//! What is configured.
+//! The kinds of configured things.
 
 use domain::account::{Account, List};
 use domain::agent::Agent;
@@ -8,13 +8,13 @@ use domain::queue::Queue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Something that is configured.
+/// A configured thing.
 pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
-    /// The partition in which all of its kind lie.
+    /// The partition of all things of this kind.
     const KIND: &'static str;
     /// Its id.
     fn id(&self) -> &str;
-    /// Names that no two of its kind may share, e.g. `account-key#ABC12`.
+    /// The names that no two things of this kind may share, e.g. `account-key#ABC12`.
     fn unique_names(&self) -> Vec<String> {
         Vec::new()
     }

@@ -27,11 +27,12 @@ pub(crate) fn wakes_key(id: &str) -> Key {
     Key { pk: WAKES.to_owned(), sk: id.to_owned() }
 }
 
-/// An account says that it is leaving in several items, of which each contact's first message checks one: transactions that check the same item at the same
-/// instant are rivals, and a campaign has hundreds of customers write at once.
+/// The number of items that mark a leaving account. Each contact's first message checks one of them: transactions
+/// that check the same item at the same instant conflict, and in a campaign hundreds of customers write at once.
 const LEAVING: u8 = 16;
 
-/// Says that an account is leaving, until some time or, when it has left, for ever. What opens an interaction checks it.
+/// Marks an account that is being deleted, for some time, or that was deleted, for ever. A transaction that opens
+/// an interaction checks it.
 pub(crate) fn leaving_key(account: &AccountId, contact: &ContactId) -> Key {
     leaving_mark(account, contact.as_str().bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte)) % LEAVING)
 }

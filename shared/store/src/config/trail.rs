@@ -5,15 +5,12 @@
 use std::collections::BTreeMap;
 
 use audit::Entry;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, TransactWriteItem};
-use engine::ports::PortError;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use super::Configuration;
-use super::writes::unbuildable;
-use crate::codec::{Item, PortResult, failed, item, key_item, s, text, undecodable};
+use crate::codec::{Item, PortResult, failed, item, s, text, undecodable};
 use crate::interactions::expires;
 use crate::keys::Key;
 
@@ -22,9 +19,6 @@ const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
 /// How many queries a page may take. With filters that hardly anything matches, a page may be short; the next one goes on.
 const QUERIES: usize = 32;
-
-/// How many keys one BatchGetItem takes.
-const BATCH: usize = 100;
 
 /// Which entries are asked for, the newest first.
 #[derive(Debug, Clone)]
@@ -86,20 +80,18 @@ fn parsed(item: &Item) -> PortResult<Entry> {
     text(item, "entry").and_then(Entry::parse).ok_or_else(|| undecodable("an audit entry"))
 }
 
-/// What writes an entry, in the transaction of its change.
-pub(crate) fn puts(table: &str, entry: &Entry) -> PortResult<[TransactWriteItem; 2]> {
+/// An entry and its pointer, to be put in the transaction of the change.
+pub(crate) fn items(entry: &Entry) -> PortResult<[Item; 2]> {
     let id: Ulid = entry.id.parse().map_err(|_| undecodable("an audit entry's id"))?;
     let mut stored = item(entry_key(id));
     stored.insert("entry".to_owned(), s(entry.to_json()));
     stored.insert("who".to_owned(), s(&*entry.who));
     stored.insert("kind".to_owned(), s(&*entry.kind));
     let pointer = item(Key { pk: pointers_of(&entry.kind, &entry.of), sk: entry.id.clone() });
-    let put = |mut item: Item| {
+    Ok([stored, pointer].map(|mut item| {
         item.insert("expires_at".to_owned(), expires(entry.at, KEPT));
-        let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
-        Ok::<_, PortError>(TransactWriteItem::builder().put(put.build().map_err(unbuildable)?).build())
-    };
-    Ok([put(stored)?, put(pointer)?])
+        item
+    }))
 }
 
 impl Configuration {
@@ -108,12 +100,12 @@ impl Configuration {
     /// # Errors
     /// When the table can't be written.
     pub async fn note(&self, entry: &Entry) -> PortResult<()> {
-        let puts = puts(&self.table, entry)?.to_vec();
-        match self.client.transact_write_items().set_transact_items(Some(puts)).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) => Ok(()),
-            Err(error) => Err(failed("TransactWriteItems")(error)),
+        let mut transaction = self.table.transaction();
+        for item in items(entry)? {
+            transaction.put_new(item, ());
         }
+        // Lost: the entry is there.
+        transaction.send().await.map(drop)
     }
 
     /// A page of the audit trail, the newest first, and after which entry the next page begins.
@@ -145,7 +137,7 @@ impl Configuration {
 
     /// Entries of the month of `newest`, and where to go on.
     async fn month(&self, query: &AuditQuery, oldest: Ulid, newest: Ulid) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
-        let read = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false);
+        let read = self.table.query().scan_index_forward(false);
         let mut read = read
             .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
             .expression_attribute_values(":pk", s(entry_key(newest).pk))
@@ -174,7 +166,7 @@ impl Configuration {
 
     /// Entries that tell of one thing, and where to go on.
     async fn pointed(&self, kind: &str, of: &str, oldest: Ulid, newest: Ulid, limit: usize) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
-        let read = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false);
+        let read = self.table.query().scan_index_forward(false);
         let read = read
             .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
             .expression_attribute_values(":pk", s(pointers_of(kind, of)))
@@ -190,21 +182,9 @@ impl Configuration {
 
     /// The entries with these ids, in this order.
     async fn entries(&self, ids: &[Ulid]) -> PortResult<Vec<Entry>> {
-        let mut found = BTreeMap::new();
-        for some in ids.chunks(BATCH) {
-            let mut left: Vec<Item> = some.iter().map(|id| key_item(entry_key(*id))).collect();
-            while !left.is_empty() {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true);
-                let wanted = wanted.build().map_err(|error| PortError { operation: "BatchGetItem", reason: error.to_string() })?;
-                let answer = self.client.batch_get_item().request_items(&*self.table, wanted).send().await;
-                let answer = answer.map_err(failed("BatchGetItem"))?;
-                for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                    let entry = parsed(&item)?;
-                    found.insert(entry.id.clone(), entry);
-                }
-                left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, keys)| keys.keys).collect();
-            }
-        }
+        let stored = self.table.batch(ids.iter().copied().map(entry_key).collect()).await?;
+        let entries = stored.iter().map(parsed).collect::<PortResult<Vec<_>>>()?;
+        let mut found: BTreeMap<String, Entry> = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         Ok(ids.iter().filter_map(|id| found.remove(&id.to_string())).collect())
     }
 }

@@ -1,0 +1,95 @@
+//! A table: its plain reads and writes, the same for both.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use engine::ports::PortError;
+
+use crate::codec::{Item, PortResult, failed, key_item, s};
+use crate::keys::Key;
+use crate::transaction::Transaction;
+
+/// DynamoDB reads at most 100 items in one batch.
+const BATCH: usize = 100;
+
+/// A table. Reads are consistent.
+#[derive(Clone)]
+pub(crate) struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: Arc<str>,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Table").field(&self.name).finish()
+    }
+}
+
+impl Table {
+    pub(crate) fn new(client: Client, name: impl Into<Arc<str>>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    pub(crate) async fn get(&self, key: Key) -> PortResult<Option<Item>> {
+        let read = self.client.get_item().table_name(&*self.name).set_key(Some(key_item(key))).consistent_read(true);
+        Ok(read.send().await.map_err(failed("GetItem"))?.item)
+    }
+
+    /// The items with these keys, in no order; what is not there is left out.
+    pub(crate) async fn batch(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
+        let mut found = Vec::new();
+        let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(BATCH));
+            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| PortError { operation: "BatchGetItem", reason: error.to_string() })?;
+            let answer = self.client.batch_get_item().request_items(&*self.name, wanted).send().await.map_err(failed("BatchGetItem"))?;
+            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            left = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, keys)| keys.keys).collect();
+            left.extend(rest);
+        }
+        Ok(found)
+    }
+
+    /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
+    pub(crate) async fn all(&self, pk: String, prefix: &str) -> PortResult<Vec<Item>> {
+        // A key's value may not be empty, not even to compare with.
+        let (condition, prefix) =
+            if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
+        let values = [(":pk".to_owned(), s(pk))].into_iter().chain(prefix.map(|prefix| (":sk".to_owned(), prefix)));
+        let values: Item = values.collect();
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let query = self.query().key_condition_expression(condition).set_expression_attribute_values(Some(values.clone()));
+            let answer = query.set_exclusive_start_key(from).send().await.map_err(failed("Query"))?;
+            items.extend(answer.items.unwrap_or_default());
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// A consistent query, to be completed.
+    pub(crate) fn query(&self) -> QueryFluentBuilder {
+        self.client.query().table_name(&*self.name).consistent_read(true)
+    }
+
+    /// Writes an item in the place of any before.
+    pub(crate) async fn put(&self, item: Item) -> PortResult<()> {
+        self.client.put_item().table_name(&*self.name).set_item(Some(item)).send().await.map(drop).map_err(failed("PutItem"))
+    }
+
+    pub(crate) async fn delete(&self, key: Key) -> PortResult<()> {
+        let delete = self.client.delete_item().table_name(&*self.name).set_key(Some(key_item(key)));
+        delete.send().await.map(drop).map_err(failed("DeleteItem"))
+    }
+
+    /// An empty transaction on this table.
+    pub(crate) fn transaction<L>(&self) -> Transaction<'_, L> {
+        Transaction::on(&self.client, &self.name)
+    }
+}
