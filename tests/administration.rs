@@ -1,4 +1,5 @@
-//! Accounts looked after through the providers' own APIs, which the stand-in answers for: what is checked, set up, listed and found again.
+//! Looks after accounts through the providers' APIs, which the stand-in plays: checks, webhooks, lists and missed
+//! messages.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::support::{Deployment, PUBLIC_URL};
 
 const NUMBER: &str = "+390612345678";
 
-/// An account of a provider type here and at the stand-in.
+/// An account of a provider type, here and at the stand-in.
 struct Side {
     deployment: Deployment,
     standin: StandIn,
@@ -48,7 +49,7 @@ impl Side {
             (_, "base_url") => base_url.clone(),
             (_, name) => name.replace('_', "-"),
         };
-        // What callers must show where nothing is signed has tests of its own.
+        // Guards have tests of their own.
         let fields = adapter.fields().iter().filter(|field| !field.name.starts_with("callback"));
         let (secret, public): (Vec<_>, Vec<_>) =
             fields.map(|field| (field.secret, field.name, value(field.name))).partition(|field| field.0);
@@ -108,7 +109,7 @@ async fn a_check_tells_what_is_right_and_what_is_wrong_with_an_account() {
         let fine = if lists_webhooks || kind == "META" { Some(String::new()) } else { None };
         assert_eq!(of(&findings, "webhook"), &Ok(fine), "{kind}");
 
-        // Another number; those who don't tell theirs can't be caught at it.
+        // Another number. Providers that don't tell the number can't notice.
         side.standin.point(&standin::Account { phone: "+390600000000".to_owned(), ..side.known.clone() }, &url);
         let findings = side.check(&url).await;
         match kind {
@@ -119,7 +120,7 @@ async fn a_check_tells_what_is_right_and_what_is_wrong_with_an_account() {
             _ => assert_eq!(of(&findings, "number"), &Ok(None), "{kind}"),
         }
 
-        // Credentials that are no longer good.
+        // Credentials that are no longer valid.
         let secret = match kind {
             "TWILIO" | "META" => "auth_token",
             "SINCH_V2" => "key_secret",
@@ -135,7 +136,7 @@ async fn a_check_tells_what_is_right_and_what_is_wrong_with_an_account() {
     }
 }
 
-/// The Receive URL as the Internet sees it, for Meta's handshake.
+/// The public Receive URL, for Meta's handshake.
 async fn public(side: &Side) -> String {
     let receive = Arc::new(side.deployment.receive_of("meta"));
     let app = Router::new().route(

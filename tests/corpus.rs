@@ -1,5 +1,6 @@
-//! The recorded requests of `events/`, mutated by a seeded generator, through every provider's verifier, parser and reader of answers: what the fuzzer does for
-//! as long as one likes, for a second in every `cargo test`.
+//! Feeds the recorded requests of `events/`, mutated by a seeded generator, to every provider's verifier, parser
+//! and reader of answers. The fuzzer does the same for as long as you like; this takes a second in every
+//! `cargo test`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -7,10 +8,10 @@ use std::path::{Path, PathBuf};
 #[path = "../fuzz/src/lib.rs"]
 mod fuzzed;
 
-/// Mutations of each file; `CORPUS_ROUNDS` replaces it.
+/// The mutations of each file. `CORPUS_ROUNDS` replaces it.
 const ROUNDS: u64 = 60;
 
-/// SplitMix64: every seed is a good one, and a failing one is a number.
+/// SplitMix64: every seed is good, and a failing one is a number.
 struct Random(u64);
 
 impl Random {
@@ -32,7 +33,7 @@ impl Random {
     }
 }
 
-/// What parsers stumble over.
+/// Texts that parsers stumble over.
 const TOKENS: [&[u8]; 22] = [
     b"\"",
     b"\\",
@@ -72,7 +73,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
                 bytes.splice(place..place, copy);
             }
             3 => bytes.truncate(random.below(bytes.len() + 1)),
-            // A value in place of another, where JSON has its values.
+            // A JSON value in place of another.
             4 => {
                 let colons: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(place, _)| place).collect();
                 let Some(place) = colons.get(random.below(colons.len())) else { continue };
@@ -114,7 +115,7 @@ fn no_mutation_of_a_recorded_request_makes_a_provider_panic() {
         let original = std::fs::read(path).unwrap();
         let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         for adapter in providers::ADAPTERS {
-            // What another provider sent is looked at once, as it is.
+            // Another provider's request is read once, unchanged.
             survive(adapter.kind(), path, "no change", &original);
             for seed in (0..rounds).filter(|_| adapter.receive_name() == folder) {
                 let mut bytes = original.clone();

@@ -1,4 +1,4 @@
-//! The documents name what is there.
+//! Checks of the documents and comments: the tests that they name exist, and their lines are short.
 
 use std::path::Path;
 
@@ -29,4 +29,72 @@ fn every_test_that_the_table_of_providers_names_exists() {
     assert!(named.len() > 60, "{} tests are named", named.len());
     let missing: Vec<_> = named.into_iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// A line of prose has fewer characters than this, so that it fits beside another file on a screen.
+const WIDTH: usize = 120;
+
+/// The lines of a Markdown file that are too long, tables and code blocks aside.
+fn long_lines(markdown: &str) -> Vec<&str> {
+    let mut code = false;
+    let prose = markdown.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !fence && !code && !line.starts_with('|')
+    });
+    prose.filter(|line| line.chars().count() >= WIDTH).collect()
+}
+
+#[test]
+fn lines_of_prose_in_the_documents_are_short() {
+    let root = local::workspace();
+    let documents = [root.clone(), root.join("docs")].map(|folder| std::fs::read_dir(folder).unwrap().flatten()).into_iter().flatten();
+    let documents: Vec<_> =
+        documents.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect();
+    assert!(documents.len() > 6, "{documents:?}");
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let long = long_lines(&text);
+        assert!(long.is_empty(), "{}: {long:#?}", document.display());
+    }
+}
+
+/// Folders whose comments are checked.
+const COMMENTED: [&str; 15] = [
+    "fuzz/src",
+    "functions/archive",
+    "functions/assign",
+    "functions/dispatch",
+    "functions/media",
+    "functions/push",
+    "functions/realtime",
+    "functions/reconcile",
+    "functions/route",
+    "functions/send",
+    "functions/webhook",
+    "infra/local",
+    "shared/client",
+    "shared/providers",
+    "shared/receive",
+];
+
+/// The comments of Rust code that are too long, tables aside.
+fn long_comments(code: &str) -> Vec<&str> {
+    let comments = code.lines().filter_map(|line| {
+        let text = line.trim_start();
+        let comment = text.strip_prefix("///").or(text.strip_prefix("//!")).or(text.strip_prefix("//"))?;
+        (!comment.trim_start().starts_with('|')).then_some(line)
+    });
+    comments.filter(|line| line.chars().count() >= WIDTH).collect()
+}
+
+#[test]
+fn lines_of_comments_are_short() {
+    let root = local::workspace();
+    let mut code = String::new();
+    for folder in COMMENTED {
+        sources(&root.join(folder), &mut code);
+    }
+    let long = long_comments(&code);
+    assert!(code.len() > 300_000 && long.is_empty(), "{long:#?}");
 }

@@ -1,4 +1,4 @@
-//! The action plan on the real tables: what a decision writes is what the next one reads.
+//! The action plan on the real tables: each decision reads what the one before wrote.
 
 use crate::support::{AUTH_TOKEN, Deployment, sid, text, webhook};
 use domain::account::Account;
@@ -27,7 +27,7 @@ async fn replan(deployment: &Deployment, account: &Account, steps: serde_json::V
     deployment.engine.directory.forget();
 }
 
-/// A customer's message, received and routed; tells where it went.
+/// Receives and routes a customer's message, and returns its interaction.
 async fn write(deployment: &Deployment, account: &Account, number: usize) -> Interaction {
     let from = format!("whatsapp:+39340000{number:04}");
     let request = webhook(account.receive_path.reveal(), "", &text(&sid(number), &from, "an urgent order"), Some(AUTH_TOKEN));
@@ -77,7 +77,7 @@ async fn a_run_through_all_kinds_of_steps_is_written_and_read_as_it_was_decided(
     let presence = deployment.store.presences(std::slice::from_ref(&agent)).await.unwrap().remove(&agent).unwrap();
     assert!(presence.last_offered.is_some());
 
-    // The history, all of it and page by page.
+    // The whole history, and page by page.
     let all = deployment.store.history(&asked.key()).await.unwrap();
     assert!(all.iter().any(|entry| matches!(&entry.fact, Fact::StepDone { index: 2, did: Did::GotoIf { held: true, to: 4 } })));
     let (mut pages, mut after) = (Vec::new(), 0);

@@ -1,6 +1,7 @@
-//! The engine's store: the port in memory and the one on the tables keep the same promises, so that what the simulation shows holds for both.
+//! The engine's store. The in-memory port and the one on the tables keep the same promises, so that the
+//! simulation's results hold for both.
 //!
-//! Every case is played against both ports, each with a store of its own.
+//! Every case runs on both ports, each with its own store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,19 +26,20 @@ use ulid::Ulid;
 
 use crate::support::Deployment;
 
-/// A port, and what a test has to do beside it.
+/// A port, and the helpers of a test.
 trait Bench {
     type Port: Store;
     async fn start() -> Self;
     fn port(&self) -> &Self::Port;
     async fn put_account(&self, account: Account);
     async fn put_queue(&self, queue: Queue);
-    /// Keeps a webhook's event, as `receive` does.
+    /// Stores a webhook's event, as `receive` does.
     async fn receive(&self, event: &InboundEvent);
-    /// Where an event was routed.
+    /// The interaction to which an event was routed.
     async fn routed(&self, event: &InboundEvent) -> Option<String>;
     async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry>;
-    /// What the stream shows of an interaction, version by version; of the table its current version is enough.
+    /// The effects that the stream shows of an interaction, version by version. For the table its current version
+    /// is enough.
     async fn effects(&self, key: &InteractionKey) -> Vec<Effect>;
 }
 
@@ -121,7 +123,7 @@ impl Bench for OnTables {
     }
 }
 
-/// Each case on both ports.
+/// Runs each case on both ports.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         mod in_memory {
@@ -204,13 +206,13 @@ fn phone(number: u128) -> Address {
     Address::Phone(E164::parse(&format!("+39333{number:07}")).unwrap())
 }
 
-/// Interaction `number` with customer `customer`, as it is opened.
+/// A new interaction `number` with customer `customer`.
 fn new(number: u128, customer: u128) -> Interaction {
     let (id, contact) = (InteractionId::from_ulid(ulid(number)), contact_id(customer));
     Interaction { id, contact, address: phone(customer), ..fixtures::interaction(Status::Open, now()) }
 }
 
-/// The commit that makes `after` of `before`, and nothing else.
+/// The commit that turns `before` into `after`, and nothing else.
 fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
     Commit {
         before: before.cloned(),
@@ -230,7 +232,7 @@ fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
     }
 }
 
-/// The next version, with one thing changed.
+/// The next version, with one change.
 fn next(before: &Interaction, change: impl FnOnce(&mut Interaction)) -> Interaction {
     let mut after = before.clone();
     after.version += 1;
@@ -248,7 +250,7 @@ fn held(before: &Interaction, by: &AgentId) -> Interaction {
     next(before, |after| (after.agent, after.wait) = (Some(by.clone()), None))
 }
 
-/// Behind the plan, for these targets.
+/// The interaction after its plan has run out, waiting for these targets.
 fn waiting(before: &Interaction, targets: &[Target]) -> Interaction {
     next(before, |after| {
         let (id, targets) = (after.version, targets.to_vec());
@@ -257,7 +259,7 @@ fn waiting(before: &Interaction, targets: &[Target]) -> Interaction {
     })
 }
 
-/// As it waits, with an offer to these.
+/// The waiting interaction with an offer to this audience.
 fn offered(before: &Interaction, audience: Audience, until: Option<Timestamp>) -> Interaction {
     next(before, |after| {
         let id = after.version;
@@ -281,13 +283,13 @@ async fn open<B: Bench>(bench: &B, number: u128, customer: u128) -> Interaction 
     interaction
 }
 
-/// One change after the other.
+/// Commits a change and returns the new version.
 async fn turned<B: Bench>(bench: &B, before: Interaction, after: Interaction) -> Interaction {
     done(bench, commit(Some(&before), &after)).await;
     after
 }
 
-/// An agent who is ready.
+/// A ready agent.
 async fn ready<B: Bench>(bench: &B, number: u128, capacity: i64) -> AgentId {
     let presence = Presence { chosen: PresenceState::Ready, version: 1, ..absent(number, capacity) };
     assert_eq!(bench.port().commit_presence(&presence, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
@@ -384,7 +386,7 @@ async fn who_closes_makes_room_and_who_reopens_needs_it<B: Bench>(bench: &B) {
     let third = open(bench, 3, 1).await;
     turned(bench, third.clone(), closed(&third)).await;
     turned(bench, over, again.clone()).await;
-    // The open one is found behind newer ones.
+    // The open interaction is found among newer ones.
     assert_eq!(bench.port().conversation(&again.conversation()).await.unwrap().open, Some(again));
 }
 
@@ -394,7 +396,7 @@ async fn the_time_of_the_customers_latest_message_stays_with_the_conversation<B:
     let window = async || bench.port().conversation(&first.conversation()).await.unwrap().last_inbound_at;
     assert_eq!(window().await, Some(now()));
     let second = turned(bench, first.clone(), next(&first, |_| ())).await;
-    assert_eq!(window().await, Some(now()), "who says nothing of it leaves it alone");
+    assert_eq!(window().await, Some(now()), "a commit without a window leaves it alone");
     let third = next(&second, |_| ());
     done(bench, Commit { last_inbound_at: Some(later(5)), ..commit(Some(&second), &third) }).await;
     turned(bench, third.clone(), closed(&third)).await;
@@ -443,7 +445,7 @@ async fn that_it_was_done_before_says_more_than_any_other_lost_condition<B: Benc
     let (other, first) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
     turned(bench, other.clone(), held(&other, &busy)).await;
     done(bench, Commit { mark: command("one"), ..commit(Some(&first), &next(&first, |_| ())) }).await;
-    // Lost in every way: the version is old, the slot is taken, the account is not there.
+    // The commit loses in every way: the version is old, the slot is taken, the account does not exist.
     let membership = Some(Membership { agent: busy.clone(), account: first.account.clone(), queue: None });
     let all = Commit { mark: command("one"), membership, ..commit(Some(&first), &held(&first, &busy)) };
     lost(bench, all.clone(), Committed::AlreadyDone).await;
@@ -466,9 +468,9 @@ async fn a_slot_is_taken_and_given_back_with_the_interaction<B: Bench>(bench: &B
     let hers = turned(bench, first.clone(), held(&first, &anna)).await;
     let after = presence(bench, &anna).await;
     assert_eq!((after.load, after.revision, after.version), (BTreeSet::from([first.id.clone()]), revision + 1, 2));
-    assert_eq!(after.missed, 0, "who accepts begins a new row of missed offers");
+    assert_eq!(after.missed, 0, "an acceptance restarts the count of missed offers");
     let unchanged = turned(bench, hers.clone(), next(&hers, |after| after.unread = true)).await;
-    assert_eq!(presence(bench, &anna).await.revision, revision + 1, "what does not touch the slot does not touch the presence");
+    assert_eq!(presence(bench, &anna).await.revision, revision + 1, "a change that does not touch the slot does not touch the presence");
     let his = turned(bench, unchanged.clone(), held(&unchanged, &ben)).await;
     assert_eq!(presence(bench, &anna).await.load, BTreeSet::new());
     assert_eq!(presence(bench, &ben).await.load, BTreeSet::from([first.id.clone()]));
@@ -486,7 +488,7 @@ async fn nobody_holds_more_than_their_capacity<B: Bench>(bench: &B) {
     lost(bench, commit(None, &Interaction { agent: Some(anna.clone()), ..new(4, 4) }), Committed::AtCapacity).await;
     assert_eq!(current(bench, &third).await, third);
     assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([first.id.clone(), second.id.clone()]));
-    // Her own she may accept again, and a slot that was given back is free.
+    // She may accept her own interaction again, and a slot that was given back is free.
     let again = turned(bench, hers.clone(), held(&hers, &anna)).await;
     turned(bench, again.clone(), closed(&again)).await;
     turned(bench, third.clone(), held(&third, &anna)).await;
@@ -497,7 +499,7 @@ async fn who_takes_the_last_slot_takes_it_with_the_presence_as_it_was_read<B: Be
     let first = open(bench, 1, 1).await;
     let revision = presence(bench, &anna).await.revision;
     let taken = |revision| Commit { presence_revision: Some((anna.clone(), revision)), ..commit(Some(&first), &held(&first, &anna)) };
-    // What has begun to ring meanwhile has to be seen: that is no lack of room.
+    // A ring that began meanwhile must be noticed: that is not a lack of room.
     lost(bench, taken(revision + 1), Committed::Conflict).await;
     done(bench, taken(revision)).await;
 }
@@ -522,7 +524,7 @@ async fn two_at_the_same_instant_do_not_share_one_slot<B: Bench>(bench: &B) {
         (lost, Committed::Done) => (second, lost),
         both => panic!("{both:?}"),
     };
-    // A table may also say that the other's transaction was under way.
+    // A table may also report that the other transaction was under way.
     assert!(matches!(outcome, Committed::AtCapacity | Committed::Conflict), "{outcome:?}");
     assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([won.id]));
 }
@@ -570,7 +572,7 @@ async fn a_ring_holds_only_if_the_presence_is_as_it_was_read<B: Bench>(bench: &B
     assert_eq!(presence(bench, &anna).await, rung);
     assert_eq!(current(bench, &second).await, second);
     done(bench, ring(&second, revision + 1)).await;
-    // Accepted: the ringing of one becomes a slot, in one change; the other stops.
+    // After the acceptance one ring becomes a slot, in one change, and the other stops.
     let rings = current(bench, &first).await;
     turned(bench, rings.clone(), held(&rings, &anna)).await;
     let rings = current(bench, &second).await;
@@ -591,14 +593,14 @@ async fn who_owes_a_disposition_is_on_its_pause_until_it_is_chosen<B: Bench>(ben
     let owes = presence(bench, &anna).await;
     assert_eq!((owes.chosen.clone(), owes.wrapping_up.len(), owes.load.len()), (PresenceState::Ready, 2, 2));
     assert_eq!(owes.state(), PresenceState::Paused { reason: "Paperwork".into() });
-    // A change of what was chosen leaves it alone.
+    // A change of the chosen presence leaves it alone.
     let break_ = Presence { chosen: PresenceState::Paused { reason: "Break".into() }, version: 2, ..owes };
     assert_eq!(bench.port().commit_presence(&break_, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([first.id.clone(), second.id.clone()]));
     let over = next(&first, |after| (after.status, after.closed_at, after.wrap_up) = (Status::Closed, Some(later(9)), None));
     turned(bench, first, over).await;
     assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([second.id.clone()]));
-    // Somebody else has it now.
+    // Another agent has it now.
     let ben = ready(bench, 2, 5).await;
     let his = next(&second, |after| (after.agent, after.wrap_up) = (Some(ben), None));
     turned(bench, second, his).await;
@@ -665,7 +667,7 @@ async fn a_row_moves_with_its_interaction_and_goes_with_it<B: Bench>(bench: &B) 
     }
     let rejected = next(&moved, |after| after.wait.as_mut().unwrap().rejected = vec![agent(1)]);
     let rejected = turned(bench, moved, rejected).await;
-    assert_eq!(rows(&targets[1]).await[0].rejected, [agent(1)], "what changes in place is read in place");
+    assert_eq!(rows(&targets[1]).await[0].rejected, [agent(1)], "a change in place is read in place");
     turned(bench, rejected.clone(), closed(&rejected)).await;
     for target in &targets {
         assert_eq!((rows(target).await, bench.port().anything_waits(target).await.unwrap()), (Vec::new(), false));
@@ -726,7 +728,7 @@ async fn a_message_comes_with_its_interaction_and_is_found_by_the_providers_id<B
     assert_eq!(port.message_by_provider_id(&account, "SM2").await.unwrap(), None);
     let elsewhere = MessageKey { at: later(1), ..one };
     assert_eq!(port.message(&elsewhere).await.unwrap(), None);
-    // A second message in the same place is refused, with all that comes with it.
+    // A second message in the same place is refused, with everything in its commit.
     let second = next(&first, |after| after.unread = true);
     lost(bench, Commit { messages: vec![(heard, Vec::new())], ..commit(Some(&first), &second) }, Committed::Conflict).await;
     assert_eq!(current(bench, &first).await, first);
@@ -788,12 +790,12 @@ async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     assert_eq!(presence(bench, &login.agent).await, first);
     assert_eq!(port.commit_presence(&paused, &[], &command("pause")).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &login.agent).await, Presence { revision: 2, ..paused.clone() });
-    // What was read before something rang is old, whatever its version.
+    // A presence that was read before a ring is old, whatever its version.
     let back = Presence { chosen: PresenceState::Ready, version: 3, ..paused };
     assert_eq!(port.commit_presence(&back, &[], &Idempotency::Guarded).await.unwrap(), Committed::Conflict);
     let out = Presence { chosen: PresenceState::LoggedOut, revision: 2, ..back };
     assert_eq!(port.commit_presence(&out, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
-    // Who never logged in is written too, when an administrator sets the capacity.
+    // The presence of an agent who never logged in is written too when an administrator sets the capacity.
     let never = Presence { version: 1, ..absent(2, 7) };
     assert_eq!(port.commit_presence(&never, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &never.agent).await, Presence { revision: 1, ..never });
@@ -823,7 +825,7 @@ async fn many_presences_are_read_at_once_and_who_has_none_is_left_out<B: Bench>(
     assert!(bench.port().presences(&[]).await.unwrap().is_empty());
 }
 
-/// Customer `number`, known by these addresses.
+/// The contact of customer `number`, with these addresses.
 fn known(number: u128, addresses: &[Address]) -> Contact {
     Contact {
         id: contact_id(number),
@@ -854,7 +856,7 @@ async fn an_address_belongs_to_one_contact<B: Bench>(bench: &B) {
         assert_eq!(port.contact_of(&address, fresh).await.unwrap(), Some(Identity::one(first.id.clone())), "{fresh}");
     }
     assert_eq!(port.contact(&first.id).await.unwrap(), Some(first));
-    // Seen for the first time twice: the second is refused, also when only one of its addresses is known.
+    // Of two first contacts the second is refused, even if only one of its addresses is known.
     for second in [known(2, &[phone(2), user]), known(1, &[phone(3)])] {
         let interaction = Interaction { contact: second.id.clone(), ..new(2, 2) };
         lost(bench, Commit { contact: Some(second), ..commit(None, &interaction) }, Committed::Conflict).await;
@@ -863,7 +865,7 @@ async fn an_address_belongs_to_one_contact<B: Bench>(bench: &B) {
     assert_eq!(port.contact_of(&phone(3), true).await.unwrap(), None);
 }
 
-/// Links customers 1 and 2, who have an address each.
+/// Links contacts 1 and 2, which have an address each.
 async fn linked<B: Bench>(bench: &B) -> Identity {
     let mut contacts = BTreeMap::new();
     for id in [contact_id(1), contact_id(2)] {
@@ -922,7 +924,7 @@ async fn linked_contacts_are_one_person_under_every_address<B: Bench>(bench: &B)
     let owner = port.contact(&contact_id(1)).await.unwrap().unwrap();
     let newer = port.contact(&contact_id(2)).await.unwrap().unwrap();
     assert_eq!((owner.version, &owner.linked, newer.version, &newer.linked_to), (2, &person.linked, 2, &Some(contact_id(1))));
-    // One more address, seen together with one of them.
+    // Another address is seen together with one of them.
     let contacts = BTreeMap::from([(owner.id.clone(), owner), (newer.id.clone(), newer)]);
     let more = link(&contacts, &BTreeSet::from([phone(2)]), &BTreeSet::from([user.clone()])).unwrap();
     assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
@@ -940,12 +942,12 @@ async fn a_link_of_what_has_changed_is_refused_and_leaves_nothing<B: Bench>(benc
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict, "one of them is not there");
     assert_eq!(port.contact(&first.id).await.unwrap(), Some(first.clone()));
     meet(bench, 2, &second).await;
-    // An address that was nobody's is somebody's by now.
+    // An address that led nowhere leads to a contact by now.
     let taken = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([phone(2)])).unwrap();
     assert_eq!(port.link(&taken).await.unwrap(), Committed::Conflict);
     let more = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([user.clone()])).unwrap();
     assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
-    // Whoever links rests on all versions.
+    // A link rests on all versions.
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict);
     assert_eq!(port.contact_of(&phone(2), true).await.unwrap(), Some(Identity::one(second.id.clone())));
     assert_eq!(port.contact(&second.id).await.unwrap(), Some(second));
@@ -965,7 +967,7 @@ async fn two_interactions_are_merged_in_one_transaction_or_not_at_all<B: Bench>(
         merged: Some(Box::new(Commit { effects: vec![Effect::Archive], ..commit(Some(newer), &gone) })),
         ..commit(Some(older), &into)
     };
-    // One of both is no longer what it was.
+    // One of the two has changed.
     for (older, newer) in [(&Interaction { version: 1, ..older.clone() }, &newer), (&older, &Interaction { version: 1, ..newer.clone() })] {
         lost(bench, merge(older, newer), Committed::Conflict).await;
     }
@@ -982,7 +984,7 @@ async fn two_interactions_are_merged_in_one_transaction_or_not_at_all<B: Bench>(
     assert_eq!(bench.history(&newer.key()).await.len(), 3);
     assert_eq!(bench.effects(&newer.key()).await, [Effect::Archive]);
 
-    // Both held by one agent: the slot of one stays, the other is given back, in one change of the presence.
+    // One agent has both. The slot of one stays and the other is given back, in one change of the presence.
     let (third, fourth) = (open(bench, 3, 3).await, open(bench, 4, 4).await);
     let third = turned(bench, third.clone(), held(&third, &anna)).await;
     let fourth = turned(bench, fourth.clone(), held(&fourth, &anna)).await;
@@ -1017,7 +1019,7 @@ async fn the_open_interactions_of_an_account_are_listed_newest_first_until_they_
     done(bench, commit(None, &other)).await;
     assert_eq!(open_pages(bench, &other, 2).await, [[other.id.clone()]]);
     assert_eq!(open_pages(bench, &open[0], 2).await, [[ids[3].clone(), ids[2].clone()], [ids[1].clone(), ids[0].clone()]]);
-    // Whatever happens to it, it is there until it closes, and again once it is reopened.
+    // Whatever happens to it, an interaction is listed until it closes, and again once it is reopened.
     let held = turned(bench, open[1].clone(), held(&open[1], &anna)).await;
     let over = turned(bench, open[2].clone(), closed(&open[2])).await;
     assert_eq!(open_pages(bench, &open[0], 3).await, [[ids[3].clone(), ids[1].clone(), ids[0].clone()]]);

@@ -1,4 +1,5 @@
-//! Webhooks of every provider at the real tables and queues: whom they are believed, what is kept of them, and what bad ones do.
+//! Webhooks of every provider with real tables and queues: which ones are accepted, which events are stored, and
+//! the effect of bad ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,10 +19,10 @@ use serde_json::{Value, json};
 use crate::support::fault::When;
 use crate::support::{Deployment, PUBLIC_URL, delivered};
 
-/// What is signed or guarded with: the current secret, the one before it, and the one before that.
+/// The secrets of signatures and guards: the current one, the one before it, and the one before that.
 const SECRETS: [&str; 3] = ["current-secret", "previous-secret", "older-secret"];
 
-/// A provider type as these tests need it.
+/// A provider type, for these tests.
 struct Kind {
     name: &'static str,
     receive: &'static str,
@@ -55,7 +56,7 @@ const KINDS: [Kind; 5] = [
         secret: "webhook_secret",
         proof: "x-sinch-webhook-signature",
     },
-    // These two sign nothing, or nothing that is documented: the account demands a header.
+    // These two sign nothing, or nothing that is documented, so the account requires a header.
     Kind {
         name: "SINCH",
         receive: "sinch",
@@ -93,7 +94,7 @@ impl Line {
         Self { deployment, kind, account, receive }
     }
 
-    /// As the provider knows it, with this secret.
+    /// The account as the provider knows it, with this secret.
     fn known(&self, secret: &str) -> standin::Account {
         known(self.kind, &self.account, secret)
     }
@@ -102,12 +103,12 @@ impl Line {
         message(&self.known(SECRETS[0]), &received(number, 1, text))
     }
 
-    /// The status that a webhook is answered with.
+    /// The status of the answer to a webhook.
     async fn give(&self, webhook: &Webhook) -> u16 {
         self.receive.handle(&delivered(webhook)).await.status().as_u16()
     }
 
-    /// What was enqueued since this was asked last: texts of messages, names of everything else.
+    /// The events enqueued since the last call: texts of messages, names of all others.
     async fn kept(&self) -> Vec<String> {
         self.deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.iter().map(said).collect()
     }
@@ -124,7 +125,7 @@ async fn connect(deployment: &Deployment, kind: &Kind, key: &str, fields: &[(&st
     let queue = deployment.queue(Strategy::Beepall, &[]).await;
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let provider = Provider { kind: kind.name.to_owned(), fields };
-    // The oldest first, as they came to be.
+    // The oldest first, in the order of their making.
     let versions: Vec<_> = secrets.iter().rev().map(|secret| Credentials::default().with(kind.secret, *secret)).collect();
     deployment.connect(key, provider, &versions, &[], &queue).await
 }
@@ -178,7 +179,7 @@ async fn a_webhook_is_believed_with_the_current_secret_and_the_one_before_it_and
             assert_eq!(line.give(webhook).await, expected, "{} {}", kind.name, String::from_utf8_lossy(&webhook.body));
         }
         let mut kept = vec![SECRETS[0], SECRETS[1]];
-        // A fixed header says nothing about the body.
+        // A fixed header does not cover the body.
         let signs = !matches!(kind.name, "SINCH" | "KALEYRA");
         assert_eq!(line.give(&other_body).await, if signs { 403 } else { 200 }, "{}", kind.name);
         if !signs {
@@ -195,7 +196,7 @@ async fn a_webhook_that_is_repeated_also_a_day_late_is_taken_and_doubles_nothing
         let mut webhook = line.message(1, "once");
         assert_eq!(line.give(&webhook).await, 200, "{}", kind.name);
         if kind.name == "SINCH_V2" {
-            // Signed a day ago, with a nonce of its own.
+            // Signed a day ago, with another nonce.
             let yesterday = (Timestamp::now() - SignedDuration::from_hours(24)).as_second().to_string();
             let signature = standin::sinch_signature(SECRETS[0], &webhook.body, "01N0NCE", &yesterday);
             webhook = webhook
@@ -210,7 +211,7 @@ async fn a_webhook_that_is_repeated_also_a_day_late_is_taken_and_doubles_nothing
     }
 }
 
-/// Bodies that no provider sends, made of one that it does.
+/// Bodies that no provider sends, made from a good one.
 fn spoiled(good: &[u8]) -> Vec<(String, Vec<u8>)> {
     let text = String::from_utf8(good.to_vec()).unwrap();
     let invalid = {
@@ -242,7 +243,7 @@ fn spoiled(good: &[u8]) -> Vec<(String, Vec<u8>)> {
     bodies
 }
 
-/// Where every value of a document is.
+/// The places of all values in a document.
 fn places(value: &Value, at: &str) -> Vec<String> {
     let mut found = vec![at.to_owned()];
     match value {
@@ -263,11 +264,11 @@ async fn no_body_however_wrong_makes_a_function_fail_and_unsigned_it_leaves_noth
         let line = Line::open(kind).await;
         let good = line.message(1, "hello");
         let bodies = spoiled(&good.body);
-        // Without proof first: nothing may be there.
+        // First without proof of origin: nothing may be stored.
         let unsigned = bodies.iter().map(|(name, body)| (name, Webhook { body: body.clone(), ..good.clone() }.without_header(kind.proof)));
         for (name, webhook) in unsigned.take(24) {
             let status = line.give(&webhook).await;
-            // Some are longer than anything that Twilio sends.
+            // Some are longer than Twilio's longest webhook.
             assert!(status == 403 || status == 413 && webhook.body.len() > 64 * 1024, "{} {name}: {status}", kind.name);
         }
         assert_eq!(line.kept().await, Vec::<String>::new(), "{}", kind.name);
@@ -278,7 +279,7 @@ async fn no_body_however_wrong_makes_a_function_fail_and_unsigned_it_leaves_noth
         for (name, status) in answers {
             assert!(status == 200 || (400..500).contains(&status), "{} {name}: {status}", kind.name);
         }
-        // Whatever that left, the next message goes its way.
+        // Whatever that left, the next message is handled.
         line.kept().await;
         assert_eq!(line.give(&line.message(2, "and on")).await, 200);
         assert_eq!(line.kept().await, ["and on"], "{}", kind.name);
@@ -312,7 +313,7 @@ async fn fields_and_kinds_that_nobody_knows_are_taken() {
             let good = line.message(1, "hello");
             standin::sign(&known, Webhook { body: body.to_string().into_bytes(), ..good }).unwrap()
         };
-        // Every object with one more member, and every text that may name a kind with another.
+        // Every object gets one more member, and every text that may name a kind is changed.
         let mut richer = good.clone();
         for place in places(&good, "") {
             if let Some(members) = richer.pointer_mut(&place).and_then(Value::as_object_mut) {
@@ -336,7 +337,7 @@ async fn a_customers_proxy_must_show_its_token() {
     let account = Account { domain: Some("wa.example.com".to_owned()), proxy_token: "pr0xy".into(), ..line.account.clone() };
     let write = store::Write::Replace { before: &line.account, version: line.account.version };
     line.deployment.configuration.put(&account, write, Vec::new()).await.unwrap();
-    // The signature is over the address that the provider was given.
+    // The signature covers the address that was given to the provider.
     let mut known = line.known(SECRETS[0]);
     known.receive_url = known.receive_url.replace(PUBLIC_URL, "https://wa.example.com");
     let mut webhook = message(&known, &received(1, 1, "through the proxy"));
@@ -380,7 +381,7 @@ async fn a_message_for_another_accounts_number_goes_there_if_its_secret_signed_i
     connect(&deployment, meta, "OTHER", &numbered("333"), &["another"]).await;
     let receive = deployment.receive_of("meta");
     for (number, phone_number_id) in ["111", "222", "333", "444"].into_iter().enumerate() {
-        // All of them at one URL, signed with one secret.
+        // All messages come to one URL, signed with one secret.
         let mut provider = known(meta, &mine, "shared");
         provider.fields.insert("phone_number_id".to_owned(), phone_number_id.to_owned());
         let webhook = message(&provider, &received(number, 1, phone_number_id));
@@ -391,14 +392,14 @@ async fn a_message_for_another_accounts_number_goes_there_if_its_secret_signed_i
     assert_eq!(found, [(mine.id, "111".to_owned()), (same_app.id, "222".to_owned())]);
 }
 
-/// 50 customers with 20 messages each, taking turns, as Meta puts them into one request.
+/// 50 customers with 20 messages each, in turns, as Meta puts them into one request.
 fn thousand(line: &Line) -> Webhook {
     let known = line.known(SECRETS[0]);
     let messages: Vec<_> = (0..1000).map(|number| received(number, number % 50, &format!("{:02}", number / 50))).collect();
     standin::sign(&known, standin::meta_batch(&known, &messages)).unwrap()
 }
 
-/// What each customer wrote, in the order in which it is enqueued.
+/// Each customer's messages, in the order of the queue.
 async fn by_customer(deployment: &Deployment) -> (Vec<InboundEvent>, BTreeMap<String, Vec<String>>) {
     let events = deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await;
     let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -410,7 +411,7 @@ async fn by_customer(deployment: &Deployment) -> (Vec<InboundEvent>, BTreeMap<St
     (events, said)
 }
 
-/// All in, once, and each customer's in order.
+/// Checks that all messages are in, once, and each customer's in order.
 fn complete(said: &BTreeMap<String, Vec<String>>, how: &str) {
     let expected: Vec<_> = (0..20).map(|number| format!("{number:02}")).collect();
     assert_eq!(said.len(), 50, "{how}");
@@ -425,11 +426,11 @@ async fn a_thousand_updates_in_one_request_are_all_taken_once_and_in_order_withi
     let webhook = thousand(&line);
     let began = Instant::now();
     assert_eq!(line.give(&webhook).await, 200);
-    // The function has 15 seconds, for tables and queues that are quicker than the engine is.
+    // The function has 15 seconds, for tables and queues that are faster than the engine.
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let (events, said) = by_customer(&line.deployment).await;
     complete(&said, "undisturbed");
-    // And so they stand in the threads.
+    // The threads have them in the same order.
     let mut customers: BTreeMap<String, Vec<InboundEvent>> = BTreeMap::new();
     for event in events {
         customers.entry(event.group()).or_default().push(event);

@@ -9,28 +9,30 @@ use crate::codec::{PortResult, failed, from_data, s, text, versioned_item};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 
-/// Events outlive every replay that a provider does (Meta's are the longest: a week).
+/// How long events are kept: longer than any provider repeats them (Meta for a week, the longest).
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The raw request is kept beside its event up to this size, so that an item stays far below DynamoDB's 400 KB.
+/// The size up to which the raw request is stored with its event, so that an item stays far below DynamoDB's 400
+/// KB.
 const RAW_KEPT: usize = 100 * 1024;
 
-/// What the first write of an event found.
+/// The result of the first write of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
-    /// It is new.
+    /// The event is new.
     New,
-    /// It came before. Whether it was routed then does not matter: enqueuing it again changes nothing.
+    /// The event came before. It does not matter whether it was routed then: enqueuing it again changes nothing.
     Repeated,
 }
 
 impl Interactions {
-    /// Writes an event, if it is not there yet; its stream record enqueues it too, so that a crash behind this write loses nothing.
+    /// Writes an event if it is not there yet. Its stream record enqueues it too, so a crash after this write loses
+    /// nothing.
     ///
     /// # Errors
-    /// When it is not certain that it was written: the provider must be told to come again.
+    /// It is not certain that the event was written, so the provider must send it again.
     pub async fn receive(&self, event: &InboundEvent, raw: &str) -> PortResult<Received> {
-        // What nobody routes is kept, and causes nothing.
+        // An event that is not routed is stored and has no effects.
         let effects: &[Effect] = if matches!(event.kind, InboundKind::Other { .. }) { &[] } else { &[Effect::Route] };
         let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
@@ -53,10 +55,10 @@ impl Interactions {
         }
     }
 
-    /// An event and the interaction that it went to, once it was routed (`-` when it belongs to none).
+    /// An event, and the interaction that it went to once it was routed (`-` if it belongs to none).
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn event(&self, account: &domain::ids::AccountId, id: &str) -> PortResult<Option<(InboundEvent, Option<String>)>> {
         match self.table.get(keys::event(account, id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, text(&item, "routed").map(str::to_owned)))),
@@ -64,10 +66,11 @@ impl Interactions {
         }
     }
 
-    /// What a command of the API made: the id of its message, else of its interaction; `None` when there was no such command.
+    /// The result of an API command: the id of its message, otherwise of its interaction; `None` if the command is
+    /// unknown.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn command_result(&self, id: &str) -> PortResult<Option<String>> {
         Ok(self.table.get(keys::command(id)).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned))
     }

@@ -1,4 +1,4 @@
-//! Each agent's feed: a gapless sequence of events, the sockets that it is sent to, and the tickets that open them.
+//! Each agent's feed: a gapless sequence of events, the sockets that get it, and the tickets that open them.
 
 use std::collections::HashMap;
 
@@ -15,27 +15,28 @@ use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome};
 
-/// A client that was away longer reads its interactions anew.
+/// How long events are kept. A client that was away longer reads its interactions anew.
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Longer than a push message can live in its queue and dead-letter queue together.
+/// How long the marks of done effects are kept: longer than a push message can live in its queue and dead-letter
+/// queue together.
 const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
 
-/// A connection whose end nobody told is found out by the next event that it doesn't take. Until then it has to be there, longer than its right lasts: so its
-/// row is kept as long as an event.
+/// How long a connection's row is kept. If a connection ended without notice, the next event that it doesn't accept
+/// reveals that. Until then the row must exist, even after the right has ended, so it is kept as long as an event.
 const CONNECTION_KEPT: SignedDuration = EVENTS_KEPT;
 
-/// Attempts at one append: rivals are only the other conversations of the same agent.
+/// The attempts at one append. The only rivals are the other conversations of the same agent.
 const ATTEMPTS: u32 = 12;
 
-/// A connection is noted before API Gateway opens it, and until then a post is answered as if it were gone. That takes well under a second, a cold start of the
-/// function and a slow client's network included some seconds.
+/// How long a connection may be opening. It is noted before API Gateway opens it, and until then a post is answered
+/// as if it were gone. That takes well under a second, or some seconds with a cold start and a slow network.
 const OPENING: SignedDuration = SignedDuration::from_secs(10);
 
-/// One event of a feed. What happened is a view, which is none of the store's business.
+/// One event of a feed. The event itself is a view, which is not the store's concern.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeedEvent<E> {
-    /// Its place: the first is 1, and none is left out.
+    /// Its number. The first is 1, and there are no gaps.
     pub seq: u64,
     /// When it was appended.
     pub at: Timestamp,
@@ -43,10 +44,11 @@ pub struct FeedEvent<E> {
     pub event: E,
 }
 
-/// What an append did.
+/// The result of an append.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Appended<E> {
-    /// It is the event with this number. Whom to tell is asked [afterwards](Interactions::connections): who connects later catches up, and so nobody falls between.
+    /// The event with its number. Read the connections [afterwards](Interactions::connections): a client that
+    /// connects later catches up, so none misses the event.
     New(Box<FeedEvent<E>>),
     /// It was appended before.
     Repeated,
@@ -57,15 +59,15 @@ pub enum Appended<E> {
 pub struct Connection {
     /// API Gateway's id.
     pub id: String,
-    /// Whose.
+    /// The agent.
     pub agent: AgentId,
-    /// When it was noted, to the millisecond; the beginning of time where that was not written yet.
+    /// When it was noted, to the millisecond; the earliest time for rows that don't hold this yet.
     pub opened_at: Timestamp,
-    /// When the right to it ends.
+    /// When the right to the connection ends.
     pub expires_at: Timestamp,
 }
 
-/// What an append lost.
+/// The condition that an append lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
     /// It was appended before.
@@ -75,17 +77,17 @@ enum Lost {
 }
 
 impl Connection {
-    /// Whether it may be that it is not open yet. What it misses until then its client asks for.
+    /// Whether the connection may not be open yet. Its client asks for the events that it misses until then.
     pub fn is_opening(&self, now: Timestamp) -> bool {
         now.duration_since(self.opened_at) < OPENING
     }
 }
 
 impl Interactions {
-    /// Appends an event under the id of the effect that caused it: a repetition changes nothing.
+    /// Appends an event under the id of the effect that caused it, so that a repetition changes nothing.
     ///
     /// # Errors
-    /// When the table can't be written; calling again is safe.
+    /// The table can't be written. It is safe to call again.
     pub async fn append<E>(&self, agent: &AgentId, effect: &str, event: &E, now: Timestamp) -> PortResult<Appended<E>>
     where
         E: Serialize + Clone,
@@ -98,7 +100,7 @@ impl Interactions {
             entry.insert("expires_at".to_owned(), expires(now, EVENTS_KEPT));
             let mut done = item(keys::feed_done(agent, effect));
             done.insert("expires_at".to_owned(), expires(now, DONE_KEPT));
-            // Nobody has appended anything since.
+            // Nothing was appended since.
             let last = if last == 0 {
                 Expression::new("attribute_not_exists(seq)")
             } else {
@@ -118,18 +120,18 @@ impl Interactions {
         Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
     }
 
-    /// The agent's connections: those too whose time is over, for it may be that nobody said so.
+    /// The agent's connections, including those whose right has ended, because their end may not have been noticed.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn connections(&self, agent: &AgentId) -> PortResult<Vec<Connection>> {
         Ok(self.table.all(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
-    /// The events behind `after`, oldest first, at most `limit`.
+    /// The events after number `after`, oldest first, at most `limit`.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent<E>>>
     where
         E: DeserializeOwned,
@@ -149,18 +151,18 @@ impl Interactions {
         items.iter().map(parse).collect()
     }
 
-    /// The number of the feed's last event; 0 when there is none.
+    /// The number of the feed's last event; 0 if there is none.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn last_event(&self, agent: &AgentId) -> PortResult<u64> {
         Ok(self.table.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
     }
 
-    /// Notes a ticket under the hash of its secret.
+    /// Stores a ticket under the hash of its secret.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn put_ticket(&self, hash: &str, agent: &AgentId, until: Timestamp) -> PortResult<()> {
         let mut ticket = item(keys::ticket(hash));
         ticket.insert("agent".to_owned(), s(agent.as_str()));
@@ -168,10 +170,11 @@ impl Interactions {
         self.table.put(ticket).await
     }
 
-    /// Takes a ticket: whose it was, if it was there and is still good. Of two who come with it, one gets it.
+    /// Uses up a ticket, and returns its agent if the ticket exists and is still valid. Of two uses at the same
+    /// time, one succeeds.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn take_ticket(&self, hash: &str, now: Timestamp) -> PortResult<Option<AgentId>> {
         let delete = self.table.client.delete_item().table_name(&*self.table.name).set_key(Some(key_item(keys::ticket(hash))));
         let delete = delete.condition_expression("attribute_exists(pk)").return_values(ReturnValue::AllOld);
@@ -180,7 +183,7 @@ impl Interactions {
             Err(error) if matches!(error.as_service_error(), Some(DeleteItemError::ConditionalCheckFailedException(_))) => return Ok(None),
             Err(error) => return Err(failed("DeleteItem")(error)),
         };
-        // The table removes what has expired days later.
+        // The table removes expired items days later.
         let good = number::<i64>(&ticket, "expires_at").is_some_and(|until| now.as_second() < until);
         Ok(text(&ticket, "agent").and_then(|agent| agent.parse().ok()).filter(|_| good))
     }
@@ -188,7 +191,7 @@ impl Interactions {
     /// Notes an open connection.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn connect(&self, connection: &Connection) -> PortResult<()> {
         let mut owner = item(keys::connection_owner(&connection.id));
         owner.insert("agent".to_owned(), s(connection.agent.as_str()));
@@ -199,19 +202,19 @@ impl Interactions {
         Ok(())
     }
 
-    /// Whose connection this is.
+    /// The agent of a connection.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn connection_owner(&self, connection: &str) -> PortResult<Option<AgentId>> {
         let owner = self.table.get(keys::connection_owner(connection)).await?;
         Ok(owner.as_ref().and_then(|item| text(item, "agent")).and_then(|agent| agent.parse().ok()))
     }
 
-    /// Forgets a connection that was lost at `at`, and notes when that was; only the latest loss is kept.
+    /// Forgets a connection that was lost at `at`, and notes that time. Only the latest loss is kept.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn lose(&self, agent: &AgentId, connection: &str, at: Timestamp) -> PortResult<()> {
         let mut lost = item(keys::connection_lost(agent));
         lost.insert("at".to_owned(), n(at.as_millisecond()));
@@ -220,10 +223,11 @@ impl Interactions {
         self.disconnect(agent, connection).await
     }
 
-    /// Whether an agent who lost a connection at `at` has had none since: neither one that is open, nor a later one that was lost.
+    /// Whether an agent who lost a connection at `at` has had no other since: none is open, and none was lost
+    /// later.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn is_gone(&self, agent: &AgentId, at: Timestamp, now: Timestamp) -> PortResult<bool> {
         let lost = self.table.get(keys::connection_lost(agent)).await?;
         if lost.as_ref().and_then(|item| number::<i64>(item, "at")).is_some_and(|latest| latest > at.as_millisecond()) {
@@ -235,7 +239,7 @@ impl Interactions {
     /// Forgets a connection that ended.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn disconnect(&self, agent: &AgentId, connection: &str) -> PortResult<()> {
         for key in [keys::connection(agent, connection), keys::connection_owner(connection)] {
             self.table.delete(key).await?;
@@ -252,7 +256,7 @@ fn row_of(connection: &Connection) -> Item {
     row
 }
 
-/// Where `until` was not written yet, `expires_at` was the end of the right too.
+/// In rows without `until`, `expires_at` was also the end of the right.
 fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
     Some(Connection {
         id: text(item, "sk")?.strip_prefix("CONN#")?.to_owned(),

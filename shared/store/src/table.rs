@@ -1,4 +1,4 @@
-//! A table: its plain reads and writes, the same for both.
+//! A table with its plain reads and writes, the same for both tables.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Table {
         Ok(read.send().await.map_err(failed("GetItem"))?.item)
     }
 
-    /// The items with these keys, in no order; what is not there is left out.
+    /// The items with these keys, in no order. Missing items are left out.
     pub(crate) async fn batch(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
@@ -53,9 +53,9 @@ impl Table {
         Ok(found)
     }
 
-    /// All items of a partition whose sort key begins with `prefix`; an empty one asks for the whole partition.
+    /// All items of a partition whose sort key begins with `prefix`. An empty prefix reads the whole partition.
     pub(crate) async fn all(&self, pk: String, prefix: &str) -> PortResult<Vec<Item>> {
-        // A key's value may not be empty, not even to compare with.
+        // A key's value may not be empty, not even in a comparison.
         let (condition, prefix) =
             if prefix.is_empty() { ("pk = :pk", None) } else { ("pk = :pk AND begins_with(sk, :sk)", Some(s(prefix))) };
         let values = [(":pk".to_owned(), s(pk))].into_iter().chain(prefix.map(|prefix| (":sk".to_owned(), prefix)));
@@ -73,12 +73,12 @@ impl Table {
         }
     }
 
-    /// A consistent query, to be completed.
+    /// A consistent query, for the caller to complete.
     pub(crate) fn query(&self) -> QueryFluentBuilder {
         self.client.query().table_name(&*self.name).consistent_read(true)
     }
 
-    /// Writes an item in the place of any before.
+    /// Writes an item, and replaces an earlier one.
     pub(crate) async fn put(&self, item: Item) -> PortResult<()> {
         self.client.put_item().table_name(&*self.name).set_item(Some(item)).send().await.map(drop).map_err(failed("PutItem"))
     }

@@ -1,4 +1,4 @@
-//! The cached views: what is read often, at most some seconds old.
+//! The cached views: data that is read often, at most some seconds old.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -18,10 +18,11 @@ use super::{Configuration, Entity};
 use crate::codec::{PortResult, from_data, text};
 use crate::keys::Key;
 
-/// How old a cached view may be. Short, since an administrator expects a change to take effect; long enough that a burst of messages reads once.
+/// How old a cached view may be. It is short, because an administrator expects a change to take effect, but long
+/// enough that a burst of messages reads once.
 const CACHED: Duration = Duration::from_secs(5);
 
-/// Bounds the memory of what is cached by id; beyond it, the cache starts anew.
+/// The most entries of a cache by id. Beyond it, the cache starts anew.
 const CACHED_MOST: usize = 1_000;
 
 pub(super) type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
@@ -55,10 +56,10 @@ async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, rea
 }
 
 impl Configuration {
-    /// The account whose Receive URL has a token with this hash; misses are cached too.
+    /// The account whose Receive URL has a token with this hash. Misses are cached too.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
         let owner = self.owner(receive_key(token_hash)).await?;
         Ok(owner.and_then(|id| id.parse().ok()))
@@ -67,7 +68,7 @@ impl Configuration {
     /// The agent with this `sub` claim.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn agent_of_subject(&self, subject: &str) -> PortResult<Option<AgentId>> {
         let owner = self.owner(unique_key(&format!("subject#{subject}"))).await?;
         Ok(owner.and_then(|id| id.parse().ok()))
@@ -76,7 +77,7 @@ impl Configuration {
     /// The pauses that agents choose from.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn pauses(&self) -> PortResult<Arc<Vec<Pause>>> {
         cached_all(&self.pauses, || self.each::<Pause>()).await
     }
@@ -84,7 +85,7 @@ impl Configuration {
     /// The tags that agents choose from.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn tags(&self) -> PortResult<Arc<Vec<KnownTag>>> {
         cached_all(&self.tags, || self.each::<KnownTag>()).await
     }
@@ -92,7 +93,7 @@ impl Configuration {
     /// The canned answers of all accounts.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn canned_answers(&self) -> PortResult<Arc<Vec<CannedAnswer>>> {
         cached_all(&self.canned_answers, || self.each::<CannedAnswer>()).await
     }
@@ -111,7 +112,7 @@ impl Configuration {
         Ok(owner)
     }
 
-    /// Forgets what is cached: who writes sees what was written, and who is told of a change does too.
+    /// Clears the cache, so that a process that writes, or that learns of a change, sees the new data.
     pub fn forget(&self) {
         fn clear<T: Default>(cache: &Mutex<T>) {
             if let Ok(mut cache) = cache.lock() {
@@ -147,7 +148,8 @@ impl Directory for Configuration {
     }
 
     async fn queue(&self, id: &QueueId) -> PortResult<Option<Queue>> {
-        // A queue that was made a moment ago is in an account's plan before it is in the cached view of all.
+        // A queue that was made a moment ago may be in an account's plan before it is in the cached view of all
+        // queues.
         match self.queues().await?.get(id) {
             Some(queue) => Ok(Some(queue.clone())),
             None => Ok(self.get::<Queue>(id.as_str()).await?.map(|(queue, _)| queue)),
@@ -175,7 +177,8 @@ impl Directory for Configuration {
         let known: Arc<BTreeMap<IntervalId, Interval>> = known.await?;
         let mut found = BTreeMap::new();
         for id in ids {
-            // As with queues: one that was made a moment ago is in a plan before it is in the cached view of all.
+            // As with queues: an interval that was made a moment ago may be in a plan before it is in the cached
+            // view of all.
             let interval = match known.get(id) {
                 Some(interval) => Some(interval.clone()),
                 None => self.get::<Interval>(id.as_str()).await?.map(|(interval, _)| interval),
