@@ -1,6 +1,8 @@
 //! Something that is configured, and the handlers that all such things share.
 //!
-//! A kind says how its input is read, how it is shown and what is checked; everything else (versions, races, wakes, the log) is here.
+//! A kind says how its input is read, how it is shown and what is checked. Versions, races, wakes, the log and the
+//! audit trail are here. A new kind is a file in `resources`, a line or two in `resources/mod.rs`, an [`Entity`] in
+//! `store`, and its type and id in `domain`.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -47,27 +49,31 @@ pub(crate) trait Resource: Entity + 'static {
     /// As it is shown.
     fn view(self, version: u64, app: &App) -> Self::View;
 
-    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and of what it shall be.
+    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and
+    /// of what it shall be.
     fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
         Ok(())
     }
 
-    /// What a PATCH says beyond what is shown: secrets are never shown, so a `null` for one gets lost when it is merged.
+    /// Reads what a merge loses: a secret is not in the view, so a `null` for one leaves no trace in the merged
+    /// document.
     fn patched(_input: &mut Self::Input, _patch: &Value) -> Result<(), Errors> {
         Ok(())
     }
 
-    /// Whether an input has something that is never shown, so that an equal view does not mean that nothing changes.
+    /// Whether an input has something that no view shows. Then an equal view does not mean that nothing changes.
     fn is_secret(_input: &Self::Input) -> bool {
         false
     }
 
-    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past the cache.
+    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past
+    /// the cache.
     fn check(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// Done once, after the first check and before the write. The answer names the secrets that it has changed, as the audit trail tells of them.
+    /// Done once, after the first check and before the write. Returns the paths of the secrets that it has changed,
+    /// for the audit trail.
     fn prepare(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -95,12 +101,13 @@ pub(crate) trait Resource: Entity + 'static {
         Vec::new()
     }
 
-    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what failed here.
+    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what
+    /// failed here.
     fn finish(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// What uses it, as a refusal of the deletion names it (409, `in-use`). Asked again for each attempt.
+    /// The users that forbid its deletion, as the refusal names them (409, `in-use`). Asked again for each attempt.
     fn users(&self, _app: &App) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -204,7 +211,8 @@ pub(crate) async fn patch<R: Resource>(
     stored.replace(app, &writer, id, input, false).await
 }
 
-/// Changes a part of one, such as an entry of a list, whatever else of it is changed meanwhile. Nothing is written when that changes nothing.
+/// Changes a part of one, such as an entry of a list, whatever else of it others change meanwhile. Nothing is written
+/// when that changes nothing.
 pub(crate) async fn edit<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -363,7 +371,8 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
         (Ok(_), _) => app.wake(owed).await,
         (Err(refused), Some(secrets)) => {
             R::take_back(app, change, refused).await;
-            // They were changed, whatever became of the rest. Where the answer got lost the entry may be there: then it stays.
+            // They were changed, whatever became of the rest. Where the answer got lost the entry may be there: then
+            // it stays.
             if change.before.is_some()
                 && let Some(entry) = trail.secrets_only(&secrets)
             {

@@ -69,7 +69,9 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// Lists the changes of the configuration and the presences that were forced, the newest first. Entries are kept for two years.
+/// Lists the changes of the configuration and the presences that were forced, the newest first.
+///
+/// Entries are kept for two years.
 ///
 /// A page may have fewer entries than `limit`, or none, and still name a `next`: it ends when there is no `next`.
 #[utoipa::path(get, path = "/audit", tag = "audit",

@@ -1,7 +1,7 @@
 //! The audit trail: who changed what of the configuration, when and how.
 //!
-//! An entry is written in the transaction of the change that it tells of, and never changed. It shows what the API shows:
-//! the paths that differ between two views, with their values, but of a secret only that it changed.
+//! An entry is written in the transaction of the change that it tells of, and never changed. It shows what the API
+//! shows: the paths that differ between two views, with their values, but of a secret only that it changed.
 
 use domain::agent::{Presence, PresenceState, Role};
 use jiff::Timestamp;

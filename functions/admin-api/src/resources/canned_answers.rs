@@ -95,8 +95,8 @@ impl Resource for CannedAnswer {
     }
 }
 
-/// Deletes what an account had of its own, once it is deleted itself. The account is what counts: an answer that stays is shown to no agent, and is logged,
-/// for a person to delete.
+/// Deletes what an account had of its own, once it is deleted itself. The account is what counts: an answer that stays
+/// is shown to no agent, and is logged, for a person to delete.
 pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) {
     let forgotten = async {
         let answers = app.configuration().all::<CannedAnswer>().await?;
@@ -115,7 +115,9 @@ pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) 
 shells! {
     CannedAnswer: CannedAnswerInput => CannedAnswerView, "canned-answers", "/canned-answers", "/canned-answers/{id}";
 
-    /// Lists the canned answers. Agents see those of an account and the general ones together.
+    /// Lists the canned answers.
+    ///
+    /// Agents see those of an account and the general ones together.
     list list_canned_answers;
 
     /// Makes a canned answer.

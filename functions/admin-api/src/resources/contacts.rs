@@ -72,7 +72,8 @@ fn view(contact: Contact) -> ContactView {
     }
 }
 
-/// What the audit trail tells of a change: the names of the fields, and nothing of the customer. `None` when nothing changed.
+/// What the audit trail tells of a change: the names of the fields, and nothing of the customer. `None` when nothing
+/// changed.
 async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact) -> Result<Option<Entry>, ApiError> {
     let shown = |contact: &Contact| serde_json::to_value(view(contact.clone())).map_err(|_| Error::Encode);
     let shows = Shows { ignored: &["id", "version", "created_at"], hidden: &|_| true, names_only: true };
@@ -82,7 +83,8 @@ async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact)
     Ok(Trail::of(app, by, subject, &before, &shown(after)?, &shows).await?.entry(&[]))
 }
 
-/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was deleted since is left out.
+/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was
+/// deleted since is left out.
 async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result<BTreeSet<ListId>, ApiError> {
     let all: BTreeSet<ListId> = app.configuration().all::<List>().await?.into_iter().map(|(list, _)| list.id).collect();
     let mut errors = Errors::default();
@@ -105,7 +107,8 @@ async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
 
 /// Makes a contact: somebody who has not written yet.
 ///
-/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so is a POST that is repeated.
+/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so
+/// is a POST that is repeated.
 #[utoipa::path(post, path = "/contacts", tag = "contacts", request_body = NewContactInput,
     responses((status = 201, description = "Made.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
 pub(crate) async fn create_contact(
@@ -160,7 +163,9 @@ pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameter
     Ok(Listed { items, next: None })
 }
 
-/// One contact. One who turned out to be the same person as an older one is that one.
+/// One contact.
+///
+/// One who turned out to be the same person as an older one is that one.
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path)),
     responses((status = 200, description = "It.", body = ContactView, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<ContactId>) -> Result<Versioned<ContactView>, ApiError> {
@@ -169,7 +174,9 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Changes what a contact is called and which lists it is on. Its addresses stay; a list that was deleted since is left out.
+/// Changes what a contact is called and which lists it is on.
+///
+/// Its addresses stay; a list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = ContactInput,
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]

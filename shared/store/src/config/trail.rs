@@ -17,7 +17,8 @@ use crate::keys::Key;
 /// Two years.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
-/// How many queries a page may take. With filters that hardly anything matches, a page may be short; the next one goes on.
+/// How many queries a page may take. With filters that hardly anything matches, a page may be short; the next one goes
+/// on.
 const QUERIES: usize = 32;
 
 /// Which entries are asked for, the newest first.

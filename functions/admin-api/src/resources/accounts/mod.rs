@@ -83,7 +83,8 @@ pub(crate) struct AccountView {
     receive_url: String,
     /// What a proxy in front of `domain` must send in `X-Proxy-Token`.
     proxy_token: String,
-    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next changed, if it is older than they are.
+    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next
+    /// changed, if it is older than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
     /// What works, but not as well as it could.
@@ -240,8 +241,9 @@ impl Resource for Account {
         check(app, change.input, &change.after.id).await
     }
 
-    /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send. Should the account be
-    /// changed by somebody else meanwhile (412), a new secret is used already: signatures are accepted with both.
+    /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither
+    /// verify nor send. Should the account be changed by somebody else meanwhile (412), a new secret is used already:
+    /// signatures are accepted with both.
     async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
         match change.before {
             None => {
@@ -253,8 +255,8 @@ impl Resource for Account {
         }
     }
 
-    /// Tokens and the Receive URL are shown to administrators, and by the audit trail to nobody. So are the fields that are made up where they are left
-    /// out: the verify token of a webhook.
+    /// Tokens and the Receive URL are shown to administrators, and by the audit trail to nobody. So are the fields
+    /// that are made up where they are left out: the verify token of a webhook.
     fn is_hidden(path: &str) -> bool {
         let generated = |name: &str| {
             let fields = providers::ADAPTERS.iter().flat_map(|adapter| adapter.fields());
@@ -311,18 +313,24 @@ shells! {
     /// Reads an account.
     get get_account;
 
-    /// Replaces an account. Secrets that are left out stay; a new one is used at once, and signatures made with the one before
-    /// are still accepted. Another provider type, or another `base_url`, wants all secrets again (422 otherwise), and another
-    /// type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer. Interactions
-    /// that wait are looked at again.
+    /// Replaces an account.
+    ///
+    /// Secrets that are left out stay; a new one is used at once, and signatures made with the one before are still
+    /// accepted. Another provider type, or another `base_url`, wants all secrets again (422 otherwise), and another
+    /// type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer.
+    /// Interactions that wait are looked at again.
     put put_account;
 
-    /// Changes fields of an account. Secrets that are left out stay; `null` removes an optional one and makes a generated one
-    /// anew. Otherwise as PUT.
+    /// Changes fields of an account.
+    ///
+    /// Secrets that are left out stay; `null` removes an optional one and makes a generated one anew. Otherwise as
+    /// PUT.
     patch patch_account;
 }
 
-/// Adds an agent to an account, as its last. For an agent who is in it already nothing changes.
+/// Adds an agent to an account, as its last.
+///
+/// For an agent who is in it already nothing changes.
 #[utoipa::path(put, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -336,8 +344,10 @@ pub(crate) async fn put_account_agent(
     edit(&app, writer, account, condition, |view| put_in(view, &["agents"], agent.as_str())).await
 }
 
-/// Takes an agent out of an account. Refused (409, `no-agent`) when an active account would have nobody to answer. For an agent
-/// who is not in it nothing changes.
+/// Takes an agent out of an account.
+///
+/// Refused (409, `no-agent`) when an active account would have nobody to answer. For an agent who is not in it nothing
+/// changes.
 #[utoipa::path(delete, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -353,8 +363,10 @@ pub(crate) async fn delete_account_agent(
 /// The place of the whitelist's lists in the view of an account.
 const WHITELIST: [&str; 3] = ["settings", "whitelist", "lists"];
 
-/// Adds a contact list to an account's whitelist. For a list that is in it already nothing changes. An account that has no
-/// whitelist gets one with PUT or PATCH, since it needs a reply (422 otherwise).
+/// Adds a contact list to an account's whitelist.
+///
+/// For a list that is in it already nothing changes. An account that has no whitelist gets one with PUT or PATCH,
+/// since it needs a reply (422 otherwise).
 #[utoipa::path(put, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -368,8 +380,9 @@ pub(crate) async fn put_whitelisted(
     edit(&app, writer, account, condition, |view| put_in(view, &WHITELIST, list.as_str())).await
 }
 
-/// Takes a contact list out of an account's whitelist. The last one stays (422): with none, everybody would be turned away. For
-/// a list that is not in it nothing changes.
+/// Takes a contact list out of an account's whitelist.
+///
+/// The last one stays (422): with none, everybody would be turned away. For a list that is not in it nothing changes.
 #[utoipa::path(delete, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]

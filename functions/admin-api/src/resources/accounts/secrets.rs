@@ -28,7 +28,8 @@ pub(super) fn path_token(account: &Account) -> &str {
     account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
 }
 
-/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes elsewhere.
+/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes
+/// elsewhere.
 pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<Vec<String>, ApiError> {
     if !provider.writes_secrets() && !provider.elsewhere {
         return Ok(Vec::new());
@@ -54,7 +55,8 @@ pub(super) fn changed_secrets(before: &Credentials, after: &Credentials) -> Vec<
     names.iter().filter(differs).map(|name| format!("provider.{name}")).collect()
 }
 
-/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is logged, for a person to remove.
+/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is
+/// logged, for a person to remove.
 pub(super) async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
     if let Err(error) = app.secrets.delete(id, forced).await {
         tracing::error!(event = "admin.secret_left", account = id.as_str(), %error);
