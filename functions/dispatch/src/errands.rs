@@ -1,20 +1,14 @@
 //! What a record of the stream asks for: pure.
 
-use std::collections::BTreeSet;
-
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
-use domain::contact::Contact;
 use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Timer, effect_id};
 use domain::inbound::InboundEvent;
-use domain::interaction::Interaction;
-use domain::message::Message;
 use domain::news::News;
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
+use engine::stream::{Grown, Owner};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_dynamo::Item;
-use store::{Kind, kind_of};
+use serde::Serialize;
+use store::stream::{self, UnknownForm};
 
 /// Something to send.
 #[derive(Debug, PartialEq)]
@@ -59,214 +53,121 @@ pub(crate) struct Parked {
 
 impl Parked {
     pub(crate) fn new(record: &EventRecord, reason: &impl ToString) -> Self {
+        let key = stream::key(&record.change.keys);
         Self {
             reason: reason.to_string(),
             sequence_number: record.change.sequence_number.clone(),
-            pk: text(&record.change.keys, "pk"),
-            sk: text(&record.change.keys, "sk"),
+            pk: key.map(|(pk, _)| pk.to_owned()),
+            sk: key.map(|(_, sk)| sk.to_owned()),
         }
     }
-}
-
-/// What every item with effects has beside its data.
-#[derive(Deserialize)]
-struct Versioned {
-    #[serde(default)]
-    version: u64,
-    #[serde(default)]
-    effects: Vec<Effect>,
-}
-
-/// An agent's presence, as far as it is told.
-#[derive(Deserialize)]
-struct PresenceImage {
-    state: String,
-    #[serde(default)]
-    wrapping_up: BTreeSet<String>,
-}
-
-impl PresenceImage {
-    /// As [`domain::agent::Presence::state`] has it.
-    fn state(self) -> String {
-        if self.state == "ready" && !self.wrapping_up.is_empty() { "paused".to_owned() } else { self.state }
-    }
-}
-
-#[derive(Deserialize)]
-struct Data<T> {
-    data: T,
 }
 
 /// The errands of a record: none unless its version grew, so that marks, slots, backfills and restores emit nothing.
 pub(crate) fn errands(record: &StreamRecord) -> Result<Vec<Errand>, Unreadable> {
-    let (Some(pk), Some(sk)) = (text(&record.keys, "pk"), text(&record.keys, "sk")) else { return Err(Unreadable::Form) };
-    let kind = kind_of(&pk, &sk);
-    if kind == Kind::Other || record.new_image.is_empty() {
-        return Ok(Vec::new());
-    }
-    let before = number(&record.old_image, "version").unwrap_or(0);
-    let now = read::<Versioned>(&record.new_image)?;
-    if now.version <= before || now.effects.is_empty() {
-        return Ok(Vec::new());
-    }
-    let owner = Owner::read(kind, &pk, &record.new_image)?;
-    let errand = |(index, effect)| owner.errand(now.version, index, effect).ok_or(Unreadable::Misplaced(index));
-    now.effects.iter().enumerate().map(errand).collect()
+    let grown = stream::grown(&record.keys, &record.old_image, &record.new_image).map_err(|UnknownForm| Unreadable::Form)?;
+    let Some(Grown { item, version, effects }) = grown else { return Ok(Vec::new()) };
+    let errand = |(index, effect)| errand(&item, version, index, effect).ok_or(Unreadable::Misplaced(index));
+    effects.iter().enumerate().map(errand).collect()
 }
 
-/// The item whose version causes effects.
-enum Owner {
-    Event(Box<InboundEvent>),
-    Interaction(Box<Interaction>),
-    Message { message: Box<Message>, key: MessageKey },
-    Contact(Box<Contact>),
-    Presence { agent: String, state: String },
+fn id(owner: &Owner, version: u64, index: usize) -> String {
+    match owner {
+        Owner::Event(event) => inbound_dedup(event),
+        Owner::Interaction(interaction) => effect_id(interaction.id.as_str(), version, index),
+        Owner::Message { message, .. } => effect_id(message.id.as_str(), version, index),
+        Owner::Contact(contact) => effect_id(contact.id.as_str(), version, index),
+        Owner::Presence { agent, .. } => effect_id(agent.as_str(), version, index),
+    }
 }
 
-impl Owner {
-    fn read(kind: Kind, pk: &str, image: &Item) -> Result<Self, Unreadable> {
-        Ok(match kind {
-            Kind::Event => Self::Event(Box::new(read::<Data<_>>(image)?.data)),
-            Kind::Interaction => Self::Interaction(Box::new(read::<Data<_>>(image)?.data)),
-            Kind::Message => {
-                let message: Box<Message> = Box::new(read::<Data<_>>(image)?.data);
-                let conversation = conversation_of(pk).ok_or(Unreadable::Form)?;
-                let interaction = InteractionKey { conversation, interaction: message.interaction.clone() };
-                let key = MessageKey { interaction, at: message.at, message: message.id.clone() };
-                Self::Message { message, key }
-            }
-            Kind::Contact => Self::Contact(Box::new(read::<Data<_>>(image)?.data)),
-            Kind::Presence => {
-                let agent = pk.strip_prefix("AGENT#").ok_or(Unreadable::Form)?.to_owned();
-                Self::Presence { agent, state: read::<PresenceImage>(image)?.state() }
-            }
-            Kind::Other => return Err(Unreadable::Form),
-        })
-    }
-
-    fn id(&self, version: u64, index: usize) -> String {
-        match self {
-            Owner::Event(event) => inbound_dedup(event),
-            Owner::Interaction(interaction) => effect_id(interaction.id.as_str(), version, index),
-            Owner::Message { message, .. } => effect_id(message.id.as_str(), version, index),
-            Owner::Contact(contact) => effect_id(contact.id.as_str(), version, index),
-            Owner::Presence { agent, .. } => effect_id(agent, version, index),
+/// The errand of an effect; `None` when an item of this kind can't cause it.
+fn errand(owner: &Owner, version: u64, index: usize, effect: &Effect) -> Option<Errand> {
+    let id = id(owner, version, index);
+    let (group, job) = match (effect, owner) {
+        (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
+        (Effect::SendMessage { message, at }, Owner::Interaction(interaction)) => {
+            let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
+            (interaction.conversation().group(), Job::Send(SendJob { message }))
         }
-    }
-
-    /// The errand of an effect; `None` when an item of this kind can't cause it.
-    fn errand(&self, version: u64, index: usize, effect: &Effect) -> Option<Errand> {
-        let id = self.id(version, index);
-        let (group, job) = match (effect, self) {
-            (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
-            (Effect::SendMessage { message, at }, Owner::Interaction(interaction)) => {
-                let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
-                (interaction.conversation().group(), Job::Send(SendJob { message }))
-            }
-            (Effect::Send, Owner::Message { key, .. }) => {
-                (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() }))
-            }
-            (Effect::CopyMedia { index }, Owner::Message { key, .. }) => {
-                (id.clone(), Job::Media(MediaJob { message: key.clone(), index: *index }))
-            }
-            (Effect::Archive, Owner::Interaction(interaction)) => (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() })),
-            (Effect::Archive, Owner::Message { key, .. }) => {
-                (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
-            }
-            (Effect::Wake { target }, _) => {
-                (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false, related: false }))
-            }
-            (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
-            (Effect::Withdraw { interaction, agent }, Owner::Presence { .. } | Owner::Interaction(_)) => {
-                // Due at once.
-                let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
-                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
-            }
-            (Effect::Missed { agent, limit }, Owner::Interaction(_)) => {
-                let job = Wakeup::Missed { id: id.clone(), agent: agent.clone(), limit: *limit };
-                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
-            }
-            (Effect::Webhook { wait, url, until }, Owner::Interaction(interaction)) => {
-                let job = WebhookJob { id: id.clone(), interaction: interaction.key(), wait: *wait, url: url.clone(), until: *until };
-                (id.clone(), Job::Webhook(Box::new(job)))
-            }
-            (Effect::Unify { contact }, Owner::Contact(_)) => {
-                // Due at once.
-                (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: contact.clone() } })
-            }
-            (Effect::Push { to, notice }, owner) => {
-                let (group, account, news) = match owner {
-                    Owner::Interaction(interaction) => {
-                        let news = News::of_interaction(notice, interaction)?;
-                        // Presence keeps its order with presence, whatever it comes from.
-                        let group = match (notice, to) {
-                            (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
-                            _ => None,
-                        };
-                        (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), news)
-                    }
-                    Owner::Message { message, key } => {
-                        let ConversationKey { account, .. } = &key.interaction.conversation;
-                        (key.interaction.conversation.group(), Some(account.clone()), News::of_message(notice, message)?)
-                    }
-                    Owner::Presence { agent, state } => (agent.clone(), None, News::Presence { state: state.clone() }),
-                    Owner::Event(_) | Owner::Contact(_) => return None,
-                };
-                (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, news })))
-            }
-            (
-                Effect::Route
-                | Effect::Send
-                | Effect::SendMessage { .. }
-                | Effect::CopyMedia { .. }
-                | Effect::Archive
-                | Effect::Timer { .. }
-                | Effect::Withdraw { .. }
-                | Effect::Missed { .. }
-                | Effect::Webhook { .. }
-                | Effect::Unify { .. },
-                _,
-            ) => {
-                return None;
-            }
-        };
-        Some(Errand { id, group, job })
-    }
+        (Effect::Send, Owner::Message { key, .. }) => (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() })),
+        (Effect::CopyMedia { index }, Owner::Message { key, .. }) => {
+            (id.clone(), Job::Media(MediaJob { message: key.clone(), index: *index }))
+        }
+        (Effect::Archive, Owner::Interaction(interaction)) => (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() })),
+        (Effect::Archive, Owner::Message { key, .. }) => (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() })),
+        (Effect::Wake { target }, _) => {
+            (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false, related: false }))
+        }
+        (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
+        (Effect::Withdraw { interaction, agent }, Owner::Presence { .. } | Owner::Interaction(_)) => {
+            // Due at once.
+            let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
+            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
+        }
+        (Effect::Missed { agent, limit }, Owner::Interaction(_)) => {
+            let job = Wakeup::Missed { id: id.clone(), agent: agent.clone(), limit: *limit };
+            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
+        }
+        (Effect::Webhook { wait, url, until }, Owner::Interaction(interaction)) => {
+            let job = WebhookJob { id: id.clone(), interaction: interaction.key(), wait: *wait, url: url.clone(), until: *until };
+            (id.clone(), Job::Webhook(Box::new(job)))
+        }
+        (Effect::Unify { contact }, Owner::Contact(_)) => {
+            // Due at once.
+            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: contact.clone() } })
+        }
+        (Effect::Push { to, notice }, owner) => {
+            let (group, account, news) = match owner {
+                Owner::Interaction(interaction) => {
+                    let news = News::of_interaction(notice, interaction)?;
+                    // Presence keeps its order with presence, whatever it comes from.
+                    let group = match (notice, to) {
+                        (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
+                        _ => None,
+                    };
+                    (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), news)
+                }
+                Owner::Message { message, key } => {
+                    let ConversationKey { account, .. } = &key.interaction.conversation;
+                    (key.interaction.conversation.group(), Some(account.clone()), News::of_message(notice, message)?)
+                }
+                Owner::Presence { agent, state } => (agent.to_string(), None, News::Presence { state: state.clone() }),
+                Owner::Event(_) | Owner::Contact(_) => return None,
+            };
+            (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, news })))
+        }
+        (
+            Effect::Route
+            | Effect::Send
+            | Effect::SendMessage { .. }
+            | Effect::CopyMedia { .. }
+            | Effect::Archive
+            | Effect::Timer { .. }
+            | Effect::Withdraw { .. }
+            | Effect::Missed { .. }
+            | Effect::Webhook { .. }
+            | Effect::Unify { .. },
+            _,
+        ) => {
+            return None;
+        }
+    };
+    Some(Errand { id, group, job })
 }
 
 fn wakeup(at: Timestamp, interaction: InteractionKey, timer: &Timer) -> Job {
     Job::Wakeup { at, job: Wakeup::Timer { interaction, at, which: timer.clone() } }
 }
 
-fn conversation_of(pk: &str) -> Option<ConversationKey> {
-    let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
-    Some(ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? })
-}
-
-fn read<T: DeserializeOwned>(image: &Item) -> Result<T, Unreadable> {
-    serde_dynamo::from_item(image.clone()).map_err(|_| Unreadable::Form)
-}
-
-fn text(item: &Item, name: &str) -> Option<String> {
-    match item.get(name)? {
-        serde_dynamo::AttributeValue::S(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn number(item: &Item, name: &str) -> Option<u64> {
-    match item.get(name)? {
-        serde_dynamo::AttributeValue::N(number) => number.parse().ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::contact::Contact;
     use domain::effect::Target;
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
-    use serde_dynamo::AttributeValue;
+    use domain::message::Message;
+    use serde_dynamo::{AttributeValue, Item};
     use ulid::Ulid;
 
     fn key() -> InteractionKey {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -135,11 +135,37 @@ impl Page {
     }
 }
 
-/// A JSON body, as a value whose fields the API takes apart itself.
-#[derive(Debug, Clone)]
-pub struct Body(pub Value);
+/// A JSON body whose fields are all known. An absent body is `{}`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        typed(&bytes(request).await?).map(Self)
+    }
+}
+
+fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let value = value(if bytes.trim_ascii().is_empty() { b"{}" } else { bytes })?;
+    if !value.is_object() {
+        return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let message = error.inner().to_string();
+        let path = error.path().to_string();
+        // A missing field has no place of its own: it is named in the words alone.
+        let named = message.split('`').nth(1).filter(|_| path == ".");
+        Error::field(named.unwrap_or(&path), &message)
+    })
+}
+
+/// A JSON body, as a value whose fields the API takes apart itself; its content type must be JSON.
+#[derive(Debug, Clone)]
+pub struct JsonBody(pub Value);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
@@ -147,13 +173,19 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if named.is_some_and(|named| !is_json(&named)) {
             return Err(Error::NotJson);
         }
-        let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Error::TooLarge)?;
-        let body = serde_json::from_slice(&bytes).map_err(|error| {
-            // Where, never what: the parser's own words may quote the body.
-            Error::BadRequest(format!("the body is not JSON: see line {}, column {}", error.line(), error.column()))
-        })?;
-        Ok(Self(body))
+        value(&bytes(request).await?).map(Self)
     }
+}
+
+async fn bytes(request: Request) -> Result<Bytes, Error> {
+    to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Error::TooLarge)
+}
+
+fn value(bytes: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Where, never what: the parser's own words may quote the body.
+        Error::BadRequest(format!("the body is not JSON: see line {}, column {}", error.line(), error.column()))
+    })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -164,8 +196,49 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use domain::ids::AgentId;
+    use serde::Deserialize;
 
     use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        text: String,
+        #[serde(default)]
+        number: Option<u8>,
+    }
+
+    fn refused(body: &str) -> serde_json::Value {
+        serde_json::to_value(typed::<Example>(body.as_bytes()).unwrap_err().problem()).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_a_json_object_can_not_be_read() {
+        for body in ["{", "[]", "\"text\"", "{\"text\":\"a\"}}", "\u{1}"] {
+            assert_eq!(refused(body)["status"], 400, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_missing_or_wrong_field_is_named() {
+        for (body, field) in
+            [(r#"{"text":"a","txet":1}"#, "txet"), ("{}", "text"), ("", "text"), (r#"{"text":"a","number":300}"#, "number")]
+        {
+            let problem = refused(body);
+            assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&422.into(), &field.into()), "{body}");
+        }
+        assert_eq!(typed::<Example>(br#"{"text":"a"}"#).unwrap(), Example { text: "a".into(), number: None });
+    }
+
+    #[tokio::test]
+    async fn a_body_over_256_kb_is_refused() {
+        let read = async |bytes: usize| {
+            let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
+            Body::<Value>::from_request(Request::new(text.into()), &()).await
+        };
+        assert!(read(BODY_LIMIT).await.is_ok());
+        assert!(matches!(read(BODY_LIMIT + 1).await, Err(Error::TooLarge)));
+    }
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
         Parameters(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
 use crate::interval::ZoneName;
 use crate::message;
-use crate::notification::{Announcement, TextTemplate, Values};
 use crate::plan::ActionPlan;
+use crate::text_template::{Groups, TextTemplate};
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
 /// A connected number.
@@ -165,15 +165,39 @@ impl Recontact {
     /// The longest parameter, in characters: a whole template has 1024 (Meta's limit of a template's body).
     const LONGEST_PARAMETER: usize = 1_024;
 
-    /// The template as it is sent to somebody.
-    pub fn filled(&self, values: &Values<'_>) -> message::ApprovedTemplate {
+    /// The template as it is sent to somebody, for whom the variables stand for `groups`.
+    pub fn filled(&self, groups: &Groups<'_>) -> message::ApprovedTemplate {
         message::ApprovedTemplate {
             name: self.name.clone(),
             language: self.language.clone(),
             header: None,
-            body: self.parameters.iter().map(|parameter| parameter.render(values, Self::LONGEST_PARAMETER)).collect(),
+            body: self.parameters.iter().map(|parameter| parameter.render(groups, Self::LONGEST_PARAMETER)).collect(),
             buttons: Vec::new(),
         }
+    }
+}
+
+/// How an account announces interactions to agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Announcement {
+    /// Whether it sounds.
+    pub sound: bool,
+    /// Whether it shakes.
+    pub shake: bool,
+    /// What it says.
+    pub template: TextTemplate,
+}
+
+impl Announcement {
+    /// What it says unless told: the account, the queue when there is one, and who wrote.
+    pub const TEMPLATE: &str = "{{account.name}}{{#queue}} · {{queue.name}}{{/queue}}: \
+                                {{#contact.name}}{{contact.name}}{{/contact.name}}{{^contact.name}}{{contact.address}}{{/contact.name}}";
+}
+
+impl Default for Announcement {
+    fn default() -> Self {
+        Self { sound: true, shake: false, template: TextTemplate::trusted(Self::TEMPLATE) }
     }
 }
 

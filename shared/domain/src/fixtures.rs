@@ -73,22 +73,6 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
 
 /// A text that the customer of [`interaction`] wrote at `at`.
 pub fn message(at: Timestamp) -> Message {
-    Message {
-        id: MessageId::from_ulid(Ulid::from_parts(1, 4)),
-        interaction: InteractionId::from_ulid(Ulid::from_parts(1, 3)),
-        version: 1,
-        at,
-        provider_id: None,
-        author: Author::Customer,
-        content: Content::Text { body: "Buongiorno".to_owned() },
-        attachments: Vec::new(),
-        reply_to: None,
-        answers: None,
-        forwarded: false,
-        referral: None,
-        reactions: Vec::new(),
-        edits: Vec::new(),
-        deleted_at: None,
-        delivery: None,
-    }
+    let (id, interaction) = (MessageId::from_ulid(Ulid::from_parts(1, 4)), InteractionId::from_ulid(Ulid::from_parts(1, 3)));
+    Message::new(id, interaction, at, Author::Customer, Content::Text { body: "Buongiorno".to_owned() })
 }

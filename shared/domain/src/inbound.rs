@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
-use crate::message::{AttachmentKind, Content, DeliveryError, DeliveryState, Referral};
+use crate::message::{Attachment, AttachmentKind, Content, Copy, DeliveryError, DeliveryState, Referral};
 use crate::values::Address;
 
 /// SQS takes message groups of 128 ASCII letters, digits and punctuation marks.
@@ -199,6 +199,20 @@ pub struct InboundAttachment {
     /// SHA-256 of the bytes in lower-case hex, where declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+impl InboundAttachment {
+    /// The attachment of our message, before it is copied.
+    pub fn to_be_copied(&self) -> Attachment {
+        Attachment {
+            source: self.source.clone(),
+            content_type: self.content_type.clone(),
+            name: self.name.clone(),
+            kind: self.kind,
+            sha256: self.sha256.clone(),
+            copy: Copy::Pending,
+        }
+    }
 }
 
 /// A report on a sent message.

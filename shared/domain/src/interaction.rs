@@ -108,7 +108,7 @@ pub struct Run {
     pub number: u32,
     /// How many steps it has entered.
     pub entered: u16,
-    /// The automatic replies that went out on this interaction already, by [`TextTemplate::mark`](crate::notification::TextTemplate::mark).
+    /// The automatic replies that went out on this interaction already, by [`TextTemplate::fingerprint`](crate::text_template::TextTemplate::fingerprint).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replied: Vec<u32>,
     /// The beginning of the customer's latest message, kept only while a plan asks for it.

@@ -26,5 +26,6 @@ pub mod plan;
 pub mod priority;
 pub mod queue;
 pub mod tag;
+pub mod text_template;
 pub mod values;
 pub mod variables;

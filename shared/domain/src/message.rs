@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, InteractionId, MessageId};
+use crate::values::to_millisecond;
 
 /// One message, in the thread of its interaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,34 @@ pub struct Message {
 const EDITS_KEPT: usize = 20;
 
 impl Message {
+    /// A message in its first version, with nothing but its content. The thread's clock has milliseconds, so that a message and its key agree.
+    pub fn new(id: MessageId, interaction: InteractionId, at: Timestamp, author: Author, content: Content) -> Self {
+        Self {
+            id,
+            interaction,
+            version: 1,
+            at: to_millisecond(at),
+            provider_id: None,
+            author,
+            content,
+            attachments: Vec::new(),
+            reply_to: None,
+            answers: None,
+            forwarded: false,
+            referral: None,
+            reactions: Vec::new(),
+            edits: Vec::new(),
+            deleted_at: None,
+            delivery: None,
+        }
+    }
+
+    /// The message on its way to the customer.
+    #[must_use]
+    pub fn queued(self, since: Timestamp) -> Self {
+        Self { delivery: Some(Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0 }), ..self }
+    }
+
     /// Reactions that stand.
     pub fn standing_reactions(&self) -> impl Iterator<Item = &Reaction> {
         self.reactions.iter().filter(|reaction| !reaction.emoji.is_empty())

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::ids::{AgentId, AiAgentId, IntervalId, QueueId};
-use crate::notification::TextTemplate;
 use crate::priority::Priority;
 use crate::tag::Tag;
+use crate::text_template::TextTemplate;
 use crate::values::{Invalid, Seconds};
 use crate::variables::VariableName;
 

@@ -1,5 +1,6 @@
 //! Values that are checked once, at the edge, and trusted everywhere else.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Why a value was refused, in words for the person who entered it.
@@ -223,6 +224,11 @@ macro_rules! from_text {
     )*};
 }
 pub(crate) use from_text;
+
+/// `at` in the precision in which times are stored and keys are made.
+pub fn to_millisecond(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
 
 #[cfg(test)]
 mod tests {

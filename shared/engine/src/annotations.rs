@@ -1,23 +1,23 @@
-//! What happens to messages and customers without a message of its own: reactions, edits, deletions, moves, and reports on sent messages.
+//! Events about messages and customers: reactions, edits, deletions, moves, and reports on sent messages.
 //!
-//! None of it opens an interaction, rings, marks unread, or touches a timer.
+//! None of them opens an interaction, rings, marks unread, or touches a timer.
 
 use domain::decide::{self, Event};
 use domain::effect::{MessageKey, MessageRef};
 use domain::ids::MessageId;
 use domain::inbound::{Annotated, Annotation, InboundEvent, StatusUpdate};
 use domain::message::{Author, Content, Delivery, Message};
-use domain::values::Address;
+use domain::values::{Address, to_millisecond};
 use jiff::SignedDuration;
 
 use crate::identity::Identified;
-use crate::ports::{Commit, Committed, Directory, MessageCommit, Store, World};
-use crate::route::{mark_of, to_millisecond};
+use crate::ports::{Commit, Committed, Directory, Idempotency, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
-/// How long an event waits for the message that it is about. The message comes through another queue, or the provider's answer to its sending is still being
-/// written down: that takes seconds, and this covers a crash and the next attempt. What is unknown then belongs to another system with the same number, or to
-/// the time before this deployment. The tries of `route` end a little later.
+/// How long an event waits for the message that it is about. The message comes through another queue, or the
+/// provider's answer to its send is still being written. That takes seconds, and this covers a crash and the next
+/// attempt. A message that is unknown after that belongs to another system with the same number, or to the time
+/// before this deployment. The tries of `route` end a little later.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(150);
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -41,7 +41,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.world.now().duration_since(event.received_at) < PATIENCE
     }
 
-    /// It changes its message.
+    /// Changes the message that the annotation is about.
     async fn annotate(&self, event: &InboundEvent, annotation: &Annotation, key: &MessageKey) -> Result<(), EngineError> {
         let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
         for attempt in 1..=ATTEMPTS {
@@ -57,14 +57,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 break;
             }
             after.version += 1;
-            let commit = MessageCommit {
-                key: key.clone(),
-                before: before.version,
-                after,
-                effects: self.changed_in_thread(key).await?,
-                mark: mark_of(event),
-                index_provider_id: false,
-            };
+            let effects = self.changed_in_thread(key).await?;
+            let commit = MessageCommit { mark: Idempotency::of(event), ..MessageCommit::of(key, before.version, after, effects) };
             match self.store.commit_message(commit).await? {
                 Committed::Done | Committed::AlreadyDone => return Ok(()),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
@@ -76,7 +70,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(self.store.settle(event).await?)
     }
 
-    /// Its message is not here. A reaction still says something to whoever has the conversation; an edit or a deletion of what was never shown does not.
+    /// Handles an annotation without its message. A reaction still tells the agent something; an edit or a deletion
+    /// of a message that was never shown does not.
     async fn stray(&self, event: &InboundEvent, annotation: &Annotation) -> Result<(), EngineError> {
         match &annotation.what {
             Annotated::Reaction { message, emoji: Some(emoji) } => {
@@ -87,7 +82,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// It joins the thread of the open interaction, if there is one. A customer who moved is the same one at the new address.
+    /// Adds a line to the thread of the open interaction, if there is one. A customer who moved stays the same
+    /// customer at the new address.
     async fn noted(
         &self,
         event: &InboundEvent,
@@ -111,45 +107,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let (_, conversation) = self.conversation_with(&account.id, &person).await?;
             let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
-            let facts = self.facts(&account, Some(&open)).await?;
-            let context = facts.context(&account, None, conversation.last_inbound_at, now);
             let id = MessageId::from_ulid(self.world.ulid());
             let noted = Event::Noted { message: id.clone(), moved_to: moved_to.cloned() };
-            if let Ok(decision) = decide::decide(&open, noted, &context) {
+            let facts = self.gather(&account, &decide::needs(&noted, Some(&open)), Some(&open), now).await?;
+            let context = facts.context(&account, conversation.last_inbound_at, now);
+            if let Ok(mut decision) = decide::decide(&open, noted, &context) {
+                let at = annotation.sent_at.unwrap_or(event.received_at);
                 let message = Message {
-                    id,
-                    interaction: open.id.clone(),
-                    version: 1,
-                    at: to_millisecond(annotation.sent_at.unwrap_or(event.received_at)),
                     provider_id: Some(annotation.provider_id.clone()),
-                    author: author.clone(),
-                    content: content.clone(),
-                    attachments: Vec::new(),
-                    reply_to: None,
-                    answers: None,
-                    forwarded: false,
-                    referral: None,
-                    reactions: Vec::new(),
-                    edits: Vec::new(),
-                    deleted_at: None,
-                    delivery: None,
+                    ..Message::new(id, open.id.clone(), at, author.clone(), content.clone())
                 };
-                let commit = Commit {
-                    before: Some(open),
-                    after: decision.interaction,
-                    effects: decision.effects,
-                    history: decision.history,
-                    messages: vec![(message, decision.message_effects)],
-                    contact: None,
-                    listed: None,
-                    identity: None,
-                    last_inbound_at: None,
-                    mark: mark_of(event),
-                    membership: None,
-                    presence_revision: None,
-                    cursor: None,
-                    merged: None,
-                };
+                let effects = std::mem::take(&mut decision.message_effects);
+                let commit = Commit::of(Some(open), decision, Idempotency::of(event)).with(message, effects);
                 match self.store.commit(commit).await? {
                     Committed::Done | Committed::AlreadyDone => return Ok(()),
                     Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => {}
@@ -167,8 +136,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             None => self.store.message_by_provider_id(&event.account, &status.provider_id).await?,
         };
         let Some(key) = key else {
-            // It may have overtaken our own record of the sending. One with somebody else's reference is of a message that another system sent through the
-            // same number.
+            // The report may have overtaken our own record of the send. A report with a foreign reference is about
+            // a message that another system sent through the same number.
             return match status.reference {
                 None if self.is_young(event) => Err(EngineError::NotYet),
                 _ => Ok(self.store.settle(event).await?),
@@ -191,13 +160,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             });
             let index_provider_id = after.provider_id.is_none();
             after.provider_id.get_or_insert_with(|| status.provider_id.clone());
+            let effects = self.seen_in_thread(&key).await?;
             let commit = MessageCommit {
-                key: key.clone(),
-                before: before.version,
-                effects: self.seen_in_thread(&key).await?,
-                after,
-                mark: mark_of(event),
+                mark: Idempotency::of(event),
                 index_provider_id,
+                ..MessageCommit::of(&key, before.version, after, effects)
             };
             match self.store.commit_message(commit).await? {
                 Committed::Done | Committed::AlreadyDone => return Ok(()),

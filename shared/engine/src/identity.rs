@@ -1,33 +1,30 @@
-//! Who a customer is, and what to do when two turn out to be one.
+//! Identifies customers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
-use domain::contact::{Identity, link};
-use domain::decide::{self, Event};
+use domain::contact::{Contact, Identity, link};
 use domain::effect::ConversationKey;
-use domain::ids::{AccountId, ContactId};
+use domain::ids::{AccountId, ContactId, InteractionId};
 use domain::interaction::Interaction;
 use domain::values::Address;
-use jiff::Timestamp;
 
-use crate::interactions::Extra;
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, PortError, Store, World};
-use crate::{ATTEMPTS, Engine, EngineError};
+use crate::ports::{Committed, Conversation, Directory, PortError, Store, World};
+use crate::{Engine, EngineError};
 
-/// Whose some addresses are.
+/// The owner of some addresses.
 pub(crate) enum Identified {
-    /// Nobody's yet.
+    /// The addresses lead nowhere yet.
     New,
-    /// This person's.
+    /// The addresses belong to this customer.
     Known(Identity),
-    /// Somebody else is linking them: look again.
+    /// Another process is linking them: look again.
     Conflict,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Whose `seen` are, all of one customer. Addresses that nobody had go to whoever has the others; when several have them, these are one person from now
-    /// on.
+    /// Finds the owner of `seen`, the addresses of one customer. New addresses are added to the contact of the
+    /// others. If the others lead to several contacts, those are linked from now on.
     pub(crate) async fn identify(&self, seen: &[&Address], fresh: bool) -> Result<Identified, EngineError> {
         let (mut known, mut new) = (BTreeSet::new(), BTreeSet::new());
         let mut found: Vec<Identity> = Vec::new();
@@ -69,7 +66,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Committed::Done => Ok(Identified::Known(link.identity)),
                 _ => Ok(Identified::Conflict),
             },
-            // What was read of the addresses was old: they are one person already.
+            // The addresses that were read were out of date: they are linked already.
             None => {
                 let mut all = contacts.into_keys();
                 Ok(all.next().map_or(Identified::New, |owner| Identified::Known(Identity { owner, linked: all.collect() })))
@@ -77,7 +74,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// The conversation that a person's message belongs to: where an interaction is open, the oldest one; else the owner's.
+    /// The conversation of a customer's message: the oldest one with an open interaction, otherwise the owner's.
     pub(crate) async fn conversation_with(&self, account: &AccountId, person: &Identity) -> Result<(ContactId, Conversation), EngineError> {
         let mut chosen: Option<(ContactId, Conversation)> = None;
         for contact in person.contacts() {
@@ -91,74 +88,41 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(chosen.unwrap_or_else(|| (person.owner.clone(), Conversation::default())))
     }
 
-    /// Sees to it that a person whose contacts were linked has at most one open interaction on each account: the newer is merged into the older, in one
-    /// transaction. No new one can come in between, for opening one rests on none of the person's contacts having one.
-    ///
-    /// # Errors
-    /// When a port fails or rivals win every attempt; calling again is safe.
-    pub async fn unify(&self, contact: &ContactId) -> Result<(), EngineError> {
-        let mut id = contact.clone();
-        let person = loop {
-            let Some(contact) = self.store.contact(&id).await? else { return Ok(()) };
-            match contact.linked_to {
-                Some(owner) => id = owner,
-                None => break Identity { owner: id, linked: contact.linked },
-            }
-        };
-        for account in self.directory.accounts().await?.iter() {
-            self.unify_on(account, &person).await?;
+    /// The data for reopening a closed interaction: the owner of the customer's address, to check that none of the
+    /// customer's contacts has an open interaction; or the interaction that is open.
+    pub(crate) async fn alone(&self, closed: &Interaction) -> Result<Result<Option<(Address, Identity)>, InteractionId>, EngineError> {
+        let Some(person) = self.store.contact_of(&closed.address, true).await? else { return Ok(Ok(None)) };
+        let (_, conversation) = self.conversation_with(&closed.account, &person).await?;
+        let own = self.store.conversation(&closed.conversation()).await?;
+        match conversation.open.or(own.open) {
+            Some(other) if other.id != closed.id => Ok(Err(other.id)),
+            _ => Ok(Ok(Some((closed.address.clone(), person)))),
         }
-        Ok(())
     }
 
-    async fn unify_on(&self, account: &Account, person: &Identity) -> Result<(), EngineError> {
-        let mut attempt = 0;
-        while attempt < ATTEMPTS {
-            let mut open: Vec<(Interaction, Option<Timestamp>)> = Vec::new();
-            for contact in person.contacts() {
-                let key = ConversationKey { account: account.id.clone(), contact: contact.clone() };
-                let conversation = self.store.conversation(&key).await?;
-                open.extend(conversation.open.map(|open| (open, conversation.last_inbound_at)));
+    /// A contact whom a whitelist turned away is known but on no list. If an interaction is opened with this
+    /// contact after all, the contact joins the list of new contacts. Returns the contact with that list; `None`
+    /// for a contact on a list.
+    pub(crate) async fn unlisted(&self, owner: Option<Contact>, account: &Account) -> Result<Option<Contact>, EngineError> {
+        let Some(owner) = owner.filter(|owner| owner.lists.is_empty()) else { return Ok(None) };
+        for linked in &owner.linked {
+            if self.store.contact(linked).await?.is_some_and(|linked| !linked.lists.is_empty()) {
+                return Ok(None);
             }
-            open.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-            let mut open = open.into_iter();
-            let (Some(older), Some(newer)) = (open.next(), open.next()) else { return Ok(()) };
-            if let Some(commit) = self.merger(account, older, newer).await?
-                && self.store.commit(commit).await? == Committed::Done
-            {
-                continue;
-            }
-            attempt += 1;
-            self.world.pause(attempt).await;
         }
-        Err(EngineError::Busy)
+        Ok(Some(Contact { lists: BTreeSet::from([account.list.clone()]), version: owner.version + 1, ..owner }))
     }
 
-    /// The change of both; `None` when one of them is no longer what it was.
-    async fn merger(
-        &self,
-        account: &Account,
-        (older, older_inbound_at): (Interaction, Option<Timestamp>),
-        (newer, newer_inbound_at): (Interaction, Option<Timestamp>),
-    ) -> Result<Option<Commit>, EngineError> {
-        let now = self.world.now();
-        let facts = self.facts(account, Some(&older)).await?;
-        let presences = match &older.agent {
-            Some(agent) => self.store.presences(std::slice::from_ref(agent)).await?,
-            None => BTreeMap::new(),
-        };
-        let context = facts.context(account, presences.values().next(), older_inbound_at.max(newer_inbound_at), now);
-        let (absorb, merge) = (Event::Absorb(Box::new(newer.clone())), Event::MergeInto(older.key()));
-        let (Ok(absorbed), Ok(merged)) =
-            (decide::decide(&older, absorb.clone(), &context), decide::decide(&newer, merge.clone(), &context))
-        else {
-            return Ok(None);
-        };
-        let extra = Extra::default();
-        let mut commit = self.commit_of(older, absorbed, &absorb, &Idempotency::Guarded, &extra, now);
-        // The service window is the person's: it goes on with the older one.
-        commit.last_inbound_at = newer_inbound_at.filter(|newer| older_inbound_at.is_none_or(|older| older < *newer));
-        commit.merged = Some(Box::new(self.commit_of(newer, merged, &merge, &Idempotency::Guarded, &extra, now)));
-        Ok(Some(commit))
+    /// Whether the account serves a customer: it has no whitelist in force, or one of the customer's contacts is on
+    /// one of its lists.
+    pub(crate) async fn is_welcome(&self, account: &Account, person: Option<&Identity>) -> Result<bool, EngineError> {
+        let Some(whitelist) = account.settings.whitelist.as_ref().filter(|whitelist| whitelist.enabled) else { return Ok(true) };
+        for contact in person.into_iter().flat_map(Identity::contacts) {
+            let contact = self.store.contact(contact).await?;
+            if contact.is_some_and(|contact| whitelist.lists.iter().any(|list| contact.lists.contains(list))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

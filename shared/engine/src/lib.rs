@@ -7,9 +7,11 @@ pub mod jobs;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
+pub mod stream;
 
 mod annotations;
 mod assign;
+mod gather;
 mod identity;
 mod interactions;
 mod messages;
@@ -17,6 +19,7 @@ mod missed;
 mod presence;
 mod route;
 mod start;
+mod unify;
 
 use domain::decide::Refusal;
 use domain::ids::AccountId;

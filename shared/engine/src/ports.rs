@@ -9,6 +9,8 @@ use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
+pub use domain::decide::Membership;
+use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
@@ -16,7 +18,7 @@ use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, List
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::interval::Interval;
-use domain::message::{Author, Message};
+use domain::message::{Author, Content, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::values::Address;
@@ -157,6 +159,13 @@ pub enum Idempotency {
     },
 }
 
+impl Idempotency {
+    /// What makes a webhook's event count once.
+    pub fn of(event: &InboundEvent) -> Self {
+        Self::Event { account: event.account.clone(), id: event.id.clone() }
+    }
+}
+
 /// A change of an interaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -193,6 +202,38 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// What a decision makes of an interaction, with its automatic replies. What else is written with it stands in the other fields.
+    pub fn of(before: Option<Interaction>, decision: Decision, mark: Idempotency) -> Self {
+        let Decision { interaction, effects, replies, history, presence_revision, .. } = decision;
+        let reply = |Reply { id, at, text }| {
+            let message = Message::new(id, interaction.id.clone(), at, Author::System, Content::Text { body: text });
+            (message.queued(at), Vec::new())
+        };
+        Self {
+            messages: replies.into_iter().map(reply).collect(),
+            before,
+            after: interaction,
+            effects,
+            history,
+            contact: None,
+            listed: None,
+            identity: None,
+            last_inbound_at: None,
+            mark,
+            membership: None,
+            presence_revision,
+            cursor: None,
+            merged: None,
+        }
+    }
+
+    /// With the message that came with the event, in front of the replies to it.
+    #[must_use]
+    pub fn with(mut self, message: Message, effects: Vec<Effect>) -> Self {
+        self.messages.insert(0, (message, effects));
+        self
+    }
+
     /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction; the one that it opened, if it did.
     pub fn made(&self) -> &str {
         let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
@@ -201,17 +242,6 @@ impl Commit {
             _ => self.after.id.as_str(),
         }
     }
-}
-
-/// Who accepts must be of the account, and of the queue if it came through one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Membership {
-    /// Who.
-    pub agent: AgentId,
-    /// Of which account.
-    pub account: AccountId,
-    /// Of which queue.
-    pub queue: Option<QueueId>,
 }
 
 /// A change of a message.
@@ -229,6 +259,13 @@ pub struct MessageCommit {
     pub mark: Idempotency,
     /// Whether the provider's id leads to it from now on.
     pub index_provider_id: bool,
+}
+
+impl MessageCommit {
+    /// A change of the message at `key` from its version `before`, which guards against repetition.
+    pub fn of(key: &MessageKey, before: u64, after: Message, effects: Vec<Effect>) -> Self {
+        Self { key: key.clone(), before, after, effects, mark: Idempotency::Guarded, index_provider_id: false }
+    }
 }
 
 /// What became of a commit. A lost race is a value.

@@ -7,10 +7,10 @@ use domain::decide::Event;
 use domain::effect::{Audience, Effect, Notice, Target};
 use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
+use domain::values::to_millisecond;
 use ulid::Ulid;
 
 use crate::ports::{Committed, Directory, Idempotency, Store, World};
-use crate::route::to_millisecond;
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
 /// What no longer is an agent's.

@@ -1,52 +1,52 @@
-//! Agents write first.
+//! Conversations that agents start.
 
 use std::collections::BTreeSet;
 
 use domain::account::Account;
 use domain::contact::{Contact, Identity};
-use domain::decide::{self, Opening, Refusal};
+use domain::decide::{self, Needs, Opening, Refusal};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
-use domain::message::{ApprovedTemplate, Author, Content, Delivery, DeliveryState, Message};
+use domain::message::{ApprovedTemplate, Author, Content, Message};
 use domain::values::Address;
 
 use crate::identity::Identified;
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Membership, Store, World};
-use crate::route::to_millisecond;
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// A conversation that an agent starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// With whom.
+    /// The customer's address.
     pub to: Address,
-    /// What the customer is called, if nobody knows yet.
+    /// The customer's name, for a new contact.
     pub name: Option<ProfileName>,
-    /// The message's id, chosen by the caller, so that a repetition names the same message.
+    /// The message's id. The caller chooses it, so that a repetition names the same message.
     pub message: MessageId,
-    /// What is sent: outside the service window only an approved template may be.
+    /// The template to send. Outside the service window only an approved template may be sent.
     pub template: ApprovedTemplate,
 }
 
-/// What became of it.
+/// The result of a start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Started {
     /// The agent has the conversation.
     Opened(Box<Interaction>, Box<Message>),
     /// An earlier attempt of the same command opened it.
     Before,
-    /// It was not opened, and why.
+    /// It was not opened, for this reason.
     Refused(Refusal),
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Opens an interaction of `account` with an agent's template; who is not known yet becomes a contact of the account's list.
+    /// Opens an interaction of `account` with an agent's template. A new customer becomes a contact on the
+    /// account's list.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again with the same mark.
     pub async fn start(&self, account: &Account, start: &Start, mark: &Idempotency) -> Result<Started, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let person = match self.identify(&[&start.to], attempt > 1).await? {
@@ -62,7 +62,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 None => (ContactId::from_ulid(self.world.ulid()), Conversation::default()),
             };
             if let Some(open) = open {
-                // So does a repetition, for what the first attempt opened: its mark says so.
+                // A repetition ends here too, at the interaction that the first attempt opened. The caller recognises it by
+                // its mark.
                 return Ok(Started::Refused(Refusal::OtherOpen { interaction: open.id }));
             }
             let commit = match self.started(account, start, contact, person, mark).await? {
@@ -90,8 +91,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         mark: &Idempotency,
     ) -> Result<Result<Commit, Refusal>, EngineError> {
         let now = self.world.now();
-        let facts = self.facts(account, None).await?;
-        let presences = self.store.presences(std::slice::from_ref(&start.agent)).await?;
+        let needs = Needs::to_start(&start.agent, &account.id);
+        let facts = self.gather(account, &needs, None, now).await?;
         let owner = match &person {
             Some(person) => self.store.contact(&person.owner).await?,
             None => None,
@@ -106,14 +107,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             customer_name: name.clone(),
             welcome: true,
         };
-        let context = facts.context(account, presences.get(&start.agent), None, now);
-        let decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &context) {
+        let mut decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &facts.context(account, None, now)) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        // What has begun to ring since the presence was read must be withdrawn too.
-        let full = presences.get(&start.agent).filter(|presence| decide::fills(None, &decision.interaction, presence));
-        let full = full.map(|presence| (presence.agent.clone(), presence.revision));
         let new = person.is_none().then(|| Contact {
             id: contact,
             lists: BTreeSet::from([account.list.clone()]),
@@ -125,39 +122,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             linked: BTreeSet::new(),
             linked_to: None,
         });
-        let message = Message {
-            id: start.message.clone(),
-            interaction: decision.interaction.id.clone(),
-            version: 1,
-            at: to_millisecond(now),
-            provider_id: None,
-            author: Author::Agent { agent: start.agent.clone() },
-            content: Content::Template(start.template.clone()),
-            attachments: Vec::new(),
-            reply_to: None,
-            answers: None,
-            forwarded: false,
-            referral: None,
-            reactions: Vec::new(),
-            edits: Vec::new(),
-            deleted_at: None,
-            delivery: Some(Delivery { state: DeliveryState::Queued, since: now, error: None, attempts: 0 }),
-        };
-        Ok(Ok(Commit {
-            before: None,
-            after: decision.interaction,
-            effects: decision.effects,
-            history: decision.history,
-            messages: vec![(message, decision.message_effects)],
-            contact: new,
-            listed,
-            identity: person.map(|person| (start.to.clone(), person)),
-            last_inbound_at: None,
-            mark: mark.clone(),
-            membership: Some(Membership { agent: start.agent.clone(), account: account.id.clone(), queue: None }),
-            presence_revision: full,
-            cursor: None,
-            merged: None,
-        }))
+        let content = Content::Template(start.template.clone());
+        let author = Author::Agent { agent: start.agent.clone() };
+        let message = Message::new(start.message.clone(), decision.interaction.id.clone(), now, author, content).queued(now);
+        let effects = std::mem::take(&mut decision.message_effects);
+        let identity = person.map(|person| (start.to.clone(), person));
+        let commit = Commit { contact: new, listed, identity, membership: needs.membership, ..Commit::of(None, decision, mark.clone()) };
+        Ok(Ok(commit.with(message, effects)))
     }
 }

@@ -249,7 +249,7 @@ pub(crate) fn presence_of(item: &Item) -> PortResult<Presence> {
             Some((id.parse().ok()?, Timestamp::from_millisecond(until).unwrap_or(Timestamp::MAX)))
         });
         Some(Presence {
-            agent: text(item, "pk")?.strip_prefix("AGENT#")?.parse().ok()?,
+            agent: keys::agent_at(text(item, "pk")?)?,
             chosen: state,
             wrapping_up,
             wrap_up_pause: text(item, "wrap_up_pause").unwrap_or_default().to_owned(),

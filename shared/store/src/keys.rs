@@ -34,6 +34,12 @@ pub(crate) fn conversation(key: &ConversationKey) -> String {
     format!("CONV#{}#{}", key.account, key.contact)
 }
 
+/// The conversation of this partition key.
+pub(crate) fn conversation_at(pk: &str) -> Option<ConversationKey> {
+    let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
+    Some(ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? })
+}
+
 /// Sorts after all interactions of the conversation, so that one backward query reads the head and the newest
 /// interaction.
 pub(crate) const HEAD: &str = "INT~HEAD";
@@ -58,9 +64,7 @@ pub(crate) fn interaction(key: &InteractionKey) -> Key {
 
 /// The interaction at this key.
 pub(crate) fn interaction_at(pk: &str, sk: &str) -> Option<InteractionKey> {
-    let (account, contact) = pk.strip_prefix("CONV#")?.split_once('#')?;
-    let conversation = ConversationKey { account: account.parse().ok()?, contact: contact.parse().ok()? };
-    Some(InteractionKey { conversation, interaction: sk.strip_prefix(INTERACTIONS)?.parse().ok()? })
+    Some(InteractionKey { conversation: conversation_at(pk)?, interaction: sk.strip_prefix(INTERACTIONS)?.parse().ok()? })
 }
 
 /// The index of open interactions, by [`OPEN_OF`] and the sort key.
@@ -102,6 +106,11 @@ pub(crate) fn history(key: &InteractionKey, version: u64) -> Key {
 
 pub(crate) fn presence(agent: &AgentId) -> Key {
     Key::new(format!("AGENT#{agent}"), "PRESENCE")
+}
+
+/// The agent of this partition key of a presence.
+pub(crate) fn agent_at(pk: &str) -> Option<AgentId> {
+    pk.strip_prefix("AGENT#")?.parse().ok()
 }
 
 pub(crate) fn waiting_of(target: &Target) -> String {
@@ -155,7 +164,7 @@ pub(crate) fn connection_owner(connection: &str) -> Key {
 
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A webhook's event.
     Event,
     /// An interaction.
@@ -171,7 +180,7 @@ pub enum Kind {
 }
 
 /// The kind of the item with this key.
-pub fn kind_of(pk: &str, sk: &str) -> Kind {
+pub(crate) fn kind_of(pk: &str, sk: &str) -> Kind {
     if sk == "EVT" {
         Kind::Event
     } else if sk.starts_with("INT#") {

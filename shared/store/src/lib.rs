@@ -10,6 +10,7 @@ mod events;
 mod feed;
 mod interactions;
 mod keys;
+pub mod stream;
 mod table;
 mod transaction;
 
@@ -18,4 +19,3 @@ pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, R
 pub use events::Received;
 pub use feed::{Appended, Connection, FeedEvent};
 pub use interactions::{Interactions, Thread};
-pub use keys::{Kind, kind_of};

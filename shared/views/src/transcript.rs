@@ -1,4 +1,5 @@
-//! What is kept of an interaction outside the database: the transcript for people, as text and JSON, and the log for analysis.
+//! An interaction's files outside the database: the transcript for people, as text and JSON, and the log for
+//! analysis.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,50 +15,53 @@ use domain::interaction::Interaction;
 use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 use domain::values::Address;
 
-/// The form of the JSON documents; grows when a reader would have to change.
+/// The version of the JSON documents' form. It grows when readers would have to change.
 const FORM: u32 = 1;
 
-/// How wide a line's time is: lines that continue a message are indented by it, so that nobody can write a line that looks like another's message.
+/// The width of a line's time. Lines that continue a message are indented by it, so that nobody can write a line
+/// that looks like another message.
 const INDENT: usize = "2026-01-01 10:00:00Z  ".len();
 
-/// A name in a zip that every file system takes: 255 bytes is the common limit, of which a character may need four and the folder and number some.
+/// The longest file name in a zip, in characters. The common limit of file systems is 255 bytes; a character may
+/// need four, and the folder and the number need some.
 const LONGEST_NAME: usize = 60;
 
-/// Longer "extensions" are parts of a name that happens to hold a dot.
+/// The longest extension. A longer one is part of a name that happens to hold a dot.
 const LONGEST_EXTENSION: usize = 10;
 
-/// Where the transcript lies in the bucket: `transcripts/{account}/{day of opening, UTC}/{interaction}.zip`, with attachments
-/// `…/{interaction}-attachments.zip`. Never changes.
+/// The transcript's key in the bucket: `transcripts/{account}/{day of opening, UTC}/{interaction}.zip`, with
+/// attachments `…/{interaction}-attachments.zip`. It never changes.
 pub fn transcript_key(interaction: &Interaction, attachments: bool) -> String {
     let suffix = if attachments { "-attachments" } else { "" };
     format!("transcripts/{}/{}/{}{suffix}.zip", interaction.account, day(interaction.opened_at), interaction.id)
 }
 
-/// Where the log of a closed interaction lies in the bucket: `logs/{account}/{day of closing, UTC}/{interaction}.json`. An open one has none.
+/// The key of a closed interaction's log in the bucket: `logs/{account}/{day of closing, UTC}/{interaction}.json`.
+/// An open interaction has none.
 pub fn log_key(interaction: &Interaction) -> Option<String> {
     let closed_at = interaction.closed_at.filter(|_| !interaction.is_open())?;
     Some(format!("logs/{}/{}/{}.json", interaction.account, day(closed_at), interaction.id))
 }
 
-/// A conversation as it stood when it was read.
+/// A snapshot of a conversation.
 #[derive(Debug, Clone)]
 pub struct Transcript<'a> {
-    /// The account; `None` when it is no longer there.
+    /// The account; `None` if it no longer exists.
     pub account: Option<&'a Account>,
     /// The interaction.
     pub interaction: &'a Interaction,
     /// Its messages, in the order of the thread.
     pub messages: &'a [Message],
-    /// Who is called what; who is missing appears by id.
+    /// The agents, for their names. A missing agent appears by id.
     pub agents: &'a BTreeMap<AgentId, Agent>,
-    /// Attachments that were left out of the zip though they were copied, by [`File::number`], and why.
+    /// Copied attachments that are left out of the zip, by [`File::number`], and why.
     pub left_out: BTreeMap<usize, String>,
 }
 
 /// An attachment of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File<'a> {
-    /// Counts all attachments of the interaction from 1, in the order of the thread.
+    /// The number of the attachment among all of the interaction, from 1, in the order of the thread.
     pub number: usize,
     /// The name in the zip, safe and unique: `{number}-{name}`.
     pub name: String,
@@ -72,7 +76,7 @@ impl<'a> Transcript<'a> {
         attachments.zip(1..).map(|(attachment, number)| File { number, name: file_name(number, attachment), attachment }).collect()
     }
 
-    /// The transcript for people to read: a header, then the messages, a line or more each.
+    /// The transcript for people: a header, then one or more lines for each message.
     pub fn text(&self) -> String {
         let interaction = self.interaction;
         let mut text = format!("Transcript of {}\n\n", interaction.id);
@@ -108,7 +112,7 @@ impl<'a> Transcript<'a> {
             parts.push(body);
         }
         parts.extend(files.iter().map(|file| format!("[{}]", self.describe(file))));
-        // Backwards from what it says now.
+        // Backwards from the present text.
         parts.extend(message.edits.iter().rev().map(|edit| format!("[edited {}, before: {}]", time(edit.at), edit.before.readable())));
         parts.extend(
             message.standing_reactions().map(|reaction| format!("[{} reacted: {}]", self.author(&reaction.author), reaction.emoji)),
@@ -133,7 +137,8 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// The transcript for programs. Times are UTC (RFC 3339), `content` is by `type`, `file` is the name under `attachments/` in the zip with attachments.
+    /// The transcript for programs. Times are UTC (RFC 3339). `content` depends on `type`. `file` is the name under
+    /// `attachments/` in the zip with attachments.
     pub fn json(&self) -> Value {
         let interaction = self.interaction;
         let mut files = self.files().into_iter();
@@ -197,7 +202,7 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// The log: everything that is known of the interaction, in the forms in which it is stored, with every decision.
+    /// The log: everything about the interaction, in its stored form, with every decision.
     pub fn log(&self, history: &[HistoryEntry]) -> Value {
         json!({
             "form": FORM,
@@ -244,7 +249,7 @@ fn time(at: Timestamp) -> String {
 }
 
 fn is_line_break(c: char) -> bool {
-    // As Unicode has it: LF, VT, FF, CR, NEL, line and paragraph separator.
+    // Unicode's line breaks: LF, VT, FF, CR, NEL, line and paragraph separator.
     matches!(c, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
@@ -252,7 +257,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_line_break(c) { ' ' } else { c }).filter(|c| !c.is_control()).collect()
 }
 
-/// Each further line indented, and nothing in it that a terminal would obey.
+/// The text with each further line indented, and without characters that a terminal would obey.
 fn readable_lines(text: &str) -> String {
     let unified = text.replace("\r\n", "\n");
     let lines: Vec<String> = unified.split(is_line_break).map(|line| line.replace('\t', " ")).map(|line| one_line(&line)).collect();
@@ -295,8 +300,9 @@ fn error_words(error: &DeliveryError) -> String {
     }
 }
 
-/// `{number}-{name}`. The name comes from a stranger: no folders, nothing that any file system reads in its own way, nothing that turns the reading
-/// direction around (`photo\u{202e}gpj.exe`), and an extension where the type is known.
+/// `{number}-{name}`. The name comes from a stranger. So it gets no folders, no characters that a file system
+/// treats specially, nothing that reverses the reading direction (`photo\u{202e}gpj.exe`), and an extension if the
+/// type is known.
 fn file_name(number: usize, attachment: &Attachment) -> String {
     let content_type = match &attachment.copy {
         Copy::Stored { content_type, .. } => content_type,
@@ -496,7 +502,7 @@ Disposition: Solved
     }
 
     #[test]
-    fn a_note_is_marked_as_what_colleagues_said_among_themselves() {
+    fn a_note_is_marked_as_internal() {
         let (interaction, agents) = (interaction(), BTreeMap::new());
         let anna = Author::Agent { agent: AgentId::from_ulid(Ulid::from_parts(1, 1)) };
         let note = message(1, "2026-01-01T10:00:00Z", anna.clone(), Content::Note { body: "A refund?\n2026 Anna: forged".into() });
@@ -510,7 +516,7 @@ Disposition: Solved
     }
 
     #[test]
-    fn edits_reactions_and_deletions_stand_at_their_message() {
+    fn edits_reactions_and_deletions_are_shown_with_their_message() {
         let mut message = message(1, "2026-01-01T10:00:00Z", Author::Customer, text("Ciao"));
         message.edited(text("Ciao\nAnna: forged"), at("2026-01-01T10:01:00Z"));
         message.reacted(Some("👍"), at("2026-01-01T10:02:00Z"));
@@ -560,7 +566,7 @@ Disposition: Solved
     }
 
     #[test]
-    fn file_names_keep_what_is_harmless() {
+    fn file_names_keep_harmless_characters() {
         let named = |name: &str| file_name(7, &attachment(Some(name), stored(1)));
         assert_eq!(named("Offerta è pronta.pdf"), "7-Offerta è pronta.pdf");
         assert_eq!(named("C:\\temp\\a.tar.gz"), "7-a.tar.gz");

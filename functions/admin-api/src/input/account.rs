@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::Origin;
+use domain::account::Announcement;
 use domain::account::{Account, Minutes, Recontact, Settings, TransferRule, Whitelist};
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::ZoneName;
-use domain::notification::Announcement;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
 use domain::values::{AccountKey, E164, Seconds};
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use domain::condition::Condition;
 use domain::ids::{AiAgentId, IntervalId};
-use domain::notification::TextTemplate;
 use domain::plan::{Guard, Jump, Label, PlanStep, Step, WebhookUrl, When};
 use domain::priority::Priority;
 use domain::tag::Tag;
+use domain::text_template::TextTemplate;
 use domain::values::Seconds;
 use domain::variables::VariableName;
 use serde_json::Value;

@@ -1,6 +1,12 @@
 //! Tabs, and the end of an interaction.
 
-use super::*;
+use super::Refusal;
+use super::change::Change;
+use crate::catalog::Pause;
+use crate::effect::{Effect, Notice, Target};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::AgentId;
+use crate::interaction::{Inactivity, Interaction, Status, WrapUp};
 
 impl Change<'_> {
     pub(super) fn tab_opened(&mut self, agent: AgentId) {
@@ -37,10 +43,11 @@ impl Change<'_> {
         let (now, pause) = (self.context.now, pause.name.clone());
         self.fact(Fact::CloseRequested { agent: agent.clone(), pause: pause.clone() });
         // As with any pause: what rings there alone rings on elsewhere.
-        if let Some(presence) = self.context.presence.filter(|presence| presence.agent == agent) {
+        if let Some(presence) = self.context.presences.get(&agent) {
             let ringing = presence.ringing.iter().filter(|(interaction, until)| **until > now && **interaction != self.next.id);
             let withdrawn = ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() });
             self.effects.extend(withdrawn);
+            self.presence_revision = Some((agent.clone(), presence.revision));
         }
         self.next.wrap_up = Some(WrapUp { agent: agent.clone(), pause, since: now });
         self.tell(vec![agent.clone()], Notice::Interaction);
@@ -56,7 +63,7 @@ impl Change<'_> {
         }
         let Some(owed) = before.and_then(|before| before.wrap_up.as_ref()).filter(|_| self.next.wrap_up.is_none()) else { return };
         let agent = owed.agent.clone();
-        let presence = self.context.presence.filter(|presence| presence.agent == agent);
+        let presence = self.context.presences.get(&agent);
         let another = presence.is_some_and(|presence| presence.wrapping_up.iter().any(|other| *other != self.next.id));
         if let Some(presence) = presence.filter(|_| !another) {
             let state = presence.chosen.name().to_owned();

@@ -7,10 +7,16 @@ use super::*;
 use crate::account::Minutes;
 use crate::agent::Capacity;
 use crate::agent::PresenceState;
+use crate::effect::{Audience, Notice, Target, Timer};
 use crate::fixtures;
-use crate::footprint::{Footprint, footprint};
+use crate::footprint::{Footprint, footprint, holder, occupied};
+use crate::history::NotOffered;
+use crate::ids::{ContactId, InteractionId, PauseId};
+use crate::interaction::{Inactivity, Stage, Status};
+use crate::plan::{PlanStep, Step, WebhookUrl, When};
 use crate::queue::{Strategy as Ringing, Weight};
-use crate::values::{E164, Seconds};
+use crate::text_template::TextTemplate;
+use crate::values::{Address, E164, Seconds};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -44,7 +50,7 @@ struct Desk {
     dispositions: Vec<String>,
     pause: Option<Pause>,
     queue: QueueId,
-    presence: Option<Presence>,
+    presences: BTreeMap<AgentId, Presence>,
     last_inbound_at: Option<Timestamp>,
     now: Timestamp,
 }
@@ -78,7 +84,7 @@ impl Desk {
             dispositions: Vec::new(),
             pause: None,
             queue,
-            presence: Some(presence),
+            presences: BTreeMap::from([(agent(1), presence)]),
             last_inbound_at: Some(START),
             now: START,
         }
@@ -94,11 +100,16 @@ impl Desk {
             dispositions: &self.dispositions,
             pause: self.pause.as_ref(),
             heard: self.heard.as_ref(),
-            presence: self.presence.as_ref(),
+            presences: &self.presences,
             passed_over: &[],
             last_inbound_at: self.last_inbound_at,
             now: self.now,
         }
+    }
+
+    /// The presence of the first agent.
+    fn presence(&mut self) -> &mut Presence {
+        self.presences.get_mut(&agent(1)).unwrap()
     }
 
     fn open(&self) -> Decision {
@@ -315,11 +326,11 @@ fn the_agent_keeps_the_slot_until_the_plan_restarts() {
 fn the_agent_who_is_not_there_can_still_be_reached_within_the_wait() {
     let mut desk = Desk::new();
     let away = desk.away();
-    desk.presence.as_mut().unwrap().chosen = PresenceState::LoggedOut;
+    desk.presence().chosen = PresenceState::LoggedOut;
     let waiting = desk.receive(&away).interaction;
     assert_eq!(desk.decide(&waiting, Event::AgentUnavailable { agent: agent(1) }), Err(Refusal::Stale), "the offer stands");
     assert_eq!(desk.decide(&waiting, Event::Accept { agent: agent(1) }), Err(Refusal::NotReady));
-    desk.presence.as_mut().unwrap().chosen = PresenceState::Paused { reason: "lunch".into() };
+    desk.presence().chosen = PresenceState::Paused { reason: "lunch".into() };
     assert!(desk.decide(&waiting, Event::Accept { agent: agent(1) }).is_ok());
 }
 
@@ -461,7 +472,7 @@ proptest! {
             let mut presence = Presence::logged_out(agent(who), Capacity::default(), START);
             presence.chosen = if what == 13 { PresenceState::LoggedOut } else { PresenceState::Ready };
             presence.load.clone_from(&load);
-            desk.presence = Some(presence);
+            desk.presences = BTreeMap::from([(agent(who), presence)]);
             let agent = agent(who);
             let event = match what {
                 0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
@@ -541,4 +552,126 @@ fn an_automatic_reply_has_an_id_that_a_repetition_of_the_decision_comes_to_again
     let (once, again) = (ids(desk.open()), ids(desk.open()));
     assert_eq!(once, again);
     assert!(once.len() == 2 && once[0] < once[1]);
+}
+
+/// An event of any kind, as far as the desk can play it.
+fn any_event(what: u8, who: u64, desk: &Desk, before: &Interaction) -> Option<Event> {
+    let (agent_id, wait) = (agent, before.wait.as_ref());
+    let agent = agent_id(who);
+    let id = wait.map_or(0, |wait| wait.id);
+    Some(match what {
+        0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
+        2 => Event::MessageSent { agent, message: message(who), template: false },
+        3..=6 => {
+            let target = wait?.targets.first().cloned()?;
+            let audience = match &target {
+                Target::Queue(queue) if what == 3 => Audience::Members { queue: queue.clone(), except: Vec::new() },
+                _ => Audience::Agents(vec![agent]),
+            };
+            Event::Ring(Ring { wait: id, target, audience, until: None, rung: Vec::new(), passed_over: Vec::new() })
+        }
+        7..=10 => Event::Accept { agent },
+        11 => Event::Reject { agent },
+        12 => Event::OpenTab { agent },
+        13 => Event::CloseTab { agent },
+        14 | 15 => Event::Close { agent, disposition: None },
+        16 => Event::Close { agent, disposition: Some("Sold".into()) },
+        17 => Event::CloseForAll { by: agent, disposition: Some("Sold".into()) },
+        18 => Event::Transfer { agent, to: Target::Queue(desk.queue.clone()) },
+        19 => Event::Transfer { agent, to: Target::Agent(agent_id(3)) },
+        20 => Event::Pick { agent },
+        21 | 22 => Event::Reassign { by: agent_id(1), to: agent },
+        23 => Event::Reopen { agent },
+        24 => Event::AgentUnavailable { agent },
+        25 => Event::AgentLeft { agent },
+        26 => Event::Timer(Timer::Offer { offer: wait?.offer.as_ref()?.id }),
+        27 => Event::WebhookAnswered { wait: id, answer: Ok(Vec::new()) },
+        28 => Event::AccountActivated,
+        29 => Event::AccountDeactivated,
+        30 => Event::Absorb(Box::new(Interaction { id: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..before.clone() })),
+        31 => Event::MergeInto(Interaction { id: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..before.clone() }.key()),
+        32 => Event::AccountLeaves,
+        33 => Event::NoteAdded { by: agent, message: message(who) },
+        34 => Event::Timer(Timer::Inactivity { armed: before.inactivity.armed? }),
+        _ => Event::Timer(Timer::Wait { wait: id }),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is known beside what a decision asked for changes nothing: so nobody has to load it.
+    #[test]
+    fn a_decision_rests_on_nothing_that_it_did_not_ask_for(
+        steps in prop::collection::vec((0..40_u8, 1..4_u64, 0..15_i64, 0..6_u8), 1..50),
+        (replies, webhook, owed, outside) in any::<(bool, bool, bool, bool)>(),
+    ) {
+        let mut desk = Desk::new();
+        desk.account.settings.inactivity_timeout = Some(Minutes::new(1).unwrap());
+        desk.account.settings.mandatory_disposition = owed;
+        desk.pause = Some(Pause { id: PauseId::from_ulid(Ulid::nil()), name: "After-call work".into() });
+        desk.dispositions = vec!["Sold".into()];
+        if replies {
+            let text = TextTemplate::parse("Please wait.").unwrap();
+            desk.account.plan.steps.insert(0, Step::AutoReply { text, when: When::Always }.into());
+        }
+        if webhook {
+            desk.account.plan.steps.push(Step::Webhook { url: WebhookUrl::parse("https://example.com").unwrap() }.into());
+        }
+        if outside {
+            // A transfer may go to a queue that the plan does not name.
+            desk.queue = QueueId::from_ulid(Ulid::from_parts(0, 7));
+            let mut queue = desk.queues.values().next().unwrap().clone();
+            queue.id = desk.queue.clone();
+            desk.queues.insert(queue.id.clone(), queue);
+        }
+        let mut before = desk.open().interaction;
+        for (what, who, passed, state) in steps {
+            desk.now = after(desk.now, passed);
+            desk.presences = (1..4).map(|number| {
+                let mut presence = Presence::logged_out(agent(number), Capacity::new(1 + i64::from(state) / 3).unwrap(), START);
+                presence.chosen = match (number == who, state) {
+                    (true, 0) => PresenceState::LoggedOut,
+                    (true, 1) => PresenceState::Paused { reason: "lunch".into() },
+                    _ => PresenceState::Ready,
+                };
+                presence.load.extend(holder(&before).filter(|holder| **holder == presence.agent).map(|_| before.id.clone()));
+                presence.wrapping_up.extend(before.wrap_up.iter().filter(|owed| owed.agent == presence.agent).map(|_| before.id.clone()));
+                presence.ringing.insert(InteractionId::from_ulid(Ulid::from_parts(0, 8)), after(desk.now, 60));
+                (presence.agent.clone(), presence)
+            }).collect();
+            let Some(event) = any_event(what, who, &desk, &before) else { continue };
+            if matches!(event, Event::AgentLeft { .. }) && state == 0 {
+                desk.account.agents.retain(|other| *other != agent(who));
+            }
+            if matches!(event, Event::AccountActivated | Event::AccountDeactivated) {
+                desk.account.active = matches!(event, Event::AccountActivated);
+            }
+            let (asked, first) = (needs(&event, Some(&before)), needs(&event, None));
+            prop_assert_eq!(first.service_window, asked.service_window, "it is known before the interaction is read");
+            let passed_over = [PassedOver { agent: agent(1), why: NotOffered::Paused }];
+            let everything = Context { passed_over: &passed_over, ..desk.context() };
+            let of_plan = |id: &QueueId| desk.account.plan.queues().any(|queue| queue == id);
+            let queues = desk.queues.clone().into_iter().filter(|(id, _)| asked.queues.contains(id) || of_plan(id)).collect();
+            let presences = desk.presences.clone().into_iter().filter(|(agent, _)| asked.presences.contains(agent)).collect();
+            let asked_for = Context {
+                queues: &queues,
+                presences: &presences,
+                dispositions: if asked.dispositions { everything.dispositions } else { &[] },
+                pause: everything.pause.filter(|_| asked.disposition_pause),
+                passed_over: if asked.passed_over { &passed_over } else { &[] },
+                last_inbound_at: everything.last_inbound_at.filter(|_| asked.service_window),
+                ..everything
+            };
+            let decided = decide(&before, event.clone(), &everything);
+            prop_assert_eq!(&decided, &decide(&before, event.clone(), &asked_for), "{:?}", event);
+            let Ok(decision) = decided else { continue };
+            let taken = holder(&decision.interaction).filter(|agent| holder(&before) != Some(agent));
+            if let (Some(membership), Event::Accept { .. }) = (&asked.membership, &event) {
+                prop_assert_eq!(&membership.queue, &decision.interaction.accepted_via);
+            }
+            prop_assert!(taken.is_none() || taken == asked.membership.as_ref().map(|membership| &membership.agent), "{:?}", event);
+            before = decision.interaction;
+        }
+    }
 }

@@ -17,10 +17,10 @@ use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, Pause
 use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
 use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message};
-use domain::notification;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::tag::Tag;
+use domain::text_template::TextTemplate;
 use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
 use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
@@ -618,7 +618,7 @@ impl Sim {
     /// Only contacts of the account's list are talked to.
     pub(crate) fn whitelist(&self, enabled: bool) {
         self.change_account(|account| {
-            let reply = notification::TextTemplate::parse("We do not know {{contact.mobile}}.").unwrap();
+            let reply = TextTemplate::parse("We do not know {{contact.mobile}}.").unwrap();
             account.settings.whitelist = Some(Whitelist { enabled, lists: vec![account.list.clone()], reply });
         });
     }

@@ -1,0 +1,116 @@
+//! Messages of customers and agents.
+
+use jiff::Timestamp;
+
+use super::change::Change;
+use super::{Refusal, SERVICE_WINDOW};
+use crate::effect::{Audience, Effect, Notice, Timer};
+use crate::history::{Fact, WaitEnd};
+use crate::ids::{AgentId, MessageId};
+use crate::interaction::{Heard, LastMessage, Stage, Wait};
+use crate::plan::ActionPlan;
+
+impl Change<'_> {
+    pub(super) fn message_received(&mut self, message: MessageId, at: Timestamp) {
+        let now = self.context.now;
+        // With nothing under way, an agent has handled the earlier messages without a plan. So a run from now on is
+        // not about the first message.
+        let wrote_before = !self.next.one_sided && self.next.last_message.is_some();
+        if wrote_before && self.next.wait.is_none() && self.next.run.number == 0 {
+            self.next.run.number = 1;
+        }
+        self.next.one_sided = false;
+        self.next.inactivity.deadline = None;
+        self.next.unanswered_since.get_or_insert(now);
+        self.last_inbound_at = self.last_inbound_at.max(Some(at));
+        let asked_for = self.context.account.plan.asks_for_message() || self.context.running_plan.is_some_and(ActionPlan::asks_for_message);
+        self.next.run.message = self.context.heard.filter(|_| asked_for).map(Heard::of);
+        if self.next.last_message.as_ref().is_none_or(|last| last.at <= at) {
+            self.next.last_message = Some(LastMessage { at, from_customer: true });
+        }
+        let attending = self.is_attended();
+        // An agent who has left the account no longer sees it, even with an open tab.
+        let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
+        let delivered = there && (self.next.wait.is_none() || self.is_handed_over());
+        self.fact(Fact::MessageReceived { message, delivered });
+        if let Some(agent) = self.next.agent.clone() {
+            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+        }
+        if !delivered {
+            self.unread();
+        }
+    }
+
+    /// A message came that its agent has not seen, or that has no agent.
+    pub(super) fn unread(&mut self) {
+        let was_unread = std::mem::replace(&mut self.next.unread, true);
+        if let Some(agent) = self.next.agent.clone().filter(|_| !was_unread) {
+            self.tell(vec![agent], Notice::Interaction);
+        }
+        match &self.next.wait {
+            None if !self.context.account.active => self.hold_while_inactive(),
+            None if self.next.agent.is_some() => self.wait_for_agent(),
+            None => self.start_plan(),
+            // The plan runs again once the account is on again.
+            Some(Wait { stage: Stage::Exhausted, offer: None, .. }) if !self.context.account.active => {
+                self.end_wait(WaitEnd::NewMessage);
+                self.hold_while_inactive();
+            }
+            // A current offer goes on. Without one, a customer who writes again starts the plan over.
+            Some(Wait { stage: Stage::Exhausted, offer: None, .. }) => {
+                self.end_wait(WaitEnd::NewMessage);
+                self.start_plan();
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn message_sent(&mut self, agent: AgentId, message: MessageId, template: bool) -> Result<(), Refusal> {
+        self.owned_by(&agent)?;
+        if !template && !self.window_open() {
+            return Err(Refusal::WindowExpired);
+        }
+        if self.waits_on_own_agent() {
+            self.must_be_logged_in(&agent)?;
+        }
+        // An agent who goes on writing has not finished.
+        if self.next.wrap_up.take().is_some() {
+            self.fact(Fact::CloseForgotten { agent: agent.clone() });
+        }
+        self.fact(Fact::MessageSent { message: message.clone(), agent: agent.clone() });
+        self.sent_by(agent.clone(), message);
+        // An agent who answers is present, even with the tab closed.
+        if self.waits_on_own_agent() {
+            self.next.unread = false;
+            self.end_wait(WaitEnd::TabOpened);
+            self.tell(vec![agent], Notice::Interaction);
+        }
+        Ok(())
+    }
+
+    /// Notes that an agent's message is on its way.
+    pub(super) fn sent_by(&mut self, agent: AgentId, message: MessageId) {
+        let now = self.context.now;
+        self.next.last_message = Some(LastMessage { at: now, from_customer: false });
+        self.next.unanswered_since = None;
+        self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
+        if let Some(deadline) = self.next.inactivity.deadline {
+            self.arm_inactivity(deadline);
+        }
+        self.effects.push(Effect::SendMessage { message, at: now });
+        self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+    }
+
+    /// Whether free text may be sent.
+    pub(super) fn window_open(&self) -> bool {
+        self.last_inbound_at.is_some_and(|at| self.context.now < at + SERVICE_WINDOW)
+    }
+
+    pub(super) fn arm_inactivity(&mut self, deadline: Timestamp) {
+        if self.next.inactivity.armed.is_none() {
+            let armed = self.next.version;
+            self.next.inactivity.armed = Some(armed);
+            self.effects.push(Effect::Timer { at: deadline, timer: Timer::Inactivity { armed } });
+        }
+    }
+}

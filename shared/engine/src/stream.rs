@@ -1,0 +1,44 @@
+//! What the table's stream shows: items whose version grew, and the effects of that version.
+
+use domain::contact::Contact;
+use domain::effect::{Effect, MessageKey};
+use domain::ids::AgentId;
+use domain::inbound::InboundEvent;
+use domain::interaction::Interaction;
+use domain::message::Message;
+
+/// An item whose version grew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grown {
+    /// The item as it is now.
+    pub item: Owner,
+    /// Its version now.
+    pub version: u64,
+    /// The effects of this version. There is at least one.
+    pub effects: Vec<Effect>,
+}
+
+/// The item that owns effects: they were written with it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Owner {
+    /// A webhook's event.
+    Event(Box<InboundEvent>),
+    /// An interaction.
+    Interaction(Box<Interaction>),
+    /// A message and its key.
+    Message {
+        /// The message.
+        message: Box<Message>,
+        /// Its key.
+        key: MessageKey,
+    },
+    /// A contact.
+    Contact(Box<Contact>),
+    /// An agent's presence.
+    Presence {
+        /// The agent.
+        agent: AgentId,
+        /// The state, as [`domain::agent::Presence::state`] gives it.
+        state: String,
+    },
+}

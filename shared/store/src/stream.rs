@@ -1,0 +1,185 @@
+//! The table's stream: reads what a record shows of an item. Pure.
+
+use std::collections::BTreeSet;
+
+use domain::effect::{Effect, InteractionKey, MessageKey};
+use domain::message::Message;
+use engine::stream::{Grown, Owner};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_dynamo::{AttributeValue, Item};
+
+use crate::keys::{self, Kind};
+
+/// The item in a record has a form that this version does not know. It says nothing of the contents: it is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownForm;
+
+/// The attributes that every item with effects has beside its data.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default)]
+    version: u64,
+    #[serde(default)]
+    effects: Vec<Effect>,
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// The attributes of a presence that tell its state.
+#[derive(Deserialize)]
+struct PresenceState {
+    state: String,
+    #[serde(default)]
+    wrapping_up: BTreeSet<String>,
+}
+
+impl PresenceState {
+    /// As [`domain::agent::Presence::state`] gives it.
+    fn name(self) -> String {
+        if self.state == "ready" && !self.wrapping_up.is_empty() { "paused".to_owned() } else { self.state }
+    }
+}
+
+/// The item of a record if its version grew and the new version has effects. Idempotency marks, slots, backfills and
+/// restores write items without a new version, and so cause nothing. An image that the record does not have is empty.
+///
+/// # Errors
+/// When the item has an unknown form.
+pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, UnknownForm> {
+    let (pk, sk) = key(keys).ok_or(UnknownForm)?;
+    let kind = keys::kind_of(pk, sk);
+    if kind == Kind::Other || new.is_empty() {
+        return Ok(None);
+    }
+    let Versioned { version, effects } = read(new)?;
+    if version <= version_of(old) || effects.is_empty() {
+        return Ok(None);
+    }
+    Ok(owner(kind, pk, new)?.map(|item| Grown { item, version, effects }))
+}
+
+/// The partition and sort key of a record.
+pub fn key(keys: &Item) -> Option<(&str, &str)> {
+    let text = |name| match keys.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    text("pk").zip(text("sk"))
+}
+
+/// The version of an item before the change; 0 if it is new or had none.
+fn version_of(image: &Item) -> u64 {
+    match image.get("version") {
+        Some(AttributeValue::N(version)) => version.parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn owner(kind: Kind, pk: &str, image: &Item) -> Result<Option<Owner>, UnknownForm> {
+    Ok(Some(match kind {
+        Kind::Event => Owner::Event(data(image)?),
+        Kind::Interaction => Owner::Interaction(data(image)?),
+        Kind::Message => {
+            let message: Box<Message> = data(image)?;
+            let conversation = keys::conversation_at(pk).ok_or(UnknownForm)?;
+            let interaction = InteractionKey { conversation, interaction: message.interaction.clone() };
+            let key = MessageKey { interaction, at: message.at, message: message.id.clone() };
+            Owner::Message { message, key }
+        }
+        Kind::Contact => Owner::Contact(data(image)?),
+        Kind::Presence => {
+            let agent = keys::agent_at(pk).ok_or(UnknownForm)?;
+            Owner::Presence { agent, state: read::<PresenceState>(image)?.name() }
+        }
+        Kind::Other => return Ok(None),
+    }))
+}
+
+fn data<T: DeserializeOwned>(image: &Item) -> Result<Box<T>, UnknownForm> {
+    read::<Data<T>>(image).map(|Data { data }| Box::new(data))
+}
+
+fn read<T: DeserializeOwned>(image: &Item) -> Result<T, UnknownForm> {
+    serde_dynamo::from_item(image.clone()).map_err(|_| UnknownForm)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::effect::ConversationKey;
+    use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+    use jiff::Timestamp;
+    use serde::Serialize;
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::keys::Key;
+
+    fn conversation() -> ConversationKey {
+        ConversationKey { account: AccountId::from_ulid(Ulid(1)), contact: ContactId::from_ulid(Ulid(2)) }
+    }
+
+    fn keys_of(Key { pk, sk }: Key) -> Item {
+        serde_dynamo::to_item(serde_json::json!({ "pk": pk, "sk": sk })).unwrap()
+    }
+
+    fn image<T: Serialize>(data: T, version: u64, effects: &[Effect]) -> Item {
+        serde_dynamo::to_item(serde_json::json!({ "data": data, "version": version, "effects": effects })).unwrap()
+    }
+
+    fn message() -> (MessageKey, Message) {
+        let interaction = InteractionId::from_ulid(Ulid(3));
+        let message = Message { interaction: interaction.clone(), ..domain::fixtures::message(Timestamp::UNIX_EPOCH) };
+        let interaction = InteractionKey { conversation: conversation(), interaction };
+        (MessageKey { interaction, at: message.at, message: message.id.clone() }, message)
+    }
+
+    #[test]
+    fn a_version_that_grew_is_read_with_its_item_its_key_and_its_effects() {
+        let (key, message) = message();
+        let grown = grown(&keys_of(keys::message(&key)), &image(&message, 1, &[]), &image(&message, 2, &[Effect::Send]));
+        let item = Owner::Message { message: Box::new(message), key };
+        assert_eq!(grown, Ok(Some(Grown { item, version: 2, effects: vec![Effect::Send] })));
+    }
+
+    #[test]
+    fn a_version_that_did_not_grow_shows_nothing() {
+        let (key, message) = message();
+        let (keys, new) = (keys_of(keys::message(&key)), image(&message, 2, &[Effect::Send]));
+        assert_eq!(grown(&keys, &new, &new), Ok(None));
+        assert_eq!(grown(&keys, &image(&message, 3, &[]), &new), Ok(None));
+    }
+
+    #[test]
+    fn a_deleted_item_and_an_item_that_can_not_have_effects_show_nothing() {
+        let (key, message) = message();
+        let old = image(&message, 2, &[Effect::Send]);
+        assert_eq!(grown(&keys_of(keys::message(&key)), &old, &Item::default()), Ok(None));
+        assert_eq!(grown(&keys_of(keys::command("c")), &Item::default(), &old), Ok(None));
+    }
+
+    #[test]
+    fn an_item_of_an_unknown_form_is_an_error() {
+        let (key, message) = message();
+        let mut new = image(&message, 2, &[Effect::Send]);
+        new.insert("effects".into(), AttributeValue::L(vec![AttributeValue::S("from the future".into())]));
+        assert_eq!(grown(&keys_of(keys::message(&key)), &Item::default(), &new), Err(UnknownForm));
+        assert_eq!(grown(&Item::default(), &Item::default(), &new), Err(UnknownForm));
+    }
+
+    #[test]
+    fn a_presence_is_read_with_the_state_that_agents_see() {
+        let agent = AgentId::from_ulid(Ulid(4));
+        let state = |wrapping_up: serde_json::Value| {
+            let effects = [Effect::Archive];
+            let new = serde_json::json!({ "state": "ready", "wrapping_up": wrapping_up, "version": 1, "effects": effects });
+            let new = serde_dynamo::to_item(new).unwrap();
+            grown(&keys_of(keys::presence(&agent)), &Item::default(), &new).unwrap().unwrap().item
+        };
+        assert_eq!(state(serde_json::json!([])), Owner::Presence { agent: agent.clone(), state: "ready".to_owned() });
+        assert_eq!(state(serde_json::json!(["int"])), Owner::Presence { agent: agent.clone(), state: "paused".to_owned() });
+    }
+}
