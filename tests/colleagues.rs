@@ -443,7 +443,7 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     let entry = |changes| (json!(desk.agents[0]), json!("supervisor"), json!("presence_forced"), json!(desk.agents[1]), changes);
     let (left, paused) = (
         json!([{"path": "reason", "before": "Training"}, {"path": "state", "before": "paused", "after": "logged_out"}]),
-        json!([{"path": "reason", "after": "Training"}, {"path": "state", "before": "ready", "after": "paused"}]),
+        json!([{"path": "state", "before": "ready", "after": "paused"}, {"path": "reason", "after": "Training"}]),
     );
     assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [entry(left), entry(paused)]);
     // Nor for somebody who never logged in.
