@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use audit::Entry;
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
@@ -11,7 +12,7 @@ use domain::contact::{Contact, Identity, Link};
 pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::WaitingRow;
+use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::InboundEvent;
@@ -127,6 +128,14 @@ pub trait Store: Send + Sync {
         effects: &[Effect],
         mark: &Idempotency,
     ) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// The same with an entry of the audit trail, all or nothing: the presence was chosen by somebody else.
+    fn commit_forced_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: &Entry,
+    ) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Marks an event that needs nothing written as done.
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
 }
@@ -223,6 +232,18 @@ impl Commit {
     pub fn with(mut self, message: Message, effects: Vec<Effect>) -> Self {
         self.messages.insert(0, (message, effects));
         self
+    }
+
+    /// What it changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
+    pub fn slots(&self) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
+        let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
+        for commit in std::iter::once(self).chain(self.merged.as_deref()) {
+            let old = commit.before.as_ref().map(footprint).unwrap_or_default();
+            for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
+                all.entry(agent).or_default().push((commit.after.id.clone(), change));
+            }
+        }
+        all
     }
 
     /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction; the one that it opened, if it did.

@@ -1,13 +1,12 @@
 //! Commits: every change is one transaction, and what it loses against tells who won.
 
-use std::collections::BTreeMap;
-
+use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, MessageKey};
-use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
+use domain::footprint::{Footprint, SlotChange, footprint};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
@@ -17,7 +16,7 @@ use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
-use crate::config::{entity_key, leaving_key};
+use crate::config::{audit_items, entity_key, leaving_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
@@ -37,6 +36,13 @@ impl Transaction<'_, Committed> {
         for address in &contact.addresses {
             self.put_new(alias_item(address, &person), Committed::Conflict);
         }
+        Ok(())
+    }
+
+    /// The change is told of in the audit trail, which lies in the configuration's table.
+    fn audit(&mut self, config_table: &str, entry: Option<&Entry>) -> PortResult<()> {
+        let items = entry.map(audit_items).transpose()?;
+        items.into_iter().flatten().for_each(|item| self.put_new_in(config_table, item, Committed::Conflict));
         Ok(())
     }
 
@@ -134,18 +140,6 @@ fn meaning(lost: Vec<(Committed, Cause)>) -> Committed {
         Cause::Rival | Cause::Throttle => Committed::Conflict,
     });
     Committed::of_lost(&meanings.collect::<Vec<_>>()).unwrap_or(Committed::Conflict)
-}
-
-/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
-fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
-    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
-    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
-        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
-        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
-            all.entry(agent).or_default().push((commit.after.id.clone(), change));
-        }
-    }
-    all
 }
 
 /// The ids' places in an expression: one change, or two when an interaction is merged into another.
@@ -287,7 +281,7 @@ impl Interactions {
         if let Some(merged) = &commit.merged {
             self.change(&mut transaction, merged)?;
         }
-        for (agent, changes) in slots_of(&commit) {
+        for (agent, changes) in commit.slots() {
             change_slots(&mut transaction, &agent, &changes, now);
         }
         for (message, effects) in &commit.messages {
@@ -345,9 +339,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn add_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn add_contact(&self, contact: &Contact, entry: &Entry) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.add_contact(contact)?;
+        transaction.audit(&self.config_table, Some(entry))?;
         committed(transaction).await
     }
 
@@ -355,9 +350,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn replace_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn replace_contact(&self, contact: &Contact, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.replace_contact(contact, &[])?;
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 
@@ -403,7 +399,13 @@ impl Interactions {
         committed(transaction).await
     }
 
-    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
+    pub(crate) async fn write_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: Option<&Entry>,
+    ) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         let (state, reason) = match &presence.chosen {
             PresenceState::LoggedOut => ("logged_out", ""),
@@ -439,6 +441,7 @@ impl Interactions {
             .value(":revision", n(presence.revision));
         transaction.update(keys::presence(&presence.agent), change, Some(as_read), Committed::Conflict);
         transaction.mark(mark, presence.agent.as_str(), presence.since);
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 }
