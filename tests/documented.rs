@@ -10,7 +10,8 @@ use super::*;
 const CUSTOMER: &str = "let the customer write";
 
 /// Tells of every request in which line of the script it was made and what its status was, and leaves its answer alone.
-const WATCH: &str = r#"curl() { command curl "$@" --no-progress-meter --write-out "%{stderr}${BASH_LINENO[*]} %{http_code}\n" 2>> "$STATUSES"; }"#;
+const WATCH: &str =
+    r#"curl() { command curl "$@" --no-progress-meter --write-out "%{stderr}${BASH_LINENO[*]} %{http_code}\n" 2>> "$STATUSES"; }"#;
 
 /// The document's commands as one script, line by line; the customer writes where the document says so.
 fn script(document: &str, customer: &str) -> Vec<String> {
