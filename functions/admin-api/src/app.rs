@@ -4,7 +4,7 @@ use api::{Api, Caller, Error, Gate};
 use std::sync::Arc;
 
 use client::Client;
-use cloud::auth::Verifier;
+use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::Origin;
@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
 use crate::reply::Listed;
 use crate::request::Page;
+use crate::users::UserPool;
 
 /// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
 /// button in the same second. With the pauses in between it takes three seconds at most.
@@ -38,6 +39,10 @@ pub struct App {
     pub wakes: Queue,
     /// Tells who calls.
     pub gate: Arc<dyn Gate>,
+    /// Where the roles of callers come from.
+    pub role_source: RoleSource,
+    /// The stack's own user pool, if it has one.
+    pub users: Option<UserPool>,
     /// scheme://host\[/prefix\] of the HTTP API as the outside sees it.
     pub public_url: Arc<str>,
     /// Asks the providers.
@@ -62,10 +67,14 @@ impl Api for App {
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
     }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
 }
 
 impl App {
-    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`],
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`, `USER_POOL_ID`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`],
     /// [`Client::from_env`] and [`Ingest::from_env`] read.
     ///
     /// # Errors
@@ -79,6 +88,8 @@ impl App {
             secrets: SecretStore::from_env(&aws, env)?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
+            users: UserPool::from_env(&aws, env),
             public_url: env.base_url("PUBLIC_URL")?.into(),
             client: Arc::new(Client::from_env(&aws, env)?),
             ingest: Ingest::from_env(&aws, env)?,

@@ -14,6 +14,7 @@ mod request;
 mod resource;
 mod resources;
 mod shells;
+mod users;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use resources::{accounts, agents, canned_answers, contacts, dispositions, interv
 
 pub use api::Gate;
 pub use app::App;
+pub use users::{UserPool, UserPoolError};
 
 /// Runs the Lambda.
 ///

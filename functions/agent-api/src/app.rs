@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{AgentCaller, Api, Command, Error, Gate, saw_account};
-use cloud::auth::Verifier;
+use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::objects::Objects;
@@ -24,6 +24,8 @@ pub struct App {
     pub engine: Engine<Interactions, Configuration, System>,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
+    /// Where the roles of callers come from.
+    pub role_source: RoleSource,
     /// The bucket of transcripts and media.
     pub objects: Objects,
     /// Where the HTTP API is reached from outside, without a slash at the end.
@@ -53,6 +55,10 @@ impl Api for App {
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
     }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
 }
 
 impl App {
@@ -68,6 +74,7 @@ impl App {
         Ok(Self {
             engine: Engine { store, directory, world: System },
             gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
             objects: Objects::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,

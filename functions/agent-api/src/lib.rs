@@ -29,6 +29,8 @@
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
+//! Each request also reads the record of its agent (1 consistent read), unless the roles come from the token.
+//!
 //! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds, except for who changes a presence. A command that is refused costs one more read, which tells whether it is a
 //! repetition; one that meets a rival costs its reads and its transaction again.
 

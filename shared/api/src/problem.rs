@@ -137,6 +137,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden").detail("Your role does not allow this.")
     }
 
+    /// 403: no agent's record has the subject of the caller's token.
+    pub fn no_agent() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "no_agent", "No agent").detail("No agent has the subject of your token.")
+    }
+
     /// 404: nothing is there, or nothing that the caller may see.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found")
