@@ -6,9 +6,11 @@ use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::tag::Tag;
 use domain::text_template::TextTemplate;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use store::{Entity, Write};
+use store::{AuditQuery, Entity, Write};
 
+use crate::support::fault::When;
 use crate::support::{AUTH_TOKEN, sid, text, webhook};
 use crate::{Caller, Desk};
 
@@ -25,6 +27,15 @@ impl Desk {
 
     async fn add<T: Entity>(&self, entity: &T) {
         self.deployment.configuration.put(entity, Write::New, Vec::new()).await.unwrap();
+    }
+
+    /// The audit trail, the newest first.
+    async fn audit(&self) -> Vec<Value> {
+        let (from, to) = (cloud::time::now() - SignedDuration::from_hours(1), cloud::time::now() + SignedDuration::from_hours(1));
+        let query = AuditQuery { who: None, kind: None, of: None, from, to, after: None, limit: 100 };
+        let (entries, next) = self.deployment.configuration.audit(&query).await.unwrap();
+        assert_eq!(next, None);
+        entries.iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
     }
 
     async fn add_pause(&self, name: &str) -> PauseId {
@@ -422,7 +433,19 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     let (status, problem) = put(&supervisor, &of_ben, pause.clone()).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/logged-out")), "{problem}");
     assert_eq!(ben.get("/presence").await.1["state"], "logged_out");
-    assert_eq!(put(&supervisor, &of_ben, logout).await.0, 200);
+    assert_eq!(put(&supervisor, &of_ben, logout.clone()).await.0, 200);
+    assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout)).await.0, 200);
+    // Each of the two changes is told of once, the newest first; what the agents did themselves is not.
+    let told = desk.audit().await;
+    let of = |entry: &Value| {
+        (entry["who"].clone(), entry["role"].clone(), entry["action"].clone(), entry["of"].clone(), entry["changes"].clone())
+    };
+    let entry = |changes| (json!(desk.agents[0]), json!("supervisor"), json!("presence_forced"), json!(desk.agents[1]), changes);
+    let (left, paused) = (
+        json!([{"path": "reason", "before": "Training"}, {"path": "state", "before": "paused", "after": "logged_out"}]),
+        json!([{"path": "state", "before": "ready", "after": "paused"}, {"path": "reason", "after": "Training"}]),
+    );
+    assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [entry(left), entry(paused)]);
     // Nor for somebody who never logged in.
     let id = AgentId::from_ulid(cloud::ids::ulid());
     let (name, subject, capacity) = ("new".to_owned(), "new".to_owned(), Capacity::default());
@@ -431,6 +454,19 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     let of_new = format!("/agents/{}/presence", agent.id);
     assert_eq!(supervisor.get(&of_new).await.1, json!({"state": "logged_out", "capacity": 5, "load": 0}));
     assert_eq!(put(&supervisor, &of_new, pause).await.1["type"], "/problems/logged-out");
+}
+
+#[tokio::test]
+async fn a_forced_presence_whose_answer_is_lost_is_told_of_once() {
+    let desk = Desk::open("FORC3", 5).await;
+    let supervisor = desk.caller("anna", &["supervisor"]);
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    let pause = json!({"state": "paused", "reason": "Training"});
+    desk.deployment.proxy.fail("DynamoDB_20120810.TransactWriteItems", When::After);
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause.clone())).await.0, 503);
+    desk.deployment.proxy.heal();
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause)).await.1["state"], "paused");
+    assert_eq!(desk.audit().await.len(), 1);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// The header by which a client makes a command repeatable.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A UUID has 36 characters, a SHA-512 in hex 128.
+/// The longest key. A UUID has 36 characters, a SHA-512 in hex 128.
 const LONGEST_KEY: usize = 128;
 
 /// A request of an agent that changes something.
@@ -22,14 +22,14 @@ const LONGEST_KEY: usize = 128;
 pub struct Command {
     /// The agent who sent it.
     pub caller: AgentCaller,
-    /// Names this command: the same for every request with its `Idempotency-Key`.
+    /// The command's id, the same for every request with its `Idempotency-Key`.
     pub id: String,
-    /// The version that the client has seen, if it says so.
+    /// The version that the client has seen, if it sent one.
     pub version: Option<u64>,
 }
 
 impl Command {
-    /// Makes the engine carry it out once.
+    /// The mark by which the engine carries out the command once.
     pub fn mark(&self) -> Idempotency {
         Idempotency::Command { id: self.id.clone() }
     }
@@ -49,18 +49,20 @@ impl<A: Api> FromRequestParts<A> for Command {
     }
 }
 
-/// The version in `If-Match`, which is what the interaction shows as `version`, quoted or not.
+/// The version in `If-Match`: the interaction's `version`, quoted or not.
 fn version(value: &[u8]) -> Result<u64, Error> {
     let text = str::from_utf8(value).ok().map(|text| text.trim().trim_matches('"'));
     text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::field("If-Match", "must be the interaction's version"))
 }
 
-/// The id of the command that `agent` names `key`: another agent, method or path makes another command of the same key.
+/// The id of the command with the key `key` of `agent`. The same key of another agent, method or path is another
+/// command.
 fn command_id(agent: &AgentId, method: &Method, path: &str, key: &[u8]) -> Result<String, Error> {
     if !(1..=LONGEST_KEY).contains(&key.len()) || !key.iter().all(|byte| (b' '..=b'~').contains(byte)) {
         return Err(Error::field("Idempotency-Key", "must be 1 to 128 printable ASCII characters"));
     }
-    // Only the key, which comes last, could hold what separates them, and it can't: a line break is not printable.
+    // A line break separates the parts. Only the key, which comes last, could hold one, but a line break is not
+    // printable.
     let digest = Sha256::new().chain_update(format!("{agent}\n{method}\n{path}\n")).chain_update(key).finalize();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,4 +1,4 @@
-//! What all operations of a description have in common.
+//! Completes a description with the parts that all operations have in common.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -10,7 +10,7 @@ use crate::problem::{FieldError, Problem};
 /// The name of the one security scheme: a JWT in `Authorization`.
 pub const SECURITY_SCHEME: &str = "bearer";
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -26,8 +26,8 @@ pub struct PageParams {
 #[openapi(components(schemas(Problem, FieldError)))]
 struct Common;
 
-/// Adds what all operations have in common: the bearer token, the problem document, and the refusals that follow from an operation's parameters and
-/// body. A refusal that an operation describes itself stays as it is.
+/// Adds the parts that all operations have in common: the bearer token, the problem document, and the refusals that
+/// follow from an operation's parameters and body. A refusal that an operation describes itself stays as it is.
 pub fn complete(description: &mut openapi::OpenApi) {
     description.merge(Common::openapi());
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();

@@ -4,6 +4,7 @@ mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod trail;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use cache::{Cached, CachedById};
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key};
 pub use leaving::Leaving;
+pub use trail::AuditQuery;
+pub(crate) use trail::items as audit_items;
 pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 
 /// The configuration table.

@@ -141,6 +141,12 @@ impl<'a, L> Transaction<'a, L> {
         self.put(item, Some(Expression::absent()), lost);
     }
 
+    /// Writes an item of another table that is not there yet.
+    pub(crate) fn put_new_in(&mut self, table: &str, item: Item, lost: L) {
+        let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+        self.push(put.map(|put| TransactWriteItem::builder().put(put).build()), lost);
+    }
+
     /// Deletes an item, if the condition holds.
     pub(crate) fn delete(&mut self, key: Key, condition: Option<Expression>, lost: L) {
         let (text, names, values) = parts(condition);

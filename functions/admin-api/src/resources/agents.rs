@@ -94,12 +94,13 @@ impl Resource for Agent {
         if switched_off { somebody_is_left(app, &change.after.id).await } else { Ok(()) }
     }
 
-    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id that nobody has.
-    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
-        match change.before {
-            None => Ok(app.engine.set_capacity(&change.after.id, change.after.capacity).await?),
-            Some(_) => Ok(()),
+    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id
+    /// that nobody has.
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
+        if change.before.is_none() {
+            app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
         }
+        Ok(Vec::new())
     }
 
     async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
@@ -147,31 +148,42 @@ async fn another_owner(app: &App, agent: &AgentId) -> Result<(), ApiError> {
 shells! {
     Agent: AgentInput => AgentView, "agents", "/agents", "/agents/{id}";
 
-    /// Lists the agents. Supervisors may read them too.
+    /// Lists the agents.
+    ///
+    /// Supervisors may read them too.
     list list_agents;
 
-    /// Adds an agent, logged out. Admins and owners are added by owners only (403).
+    /// Adds an agent, logged out.
+    ///
+    /// Admins and owners are added by owners only (403).
     ///
     /// Where the deployment has a user pool of its own, `email` instead of `subject` invites the person; 503
     /// `invitation-not-sent`: the same request, sent later, completes it. A POST that is repeated is refused (422), as the
     /// subject is taken.
     create create_agent;
 
-    /// Reads an agent. Supervisors may read it too.
+    /// Reads an agent.
+    ///
+    /// Supervisors may read it too.
     get get_agent;
 
-    /// Replaces an agent. Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and
-    /// when the last owner would be none any more (`last-owner`); admins and owners are changed and made by owners only (403).
+    /// Replaces an agent.
+    ///
+    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
+    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
     put put_agent;
 
-    /// Changes fields of an agent. Refused (409) when WhatsApp is switched off for the last agent of an active account
-    /// (`no-agent`), and when the last owner would be none any more (`last-owner`); admins and owners are changed and made by
-    /// owners only (403).
+    /// Changes fields of an agent.
+    ///
+    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
+    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
     patch patch_agent;
 
-    /// Deletes an agent. Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction
-    /// (`in-use`), and for the last owner (`last-owner`); admins and owners are deleted by owners only (403). In the deployment's own
-    /// user pool the person is disabled.
+    /// Deletes an agent.
+    ///
+    /// Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction (`in-use`),
+    /// and for the last owner (`last-owner`). Admins and owners are deleted by owners only (403). In the deployment's
+    /// own user pool the person is disabled.
     delete delete_agent;
 }
 
@@ -189,7 +201,8 @@ async fn somebody_is_left(app: &App, agent: &AgentId) -> Result<(), ApiError> {
     if left.is_empty() { Ok(()) } else { Err(ApiError::NoAgent { accounts: left }) }
 }
 
-/// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for nobody else.
+/// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for
+/// nobody else.
 async fn users(app: &App, id: &AgentId) -> Result<Vec<String>, ApiError> {
     let has_it = |account: &Account| account.agents.contains(id) || account.plan.agents().any(|agent| agent == id);
     let (accounts, queues) = (app.configuration().all::<Account>().await?, app.configuration().all::<Queue>().await?);

@@ -30,6 +30,7 @@ const ADMIN: &str = "
     admin PUT /agents/{id}
     admin PATCH /agents/{id}
     admin DELETE /agents/{id}
+    admin GET /audit
     supervisor GET /canned-answers
     supervisor POST /canned-answers
     supervisor GET /canned-answers/{id}

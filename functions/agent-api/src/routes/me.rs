@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::{AgentCaller, Body, Command, Error, FromPath};
+use audit::By;
 use axum::Json;
 use axum::extract::State;
 use domain::agent::{Agent, Presence, PresenceState, Role};
@@ -238,7 +239,8 @@ pub(crate) async fn force_presence(
         return if app.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
     }
     let word = state.name();
-    let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
+    let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
+    let presence = app.engine.force_presence(&agent.id, state, command.mark(), &by, cloud::ids::ulid()).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json((&presence).into()))
 }

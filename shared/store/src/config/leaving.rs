@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Configuration;
 use super::keys::{leaving_keys, receive_key};
-use super::writes::{ATTEMPTS, Written, unless_moved};
+use super::writes::{ATTEMPTS, Extra, Written, add, unless_moved};
 use crate::codec::{PortResult, item, n, s};
 use crate::transaction::{Expression, Transaction};
 
@@ -78,15 +78,17 @@ impl Configuration {
         version: u64,
         receive_token_hash: &str,
         leaving: &Leaving,
+        extra: &[Extra],
     ) -> PortResult<Written> {
-        unless_moved(|| {
+        unless_moved(|| async {
             let mut deletion = self.deletion(account, version, None);
             deletion.delete(receive_key(receive_token_hash), None, Written::Moved);
             for key in leaving_keys(&account.id) {
                 let stays = Expression::new("REMOVE #until").name("#until", "until");
                 deletion.update(key, stays, Some(leaving.is_ours()), Written::Moved);
             }
-            self.transact(deletion, version)
+            add(&mut deletion, extra)?;
+            self.transact(deletion, version).await
         })
         .await
     }

@@ -1,5 +1,6 @@
 //! Writes of entities: each with its unique names, and counted, so that a check of one thing against others holds.
 
+use audit::Entry;
 use domain::effect::Target;
 use domain::ids::AccountId;
 use domain::plan::ActionPlan;
@@ -7,7 +8,7 @@ use engine::ports::{PortError, System, World};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{WAKES, entity_key, plan_key, receive_key, revision_key, unique_key, wakes_key};
-use super::{Configuration, Entity};
+use super::{Configuration, Entity, audit_items};
 use crate::codec::{PortResult, data_item, failed, from_data, item, n, number, s};
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
 
@@ -67,6 +68,8 @@ pub enum Extra {
     },
     /// Targets that are to be woken because of the change: kept until they were, should whoever writes die in between.
     Wakes(OwedWakes),
+    /// What the audit trail tells of the change.
+    Audit(Box<Entry>),
 }
 
 /// Targets that are to be woken because the configuration changed.
@@ -137,18 +140,7 @@ impl Configuration {
         for name in had.iter().filter(|name| !has.contains(name)) {
             transaction.delete(unique_key(name), None, Written::Changed);
         }
-        for extra in extra {
-            let entry = match extra {
-                Extra::ReceiveToken { hash, account } => {
-                    let mut entry = item(receive_key(hash));
-                    entry.insert("owner".to_owned(), s(account.as_str()));
-                    entry
-                }
-                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
-                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
-            };
-            transaction.put(entry, None, Written::Changed);
-        }
+        add(&mut transaction, extra)?;
         self.transact(transaction, version + 1).await
     }
 
@@ -156,16 +148,23 @@ impl Configuration {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> PortResult<Written> {
-        unless_moved(|| self.transact(self.deletion(entity, version, None), version)).await
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
+        unless_moved(|| async {
+            let mut deletion = self.deletion(entity, version, None);
+            add(&mut deletion, extra)?;
+            self.transact(deletion, version).await
+        })
+        .await
     }
 
     /// As [`Configuration::delete`], if nothing was written since the revision `at`.
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> PortResult<Written> {
-        self.transact(self.deletion(entity, version, Some(at)), version).await
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
+        let mut deletion = self.deletion(entity, version, Some(at));
+        add(&mut deletion, extra)?;
+        self.transact(deletion, version).await
     }
 
     /// Deletes an entity that has still this version, with its unique names.
@@ -224,4 +223,27 @@ impl Configuration {
         self.forget();
         Ok(outcome)
     }
+}
+
+/// Adds what is written together with an entity.
+pub(super) fn add(transaction: &mut Transaction<'_, Written>, extra: &[Extra]) -> PortResult<()> {
+    for extra in extra {
+        let entry = match extra {
+            Extra::Audit(entry) => {
+                for item in audit_items(entry)? {
+                    transaction.put_new(item, Written::Changed);
+                }
+                continue;
+            }
+            Extra::ReceiveToken { hash, account } => {
+                let mut entry = item(receive_key(hash));
+                entry.insert("owner".to_owned(), s(account.as_str()));
+                entry
+            }
+            Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
+            Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
+        };
+        transaction.put(entry, None, Written::Changed);
+    }
+    Ok(())
 }
