@@ -24,8 +24,9 @@ use crate::reply::Listed;
 use crate::request::Page;
 use crate::users::UserPool;
 
-/// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
-/// button in the same second. With the pauses in between it takes three seconds at most.
+/// How often a change is tried while others change the configuration too: each time one of them gets on, and more
+/// administrators than this don't press the button in the same second. With the pauses in between it takes three
+/// seconds at most.
 pub(crate) const ATTEMPTS: u32 = 20;
 
 /// What the API stands on.
@@ -74,8 +75,9 @@ impl Api for App {
 }
 
 impl App {
-    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`, `USER_POOL_ID`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`],
-    /// [`Client::from_env`] and [`Ingest::from_env`] read.
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`,
+    /// `USER_POOL_ID`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`], [`Client::from_env`] and
+    /// [`Ingest::from_env`] read.
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -118,7 +120,8 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
-    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each attempt gives, until [`settled`].
+    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each
+    /// attempt gives, until [`settled`].
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts { app: self, begun: 0 }
     }
@@ -134,8 +137,8 @@ impl App {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what can't be sent now, the sweep sends, so it
-    /// fails nothing.
+    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what
+    /// can't be sent now, the sweep sends, so it fails nothing.
     pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
         let Some(OwedWakes { id, targets }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
@@ -183,7 +186,8 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
-/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write again.
+/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write
+/// again.
 pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
     match outcome {
         Written::Moved => Ok(None),

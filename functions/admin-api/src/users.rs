@@ -99,8 +99,8 @@ impl UserPool {
         Ok(Some(Person { subject, enabled: found.enabled, invited }))
     }
 
-    /// Lets a person who was there before log in: one who was disabled is enabled, and one who never used the invitation gets it again, since it may have
-    /// been lost with the call that made it.
+    /// Lets a person who was there before log in: one who was disabled is enabled, and one who never used the
+    /// invitation gets it again, since it may have been lost with the call that made it.
     pub(crate) async fn welcome(&self, email: &str, person: &Person) -> Result<(), UserPoolError> {
         if !person.enabled {
             let enabled = self.client.admin_enable_user().user_pool_id(&self.id).username(email).send().await;

@@ -83,7 +83,8 @@ impl Caller {
         }
     }
 
-    /// The role is that of the record, read anew with each call. The claim `owner` counts as long as no record has that role: it makes the first one.
+    /// The role is that of the record, read anew with each call. The claim `owner` counts as long as no record has
+    /// that role: it makes the first one.
     async fn of_record(claims: Claims, configuration: &Configuration) -> Result<Self, Error> {
         let record = configuration.record_of_subject(&claims.subject).await?;
         let role = record.as_ref().map(|agent| agent.role);

@@ -93,7 +93,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// Logs a refusal or failure, once, and answers it. A refusal is the caller's business; a failure is ours, and its reason is logged.
+/// Logs a refusal or failure, once, and answers it. A refusal is the caller's business; a failure is ours, and its
+/// reason is logged.
 pub fn refuse(problem: Problem, reason: &dyn std::error::Error) -> Response {
     let (kind, status) = (problem.kind(), problem.status().as_u16());
     if problem.status().is_server_error() {

@@ -19,7 +19,8 @@ pub(crate) struct AgentInput {
     /// The `sub` claim of the person's token; no two agents share one. Either this or, for a new agent, `email`.
     #[schema(required = false, min_length = 1, max_length = 255, value_type = String)]
     pub(crate) subject: Option<String>,
-    /// Invites the person by e-mail, for a new agent where the deployment has a user pool of its own. It is not kept: the `subject` of the person is.
+    /// Invites the person by e-mail, for a new agent where the deployment has a user pool of its own. It is not kept:
+    /// the `subject` of the person is.
     #[schema(required = false, max_length = 254, value_type = String, format = Email)]
     pub(crate) email: Option<String>,
     /// What the person may do; only owners manage admins and owners. With `RoleSource=claim` it grants nothing.

@@ -71,7 +71,8 @@ impl Resource for Agent {
         may_manage(by, self.role)
     }
 
-    /// The subject of a person who is invited by e-mail. Where the person is known already, as after a call that broke off, the same call completes it.
+    /// The subject of a person who is invited by e-mail. Where the person is known already, as after a call that broke
+    /// off, the same call completes it.
     async fn complete(app: &App, input: &mut AgentInput, by: &Caller) -> Result<(), ApiError> {
         let Some(email) = &input.email else { return Ok(()) };
         // Nobody is invited by a caller who may not add the agent.
@@ -158,8 +159,8 @@ shells! {
     /// Admins and owners are added by owners only (403).
     ///
     /// Where the deployment has a user pool of its own, `email` instead of `subject` invites the person; 503
-    /// `invitation-not-sent`: the same request, sent later, completes it. A POST that is repeated is refused (422), as the
-    /// subject is taken.
+    /// `invitation-not-sent`: the same request, sent later, completes it. A POST that is repeated is refused (422), as
+    /// the subject is taken.
     create create_agent;
 
     /// Reads an agent.
@@ -181,9 +182,9 @@ shells! {
 
     /// Deletes an agent.
     ///
-    /// Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction (`in-use`),
-    /// and for the last owner (`last-owner`). Admins and owners are deleted by owners only (403). In the deployment's
-    /// own user pool the person is disabled.
+    /// Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction
+    /// (`in-use`), and for the last owner (`last-owner`). Admins and owners are deleted by owners only (403). In the
+    /// deployment's own user pool the person is disabled.
     delete delete_agent;
 }
 

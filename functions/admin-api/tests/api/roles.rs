@@ -1,5 +1,5 @@
-//! Who may do what: every route of both APIs and the socket, with every role, for both sources of roles, before and after demotion and deletion, on
-//! records that the version before wrote.
+//! Who may do what: every route of both APIs and the socket, with every role, for both sources of roles, before and
+//! after demotion and deletion, on records that the version before wrote.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use realtime::Realtime;
@@ -84,7 +84,8 @@ const ADMIN: &str = "
     supervisor DELETE /tags/{id}
 ";
 
-/// The same of the agent API. What concerns an interaction looks for it first, so that nobody learns of one that is not theirs.
+/// The same of the agent API. What concerns an interaction looks for it first, so that nobody learns of one that is
+/// not theirs.
 const AGENT: &str = "
     agent GET /accounts/{id}/canned-answers
     agent GET /accounts/{id}/colleagues
@@ -216,7 +217,8 @@ impl House {
         (answer.status.as_u16(), answer.body["type"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Every operation of both APIs lets the caller in as `role`, or not at all; `has_record`: whether it is an agent too.
+    /// Every operation of both APIs lets the caller in as `role`, or not at all; `has_record`: whether it is an agent
+    /// too.
     async fn lets_in(&self, token: &str, role: Option<Role>, has_record: bool, refusal: &str) {
         for (place, operations) in self.operations.iter().enumerate() {
             let agent_api = place == 1;

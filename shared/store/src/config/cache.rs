@@ -74,8 +74,8 @@ impl Configuration {
         Ok(owner.and_then(|id| id.parse().ok()))
     }
 
-    /// The agent's record with this `sub` claim as it is now: one consistent read. Where the cached id of the subject leads nowhere, which one more read
-    /// tells, the subject is looked up again.
+    /// The agent's record with this `sub` claim as it is now: one consistent read. Where the cached id of the subject
+    /// leads nowhere, which one more read tells, the subject is looked up again.
     ///
     /// # Errors
     /// When the table can't be read.
@@ -95,7 +95,8 @@ impl Configuration {
         Ok(self.get::<Agent>(&id).await?.map(|(agent, _)| agent).filter(|agent| agent.subject == subject))
     }
 
-    /// Whether an agent's record has the role owner. The last owner stays, so a yes that is cached holds; a no is asked again.
+    /// Whether an agent's record has the role owner. The last owner stays, so a yes that is cached holds; a no is
+    /// asked again.
     ///
     /// # Errors
     /// When the table can't be read.
