@@ -94,7 +94,7 @@ macro_rules! shells {
     };
 }
 
-/// An item with the attributes that were given for it.
+/// An item with its given attributes.
 macro_rules! documented {
     ({$(#[$($doc:tt)*])*} $($item:tt)*) => { $(#[$($doc)*])* $($item)* };
 }

@@ -334,3 +334,28 @@ async fn the_trail_is_asked_by_who_kind_id_and_time_the_newest_first() {
     assert_eq!(admin.get(wrong).await.fields(), ["from", "to", "kind", "id", "after", "limit"]);
     call("supervisor", "GET", "/audit").to(&admin.router).await.problem(403, "forbidden");
 }
+
+#[tokio::test]
+async fn a_secret_that_was_stored_by_a_refused_change_is_told_of_too() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let path = place("accounts", &account);
+    let mut both = 0;
+    for round in 0..ROUNDS {
+        let version = admin.get(&path).await.is(200)["version"].as_u64().unwrap();
+        let before = admin.trail("").await.len();
+        let secrets = [format!("canary-a{round}"), format!("canary-b{round}")];
+        let write = async |secret: &String| admin.patch(&path, version, &json!({"provider": {"auth_token": secret}})).await;
+        let (one, other) = tokio::join!(write(&secrets[0]), write(&secrets[1]));
+        let refused = usize::from(one.status == 200);
+        assert_eq!([one.status.as_u16(), other.status.as_u16()][refused], 412);
+        let stored = admin.secret(&account).await;
+        let is_stored = [Some(&stored.current), stored.previous.as_ref()].iter().flatten().any(|at| at["auth_token"] == *secrets[refused]);
+        both += usize::from(is_stored);
+        let entries = admin.trail("").await;
+        assert_eq!(entries.len(), before + 1 + usize::from(is_stored));
+        let alone = entries[..entries.len() - before].iter().filter(|entry| entry["version"] == entry["version_before"]).count();
+        assert_eq!(alone, usize::from(is_stored));
+    }
+    assert!(both > 0, "no round was lost after the secret was stored");
+}
