@@ -207,7 +207,7 @@ impl House {
     /// What is answered to a caller.
     async fn ask(&self, agent_api: bool, token: &str, method: &str, path: &str) -> (u16, String) {
         let (prefix, router) = if agent_api { ("/agent", &self.agent) } else { ("/admin", &self.admin.router) };
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let body = if path.ends_with("/presence") { json!({"state": "paused", "reason": "Lunch"}) } else { json!({}) };
         let request = Request::builder().method(method).uri(format!("{prefix}{path}"));
         let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).header(header::CONTENT_TYPE, "application/json");
