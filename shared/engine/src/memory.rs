@@ -14,7 +14,7 @@ use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
+use domain::footprint::{SlotChange, WaitingRow, footprint};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
@@ -28,6 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, PortError, Store, World};
+use crate::stream::{Grown, Owner};
 
 /// What a port's call gives.
 type PortResult<T> = Result<T, PortError>;
@@ -63,32 +64,6 @@ type ReadFaults = Box<dyn FnMut() -> ReadFault + Send>;
 
 /// Decides what goes wrong with the next write; it is given the name of the [`Store`] method.
 type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
-
-/// The kind and the key of an item that carries effects.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cause {
-    /// A webhook's event.
-    Event(Box<InboundEvent>),
-    /// An interaction.
-    Interaction(InteractionKey),
-    /// A message.
-    Message(MessageKey),
-    /// A contact.
-    Contact(ContactId),
-    /// An agent's presence.
-    Presence(AgentId),
-}
-
-/// One version of an item and what it causes: a record of the stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Caused {
-    /// The item.
-    pub by: Cause,
-    /// Its version.
-    pub version: u64,
-    /// What that version causes.
-    pub effects: Vec<Effect>,
-}
 
 /// The configuration.
 #[derive(Debug, Clone, Default)]
@@ -138,7 +113,7 @@ struct State {
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
-    outbox: Vec<Caused>,
+    outbox: Vec<Grown>,
     config: Config,
     /// What readers of the directory see, where that is older than the configuration.
     stale: Option<Config>,
@@ -358,7 +333,7 @@ impl Memory {
         }
         state.events.insert(place, None);
         if !matches!(event.kind, InboundKind::Other { .. }) {
-            state.outbox.push(Caused { by: Cause::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+            state.outbox.push(Grown { item: Owner::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
         }
         true
     }
@@ -369,7 +344,7 @@ impl Memory {
     }
 
     /// What was caused since this was last asked, in the order in which it was written.
-    pub fn take_effects(&self) -> Vec<Caused> {
+    pub fn take_effects(&self) -> Vec<Grown> {
         std::mem::take(&mut locked(&self.state).outbox)
     }
 
@@ -512,18 +487,6 @@ fn place(key: &MessageKey) -> MessagePlace {
     (key.interaction.interaction.clone(), key.at.as_millisecond(), key.message.clone())
 }
 
-/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
-fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
-    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
-    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
-        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
-        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
-            all.entry(agent).or_default().push((commit.after.id.clone(), change));
-        }
-    }
-    all
-}
-
 impl State {
     fn read_fault(&mut self) -> Option<ReadFault> {
         self.read_faults.as_mut().map(|faults| faults())
@@ -584,12 +547,12 @@ impl State {
         if !history.is_empty() {
             self.history.insert((id.clone(), after.version), history);
         }
-        self.caused(Cause::Interaction(after.key()), after.version, effects);
+        self.caused(Owner::Interaction(Box::new(after.clone())), after.version, effects);
         self.interactions.insert(id, after);
     }
 
     fn commit(&mut self, mut commit: Commit) -> PortResult<Committed> {
-        let slots = slots_of(&commit);
+        let slots = commit.slots();
         let mut conditions = Conditions::default();
         self.check(&commit, &mut conditions);
         if let Some(merged) = &commit.merged {
@@ -661,7 +624,7 @@ impl State {
         let (messages, merged) = (std::mem::take(&mut commit.messages), commit.merged.take());
         self.apply(commit);
         for ((message, effects), key) in messages.into_iter().zip(message_keys) {
-            self.caused(Cause::Message(key.clone()), message.version, effects);
+            self.caused(Owner::Message { message: Box::new(message.clone()), key: key.clone() }, message.version, effects);
             if let Some(provider_id) = message.provider_id.clone() {
                 self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
             }
@@ -691,7 +654,7 @@ impl State {
         }
         for contact in link.contacts.iter().cloned() {
             if contact.id == link.identity.owner {
-                self.caused(Cause::Contact(contact.id.clone()), contact.version, link.effects.clone());
+                self.caused(Owner::Contact(Box::new(contact.clone())), contact.version, link.effects.clone());
             }
             self.contacts.insert(contact.id.clone(), contact);
         }
@@ -713,7 +676,7 @@ impl State {
             self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
         }
         self.set_mark(&mark, after.interaction.to_string());
-        self.caused(Cause::Message(key.clone()), after.version, effects);
+        self.caused(Owner::Message { message: Box::new(after.clone()), key: key.clone() }, after.version, effects);
         self.messages.insert(place(&key), (key, after));
         Ok(Committed::Done)
     }
@@ -747,9 +710,10 @@ impl State {
                 after.wrap_up_pause.clear();
             }
         }
+        let item = Owner::Presence { agent: presence.agent.clone(), state: after.state().name().to_owned() };
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
-        self.caused(Cause::Presence(presence.agent.clone()), presence.version, effects.to_vec());
+        self.caused(item, presence.version, effects.to_vec());
         Ok(Committed::Done)
     }
 
@@ -761,9 +725,9 @@ impl State {
         }
     }
 
-    fn caused(&mut self, by: Cause, version: u64, effects: Vec<Effect>) {
+    fn caused(&mut self, item: Owner, version: u64, effects: Vec<Effect>) {
         if !effects.is_empty() {
-            self.outbox.push(Caused { by, version, effects });
+            self.outbox.push(Grown { item, version, effects });
         }
     }
 

@@ -12,7 +12,7 @@ use domain::contact::{Contact, Identity, Link};
 pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::WaitingRow;
+use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::InboundEvent;
@@ -232,6 +232,18 @@ impl Commit {
     pub fn with(mut self, message: Message, effects: Vec<Effect>) -> Self {
         self.messages.insert(0, (message, effects));
         self
+    }
+
+    /// What it changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
+    pub fn slots(&self) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
+        let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
+        for commit in std::iter::once(self).chain(self.merged.as_deref()) {
+            let old = commit.before.as_ref().map(footprint).unwrap_or_default();
+            for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
+                all.entry(agent).or_default().push((commit.after.id.clone(), change));
+            }
+        }
+        all
     }
 
     /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction; the one that it opened, if it did.

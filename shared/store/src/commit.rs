@@ -1,14 +1,12 @@
 //! Commits: every change is one transaction, and what it loses against tells who won.
 
-use std::collections::BTreeMap;
-
 use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, MessageKey};
-use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
+use domain::footprint::{Footprint, SlotChange, footprint};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
@@ -142,18 +140,6 @@ fn meaning(lost: Vec<(Committed, Cause)>) -> Committed {
         Cause::Rival | Cause::Throttle => Committed::Conflict,
     });
     Committed::of_lost(&meanings.collect::<Vec<_>>()).unwrap_or(Committed::Conflict)
-}
-
-/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
-fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
-    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
-    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
-        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
-        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
-            all.entry(agent).or_default().push((commit.after.id.clone(), change));
-        }
-    }
-    all
 }
 
 /// The ids' places in an expression: one change, or two when an interaction is merged into another.
@@ -295,7 +281,7 @@ impl Interactions {
         if let Some(merged) = &commit.merged {
             self.change(&mut transaction, merged)?;
         }
-        for (agent, changes) in slots_of(&commit) {
+        for (agent, changes) in commit.slots() {
             change_slots(&mut transaction, &agent, &changes, now);
         }
         for (message, effects) in &commit.messages {
