@@ -1,4 +1,5 @@
-//! What a committed effect becomes: the body of a queue, with its group and its id. `dispatch` and the random histories of the tests run this same mapping.
+//! What a committed effect becomes: the body of a queue, with its group and its id. `dispatch` and the random
+//! histories of the tests run this same mapping.
 
 use domain::effect::{Audience, Effect, MessageKey, Notice, effect_id};
 use domain::ids::AccountId;
@@ -52,7 +53,8 @@ pub enum Job {
 pub struct Misplaced(pub usize);
 
 impl Errand {
-    /// Routes an event. Its id is the one under which it was enqueued when it was received, so that whichever comes second changes nothing.
+    /// Routes an event. Its id is the one under which it was enqueued when it was received, so that whichever comes
+    /// second changes nothing.
     pub fn route(event: &InboundEvent) -> Self {
         Self { id: inbound_dedup(event), group: Some(event.group()), job: Job::Route(Box::new(event.clone())) }
     }
