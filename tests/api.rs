@@ -103,7 +103,7 @@ impl Desk {
     fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
         let mut app = agent_api::App::from_env(&self.deployment.env).unwrap();
         let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", self.issuer.url.clone()), ("JWKS_URL", self.issuer.jwks_url())]);
-        app.verifier = cloud::auth::Verifier::from_env(&rules).unwrap();
+        app.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(&self.deployment.env).unwrap();
         admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))])
@@ -210,7 +210,7 @@ async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
     let (anna, stranger) = (desk.anna(), desk.caller("stranger", &["agent"]));
     let before = anna.get(&path).await;
     let thread = anna.get(&format!("{path}/messages")).await.1;
-    let message = thread["messages"][0]["id"].as_str().unwrap();
+    let message = thread["items"][0]["id"].as_str().unwrap();
     let document = serde_json::to_value(agent_api::openapi()).unwrap();
     let mut asked = 0;
     for (template, item) in document["paths"].as_object().unwrap() {
@@ -448,9 +448,9 @@ async fn a_message_that_is_posted_twice_with_one_key_is_sent_once() {
         assert_eq!(answer.1["id"], first.1["id"]);
     }
     let (_, thread) = anna.get(&path).await;
-    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
     assert_eq!(anna.call("POST", &path, Some("key-2"), Some(json!({"text": "once"}))).await.0, 201);
-    assert_eq!(anna.get(&path).await.1["messages"].as_array().unwrap().len(), 3);
+    assert_eq!(anna.get(&path).await.1["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -460,7 +460,7 @@ async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
     let anna = desk.anna();
     let (status, problem) = anna.post(&format!("{path}/messages"), json!({"text": "hello"})).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/window-expired")), "{problem}");
-    assert_eq!(anna.get(&format!("{path}/messages")).await.1["messages"].as_array().unwrap().len(), 1);
+    assert_eq!(anna.get(&format!("{path}/messages")).await.1["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -518,10 +518,10 @@ async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() 
     }
     let (status, body) = desk.anna().get("/events?after=0&limit=500").await;
     assert_eq!(status, 200);
-    let numbers: Vec<u64> = body["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    let numbers: Vec<u64> = body["items"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
     let (_, rest) = desk.anna().get("/events?after=10").await;
-    assert_eq!((rest["events"].as_array().unwrap().len(), &rest["last"]), (2, &json!(12)));
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["last"]), (2, &json!(12)));
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop
     for (account, (way, why, times)) in world.demo.accounts.iter().zip(cases) {
         let offer = offers.iter().find(|offer| offer["account"] == account.id.as_str()).unwrap();
         let history = anna.get(&format!("/interactions/{}/history", offer["id"].as_str().unwrap())).await.unwrap();
-        let failed = history["entries"].as_array().unwrap().iter().find(|entry| entry["fact"] == "webhook_failed");
+        let failed = history["items"].as_array().unwrap().iter().find(|entry| entry["fact"] == "webhook_failed");
         assert_eq!(failed.map(|entry| entry["why"].as_str().unwrap()), why, "{way}: {history}");
         let tags = if why.is_none() { json!(["gold"]) } else { Value::Null };
         assert_eq!(offer.get("tags").cloned().unwrap_or_default(), tags, "{way}");

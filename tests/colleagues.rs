@@ -6,9 +6,11 @@ use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::tag::Tag;
 use domain::text_template::TextTemplate;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use store::{Entity, Write};
+use store::{AuditQuery, Entity, Write};
 
+use crate::support::fault::When;
 use crate::support::{AUTH_TOKEN, sid, text, webhook};
 use crate::{Caller, Desk};
 
@@ -25,6 +27,15 @@ impl Desk {
 
     async fn add<T: Entity>(&self, entity: &T) {
         self.deployment.configuration.put(entity, Write::New, Vec::new()).await.unwrap();
+    }
+
+    /// The audit trail, the newest first.
+    async fn audit(&self) -> Vec<Value> {
+        let (from, to) = (cloud::time::now() - SignedDuration::from_hours(1), cloud::time::now() + SignedDuration::from_hours(1));
+        let query = AuditQuery { who: None, kind: None, of: None, from, to, after: None, limit: 100 };
+        let (entries, next) = self.deployment.configuration.audit(&query).await.unwrap();
+        assert_eq!(next, None);
+        entries.iter().map(|entry| serde_json::to_value(entry).unwrap()).collect()
     }
 
     async fn add_pause(&self, name: &str) -> PauseId {
@@ -64,7 +75,7 @@ async fn a_note_is_in_the_thread_for_colleagues_and_never_sent() {
     let (_, again) = ben.call("POST", &notes, Some("key-1"), Some(body.clone())).await;
     assert_eq!(again["id"], first["id"]);
     let thread = anna.get(&format!("{path}/messages")).await.1;
-    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
     // Nobody answers a note, and it is still one once the interaction is closed.
     let reply = json!({"text": "Which?", "reply_to": first["id"]});
     assert_eq!(anna.post(&format!("{path}/messages"), reply).await.0, 422);
@@ -181,7 +192,7 @@ async fn an_agent_writes_first_and_the_customers_answer_is_that_agents() {
     let mine = anna.get("/interactions").await.1;
     assert_eq!((mine["interactions"].as_array().unwrap().len(), &mine["interactions"][0]["id"]), (1, &one.1["interaction"]["id"]));
     let thread = anna.get(&format!("/interactions/{}/messages", one.1["interaction"]["id"].as_str().unwrap())).await.1;
-    assert_eq!(thread["messages"].as_array().unwrap().len(), 2, "{thread}");
+    assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
     // A template or the recontact template, an account of one's own, a free slot.
     let other = json!({"phone": "+393500000043", "template": {"name": "HX1", "language": "it"}});
     assert_eq!(anna.post(&conversations, other).await.0, 201);
@@ -211,7 +222,7 @@ async fn an_agent_sees_the_contact_and_what_was_said_before() {
     assert_eq!((&contact["phones"], &contact["name"]), (&json!(["+393500000001"]), &json!("Zoë Rossi")), "{contact}");
     assert_eq!(contact["lists"][0]["name"], "Customers");
     let ids = |page: &Value| -> Vec<String> {
-        page["interactions"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())).collect()
+        page["items"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())).collect()
     };
     let page = anna.get(&format!("{}/past", paths[2])).await.1;
     assert_eq!((ids(&page), page.get("next")), (vec![paths[1].clone(), paths[0].clone()], None), "{page}");
@@ -221,13 +232,13 @@ async fn an_agent_sees_the_contact_and_what_was_said_before() {
         let page = anna.get(&format!("{}/past?limit=1{before}", paths[0])).await.1;
         seen.extend(ids(&page));
         let Some(next) = page["next"].as_str() else { break };
-        before = format!("&before={next}");
+        before = format!("&after={next}");
     }
     assert_eq!(seen, [paths[2].clone(), paths[1].clone()]);
     // Archived is hidden from lists.
     assert_eq!(anna.post(&format!("{}/archive", paths[1]), json!({})).await.0, 200);
     assert_eq!(ids(&anna.get(&format!("{}/past", paths[2])).await.1), [paths[0].clone()]);
-    assert_eq!(anna.get(&format!("{}/past?before=x", paths[2])).await.0, 422);
+    assert_eq!(anna.get(&format!("{}/past?after=x", paths[2])).await.0, 422);
     desk.deployment.ready_agent("stranger", 5).await;
     for part in ["contact", "past"] {
         assert_eq!(desk.caller("stranger", &["agent"]).get(&format!("{}/{part}", paths[2])).await.0, 404);
@@ -248,7 +259,7 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     }
     let path = format!("/accounts/{}/canned-answers", desk.account.id);
     let found = desk.anna().get(&format!("{path}?search=MORNING")).await.1;
-    let shown: Vec<_> = found["answers"].as_array().unwrap().iter().map(|one| (&one["scope"], &one["title"])).collect();
+    let shown: Vec<_> = found["items"].as_array().unwrap().iter().map(|one| (&one["scope"], &one["title"])).collect();
     assert_eq!(shown, [(&json!("general"), &json!("Hello")), (&json!("local"), &json!("Hours"))], "{found}");
     assert_eq!(desk.anna().get(&format!("{path}?search=12%20hours")).await.1["total"], 1);
     assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
@@ -261,7 +272,7 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
     let desk = Desk::open("OPENS", 5).await;
     let (anna, ben) = (desk.anna(), desk.ben());
     let path = format!("/accounts/{}/interactions", desk.account.id);
-    assert_eq!(anna.get(&path).await, (200, json!({"interactions": []})));
+    assert_eq!(anna.get(&path).await, (200, json!({"items": []})));
     let mut paths = Vec::new();
     for number in 1..=5 {
         paths.push(desk.ring(number).await);
@@ -273,9 +284,7 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
         let (mut seen, mut after) = (Vec::new(), String::new());
         for _ in 0..5 {
             let page = ben.get(&format!("{path}?{query}{after}")).await.1;
-            seen.extend(
-                page["interactions"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())),
-            );
+            seen.extend(page["items"].as_array().unwrap().iter().map(|one| format!("/interactions/{}", one["id"].as_str().unwrap())));
             let Some(next) = page["next"].as_str() else { break };
             after = format!("&after={next}");
         }
@@ -297,10 +306,7 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
     }
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
-    assert_eq!(
-        desk.caller("stranger", &["supervisor"]).get(&format!("{path}?limit=4")).await.1["interactions"].as_array().unwrap().len(),
-        4
-    );
+    assert_eq!(desk.caller("stranger", &["supervisor"]).get(&format!("{path}?limit=4")).await.1["items"].as_array().unwrap().len(), 4);
     assert_eq!(anna.get("/accounts/acc_1/interactions").await.0, 404);
 }
 
@@ -391,7 +397,7 @@ async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
         assert_eq!((again, second["id"].clone()), (status, first["id"].clone()), "{what}");
     }
     let thread = anna.get(&format!("{path}/messages")).await.1;
-    assert_eq!(thread["messages"].as_array().unwrap().len(), 4, "two of the customer, a message and a note: {thread}");
+    assert_eq!(thread["items"].as_array().unwrap().len(), 4, "two of the customer, a message and a note: {thread}");
 }
 
 #[tokio::test]
@@ -427,7 +433,19 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     let (status, problem) = put(&supervisor, &of_ben, pause.clone()).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/logged-out")), "{problem}");
     assert_eq!(ben.get("/presence").await.1["state"], "logged_out");
-    assert_eq!(put(&supervisor, &of_ben, logout).await.0, 200);
+    assert_eq!(put(&supervisor, &of_ben, logout.clone()).await.0, 200);
+    assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout)).await.0, 200);
+    // Each of the two changes is told of once, the newest first; what the agents did themselves is not.
+    let told = desk.audit().await;
+    let of = |entry: &Value| {
+        (entry["who"].clone(), entry["role"].clone(), entry["action"].clone(), entry["of"].clone(), entry["changes"].clone())
+    };
+    let entry = |changes| (json!(desk.agents[0]), json!("supervisor"), json!("presence_forced"), json!(desk.agents[1]), changes);
+    let (left, paused) = (
+        json!([{"path": "reason", "before": "Training"}, {"path": "state", "before": "paused", "after": "logged_out"}]),
+        json!([{"path": "state", "before": "ready", "after": "paused"}, {"path": "reason", "after": "Training"}]),
+    );
+    assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [entry(left), entry(paused)]);
     // Nor for somebody who never logged in.
     let id = AgentId::from_ulid(cloud::ids::ulid());
     let (name, subject, capacity) = ("new".to_owned(), "new".to_owned(), Capacity::default());
@@ -436,6 +454,19 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     let of_new = format!("/agents/{}/presence", agent.id);
     assert_eq!(supervisor.get(&of_new).await.1, json!({"state": "logged_out", "capacity": 5, "load": 0}));
     assert_eq!(put(&supervisor, &of_new, pause).await.1["type"], "/problems/logged-out");
+}
+
+#[tokio::test]
+async fn a_forced_presence_whose_answer_is_lost_is_told_of_once() {
+    let desk = Desk::open("FORC3", 5).await;
+    let supervisor = desk.caller("anna", &["supervisor"]);
+    let of_ben = format!("/agents/{}/presence", desk.agents[1]);
+    let pause = json!({"state": "paused", "reason": "Training"});
+    desk.deployment.proxy.fail("DynamoDB_20120810.TransactWriteItems", When::After);
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause.clone())).await.0, 503);
+    desk.deployment.proxy.heal();
+    assert_eq!(supervisor.call("PUT", &of_ben, Some("key-1"), Some(pause)).await.1["state"], "paused");
+    assert_eq!(desk.audit().await.len(), 1);
 }
 
 #[tokio::test]

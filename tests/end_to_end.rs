@@ -175,7 +175,7 @@ async fn offer_of(agent: &Api) -> Value {
 /// The message of a thread that says `text`.
 async fn message(agent: &Api, path: &str, text: &str) -> Value {
     let thread = agent.get(&format!("{path}/messages")).await.unwrap();
-    let messages = thread["messages"].as_array().unwrap();
+    let messages = thread["items"].as_array().unwrap();
     messages.iter().find(|message| message["content"]["body"] == text).cloned().unwrap_or_default()
 }
 
@@ -232,8 +232,8 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     let offer = offer_of(&anna).await;
     let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
     let thread = anna.get(&format!("{path}/messages")).await.unwrap();
-    assert_eq!(thread["messages"].as_array().unwrap().len(), 1, "{thread}");
-    assert_eq!(thread["messages"][0]["content"]["body"], "signed");
+    assert_eq!(thread["items"].as_array().unwrap().len(), 1, "{thread}");
+    assert_eq!(thread["items"][0]["content"]["body"], "signed");
     let mine = anna.get("/interactions").await.unwrap();
     assert_eq!(mine["offers"].as_array().unwrap().len(), 1, "{mine}");
 }
@@ -290,7 +290,7 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     customer.file("see", &picture).await.unwrap().expect_status(200).unwrap();
     let copied = until("the copy", async || {
         let thread = anna.get(&format!("{path}/messages")).await.unwrap();
-        let messages = thread["messages"].as_array().unwrap().clone();
+        let messages = thread["items"].as_array().unwrap().clone();
         messages.into_iter().find(|message| message["attachments"][0]["state"] == "stored")
     })
     .await;
@@ -351,7 +351,7 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
     }
     // The wait lasted its time: not less, and not much more.
     let at = |wanted: &dyn Fn(&Value) -> bool| {
-        let entry = history["entries"].as_array().unwrap().iter().find(|entry| wanted(entry)).unwrap_or_else(|| panic!("{history}"));
+        let entry = history["items"].as_array().unwrap().iter().find(|entry| wanted(entry)).unwrap_or_else(|| panic!("{history}"));
         entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
     };
     let began = at(&|entry| entry["fact"] == "wait_started" && entry["stage"]["stage"] == "assigned_agent");
@@ -445,7 +445,7 @@ async fn a_customer_whom_nobody_accepts_waits_until_somebody_is_ready() {
     assert_eq!((&waits["status"], &waits["unread"], &waits["agent"]), (&json!("open"), &json!(true), &Value::Null), "{waits}");
     let me = ben.get("/me").await.unwrap();
     let waiting = format!("/accounts/{}/interactions?waiting=true", me["accounts"][0]["id"].as_str().unwrap());
-    assert_eq!(ben.get(&waiting).await.unwrap()["interactions"][0]["id"], offer["id"]);
+    assert_eq!(ben.get(&waiting).await.unwrap()["items"][0]["id"], offer["id"]);
     ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
     assert_eq!(offer_of(&ben).await["id"], offer["id"]);
     ben.post(&format!("{path}/accept"), &json!({})).await.unwrap();

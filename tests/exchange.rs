@@ -138,7 +138,7 @@ async fn a_message_whose_webhook_was_lost_is_found_on_request_and_by_the_schedul
             let mine = anna.get("/interactions").await.unwrap();
             let offer = mine["offers"].as_array().unwrap().iter().find(|offer| offer["account"] == *account)?.clone();
             let thread = anna.get(&format!("/interactions/{}/messages", offer["id"].as_str().unwrap())).await.unwrap();
-            let messages = thread["messages"].as_array().unwrap().clone();
+            let messages = thread["items"].as_array().unwrap().clone();
             (messages.len() >= 3)
                 .then(|| messages.iter().map(|message| message["content"]["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
         })

@@ -88,7 +88,7 @@ impl Desk {
             let mut path = format!("/interactions/{id}/messages?limit=200");
             loop {
                 let page = self.anna.get(&path).await.unwrap();
-                threads.entry(phone).or_default().extend(page["messages"].as_array().unwrap().iter().cloned());
+                threads.entry(phone).or_default().extend(page["items"].as_array().unwrap().iter().cloned());
                 let Some(next) = page["next"].as_str() else { break };
                 path = format!("/interactions/{id}/messages?limit=200&after={next}");
             }
@@ -141,7 +141,7 @@ impl Desk {
         let (mut told, mut last): (BTreeMap<String, usize>, u64) = (BTreeMap::new(), 0);
         loop {
             let page = self.anna.get(&format!("/events?after={last}&limit=500")).await.unwrap();
-            for event in page["events"].as_array().unwrap() {
+            for event in page["items"].as_array().unwrap() {
                 assert_eq!(event["seq"], last + 1, "the feed has a gap");
                 last += 1;
                 if event["event"]["type"] == "message" {

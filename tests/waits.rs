@@ -46,7 +46,7 @@ fn time(value: &Value) -> Timestamp {
 /// When the wait of the plan's step should end, and when it did.
 async fn wait_of(agent: &Api, interaction: &str) -> (Timestamp, Option<Timestamp>) {
     let history = agent.get(&format!("/interactions/{interaction}/history")).await.unwrap();
-    let entry = |fact: &str| history["entries"].as_array().unwrap().iter().find(|entry| entry["fact"] == fact).cloned();
+    let entry = |fact: &str| history["items"].as_array().unwrap().iter().find(|entry| entry["fact"] == fact).cloned();
     let started = entry("wait_started").unwrap();
     let ended = entry("wait_ended").inspect(|ended| assert_eq!(ended["why"], "timed_out", "{ended}"));
     (time(&started["until"]), ended.map(|ended| time(&ended["at"])))

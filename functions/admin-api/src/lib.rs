@@ -14,6 +14,7 @@ mod request;
 mod resource;
 mod resources;
 mod shells;
+mod trail;
 
 use std::sync::Arc;
 
@@ -23,8 +24,6 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-use resources::{accounts, agents, canned_answers, contacts, dispositions, intervals, lists, pauses, queues, tags};
 
 pub use api::Gate;
 pub use app::App;
@@ -60,10 +59,7 @@ fn described() -> OpenApiRouter<App> {
 
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
-        .merge(accounts::routes())
-        .routes(routes!(accounts::delete_account))
-        .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
-        .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
+        .merge(resources::routes())
         .routes(routes!(providers::list_providers))
         .routes(routes!(providers::provider_numbers))
         .routes(routes!(providers::check_account))
@@ -71,31 +67,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(providers::account_templates))
         .routes(routes!(providers::get_webhook, providers::register_webhook))
         .routes(routes!(providers::reconcile_account))
-        .merge(agents::routes())
-        .merge(queues::routes())
-        .routes(routes!(queues::put_member, queues::delete_member))
-        .merge(intervals::routes())
-        .merge(lists::routes())
-        .routes(routes!(contacts::find_contacts, contacts::create_contact))
-        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
-        .merge(pauses::routes())
-        .merge(dispositions::routes())
-        .merge(tags::routes())
-        .merge(canned_answers::routes())
+        .routes(routes!(trail::list_audit))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use domain::account::List;
-    use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
-    use domain::interval::Interval;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, NewContactInput, QueueInput, REQUIRED};
-    use crate::resource::Resource;
+    use crate::input::Errors;
 
     #[test]
     fn the_description_lists_every_route() {
@@ -166,37 +146,5 @@ mod tests {
         // What is no jump is described as none.
         let to = &kinds.iter().find(|kind| kind["properties"]["step"]["enum"] == json!(["goto"])).unwrap()["properties"]["to"];
         assert!(!allows(to, &json!({}), &description) && !allows(to, &json!(true), &description));
-    }
-
-    #[test]
-    fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
-        type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 11] = [
-            ("AccountInput", |body| AccountInput::parse(body, None).err()),
-            ("AgentInput", |body| AgentInput::parse(body, None).err()),
-            ("QueueInput", |body| QueueInput::parse(body, None).err()),
-            ("IntervalInput", |body| Interval::parse(body, None).err()),
-            ("ListInput", |body| List::parse(body, None).err()),
-            ("NewContactInput", |body| NewContactInput::parse(body).err()),
-            ("ContactInput", |body| ContactInput::parse(body, &Value::Null).err()),
-            ("PauseInput", |body| Pause::parse(body, None).err()),
-            ("DispositionInput", |body| Disposition::parse(body, None).err()),
-            ("TagInput", |body| KnownTag::parse(body, None).err()),
-            ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
-        ];
-        let description = serde_json::to_value(openapi()).unwrap();
-        for (name, parse) in parsers {
-            let schema = &description["components"]["schemas"][name];
-            let described: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-            // A number is a right value of no field at the top level but of none that is unknown.
-            let body = Value::Object(described.iter().map(|field| ((*field).to_owned(), json!({}))).collect());
-            let refused = parse(body).unwrap();
-            assert!(refused.iter().all(|error| error.message != "is not known"), "{name}: {refused:?}");
-            let required: BTreeSet<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let missing = parse(json!({})).unwrap_or_default();
-            // What is required unless another field is there is no required field of the schema.
-            let missing = missing.iter().filter(|error| error.message == REQUIRED).map(|error| error.field.as_str());
-            assert_eq!(missing.collect::<BTreeSet<_>>(), required, "{name}");
-        }
     }
 }

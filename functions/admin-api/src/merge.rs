@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 
-/// `target` with what `patch` says: members are merged, `null` takes one away, anything else replaces.
+/// `target` changed by `patch`: members are merged, `null` removes one, anything else replaces.
 pub(crate) fn merged(target: Value, patch: &Value) -> Value {
     let Value::Object(changes) = patch else { return patch.clone() };
     let mut members = match target {
@@ -21,7 +21,7 @@ pub(crate) fn merged(target: Value, patch: &Value) -> Value {
     Value::Object(members)
 }
 
-/// Gives each PATCH a schema of its own: that of the PUT, of which nothing has to be there.
+/// Gives each PATCH its own schema: the PUT's schema without required fields.
 pub(crate) fn describe(description: &mut OpenApi) {
     const OF_SCHEMAS: &str = "#/components/schemas/";
     let schemas = &mut description.components.get_or_insert_default().schemas;

@@ -3,13 +3,11 @@
 use api::{Caller, Error, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use domain::account::{Account, Settings};
 use domain::agent::Role;
 use domain::ids::{AccountId, ListId};
 use domain::plan::ActionPlan;
 use domain::values::{AccountKey, E164};
-use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use providers::{ADAPTERS, Registration, Shape, Source};
 use serde::Serialize;
@@ -20,6 +18,7 @@ use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
+use crate::reply::Listed;
 use crate::request::{Administrator, Anyone, Body, Id, Parameters};
 use crate::resources::accounts::receive_url;
 
@@ -28,15 +27,6 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// How far back it may look: 30 s of an API call are enough for some thousand messages, and events are kept, and so recognised, for a month.
 const LOOK_BACK_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// An answer that no cache on the way keeps.
-pub(crate) struct Uncached<T>(T);
-
-impl<T: Serialize> IntoResponse for Uncached<T> {
-    fn into_response(self) -> Response {
-        ([(CACHE_CONTROL, "no-store")], Json(self.0)).into_response()
-    }
-}
 
 /// A provider type that accounts can have.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,8 +57,8 @@ pub(crate) struct FieldView {
 
 /// The provider types that accounts can have, with their fields.
 #[utoipa::path(get, path = "/providers", tag = "providers",
-    responses((status = 200, description = "All.", body = Vec<ProviderType>), Refusals))]
-pub(crate) async fn list_providers(_: Administrator) -> Json<Vec<ProviderType>> {
+    responses((status = 200, description = "All.", body = Listed<ProviderType>), Refusals))]
+pub(crate) async fn list_providers(_: Administrator) -> Listed<ProviderType> {
     let types = ADAPTERS.iter().map(|adapter| ProviderType {
         r#type: adapter.kind(),
         fields: adapter
@@ -88,7 +78,7 @@ pub(crate) async fn list_providers(_: Administrator) -> Json<Vec<ProviderType>> 
             })
             .collect(),
     });
-    Json(types.collect())
+    Listed { items: types.collect(), next: None }
 }
 
 /// What a check found.
@@ -120,7 +110,7 @@ pub(crate) struct FindingView {
 /// worked: it answers 200 with `ok: false`.
 #[utoipa::path(post, path = "/accounts/{id}/check", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "What was found.", body = Checked), ProviderRefusals))]
-pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Uncached<Checked>, ApiError> {
+pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<Checked>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let url = receive_url(&account, &app.public_url);
     let found = app.client.converse(&account, |adapter, connection, answers| adapter.check(connection, &url, answers)).await;
@@ -150,14 +140,14 @@ pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(i
             error => return Err(error),
         },
     };
-    Ok(Uncached(Checked { ok: findings.iter().all(|finding| finding.ok != Some(false)), findings }))
+    Ok(Json(Checked { ok: findings.iter().all(|finding| finding.ok != Some(false)), findings }))
 }
 
 /// Numbers to pick one from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Numbers {
     /// The numbers.
-    numbers: Vec<NumberView>,
+    items: Vec<NumberView>,
     /// Why there may be none.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
@@ -179,20 +169,16 @@ pub(crate) struct NumberView {
 const NO_NUMBERS: &str = "The provider lists no number. A number appears once it is registered for WhatsApp with this very provider account; numbers of another \
     project, sub-account or business never do.";
 
-fn numbers(found: Vec<providers::Number>) -> Uncached<Numbers> {
+fn numbers(found: Vec<providers::Number>) -> Json<Numbers> {
     let hint = found.is_empty().then_some(NO_NUMBERS);
     let numbers = found.into_iter().map(|number| NumberView { phone: number.phone, name: number.name, id: number.id });
-    Uncached(Numbers { numbers: numbers.collect(), hint })
+    Json(Numbers { items: numbers.collect(), hint })
 }
 
 /// The numbers of an account's provider account.
 #[utoipa::path(get, path = "/accounts/{id}/numbers", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The numbers.", body = Numbers), ProviderRefusals))]
-pub(crate) async fn account_numbers(
-    State(app): State<App>,
-    _: Administrator,
-    Id(id): Id<AccountId>,
-) -> Result<Uncached<Numbers>, ApiError> {
+pub(crate) async fn account_numbers(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<Numbers>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let found = app.client.converse(&account, |adapter, connection, answers| adapter.numbers(connection, answers)).await??;
     Ok(numbers(found))
@@ -206,7 +192,7 @@ pub(crate) async fn provider_numbers(
     _: Administrator,
     Path(kind): Path<String>,
     Body(mut body): Body,
-) -> Result<Uncached<Numbers>, ApiError> {
+) -> Result<Json<Numbers>, ApiError> {
     providers::adapter(&kind).ok_or(Error::NotFound)?;
     if let Some(body) = body.as_object_mut() {
         body.entry("type").or_insert_with(|| kind.clone().into());
@@ -267,12 +253,12 @@ pub(crate) struct TemplateView {
 /// The approved templates of an account's provider account, which its agents send. Supervisors may read them too, and the account's agents; for others there
 /// is no such account (404).
 #[utoipa::path(get, path = "/accounts/{id}/templates", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "The approved ones.", body = Vec<TemplateView>), ProviderRefusals))]
+    responses((status = 200, description = "The approved ones.", body = Listed<TemplateView>), ProviderRefusals))]
 pub(crate) async fn account_templates(
     State(app): State<App>,
     Anyone(caller): Anyone,
     Id(id): Id<AccountId>,
-) -> Result<Uncached<Vec<TemplateView>>, ApiError> {
+) -> Result<Listed<TemplateView>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     sees(&app, &caller, &account).await?;
     let found = app.client.converse(&account, |adapter, connection, answers| adapter.templates(connection, answers)).await??;
@@ -283,7 +269,7 @@ pub(crate) async fn account_templates(
         language: template.language,
         body: template.body,
     });
-    Ok(Uncached(views.collect()))
+    Ok(Listed { items: views.collect(), next: None })
 }
 
 /// Fails as if the account were not there, unless the caller oversees or is an agent of it.
@@ -310,13 +296,9 @@ pub(crate) struct WebhookView {
 /// What a person does in the provider's console so that webhooks come to an account.
 #[utoipa::path(get, path = "/accounts/{id}/webhook", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "How.", body = WebhookView), Refusals))]
-pub(crate) async fn get_webhook(
-    State(app): State<App>,
-    _: Administrator,
-    Id(id): Id<AccountId>,
-) -> Result<Uncached<WebhookView>, ApiError> {
+pub(crate) async fn get_webhook(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<WebhookView>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
-    Ok(Uncached(by_hand(&account, &app.public_url)))
+    Ok(Json(by_hand(&account, &app.public_url)))
 }
 
 fn by_hand(account: &Account, public_url: &str) -> WebhookView {
@@ -332,16 +314,16 @@ pub(crate) async fn register_webhook(
     State(app): State<App>,
     Administrator(by): Administrator,
     Id(id): Id<AccountId>,
-) -> Result<Uncached<WebhookView>, ApiError> {
+) -> Result<Json<WebhookView>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let url = receive_url(&account, &app.public_url);
     let outcome = app.client.converse(&account, |adapter, connection, answers| adapter.register(connection, &url, answers)).await?;
     match outcome {
         Registration::Done => {
             crate::app::changed("webhook", "registered", id.as_str(), &by);
-            Ok(Uncached(WebhookView { registered: true, receive_url: url, instructions: None }))
+            Ok(Json(WebhookView { registered: true, receive_url: url, instructions: None }))
         }
-        Registration::ByHand => Ok(Uncached(by_hand(&account, &app.public_url))),
+        Registration::ByHand => Ok(Json(by_hand(&account, &app.public_url))),
         Registration::Failed(problem) => Err(problem.into()),
     }
 }
@@ -365,12 +347,12 @@ pub(crate) async fn reconcile_account(
     _: Administrator,
     Id(id): Id<AccountId>,
     parameters: Parameters,
-) -> Result<Uncached<ReconciledView>, ApiError> {
+) -> Result<Json<ReconciledView>, ApiError> {
     let now = cloud::time::now();
     let since = since(parameters.get("since"), now)?;
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let found = receive::reconcile(&app.client, &app.ingest, &account, since, now).await?;
-    Ok(Uncached(ReconciledView { listed: found.listed, new: found.new }))
+    Ok(Json(ReconciledView { listed: found.listed, new: found.new }))
 }
 
 fn since(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Errors> {

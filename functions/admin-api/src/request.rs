@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-pub(crate) use api::{Administrator, Anyone, Body, FromPath, Id, IfMatch, Overseer, Page, Parameters};
+pub(crate) use api::{Administrator, Anyone, FromPath, Id, IfMatch, JsonBody as Body, Overseer, Page, Parameters};
 
 /// Which version a write supposes, where it may also suppose none.
 pub(crate) struct OptionalIfMatch(pub(crate) Option<IfMatch>);

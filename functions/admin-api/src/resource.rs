@@ -1,11 +1,14 @@
 //! Something that is configured, and the handlers that all such things share.
 //!
-//! A kind says how its input is read, how it is shown and what is checked; everything else (versions, races, wakes, the log) is here.
+//! A kind says how its input is read, how it is shown and what is checked. Versions, races, wakes, the log and the
+//! audit trail are here. A new kind is a file in `resources`, a line or two in `resources/mod.rs`, an [`Entity`] in
+//! `store`, and its type and id in `domain`.
 
 use std::future::Future;
 use std::marker::PhantomData;
 
 use api::{Caller, Error};
+use audit::{Shows, Subject};
 use axum::extract::FromRequestParts;
 use domain::agent::Role;
 use domain::effect::Target;
@@ -23,6 +26,7 @@ use crate::input::Errors;
 use crate::merge::merged;
 use crate::reply::{Listed, Versioned};
 use crate::request::{Anyone, IfMatch, Page, Parameters};
+use crate::trail::Trail;
 
 /// A kind of thing that is configured. Only the first block has to be given.
 pub(crate) trait Resource: Entity + 'static {
@@ -45,30 +49,42 @@ pub(crate) trait Resource: Entity + 'static {
     /// As it is shown.
     fn view(self, version: u64, app: &App) -> Self::View;
 
-    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and of what it shall be.
+    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and
+    /// of what it shall be.
     fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
         Ok(())
     }
 
-    /// What a PATCH says beyond what is shown: secrets are never shown, so a `null` for one gets lost when it is merged.
+    /// Reads what a merge loses: a secret is not in the view, so a `null` for one leaves no trace in the merged
+    /// document.
     fn patched(_input: &mut Self::Input, _patch: &Value) -> Result<(), Errors> {
         Ok(())
     }
 
-    /// Whether an input has something that is never shown, so that an equal view does not mean that nothing changes.
+    /// Whether an input has something that no view shows. Then an equal view does not mean that nothing changes.
     fn is_secret(_input: &Self::Input) -> bool {
         false
     }
 
-    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past the cache.
+    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past
+    /// the cache.
     fn check(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// Done once, after the first check and before the write.
-    fn prepare(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
-        async { Ok(()) }
+    /// Done once, after the first check and before the write. Returns the paths of the secrets that it has changed,
+    /// for the audit trail.
+    fn prepare(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
+        async { Ok(Vec::new()) }
     }
+
+    /// Whether what a view shows at a path is a secret, of which the audit trail tells only that it changed.
+    fn is_hidden(_path: &str) -> bool {
+        false
+    }
+
+    /// Fields of the view that follow from others, and are no change of their own.
+    const DERIVED: &'static [&'static str] = &["id", "version"];
 
     /// Takes back what was prepared, when the write was refused.
     fn take_back(_app: &App, _change: &Change<'_, Self>, _refused: &ApiError) -> impl Future<Output = ()> + Send {
@@ -85,12 +101,13 @@ pub(crate) trait Resource: Entity + 'static {
         Vec::new()
     }
 
-    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what failed here.
+    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what
+    /// failed here.
     fn finish(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// What uses it, as a refusal of the deletion names it (409, `in-use`). Asked again for each attempt.
+    /// The users that forbid its deletion, as the refusal names them (409, `in-use`). Asked again for each attempt.
     fn users(&self, _app: &App) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -161,7 +178,8 @@ pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Valu
     let place = app.place(R::PLACE, id.text());
     let made = R::make(id, &mut input, None)?;
     made.permit(&writer.by)?;
-    let version = write(app, &Change { before: None, after: &made, input: &input }, Write::New).await?;
+    let change = Change { before: None, after: &made, input: &input };
+    let version = write(app, &writer.by, &change, &Value::Null, Write::New).await?;
     changed(R::KIND, "created", made.id(), &writer.by);
     Ok(Versioned::made(made.view(version, app), place))
 }
@@ -174,9 +192,9 @@ pub(crate) async fn put<R: Resource>(
     condition: IfMatch,
     body: Value,
 ) -> Result<Versioned<R::View>, ApiError> {
-    let stored = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
     let input = R::parse(body, Some(&stored.shown))?;
-    stored.replace(app, &writer, input, true).await
+    stored.replace(app, &writer, id, input, true).await
 }
 
 /// Changes what a merge patch (RFC 7396) says. Nothing is written when that changes nothing.
@@ -187,13 +205,14 @@ pub(crate) async fn patch<R: Resource>(
     condition: IfMatch,
     patch: &Value,
 ) -> Result<Versioned<R::View>, ApiError> {
-    let stored = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
     let mut input = R::parse(merged(stored.shown.clone(), patch), Some(&stored.shown))?;
     R::patched(&mut input, patch)?;
-    stored.replace(app, &writer, input, false).await
+    stored.replace(app, &writer, id, input, false).await
 }
 
-/// Changes a part of one, such as an entry of a list, whatever else of it is changed meanwhile. Nothing is written when that changes nothing.
+/// Changes a part of one, such as an entry of a list, whatever else of it others change meanwhile. Nothing is written
+/// when that changes nothing.
 pub(crate) async fn edit<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -204,11 +223,11 @@ pub(crate) async fn edit<R: Resource>(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let stored = Stored::<R>::load(app, &writer, id.clone(), condition.as_ref()).await?;
+        let stored = Stored::<R>::load(app, &writer, &id, condition.as_ref()).await?;
         let mut body = stored.shown.clone();
         edit(&mut body);
         let input = R::parse(body, Some(&stored.shown))?;
-        match stored.replace(app, &writer, input, false).await {
+        match stored.replace(app, &writer, id.clone(), input, false).await {
             // Nothing was supposed of the version: the edit holds for the next one, too.
             Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
             outcome => return outcome,
@@ -250,7 +269,9 @@ pub(crate) fn take_out(view: &mut Value, path: &[&str], id: &str) {
 
 /// Deletes one that nothing uses.
 pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id, condition: IfMatch) -> Result<StatusCode, ApiError> {
-    let Stored { before, version, .. } = Stored::<R>::load(app, &writer, id, Some(&condition)).await?;
+    let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
+    let entry = stored.deleted(app, &writer.by).await?;
+    let Stored { before, version, .. } = stored;
     let mut attempts = app.attempts();
     loop {
         let at = attempts.next().await?;
@@ -259,7 +280,7 @@ pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id,
             return Err(ApiError::InUse { users });
         }
         before.leave(app).await?;
-        if settled(app.configuration().delete_at(at, &before, version).await?)?.is_some() {
+        if settled(app.configuration().delete_at(at, &before, version, &entry).await?)?.is_some() {
             break;
         }
     }
@@ -269,31 +290,49 @@ pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id,
 
 /// One that is there and may be changed.
 pub(crate) struct Stored<R: Resource> {
-    id: R::Id,
     pub(crate) before: R,
     pub(crate) version: u64,
     shown: Value,
 }
 
 impl<R: Resource> Stored<R> {
-    pub(crate) async fn load(app: &App, writer: &Writer<R>, id: R::Id, condition: Option<&IfMatch>) -> Result<Self, ApiError> {
+    pub(crate) async fn load(app: &App, writer: &Writer<R>, id: &R::Id, condition: Option<&IfMatch>) -> Result<Self, ApiError> {
         let (before, version) = app.load::<R>(id.text()).await?;
         before.permit(&writer.by)?;
         if let Some(condition) = condition {
             condition.check(version)?;
         }
+        Self::of(app, before, version)
+    }
+
+    /// One that was read.
+    pub(crate) fn of(app: &App, before: R, version: u64) -> Result<Self, ApiError> {
         let shown = shown(before.clone(), version, app)?;
-        Ok(Self { id, before, version, shown })
+        Ok(Self { before, version, shown })
+    }
+
+    /// What the audit trail tells of its deletion.
+    pub(crate) async fn deleted(&self, app: &App, by: &Caller) -> Result<Vec<Extra>, ApiError> {
+        let subject = Subject { kind: R::KIND, id: self.before.id(), versions: (Some(self.version), None) };
+        let trail = Trail::of(app, by, subject, &self.shown, &Value::Null, &shows::<R>()).await?;
+        Ok(trail.extra(&[]).into_iter().collect())
     }
 
     /// Writes what the input makes of it: `always`, or only when that is something else.
-    async fn replace(self, app: &App, writer: &Writer<R>, mut input: R::Input, always: bool) -> Result<Versioned<R::View>, ApiError> {
-        let Self { id, before, version, shown } = self;
+    async fn replace(
+        self,
+        app: &App,
+        writer: &Writer<R>,
+        id: R::Id,
+        mut input: R::Input,
+        always: bool,
+    ) -> Result<Versioned<R::View>, ApiError> {
+        let Self { before, version, shown } = self;
         let after = R::make(id, &mut input, Some(&before))?;
         after.permit(&writer.by)?;
         let change = Change { before: Some(&before), after: &after, input: &input };
         let version = if always || R::is_secret(&input) || self::shown(after.clone(), version, app)? != shown {
-            let version = write(app, &change, Write::Replace { before: &before, version }).await?;
+            let version = write(app, &writer.by, &change, &shown, Write::Replace { before: &before, version }).await?;
             changed(R::KIND, "replaced", after.id(), &writer.by);
             version
         } else {
@@ -308,17 +347,39 @@ fn shown<R: Resource>(entity: R, version: u64, app: &App) -> Result<Value, ApiEr
     serde_json::to_value(entity.view(version, app)).map_err(|_| Error::Encode.into())
 }
 
-/// Writes a change while what was checked holds.
-async fn write<R: Resource>(app: &App, change: &Change<'_, R>, write: Write<'_, R>) -> Result<u64, ApiError> {
+/// What the audit trail shows of a kind.
+fn shows<R: Resource>() -> Shows<'static> {
+    Shows { ignored: R::DERIVED, hidden: &R::is_hidden, names_only: false }
+}
+
+/// Writes a change of what is `shown` while what was checked holds.
+async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, shown: &Value, write: Write<'_, R>) -> Result<u64, ApiError> {
+    let before = match write {
+        Write::New => None,
+        Write::Replace { version, .. } => Some(version),
+    };
+    let version = before.unwrap_or_default() + 1;
+    let after = self::shown(change.after.clone(), version, app)?;
+    let subject = Subject { kind: R::KIND, id: change.after.id(), versions: (before, Some(version)) };
+    let trail = Trail::of(app, by, subject, shown, &after, &shows::<R>()).await?;
     let owed = change.before.and_then(|before| owed(R::wakes(before, change.after)));
     let mut extra = R::extra(change);
     extra.extend(owed.iter().cloned().map(Extra::Wakes));
-    let mut prepared = false;
-    let outcome = checked(app, change, &write, &extra, &mut prepared).await;
-    match &outcome {
-        Ok(_) => app.wake(owed).await,
-        Err(refused) if prepared => R::take_back(app, change, refused).await,
-        Err(_) => {}
+    let mut secrets = None;
+    let outcome = checked(app, change, &write, extra, &trail, &mut secrets).await;
+    match (&outcome, secrets) {
+        (Ok(_), _) => app.wake(owed).await,
+        (Err(refused), Some(secrets)) => {
+            R::take_back(app, change, refused).await;
+            // They were changed, whatever became of the rest. Where the answer got lost the entry may be there: then
+            // it stays.
+            if change.before.is_some()
+                && let Some(entry) = trail.secrets_only(&secrets)
+            {
+                app.configuration().note(&entry).await?;
+            }
+        }
+        (Err(_), None) => {}
     }
     outcome
 }
@@ -328,18 +389,20 @@ async fn checked<R: Resource>(
     app: &App,
     change: &Change<'_, R>,
     write: &Write<'_, R>,
-    extra: &[Extra],
-    prepared: &mut bool,
+    mut extra: Vec<Extra>,
+    trail: &Trail<'_>,
+    secrets: &mut Option<Vec<String>>,
 ) -> Result<u64, ApiError> {
     let mut attempts = app.attempts();
     loop {
         let at = attempts.next().await?;
         R::check(app, change).await?;
-        if !*prepared {
-            R::prepare(app, change).await?;
-            *prepared = true;
+        if secrets.is_none() {
+            let changed = R::prepare(app, change).await?;
+            extra.extend(trail.extra(&changed));
+            *secrets = Some(changed);
         }
-        if let Some(version) = settled(app.configuration().put_at(at, change.after, write, extra).await?)? {
+        if let Some(version) = settled(app.configuration().put_at(at, change.after, write, &extra).await?)? {
             return Ok(version);
         }
     }

@@ -1,7 +1,9 @@
-//! The routes of a kind: one annotated function each, so that the description knows them, and all they do is call what kinds share.
+//! The routes of a kind: one annotated function each, for the description. Each calls the handler that all kinds
+//! share.
 
-/// Declares the routes of a kind, and `routes()`, which adds them to the API. `{R: Input => View, tag, "/place", "/place/{id}"}`, then for each route its
-/// documentation, its kind (`list`, `create`, `get`, `put`, `patch`, `delete`) and its name.
+/// Declares the routes of a kind, and `routes()`, which adds them to the API. `{R: Input => View, tag, "/place",
+/// "/place/{id}"}`, then for each route its documentation, its kind (`list`, `create`, `get`, `put`, `patch`,
+/// `delete`) and its name.
 macro_rules! shells {
     (@list $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
@@ -92,7 +94,7 @@ macro_rules! shells {
     };
 }
 
-/// An item with the attributes that were given for it.
+/// An item with its given attributes.
 macro_rules! documented {
     ({$(#[$($doc:tt)*])*} $($item:tt)*) => { $(#[$($doc)*])* $($item)* };
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Api, Command, Error, Gate, saw_account};
 use cloud::auth::Verifier;
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
@@ -15,15 +16,14 @@ use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
 use store::{Configuration, Interactions};
 
-use crate::caller::Caller;
 use crate::problem::Failure;
 
 /// What every request works with.
 pub struct App {
     /// Decides and commits; holds the store and the configuration.
     pub engine: Engine<Interactions, Configuration, System>,
-    /// Of tokens.
-    pub verifier: Verifier,
+    /// Verifies tokens.
+    pub gate: Arc<dyn Gate>,
     /// The bucket of transcripts and media.
     pub objects: Objects,
     /// Where the HTTP API is reached from outside, without a slash at the end.
@@ -45,6 +45,16 @@ pub(crate) struct Located {
     pub(crate) account: Arc<Account>,
 }
 
+impl Api for App {
+    fn gate(&self) -> &dyn Gate {
+        &*self.gate
+    }
+
+    fn configuration(&self) -> &Configuration {
+        &self.engine.directory
+    }
+}
+
 impl App {
     /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and `WEBSOCKET_URL`.
     ///
@@ -57,7 +67,7 @@ impl App {
         let directory = Configuration::new(aws.dynamodb(), config_table);
         Ok(Self {
             engine: Engine { store, directory, world: System },
-            verifier: Verifier::from_env(env)?,
+            gate: Arc::new(Verifier::from_env(env)?),
             objects: Objects::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
@@ -89,21 +99,25 @@ impl App {
         Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
+    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the
+    /// id of a message, else of the interaction.
+    pub(crate) async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
+        Ok(self.store().command_result(&command.id).await?)
+    }
+
     /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not there, as is one whose id is none.
-    pub(crate) async fn account(&self, caller: &Caller, id: &str) -> Result<Arc<Account>, Failure> {
-        let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
-        let account = self.directory().account(&id).await?.filter(|account| caller.reads(account)).ok_or(Failure::NotFound)?;
-        tracing::Span::current().record("account", account.id.as_str());
+    pub(crate) async fn account(&self, caller: &AgentCaller, id: &str) -> Result<Arc<Account>, Failure> {
+        let id: AccountId = id.parse().map_err(|_| Error::NotFound)?;
+        let account = self.directory().account(&id).await?.filter(|account| caller.reads(account)).ok_or(Error::NotFound)?;
         Ok(account)
     }
 
     /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
-    pub(crate) async fn locate(&self, caller: &Caller, id: &str) -> Result<Located, Failure> {
-        let id: InteractionId = id.parse().map_err(|_| Failure::NotFound)?;
-        tracing::Span::current().record("interaction", id.as_str());
-        let key = self.store().locate(&id).await?.ok_or(Failure::NotFound)?;
-        let account = self.directory().account(&key.conversation.account).await?.ok_or(Failure::NotFound)?;
-        tracing::Span::current().record("account", account.id.as_str());
-        if caller.reads(&account) { Ok(Located { key, account }) } else { Err(Failure::NotFound) }
+    pub(crate) async fn locate(&self, caller: &AgentCaller, id: &str) -> Result<Located, Failure> {
+        let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
+        let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;
+        let account = self.directory().account(&key.conversation.account).await?.ok_or(Error::NotFound)?;
+        saw_account(&account.id);
+        if caller.reads(&account) { Ok(Located { key, account }) } else { Err(Error::NotFound.into()) }
     }
 }

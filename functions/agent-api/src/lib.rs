@@ -33,12 +33,10 @@
 //! repetition; one that meets a rival costs its reads and its transaction again.
 
 mod app;
-mod caller;
-mod command;
-mod input;
 mod offers;
 mod problem;
 mod routes;
+mod text;
 
 pub use app::App;
 pub use routes::{openapi, router};

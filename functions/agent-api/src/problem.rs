@@ -1,6 +1,6 @@
 //! Why a request is refused or fails, and what is answered.
 
-use api::Problem;
+use api::{Error, Errors, Problem};
 use axum::response::{IntoResponse, Response};
 use cloud::aws::CallError;
 use domain::decide::Refusal;
@@ -13,51 +13,46 @@ use http::StatusCode;
 use views::InteractionView;
 
 /// Why a request is refused or fails.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// No token, or one that is not accepted.
-    Unauthorized,
-    /// The token carries no role.
-    NoRole,
-    /// The token's subject is no agent of this deployment.
-    NotAnAgent,
+    /// As in every API.
+    #[error(transparent)]
+    Kit(#[from] Error),
     /// The caller may not take interactions.
+    #[error("WhatsApp is switched off for the caller")]
     NotEnabled,
-    /// Only who is logged in can be made to pause.
+    /// Only a logged-in agent can be made to pause.
+    #[error("the agent is logged out")]
     LoggedOut,
-    /// There is no such thing, or none that the caller may see.
-    NotFound,
-    /// The path has no such method.
-    MethodNotAllowed,
-    /// The request can't be read.
-    BadRequest(&'static str),
-    /// A field was refused.
-    Field { field: String, message: String },
-    /// The body is over the limit.
-    TooLarge,
     /// The interaction does not allow it.
+    #[error("the interaction does not allow it")]
     Refused(Box<Refused>),
     /// There is no transcript in the bucket.
+    #[error("there is no transcript yet")]
     TranscriptNotReady,
     /// The attachment is still being copied.
+    #[error("the attachment is still being copied")]
     AttachmentPending,
     /// The attachment was given up.
+    #[error("the attachment could not be copied")]
     AttachmentFailed { reason: String },
     /// The file is larger than WhatsApp takes.
+    #[error("the file is too large")]
     AttachmentTooLarge { most: u64 },
     /// WhatsApp does not take files of this type.
+    #[error("WhatsApp does not take files of this type")]
     MediaType,
     /// There is no file where the upload's id leads.
+    #[error("nothing was uploaded")]
     UploadMissing,
-    /// Something that is needed does not answer; logged where it was found.
-    Unavailable,
     /// Rivals won every attempt.
+    #[error("rivals won every attempt")]
     Busy,
-    /// A table could not be read or written.
-    Port(PortError),
     /// A call to AWS failed.
-    Call(CallError),
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// No randomness could be had.
+    #[error("no random bytes")]
     NoRandomness,
 }
 
@@ -75,22 +70,15 @@ pub(crate) struct Refused {
 
 impl Failure {
     pub(crate) fn field(field: &str, message: &str) -> Self {
-        Self::Field { field: field.to_owned(), message: message.to_owned() }
+        Error::field(field, message).into()
     }
 
     /// What is answered.
     pub(crate) fn problem(&self) -> Problem {
         match self {
-            Failure::Unauthorized => Problem::unauthorized(),
-            Failure::NoRole => Problem::forbidden(),
+            Failure::Kit(error) => error.problem(),
             Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
             Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
-            Failure::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "You are not an agent here"),
-            Failure::NotFound => Problem::not_found(),
-            Failure::MethodNotAllowed => Problem::method_not_allowed(),
-            Failure::BadRequest(detail) => Problem::bad_request(*detail),
-            Failure::Field { field, message } => Problem::invalid().field(field, message),
-            Failure::TooLarge => Problem::too_large(),
             Failure::Refused(refused) => refused.problem(),
             Failure::TranscriptNotReady => Problem::new(StatusCode::NOT_FOUND, "transcript-not-ready", "There is no transcript yet")
                 .detail("It is written when the interaction closes, or a moment after it was asked for."),
@@ -107,66 +95,37 @@ impl Failure {
             }
             Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "Nothing was uploaded there")
                 .detail("Either the upload did not succeed, or it was longer than a day ago."),
-            Failure::Unavailable | Failure::Busy | Failure::Port(_) | Failure::Call(_) => Problem::unavailable(),
+            Failure::Busy | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
-        }
-    }
-
-    /// Logged once, here; refusals are the caller's business.
-    fn log(&self) {
-        match self {
-            Failure::Port(error) => tracing::error!(event = "agent_api.table_failed", %error),
-            Failure::Call(error) => tracing::error!(event = "agent_api.call_failed", %error),
-            Failure::Busy => tracing::error!(event = "agent_api.busy"),
-            Failure::NoRandomness => tracing::error!(event = "agent_api.no_randomness"),
-            Failure::Unauthorized
-            | Failure::NoRole
-            | Failure::NotAnAgent
-            | Failure::NotEnabled
-            | Failure::LoggedOut
-            | Failure::NotFound
-            | Failure::MethodNotAllowed
-            | Failure::BadRequest(_)
-            | Failure::Field { .. }
-            | Failure::TooLarge
-            | Failure::Refused(_)
-            | Failure::TranscriptNotReady
-            | Failure::AttachmentPending
-            | Failure::AttachmentFailed { .. }
-            | Failure::AttachmentTooLarge { .. }
-            | Failure::MediaType
-            | Failure::UploadMissing
-            | Failure::Unavailable => {}
         }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.log();
-        self.problem().into_response()
+        api::refuse(self.problem(), &self)
     }
 }
 
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
-        Self::Port(error)
+        Error::from(error).into()
     }
 }
 
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Self {
-        Self::Call(error)
+impl From<Errors> for Failure {
+    fn from(errors: Errors) -> Self {
+        Error::from(errors).into()
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Port(error) => Self::Port(error),
+            EngineError::Port(error) => error.into(),
             EngineError::Busy => Self::Busy,
             // Only events wait for something.
-            EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Self::NotFound,
+            EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Error::NotFound.into(),
         }
     }
 }

@@ -418,7 +418,7 @@ async fn transcript(agent: &Person, path: &str, texts: &[&str], files: &[&[u8]])
 
 async fn no_gap(anna: &Person) -> Result<()> {
     let answer = anna.api.get("/events?after=0").await?;
-    let events = answer["events"].as_array().context("the answer has no events")?;
+    let events = answer["items"].as_array().context("the answer has no events")?;
     ensure!(!events.is_empty(), "the feed is empty");
     let numbers: Vec<_> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
     ensure!(numbers.iter().copied().eq(1..=events.len() as u64), "the numbers are {numbers:?}");

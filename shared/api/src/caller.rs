@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use cloud::auth::{AuthError, Claims, KeySource, Verifier, bearer};
+use domain::account::Account;
 use domain::agent::Role;
+use domain::ids::AgentId;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
 use store::Configuration;
 
 use crate::error::Error;
+use crate::observe::saw_agent;
 
 /// The state of an API, as far as the kit needs it.
 pub trait Api: Send + Sync {
@@ -74,6 +77,38 @@ impl From<AuthError> for Error {
             AuthError::Refused(reason) => Error::Unauthorized(reason),
             AuthError::NoKeys => Error::NoKeys,
         }
+    }
+}
+
+/// The agent whom a token belongs to. A caller without an agent's record is refused (403).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCaller {
+    /// The agent.
+    pub agent: AgentId,
+    /// The role, which includes the lower ones.
+    pub role: Role,
+}
+
+impl AgentCaller {
+    /// Whether the caller reads the interactions of all accounts.
+    pub fn oversees(&self) -> bool {
+        self.role >= Role::Supervisor
+    }
+
+    /// Whether the caller reads the interactions of this account.
+    pub fn reads(&self, account: &Account) -> bool {
+        self.oversees() || account.agents.contains(&self.agent)
+    }
+}
+
+impl<A: Api> FromRequestParts<A> for AgentCaller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
+        let caller = Caller::of(parts, app).await?;
+        let agent = app.configuration().agent_of_subject(&caller.subject).await?.ok_or(Error::NotAnAgent)?;
+        saw_agent(&agent);
+        Ok(Self { agent, role: caller.role })
     }
 }
 

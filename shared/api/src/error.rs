@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use engine::ports::PortError;
+use http::StatusCode;
 
 use crate::problem::{Errors, Problem};
 
@@ -14,6 +15,9 @@ pub enum Error {
     /// The caller's role does not allow it.
     #[error("the role does not allow it")]
     Forbidden,
+    /// The token's subject is no agent of this deployment.
+    #[error("the subject is no agent")]
+    NotAnAgent,
     /// Nothing is there, or nothing that the caller may see.
     #[error("not found")]
     NotFound,
@@ -60,6 +64,7 @@ impl Error {
         match self {
             Error::Unauthorized(_) => Problem::unauthorized(),
             Error::Forbidden => Problem::forbidden(),
+            Error::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "Not an agent").detail("You are not an agent here."),
             Error::NotFound => Problem::not_found(),
             Error::MethodNotAllowed => Problem::method_not_allowed(),
             Error::BadRequest(detail) => Problem::bad_request(detail),

@@ -1,9 +1,9 @@
-//! What a request brings: ids in the path, parameters, a page, a JSON body.
+//! The input of a request: ids in the path, parameters, a page, a JSON body.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -13,16 +13,17 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::problem::Errors;
 
-/// The longest body, in bytes. An account with a thousand agents and two hundred dispositions has some 80 KB, the longest text of any provider (4096
-/// characters, each at most 12 bytes as a JSON escape) 48 KB; more than this would not fit an item of 400 KB either.
+/// The longest body, in bytes. An account with a thousand agents and two hundred dispositions has some 80 KB. The
+/// longest text of any provider (4096 characters, each at most 12 bytes as a JSON escape) has 48 KB. A longer body
+/// would not fit an item of 400 KB either.
 pub const BODY_LIMIT: usize = 256 * 1024;
 
-/// A page that a screen can show.
+/// The default page size: as much as a screen can show.
 const PAGE: i32 = 50;
-/// A page of accounts with a thousand agents each stays below the 6 MB that a Lambda may answer.
+/// The largest page size. A page of accounts with a thousand agents each stays below the 6 MB of a Lambda's answer.
 const PAGE_MOST: i32 = 100;
 
-/// The one id in the path. Text that is no id of the kind leads to nothing (404).
+/// The one id in the path. A text that is not an id of the kind is not found (404).
 #[derive(Debug, Clone)]
 pub struct Id<T>(pub T);
 
@@ -35,7 +36,7 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     }
 }
 
-/// The parts of the path. Text that can't be decoded leads to nothing (404).
+/// The parts of the path. A text that can't be decoded is not found (404).
 #[derive(Debug)]
 pub struct FromPath<T>(pub T);
 
@@ -53,15 +54,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for FromPat
 pub struct Parameters(HashMap<String, String>);
 
 impl Parameters {
-    /// The parameter as it is; an empty one counts as absent.
+    /// The parameter as it is. An empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// How many entries a page may have: 1 to `most`, `usual` unless told.
+    /// How many entries a page may have: 1 to `most`, by default `usual`.
     ///
     /// # Errors
-    /// When it is out of range, or no number.
+    /// It is out of range, or not a number.
     pub fn limit(&self, usual: i32, most: i32) -> Result<i32, Errors> {
         match self.get("limit").map(str::parse::<i32>) {
             None => Ok(usual),
@@ -70,10 +71,10 @@ impl Parameters {
         }
     }
 
-    /// A number from 0 on; 0 unless told.
+    /// A number from 0 on; 0 by default.
     ///
     /// # Errors
-    /// When it is no such number.
+    /// It is not such a number.
     pub fn number(&self, name: &'static str) -> Result<u64, Errors> {
         let number = self.get(name).map_or(Ok(0), str::parse);
         number.map_err(|_| Errors::one(name, "must be a whole number from 0 on"))
@@ -82,16 +83,16 @@ impl Parameters {
     /// An id.
     ///
     /// # Errors
-    /// When it is no id of the kind.
+    /// It is not an id of the kind.
     pub fn id<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, Errors> {
         let id = self.get(name).map(str::parse::<T>).transpose();
         id.map_err(|_| Errors::one(name, "is not an id of that kind"))
     }
 
-    /// `true` or `false`; `false` unless told.
+    /// `true` or `false`; `false` by default.
     ///
     /// # Errors
-    /// When it is another word.
+    /// It is another word.
     pub fn flag(&self, name: &'static str) -> Result<bool, Errors> {
         let flag = self.get(name).map_or(Ok(false), str::parse);
         flag.map_err(|_| Errors::one(name, "must be true or false"))
@@ -107,20 +108,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-/// Which page of a list: `?after=&limit=`.
+/// The requested page of a list: `?after=&limit=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The id behind which the page begins.
+    /// The id after which the page begins.
     pub after: Option<String>,
     /// How many entries it may have.
     pub limit: i32,
 }
 
 impl Page {
-    /// `limit` is 1 to 100, 50 unless told; `after` is an id of the kind that is listed.
+    /// Reads the parameters. `limit` is 1 to 100, by default 50. `after` is an id of the listed kind.
     ///
     /// # Errors
-    /// Names each parameter that was refused.
+    /// A parameter is refused. The error names each.
     pub fn of<T: FromStr>(parameters: &Parameters) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         let limit = parameters.limit(PAGE, PAGE_MOST).unwrap_or_else(|refused| {
@@ -135,11 +136,37 @@ impl Page {
     }
 }
 
-/// A JSON body, as a value whose fields the API takes apart itself.
-#[derive(Debug, Clone)]
-pub struct Body(pub Value);
+/// A JSON body whose fields are all known. An absent body is `{}`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        typed(&bytes(request).await?).map(Self)
+    }
+}
+
+fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let value = value(if bytes.trim_ascii().is_empty() { b"{}" } else { bytes })?;
+    if !value.is_object() {
+        return Err(Error::BadRequest("the body is not a JSON object".to_owned()));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let message = error.inner().to_string();
+        let path = error.path().to_string();
+        // A missing field has no place of its own. Only the parser's words name it.
+        let named = message.split('`').nth(1).filter(|_| path == ".");
+        Error::field(named.unwrap_or(&path), &message)
+    })
+}
+
+/// A JSON body, as a value whose fields the API reads itself. Its content type must be JSON.
+#[derive(Debug, Clone)]
+pub struct JsonBody(pub Value);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
@@ -147,13 +174,19 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if named.is_some_and(|named| !is_json(&named)) {
             return Err(Error::NotJson);
         }
-        let bytes = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Error::TooLarge)?;
-        let body = serde_json::from_slice(&bytes).map_err(|error| {
-            // Where, never what: the parser's own words may quote the body.
-            Error::BadRequest(format!("the body is not JSON: see line {}, column {}", error.line(), error.column()))
-        })?;
-        Ok(Self(body))
+        value(&bytes(request).await?).map(Self)
     }
+}
+
+async fn bytes(request: Request) -> Result<Bytes, Error> {
+    to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| Error::TooLarge)
+}
+
+fn value(bytes: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Only the place: the parser's own words may quote the body.
+        Error::BadRequest(format!("the body is not JSON: see line {}, column {}", error.line(), error.column()))
+    })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -164,8 +197,49 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use domain::ids::AgentId;
+    use serde::Deserialize;
 
     use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        text: String,
+        #[serde(default)]
+        number: Option<u8>,
+    }
+
+    fn refused(body: &str) -> serde_json::Value {
+        serde_json::to_value(typed::<Example>(body.as_bytes()).unwrap_err().problem()).unwrap()
+    }
+
+    #[test]
+    fn a_body_that_is_not_a_json_object_cannot_be_read() {
+        for body in ["{", "[]", "\"text\"", "{\"text\":\"a\"}}", "\u{1}"] {
+            assert_eq!(refused(body)["status"], 400, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_missing_or_wrong_field_is_named() {
+        for (body, field) in
+            [(r#"{"text":"a","txet":1}"#, "txet"), ("{}", "text"), ("", "text"), (r#"{"text":"a","number":300}"#, "number")]
+        {
+            let problem = refused(body);
+            assert_eq!((&problem["status"], &problem["errors"][0]["field"]), (&422.into(), &field.into()), "{body}");
+        }
+        assert_eq!(typed::<Example>(br#"{"text":"a"}"#).unwrap(), Example { text: "a".into(), number: None });
+    }
+
+    #[tokio::test]
+    async fn a_body_over_256_kb_is_refused() {
+        let read = async |bytes: usize| {
+            let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
+            Body::<Value>::from_request(Request::new(text.into()), &()).await
+        };
+        assert!(read(BODY_LIMIT).await.is_ok());
+        assert!(matches!(read(BODY_LIMIT + 1).await, Err(Error::TooLarge)));
+    }
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
         Parameters(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

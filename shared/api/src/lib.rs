@@ -4,13 +4,14 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`] |
-//! | read the request | [`Id`], [`FromPath`], [`Parameters`], [`Page`], [`Body`], [`IfMatch`] |
+//! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`], [`AgentCaller`] |
+//! | read the request | [`Id`], [`FromPath`], [`Parameters`], [`Page`], [`Body`], [`JsonBody`], [`IfMatch`], [`Command`] |
 //! | answer | [`Versioned`], [`Listed`], [`Error`] |
 //! | serve | [`serve`], [`complete`] |
 //! | test a description | `api::testing` (feature `testing`) |
 
 mod caller;
+mod command;
 mod error;
 mod input;
 mod observe;
@@ -22,11 +23,12 @@ mod serve;
 pub mod testing;
 mod version;
 
-pub use caller::{Administrator, Anyone, Api, Caller, Gate, Overseer, Owner};
+pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer, Owner};
+pub use command::Command;
 pub use error::{Error, refuse};
-pub use input::{BODY_LIMIT, Body, FromPath, Id, Page, Parameters};
+pub use input::{BODY_LIMIT, Body, FromPath, Id, JsonBody, Page, Parameters};
 pub use observe::{saw_account, saw_agent, saw_interaction};
-pub use openapi::{PageParams, SECURITY_SCHEME, complete, operations, refusals};
+pub use openapi::{PageParams, SECURITY_SCHEME, based_on, complete, operations, refusals, repeatable};
 pub use problem::{Errors, FieldError, Problem};
 pub use reply::{Listed, Versioned};
 pub use serve::serve;

@@ -1,4 +1,4 @@
-//! One log line a request, and its ids in every line that is written meanwhile.
+//! One log line for each request, and the request's ids in every line that is written meanwhile.
 
 use std::time::Instant;
 
@@ -12,8 +12,9 @@ use lambda_http::RequestExt as _;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-/// Runs a request inside its span, and says how it was answered. The span carries the id of the request as Lambda knows it, the route (never the path)
-/// and the ids that the path names; what the path doesn't tell is added with [`saw_agent`], [`saw_account`] and [`saw_interaction`].
+/// Runs a request inside its span, and logs its answer. The span carries Lambda's id of the request, the route
+/// (never the path) and the ids in the path. Handlers add further ids with [`saw_agent`], [`saw_account`] and
+/// [`saw_interaction`].
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
@@ -33,7 +34,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     async move {
         let began = Instant::now();
         let mut response = next.run(request).await;
-        // An API shows people what is theirs, and secrets such as Receive URLs: no cache on the way keeps it.
+        // Answers hold personal data, and secrets such as Receive URLs, so no cache on the way may keep them.
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(event = "request.answered", status = response.status().as_u16(), duration_ms);
@@ -43,7 +44,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     .await
 }
 
-/// Records a part of the path that is an id. Other text, which anybody may send, is not logged.
+/// Records a part of the path if it is an id. Other text, which anybody may send, is not logged.
 fn named(span: &Span, part: &str) {
     let is = |kind: &'static str| {
         span.record(kind, part);

@@ -1,8 +1,8 @@
-//! What all operations of a description have in common.
+//! Completes a description with the parts that all operations have in common.
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{self, ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa::{IntoParams, OpenApi};
 
 use crate::problem::{FieldError, Problem};
@@ -10,7 +10,7 @@ use crate::problem::{FieldError, Problem};
 /// The name of the one security scheme: a JWT in `Authorization`.
 pub const SECURITY_SCHEME: &str = "bearer";
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -26,8 +26,8 @@ pub struct PageParams {
 #[openapi(components(schemas(Problem, FieldError)))]
 struct Common;
 
-/// Adds what all operations have in common: the bearer token, the problem document, and the refusals that follow from an operation's parameters and
-/// body. A refusal that an operation describes itself stays as it is.
+/// Adds the parts that all operations have in common: the bearer token, the problem document, and the refusals that
+/// follow from an operation's parameters and body. A refusal that an operation describes itself stays as it is.
 pub fn complete(description: &mut openapi::OpenApi) {
     description.merge(Common::openapi());
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
@@ -79,6 +79,35 @@ fn common(path: &str, operation: &Operation) -> Vec<(&'static str, &'static str)
         all.push(("428", "`If-Match` is required."));
     }
     all
+}
+
+/// Describes that a command may carry an `Idempotency-Key`.
+pub fn repeatable(operation: &mut Operation) {
+    let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).build();
+    let parameter = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Printable ASCII. A command that is repeated with the same key within 24 hours changes nothing and is answered like the first one, \
+             whatever its body.",
+        ))
+        .schema(Some(key))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+}
+
+/// Describes that a command may carry `If-Match`, with the version of its interaction.
+pub fn based_on(operation: &mut Operation) {
+    let version = ObjectBuilder::new().schema_type(Type::Integer).build();
+    let parameter = ParameterBuilder::new()
+        .name("If-Match")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "The `version` that the command is based on: 409 `changed`, with the interaction as it is now, when it has another.",
+        ))
+        .schema(Some(version))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
 }
 
 /// Answers that are problem documents: status (or `default`) and description.

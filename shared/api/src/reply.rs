@@ -1,4 +1,4 @@
-//! What handlers answer.
+//! The answers of handlers.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -25,24 +25,24 @@ impl<T: Serialize> IntoResponse for Listed<T> {
     }
 }
 
-/// Something stored, with its version as `ETag`.
+/// A stored resource, with its version as `ETag`.
 #[derive(Debug)]
 pub struct Versioned<T> {
-    /// What is shown.
+    /// The view.
     pub view: T,
     /// Its version.
     pub version: u64,
-    /// Where it lies, when it was just made.
+    /// Its address, if it was just made.
     pub made_at: Option<String>,
 }
 
 impl<T> Versioned<T> {
-    /// What is stored, at its version (200).
+    /// A stored resource at its version (200).
     pub fn new(view: T, version: u64) -> Self {
         Self { view, version, made_at: None }
     }
 
-    /// What was just made, and where it lies (201).
+    /// A new resource and its address (201).
     pub fn made(view: T, at: String) -> Self {
         Self { view, version: 1, made_at: Some(at) }
     }

@@ -1,4 +1,4 @@
-//! The routes of an API, as they are served.
+//! Serves the routes of an API.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::caller::Api;
 use crate::error::Error;
 use crate::observe::observe;
 
-/// Serves `routes` under `prefix` (`/agent`) of `public_url`, with their description at `{prefix}/openapi.json`, which needs no token. Every other path
-/// and method is a problem too.
+/// Serves `routes` under `prefix` (`/agent`) of `public_url`, with their description at `{prefix}/openapi.json`,
+/// which needs no token. Every other path and method is a problem too.
 pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, public_url: &str, app: A) -> Router {
     let (routes, mut description) = routes.split_for_parts();
     description.servers = Some(vec![Server::new(format!("{public_url}{prefix}"))]);

@@ -1,4 +1,4 @@
-//! Versions of what is stored: `ETag` and `If-Match`.
+//! Versions of stored resources: `ETag` and `If-Match`.
 
 use axum::extract::FromRequestParts;
 use http::header::{HeaderMap, IF_MATCH};
@@ -6,25 +6,25 @@ use http::request::Parts;
 
 use crate::error::Error;
 
-/// The entity tag of a version: strong, so that `If-Match` can compare it (RFC 9110, section 13.1.1).
+/// The entity tag of a version. It is strong, so that `If-Match` can compare it (RFC 9110, section 13.1.1).
 pub fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-/// Which version a write supposes. A request without is refused (428).
+/// The version that a write is based on. A request without it is refused (428).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
-    /// `*`: whatever is stored.
+    /// `*`: any version.
     Any,
     /// One of these entity tags.
     Tags(Vec<String>),
 }
 
 impl IfMatch {
-    /// Fails unless `version` is the one that is supposed.
+    /// Fails unless `version` is the expected one.
     ///
     /// # Errors
-    /// [`Error::Changed`] when it is another.
+    /// [`Error::Changed`] if it is another.
     pub fn check(&self, version: u64) -> Result<(), Error> {
         match self {
             IfMatch::Any => Ok(()),
@@ -36,7 +36,7 @@ impl IfMatch {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let mut tags = Vec::new();
         for value in headers.get_all(IF_MATCH) {
-            // What can't be read matches nothing.
+            // An unreadable tag matches nothing.
             tags.extend(value.to_str().unwrap_or_default().split(',').map(|tag| tag.trim().to_owned()));
         }
         match tags.as_slice() {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_says_which_version_it_supposes() {
+    fn a_write_names_the_version_that_it_is_based_on() {
         assert_eq!(if_match(&[]), None);
         assert!(if_match(&["\"3\""]).unwrap().check(3).is_ok());
         assert!(if_match(&["\"2\", \"3\""]).unwrap().check(3).is_ok());

@@ -1,7 +1,8 @@
-//! Texts with variables, written as Mustache templates: the announcement of an interaction, the plan's automatic replies, an approved template's parameters.
+//! Texts with variables, written as Mustache templates: the notification of an offer, the plan's automatic replies,
+//! an approved template's parameters.
 //!
-//! A template is given plain texts by group and name, such as `name` in `contact`; what is unknown is empty. Nothing is escaped: the text goes to WhatsApp or to
-//! a screen that shows it as text, never into HTML.
+//! A template gets plain texts by group and name, such as `name` in `contact`. Unknown names are empty. Nothing is
+//! escaped: the text goes to WhatsApp or to a screen that shows it as text, never into HTML.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::variables::VariableName;
 
-/// What variables stand for: the groups by name, and in each the values by name. `{{#group}}` … `{{/group}}` shows its inside if the group is there.
+/// The values of the variables: the groups by name, and in each the values by name. `{{#group}}` … `{{/group}}`
+/// shows its inside if the group exists.
 pub type Groups<'a> = Vec<(&'static str, Vec<(&'static str, &'a str)>)>;
 
 /// A Mustache template that parses.
@@ -20,27 +22,27 @@ pub type Groups<'a> = Vec<(&'static str, Vec<(&'static str, &'a str)>)>;
 #[serde(try_from = "String", into = "String")]
 pub struct TextTemplate(String);
 
-/// Where a template stops being one.
+/// The place where a text stops being a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at character {column}: {reason}")]
 pub struct TemplateError {
     /// Bytes before the fault.
     pub at: usize,
-    /// Which character that is, from 1.
+    /// The number of that character, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The fault.
     pub reason: String,
 }
 
 impl TextTemplate {
-    /// The longest template, in bytes: half of what WhatsApp takes as one text, which leaves room for what is filled in, and keeps a plan of automatic replies
-    /// well within its item.
+    /// The longest template, in bytes: half of WhatsApp's longest text. That leaves room for the values, and keeps
+    /// a plan of automatic replies well within its item.
     pub const LONGEST: usize = 2_048;
 
     /// Reads a template.
     ///
     /// # Errors
-    /// Where it stops being one.
+    /// The text is not a template. The error holds the place.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let error = |at: usize, reason: &str| {
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -58,7 +60,7 @@ impl TextTemplate {
         }
     }
 
-    /// A template of our own code, which a test has seen parse.
+    /// A template from our own code, which a test has parsed.
     pub(crate) fn trusted(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -68,7 +70,8 @@ impl TextTemplate {
         &self.0
     }
 
-    /// What tells this text from others (32 bits of FNV-1a): few enough that an interaction can remember what it has already said.
+    /// A fingerprint of the text (32 bits of FNV-1a), small enough that an interaction can remember the replies
+    /// that it has sent.
     pub fn fingerprint(&self) -> u32 {
         self.0.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
@@ -98,8 +101,9 @@ impl From<TextTemplate> for String {
     }
 }
 
-/// Where a tag is none of those that make sense here, and why: there are no other templates to include, no other delimiters, no comments. The renderer gets to see well-formed ones only: it is made for files of the programmer's own,
-/// and stumbles over characters beyond ASCII in a tag without end.
+/// The first tag that is not allowed here, and why: there are no other templates to include, no other delimiters,
+/// no comments. The renderer gets well-formed tags only: it is made for trusted files, and stumbles over characters
+/// beyond ASCII in an unclosed tag.
 fn wrong_tag(text: &str) -> Option<(usize, &'static str)> {
     let mut at = 0;
     while let Some(found) = text[at..].find("{{") {
@@ -125,10 +129,11 @@ fn data(groups: &Groups<'_>) -> Data {
     Data::Map(groups.iter().map(|(name, values)| ((*name).to_owned(), group(values))).collect())
 }
 
-/// The four characters that Mustache escapes for HTML, each with a stand-in from Unicode's private area that takes its way through the renderer.
+/// The four characters that Mustache escapes for HTML, each with a stand-in from Unicode's private area that
+/// replaces it in the renderer.
 const ESCAPED: [(char, char); 4] = [('&', '\u{f8f0}'), ('"', '\u{f8f1}'), ('<', '\u{f8f2}'), ('>', '\u{f8f3}')];
 
-/// A stand-in that somebody else put there means nothing to anybody, and is dropped.
+/// A stand-in that comes from outside has no meaning, so it is dropped.
 fn masked(character: char) -> Option<char> {
     match ESCAPED.iter().find(|(plain, stand_in)| character == *plain || character == *stand_in) {
         Some((plain, stand_in)) if character == *plain => Some(*stand_in),
@@ -141,11 +146,11 @@ fn unmasked(character: char) -> char {
     ESCAPED.iter().find(|(_, stand_in)| *stand_in == character).map_or(character, |(plain, _)| *plain)
 }
 
-/// One template that includes no others.
+/// A template that includes no others.
 struct Alone<'a>(&'a str);
 
 impl SourceProvider for Alone<'_> {
-    /// Whether it is another one.
+    /// Whether it is another template.
     type Key = bool;
 
     fn get_src(&mut self, other: &bool) -> Result<String, Cow<'static, str>> {
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_escaped_and_nothing_that_a_customer_is_called_is_a_template() {
+    fn nothing_is_escaped_and_no_customers_name_is_a_template() {
         assert_eq!(render("{{contact.name}} & {{{contact.name}}}", Some("<b>\"D'A\u{f8f0}&\"")), "<b>\"D'A&\" & <b>\"D'A&\"");
         assert_eq!(render("{{contact.name}}", Some("{{account.name}}")), "{{account.name}}");
         assert_eq!(render("{{& contact.name }}", Some("<A>")), "<A>");
@@ -210,14 +215,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_template_or_refused_within_itself(text in any::<String>()) {
+        fn any_text_is_a_template_or_refused_at_a_place_within_it(text in any::<String>()) {
             match TextTemplate::parse(&text) {
                 Ok(_) => { render(&text, Some("Ada")); }
                 Err(error) => prop_assert!(text.is_char_boundary(error.at)),
             }
         }
 
-        /// Texts of which most begin like a template.
+        /// Texts, most of which begin like a template.
         #[test]
         fn anything_like_a_template_is_one_or_refused(pieces in proptest::collection::vec(0..16_usize, 0..16)) {
             const PIECES: [&str; 16] =

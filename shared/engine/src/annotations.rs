@@ -1,6 +1,6 @@
-//! What happens to messages and customers without a message of its own: reactions, edits, deletions, moves, and reports on sent messages.
+//! Events about messages and customers: reactions, edits, deletions, moves, and reports on sent messages.
 //!
-//! None of it opens an interaction, rings, marks unread, or touches a timer.
+//! None of them opens an interaction, rings, marks unread, or touches a timer.
 
 use domain::decide::{self, Event};
 use domain::effect::{MessageKey, MessageRef};
@@ -14,9 +14,10 @@ use crate::identity::Identified;
 use crate::ports::{Commit, Committed, Directory, Idempotency, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
-/// How long an event waits for the message that it is about. The message comes through another queue, or the provider's answer to its sending is still being
-/// written down: that takes seconds, and this covers a crash and the next attempt. What is unknown then belongs to another system with the same number, or to
-/// the time before this deployment. The tries of `route` end a little later.
+/// How long an event waits for the message that it is about. The message comes through another queue, or the
+/// provider's answer to its send is still being written. That takes seconds, and this covers a crash and the next
+/// attempt. A message that is unknown after that belongs to another system with the same number, or to the time
+/// before this deployment. The tries of `route` end a little later.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(150);
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -40,7 +41,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.world.now().duration_since(event.received_at) < PATIENCE
     }
 
-    /// It changes its message.
+    /// Changes the message that the annotation is about.
     async fn annotate(&self, event: &InboundEvent, annotation: &Annotation, key: &MessageKey) -> Result<(), EngineError> {
         let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
         for attempt in 1..=ATTEMPTS {
@@ -69,7 +70,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(self.store.settle(event).await?)
     }
 
-    /// Its message is not here. A reaction still says something to whoever has the conversation; an edit or a deletion of what was never shown does not.
+    /// Handles an annotation without its message. A reaction still tells the agent something; an edit or a deletion
+    /// of a message that was never shown does not.
     async fn stray(&self, event: &InboundEvent, annotation: &Annotation) -> Result<(), EngineError> {
         match &annotation.what {
             Annotated::Reaction { message, emoji: Some(emoji) } => {
@@ -80,7 +82,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// It joins the thread of the open interaction, if there is one. A customer who moved is the same one at the new address.
+    /// Adds a line to the thread of the open interaction, if there is one. A customer who moved stays the same
+    /// customer at the new address.
     async fn noted(
         &self,
         event: &InboundEvent,
@@ -133,8 +136,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             None => self.store.message_by_provider_id(&event.account, &status.provider_id).await?,
         };
         let Some(key) = key else {
-            // It may have overtaken our own record of the sending. One with somebody else's reference is of a message that another system sent through the
-            // same number.
+            // The report may have overtaken our own record of the send. A report with a foreign reference is about
+            // a message that another system sent through the same number.
             return match status.reference {
                 None if self.is_young(event) => Err(EngineError::NotYet),
                 _ => Ok(self.store.settle(event).await?),

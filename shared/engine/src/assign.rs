@@ -1,4 +1,4 @@
-//! Who is offered what waits: one decision at a time per target.
+//! Offers waiting interactions to agents: one decision at a time for each target.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,30 +17,32 @@ use crate::interactions::Extra;
 use crate::ports::{Directory, Idempotency, Store, World};
 use crate::{Engine, EngineError, Told};
 
-/// How long a wake goes on before it leaves the rest to the next one: a backlog of thousands takes minutes, the function has 30 s, of which 10 may be over before
-/// it begins, and the change that it ends with may take some more.
+/// How long a wake goes on before it leaves the rest to the next one. A backlog of thousands takes minutes. The
+/// function has 30 s, of which 10 may be over before the wake begins, and its last change may take some more.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// What a wake did.
+/// The result of a wake.
 #[derive(Debug, Default, PartialEq)]
 pub struct Woken {
     /// How many interactions ring now that did not before.
     pub rung: usize,
-    /// What rings at everybody of a queue already, and now also at the agent who became available.
+    /// The offers that ring at all members of a queue, and now also at the agent who became available.
     pub joined: Vec<WaitingRow>,
-    /// Other targets to wake: those that the agent who became available belongs to, the queues of an account, and this one again after a lost race or when its
-    /// time was over.
+    /// Other targets to wake: those of the agent who became available, the queues of an account, and this target
+    /// again after a lost race or when its time was over.
     pub also: Vec<Target>,
-    /// Other queues of agents who are still free here: what waits there may have been kept waiting for what waited here. To be woken as [`Reach::Near`].
+    /// Other queues of agents who are still free here. An interaction there may have been held back for one here.
+    /// Wake them as [`Reach::Near`].
     pub related: Vec<Target>,
 }
 
 /// How far a wake goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Something changed here: the other queues of agents who stay free are looked at too.
+    /// Something changed here, so the other queues of agents who stay free are looked at too.
     Far,
-    /// Something changed in another queue: only if something rings now that did not before, so that two queues don't wake each other for ever.
+    /// Something changed in another queue. The wake goes further only if something rings now that did not before,
+    /// so that two queues don't wake each other for ever.
     Near,
 }
 
@@ -52,11 +54,11 @@ enum Time {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Looks at what waits for `target` and offers it, for some 15 s and at least one of it. Calls for one target must not overlap: the queue's message group
-    /// sees to that.
+    /// Offers the interactions that wait for `target`, for some 15 s and at least one. Calls for one target must
+    /// not overlap: the queue's message group ensures that.
     ///
     /// # Errors
-    /// When a port fails; calling again is safe.
+    /// A port fails. It is safe to call again.
     pub async fn wake(&self, target: &Target, reach: Reach) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
         let until = self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
@@ -73,7 +75,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(woken)
     }
 
-    /// The other queues that share a member with `queue` for whom `shares` holds, where something waits or rings at all.
+    /// The other queues that share a member with `queue` for whom `shares` holds, if something waits there or rings
+    /// at all members.
     async fn rivals(&self, queue: &Queue, shares: impl Fn(&AgentId) -> bool) -> Result<Vec<Rival>, EngineError> {
         let now = self.world.now();
         let mut rivals = Vec::new();
@@ -90,7 +93,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(rivals)
     }
 
-    /// Agents whom nobody here needs may be needed in their other queues, whose own decisions left them to this one.
+    /// Agents who are not needed here may be needed in their other queues, which left them to this one.
     async fn free_for_others(&self, id: &QueueId, woken: &mut Woken) -> Result<(), EngineError> {
         let Some(queue) = self.directory.queue(id).await? else { return Ok(()) };
         let mut others = self.rivals(&queue, |_| true).await?;
@@ -106,10 +109,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// Every target for which something may wait: what the sweep wakes.
+    /// All targets for which something may wait. The sweep wakes them.
     ///
     /// # Errors
-    /// When a port fails.
+    /// A port fails.
     pub async fn waiting_targets(&self) -> Result<Vec<Target>, EngineError> {
         let mut found = Vec::new();
         let queues = self.directory.queues().await?;
@@ -126,13 +129,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(found)
     }
 
-    /// The time is looked at behind each change, so that however slow they are each wake makes one.
+    /// Checks the time. It is called after each change, so that each wake makes at least one, however slow they
+    /// are.
     fn time(&self, until: Timestamp) -> Time {
         if self.world.now() < until { Time::Enough } else { Time::Over }
     }
 
     async fn offer_waiting(&self, target: &Target, until: Timestamp, woken: &mut Woken) -> Result<Time, EngineError> {
-        // The backlog of an account that is off may be long, and each of it sends a wake: it isn't even read.
+        // The backlog of an account that is off may be long, and each of its interactions sends a wake, so it isn't
+        // even read.
         if let Target::Account(id) = target
             && !self.is_active(id).await?
         {
@@ -173,7 +178,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         for rival in &rivals {
             self.know_accounts(&rival.rows, &mut accounts).await?;
-            // How many slots there are for what rings at all of another queue, its own members tell.
+            // The members of another queue tell how many slots there are for chats that ring at all of them.
             if rival.rows.iter().any(|row| row.offer.is_some()) {
                 let unknown: Vec<AgentId> = rival.queue.members.iter().filter(|agent| !presences.contains_key(agent)).cloned().collect();
                 presences.extend(self.store.presences(&unknown).await?);
@@ -204,7 +209,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             match self.change(&key, &Event::Ring(next.ring), Idempotency::Guarded, extra).await {
                 Ok(Told::Changed { interaction, .. }) => {
                     woken.rung += 1;
-                    // What waits in several queues rings on behalf of one.
+                    // An interaction that waits in several queues rings for one of them.
                     rivals.iter_mut().for_each(|rival| rival.rows.retain(|row| row.interaction.interaction != interaction.id));
                     cursor = next.cursor;
                     if let Some(presence) = alone.and_then(|agent| presences.get_mut(&agent)) {
@@ -215,7 +220,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                         None => drop(rows.remove(next.row)),
                     }
                 }
-                // Somebody else changed the interaction or the agent: their commit sends a wake of its own where one is owed; the agent is read again.
+                // Another commit changed the interaction or the agent. It sends its own wake if one is owed. The
+                // agent is read again.
                 Ok(Told::Refused(..) | Told::AlreadyDone(_)) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {
                     rows.remove(next.row);
                     if let Some(agent) = alone {
@@ -242,7 +248,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// What rings stops once its account is off; `None` when nothing did.
+    /// Stops the offers of accounts that are off; `None` if there were none.
     async fn silence(
         &self,
         rows: &[WaitingRow],
@@ -261,7 +267,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(time)
     }
 
-    /// Interactions that came in while their account was off go their way once it is on.
+    /// Routes the interactions that came in while their account was off.
     async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>, until: Timestamp) -> Result<Time, EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
@@ -278,7 +284,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(self.directory.account(account).await?.is_some_and(|account| account.active))
     }
 
-    /// An account was switched on, or has other agents: what waits in queues is looked at, also in those that its plan of today no longer names.
+    /// An account was switched on, or its agents changed: wakes the queues in which its interactions wait, also
+    /// those that its present plan no longer names.
     async fn account_available(&self, id: &AccountId, woken: &mut Woken) -> Result<(), EngineError> {
         if !self.is_active(id).await? {
             return Ok(());
@@ -292,11 +299,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// An agent became available: the targets that the agent belongs to are looked at, and what rings at all of a queue rings here too.
+    /// An agent became available: wakes the agent's targets, and offers to all members of a queue ring at this
+    /// agent too.
     async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
         let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
         let Some(presence) = presence.filter(|presence| presence.is_ready()) else { return Ok(()) };
-        // With no free slot an agent can still take back what is the agent's own.
+        // Without a free slot an agent can still take back an own interaction.
         let takes = |row: &WaitingRow| presence.available() || presence.load.contains(&row.interaction.interaction);
         let now = self.world.now();
         let accounts = self.directory.accounts().await?;
@@ -328,7 +336,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 }
 
-/// The agent, if the ring is at one alone.
+/// The agent, if the ring is at a single one.
 fn alone(ring: &Ring) -> Option<&AgentId> {
     match &ring.audience {
         Audience::Agents(agents) => agents.first(),
@@ -336,7 +344,7 @@ fn alone(ring: &Ring) -> Option<&AgentId> {
     }
 }
 
-/// Brings a presence to what the commit of a ring has made of it.
+/// Updates a presence as the commit of a ring did.
 fn rings_at(presence: &mut Presence, interaction: &Interaction, now: Timestamp) {
     if let Some((_, until)) = footprint(interaction).ringing {
         presence.ringing.insert(interaction.id.clone(), until);

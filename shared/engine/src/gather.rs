@@ -1,4 +1,4 @@
-//! Load: what a decision needs, and nothing else.
+//! Load: reads the data that a decision needs, and nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use crate::ports::{Conversation, Directory, Store, World};
 use crate::{Engine, EngineError};
 
-/// What a decision rests on beside the account and the interaction.
+/// The data of a decision beside the account and the interaction.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     queues: BTreeMap<QueueId, Queue>,
@@ -34,7 +34,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// What a decision about `account` rests on.
+    /// The context of a decision about `account`.
     pub(crate) fn context<'a>(&'a self, account: &'a Account, last_inbound_at: Option<Timestamp>, now: Timestamp) -> Context<'a> {
         Context {
             account,
@@ -54,7 +54,8 @@ impl Facts {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// An interaction. Its conversation's head says when the customer wrote last: it is read, in the same request, only where the `service_window` matters.
+    /// Reads an interaction. Its conversation's head says when the customer wrote last. It is read, in the same
+    /// request, only if the `service_window` matters.
     pub(crate) async fn load(&self, key: &InteractionKey, service_window: bool) -> Result<(Interaction, Option<Timestamp>), EngineError> {
         if service_window {
             let Conversation { open, last_inbound_at } = self.store.conversation(&key.conversation).await?;
@@ -65,8 +66,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok((self.store.interaction(key).await?.ok_or(EngineError::NotFound)?, None))
     }
 
-    /// What a decision about `interaction` needs: the account's list, the queues and intervals of its plan and of the plan that runs, and whatever else `needs`
-    /// says. Only presences are read from the table, in one request; the rest is cached configuration.
+    /// Gathers the data for a decision about `interaction`: the account's list, the queues and intervals of its
+    /// plan and of the running plan, and everything in `needs`. Only presences are read from the table, in one
+    /// request. The rest is cached configuration.
     pub(crate) async fn gather(
         &self,
         account: &Account,
@@ -106,7 +108,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(facts)
     }
 
-    /// Why nobody is being rung for an interaction that waits: what its history says when the wait is over.
+    /// The reasons why nobody is being rung for a waiting interaction, for its history at the end of the wait.
     async fn why_nobody(
         &self,
         interaction: &Interaction,

@@ -1,4 +1,4 @@
-//! Who a customer is.
+//! Identifies customers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +12,19 @@ use domain::values::Address;
 use crate::ports::{Committed, Conversation, Directory, PortError, Store, World};
 use crate::{Engine, EngineError};
 
-/// Whose some addresses are.
+/// The owner of some addresses.
 pub(crate) enum Identified {
-    /// Nobody's yet.
+    /// The addresses lead nowhere yet.
     New,
-    /// This person's.
+    /// The addresses belong to this customer.
     Known(Identity),
-    /// Somebody else is linking them: look again.
+    /// Another process is linking them: look again.
     Conflict,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Whose `seen` are, all of one customer. Addresses that nobody had go to whoever has the others; when several have them, these are one person from now
-    /// on.
+    /// Finds the owner of `seen`, the addresses of one customer. New addresses are added to the contact of the
+    /// others. If the others lead to several contacts, those are linked from now on.
     pub(crate) async fn identify(&self, seen: &[&Address], fresh: bool) -> Result<Identified, EngineError> {
         let (mut known, mut new) = (BTreeSet::new(), BTreeSet::new());
         let mut found: Vec<Identity> = Vec::new();
@@ -66,7 +66,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Committed::Done => Ok(Identified::Known(link.identity)),
                 _ => Ok(Identified::Conflict),
             },
-            // What was read of the addresses was old: they are one person already.
+            // The addresses that were read were out of date: they are linked already.
             None => {
                 let mut all = contacts.into_keys();
                 Ok(all.next().map_or(Identified::New, |owner| Identified::Known(Identity { owner, linked: all.collect() })))
@@ -74,7 +74,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// The conversation that a person's message belongs to: where an interaction is open, the oldest one; else the owner's.
+    /// The conversation of a customer's message: the oldest one with an open interaction, otherwise the owner's.
     pub(crate) async fn conversation_with(&self, account: &AccountId, person: &Identity) -> Result<(ContactId, Conversation), EngineError> {
         let mut chosen: Option<(ContactId, Conversation)> = None;
         for contact in person.contacts() {
@@ -88,8 +88,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(chosen.unwrap_or_else(|| (person.owner.clone(), Conversation::default())))
     }
 
-    /// What opening a closed interaction again rests on: whose the customer's address is, so that none of that person's contacts has an open interaction; or the
-    /// one that is open.
+    /// The data for reopening a closed interaction: the owner of the customer's address, to check that none of the
+    /// customer's contacts has an open interaction; or the interaction that is open.
     pub(crate) async fn alone(&self, closed: &Interaction) -> Result<Result<Option<(Address, Identity)>, InteractionId>, EngineError> {
         let Some(person) = self.store.contact_of(&closed.address, true).await? else { return Ok(Ok(None)) };
         let (_, conversation) = self.conversation_with(&closed.account, &person).await?;
@@ -100,8 +100,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// Whoever was turned away by a whitelist is known and on no list. When an interaction is opened with such a person after all, the contact is saved where
-    /// new ones are: as it is then; `None` for who is on a list.
+    /// A contact whom a whitelist turned away is known but on no list. If an interaction is opened with this
+    /// contact after all, the contact joins the list of new contacts. Returns the contact with that list; `None`
+    /// for a contact on a list.
     pub(crate) async fn unlisted(&self, owner: Option<Contact>, account: &Account) -> Result<Option<Contact>, EngineError> {
         let Some(owner) = owner.filter(|owner| owner.lists.is_empty()) else { return Ok(None) };
         for linked in &owner.linked {
@@ -112,7 +113,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(Contact { lists: BTreeSet::from([account.list.clone()]), version: owner.version + 1, ..owner }))
     }
 
-    /// Whether the account talks to a person: unless it has a whitelist that is in force and none of the person's contacts is on one of its lists.
+    /// Whether the account serves a customer: it has no whitelist in force, or one of the customer's contacts is on
+    /// one of its lists.
     pub(crate) async fn is_welcome(&self, account: &Account, person: Option<&Identity>) -> Result<bool, EngineError> {
         let Some(whitelist) = account.settings.whitelist.as_ref().filter(|whitelist| whitelist.enabled) else { return Ok(true) };
         for contact in person.into_iter().flat_map(Identity::contacts) {

@@ -1,4 +1,4 @@
-//! Commands, timers and rings meet their interaction.
+//! Applies commands, timers and rings to their interaction.
 
 use domain::account::Account;
 use domain::decide::{self, Decision, Event, Refusal};
@@ -14,30 +14,30 @@ use jiff::Timestamp;
 use crate::ports::{Commit, Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
-/// What became of something that an interaction was told.
+/// The result of an event for an interaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
-    /// It changed.
+    /// The interaction changed.
     Changed {
-        /// As it is now.
+        /// The interaction as it is now.
         interaction: Box<Interaction>,
         /// The message that came with it.
         message: Option<Box<Message>>,
     },
-    /// It did not, because an earlier attempt of the same command did it.
+    /// Nothing changed: an earlier attempt of the same command did it.
     AlreadyDone(Box<Interaction>),
-    /// It did not, and why.
+    /// Nothing changed, for this reason.
     Refused(Refusal, Box<Interaction>),
 }
 
 /// A message that an agent sends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sending {
-    /// Its id, chosen by the caller, so that a repetition names the same message.
+    /// Its id. The caller chooses it, so that a repetition names the same message.
     pub id: MessageId,
-    /// What it holds.
+    /// The contents.
     pub content: Content,
-    /// A file that goes with it, already in the bucket.
+    /// Its files, already in the bucket.
     pub attachments: Vec<Attachment>,
     /// The provider's id of the message that it answers.
     pub reply_to: Option<String>,
@@ -45,7 +45,7 @@ pub struct Sending {
     pub answers: Option<MessageId>,
 }
 
-/// What else a change rests on and writes.
+/// Further conditions and writes of a change.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     /// A message that its agent writes.
@@ -57,7 +57,8 @@ pub(crate) struct Extra {
 }
 
 impl Sending {
-    /// What `agent` writes, as it is written: a note is for colleagues, everything else is to be sent to the customer.
+    /// The message of `agent` in its stored form: a note is internal, everything else is to be sent to the
+    /// customer.
     fn message(&self, interaction: &Interaction, agent: &AgentId, now: Timestamp) -> Message {
         let author = Author::Agent { agent: agent.clone() };
         let message = Message {
@@ -84,18 +85,19 @@ impl Extra {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Tells an interaction `event`; `mark` makes that idempotent.
+    /// Applies `event` to an interaction. `mark` makes it idempotent.
     ///
     /// # Errors
-    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    /// The interaction does not exist, a port fails, or rivals win every attempt. It is safe to call again.
     pub async fn tell(&self, key: &InteractionKey, event: Event, mark: Idempotency) -> Result<Told, EngineError> {
         self.change(key, &event, mark, Extra::default()).await
     }
 
-    /// As [`Engine::tell`], but only if the interaction has still the version that the event is based on; refused as [`Refusal::Changed`] otherwise.
+    /// Like [`Engine::tell`], but only if the interaction still has the version that the event is based on.
+    /// Otherwise it is refused as [`Refusal::Changed`].
     ///
     /// # Errors
-    /// As [`Engine::tell`].
+    /// The same as for [`Engine::tell`].
     pub async fn tell_based_on(
         &self,
         key: &InteractionKey,
@@ -106,18 +108,20 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra { based_on: version, ..Extra::default() }).await
     }
 
-    /// Sends a message of `agent`: written with state `queued`, in the same transaction as the interaction's change.
+    /// Sends a message of `agent`. It is written with the state `queued`, in the same transaction as the
+    /// interaction's change.
     ///
     /// # Errors
-    /// As [`Engine::tell`].
+    /// The same as for [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Idempotency) -> Result<Told, EngineError> {
         self.send_based_on(key, agent, sending, mark, None).await
     }
 
-    /// As [`Engine::send`], but only if the interaction has still the version that the message is based on; refused as [`Refusal::Changed`] otherwise.
+    /// Like [`Engine::send`], but only if the interaction still has the version that the message is based on.
+    /// Otherwise it is refused as [`Refusal::Changed`].
     ///
     /// # Errors
-    /// As [`Engine::tell`].
+    /// The same as for [`Engine::tell`].
     pub async fn send_based_on(
         &self,
         key: &InteractionKey,
@@ -130,10 +134,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra { sending: Some((agent, sending)), based_on: version, ..Extra::default() }).await
     }
 
-    /// Adds a note of `by` to the thread, for colleagues only.
+    /// Adds an internal note of `by` to the thread.
     ///
     /// # Errors
-    /// As [`Engine::tell`].
+    /// The same as for [`Engine::tell`].
     pub async fn note(
         &self,
         key: &InteractionKey,
@@ -145,10 +149,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.note_based_on(key, by, id, text, mark, None).await
     }
 
-    /// As [`Engine::note`], but only if the interaction has still the version that the note is based on; refused as [`Refusal::Changed`] otherwise.
+    /// Like [`Engine::note`], but only if the interaction still has the version that the note is based on.
+    /// Otherwise it is refused as [`Refusal::Changed`].
     ///
     /// # Errors
-    /// As [`Engine::tell`].
+    /// The same as for [`Engine::tell`].
     pub async fn note_based_on(
         &self,
         key: &InteractionKey,
@@ -164,10 +169,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra { sending: Some((by, sending)), based_on: version, ..Extra::default() }).await
     }
 
-    /// The approved template by which agents of `account` write to a customer whose service window is over, filled in; `None` where none is configured.
+    /// The filled-in recontact template, with which agents of `account` write to a customer whose service window is
+    /// over; `None` if none is configured.
     ///
     /// # Errors
-    /// When a port fails.
+    /// A port fails.
     pub async fn recontact(
         &self,
         account: &Account,
@@ -179,10 +185,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address }.groups())))
     }
 
-    /// What an agent's screen shows with the offer of `interaction` that stands; `None` when there is none any more.
+    /// The notification of the current offer of `interaction`; `None` if it has none any more.
     ///
     /// # Errors
-    /// When a port fails.
+    /// A port fails.
     pub async fn notification(&self, interaction: &Interaction) -> Result<Option<Notification>, EngineError> {
         let (Some(account), Some(offer)) = (self.directory.account(&interaction.account).await?, interaction.offer()) else {
             return Ok(None);
@@ -232,7 +238,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 }
                 Committed::AtCapacity => return refused(Refusal::AtCapacity).await,
                 Committed::NotAMember => return refused(Refusal::NotAMember).await,
-                // A ring rests on a presence that was read before: whoever chose must choose again.
+                // A ring rests on a presence that was read before, so `assign` must choose again.
                 Committed::Conflict if extra.presence_revision.is_some() => return refused(Refusal::Stale).await,
                 Committed::Conflict => self.world.pause(attempt).await,
             }
@@ -240,10 +246,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Where the interaction of a command lies.
+    /// The key of a command's interaction.
     ///
     /// # Errors
-    /// [`EngineError::NotFound`] when it is nowhere.
+    /// [`EngineError::NotFound`] if it does not exist.
     pub async fn locate(&self, id: &InteractionId) -> Result<InteractionKey, EngineError> {
         self.store.locate(id).await?.ok_or(EngineError::NotFound)
     }

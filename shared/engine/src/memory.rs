@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use audit::Entry;
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
@@ -132,6 +133,7 @@ struct State {
     messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
     history: BTreeMap<(InteractionId, u64), Vec<HistoryEntry>>,
     presences: BTreeMap<AgentId, Presence>,
+    audit: Vec<Entry>,
     waiting: BTreeMap<Target, BTreeMap<String, WaitingRow>>,
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
@@ -860,6 +862,23 @@ impl Store for Memory {
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write("commit_presence", Some(Committed::Conflict), |state| state.commit_presence(presence, effects, mark)).await
+    }
+
+    async fn commit_forced_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: &Entry,
+    ) -> PortResult<Committed> {
+        let commit = |state: &mut State| {
+            let outcome = state.commit_presence(presence, effects, mark)?;
+            if outcome == Committed::Done {
+                state.audit.push(entry.clone());
+            }
+            Ok(outcome)
+        };
+        self.write("commit_forced_presence", Some(Committed::Conflict), commit).await
     }
 
     async fn settle(&self, event: &InboundEvent) -> PortResult<()> {

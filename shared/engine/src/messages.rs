@@ -1,4 +1,4 @@
-//! Changes of single messages: sending and copying attachments.
+//! Changes of single messages: sends, and copies of attachments.
 
 use domain::effect::{Audience, Effect, MessageKey, Notice};
 use domain::interaction::Interaction;
@@ -7,19 +7,19 @@ use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, 
 use crate::ports::{Committed, Directory, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
-/// What a claim found.
+/// The result of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
     /// The message is ours to send, now and only now.
     Send(Box<Message>),
-    /// It was sent, failed or is in doubt already: nothing is to be called.
+    /// It was sent, failed or is in doubt already: call nothing.
     Settled(DeliveryState),
 }
 
-/// How sending ended.
+/// The outcome of a send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sent {
-    /// The provider took it.
+    /// The provider accepted the message.
     Accepted {
         /// The provider's id.
         provider_id: String,
@@ -34,16 +34,16 @@ pub enum Sent {
         /// Why.
         error: DeliveryError,
     },
-    /// Nobody knows.
+    /// Nobody knows whether it was sent.
     Unknown,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Claims a message durably before the provider is called. One that is claimed already has lost its sender in the middle of the call: it becomes
-    /// `unknown`, and nothing is called again.
+    /// Claims a message durably before the call to the provider. If it is claimed already, its sender died in the
+    /// call: the message becomes `unknown`, and nothing is called again.
     ///
     /// # Errors
-    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
     pub async fn claim(&self, key: &MessageKey) -> Result<Claim, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
@@ -63,10 +63,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Writes how sending a claimed message ended. A status that overtook the provider's answer stays; the provider's id is kept in any case.
+    /// Writes the outcome of sending a claimed message. A status that overtook the provider's answer stays. The
+    /// provider's id is stored in any case.
     ///
     /// # Errors
-    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
     pub async fn sent(&self, key: &MessageKey, outcome: &Sent) -> Result<DeliveryState, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
@@ -74,7 +75,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let unknown = DeliveryError { class: ErrorClass::OutcomeUnknown, code: None };
             let (state, error, attempts) = match outcome {
                 Sent::Accepted { .. } => (DeliveryState::Accepted, None, delivery.attempts),
-                // Back to the queue is no step backwards for the customer: nothing was sent.
+                // Going back to `queued` is not a step backwards for the customer: nothing was sent.
                 Sent::Later { error } => (DeliveryState::Queued, Some(error.clone()), delivery.attempts + 1),
                 Sent::Failed { error } => (DeliveryState::Failed, Some(error.clone()), delivery.attempts),
                 Sent::Unknown => (DeliveryState::Unknown, Some(unknown), delivery.attempts),
@@ -103,10 +104,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Writes what became of the copy of an attachment. When it was the last one of a closed interaction, its archive is made again.
+    /// Writes the result of copying an attachment. After the last one of a closed interaction, its archive is made
+    /// again.
     ///
     /// # Errors
-    /// When it is not there, a port fails or rivals win every attempt; calling again is safe.
+    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
     pub async fn copied(&self, key: &MessageKey, index: usize, copy: &Copy) -> Result<(), EngineError> {
         for attempt in 1..=ATTEMPTS {
             let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
@@ -126,22 +128,24 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// What a change of what a message says causes: whoever looks at the thread is told, and when it is closed its archive is made again.
+    /// The effects of a change of a message's contents: the agent with the thread sees it, and a closed
+    /// interaction's archive is made again.
     pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
         let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
         let archive = (!own.is_open()).then_some(Effect::Archive);
         Ok(archive.into_iter().chain(self.told_of_thread(own).await?).collect())
     }
 
-    /// What it causes that a message got further: whoever looks at the thread is told.
+    /// The effects of a new delivery state: the agent with the thread sees it.
     pub(crate) async fn seen_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
         let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
         Ok(self.told_of_thread(own).await?.into_iter().collect())
     }
 
-    /// The agent who has the interaction now, also when it was merged into another: who wrote the message may be on no account of it any more.
+    /// Tells the agent who has the interaction now, also if it was merged into another. The agent who wrote the
+    /// message may no longer be on the account.
     async fn told_of_thread(&self, mut living: Interaction) -> Result<Option<Effect>, EngineError> {
-        // Mergers lead to ever older interactions: this ends.
+        // Mergers lead to ever older interactions, so the loop ends.
         while let Some(into) = living.merged_into.take() {
             living = self.store.interaction(&into).await?.ok_or(EngineError::NotFound)?;
         }
@@ -153,7 +157,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     async fn write(&self, key: &MessageKey, before: &Message, after: Message, index: bool) -> Result<Committed, EngineError> {
-        // Claiming is nobody's news.
+        // A claim is no news for agents.
         let effects = match &after.delivery {
             Some(delivery) if delivery.state != DeliveryState::Sending => self.seen_in_thread(key).await?,
             _ => Vec::new(),

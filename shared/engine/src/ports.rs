@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use audit::Entry;
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
@@ -126,6 +127,14 @@ pub trait Store: Send + Sync {
         presence: &Presence,
         effects: &[Effect],
         mark: &Idempotency,
+    ) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// The same with an entry of the audit trail, all or nothing: the presence was chosen by somebody else.
+    fn commit_forced_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: &Entry,
     ) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Marks an event that needs nothing written as done.
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;

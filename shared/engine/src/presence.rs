@@ -1,5 +1,6 @@
 //! Agents come, pause and go.
 
+use audit::{By, Entry};
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::assign::rings_at_all;
 use domain::decide::Event;
@@ -7,6 +8,7 @@ use domain::effect::{Audience, Effect, Notice, Target};
 use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 use domain::values::to_millisecond;
+use ulid::Ulid;
 
 use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError, Told};
@@ -26,6 +28,31 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// When a port fails or rivals win every attempt; calling again is safe.
     pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, mark: Idempotency) -> Result<Presence, EngineError> {
+        self.change_presence(agent, state, mark, None).await
+    }
+
+    /// The same for somebody else than the agent: the change has an entry in the audit trail, with the id `entry`.
+    ///
+    /// # Errors
+    /// When a port fails or rivals win every attempt; calling again is safe.
+    pub async fn force_presence(
+        &self,
+        agent: &AgentId,
+        state: PresenceState,
+        mark: Idempotency,
+        by: &By,
+        entry: Ulid,
+    ) -> Result<Presence, EngineError> {
+        self.change_presence(agent, state, mark, Some((by, entry))).await
+    }
+
+    async fn change_presence(
+        &self,
+        agent: &AgentId,
+        state: PresenceState,
+        mark: Idempotency,
+        forced: Option<(&By, Ulid)>,
+    ) -> Result<Presence, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let known = self.presence(agent).await?;
@@ -38,7 +65,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 PresenceState::Paused { .. } | PresenceState::LoggedOut => self.ringing(&before).collect(),
             };
             effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
-            let mut after = before;
+            let mut after = before.clone();
             if after.chosen != state {
                 after.since = now;
                 after.missed = 0;
@@ -48,7 +75,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             after.chosen = state.clone();
             after.version += 1;
-            match self.store.commit_presence(&after, &effects, &mark).await? {
+            let entry = forced.map(|(by, id)| Entry::forced(id, by.clone(), &before, &after));
+            let committed = match &entry {
+                Some(entry) => self.store.commit_forced_presence(&after, &effects, &mark, entry).await?,
+                None => self.store.commit_presence(&after, &effects, &mark).await?,
+            };
+            match committed {
                 Committed::Done => return Ok(after),
                 // It may have been another command, or has been overtaken since.
                 Committed::AlreadyDone => return self.presence(agent).await?.ok_or(EngineError::NotFound),

@@ -1,4 +1,4 @@
-//! A provider's event finds its interaction.
+//! Routes a provider's event to its interaction.
 
 use std::collections::BTreeSet;
 
@@ -19,16 +19,18 @@ use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Stor
 use crate::{ATTEMPTS, Engine, EngineError};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Routes an event: a message joins or opens an interaction, a status moves its message on, an annotation changes one. Repetitions change nothing.
+    /// Routes an event: a message joins or opens an interaction, a status moves its message on, an annotation
+    /// changes one. Repetitions change nothing.
     ///
     /// # Errors
-    /// [`EngineError::NotYet`] when what it is about may come in a moment. When a port fails or rivals win every attempt; calling again is safe.
+    /// [`EngineError::NotYet`] if the message that it is about may come in a moment. A port fails, or rivals win
+    /// every attempt. It is safe to call again.
     pub async fn route(&self, event: &InboundEvent) -> Result<(), EngineError> {
         match &event.kind {
             InboundKind::Message(message) => self.route_message(event, message).await,
             InboundKind::Status(status) => self.route_status(event, status).await,
             InboundKind::Annotation(annotation) => self.route_annotation(event, annotation).await,
-            // Kept with its raw body; there is nothing to route.
+            // The event is stored with its raw body. There is nothing to route.
             InboundKind::Other { .. } => Ok(self.store.settle(event).await?),
         }
     }
@@ -55,7 +57,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Gathers what a message meets.
+    /// Gathers the data for a message.
     async fn meet(
         &self,
         event: &InboundEvent,
@@ -101,17 +103,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 }
 
-/// What a customer's message meets, and the ids of what it may add.
+/// The data for a customer's message, and the ids of the items that it may add.
 struct Met {
-    /// Who wrote; `None`: somebody new.
+    /// The customer; `None`: a new one.
     person: Option<Identity>,
     contact: ContactId,
     conversation: Conversation,
-    /// What people here call the customer, where an interaction is to be opened.
+    /// The customer's saved name, if an interaction is to be opened.
     saved_name: Option<ProfileName>,
-    /// The contact as it is once it is on the account's list.
+    /// The contact with the account's list added.
     listed: Option<Contact>,
-    /// Whether the account talks to the customer.
+    /// Whether the account serves the customer.
     welcome: bool,
     /// The message that this one replies to.
     answers: Option<MessageId>,
@@ -122,19 +124,20 @@ struct Met {
     now: Timestamp,
 }
 
-/// The message as it stands in the thread.
+/// The message in the thread.
 struct Received {
     message: MessageId,
     at: Timestamp,
 }
 
 impl Met {
-    /// What the message makes of the conversation: it joins the open interaction or opens one.
+    /// Decides: the message joins the open interaction or opens one.
     fn decide(&self, inbound: &InboundMessage, account: &Account) -> (Option<Interaction>, Decision) {
         let Received { message, at } = &self.received;
         let last_inbound_at = self.conversation.last_inbound_at;
         let context = Context { heard: Some(&inbound.content), ..self.facts.context(account, last_inbound_at, self.now) };
-        // Should the conversation's head name one that is closed, a new one is right, and the transaction proves it.
+        // If the conversation's head names a closed interaction, a new one is right, and the transaction checks
+        // that.
         let joined = self.conversation.open.as_ref().and_then(|open| {
             let received = Event::MessageReceived { message: message.clone(), at: *at };
             Some((Some(open.clone()), decide::decide(open, received, &context).ok()?))
@@ -144,7 +147,7 @@ impl Met {
                 id: self.interaction.clone(),
                 contact: self.contact.clone(),
                 address: inbound.from.clone(),
-                // What people here call the customer says more than what the customer does.
+                // The saved name says more than the customer's own profile name.
                 customer_name: self.saved_name.clone().or_else(|| inbound.profile_name.clone()),
                 welcome: self.welcome,
             };
@@ -152,7 +155,7 @@ impl Met {
         })
     }
 
-    /// What is written.
+    /// Assembles the writes.
     fn assemble(
         self,
         event: &InboundEvent,
@@ -175,7 +178,8 @@ impl Met {
         effects.extend((0..message.attachments.len()).map(|index| Effect::CopyMedia { index }));
         let new = self.person.is_none().then(|| Contact {
             id: self.contact,
-            // A contact who is not welcome is known from now on, but on no list until a whitelist lets the customer in.
+            // A contact whom the whitelist refuses is known from now on, but on no list until a whitelist lets the
+            // customer in.
             lists: self.welcome.then(|| account.list.clone()).into_iter().collect(),
             name: inbound.profile_name.clone(),
             username: inbound.username.clone(),
@@ -188,7 +192,8 @@ impl Met {
         let commit = Commit {
             contact: new,
             listed: self.listed,
-            // Nobody may have linked the contact, and opened an interaction with the other one, since it was read.
+            // No other process may have linked the contact, and opened an interaction with the linked one, since it
+            // was read.
             identity: self.person.filter(|_| before.is_none()).map(|person| (inbound.from.clone(), person)),
             last_inbound_at: self.conversation.last_inbound_at.is_none_or(|last| last < at).then_some(at),
             ..Commit::of(before, decision, Idempotency::of(event))

@@ -1,4 +1,4 @@
-//! Agents write first.
+//! Conversations that agents start.
 
 use std::collections::BTreeSet;
 
@@ -18,34 +18,35 @@ use crate::{ATTEMPTS, Engine, EngineError};
 /// A conversation that an agent starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// With whom.
+    /// The customer's address.
     pub to: Address,
-    /// What the customer is called, if nobody knows yet.
+    /// The customer's name, for a new contact.
     pub name: Option<ProfileName>,
-    /// The message's id, chosen by the caller, so that a repetition names the same message.
+    /// The message's id. The caller chooses it, so that a repetition names the same message.
     pub message: MessageId,
-    /// What is sent: outside the service window only an approved template may be.
+    /// The template to send. Outside the service window only an approved template may be sent.
     pub template: ApprovedTemplate,
 }
 
-/// What became of it.
+/// The result of a start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Started {
     /// The agent has the conversation.
     Opened(Box<Interaction>, Box<Message>),
     /// An earlier attempt of the same command opened it.
     Before,
-    /// It was not opened, and why.
+    /// It was not opened, for this reason.
     Refused(Refusal),
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Opens an interaction of `account` with an agent's template; who is not known yet becomes a contact of the account's list.
+    /// Opens an interaction of `account` with an agent's template. A new customer becomes a contact on the
+    /// account's list.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again with the same mark is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again with the same mark.
     pub async fn start(&self, account: &Account, start: &Start, mark: &Idempotency) -> Result<Started, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let person = match self.identify(&[&start.to], attempt > 1).await? {
@@ -61,7 +62,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 None => (ContactId::from_ulid(self.world.ulid()), Conversation::default()),
             };
             if let Some(open) = open {
-                // So does a repetition, for what the first attempt opened: its mark says so.
+                // A repetition ends here too, at the interaction that the first attempt opened. The caller recognises it by
+                // its mark.
                 return Ok(Started::Refused(Refusal::OtherOpen { interaction: open.id }));
             }
             let commit = match self.started(account, start, contact, person, mark).await? {

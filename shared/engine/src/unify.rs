@@ -1,4 +1,4 @@
-//! Of two open interactions with one person on one account make one.
+//! Merges two open interactions of one customer on one account.
 
 use domain::account::Account;
 use domain::contact::Identity;
@@ -12,11 +12,12 @@ use crate::ports::{Commit, Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Sees to it that a person whose contacts were linked has at most one open interaction on each account: the newer is merged into the older, in one
-    /// transaction. No new one can come in between, for opening one rests on none of the person's contacts having one.
+    /// Ensures that a customer whose contacts were linked has at most one open interaction on each account. The
+    /// newer one is merged into the older, in one transaction. No new one can be opened in between, because opening
+    /// requires that none of the customer's contacts has one.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again.
     pub async fn unify(&self, contact: &ContactId) -> Result<(), EngineError> {
         let mut id = contact.clone();
         let person = loop {
@@ -55,7 +56,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// The change of both; `None` when one of them is no longer what it was.
+    /// The change of both; `None` if one of them has changed.
     async fn merger(
         &self,
         account: &Account,
@@ -71,7 +72,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let merged = decide::decide(&newer, merge, &facts.context(account, last_inbound_at, now));
         let (Ok(absorbed), Ok(merged)) = (absorbed, merged) else { return Ok(None) };
         Ok(Some(Commit {
-            // The service window is the person's: it goes on with the older one.
+            // The service window belongs to the customer, so it goes on with the older one.
             last_inbound_at: newer_inbound_at.filter(|newer| older_inbound_at.is_none_or(|older| older < *newer)),
             merged: Some(Box::new(Commit::of(Some(newer), merged, Idempotency::Guarded))),
             ..Commit::of(Some(older), absorbed, Idempotency::Guarded)

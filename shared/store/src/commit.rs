@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
@@ -17,7 +18,7 @@ use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
-use crate::config::{entity_key, leaving_key};
+use crate::config::{audit_items, entity_key, leaving_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
@@ -37,6 +38,13 @@ impl Transaction<'_, Committed> {
         for address in &contact.addresses {
             self.put_new(alias_item(address, &person), Committed::Conflict);
         }
+        Ok(())
+    }
+
+    /// The change is told of in the audit trail, which lies in the configuration's table.
+    fn audit(&mut self, config_table: &str, entry: Option<&Entry>) -> PortResult<()> {
+        let items = entry.map(audit_items).transpose()?;
+        items.into_iter().flatten().for_each(|item| self.put_new_in(config_table, item, Committed::Conflict));
         Ok(())
     }
 
@@ -345,9 +353,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn add_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn add_contact(&self, contact: &Contact, entry: &Entry) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.add_contact(contact)?;
+        transaction.audit(&self.config_table, Some(entry))?;
         committed(transaction).await
     }
 
@@ -355,9 +364,10 @@ impl Interactions {
     ///
     /// # Errors
     /// When the table can't be written.
-    pub async fn replace_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn replace_contact(&self, contact: &Contact, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.replace_contact(contact, &[])?;
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 
@@ -403,7 +413,13 @@ impl Interactions {
         committed(transaction).await
     }
 
-    pub(crate) async fn write_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
+    pub(crate) async fn write_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: Option<&Entry>,
+    ) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         let (state, reason) = match &presence.chosen {
             PresenceState::LoggedOut => ("logged_out", ""),
@@ -439,6 +455,7 @@ impl Interactions {
             .value(":revision", n(presence.revision));
         transaction.update(keys::presence(&presence.agent), change, Some(as_read), Committed::Conflict);
         transaction.mark(mark, presence.agent.as_str(), presence.since);
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 }

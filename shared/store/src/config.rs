@@ -1,9 +1,11 @@
-//! The configuration table: accounts, agents, queues, lists, plans. Written by `admin-api` only, read often, cached for seconds.
+//! The configuration table: accounts, agents, queues, lists, plans. Only `admin-api` writes it. It is read often
+//! and cached for seconds.
 
 mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod trail;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ use cache::{Cached, CachedById};
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key};
 pub use leaving::Leaving;
+pub use trail::AuditQuery;
+pub(crate) use trail::items as audit_items;
 pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 
 /// The configuration table.
@@ -50,7 +54,7 @@ impl std::fmt::Debug for Configuration {
 }
 
 impl Configuration {
-    /// The table `table`.
+    /// The configuration table with this name.
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
         Self {
             table: Table::new(client, table),
@@ -68,10 +72,10 @@ impl Configuration {
         }
     }
 
-    /// One of its kind, with its version.
+    /// One entity of a kind, with its version.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn get<T: Entity>(&self, id: &str) -> PortResult<Option<(T, u64)>> {
         match self.table.get(entity_key::<T>(id)).await? {
             Some(item) => Ok(Some((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?))),
@@ -79,10 +83,10 @@ impl Configuration {
         }
     }
 
-    /// A page of all of a kind, by id, from behind `after` on.
+    /// A page of the entities of a kind after the id `after`, in order of their ids.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn page<T: Entity>(&self, after: Option<&str>, limit: i32) -> PortResult<(Vec<(T, u64)>, Option<String>)> {
         let query = self.table.query().limit(limit);
         let query = query
@@ -95,10 +99,10 @@ impl Configuration {
         Ok((entities, answer.last_evaluated_key.and_then(|key| text(&key, "sk").map(str::to_owned))))
     }
 
-    /// All of a kind.
+    /// All entities of a kind.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn all<T: Entity>(&self) -> PortResult<Vec<(T, u64)>> {
         let (mut all, mut next) = self.page::<T>(None, 1_000).await?;
         while let Some(after) = next {

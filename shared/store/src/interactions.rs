@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use audit::Entry;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::agent::{Capacity, Presence, PresenceState};
@@ -398,7 +399,17 @@ impl Store for Interactions {
     }
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
-        self.write_presence(presence, effects, mark).await
+        self.write_presence(presence, effects, mark, None).await
+    }
+
+    async fn commit_forced_presence(
+        &self,
+        presence: &Presence,
+        effects: &[Effect],
+        mark: &Idempotency,
+        entry: &Entry,
+    ) -> PortResult<Committed> {
+        self.write_presence(presence, effects, mark, Some(entry)).await
     }
 
     async fn settle(&self, event: &InboundEvent) -> PortResult<()> {

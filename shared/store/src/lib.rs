@@ -15,7 +15,7 @@ mod table;
 mod transaction;
 
 pub use codec::{PortResult, effects_of, from_data};
-pub use config::{Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
+pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::Received;
 pub use feed::{Appended, Connection, FeedEvent};
 pub use interactions::{Interactions, Thread};

@@ -1,4 +1,4 @@
-//! Transactions, of both tables: puts, deletes, updates and checks, each with what it means when it loses.
+//! Transactions on both tables: puts, deletes, updates and checks, each with its meaning if it loses.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::keys::Key;
 
 const OPERATION: &str = "TransactWriteItems";
 
-/// A condition or a change in DynamoDB's words, with the names and values that stand in it.
+/// A condition or a change as a DynamoDB expression, with its names and values.
 #[derive(Debug, Clone)]
 pub(crate) struct Expression {
     text: String,
@@ -26,7 +26,7 @@ impl Expression {
         Self { text: text.into(), names: HashMap::new(), values: Item::new() }
     }
 
-    /// There is no such item.
+    /// The item does not exist.
     pub(crate) fn absent() -> Self {
         Self::new("attribute_not_exists(pk)")
     }
@@ -54,7 +54,7 @@ impl Expression {
     }
 }
 
-/// The parts of a condition that may be missing.
+/// The parts of an optional condition.
 fn parts(condition: Option<Expression>) -> (Option<String>, Option<HashMap<String, String>>, Option<Item>) {
     match condition.map(Expression::parts) {
         Some((text, names, values)) => (Some(text), names, values),
@@ -62,7 +62,7 @@ fn parts(condition: Option<Expression>) -> (Option<String>, Option<HashMap<Strin
     }
 }
 
-/// A transaction under construction: each action with what it means when it loses.
+/// A transaction under construction: each action with its meaning if it loses.
 #[derive(Debug, Clone)]
 pub(crate) struct Transaction<'a, L> {
     client: &'a Client,
@@ -71,19 +71,19 @@ pub(crate) struct Transaction<'a, L> {
     unbuildable: Option<String>,
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome<L> {
     /// All of it is written.
     Done,
-    /// Nothing of it is written: these of its actions lost, in their order. There is at least one.
+    /// Nothing is written. These of its actions lost, in their order. There is at least one.
     Lost(Vec<(L, Cause)>),
-    /// An earlier attempt at it has not ended.
+    /// An earlier attempt at the same transaction is still under way.
     UnderWay,
 }
 
 impl<L> Outcome<L> {
-    /// Whether the same transaction may succeed in a moment: what it lost against passes.
+    /// Whether the same transaction may succeed in a moment, because the cause passes.
     pub(crate) fn passes(&self) -> bool {
         match self {
             Outcome::Done => false,
@@ -93,7 +93,7 @@ impl<L> Outcome<L> {
     }
 }
 
-/// What an action lost against.
+/// The cause for which an action lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// Its condition does not hold.
@@ -116,7 +116,7 @@ impl Cause {
 }
 
 impl<'a, L> Transaction<'a, L> {
-    /// An empty one, on `table`.
+    /// An empty transaction on `table`.
     pub(crate) fn on(client: &'a Client, table: &'a str) -> Self {
         Self { client, table, actions: Vec::new(), unbuildable: None }
     }
@@ -128,7 +128,7 @@ impl<'a, L> Transaction<'a, L> {
         }
     }
 
-    /// Writes an item in the place of any before, if the condition holds.
+    /// Writes an item, and replaces an earlier one, if the condition holds.
     pub(crate) fn put(&mut self, item: Item, condition: Option<Expression>, lost: L) {
         let (text, names, values) = parts(condition);
         let put = Put::builder().table_name(self.table).set_item(Some(item)).set_condition_expression(text);
@@ -136,9 +136,15 @@ impl<'a, L> Transaction<'a, L> {
         self.push(put.map(|put| TransactWriteItem::builder().put(put).build()), lost);
     }
 
-    /// Writes an item that is not there yet.
+    /// Writes an item that does not exist yet.
     pub(crate) fn put_new(&mut self, item: Item, lost: L) {
         self.put(item, Some(Expression::absent()), lost);
+    }
+
+    /// Writes an item of another table that is not there yet.
+    pub(crate) fn put_new_in(&mut self, table: &str, item: Item, lost: L) {
+        let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+        self.push(put.map(|put| TransactWriteItem::builder().put(put).build()), lost);
     }
 
     /// Deletes an item, if the condition holds.
@@ -149,7 +155,7 @@ impl<'a, L> Transaction<'a, L> {
         self.push(delete.map(|delete| TransactWriteItem::builder().delete(delete).build()), lost);
     }
 
-    /// Changes an item, if the condition holds. Names and values of both may be used in both.
+    /// Changes an item if the condition holds. Both expressions may use the names and values of both.
     pub(crate) fn update(&mut self, key: Key, change: Expression, condition: Option<Expression>, lost: L) {
         let Expression { text: change, mut names, mut values } = change;
         let condition = condition.map(|condition| {
@@ -164,12 +170,12 @@ impl<'a, L> Transaction<'a, L> {
         self.push(update.map(|update| TransactWriteItem::builder().update(update).build()), lost);
     }
 
-    /// Supposes something of an item that it does not write.
+    /// Checks a condition of an item that the transaction does not write.
     pub(crate) fn check(&mut self, key: Key, condition: Expression, lost: L) {
         self.check_in(self.table, key, condition, lost);
     }
 
-    /// The same of an item of another table.
+    /// Checks a condition of an item of another table.
     pub(crate) fn check_in(&mut self, table: &str, key: Key, condition: Expression, lost: L) {
         let (text, names, values) = condition.parts();
         let check = ConditionCheck::builder().table_name(table).set_key(Some(key_item(key))).condition_expression(text);
@@ -180,7 +186,7 @@ impl<'a, L> Transaction<'a, L> {
     /// Writes all of it or nothing.
     ///
     /// # Errors
-    /// When it is not known whether it was written, or when it was refused for another reason than a lost race.
+    /// It is not known whether the transaction was written, or it was refused for another reason than a lost race.
     pub(crate) async fn send(self) -> PortResult<Outcome<L>> {
         if let Some(reason) = self.unbuildable {
             return Err(PortError { operation: OPERATION, reason });
@@ -200,7 +206,7 @@ impl<'a, L> Transaction<'a, L> {
     }
 }
 
-/// What a cancelled transaction lost: there is one code an action.
+/// The lost actions of a cancelled transaction. There is one code for each action.
 fn lost<L>(codes: &[&str], meanings: Vec<L>) -> PortResult<Vec<(L, Cause)>> {
     let lost: Vec<_> = codes.iter().zip(meanings).filter_map(|(code, meaning)| Some((meaning, Cause::of(code)?))).collect();
     if lost.is_empty() {
@@ -221,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_is_refused_for_what_it_says_has_not_lost_a_race() {
+    fn a_transaction_that_is_refused_for_its_content_has_not_lost_a_race() {
         let error = lost(&["None", "ValidationError"], vec!['a', 'b']).unwrap_err();
         assert_eq!(error.reason, "cancelled: None ValidationError");
     }

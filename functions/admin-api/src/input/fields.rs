@@ -1,4 +1,4 @@
-//! Takes a JSON object apart, field by field, and collects what is wrong with it.
+//! Reads a JSON object field by field, and collects its faults.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,7 +6,8 @@ use std::hash::Hash;
 pub(crate) use api::Errors;
 use serde_json::{Map, Value};
 
-/// Why a value was refused, in words for the person who entered it. Never repeats the value, which may be a secret or a phone number.
+/// Why a value was refused, in words for the person who entered it. Never repeats the value, which may be a secret
+/// or a phone number.
 pub(crate) type Refusal = &'static str;
 
 pub(crate) const REQUIRED: Refusal = "is required";
@@ -17,7 +18,7 @@ pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id"
 pub(crate) const UNKNOWN_PAUSE: Refusal = "there is no pause with this id";
 pub(crate) const UNKNOWN_LIST: Refusal = "there is no list with this id";
 
-/// An object whose fields are taken one by one; `null` counts as absent.
+/// An object whose fields are taken one by one. `null` counts as absent.
 pub(crate) struct Fields<'a> {
     path: String,
     left: Map<String, Value>,
@@ -25,7 +26,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The object `value`, which stands at `path` (empty: it is the body).
+    /// The object `value` at `path` (empty for the body).
     pub(crate) fn open(path: String, value: Value, errors: &'a mut Errors) -> Option<Self> {
         match value {
             Value::Object(left) => Some(Self { path, left, errors }),
@@ -44,7 +45,7 @@ impl<'a> Fields<'a> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Whether a field is there.
+    /// Whether a field is present.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.left.get(name).is_some_and(|value| !value.is_null())
     }
@@ -59,13 +60,13 @@ impl<'a> Fields<'a> {
         self.errors.add(field, message);
     }
 
-    /// The same, in words that depend on the field. They never repeat its value.
+    /// Refuses a field in words that depend on it. They never repeat its value.
     pub(crate) fn refuse_with(&mut self, name: &str, message: String) {
         let field = self.at(name);
         self.errors.add(field, message);
     }
 
-    /// A field that may be absent. `None` also when it was refused: then an error is noted.
+    /// An optional field. `None` also if it was refused; then an error is noted.
     pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Refusal>) -> Option<T> {
         match parse(self.take(name)?) {
             Ok(value) => Some(value),
@@ -76,7 +77,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(crate) fn required<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Refusal>) -> Option<T> {
         if self.left.get(name).is_none_or(Value::is_null) {
             self.take(name);
@@ -86,7 +87,7 @@ impl<'a> Fields<'a> {
         self.optional(name, parse)
     }
 
-    /// A list of at most `most` different values; absent is empty.
+    /// A list of at most `most` different values. An absent list is empty.
     pub(crate) fn set<T: Clone + Eq + Hash>(
         &mut self,
         name: &str,
@@ -108,7 +109,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A list of at most `most` values; absent is empty. `parse` notes its own errors, under the path that it is given.
+    /// A list of at most `most` values. An absent list is empty. `parse` notes its own errors under the path that
+    /// it gets.
     pub(crate) fn list<T>(
         &mut self,
         name: &str,
@@ -134,13 +136,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An object inside, which may be absent.
+    /// An optional inner object.
     pub(crate) fn object(&mut self, name: &str) -> Option<Fields<'_>> {
         let value = self.take(name)?;
         Fields::open(self.at(name), value, self.errors)
     }
 
-    /// An object inside, which must be there.
+    /// A required inner object.
     pub(crate) fn required_object(&mut self, name: &str) -> Option<Fields<'_>> {
         if self.left.get(name).is_none_or(Value::is_null) {
             self.take(name);
@@ -150,16 +152,16 @@ impl<'a> Fields<'a> {
         self.object(name)
     }
 
-    /// Drops what is left: for an object of which it is not known what it should have.
+    /// Drops the remaining fields, for an object whose fields are not known.
     pub(crate) fn give_up(self) {}
 
-    /// Refuses every field that nobody took.
+    /// Refuses every field that was not taken.
     pub(crate) fn finish(self) {
         self.finish_with(&[], None);
     }
 
-    /// The same, but for the body as a whole: the fields that this service sets may be sent back as they are in `shown`, so that what was read can be
-    /// changed and put.
+    /// Does the same for the body as a whole. The fields that this service sets may be sent back as they are in
+    /// `shown`, so that a document that was read can be changed and put.
     pub(crate) fn finish_with(mut self, set_here: &[&str], shown: Option<&Value>) {
         for (name, value) in std::mem::take(&mut self.left) {
             match (set_here.contains(&name.as_str()), shown) {
@@ -172,7 +174,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A body of which the service sets id and version.
+/// A body whose id and version the service sets.
 pub(crate) fn whole<T>(body: Value, shown: Option<&Value>, take: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Errors> {
     let mut errors = Errors::default();
     let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
@@ -186,10 +188,10 @@ pub(crate) fn whole<T>(body: Value, shown: Option<&Value>, take: impl FnOnce(&mu
     }
 }
 
-/// A text has a character that nobody sees.
+/// The text has an invisible character.
 pub(crate) const CONTROL: Refusal = "must not have control characters";
 
-/// Whether a text has control characters; lines may end.
+/// Whether a text has control characters other than line breaks.
 pub(crate) fn has_control(text: &str) -> bool {
     text.contains(|c: char| c.is_control() && c != '\n')
 }
@@ -211,7 +213,7 @@ pub(crate) fn text(most: usize) -> impl Fn(Value) -> Result<String, Refusal> {
     }
 }
 
-/// As [`text()`], on one line.
+/// Like [`text()`], on one line.
 pub(crate) fn line(most: usize) -> impl Fn(Value) -> Result<String, Refusal> {
     move |value| {
         let text = text(most)(value)?;
@@ -235,7 +237,7 @@ pub(crate) fn id<T: std::str::FromStr>(message: Refusal) -> impl Fn(Value) -> Re
     }
 }
 
-/// A whole number that is checked further. One beyond 64 bits is out of every range.
+/// A whole number that is checked further. A number beyond 64 bits is out of every range.
 pub(crate) fn integer<T>(check: impl FnOnce(i64) -> Result<T, domain::values::Invalid>) -> impl FnOnce(Value) -> Result<T, Refusal> {
     |value| {
         let whole = match &value {
@@ -256,7 +258,7 @@ pub(crate) fn boolean(value: Value) -> Result<bool, Refusal> {
 pub(crate) mod testing {
     use super::Errors;
 
-    /// The names of the refused fields, in the order in which they were met.
+    /// The names of the refused fields, in the order of the checks.
     pub(crate) fn names<T: std::fmt::Debug>(outcome: Result<T, Errors>) -> Vec<String> {
         outcome.unwrap_err().iter().map(|error| error.field.clone()).collect()
     }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_service_sets_may_be_sent_back_unchanged() {
+    fn fields_that_this_service_sets_may_be_sent_back_unchanged() {
         let refused = |body: Value, shown: Option<&Value>| {
             let mut errors = Errors::default();
             Fields::open(String::new(), body, &mut errors).unwrap().finish_with(&["id"], shown);

@@ -1,4 +1,4 @@
-//! Which provider an account has, and how to reach it: the fields are those that the type's adapter declares.
+//! An account's provider, and how to reach it. The adapter of the type declares the fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,35 +11,37 @@ use utoipa::ToSchema;
 
 use super::fields::{Errors, Fields, REQUIRED, Refusal, line, parsed};
 
-/// A secret fits its store (64 KB) by far; no provider's token is longer than a few hundred characters.
+/// The longest secret. It is far below the store's limit (64 KB), and no provider's token is longer than a few
+/// hundred characters.
 const SECRET: usize = 4_000;
-/// Ids, user names, hosts.
+/// The longest other value: ids, user names, hosts.
 const VALUE: usize = 500;
 
 /// Which provider, and how to reach it.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct ProviderInput {
-    /// One of the types that `GET /providers` lists; the other fields are those that it lists for the type. Secret ones are write-only: never shown again.
-    /// Required ones must be given when the account is made; left out of a PUT they stay as they are. A new one replaces the one before, with which
-    /// signatures are still accepted. They must be given again with another type or another `base_url`.
+    /// One of the types that `GET /providers` lists; the other fields are those that it lists for the type. Secret
+    /// ones are write-only: never shown again. Required ones must be given when the account is made; left out of a
+    /// PUT they stay as they are. A new one replaces the one before, with which signatures are still accepted. They
+    /// must be given again with another type or another `base_url`.
     #[schema(rename = "type", example = "TWILIO")]
     pub(crate) kind: String,
     /// The public fields.
     #[schema(ignore)]
     pub(crate) fields: BTreeMap<String, String>,
-    /// The secret fields that were given.
+    /// The given secret fields.
     #[schema(ignore)]
     pub(crate) secrets: BTreeMap<String, Secret>,
-    /// Names of optional or generated secrets that are taken away.
+    /// The names of optional or generated secrets that are removed.
     #[schema(ignore)]
     pub(crate) removed: BTreeSet<String>,
-    /// Whether the secrets that are stored must not be used with these fields.
+    /// Whether the stored secrets must not be used with these fields.
     #[schema(ignore)]
     pub(crate) elsewhere: bool,
 }
 
 impl ProviderInput {
-    /// Parses `provider` of a POST, or of a PUT on what is `shown`.
+    /// Parses `provider` of a POST, or of a PUT on the document `shown`.
     pub(crate) fn parse(mut fields: Fields<'_>, shown: Option<&Value>) -> Option<Self> {
         let kinds = || ADAPTERS.iter().map(|adapter| adapter.kind()).collect::<Vec<_>>().join(", ");
         let adapter = match fields.required("type", parsed(|text| Ok(providers::adapter(text)))) {
@@ -70,7 +72,7 @@ impl ProviderInput {
                     None
                 }
             });
-            // What we generated stays when it is left out.
+            // A generated value stays if it is left out.
             let kept = || before(field.name).filter(|_| same_kind && field.source == Source::Generated).map(str::to_owned);
             let Some(value) = value.or_else(kept) else { continue };
             elsewhere |= field.destination && shown.is_some() && before(field.name) != Some(&value);
@@ -86,13 +88,13 @@ impl ProviderInput {
         Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, removed: BTreeSet::new(), elsewhere })
     }
 
-    /// The adapter of the type, and its fields that are ours to generate and were not given.
+    /// The fields of the type that are generated and were not given.
     fn generated(&self) -> impl Iterator<Item = &'static Field> {
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
         fields.iter().filter(|field| field.source == Source::Generated)
     }
 
-    /// Notes the secrets that a merge patch of `provider` takes away by `null`. One that is required can't go.
+    /// Notes the secrets that a merge patch of `provider` removes by `null`. A required secret can't be removed.
     pub(crate) fn patched(&mut self, patch: &Value) -> Result<(), Errors> {
         let mut errors = Errors::default();
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
@@ -107,15 +109,15 @@ impl ProviderInput {
         errors.check()
     }
 
-    /// Whether secrets are given or taken away.
+    /// Whether secrets are given or removed.
     pub(crate) fn writes_secrets(&self) -> bool {
         !self.secrets.is_empty() || !self.removed.is_empty()
     }
 
-    /// Fills in the public fields that are ours to generate.
+    /// Fills in the generated public fields.
     ///
     /// # Errors
-    /// What `random` fails with.
+    /// The error of `random`.
     pub(crate) fn complete<E>(&mut self, random: impl Fn() -> Result<String, E>) -> Result<(), E> {
         let missing: Vec<_> = self.generated().filter(|field| !field.secret && !self.fields.contains_key(field.name)).collect();
         for field in missing {
@@ -124,15 +126,15 @@ impl ProviderInput {
         Ok(())
     }
 
-    /// What of it may be shown.
+    /// The part that may be shown.
     pub(crate) fn public(&self) -> Provider {
         Provider { kind: self.kind.clone(), fields: self.fields.clone() }
     }
 
-    /// The secrets from now on, by those `stored` so far; `None` when nothing changes.
+    /// The new secrets, from those `stored` so far; `None` if nothing changes.
     ///
     /// # Errors
-    /// What `random` fails with.
+    /// The error of `random`.
     pub(crate) fn credentials<E>(
         &self,
         stored: Option<&Credentials>,
@@ -141,7 +143,8 @@ impl ProviderInput {
         let names: Vec<&str> =
             providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields()).iter().map(|field| field.name).collect();
         let own: Vec<&str> = self.generated().filter(|field| field.secret).map(|field| field.name).collect();
-        // What goes elsewhere from now on is only what was given for it; what we made up ourselves is nobody's credential there.
+        // A new address gets only secrets that were given for it. A generated secret is not a credential there, so
+        // it stays.
         let stays = |name: &str| names.contains(&name) && !self.removed.contains(name) && (!self.elsewhere || own.contains(&name));
         let kept =
             stored.map(|stored| stored.0.iter().filter(|(name, _)| stays(name)).map(|(name, secret)| (name.clone(), secret.clone())));
@@ -156,7 +159,7 @@ impl ProviderInput {
         Ok((stored != Some(&all)).then_some(all))
     }
 
-    /// Notes base addresses that credentials may not be sent to.
+    /// Notes base addresses to which credentials must not be sent.
     pub(crate) fn check(&self, allowed: &[Origin], errors: &mut Errors) {
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
         for field in fields.iter().filter(|field| matches!(field.shape, Shape::BaseUrl)) {
@@ -169,7 +172,7 @@ impl ProviderInput {
     }
 }
 
-/// The value in the form that it is kept in.
+/// The value in its stored form.
 fn shaped(field: &Field, value: &str) -> Result<String, String> {
     match field.shape {
         Shape::Line => Ok(value.to_owned()),
@@ -188,7 +191,7 @@ fn shaped(field: &Field, value: &str) -> Result<String, String> {
     }
 }
 
-/// Kept exactly as it is: what looks like a slip at its ends is refused, not corrected.
+/// A secret is stored exactly as it is. An apparent slip at its ends is refused, not corrected.
 fn secret(text: &str) -> Result<Secret, Refusal> {
     if text.is_empty() {
         Err(REQUIRED)
@@ -201,7 +204,8 @@ fn secret(text: &str) -> Result<Secret, Refusal> {
     }
 }
 
-/// https, and a name with a dot that does not end in a number: no address of the network inside, no local name.
+/// Whether a URL is https with a name that has a dot and does not end in a number: no address of a private network,
+/// no local name.
 fn is_public(url: &str) -> bool {
     providers::Origin::parse(url).is_some_and(|origin| {
         let last = origin.host.rsplit('.').next().unwrap_or_default();
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn every_types_required_fields_are_demanded_by_name() {
+    fn every_types_missing_required_fields_are_named() {
         for adapter in ADAPTERS {
             let required: Vec<String> = {
                 let (secret, public): (Vec<&Field>, Vec<&Field>) = adapter.fields().iter().partition(|field| field.secret);
@@ -273,11 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn another_base_url_wants_the_secret_again() {
+    fn another_base_url_needs_the_secret_again() {
         let mut same = shown();
         assert!(!parse(same.clone(), Some(&shown())).unwrap().elsewhere);
         same["base_url"] = json!("https://api.eu.kaleyra.io/");
-        assert!(!parse(same.clone(), Some(&shown())).unwrap().elsewhere, "a slash at its end is no other address");
+        assert!(!parse(same.clone(), Some(&shown())).unwrap().elsewhere, "a slash at its end does not make another address");
         same["base_url"] = json!("https://thief.example.com");
         assert_eq!(parse(same.clone(), Some(&shown())).unwrap_err(), ["provider.api_key"]);
         same["api_key"] = json!("again");
@@ -302,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_to_generate_is_generated_once() {
+    fn a_generated_field_is_generated_once() {
         let random = || Ok::<_, ()>("random".to_owned());
         let meta = json!({"type": "META", "app_id": "1", "phone_number_id": "2", "auth_token": "t", "app_secret": "s"});
         let mut input = parse(meta.clone(), None).unwrap();

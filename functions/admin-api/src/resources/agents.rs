@@ -30,7 +30,8 @@ pub(crate) struct AgentView {
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token says.
+    /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token
+    /// says.
     #[schema(value_type = String)]
     role: Role,
     /// Whether interactions are offered to this person.
@@ -74,12 +75,13 @@ impl Resource for Agent {
         if switched_off { somebody_is_left(app, &change.after.id).await } else { Ok(()) }
     }
 
-    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id that nobody has.
-    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
-        match change.before {
-            None => Ok(app.engine.set_capacity(&change.after.id, change.after.capacity).await?),
-            Some(_) => Ok(()),
+    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id
+    /// that nobody has.
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
+        if change.before.is_none() {
+            app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
         }
+        Ok(Vec::new())
     }
 
     async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
@@ -105,26 +107,38 @@ impl Resource for Agent {
 shells! {
     Agent: AgentInput => AgentView, "agents", "/agents", "/agents/{id}";
 
-    /// Lists the agents. Supervisors may read them too.
+    /// Lists the agents.
+    ///
+    /// Supervisors may read them too.
     list list_agents;
 
-    /// Adds an agent, logged out. Admins and owners are added by owners only (403).
+    /// Adds an agent, logged out.
+    ///
+    /// Admins and owners are added by owners only (403).
     ///
     /// A POST that is repeated is refused (422), as the subject is taken.
     create create_agent;
 
-    /// Reads an agent. Supervisors may read it too.
+    /// Reads an agent.
+    ///
+    /// Supervisors may read it too.
     get get_agent;
 
-    /// Replaces an agent. Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account;
-    /// admins and owners are changed and made by owners only (403).
+    /// Replaces an agent.
+    ///
+    /// Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account; admins and
+    /// owners are changed and made by owners only (403).
     put put_agent;
 
-    /// Changes fields of an agent. Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active
-    /// account; admins and owners are changed and made by owners only (403).
+    /// Changes fields of an agent.
+    ///
+    /// Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account; admins and
+    /// owners are changed and made by owners only (403).
     patch patch_agent;
 
-    /// Deletes an agent. Refused (409, `in-use`) while an account, a queue or a plan has the agent, or the agent has an open
+    /// Deletes an agent.
+    ///
+    /// Refused (409, `in-use`) while an account, a queue or a plan has the agent, or the agent has an open
     /// interaction; admins and owners are deleted by owners only (403).
     delete delete_agent;
 }
@@ -143,7 +157,8 @@ async fn somebody_is_left(app: &App, agent: &AgentId) -> Result<(), ApiError> {
     if left.is_empty() { Ok(()) } else { Err(ApiError::NoAgent { accounts: left }) }
 }
 
-/// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for nobody else.
+/// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for
+/// nobody else.
 async fn users(app: &App, id: &AgentId) -> Result<Vec<String>, ApiError> {
     let has_it = |account: &Account| account.agents.contains(id) || account.plan.agents().any(|agent| agent == id);
     let (accounts, queues) = (app.configuration().all::<Account>().await?, app.configuration().all::<Queue>().await?);

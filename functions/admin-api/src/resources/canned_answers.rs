@@ -1,5 +1,6 @@
 //! Canned answers: prepared texts.
 
+use api::Caller;
 use domain::account::Account;
 use domain::agent::Role;
 use domain::catalog::CannedAnswer;
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 use crate::app::{App, written};
 use crate::error::ApiError;
 use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole};
-use crate::resource::{Change, Resource};
+use crate::resource::{Change, Resource, Stored};
 use crate::shells::shells;
 
 /// The longest text that WhatsApp takes in one message.
@@ -94,13 +95,15 @@ impl Resource for CannedAnswer {
     }
 }
 
-/// Deletes what an account had of its own, once it is deleted itself. The account is what counts: an answer that stays is shown to no agent, and is logged,
-/// for a person to delete.
-pub(crate) async fn forget_answers(app: &App, account: &AccountId) {
+/// Deletes what an account had of its own, once it is deleted itself. The account is what counts: an answer that stays
+/// is shown to no agent, and is logged, for a person to delete.
+pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) {
     let forgotten = async {
         let answers = app.configuration().all::<CannedAnswer>().await?;
-        for (answer, version) in answers.iter().filter(|(answer, _)| answer.account.as_ref() == Some(account)) {
-            written(app.configuration().delete(answer, *version).await?)?;
+        for (answer, version) in answers.into_iter().filter(|(answer, _)| answer.account.as_ref() == Some(account)) {
+            let stored = Stored::of(app, answer, version)?;
+            let entry = stored.deleted(app, by).await?;
+            written(app.configuration().delete(&stored.before, version, &entry).await?)?;
         }
         Ok::<_, ApiError>(())
     };
@@ -112,7 +115,9 @@ pub(crate) async fn forget_answers(app: &App, account: &AccountId) {
 shells! {
     CannedAnswer: CannedAnswerInput => CannedAnswerView, "canned-answers", "/canned-answers", "/canned-answers/{id}";
 
-    /// Lists the canned answers. Agents see those of an account and the general ones together.
+    /// Lists the canned answers.
+    ///
+    /// Agents see those of an account and the general ones together.
     list list_canned_answers;
 
     /// Makes a canned answer.

@@ -3,6 +3,7 @@
 use api::{Caller, Error};
 use std::collections::BTreeSet;
 
+use audit::{Entry, Shows, Subject};
 use axum::extract::State;
 use domain::account::List;
 use domain::contact::Contact;
@@ -22,6 +23,7 @@ use crate::merge::merged;
 use crate::openapi::{Refusals, WriteRefusals};
 use crate::reply::{Listed, Versioned};
 use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Parameters};
+use crate::trail::Trail;
 
 /// A customer.
 #[derive(Serialize, ToSchema)]
@@ -70,7 +72,19 @@ fn view(contact: Contact) -> ContactView {
     }
 }
 
-/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was deleted since is left out.
+/// What the audit trail tells of a change: the names of the fields, and nothing of the customer. `None` when nothing
+/// changed.
+async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact) -> Result<Option<Entry>, ApiError> {
+    let shown = |contact: &Contact| serde_json::to_value(view(contact.clone())).map_err(|_| Error::Encode);
+    let shows = Shows { ignored: &["id", "version", "created_at"], hidden: &|_| true, names_only: true };
+    let versions = (before.map(|before| before.version), Some(after.version));
+    let subject = Subject { kind: "contact", id: after.id.as_str(), versions };
+    let before = before.map_or(Ok(Value::Null), shown)?;
+    Ok(Trail::of(app, by, subject, &before, &shown(after)?, &shows).await?.entry(&[]))
+}
+
+/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was
+/// deleted since is left out.
 async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result<BTreeSet<ListId>, ApiError> {
     let all: BTreeSet<ListId> = app.configuration().all::<List>().await?.into_iter().map(|(list, _)| list.id).collect();
     let mut errors = Errors::default();
@@ -93,7 +107,8 @@ async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
 
 /// Makes a contact: somebody who has not written yet.
 ///
-/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so is a POST that is repeated.
+/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so
+/// is a POST that is repeated.
 #[utoipa::path(post, path = "/contacts", tag = "contacts", request_body = NewContactInput,
     responses((status = 201, description = "Made.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
 pub(crate) async fn create_contact(
@@ -115,7 +130,8 @@ pub(crate) async fn create_contact(
         linked: BTreeSet::new(),
         linked_to: None,
     };
-    if app.engine.store.add_contact(&contact).await? != Committed::Done {
+    let entry = told(&app, &by, None, &contact).await?.ok_or(Error::Encode)?;
+    if app.engine.store.add_contact(&contact, &entry).await? != Committed::Done {
         for address in &contact.addresses {
             if let Some(person) = app.engine.store.contact_of(address, true).await? {
                 return Err(ApiError::ContactExists { contact: person.owner.to_string() });
@@ -147,7 +163,9 @@ pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameter
     Ok(Listed { items, next: None })
 }
 
-/// One contact. One who turned out to be the same person as an older one is that one.
+/// One contact.
+///
+/// One who turned out to be the same person as an older one is that one.
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path)),
     responses((status = 200, description = "It.", body = ContactView, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<ContactId>) -> Result<Versioned<ContactView>, ApiError> {
@@ -156,7 +174,9 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Changes what a contact is called and which lists it is on. Its addresses stay; a list that was deleted since is left out.
+/// Changes what a contact is called and which lists it is on.
+///
+/// Its addresses stay; a list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = ContactInput,
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
@@ -204,8 +224,9 @@ async fn change(
         return Ok(Versioned::new(view(before), version));
     }
     let version = before.version + 1;
-    let contact = Contact { name, lists, version, ..before };
-    if app.engine.store.replace_contact(&contact).await? != Committed::Done {
+    let contact = Contact { name, lists, version, ..before.clone() };
+    let entry = told(app, by, Some(&before), &contact).await?;
+    if app.engine.store.replace_contact(&contact, entry.as_ref()).await? != Committed::Done {
         return Err(Error::Changed.into());
     }
     changed("contact", "replaced", contact.id.as_str(), by);

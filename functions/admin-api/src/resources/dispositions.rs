@@ -82,7 +82,9 @@ impl Resource for Disposition {
 shells! {
     Disposition: DispositionInput => DispositionView, "dispositions", "/dispositions", "/dispositions/{id}";
 
-    /// Lists the dispositions of all accounts. An account's own are in its settings.
+    /// Lists the dispositions of all accounts.
+    ///
+    /// An account's own are in its settings.
     list list_dispositions;
 
     /// Makes a disposition.
@@ -93,16 +95,21 @@ shells! {
     /// Reads a disposition.
     get get_disposition;
 
-    /// Replaces a disposition. Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when
-    /// the name changes with which an account's plan closes.
+    /// Replaces a disposition.
+    ///
+    /// Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when the name changes
+    /// with which an account's plan closes.
     put put_disposition;
 
-    /// Changes fields of a disposition. Interactions that were closed with it keep the name that it had. Refused (409,
-    /// `in-use`) when the name changes with which an account's plan closes.
+    /// Changes fields of a disposition.
+    ///
+    /// Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when the name changes
+    /// with which an account's plan closes.
     patch patch_disposition;
 
-    /// Deletes a disposition. Interactions that were closed with it keep it. Refused (409, `in-use`) while an account's plan
-    /// closes with it.
+    /// Deletes a disposition.
+    ///
+    /// Interactions that were closed with it keep it. Refused (409, `in-use`) while an account's plan closes with it.
     delete delete_disposition;
 }
 

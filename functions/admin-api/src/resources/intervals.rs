@@ -140,13 +140,19 @@ shells! {
     /// Reads an interval.
     get get_interval;
 
-    /// Replaces an interval. A step of a plan asks the new one when it is entered.
+    /// Replaces an interval.
+    ///
+    /// A step of a plan asks the new one when it is entered.
     put put_interval;
 
-    /// Changes fields of an interval. A step of a plan asks the new one when it is entered.
+    /// Changes fields of an interval.
+    ///
+    /// A step of a plan asks the new one when it is entered.
     patch patch_interval;
 
-    /// Deletes an interval. Refused (409, `in-use`) while an account's plan has it.
+    /// Deletes an interval.
+    ///
+    /// Refused (409, `in-use`) while an account's plan has it.
     delete delete_interval;
 }
 

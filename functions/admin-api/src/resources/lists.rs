@@ -80,7 +80,9 @@ shells! {
     /// Changes fields of a contact list.
     patch patch_list;
 
-    /// Deletes a contact list. Refused (409, `in-use`) while an account saves its contacts there or has it in its whitelist.
+    /// Deletes a contact list.
+    ///
+    /// Refused (409, `in-use`) while an account saves its contacts there or has it in its whitelist.
     delete delete_list;
 }
 

@@ -10,3 +10,88 @@ pub(crate) mod lists;
 pub(crate) mod pauses;
 pub(crate) mod queues;
 pub(crate) mod tags;
+
+use domain::ids::{AccountId, AgentId, CannedAnswerId, ContactId, DispositionId, IntervalId, ListId, PauseId, QueueId, TagId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// What ids begin with, and the kind that they are of.
+pub(crate) const KINDS: [(&str, &str); 10] = [
+    (AccountId::PREFIX, "account"),
+    (AgentId::PREFIX, "agent"),
+    (QueueId::PREFIX, "queue"),
+    (ListId::PREFIX, "list"),
+    (IntervalId::PREFIX, "interval"),
+    (PauseId::PREFIX, "pause"),
+    (DispositionId::PREFIX, "disposition"),
+    (TagId::PREFIX, "tag"),
+    (CannedAnswerId::PREFIX, "canned_answer"),
+    (ContactId::PREFIX, "contact"),
+];
+
+/// The routes of all kinds.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(accounts::routes())
+        .routes(routes!(accounts::delete_account))
+        .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
+        .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
+        .merge(agents::routes())
+        .merge(queues::routes())
+        .routes(routes!(queues::put_member, queues::delete_member))
+        .merge(intervals::routes())
+        .merge(lists::routes())
+        .routes(routes!(contacts::find_contacts, contacts::create_contact))
+        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
+        .merge(pauses::routes())
+        .merge(dispositions::routes())
+        .merge(tags::routes())
+        .merge(canned_answers::routes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::account::List;
+    use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+    use domain::interval::Interval;
+    use serde_json::{Value, json};
+
+    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, NewContactInput, QueueInput, REQUIRED};
+    use crate::resource::Resource;
+
+    #[test]
+    fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
+        type Parse = fn(Value) -> Option<Errors>;
+        let parsers: [(&str, Parse); 11] = [
+            ("AccountInput", |body| AccountInput::parse(body, None).err()),
+            ("AgentInput", |body| AgentInput::parse(body, None).err()),
+            ("QueueInput", |body| QueueInput::parse(body, None).err()),
+            ("IntervalInput", |body| Interval::parse(body, None).err()),
+            ("ListInput", |body| List::parse(body, None).err()),
+            ("NewContactInput", |body| NewContactInput::parse(body).err()),
+            ("ContactInput", |body| ContactInput::parse(body, &Value::Null).err()),
+            ("PauseInput", |body| Pause::parse(body, None).err()),
+            ("DispositionInput", |body| Disposition::parse(body, None).err()),
+            ("TagInput", |body| KnownTag::parse(body, None).err()),
+            ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
+        ];
+        let description = serde_json::to_value(crate::openapi()).unwrap();
+        for (name, parse) in parsers {
+            let schema = &description["components"]["schemas"][name];
+            let described: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+            // A number is a right value of no field at the top level but of none that is unknown.
+            let body = Value::Object(described.iter().map(|field| ((*field).to_owned(), json!({}))).collect());
+            let refused = parse(body).unwrap();
+            assert!(refused.iter().all(|error| error.message != "is not known"), "{name}: {refused:?}");
+            let required: BTreeSet<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let missing = parse(json!({})).unwrap_or_default();
+            // What is required unless another field is there is no required field of the schema.
+            let missing = missing.iter().filter(|error| error.message == REQUIRED).map(|error| error.field.as_str());
+            assert_eq!(missing.collect::<BTreeSet<_>>(), required, "{name}");
+        }
+    }
+}

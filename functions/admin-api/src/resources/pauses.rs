@@ -65,7 +65,9 @@ impl Resource for Pause {
 shells! {
     Pause: PauseInput => PauseView, "pauses", "/pauses", "/pauses/{id}";
 
-    /// Lists the pauses. Supervisors may read them too.
+    /// Lists the pauses.
+    ///
+    /// Supervisors may read them too.
     list list_pauses;
 
     /// Makes a pause.
@@ -73,16 +75,24 @@ shells! {
     /// A POST that is repeated is refused (422), as the name is taken.
     create create_pause;
 
-    /// Reads a pause. Supervisors may read it too.
+    /// Reads a pause.
+    ///
+    /// Supervisors may read it too.
     get get_pause;
 
-    /// Replaces a pause. Agents who are on it stay on it, under the name that it had.
+    /// Replaces a pause.
+    ///
+    /// Agents who are on it stay on it, under the name that it had.
     put put_pause;
 
-    /// Changes fields of a pause. Agents who are on it stay on it, under the name that it had.
+    /// Changes fields of a pause.
+    ///
+    /// Agents who are on it stay on it, under the name that it had.
     patch patch_pause;
 
-    /// Deletes a pause. Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
+    /// Deletes a pause.
+    ///
+    /// Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
     delete delete_pause;
 }
 

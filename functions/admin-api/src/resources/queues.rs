@@ -96,7 +96,8 @@ impl Resource for Queue {
         if (&before.members, before.strategy, before.weight) == (&after.members, after.strategy, after.weight) {
             return Vec::new();
         }
-        // Whoever left is free for the other queues, which may have left them to this one; at whoever came rings what rings at all of it.
+        // Whoever left is free for the other queues, which may have left them to this one; at whoever came rings what
+        // rings at all of it.
         let left = before.members.iter().filter(|agent| !after.members.contains(agent));
         let came = after.members.iter().filter(|agent| !before.members.contains(agent));
         left.chain(came).cloned().map(Target::Agent).chain([Target::Queue(after.id.clone())]).collect()
@@ -115,7 +116,9 @@ impl Resource for Queue {
 shells! {
     Queue: QueueInput => QueueView, "queues", "/queues", "/queues/{id}";
 
-    /// Lists the queues. Supervisors may read them too.
+    /// Lists the queues.
+    ///
+    /// Supervisors may read them too.
     list list_queues;
 
     /// Makes a queue.
@@ -123,20 +126,30 @@ shells! {
     /// Names need not be unique: a POST that is repeated makes a second queue.
     create create_queue;
 
-    /// Reads a queue. Supervisors may read it too.
+    /// Reads a queue.
+    ///
+    /// Supervisors may read it too.
     get get_queue;
 
-    /// Replaces a queue. Interactions that wait for it are looked at again.
+    /// Replaces a queue.
+    ///
+    /// Interactions that wait for it are looked at again.
     put put_queue;
 
-    /// Changes fields of a queue. Interactions that wait for it are looked at again.
+    /// Changes fields of a queue.
+    ///
+    /// Interactions that wait for it are looked at again.
     patch patch_queue;
 
-    /// Deletes a queue. Refused (409, `in-use`) while an account's plan has it or an interaction waits for it.
+    /// Deletes a queue.
+    ///
+    /// Refused (409, `in-use`) while an account's plan has it or an interaction waits for it.
     delete delete_queue;
 }
 
-/// Adds an agent to a queue, as its last member. An agent who is in it stays where they are.
+/// Adds an agent to a queue, as its last member.
+///
+/// An agent who is in it stays where they are.
 #[utoipa::path(put, path = "/queues/{id}/members/{agent}", tag = "queues",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]
@@ -150,7 +163,9 @@ pub(crate) async fn put_member(
     edit(&app, writer, queue, condition, |view| put_in(view, &["members"], agent.as_str())).await
 }
 
-/// Takes an agent out of a queue. For an agent who is not in it nothing changes.
+/// Takes an agent out of a queue.
+///
+/// For an agent who is not in it nothing changes.
 #[utoipa::path(delete, path = "/queues/{id}/members/{agent}", tag = "queues",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]

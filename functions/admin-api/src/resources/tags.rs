@@ -61,7 +61,9 @@ impl Resource for KnownTag {
 shells! {
     KnownTag: TagInput => TagView, "tags", "/tags", "/tags/{id}";
 
-    /// Lists the tags. While there are none, agents write their own.
+    /// Lists the tags.
+    ///
+    /// While there are none, agents write their own.
     list list_tags;
 
     /// Makes a tag.
@@ -72,13 +74,19 @@ shells! {
     /// Reads a tag.
     get get_tag;
 
-    /// Replaces a tag. Interactions that have it keep it as it was.
+    /// Replaces a tag.
+    ///
+    /// Interactions that have it keep it as it was.
     put put_tag;
 
-    /// Changes fields of a tag. Interactions that have it keep it as it was.
+    /// Changes fields of a tag.
+    ///
+    /// Interactions that have it keep it as it was.
     patch patch_tag;
 
-    /// Deletes a tag. Interactions that have it keep it.
+    /// Deletes a tag.
+    ///
+    /// Interactions that have it keep it.
     delete delete_tag;
 }
 

@@ -3,8 +3,14 @@
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod catalog;
 mod changes;
+
+// Of the proxy, these tests need a part.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/support/fault.rs"]
+mod fault;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -94,6 +100,7 @@ impl Answer {
 }
 
 /// One call.
+#[derive(Clone)]
 struct Call<'a> {
     role: &'a str,
     method: &'a str,
@@ -886,7 +893,7 @@ async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing(
     // Of two who delete it only the later one does: the earlier one's end would let interactions be opened.
     directory.leave(&id(&account), "third".to_owned(), in_a_minute).await.unwrap();
     let (stored, version) = directory.get(account["id"].as_str().unwrap()).await.unwrap().unwrap();
-    assert_eq!(directory.delete_account(&stored, version, "hash", &leaving).await.unwrap(), Written::Moved);
+    assert_eq!(directory.delete_account(&stored, version, "hash", &leaving, &[]).await.unwrap(), Written::Moved);
     directory.stay(&leaving).await.unwrap();
     assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::Busy)));
 }

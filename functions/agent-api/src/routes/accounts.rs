@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use api::{AgentCaller, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
 use domain::agent::{Agent, Presence};
@@ -18,8 +19,6 @@ use views::InteractionView;
 use super::Named;
 use super::me::PresenceView;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A screen or two of them.
@@ -30,17 +29,6 @@ const LONGEST_PAGE: i32 = 100;
 const LOOKED_AT_ONCE: usize = 100;
 /// How many interactions a page looks at when it leaves out most of them: some tenths of a second; then the client asks for the next page.
 const LOOKED_AT: usize = 500;
-
-/// A page of an account's open interactions.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OpenInteractions {
-    /// The newest first. What opened or closed a moment ago may be missing or be there already.
-    interactions: Vec<InteractionView>,
-    /// Where the next page begins: send it as `after`. Absent: this was the last one. A page may turn out to be shorter than asked for, or empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    next: Option<InteractionId>,
-}
 
 /// Whom an agent of an account works with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,14 +62,16 @@ pub(crate) struct Colleague {
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 50 unless told")
     ),
-    responses((status = OK, body = OpenInteractions), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = OK, body = Listed<InteractionView>, description = "The newest first. What opened or closed a moment ago may be missing or be there already; a page may be shorter than asked for."),
+        (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn interactions(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
-) -> Result<Json<OpenInteractions>, Failure> {
+) -> Result<Listed<InteractionView>, Failure> {
     let limit = usize::try_from(parameters.limit(PAGE, LONGEST_PAGE)?).unwrap_or_default();
     let (waiting, mut after) = (parameters.flag("waiting")?, parameters.id::<InteractionId>("after")?);
     let account = app.account(&caller, &id).await?;
@@ -94,7 +84,7 @@ pub(crate) async fn interactions(
             ControlFlow::Break(next) => break next,
         }
     };
-    Ok(Json(OpenInteractions { interactions: page.shown.iter().map(InteractionView::from).collect(), next }))
+    Ok(Listed { items: page.shown.iter().map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
 }
 
 /// A page that fills.
@@ -139,7 +129,7 @@ impl Page {
 )]
 pub(crate) async fn colleagues(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
 ) -> Result<Json<Colleagues>, Failure> {
     let account = app.account(&caller, &id).await?;

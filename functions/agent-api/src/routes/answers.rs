@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, FromPath, Parameters};
 use axum::Json;
 use axum::extract::State;
 use domain::catalog::CannedAnswer;
@@ -10,8 +11,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::caller::Caller;
-use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// What one looks through before typing another word.
@@ -23,7 +22,7 @@ const SHOWN_AT_MOST: i32 = 200;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answers {
     /// Those of the account and the general ones together, by title.
-    answers: Vec<AnswerView>,
+    items: Vec<AnswerView>,
     /// How many there are in all; when more than are shown, another word narrows it down.
     total: usize,
 }
@@ -44,7 +43,7 @@ pub(crate) struct AnswerView {
 
 /// The canned answers of an account of the caller, with the general ones; supervisors and up see those of all accounts.
 #[utoipa::path(
-    get, path = "/accounts/{id}/canned-answers", tag = "messages",
+    get, path = "/accounts/{id}/canned-answers", operation_id = "list_canned_answers", tag = "messages",
     params(
         ("id" = String, Path, description = "The account's id"),
         ("search" = Option<String>, Query, description = "Words that all stand in title or text, in whatever case"),
@@ -54,14 +53,14 @@ pub(crate) struct AnswerView {
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Answers>, Failure> {
     let limit = parameters.limit(SHOWN, SHOWN_AT_MOST)?;
     let id = app.account(&caller, &id).await?.id.clone();
     let all = app.directory().canned_answers().await?;
-    Ok(Json(found(&all, &id, parameters.text("search").unwrap_or_default(), usize::try_from(limit).unwrap_or_default())))
+    Ok(Json(found(&all, &id, parameters.get("search").unwrap_or_default(), usize::try_from(limit).unwrap_or_default())))
 }
 
 fn found(all: &[CannedAnswer], account: &AccountId, words: &str, limit: usize) -> Answers {
@@ -75,7 +74,7 @@ fn found(all: &[CannedAnswer], account: &AccountId, words: &str, limit: usize) -
         title: answer.title.clone(),
         text: answer.text.clone(),
     });
-    Answers { answers: answers.collect(), total }
+    Answers { items: answers.collect(), total }
 }
 
 #[cfg(test)]
@@ -95,8 +94,8 @@ mod tests {
         };
         let all = [answer(1, None, "Orari"), answer(2, Some(1), "orari"), answer(3, Some(2), "Orari"), answer(4, None, "Bentornati")];
         let shown = |words: &str, limit| {
-            let Answers { answers, total } = found(&all, &account(1), words, limit);
-            (answers.into_iter().map(|answer| format!("{} {}", answer.scope, answer.title)).collect::<Vec<_>>(), total)
+            let Answers { items, total } = found(&all, &account(1), words, limit);
+            (items.into_iter().map(|answer| format!("{} {}", answer.scope, answer.title)).collect::<Vec<_>>(), total)
         };
         assert_eq!(shown("", 50), (vec!["general Bentornati".to_owned(), "local orari".to_owned(), "general Orari".to_owned()], 3));
         assert_eq!(shown("orari APERTI", 1), (vec!["local orari".to_owned()], 2));

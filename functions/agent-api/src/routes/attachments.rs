@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Body, Error, FromPath};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -21,8 +22,6 @@ use utoipa::ToSchema;
 
 use super::interactions::refused;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::input::{Body, FromPath};
 use crate::problem::Failure;
 
 /// The longest name, in bytes: what file systems take (255), less the number that a transcript puts before it.
@@ -148,13 +147,13 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
 )]
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     Body(new): Body<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
     let place = app.locate(&caller, &id).await?;
     let content_type = new.check()?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let refusal = match &interaction.agent {
         _ if !interaction.is_open() => Some(Refusal::Closed),
         Some(agent) if *agent == caller.agent => None,

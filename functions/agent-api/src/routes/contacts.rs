@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
 use domain::contact::Contact;
@@ -23,10 +24,8 @@ use super::Named;
 use super::interactions::refused;
 use super::outgoing::NewTemplate;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::command::Command;
-use crate::input::{Body, FromPath, Parameters, short_text};
 use crate::problem::Failure;
+use crate::text::short_text;
 
 /// A screen of them.
 const PAST: i32 = 20;
@@ -59,17 +58,6 @@ pub(crate) struct ContactView {
     /// Since when the customer is known.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-}
-
-/// A page of a contact's interactions.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Past {
-    /// The newest first, without the one that was asked about and those that are archived.
-    interactions: Vec<InteractionView>,
-    /// Where the next page begins: send it as `before`. Absent: this was the last one. A page may turn out to be shorter than asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    next: Option<InteractionId>,
 }
 
 /// A conversation that the caller starts: with a contact or a phone number, by a template or the account's recontact template.
@@ -105,11 +93,11 @@ pub(crate) struct Conversation {
 )]
 pub(crate) async fn contact(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
 ) -> Result<Json<ContactView>, Failure> {
     let place = app.locate(&caller, &id).await?;
-    let contact = owner(&app, &place.key.conversation.contact).await?.ok_or(Failure::NotFound)?;
+    let contact = owner(&app, &place.key.conversation.contact).await?.ok_or(Error::NotFound)?;
     let mut lists = Vec::new();
     for id in &contact.lists {
         if let Some(list) = app.directory().list(id).await? {
@@ -142,20 +130,21 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     get, path = "/interactions/{id}/past", tag = "contacts",
     params(
         ("id" = String, Path, description = "The interaction's id"),
-        ("before" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 20 unless told")
     ),
-    responses((status = OK, body = Past), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = OK, body = Listed<InteractionView>, description = "The newest first, without the one in the path and archived ones. A page may be shorter than asked for."),
+        (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn past(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
-) -> Result<Json<Past>, Failure> {
+) -> Result<Listed<InteractionView>, Failure> {
     let limit = parameters.limit(PAST, LONGEST_PAST)?;
-    let before = parameters.text("before").map(str::parse::<InteractionId>).transpose();
-    let before = before.map_err(|_| Failure::field("before", "is not the id of an interaction"))?;
+    let after = parameters.id::<InteractionId>("after")?;
     let place = app.locate(&caller, &id).await?;
     let contact = owner(&app, &place.key.conversation.contact).await?;
     let contacts: Vec<ContactId> = match contact {
@@ -167,9 +156,9 @@ pub(crate) async fn past(
     let conversations: Vec<ConversationKey> = readable
         .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
         .collect();
-    let (found, next) = app.store().past(&conversations, before.as_ref(), limit).await?;
+    let (found, next) = app.store().past(&conversations, after.as_ref(), limit).await?;
     let shown = found.iter().filter(|found| found.id != place.key.interaction && !found.archived);
-    Ok(Json(Past { interactions: shown.map(InteractionView::from).collect(), next }))
+    Ok(Listed { items: shown.map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
 }
 
 /// Writes first: opens an interaction, which is the caller's, with an approved template. The caller is logged in, has a free slot, and is of the account.
@@ -190,9 +179,9 @@ pub(crate) async fn start(
     FromPath(id): FromPath<String>,
     Body(new): Body<NewConversation>,
 ) -> Result<(StatusCode, Json<Conversation>), Failure> {
-    let id: AccountId = id.parse().map_err(|_| Failure::NotFound)?;
+    let id: AccountId = id.parse().map_err(|_| Error::NotFound)?;
     let account = app.directory().account(&id).await?.filter(|account| account.agents.contains(&command.caller.agent));
-    let account = account.ok_or(Failure::NotFound)?;
+    let account = account.ok_or(Error::NotFound)?;
     tracing::Span::current().record("account", account.id.as_str());
     let wanted = new.read()?;
     let (to, name) = match wanted.whom {
@@ -218,7 +207,7 @@ pub(crate) async fn start(
     match (earlier(&app, &command).await?, refusal) {
         (Some((interaction, message)), _) => Ok(opened(&interaction, &message)),
         (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
-        (None, None) => Err(Failure::NotFound),
+        (None, None) => Err(Error::NotFound.into()),
     }
 }
 
@@ -238,7 +227,7 @@ fn opened(interaction: &Interaction, message: &Message) -> (StatusCode, Json<Con
 
 /// What the command opened before, with the message that opened it.
 async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Message)>, Failure> {
-    let Some(id) = command.earlier(app).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
+    let Some(id) = app.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
     let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
     let first = app.store().thread(&interaction, None, 1).await?.messages.into_iter().next();

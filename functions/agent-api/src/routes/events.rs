@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Parameters};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -13,8 +14,6 @@ use utoipa::ToSchema;
 use views::AgentEvent;
 
 use crate::app::App;
-use crate::caller::Caller;
-use crate::input::Parameters;
 use crate::problem::Failure;
 
 /// What a client that was away for some minutes missed.
@@ -33,8 +32,11 @@ const TICKET_BYTES: usize = 32;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Events {
     /// The events behind `after`, the oldest first. A gap behind `after` means that events have expired (after 7 days): read the interactions anew.
-    events: Vec<FeedEntry>,
-    /// The number of the feed's last event; 0: there is none. More pages follow while it is beyond the last one of `events`.
+    items: Vec<FeedEntry>,
+    /// Send this as `after` for the next page. Absent: this was the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// The number of the feed's last event; 0: there is none.
     last: u64,
 }
 
@@ -64,14 +66,14 @@ pub(crate) struct Ticket {
 
 /// What happened to the caller behind `after`: a client that lost its connection catches up here.
 #[utoipa::path(
-    get, path = "/events", tag = "events",
+    get, path = "/events", operation_id = "list_events", tag = "events",
     params(
         ("after" = Option<u64>, Query, description = "The number of the last event that the client knows; 0 unless told"),
         ("limit" = Option<u32>, Query, description = "1 to 500, 100 unless told")
     ),
     responses((status = OK, body = Events))
 )]
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, parameters: Parameters) -> Result<Json<Events>, Failure> {
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, parameters: Parameters) -> Result<Json<Events>, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let after = parameters.number("after")?;
     let events = app.store().events_after(&caller.agent, after, limit).await?;
@@ -80,8 +82,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, parameters
         Some(last) if events.len() < SURELY_WHOLE.min(usize::try_from(limit).unwrap_or_default()) => last.seq,
         _ => app.store().last_event(&caller.agent).await?,
     };
-    let events = events.into_iter().map(|event| FeedEntry { seq: event.seq, at: event.at, event: event.event });
-    Ok(Json(Events { events: events.collect(), last }))
+    let next = events.last().filter(|shown| shown.seq < last).map(|shown| shown.seq.to_string());
+    let items = events.into_iter().map(|event| FeedEntry { seq: event.seq, at: event.at, event: event.event });
+    Ok(Json(Events { items: items.collect(), next, last }))
 }
 
 /// Fewer events than this are never cut: 50 of the longest make less than 1 MB.
@@ -89,7 +92,7 @@ const SURELY_WHOLE: usize = 50;
 
 /// A ticket for the socket: good for one connection within 30 seconds.
 #[utoipa::path(post, path = "/tickets", tag = "events", responses((status = CREATED, body = Ticket)))]
-pub(crate) async fn ticket(State(app): State<Arc<App>>, caller: Caller) -> Result<(StatusCode, Json<Ticket>), Failure> {
+pub(crate) async fn ticket(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<(StatusCode, Json<Ticket>), Failure> {
     let mut secret = [0; TICKET_BYTES];
     getrandom::fill(&mut secret).map_err(|_| Failure::NoRandomness)?;
     let ticket = BASE64_URL_SAFE_NO_PAD.encode(secret);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{Body, Command, Error, FromPath};
 use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
@@ -13,8 +14,6 @@ use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;
-use crate::command::Command;
-use crate::input::{Body, FromPath};
 use crate::problem::Failure;
 
 /// To whom an interaction is handed over: an agent of the account, or a queue.
@@ -100,7 +99,7 @@ pub(crate) async fn reassign(
 ) -> Result<Json<InteractionView>, Failure> {
     if !command.caller.oversees() {
         // Who may not see it is told nothing else.
-        return app.locate(&command.caller, &id).await.and(Err(Failure::NoRole));
+        return app.locate(&command.caller, &id).await.and(Err(Error::Forbidden.into()));
     }
     let (by, to) = (command.caller.agent.clone(), agent(&body.agent)?);
     tell(&app, &command, &id, Event::Reassign { by, to }).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
 use domain::catalog::disposition_path;
@@ -21,9 +22,6 @@ use views::InteractionView;
 
 use super::Named;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::command::Command;
-use crate::input::{Body, FromPath, Parameters};
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
 
@@ -55,17 +53,6 @@ pub(crate) struct Offered {
     queue: Option<Named>,
 }
 
-/// Why an interaction is where it is.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct History {
-    /// One entry for each decision, the oldest first: `at`, `version`, `fact`, and what belongs to the fact.
-    #[schema(value_type = Vec<Object>)]
-    entries: Vec<HistoryEntry>,
-    /// Where the next page begins: send it as `after`. Absent: this was the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
-}
-
 /// How an interaction is closed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,8 +62,8 @@ pub(crate) struct Closing {
 }
 
 /// The caller's interactions and offers.
-#[utoipa::path(get, path = "/interactions", tag = "interactions", responses((status = OK, body = Mine)))]
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Mine>, Failure> {
+#[utoipa::path(get, path = "/interactions", operation_id = "list_own_interactions", tag = "interactions", responses((status = OK, body = Mine)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Mine>, Failure> {
     let agent = &caller.agent;
     let (presences, memberships) =
         try_join(async { Ok(app.store().presences(std::slice::from_ref(agent)).await?) }, memberships(&app, &caller)).await?;
@@ -111,7 +98,7 @@ async fn offering_queue(app: &App, interaction: &Interaction) -> Result<Option<N
     Ok(queue.map(|queue| Named { id: queue.id.to_string(), name: queue.name }))
 }
 
-async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure> {
+async fn memberships(app: &App, caller: &AgentCaller) -> Result<Memberships, Failure> {
     let (accounts, queues) = try_join(app.directory().accounts(), app.directory().queues()).await?;
     let accounts = accounts.iter().filter(|account| account.agents.contains(&caller.agent)).map(|account| account.id.clone());
     let queues = queues.values().filter(|queue| queue.members.contains(&caller.agent)).map(|queue| queue.id.clone());
@@ -120,16 +107,16 @@ async fn memberships(app: &App, caller: &Caller) -> Result<Memberships, Failure>
 
 /// One interaction of the caller's accounts; supervisors and up read all.
 #[utoipa::path(
-    get, path = "/interactions/{id}", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
+    get, path = "/interactions/{id}", operation_id = "get_interaction", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let place = app.locate(&caller, &id).await?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     Ok(Json((&interaction).into()))
 }
 
@@ -141,18 +128,18 @@ pub(crate) async fn read(
         ("after" = Option<u64>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Decisions a page: 1 to 200, 100 unless told")
     ),
-    responses((status = OK, body = History), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<serde_json::Value>, description = "The oldest first; one entry a decision."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
-) -> Result<Json<History>, Failure> {
+) -> Result<Listed<HistoryEntry>, Failure> {
     let place = app.locate(&caller, &id).await?;
     let (after, limit) = (parameters.number("after")?, parameters.limit(HISTORY, LONGEST_HISTORY)?);
-    let (entries, next) = app.store().history_page(&place.key, after, limit).await?;
-    Ok(Json(History { entries, next }))
+    let (items, next) = app.store().history_page(&place.key, after, limit).await?;
+    Ok(Listed { items, next: next.map(|next| next.to_string()) })
 }
 
 /// Accepts the offer: one caller wins, the others are told who (409 `offer-gone` with `owner` and `owner_name`). Whoever has it already gets it again.
@@ -266,11 +253,11 @@ impl Done {
 pub(crate) async fn settle(app: &App, command: &Command, told: Told) -> Result<Done, Failure> {
     match told {
         Told::Changed { interaction, message } => Ok(Done::Now(interaction, message)),
-        Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, command.earlier(app).await?)),
+        Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, app.earlier(command).await?)),
         // What is so already is done.
         Told::Refused(Refusal::AlreadyYours | Refusal::NothingToDo, interaction) => Ok(Done::Now(interaction, None)),
         Told::Refused(refusal, interaction) => {
-            if let Some(made) = command.earlier(app).await? {
+            if let Some(made) = app.earlier(command).await? {
                 return Ok(Done::Before(interaction, Some(made)));
             }
             Err(refused(app, refusal, Some(*interaction)).await?)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Body, Command, Error, FromPath};
+use audit::By;
 use axum::Json;
 use axum::extract::State;
 use domain::agent::{Agent, Presence, PresenceState, Role};
@@ -15,10 +17,8 @@ use utoipa::ToSchema;
 
 use super::Named;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::command::Command;
-use crate::input::{Body, FromPath, short_text};
 use crate::problem::Failure;
+use crate::text::short_text;
 
 /// A reason is a word or two on a supervisor's screen.
 const LONGEST_REASON: usize = 100;
@@ -141,8 +141,8 @@ impl From<&Presence> for PresenceView {
 
 /// Who the caller is.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
-pub(crate) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Failure> {
-    let agent = app.agent(&caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
@@ -177,11 +177,11 @@ fn blended(own: &[String], general: &[String]) -> Vec<String> {
 
 /// The caller's presence.
 #[utoipa::path(get, path = "/presence", tag = "agent", responses((status = OK, body = PresenceView)))]
-pub(crate) async fn presence(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<PresenceView>, Failure> {
+pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<PresenceView>, Failure> {
     if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
         return Ok(Json(presence.into()));
     }
-    let agent = app.agent(&caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
@@ -194,7 +194,7 @@ pub(crate) async fn set_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state(&app.directory().pauses().await?)?;
-    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Failure::NotAnAgent)?;
+    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Error::NotAnAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
@@ -225,21 +225,22 @@ pub(crate) async fn force_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     if !command.caller.oversees() {
-        return Err(Failure::NoRole);
+        return Err(Error::Forbidden.into());
     }
     let state = change.state(&app.directory().pauses().await?)?;
     if state == PresenceState::Ready {
         return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
     }
-    let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
-    let agent = app.fresh_agent(&id).await?.ok_or(Failure::NotFound)?;
+    let id: AgentId = id.parse().map_err(|_| Error::NotFound)?;
+    let agent = app.fresh_agent(&id).await?.ok_or(Error::NotFound)?;
     let before = presence_of(&app, &agent).await?;
     // A pause would be a login. A repetition may find out what the agent did since: it is answered with that.
     if !before.logged_in() && state != PresenceState::LoggedOut {
-        return if command.earlier(&app).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
+        return if app.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
     }
     let word = state.name();
-    let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
+    let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
+    let presence = app.engine.force_presence(&agent.id, state, command.mark(), &by, cloud::ids::ulid()).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json((&presence).into()))
 }
@@ -251,14 +252,14 @@ pub(crate) async fn force_presence(
 )]
 pub(crate) async fn presence_of_agent(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
 ) -> Result<Json<PresenceView>, Failure> {
     if !caller.oversees() {
-        return Err(Failure::NoRole);
+        return Err(Error::Forbidden.into());
     }
-    let id: AgentId = id.parse().map_err(|_| Failure::NotFound)?;
-    let agent = app.agent(&id).await?.ok_or(Failure::NotFound)?;
+    let id: AgentId = id.parse().map_err(|_| Error::NotFound)?;
+    let agent = app.agent(&id).await?.ok_or(Error::NotFound)?;
     Ok(Json((&presence_of(&app, &agent).await?).into()))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -15,8 +16,6 @@ use engine::ports::{Store, World};
 use engine::{Sending, Told};
 use futures_util::future::try_join;
 use http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
 use views::MessageView;
 use views::transcript::Transcript;
 
@@ -25,9 +24,6 @@ use super::interactions::{Done, recontact, settle};
 use super::outgoing::{NewMessage, Wanted, unknown};
 use super::{Link, attachments};
 use crate::app::App;
-use crate::caller::Caller;
-use crate::command::Command;
-use crate::input::{Body, FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A screen or two of messages.
@@ -39,15 +35,6 @@ const LONGEST_PAGE: i32 = 200;
 /// How many messages are read at once to find one.
 const SEARCH_PAGE: i32 = 100;
 
-/// A page of a thread.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ThreadPage {
-    /// The messages, the oldest first.
-    messages: Vec<MessageView>,
-    /// Where the next page begins: send it as `after`. Null: this was the last one. A page may turn out to be empty.
-    next: Option<String>,
-}
-
 /// A page of the thread.
 #[utoipa::path(
     get, path = "/interactions/{id}/messages", tag = "messages",
@@ -56,21 +43,21 @@ pub(crate) struct ThreadPage {
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
     ),
-    responses((status = OK, body = ThreadPage), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<MessageView>, description = "The oldest first. A page may turn out to be empty."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn thread(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
-) -> Result<Json<ThreadPage>, Failure> {
+) -> Result<Listed<MessageView>, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
-    let after = parameters.text("after").map(|cursor| opened(cursor, &id)).transpose()?;
+    let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = app.locate(&caller, &id).await?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let page = app.store().thread(&interaction, after.as_deref(), limit).await?;
-    let messages = page.messages.iter().map(MessageView::from).collect();
-    Ok(Json(ThreadPage { messages, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) }))
+    let items = page.messages.iter().map(MessageView::from).collect();
+    Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
 }
 
 /// What a cursor of this interaction's thread holds.
@@ -101,8 +88,8 @@ pub(crate) async fn send(
     let (wanted, answers) = new.read(&place.account.provider)?;
     let sending = match prepare(&app, &place.key, wanted, answers).await {
         // What a repeated command refers to may be gone by now.
-        Err(failure) => match command.earlier(&app).await?.and_then(|made| made.parse().ok()) {
-            Some(made) => return Ok(created(&find(&app, &place.key, &made).await?.ok_or(Failure::NotFound)?)),
+        Err(failure) => match app.earlier(&command).await?.and_then(|made| made.parse().ok()) {
+            Some(made) => return Ok(created(&find(&app, &place.key, &made).await?.ok_or(Error::NotFound)?)),
             None => return Err(failure),
         },
         Ok(sending) => sending,
@@ -121,7 +108,7 @@ pub(crate) async fn settled(app: &App, command: &Command, key: &InteractionKey, 
             None => None,
         },
     };
-    message.ok_or(Failure::NotFound)
+    message.ok_or(Error::NotFound.into())
 }
 
 pub(crate) fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
@@ -138,7 +125,7 @@ async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Optio
     let (content, attachments, answers) = match wanted {
         Wanted::Ready(content) => (content, Vec::new(), answers),
         Wanted::Recontact => {
-            let interaction = app.store().interaction(key).await?.ok_or(Failure::NotFound)?;
+            let interaction = app.store().interaction(key).await?.ok_or(Error::NotFound)?;
             (Content::Template(recontact(app, &interaction).await?.ok_or_else(no_recontact)?), Vec::new(), answers)
         }
         Wanted::File { upload, caption } => {
@@ -178,16 +165,16 @@ async fn known(app: &App, key: &InteractionKey, id: &MessageId, field: &'static 
 )]
 pub(crate) async fn attachment(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath((id, message, index)): FromPath<(String, String, String)>,
 ) -> Result<Json<Link>, Failure> {
-    let message: MessageId = message.parse().map_err(|_| Failure::NotFound)?;
-    let index: usize = index.parse().map_err(|_| Failure::NotFound)?;
+    let message: MessageId = message.parse().map_err(|_| Error::NotFound)?;
+    let index: usize = index.parse().map_err(|_| Error::NotFound)?;
     let place = app.locate(&caller, &id).await?;
     let (interaction, message) =
         try_join(async { Ok(app.store().interaction(&place.key).await?) }, find(&app, &place.key, &message)).await?;
-    let (Some(interaction), Some(message)) = (interaction, message) else { return Err(Failure::NotFound) };
-    let attachment = message.attachments.get(index).ok_or(Failure::NotFound)?;
+    let (Some(interaction), Some(message)) = (interaction, message) else { return Err(Error::NotFound.into()) };
+    let attachment = message.attachments.get(index).ok_or(Error::NotFound)?;
     let key = match &attachment.copy {
         Copy::Stored { key, .. } => key,
         Copy::Pending => return Err(Failure::AttachmentPending),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::MessageId;
@@ -13,9 +14,8 @@ use views::MessageView;
 
 use super::messages::{created, settled};
 use crate::app::App;
-use crate::command::Command;
-use crate::input::{Body, FromPath, long_text};
 use crate::problem::Failure;
+use crate::text::long_text;
 
 /// As long as WhatsApp lets a text be: a note stands in the same thread.
 const LONGEST_NOTE: usize = 4096;

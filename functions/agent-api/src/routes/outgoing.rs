@@ -7,8 +7,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::attachments::Upload;
-use crate::input::{lines, one_line};
 use crate::problem::Failure;
+use crate::text::{lines, one_line};
 
 /// WhatsApp takes captions of at most 1024 characters.
 const LONGEST_CAPTION: usize = 1024;
@@ -211,7 +211,7 @@ pub(crate) fn unknown(field: &'static str) -> Failure {
 
 /// A text of one line that is not empty.
 fn some(field: &str, text: &str, most: usize) -> Result<(), Failure> {
-    if text.trim().is_empty() { Err(Failure::field(field, "must not be empty")) } else { one_line(field, text, most) }
+    if text.trim().is_empty() { Err(Failure::field(field, "must not be empty")) } else { Ok(one_line(field, text, most)?) }
 }
 
 fn https(field: &str, url: &str) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
 use domain::decide::Event;
@@ -12,8 +13,6 @@ use views::InteractionView;
 
 use super::interactions::tell;
 use crate::app::App;
-use crate::command::Command;
-use crate::input::{Body, FromPath};
 use crate::problem::Failure;
 
 /// How the tags change.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{AgentCaller, Command, Error, FromPath, Parameters};
 use axum::Json;
 use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
@@ -13,14 +14,11 @@ use views::transcript::transcript_key;
 use super::Link;
 use super::interactions::tell;
 use crate::app::App;
-use crate::caller::Caller;
-use crate::command::Command;
-use crate::input::{FromPath, Parameters};
 use crate::problem::Failure;
 
 /// A link to the transcript. It is written when the interaction closes and when it is asked for; before that: 404 `transcript-not-ready`.
 #[utoipa::path(
-    get, path = "/interactions/{id}/transcript", tag = "transcripts",
+    get, path = "/interactions/{id}/transcript", operation_id = "get_transcript", tag = "transcripts",
     params(
         ("id" = String, Path, description = "The interaction's id"),
         ("attachments" = Option<bool>, Query, description = "Whether the files that came and went are in the zip; `false` unless told")
@@ -29,13 +27,13 @@ use crate::problem::Failure;
 )]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: AgentCaller,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
     let place = app.locate(&caller, &id).await?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Failure::NotFound)?;
+    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let key = transcript_key(&interaction, attachments);
     app.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
     let name = key.rsplit('/').next().unwrap_or(&key);

@@ -1,4 +1,4 @@
-//! Who answers the customer: a person or an AI agent.
+//! Switches between a person and an AI agent as the one who answers the customer.
 
 use super::Refusal;
 use super::change::Change;
@@ -6,7 +6,7 @@ use crate::history::Fact;
 use crate::ids::AgentId;
 
 impl Change<'_> {
-    /// An AI agent answers only from when somebody says so until a person accepts.
+    /// An AI agent answers only from when somebody switches it on until a person accepts.
     pub(super) fn ai_switched(&mut self, by: AgentId, oversees: bool, on: bool) -> Result<(), Refusal> {
         if oversees {
             self.still_open()?

@@ -1,4 +1,4 @@
-//! An interaction under change: what every event's consequences have in common.
+//! An interaction under change: the part that the consequences of all events have in common.
 
 use jiff::Timestamp;
 
@@ -39,10 +39,11 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// A freed slot makes somebody available: that is said in one place, whatever freed it. A slot that an offer kept counts too: something else may have
-    /// been passed over for it.
+    /// Completes the decision. A freed slot makes an agent available, and this one place wakes that agent, whatever
+    /// freed the slot. A slot that an offer kept counts too: another interaction may have been passed over for it.
     ///
-    /// So does what waited with nobody ringing, and waits there no more: an agent of several queues may have been kept for it.
+    /// An interaction that waited without a ring, and no longer waits there, counts too: an agent of several queues
+    /// may have been kept for it.
     pub(super) fn done(mut self, before: Option<&Interaction>) -> Decision {
         self.end_wrap_up(before);
         let occupied_before = before.map(occupied).unwrap_or_default();
@@ -59,7 +60,7 @@ impl<'a> Change<'a> {
         Decision { interaction, effects, message_effects, replies, history, presence_revision }
     }
 
-    /// Who has no slot left can take nothing of what else rings there: it rings on elsewhere.
+    /// When an agent's last slot fills, other offers ringing there are withdrawn and move on.
     pub(super) fn withdraw_elsewhere(&mut self, before: Option<&Interaction>) {
         let taker = holder(&self.next).filter(|taker| before.and_then(holder) != Some(taker));
         let Some(presence) = taker.and_then(|taker| self.context.presences.get(taker)).filter(|presence| self.fills(presence)) else {
@@ -101,7 +102,7 @@ impl<'a> Change<'a> {
         if self.next.agent.as_ref() == Some(agent) { Ok(()) } else { Err(Refusal::NotYours { owner: self.next.agent.clone() }) }
     }
 
-    /// Whether its agent is logged in and has had the tab open since.
+    /// Whether its agent is logged in and has had the tab open since that login.
     pub(super) fn is_attended(&self) -> bool {
         self.next.tab_open
             && self.own_presence().is_some_and(|presence| {
@@ -119,7 +120,7 @@ impl<'a> Change<'a> {
         self.context.presences.get(agent).is_some_and(Presence::logged_in)
     }
 
-    /// A screen that was left open ends no wait: whoever is logged out is not there.
+    /// A screen that was left open ends no wait: a logged-out agent is not present.
     pub(super) fn must_be_logged_in(&self, agent: &AgentId) -> Result<(), Refusal> {
         if self.is_logged_in(agent) { Ok(()) } else { Err(Refusal::NotReady) }
     }
@@ -128,7 +129,7 @@ impl<'a> Change<'a> {
         self.context.account.agents.contains(agent)
     }
 
-    /// What was merged goes on elsewhere: there it is said.
+    /// A merged interaction goes on in another one, and the refusal names it.
     pub(super) fn not_merged(&self) -> Result<(), Refusal> {
         match &self.next.merged_into {
             Some(older) => Err(Refusal::MergedAway { into: older.interaction.clone() }),
@@ -136,14 +137,14 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Who did something and who has it see what it is now.
+    /// Shows the interaction's new state to the agent who acted and to the agent who has it.
     pub(super) fn tell_about(&mut self, by: AgentId) {
         let mut to = vec![by];
         to.extend(self.next.agent.clone().filter(|agent| !to.contains(agent)));
         self.tell(to, Notice::Interaction);
     }
 
-    /// The transcript and the log of what is closed are written with it.
+    /// A closed interaction's transcript and log are written again.
     pub(super) fn archive_again(&mut self) {
         if !self.next.is_open() {
             self.effects.push(Effect::Archive);

@@ -1,4 +1,4 @@
-//! What happens to an interaction.
+//! The events of an interaction.
 
 use jiff::Timestamp;
 
@@ -10,171 +10,172 @@ use crate::tag::Tag;
 use crate::values::Address;
 use crate::variables::VariableName;
 
-/// What happened to an interaction that exists.
+/// An event of an existing interaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The customer wrote.
     MessageReceived {
-        /// Which message.
+        /// The message.
         message: MessageId,
         /// Its time in the thread.
         at: Timestamp,
     },
     /// Its agent writes.
     MessageSent {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// Which message.
+        /// The message.
         message: MessageId,
         /// Whether it is an approved template: the one kind that may be sent outside the service window.
         template: bool,
     },
-    /// Somebody writes a note for colleagues.
+    /// An agent or a supervisor writes an internal note.
     NoteAdded {
-        /// Who.
+        /// The agent.
         by: AgentId,
-        /// Which message.
+        /// The message.
         message: MessageId,
     },
-    /// Somebody changes its tags.
+    /// An agent or a supervisor changes its tags.
     Retagged {
-        /// Who.
+        /// The agent.
         by: AgentId,
-        /// Tags that it shall have.
+        /// The tags to add.
         add: Vec<Tag>,
-        /// Tags that it shall not have.
+        /// The tags to remove.
         remove: Vec<Tag>,
     },
-    /// Its agent, or a supervisor, has an AI agent answer or stops it.
+    /// Its agent, or a supervisor, switches an AI agent on or off.
     AiSwitched {
-        /// Who.
+        /// The agent.
         by: AgentId,
-        /// Whether as a supervisor, whoever has it.
+        /// Whether the caller acts as a supervisor, even if another agent has it.
         oversees: bool,
-        /// Whether it answers from now on.
+        /// Whether the AI agent answers from now on.
         on: bool,
     },
-    /// Something joins the thread that nobody has to answer.
+    /// A line that needs no answer joins the thread.
     Noted {
-        /// Which message.
+        /// The message.
         message: MessageId,
-        /// The customer's new address, where that is what it says.
+        /// The customer's new address, if the line reports one.
         moved_to: Option<Address>,
     },
-    /// A newer open interaction of the same person is merged into this one, in the same transaction.
+    /// A newer open interaction of the same customer is merged into this one, in the same transaction.
     Absorb(Box<Interaction>),
-    /// It is merged into an older open interaction of the same person, in the same transaction.
+    /// It is merged into an older open interaction of the same customer, in the same transaction.
     MergeInto(InteractionKey),
-    /// Somebody is to be rung: what `assign` chose.
+    /// `assign` chose agents to ring.
     Ring(Ring),
     /// An agent accepts the offer.
     Accept {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// An agent rejects the offer.
     Reject {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// Its agent opens the tab.
     OpenTab {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// Its agent closes the tab.
     CloseTab {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// Its agent closes it.
     Close {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// With which disposition.
+        /// The disposition.
         disposition: Option<String>,
     },
-    /// A supervisor closes it, whoever has it.
+    /// A supervisor closes it, whichever agent has it.
     CloseForAll {
-        /// Who.
+        /// The agent.
         by: AgentId,
-        /// With which disposition.
+        /// The disposition.
         disposition: Option<String>,
     },
     /// Its agent hands it over.
     Transfer {
-        /// Who.
+        /// The agent.
         agent: AgentId,
         /// To an agent or a queue.
         to: Target,
     },
-    /// An agent takes one that nobody has.
+    /// An agent takes an interaction that has no agent.
     Pick {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// A supervisor gives it to an agent.
     Reassign {
-        /// Who does.
+        /// The supervisor.
         by: AgentId,
-        /// To whom.
+        /// The agent who gets it.
         to: AgentId,
     },
     /// It is hidden from lists.
     Archive {
-        /// By whom.
+        /// The agent.
         agent: AgentId,
     },
-    /// It is opened again.
+    /// It is reopened.
     Reopen {
-        /// By whom, who has it then.
+        /// The agent, who then has it.
         agent: AgentId,
     },
-    /// An agent asks for the transcript as it stands.
+    /// An agent asks for the present transcript.
     RequestTranscript {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// A wait is over.
     Timer(Timer),
-    /// An agent paused, logged out, took the last free slot, or was taken off the queue or the account: what rings there alone rings on elsewhere.
+    /// An agent paused, logged out, filled the last slot, or was taken off the queue or the account. An offer at
+    /// this agent alone moves on.
     AgentUnavailable {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// Its agent was taken off the account.
     AgentLeft {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// The account was switched off.
     AccountDeactivated,
     /// The account was switched on.
     AccountActivated,
-    /// The account is about to be deleted, with what is open.
+    /// The account is about to be deleted, with its open interactions.
     AccountLeaves,
-    /// Another system answered a step of the plan, or did not.
+    /// Another system answered a Webhook step, or did not.
     WebhookAnswered {
-        /// The wait that asked.
+        /// The wait of the step.
         wait: u64,
-        /// The variables that it sets, or why there are none.
+        /// The variables that the answer sets, or why there are none.
         answer: Result<Vec<(VariableName, String)>, WebhookFailure>,
     },
 }
 
-/// Whom to ring for a waiting interaction.
+/// A choice of agents to ring for a waiting interaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
-    /// The wait that it was chosen for.
+    /// The wait that the choice is for.
     pub wait: u64,
-    /// On whose behalf.
+    /// The target that rings.
     pub target: Target,
-    /// Whom.
+    /// The agents.
     pub audience: Audience,
-    /// How long; never beyond the wait.
+    /// Until when; never beyond the wait.
     pub until: Option<Timestamp>,
-    /// Who of a queue that rings at all could take it.
+    /// The agents of a `beepall` queue who could take it.
     pub rung: Vec<AgentId>,
-    /// Who was passed over, and why.
+    /// The agents who were passed over, and why.
     pub passed_over: Vec<PassedOver>,
 }

@@ -1,4 +1,4 @@
-//! From one agent to another: transfers, picking, reassigning; and the way back from the end.
+//! Transfers, picks and reassignments from one agent to another, and reopening.
 
 use super::Refusal;
 use super::change::Change;
@@ -8,7 +8,8 @@ use crate::ids::AgentId;
 use crate::interaction::{Stage, Status, Wait};
 
 impl Change<'_> {
-    /// Whether its agent is handing it over. The agent keeps it, sees its messages and may write until somebody accepts.
+    /// Whether its agent is transferring it. The agent keeps it, sees its messages and may write until somebody
+    /// accepts.
     pub(super) fn is_handed_over(&self) -> bool {
         matches!(self.next.wait, Some(Wait { stage: Stage::Transfer, .. }))
     }
@@ -37,7 +38,7 @@ impl Change<'_> {
         if self.is_handed_over() {
             return Err(Refusal::TransferUnderway);
         }
-        // Who hands over is there, whatever the tab says.
+        // An agent who transfers is present, even with the tab closed.
         if self.waits_on_own_agent() {
             self.must_be_logged_in(&agent)?;
             self.end_wait(WaitEnd::TabOpened);
@@ -47,15 +48,15 @@ impl Change<'_> {
         self.fact(Fact::Transferred { agent: agent.clone(), to: to.clone() });
         self.begin_wait(Stage::Transfer, vec![to], Some(rule.timeout.after(self.context.now)));
         if let Some(wait) = &mut self.next.wait {
-            // A member of the queue who hands over is not asked to take it.
+            // The transferring agent is not rung, even as a member of the queue.
             wait.rejected.push(agent.clone());
         }
         self.tell(vec![agent], Notice::Interaction);
         Ok(())
     }
 
-    /// Nobody took it over. It is unread in any case; but where something came meanwhile that its agent has not seen, or its agent has left, it must not stay
-    /// there with nobody being asked.
+    /// Nobody accepted the transfer. The interaction is unread in any case. But if its agent has not seen a message
+    /// that came meanwhile, or has left, it must be offered again.
     pub(super) fn returned(&mut self) {
         let Some(agent) = self.next.agent.clone() else { return self.start_plan() };
         let undelivered = std::mem::replace(&mut self.next.unread, true);
@@ -108,7 +109,8 @@ impl Change<'_> {
         self.next.unread = true;
         self.fact(Fact::Reassigned { by, to: to.clone(), previous: previous.clone() });
         self.tell(previous.into_iter().chain([to]).collect(), Notice::Interaction);
-        // As after a message: whoever was given it is asked first, and if they are not there it goes on.
+        // As after a message: the agent who was given it is offered it first, and if that agent is absent it goes
+        // on.
         if self.context.account.active {
             self.wait_for_agent()
         } else {
@@ -117,7 +119,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Whoever is no longer of the account can't finish what they hold there: it goes on without them, as after a message that nobody took.
+    /// An agent who is no longer on the account can't finish its interactions. They go on without the agent, as
+    /// after a message that nobody accepted.
     pub(super) fn agent_left(&mut self, agent: &AgentId) -> Result<(), Refusal> {
         self.owned_by(agent)?;
         if self.of_account(agent) {
@@ -148,7 +151,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The transaction sees to it that the customer has no other open interaction on the account.
+    /// The transaction ensures that the customer has no other open interaction on the account.
     pub(super) fn reopen(&mut self, agent: AgentId) -> Result<(), Refusal> {
         if self.next.is_open() {
             return Err(Refusal::StillOpen);
@@ -170,7 +173,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Whether the agent is ready and has room for one more; the transaction checks the room again.
+    /// Whether the agent is ready and has room for one more. The transaction checks the room again.
     fn must_take_one_more(&self, agent: &AgentId) -> Result<(), Refusal> {
         let presence = self.context.presences.get(agent).ok_or(Refusal::NotReady)?;
         if !presence.is_ready() {
@@ -182,7 +185,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// An agent has it and looks at it.
+    /// Gives it to an agent who is looking at it.
     pub(super) fn taken(&mut self, agent: AgentId) {
         self.next.agent = Some(agent.clone());
         self.next.tab_open = true;

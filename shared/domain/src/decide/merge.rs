@@ -1,4 +1,4 @@
-//! What joins a thread without being a message to answer, and two interactions that turn out to be with one person.
+//! Lines that join a thread without needing an answer, and merges of two interactions of one customer.
 
 use super::change::Change;
 use super::{MERGED, Refusal};
@@ -10,10 +10,10 @@ use crate::tag::Tag;
 use crate::values::Address;
 
 impl Change<'_> {
-    /// Nothing is asked of anybody: no wait begins or ends, nothing is unread.
+    /// Adds a line. No wait begins or ends, and nothing becomes unread.
     pub(super) fn noted(&mut self, message: MessageId, moved_to: Option<Address>) -> Result<(), Refusal> {
         self.still_open()?;
-        // A new number takes the place of a number, a new user id that of a user id: the other kind still leads to the customer.
+        // A new number replaces a number, a new user id a user id. The other kind still leads to the customer.
         if let Some(address) = moved_to.filter(|address| address.phone().is_some() == self.next.address.phone().is_some()) {
             self.next.address = address;
         }
@@ -24,7 +24,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Takes over a newer interaction of the same person. What nobody answered there is as if it had come here now.
+    /// Absorbs a newer interaction of the same customer. Its unanswered messages count as if they had come here
+    /// now.
     pub(super) fn absorb(&mut self, newer: &Interaction) -> Result<(), Refusal> {
         self.still_open()?;
         if self.next.merged_into.is_some() || self.next.id == newer.id || self.next.absorbed.contains(&newer.key()) {
@@ -35,7 +36,7 @@ impl Change<'_> {
         self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());
         self.next.absorbed.push(newer.key());
-        // Its marks stay with the customer; a reply that went out there went out.
+        // Its tags and variables stay with the customer, and its replies count as sent.
         let tags: Vec<Tag> = newer.tags.iter().filter(|tag| !self.next.tags.contains(tag)).cloned().collect();
         self.next.tags.extend(tags);
         self.next.tags.truncate(Tag::MOST);
@@ -66,7 +67,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Ends here and goes on there. A close by the system: no disposition is asked for.
+    /// Ends this interaction, which goes on in the older one. The system closes it, so no disposition is needed.
     pub(super) fn merge_into(&mut self, older: InteractionKey) -> Result<(), Refusal> {
         self.still_open()?;
         self.fact(Fact::Merged { into: older.interaction.clone() });

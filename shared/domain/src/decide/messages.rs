@@ -1,4 +1,4 @@
-//! Messages: a customer wrote, or an agent did.
+//! Messages of customers and agents.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,8 @@ use crate::plan::ActionPlan;
 impl Change<'_> {
     pub(super) fn message_received(&mut self, message: MessageId, at: Timestamp) {
         let now = self.context.now;
-        // With nothing under way an agent has dealt with what came before, without a plan: a run from now on is not about the first message.
+        // With nothing under way, an agent has handled the earlier messages without a plan. So a run from now on is
+        // not about the first message.
         let wrote_before = !self.next.one_sided && self.next.last_message.is_some();
         if wrote_before && self.next.wait.is_none() && self.next.run.number == 0 {
             self.next.run.number = 1;
@@ -28,7 +29,7 @@ impl Change<'_> {
             self.next.last_message = Some(LastMessage { at, from_customer: true });
         }
         let attending = self.is_attended();
-        // Who has left the account no longer sees it, tab or no tab.
+        // An agent who has left the account no longer sees it, even with an open tab.
         let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
         let delivered = there && (self.next.wait.is_none() || self.is_handed_over());
         self.fact(Fact::MessageReceived { message, delivered });
@@ -40,7 +41,7 @@ impl Change<'_> {
         }
     }
 
-    /// Something came that its agent has not seen, or for which there is no agent.
+    /// A message came that its agent has not seen, or that has no agent.
     pub(super) fn unread(&mut self) {
         let was_unread = std::mem::replace(&mut self.next.unread, true);
         if let Some(agent) = self.next.agent.clone().filter(|_| !was_unread) {
@@ -50,12 +51,12 @@ impl Change<'_> {
             None if !self.context.account.active => self.hold_while_inactive(),
             None if self.next.agent.is_some() => self.wait_for_agent(),
             None => self.start_plan(),
-            // The plan is owed to the customer once the account is on again.
+            // The plan runs again once the account is on again.
             Some(Wait { stage: Stage::Exhausted, offer: None, .. }) if !self.context.account.active => {
                 self.end_wait(WaitEnd::NewMessage);
                 self.hold_while_inactive();
             }
-            // What already rings goes on; with nothing ringing, a customer who writes again starts the plan over.
+            // A current offer goes on. Without one, a customer who writes again starts the plan over.
             Some(Wait { stage: Stage::Exhausted, offer: None, .. }) => {
                 self.end_wait(WaitEnd::NewMessage);
                 self.start_plan();
@@ -72,13 +73,13 @@ impl Change<'_> {
         if self.waits_on_own_agent() {
             self.must_be_logged_in(&agent)?;
         }
-        // Who writes on has not finished.
+        // An agent who goes on writing has not finished.
         if self.next.wrap_up.take().is_some() {
             self.fact(Fact::CloseForgotten { agent: agent.clone() });
         }
         self.fact(Fact::MessageSent { message: message.clone(), agent: agent.clone() });
         self.sent_by(agent.clone(), message);
-        // Who answers is there, whatever the tab says.
+        // An agent who answers is present, even with the tab closed.
         if self.waits_on_own_agent() {
             self.next.unread = false;
             self.end_wait(WaitEnd::TabOpened);
@@ -87,7 +88,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// A message of an agent is on its way.
+    /// Notes that an agent's message is on its way.
     pub(super) fn sent_by(&mut self, agent: AgentId, message: MessageId) {
         let now = self.context.now;
         self.next.last_message = Some(LastMessage { at: now, from_customer: false });

@@ -1,4 +1,4 @@
-//! What a decision has to know.
+//! The data that a decision needs.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use crate::effect::{Target, Timer};
 use crate::ids::{AccountId, AgentId, QueueId};
 use crate::interaction::{Interaction, Stage};
 
-/// What a decision rests on beside the account, its plan and its list. Whoever decides loads this first: nothing else is looked at.
+/// The data that a decision needs beside the account, its plan and its list. The caller loads it first, and the
+/// decision reads nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// When the customer wrote last, since something may be sent: the service window may be over.
+    /// When the customer wrote last: the decision may send something, and the service window may be over.
     pub service_window: bool,
-    /// The presence of these agents.
+    /// The presences of these agents.
     pub presences: BTreeSet<AgentId>,
     /// The queues that the event and the interaction name, beside those of the plan.
     pub queues: BTreeSet<QueueId>,
@@ -22,15 +23,16 @@ pub struct Needs {
     pub dispositions: bool,
     /// The pause of an agent who owes a disposition.
     pub disposition_pause: bool,
-    /// Why nobody is being rung.
+    /// The reasons why nobody is being rung.
     pub passed_over: bool,
-    /// That nobody has another open interaction with this customer.
+    /// Proof that the customer has no other open interaction.
     pub no_other_open: bool,
     /// The membership that must still hold when the decision is written.
     pub membership: Option<Membership>,
 }
 
-/// An agent who takes an interaction must be of its account, and of the queue through which it came.
+/// The membership of an agent who takes an interaction: the agent must be on its account, and in the queue through
+/// which it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The agent.
@@ -42,20 +44,20 @@ pub struct Membership {
 }
 
 impl Needs {
-    /// What opening an interaction with a message of `agent` needs.
+    /// The needs of opening an interaction with a message of `agent`.
     pub fn to_start(agent: &AgentId, account: &AccountId) -> Self {
         let membership = Membership { agent: agent.clone(), account: account.clone(), queue: None };
         Self { presences: BTreeSet::from([agent.clone()]), membership: Some(membership), ..Self::default() }
     }
 }
 
-/// What the decision on `event` needs. Before the interaction is read it is `None`: then the answer says what the event alone asks for, and how the
-/// interaction is to be read.
+/// The needs of the decision on `event`. Before the interaction is read, `interaction` is `None`. The result then
+/// holds the needs of the event alone, and says how to read the interaction.
 pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
     let mut needs = Needs::default();
     let owner = || interaction.and_then(|interaction| interaction.agent.clone());
     match event {
-        // An agent who is there sees it at once.
+        // An agent who is present sees it at once.
         Event::MessageReceived { .. } | Event::Absorb(_) => {
             needs.service_window = true;
             needs.presences.extend(owner());
@@ -68,7 +70,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
             needs.presences.extend(owner().filter(|_| waits(interaction)));
             needs.queues.extend(queue_of(to).cloned());
         }
-        // The plan may go on and answer; what was handed over may go back to its agent.
+        // The plan may go on and reply, or a transfer may return to its agent.
         Event::Timer(Timer::Wait { .. }) | Event::Reject { .. } => {
             needs.service_window = true;
             needs.passed_over = matches!(event, Event::Timer(_)) && waits(interaction) && !rings(interaction);
@@ -77,7 +79,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         Event::AccountActivated | Event::AgentLeft { .. } | Event::WebhookAnswered { .. } => needs.service_window = true,
         Event::Accept { agent } => {
             needs.presences.insert(agent.clone());
-            // Taking back what is one's own needs no membership.
+            // An agent who takes back an own interaction needs no membership.
             needs.membership = interaction.filter(|interaction| interaction.agent.as_ref() != Some(agent)).map(|interaction| Membership {
                 agent: agent.clone(),
                 account: interaction.account.clone(),
@@ -114,7 +116,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::AccountLeaves => {}
     }
     if let Some(interaction) = interaction {
-        // Whatever ends that an agent owes a disposition puts the agent back to the presence before.
+        // When an agent no longer owes a disposition, the agent returns to the presence before.
         needs.presences.extend(interaction.wrap_up.iter().map(|wrap_up| wrap_up.agent.clone()));
         needs.queues.extend(interaction.accepted_via.iter().chain(&interaction.tried).cloned());
         needs.queues.extend(interaction.wait.iter().flat_map(|wait| &wait.targets).filter_map(queue_of).cloned());

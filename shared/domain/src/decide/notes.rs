@@ -1,4 +1,4 @@
-//! Notes for colleagues: nothing that the customer sees.
+//! Internal notes, which the customer never sees.
 
 use super::Refusal;
 use super::change::Change;
@@ -7,7 +7,7 @@ use crate::history::Fact;
 use crate::ids::{AgentId, MessageId};
 
 impl Change<'_> {
-    /// A note changes nothing for the customer, and nothing of what is under way.
+    /// Adds a note. It changes nothing for the customer and no wait under way.
     pub(super) fn note_added(&mut self, by: AgentId, message: MessageId) -> Result<(), Refusal> {
         self.not_merged()?;
         self.fact(Fact::NoteAdded { message, agent: by.clone() });

@@ -1,4 +1,4 @@
-//! Offers: who is rung, who accepts, who rejects.
+//! Offers: rings, acceptances, rejections.
 
 use super::change::Change;
 use super::{Refusal, Ring};
@@ -41,7 +41,7 @@ impl Change<'_> {
         }
     }
 
-    /// Takes the offer back from everybody who saw it, but from the winner.
+    /// Withdraws the offer from all agents who saw it, except the winner.
     pub(super) fn withdraw_offer(&mut self, taken_by: Option<&AgentId>) -> Option<Offer> {
         let offer = self.next.wait.as_mut()?.offer.take()?;
         let to = match &offer.audience {
@@ -61,7 +61,7 @@ impl Change<'_> {
         self.effects.extend(targets.map(|target| Effect::Wake { target }));
     }
 
-    /// The standing offer, if it was made to `agent` and is not over.
+    /// The current offer, if it was made to `agent` and is not over.
     pub(super) fn offer_to(&self, agent: &AgentId) -> Result<&Offer, Refusal> {
         self.still_open()?;
         let gone = || Refusal::OfferGone { owner: self.next.agent.clone() };
@@ -103,7 +103,7 @@ impl Change<'_> {
             Target::Queue(queue) => Some(queue),
             Target::Agent(_) | Target::Account(_) => None,
         };
-        // Who takes an own interaction back keeps the queue that it once came through.
+        // An agent who takes back an own interaction keeps the queue that it once came through.
         if !own || queue.is_some() {
             self.next.accepted_via.clone_from(&queue);
         }
@@ -125,7 +125,7 @@ impl Change<'_> {
             self.withdraw_offer(None);
         } else {
             self.tell(vec![agent.clone()], Notice::Withdrawn { offer: offer.id, taken_by: None });
-            // What was kept back because this one rang there may ring now.
+            // An interaction that was held back because this one rang there may ring now.
             self.wake(Target::Agent(agent.clone()));
         }
         let Some(wait) = &mut self.next.wait else { return Ok(()) };
@@ -143,7 +143,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Whether nobody is left who could still say yes within this wait. One that has no end goes on: somebody else may come.
+    /// Whether no agent is left who could still accept within this wait. A wait without an end goes on: another
+    /// agent may come.
     pub(super) fn everybody_rejected(&self) -> bool {
         let Some(wait) = &self.next.wait else { return false };
         match wait.stage {
@@ -169,7 +170,7 @@ impl Change<'_> {
             Target::Agent(_) | Target::Account(_) => true,
         };
         let takes = |presence: &Presence| presence.is_ready() && (presence.has_room() || presence.load.contains(&self.next.id));
-        // Back already, or told twice: what rings there now rings rightly.
+        // The agent is back already, or this is a repetition: the present ring is right.
         if self.context.presences.get(&agent).is_some_and(takes) && is_member && self.of_account(&agent) {
             return Err(Refusal::Stale);
         }

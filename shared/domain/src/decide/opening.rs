@@ -1,4 +1,4 @@
-//! What an interaction is before anything has happened to it.
+//! A new interaction, before any event.
 
 use super::Context;
 use crate::ids::{ContactId, InteractionId};
@@ -13,13 +13,13 @@ use crate::variables::Variables;
 pub struct Opening {
     /// Its id.
     pub id: InteractionId,
-    /// With whom.
+    /// The contact.
     pub contact: ContactId,
-    /// Where answers go.
+    /// The address for answers.
     pub address: Address,
-    /// What the customer is called.
+    /// The customer's name.
     pub customer_name: Option<ProfileName>,
-    /// Whether the account talks to the customer: its whitelist may say no.
+    /// Whether the account serves the customer: its whitelist may refuse.
     pub welcome: bool,
 }
 

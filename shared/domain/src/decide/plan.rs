@@ -1,4 +1,5 @@
-//! The action plan: steps that wait for nobody are carried out one after the other, until one waits, or closes the interaction, or the plan has run out.
+//! The action plan. Its steps are carried out one after the other, until one waits or closes the interaction, or
+//! the plan has run out.
 
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
@@ -18,21 +19,22 @@ use crate::tag::Tag;
 use crate::text_template::TextTemplate;
 use crate::variables::{VariableName, Variables};
 
-/// Steps that one run may enter: five times the longest plan. A plan that rings the same queue again and again for half a minute each comes to an end after
-/// an hour or so; from then on the interaction waits in order for whoever becomes available, which serves the customer no less.
+/// The most steps that one run may enter: five times the longest plan. A plan that rings the same queue again and
+/// again for half a minute each ends after an hour or so. From then on the interaction waits in order for an agent
+/// to become available, which serves the customer just as well.
 const MOST_ENTERED: u16 = 200;
 
-/// Replies that may go out in one instant: more than anybody reads at once.
+/// The most replies of one decision: more than anybody reads at once.
 const MOST_REPLIES: usize = 10;
 
-/// Replies that an interaction remembers to have sent: every one of the longest plan, and some of the plan before it.
+/// The most sent replies that an interaction remembers: all of the longest plan, and some of the plan before it.
 const REPLIES_REMEMBERED: usize = 64;
 
-/// How long a step waits for another system: two attempts of 5 s each, and as much again for the way there and back.
+/// How long a step waits for another system: two attempts of 5 s each, and as much again for the queues on the way.
 pub(crate) const WEBHOOK_DEADLINE: SignedDuration = SignedDuration::from_secs(20);
 
 impl Change<'_> {
-    /// Nobody has it any more.
+    /// Takes the interaction from its agent.
     pub(super) fn unassign(&mut self) {
         if let Some(agent) = self.next.agent.take() {
             self.next.accepted_via = None;
@@ -52,11 +54,13 @@ impl Change<'_> {
         self.enter_step(0, plan);
     }
 
-    /// Goes through the plan from the step `index` on; behind the last one, waits for whoever becomes available.
+    /// Runs the plan from the step `index` on. After the last step, the interaction waits for an agent to become
+    /// available.
     pub(super) fn enter_step(&mut self, mut index: usize, version: u64) {
         let context = self.context;
         let plan = context.running_plan.filter(|plan| plan.version == version).unwrap_or(&context.account.plan);
-        // Nothing but these decides where the plan goes in this instant: who comes by the same step with the same ones once more would do so for ever.
+        // Within this decision, only these decide where the plan goes. A run that reaches the same step with the
+        // same ones again would loop for ever.
         let mut been: Vec<(usize, Priority, Vec<Tag>, Variables)> = Vec::new();
         while let Some(step) = plan.steps.get(index) {
             let here = (index, self.next.priority, self.next.tags.clone(), self.next.variables.clone());
@@ -100,7 +104,7 @@ impl Change<'_> {
                 }
             }
         }
-        // A queue that was deleted meanwhile has nobody.
+        // A queue that was deleted meanwhile has no members.
         let tried = self.next.tried.iter().filter(|queue| context.queues.contains_key(*queue)).cloned().map(Target::Queue);
         let mut targets: Vec<Target> = tried.collect();
         if targets.is_empty() {
@@ -109,9 +113,10 @@ impl Change<'_> {
         self.begin_wait(Stage::Exhausted, targets, None);
     }
 
-    /// What a step that waits for nobody did, and which comes next.
+    /// Carries out a step that does not wait. Returns what it did and the next step.
     fn done_at_once(&mut self, step: &Step, plan: &ActionPlan, index: usize) -> (Did, usize) {
-        // A jump to nowhere is refused when the plan is saved; should there be one all the same, the plan goes on.
+        // A jump without a target is refused when the plan is saved. Should there be one all the same, the plan
+        // goes on.
         let place = |jump| plan.place_of(jump).unwrap_or(index + 1);
         let did = match step {
             Step::GotoIf { condition, then, otherwise } => {
@@ -137,7 +142,7 @@ impl Change<'_> {
                 Did::Priority { priority: *priority }
             }
             Step::Set { variable, value } => Did::Set { variable: variable.clone(), room: self.next.variables.set(variable, value) },
-            // Nobody answers as an AI agent yet: it has escalated as soon as it has it.
+            // There is no AI agent yet, so the step escalates at once.
             Step::Assistant { ai_agent } => {
                 self.next.ai = Some(ai_agent.clone());
                 Did::Assistant { ai_agent: ai_agent.clone() }
@@ -147,7 +152,7 @@ impl Change<'_> {
         (did, index + 1)
     }
 
-    /// Why a step is left out at this time.
+    /// Why a step is skipped at this time.
     fn shut(&self, step: &PlanStep) -> Option<Skip> {
         let guard = step.interval.as_ref()?;
         let Some(interval) = self.context.intervals.get(guard.interval()) else { return Some(Skip::IntervalGone) };
@@ -158,7 +163,7 @@ impl Change<'_> {
         }
     }
 
-    /// Why a step has nobody to ask any more.
+    /// Why a step can't be carried out any more.
     fn gone(&self, step: &Step) -> Option<Skip> {
         match step {
             Step::Queue { queue, .. } if !self.context.queues.contains_key(queue) => Some(Skip::QueueGone),
@@ -180,7 +185,7 @@ impl Change<'_> {
         if self.replies.len() >= MOST_REPLIES {
             return Err(NoReply::TooMany);
         }
-        // WhatsApp takes texts of 4096 characters.
+        // WhatsApp accepts texts of 4096 characters.
         let text = template.render(&self.values(None).groups(), 4_096);
         if text.is_empty() {
             return Err(NoReply::Empty);
@@ -196,15 +201,15 @@ impl Change<'_> {
         let behind = self.next.last_message.as_ref().and_then(|last| last.at.checked_add(millisecond).ok());
         let at = behind.map_or(now, |behind| behind.max(now));
         let id = self.message_id();
-        // The inactivity timer is for what people write.
+        // Only messages of people start the inactivity timer.
         self.next.last_message = Some(LastMessage { at, from_customer: false });
         self.effects.push(Effect::SendMessage { message: id.clone(), at });
         self.replies.push(Reply { id: id.clone(), at, text });
         Ok(id)
     }
 
-    /// An id that no other message has and that a repetition of this decision comes to again: the interaction's own random part, changed by the version and
-    /// by the place among its replies.
+    /// A unique message id that a repetition of this decision arrives at again: the interaction's own random part,
+    /// changed by the version and by the index among its replies.
     fn message_id(&self) -> MessageId {
         let own: Ulid = self.next.id.as_str().trim_start_matches(InteractionId::PREFIX).parse().unwrap_or_default();
         let place = u128::try_from(self.replies.len()).unwrap_or_default() & 0xff;
@@ -212,13 +217,13 @@ impl Change<'_> {
         MessageId::from_ulid(Ulid::from_parts(u64::try_from(self.context.now.as_millisecond()).unwrap_or_default(), random))
     }
 
-    /// What templates can name.
+    /// The values that templates can name.
     pub(super) fn values<'c>(&'c self, queue: Option<&'c Queue>) -> Values<'c> {
         let Context { account, list, .. } = self.context;
         Values { account, queue, list: *list, name: self.next.customer_name.as_ref(), address: &self.next.address }
     }
 
-    /// What stands behind a name in a condition.
+    /// The value of a name in a condition.
     fn value(&self, name: &str) -> String {
         if let Some(variable) = name.strip_prefix("variables.") {
             return self.next.variables.get(variable).to_owned();
@@ -254,7 +259,7 @@ impl Change<'_> {
         }
     }
 
-    /// The answer of another system: its variables are set, and the plan goes on whatever it was.
+    /// Handles the answer of another system: sets its variables, and lets the plan go on in any case.
     pub(super) fn webhook_answered(&mut self, id: u64, answer: Result<Vec<(VariableName, String)>, WebhookFailure>) -> Result<(), Refusal> {
         let wait = self.next.wait.as_ref().filter(|wait| wait.id == id && self.next.is_open()).ok_or(Refusal::Stale)?;
         let Stage::Webhook { index, .. } = wait.stage else { return Err(Refusal::Stale) };

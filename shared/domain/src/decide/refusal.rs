@@ -1,4 +1,4 @@
-//! Why nothing happens.
+//! The reasons why an event changes nothing.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,8 @@ use crate::tag::Tag;
 /// Why an event changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// What the event refers to is over: a timer too late, an offer for a wait that ended. Nothing is owed to anybody.
+    /// The event refers to something that is over: a late timer, an offer for a wait that ended. Nothing is left to
+    /// do.
     #[error("it refers to something that is over")]
     Stale,
     /// A timer came before its deadline.
@@ -20,25 +21,25 @@ pub enum Refusal {
     /// The offer was taken, expired or was never made to this agent.
     #[error("the offer is gone")]
     OfferGone {
-        /// Who has the interaction.
+        /// The agent who has the interaction.
         owner: Option<AgentId>,
     },
-    /// The interaction belongs to somebody else, or nobody.
+    /// The interaction has another agent, or none.
     #[error("this interaction is not yours")]
     NotYours {
-        /// Who has it.
+        /// The agent who has it.
         owner: Option<AgentId>,
     },
     /// It is closed.
     #[error("the interaction is closed")]
     Closed,
-    /// The agent must be ready; to open a tab or to go on with what waits for the agent, logged in.
+    /// The agent must be ready; to open a tab, or to go on with an interaction that waits for the agent, logged in.
     #[error("you must be ready to accept, and logged in to go on")]
     NotReady,
     /// The agent has no free slot.
     #[error("you hold as many interactions as your capacity allows")]
     AtCapacity,
-    /// The agent is not of the account, or not of the queue.
+    /// The agent is not on the account, or not in the queue.
     #[error("you are not a member of this account or queue")]
     NotAMember,
     /// Closing needs a disposition.
@@ -47,7 +48,7 @@ pub enum Refusal {
     /// The account does not know this disposition.
     #[error("no such disposition")]
     UnknownDisposition,
-    /// It is so already.
+    /// The interaction is in this state already.
     #[error("it is so already")]
     NothingToDo,
     /// There is no room for more tags.
@@ -56,37 +57,37 @@ pub enum Refusal {
     /// The account has no AI agent that could answer.
     #[error("the account has no AI agent that answers customers")]
     NoAiAgent,
-    /// It was based on an older version.
+    /// The command was based on an older version.
     #[error("the interaction changed since it was read")]
     Changed,
-    /// The account does not hand interactions over in that way.
+    /// The account does not allow this kind of transfer.
     #[error("transfers of this kind are switched off")]
     TransferOff,
-    /// The customer has not written yet: there is nothing to hand over.
+    /// The customer has not written yet, so there is nothing to transfer.
     #[error("the customer has not written yet")]
     NothingFromCustomer,
-    /// It is being handed over already.
+    /// It is being transferred already.
     #[error("it is being transferred already")]
     TransferUnderway,
-    /// There is no such agent of the account or no such queue, or it is the agent who has it.
+    /// The account has no such agent, the queue does not exist, or the agent has it already.
     #[error("it can't be given to this agent or queue")]
     NoSuchTarget,
     /// The account is switched off.
     #[error("the account is switched off")]
     AccountInactive,
-    /// Only what is closed can be archived or opened again.
+    /// Only a closed interaction can be archived or reopened.
     #[error("the interaction is open")]
     StillOpen,
-    /// It went on in an older one of the same person.
+    /// It went on in an older interaction of the same customer.
     #[error("it went on in another interaction")]
     MergedAway {
-        /// In which.
+        /// The older interaction.
         into: InteractionId,
     },
     /// The customer has another open interaction on the account.
     #[error("the customer has another open interaction")]
     OtherOpen {
-        /// Which.
+        /// The other interaction.
         interaction: InteractionId,
     },
     /// The 24-hour service window is over.

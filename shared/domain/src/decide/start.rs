@@ -1,4 +1,4 @@
-//! How an interaction begins without being routed: with somebody whom the account does not talk to, or with an agent's message.
+//! Interactions that begin without routing: with a contact whom the whitelist refuses, or with an agent's message.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::interaction::LastMessage;
 use crate::plan::When;
 
 impl Change<'_> {
-    /// The message is kept, the predefined reply is sent, and that is all.
+    /// Stores the message and sends the predefined reply, and nothing more.
     pub(super) fn not_welcome(&mut self, message: MessageId, at: Timestamp) {
         self.last_inbound_at = self.last_inbound_at.max(Some(at));
         self.next.last_message = Some(LastMessage { at, from_customer: true });
@@ -26,7 +26,7 @@ impl Change<'_> {
         self.close(None, Some(NOT_WHITELISTED.to_owned()));
     }
 
-    /// The transaction sees to it that the customer has no open interaction on the account, and that there is room.
+    /// The transaction ensures that the customer has no open interaction on the account, and that there is room.
     pub(super) fn started(&mut self, agent: AgentId, message: MessageId) -> Result<(), Refusal> {
         if !self.of_account(&agent) {
             return Err(Refusal::NotAMember);
@@ -34,7 +34,7 @@ impl Change<'_> {
         if !self.context.account.active {
             return Err(Refusal::AccountInactive);
         }
-        // Who is on a pause may write to customers: only what comes in is kept away.
+        // An agent on a pause may write to customers: a pause only keeps incoming work away.
         let presence = self.context.presences.get(&agent).filter(|presence| presence.logged_in());
         if !presence.ok_or(Refusal::NotReady)?.has_room() {
             return Err(Refusal::AtCapacity);

@@ -36,12 +36,13 @@ fn after(start: Timestamp, seconds: i64) -> Timestamp {
     start + SignedDuration::from_secs(seconds)
 }
 
-/// Whether a message goes out.
+/// Whether the decision sends a message.
 fn sends(decision: &Decision) -> bool {
     decision.effects.iter().any(|effect| matches!(effect, Effect::SendMessage { .. }))
 }
 
-/// One account with three agents; a queue of the first two; a plan: the queue for 30 s, then the third agent for 20 s.
+/// One account with three agents, a queue of the first two, and a plan: the queue for 30 s, then the third agent
+/// for 20 s.
 struct Desk {
     account: Account,
     queues: BTreeMap<QueueId, Queue>,
@@ -127,7 +128,7 @@ impl Desk {
         decide(interaction, event, &self.context())
     }
 
-    /// What `assign` does for a queue that rings all.
+    /// Rings as `assign` does for a `beepall` queue.
     fn ring(&self, interaction: &Interaction) -> Interaction {
         let audience = Audience::Members { queue: self.queue.clone(), except: Vec::new() };
         let wait = interaction.wait.as_ref().unwrap();
@@ -142,12 +143,12 @@ impl Desk {
         self.decide(interaction, Event::Ring(ring)).unwrap().interaction
     }
 
-    /// Accepted by the first agent through the queue.
+    /// An interaction that the first agent has accepted through the queue.
     fn accepted(&self) -> Interaction {
         self.decide(&self.ring(&self.open().interaction), Event::Accept { agent: agent(1) }).unwrap().interaction
     }
 
-    /// Accepted, then the tab was closed.
+    /// An accepted interaction whose tab was closed.
     fn away(&self) -> Interaction {
         self.decide(&self.accepted(), Event::CloseTab { agent: agent(1) }).unwrap().interaction
     }
@@ -187,7 +188,7 @@ fn the_first_message_starts_the_plan_and_wakes_its_first_queue() {
 }
 
 #[test]
-fn behind_the_last_step_it_waits_without_end_for_the_queues_that_were_tried() {
+fn after_the_last_step_an_interaction_waits_without_end_for_the_queues_that_were_tried() {
     let mut desk = Desk::new();
     let first = desk.open().interaction;
     desk.now = after(START, 30);
@@ -251,7 +252,7 @@ fn a_timer_knows_its_wait_and_its_time() {
 }
 
 #[test]
-fn accepting_takes_a_slot_and_closing_wakes_whose_slot_it_was() {
+fn accepting_takes_a_slot_and_closing_wakes_its_agent() {
     let desk = Desk::new();
     let accepted = desk.accepted();
     assert_eq!(footprint(&accepted), Footprint { open: true, holder: Some(agent(1)), ..Footprint::default() });
@@ -259,11 +260,11 @@ fn accepting_takes_a_slot_and_closing_wakes_whose_slot_it_was() {
     assert_eq!(footprint(&closed.interaction), Footprint::default());
     assert_eq!(wakes(&closed), [Target::Agent(agent(1))]);
     assert!(closed.effects.contains(&Effect::Archive));
-    assert_eq!(closed.interaction.agent, Some(agent(1)), "who had it is remembered");
+    assert_eq!(closed.interaction.agent, Some(agent(1)), "its last agent is remembered");
 }
 
 #[test]
-fn an_offer_to_one_takes_a_slot_until_it_ends_and_its_end_wakes_that_one() {
+fn an_offer_to_one_agent_takes_a_slot_until_it_ends_and_its_end_wakes_that_agent() {
     let mut desk = Desk::new();
     let opened = desk.open().interaction;
     let until = after(START, 15);
@@ -323,7 +324,7 @@ fn the_agent_keeps_the_slot_until_the_plan_restarts() {
 }
 
 #[test]
-fn the_agent_who_is_not_there_can_still_be_reached_within_the_wait() {
+fn an_absent_agent_can_still_be_reached_within_the_wait() {
     let mut desk = Desk::new();
     let away = desk.away();
     desk.presence().chosen = PresenceState::LoggedOut;
@@ -347,7 +348,7 @@ fn a_free_text_needs_a_customers_message_of_the_last_24_hours() {
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
     desk.last_inbound_at = None;
     assert_eq!(desk.decide(&accepted, send()), Err(Refusal::WindowExpired));
-    // An approved template needs none.
+    // An approved template needs no such message.
     let template = Event::MessageSent { agent: agent(1), message: message(9), template: true };
     assert!(sends(&desk.decide(&accepted, template.clone()).unwrap()));
     assert_eq!(desk.decide(&Interaction { agent: None, ..accepted }, template), Err(Refusal::NotYours { owner: None }));
@@ -368,7 +369,7 @@ fn the_inactivity_timer_moves_with_the_last_answer_and_stops_for_the_customer() 
     assert_eq!(timers(&first).len(), 1);
     desk.now = after(START, 30);
     let second = send(&desk, &first.interaction);
-    assert!(timers(&second).is_empty(), "one timer an interaction");
+    assert!(timers(&second).is_empty(), "one timer for each interaction");
     desk.now = after(START, 60);
     let again = fire(&desk, &second.interaction);
     assert_eq!(timers(&again)[0].0, after(START, 90));
@@ -394,7 +395,7 @@ fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_f
     };
     let started = start(opening, agent(1), message(9), &desk.context()).unwrap().interaction;
     let close_tab = |desk: &Desk, open: &Interaction| desk.decide(open, Event::CloseTab { agent: agent(1) }).unwrap().interaction;
-    // Nobody takes what came: the plan runs.
+    // Nobody accepts, so the plan runs.
     let run = |desk: &mut Desk, waiting: &Decision| {
         let (at, timer) = timers(waiting).pop().unwrap();
         desk.now = at;
@@ -408,7 +409,7 @@ fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_f
     let seen = desk.receive(&started).interaction;
     let unseen = desk.receive(&close_tab(&desk, &seen));
     assert_eq!(run(&mut desk, &unseen), 0, "the second message");
-    // What comes while the first one waits is answered with it.
+    // A message that comes while the first one waits is answered with it.
     desk.now = START;
     let mut waiting = desk.receive(&close_tab(&desk, &started));
     waiting.interaction = desk.receive(&waiting.interaction).interaction;
@@ -416,7 +417,7 @@ fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_f
 }
 
 #[test]
-fn what_is_open_when_its_account_leaves_is_closed_by_the_system_whatever_is_mandatory() {
+fn the_open_interactions_of_a_leaving_account_are_closed_by_the_system_whatever_is_mandatory() {
     let mut desk = Desk::new();
     desk.account.settings.mandatory_disposition = true;
     for open in [desk.open().interaction, desk.accepted()] {
@@ -458,9 +459,9 @@ fn steps() -> impl Strategy<Value = Vec<(u8, u64, i64)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order, what a decision leaves behind is whole.
+    /// In every order of events, a decision leaves a consistent state.
     #[test]
-    fn every_decision_leaves_something_to_happen_next(steps in steps()) {
+    fn every_decision_leaves_a_next_event(steps in steps()) {
         let mut desk = Desk::new();
         desk.account.settings.inactivity_timeout = Some(Minutes::new(1).unwrap());
         let mut decision = desk.open();
@@ -505,7 +506,7 @@ proptest! {
             prop_assert_eq!(now.version, before.version + 1);
             pending.extend(timers(&next));
             if let Some(wait) = &now.wait {
-                prop_assert!(now.unread, "nobody is asked about what was read");
+                prop_assert!(now.unread, "a read interaction must not be offered");
                 let ends = wait.until.is_none_or(|until| pending.contains(&(until, Timer::Wait { wait: wait.id })));
                 prop_assert!(ends, "nothing ends the wait");
                 let own = matches!(wait.stage, Stage::AssignedAgent | Stage::AssignedQueue);
@@ -516,14 +517,14 @@ proptest! {
                     let ends = offer.until.is_none_or(|until| offer.until == wait.until || pending.contains(&(until, Timer::Offer { offer: offer.id })));
                     prop_assert!(ends, "nothing ends the offer");
                 } else if wait.stage != Stage::AssignedAgent && before.wait.as_ref().is_none_or(|old| old.id != wait.id || old.offer.is_some()) {
-                    // It waits anew, or it stopped ringing: somebody must look at it.
+                    // It waits anew, or it stopped ringing, so `assign` must look at it.
                     prop_assert!(wait.targets.iter().all(|target| wakes(&next).contains(target)));
                 }
             } else if now.is_open() {
                 prop_assert!(now.agent.is_some() && !now.unread, "nobody is asked");
             }
             for freed in occupied(&before).difference(&occupied(now)) {
-                prop_assert!(wakes(&next).contains(freed), "a slot was freed and nobody was told");
+                prop_assert!(wakes(&next).contains(freed), "a slot was freed and nobody was woken");
             }
             let rows = footprint(now).waiting;
             prop_assert_eq!(rows.len(), now.wait.as_ref().map_or(0, |wait| wait.targets.len()));
@@ -535,7 +536,7 @@ proptest! {
 
 /// An agent of several queues may have been kept for it: see `assign::Rival`.
 #[test]
-fn what_waited_with_nobody_rung_and_waits_there_no_more_wakes_its_queue() {
+fn an_interaction_that_stops_waiting_without_a_ring_wakes_its_queue() {
     let mut desk = Desk::new();
     let opened = desk.open().interaction;
     desk.now = after(START, 30);
@@ -544,7 +545,7 @@ fn what_waited_with_nobody_rung_and_waits_there_no_more_wakes_its_queue() {
 }
 
 #[test]
-fn an_automatic_reply_has_an_id_that_a_repetition_of_the_decision_comes_to_again() {
+fn an_automatic_reply_gets_the_same_id_in_a_repetition_of_the_decision() {
     let mut desk = Desk::new();
     let reply = |text: &str| Step::AutoReply { text: TextTemplate::parse(text).unwrap(), when: When::Always };
     desk.account.plan.steps = vec![reply("One").into(), reply("Two").into()];
@@ -554,7 +555,7 @@ fn an_automatic_reply_has_an_id_that_a_repetition_of_the_decision_comes_to_again
     assert!(once.len() == 2 && once[0] < once[1]);
 }
 
-/// An event of any kind, as far as the desk can play it.
+/// An event of any kind that the desk can play.
 fn any_event(what: u8, who: u64, desk: &Desk, before: &Interaction) -> Option<Event> {
     let (agent_id, wait) = (agent, before.wait.as_ref());
     let agent = agent_id(who);
@@ -600,7 +601,7 @@ fn any_event(what: u8, who: u64, desk: &Desk, before: &Interaction) -> Option<Ev
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is known beside what a decision asked for changes nothing: so nobody has to load it.
+    /// Data beyond the needs of a decision changes nothing, so nobody has to load it.
     #[test]
     fn a_decision_rests_on_nothing_that_it_did_not_ask_for(
         steps in prop::collection::vec((0..40_u8, 1..4_u64, 0..15_i64, 0..6_u8), 1..50),

@@ -1,4 +1,4 @@
-//! Timers: what happens when a wait is over.
+//! Timers: the end of waits.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -46,14 +46,14 @@ impl Change<'_> {
                     return Err(Refusal::Stale);
                 }
                 match self.next.inactivity.deadline {
-                    // Switched off since.
+                    // The timeout was switched off since.
                     Some(_) if self.context.account.settings.inactivity_timeout.is_none() => self.next.inactivity = Inactivity::default(),
                     Some(deadline) if self.context.now < deadline => {
                         self.next.inactivity.armed = None;
                         self.arm_inactivity(deadline);
                     }
-                    // Nothing closes while somebody is being asked to take it: the end of that wait is early enough to look again. What waits for whoever comes is
-                    // not being offered.
+                    // Nothing closes during an offer: the end of that wait is early enough to look again. An
+                    // interaction that waits for an agent to come is not being offered.
                     Some(_) if self.next.wait.as_ref().is_some_and(|wait| wait.until.is_some() || wait.offer.is_some()) => {
                         let until = self.next.wait.as_ref().and_then(|wait| wait.until);
                         let again = until.unwrap_or(self.context.now).max(self.context.now + SignedDuration::from_mins(1));
@@ -68,7 +68,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Who let the standing offer ring, alone: the queue may count it, and what has outlived its plan leaves that one alone for a while.
+    /// Notes the single agent who let the current offer ring out. The queue may count it, and an interaction whose
+    /// plan has run out leaves that agent alone for a while.
     fn missed(&mut self) {
         let now = self.context.now;
         let Some(Wait { id, stage, missed, offer: Some(Offer { target, audience: Audience::Agents(agents), .. }), .. }) =

@@ -1,4 +1,4 @@
-//! Waits: on whom an interaction waits, and what comes next.
+//! Waits: the targets for which an interaction waits, and what comes next.
 
 use jiff::Timestamp;
 
@@ -54,12 +54,12 @@ impl Change<'_> {
         if let Some(at) = until {
             self.effects.push(Effect::Timer { at, timer: Timer::Wait { wait: id } });
         }
-        // Also when the account is off: it may have been switched on while this was decided.
+        // Also if the account is off: it may have been switched on during this decision.
         self.effects.extend(targets.iter().cloned().map(|target| Effect::Wake { target }));
         self.next.wait = Some(Wait { id, stage, targets, until, rejected: Vec::new(), missed: Vec::new(), offer: None });
     }
 
-    /// Ends the wait and its offer; returns what it was waiting on.
+    /// Ends the wait and its offer, and returns the wait's stage.
     pub(super) fn end_wait(&mut self, why: WaitEnd) -> Option<Stage> {
         let rang = self.withdraw_offer(None).is_some();
         let stage = self.next.wait.take()?.stage;
@@ -68,7 +68,7 @@ impl Change<'_> {
         Some(stage)
     }
 
-    /// Nobody accepted: on to what comes next.
+    /// Nobody accepted: goes on to the next stage.
     pub(super) fn advance(&mut self, why: WaitEnd) {
         let ended = self.end_wait(why);
         if ended == Some(Stage::Transfer) {
@@ -85,12 +85,13 @@ impl Change<'_> {
         }
     }
 
-    /// Whether a wait is under way because its agent was not there: the plan runs for nobody's interactions only.
+    /// Whether a wait is under way because its agent was absent. The plan runs only for interactions without an
+    /// agent.
     pub(super) fn waits_on_own_agent(&self) -> bool {
         self.next.agent.is_some() && self.next.wait.is_some() && !self.is_handed_over()
     }
 
-    /// What rings stops ringing; the wait goes on, and when it is over the interaction is held.
+    /// The offer stops ringing. The wait goes on, and when it is over the interaction is held.
     pub(super) fn account_deactivated(&mut self) -> Result<(), Refusal> {
         self.still_open()?;
         let rings = self.next.wait.as_ref().is_some_and(|wait| wait.offer.is_some() && wait.stage != Stage::AssignedAgent);

@@ -1,5 +1,7 @@
-//! Writes of entities: each with its unique names, and counted, so that a check of one thing against others holds.
+//! Writes of entities. Each is written with its unique names, and all writes are counted, so that a check of one
+//! entity against others holds.
 
+use audit::Entry;
 use domain::effect::Target;
 use domain::ids::AccountId;
 use domain::plan::ActionPlan;
@@ -7,81 +9,87 @@ use engine::ports::{PortError, System, World};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{WAKES, entity_key, plan_key, receive_key, revision_key, unique_key, wakes_key};
-use super::{Configuration, Entity};
+use super::{Configuration, Entity, audit_items};
 use crate::codec::{PortResult, data_item, failed, from_data, item, n, number, s};
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
 
-/// What a write supposes.
+/// The assumption of a write.
 #[derive(Debug, Clone)]
 pub enum Write<'a, T> {
-    /// It is new.
+    /// The entity is new.
     New,
-    /// It replaces `before`, which has this version.
+    /// The entity replaces `before`, which has this version.
     Replace {
-        /// As it was read.
+        /// The entity as it was read.
         before: &'a T,
         /// The version that it was read with.
         version: u64,
     },
 }
 
-/// How often anything was written. Whoever checks one thing against others, which somebody else may be changing, writes at the revision that was read first.
+/// The count of all writes. A change that checks one entity against others, which somebody else may be changing, is
+/// written at the revision that was read first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// Written; it has this version now.
+    /// The entity is written and has this version now.
     Done {
         /// The version.
         version: u64,
     },
-    /// Somebody changed or deleted it since it was read.
+    /// Somebody changed or deleted the entity since it was read.
     Changed,
-    /// Another one of its kind has this unique name.
+    /// Another entity of its kind has this unique name.
     Taken {
-        /// Which name.
+        /// The name.
         name: String,
     },
-    /// Something else was written since the revision was read: what was checked may not hold any more. Check and write again.
+    /// Something else was written since the revision was read, so the check may not hold any more. Check and write
+    /// again.
     Moved,
 }
 
-/// What is written together with an entity.
+/// An item that is written together with an entity.
 #[derive(Debug, Clone)]
 pub enum Extra {
     /// The hash of an account's Receive URL token.
     ReceiveToken {
         /// SHA-256, hex.
         hash: String,
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
     /// A version of an account's plan.
     Plan {
-        /// Whose.
+        /// The account.
         account: AccountId,
         /// The plan.
         plan: ActionPlan,
     },
-    /// Targets that are to be woken because of the change: kept until they were, should whoever writes die in between.
+    /// Targets to wake because of the change. They are stored until they were woken, in case the process dies in
+    /// between.
     Wakes(OwedWakes),
+    /// What the audit trail tells of the change.
+    Audit(Box<Entry>),
 }
 
-/// Targets that are to be woken because the configuration changed.
+/// Targets to wake because the configuration changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwedWakes {
-    /// A ULID: these sort by time.
+    /// A ULID, so that ids sort by time.
     pub id: String,
-    /// Whom.
+    /// The targets.
     pub targets: Vec<Target>,
 }
 
-/// A write that rests on no check can lose only against a transaction on the same instant, which takes milliseconds.
+/// The attempts at a write without a check. It can lose only against a transaction at the same instant, which takes
+/// milliseconds.
 pub(super) const ATTEMPTS: u32 = 10;
 
-/// Makes a write again as long as it loses against whatever else is written at the same instant.
+/// Repeats a write while it loses against other writes at the same instant.
 pub(super) async fn unless_moved<F: Future<Output = PortResult<Written>>>(write: impl Fn() -> F) -> PortResult<Written> {
     for attempt in 1..ATTEMPTS {
         match write().await? {
@@ -93,27 +101,29 @@ pub(super) async fn unless_moved<F: Future<Output = PortResult<Written>>>(write:
 }
 
 impl Configuration {
-    /// The revision that there is now. To be read before what is checked.
+    /// The present revision. Read it before the entities to check.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn revision(&self) -> PortResult<Revision> {
         Ok(Revision(self.table.get(revision_key()).await?.as_ref().and_then(|item| number(item, "revision")).unwrap_or_default()))
     }
 
-    /// Writes an entity together with its unique names, where nothing else was checked. An account's Receive URL token is given by its hash with the first
-    /// write; a plan that changed is kept under its version too, for the runs that began with it.
+    /// Writes an entity together with its unique names, without a check of other entities. An account's first write
+    /// comes with the hash of its Receive URL token. A changed plan is also stored under its version, for the runs
+    /// that began with it.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn put<T: Entity>(&self, entity: &T, write: Write<'_, T>, extra: Vec<Extra>) -> PortResult<Written> {
         unless_moved(|| self.write(entity, &write, &extra, None)).await
     }
 
-    /// As [`Configuration::put`], if nothing was written since the revision `at`: what was read after it still holds.
+    /// Like [`Configuration::put`], if nothing was written since the revision `at`, so that everything that was
+    /// read after it still holds.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn put_at<T: Entity>(&self, at: Revision, entity: &T, write: &Write<'_, T>, extra: &[Extra]) -> PortResult<Written> {
         self.write(entity, write, extra, Some(at)).await
     }
@@ -137,38 +147,35 @@ impl Configuration {
         for name in had.iter().filter(|name| !has.contains(name)) {
             transaction.delete(unique_key(name), None, Written::Changed);
         }
-        for extra in extra {
-            let entry = match extra {
-                Extra::ReceiveToken { hash, account } => {
-                    let mut entry = item(receive_key(hash));
-                    entry.insert("owner".to_owned(), s(account.as_str()));
-                    entry
-                }
-                Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
-                Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
-            };
-            transaction.put(entry, None, Written::Changed);
-        }
+        add(&mut transaction, extra)?;
         self.transact(transaction, version + 1).await
     }
 
-    /// Deletes an entity that has still this version, with its unique names and the other items that lead to it, where nothing else was checked.
+    /// Deletes an entity that still has this version, with its unique names and the other items that lead to it,
+    /// without a check of other entities.
     ///
     /// # Errors
-    /// When the table can't be written.
-    pub async fn delete<T: Entity>(&self, entity: &T, version: u64) -> PortResult<Written> {
-        unless_moved(|| self.transact(self.deletion(entity, version, None), version)).await
+    /// The table can't be written.
+    pub async fn delete<T: Entity>(&self, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
+        unless_moved(|| async {
+            let mut deletion = self.deletion(entity, version, None);
+            add(&mut deletion, extra)?;
+            self.transact(deletion, version).await
+        })
+        .await
     }
 
-    /// As [`Configuration::delete`], if nothing was written since the revision `at`.
+    /// Like [`Configuration::delete`], if nothing was written since the revision `at`.
     ///
     /// # Errors
-    /// When the table can't be written.
-    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64) -> PortResult<Written> {
-        self.transact(self.deletion(entity, version, Some(at)), version).await
+    /// The table can't be written.
+    pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
+        let mut deletion = self.deletion(entity, version, Some(at));
+        add(&mut deletion, extra)?;
+        self.transact(deletion, version).await
     }
 
-    /// Deletes an entity that has still this version, with its unique names.
+    /// Deletes an entity that still has this version, with its unique names.
     pub(super) fn deletion<T: Entity>(&self, entity: &T, version: u64, at: Option<Revision>) -> Transaction<'_, Written> {
         let mut transaction = self.counted(at);
         transaction.delete(entity_key::<T>(entity.id()), Some(Expression::version(version)), Written::Changed);
@@ -178,10 +185,11 @@ impl Configuration {
         transaction
     }
 
-    /// Wakes that changes before `id` (a ULID) owe still, up to a hundred: whoever wrote them died before they were sent.
+    /// Wakes that changes before `id` (a ULID) still owe, up to a hundred: the writing process died before it sent
+    /// them.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn owed_wakes(&self, id: &str) -> PortResult<Vec<OwedWakes>> {
         let query = self.table.query().limit(100);
         let query = query
@@ -191,15 +199,16 @@ impl Configuration {
         query.send().await.map_err(failed("Query"))?.items.unwrap_or_default().iter().map(from_data).collect()
     }
 
-    /// The wakes were sent: they are owed no more.
+    /// Notes that the wakes were sent, so they are no longer owed.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn wakes_sent(&self, id: &str) -> PortResult<()> {
         self.table.delete(wakes_key(id)).await
     }
 
-    /// A transaction that counts the revision up, as each does, so that whoever checked anything notices; if it is still `at`.
+    /// A transaction that increments the revision, as each write does, so that other checks notice; on condition
+    /// that it is still `at`, if given.
     fn counted(&self, at: Option<Revision>) -> Transaction<'_, Written> {
         let mut transaction = self.table.transaction();
         let condition = at.map(|Revision(at)| match at {
@@ -210,8 +219,8 @@ impl Configuration {
         transaction
     }
 
-    /// Sends it; what is written has `version` then. The first of its actions that lost tells what became of it: whatever else lost, lost to the same write, or
-    /// is found again by who starts again.
+    /// Sends a transaction, after which the entity has `version`. The first lost action tells the result: any other
+    /// lost to the same write, or is found again by the next attempt.
     pub(super) async fn transact(&self, transaction: Transaction<'_, Written>, version: u64) -> PortResult<Written> {
         let outcome = match transaction.send().await? {
             Outcome::Done => Written::Done { version },
@@ -224,4 +233,27 @@ impl Configuration {
         self.forget();
         Ok(outcome)
     }
+}
+
+/// Adds what is written together with an entity.
+pub(super) fn add(transaction: &mut Transaction<'_, Written>, extra: &[Extra]) -> PortResult<()> {
+    for extra in extra {
+        let entry = match extra {
+            Extra::Audit(entry) => {
+                for item in audit_items(entry)? {
+                    transaction.put_new(item, Written::Changed);
+                }
+                continue;
+            }
+            Extra::ReceiveToken { hash, account } => {
+                let mut entry = item(receive_key(hash));
+                entry.insert("owner".to_owned(), s(account.as_str()));
+                entry
+            }
+            Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
+            Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,
+        };
+        transaction.put(entry, None, Written::Changed);
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use engine::{EngineError, Told};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use jiff::SignedDuration;
-use store::Leaving;
+use store::{Extra, Leaving};
 
 use super::secrets::{forget_secret, hash, path_token};
 use crate::app::{App, changed, written};
@@ -26,27 +26,34 @@ use crate::request::{Id, IfMatch, Parameters};
 use crate::resource::{Stored, Writer};
 use crate::resources::canned_answers::forget_answers;
 
-/// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of agents within the API's 30 s.
+/// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of
+/// agents within the API's 30 s.
 const QUERIES: usize = 16;
 
 /// How many interactions are read from the index: what one query reads, and far more than anybody closes by hand.
 const INDEXED: usize = 1000;
 
-/// How many interactions a request closes: with [`CLOSING`] at once and a tenth of a second each, three seconds of the 30 s that the API has.
+/// How many interactions a request closes: with [`CLOSING`] at once and a tenth of a second each, three seconds of the
+/// 30 s that the API has.
 const CLOSED: usize = 200;
 
-/// Closes that are under way at once. Those of one agent are rivals for that agent's presence: more would lose more often than they win.
+/// Closes that are under way at once. Those of one agent are rivals for that agent's presence: more would lose more
+/// often than they win.
 const CLOSING: usize = 8;
 
-/// How long an account may take to leave: the function ends after 29 s, and clocks differ a little. Whoever dies in between keeps customers waiting no longer.
+/// How long an account may take to leave: the function ends after 29 s, and clocks differ a little. Whoever dies in
+/// between keeps customers waiting no longer.
 const LEAVES: SignedDuration = SignedDuration::from_secs(60);
 
 /// How many interactions a refusal names; it counts all.
 const NAMED: usize = 10;
 
-/// Deletes an account, when `confirm` repeats its key (422 otherwise). Refused (409, `open-interactions`) while it has open interactions, unless `close` is
-/// `true`: then the system closes them first, two hundred a request. It is still a 409 while some are left; a repetition goes on. Customers who write meanwhile
-/// are kept waiting for the outcome. Its secret can be restored in Secrets Manager for seven days; its canned answers go with it.
+/// Deletes an account, when `confirm` repeats its key (422 otherwise).
+///
+/// Refused (409, `open-interactions`) while it has open interactions, unless `close` is `true`: then the system closes
+/// them first, two hundred a request. It is still a 409 while some are left; a repetition goes on. Customers who write
+/// meanwhile are kept waiting for the outcome. Its secret can be restored in Secrets Manager for seven days; its
+/// canned answers go with it.
 #[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
     params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key."),
         ("close" = Option<bool>, Query, description = "Whether its open interactions are closed.")),
@@ -58,7 +65,9 @@ pub(crate) async fn delete_account(
     condition: IfMatch,
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
-    let Stored { before: account, version, .. } = Stored::load(&app, &writer, id.clone(), Some(&condition)).await?;
+    let stored = Stored::<Account>::load(&app, &writer, &id, Some(&condition)).await?;
+    let entry = stored.deleted(&app, writer.by()).await?;
+    let Stored { before: account, version, .. } = stored;
     if parameters.get("confirm") != Some(account.key.as_str()) {
         return Err(Errors::one("confirm", "must be the account's key: send ?confirm=<key>").into());
     }
@@ -69,7 +78,7 @@ pub(crate) async fn delete_account(
     };
     let until = app.engine.world.now() + LEAVES;
     let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
-    if let Err(refused) = leave(&app, &account, version, &leaving, close).await {
+    if let Err(refused) = leave(&app, &account, version, &leaving, &entry, close).await {
         // When the answer got lost the account may be gone, and else it stays in a minute.
         if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             app.configuration().stay(&leaving).await?;
@@ -78,12 +87,12 @@ pub(crate) async fn delete_account(
     }
     changed("account", "deleted", id.as_str(), writer.by());
     forget_secret(&app, &id, false).await;
-    forget_answers(&app, &id).await;
+    forget_answers(&app, writer.by(), &id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Deletes an account on which nothing is opened any more, if nothing is open.
-async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, close: bool) -> Result<(), ApiError> {
+async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, entry: &[Extra], close: bool) -> Result<(), ApiError> {
     let mut open = open_interactions(app, &account.id).await?;
     let mut closed = HashSet::new();
     if close && !open.is_empty() {
@@ -96,10 +105,11 @@ async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, cl
         return Err(ApiError::OpenInteractions { count: open.len(), interactions, closed: closed.len() });
     }
     let token = hash(path_token(account));
-    written(app.configuration().delete_account(account, version, &token, leaving).await?).map(drop)
+    written(app.configuration().delete_account(account, version, &token, leaving, entry).await?).map(drop)
 }
 
-/// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which are.
+/// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which
+/// are.
 async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<InteractionId>, ApiError> {
     let closing = stream::iter(open.iter().take(CLOSED).cloned()).map(|key| async move {
         match app.engine.tell(&key, Event::AccountLeaves, Idempotency::Guarded).await {
@@ -115,8 +125,8 @@ async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<Intera
     Ok(closed.into_iter().flatten().collect())
 }
 
-/// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless another system is asked about it: such are in the
-/// index, which is a moment behind and alone would not be enough.
+/// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless
+/// another system is asked about it: such are in the index, which is a moment behind and alone would not be enough.
 async fn open_interactions(app: &App, id: &AccountId) -> Result<Vec<InteractionKey>, ApiError> {
     let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
     let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use api::Error;
 use api::FieldError;
 use axum::extract::State;
-use domain::account::{Account, List, Provider};
+use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Role};
 use domain::catalog::{Disposition, Pause};
 use domain::effect::Target;
@@ -17,6 +17,7 @@ use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164};
+use providers::Source;
 use serde::Serialize;
 use serde_json::Value;
 use store::Extra;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 
 pub(crate) use leaving::*;
 
-use secrets::{forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
+use secrets::{changed_secrets, forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -82,7 +83,8 @@ pub(crate) struct AccountView {
     receive_url: String,
     /// What a proxy in front of `domain` must send in `X-Proxy-Token`.
     proxy_token: String,
-    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next changed, if it is older than they are.
+    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next
+    /// changed, if it is older than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
     /// What works, but not as well as it could.
@@ -239,17 +241,31 @@ impl Resource for Account {
         check(app, change.input, &change.after.id).await
     }
 
-    /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither verify nor send. Should the account be
-    /// changed by somebody else meanwhile (412), a new secret is used already: signatures are accepted with both.
-    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+    /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither
+    /// verify nor send. Should the account be changed by somebody else meanwhile (412), a new secret is used already:
+    /// signatures are accepted with both.
+    async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
         match change.before {
             None => {
                 let credentials = change.input.provider.credentials(None, token)?.unwrap_or_default();
-                Ok(app.secrets.create(&change.after.id, &credentials).await?)
+                app.secrets.create(&change.after.id, &credentials).await?;
+                Ok(changed_secrets(&Credentials::default(), &credentials))
             }
             Some(_) => rotate(app, &change.after.id, &change.input.provider).await,
         }
     }
+
+    /// Tokens and the Receive URL are shown to administrators, and by the audit trail to nobody. So are the fields
+    /// that are made up where they are left out: the verify token of a webhook.
+    fn is_hidden(path: &str) -> bool {
+        let generated = |name: &str| {
+            let fields = providers::ADAPTERS.iter().flat_map(|adapter| adapter.fields());
+            fields.into_iter().any(|field| field.name == name && (field.secret || field.source == Source::Generated))
+        };
+        ["receive_url", "proxy_token", "webhook_secret"].contains(&path) || path.strip_prefix("provider.").is_some_and(generated)
+    }
+
+    const DERIVED: &'static [&'static str] = &["id", "version", "plan_version", "warnings"];
 
     async fn take_back(app: &App, change: &Change<'_, Self>, refused: &ApiError) {
         // When the answer got lost the account may be there.
@@ -297,18 +313,24 @@ shells! {
     /// Reads an account.
     get get_account;
 
-    /// Replaces an account. Secrets that are left out stay; a new one is used at once, and signatures made with the one before
-    /// are still accepted. Another provider type, or another `base_url`, wants all secrets again (422 otherwise), and another
-    /// type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer. Interactions
-    /// that wait are looked at again.
+    /// Replaces an account.
+    ///
+    /// Secrets that are left out stay; a new one is used at once, and signatures made with the one before are still
+    /// accepted. Another provider type, or another `base_url`, wants all secrets again (422 otherwise), and another
+    /// type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer.
+    /// Interactions that wait are looked at again.
     put put_account;
 
-    /// Changes fields of an account. Secrets that are left out stay; `null` removes an optional one and makes a generated one
-    /// anew. Otherwise as PUT.
+    /// Changes fields of an account.
+    ///
+    /// Secrets that are left out stay; `null` removes an optional one and makes a generated one anew. Otherwise as
+    /// PUT.
     patch patch_account;
 }
 
-/// Adds an agent to an account, as its last. For an agent who is in it already nothing changes.
+/// Adds an agent to an account, as its last.
+///
+/// For an agent who is in it already nothing changes.
 #[utoipa::path(put, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -322,8 +344,10 @@ pub(crate) async fn put_account_agent(
     edit(&app, writer, account, condition, |view| put_in(view, &["agents"], agent.as_str())).await
 }
 
-/// Takes an agent out of an account. Refused (409, `no-agent`) when an active account would have nobody to answer. For an agent
-/// who is not in it nothing changes.
+/// Takes an agent out of an account.
+///
+/// Refused (409, `no-agent`) when an active account would have nobody to answer. For an agent who is not in it nothing
+/// changes.
 #[utoipa::path(delete, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -339,8 +363,10 @@ pub(crate) async fn delete_account_agent(
 /// The place of the whitelist's lists in the view of an account.
 const WHITELIST: [&str; 3] = ["settings", "whitelist", "lists"];
 
-/// Adds a contact list to an account's whitelist. For a list that is in it already nothing changes. An account that has no
-/// whitelist gets one with PUT or PATCH, since it needs a reply (422 otherwise).
+/// Adds a contact list to an account's whitelist.
+///
+/// For a list that is in it already nothing changes. An account that has no whitelist gets one with PUT or PATCH,
+/// since it needs a reply (422 otherwise).
 #[utoipa::path(put, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -354,8 +380,9 @@ pub(crate) async fn put_whitelisted(
     edit(&app, writer, account, condition, |view| put_in(view, &WHITELIST, list.as_str())).await
 }
 
-/// Takes a contact list out of an account's whitelist. The last one stays (422): with none, everybody would be turned away. For
-/// a list that is not in it nothing changes.
+/// Takes a contact list out of an account's whitelist.
+///
+/// The last one stays (422): with none, everybody would be turned away. For a list that is not in it nothing changes.
 #[utoipa::path(delete, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]

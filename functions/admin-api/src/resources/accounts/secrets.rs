@@ -1,5 +1,7 @@
 //! The secrets of an account: tokens that are made for it, credentials that are given.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use cloud::secrets::SecretError;
@@ -25,10 +27,11 @@ pub(super) fn path_token(account: &Account) -> &str {
     account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
 }
 
-/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes elsewhere.
-pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<(), ApiError> {
+/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes
+/// elsewhere.
+pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<Vec<String>, ApiError> {
     if !provider.writes_secrets() && !provider.elsewhere {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let stored = match app.secrets.read::<Credentials>(id).await {
         Ok(versions) => Some(versions.current),
@@ -36,14 +39,23 @@ pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) 
         Err(SecretError::Missing | SecretError::Malformed) => None,
         Err(error) => return Err(error.into()),
     };
-    let Some(credentials) = provider.credentials(stored.as_ref(), token)? else { return Ok(()) };
+    let Some(credentials) = provider.credentials(stored.as_ref(), token)? else { return Ok(Vec::new()) };
     match app.secrets.put(id, &credentials).await {
-        Err(SecretError::Missing) => Ok(app.secrets.create(id, &credentials).await?),
-        outcome => Ok(outcome?),
+        Err(SecretError::Missing) => app.secrets.create(id, &credentials).await?,
+        outcome => outcome?,
     }
+    Ok(changed_secrets(&stored.unwrap_or_default(), &credentials))
 }
 
-/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is logged, for a person to remove.
+/// The secrets that differ, as paths of the account's view.
+pub(super) fn changed_secrets(before: &Credentials, after: &Credentials) -> Vec<String> {
+    let names: BTreeSet<&String> = before.0.keys().chain(after.0.keys()).collect();
+    let differs = |name: &&&String| before.0.get(**name).map(Secret::reveal) != after.0.get(**name).map(Secret::reveal);
+    names.iter().filter(differs).map(|name| format!("provider.{name}")).collect()
+}
+
+/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is
+/// logged, for a person to remove.
 pub(super) async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
     if let Err(error) = app.secrets.delete(id, forced).await {
         tracing::error!(event = "admin.secret_left", account = id.as_str(), %error);

@@ -1,74 +1,68 @@
 //! Commands: each is carried out once, however often it is sent.
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use domain::ids::AgentId;
-use engine::ports::{Idempotency, World};
+use engine::ports::Idempotency;
 use http::Method;
 use http::header::IF_MATCH;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::caller::Caller;
-use crate::problem::Failure;
+use crate::caller::{AgentCaller, Api};
+use crate::error::Error;
 
 /// The header by which a client makes a command repeatable.
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A UUID has 36 characters, a SHA-512 in hex 128.
+/// The longest key. A UUID has 36 characters, a SHA-512 in hex 128.
 const LONGEST_KEY: usize = 128;
 
-/// A request that changes something.
+/// A request of an agent that changes something.
 #[derive(Debug, Clone)]
-pub(crate) struct Command {
-    /// Who wants it.
-    pub(crate) caller: Caller,
-    id: String,
-    /// The version of the interaction that the client has seen, if it says so.
-    pub(crate) version: Option<u64>,
+pub struct Command {
+    /// The agent who sent it.
+    pub caller: AgentCaller,
+    /// The command's id, the same for every request with its `Idempotency-Key`.
+    pub id: String,
+    /// The version that the client has seen, if it sent one.
+    pub version: Option<u64>,
 }
 
 impl Command {
-    /// What makes the engine carry it out once.
-    pub(crate) fn mark(&self) -> Idempotency {
+    /// The mark by which the engine carries out the command once.
+    pub fn mark(&self) -> Idempotency {
         Idempotency::Command { id: self.id.clone() }
-    }
-
-    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the
-    /// id of a message, else of the interaction.
-    pub(crate) async fn earlier(&self, app: &App) -> Result<Option<String>, Failure> {
-        Ok(app.store().command_result(&self.id).await?)
     }
 }
 
-impl FromRequestParts<Arc<App>> for Command {
-    type Rejection = Failure;
+impl<A: Api> FromRequestParts<A> for Command {
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
+        let caller = AgentCaller::from_request_parts(parts, app).await?;
         let id = match parts.headers.get(IDEMPOTENCY_KEY) {
             Some(key) => command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?,
-            None => app.engine.world.ulid().to_string(),
+            None => cloud::ids::ulid().to_string(),
         };
         let version = parts.headers.get(IF_MATCH).map(|value| version(value.as_bytes())).transpose()?;
         Ok(Self { caller, id, version })
     }
 }
 
-/// The version in `If-Match`, which is what the interaction shows as `version`, quoted or not.
-fn version(value: &[u8]) -> Result<u64, Failure> {
+/// The version in `If-Match`: the interaction's `version`, quoted or not.
+fn version(value: &[u8]) -> Result<u64, Error> {
     let text = str::from_utf8(value).ok().map(|text| text.trim().trim_matches('"'));
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| Failure::field("If-Match", "must be the interaction's version"))
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| Error::field("If-Match", "must be the interaction's version"))
 }
 
-/// The id of the command that `agent` names `key`: another agent, method or path makes another command of the same key.
-fn command_id(agent: &AgentId, method: &Method, path: &str, key: &[u8]) -> Result<String, Failure> {
+/// The id of the command with the key `key` of `agent`. The same key of another agent, method or path is another
+/// command.
+fn command_id(agent: &AgentId, method: &Method, path: &str, key: &[u8]) -> Result<String, Error> {
     if !(1..=LONGEST_KEY).contains(&key.len()) || !key.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-        return Err(Failure::field("Idempotency-Key", "must be 1 to 128 printable ASCII characters"));
+        return Err(Error::field("Idempotency-Key", "must be 1 to 128 printable ASCII characters"));
     }
-    // Only the key, which comes last, could hold what separates them, and it can't: a line break is not printable.
+    // A line break separates the parts. Only the key, which comes last, could hold one, but a line break is not
+    // printable.
     let digest = Sha256::new().chain_update(format!("{agent}\n{method}\n{path}\n")).chain_update(key).finalize();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,0 +1,329 @@
+//! The audit trail: who changed what of the configuration, when and how.
+//!
+//! An entry is written in the transaction of the change that it tells of, and never changed. It shows what the API
+//! shows: the paths that differ between two views, with their values, but of a secret only that it changed.
+
+use domain::agent::{Presence, PresenceState, Role};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use ulid::Ulid;
+
+/// The most bytes of an entry's JSON. With its keys it stays below 16 KB.
+pub const MOST: usize = 15 * 1024;
+
+/// Who made a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The agent's id; without a record of one, the `sub` of the token.
+    pub who: String,
+    /// The role that the caller had.
+    pub role: Role,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditAction))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was made.
+    Created,
+    /// It was changed.
+    Changed,
+    /// It was deleted.
+    Deleted,
+    /// An agent was paused or logged out by somebody else.
+    PresenceForced,
+}
+
+/// One change, as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
+pub struct Entry {
+    /// Its id: a ULID, which sorts by time.
+    pub id: String,
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// Who: the id of an agent; without a record of one, the `sub` of the token.
+    pub who: String,
+    /// The role that they had.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "admin"))]
+    pub role: Role,
+    /// What was done.
+    pub action: Action,
+    /// The kind of what was changed, e.g. `account`.
+    pub kind: String,
+    /// The id of what was changed.
+    pub of: String,
+    /// The version before; absent when it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_before: Option<u64>,
+    /// The version from then on; absent when it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// How many changes more there were, of which the entry has no room to tell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+/// What differs at one path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditChange))]
+pub struct Change {
+    /// Where, e.g. `settings.time_zone` or `plan[1].queue`.
+    pub path: String,
+    /// Whether all that is told is that it changed: of a secret, of a contact, and of values that are too long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+    /// The value before; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// The value from then on; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Of a list of names or ids: those that came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<Value>,
+    /// Of a list of names or ids: those that went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Value>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl Change {
+    /// Of which only that it changed is told.
+    pub fn hidden(path: impl Into<String>) -> Self {
+        Self { changed: true, ..Self::at(path) }
+    }
+
+    fn at(path: impl Into<String>) -> Self {
+        Self { path: path.into(), changed: false, before: None, after: None, added: Vec::new(), removed: Vec::new() }
+    }
+}
+
+/// What is changed, and from which version to which.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// The version before, and the one from then on.
+    pub versions: (Option<u64>, Option<u64>),
+}
+
+impl Entry {
+    /// The entry with the id `id`, which says when it was made; what does not fit is left out.
+    pub fn new(id: Ulid, by: By, action: Action, subject: Subject<'_>, changes: Vec<Change>) -> Self {
+        let at = i64::try_from(id.timestamp_ms()).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
+        let (version_before, version) = subject.versions;
+        let (kind, of) = (subject.kind.to_owned(), subject.id.to_owned());
+        let By { who, role } = by;
+        let mut entry = Self { id: id.to_string(), at, who, role, action, kind, of, version_before, version, changes, more: 0 };
+        entry.fit();
+        entry
+    }
+
+    /// As it is stored.
+    pub fn to_json(&self) -> String {
+        serde_json::to_value(self).map(|value| value.to_string()).unwrap_or_default()
+    }
+
+    /// An entry as it is stored; `None` when it can't be read.
+    pub fn parse(stored: &str) -> Option<Self> {
+        serde_json::from_str(stored).ok()
+    }
+
+    /// A presence that somebody else than the agent chose.
+    pub fn forced(id: Ulid, by: By, before: &Presence, after: &Presence) -> Self {
+        let shown = |presence: &Presence| match &presence.chosen {
+            PresenceState::Paused { reason } => json!({"state": "paused", "reason": reason}),
+            state => json!({"state": state.name()}),
+        };
+        let changes = changes(&shown(before), &shown(after), &Shows { ignored: &[], hidden: &|_| false, names_only: false });
+        let versions = (Some(before.version), Some(after.version));
+        Self::new(id, by, Action::PresenceForced, Subject { kind: "agent", id: after.agent.as_str(), versions }, changes)
+    }
+
+    /// Takes away values, the longest first, and then paths, until the entry is short enough.
+    fn fit(&mut self) {
+        let size = |value: &Change| serde_json::to_vec(value).map_or(0, |bytes| bytes.len() + 1);
+        let mut changes: Vec<(usize, Change)> =
+            std::mem::take(&mut self.changes).into_iter().map(|change| (size(&change), change)).collect();
+        // Room for the number of those that are left out.
+        let mut left = MOST.saturating_sub(serde_json::to_vec(&*self).map_or(0, |bytes| bytes.len()) + 32);
+        let total = |changes: &[(usize, Change)]| changes.iter().map(|(size, _)| size).sum::<usize>();
+        while total(&changes) > left {
+            let Some((at, _)) = changes.iter().enumerate().filter(|(_, (_, change))| !change.changed).max_by_key(|(_, (size, _))| *size)
+            else {
+                break;
+            };
+            let hidden = Change::hidden(std::mem::take(&mut changes[at].1.path));
+            changes[at] = (size(&hidden), hidden);
+        }
+        for (size, change) in changes {
+            if size <= left {
+                left -= size;
+                self.changes.push(change);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+}
+
+/// What an entry tells of a view.
+pub struct Shows<'a> {
+    /// Fields at the top that are no change of their own, such as the version.
+    pub ignored: &'a [&'a str],
+    /// The paths of secrets, with all that is below them.
+    pub hidden: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether only the names of fields are told, and no value.
+    pub names_only: bool,
+}
+
+/// The paths at which two views differ. `null` stands for a view that is not there.
+pub fn changes(before: &Value, after: &Value, shows: &Shows<'_>) -> Vec<Change> {
+    let mut found = Vec::new();
+    for name in names(before, after) {
+        if shows.ignored.contains(&name.as_str()) {
+            continue;
+        }
+        let (before, after) = (&before[name.as_str()], &after[name.as_str()]);
+        match (shows.names_only, before == after || is_nothing(before) && is_nothing(after)) {
+            (_, true) => {}
+            (true, false) => found.push(Change::hidden(name)),
+            (false, false) => compare(name, before, after, shows, &mut found),
+        }
+    }
+    found
+}
+
+fn names(before: &Value, after: &Value) -> Vec<String> {
+    let empty = Map::new();
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))).cloned().collect()
+}
+
+/// Absent and empty are the same: nothing is told of either.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+}
+
+fn compare(path: String, before: &Value, after: &Value, shows: &Shows<'_>, found: &mut Vec<Change>) {
+    if before == after || is_nothing(before) && is_nothing(after) {
+        return;
+    }
+    if (shows.hidden)(&path) {
+        return found.push(Change::hidden(path));
+    }
+    match (before, after) {
+        (Value::Object(_), Value::Object(_) | Value::Null) | (Value::Null, Value::Object(_)) => {
+            for name in names(before, after) {
+                compare(format!("{path}.{name}"), &before[name.as_str()], &after[name.as_str()], shows, found);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.iter().chain(new).all(Value::is_string) => {
+            let without = |some: &[Value], others: &[Value]| some.iter().filter(|entry| !others.contains(entry)).cloned().collect();
+            let (added, removed): (Vec<Value>, Vec<Value>) = (without(new, old), without(old, new));
+            found.push(match added.is_empty() && removed.is_empty() {
+                // Another order, which may count.
+                true => values(path, before, after),
+                false => Change { added, removed, ..Change::at(path) },
+            });
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            for index in 0..old.len().max(new.len()) {
+                let at = |list: &[Value]| list.get(index).cloned().unwrap_or_default();
+                compare(format!("{path}[{index}]"), &at(old), &at(new), shows, found);
+            }
+        }
+        _ => found.push(values(path, before, after)),
+    }
+}
+
+fn values(path: String, before: &Value, after: &Value) -> Change {
+    let there = |value: &Value| (!value.is_null()).then(|| value.clone());
+    Change { before: there(before), after: there(after), ..Change::at(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING_HIDDEN: Shows<'static> = Shows { ignored: &["version"], hidden: &|_| false, names_only: false };
+
+    fn by() -> By {
+        By { who: "agt_1".to_owned(), role: Role::Admin }
+    }
+
+    fn told(before: Value, after: Value, shows: &Shows<'_>) -> Value {
+        serde_json::to_value(changes(&before, &after, shows)).unwrap()
+    }
+
+    #[test]
+    fn paths_that_differ_are_told_with_their_values() {
+        let before = json!({"version": 1, "name": "A", "note": "x", "settings": {"zone": "UTC", "wait": 1},
+            "agents": ["1", "2"], "plan": [{"step": "queue", "timeout": 3}, {"step": "end"}], "empty": []});
+        let after = json!({"version": 2, "name": "B", "settings": {"zone": "UTC", "wait": 2},
+            "agents": ["2", "3"], "plan": [{"step": "queue", "timeout": 4}]});
+        let expected = json!([
+            {"path": "agents", "added": ["3"], "removed": ["1"]},
+            {"path": "name", "before": "A", "after": "B"},
+            {"path": "note", "before": "x"},
+            {"path": "plan[0].timeout", "before": 3, "after": 4},
+            {"path": "plan[1].step", "before": "end"},
+            {"path": "settings.wait", "before": 1, "after": 2},
+        ]);
+        assert_eq!(told(before, after, &NOTHING_HIDDEN), expected);
+        let order = told(json!({"members": ["1", "2"]}), json!({"members": ["2", "1"]}), &NOTHING_HIDDEN);
+        assert_eq!(order, json!([{"path": "members", "before": ["1", "2"], "after": ["2", "1"]}]));
+    }
+
+    #[test]
+    fn of_secrets_and_of_contacts_it_is_told_that_they_changed() {
+        let hidden = Shows { ignored: &[], hidden: &|path| path == "provider.token" || path == "url", names_only: false };
+        let made = told(Value::Null, json!({"url": "s3cret", "provider": {"token": "s3cret", "sid": "AC"}}), &hidden);
+        let expected =
+            json!([{"path": "provider.sid", "after": "AC"}, {"path": "provider.token", "changed": true}, {"path": "url", "changed": true}]);
+        assert_eq!(made, expected);
+        let names = Shows { names_only: true, ..NOTHING_HIDDEN };
+        let renamed = told(json!({"name": "Zoë", "lists": ["1"]}), json!({"name": "Zoë Rossi", "lists": ["1"]}), &names);
+        assert_eq!(renamed, json!([{"path": "name", "changed": true}]));
+    }
+
+    #[test]
+    fn nothing_changes_without_a_difference() {
+        assert!(changes(&json!({"a": [], "version": 1}), &json!({"version": 2}), &NOTHING_HIDDEN).is_empty());
+    }
+
+    #[test]
+    fn an_entry_stays_below_its_limit_and_says_what_it_left_out() {
+        let subject = || Subject { kind: "account", id: "acc_1", versions: (Some(1), Some(2)) };
+        let long = |path: String, length: usize| Change { after: Some("x".repeat(length).into()), ..Change::at(path) };
+        let some = vec![long("a".to_owned(), 10), long("b".to_owned(), 20_000), long("c".to_owned(), 4_000)];
+        let entry = Entry::new(Ulid(1), by(), Action::Changed, subject(), some.clone());
+        assert_eq!(entry.changes, [some[0].clone(), Change::hidden("b"), some[2].clone()]);
+        let many = (0..5_000).map(|n| long(format!("plan[{n}].text"), 40)).collect();
+        let entry = Entry::new(Ulid(1), by(), Action::Changed, subject(), many);
+        assert!(entry.more > 0 && entry.changes.len() + entry.more == 5_000);
+        let size = serde_json::to_vec(&entry).unwrap().len();
+        assert!((MOST - 200..=MOST).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn an_entry_is_of_the_instant_of_its_id() {
+        let id = Ulid::from_parts(1_700_000_000_123, 7);
+        let entry = Entry::new(id, by(), Action::Deleted, Subject { kind: "list", id: "lst_1", versions: (Some(3), None) }, Vec::new());
+        assert_eq!(entry.at.as_millisecond(), 1_700_000_000_123);
+        let stored = serde_json::to_value(&entry).unwrap();
+        assert_eq!((&stored["who"], &stored["role"], &stored["version_before"]), (&json!("agt_1"), &json!("admin"), &json!(3)));
+        assert_eq!(serde_json::from_value::<Entry>(stored).unwrap(), entry);
+    }
+}

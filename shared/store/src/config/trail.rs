@@ -1,0 +1,229 @@
+//! The audit trail: an entry by month and time, and a pointer to it from what it tells of.
+//!
+//! Entries are put once, on condition that they are not there, and never written again.
+
+use std::collections::BTreeMap;
+
+use audit::Entry;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use ulid::Ulid;
+
+use super::Configuration;
+use crate::codec::{Item, PortResult, failed, item, s, text, undecodable};
+use crate::interactions::expires;
+use crate::keys::Key;
+
+/// Two years.
+const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
+
+/// How many queries a page may take. With filters that hardly anything matches, a page may be short; the next one goes
+/// on.
+const QUERIES: usize = 32;
+
+/// Which entries are asked for, the newest first.
+#[derive(Debug, Clone)]
+pub struct AuditQuery {
+    /// Only those of this agent or subject.
+    pub who: Option<String>,
+    /// Only those of this kind.
+    pub kind: Option<String>,
+    /// Only those that tell of this id, with its kind.
+    pub of: Option<(String, String)>,
+    /// Not before this.
+    pub from: Timestamp,
+    /// Before this.
+    pub to: Timestamp,
+    /// Before this entry.
+    pub after: Option<Ulid>,
+    /// How many.
+    pub limit: usize,
+}
+
+impl AuditQuery {
+    /// The ids between which entries are, both inclusive; `None` when there is nothing between.
+    fn between(&self) -> Option<(Ulid, Ulid)> {
+        let first = |at: Timestamp| Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), 0);
+        let newest = self.after.map_or(first(self.to), |after| after.min(first(self.to)));
+        let (oldest, newest) = (first(self.from), Ulid(newest.0.checked_sub(1)?));
+        (oldest <= newest).then_some((oldest, newest))
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let is = |asked: &Option<String>, value: &str| asked.as_ref().is_none_or(|asked| asked == value);
+        is(&self.who, &entry.who) && is(&self.kind, &entry.kind)
+    }
+}
+
+/// The month of an entry's partition, e.g. `2026-11`.
+fn month(id: Ulid) -> String {
+    let at = i64::try_from(id.timestamp_ms()).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
+    let at = at.to_zoned(TimeZone::UTC);
+    format!("{:04}-{:02}", at.year(), at.month())
+}
+
+/// The last instant of the month before that of `id`, as an id.
+fn month_before(id: Ulid) -> Option<Ulid> {
+    let at = Timestamp::from_millisecond(i64::try_from(id.timestamp_ms()).ok()?).ok()?.to_zoned(TimeZone::UTC);
+    let first = at.first_of_month().ok()?.start_of_day().ok()?.timestamp();
+    Some(Ulid(Ulid::from_parts(u64::try_from(first.as_millisecond()).ok()?, 0).0.checked_sub(1)?))
+}
+
+fn entry_key(id: Ulid) -> Key {
+    Key { pk: format!("audit#{}", month(id)), sk: id.to_string() }
+}
+
+fn pointers_of(kind: &str, of: &str) -> String {
+    format!("audited#{kind}#{of}")
+}
+
+fn parsed(item: &Item) -> PortResult<Entry> {
+    text(item, "entry").and_then(Entry::parse).ok_or_else(|| undecodable("an audit entry"))
+}
+
+/// An entry and its pointer, to be put in the transaction of the change.
+pub(crate) fn items(entry: &Entry) -> PortResult<[Item; 2]> {
+    let id: Ulid = entry.id.parse().map_err(|_| undecodable("an audit entry's id"))?;
+    let mut stored = item(entry_key(id));
+    stored.insert("entry".to_owned(), s(entry.to_json()));
+    stored.insert("who".to_owned(), s(&*entry.who));
+    stored.insert("kind".to_owned(), s(&*entry.kind));
+    let pointer = item(Key { pk: pointers_of(&entry.kind, &entry.of), sk: entry.id.clone() });
+    Ok([stored, pointer].map(|mut item| {
+        item.insert("expires_at".to_owned(), expires(entry.at, KEPT));
+        item
+    }))
+}
+
+impl Configuration {
+    /// Writes an entry of its own, unless it is there: for what changed outside the table.
+    ///
+    /// # Errors
+    /// When the table can't be written.
+    pub async fn note(&self, entry: &Entry) -> PortResult<()> {
+        let mut transaction = self.table.transaction();
+        for item in items(entry)? {
+            transaction.put_new(item, ());
+        }
+        // Lost: the entry is there.
+        transaction.send().await.map(drop)
+    }
+
+    /// A page of the audit trail, the newest first, and after which entry the next page begins.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn audit(&self, query: &AuditQuery) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
+        let Some((oldest, newest)) = query.between() else { return Ok((Vec::new(), None)) };
+        let mut found = Vec::new();
+        let mut upper = newest;
+        for _ in 0..QUERIES {
+            let (page, next) = match &query.of {
+                Some((kind, of)) => self.pointed(kind, of, oldest, upper, query.limit + 1).await?,
+                None => self.month(query, oldest, upper).await?,
+            };
+            found.extend(page.into_iter().filter(|entry| query.takes(entry)));
+            if found.len() > query.limit {
+                found.truncate(query.limit);
+                return Ok((found.clone(), found.last().and_then(|last| last.id.parse().ok())));
+            }
+            match next {
+                Some(next) if next >= oldest => upper = next,
+                _ => return Ok((found, None)),
+            }
+        }
+        // Not everything was looked at: the page may be short.
+        Ok((found, Some(Ulid(upper.0.saturating_add(1)))))
+    }
+
+    /// Entries of the month of `newest`, and where to go on.
+    async fn month(&self, query: &AuditQuery, oldest: Ulid, newest: Ulid) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
+        let read = self.table.query().scan_index_forward(false);
+        let mut read = read
+            .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
+            .expression_attribute_values(":pk", s(entry_key(newest).pk))
+            .expression_attribute_values(":oldest", s(oldest.to_string()))
+            .expression_attribute_values(":newest", s(newest.to_string()));
+        let mut filters = Vec::new();
+        for (name, value) in [("who", &query.who), ("kind", &query.kind)] {
+            if let Some(value) = value {
+                filters.push(format!("#{name} = :{name}"));
+                read = read.expression_attribute_names(format!("#{name}"), name).expression_attribute_values(format!(":{name}"), s(value));
+            }
+        }
+        if filters.is_empty() {
+            read = read.limit(i32::try_from(query.limit + 1).unwrap_or(i32::MAX));
+        } else {
+            read = read.filter_expression(filters.join(" AND "));
+        }
+        let answer = read.send().await.map_err(failed("Query"))?;
+        let entries = answer.items.unwrap_or_default().iter().map(parsed).collect::<PortResult<_>>()?;
+        let next = match answer.last_evaluated_key.as_ref().and_then(|key| text(key, "sk")) {
+            Some(last) => last.parse::<Ulid>().ok().and_then(|last| last.0.checked_sub(1)).map(Ulid),
+            None => month_before(newest),
+        };
+        Ok((entries, next))
+    }
+
+    /// Entries that tell of one thing, and where to go on.
+    async fn pointed(&self, kind: &str, of: &str, oldest: Ulid, newest: Ulid, limit: usize) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
+        let read = self.table.query().scan_index_forward(false);
+        let read = read
+            .key_condition_expression("pk = :pk AND sk BETWEEN :oldest AND :newest")
+            .expression_attribute_values(":pk", s(pointers_of(kind, of)))
+            .expression_attribute_values(":oldest", s(oldest.to_string()))
+            .expression_attribute_values(":newest", s(newest.to_string()))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = read.send().await.map_err(failed("Query"))?;
+        let ids: Vec<Ulid> =
+            answer.items.unwrap_or_default().iter().filter_map(|item| text(item, "sk").and_then(|sk| sk.parse().ok())).collect();
+        let last = answer.last_evaluated_key.as_ref().and_then(|key| text(key, "sk")).and_then(|last| last.parse::<Ulid>().ok());
+        Ok((self.entries(&ids).await?, last.and_then(|last| last.0.checked_sub(1)).map(Ulid)))
+    }
+
+    /// The entries with these ids, in this order.
+    async fn entries(&self, ids: &[Ulid]) -> PortResult<Vec<Entry>> {
+        let stored = self.table.batch(ids.iter().copied().map(entry_key).collect()).await?;
+        let entries = stored.iter().map(parsed).collect::<PortResult<Vec<_>>>()?;
+        let mut found: BTreeMap<String, Entry> = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        Ok(ids.iter().filter_map(|id| found.remove(&id.to_string())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(at: &str) -> Ulid {
+        let at: Timestamp = at.parse().unwrap();
+        Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap(), 7)
+    }
+
+    #[test]
+    fn an_entry_is_in_the_month_of_its_id_and_the_month_before_ends_where_that_begins() {
+        assert_eq!(month(id("2026-11-30T23:59:59.999Z")), "2026-11");
+        assert_eq!(month(id("2026-12-01T00:00:00Z")), "2026-12");
+        let before = month_before(id("2026-01-15T12:00:00Z")).unwrap();
+        assert_eq!(month(before), "2025-12");
+        assert!(Ulid(before.0 + 1) == Ulid::from_parts(id("2026-01-01T00:00:00Z").timestamp_ms(), 0));
+    }
+
+    #[test]
+    fn a_query_looks_from_its_beginning_to_before_its_end() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let query = |after| AuditQuery {
+            who: None,
+            kind: None,
+            of: None,
+            from: at("2026-01-01T00:00:00Z"),
+            to: at("2026-02-01T00:00:00Z"),
+            after,
+            limit: 1,
+        };
+        let (oldest, newest) = query(None).between().unwrap();
+        assert!(oldest < id("2026-01-01T00:00:00Z") && newest < id("2026-02-01T00:00:00Z") && newest > id("2026-01-31T23:59:59.999Z"));
+        let after = id("2026-01-02T00:00:00Z");
+        assert_eq!(query(Some(after)).between().unwrap().1, Ulid(after.0 - 1));
+        assert_eq!(query(Some(id("2025-12-31T00:00:00Z"))).between(), None);
+    }
+}
