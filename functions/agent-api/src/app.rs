@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{AgentCaller, Api, Command, Error, Gate, saw_account};
-use cloud::auth::Verifier;
+use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::objects::Objects;
@@ -24,6 +24,8 @@ pub struct App {
     pub engine: Engine<Interactions, Configuration, System>,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
+    /// Where the roles of callers come from.
+    pub role_source: RoleSource,
     /// The bucket of transcripts and media.
     pub objects: Objects,
     /// Where the HTTP API is reached from outside, without a slash at the end.
@@ -53,10 +55,15 @@ impl Api for App {
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
     }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
 }
 
 impl App {
-    /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and `WEBSOCKET_URL`.
+    /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and
+    /// `WEBSOCKET_URL`.
     ///
     /// # Errors
     /// When a variable is missing or can't be used.
@@ -68,6 +75,7 @@ impl App {
         Ok(Self {
             engine: Engine { store, directory, world: System },
             gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
             objects: Objects::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
@@ -99,20 +107,22 @@ impl App {
         Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
-    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the
-    /// id of a message, else of the interaction.
+    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of
+    /// this one whose answer was lost: the id of a message, else of the interaction.
     pub(crate) async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
         Ok(self.store().command_result(&command.id).await?)
     }
 
-    /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not there, as is one whose id is none.
+    /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not
+    /// there, as is one whose id is none.
     pub(crate) async fn account(&self, caller: &AgentCaller, id: &str) -> Result<Arc<Account>, Failure> {
         let id: AccountId = id.parse().map_err(|_| Error::NotFound)?;
         let account = self.directory().account(&id).await?.filter(|account| caller.reads(account)).ok_or(Error::NotFound)?;
         Ok(account)
     }
 
-    /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
+    /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id
+    /// is none.
     pub(crate) async fn locate(&self, caller: &AgentCaller, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
         let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;

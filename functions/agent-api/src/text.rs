@@ -20,7 +20,8 @@ pub(crate) fn long_text(field: &'static str, text: &str, most: usize) -> Result<
     lines(field, text, most).map(|()| text.to_owned())
 }
 
-/// Refuses what is no text of one line, empty or not, with at most `most` characters: it would break logs, screens and the providers' templates.
+/// Refuses what is no text of one line, empty or not, with at most `most` characters: it would break logs, screens and
+/// the providers' templates.
 pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error> {
     // Unicode's own line and paragraph separators are no control characters.
     if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
@@ -29,7 +30,8 @@ pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error
     within(field, text, most)
 }
 
-/// Refuses what is no text, empty or not, with at most `most` characters: of the control characters only line breaks and tabs say something.
+/// Refuses what is no text, empty or not, with at most `most` characters: of the control characters only line breaks
+/// and tabs say something.
 pub(crate) fn lines(field: &str, text: &str, most: usize) -> Result<(), Error> {
     if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Error::field(field, "must have no control characters but line breaks and tabs"));

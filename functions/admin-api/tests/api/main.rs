@@ -6,6 +6,8 @@
 mod audit;
 mod catalog;
 mod changes;
+mod people;
+mod roles;
 
 // Of the proxy, these tests need a part.
 #[allow(dead_code, unreachable_pub)]
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use admin_api::{App, Gate, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use cloud::auth::{AuthError, Claims};
+use cloud::auth::{AuthError, Claims, RoleSource};
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::envelope::Envelope;
@@ -153,7 +155,11 @@ async fn answer(response: axum::response::Response) -> Answer {
 
 /// The environment of an API whose AWS is at `endpoint`, in the engine's account `account`.
 fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
-    Env::from_pairs([
+    Env::from_pairs(pairs(endpoint, account, wakes))
+}
+
+fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'static str, &'a str)> {
+    vec![
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", account),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -165,7 +171,9 @@ fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
-    ])
+        // The tokens of these tests are roles; those of the roles' own tests name people.
+        ("ROLE_SOURCE", "claim"),
+    ]
 }
 
 fn app(env: &Env) -> App {
