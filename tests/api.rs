@@ -529,9 +529,7 @@ async fn a_ticket_opens_one_socket_within_30_seconds() {
     let desk = Desk::open("TICKT", 5).await;
     let (status, ticket) = desk.anna().post("/tickets", json!({})).await;
     assert_eq!(status, 201);
-    use sha2::{Digest, Sha256};
-    let hash_of =
-        |ticket: &Value| Sha256::digest(ticket["ticket"].as_str().unwrap()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash_of = |ticket: &Value| cloud::digest::sha256_hex(ticket["ticket"].as_str().unwrap());
     let now = Timestamp::now();
     let hash = hash_of(&ticket);
     let store = &desk.deployment.store;

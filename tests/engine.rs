@@ -396,7 +396,7 @@ async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_bat
         serde_json::json!({ "messageId": id, "receiptHandle": id, "body": body, "attributes": {}, "messageAttributes": {},
             "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:timers", "awsRegion": "us-east-1" })
     };
-    let good = cloud::batch::Envelope::new(Wakeup::Withdraw {
+    let good = cloud::envelope::Envelope::new(Wakeup::Withdraw {
         interaction: InteractionId::from_ulid(cloud::ids::ulid()),
         agent: domain::ids::AgentId::from_ulid(cloud::ids::ulid()),
     });

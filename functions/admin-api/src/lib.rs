@@ -15,6 +15,7 @@ mod resource;
 mod resources;
 mod shells;
 mod trail;
+mod users;
 
 use std::sync::Arc;
 
@@ -27,11 +28,12 @@ use utoipa_axum::routes;
 
 pub use api::Gate;
 pub use app::App;
+pub use users::{UserPool, UserPoolError};
 
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When a variable of the environment is missing, or the runtime fails.
+/// A variable of the environment is missing, or the runtime fails.
 pub async fn run() -> Result<(), lambda_http::Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

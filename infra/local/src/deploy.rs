@@ -175,14 +175,14 @@ fn hash_of(value: &impl std::hash::Hash) -> u64 {
 
 /// The few AWS calls of a deployment, without an SDK for each.
 #[derive(Debug, Clone)]
-struct Aws {
+pub(crate) struct Aws {
     endpoint: String,
     account: String,
     http: reqwest::Client,
 }
 
 impl Aws {
-    fn new(engine: &Engine, account: &str) -> Self {
+    pub(crate) fn new(engine: &Engine, account: &str) -> Self {
         Self { endpoint: engine.endpoint.clone(), account: account.to_owned(), http: crate::http() }
     }
 
@@ -203,7 +203,7 @@ impl Aws {
         Ok(())
     }
 
-    async fn json(&self, target: &str, service: &str, body: &Value) -> Result<Value> {
+    pub(crate) async fn json(&self, target: &str, service: &str, body: &Value) -> Result<Value> {
         let request = self.http.post(&self.endpoint).header("authorization", self.authorization(service)).header("x-amz-target", target);
         let answer = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().await?;
         Ok(answer.json().await?)

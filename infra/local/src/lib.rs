@@ -13,6 +13,7 @@ pub mod deploy;
 pub mod engine;
 pub mod functions;
 pub mod standin;
+pub mod template;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

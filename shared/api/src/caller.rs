@@ -1,11 +1,11 @@
-//! Who calls: a token becomes a caller, and a caller needs a role.
+//! Callers: a token becomes a caller, and a caller needs a role.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use cloud::auth::{AuthError, Claims, KeySource, Verifier, bearer};
+use cloud::auth::{AuthError, Claims, KeySource, RoleSource, Verifier, bearer};
 use domain::account::Account;
 use domain::agent::Role;
 use domain::ids::AgentId;
@@ -23,6 +23,8 @@ pub trait Api: Send + Sync {
     fn gate(&self) -> &dyn Gate;
     /// Knows the agents.
     fn configuration(&self) -> &Configuration;
+    /// The source of callers' roles.
+    fn role_source(&self) -> RoleSource;
 }
 
 impl<A: Api> Api for Arc<A> {
@@ -32,6 +34,10 @@ impl<A: Api> Api for Arc<A> {
 
     fn configuration(&self) -> &Configuration {
         (**self).configuration()
+    }
+
+    fn role_source(&self) -> RoleSource {
+        (**self).role_source()
     }
 }
 
@@ -47,13 +53,15 @@ impl<S: KeySource> Gate for Verifier<S> {
     }
 }
 
-/// Who calls.
+/// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The `sub` claim of the token.
     pub subject: String,
     /// The role, which includes the lower ones.
     pub role: Role,
+    /// The agent with this subject. It is not looked up if the token alone decides.
+    record: Option<AgentId>,
 }
 
 impl Caller {
@@ -66,8 +74,37 @@ impl Caller {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or(Error::Unauthorized("none"))?;
         let claims = app.gate().verify(token, cloud::time::now()).await?;
-        let role = claims.role().ok_or(Error::Forbidden)?;
-        Ok(Self { subject: claims.subject, role })
+        match app.role_source() {
+            RoleSource::Record => Self::of_record(claims, app.configuration()).await,
+            RoleSource::Claim => {
+                let role = claims.role().ok_or(Error::Forbidden)?;
+                Ok(Self { subject: claims.subject, role, record: None })
+            }
+        }
+    }
+
+    /// The caller with the role of the record, which is read with each call. The claim `owner` counts while no
+    /// record has that role: it makes the first owner.
+    async fn of_record(claims: Claims, configuration: &Configuration) -> Result<Self, Error> {
+        let record = configuration.record_of_subject(&claims.subject).await?;
+        let role = record.as_ref().map(|agent| agent.role);
+        let first = claims.may(Role::Owner) && role != Some(Role::Owner) && !configuration.has_owner().await?;
+        let role = if first { Role::Owner } else { role.ok_or(Error::NoAgent)? };
+        let record = record.map(|agent| agent.id);
+        record.iter().for_each(saw_agent);
+        Ok(Self { subject: claims.subject, role, record })
+    }
+
+    /// The agent with the caller's subject.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn agent(&self, app: &impl Api) -> Result<Option<AgentId>, Error> {
+        match (&self.record, app.role_source()) {
+            (Some(agent), _) => Ok(Some(agent.clone())),
+            (None, RoleSource::Record) => Ok(None),
+            (None, RoleSource::Claim) => Ok(app.configuration().agent_of_subject(&self.subject).await?),
+        }
     }
 }
 
@@ -106,7 +143,7 @@ impl<A: Api> FromRequestParts<A> for AgentCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
         let caller = Caller::of(parts, app).await?;
-        let agent = app.configuration().agent_of_subject(&caller.subject).await?.ok_or(Error::NotAnAgent)?;
+        let agent = caller.agent(app).await?.ok_or(Error::NoAgent)?;
         saw_agent(&agent);
         Ok(Self { agent, role: caller.role })
     }
@@ -132,10 +169,10 @@ macro_rules! roles {
 roles! {
     /// A caller of any role.
     Anyone: Role::Agent,
-    /// A caller who oversees: supervisor, admin or owner.
+    /// A supervisor, admin or owner.
     Overseer: Role::Supervisor,
-    /// A caller who configures: admin or owner.
+    /// An admin or owner.
     Administrator: Role::Admin,
-    /// A caller who is an owner.
+    /// An owner.
     Owner: Role::Owner,
 }

@@ -14,71 +14,9 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::queues::QueueError;
-
-/// What every queued body is: `{"v":1,"job":{…}}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope<T> {
-    /// The version of the job's form.
-    v: u32,
-    /// The job.
-    job: T,
-}
-
-impl<T> Envelope<T> {
-    /// The version that is written.
-    pub const VERSION: u32 = 1;
-
-    /// Wraps a job.
-    pub fn new(job: T) -> Self {
-        Self { v: Self::VERSION, job }
-    }
-
-    /// The job within.
-    pub fn into_job(self) -> T {
-        self.job
-    }
-}
-
-impl<T: DeserializeOwned> Envelope<T> {
-    /// The job in a body.
-    pub fn parse(body: &str) -> Result<T, Poison> {
-        /// The version alone, so that a later form of the job is named as such.
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        let version: Version = serde_json::from_str(body).map_err(|error| Poison::of(&error))?;
-        if version.v != Self::VERSION {
-            return Err(Poison::Version(version.v));
-        }
-        serde_json::from_str::<Self>(body).map(Self::into_job).map_err(|error| Poison::of(&error))
-    }
-}
-
-/// Why a body can't be read. Tells where, never what.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Poison {
-    /// Not the JSON that was expected.
-    #[error("not the expected JSON at line {line}, column {column}")]
-    Json {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// An envelope of a version that this program doesn't know.
-    #[error("unknown version {0}")]
-    Version(u32),
-}
-
-impl Poison {
-    fn of(error: &serde_json::Error) -> Self {
-        Poison::Json { line: error.line(), column: error.column() }
-    }
-}
+use crate::envelope::Envelope;
+use crate::queues::{Queue, QueueError};
 
 /// How a record came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +62,37 @@ pub trait Source {
     /// Sets a body that nothing can be done with aside, if this queue's redrive would come too late; tells whether it did.
     fn set_aside(&self, _body: &str, _delivery: &Delivery) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
+    }
+}
+
+/// How often a record that nothing can be done with is tried before it is set aside. With the waits of [`wait`] that
+/// takes four minutes, in which its group waits: a deployment that brings the reader it needs may be under way.
+const HOPELESS_TRIES: u32 = 10;
+
+impl Source for Queue {
+    fn is_fifo(&self) -> bool {
+        Queue::is_fifo(self)
+    }
+
+    async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
+        self.change_visibility(receipt_handles, seconds).await
+    }
+
+    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
+        if *receive_count < HOPELESS_TRIES {
+            return false;
+        }
+        match self.park(body, group.as_deref()).await {
+            None => false,
+            Some(Ok(())) => {
+                tracing::error!(event = "batch.set_aside", message_id, receive_count);
+                true
+            }
+            Some(Err(error)) => {
+                tracing::error!(event = "batch.not_set_aside", message_id, %error);
+                false
+            }
+        }
     }
 }
 
@@ -334,21 +303,6 @@ mod tests {
         })
         .await;
         (response, seen.into_inner().unwrap())
-    }
-
-    #[test]
-    fn an_envelope_has_a_version_and_a_job() {
-        assert_eq!(job("a"), r#"{"v":1,"job":"a"}"#);
-        assert_eq!(Envelope::<String>::parse(&job("a")), Ok("a".to_owned()));
-        assert_eq!(Envelope::<String>::parse(r#"{"v":2,"job":{"other":1}}"#), Err(Poison::Version(2)));
-        assert!(matches!(Envelope::<String>::parse(""), Err(Poison::Json { .. })));
-        assert!(matches!(Envelope::<String>::parse(r#""a""#), Err(Poison::Json { .. })));
-    }
-
-    #[test]
-    fn poison_does_not_quote_the_body() {
-        let error = Envelope::<u32>::parse(r#"{"v":1,"job":"+391234567"}"#).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("391"));
     }
 
     #[tokio::test]

@@ -10,8 +10,9 @@ use aws_sdk_sqs::types::{
 use serde::Serialize;
 
 use crate::aws::{Aws, CallError};
-use crate::batch::{Delivery, Envelope, Source};
+
 use crate::config::{ConfigError, Env};
+use crate::envelope::Envelope;
 
 /// SQS takes ten entries a batch.
 const BATCH: usize = 10;
@@ -19,9 +20,6 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often an entry that SQS did not take is sent again before the call is given up: a throttle passes in that many.
 const BATCH_ATTEMPTS: u32 = 3;
-/// How often a record that nothing can be done with is tried before it is set aside. With the waits of [`batch::wait`](crate::batch::wait) that takes four
-/// minutes, in which its group waits: a deployment that brings the reader it needs may be under way.
-const HOPELESS_TRIES: u32 = 10;
 /// SQS's longest visibility timeout: 12 hours.
 const MAX_VISIBILITY: u32 = 43_200;
 
@@ -202,36 +200,20 @@ impl Queue {
         }
         Ok(())
     }
-}
 
-impl Source for Queue {
-    fn is_fifo(&self) -> bool {
-        Queue::is_fifo(self)
-    }
-
-    async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
-        self.change_visibility(receipt_handles, seconds).await
-    }
-
-    /// With the attributes `queue` and, if it has one, `group`, so that people can send it again.
-    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
-        let Some(parked) = self.aside.as_deref().filter(|_| *receive_count >= HOPELESS_TRIES) else { return false };
+    /// Sends a received body to the queue beside, with the attributes `queue` and, if it has one, `group`, so that
+    /// people can send it again. `None` if there is no such queue.
+    pub(crate) async fn park(&self, body: &str, group: Option<&str>) -> Option<Result<(), QueueError>> {
+        let parked = self.aside.as_deref()?;
         let mut request = self.client.send_message().queue_url(parked).message_body(body);
-        for (name, value) in [("queue", Some(&*self.url)), ("group", group.as_deref())] {
+        for (name, value) in [("queue", Some(&*self.url)), ("group", group)] {
             let Some(value) = value else { continue };
-            let Ok(value) = MessageAttributeValue::builder().data_type("String").string_value(value).build() else { return false };
-            request = request.message_attributes(name, value);
-        }
-        match request.send().await {
-            Ok(_) => {
-                tracing::error!(event = "batch.set_aside", message_id, receive_count);
-                true
-            }
-            Err(error) => {
-                tracing::error!(event = "batch.not_set_aside", message_id, error = %CallError::of("sqs", &error));
-                false
+            match MessageAttributeValue::builder().data_type("String").string_value(value).build() {
+                Ok(value) => request = request.message_attributes(name, value),
+                Err(_) => return Some(Err(QueueError::Encode)),
             }
         }
+        Some(request.send().await.map(drop).map_err(|error| CallError::of("sqs", &error).into()))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a committed effect becomes: the body of a queue, with its group and its id. `dispatch` and the random histories of the tests run this same mapping.
+//! Maps a committed effect to the body of a queue, with its group and its id. `dispatch` and the random histories
+//! of the tests run this same mapping.
 
 use domain::effect::{Audience, Effect, MessageKey, Notice, effect_id};
 use domain::ids::AccountId;
@@ -9,12 +10,13 @@ use jiff::Timestamp;
 use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
 use crate::stream::{Grown, Owner};
 
-/// Something to send to a queue.
+/// A body to send to a queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Errand {
-    /// The effect's id: a repetition is recognised by it.
+    /// The effect's id, by which a repetition is recognised.
     pub id: String,
-    /// The errands of one group are carried out one after the other, in order; `None` for a queue without order.
+    /// The group. Errands of one group are carried out one after the other, in order; `None` for a queue without
+    /// order.
     pub group: Option<String>,
     /// The body, which also says which queue it is for.
     pub job: Job,
@@ -39,7 +41,7 @@ pub enum Job {
     Push(Box<PushJob>),
     /// For `timers`.
     Wakeup {
-        /// When it is due; the beginning of time: at once.
+        /// When it is due. The earliest time means at once.
         at: Timestamp,
         /// The body.
         job: Wakeup,
@@ -52,12 +54,13 @@ pub enum Job {
 pub struct Misplaced(pub usize);
 
 impl Errand {
-    /// Routes an event. Its id is the one under which it was enqueued when it was received, so that whichever comes second changes nothing.
+    /// Routes an event. Its id is the one under which it was enqueued when it was received, so that the second to
+    /// come changes nothing.
     pub fn route(event: &InboundEvent) -> Self {
         Self { id: inbound_dedup(event), group: Some(event.group()), job: Job::Route(Box::new(event.clone())) }
     }
 
-    /// Decides again who is offered what: one decision at a time for each target.
+    /// Decides again which agents get which offers, one decision at a time for each target.
     pub fn assign(id: String, job: AssignJob) -> Self {
         Self { id, group: Some(job.target.key().to_owned()), job: Job::Assign(job) }
     }
@@ -67,12 +70,12 @@ impl Errand {
         Self { id, group: Some(message.interaction.conversation.group()), job: Job::Send(SendJob { message }) }
     }
 
-    /// Tells agents; what is of one `group` keeps its order on their screens.
+    /// Pushes news to agents. News of one `group` keeps its order on their screens.
     fn push(id: String, group: String, to: &Audience, account: Option<AccountId>, news: News) -> Self {
         Self { id: id.clone(), group: Some(group), job: Job::Push(Box::new(PushJob { id, to: to.clone(), account, news })) }
     }
 
-    /// Wakes somebody up at `at`; timers have no order.
+    /// Sends a wake-up at `at`. Timers have no order.
     pub fn wakeup(id: String, at: Timestamp, job: Wakeup) -> Self {
         Self { id, group: None, job: Job::Wakeup { at, job } }
     }
@@ -86,7 +89,7 @@ impl Grown {
     /// The errands of the version's effects.
     ///
     /// # Errors
-    /// When one of them is none that an item of this kind can cause.
+    /// One of them is an effect that an item of this kind can't cause.
     pub fn errands(&self) -> Result<Vec<Errand>, Misplaced> {
         let errand = |(index, effect)| self.item.errand(self.version, index, effect).ok_or(Misplaced(index));
         self.effects.iter().enumerate().map(errand).collect()
@@ -141,7 +144,7 @@ impl Owner {
             }
             (Effect::Push { to, notice }, Self::Interaction(interaction)) => {
                 let news = News::of_interaction(notice, interaction)?;
-                // Presence keeps its order with presence, whatever it comes from.
+                // News of a presence keeps its order among all news of that presence, whatever causes it.
                 let own_order = match (notice, to) {
                     (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
                     _ => None,

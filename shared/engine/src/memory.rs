@@ -1,7 +1,9 @@
-//! The engine's ports in memory: what `store` does on DynamoDB, with a clock that stands still and with the faults that a real table hides.
+//! The engine's ports in memory. They do what `store` does on DynamoDB, with a clock that stands still and with
+//! faults that a real table hides.
 //!
-//! [`Memory`] writes all or nothing under the same conditions as the table, and keeps the effects of every version as the table's stream would show them
-//! ([`Memory::take_effects`]). Before each call it gives way once, so that a test that polls several futures can interleave them between any two calls.
+//! [`Memory`] writes all or nothing under the same conditions as the table, and keeps the effects of every version
+//! as the table's stream would show them ([`Memory::take_effects`]). Before each call it yields once, so that a
+//! test that polls several futures can interleave them between any two calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -30,10 +32,10 @@ use ulid::Ulid;
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, PortError, Store, World};
 use crate::stream::{Grown, Owner};
 
-/// What a port's call gives.
+/// The result of a port's call.
 type PortResult<T> = Result<T, PortError>;
 
-/// What goes wrong with a write.
+/// A fault of a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -43,26 +45,27 @@ pub enum Fault {
     Conflict,
     /// Nothing is written, and the call fails.
     Refused,
-    /// It is written, but the answer is lost: the call fails.
+    /// It is written, but the answer is lost, so the call fails.
     AnswerLost,
 }
 
-/// What goes wrong with the next read.
+/// A fault of the next read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReadFault {
     /// Nothing.
     #[default]
     None,
-    /// The table is throttled: the call fails.
+    /// The table is throttled, so the call fails.
     Throttled,
-    /// The reader's cache is not yet old: of the configuration it sees what was when [`MemoryDirectory::hold`] was called.
+    /// The reader's cache has not expired: it sees the configuration as it was when [`MemoryDirectory::hold`] was
+    /// called.
     Stale,
 }
 
-/// Decides what goes wrong with the next read.
+/// Chooses the fault of the next read.
 type ReadFaults = Box<dyn FnMut() -> ReadFault + Send>;
 
-/// Decides what goes wrong with the next write; it is given the name of the [`Store`] method.
+/// Chooses the fault of the next write. It gets the name of the [`Store`] method.
 type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
 
 /// The configuration.
@@ -100,7 +103,7 @@ type MessagePlace = (InteractionId, i64, MessageId);
 struct State {
     events: BTreeMap<(AccountId, String), Option<String>>,
     aliases: BTreeMap<String, Identity>,
-    /// What readers of aliases remember: as long as nobody asks for a fresh one, whatever has changed since.
+    /// The cached aliases. They stay as they are until a fresh one is requested.
     remembered: BTreeMap<String, Identity>,
     contacts: BTreeMap<ContactId, Contact>,
     heads: BTreeMap<String, Head>,
@@ -115,13 +118,13 @@ struct State {
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
     outbox: Vec<Grown>,
     config: Config,
-    /// What readers of the directory see, where that is older than the configuration.
+    /// The configuration that readers see, if it is older than the present one.
     stale: Option<Config>,
     faults: Option<Faults>,
     read_faults: Option<ReadFaults>,
 }
 
-/// Interactions and what belongs to them, in memory. Clones share what they hold.
+/// Interactions and the items that belong to them, in memory. Clones share the data.
 #[derive(Clone, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
@@ -133,7 +136,7 @@ impl std::fmt::Debug for Memory {
     }
 }
 
-/// The configuration, in memory, beside the interactions: so that a commit can check membership in it.
+/// The configuration in memory, beside the interactions, so that a commit can check membership in it.
 #[derive(Debug, Clone)]
 pub struct MemoryDirectory {
     memory: Memory,
@@ -155,7 +158,7 @@ fn throttled() -> PortError {
     PortError { operation: "read", reason: "throttled".to_owned() }
 }
 
-/// Lets others go first, once.
+/// Yields once.
 async fn give_way() {
     let mut gave = false;
     poll_fn(|context| {
@@ -169,7 +172,7 @@ async fn give_way() {
 }
 
 impl VirtualWorld {
-    /// The clock stands at `now`.
+    /// A world whose clock stands at `now`.
     pub fn new(now: Timestamp, seed: u64) -> Self {
         Self { state: Arc::new(Mutex::new((now, seed, 0))) }
     }
@@ -199,12 +202,12 @@ impl World for VirtualWorld {
         Ulid::from_parts(milliseconds, (u128::from(state.2) << 40) | u128::from(state.1 & 0xff_ffff_ffff))
     }
 
-    /// Does not wait: the clock stands still.
+    /// Does not wait, because the clock stands still.
     async fn pause(&self, _attempt: u32) {}
 }
 
 impl MemoryDirectory {
-    /// Writes an account; its plan stays known under its version.
+    /// Writes an account. Its plan stays known under its version.
     pub fn put_account(&self, account: Account) {
         self.change(|config| {
             config.plans.insert((account.id.clone(), account.plan.version), account.plan.clone());
@@ -222,18 +225,19 @@ impl MemoryDirectory {
         self.change(|config| drop(config.agents.insert(agent.id.clone(), agent)));
     }
 
-    /// Changes the configuration: transactions see it at once, readers too unless [`MemoryDirectory::hold`] was called.
+    /// Changes the configuration. Transactions see the change at once, and readers too, unless
+    /// [`MemoryDirectory::hold`] was called.
     pub fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
         change(&mut locked(&self.memory.state).config)
     }
 
-    /// From now on readers see the configuration as it is now, as from a cache that is not yet old.
+    /// From now on readers see the present configuration, as from a cache that has not expired.
     pub fn hold(&self) {
         let mut state = locked(&self.memory.state);
         state.stale = Some(state.config.clone());
     }
 
-    /// The same without a cache: as it is seen by who was told that it changed.
+    /// The same directory without a cache, as a process sees it that was told of a change.
     pub fn fresh(&self) -> Self {
         Self { fresh: true, ..self.clone() }
     }
@@ -246,7 +250,7 @@ impl MemoryDirectory {
     async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.memory.state);
-        // Unless it is said which readers, all of them have an old cache.
+        // Without a fault function, all readers have an old cache.
         match state.read_fault().unwrap_or(ReadFault::Stale) {
             ReadFault::Throttled => Err(throttled()),
             ReadFault::Stale if !self.fresh => Ok(read(state.stale.as_ref().unwrap_or(&state.config))),
@@ -298,22 +302,22 @@ impl Directory for MemoryDirectory {
 }
 
 impl Memory {
-    /// Empty.
+    /// An empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The configuration that its transactions check membership in.
+    /// The configuration in which its transactions check membership.
     pub fn directory(&self) -> MemoryDirectory {
         MemoryDirectory { memory: self.clone(), fresh: false }
     }
 
-    /// From now on `faults` decides what goes wrong with each write.
+    /// From now on `faults` chooses the fault of each write.
     pub fn inject(&self, faults: impl FnMut(&'static str) -> Fault + Send + 'static) {
         locked(&self.state).faults = Some(Box::new(faults));
     }
 
-    /// From now on `faults` decides what goes wrong with each read, of interactions and of the configuration.
+    /// From now on `faults` chooses the fault of each read, of interactions and of the configuration.
     pub fn inject_reads(&self, faults: impl FnMut() -> ReadFault + Send + 'static) {
         locked(&self.state).read_faults = Some(Box::new(faults));
     }
@@ -324,7 +328,7 @@ impl Memory {
         (state.faults, state.read_faults) = (None, None);
     }
 
-    /// Writes a webhook's event, if it is not there yet, and tells whether it was new.
+    /// Writes a webhook's event if it does not exist, and returns whether it was new.
     pub fn receive(&self, event: &InboundEvent) -> bool {
         let mut state = locked(&self.state);
         let place = (event.account.clone(), event.id.clone());
@@ -338,12 +342,12 @@ impl Memory {
         true
     }
 
-    /// The interaction that an event went to (`-` when it belongs to none); `None` while it was not routed.
+    /// The interaction that an event went to (`-` if it belongs to none); `None` until it is routed.
     pub fn routed(&self, account: &AccountId, event: &str) -> Option<String> {
         locked(&self.state).events.get(&(account.clone(), event.to_owned())).cloned().flatten()
     }
 
-    /// What was caused since this was last asked, in the order in which it was written.
+    /// The effects since the last call, in the order in which they were written.
     pub fn take_effects(&self) -> Vec<Grown> {
         std::mem::take(&mut locked(&self.state).outbox)
     }
@@ -358,7 +362,7 @@ impl Memory {
         locked(&self.state).messages.values().cloned().collect()
     }
 
-    /// Why an interaction is where it is, oldest first.
+    /// The history of an interaction, oldest first.
     pub fn history(&self, interaction: &InteractionId) -> Vec<HistoryEntry> {
         let state = locked(&self.state);
         let of_it = (interaction.clone(), 0)..=(interaction.clone(), u64::MAX);
@@ -384,7 +388,7 @@ impl Memory {
     async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.state);
-        // Reads of the table are consistent: only the configuration and the aliases are cached.
+        // Reads of the table are consistent. Only the configuration and the aliases are cached.
         match state.read_fault() {
             Some(ReadFault::Throttled) => Err(throttled()),
             Some(ReadFault::Stale | ReadFault::None) | None => Ok(read(&state)),
@@ -410,7 +414,7 @@ impl Memory {
     }
 }
 
-/// The conditions of a transaction, each with what it means when it does not hold.
+/// The conditions of a transaction, each with its meaning if it does not hold.
 #[derive(Default)]
 struct Conditions {
     touched: BTreeSet<String>,
@@ -419,7 +423,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// The item `key` is part of the transaction, on the condition `holds`.
+    /// Adds the item `key` to the transaction, on the condition `holds`.
     fn item(&mut self, key: String, holds: bool, otherwise: Committed) {
         if !self.touched.insert(key.clone()) {
             self.twice = Some(key);
@@ -440,7 +444,7 @@ impl Conditions {
         }
     }
 
-    /// What was lost against. DynamoDB refuses two actions on one item, so this does too.
+    /// The lost conditions' outcome. DynamoDB refuses two actions on one item, so this does too.
     fn outcome(self, operation: &'static str) -> PortResult<Committed> {
         if let Some(key) = self.twice {
             return Err(PortError { operation, reason: format!("two actions on {key}") });
@@ -681,8 +685,9 @@ impl State {
         Ok(Committed::Done)
     }
 
-    /// Load, ringing and what lacks a disposition belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
-    /// to ring since it was read must be seen: hence the revision, both ways.
+    /// Load, rings and owed dispositions belong to the interactions' commits, so this write leaves them alone. But
+    /// a decision on the old state must fail, and this write must notice a ring that began since the presence was
+    /// read. The revision covers both.
     fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         let mut conditions = Conditions::default();
         let current = self.presences.get(&presence.agent);

@@ -31,7 +31,7 @@ pub(crate) struct Me {
     id: AgentId,
     /// Shown to colleagues.
     name: String,
-    /// The highest role in the token: `agent`, `supervisor`, `admin` or `owner`.
+    /// What the caller may do: `agent`, `supervisor`, `admin` or `owner`.
     #[schema(value_type = String)]
     role: Role,
     /// Whether interactions are offered.
@@ -142,7 +142,7 @@ impl From<&Presence> for PresenceView {
 /// Who the caller is.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
@@ -181,7 +181,7 @@ pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -
     if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
         return Ok(Json(presence.into()));
     }
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
@@ -194,7 +194,7 @@ pub(crate) async fn set_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state(&app.directory().pauses().await?)?;
-    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Error::NoAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }
