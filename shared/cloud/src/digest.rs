@@ -1,4 +1,4 @@
-//! The digest under which tokens are kept: whoever reads the table learns no token.
+//! The digest under which tokens are stored, so that nobody who reads the table learns a token.
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +11,7 @@ pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
 mod tests {
     use super::*;
 
-    /// Of FIPS 180-4's example "abc".
+    /// The example "abc" of FIPS 180-4.
     #[test]
     fn a_digest_is_written_in_lower_case_hex() {
         assert_eq!(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

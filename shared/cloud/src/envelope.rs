@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What every queued body is: `{"v":1,"job":{…}}`.
+/// The form of every queued body: `{"v":1,"job":{…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<T> {
     /// The version of the job's form.
@@ -43,10 +43,10 @@ impl<T: DeserializeOwned> Envelope<T> {
     }
 }
 
-/// Why a body can't be read. Tells where, never what.
+/// Why a body can't be read. The error tells the place, never the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Poison {
-    /// Not the JSON that was expected.
+    /// The body is not the expected JSON.
     #[error("not the expected JSON at line {line}, column {column}")]
     Json {
         /// Counted from 1.
@@ -54,7 +54,7 @@ pub enum Poison {
         /// Counted from 1.
         column: usize,
     },
-    /// An envelope of a version that this program doesn't know.
+    /// The envelope has a version that this program doesn't know.
     #[error("unknown version {0}")]
     Version(u32),
 }
