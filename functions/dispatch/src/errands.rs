@@ -132,7 +132,7 @@ fn errand(owner: &Owner, version: u64, index: usize, effect: &Effect) -> Option<
                     let ConversationKey { account, .. } = &key.interaction.conversation;
                     (key.interaction.conversation.group(), Some(account.clone()), News::of_message(notice, message)?)
                 }
-                Owner::Presence { agent, state } => (agent.to_string(), None, News::Presence { state: state.clone() }),
+                Owner::Presence { agent, state } => (agent.to_string(), None, News::Presence { state: *state }),
                 Owner::Event(_) | Owner::Contact(_) => return None,
             };
             (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, news })))

@@ -21,7 +21,7 @@ pub(crate) struct AgentInput {
     pub(crate) subject: String,
     /// What the person is here, for people who read it; only owners manage admins and owners. It grants nothing: what a caller may do, the role claim of the
     /// token says.
-    #[schema(value_type = String, required = false, default = "agent", pattern = "^(agent|supervisor|admin|owner)$")]
+    #[schema(required = false)]
     pub(crate) role: Role,
     /// Whether interactions are offered to this person.
     #[schema(required = false, default = true)]

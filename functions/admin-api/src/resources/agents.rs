@@ -24,7 +24,6 @@ use crate::shells::shells;
 #[schema(as = Agent)]
 pub(crate) struct AgentView {
     /// Its id.
-    #[schema(value_type = String)]
     id: AgentId,
     /// Shown to colleagues.
     name: String,
@@ -32,7 +31,6 @@ pub(crate) struct AgentView {
     subject: String,
     /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token
     /// says.
-    #[schema(value_type = String)]
     role: Role,
     /// Whether interactions are offered to this person.
     whatsapp: bool,
