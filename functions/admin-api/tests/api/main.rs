@@ -14,10 +14,11 @@ mod fault;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use admin_api::{App, Gate, router};
+use api::testing::Answers;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
@@ -139,17 +140,18 @@ impl Call<'_> {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(self.body.map_or_else(Body::empty, Body::from)).unwrap();
-        answer(router.clone().oneshot(request).await.unwrap()).await
+        answer(self.method, &self.path, router.clone().oneshot(request).await.unwrap()).await
     }
 }
 
-async fn answer(response: axum::response::Response) -> Answer {
+/// Every answer of every test is looked at.
+static DESCRIBED: LazyLock<Answers> = LazyLock::new(|| Answers::new("/admin", &admin_api::openapi()));
+
+async fn answer(method: &str, path: &str, response: axum::response::Response) -> Answer {
     let (parts, body) = response.into_parts();
     let header = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
-    if parts.status.is_client_error() || parts.status.is_server_error() {
-        assert_eq!(header(header::CONTENT_TYPE), "application/problem+json");
-    }
+    DESCRIBED.check(method, &format!("/admin{path}"), parts.status, &parts.headers, &bytes);
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
     Answer { status: parts.status, etag: header(header::ETAG), location: header(header::LOCATION), body }
 }
@@ -393,7 +395,9 @@ async fn what_is_not_there_or_can_not_be_read_is_a_problem_document() {
     assert_eq!(with("[]".to_owned()).to(&router).await.fields(), [""]);
     let form =
         Request::post("/admin/lists").header("authorization", "Bearer owner").header("content-type", "application/x-www-form-urlencoded");
-    answer(router.clone().oneshot(form.body(Body::from("name=a")).unwrap()).await.unwrap()).await.problem(415, "not-json");
+    answer("POST", "/lists", router.clone().oneshot(form.body(Body::from("name=a")).unwrap()).await.unwrap())
+        .await
+        .problem(415, "not-json");
     let list = "/lists/lst_00000000000000000000000001";
     call("owner", "PUT", list).json(&json!({"name": "a"})).to(&router).await.problem(428, "if-match-required");
     call("owner", "PATCH", list).json(&json!({"name": "a"})).to(&router).await.problem(428, "if-match-required");
