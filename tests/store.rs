@@ -18,8 +18,9 @@ use domain::message::{Author, Content, Message};
 use domain::priority::Priority;
 use domain::queue::{Queue, Strategy, Weight};
 use domain::values::{Address, E164};
-use engine::memory::{Cause, Memory};
+use engine::memory::Memory;
 use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Store};
+use engine::stream::Owner;
 use jiff::{SignedDuration, Timestamp};
 use store::{Interactions, Write};
 use ulid::Ulid;
@@ -77,7 +78,11 @@ impl Bench for InMemory {
     }
 
     async fn effects(&self, key: &InteractionKey) -> Vec<Effect> {
-        let caused = self.0.take_effects().into_iter().rfind(|caused| caused.by == Cause::Interaction(key.clone()));
+        let caused = self
+            .0
+            .take_effects()
+            .into_iter()
+            .rfind(|caused| matches!(&caused.item, Owner::Interaction(interaction) if interaction.key() == *key));
         caused.map(|caused| caused.effects).unwrap_or_default()
     }
 }

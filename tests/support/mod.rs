@@ -83,6 +83,8 @@ impl Deployment {
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", proxy.url.as_str()),
             ("JWT_ISSUER", "https://issuer.example"),
+            // Tests of other things give their callers any role by the token.
+            ("ROLE_SOURCE", "claim"),
             ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/scheduler"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

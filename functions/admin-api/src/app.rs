@@ -4,7 +4,7 @@ use api::{Api, Caller, Error, Gate};
 use std::sync::Arc;
 
 use client::Client;
-use cloud::auth::Verifier;
+use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::Origin;
@@ -22,9 +22,11 @@ use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
 use crate::reply::Listed;
 use crate::request::Page;
+use crate::users::UserPool;
 
-/// How often a change is tried while others change the configuration too: each time one of them gets on, and more administrators than this don't press the
-/// button in the same second. With the pauses in between it takes three seconds at most.
+/// How often a change is tried while others change the configuration too: each time one of them gets on, and more
+/// administrators than this don't press the button in the same second. With the pauses in between it takes three
+/// seconds at most.
 pub(crate) const ATTEMPTS: u32 = 20;
 
 /// What the API stands on.
@@ -38,6 +40,10 @@ pub struct App {
     pub wakes: Queue,
     /// Tells who calls.
     pub gate: Arc<dyn Gate>,
+    /// Where the roles of callers come from.
+    pub role_source: RoleSource,
+    /// The stack's own user pool, if it has one.
+    pub users: Option<UserPool>,
     /// scheme://host\[/prefix\] of the HTTP API as the outside sees it.
     pub public_url: Arc<str>,
     /// Asks the providers.
@@ -62,11 +68,16 @@ impl Api for App {
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
     }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
 }
 
 impl App {
-    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`],
-    /// [`Client::from_env`] and [`Ingest::from_env`] read.
+    /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`,
+    /// `USER_POOL_ID`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`], [`Client::from_env`] and
+    /// [`Ingest::from_env`] read.
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -79,6 +90,8 @@ impl App {
             secrets: SecretStore::from_env(&aws, env)?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
+            users: UserPool::from_env(&aws, env),
             public_url: env.base_url("PUBLIC_URL")?.into(),
             client: Arc::new(Client::from_env(&aws, env)?),
             ingest: Ingest::from_env(&aws, env)?,
@@ -107,7 +120,8 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
-    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each attempt gives, until [`settled`].
+    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each
+    /// attempt gives, until [`settled`].
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts { app: self, begun: 0 }
     }
@@ -123,8 +137,8 @@ impl App {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what can't be sent now, the sweep sends, so it
-    /// fails nothing.
+    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what
+    /// can't be sent now, the sweep sends, so it fails nothing.
     pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
         let Some(OwedWakes { id, targets }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
@@ -172,7 +186,8 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
-/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write again.
+/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write
+/// again.
 pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
     match outcome {
         Written::Moved => Ok(None),

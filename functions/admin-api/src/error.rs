@@ -8,6 +8,8 @@ use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
 
+use crate::users::UserPoolError;
+
 /// Why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -17,6 +19,10 @@ pub(crate) enum ApiError {
     Moved,
     #[error("an active account would have nobody to answer")]
     NoAgent { accounts: Vec<String> },
+    #[error("the last owner stays")]
+    LastOwner,
+    #[error(transparent)]
+    Users(#[from] UserPoolError),
     #[error("in use")]
     InUse { users: Vec<String> },
     #[error("there is such a contact")]
@@ -76,6 +82,17 @@ impl ApiError {
             ApiError::NoAgent { accounts } => Problem::conflict("no-agent", "An active account needs an agent with WhatsApp enabled")
                 .detail("Add another agent first, or switch the account off.")
                 .with("accounts", accounts.clone()),
+            ApiError::LastOwner => {
+                Problem::conflict("last-owner", "Last owner").detail("Make another agent an owner first: there must always be one.")
+            }
+            ApiError::Users(UserPoolError::Mail(_)) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "invitation-not-sent", "Invitation not sent").detail(
+                    "The user pool could not send its e-mail: its quota of the day is used up, or the address does not take it. Send the same request \
+                     again later, which completes it.",
+                )
+            }
+            ApiError::Users(UserPoolError::Address) => Problem::invalid().field("email", "is not an e-mail address that the user pool takes"),
+            ApiError::Users(UserPoolError::Call(_)) => Problem::unavailable(),
             ApiError::InUse { users } => {
                 Problem::conflict("in-use", "Something else uses it").detail("Take it out of its users first.").with("users", users.clone())
             }

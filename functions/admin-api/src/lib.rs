@@ -15,6 +15,7 @@ mod resource;
 mod resources;
 mod shells;
 mod trail;
+mod users;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use utoipa_axum::routes;
 
 pub use api::Gate;
 pub use app::App;
+pub use users::{UserPool, UserPoolError};
 
 /// Runs the Lambda.
 ///

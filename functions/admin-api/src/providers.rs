@@ -277,7 +277,7 @@ async fn sees(app: &App, caller: &Caller, account: &Account) -> Result<(), ApiEr
     if caller.may(Role::Supervisor) {
         return Ok(());
     }
-    let agent = app.configuration().agent_of_subject(&caller.subject).await?;
+    let agent = caller.agent(app).await?;
     if agent.is_some_and(|agent| account.agents.contains(&agent)) { Ok(()) } else { Err(Error::NotFound.into()) }
 }
 

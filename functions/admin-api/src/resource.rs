@@ -66,6 +66,11 @@ pub(crate) trait Resource: Entity + 'static {
         false
     }
 
+    /// Completes the input of a POST with what others know, before anything is made of it.
+    fn complete(_app: &App, _input: &mut Self::Input, _by: &Caller) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past
     /// the cache.
     fn check(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
@@ -174,6 +179,7 @@ pub(crate) async fn get<R: Resource>(app: &App, _: Reader<R>, id: &R::Id) -> Res
 /// Makes one.
 pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Value) -> Result<Versioned<R::View>, ApiError> {
     let mut input = R::parse(body, None)?;
+    R::complete(app, &mut input, &writer.by).await?;
     let id = R::Id::of(cloud::ids::ulid());
     let place = app.place(R::PLACE, id.text());
     let made = R::make(id, &mut input, None)?;

@@ -1,9 +1,9 @@
-//! What every request works with.
+//! The state that every request works with.
 
 use std::sync::Arc;
 
 use api::{AgentCaller, Api, Command, Error, Gate, saw_account};
-use cloud::auth::Verifier;
+use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::objects::Objects;
@@ -18,17 +18,19 @@ use store::{Configuration, Interactions};
 
 use crate::problem::Failure;
 
-/// What every request works with.
+/// The state that every request works with.
 pub struct App {
     /// Decides and commits; holds the store and the configuration.
     pub engine: Engine<Interactions, Configuration, System>,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
+    /// The source of callers' roles.
+    pub role_source: RoleSource,
     /// The bucket of transcripts and media.
     pub objects: Objects,
-    /// Where the HTTP API is reached from outside, without a slash at the end.
+    /// The public address of the HTTP API, without a slash at the end.
     pub public_url: String,
-    /// What clients connect their socket to.
+    /// The address for clients' sockets.
     pub websocket_url: String,
 }
 
@@ -53,13 +55,18 @@ impl Api for App {
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
     }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
 }
 
 impl App {
-    /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and `WEBSOCKET_URL`.
+    /// Wires the clients from the environment: the tables, the bucket, the tokens' issuer, `PUBLIC_URL` and
+    /// `WEBSOCKET_URL`.
     ///
     /// # Errors
-    /// When a variable is missing or can't be used.
+    /// A variable is missing or can't be used.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let aws = Aws::new(env)?;
         let config_table = env.required("CONFIG_TABLE")?;
@@ -68,6 +75,7 @@ impl App {
         Ok(Self {
             engine: Engine { store, directory, world: System },
             gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
             objects: Objects::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
@@ -86,7 +94,7 @@ impl App {
         self.engine.world.now()
     }
 
-    /// The agent as configured; one that was made a moment ago is not in the cached view of all.
+    /// The agent's record. One that was made a moment ago may not be in the cached view of all agents.
     pub(crate) async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
         match self.directory().agents().await?.get(id) {
             Some(agent) => Ok(Some(agent.clone())),
@@ -94,25 +102,27 @@ impl App {
         }
     }
 
-    /// The agent as configured right now, past the cache: for what may not rest on how the agent was some seconds ago.
+    /// The agent's record right now, past the cache, for decisions that must not rest on a record that is some
+    /// seconds old.
     pub(crate) async fn fresh_agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
         Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
-    /// What the command made when it was carried out before, by an earlier request with its key or by an attempt of this one whose answer was lost: the
-    /// id of a message, else of the interaction.
+    /// The result of an earlier run of the command, by an earlier request with its key or by an attempt of this one
+    /// whose answer was lost: the id of a message, otherwise of the interaction.
     pub(crate) async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
         Ok(self.store().command_result(&command.id).await?)
     }
 
-    /// The account that a path names, for its agents and whoever oversees. One that the caller may not see is not there, as is one whose id is none.
+    /// The account in a path, for its agents and for supervisors. An account that the caller may not see is not
+    /// found, like one with a malformed id.
     pub(crate) async fn account(&self, caller: &AgentCaller, id: &str) -> Result<Arc<Account>, Failure> {
         let id: AccountId = id.parse().map_err(|_| Error::NotFound)?;
         let account = self.directory().account(&id).await?.filter(|account| caller.reads(account)).ok_or(Error::NotFound)?;
         Ok(account)
     }
 
-    /// Where the interaction lies that a path names. One that the caller may not see is not there, as is one whose id is none.
+    /// The interaction in a path. One that the caller may not see is not found, like one with a malformed id.
     pub(crate) async fn locate(&self, caller: &AgentCaller, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
         let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;

@@ -1,7 +1,8 @@
-//! The Lambda `agent-api`: what agents do, as an HTTP API under `/agent`.
+//! The Lambda `agent-api`: the HTTP API for agents, under `/agent`.
 //!
-//! A request carries the token of a known agent. What it changes goes through the engine, as one command with an id of its own: a command that is
-//! repeated with the same `Idempotency-Key` changes nothing and is answered like the first time. Refusals are problem documents (RFC 9457).
+//! A request carries the token of a known agent. A change goes through the engine, as one command with its own id.
+//! A command that is repeated with the same `Idempotency-Key` changes nothing and gets the first answer. Refusals
+//! are problem documents (RFC 9457).
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|
@@ -29,8 +30,11 @@
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
-//! The configuration (who is who, accounts, queues, what agents choose from) is cached for seconds, except for who changes a presence. A command that is refused costs one more read, which tells whether it is a
-//! repetition; one that meets a rival costs its reads and its transaction again.
+//! Each request also reads the record of its agent (1 consistent read), unless the roles come from the token.
+//!
+//! The configuration (agents, accounts, queues, choices for agents) is cached for seconds, except for the agent
+//! whose presence changes. A refused command costs one more read, which tells whether it is a repetition. A command
+//! that meets a rival costs its reads and its transaction again.
 
 mod app;
 mod offers;
@@ -48,7 +52,7 @@ use cloud::config::Env;
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When a variable of the environment is missing, or the runtime fails.
+/// A variable of the environment is missing, or the runtime fails.
 pub async fn run() -> Result<(), lambda_http::Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

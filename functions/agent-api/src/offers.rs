@@ -1,4 +1,4 @@
-//! Which offers an agent sees.
+//! Decides which offers an agent sees.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use domain::ids::{AccountId, AgentId, InteractionId, QueueId};
 use domain::interaction::{Interaction, Offer};
 use jiff::Timestamp;
 
-/// What an agent belongs to.
+/// The queues and accounts of an agent.
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
     pub(crate) accounts: BTreeSet<AccountId>,
@@ -19,19 +19,19 @@ pub(crate) struct Memberships {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beholder<'a> {
     pub(crate) agent: &'a AgentId,
-    /// `None`: never logged in.
+    /// The presence; `None` if the agent never logged in.
     pub(crate) presence: Option<&'a Presence>,
     pub(crate) memberships: &'a Memberships,
     pub(crate) now: Timestamp,
 }
 
 impl Beholder<'_> {
-    /// Whether the agent may accept what is not the agent's already.
+    /// Whether the agent may accept an interaction that is not the agent's already.
     pub(crate) fn available(&self) -> bool {
         self.presence.is_some_and(Presence::available)
     }
 
-    /// The interactions that are the agent's.
+    /// The agent's interactions.
     pub(crate) fn load(&self) -> impl Iterator<Item = &InteractionId> {
         self.presence.into_iter().flat_map(|presence| &presence.load)
     }
@@ -42,18 +42,19 @@ impl Beholder<'_> {
         ringing.filter(|(_, until)| **until > self.now).map(|(interaction, _)| interaction)
     }
 
-    /// Whether a row of the waiting carries an offer that the agent sees.
+    /// Whether a waiting row carries an offer that the agent sees.
     pub(crate) fn sees_row(&self, row: &WaitingRow) -> bool {
         let account = &row.interaction.conversation.account;
         row.offer.as_ref().is_some_and(|offer| self.available() && self.stands(offer, account))
     }
 
-    /// Whether the interaction is the agent's.
+    /// Whether the agent has the interaction.
     pub(crate) fn has(&self, interaction: &Interaction) -> bool {
         holder(interaction) == Some(self.agent)
     }
 
-    /// Whether the interaction carries an offer that the agent sees: one of the agent's own in any presence, any other only while the agent may accept it.
+    /// Whether the interaction carries an offer that the agent sees. The agent sees offers of own interactions in
+    /// any presence, and any other only while the agent may accept it.
     pub(crate) fn is_offered(&self, interaction: &Interaction) -> bool {
         let offer = interaction.offer().filter(|_| interaction.is_open() && (self.has(interaction) || self.available()));
         offer.is_some_and(|offer| self.stands(offer, &interaction.account))
@@ -66,7 +67,7 @@ impl Beholder<'_> {
     }
 }
 
-/// The queue whose members see the offer, if it is made to all of a queue.
+/// The queue whose members see the offer, if it is made to all of them.
 fn offer_queue(offer: &Offer) -> Option<&QueueId> {
     match &offer.audience {
         domain::effect::Audience::Members { queue, .. } => Some(queue),
@@ -135,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_to_a_queue_is_seen_by_its_members_who_are_of_the_account() {
+    fn an_offer_to_a_queue_is_seen_by_its_members_who_are_on_the_account() {
         assert!(sees_it(1, PresenceState::Ready, &member(), &to_queue()));
         assert!(!sees_it(1, PresenceState::Ready, &Memberships { queues: BTreeSet::new(), ..member() }, &to_queue()));
         assert!(!sees_it(1, PresenceState::Ready, &Memberships { accounts: BTreeSet::new(), ..member() }, &to_queue()));
     }
 
     #[test]
-    fn who_rejected_sees_the_offer_no_more() {
+    fn an_agent_who_rejected_no_longer_sees_the_offer() {
         assert!(!sees_it(9, PresenceState::Ready, &member(), &to_queue()));
     }
 
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_interaction_is_nobodys_and_offered_to_nobody() {
+    fn a_closed_interaction_has_no_agent_and_no_offer() {
         let mut interaction = offered(Audience::Agents(vec![agent(1)]), None, Some(agent(1)));
         interaction.status = Status::Closed;
         assert!(!sees_it(1, PresenceState::Ready, &member(), &interaction));

@@ -1,4 +1,4 @@
-//! Why a request is refused or fails, and what is answered.
+//! Why a request is refused or fails, and the answer to it.
 
 use api::{Error, Errors, Problem};
 use axum::response::{IntoResponse, Response};
@@ -15,19 +15,19 @@ use views::InteractionView;
 /// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// As in every API.
+    /// A refusal or failure of every API.
     #[error(transparent)]
     Kit(#[from] Error),
     /// The caller may not take interactions.
     #[error("WhatsApp is switched off for the caller")]
     NotEnabled,
-    /// Only a logged-in agent can be made to pause.
+    /// Only a logged-in agent can be paused.
     #[error("the agent is logged out")]
     LoggedOut,
     /// The interaction does not allow it.
     #[error("the interaction does not allow it")]
     Refused(Box<Refused>),
-    /// There is no transcript in the bucket.
+    /// The bucket has no transcript.
     #[error("there is no transcript yet")]
     TranscriptNotReady,
     /// The attachment is still being copied.
@@ -36,13 +36,13 @@ pub(crate) enum Failure {
     /// The attachment was given up.
     #[error("the attachment could not be copied")]
     AttachmentFailed { reason: String },
-    /// The file is larger than WhatsApp takes.
+    /// The file is too large for WhatsApp.
     #[error("the file is too large")]
     AttachmentTooLarge { most: u64 },
-    /// WhatsApp does not take files of this type.
-    #[error("WhatsApp does not take files of this type")]
+    /// WhatsApp does not accept files of this type.
+    #[error("WhatsApp does not accept files of this type")]
     MediaType,
-    /// There is no file where the upload's id leads.
+    /// The upload's id leads to no file.
     #[error("nothing was uploaded")]
     UploadMissing,
     /// Rivals won every attempt.
@@ -51,20 +51,20 @@ pub(crate) enum Failure {
     /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// No randomness could be had.
+    /// There are no random bytes.
     #[error("no random bytes")]
     NoRandomness,
 }
 
-/// What the interaction did not allow.
+/// A command that the interaction did not allow.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
-    /// As it is now, if there is one.
+    /// The interaction as it is now, if there is one.
     pub(crate) interaction: Option<Interaction>,
-    /// What its agent is called.
+    /// The name of its agent.
     pub(crate) owner_name: Option<String>,
-    /// What may be sent although the service window is over.
+    /// The template that may be sent although the service window is over.
     pub(crate) recontact: Option<ApprovedTemplate>,
 }
 
@@ -73,7 +73,7 @@ impl Failure {
         Error::field(field, message).into()
     }
 
-    /// What is answered.
+    /// The answer.
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Failure::Kit(error) => error.problem(),
@@ -81,20 +81,20 @@ impl Failure {
             Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
             Failure::Refused(refused) => refused.problem(),
             Failure::TranscriptNotReady => Problem::new(StatusCode::NOT_FOUND, "transcript-not-ready", "There is no transcript yet")
-                .detail("It is written when the interaction closes, or a moment after it was asked for."),
+                .detail("It is written when the interaction closes, or a moment after it was requested."),
             Failure::AttachmentPending => Problem::conflict("attachment-pending", "The attachment is still being copied"),
             Failure::AttachmentFailed { reason } => {
                 Problem::new(StatusCode::GONE, "attachment-failed", "The attachment could not be copied").detail(reason)
             }
             Failure::AttachmentTooLarge { most } => {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large")
-                    .detail(format!("WhatsApp takes at most {most} bytes of this kind."))
+                    .detail(format!("WhatsApp accepts at most {most} bytes for this kind of file."))
             }
             Failure::MediaType => {
-                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "WhatsApp does not take files of this type")
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "WhatsApp does not accept files of this type")
             }
             Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "Nothing was uploaded there")
-                .detail("Either the upload did not succeed, or it was longer than a day ago."),
+                .detail("The upload did not succeed, or it was more than a day ago."),
             Failure::Busy | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
         }
@@ -124,7 +124,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Port(error) => error.into(),
             EngineError::Busy => Self::Busy,
-            // Only events wait for something.
+            // Only events wait for a message.
             EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Error::NotFound.into(),
         }
     }
@@ -159,7 +159,7 @@ impl Refused {
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
             Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
             Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent that could answer"),
-            // None of the commands of this API is refused so, but a rival may make one come late.
+            // No command of this API is normally refused like this, but a rival may make one late.
             Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
                 conflict("superseded", "Something else happened first")
             }
@@ -181,7 +181,7 @@ impl Refused {
     }
 }
 
-/// Who has the interaction, as far as the refusal tells.
+/// The agent who has the interaction, as far as the refusal tells.
 pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
     match refusal {
         Refusal::OfferGone { owner } | Refusal::NotYours { owner } => owner.as_ref(),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_is_gone_names_who_has_it() {
+    fn an_offer_that_is_gone_names_the_agent_who_has_it() {
         let problem = answer(Refusal::OfferGone { owner: Some(anna()) });
         assert_eq!(problem["type"], "/problems/offer-gone");
         assert_eq!(problem["status"], 409);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_nobody_took_names_nobody() {
+    fn an_offer_that_nobody_accepted_names_nobody() {
         let problem = answer(Refusal::OfferGone { owner: None });
         assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
         assert!(problem.as_object().unwrap().contains_key("owner"));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_ours_is_said_to_pass_and_says_no_more() {
+    fn our_own_failures_only_say_that_they_will_pass() {
         let failures = [
             Failure::from(EngineError::Busy),
             Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),

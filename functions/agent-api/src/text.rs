@@ -1,8 +1,8 @@
-//! Text that people entered.
+//! Texts that people enter.
 
 use api::Error;
 
-/// A word or two on one line that a person entered; `most` characters.
+/// A short text on one line, of at most `most` characters.
 pub(crate) fn short_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() {
@@ -11,7 +11,7 @@ pub(crate) fn short_text(field: &'static str, text: &str, most: usize) -> Result
     one_line(field, text, most).map(|()| text.to_owned())
 }
 
-/// What a person wrote, on as many lines as it takes; `most` characters.
+/// A text on any number of lines, of at most `most` characters.
 pub(crate) fn long_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() {
@@ -20,16 +20,18 @@ pub(crate) fn long_text(field: &'static str, text: &str, most: usize) -> Result<
     lines(field, text, most).map(|()| text.to_owned())
 }
 
-/// Refuses what is no text of one line, empty or not, with at most `most` characters: it would break logs, screens and the providers' templates.
+/// Refuses a text, empty or not, that is not one line of at most `most` characters: it would break logs, screens
+/// and the providers' templates.
 pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error> {
-    // Unicode's own line and paragraph separators are no control characters.
+    // Unicode's own line and paragraph separators are not control characters.
     if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(Error::field(field, "must be one line, without control characters"));
     }
     within(field, text, most)
 }
 
-/// Refuses what is no text, empty or not, with at most `most` characters: of the control characters only line breaks and tabs say something.
+/// Refuses a text, empty or not, with more than `most` characters or with control characters other than line breaks
+/// and tabs.
 pub(crate) fn lines(field: &str, text: &str, most: usize) -> Result<(), Error> {
     if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Error::field(field, "must have no control characters but line breaks and tabs"));
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_no_part_of_a_text_and_line_breaks_of_no_line() {
+    fn a_text_has_no_control_characters_and_a_line_no_line_breaks() {
         let (short, long) = (|text: &str| short_text("name", text, 6), |text: &str| long_text("text", text, 6));
         assert_eq!((short(" Zoë\n").unwrap(), long("\ta\r\nb\tc\n").unwrap()), ("Zoë".to_owned(), "a\r\nb\tc".to_owned()));
         for bad in ["a\nb", "a\tb", "a\rb", "a\u{2028}b", "a\u{85}b"] {

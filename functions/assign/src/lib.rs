@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
-use cloud::batch::{self, Failure};
+use cloud::batch::{self, Delivery, Failure};
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use domain::effect::{Audience, Target};
@@ -26,7 +26,7 @@ use domain::interaction::Offer;
 use domain::news::News;
 use engine::jobs::{AssignJob, PushJob, Wakeup};
 use engine::ports::{Store, System, World};
-use engine::{Engine, EngineError, Reach, Released, Woken};
+use engine::{Engine, EngineError, Released, Woken};
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
@@ -37,10 +37,6 @@ const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
 
 /// No wake begins later than this after the batch came. A wake takes 15 s and some more, and the function has 30 s.
 const LATEST_START: Duration = Duration::from_secs(10);
-
-/// The seconds until an agent whose queues or accounts changed is looked at again. For 5 s a process may know the
-/// old configuration and ring the agent by it.
-const LOOKED_AT_AGAIN: u32 = 6;
 
 struct Assign {
     engine: Engine<Interactions, Configuration, System>,
@@ -67,31 +63,33 @@ enum Failed {
 }
 
 impl Assign {
-    async fn wake(&self, AssignJob { target, reconfigured, related }: &AssignJob, wake_id: &str) -> Result<(), Failed> {
-        if *reconfigured {
+    async fn wake(&self, job: &AssignJob, delivery: &Delivery) -> Result<(), Failed> {
+        let wake_id = delivery.message_id.as_str();
+        if job.reconfigured {
             self.engine.directory.forget();
-            if let Target::Agent(agent) = target {
-                let Released { interactions, unseen } = self.engine.release(agent).await?;
-                tracing::info!(event = "assign.released", agent = %agent, interactions, unseen = unseen.len());
-                self.withdraw(agent, &unseen, wake_id).await?;
-                let again = Wakeup::Reconfigured { agent: agent.clone() };
-                self.timers.send(&again, SendOptions::delayed(LOOKED_AT_AGAIN)).await?;
-            }
         }
-        let woken = self.engine.wake(target, if *related { Reach::Near } else { Reach::Far }).await?;
+        if let Some(agent) = job.reconfigured_agent() {
+            let Released { interactions, unseen } = self.engine.release(agent).await?;
+            tracing::info!(event = "assign.released", agent = %agent, interactions, unseen = unseen.len());
+            self.withdraw(agent, &unseen, wake_id).await?;
+            let again = Wakeup::Reconfigured { agent: agent.clone() };
+            self.timers.send(&again, SendOptions::delayed(Wakeup::LOOKED_AT_AGAIN_SECONDS)).await?;
+        }
+        let woken = self.engine.wake(&job.target, job.reach()).await?;
         tracing::info!(
             event = "assign.woken",
-            target = target.key(),
+            target = job.target.key(),
             rung = woken.rung,
             joined = woken.joined.len(),
             also = woken.also.len(),
             related = woken.related.len()
         );
-        self.join(target, &woken, wake_id).await?;
-        let also = woken.also.into_iter().map(|target| (target, false));
-        let all = also.chain(woken.related.into_iter().map(|target| (target, true))).enumerate();
-        let all = all.map(|(index, (target, related))| wake_of(target, *reconfigured, related, &format!("{wake_id}-{index}")));
-        Ok(self.wakes.send_batch(all).await?)
+        self.join(&job.target, &woken, wake_id).await?;
+        // A wake that is delivered again finds other targets: under the ids of the first attempt, the queue would drop
+        // them as repetitions.
+        let attempt = delivery.receive_count;
+        let next = job.then(&woken).into_iter().enumerate();
+        Ok(self.wakes.send_batch(next.map(|(index, job)| wake_of(job, &format!("{wake_id}-{attempt}-{index}")))).await?)
     }
 
     /// Tells an agent who became available about the offers that already ring at all members of a queue.
@@ -135,7 +133,10 @@ impl Assign {
         let paid = self.pay(id).await;
         let targets = self.engine.waiting_targets().await?;
         tracing::info!(event = "assign.swept", targets = targets.len());
-        let wakes = targets.into_iter().enumerate().map(|(index, target)| wake_of(target, false, false, &format!("sweep-{id}-{index}")));
+        let wakes = targets
+            .into_iter()
+            .enumerate()
+            .map(|(index, target)| wake_of(AssignJob { target, reconfigured: false, related: false }, &format!("sweep-{id}-{index}")));
         self.wakes.send_batch(wakes).await?;
         paid
     }
@@ -146,7 +147,7 @@ impl Assign {
         for OwedWakes { id: owed, targets } in self.engine.directory.owed_wakes(&before.to_string()).await.map_err(EngineError::from)? {
             tracing::warn!(event = "assign.owed", targets = targets.len());
             let wakes = targets.into_iter().enumerate();
-            let wakes = wakes.map(|(index, target)| wake_of(target, true, false, &format!("owed-{id}-{owed}-{index}")));
+            let wakes = wakes.map(|(index, target)| wake_of(AssignJob::reconfigured(target), &format!("owed-{id}-{owed}-{index}")));
             self.wakes.send_batch(wakes).await?;
             self.engine.directory.wakes_sent(&owed).await.map_err(EngineError::from)?;
         }
@@ -154,9 +155,9 @@ impl Assign {
     }
 }
 
-fn wake_of(target: Target, reconfigured: bool, related: bool, id: &str) -> (AssignJob, SendOptions) {
-    let options = SendOptions::fifo(target.key(), id);
-    (AssignJob { target, reconfigured, related }, options)
+fn wake_of(job: AssignJob, id: &str) -> (AssignJob, SendOptions) {
+    let options = SendOptions::fifo(job.target.key(), id);
+    (job, options)
 }
 
 async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
@@ -168,7 +169,7 @@ async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBat
                 if began.elapsed() > LATEST_START {
                     return Err(Failure::RetryAfter(0));
                 }
-                assign.wake(&job, &delivery.message_id).await.map_err(|error| {
+                assign.wake(&job, &delivery).await.map_err(|error| {
                     tracing::error!(event = "assign.failed", target = job.target.key(), %error);
                     Failure::Retry
                 })

@@ -1,45 +1,17 @@
 //! What a record of the stream asks for: pure.
 
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
-use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Timer, effect_id};
-use domain::inbound::InboundEvent;
-use domain::news::News;
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
-use engine::stream::{Grown, Owner};
-use jiff::Timestamp;
+use engine::errands::{Errand, Misplaced};
 use serde::Serialize;
 use store::stream::{self, UnknownForm};
-
-/// Something to send.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Errand {
-    /// The effect's id: its repetition is recognised by it.
-    pub(crate) id: String,
-    /// What it keeps its order with.
-    pub(crate) group: String,
-    /// What.
-    pub(crate) job: Job,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Job {
-    Route(Box<InboundEvent>),
-    Assign(AssignJob),
-    Send(SendJob),
-    Media(MediaJob),
-    Archive(ArchiveJob),
-    Webhook(Box<WebhookJob>),
-    Push(Box<PushJob>),
-    Wakeup { at: Timestamp, job: Wakeup },
-}
 
 /// Why a record can't be handled. No contents: it is logged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("the item is not of a form that this version knows")]
     Form,
-    #[error("the effect {0} does not belong to this kind of item")]
-    Misplaced(usize),
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
 }
 
 /// A record that can't be handled, as it is parked: enough to find the item and emit its version again.
@@ -66,107 +38,21 @@ impl Parked {
 /// The errands of a record: none unless its version grew, so that marks, slots, backfills and restores emit nothing.
 pub(crate) fn errands(record: &StreamRecord) -> Result<Vec<Errand>, Unreadable> {
     let grown = stream::grown(&record.keys, &record.old_image, &record.new_image).map_err(|UnknownForm| Unreadable::Form)?;
-    let Some(Grown { item, version, effects }) = grown else { return Ok(Vec::new()) };
-    let errand = |(index, effect)| errand(&item, version, index, effect).ok_or(Unreadable::Misplaced(index));
-    effects.iter().enumerate().map(errand).collect()
-}
-
-fn id(owner: &Owner, version: u64, index: usize) -> String {
-    match owner {
-        Owner::Event(event) => inbound_dedup(event),
-        Owner::Interaction(interaction) => effect_id(interaction.id.as_str(), version, index),
-        Owner::Message { message, .. } => effect_id(message.id.as_str(), version, index),
-        Owner::Contact(contact) => effect_id(contact.id.as_str(), version, index),
-        Owner::Presence { agent, .. } => effect_id(agent.as_str(), version, index),
-    }
-}
-
-/// The errand of an effect; `None` when an item of this kind can't cause it.
-fn errand(owner: &Owner, version: u64, index: usize, effect: &Effect) -> Option<Errand> {
-    let id = id(owner, version, index);
-    let (group, job) = match (effect, owner) {
-        (Effect::Route, Owner::Event(event)) => (event.group(), Job::Route(event.clone())),
-        (Effect::SendMessage { message, at }, Owner::Interaction(interaction)) => {
-            let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
-            (interaction.conversation().group(), Job::Send(SendJob { message }))
-        }
-        (Effect::Send, Owner::Message { key, .. }) => (key.interaction.conversation.group(), Job::Send(SendJob { message: key.clone() })),
-        (Effect::CopyMedia { index }, Owner::Message { key, .. }) => {
-            (id.clone(), Job::Media(MediaJob { message: key.clone(), index: *index }))
-        }
-        (Effect::Archive, Owner::Interaction(interaction)) => (id.clone(), Job::Archive(ArchiveJob { interaction: interaction.key() })),
-        (Effect::Archive, Owner::Message { key, .. }) => (id.clone(), Job::Archive(ArchiveJob { interaction: key.interaction.clone() })),
-        (Effect::Wake { target }, _) => {
-            (target.key().to_owned(), Job::Assign(AssignJob { target: target.clone(), reconfigured: false, related: false }))
-        }
-        (Effect::Timer { at, timer }, Owner::Interaction(interaction)) => (id.clone(), wakeup(*at, interaction.key(), timer)),
-        (Effect::Withdraw { interaction, agent }, Owner::Presence { .. } | Owner::Interaction(_)) => {
-            // Due at once.
-            let job = Wakeup::Withdraw { interaction: interaction.clone(), agent: agent.clone() };
-            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
-        }
-        (Effect::Missed { agent, limit }, Owner::Interaction(_)) => {
-            let job = Wakeup::Missed { id: id.clone(), agent: agent.clone(), limit: *limit };
-            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job })
-        }
-        (Effect::Webhook { wait, url, until }, Owner::Interaction(interaction)) => {
-            let job = WebhookJob { id: id.clone(), interaction: interaction.key(), wait: *wait, url: url.clone(), until: *until };
-            (id.clone(), Job::Webhook(Box::new(job)))
-        }
-        (Effect::Unify { contact }, Owner::Contact(_)) => {
-            // Due at once.
-            (id.clone(), Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: contact.clone() } })
-        }
-        (Effect::Push { to, notice }, owner) => {
-            let (group, account, news) = match owner {
-                Owner::Interaction(interaction) => {
-                    let news = News::of_interaction(notice, interaction)?;
-                    // Presence keeps its order with presence, whatever it comes from.
-                    let group = match (notice, to) {
-                        (Notice::PresenceNow { .. }, Audience::Agents(agents)) => agents.first().map(ToString::to_string),
-                        _ => None,
-                    };
-                    (group.unwrap_or_else(|| interaction.conversation().group()), Some(interaction.account.clone()), news)
-                }
-                Owner::Message { message, key } => {
-                    let ConversationKey { account, .. } = &key.interaction.conversation;
-                    (key.interaction.conversation.group(), Some(account.clone()), News::of_message(notice, message)?)
-                }
-                Owner::Presence { agent, state } => (agent.to_string(), None, News::Presence { state: *state }),
-                Owner::Event(_) | Owner::Contact(_) => return None,
-            };
-            (group, Job::Push(Box::new(PushJob { id: id.clone(), to: to.clone(), account, news })))
-        }
-        (
-            Effect::Route
-            | Effect::Send
-            | Effect::SendMessage { .. }
-            | Effect::CopyMedia { .. }
-            | Effect::Archive
-            | Effect::Timer { .. }
-            | Effect::Withdraw { .. }
-            | Effect::Missed { .. }
-            | Effect::Webhook { .. }
-            | Effect::Unify { .. },
-            _,
-        ) => {
-            return None;
-        }
-    };
-    Some(Errand { id, group, job })
-}
-
-fn wakeup(at: Timestamp, interaction: InteractionKey, timer: &Timer) -> Job {
-    Job::Wakeup { at, job: Wakeup::Timer { interaction, at, which: timer.clone() } }
+    let errands = grown.map(|grown| grown.errands()).transpose()?;
+    Ok(errands.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::contact::Contact;
-    use domain::effect::Target;
+    use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, Notice, Target};
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
     use domain::message::Message;
+    use domain::news::News;
+    use engine::errands::Job;
+    use engine::jobs::Wakeup;
+    use jiff::Timestamp;
     use serde_dynamo::{AttributeValue, Item};
     use ulid::Ulid;
 
@@ -215,7 +101,7 @@ mod tests {
         let errands = errands(&record(Some(image(1, &[])), image(2, &effects))).unwrap();
         let id = message().id;
         assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
-        assert_eq!(errands[0].group, key().conversation.group());
+        assert_eq!(errands[0].group, Some(key().conversation.group()));
         assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.news, News::Message { .. })));
     }
 
@@ -233,7 +119,7 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(sent.collect::<Vec<_>>(), messages);
-        assert!(errands.iter().all(|errand| errand.group == interaction.conversation().group()));
+        assert!(errands.iter().all(|errand| errand.group == Some(interaction.conversation().group())));
     }
 
     #[test]
@@ -256,7 +142,7 @@ mod tests {
         item.insert("sk".into(), AttributeValue::S("CON".into()));
         let errands = errands(&record(None, item)).unwrap();
         let job = Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: id.clone() } };
-        assert_eq!(errands, [Errand { id: format!("{id}-2-0"), group: format!("{id}-2-0"), job }]);
+        assert_eq!(errands, [Errand { id: format!("{id}-2-0"), group: None, job }]);
     }
 
     #[test]
@@ -282,13 +168,13 @@ mod tests {
 
     #[test]
     fn an_effect_on_the_wrong_kind_of_item_is_parked() {
-        assert_eq!(errands(&record(None, image(1, &[Effect::Route]))), Err(Unreadable::Misplaced(0)));
+        assert_eq!(errands(&record(None, image(1, &[Effect::Route]))), Err(Unreadable::Misplaced(Misplaced(0))));
     }
 
     #[test]
     fn a_wake_keeps_its_order_with_its_target() {
         let target = Target::Agent(AgentId::from_ulid(Ulid::nil()));
         let errands = errands(&record(None, image(1, &[Effect::Wake { target: target.clone() }]))).unwrap();
-        assert_eq!(errands[0].group, target.key());
+        assert_eq!(errands[0].group.as_deref(), Some(target.key()));
     }
 }

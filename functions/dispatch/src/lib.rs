@@ -18,12 +18,13 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::timers::Timers;
+use engine::errands::{Errand, Job};
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 
 use domain::inbound::InboundEvent;
-use errands::{Errand, Job, Parked};
+use errands::Parked;
 
 /// The queues of the effects.
 struct Exits {
@@ -73,15 +74,15 @@ struct Outbox {
 
 impl Outbox {
     fn add(&mut self, record: usize, Errand { id, group, job }: Errand) {
-        let fifo = SendOptions::fifo(group, &id);
+        let options = group.map_or_else(SendOptions::default, |group| SendOptions::fifo(group, &id));
         match job {
-            Job::Route(event) => self.inbound.push(record, *event, fifo),
-            Job::Assign(job) => self.assign.push(record, job, fifo),
-            Job::Send(job) => self.outbound.push(record, job, fifo),
-            Job::Push(job) => self.push.push(record, *job, fifo),
-            Job::Media(job) => self.media.push(record, job, SendOptions::default()),
-            Job::Archive(job) => self.archive.push(record, job, SendOptions::default()),
-            Job::Webhook(job) => self.webhook.push(record, *job, SendOptions::default()),
+            Job::Route(event) => self.inbound.push(record, *event, options),
+            Job::Assign(job) => self.assign.push(record, job, options),
+            Job::Send(job) => self.outbound.push(record, job, options),
+            Job::Push(job) => self.push.push(record, *job, options),
+            Job::Media(job) => self.media.push(record, job, options),
+            Job::Archive(job) => self.archive.push(record, job, options),
+            Job::Webhook(job) => self.webhook.push(record, *job, options),
             Job::Wakeup { at, job } => self.timers.push((id, at, job)),
         }
     }
@@ -230,8 +231,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for record in [0, 2, 2, 5] {
             let target = Target::Agent(AgentId::from_ulid(ulid::Ulid::from_parts(1, 1)));
-            let job = Job::Assign(AssignJob { target, reconfigured: false, related: false });
-            outbox.add(record, Errand { id: "id".to_owned(), group: "group".to_owned(), job });
+            outbox.add(record, Errand::assign("id".to_owned(), AssignJob { target, reconfigured: false, related: false }));
         }
         let refused = Refused { index: 2, code: "InvalidMessageContents".to_owned() };
         let expected = Stuck { record: 2, reason: "an effect was refused by its queue: InvalidMessageContents".to_owned() };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | connect with a good ticket | the connection is noted; 200 |
 //! | connect without a ticket, or with one that is used, too old or unknown | 401; nothing written |
+//! | connect or ask of an agent whose record was deleted | 403; a connection that is there is forgotten |
 //! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`]; ask again with the last number |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that lists the valid requests |
@@ -12,10 +13,12 @@
 use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
+use cloud::auth::RoleSource;
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
+use domain::agent::Agent;
 use domain::ids::AgentId;
 use engine::jobs::Wakeup;
 use jiff::SignedDuration;
@@ -23,7 +26,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use store::{Connection, Interactions};
+use store::{Configuration, Connection, Interactions};
 use views::AgentEvent;
 
 /// The lifetime of a connection and of the right to it. API Gateway ends a connection after two hours.
@@ -32,8 +35,11 @@ const CONNECTION_LIFETIME: SignedDuration = SignedDuration::from_hours(2);
 /// The most events for one request to catch up. A few hundred short posts stay well within the function's time.
 pub const CATCH_UP: i32 = 200;
 
-struct Realtime {
+/// What a connection needs.
+pub struct Realtime {
     store: Interactions,
+    configuration: Configuration,
+    role_source: RoleSource,
     timers: Queue,
     sockets: Sockets,
 }
@@ -47,7 +53,27 @@ enum Ask {
 }
 
 impl Realtime {
-    async fn handle(&self, request: ApiGatewayWebsocketProxyRequest) -> Result<Value, Error> {
+    /// Wires the clients from the environment.
+    ///
+    /// # Errors
+    /// When a variable is missing or can't be used.
+    pub fn from_env(env: &Env) -> Result<Self, Error> {
+        let aws = Aws::new(env)?;
+        let (interactions, config) = (env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?);
+        Ok(Self {
+            store: Interactions::new(aws.dynamodb(), interactions, config),
+            configuration: Configuration::new(aws.dynamodb(), config),
+            role_source: RoleSource::from_env(env)?,
+            sockets: Sockets::from_env(&aws, env)?,
+            timers: Queue::from_env(&aws, env, "TIMERS_QUEUE_URL")?,
+        })
+    }
+
+    /// Handles a connection's event.
+    ///
+    /// # Errors
+    /// When a table, the timers or the socket fails.
+    pub async fn handle(&self, request: ApiGatewayWebsocketProxyRequest) -> Result<Value, Error> {
         let context = &request.request_context;
         let connection = context.connection_id.as_deref().ok_or("no connection id")?;
         match context.event_type.as_deref() {
@@ -64,6 +90,10 @@ impl Realtime {
             tracing::warn!(event = "realtime.refused");
             return Ok(json!({ "statusCode": 401 }));
         };
+        if !self.is_known(&agent).await? {
+            tracing::warn!(event = "realtime.no_agent", %agent);
+            return Ok(json!({ "statusCode": 403 }));
+        }
         tracing::info!(event = "realtime.connected", %agent);
         let expires_at = now.saturating_add(CONNECTION_LIFETIME)?;
         self.store.connect(&Connection { id: connection.to_owned(), agent, opened_at: now, expires_at }).await?;
@@ -84,12 +114,25 @@ impl Realtime {
 
     async fn asked(&self, connection: &str, body: &str) -> Result<Value, Error> {
         let Some(agent) = self.store.connection_owner(connection).await? else { return Ok(json!({ "statusCode": 410 })) };
+        if !self.is_known(&agent).await? {
+            tracing::warn!(event = "realtime.no_agent", %agent);
+            self.store.lose(&agent, connection, cloud::time::now()).await?;
+            return Ok(json!({ "statusCode": 403 }));
+        }
         match serde_json::from_str(body) {
             Ok(Ask::CatchUp { after }) => self.catch_up(connection, &agent, after).await?,
             Ok(Ask::Ping { ping }) => self.post(connection, &json!({ "pong": ping })).await?,
             Err(_) => self.post(connection, &json!({ "error": "understood are {\"after\": N} and {\"ping\": …}" })).await?,
         }
         Ok(json!({ "statusCode": 200 }))
+    }
+
+    /// Whether the agent's record is still there, by one consistent read. Where the token decides, nobody asks.
+    async fn is_known(&self, agent: &AgentId) -> Result<bool, Error> {
+        Ok(match self.role_source {
+            RoleSource::Record => self.configuration.get::<Agent>(agent.as_str()).await?.is_some(),
+            RoleSource::Claim => true,
+        })
     }
 
     async fn catch_up(&self, connection: &str, agent: &AgentId, after: u64) -> Result<(), Error> {
@@ -112,12 +155,7 @@ impl Realtime {
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let realtime = Arc::new(Realtime {
-        store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?),
-        sockets: Sockets::from_env(&aws, &env)?,
-        timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
-    });
+    let realtime = Arc::new(Realtime::from_env(&env)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         let realtime = realtime.clone();
         async move { realtime.handle(event.payload).await }

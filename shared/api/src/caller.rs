@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use cloud::auth::{AuthError, Claims, KeySource, Verifier, bearer};
+use cloud::auth::{AuthError, Claims, KeySource, RoleSource, Verifier, bearer};
 use domain::account::Account;
 use domain::agent::Role;
 use domain::ids::AgentId;
@@ -23,6 +23,8 @@ pub trait Api: Send + Sync {
     fn gate(&self) -> &dyn Gate;
     /// Knows the agents.
     fn configuration(&self) -> &Configuration;
+    /// Where the roles of callers come from.
+    fn role_source(&self) -> RoleSource;
 }
 
 impl<A: Api> Api for Arc<A> {
@@ -32,6 +34,10 @@ impl<A: Api> Api for Arc<A> {
 
     fn configuration(&self) -> &Configuration {
         (**self).configuration()
+    }
+
+    fn role_source(&self) -> RoleSource {
+        (**self).role_source()
     }
 }
 
@@ -54,6 +60,8 @@ pub struct Caller {
     pub subject: String,
     /// The role, which includes the lower ones.
     pub role: Role,
+    /// The agent with this subject; not looked up where the token alone decides.
+    record: Option<AgentId>,
 }
 
 impl Caller {
@@ -66,8 +74,37 @@ impl Caller {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or(Error::Unauthorized("none"))?;
         let claims = app.gate().verify(token, cloud::time::now()).await?;
-        let role = claims.role().ok_or(Error::Forbidden)?;
-        Ok(Self { subject: claims.subject, role })
+        match app.role_source() {
+            RoleSource::Record => Self::of_record(claims, app.configuration()).await,
+            RoleSource::Claim => {
+                let role = claims.role().ok_or(Error::Forbidden)?;
+                Ok(Self { subject: claims.subject, role, record: None })
+            }
+        }
+    }
+
+    /// The role is that of the record, read anew with each call. The claim `owner` counts as long as no record has
+    /// that role: it makes the first one.
+    async fn of_record(claims: Claims, configuration: &Configuration) -> Result<Self, Error> {
+        let record = configuration.record_of_subject(&claims.subject).await?;
+        let role = record.as_ref().map(|agent| agent.role);
+        let first = claims.may(Role::Owner) && role != Some(Role::Owner) && !configuration.has_owner().await?;
+        let role = if first { Role::Owner } else { role.ok_or(Error::NoAgent)? };
+        let record = record.map(|agent| agent.id);
+        record.iter().for_each(saw_agent);
+        Ok(Self { subject: claims.subject, role, record })
+    }
+
+    /// The agent with the caller's subject.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn agent(&self, app: &impl Api) -> Result<Option<AgentId>, Error> {
+        match (&self.record, app.role_source()) {
+            (Some(agent), _) => Ok(Some(agent.clone())),
+            (None, RoleSource::Record) => Ok(None),
+            (None, RoleSource::Claim) => Ok(app.configuration().agent_of_subject(&self.subject).await?),
+        }
     }
 }
 
@@ -106,7 +143,7 @@ impl<A: Api> FromRequestParts<A> for AgentCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
         let caller = Caller::of(parts, app).await?;
-        let agent = app.configuration().agent_of_subject(&caller.subject).await?.ok_or(Error::NotAnAgent)?;
+        let agent = caller.agent(app).await?.ok_or(Error::NoAgent)?;
         saw_agent(&agent);
         Ok(Self { agent, role: caller.role })
     }

@@ -2,7 +2,6 @@
 
 use axum::response::{IntoResponse, Response};
 use engine::ports::PortError;
-use http::StatusCode;
 
 use crate::problem::{Errors, Problem};
 
@@ -15,9 +14,9 @@ pub enum Error {
     /// The caller's role does not allow it.
     #[error("the role does not allow it")]
     Forbidden,
-    /// The token's subject is no agent of this deployment.
-    #[error("the subject is no agent")]
-    NotAnAgent,
+    /// No agent's record has the token's subject.
+    #[error("no agent has this subject")]
+    NoAgent,
     /// Nothing is there, or nothing that the caller may see.
     #[error("not found")]
     NotFound,
@@ -64,7 +63,7 @@ impl Error {
         match self {
             Error::Unauthorized(_) => Problem::unauthorized(),
             Error::Forbidden => Problem::forbidden(),
-            Error::NotAnAgent => Problem::new(StatusCode::FORBIDDEN, "not-an-agent", "Not an agent").detail("You are not an agent here."),
+            Error::NoAgent => Problem::no_agent(),
             Error::NotFound => Problem::not_found(),
             Error::MethodNotAllowed => Problem::method_not_allowed(),
             Error::BadRequest(detail) => Problem::bad_request(detail),
@@ -94,7 +93,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// Logs a refusal or failure, once, and answers it. A refusal is the caller's business; a failure is ours, and its reason is logged.
+/// Logs a refusal or failure, once, and answers it. A refusal is the caller's business; a failure is ours, and its
+/// reason is logged.
 pub fn refuse(problem: Problem, reason: &dyn std::error::Error) -> Response {
     let (kind, status) = (problem.kind(), problem.status().as_u16());
     if problem.status().is_server_error() {

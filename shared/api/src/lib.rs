@@ -1,6 +1,7 @@
-//! The kit of every HTTP API here: what a request brings (its caller, path, parameters, body, conditions), what an answer looks like (views with an
-//! `ETag`, lists, problem documents), one log line a request with its ids, and what all operations of a description have in common. An API keeps its
-//! routes and what only it knows; its state implements [`Api`], and its own failures become a [`Problem`] through [`refuse`].
+//! The kit of every HTTP API here: what a request brings (its caller, path, parameters, body, conditions), what an
+//! answer looks like (views with an `ETag`, lists, problem documents), one log line a request with its ids, and what
+//! all operations of a description have in common. An API keeps its routes and what only it knows; its state
+//! implements [`Api`], and its own failures become a [`Problem`] through [`refuse`].
 //!
 //! | to | use |
 //! |---|---|

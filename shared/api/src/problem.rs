@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A problem document, sent as `application/problem+json` with its status. What it says goes to the caller: no secret, body or phone number.
+/// A problem document, sent as `application/problem+json` with its status. What it says goes to the caller: no secret,
+/// body or phone number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// Which kind of problem: `/problems/<slug>`. Stable: clients may rely on it.
@@ -38,7 +39,8 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// The fields that were refused, by their path: `plan[1].queue`. A message never repeats the value, which may be a secret or a phone number.
+/// The fields that were refused, by their path: `plan[1].queue`. A message never repeats the value, which may be a
+/// secret or a phone number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Errors(Vec<FieldError>);
 
@@ -134,6 +136,11 @@ impl Problem {
     /// 403: the caller's role does not allow it.
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden").detail("Your role does not allow this.")
+    }
+
+    /// 403: no agent's record has the subject of the caller's token.
+    pub fn no_agent() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "no_agent", "No agent").detail("No agent has the subject of your token.")
     }
 
     /// 404: nothing is there, or nothing that the caller may see.

@@ -59,7 +59,8 @@ pub fn listing(description: &OpenApi) -> String {
     operations(description).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The description is OpenAPI 3.1 with one bearer token, refers to no schema that it lacks, and every operation has an id of its own.
+/// The description is OpenAPI 3.1 with one bearer token, refers to no schema that it lacks, and every operation has an
+/// id of its own.
 pub fn is_sound(description: &OpenApi) {
     let value = serde_json::to_value(description).unwrap();
     assert_eq!(value["openapi"], "3.1.0");
@@ -181,7 +182,8 @@ pub async fn ask(router: &Router, method: &Method, path: &str, authorization: Op
     (parts.status, parts.headers, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-/// Every operation is refused without a valid token; the description itself is served to anybody, under `server`; other paths and methods are problems.
+/// Every operation is refused without a valid token; the description itself is served to anybody, under `server`;
+/// other paths and methods are problems.
 pub async fn is_guarded(router: &Router, prefix: &str, server: &str, description: &OpenApi) {
     for operation in operations(description) {
         let path = format!("{prefix}{}", operation.path.replace(['{', '}'], ""));

@@ -48,6 +48,30 @@ impl Claims {
     }
 }
 
+/// Where the role of a caller comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RoleSource {
+    /// The record of the agent whom the token's subject names. A removed or demoted agent loses the rights with the next call.
+    #[default]
+    Record,
+    /// The token alone, for companies that manage roles in their identity provider.
+    Claim,
+}
+
+impl RoleSource {
+    /// Reads `ROLE_SOURCE`: `record` (the default) or `claim`.
+    ///
+    /// # Errors
+    /// When it is another word.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        match env.optional("ROLE_SOURCE") {
+            None | Some("record") => Ok(Self::Record),
+            Some("claim") => Ok(Self::Claim),
+            Some(_) => Err(ConfigError::Invalid { name: "ROLE_SOURCE", expected: "record or claim" }),
+        }
+    }
+}
+
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {

@@ -56,7 +56,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn of<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<E>) -> Self {
+    /// What became of a call to `service`.
+    pub fn of<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<E>) -> Self {
         match error {
             SdkError::ConstructionFailure(_) => CallError::NotMade { service },
             SdkError::ServiceError(refusal) => {

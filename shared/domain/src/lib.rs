@@ -29,3 +29,4 @@ pub mod tag;
 pub mod text_template;
 pub mod values;
 pub mod variables;
+pub mod wakes;

@@ -9,6 +9,8 @@ use domain::queue::MissedLimit;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::assign::{Reach, Woken};
+
 /// On `timers`: do something to an interaction or an agent at a set time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "wakeup", rename_all = "snake_case")]
@@ -65,6 +67,10 @@ impl Wakeup {
     /// The seconds after which a lost connection is a logout. A page that is reloaded, or a train in a tunnel, is
     /// back by then.
     pub const GRACE_SECONDS: u32 = 30;
+
+    /// The seconds until an agent whose queues or accounts changed is looked at again. For 5 s a process may know the
+    /// old configuration and ring the agent by it.
+    pub const LOOKED_AT_AGAIN_SECONDS: u32 = 6;
 }
 
 /// On `assign.fifo`, group = target: decide again which agents get which offers.
@@ -78,6 +84,33 @@ pub struct AssignJob {
     /// Whether the cause is a change in another queue of the same agents ([`Reach::Near`](crate::Reach::Near)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub related: bool,
+}
+
+impl AssignJob {
+    /// After a change of the configuration: what is cached of it must not decide.
+    pub fn reconfigured(target: Target) -> Self {
+        Self { target, reconfigured: true, related: false }
+    }
+
+    /// What is to be woken once it has been carried out.
+    pub fn then(&self, woken: &Woken) -> Vec<AssignJob> {
+        let next = |target: &Target, related| AssignJob { target: target.clone(), reconfigured: self.reconfigured, related };
+        let also = woken.also.iter().map(|target| next(target, false));
+        also.chain(woken.related.iter().map(|target| next(target, true))).collect()
+    }
+
+    /// How far it goes.
+    pub fn reach(&self) -> Reach {
+        if self.related { Reach::Near } else { Reach::Far }
+    }
+
+    /// The agent whose queues or accounts were changed, if that is why.
+    pub fn reconfigured_agent(&self) -> Option<&AgentId> {
+        match &self.target {
+            Target::Agent(agent) if self.reconfigured => Some(agent),
+            Target::Agent(_) | Target::Queue(_) | Target::Account(_) => None,
+        }
+    }
 }
 
 /// On `outbound.fifo`, group = conversation: send a message.

@@ -3,6 +3,7 @@
 //! The engine owns the ports that it needs ([`ports`]). `store` implements them on DynamoDB; the module `memory`, a feature for tests, implements them in
 //! memory. [`jobs`] are the bodies of the queues.
 
+pub mod errands;
 pub mod jobs;
 #[cfg(feature = "memory")]
 pub mod memory;

@@ -1,7 +1,9 @@
-//! The engine's ports in memory: what `store` does on DynamoDB, with a clock that stands still and with the faults that a real table hides.
+//! The engine's ports in memory. They do what `store` does on DynamoDB, with a clock that stands still and with
+//! faults that a real table hides.
 //!
-//! [`Memory`] writes all or nothing under the same conditions as the table, and keeps the effects of every version as the table's stream would show them
-//! ([`Memory::take_effects`]). Before each call it gives way once, so that a test that polls several futures can interleave them between any two calls.
+//! [`Memory`] writes all or nothing under the same conditions as the table, and keeps the effects of every version
+//! as the table's stream would show them ([`Memory::take_effects`]). Before each call it yields once, so that a
+//! test that polls several futures can interleave them between any two calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -14,7 +16,7 @@ use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
+use domain::footprint::{SlotChange, WaitingRow, footprint};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind};
@@ -28,11 +30,12 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, PortError, Store, World};
+use crate::stream::{Grown, Owner};
 
-/// What a port's call gives.
+/// The result of a port's call.
 type PortResult<T> = Result<T, PortError>;
 
-/// What goes wrong with a write.
+/// A fault of a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -42,53 +45,28 @@ pub enum Fault {
     Conflict,
     /// Nothing is written, and the call fails.
     Refused,
-    /// It is written, but the answer is lost: the call fails.
+    /// It is written, but the answer is lost, so the call fails.
     AnswerLost,
 }
 
-/// What goes wrong with the next read.
+/// A fault of the next read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReadFault {
     /// Nothing.
     #[default]
     None,
-    /// The table is throttled: the call fails.
+    /// The table is throttled, so the call fails.
     Throttled,
-    /// The reader's cache is not yet old: of the configuration it sees what was when [`MemoryDirectory::hold`] was called.
+    /// The reader's cache has not expired: it sees the configuration as it was when [`MemoryDirectory::hold`] was
+    /// called.
     Stale,
 }
 
-/// Decides what goes wrong with the next read.
+/// Chooses the fault of the next read.
 type ReadFaults = Box<dyn FnMut() -> ReadFault + Send>;
 
-/// Decides what goes wrong with the next write; it is given the name of the [`Store`] method.
+/// Chooses the fault of the next write. It gets the name of the [`Store`] method.
 type Faults = Box<dyn FnMut(&'static str) -> Fault + Send>;
-
-/// The kind and the key of an item that carries effects.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cause {
-    /// A webhook's event.
-    Event(Box<InboundEvent>),
-    /// An interaction.
-    Interaction(InteractionKey),
-    /// A message.
-    Message(MessageKey),
-    /// A contact.
-    Contact(ContactId),
-    /// An agent's presence.
-    Presence(AgentId),
-}
-
-/// One version of an item and what it causes: a record of the stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Caused {
-    /// The item.
-    pub by: Cause,
-    /// Its version.
-    pub version: u64,
-    /// What that version causes.
-    pub effects: Vec<Effect>,
-}
 
 /// The configuration.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +103,7 @@ type MessagePlace = (InteractionId, i64, MessageId);
 struct State {
     events: BTreeMap<(AccountId, String), Option<String>>,
     aliases: BTreeMap<String, Identity>,
-    /// What readers of aliases remember: as long as nobody asks for a fresh one, whatever has changed since.
+    /// The cached aliases. They stay as they are until a fresh one is requested.
     remembered: BTreeMap<String, Identity>,
     contacts: BTreeMap<ContactId, Contact>,
     heads: BTreeMap<String, Head>,
@@ -138,15 +116,15 @@ struct State {
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
-    outbox: Vec<Caused>,
+    outbox: Vec<Grown>,
     config: Config,
-    /// What readers of the directory see, where that is older than the configuration.
+    /// The configuration that readers see, if it is older than the present one.
     stale: Option<Config>,
     faults: Option<Faults>,
     read_faults: Option<ReadFaults>,
 }
 
-/// Interactions and what belongs to them, in memory. Clones share what they hold.
+/// Interactions and the items that belong to them, in memory. Clones share the data.
 #[derive(Clone, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
@@ -158,7 +136,7 @@ impl std::fmt::Debug for Memory {
     }
 }
 
-/// The configuration, in memory, beside the interactions: so that a commit can check membership in it.
+/// The configuration in memory, beside the interactions, so that a commit can check membership in it.
 #[derive(Debug, Clone)]
 pub struct MemoryDirectory {
     memory: Memory,
@@ -180,7 +158,7 @@ fn throttled() -> PortError {
     PortError { operation: "read", reason: "throttled".to_owned() }
 }
 
-/// Lets others go first, once.
+/// Yields once.
 async fn give_way() {
     let mut gave = false;
     poll_fn(|context| {
@@ -194,7 +172,7 @@ async fn give_way() {
 }
 
 impl VirtualWorld {
-    /// The clock stands at `now`.
+    /// A world whose clock stands at `now`.
     pub fn new(now: Timestamp, seed: u64) -> Self {
         Self { state: Arc::new(Mutex::new((now, seed, 0))) }
     }
@@ -224,12 +202,12 @@ impl World for VirtualWorld {
         Ulid::from_parts(milliseconds, (u128::from(state.2) << 40) | u128::from(state.1 & 0xff_ffff_ffff))
     }
 
-    /// Does not wait: the clock stands still.
+    /// Does not wait, because the clock stands still.
     async fn pause(&self, _attempt: u32) {}
 }
 
 impl MemoryDirectory {
-    /// Writes an account; its plan stays known under its version.
+    /// Writes an account. Its plan stays known under its version.
     pub fn put_account(&self, account: Account) {
         self.change(|config| {
             config.plans.insert((account.id.clone(), account.plan.version), account.plan.clone());
@@ -247,18 +225,19 @@ impl MemoryDirectory {
         self.change(|config| drop(config.agents.insert(agent.id.clone(), agent)));
     }
 
-    /// Changes the configuration: transactions see it at once, readers too unless [`MemoryDirectory::hold`] was called.
+    /// Changes the configuration. Transactions see the change at once, and readers too, unless
+    /// [`MemoryDirectory::hold`] was called.
     pub fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
         change(&mut locked(&self.memory.state).config)
     }
 
-    /// From now on readers see the configuration as it is now, as from a cache that is not yet old.
+    /// From now on readers see the present configuration, as from a cache that has not expired.
     pub fn hold(&self) {
         let mut state = locked(&self.memory.state);
         state.stale = Some(state.config.clone());
     }
 
-    /// The same without a cache: as it is seen by who was told that it changed.
+    /// The same directory without a cache, as a process sees it that was told of a change.
     pub fn fresh(&self) -> Self {
         Self { fresh: true, ..self.clone() }
     }
@@ -271,7 +250,7 @@ impl MemoryDirectory {
     async fn read<T>(&self, read: impl FnOnce(&Config) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.memory.state);
-        // Unless it is said which readers, all of them have an old cache.
+        // Without a fault function, all readers have an old cache.
         match state.read_fault().unwrap_or(ReadFault::Stale) {
             ReadFault::Throttled => Err(throttled()),
             ReadFault::Stale if !self.fresh => Ok(read(state.stale.as_ref().unwrap_or(&state.config))),
@@ -323,22 +302,22 @@ impl Directory for MemoryDirectory {
 }
 
 impl Memory {
-    /// Empty.
+    /// An empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The configuration that its transactions check membership in.
+    /// The configuration in which its transactions check membership.
     pub fn directory(&self) -> MemoryDirectory {
         MemoryDirectory { memory: self.clone(), fresh: false }
     }
 
-    /// From now on `faults` decides what goes wrong with each write.
+    /// From now on `faults` chooses the fault of each write.
     pub fn inject(&self, faults: impl FnMut(&'static str) -> Fault + Send + 'static) {
         locked(&self.state).faults = Some(Box::new(faults));
     }
 
-    /// From now on `faults` decides what goes wrong with each read, of interactions and of the configuration.
+    /// From now on `faults` chooses the fault of each read, of interactions and of the configuration.
     pub fn inject_reads(&self, faults: impl FnMut() -> ReadFault + Send + 'static) {
         locked(&self.state).read_faults = Some(Box::new(faults));
     }
@@ -349,7 +328,7 @@ impl Memory {
         (state.faults, state.read_faults) = (None, None);
     }
 
-    /// Writes a webhook's event, if it is not there yet, and tells whether it was new.
+    /// Writes a webhook's event if it does not exist, and returns whether it was new.
     pub fn receive(&self, event: &InboundEvent) -> bool {
         let mut state = locked(&self.state);
         let place = (event.account.clone(), event.id.clone());
@@ -358,18 +337,18 @@ impl Memory {
         }
         state.events.insert(place, None);
         if !matches!(event.kind, InboundKind::Other { .. }) {
-            state.outbox.push(Caused { by: Cause::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+            state.outbox.push(Grown { item: Owner::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
         }
         true
     }
 
-    /// The interaction that an event went to (`-` when it belongs to none); `None` while it was not routed.
+    /// The interaction that an event went to (`-` if it belongs to none); `None` until it is routed.
     pub fn routed(&self, account: &AccountId, event: &str) -> Option<String> {
         locked(&self.state).events.get(&(account.clone(), event.to_owned())).cloned().flatten()
     }
 
-    /// What was caused since this was last asked, in the order in which it was written.
-    pub fn take_effects(&self) -> Vec<Caused> {
+    /// The effects since the last call, in the order in which they were written.
+    pub fn take_effects(&self) -> Vec<Grown> {
         std::mem::take(&mut locked(&self.state).outbox)
     }
 
@@ -383,7 +362,7 @@ impl Memory {
         locked(&self.state).messages.values().cloned().collect()
     }
 
-    /// Why an interaction is where it is, oldest first.
+    /// The history of an interaction, oldest first.
     pub fn history(&self, interaction: &InteractionId) -> Vec<HistoryEntry> {
         let state = locked(&self.state);
         let of_it = (interaction.clone(), 0)..=(interaction.clone(), u64::MAX);
@@ -409,7 +388,7 @@ impl Memory {
     async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.state);
-        // Reads of the table are consistent: only the configuration and the aliases are cached.
+        // Reads of the table are consistent. Only the configuration and the aliases are cached.
         match state.read_fault() {
             Some(ReadFault::Throttled) => Err(throttled()),
             Some(ReadFault::Stale | ReadFault::None) | None => Ok(read(&state)),
@@ -435,7 +414,7 @@ impl Memory {
     }
 }
 
-/// The conditions of a transaction, each with what it means when it does not hold.
+/// The conditions of a transaction, each with its meaning if it does not hold.
 #[derive(Default)]
 struct Conditions {
     touched: BTreeSet<String>,
@@ -444,7 +423,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// The item `key` is part of the transaction, on the condition `holds`.
+    /// Adds the item `key` to the transaction, on the condition `holds`.
     fn item(&mut self, key: String, holds: bool, otherwise: Committed) {
         if !self.touched.insert(key.clone()) {
             self.twice = Some(key);
@@ -465,7 +444,7 @@ impl Conditions {
         }
     }
 
-    /// What was lost against. DynamoDB refuses two actions on one item, so this does too.
+    /// The lost conditions' outcome. DynamoDB refuses two actions on one item, so this does too.
     fn outcome(self, operation: &'static str) -> PortResult<Committed> {
         if let Some(key) = self.twice {
             return Err(PortError { operation, reason: format!("two actions on {key}") });
@@ -510,18 +489,6 @@ fn to_millisecond(at: Timestamp) -> Timestamp {
 
 fn place(key: &MessageKey) -> MessagePlace {
     (key.interaction.interaction.clone(), key.at.as_millisecond(), key.message.clone())
-}
-
-/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
-fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
-    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
-    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
-        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
-        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
-            all.entry(agent).or_default().push((commit.after.id.clone(), change));
-        }
-    }
-    all
 }
 
 impl State {
@@ -584,12 +551,12 @@ impl State {
         if !history.is_empty() {
             self.history.insert((id.clone(), after.version), history);
         }
-        self.caused(Cause::Interaction(after.key()), after.version, effects);
+        self.caused(Owner::Interaction(Box::new(after.clone())), after.version, effects);
         self.interactions.insert(id, after);
     }
 
     fn commit(&mut self, mut commit: Commit) -> PortResult<Committed> {
-        let slots = slots_of(&commit);
+        let slots = commit.slots();
         let mut conditions = Conditions::default();
         self.check(&commit, &mut conditions);
         if let Some(merged) = &commit.merged {
@@ -661,7 +628,7 @@ impl State {
         let (messages, merged) = (std::mem::take(&mut commit.messages), commit.merged.take());
         self.apply(commit);
         for ((message, effects), key) in messages.into_iter().zip(message_keys) {
-            self.caused(Cause::Message(key.clone()), message.version, effects);
+            self.caused(Owner::Message { message: Box::new(message.clone()), key: key.clone() }, message.version, effects);
             if let Some(provider_id) = message.provider_id.clone() {
                 self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
             }
@@ -691,7 +658,7 @@ impl State {
         }
         for contact in link.contacts.iter().cloned() {
             if contact.id == link.identity.owner {
-                self.caused(Cause::Contact(contact.id.clone()), contact.version, link.effects.clone());
+                self.caused(Owner::Contact(Box::new(contact.clone())), contact.version, link.effects.clone());
             }
             self.contacts.insert(contact.id.clone(), contact);
         }
@@ -713,13 +680,14 @@ impl State {
             self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
         }
         self.set_mark(&mark, after.interaction.to_string());
-        self.caused(Cause::Message(key.clone()), after.version, effects);
+        self.caused(Owner::Message { message: Box::new(after.clone()), key: key.clone() }, after.version, effects);
         self.messages.insert(place(&key), (key, after));
         Ok(Committed::Done)
     }
 
-    /// Load, ringing and what lacks a disposition belong to the interactions' commits: this one leaves them alone. But what was decided on the old state must fail, and what has begun
-    /// to ring since it was read must be seen: hence the revision, both ways.
+    /// Load, rings and owed dispositions belong to the interactions' commits, so this write leaves them alone. But
+    /// a decision on the old state must fail, and this write must notice a ring that began since the presence was
+    /// read. The revision covers both.
     fn commit_presence(&mut self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         let mut conditions = Conditions::default();
         let current = self.presences.get(&presence.agent);
@@ -747,9 +715,10 @@ impl State {
                 after.wrap_up_pause.clear();
             }
         }
+        let item = Owner::Presence { agent: presence.agent.clone(), state: after.state().word() };
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
-        self.caused(Cause::Presence(presence.agent.clone()), presence.version, effects.to_vec());
+        self.caused(item, presence.version, effects.to_vec());
         Ok(Committed::Done)
     }
 
@@ -761,9 +730,9 @@ impl State {
         }
     }
 
-    fn caused(&mut self, by: Cause, version: u64, effects: Vec<Effect>) {
+    fn caused(&mut self, item: Owner, version: u64, effects: Vec<Effect>) {
         if !effects.is_empty() {
-            self.outbox.push(Caused { by, version, effects });
+            self.outbox.push(Grown { item, version, effects });
         }
     }
 

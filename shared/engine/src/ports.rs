@@ -1,4 +1,4 @@
-//! What the engine needs from outside.
+//! The ports of the engine.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -12,7 +12,7 @@ use domain::contact::{Contact, Identity, Link};
 pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
-use domain::footprint::WaitingRow;
+use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::InboundEvent;
@@ -25,13 +25,14 @@ use domain::values::Address;
 use jiff::Timestamp;
 use ulid::Ulid;
 
-/// A port failed: the answer is lost, or the other side refused for a reason that is not a lost race. Trying again is safe.
+/// A port failed: the answer is lost, or the other side refused for another reason than a lost race. It is safe to
+/// try again.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {reason}")]
 pub struct PortError {
-    /// What was tried.
+    /// The operation.
     pub operation: &'static str,
-    /// What the other side said, without bodies.
+    /// The other side's reason, without bodies.
     pub reason: String,
 }
 
@@ -45,7 +46,7 @@ pub trait World: Send + Sync {
     fn pause(&self, attempt: u32) -> impl Future<Output = ()> + Send;
 }
 
-/// The configuration; may be seconds old.
+/// The configuration. It may be seconds old.
 pub trait Directory: Send + Sync {
     /// An account.
     fn account(&self, id: &AccountId) -> impl Future<Output = Result<Option<Arc<Account>>, PortError>> + Send;
@@ -57,7 +58,7 @@ pub trait Directory: Send + Sync {
     fn queues(&self) -> impl Future<Output = Result<Arc<BTreeMap<QueueId, Queue>>, PortError>> + Send;
     /// All agents.
     fn agents(&self) -> impl Future<Output = Result<Arc<BTreeMap<AgentId, Agent>>, PortError>> + Send;
-    /// Some intervals; what is not there is left out.
+    /// Some intervals. Missing ones are left out.
     fn intervals(&self, ids: &[IntervalId]) -> impl Future<Output = Result<BTreeMap<IntervalId, Interval>, PortError>> + Send;
     /// A contact list.
     fn list(&self, id: &ListId) -> impl Future<Output = Result<Option<List>, PortError>> + Send;
@@ -65,11 +66,11 @@ pub trait Directory: Send + Sync {
     fn dispositions(&self) -> impl Future<Output = Result<Arc<Vec<String>>, PortError>> + Send;
     /// A pause.
     fn pause(&self, id: &PauseId) -> impl Future<Output = Result<Option<Pause>, PortError>> + Send;
-    /// A plan that an account had before.
+    /// An earlier plan of an account.
     fn plan(&self, account: &AccountId, version: u64) -> impl Future<Output = Result<Option<ActionPlan>, PortError>> + Send;
 }
 
-/// What lies at the head of a conversation.
+/// The head of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conversation {
     /// The open interaction.
@@ -80,21 +81,22 @@ pub struct Conversation {
 
 /// Interactions and what belongs to them. Reads are consistent, unless they say otherwise.
 pub trait Store: Send + Sync {
-    /// Whom an address belongs to. Unless it is to be `fresh` it may be a minute old: somebody who opens an interaction has it checked by the transaction
-    /// ([`Commit::identity`]).
+    /// The customer of an address. Unless `fresh`, the answer may be a minute old: a transaction that opens an
+    /// interaction checks it ([`Commit::identity`]).
     fn contact_of(&self, address: &Address, fresh: bool) -> impl Future<Output = Result<Option<Identity>, PortError>> + Send;
     /// One contact.
     fn contact(&self, id: &ContactId) -> impl Future<Output = Result<Option<Contact>, PortError>> + Send;
-    /// Writes what makes contacts and addresses one person, all or nothing.
+    /// Writes the link of contacts and addresses, all or nothing.
     fn link(&self, link: &Link) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// The open interaction of a conversation and the conversation's head, in one read.
     fn conversation(&self, key: &ConversationKey) -> impl Future<Output = Result<Conversation, PortError>> + Send;
-    /// Where an interaction lies.
+    /// The key of an interaction.
     fn locate(&self, id: &InteractionId) -> impl Future<Output = Result<Option<InteractionKey>, PortError>> + Send;
     /// One interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
-    /// The open interactions of an account, newest first: up to `limit` of those that are older than `before`. Unlike other reads it may be a moment behind: one
-    /// that was just opened may be missing, one that was just closed may be there.
+    /// The open interactions of an account, newest first: up to `limit` of those that are older than `before`.
+    /// Unlike other reads it may lag by a moment: an interaction that was just opened may be missing, and one that
+    /// was just closed may be there.
     fn open_interactions(
         &self,
         account: &AccountId,
@@ -103,32 +105,33 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Vec<InteractionKey>, PortError>> + Send;
     /// One message.
     fn message(&self, key: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
-    /// The message that the provider knows by `provider_id`.
+    /// The message with the provider's id `provider_id`.
     fn message_by_provider_id(
         &self,
         account: &AccountId,
         provider_id: &str,
     ) -> impl Future<Output = Result<Option<MessageKey>, PortError>> + Send;
-    /// The presence of some agents; who never had one is left out.
+    /// The presences of some agents. An agent who never had one is left out.
     fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
-    /// What waits for a target, the longest wait first.
+    /// The waiting rows of a target, the longest wait first.
     fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
-    /// Who of a target was engaged last.
+    /// The agent of a target who was engaged last.
     fn cursor(&self, target: &Target) -> impl Future<Output = Result<Option<AgentId>, PortError>> + Send;
     /// Writes a change of an interaction, all or nothing.
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Writes a change of a message, all or nothing.
     fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
-    /// Writes a change of state of a presence, if it has still the version before and the revision that was read; the revision grows.
+    /// Writes a presence's change of state, if it still has the version before and the revision that was read. The
+    /// revision grows.
     fn commit_presence(
         &self,
         presence: &Presence,
         effects: &[Effect],
         mark: &Idempotency,
     ) -> impl Future<Output = Result<Committed, PortError>> + Send;
-    /// The same with an entry of the audit trail, all or nothing: the presence was chosen by somebody else.
+    /// Writes a forced presence with its entry of the audit trail, all or nothing.
     fn commit_forced_presence(
         &self,
         presence: &Presence,
@@ -140,12 +143,12 @@ pub trait Store: Send + Sync {
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// What makes a command idempotent: recorded by its commit, found by a repetition.
+/// The mark that makes a command idempotent. Its commit records it and a repetition finds it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Idempotency {
-    /// Its guard is the version that it refers to: timers, rings.
+    /// The version that it refers to is the guard: timers, rings.
     Guarded,
-    /// A webhook's event: marked as routed, once.
+    /// A webhook's event, which is marked as routed, once.
     Event {
         /// The account.
         account: AccountId,
@@ -154,13 +157,13 @@ pub enum Idempotency {
     },
     /// A command of the API.
     Command {
-        /// Unique for the caller and the command.
+        /// The id, unique for the caller and the command.
         id: String,
     },
 }
 
 impl Idempotency {
-    /// What makes a webhook's event count once.
+    /// The mark of a webhook's event.
     pub fn of(event: &InboundEvent) -> Self {
         Self::Event { account: event.account.clone(), id: event.id.clone() }
     }
@@ -169,40 +172,41 @@ impl Idempotency {
 /// A change of an interaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    /// As it was when it was decided on; `None` when it is opened.
+    /// The interaction before the decision; `None` if it is opened.
     pub before: Option<Interaction>,
-    /// As it shall be.
+    /// The new state.
     pub after: Interaction,
-    /// What that causes.
+    /// The effects.
     pub effects: Vec<Effect>,
-    /// Why.
+    /// The history entries, which say why.
     pub history: Vec<HistoryEntry>,
-    /// The messages that come with it, and what each causes.
+    /// The messages that come with it, each with its effects.
     pub messages: Vec<(Message, Vec<Effect>)>,
-    /// A contact seen for the first time; its addresses lead to it from now on.
+    /// A new contact. Its addresses lead to it from now on.
     pub contact: Option<Contact>,
-    /// A contact that is put on a list, in the place of its version before.
+    /// A contact that joins a list, and replaces its previous version.
     pub listed: Option<Contact>,
-    /// For one that is opened: whom the address belongs to must be as it was read, and none of the person's contacts may have an open interaction on the
-    /// account.
+    /// For an interaction that is opened: the address must belong to the customer as it was read, and none of the
+    /// customer's contacts may have an open interaction on the account.
     pub identity: Option<(Address, Identity)>,
-    /// The provider's time of the customer's latest message, where it moves.
+    /// The provider's time of the customer's latest message, if it moves.
     pub last_inbound_at: Option<Timestamp>,
-    /// What makes it idempotent.
+    /// The mark that makes it idempotent.
     pub mark: Idempotency,
-    /// Membership that must hold when it is written.
+    /// The membership that must hold when the commit is written.
     pub membership: Option<Membership>,
-    /// For a ring at one agent: the presence must be as it was when it was decided on.
+    /// For a ring at one agent: the presence must be as it was at the decision.
     pub presence_revision: Option<(AgentId, u64)>,
-    /// Who of a target was engaged last from now on.
+    /// The agent of a target who is engaged last from now on.
     pub cursor: Option<(Target, AgentId)>,
-    /// A change of another interaction in the same transaction: the one that is merged into this one. Of it only the interaction, its effects and its history
-    /// are written.
+    /// The change of the interaction that is merged into this one, in the same transaction. Only its interaction,
+    /// effects and history are written.
     pub merged: Option<Box<Commit>>,
 }
 
 impl Commit {
-    /// What a decision makes of an interaction, with its automatic replies. What else is written with it stands in the other fields.
+    /// The commit of a decision about an interaction, with its automatic replies. The other fields hold further
+    /// writes.
     pub fn of(before: Option<Interaction>, decision: Decision, mark: Idempotency) -> Self {
         let Decision { interaction, effects, replies, history, presence_revision, .. } = decision;
         let reply = |Reply { id, at, text }| {
@@ -227,14 +231,28 @@ impl Commit {
         }
     }
 
-    /// With the message that came with the event, in front of the replies to it.
+    /// Adds the event's message, before the replies to it.
     #[must_use]
     pub fn with(mut self, message: Message, effects: Vec<Effect>) -> Self {
         self.messages.insert(0, (message, effects));
         self
     }
 
-    /// What a repetition of its command is answered with: the message that an agent wrote by it, else the interaction; the one that it opened, if it did.
+    /// The changes to the agents' presences, of this commit and of the interaction merged into it. A transaction
+    /// may touch an item only once.
+    pub fn slots(&self) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
+        let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
+        for commit in std::iter::once(self).chain(self.merged.as_deref()) {
+            let old = commit.before.as_ref().map(footprint).unwrap_or_default();
+            for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
+                all.entry(agent).or_default().push((commit.after.id.clone(), change));
+            }
+        }
+        all
+    }
+
+    /// The id for the answer to a repetition of its command: the agent's message, otherwise the interaction; the
+    /// new interaction if the command opened one.
     pub fn made(&self) -> &str {
         let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
         match (&self.mark, written.filter(|_| self.before.is_some())) {
@@ -247,17 +265,17 @@ impl Commit {
 /// A change of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageCommit {
-    /// Where it lies.
+    /// Its key.
     pub key: MessageKey,
-    /// Its version when it was decided on.
+    /// Its version at the decision.
     pub before: u64,
-    /// As it shall be.
+    /// The new state.
     pub after: Message,
-    /// What that causes.
+    /// The effects.
     pub effects: Vec<Effect>,
-    /// What makes it idempotent.
+    /// The mark that makes it idempotent.
     pub mark: Idempotency,
-    /// Whether the provider's id leads to it from now on.
+    /// Whether the provider's id leads to the message from now on.
     pub index_provider_id: bool,
 }
 
@@ -268,24 +286,24 @@ impl MessageCommit {
     }
 }
 
-/// What became of a commit. A lost race is a value.
+/// The outcome of a commit. A lost race is a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
     /// Written.
     Done,
-    /// Somebody else changed something that it rests on: load and decide again.
+    /// Something that the commit rests on has changed: load and decide again.
     Conflict,
-    /// Its mark is there already: an earlier attempt was written.
+    /// The mark exists already: an earlier attempt was written.
     AlreadyDone,
-    /// The agent has no free slot any more, or is no longer there.
+    /// The agent has no free slot any more, or no longer exists.
     AtCapacity,
-    /// The agent is no longer of the account or the queue.
+    /// The agent is no longer on the account or in the queue.
     NotAMember,
 }
 
 impl Committed {
-    /// What losing against all of `lost` amounts to; `None` when nothing was lost. That it was done before says more than any other lost condition: those
-    /// then fail because it was done.
+    /// The outcome of all `lost` conditions; `None` if nothing was lost. "Already done" says more than any other:
+    /// the others then failed because it was done.
     pub fn of_lost(lost: &[Committed]) -> Option<Committed> {
         let order = [Committed::AlreadyDone, Committed::NotAMember, Committed::AtCapacity, Committed::Conflict];
         order.into_iter().find(|meaning| lost.contains(meaning))
@@ -297,7 +315,7 @@ impl Committed {
 pub struct System;
 
 impl World for System {
-    /// To the millisecond, as everything is stored.
+    /// To the millisecond, like all stored times.
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
@@ -307,7 +325,7 @@ impl World for System {
         Ulid::generate()
     }
 
-    /// 5 ms doubled with each attempt to 160 ms, of which a random part, so that rivals part ways.
+    /// A random part of 5 ms, doubled with each attempt up to 160 ms, so that rivals spread out.
     async fn pause(&self, attempt: u32) {
         let most = 5_u64 << attempt.min(5);
         let random = (Ulid::generate().0 & 0xff) as u64;

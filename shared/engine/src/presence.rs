@@ -1,4 +1,4 @@
-//! Agents come, pause and go.
+//! Presences: agents log in, pause and log out.
 
 use audit::{By, Entry};
 use domain::agent::{Capacity, Presence, PresenceState};
@@ -13,28 +13,31 @@ use ulid::Ulid;
 use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
-/// What no longer is an agent's.
+/// The interactions and offers that an agent loses.
 #[derive(Debug, Default, PartialEq)]
 pub struct Released {
     /// How many interactions go on without the agent.
     pub interactions: usize,
-    /// What rings at all of a queue without being for this agent: it may have been until now, and stands on the screen still.
+    /// Offers to all members of a queue that are not for this agent. They may have been until now, and may still be
+    /// on the screen.
     pub unseen: Vec<WaitingRow>,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Sets an agent's presence. Ready: what waits for the agent is looked at. Paused or logged out: what rings there alone is withdrawn.
+    /// Sets an agent's presence. For a ready agent, the waiting interactions are looked at. For a paused or
+    /// logged-out agent, offers at this agent alone are withdrawn.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again.
     pub async fn set_presence(&self, agent: &AgentId, state: PresenceState, mark: Idempotency) -> Result<Presence, EngineError> {
         self.change_presence(agent, state, mark, None).await
     }
 
-    /// The same for somebody else than the agent: the change has an entry in the audit trail, with the id `entry`.
+    /// Sets an agent's presence on behalf of somebody else. The change has an entry in the audit trail, with the id
+    /// `entry`.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again.
     pub async fn force_presence(
         &self,
         agent: &AgentId,
@@ -82,7 +85,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             match committed {
                 Committed::Done => return Ok(after),
-                // It may have been another command, or has been overtaken since.
+                // It may have been another command, or another change has overtaken it since.
                 Committed::AlreadyDone => return self.presence(agent).await?.ok_or(EngineError::NotFound),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
             }
@@ -90,11 +93,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Makes an agent's presence, logged out, or gives the one that is there this capacity: transactions check it there. The state stays as it is, also when
-    /// it changes meanwhile.
+    /// Makes an agent's presence, logged out, or sets this capacity in the existing one, where transactions check
+    /// it. The state stays as it is, even if it changes meanwhile.
     ///
     /// # Errors
-    /// When a port fails or rivals win every attempt; calling again is safe.
+    /// A port fails, or rivals win every attempt. It is safe to call again.
     pub async fn set_capacity(&self, agent: &AgentId, capacity: Capacity) -> Result<(), EngineError> {
         for attempt in 1..=ATTEMPTS {
             let known = self.presence(agent).await?;
@@ -107,7 +110,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             if !is_new {
                 effects.push(Effect::Push { to: Audience::Agents(vec![agent.clone()]), notice: Notice::Presence });
             }
-            // New free slots for what waits.
+            // New free slots for waiting interactions.
             if capacity > presence.capacity && presence.is_ready() {
                 effects.push(Effect::Wake { target: Target::Agent(agent.clone()) });
             }
@@ -124,7 +127,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// Takes back what rings at an agent alone.
+    /// The effects that withdraw the offers at this agent alone.
     fn ringing(&self, presence: &Presence) -> impl Iterator<Item = Effect> {
         let (now, agent) = (self.world.now(), &presence.agent);
         let ringing = presence.ringing.iter().filter(move |(_, until)| **until > now);
@@ -135,11 +138,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(self.store.presences(std::slice::from_ref(agent)).await?.remove(agent))
     }
 
-    /// What an agent holds on accounts that the agent was taken off goes on without the agent, and so does what rings there on behalf of queues and accounts
-    /// that the agent was taken off.
+    /// Releases an agent's interactions on accounts that the agent was taken off, and the agent's offers of queues
+    /// and accounts that the agent was taken off. They go on without the agent.
     ///
     /// # Errors
-    /// When a port fails; calling again is safe.
+    /// A port fails. It is safe to call again.
     pub async fn release(&self, agent: &AgentId) -> Result<Released, EngineError> {
         let Some(presence) = self.presence(agent).await? else { return Ok(Released::default()) };
         let mut released = Released::default();
@@ -164,9 +167,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(released)
     }
 
-    /// What rings at all of a queue of `agent` for an account that is not the agent's, or for an account of `agent` at a queue that is not.
+    /// Offers to all members of a queue of `agent` for an account that the agent is not on, or for an account of
+    /// `agent` at a queue that the agent is not in.
     ///
-    /// One of the two was taken away a moment ago, and then it may have been on the screen.
+    /// If the agent left one of the two a moment ago, the offer may have been on the screen.
     async fn unseen(&self, agent: &AgentId) -> Result<Vec<WaitingRow>, EngineError> {
         let (now, accounts) = (self.world.now(), self.directory.accounts().await?);
         let of_account = |row: &WaitingRow| {

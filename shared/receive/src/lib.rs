@@ -32,6 +32,7 @@ use providers::{Adapter, Parsed, STATUS_SUFFIX, VerifyError, Webhook};
 use sha2::{Digest, Sha256};
 use store::Configuration;
 use subtle::ConstantTimeEq;
+use tracing::Instrument as _;
 
 pub use ingest::{Ingest, IngestError, Kept};
 pub use reconcile::{ReconcileError, Reconciled, reconcile};
@@ -118,8 +119,15 @@ impl Receive {
         })
     }
 
-    /// Handles a webhook.
+    /// Handles a webhook inside a span that carries the ids of the request and, once it is known, of the account. The
+    /// contact and the interaction are found later, when `route` handles the event.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
+        let id = request.lambda_context_ref().map(|context| context.request_id.as_str()).unwrap_or_default();
+        let span = tracing::info_span!("request", request = id, account = tracing::field::Empty);
+        self.answered(request).instrument(span).await
+    }
+
+    async fn answered(&self, request: &Request) -> Response<Body> {
         match self.take(request).await {
             Ok(taken) => {
                 tracing::info!(event = "receive.taken", events = taken.events);
@@ -143,6 +151,7 @@ impl Receive {
         let received_at = cloud::time::now();
         let (token, status) = token_of(request.raw_http_path(), self.name).ok_or(Refused::NotFound)?;
         let account = self.account(token).await?.ok_or(Refused::NotFound)?;
+        tracing::Span::current().record("account", account.id.as_str());
         let adapter = providers::adapter(&account.provider.kind).filter(|adapter| adapter.receive_name() == self.name);
         let adapter = adapter.ok_or(Refused::NotFound)?;
         check_proxy(&account, request)?;

@@ -1,6 +1,4 @@
-//! Commits: every change is one transaction, and what it loses against tells who won.
-
-use std::collections::BTreeMap;
+//! Commits. Every change is one transaction, and the condition that it loses tells what won.
 
 use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,7 +6,7 @@ use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
 use domain::contact::{Contact, Identity, Link};
 use domain::effect::{ConversationKey, Effect, MessageKey};
-use domain::footprint::{Footprint, SlotChange, footprint, slot_changes};
+use domain::footprint::{Footprint, SlotChange, footprint};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
@@ -23,15 +21,15 @@ use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
 
-/// Marks of API commands outlive every client's retries.
+/// How long the marks of API commands are kept: longer than any client retries.
 const COMMANDS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// A condition's values.
 type Values = Vec<(&'static str, AttributeValue)>;
 
-/// What the product's commits write and suppose.
+/// The writes and conditions of the product's commits.
 impl Transaction<'_, Committed> {
-    /// A new contact; its addresses lead to it from now on.
+    /// Adds a contact. Its addresses lead to it from now on.
     fn add_contact(&mut self, contact: &Contact) -> PortResult<()> {
         self.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
         let person = Identity::one(contact.id.clone());
@@ -48,10 +46,10 @@ impl Transaction<'_, Committed> {
         Ok(())
     }
 
-    /// A contact in the place of its version before.
+    /// Replaces a contact's previous version.
     fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> PortResult<()> {
         let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
-        // Contacts of the form before had no version.
+        // Contacts of the form before this one had no version.
         let before = match contact.version {
             1 => Expression::new("attribute_exists(pk) AND attribute_not_exists(version)"),
             version => Expression::version(version - 1),
@@ -78,7 +76,7 @@ impl Transaction<'_, Committed> {
         }
     }
 
-    /// Whom an address belongs to is as it was read.
+    /// Checks that an address still belongs to the same customer.
     fn check_identity(&mut self, address: &Address, person: &Identity) {
         let owner = match linked_attribute(person) {
             Some(linked) => Expression::new("#owner = :owner AND #linked = :linked").value(":linked", linked),
@@ -88,21 +86,21 @@ impl Transaction<'_, Committed> {
         self.check(keys::alias(address), owner, Committed::Conflict);
     }
 
-    /// A conversation has no open interaction.
+    /// Checks that a conversation has no open interaction.
     fn check_none_open(&mut self, conversation: &ConversationKey) {
         let none_open = Expression::new("attribute_not_exists(#open)").name("#open", "open");
         self.check(keys::head(conversation), none_open, Committed::Conflict);
     }
 
-    /// The account is not about to be deleted, nor gone. Where that is said is an item of its own, which is hardly ever there: an account's own would cost its
-    /// size with each check.
+    /// Checks that the account is neither being deleted nor gone. The mark is a separate item, which hardly ever
+    /// exists: a check of the account's own item would cost that item's size each time.
     fn check_stays(&mut self, config_table: &str, ConversationKey { account, contact }: &ConversationKey, now: Timestamp) {
         let stays =
             Expression::new("attribute_not_exists(pk) OR #until < :now").name("#until", "until").value(":now", n(now.as_millisecond()));
         self.check_in(config_table, leaving_key(account, contact), stays, Committed::Conflict);
     }
 
-    /// Membership is in the other table; the cached view that was decided on may be old.
+    /// Checks the membership, which is in the other table. The cached view behind the decision may be old.
     fn check_membership(&mut self, config_table: &str, membership: &Membership) {
         let account = (entity_key::<Account>(membership.account.as_str()), "contains(#data.agents, :agent)");
         let queue = membership.queue.as_ref().map(|queue| (entity_key::<Queue>(queue.as_str()), "contains(#data.members, :agent)"));
@@ -113,7 +111,7 @@ impl Transaction<'_, Committed> {
     }
 }
 
-/// What a commit's transaction came to. That it was done before says more than any other lost condition.
+/// The outcome of a commit's transaction. "Done before" says more than any other lost condition.
 async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Committed> {
     Ok(match transaction.send().await? {
         Outcome::Done => Committed::Done,
@@ -123,11 +121,11 @@ async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Commit
 }
 
 fn linked_attribute(person: &Identity) -> Option<AttributeValue> {
-    // A set may not be empty.
+    // DynamoDB allows no empty set.
     (!person.linked.is_empty()).then(|| AttributeValue::Ss(person.linked.iter().map(ToString::to_string).collect()))
 }
 
-/// The item through which an address leads to a person.
+/// The item through which an address leads to a customer.
 fn alias_item(address: &Address, person: &Identity) -> Item {
     let mut alias = item(keys::alias(address));
     alias.insert("owner".to_owned(), s(person.owner.as_str()));
@@ -135,7 +133,7 @@ fn alias_item(address: &Address, person: &Identity) -> Item {
     alias
 }
 
-/// What losing amounts to: a rival has to be faced again, whatever the action is.
+/// The outcome of lost actions. A rival is always a conflict, whatever the action.
 fn meaning(lost: Vec<(Committed, Cause)>) -> Committed {
     let meanings = lost.into_iter().map(|(meaning, cause)| match cause {
         Cause::Condition => meaning,
@@ -144,19 +142,7 @@ fn meaning(lost: Vec<(Committed, Cause)>) -> Committed {
     Committed::of_lost(&meanings.collect::<Vec<_>>()).unwrap_or(Committed::Conflict)
 }
 
-/// What a commit changes in the agents' presences, with what is merged into it: a transaction may touch an item only once.
-fn slots_of(commit: &Commit) -> BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> {
-    let mut all: BTreeMap<AgentId, Vec<(InteractionId, SlotChange)>> = BTreeMap::new();
-    for commit in std::iter::once(commit).chain(commit.merged.as_deref()) {
-        let old = commit.before.as_ref().map(footprint).unwrap_or_default();
-        for (agent, change) in slot_changes(&old, &footprint(&commit.after), commit.presence_revision.as_ref()) {
-            all.entry(agent).or_default().push((commit.after.id.clone(), change));
-        }
-    }
-    all
-}
-
-/// The ids' places in an expression: one change, or two when an interaction is merged into another.
+/// The placeholders of ids in an expression: one change, or two if an interaction is merged into another.
 const RINGING: [&str; 2] = ["#first", "#second"];
 const UNTIL: [&str; 2] = [":first", ":second"];
 
@@ -196,7 +182,7 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
             conditions.push("revision = :revision");
             values.push((":revision", n(revision)));
         }
-        // Whoever is given something must exist; taking away from nobody is nothing.
+        // A presence that gets something must exist. Taking away from a missing one changes nothing.
         must_exist |= slots.occupy || slots.ring.is_some() || slots.unring || slots.wrap.is_some();
     }
     if changes.iter().any(|(_, slots)| slots.ring.is_some()) {
@@ -209,7 +195,7 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
     let occupies = !occupied.is_empty();
     if let Some(id) = occupied.first() {
         add.push("#load :occupied");
-        // Whoever accepts begins a new row of missed offers.
+        // An acceptance restarts the count of missed offers.
         set.push("missed = :zero".to_owned());
         values.push((":zero", n(0)));
         // Capacity is a set with a condition on its size, never a counter.
@@ -239,20 +225,21 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
     let change = names.into_iter().fold(Expression::new(expression.join(" ")), |change, (name, attribute)| change.name(name, attribute));
     let change = values.into_iter().fold(change, |change, (name, value)| change.value(name, value));
     let condition = Some(conditions.join(" AND ")).filter(|condition| !condition.is_empty()).map(Expression::new);
-    // With the revision as it was read there is room: what else is wrong is found when it is read again.
+    // If the revision is as it was read, there is room. Anything else that is wrong is found when the presence is
+    // read again.
     let based = changes.iter().any(|(_, slots)| slots.revision.is_some());
     let lost = if occupies && !based { Committed::AtCapacity } else { Committed::Conflict };
     transaction.update(keys::presence(agent), change, condition, lost);
 }
 
 impl Interactions {
-    /// The interaction itself, its head, its rows among the waiting, its history.
+    /// Writes the interaction itself, its head, its waiting rows and its history.
     fn change(&self, transaction: &mut Transaction<'_, Committed>, commit: &Commit) -> PortResult<()> {
         let Commit { before, after, .. } = commit;
         let key = after.key();
         let mut item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
         if after.is_open() {
-            // The index has nothing else of the item: it is written when this attribute comes and goes.
+            // The index holds only the keys, so it is written when this attribute is set or removed.
             item.insert(keys::OPEN_OF.to_owned(), s(after.account.as_str()));
         }
         match before {
@@ -295,7 +282,7 @@ impl Interactions {
         if let Some(merged) = &commit.merged {
             self.change(&mut transaction, merged)?;
         }
-        for (agent, changes) in slots_of(&commit) {
+        for (agent, changes) in commit.slots() {
             change_slots(&mut transaction, &agent, &changes, now);
         }
         for (message, effects) in &commit.messages {
@@ -339,7 +326,7 @@ impl Interactions {
             let effects = if contact.id == link.identity.owner { link.effects.as_slice() } else { &[] };
             transaction.replace_contact(contact, effects)?;
         }
-        // What leads to the contacts changes with their versions only.
+        // The items that lead to the contacts change only with the contacts' versions.
         for address in &link.known {
             transaction.put(alias_item(address, &link.identity), None, Committed::Conflict);
         }
@@ -349,10 +336,11 @@ impl Interactions {
         committed(transaction).await
     }
 
-    /// Writes somebody who has not written yet; the addresses lead there from now on. A conflict when one of them led somewhere already.
+    /// Adds the contact of a customer who has not written yet. The addresses lead to it from now on. It is a
+    /// conflict if one of them led somewhere already.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn add_contact(&self, contact: &Contact, entry: &Entry) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.add_contact(contact)?;
@@ -360,10 +348,11 @@ impl Interactions {
         committed(transaction).await
     }
 
-    /// Writes a contact in the place of its version before; its addresses and links stay as they are. A conflict when somebody changed it meanwhile.
+    /// Replaces a contact's previous version. Its addresses and links stay the same. It is a conflict if somebody
+    /// changed it meanwhile.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn replace_contact(&self, contact: &Contact, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.replace_contact(contact, &[])?;
@@ -371,7 +360,8 @@ impl Interactions {
         committed(transaction).await
     }
 
-    /// The pointer to the open interaction: two messages at the same instant both find it empty, and one of them fails here.
+    /// Moves the pointer to the open interaction. Of two messages at the same instant that both find it empty, one
+    /// fails here.
     fn move_head(&self, transaction: &mut Transaction<'_, Committed>, commit: &Commit, old: &Footprint, new: &Footprint) {
         let (mut set, mut remove) = (Vec::new(), "");
         let mut condition = None;
@@ -430,8 +420,9 @@ impl Interactions {
             Some(_) => (", logged_in_at = :login", ""),
             None => ("", " REMOVE logged_in_at"),
         };
-        // Load and ringing belong to the interactions' commits: this one leaves them alone. But a ring that was decided on the old state must fail, and what
-        // has begun to ring since the presence was read must be seen: hence the revision, both ways.
+        // Load and rings belong to the interactions' commits, so this write leaves them alone. But a ring that was
+        // decided on the old state must fail, and this write must notice a ring that began since the presence was
+        // read. The revision covers both.
         let change = Expression::new(format!(
             "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
              missed = :missed{login}, ringing = if_not_exists(ringing, :empty) ADD revision :one{never}"

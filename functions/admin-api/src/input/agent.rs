@@ -16,11 +16,14 @@ pub(crate) struct AgentInput {
     /// Shown to colleagues.
     #[schema(min_length = 1, max_length = 200, example = "Anna")]
     pub(crate) name: String,
-    /// The `sub` claim of the person's token; no two agents share one.
-    #[schema(min_length = 1, max_length = 255)]
-    pub(crate) subject: String,
-    /// What the person is here, for people who read it; only owners manage admins and owners. It grants nothing: what a caller may do, the role claim of the
-    /// token says.
+    /// The `sub` claim of the person's token; no two agents share one. Either this or, for a new agent, `email`.
+    #[schema(required = false, min_length = 1, max_length = 255, value_type = String)]
+    pub(crate) subject: Option<String>,
+    /// Invites the person by e-mail, for a new agent where the deployment has a user pool of its own. It is not kept:
+    /// the `subject` of the person is.
+    #[schema(required = false, max_length = 254, value_type = String, format = Email)]
+    pub(crate) email: Option<String>,
+    /// What the person may do; only owners manage admins and owners. With `RoleSource=claim` it grants nothing.
     #[schema(required = false)]
     pub(crate) role: Role,
     /// Whether interactions are offered to this person.
@@ -37,18 +40,35 @@ impl AgentInput {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
             let name = fields.required("name", line(NAME));
-            let subject = fields.required("subject", line(SUBJECT));
+            let (has_subject, has_email) = (fields.has("subject"), fields.has("email"));
+            let subject = fields.optional("subject", line(SUBJECT));
+            let email = fields.optional("email", parsed(email));
+            if shown.is_some() && has_email {
+                fields.refuse("email", "is for a new agent only");
+            } else if has_subject == has_email {
+                fields.refuse("subject", "is required, or email, and never both");
+            }
             let role = fields.optional("role", parsed(role)).unwrap_or(Role::Agent);
             let whatsapp = fields.optional("whatsapp", boolean).unwrap_or(true);
             let capacity = fields.optional("capacity", integer(Capacity::new)).unwrap_or_default();
             fields.finish_with(&["id", "version"], shown);
-            Some(Self { name: name?, subject: subject?, role, whatsapp, capacity })
+            Some(Self { name: name?, subject, email, role, whatsapp, capacity })
         });
         match input {
             Some(input) => errors.check().map(|()| input),
             None => Err(errors),
         }
     }
+}
+
+/// A rough look; the user pool decides.
+fn email(text: &str) -> Result<String, Refusal> {
+    let (name, host) = text.rsplit_once('@').unwrap_or_default();
+    let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    // The longest address that mail can be sent to (RFC 5321, section 4.5.3.1.3, without the brackets).
+    let right = !name.is_empty() && host.contains('.') && plain && text.len() <= 254;
+    // The pool tells people apart by their address, whose case means nothing to people.
+    if right { Ok(text.to_lowercase()) } else { Err("must be an e-mail address") }
 }
 
 fn role(text: &str) -> Result<Role, Refusal> {

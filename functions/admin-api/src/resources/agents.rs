@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{Caller, Error};
+use cloud::auth::RoleSource;
 use domain::account::Account;
 use domain::agent::{Agent, Capacity, PresenceState, Role};
 use domain::effect::Target;
@@ -29,8 +30,7 @@ pub(crate) struct AgentView {
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// `agent`, `supervisor`, `admin` or `owner`. It grants nothing: what a caller may do, the role claim of the token
-    /// says.
+    /// What the person may do. With `RoleSource=claim` it grants nothing.
     role: Role,
     /// Whether interactions are offered to this person.
     whatsapp: bool,
@@ -54,8 +54,9 @@ impl Resource for Agent {
     }
 
     fn make(id: AgentId, input: &mut AgentInput, _: Option<&Self>) -> Result<Self, ApiError> {
-        let AgentInput { name, subject, role, whatsapp, capacity } = input;
-        Ok(Self { id, name: name.clone(), subject: subject.clone(), role: *role, whatsapp: *whatsapp, capacity: *capacity })
+        let AgentInput { name, subject, email: _, role, whatsapp, capacity } = input;
+        let subject = subject.clone().ok_or_else(|| Errors::one("subject", "is required"))?;
+        Ok(Self { id, name: name.clone(), subject, role: *role, whatsapp: *whatsapp, capacity: *capacity })
     }
 
     fn view(self, version: u64, _: &App) -> AgentView {
@@ -65,10 +66,29 @@ impl Resource for Agent {
 
     /// Only owners manage admins and owners.
     fn permit(&self, by: &Caller) -> Result<(), ApiError> {
-        if self.role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(Error::Forbidden.into()) }
+        may_manage(by, self.role)
+    }
+
+    /// The subject of a person who is invited by e-mail. Where the person is known already, as after a call that broke
+    /// off, the same call completes it.
+    async fn complete(app: &App, input: &mut AgentInput, by: &Caller) -> Result<(), ApiError> {
+        let Some(email) = &input.email else { return Ok(()) };
+        // Nobody is invited by a caller who may not add the agent.
+        may_manage(by, input.role)?;
+        let users = app.users.as_ref().ok_or_else(|| Errors::one("email", "needs a user pool of this deployment; give the subject"))?;
+        let person = users.person(email).await?;
+        if app.configuration().record_of_subject(&person.subject).await?.is_some() {
+            return Err(Errors::one("email", "another agent has this e-mail address").into());
+        }
+        users.welcome(email, &person).await?;
+        input.subject = Some(person.subject);
+        Ok(())
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        if change.before.is_some_and(|before| before.role == Role::Owner) && change.after.role != Role::Owner {
+            another_owner(app, &change.after.id).await?;
+        }
         let switched_off = change.before.is_some_and(|before| before.whatsapp) && !change.after.whatsapp;
         if switched_off { somebody_is_left(app, &change.after.id).await } else { Ok(()) }
     }
@@ -92,14 +112,36 @@ impl Resource for Agent {
     }
 
     async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
+        if self.role == Role::Owner {
+            another_owner(app, &self.id).await?;
+        }
         users(app, &self.id).await
     }
 
     /// Before the agent is gone: a failure leaves somebody logged out, who can log in again.
     async fn leave(&self, app: &App) -> Result<(), ApiError> {
         app.engine.set_presence(&self.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
+        // Disabled first: the same DELETE completes what fails behind it.
+        if let Some(users) = &app.users {
+            users.disable(&self.subject).await?;
+        }
         Ok(())
     }
+}
+
+/// Only owners manage admins and owners.
+fn may_manage(by: &Caller, role: Role) -> Result<(), ApiError> {
+    if role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(Error::Forbidden.into()) }
+}
+
+/// Fails when `agent` is the last owner. Where the token alone decides, records need none.
+async fn another_owner(app: &App, agent: &AgentId) -> Result<(), ApiError> {
+    if app.role_source == RoleSource::Claim {
+        return Ok(());
+    }
+    let agents = app.configuration().all::<Agent>().await?;
+    let others = agents.iter().any(|(other, _)| other.id != *agent && other.role == Role::Owner);
+    if others { Ok(()) } else { Err(ApiError::LastOwner) }
 }
 
 shells! {
@@ -114,7 +156,9 @@ shells! {
     ///
     /// Admins and owners are added by owners only (403).
     ///
-    /// A POST that is repeated is refused (422), as the subject is taken.
+    /// Where the deployment has a user pool of its own, `email` instead of `subject` invites the person; 503
+    /// `invitation-not-sent`: the same request, sent later, completes it. A POST that is repeated is refused (422), as
+    /// the subject is taken.
     create create_agent;
 
     /// Reads an agent.
@@ -124,20 +168,21 @@ shells! {
 
     /// Replaces an agent.
     ///
-    /// Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account; admins and
-    /// owners are changed and made by owners only (403).
+    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
+    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
     put put_agent;
 
     /// Changes fields of an agent.
     ///
-    /// Refused (409, `no-agent`) when WhatsApp is switched off for the last agent of an active account; admins and
-    /// owners are changed and made by owners only (403).
+    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
+    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
     patch patch_agent;
 
     /// Deletes an agent.
     ///
-    /// Refused (409, `in-use`) while an account, a queue or a plan has the agent, or the agent has an open
-    /// interaction; admins and owners are deleted by owners only (403).
+    /// Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction
+    /// (`in-use`), and for the last owner (`last-owner`). Admins and owners are deleted by owners only (403). In the
+    /// deployment's own user pool the person is disabled.
     delete delete_agent;
 }
 

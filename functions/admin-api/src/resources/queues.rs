@@ -9,6 +9,7 @@ use domain::effect::Target;
 use domain::ids::{AgentId, QueueId};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
 use domain::values::Seconds;
+use domain::wakes;
 use engine::ports::Store;
 use serde::Serialize;
 use serde_json::Value;
@@ -90,14 +91,7 @@ impl Resource for Queue {
 
     /// Waiting interactions that may have somebody else to be offered to.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
-        if (&before.members, before.strategy, before.weight) == (&after.members, after.strategy, after.weight) {
-            return Vec::new();
-        }
-        // Whoever left is free for the other queues, which may have left them to this one; at whoever came rings what
-        // rings at all of it.
-        let left = before.members.iter().filter(|agent| !after.members.contains(agent));
-        let came = after.members.iter().filter(|agent| !before.members.contains(agent));
-        left.chain(came).cloned().map(Target::Agent).chain([Target::Queue(after.id.clone())]).collect()
+        wakes::of_queue(before, after).into_iter().collect()
     }
 
     /// Accounts whose plan has the queue, and interactions that wait for it: without it nobody would be offered them.

@@ -6,6 +6,8 @@
 mod audit;
 mod catalog;
 mod changes;
+mod people;
+mod roles;
 
 // Of the proxy, these tests need a part.
 #[allow(dead_code, unreachable_pub)]
@@ -24,7 +26,7 @@ use aws_sdk_dynamodb::types::{
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use cloud::auth::{AuthError, Claims};
+use cloud::auth::{AuthError, Claims, RoleSource};
 use cloud::aws::Aws;
 use cloud::batch::Envelope;
 use cloud::config::Env;
@@ -148,17 +150,26 @@ impl Call<'_> {
 static DESCRIBED: LazyLock<Answers> = LazyLock::new(|| Answers::new("/admin", &admin_api::openapi()));
 
 async fn answer(method: &str, path: &str, response: axum::response::Response) -> Answer {
+    read(&DESCRIBED, method, &format!("/admin{path}"), response).await
+}
+
+/// An answer, held against what its API describes.
+async fn read(described: &Answers, method: &str, path: &str, response: axum::response::Response) -> Answer {
     let (parts, body) = response.into_parts();
     let header = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
-    DESCRIBED.check(method, &format!("/admin{path}"), parts.status, &parts.headers, &bytes);
+    described.check(method, path, parts.status, &parts.headers, &bytes);
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
     Answer { status: parts.status, etag: header(header::ETAG), location: header(header::LOCATION), body }
 }
 
 /// The environment of an API whose AWS is at `endpoint`, in the engine's account `account`.
 fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
-    Env::from_pairs([
+    Env::from_pairs(pairs(endpoint, account, wakes))
+}
+
+fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'static str, &'a str)> {
+    vec![
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", account),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -170,7 +181,9 @@ fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
-    ])
+        // The tokens of these tests are roles; those of the roles' own tests name people.
+        ("ROLE_SOURCE", "claim"),
+    ]
 }
 
 fn app(env: &Env) -> App {

@@ -30,7 +30,7 @@ pub(crate) struct Me {
     id: AgentId,
     /// Shown to colleagues.
     name: String,
-    /// The highest role in the token.
+    /// What the caller may do.
     role: Role,
     /// Whether interactions are offered.
     whatsapp: bool,
@@ -126,7 +126,7 @@ impl From<&Presence> for PresenceView {
 /// Who the caller is.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
@@ -165,7 +165,7 @@ pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -
     if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
         return Ok(Json(presence.into()));
     }
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn set_presence(
     Body(change): Body<PresenceChange>,
 ) -> Result<Json<PresenceView>, Failure> {
     let state = change.state(&app.directory().pauses().await?)?;
-    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Error::NotAnAgent)?;
+    let agent = app.fresh_agent(&command.caller.agent).await?.ok_or(Error::NoAgent)?;
     if state == PresenceState::Ready && !agent.whatsapp {
         return Err(Failure::NotEnabled);
     }

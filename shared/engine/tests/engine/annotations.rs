@@ -60,7 +60,7 @@ fn reactions_edits_and_deletions_change_their_message_and_nothing_else() {
         assert_eq!(sim.shown(&agent, &interaction)[told..], [Notice::MessageState]);
         // Repetitions change nothing.
         let once = sim.message(&message.id);
-        sim.jobs.extend([Job::Route(Box::new(event.clone())), Job::Route(Box::new(event))]);
+        sim.jobs.extend([Job::route(&event), Job::route(&event)]);
         sim.settle();
         assert_eq!(sim.message(&message.id), once);
     }
@@ -207,7 +207,7 @@ fn unknown_kinds_are_stored_and_routed_nowhere() {
     event.kind = InboundKind::Other { name: "order".into() };
     assert!(sim.memory.receive(&event));
     assert_eq!(sim.memory.take_effects(), []);
-    sim.jobs.push_back(Job::Route(Box::new(event.clone())));
+    sim.jobs.push_back(Job::route(&event));
     sim.settle();
     assert_eq!(sim.memory.routed(&event.account, &event.id).as_deref(), Some("-"));
     assert_eq!(sim.memory.interactions(), before);

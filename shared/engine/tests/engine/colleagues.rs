@@ -9,8 +9,8 @@ use domain::interaction::Status;
 use domain::message::{Author, DeliveryState};
 use domain::queue::Strategy;
 use domain::tag::Tag;
-use engine::memory::Cause;
 use engine::ports::World;
+use engine::stream::Owner;
 use ulid::Ulid;
 
 use crate::driver::{Command, Sim, agent_step, phone};
@@ -37,7 +37,7 @@ fn from_the_request_to_close_until_it_is_disposed_the_agent_is_on_the_configured
     assert_eq!(asked.status, Status::Open);
     assert_eq!(sim.presence(anna).unwrap().state(), PresenceState::Paused { reason: "After-call work".into() });
     assert_eq!(sim.rings_at(&third), vec![bruno.clone()]);
-    assert!(sim.shown(anna, &first).contains(&Notice::PresenceNow { state: PresenceWord::Paused }));
+    assert!(sim.is_told_of_presence(anna, PresenceWord::Paused));
     // Neither a second request nor a choice of the agent changes that; nothing new rings there.
     assert_eq!(sim.close(anna, &first), Err(Refusal::NothingToDo));
     sim.ready(anna);
@@ -46,7 +46,7 @@ fn from_the_request_to_close_until_it_is_disposed_the_agent_is_on_the_configured
     let closed = sim.command(anna, close_with(&first, "Sold")).unwrap();
     assert_eq!((closed.status, closed.disposition.as_deref()), (Status::Closed, Some("Sold")));
     assert_eq!(sim.presence(anna).unwrap().state(), PresenceState::Ready);
-    assert!(sim.shown(anna, &first).contains(&Notice::PresenceNow { state: PresenceWord::Ready }));
+    assert!(sim.is_told_of_presence(anna, PresenceWord::Ready));
     // What waits is offered at once.
     assert!(sim.rings_at(&second) == [anna.clone()] || sim.rings_at(&third) == [anna.clone()]);
 }
@@ -290,9 +290,7 @@ fn what_is_started_causes_nothing_but_the_message_and_what_its_agent_sees() {
     assert!(sim.interaction(&started.id).is_open() && sim.stage(&started.id).is_none());
     let caused = sim.memory.take_effects();
     assert!(
-        caused
-            .iter()
-            .all(|caused| matches!(caused.by, Cause::Message(_))
-                || !caused.effects.iter().any(|effect| matches!(effect, Effect::Wake { .. })))
+        caused.iter().all(|caused| matches!(caused.item, Owner::Message { .. })
+            || !caused.effects.iter().any(|effect| matches!(effect, Effect::Wake { .. })))
     );
 }

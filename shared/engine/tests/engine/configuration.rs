@@ -137,7 +137,7 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
         Job::Command { id: "ready".into(), agent: agents[0].clone(), command },
     ));
     sim.memory.take_effects();
-    sim.jobs.extend(targets.into_iter().map(Job::Wake));
+    sim.jobs.extend(targets.into_iter().map(Job::wake));
     sim.settle();
     assert_eq!(sim.rings_at(&interaction), agents);
 }
@@ -150,7 +150,8 @@ fn switching_an_account_off_silences_its_offers_and_nobody_can_accept_them() {
         // Also in the instant before the wake comes.
         sim.change_account(|account| account.active = false);
         assert_eq!(sim.accept(&agents[0], &interaction), Err(Refusal::AccountInactive));
-        sim.set_active(false);
+        sim.account_changed();
+        sim.settle();
         assert!(sim.rings_at(&interaction).is_empty());
         assert!(sim.shown(&agents[0], &interaction).iter().any(|notice| matches!(notice, Notice::Withdrawn { .. })));
         sim.wait(60);
@@ -185,7 +186,7 @@ fn an_agent_who_joins_a_ringing_queue_sees_the_offer_and_one_who_leaves_no_longe
         members.remove(0);
         members.push(agents[2].clone());
     });
-    sim.jobs.extend([Job::Reconfigured(agents[0].clone()), Job::Reconfigured(agents[2].clone())]);
+    sim.jobs.extend([Job::reconfigured(&agents[0]), Job::reconfigured(&agents[2])]);
     sim.settle();
     assert!(matches!(sim.shown(&agents[0], &interaction).last(), Some(Notice::Withdrawn { .. })));
     assert!(matches!(sim.shown(&agents[2], &interaction).last(), Some(Notice::Offered { .. })));
@@ -200,7 +201,7 @@ fn an_offer_at_one_agent_who_is_taken_off_the_queue_or_fills_up_moves_to_the_nex
         assert_eq!(sim.rings_at(&interaction), [agents[0].clone()]);
         if leaves {
             sim.directory.change(|config| config.queues.get_mut(&queue).unwrap().members.retain(|agent| *agent != agents[0]));
-            sim.jobs.push_back(Job::Reconfigured(agents[0].clone()));
+            sim.jobs.push_back(Job::reconfigured(&agents[0]));
             sim.settle();
         } else {
             sim.starts(&agents[0], 7).unwrap();

@@ -1,12 +1,13 @@
 //! Plays what surrounds the engine: `dispatch`, `assign`, the timers and a provider, on a clock that only the test moves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use domain::account::{Account, Minutes, Whitelist};
-use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
+use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role};
 use domain::catalog::Pause;
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
@@ -17,16 +18,23 @@ use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, Pause
 use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
 use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::news::News;
 use domain::plan::{ActionPlan, PlanStep, Step};
-use domain::queue::{MissedLimit, Queue, Strategy, Weight};
+use domain::queue::{Queue, Strategy, Weight};
 use domain::tag::Tag;
 use domain::text_template::TextTemplate;
 use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
-use engine::memory::{Cause, Caused, Memory, MemoryDirectory, VirtualWorld};
+use domain::wakes;
+use engine::errands::{Errand, Job as Body};
+use engine::jobs::{ArchiveJob, AssignJob, PushJob, SendJob, Wakeup};
+use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, World};
-use engine::{Claim, Engine, EngineError, Reach, Sending, Sent, Start, Started, Told, Woken};
+use engine::stream::Owner;
+use engine::{Claim, Engine, EngineError, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use ulid::Ulid;
 
 pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
@@ -34,56 +42,80 @@ pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
 /// After what time an event comes again whose message is not there yet.
 const NOT_YET: SignedDuration = SignedDuration::from_secs(15);
 
-/// Something to carry out: the body of a queue, or a command of an agent.
+/// Something to carry out: the body of a queue, as it arrives there, or a command of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Job {
-    Route(Box<InboundEvent>),
-    Wake(Target),
-    /// Because something changed in another queue.
-    Related(Target),
-    Timer {
-        key: InteractionKey,
-        at: Timestamp,
-        timer: Timer,
-    },
-    Withdraw {
-        interaction: InteractionId,
-        agent: AgentId,
-    },
-    Send(MessageKey),
-    Webhook {
-        key: InteractionKey,
-        wait: u64,
-    },
-    Missed {
-        id: String,
-        agent: AgentId,
-        limit: MissedLimit,
-    },
-    Command {
-        id: String,
-        agent: AgentId,
-        command: Command,
-    },
-    Unify(ContactId),
-    /// An agent may have been added to, or taken off, an account or a queue.
-    Reconfigured(AgentId),
+    Queued(Errand),
+    Command { id: String, agent: AgentId, command: Command },
 }
 
 impl Job {
+    /// What was sent to a queue: written as JSON there, and read again.
+    pub(crate) fn queued(errand: Errand) -> Self {
+        let job = match errand.job {
+            Body::Route(event) => Body::Route(Box::new(travels(&*event))),
+            Body::Assign(job) => Body::Assign(travels(&job)),
+            Body::Send(job) => Body::Send(travels(&job)),
+            Body::Media(job) => Body::Media(travels(&job)),
+            Body::Archive(job) => Body::Archive(travels(&job)),
+            Body::Webhook(job) => Body::Webhook(Box::new(travels(&*job))),
+            Body::Push(job) => Body::Push(Box::new(travels(&*job))),
+            Body::Wakeup { at, job } => Body::Wakeup { at, job: travels(&job) },
+        };
+        Self::Queued(Errand { job, ..errand })
+    }
+
+    pub(crate) fn route(event: &InboundEvent) -> Self {
+        Self::queued(Errand::route(event))
+    }
+
+    /// Somebody looks at what waits for a target, for whatever reason.
+    pub(crate) fn wake(target: Target) -> Self {
+        Self::queued(Errand::assign("wake".into(), AssignJob { target, reconfigured: false, related: false }))
+    }
+
+    /// An agent may have been added to, or taken off, an account or a queue.
+    pub(crate) fn reconfigured(agent: &AgentId) -> Self {
+        Self::queued(Errand::assign("change".into(), AssignJob::reconfigured(Target::Agent(agent.clone()))))
+    }
+
+    pub(crate) fn send(message: MessageKey) -> Self {
+        Self::queued(Errand::send("send".into(), message))
+    }
+
+    pub(crate) fn unify(contact: ContactId) -> Self {
+        Self::queued(Errand::wakeup("unify".into(), Timestamp::UNIX_EPOCH, Wakeup::Unify { contact }))
+    }
+
     /// Jobs of one group are carried out one after the other, in order.
-    pub(crate) fn group(&self) -> Option<String> {
+    pub(crate) fn group(&self) -> Option<(&'static str, &str)> {
         match self {
-            Job::Route(event) => Some(format!("inbound {}", event.group())),
-            Job::Wake(target) | Job::Related(target) => Some(format!("assign {}", target.key())),
-            // The same queue as the wake's.
-            Job::Reconfigured(agent) => Some(format!("assign {agent}")),
-            Job::Send(message) => Some(format!("outbound {}", message.interaction.conversation.group())),
-            Job::Timer { .. } | Job::Withdraw { .. } | Job::Webhook { .. } | Job::Missed { .. } | Job::Unify(_) | Job::Command { .. } => {
-                None
-            }
+            Self::Queued(errand) => Some((queue_of(&errand.job), errand.group.as_deref()?)),
+            Self::Command { .. } => None,
         }
     }
+
+    pub(crate) fn is_route(&self) -> bool {
+        matches!(self, Self::Queued(Errand { job: Body::Route(_), .. }))
+    }
+
+    pub(crate) fn is_webhook(&self) -> bool {
+        matches!(self, Self::Queued(Errand { job: Body::Webhook(_), .. }))
+    }
+
+    /// The interaction, the deadline and the wait that it ends, if it is a timer.
+    pub(crate) fn timer(&self) -> Option<(&InteractionKey, Timestamp, &Timer)> {
+        match self {
+            Self::Queued(Errand { job: Body::Wakeup { job: Wakeup::Timer { interaction, at, which }, .. }, .. }) => {
+                Some((interaction, *at, which))
+            }
+            Self::Queued(_) | Self::Command { .. } => None,
+        }
+    }
+}
+
+fn travels<T: Serialize + DeserializeOwned>(body: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(body).unwrap()).unwrap()
 }
 
 /// What an agent does.
@@ -112,7 +144,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Done; these follow.
-    Done { jobs: Vec<Job>, shown: Vec<(AgentId, Seen)>, told: Option<Told> },
+    Done { errands: Vec<Errand>, shown: Vec<(AgentId, Seen)>, told: Option<Told> },
     /// It failed: whoever asked tries again.
     Failed(EngineError),
 }
@@ -146,6 +178,12 @@ pub(crate) struct Sim {
     pub(crate) provider: Arc<Mutex<FakeProvider>>,
     pub(crate) archived: Vec<InteractionId>,
     pub(crate) account: AccountId,
+    /// Messages to customers by conversation, in the order in which they were committed.
+    pub(crate) committed: Vec<(String, MessageId)>,
+    /// The account as it was before its last change.
+    changed_from: RefCell<Account>,
+    /// The ids that queues with order have seen: what comes under one of them again is dropped.
+    ids: BTreeSet<(&'static str, String)>,
     counter: u64,
 }
 
@@ -166,7 +204,7 @@ pub(crate) fn start(engine: &Machine, provider: &Arc<Mutex<FakeProvider>>, job: 
     let (engine, provider) = (engine.clone(), provider.clone());
     Box::pin(async move {
         match carry_out(&engine, &provider, job).await {
-            Ok((jobs, shown, told)) => Outcome::Done { jobs, shown, told },
+            Ok((errands, shown, told)) => Outcome::Done { errands, shown, told },
             Err(error) => Outcome::Failed(error),
         }
     })
@@ -176,51 +214,23 @@ fn shown(agent: &AgentId, row: WaitingRow, notice: &Notice) -> (AgentId, Seen) {
     (agent.clone(), Seen { interaction: Some(row.interaction.interaction), notice: notice.clone() })
 }
 
-type Led = (Vec<Job>, Vec<(AgentId, Seen)>, Option<Told>);
+type Led = (Vec<Errand>, Vec<(AgentId, Seen)>, Option<Told>);
 
 async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -> Result<Led, EngineError> {
-    let nothing = (Vec::new(), Vec::new(), None);
     match job {
-        Job::Route(event) => engine.route(&event).await.map(|()| nothing),
-        Job::Wake(target) => {
-            let Woken { joined, also, related, .. } = engine.wake(&target, Reach::Far).await?;
-            let offered = Notice::Offered { offer: 0, until: None, notification: None };
-            let shown = match &target {
-                Target::Agent(agent) => joined.into_iter().map(|row| shown(agent, row, &offered)).collect(),
-                Target::Queue(_) | Target::Account(_) => Vec::new(),
-            };
-            Ok((also.into_iter().map(Job::Wake).chain(related.into_iter().map(Job::Related)).collect(), shown, None))
-        }
-        Job::Related(target) => {
-            let woken = engine.wake(&target, Reach::Near).await?;
-            Ok((woken.also.into_iter().map(Job::Wake).chain(woken.related.into_iter().map(Job::Related)).collect(), Vec::new(), None))
-        }
-        Job::Timer { key, timer, .. } => {
-            let told = engine.tell(&key, Event::Timer(timer.clone()), Idempotency::Guarded).await?;
-            let again = match &told {
-                Told::Refused(Refusal::Early(at), _) => vec![Job::Timer { key, at: *at, timer }],
-                _ => Vec::new(),
-            };
-            Ok((again, Vec::new(), Some(told)))
-        }
-        Job::Withdraw { interaction, agent } => {
-            let key = engine.locate(&interaction).await?;
-            let told = engine.tell(&key, Event::AgentUnavailable { agent }, Idempotency::Guarded).await?;
-            Ok((Vec::new(), Vec::new(), Some(told)))
-        }
-        Job::Unify(contact) => engine.unify(&contact).await.map(|()| nothing),
-        Job::Reconfigured(agent) => {
-            // `assign` was told that the configuration changed, and forgets what it had of it.
-            let engine = Machine { directory: engine.directory.fresh(), ..engine.clone() };
-            let released = engine.release(&agent).await?;
-            let Woken { joined, also, .. } = engine.wake(&Target::Agent(agent.clone()), Reach::Far).await?;
-            let (gone, offered) =
-                (Notice::Withdrawn { offer: 0, taken_by: None }, Notice::Offered { offer: 0, until: None, notification: None });
-            let unseen = released.unseen.into_iter().map(|row| shown(&agent, row, &gone));
-            let joined = joined.into_iter().map(|row| shown(&agent, row, &offered));
-            Ok((also.into_iter().map(Job::Wake).collect(), unseen.chain(joined).collect(), None))
-        }
-        Job::Send(key) => {
+        Job::Queued(errand) => consume(engine, provider, errand).await,
+        Job::Command { id, agent, command } => obey(engine, id, agent, command).await,
+    }
+}
+
+/// What the function behind a queue does with a body.
+async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Errand) -> Result<Led, EngineError> {
+    let nothing = (Vec::new(), Vec::new(), None);
+    match errand.job {
+        Body::Route(event) => engine.route(&event).await.map(|()| nothing),
+        Body::Assign(job) => assign(engine, &errand.id, &job).await,
+        Body::Wakeup { job, .. } => wake_up(engine, errand.id, job).await,
+        Body::Send(SendJob { message: key }) => {
             if let Claim::Send(message) = engine.claim(&key).await? {
                 let outcome = {
                     let mut provider = provider.lock().unwrap();
@@ -230,68 +240,127 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
                 };
                 let state = engine.sent(&key, &outcome).await?;
                 if state == DeliveryState::Queued {
-                    return Ok((vec![Job::Send(key)], Vec::new(), None));
+                    return Ok((vec![Errand::send(errand.id, key)], Vec::new(), None));
                 }
             }
             Ok(nothing)
         }
-        Job::Webhook { key, wait } => {
+        Body::Webhook(job) => {
             let answer = provider.lock().unwrap().webhooks.pop_front().unwrap_or(Ok(Vec::new()));
-            let told = engine.tell(&key, Event::WebhookAnswered { wait, answer }, Idempotency::Guarded).await?;
+            let event = Event::WebhookAnswered { wait: job.wait, answer };
+            Ok((Vec::new(), Vec::new(), Some(engine.tell(&job.interaction, event, Idempotency::Guarded).await?)))
+        }
+        body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_)) => panic!("{body:?} is taken up as soon as it is sent"),
+    }
+}
+
+async fn assign(engine: &Machine, id: &str, job: &AssignJob) -> Result<Led, EngineError> {
+    let (offered, gone) = (Notice::Offered { offer: 0, until: None, notification: None }, Notice::Withdrawn { offer: 0, taken_by: None });
+    // `assign` was told that the configuration changed, and forgets what it had of it.
+    let directory = if job.reconfigured { engine.directory.fresh() } else { engine.directory.clone() };
+    let engine = Machine { directory, ..engine.clone() };
+    let (mut errands, mut seen) = (Vec::new(), Vec::new());
+    if let Some(agent) = job.reconfigured_agent() {
+        let released = engine.release(agent).await?;
+        seen.extend(released.unseen.into_iter().map(|row| shown(agent, row, &gone)));
+        let again = engine.world.now() + SignedDuration::from_secs(Wakeup::LOOKED_AT_AGAIN_SECONDS.into());
+        errands.push(Errand::wakeup(format!("{id}-again"), again, Wakeup::Reconfigured { agent: agent.clone() }));
+    }
+    let mut woken = engine.wake(&job.target, job.reach()).await?;
+    if let Target::Agent(agent) = &job.target {
+        seen.extend(std::mem::take(&mut woken.joined).into_iter().map(|row| shown(agent, row, &offered)));
+    }
+    errands.extend(job.then(&woken).into_iter().enumerate().map(|(index, job)| Errand::assign(format!("{id}-{index}"), job)));
+    Ok((errands, seen, None))
+}
+
+async fn wake_up(engine: &Machine, errand: String, wakeup: Wakeup) -> Result<Led, EngineError> {
+    let nothing = (Vec::new(), Vec::new(), None);
+    match &wakeup {
+        Wakeup::Timer { interaction, which, .. } => {
+            let told = engine.tell(interaction, Event::Timer(which.clone()), Idempotency::Guarded).await?;
+            let again = match &told {
+                Told::Refused(Refusal::Early(at), _) => vec![Errand::wakeup(errand, *at, wakeup)],
+                _ => Vec::new(),
+            };
+            Ok((again, Vec::new(), Some(told)))
+        }
+        Wakeup::Missed { id, agent, limit } => {
+            engine.missed(agent, *limit, Idempotency::Command { id: id.clone() }).await.map(|()| nothing)
+        }
+        Wakeup::Unify { contact } => engine.unify(contact).await.map(|()| nothing),
+        Wakeup::Withdraw { interaction, agent } => {
+            let key = engine.locate(interaction).await?;
+            let told = engine.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Idempotency::Guarded).await?;
             Ok((Vec::new(), Vec::new(), Some(told)))
         }
-        Job::Missed { id, agent, limit } => {
-            engine.missed(&agent, limit, Idempotency::Command { id }).await?;
-            Ok(nothing)
+        Wakeup::Reconfigured { agent } => {
+            let engine = Machine { directory: engine.directory.fresh(), ..engine.clone() };
+            engine.release(agent).await.map(|_| nothing)
         }
-        Job::Command { id, agent, command } => {
-            let mark = Idempotency::Command { id };
-            let (interaction, event) = match command {
-                Command::Accept(interaction) => (interaction, Event::Accept { agent }),
-                Command::Reject(interaction) => (interaction, Event::Reject { agent }),
-                Command::OpenTab(interaction) => (interaction, Event::OpenTab { agent }),
-                Command::CloseTab(interaction) => (interaction, Event::CloseTab { agent }),
-                Command::Close(interaction, disposition) => (interaction, Event::Close { agent, disposition }),
-                Command::Transfer(interaction, to) => (interaction, Event::Transfer { agent, to }),
-                Command::Pick(interaction) => (interaction, Event::Pick { agent }),
-                Command::Reassign(interaction, to) => (interaction, Event::Reassign { by: agent, to }),
-                Command::Archive(interaction) => (interaction, Event::Archive { agent }),
-                Command::Reopen(interaction) => (interaction, Event::Reopen { agent }),
-                Command::Write(interaction, message, body) => {
-                    let key = engine.locate(&interaction).await?;
-                    let sending =
-                        Sending { id: message, content: Content::Text { body }, attachments: Vec::new(), reply_to: None, answers: None };
-                    return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
-                }
-                Command::Note(interaction, message) => {
-                    let key = engine.locate(&interaction).await?;
-                    return Ok((Vec::new(), Vec::new(), Some(engine.note(&key, agent, message, "a note".into(), mark).await?)));
-                }
-                Command::Tag(interaction, add, remove) => (interaction, Event::Retagged { by: agent, add, remove }),
-                Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
-                Command::Start(to, message) => {
-                    let account = engine.directory.accounts().await?[0].clone();
-                    let template =
-                        ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
-                    let start = Start { agent, to, name: None, message, template };
-                    let told = match engine.start(&account, &start, &mark).await? {
-                        Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
-                        Started::Before | Started::Refused(_) => None,
-                    };
-                    return Ok((Vec::new(), Vec::new(), told));
-                }
-                Command::Presence(state) => {
-                    engine.set_presence(&agent, state, mark).await?;
-                    return Ok(nothing);
-                }
-                Command::Capacity(capacity) => {
-                    engine.set_capacity(&agent, capacity).await?;
-                    return Ok(nothing);
-                }
-            };
+        Wakeup::Lost { .. } => panic!("nobody is connected here"),
+    }
+}
+
+async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) -> Result<Led, EngineError> {
+    let nothing = (Vec::new(), Vec::new(), None);
+    let mark = Idempotency::Command { id };
+    let (interaction, event) = match command {
+        Command::Accept(interaction) => (interaction, Event::Accept { agent }),
+        Command::Reject(interaction) => (interaction, Event::Reject { agent }),
+        Command::OpenTab(interaction) => (interaction, Event::OpenTab { agent }),
+        Command::CloseTab(interaction) => (interaction, Event::CloseTab { agent }),
+        Command::Close(interaction, disposition) => (interaction, Event::Close { agent, disposition }),
+        Command::Transfer(interaction, to) => (interaction, Event::Transfer { agent, to }),
+        Command::Pick(interaction) => (interaction, Event::Pick { agent }),
+        Command::Reassign(interaction, to) => (interaction, Event::Reassign { by: agent, to }),
+        Command::Archive(interaction) => (interaction, Event::Archive { agent }),
+        Command::Reopen(interaction) => (interaction, Event::Reopen { agent }),
+        Command::Write(interaction, message, body) => {
             let key = engine.locate(&interaction).await?;
-            Ok((Vec::new(), Vec::new(), Some(engine.tell(&key, event, mark).await?)))
+            let sending = Sending { id: message, content: Content::Text { body }, attachments: Vec::new(), reply_to: None, answers: None };
+            return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
         }
+        Command::Note(interaction, message) => {
+            let key = engine.locate(&interaction).await?;
+            return Ok((Vec::new(), Vec::new(), Some(engine.note(&key, agent, message, "a note".into(), mark).await?)));
+        }
+        Command::Tag(interaction, add, remove) => (interaction, Event::Retagged { by: agent, add, remove }),
+        Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
+        Command::Start(to, message) => {
+            let account = engine.directory.accounts().await?[0].clone();
+            let template =
+                ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+            let start = Start { agent, to, name: None, message, template };
+            let told = match engine.start(&account, &start, &mark).await? {
+                Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
+                Started::Before | Started::Refused(_) => None,
+            };
+            return Ok((Vec::new(), Vec::new(), told));
+        }
+        Command::Presence(state) => {
+            engine.set_presence(&agent, state, mark).await?;
+            return Ok(nothing);
+        }
+        Command::Capacity(capacity) => {
+            engine.set_capacity(&agent, capacity).await?;
+            return Ok(nothing);
+        }
+    };
+    let key = engine.locate(&interaction).await?;
+    Ok((Vec::new(), Vec::new(), Some(engine.tell(&key, event, mark).await?)))
+}
+
+fn queue_of(body: &Body) -> &'static str {
+    match body {
+        Body::Route(_) => "inbound",
+        Body::Assign(_) => "assign",
+        Body::Send(_) => "outbound",
+        Body::Media(_) => "media",
+        Body::Archive(_) => "archive",
+        Body::Webhook(_) => "webhook",
+        Body::Push(_) => "push",
+        Body::Wakeup { .. } => "timers",
     }
 }
 
@@ -330,7 +399,8 @@ impl Sim {
         let directory = memory.directory();
         let world = VirtualWorld::new("2026-01-01T00:00:00Z".parse().unwrap(), seed);
         let account = AccountId::from_ulid(Ulid::from_parts(0, 1));
-        directory.put_account(Account { id: account.clone(), ..fixtures::account() });
+        let known = Account { id: account.clone(), ..fixtures::account() };
+        directory.put_account(known.clone());
         let engine = Engine { store: memory.clone(), directory: directory.clone(), world: world.clone() };
         Self {
             memory,
@@ -343,6 +413,9 @@ impl Sim {
             provider: Arc::default(),
             archived: Vec::new(),
             account,
+            committed: Vec::new(),
+            changed_from: RefCell::new(known),
+            ids: BTreeSet::new(),
             counter: 0,
         }
     }
@@ -380,6 +453,7 @@ impl Sim {
 
     pub(crate) fn change_account(&self, change: impl FnOnce(&mut Account)) {
         let mut account = self.directory.change(|config| config.accounts[&self.account].clone());
+        self.changed_from.replace(account.clone());
         change(&mut account);
         self.directory.put_account(account);
     }
@@ -399,14 +473,29 @@ impl Sim {
         self.settle();
     }
 
-    /// What `admin-api` wakes after a change of the account.
+    /// Wakes what `admin-api` wakes after the last change of the account.
     pub(crate) fn account_changed(&mut self) {
-        let plan = self.directory.change(|config| config.accounts[&self.account].plan.clone());
-        let queues = plan.queues().cloned().map(Target::Queue);
-        self.jobs.extend(queues.chain(plan.agents().cloned().map(Target::Agent)).map(Job::Wake));
-        let agents = self.directory.change(|config| config.agents.keys().cloned().collect::<Vec<_>>());
-        self.jobs.extend(agents.into_iter().map(Job::Reconfigured));
-        self.jobs.push_back(Job::Wake(Target::Account(self.account.clone())));
+        let after = self.directory.change(|config| config.accounts[&self.account].clone());
+        let targets = wakes::of_account(&self.changed_from.borrow(), &after);
+        self.reconfigured(targets);
+    }
+
+    /// Changes a queue, and wakes as `admin-api` does.
+    pub(crate) fn change_queue(&mut self, queue: &QueueId, change: impl FnOnce(&mut Queue)) {
+        let (before, after) = self.directory.change(|config| {
+            let queue = config.queues.get_mut(queue).unwrap();
+            let before = queue.clone();
+            change(queue);
+            (before, queue.clone())
+        });
+        self.reconfigured(wakes::of_queue(&before, &after));
+    }
+
+    fn reconfigured(&mut self, targets: BTreeSet<Target>) {
+        let change = self.next();
+        for (index, target) in targets.into_iter().enumerate() {
+            self.enqueue(Errand::assign(format!("change-{change}-{index}"), AssignJob::reconfigured(target)));
+        }
     }
 
     pub(crate) fn inactivity_timeout(&self, minutes: i64) {
@@ -654,41 +743,53 @@ impl Sim {
 
     /// What the stream hands to `dispatch`.
     pub(crate) fn pump(&mut self) {
-        for Caused { by, version, effects } in self.memory.take_effects() {
-            for (index, effect) in effects.into_iter().enumerate() {
-                let id = format!("{by:?} {version} {index}");
-                self.dispatch(&by, id, effect);
+        for grown in self.memory.take_effects() {
+            if let Owner::Interaction(interaction) = &grown.item {
+                let group = interaction.conversation().group();
+                let sent = grown.effects.iter().filter_map(|effect| match effect {
+                    Effect::SendMessage { message, .. } => Some((group.clone(), message.clone())),
+                    _ => None,
+                });
+                self.committed.extend(sent);
+            }
+            for errand in grown.errands().unwrap() {
+                // As a queue with order does, for five minutes: no id is used again, then or later.
+                if errand.group.is_none() || self.ids.insert((queue_of(&errand.job), errand.id.clone())) {
+                    self.enqueue(errand);
+                }
             }
         }
     }
 
-    fn dispatch(&mut self, by: &Cause, id: String, effect: Effect) {
-        match (by, effect) {
-            (Cause::Interaction(key), Effect::Webhook { wait, .. }) => self.jobs.push_back(Job::Webhook { key: key.clone(), wait }),
-            (_, Effect::Missed { agent, limit }) => self.jobs.push_back(Job::Missed { id, agent, limit }),
-            (Cause::Event(event), Effect::Route) => self.jobs.push_back(Job::Route(event.clone())),
-            (Cause::Interaction(key), Effect::SendMessage { message, at }) => {
-                self.jobs.push_back(Job::Send(MessageKey { interaction: key.clone(), at, message }));
+    /// A queue takes a body. Timers wait; what only looks at the engine's work is done at once.
+    fn enqueue(&mut self, errand: Errand) {
+        let job = Job::queued(errand);
+        match &job {
+            Job::Queued(Errand { job: Body::Push(push), .. }) => self.pushed(push),
+            Job::Queued(Errand { job: Body::Archive(ArchiveJob { interaction }), .. }) => {
+                self.archived.push(interaction.interaction.clone())
             }
-            (Cause::Interaction(key), Effect::Timer { at, timer }) => {
-                self.timers.push((at, Job::Timer { key: key.clone(), at, timer }));
+            Job::Queued(Errand { job: Body::Wakeup { at, .. }, .. }) if *at > self.world.now() => self.timers.push((*at, job)),
+            _ => self.jobs.push_back(job),
+        }
+    }
+
+    fn pushed(&mut self, PushJob { to, news, .. }: &PushJob) {
+        let (interaction, notice) = match news {
+            News::Offered { interaction, offer, until, notification } => {
+                (Some(&interaction.id), Notice::Offered { offer: *offer, until: *until, notification: notification.clone() })
             }
-            (_, Effect::Withdraw { interaction, agent }) => self.jobs.push_back(Job::Withdraw { interaction, agent }),
-            (Cause::Contact(_), Effect::Unify { contact }) => self.jobs.push_back(Job::Unify(contact)),
-            (_, Effect::Wake { target }) => self.jobs.push_back(Job::Wake(target)),
-            (Cause::Interaction(key), Effect::Archive) => self.archived.push(key.interaction.clone()),
-            (Cause::Message(key), Effect::Archive) => self.archived.push(key.interaction.interaction.clone()),
-            (by, Effect::Push { to, notice }) => {
-                let interaction = match by {
-                    Cause::Interaction(key) => Some(key.interaction.clone()),
-                    Cause::Message(key) => Some(key.interaction.interaction.clone()),
-                    Cause::Event(_) | Cause::Presence(_) | Cause::Contact(_) => None,
-                };
-                for agent in self.expand(&to, matches!(notice, Notice::Offered { .. })) {
-                    self.seen.entry(agent).or_default().push(Seen { interaction: interaction.clone(), notice: notice.clone() });
-                }
+            News::Withdrawn { interaction, offer, taken_by } => {
+                (Some(interaction), Notice::Withdrawn { offer: *offer, taken_by: taken_by.clone() })
             }
-            (by, effect) => panic!("{effect:?} of {by:?}"),
+            News::Message { message } => (Some(&message.interaction), Notice::Message),
+            News::MessageState { message } => (Some(&message.interaction), Notice::MessageState),
+            News::Interaction { interaction } => (Some(&interaction.id), Notice::Interaction),
+            News::Presence { state } => (None, Notice::PresenceNow { state: state.clone() }),
+        };
+        let seen = Seen { interaction: interaction.cloned(), notice };
+        for agent in self.expand(to, matches!(news, News::Offered { .. })) {
+            self.seen.entry(agent).or_default().push(seen.clone());
         }
     }
 
@@ -709,13 +810,8 @@ impl Sim {
     /// Takes up what a job led to. A failed one is tried again, as its queue or its client would.
     pub(crate) fn led_to(&mut self, job: Job, outcome: Outcome) -> Option<Told> {
         match outcome {
-            Outcome::Done { jobs, shown, told } => {
-                for job in jobs {
-                    match job {
-                        Job::Timer { at, .. } => self.timers.push((at, job)),
-                        job => self.jobs.push_back(job),
-                    }
-                }
+            Outcome::Done { errands, shown, told } => {
+                errands.into_iter().for_each(|errand| self.enqueue(errand));
                 for (agent, seen) in shown {
                     self.seen.entry(agent).or_default().push(seen);
                 }
@@ -803,6 +899,12 @@ impl Sim {
 
     pub(crate) fn facts(&self, id: &InteractionId) -> Vec<Fact> {
         self.memory.history(id).into_iter().map(|entry| entry.fact).collect()
+    }
+
+    /// Whether the last that an agent was told of the agent's own presence is `state`.
+    pub(crate) fn is_told_of_presence(&self, agent: &AgentId, state: PresenceWord) -> bool {
+        let told = self.seen.get(agent).into_iter().flatten().rev().find(|seen| matches!(seen.notice, Notice::PresenceNow { .. }));
+        told.is_some_and(|seen| seen.notice == Notice::PresenceNow { state })
     }
 
     /// What an agent was shown of an interaction, in order.

@@ -63,9 +63,9 @@ fn a_phone_and_a_user_id_of_one_customer_have_one_interaction_whichever_comes_fi
         assert_eq!(sim.rings_at(&interaction.id), agents, "{order:?}");
         // Everything comes again and changes nothing.
         let before = sim.memory.interactions();
-        sim.jobs.extend(events.map(|event| Job::Route(Box::new(event))));
+        sim.jobs.extend(events.map(|event| Job::route(&event)));
         let owner = run(sim.memory.contact_of(&phone(1), true)).unwrap().unwrap().owner;
-        sim.jobs.extend([Job::Unify(owner.clone()), Job::Unify(owner)]);
+        sim.jobs.extend([Job::unify(owner.clone()), Job::unify(owner)]);
         sim.settle();
         assert_eq!(sim.memory.interactions(), before);
     }
@@ -81,9 +81,9 @@ fn three_messages_at_the_same_instant_end_in_one_interaction() {
         }
         sim.pump();
         sim.jobs.clear();
-        sim.at_once(order.map(|index| Job::Route(Box::new(events[index].clone()))).to_vec());
+        sim.at_once(order.map(|index| Job::route(&events[index])).to_vec());
         // A loser of the race comes again.
-        sim.jobs.extend(events.map(|event| Job::Route(Box::new(event))));
+        sim.jobs.extend(events.map(|event| Job::route(&event)));
         sim.settle();
         check_one(&sim, 3);
     }

@@ -83,7 +83,7 @@ fn asking() -> (Sim, Vec<AgentId>, InteractionId) {
     sim.steps(serde_json::from_value(json!([{"step": "webhook", "url": "https://example.com"}])).unwrap());
     let event = sim.event(1);
     sim.memory.receive(&event);
-    sim.at_once(vec![Job::Route(Box::new(event))]);
+    sim.at_once(vec![Job::route(&event)]);
     let asked = sim.memory.interactions()[0].id.clone();
     (sim, agents, asked)
 }

@@ -84,7 +84,7 @@ fn a_message_claimed_twice_is_unknown_and_not_sent_again() {
     assert_eq!(sim.delivery(&second), DeliveryState::Unknown);
     for id in [&message, &second] {
         let (key, _) = sim.message(id);
-        sim.jobs.push_back(Job::Send(key));
+        sim.jobs.push_back(Job::send(key));
     }
     sim.settle();
     assert_eq!(sim.provider.lock().unwrap().calls.len(), 2);

@@ -40,7 +40,7 @@ fn two_messages_at_the_same_instant_never_open_two() {
         events.iter().for_each(|event| assert!(sim.memory.receive(event)));
         sim.memory.take_effects();
         // Normally the queue keeps them apart, but not here.
-        sim.at_once(events.iter().map(|event| Job::Route(Box::new(event.clone()))).collect());
+        sim.at_once(events.iter().map(Job::route).collect());
         sim.settle();
         let open: Vec<_> = sim.memory.interactions().into_iter().filter(|interaction| interaction.is_open()).collect();
         assert_eq!((open.len(), sim.memory.contacts().len()), (1, 1), "known: {known}");

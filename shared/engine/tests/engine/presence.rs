@@ -98,7 +98,7 @@ fn nothing_rings_at_an_agent_who_pauses_at_the_same_instant() {
         run(start(&sim.engine, &sim.provider, Job::Command { id: "ready".into(), agent: agents[0].clone(), command: ready }));
         let pause = Command::Presence(PresenceState::Paused { reason: "lunch".into() });
         let mut running = [
-            Some(start(&sim.engine, &sim.provider, Job::Wake(Target::Queue(queue)))),
+            Some(start(&sim.engine, &sim.provider, Job::wake(Target::Queue(queue)))),
             Some(start(&sim.engine, &sim.provider, Job::Command { id: "pause".into(), agent: agents[0].clone(), command: pause })),
         ];
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());

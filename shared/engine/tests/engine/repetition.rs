@@ -32,7 +32,7 @@ fn the_same_event_twice_is_one_message() {
     let interaction = sim.receives(&event);
     let before = sim.interaction(&interaction);
     assert!(!sim.memory.receive(&event));
-    sim.jobs.extend([Job::Route(Box::new(event.clone())), Job::Route(Box::new(event))]);
+    sim.jobs.extend([Job::route(&event), Job::route(&event)]);
     sim.settle();
     assert_eq!(sim.interaction(&interaction), before);
     assert_eq!(sim.memory.messages().len(), 1);
@@ -45,7 +45,7 @@ fn a_repeated_event_of_a_closed_interaction_opens_nothing() {
     let interaction = sim.receives(&event);
     sim.accept(&agents[0], &interaction).unwrap();
     sim.close(&agents[0], &interaction).unwrap();
-    sim.jobs.push_back(Job::Route(Box::new(event)));
+    sim.jobs.push_back(Job::route(&event));
     sim.settle();
     assert_eq!((sim.memory.interactions().len(), sim.memory.messages().len()), (1, 1));
 }
@@ -107,9 +107,9 @@ fn an_early_timer_is_answered_with_its_due_time_and_a_late_or_repeated_one_chang
     let timers: Vec<Job> = sim.timers.iter().map(|(_, job)| job.clone()).collect();
     assert_eq!(timers.len(), 2, "one for the step, one for the offer");
     for job in &timers {
-        let Job::Timer { key, at, timer } = job else { panic!("{job:?}") };
+        let (key, at, timer) = job.timer().unwrap();
         let told = run(sim.engine.tell(key, Event::Timer(timer.clone()), Idempotency::Guarded)).unwrap();
-        assert!(matches!(told, Told::Refused(Refusal::Early(due), _) if due == *at));
+        assert!(matches!(told, Told::Refused(Refusal::Early(due), _) if due == at));
     }
     sim.accept(&agents[0], &interaction).unwrap();
     let before = sim.interaction(&interaction);
@@ -160,8 +160,8 @@ fn wakes_that_come_again_ring_nothing_twice() {
     let interaction = sim.writes(1);
     let before = sim.interaction(&interaction);
     for _ in 0..3 {
-        sim.jobs.push_back(Job::Wake(domain::effect::Target::Queue(queue.clone())));
-        sim.jobs.push_back(Job::Wake(domain::effect::Target::Agent(agents[0].clone())));
+        sim.jobs.push_back(Job::wake(domain::effect::Target::Queue(queue.clone())));
+        sim.jobs.push_back(Job::wake(domain::effect::Target::Agent(agents[0].clone())));
     }
     sim.settle();
     assert_eq!(sim.interaction(&interaction), before);

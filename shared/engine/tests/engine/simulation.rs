@@ -271,7 +271,7 @@ impl Story {
         self.stale_until = None;
         self.sim.directory.refresh();
         let targets = surely(|| self.sim.engine.waiting_targets());
-        self.sim.jobs.extend(targets.into_iter().map(Job::Wake));
+        self.sim.jobs.extend(targets.into_iter().map(Job::wake));
     }
 
     fn new_plan(&mut self) {
@@ -418,10 +418,7 @@ impl Story {
             96..98 => {
                 self.reconfigures();
                 let queue = self.dice.pick(&self.queues).unwrap().clone();
-                self.sim.directory.change(|config| toggle(&mut config.queues.get_mut(&queue).unwrap().members, &agent));
-                // As `admin-api` does: an agent who left is free for other queues, and an agent who joined gets the
-                // offers to all members of this one.
-                self.sim.jobs.extend([Job::Reconfigured(agent), Job::Wake(Target::Queue(queue))]);
+                self.sim.change_queue(&queue, |queue| toggle(&mut queue.members, &agent));
             }
             98 => {
                 self.reconfigures();
@@ -545,7 +542,7 @@ impl Story {
             Outcome::Done { told: Some(Told::Changed { interaction, .. }), .. } => {
                 format!("v{} {:?}", interaction.version, interaction.wait)
             }
-            Outcome::Done { jobs, .. } => format!("{jobs:?}"),
+            Outcome::Done { errands, .. } => format!("{errands:?}"),
             Outcome::Failed(error) => error.to_string(),
         };
         self.log.push_back(format!("{} {job:?}: {outcome}", self.sim.world.now()).replace("00000000", ""));
@@ -556,8 +553,9 @@ impl Story {
 
     /// A random job whose group is free. Jobs of one group keep their order.
     fn next_job(&mut self) -> Option<Job> {
-        let group = |job: &Job| job.group().filter(|_| self.in_order || !matches!(job, Job::Route(_)));
-        let mut busy: BTreeSet<String> = self.running.iter().filter_map(|(job, _)| group(job)).collect();
+        let in_order = self.in_order;
+        let group = |job: &'_ Job| job.group().filter(|_| in_order || !job.is_route()).map(|(queue, group)| (queue, group.to_owned()));
+        let mut busy: BTreeSet<(&'static str, String)> = self.running.iter().filter_map(|(job, _)| group(job)).collect();
         let mut free = Vec::new();
         for (place, job) in self.sim.jobs.iter().enumerate() {
             if group(job).is_none_or(|group| busy.insert(group)) {
@@ -714,6 +712,7 @@ impl Story {
         if self.in_order {
             self.check_order();
         }
+        self.check_sent();
         self.check_people();
         // Decisions by an old configuration are corrected once the new one is known.
         if self.stale_until.is_some() {
@@ -782,6 +781,18 @@ impl Story {
         }
     }
 
+    /// Messages to one customer leave in the order in which they were committed, whatever the weather.
+    fn check_sent(&self) {
+        let provider = self.sim.provider.lock().unwrap();
+        let places: BTreeMap<_, _> =
+            self.sim.committed.iter().zip(0_usize..).map(|((group, message), place)| (message, (group, place))).collect();
+        let mut last: BTreeMap<_, usize> = BTreeMap::new();
+        for call in &provider.calls {
+            let (group, place) = places[call];
+            assert!(last.insert(group, place).is_none_or(|before| before < place), "messages to one customer left out of order");
+        }
+    }
+
     fn check_at_rest(&self, interaction: &Interaction) {
         let now = self.sim.world.now();
         let id = &interaction.id;
@@ -804,7 +815,8 @@ impl Story {
         };
         assert!(interaction.unread || wait.stage == Stage::Transfer, "{id} waits though it was read");
         let timer = |timer: &Timer| {
-            self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Timer { key, timer: of, .. } if key.interaction == *id && of == timer))
+            let is = |job: &Job| job.timer().is_some_and(|(key, _, of)| key.interaction == *id && of == timer);
+            self.sim.timers.iter().any(|(_, job)| is(job))
         };
         if wait.until.is_some() {
             assert!(timer(&Timer::Wait { wait: wait.id }), "nothing ends the wait of {id}");
@@ -879,7 +891,7 @@ impl Story {
             return false;
         };
         let left_alone = self.sim.world.now() < missed.at + Missed::LEFT_ALONE;
-        let again = |job: &Job| matches!(job, Job::Timer { timer: Timer::Again { wait: of }, .. } if *of == wait.id);
+        let again = |job: &Job| matches!(job.timer(), Some((_, _, Timer::Again { wait: of })) if *of == wait.id);
         assert!(!left_alone || self.sim.timers.iter().any(|(_, job)| again(job)), "nothing ends that {} is left alone", presence.agent);
         left_alone
     }

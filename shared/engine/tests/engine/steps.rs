@@ -146,7 +146,7 @@ fn a_repeated_decision_replies_once() {
     let event = sim.event(1);
     assert!(sim.memory.receive(&event));
     sim.memory.take_effects();
-    sim.at_once(vec![Job::Route(Box::new(event.clone())), Job::Route(Box::new(event.clone()))]);
+    sim.at_once(vec![Job::route(&event), Job::route(&event)]);
     sim.settle();
     let interaction = sim.memory.interactions().remove(0).id;
     assert_eq!((sim.replies(&interaction).len(), sim.provider.lock().unwrap().calls.len()), (1, 1));
@@ -284,10 +284,10 @@ fn another_system_that_never_answers_does_not_stop_the_plan() {
     let event = sim.event(1);
     sim.memory.receive(&event);
     sim.pump();
-    let Some(route @ Job::Route(_)) = sim.jobs.pop_front() else { panic!() };
+    let route = sim.jobs.pop_front().filter(Job::is_route).unwrap();
     sim.at_once(vec![route]);
     sim.pump();
-    let lost: Vec<Job> = sim.jobs.drain(..).filter(|job| matches!(job, Job::Webhook { .. })).collect();
+    let lost: Vec<Job> = sim.jobs.drain(..).filter(Job::is_webhook).collect();
     let interaction = sim.memory.interactions().remove(0).id;
     assert_eq!(sim.stage(&interaction), Some(Stage::Webhook { index: 0, plan: 3 }));
     sim.writes(1);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use domain::account::{Account, List};
-use domain::agent::Agent;
+use domain::agent::{Agent, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
@@ -74,6 +74,37 @@ impl Configuration {
         Ok(owner.and_then(|id| id.parse().ok()))
     }
 
+    /// The agent's record with this `sub` claim as it is now: one consistent read. Where the cached id of the subject
+    /// leads nowhere, which one more read tells, the subject is looked up again.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn record_of_subject(&self, subject: &str) -> PortResult<Option<Agent>> {
+        let key = || unique_key(&format!("subject#{subject}"));
+        let known = self.owner(key()).await?;
+        if let Some(agent) = self.record(known, subject).await? {
+            return Ok(Some(agent));
+        }
+        let now = self.owner_now(key()).await?;
+        self.record(now, subject).await
+    }
+
+    async fn record(&self, id: Option<String>, subject: &str) -> PortResult<Option<Agent>> {
+        let Some(id) = id else { return Ok(None) };
+        // The record may have another subject since.
+        Ok(self.get::<Agent>(&id).await?.map(|(agent, _)| agent).filter(|agent| agent.subject == subject))
+    }
+
+    /// Whether an agent's record has the role owner. The last owner stays, so a yes that is cached holds; a no is
+    /// asked again.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn has_owner(&self) -> PortResult<bool> {
+        let is_owner = |agent: &Agent| agent.role == Role::Owner;
+        Ok(self.agents().await?.values().any(is_owner) || self.each::<Agent>().await?.iter().any(is_owner))
+    }
+
     /// The pauses that agents choose from.
     ///
     /// # Errors
@@ -107,6 +138,11 @@ impl Configuration {
         if let Some(owner) = cached(&self.owners, &name) {
             return Ok(owner);
         }
+        self.owner_now(key).await
+    }
+
+    async fn owner_now(&self, key: Key) -> PortResult<Option<String>> {
+        let name = format!("{}#{}", key.pk, key.sk);
         let owner = self.table.get(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
         remember(&self.owners, name, owner.clone());
         Ok(owner)

@@ -1,6 +1,6 @@
-//! The audit trail: an entry by month and time, and a pointer to it from what it tells of.
+//! The audit trail: entries by month and time, and a pointer to each from the changed resource.
 //!
-//! Entries are put once, on condition that they are not there, and never written again.
+//! Entries are put once, on condition that they don't exist, and never written again.
 
 use std::collections::BTreeMap;
 
@@ -14,34 +14,34 @@ use crate::codec::{Item, PortResult, failed, item, s, text, undecodable};
 use crate::interactions::expires;
 use crate::keys::Key;
 
-/// Two years.
+/// How long entries are kept: two years.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
-/// How many queries a page may take. With filters that hardly anything matches, a page may be short; the next one goes
-/// on.
+/// How many queries a page may take. If hardly any entry matches the filters, a page may be short, and the next one
+/// goes on.
 const QUERIES: usize = 32;
 
-/// Which entries are asked for, the newest first.
+/// The requested entries, the newest first.
 #[derive(Debug, Clone)]
 pub struct AuditQuery {
-    /// Only those of this agent or subject.
+    /// Only entries of this agent or subject.
     pub who: Option<String>,
-    /// Only those of this kind.
+    /// Only entries about this kind.
     pub kind: Option<String>,
-    /// Only those that tell of this id, with its kind.
+    /// Only entries about the resource with this kind and id.
     pub of: Option<(String, String)>,
-    /// Not before this.
+    /// The earliest time.
     pub from: Timestamp,
-    /// Before this.
+    /// The time before which the entries are.
     pub to: Timestamp,
-    /// Before this entry.
+    /// Only entries before this one.
     pub after: Option<Ulid>,
-    /// How many.
+    /// The most entries of the page.
     pub limit: usize,
 }
 
 impl AuditQuery {
-    /// The ids between which entries are, both inclusive; `None` when there is nothing between.
+    /// The ids between which the entries are, both inclusive; `None` if nothing is between.
     fn between(&self) -> Option<(Ulid, Ulid)> {
         let first = |at: Timestamp| Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), 0);
         let newest = self.after.map_or(first(self.to), |after| after.min(first(self.to)));
@@ -96,23 +96,23 @@ pub(crate) fn items(entry: &Entry) -> PortResult<[Item; 2]> {
 }
 
 impl Configuration {
-    /// Writes an entry of its own, unless it is there: for what changed outside the table.
+    /// Writes a separate entry, unless it exists, for a change outside the table.
     ///
     /// # Errors
-    /// When the table can't be written.
+    /// The table can't be written.
     pub async fn note(&self, entry: &Entry) -> PortResult<()> {
         let mut transaction = self.table.transaction();
         for item in items(entry)? {
             transaction.put_new(item, ());
         }
-        // Lost: the entry is there.
+        // A lost condition means that the entry exists.
         transaction.send().await.map(drop)
     }
 
     /// A page of the audit trail, the newest first, and after which entry the next page begins.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn audit(&self, query: &AuditQuery) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
         let Some((oldest, newest)) = query.between() else { return Ok((Vec::new(), None)) };
         let mut found = Vec::new();
@@ -132,7 +132,7 @@ impl Configuration {
                 _ => return Ok((found, None)),
             }
         }
-        // Not everything was looked at: the page may be short.
+        // Not all months were read, so the page may be short.
         Ok((found, Some(Ulid(upper.0.saturating_add(1)))))
     }
 
@@ -165,7 +165,7 @@ impl Configuration {
         Ok((entries, next))
     }
 
-    /// Entries that tell of one thing, and where to go on.
+    /// Entries about one resource, and where to go on.
     async fn pointed(&self, kind: &str, of: &str, oldest: Ulid, newest: Ulid, limit: usize) -> PortResult<(Vec<Entry>, Option<Ulid>)> {
         let read = self.table.query().scan_index_forward(false);
         let read = read

@@ -3,8 +3,6 @@
 mod leaving;
 mod secrets;
 
-use std::collections::BTreeSet;
-
 use api::Error;
 use api::FieldError;
 use axum::extract::State;
@@ -17,6 +15,7 @@ use domain::interval::Interval;
 use domain::plan::{ActionPlan, PlanStep};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164};
+use domain::wakes;
 use providers::Source;
 use serde::Serialize;
 use serde_json::Value;
@@ -271,17 +270,7 @@ impl Resource for Account {
 
     /// Waiting interactions that may have somebody else to be offered to, or another way to go.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
-        if (&before.agents, &before.plan, before.active) == (&after.agents, &after.plan, after.active) {
-            return Vec::new();
-        }
-        let plans = || [&before.plan, &after.plan].into_iter();
-        let queues = plans().flat_map(ActionPlan::queues).cloned().map(Target::Queue);
-        let agents = plans().flat_map(ActionPlan::agents).cloned().map(Target::Agent);
-        // What those hold here who left goes on without them; at whoever came rings what rings at all of a queue.
-        let left = before.agents.iter().filter(|agent| !after.agents.contains(agent)).cloned().map(Target::Agent);
-        let came = after.agents.iter().filter(|agent| !before.agents.contains(agent)).cloned().map(Target::Agent);
-        let all = queues.chain(agents).chain(left).chain(came).chain([Target::Account(after.id.clone())]);
-        all.collect::<BTreeSet<_>>().into_iter().collect()
+        wakes::of_account(before, after).into_iter().collect()
     }
 }
 
@@ -433,23 +422,5 @@ mod tests {
         assert_eq!(next_plan(&before, &[step(1)]), before);
         assert_eq!(next_plan(&before, &[step(2)]).version, 2);
         assert_eq!(next_plan(&before, &[]).version, 2);
-    }
-
-    #[test]
-    fn waiting_interactions_notice_new_agents_a_new_plan_and_that_the_account_is_on() {
-        let before = account();
-        let changed = |change: fn(&mut Account)| {
-            let mut after = account();
-            change(&mut after);
-            Account::wakes(&before, &after).into_iter().collect::<BTreeSet<_>>()
-        };
-        assert!(changed(|_| {}).is_empty());
-        assert!(changed(|account| account.name = "Other".into()).is_empty());
-        let (whole, old) = (Target::Account(before.id.clone()), Target::Queue(QueueId::from_ulid(Ulid(1))));
-        let gone = Target::Agent(AgentId::from_ulid(Ulid(1)));
-        assert_eq!(changed(|account| account.agents.clear()), BTreeSet::from([whole.clone(), old.clone(), gone]));
-        assert_eq!(changed(|account| account.active = false), BTreeSet::from([whole.clone(), old.clone()]));
-        let new = Target::Queue(QueueId::from_ulid(Ulid(2)));
-        assert_eq!(changed(|account| account.plan.steps = vec![step(2)]), BTreeSet::from([whole, old, new]));
     }
 }

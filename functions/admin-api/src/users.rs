@@ -1,0 +1,144 @@
+//! The people of the stack's own user pool: invited with their agent, disabled with it.
+
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType, UserStatusType};
+use cloud::aws::{Aws, CallError};
+use cloud::config::Env;
+
+/// The user pool that the stack made for itself.
+#[derive(Debug, Clone)]
+pub struct UserPool {
+    client: Client,
+    id: String,
+}
+
+/// A person of the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    /// The `sub` claim of the person's tokens.
+    pub(crate) subject: String,
+    /// Whether the person may log in.
+    enabled: bool,
+    /// Whether the invitation was not used yet.
+    invited: bool,
+}
+
+/// Why the pool did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum UserPoolError {
+    /// The e-mail could not be sent: the quota of the day is used up, or the address does not take it.
+    #[error("the invitation could not be sent: {0}")]
+    Mail(String),
+    /// The pool takes no such e-mail address.
+    #[error("the e-mail address was refused")]
+    Address,
+    /// The call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl UserPoolError {
+    fn of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Self {
+        Self::of_code(code(error)).unwrap_or_else(|| Self::Call(CallError::of("cognito-idp", error)))
+    }
+
+    /// What the error codes that belong to a request mean.
+    fn of_code(code: Option<&str>) -> Option<Self> {
+        match code {
+            Some(code @ ("LimitExceededException" | "CodeDeliveryFailureException")) => Some(Self::Mail(code.to_owned())),
+            Some("InvalidParameterException") => Some(Self::Address),
+            _ => None,
+        }
+    }
+}
+
+fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+impl UserPool {
+    /// Reads `USER_POOL_ID`; `None`: tokens are another issuer's, which knows its people itself.
+    pub fn from_env(aws: &Aws, env: &Env) -> Option<Self> {
+        let id = env.optional("USER_POOL_ID")?.to_owned();
+        Some(Self { client: Client::new(aws.sdk_config()), id })
+    }
+
+    /// The person with this e-mail address: who is there already, or somebody who is invited by it now.
+    pub(crate) async fn person(&self, email: &str) -> Result<Person, UserPoolError> {
+        if let Some(person) = self.known(email).await? {
+            return Ok(person);
+        }
+        let attribute =
+            |name: &str, value: &str| AttributeType::builder().name(name).value(value).build().map_err(|_| UserPoolError::Address);
+        let made = self.client.admin_create_user().user_pool_id(&self.id).username(email);
+        let made = made.user_attributes(attribute("email", email)?).user_attributes(attribute("email_verified", "true")?);
+        match made.send().await {
+            Ok(made) => {
+                let subject = made.user().and_then(|user| subject(user.attributes()));
+                let subject = subject.ok_or(CallError::NoAnswer { service: "cognito-idp" })?;
+                // The invitation has just been sent.
+                Ok(Person { subject, enabled: true, invited: false })
+            }
+            // Somebody else was quicker.
+            Err(error) if code(&error) == Some("UsernameExistsException") => {
+                Ok(self.known(email).await?.ok_or(CallError::NoAnswer { service: "cognito-idp" })?)
+            }
+            Err(error) => Err(UserPoolError::of(&error)),
+        }
+    }
+
+    async fn known(&self, email: &str) -> Result<Option<Person>, UserPoolError> {
+        let found = match self.client.admin_get_user().user_pool_id(&self.id).username(email).send().await {
+            Ok(found) => found,
+            Err(error) if code(&error) == Some("UserNotFoundException") => return Ok(None),
+            Err(error) => return Err(UserPoolError::of(&error)),
+        };
+        let subject = subject(found.user_attributes()).ok_or(CallError::NoAnswer { service: "cognito-idp" })?;
+        let invited = found.user_status() == Some(&UserStatusType::ForceChangePassword);
+        Ok(Some(Person { subject, enabled: found.enabled, invited }))
+    }
+
+    /// Lets a person who was there before log in: one who was disabled is enabled, and one who never used the
+    /// invitation gets it again, since it may have been lost with the call that made it.
+    pub(crate) async fn welcome(&self, email: &str, person: &Person) -> Result<(), UserPoolError> {
+        if !person.enabled {
+            let enabled = self.client.admin_enable_user().user_pool_id(&self.id).username(email).send().await;
+            enabled.map_err(|error| UserPoolError::of(&error))?;
+        }
+        if person.invited {
+            let again = self.client.admin_create_user().user_pool_id(&self.id).username(email).message_action(MessageActionType::Resend);
+            again.send().await.map_err(|error| UserPoolError::of(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Locks a person out. One whom the pool does not know is none of its people.
+    pub(crate) async fn disable(&self, subject: &str) -> Result<(), UserPoolError> {
+        match self.client.admin_disable_user().user_pool_id(&self.id).username(subject).send().await {
+            Err(error) if code(&error) == Some("UserNotFoundException") => Ok(()),
+            outcome => outcome.map(|_| ()).map_err(|error| UserPoolError::of(&error)),
+        }
+    }
+}
+
+fn subject(attributes: &[AttributeType]) -> Option<String> {
+    attributes.iter().find(|attribute| attribute.name() == "sub").and_then(AttributeType::value).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ApiError;
+
+    #[test]
+    fn an_invitation_that_can_not_be_sent_has_a_problem_of_its_own() {
+        for code in ["LimitExceededException", "CodeDeliveryFailureException"] {
+            let problem = ApiError::from(UserPoolError::of_code(Some(code)).unwrap()).problem();
+            assert_eq!((problem.status().as_u16(), problem.kind()), (503, "/problems/invitation-not-sent"), "{code}");
+        }
+        let refused = ApiError::from(UserPoolError::of_code(Some("InvalidParameterException")).unwrap()).problem();
+        assert_eq!(refused.kind(), "/problems/invalid");
+        assert!(UserPoolError::of_code(Some("TooManyRequestsException")).is_none() && UserPoolError::of_code(None).is_none());
+    }
+}

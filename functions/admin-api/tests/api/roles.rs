@@ -1,0 +1,334 @@
+//! Who may do what: every route of both APIs and the socket, with every role, for both sources of roles, before and
+//! after demotion and deletion, on records that the version before wrote.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use realtime::Realtime;
+
+use super::*;
+
+/// The answers of the agent API, which these tests ask too.
+static AGENT_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/agent", &agent_api::openapi()));
+
+/// The least role of each operation of the admin API. The test fails for an operation that is missing here.
+const ADMIN: &str = "
+    admin GET /accounts
+    admin POST /accounts
+    admin GET /accounts/{id}
+    admin PUT /accounts/{id}
+    admin PATCH /accounts/{id}
+    admin DELETE /accounts/{id}
+    admin PUT /accounts/{id}/agents/{agent}
+    admin DELETE /accounts/{id}/agents/{agent}
+    admin PUT /accounts/{id}/whitelist/{list}
+    admin DELETE /accounts/{id}/whitelist/{list}
+    admin POST /accounts/{id}/check
+    admin GET /accounts/{id}/numbers
+    admin POST /accounts/{id}/reconcile
+    agent GET /accounts/{id}/templates
+    admin GET /accounts/{id}/webhook
+    admin POST /accounts/{id}/webhook
+    supervisor GET /agents
+    admin POST /agents
+    supervisor GET /agents/{id}
+    admin PUT /agents/{id}
+    admin PATCH /agents/{id}
+    admin DELETE /agents/{id}
+    admin GET /audit
+    supervisor GET /canned-answers
+    supervisor POST /canned-answers
+    supervisor GET /canned-answers/{id}
+    supervisor PUT /canned-answers/{id}
+    supervisor PATCH /canned-answers/{id}
+    supervisor DELETE /canned-answers/{id}
+    supervisor GET /contacts
+    admin POST /contacts
+    supervisor GET /contacts/{id}
+    admin PUT /contacts/{id}
+    admin PATCH /contacts/{id}
+    supervisor GET /dispositions
+    supervisor POST /dispositions
+    supervisor GET /dispositions/{id}
+    supervisor PUT /dispositions/{id}
+    supervisor PATCH /dispositions/{id}
+    supervisor DELETE /dispositions/{id}
+    admin GET /intervals
+    admin POST /intervals
+    admin GET /intervals/{id}
+    admin PUT /intervals/{id}
+    admin PATCH /intervals/{id}
+    admin DELETE /intervals/{id}
+    admin GET /lists
+    admin POST /lists
+    admin GET /lists/{id}
+    admin PUT /lists/{id}
+    admin PATCH /lists/{id}
+    admin DELETE /lists/{id}
+    supervisor GET /pauses
+    admin POST /pauses
+    supervisor GET /pauses/{id}
+    admin PUT /pauses/{id}
+    admin PATCH /pauses/{id}
+    admin DELETE /pauses/{id}
+    admin GET /providers
+    admin POST /providers/{type}/numbers
+    supervisor GET /queues
+    admin POST /queues
+    supervisor GET /queues/{id}
+    admin PUT /queues/{id}
+    admin PATCH /queues/{id}
+    admin DELETE /queues/{id}
+    admin PUT /queues/{id}/members/{agent}
+    admin DELETE /queues/{id}/members/{agent}
+    supervisor GET /tags
+    supervisor POST /tags
+    supervisor GET /tags/{id}
+    supervisor PUT /tags/{id}
+    supervisor PATCH /tags/{id}
+    supervisor DELETE /tags/{id}
+";
+
+/// The same of the agent API. What concerns an interaction looks for it first, so that nobody learns of one that is
+/// not theirs.
+const AGENT: &str = "
+    agent GET /accounts/{id}/canned-answers
+    agent GET /accounts/{id}/colleagues
+    agent POST /accounts/{id}/conversations
+    agent GET /accounts/{id}/interactions
+    supervisor GET /agents/{id}/presence
+    supervisor PUT /agents/{id}/presence
+    agent GET /events
+    agent GET /interactions
+    agent GET /interactions/{id}
+    agent POST /interactions/{id}/accept
+    agent PUT /interactions/{id}/ai
+    agent POST /interactions/{id}/archive
+    agent POST /interactions/{id}/attachments
+    agent POST /interactions/{id}/close
+    agent GET /interactions/{id}/contact
+    agent GET /interactions/{id}/history
+    agent GET /interactions/{id}/messages
+    agent POST /interactions/{id}/messages
+    agent GET /interactions/{id}/messages/{message}/attachments/{index}
+    agent POST /interactions/{id}/notes
+    agent GET /interactions/{id}/past
+    agent POST /interactions/{id}/pick
+    agent POST /interactions/{id}/reassign
+    agent POST /interactions/{id}/reject
+    agent POST /interactions/{id}/reopen
+    agent PUT /interactions/{id}/tab
+    agent DELETE /interactions/{id}/tab
+    agent POST /interactions/{id}/tags
+    agent GET /interactions/{id}/transcript
+    agent POST /interactions/{id}/transcript
+    agent POST /interactions/{id}/transfer
+    agent GET /me
+    agent GET /presence
+    agent PUT /presence
+    agent POST /tickets
+";
+
+const ROLES: [(&str, Role); 4] = [("agent", Role::Agent), ("supervisor", Role::Supervisor), ("admin", Role::Admin), ("owner", Role::Owner)];
+
+fn role(word: &str) -> Role {
+    ROLES.iter().find(|(known, _)| *known == word).unwrap().1
+}
+
+/// The operations of a table, which must be those of the description.
+fn operations(table: &str, description: &utoipa::openapi::OpenApi) -> Vec<(Role, String, String)> {
+    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
+    let listed: Vec<(Role, String, String)> = lines
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            (role(words[0]), words[1].to_owned(), words[2].to_owned())
+        })
+        .collect();
+    let mut known: Vec<_> = listed.iter().map(|(_, method, path)| format!("{method} {path}")).collect();
+    let described = api::testing::operations(description);
+    let mut described: Vec<_> = described.iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+    known.sort();
+    described.sort();
+    assert_eq!(known, described, "say who may use each operation");
+    listed
+}
+
+/// Takes `subject/claim` as a token: whom it names and the role that it claims, if any.
+struct Words;
+
+impl Gate for Words {
+    fn verify<'a>(&'a self, token: &'a str, _: Timestamp) -> Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send + 'a>> {
+        let (subject, claim) = token.split_once('/').unwrap();
+        let roles = ROLES.iter().filter(|(word, _)| *word == claim).map(|(_, role)| *role).collect();
+        Box::pin(async move { Ok(Claims { subject: subject.to_owned(), roles }) })
+    }
+}
+
+/// Both APIs and the socket over the same tables.
+struct House {
+    admin: Admin,
+    agent: Router,
+    socket: Realtime,
+    dynamodb: aws_sdk_dynamodb::Client,
+    operations: [Vec<(Role, String, String)>; 2],
+}
+
+impl House {
+    async fn start(role_source: RoleSource) -> Self {
+        let mut admin = Admin::start().await;
+        let word = if role_source == RoleSource::Record { "record" } else { "claim" };
+        let mut pairs = pairs(&admin.endpoint, &admin.account, &admin.wakes);
+        pairs.retain(|(name, _)| *name != "ROLE_SOURCE");
+        pairs.extend([
+            ("ROLE_SOURCE", word),
+            ("BUCKET", "bucket"),
+            ("WEBSOCKET_URL", "wss://socket.example"),
+            ("WEBSOCKET_ENDPOINT", admin.endpoint.as_str()),
+            ("TIMERS_QUEUE_URL", "http://127.0.0.1:1/timers"),
+        ]);
+        let env = Env::from_pairs(pairs);
+        let router = router(App { gate: Arc::new(Words), ..App::from_env(&env).unwrap() });
+        let agent = agent_api::App { gate: Arc::new(Words), ..agent_api::App::from_env(&env).unwrap() };
+        let (dynamodb, socket) = (Aws::new(&env).unwrap().dynamodb(), Realtime::from_env(&env).unwrap());
+        let operations = [operations(ADMIN, &admin_api::openapi()), operations(AGENT, &agent_api::openapi())];
+        admin.router = router;
+        Self { admin, agent: agent_api::router(Arc::new(agent)), socket, dynamodb, operations }
+    }
+
+    /// A record as the version before wrote it: the agent, and its subject.
+    async fn record(&self, number: u8, subject: &str, role: &str) -> String {
+        let id = format!("agt_{number:026}");
+        let s = |text: &str| AttributeValue::S(text.to_owned());
+        let n = |number: &str| AttributeValue::N(number.to_owned());
+        let data = [("id", s(&id)), ("name", s(subject)), ("subject", s(subject)), ("role", s(role)), ("capacity", n("5"))];
+        let mut data: std::collections::HashMap<_, _> = data.map(|(name, value)| (name.to_owned(), value)).into();
+        data.insert("whatsapp".to_owned(), AttributeValue::Bool(true));
+        let put = |pk: &str, sk: &str| self.dynamodb.put_item().table_name("config").item("pk", s(pk)).item("sk", s(sk)).item("v", n("1"));
+        put("agent", &id).item("version", n("1")).item("data", AttributeValue::M(data)).send().await.unwrap();
+        put("unique", &format!("subject#{subject}")).item("owner", s(&id)).send().await.unwrap();
+        id
+    }
+
+    /// What is answered to a caller.
+    async fn ask(&self, agent_api: bool, token: &str, method: &str, path: &str) -> (u16, String) {
+        let (prefix, router) = if agent_api { ("/agent", &self.agent) } else { ("/admin", &self.admin.router) };
+        let path = path.replace(['{', '}'], "");
+        let body = if path.ends_with("/presence") { json!({"state": "paused", "reason": "Lunch"}) } else { json!({}) };
+        let request = Request::builder().method(method).uri(format!("{prefix}{path}"));
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).header(header::CONTENT_TYPE, "application/json");
+        let condition = if agent_api { "" } else { "\"1\"" };
+        let request = if condition.is_empty() { request } else { request.header(header::IF_MATCH, condition) };
+        let response = router.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let described = if agent_api { &AGENT_API } else { &DESCRIBED };
+        let answer = read(described, method, &format!("{prefix}{path}"), response).await;
+        (answer.status.as_u16(), answer.body["type"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Every operation of both APIs lets the caller in as `role`, or not at all; `has_record`: whether it is an agent
+    /// too.
+    async fn lets_in(&self, token: &str, role: Option<Role>, has_record: bool, refusal: &str) {
+        for (place, operations) in self.operations.iter().enumerate() {
+            let agent_api = place == 1;
+            let answers = stream::iter(operations).map(async |(least, method, path)| {
+                let (status, kind) = self.ask(agent_api, token, method, path).await;
+                let what = format!("{method} {path} of the {} API as {token}: {status} {kind}", ["admin", "agent"][place]);
+                match role {
+                    Some(_) if agent_api && !has_record => assert_eq!((status, kind.as_str()), (403, "/problems/no_agent"), "{what}"),
+                    None => assert_eq!((status, kind.as_str()), (403, refusal), "{what}"),
+                    Some(role) if role < *least => assert_eq!((status, kind.as_str()), (403, "/problems/forbidden"), "{what}"),
+                    Some(_) => assert!(![401, 403, 405, 500, 503].contains(&status), "{what}"),
+                }
+            });
+            answers.buffer_unordered(8).collect::<Vec<()>>().await;
+        }
+    }
+
+    async fn ticket(&self, token: &str) -> String {
+        let request = Request::post("/agent/tickets").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap();
+        let response = self.agent.clone().oneshot(request).await.unwrap();
+        read(&AGENT_API, "POST", "/agent/tickets", response).await.is(201)["ticket"].as_str().unwrap().to_owned()
+    }
+
+    async fn socket(&self, kind: &str, ticket: &str) -> Value {
+        let event = json!({
+            "requestContext": {"connectionId": "c-1", "eventType": kind, "connectedAt": 0, "requestTimeEpoch": 0},
+            "queryStringParameters": {"ticket": ticket},
+            "body": "{\"after\": 0}"
+        });
+        self.socket.handle(serde_json::from_value(event).unwrap()).await.unwrap()["statusCode"].clone()
+    }
+
+    async fn change(&self, id: &str, patch: Value) -> Answer {
+        let version = call("boss/agent", "GET", format!("/agents/{id}")).to(&self.admin.router).await.etag;
+        call("boss/agent", "PATCH", format!("/agents/{id}")).if_match(&version).json(&patch).to(&self.admin.router).await
+    }
+
+    async fn delete(&self, id: &str) -> Answer {
+        let version = call("boss/agent", "GET", format!("/agents/{id}")).to(&self.admin.router).await.etag;
+        call("boss/agent", "DELETE", format!("/agents/{id}")).if_match(&version).to(&self.admin.router).await
+    }
+}
+
+#[tokio::test]
+async fn the_record_decides_with_the_next_call_whatever_the_token_claims() {
+    let house = House::start(RoleSource::Record).await;
+    let no_agent = "/problems/no_agent";
+    // No record at all: the claim of an owner makes the first one, and no other claim does.
+    house.lets_in("boss/owner", Some(Role::Owner), false, no_agent).await;
+    house.lets_in("boss/admin", None, false, no_agent).await;
+    // A record without the role doesn't stand in the way.
+    let clerk = house.record(9, "clerk", "agent").await;
+    house.lets_in("clerk/owner", Some(Role::Owner), true, no_agent).await;
+    let boss = house.record(1, "boss", "owner").await;
+    // From now on the claim counts no more.
+    house.lets_in("clerk/owner", Some(Role::Agent), true, no_agent).await;
+    house.lets_in("stranger/owner", None, false, no_agent).await;
+    let mut ids = Vec::new();
+    for (number, (word, role)) in (2..).zip(ROLES) {
+        ids.push(house.record(number, word, word).await);
+        house.lets_in(&format!("{word}/{}", if role == Role::Owner { "agent" } else { "owner" }), Some(role), true, no_agent).await;
+        house.lets_in(&format!("{word}/"), Some(role), true, no_agent).await;
+    }
+    // Demoted, then deleted: the next call knows.
+    let (ticket, open) = (house.ticket("supervisor/").await, house.ticket("supervisor/").await);
+    assert_eq!(house.socket("CONNECT", &open).await, 200);
+    for ((word, role), id) in ROLES.into_iter().zip(&ids) {
+        if role > Role::Agent {
+            house.change(id, json!({"role": "agent"})).await.is(200);
+            house.lets_in(&format!("{word}/owner"), Some(Role::Agent), true, no_agent).await;
+        }
+        house.delete(id).await.is(204);
+        house.lets_in(&format!("{word}/owner"), None, false, no_agent).await;
+    }
+    assert_eq!(house.socket("CONNECT", &ticket).await, 403);
+    assert_eq!(house.socket("MESSAGE", "").await, 403);
+    assert_eq!(house.socket("MESSAGE", "").await, 410, "the connection is forgotten");
+    // The same person again, as another agent: the cached id of the subject leads nowhere.
+    house.record(7, "supervisor", "supervisor").await;
+    house.lets_in("supervisor/", Some(Role::Supervisor), true, no_agent).await;
+    // The last owner stays.
+    house.change(&boss, json!({"role": "admin"})).await.problem(409, "last-owner");
+    house.delete(&boss).await.problem(409, "last-owner");
+    house.change(&clerk, json!({"role": "owner"})).await.is(200);
+    house.change(&boss, json!({"role": "admin"})).await.is(200);
+    house.lets_in("boss/owner", Some(Role::Admin), true, no_agent).await;
+}
+
+#[tokio::test]
+async fn where_the_token_decides_records_grant_nothing() {
+    let house = House::start(RoleSource::Claim).await;
+    let forbidden = "/problems/forbidden";
+    house.record(1, "boss", "agent").await;
+    for (number, (word, role)) in (2..).zip(ROLES) {
+        let id = house.record(number, word, "agent").await;
+        house.lets_in(&format!("{word}/{word}"), Some(role), true, forbidden).await;
+        house.lets_in(&format!("{word}/"), None, true, forbidden).await;
+        house.lets_in(&format!("stranger/{word}"), Some(role), false, forbidden).await;
+        let patched = call("boss/owner", "PATCH", format!("/agents/{id}")).if_match("\"1\"").json(&json!({"role": "owner"}));
+        patched.to(&house.admin.router).await.is(200);
+        house.lets_in(&format!("{word}/{word}"), Some(role), true, forbidden).await;
+        // The last owner may go, as ever.
+        let deleted = call("boss/owner", "DELETE", format!("/agents/{id}")).if_match("\"2\"");
+        deleted.to(&house.admin.router).await.is(204);
+    }
+    let ticket = house.ticket("boss/agent").await;
+    assert_eq!(house.socket("CONNECT", &ticket).await, 200);
+}
