@@ -165,7 +165,7 @@ impl Desk {
         let from = format!("whatsapp:+3935{number:08}");
         let message = sid(number);
         let request = webhook(self.account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
-        assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
+        assert_eq!(self.deployment.warm_receiver().handle(&request).await.status(), 200);
         let (event, _) = self.deployment.store.event(&self.account.id, &message).await.unwrap().unwrap();
         engine.route(&event).await.unwrap();
         engine.wake(&Target::Queue(self.queue.clone()), Reach::Far).await.unwrap();
@@ -282,7 +282,7 @@ async fn an_offer_that_was_taken_is_a_409_that_names_the_owner() {
     // Anna leaves the tab; the next message rings at her for the account's 10 s, and Ben has no part in it.
     assert_eq!(desk.anna().call("DELETE", &format!("{path}/tab"), None, None).await.0, 200);
     let request = webhook(desk.account.receive_path.reveal(), "", &text(&sid(2), "whatsapp:+393500000001", "hello?"), Some(AUTH_TOKEN));
-    desk.deployment.receive().handle(&request).await;
+    desk.deployment.warm_receiver().handle(&request).await;
     desk.deployment.route_inbound().await;
     let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;
     assert_eq!((status, &problem["type"], &problem["owner_name"]), (409, &json!("/problems/offer-gone"), &json!("anna")));
@@ -538,9 +538,7 @@ async fn a_ticket_opens_one_socket_within_30_seconds() {
     let desk = Desk::open("TICKT", 5).await;
     let (status, ticket) = desk.anna().post("/tickets", json!({})).await;
     assert_eq!(status, 201);
-    use sha2::{Digest, Sha256};
-    let hash_of =
-        |ticket: &Value| Sha256::digest(ticket["ticket"].as_str().unwrap()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash_of = |ticket: &Value| cloud::digest::sha256_hex(ticket["ticket"].as_str().unwrap());
     let now = Timestamp::now();
     let hash = hash_of(&ticket);
     let store = &desk.deployment.store;

@@ -48,7 +48,7 @@ impl Desk {
     async fn customer_writes(&self, message: usize, from: &str) {
         let from = format!("whatsapp:{from}");
         let request = webhook(self.account.receive_path.reveal(), "", &text(&sid(message), &from, "hello?"), Some(AUTH_TOKEN));
-        assert_eq!(self.deployment.receive().handle(&request).await.status(), 200);
+        assert_eq!(self.deployment.warm_receiver().handle(&request).await.status(), 200);
         self.deployment.route_inbound().await;
     }
 }

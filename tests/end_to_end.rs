@@ -6,7 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod asked;
+mod documented;
 mod exchange;
+// Processes are found by what Linux tells of them.
+#[cfg(target_os = "linux")]
+mod kills;
 
 use std::path::Path;
 use std::time::Duration;
@@ -215,7 +219,7 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     refused(&customer.deliver(&signed.clone().with_header(header, &forged)).await.unwrap(), 403, "does not match");
     let mut lost = world.customer("+393339999992");
     lost.account.receive_url = format!("{}x", signed.url);
-    refused(&lost.text("nobody's").await.unwrap(), 404, "nothing here");
+    refused(&lost.text("nobody's").await.unwrap(), 404, "not found");
     let json = local::http().post(&signed.url).header(header, "x").json(&json!({"Body": "x"})).send().await.unwrap();
     assert_eq!(json.status(), 415);
     let long = "x".repeat(70_000);

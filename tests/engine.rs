@@ -396,7 +396,7 @@ async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_bat
         serde_json::json!({ "messageId": id, "receiptHandle": id, "body": body, "attributes": {}, "messageAttributes": {},
             "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:timers", "awsRegion": "us-east-1" })
     };
-    let good = cloud::batch::Envelope::new(Wakeup::Withdraw {
+    let good = cloud::envelope::Envelope::new(Wakeup::Withdraw {
         interaction: InteractionId::from_ulid(cloud::ids::ulid()),
         agent: domain::ids::AgentId::from_ulid(cloud::ids::ulid()),
     });
@@ -422,7 +422,7 @@ async fn open(deployment: &Deployment, account: &domain::account::Account, numbe
     let from = format!("whatsapp:+3934{number:08}");
     let message = format!("{}{}", account.key, sid(number));
     let request = webhook(account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
-    assert_eq!(deployment.receive().handle(&request).await.status(), StatusCode::OK);
+    assert_eq!(deployment.warm_receiver().handle(&request).await.status(), StatusCode::OK);
     deployment.route_inbound().await;
     interaction_of(deployment, account, &message).await
 }

@@ -1,11 +1,6 @@
 //! Functions that die in the middle of a batch, by SIGKILL: afterwards everything is done, and nothing twice. The server is the test's own, so that its log
 //! tells which deaths fell into an invocation.
 
-// Processes are found by what Linux tells of them.
-#![cfg(target_os = "linux")]
-// Helpers of tests may fail as loudly as tests.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -142,7 +142,7 @@ async fn a_message_and_a_close_at_the_same_instant_lose_no_message() {
         let message = format!("{}{}", desk.account.key, sid(10_000 + round));
         let from = format!("whatsapp:+3934{round:08}");
         let request = webhook(desk.account.receive_path.reveal(), "", &text(&message, &from, "one more thing"), Some(AUTH_TOKEN));
-        assert_eq!(desk.deployment.receive().handle(&request).await.status(), StatusCode::OK);
+        assert_eq!(desk.deployment.warm_receiver().handle(&request).await.status(), StatusCode::OK);
         let [event] = desk.deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await.try_into().unwrap();
         let (routed, close) = tokio::join!(
             desk.deployment.engine.route(&event),

@@ -56,7 +56,7 @@ pub struct FaultProxy {
 impl FaultProxy {
     pub async fn start(engine: &str) -> Self {
         let shared = Arc::new(Shared::default());
-        let state = (shared.clone(), engine.to_owned(), reqwest::Client::builder().no_proxy().build().unwrap());
+        let state = (shared.clone(), engine.to_owned(), local::http());
         let app = Router::new().fallback(forward).with_state(state);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

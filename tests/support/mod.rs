@@ -5,10 +5,6 @@ pub mod fault;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
-    StreamSpecification, StreamViewType,
-};
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
@@ -27,7 +23,6 @@ use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
 use receive::Receive;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use store::{Configuration, Extra, Interactions, Write};
 
 pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -45,6 +40,7 @@ pub struct Deployment {
     pub queues: BTreeMap<&'static str, Queue>,
     pub sqs: aws_sdk_sqs::Client,
     pub proxy: FaultProxy,
+    warm: std::sync::OnceLock<Receive>,
 }
 
 /// The names of the queues' variables.
@@ -98,14 +94,13 @@ impl Deployment {
         pairs.push(("TIMERS_QUEUE_ARN".to_owned(), format!("arn:aws:sqs:us-east-1:{account}:TIMERS_QUEUE_URL")));
         let env = Env::from_pairs(pairs.clone());
         let dynamodb = aws.dynamodb();
-        make_table(&dynamodb, "config", false).await;
-        make_table(&dynamodb, "interactions", true).await;
+        local::template::make_tables(engine, &account).await.unwrap();
         aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
         let store = Interactions::new(dynamodb.clone(), "interactions", "config");
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();
-        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy }
+        Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy, warm: std::sync::OnceLock::new() }
     }
 
     /// The environment with more in it.
@@ -117,6 +112,11 @@ impl Deployment {
     /// Twilio's receiver, cold: its caches are empty.
     pub fn receive(&self) -> Receive {
         self.receive_of("twilio")
+    }
+
+    /// Twilio's receiver, the same each time: for tests whose subject comes after it.
+    pub fn warm_receiver(&self) -> &Receive {
+        self.warm.get_or_init(|| self.receive())
     }
 
     /// The receiver of a provider, cold.
@@ -188,7 +188,7 @@ impl Deployment {
             plan: ActionPlan { version: 1, steps: steps.into_iter().map(Into::into).collect() },
             ..domain::fixtures::account()
         };
-        let hash = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = cloud::digest::sha256_hex(&token);
         self.configuration.put(&account, Write::New, vec![Extra::ReceiveToken { hash, account: id }]).await.unwrap();
         account
     }
@@ -203,7 +203,7 @@ impl Deployment {
                 return jobs;
             }
             for message in messages {
-                jobs.push(cloud::batch::Envelope::parse(&message.body.unwrap()).unwrap());
+                jobs.push(cloud::envelope::Envelope::parse(&message.body.unwrap()).unwrap());
                 let handle = message.receipt_handle.unwrap();
                 self.sqs.delete_message().queue_url(self.env.required(queue).unwrap()).receipt_handle(handle).send().await.unwrap();
             }
@@ -280,26 +280,4 @@ async fn make_queue(sqs: &aws_sdk_sqs::Client, name: &str) -> String {
         sqs.create_queue().queue_name(name)
     };
     create.send().await.unwrap().queue_url.unwrap()
-}
-
-async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str, stream: bool) {
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let text = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
-    let mut create = dynamodb
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .attribute_definitions(text("pk"))
-        .attribute_definitions(text("sk"));
-    if stream {
-        let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
-        create = create.stream_specification(stream.build().unwrap());
-        let index = GlobalSecondaryIndex::builder().index_name("open-interactions").key_schema(key("open_of", KeyType::Hash));
-        let index = index.key_schema(key("sk", KeyType::Range));
-        let index = index.projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
-        create = create.attribute_definitions(text("open_of")).global_secondary_indexes(index.build().unwrap());
-    }
-    create.send().await.unwrap();
 }

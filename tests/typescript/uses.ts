@@ -81,7 +81,7 @@ export function unrung(entries: Schema["HistoryEntry"][]): string[] {
 }
 
 export function pageOf(events: Schema["Events"]): [number, Schema["AgentEvent"]][] {
-  return events.events.map((entry) => [entry.seq, entry.event]);
+  return events.items.map((entry) => [entry.seq, entry.event]);
 }
 
 /** A refusal has fields of every problem, and what belongs to its kind. */

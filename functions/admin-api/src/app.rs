@@ -1,4 +1,4 @@
-//! What the API stands on.
+//! The state of the API.
 
 use api::{Api, Caller, Error, Gate};
 use std::sync::Arc;
@@ -24,33 +24,33 @@ use crate::reply::Listed;
 use crate::request::Page;
 use crate::users::UserPool;
 
-/// How often a change is tried while others change the configuration too: each time one of them gets on, and more
-/// administrators than this don't press the button in the same second. With the pauses in between it takes three
-/// seconds at most.
+/// How often a change is tried while others change the configuration too. Each round at least one change succeeds,
+/// and no more administrators than this press the button in the same second. With the pauses in between it takes
+/// three seconds at most.
 pub(crate) const ATTEMPTS: u32 = 20;
 
-/// What the API stands on.
+/// The state of the API.
 #[derive(Clone)]
 pub struct App {
-    /// Writes and reads the configuration; the presences of agents.
+    /// Writes and reads the configuration and the presences of agents.
     pub engine: Engine<Interactions, Configuration, System>,
     /// The accounts' secrets.
     pub secrets: SecretStore,
-    /// `assign.fifo`: where a change makes waiting interactions be looked at again.
+    /// `assign.fifo`, by which a change makes `assign` look at waiting interactions again.
     pub wakes: Queue,
-    /// Tells who calls.
+    /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
     /// Where the roles of callers come from.
     pub role_source: RoleSource,
     /// The stack's own user pool, if it has one.
     pub users: Option<UserPool>,
-    /// scheme://host\[/prefix\] of the HTTP API as the outside sees it.
+    /// The public address of the HTTP API, scheme://host\[/prefix\].
     pub public_url: Arc<str>,
-    /// Asks the providers.
+    /// Calls the providers.
     pub client: Arc<Client>,
-    /// Stores what a provider has and this deployment has not.
+    /// Stores messages that a provider has and this deployment doesn't.
     pub ingest: Ingest,
-    /// Where credentials may go although it is no public host: for local runs, empty in production.
+    /// Origins that may get credentials although they are not public: for local runs, empty in production.
     pub allowed_origins: Arc<[Origin]>,
 }
 
@@ -103,14 +103,14 @@ impl App {
         &self.engine.directory
     }
 
-    /// One of its kind, with its version.
+    /// One resource of a kind, with its version.
     pub(crate) async fn load<T: Entity>(&self, id: &str) -> Result<(T, u64), ApiError> {
         self.configuration().get::<T>(id).await?.ok_or(Error::NotFound.into())
     }
 
-    /// A page of all of a kind.
+    /// A page of the resources of a kind.
     pub(crate) async fn list<T: Entity, V>(&self, page: &Page, view: impl Fn(T, u64) -> V) -> Result<Listed<V>, ApiError> {
-        // One more than is shown tells whether there is a next page.
+        // One more than the page shows whether there is a next page.
         let (mut found, mut next) = self.configuration().page::<T>(page.after.as_deref(), page.limit + 1).await?;
         let limit = usize::try_from(page.limit).unwrap_or_default();
         if found.len() > limit {
@@ -120,25 +120,25 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
-    /// For a change that is checked against the rest of the configuration: check and write, at the revision that each
-    /// attempt gives, until [`settled`].
+    /// The attempts of a change that is checked against the rest of the configuration: check and write, at the
+    /// revision of each attempt, until [`settled`].
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts { app: self, begun: 0 }
     }
 
-    /// The accounts that use something, as a refusal names them.
+    /// The accounts that use a resource, as a refusal names them.
     pub(crate) async fn accounts_with(&self, uses: impl Fn(&Account) -> bool) -> Result<Vec<String>, ApiError> {
         let accounts = self.configuration().all::<Account>().await?;
         Ok(accounts.iter().filter(|(account, _)| uses(account)).map(|(account, _)| format!("account:{}", account.key)).collect())
     }
 
-    /// Where something lies, as the outside sees it.
+    /// The public address of a resource.
     pub(crate) fn place(&self, kind: &str, id: &str) -> String {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Lets `assign` look again at what waits for the targets. That this is owed is written with the change: what
-    /// can't be sent now, the sweep sends, so it fails nothing.
+    /// Makes `assign` look again at the targets. The owed wakes are written with the change, so the sweep sends
+    /// those that can't be sent now, and nothing fails.
     pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
         let Some(OwedWakes { id, targets }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
@@ -154,14 +154,14 @@ impl App {
     }
 }
 
-/// Attempts to check a change and write it while what was checked holds.
+/// Attempts to check a change, and to write it while the check holds.
 pub(crate) struct Attempts<'a> {
     app: &'a App,
     begun: u32,
 }
 
 impl Attempts<'_> {
-    /// The revision to write at. What is checked is read after it, and not from a cache.
+    /// The revision to write at. The data to check is read after it, and not from a cache.
     pub(crate) async fn next(&mut self) -> Result<Revision, ApiError> {
         if self.begun == ATTEMPTS {
             return Err(ApiError::Moved);
@@ -174,7 +174,7 @@ impl Attempts<'_> {
     }
 }
 
-/// What a change owes to `targets`.
+/// The wakes that a change owes to `targets`.
 pub(crate) fn owed(targets: impl IntoIterator<Item = Target>) -> Option<OwedWakes> {
     let targets: Vec<Target> = targets.into_iter().collect();
     (!targets.is_empty()).then(|| OwedWakes { id: cloud::ids::ulid().to_string(), targets })
@@ -186,8 +186,8 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
-/// As [`written`], for a change that was checked; `None`: somebody wrote something else meanwhile, so check and write
-/// again.
+/// Like [`written`], for a change that was checked. `None`: something else was written meanwhile, so check and
+/// write again.
 pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
     match outcome {
         Written::Moved => Ok(None),
@@ -205,7 +205,7 @@ pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
     }
 }
 
-/// The field that holds a unique name which another one has.
+/// The field with a unique name that another resource has.
 fn taken(name: &str) -> Errors {
     match name.split('#').next() {
         Some("subject") => Errors::one("subject", "another agent has this subject"),
@@ -216,7 +216,7 @@ fn taken(name: &str) -> Errors {
     }
 }
 
-/// A change of the configuration, as it is logged.
+/// Logs a change of the configuration.
 pub(crate) fn changed(kind: &'static str, action: &'static str, id: &str, by: &Caller) {
     tracing::info!(event = "config.changed", kind, action, id, by = by.subject);
 }

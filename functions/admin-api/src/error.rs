@@ -1,4 +1,4 @@
-//! Why a request was refused or failed, and what the caller is told.
+//! Why a request was refused or failed, and the answer to it.
 
 use api::{Errors, Problem};
 use axum::response::{IntoResponse, Response};
@@ -75,7 +75,7 @@ impl From<Errors> for ApiError {
 }
 
 impl ApiError {
-    /// What the caller is told.
+    /// The problem document for the caller.
     pub(crate) fn problem(&self) -> Problem {
         match self {
             ApiError::Kit(error) => error.problem(),
@@ -94,7 +94,7 @@ impl ApiError {
             ApiError::Users(UserPoolError::Address) => Problem::invalid().field("email", "is not an e-mail address that the user pool takes"),
             ApiError::Users(UserPoolError::Call(_)) => Problem::unavailable(),
             ApiError::InUse { users } => {
-                Problem::conflict("in-use", "Something else uses it").detail("Take it out of its users first.").with("users", users.clone())
+                Problem::conflict("in-use", "Something else uses it").detail("Remove it from its users first.").with("users", users.clone())
             }
             ApiError::ContactExists { contact } => {
                 Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
@@ -104,7 +104,7 @@ impl ApiError {
                 Problem::conflict("open-interactions", "The account has open interactions")
                     .detail(match closed {
                         0 => "Close them first, or send ?close=true.",
-                        _ => "Some were closed; send the request again to go on.",
+                        _ => "Some were closed. Send the request again to go on.",
                     })
                     .with("count", *count)
                     .with("interactions", interactions.clone())
@@ -127,24 +127,24 @@ impl ApiError {
     }
 }
 
-/// What a provider's problem is called in this API. None of them is the caller's token's fault, so none is a 401 or a 403.
+/// A provider's problem in this API. None of them is the fault of the caller's token, so none is a 401 or a 403.
 pub(crate) fn of_provider(problem: &providers::Problem) -> Problem {
     use providers::Problem as P;
     let words = problem.to_string();
     match problem {
         P::NotOffered => Problem::conflict("not-offered", "The provider's API does not offer that"),
         P::CredentialsRefused => Problem::conflict("refused-credentials", "The provider refused the credentials")
-            .detail("Give the secrets again, or look in the provider's console whether they are still valid."),
+            .detail("Enter the secrets again, or check in the provider's console that they are still valid."),
         P::NumberNotFound => Problem::conflict("numbers-not-found", "The number is not one of this provider account")
             .detail("Numbers appear once they are registered for WhatsApp with this provider account; a number of another account or project never does."),
         P::NumberFormat => Problem::conflict("wrong-number-format", "The number does not have the form that the provider wants")
             .detail("Write it as +1234567890, with its country code."),
-        P::NotFound { field } => Problem::conflict("not-found-at-provider", "The provider knows nothing under one of the fields")
+        P::NotFound { field } => Problem::conflict("not-found-at-provider", "The provider finds nothing under one of the fields")
             .detail(&words)
             .with("field", format!("provider.{field}")),
         P::WebhookNotSet => Problem::conflict("webhook-not-set", "The provider does not send its webhooks to the Receive URL")
-            .detail("POST to the account's webhook sets it, where the provider's API can do that; GET says what to paste where."),
-        P::RateLimited => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rate-limited", "The provider asks to come later"),
+            .detail("POST to the account's webhook sets it, if the provider's API can do that. GET says what to paste where."),
+        P::RateLimited => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rate-limited", "The provider asks to try again later"),
         P::Unexpected { .. } => Problem::new(StatusCode::BAD_GATEWAY, "provider-error", "The provider answered something unexpected").detail(&words),
     }
 }

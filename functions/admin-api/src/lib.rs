@@ -33,7 +33,7 @@ pub use users::{UserPool, UserPoolError};
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When a variable of the environment is missing, or the runtime fails.
+/// A variable of the environment is missing, or the runtime fails.
 pub async fn run() -> Result<(), lambda_http::Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

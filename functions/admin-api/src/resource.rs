@@ -1,4 +1,4 @@
-//! Something that is configured, and the handlers that all such things share.
+//! The trait of configured resources, and the handlers that all of them share.
 //!
 //! A kind says how its input is read, how it is shown and what is checked. Versions, races, wakes, the log and the
 //! audit trail are here. A new kind is a file in `resources`, a line or two in `resources/mod.rs`, an [`Entity`] in
@@ -28,40 +28,40 @@ use crate::reply::{Listed, Versioned};
 use crate::request::{Anyone, IfMatch, Page, Parameters};
 use crate::trail::Trail;
 
-/// A kind of thing that is configured. Only the first block has to be given.
+/// A kind of resource. Only the first block is required.
 pub(crate) trait Resource: Entity + 'static {
     /// Its ids.
     type Id: Id;
-    /// What callers send.
+    /// The input that callers send.
     type Input: Send + Sync;
-    /// What callers see.
+    /// The view that callers see.
     type View: Serialize;
-    /// Where all of them lie under `/admin`.
+    /// The path of the kind under `/admin`.
     const PLACE: &'static str;
-    /// The least role that reads them.
+    /// The lowest role that may read them.
     const READERS: Role;
-    /// The least role that writes them.
+    /// The lowest role that may write them.
     const WRITERS: Role;
-    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    /// Parses the body of a POST, or of a PUT on the document `shown`.
     fn parse(body: Value, shown: Option<&Value>) -> Result<Self::Input, Errors>;
-    /// The one with this id that the input describes, in place of `before`.
+    /// The resource with this id that the input describes. It replaces `before`.
     fn make(id: Self::Id, input: &mut Self::Input, before: Option<&Self>) -> Result<Self, ApiError>;
-    /// As it is shown.
+    /// The view of the resource.
     fn view(self, version: u64, app: &App) -> Self::View;
 
-    /// Fails when the caller must not write this one, although the role may write others. Asked of what is there and
-    /// of what it shall be.
+    /// Fails if the caller must not write this resource, although the role may write others. It is called on the
+    /// state before and on the state after.
     fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
         Ok(())
     }
 
-    /// Reads what a merge loses: a secret is not in the view, so a `null` for one leaves no trace in the merged
-    /// document.
+    /// Reads the parts of a patch that a merge loses: a secret is not in the view, so a `null` for one leaves no
+    /// trace in the merged document.
     fn patched(_input: &mut Self::Input, _patch: &Value) -> Result<(), Errors> {
         Ok(())
     }
 
-    /// Whether an input has something that no view shows. Then an equal view does not mean that nothing changes.
+    /// Whether an input has a value that no view shows. Then an equal view does not mean that nothing changes.
     fn is_secret(_input: &Self::Input) -> bool {
         false
     }
@@ -71,65 +71,66 @@ pub(crate) trait Resource: Entity + 'static {
         async { Ok(()) }
     }
 
-    /// Fails when the rest of the configuration does not allow the change. Asked again for each attempt; reads past
-    /// the cache.
+    /// Fails if the rest of the configuration does not allow the change. It is called for each attempt, and reads
+    /// past the cache.
     fn check(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// Done once, after the first check and before the write. Returns the paths of the secrets that it has changed,
-    /// for the audit trail.
+    /// Prepares a change, once, after the first check and before the write. Returns the paths of the secrets that
+    /// it has changed, for the audit trail.
     fn prepare(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
 
-    /// Whether what a view shows at a path is a secret, of which the audit trail tells only that it changed.
+    /// Whether a view shows a secret at this path. The audit trail then tells only that it changed.
     fn is_hidden(_path: &str) -> bool {
         false
     }
 
-    /// Fields of the view that follow from others, and are no change of their own.
+    /// Fields of the view that follow from others, so that they don't count as changes.
     const DERIVED: &'static [&'static str] = &["id", "version"];
 
-    /// Takes back what was prepared, when the write was refused.
+    /// Takes back the preparation after the write was refused.
     fn take_back(_app: &App, _change: &Change<'_, Self>, _refused: &ApiError) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// What is written in the same transaction.
+    /// Further items for the same transaction.
     fn extra(_change: &Change<'_, Self>) -> Vec<Extra> {
         Vec::new()
     }
 
-    /// Whose waiting interactions are looked at again.
+    /// The targets whose waiting interactions are looked at again.
     fn wakes(_before: &Self, _after: &Self) -> Vec<Target> {
         Vec::new()
     }
 
-    /// Done after a change, also after one that changed nothing: the same request with the new `ETag` completes what
-    /// failed here.
+    /// Finishes a change, even one that changed nothing: the same request with the new `ETag` completes a failed
+    /// finish.
     fn finish(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// The users that forbid its deletion, as the refusal names them (409, `in-use`). Asked again for each attempt.
+    /// The users that forbid the deletion, as the refusal names them (409, `in-use`). It is called for each
+    /// attempt.
     fn users(&self, _app: &App) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
 
-    /// Done before each attempt to delete what nothing uses.
+    /// Prepares each attempt to delete an unused resource.
     fn leave(&self, _app: &App) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 }
 
-/// What is about to be written.
+/// A change that is about to be written.
 pub(crate) struct Change<'a, R: Resource> {
-    /// As it is; `None` when it is made.
+    /// The present state; `None` for a new resource.
     pub(crate) before: Option<&'a R>,
-    /// As it shall be.
+    /// The new state.
     pub(crate) after: &'a R,
-    /// What the caller sent.
+    /// The caller's input.
     pub(crate) input: &'a R::Input,
 }
 
@@ -151,7 +152,7 @@ pub(crate) struct Writer<R> {
 }
 
 impl<R> Writer<R> {
-    /// Who writes.
+    /// The caller who writes.
     pub(crate) fn by(&self) -> &Caller {
         &self.by
     }
@@ -165,18 +166,18 @@ impl<R: Resource> FromRequestParts<App> for Writer<R> {
     }
 }
 
-/// A page of all of a kind.
+/// Lists a page of a kind.
 pub(crate) async fn list<R: Resource>(app: &App, _: Reader<R>, parameters: &Parameters) -> Result<Listed<R::View>, ApiError> {
     app.list::<R, _>(&Page::of::<R::Id>(parameters)?, |entity, version| entity.view(version, app)).await
 }
 
-/// One.
+/// Reads a resource.
 pub(crate) async fn get<R: Resource>(app: &App, _: Reader<R>, id: &R::Id) -> Result<Versioned<R::View>, ApiError> {
     let (entity, version) = app.load::<R>(id.text()).await?;
     Ok(Versioned::new(entity.view(version, app), version))
 }
 
-/// Makes one.
+/// Makes a resource.
 pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Value) -> Result<Versioned<R::View>, ApiError> {
     let mut input = R::parse(body, None)?;
     R::complete(app, &mut input, &writer.by).await?;
@@ -190,7 +191,7 @@ pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Valu
     Ok(Versioned::made(made.view(version, app), place))
 }
 
-/// Replaces one.
+/// Replaces a resource.
 pub(crate) async fn put<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -203,7 +204,7 @@ pub(crate) async fn put<R: Resource>(
     stored.replace(app, &writer, id, input, true).await
 }
 
-/// Changes what a merge patch (RFC 7396) says. Nothing is written when that changes nothing.
+/// Applies a merge patch (RFC 7396). Nothing is written if it changes nothing.
 pub(crate) async fn patch<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -217,8 +218,8 @@ pub(crate) async fn patch<R: Resource>(
     stored.replace(app, &writer, id, input, false).await
 }
 
-/// Changes a part of one, such as an entry of a list, whatever else of it others change meanwhile. Nothing is written
-/// when that changes nothing.
+/// Changes a part of a resource, such as an entry of a list, whatever else of it others change meanwhile. Nothing
+/// is written if that changes nothing.
 pub(crate) async fn edit<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -234,14 +235,14 @@ pub(crate) async fn edit<R: Resource>(
         edit(&mut body);
         let input = R::parse(body, Some(&stored.shown))?;
         match stored.replace(app, &writer, id.clone(), input, false).await {
-            // Nothing was supposed of the version: the edit holds for the next one, too.
+            // The edit does not depend on the version, so it also applies to the next one.
             Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
             outcome => return outcome,
         }
     }
 }
 
-/// The list at a place of a view, made where there is none; `None` when something else is there.
+/// The list at a place of a view. It is made if there is none; `None` if something else is there.
 pub(crate) fn list_at<'a>(view: &'a mut Value, path: &[&str]) -> Option<&'a mut Vec<Value>> {
     let mut at = view;
     for name in path {
@@ -256,7 +257,7 @@ pub(crate) fn list_at<'a>(view: &'a mut Value, path: &[&str]) -> Option<&'a mut 
     at.as_array_mut()
 }
 
-/// An id is in a list of a view from now on.
+/// Adds an id to a list of a view.
 pub(crate) fn put_in(view: &mut Value, path: &[&str], id: &str) {
     if let Some(list) = list_at(view, path)
         && !list.iter().any(|entry| entry == id)
@@ -265,7 +266,7 @@ pub(crate) fn put_in(view: &mut Value, path: &[&str], id: &str) {
     }
 }
 
-/// An id is in a list of a view no more.
+/// Removes an id from a list of a view.
 pub(crate) fn take_out(view: &mut Value, path: &[&str], id: &str) {
     let pointer: String = path.iter().flat_map(|name| ["/", name]).collect();
     if let Some(list) = view.pointer_mut(&pointer).and_then(Value::as_array_mut) {
@@ -273,7 +274,7 @@ pub(crate) fn take_out(view: &mut Value, path: &[&str], id: &str) {
     }
 }
 
-/// Deletes one that nothing uses.
+/// Deletes an unused resource.
 pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id, condition: IfMatch) -> Result<StatusCode, ApiError> {
     let stored = Stored::<R>::load(app, &writer, &id, Some(&condition)).await?;
     let entry = stored.deleted(app, &writer.by).await?;
@@ -294,7 +295,7 @@ pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id,
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One that is there and may be changed.
+/// An existing resource that may be changed.
 pub(crate) struct Stored<R: Resource> {
     pub(crate) before: R,
     pub(crate) version: u64,
@@ -311,20 +312,20 @@ impl<R: Resource> Stored<R> {
         Self::of(app, before, version)
     }
 
-    /// One that was read.
+    /// A resource that was read.
     pub(crate) fn of(app: &App, before: R, version: u64) -> Result<Self, ApiError> {
         let shown = shown(before.clone(), version, app)?;
         Ok(Self { before, version, shown })
     }
 
-    /// What the audit trail tells of its deletion.
+    /// The audit entry of the deletion.
     pub(crate) async fn deleted(&self, app: &App, by: &Caller) -> Result<Vec<Extra>, ApiError> {
         let subject = Subject { kind: R::KIND, id: self.before.id(), versions: (Some(self.version), None) };
         let trail = Trail::of(app, by, subject, &self.shown, &Value::Null, &shows::<R>()).await?;
         Ok(trail.extra(&[]).into_iter().collect())
     }
 
-    /// Writes what the input makes of it: `always`, or only when that is something else.
+    /// Writes the resource that the input describes: `always`, or only if it differs.
     async fn replace(
         self,
         app: &App,
@@ -353,12 +354,12 @@ fn shown<R: Resource>(entity: R, version: u64, app: &App) -> Result<Value, ApiEr
     serde_json::to_value(entity.view(version, app)).map_err(|_| Error::Encode.into())
 }
 
-/// What the audit trail shows of a kind.
+/// The parts of a kind that the audit trail shows.
 fn shows<R: Resource>() -> Shows<'static> {
     Shows { ignored: R::DERIVED, hidden: &R::is_hidden, names_only: false }
 }
 
-/// Writes a change of what is `shown` while what was checked holds.
+/// Writes a change of the view `shown` while its check holds.
 async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, shown: &Value, write: Write<'_, R>) -> Result<u64, ApiError> {
     let before = match write {
         Write::New => None,
@@ -377,8 +378,8 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
         (Ok(_), _) => app.wake(owed).await,
         (Err(refused), Some(secrets)) => {
             R::take_back(app, change, refused).await;
-            // They were changed, whatever became of the rest. Where the answer got lost the entry may be there: then
-            // it stays.
+            // The secrets were changed, whatever happened to the rest. If the answer was lost, the entry may exist;
+            // then it stays.
             if change.before.is_some()
                 && let Some(entry) = trail.secrets_only(&secrets)
             {
@@ -390,7 +391,7 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
     outcome
 }
 
-/// Checks and writes, until nobody wrote anything else in between.
+/// Checks and writes, until nothing else is written in between.
 async fn checked<R: Resource>(
     app: &App,
     change: &Change<'_, R>,

@@ -1,4 +1,4 @@
-//! The people of the stack's own user pool: invited with their agent, disabled with it.
+//! The people of the stack's own user pool. They are invited with their agent, and disabled with it.
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
@@ -6,7 +6,7 @@ use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType, U
 use cloud::aws::{Aws, CallError};
 use cloud::config::Env;
 
-/// The user pool that the stack made for itself.
+/// The stack's own user pool.
 #[derive(Debug, Clone)]
 pub struct UserPool {
     client: Client,
@@ -24,13 +24,13 @@ pub(crate) struct Person {
     invited: bool,
 }
 
-/// Why the pool did not do what was asked.
+/// Why a call to the pool failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UserPoolError {
-    /// The e-mail could not be sent: the quota of the day is used up, or the address does not take it.
+    /// The e-mail could not be sent: the day's quota is used up, or the address does not accept it.
     #[error("the invitation could not be sent: {0}")]
     Mail(String),
-    /// The pool takes no such e-mail address.
+    /// The pool refuses this e-mail address.
     #[error("the e-mail address was refused")]
     Address,
     /// The call failed.
@@ -43,7 +43,7 @@ impl UserPoolError {
         Self::of_code(code(error)).unwrap_or_else(|| Self::Call(CallError::of("cognito-idp", error)))
     }
 
-    /// What the error codes that belong to a request mean.
+    /// The error for a code that belongs to a request.
     fn of_code(code: Option<&str>) -> Option<Self> {
         match code {
             Some(code @ ("LimitExceededException" | "CodeDeliveryFailureException")) => Some(Self::Mail(code.to_owned())),
@@ -58,13 +58,13 @@ fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
 }
 
 impl UserPool {
-    /// Reads `USER_POOL_ID`; `None`: tokens are another issuer's, which knows its people itself.
+    /// Reads `USER_POOL_ID`. `None`: the tokens have another issuer, which manages its people itself.
     pub fn from_env(aws: &Aws, env: &Env) -> Option<Self> {
         let id = env.optional("USER_POOL_ID")?.to_owned();
         Some(Self { client: Client::new(aws.sdk_config()), id })
     }
 
-    /// The person with this e-mail address: who is there already, or somebody who is invited by it now.
+    /// The person with this e-mail address: an existing one, or a new one, who is invited now.
     pub(crate) async fn person(&self, email: &str) -> Result<Person, UserPoolError> {
         if let Some(person) = self.known(email).await? {
             return Ok(person);
@@ -80,7 +80,7 @@ impl UserPool {
                 // The invitation has just been sent.
                 Ok(Person { subject, enabled: true, invited: false })
             }
-            // Somebody else was quicker.
+            // Another call was quicker.
             Err(error) if code(&error) == Some("UsernameExistsException") => {
                 Ok(self.known(email).await?.ok_or(CallError::NoAnswer { service: "cognito-idp" })?)
             }
@@ -99,8 +99,8 @@ impl UserPool {
         Ok(Some(Person { subject, enabled: found.enabled, invited }))
     }
 
-    /// Lets a person who was there before log in: one who was disabled is enabled, and one who never used the
-    /// invitation gets it again, since it may have been lost with the call that made it.
+    /// Lets an existing person log in. A disabled person is enabled. A person who never used the invitation gets it
+    /// again, since it may have been lost with the call that made it.
     pub(crate) async fn welcome(&self, email: &str, person: &Person) -> Result<(), UserPoolError> {
         if !person.enabled {
             let enabled = self.client.admin_enable_user().user_pool_id(&self.id).username(email).send().await;
@@ -113,7 +113,7 @@ impl UserPool {
         Ok(())
     }
 
-    /// Locks a person out. One whom the pool does not know is none of its people.
+    /// Locks a person out. A subject that the pool does not know is ignored.
     pub(crate) async fn disable(&self, subject: &str) -> Result<(), UserPoolError> {
         match self.client.admin_disable_user().user_pool_id(&self.id).username(subject).send().await {
             Err(error) if code(&error) == Some("UserNotFoundException") => Ok(()),
@@ -132,7 +132,7 @@ mod tests {
     use crate::error::ApiError;
 
     #[test]
-    fn an_invitation_that_can_not_be_sent_has_a_problem_of_its_own() {
+    fn an_invitation_that_cannot_be_sent_has_its_own_problem() {
         for code in ["LimitExceededException", "CodeDeliveryFailureException"] {
             let problem = ApiError::from(UserPoolError::of_code(Some(code)).unwrap()).problem();
             assert_eq!((problem.status().as_u16(), problem.kind()), (503, "/problems/invitation-not-sent"), "{code}");

@@ -117,7 +117,7 @@ fn wait(received: u32) -> u32 {
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

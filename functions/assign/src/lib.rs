@@ -186,7 +186,7 @@ async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBat
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

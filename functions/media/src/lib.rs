@@ -95,7 +95,7 @@ impl Function {
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     telemetry::init(&env);

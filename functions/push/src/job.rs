@@ -42,7 +42,7 @@ impl From<Written> for Job {
 
 #[cfg(test)]
 mod tests {
-    use cloud::batch::Envelope;
+    use cloud::envelope::Envelope;
     use domain::agent::{Presence, PresenceWord};
     use domain::fixtures;
     use domain::ids::{AgentId, QueueId};

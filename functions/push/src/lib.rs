@@ -168,7 +168,7 @@ async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatc
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

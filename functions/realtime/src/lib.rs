@@ -25,7 +25,6 @@ use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use store::{Configuration, Connection, Interactions};
 use views::AgentEvent;
 
@@ -85,7 +84,7 @@ impl Realtime {
 
     async fn connect(&self, connection: &str, ticket: Option<&str>) -> Result<Value, Error> {
         let now = cloud::time::now();
-        let hash: String = Sha256::digest(ticket.unwrap_or_default()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = cloud::digest::sha256_hex(ticket.unwrap_or_default());
         let Some(agent) = self.store.take_ticket(&hash, now).await? else {
             tracing::warn!(event = "realtime.refused");
             return Ok(json!({ "statusCode": 401 }));

@@ -1,6 +1,7 @@
-//! Starts [`receive_kaleyra`].
+//! The Lambda `receive-kaleyra`: Kaleyra's webhooks come in here, under
+//! `/receive/kaleyra/{token}`. The crate `receive` handles them.
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    receive_kaleyra::run().await
+    receive::run("kaleyra").await
 }

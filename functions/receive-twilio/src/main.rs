@@ -1,6 +1,7 @@
-//! Starts [`receive_twilio`].
+//! The Lambda `receive-twilio`: Twilio's webhooks come in here, under
+//! `/receive/twilio/{token}`. The crate `receive` handles them.
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    receive_twilio::run().await
+    receive::run("twilio").await
 }

@@ -96,7 +96,7 @@ fn in_turn(accounts: &[Account], first: usize) -> impl Iterator<Item = &Account>
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     telemetry::init(&env);

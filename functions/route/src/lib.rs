@@ -170,7 +170,7 @@ async fn handle(route: Arc<Route>, event: LambdaEvent<SqsEvent>) -> Result<SqsBa
 /// Runs the Lambda.
 ///
 /// # Errors
-/// When the environment is incomplete or the runtime ends.
+/// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
     let env = Env::of_process();
     cloud::telemetry::init(&env);

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use domain::decide::SERVICE_WINDOW;
 use domain::message::{Delivery, DeliveryError, ErrorClass};
 use engine::Sent;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use providers::{RateScope, SendResult};
-
-/// WhatsApp's service window: free messages reach a customer for 24 hours after the customer's latest message.
-const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// How often a message is tried that the provider refuses for its own faults. With the delays that takes some two
 /// minutes. After that the agent should know, and the messages behind it have waited as long.
@@ -25,7 +23,7 @@ const LONGEST_WAIT: u32 = 900;
 /// The reason why it may not. A message that spent the rest of the window waiting for a rate limit failed for that
 /// reason.
 pub(crate) fn may_send(delivery: &Delivery, last_inbound_at: Option<Timestamp>, now: Timestamp) -> Result<(), DeliveryError> {
-    let end = last_inbound_at.map(|at| at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX));
+    let end = last_inbound_at.map(|at| at.saturating_add(SERVICE_WINDOW).unwrap_or(Timestamp::MAX));
     if end.is_some_and(|end| now < end) {
         return Ok(());
     }

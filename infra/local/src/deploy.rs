@@ -55,14 +55,17 @@ pub struct Stack {
 impl<'a> Deployment<'a> {
     /// A deployment of the checkout's template to an account of its own. `program` runs the functions.
     pub fn new(engine: &'a Engine, account: &'a str, program: &Path) -> Self {
+        // The APIs' addresses are under the engine's.
+        let mut parameters = BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]);
+        // By the name that the functions know it by: `LOG_LEVEL=debug cargo local`.
+        parameters.extend(std::env::var("LOG_LEVEL").map(|level| ("LogLevel".to_owned(), level)));
         Self {
             engine,
             account,
             stack: "local",
             template: crate::workspace().join("infra/template.yaml"),
             program: program.to_path_buf(),
-            // The APIs' addresses are under the engine's.
-            parameters: BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]),
+            parameters,
         }
     }
 
@@ -172,14 +175,14 @@ fn hash_of(value: &impl std::hash::Hash) -> u64 {
 
 /// The few AWS calls of a deployment, without an SDK for each.
 #[derive(Debug, Clone)]
-struct Aws {
+pub(crate) struct Aws {
     endpoint: String,
     account: String,
     http: reqwest::Client,
 }
 
 impl Aws {
-    fn new(engine: &Engine, account: &str) -> Self {
+    pub(crate) fn new(engine: &Engine, account: &str) -> Self {
         Self { endpoint: engine.endpoint.clone(), account: account.to_owned(), http: crate::http() }
     }
 
@@ -200,7 +203,7 @@ impl Aws {
         Ok(())
     }
 
-    async fn json(&self, target: &str, service: &str, body: &Value) -> Result<Value> {
+    pub(crate) async fn json(&self, target: &str, service: &str, body: &Value) -> Result<Value> {
         let request = self.http.post(&self.endpoint).header("authorization", self.authorization(service)).header("x-amz-target", target);
         let answer = request.header("content-type", "application/x-amz-json-1.1").body(body.to_string()).send().await?;
         Ok(answer.json().await?)

@@ -3,50 +3,52 @@
 use std::pin::Pin;
 use std::process::ExitCode;
 
-/// The functions of the template.
-pub const NAMES: [&str; 16] = [
-    "receive-twilio",
-    "receive-meta",
-    "receive-sinch",
-    "receive-kaleyra",
-    "reconcile",
-    "route",
-    "assign",
-    "dispatch",
-    "send",
-    "media",
-    "archive",
-    "push",
-    "agent-api",
-    "admin-api",
-    "realtime",
-    "webhook",
-];
+/// A function that runs until the engine ends the process.
+type Running = Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>>>>;
 
-/// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the
-/// process.
+/// The list of functions: each with its name in the template and with what runs it.
+macro_rules! functions {
+    ($($name:literal => $run:expr,)+) => {
+        /// The functions of the template.
+        pub const NAMES: &[&str] = &[$($name),+];
+
+        /// Starts the function of this name.
+        fn start(name: &str) -> Option<Running> {
+            match name {
+                $($name => Some(Box::pin($run)),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+functions! {
+    "receive-twilio" => receive::run("twilio"),
+    "receive-meta" => receive::run("meta"),
+    "receive-sinch" => receive::run("sinch"),
+    "receive-kaleyra" => receive::run("kaleyra"),
+    "reconcile" => reconcile::run(),
+    "route" => route::run(),
+    "assign" => assign::run(),
+    "dispatch" => dispatch::run(),
+    "send" => send::run(),
+    "media" => media::run(),
+    "archive" => archive::run(),
+    "push" => push::run(),
+    "agent-api" => agent_api::run(),
+    "admin-api" => admin_api::run(),
+    "realtime" => realtime::run(),
+    "webhook" => webhook::run(),
+}
+
+/// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.
 pub async fn run() -> ExitCode {
     let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let function: Pin<Box<dyn Future<Output = Result<(), lambda_runtime::Error>>>> = match function_of(&name) {
-        Some("receive-twilio") => Box::pin(receive_twilio::run()),
-        Some("receive-meta") => Box::pin(receive_meta::run()),
-        Some("receive-sinch") => Box::pin(receive_sinch::run()),
-        Some("receive-kaleyra") => Box::pin(receive_kaleyra::run()),
-        Some("reconcile") => Box::pin(reconcile::run()),
-        Some("route") => Box::pin(route::run()),
-        Some("assign") => Box::pin(assign::run()),
-        Some("dispatch") => Box::pin(dispatch::run()),
-        Some("send") => Box::pin(send::run()),
-        Some("media") => Box::pin(media::run()),
-        Some("archive") => Box::pin(archive::run()),
-        Some("push") => Box::pin(push::run()),
-        Some("agent-api") => Box::pin(agent_api::run()),
-        Some("admin-api") => Box::pin(admin_api::run()),
-        Some("realtime") => Box::pin(realtime::run()),
-        Some("webhook") => Box::pin(webhook::run()),
-        _ => Box::pin(std::future::ready(Err(format!("there is no function {name}").into()))),
+    let outcome = match function_of(&name).and_then(start) {
+        Some(function) => function.await,
+        None => Err("there is no such function".into()),
     };
-    match function.await {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");
@@ -57,12 +59,15 @@ pub async fn run() -> ExitCode {
 
 /// `dev-agent-api` → `agent-api`.
 fn function_of(name: &str) -> Option<&'static str> {
-    NAMES.into_iter().find(|function| name.strip_suffix(function).is_some_and(|stack| stack.ends_with('-')))
+    NAMES.iter().copied().find(|function| name.strip_suffix(function).is_some_and(|stack| stack.ends_with('-')))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::template::Template;
 
     #[test]
     fn a_function_is_known_by_the_end_of_its_name() {
@@ -70,5 +75,24 @@ mod tests {
         assert_eq!(function_of("my-send-stack-route"), Some("route"));
         assert_eq!(function_of("route"), None);
         assert_eq!(function_of("dev-resend"), None);
+    }
+
+    #[test]
+    fn the_list_and_the_template_have_the_same_functions_and_each_has_its_folder() {
+        let template = Template::read().unwrap();
+        assert_eq!(template.functions(), NAMES.iter().copied().collect::<BTreeSet<_>>());
+        let folder = crate::workspace().join("functions");
+        let without: Vec<_> = NAMES.iter().filter(|name| !folder.join(name).join("src/main.rs").is_file()).collect();
+        assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn no_function_ships_the_store_in_memory() {
+        let mut tree = std::process::Command::new(env!("CARGO"));
+        tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--edges", "normal,features", "--invert", "engine"]);
+        let output = tree.output().unwrap();
+        let tree = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && tree.contains("engine feature \"default\""), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!tree.contains("engine feature \"memory\""), "{tree}");
     }
 }

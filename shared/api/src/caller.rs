@@ -1,4 +1,4 @@
-//! Who calls: a token becomes a caller, and a caller needs a role.
+//! Callers: a token becomes a caller, and a caller needs a role.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub trait Api: Send + Sync {
     fn gate(&self) -> &dyn Gate;
     /// Knows the agents.
     fn configuration(&self) -> &Configuration;
-    /// Where the roles of callers come from.
+    /// The source of callers' roles.
     fn role_source(&self) -> RoleSource;
 }
 
@@ -53,14 +53,14 @@ impl<S: KeySource> Gate for Verifier<S> {
     }
 }
 
-/// Who calls.
+/// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The `sub` claim of the token.
     pub subject: String,
     /// The role, which includes the lower ones.
     pub role: Role,
-    /// The agent with this subject; not looked up where the token alone decides.
+    /// The agent with this subject. It is not looked up if the token alone decides.
     record: Option<AgentId>,
 }
 
@@ -83,8 +83,8 @@ impl Caller {
         }
     }
 
-    /// The role is that of the record, read anew with each call. The claim `owner` counts as long as no record has
-    /// that role: it makes the first one.
+    /// The caller with the role of the record, which is read with each call. The claim `owner` counts while no
+    /// record has that role: it makes the first owner.
     async fn of_record(claims: Claims, configuration: &Configuration) -> Result<Self, Error> {
         let record = configuration.record_of_subject(&claims.subject).await?;
         let role = record.as_ref().map(|agent| agent.role);
@@ -98,7 +98,7 @@ impl Caller {
     /// The agent with the caller's subject.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn agent(&self, app: &impl Api) -> Result<Option<AgentId>, Error> {
         match (&self.record, app.role_source()) {
             (Some(agent), _) => Ok(Some(agent.clone())),
@@ -169,10 +169,10 @@ macro_rules! roles {
 roles! {
     /// A caller of any role.
     Anyone: Role::Agent,
-    /// A caller who oversees: supervisor, admin or owner.
+    /// A supervisor, admin or owner.
     Overseer: Role::Supervisor,
-    /// A caller who configures: admin or owner.
+    /// An admin or owner.
     Administrator: Role::Admin,
-    /// A caller who is an owner.
+    /// An owner.
     Owner: Role::Owner,
 }

@@ -1,14 +1,14 @@
-//! Why the kit refuses a request, and how every refusal and failure is logged and answered.
+//! Why the kit refuses a request, and how it logs and answers every refusal and failure.
 
 use axum::response::{IntoResponse, Response};
 use engine::ports::PortError;
 
 use crate::problem::{Errors, Problem};
 
-/// Why a request is refused or fails, as far as every API knows it.
+/// Why a request is refused or fails, for the reasons that all APIs share.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No token, or one that is not accepted. The reason is logged and not answered.
+    /// There is no token, or it is not accepted. The reason is logged but not answered.
     #[error("no valid token: {0}")]
     Unauthorized(&'static str),
     /// The caller's role does not allow it.
@@ -17,7 +17,7 @@ pub enum Error {
     /// No agent's record has the token's subject.
     #[error("no agent has this subject")]
     NoAgent,
-    /// Nothing is there, or nothing that the caller may see.
+    /// It does not exist, or the caller may not see it.
     #[error("not found")]
     NotFound,
     /// The path has no such method.
@@ -41,8 +41,8 @@ pub enum Error {
     /// Fields or parameters were refused.
     #[error("fields were refused")]
     Invalid(Errors),
-    /// The issuer's keys can't be had.
-    #[error("the issuer's keys can't be had")]
+    /// The issuer's keys can't be fetched.
+    #[error("the issuer's keys can't be fetched")]
     NoKeys,
     /// A table could not be read or written.
     #[error(transparent)]
@@ -58,7 +58,7 @@ impl Error {
         Self::Invalid(Errors::one(field, message))
     }
 
-    /// The problem that the caller is told.
+    /// The problem document for the caller.
     pub fn problem(&self) -> Problem {
         match self {
             Error::Unauthorized(_) => Problem::unauthorized(),
@@ -93,7 +93,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Logs a refusal or failure, once, and answers it. A refusal is the caller's business; a failure is ours, and its
+/// Logs a refusal or failure, once, and answers it. A refusal is the caller's fault. A failure is ours, and its
 /// reason is logged.
 pub fn refuse(problem: Problem, reason: &dyn std::error::Error) -> Response {
     let (kind, status) = (problem.kind(), problem.status().as_u16());

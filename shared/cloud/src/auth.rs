@@ -62,7 +62,7 @@ impl RoleSource {
     /// Reads `ROLE_SOURCE`: `record` (the default) or `claim`.
     ///
     /// # Errors
-    /// When it is another word.
+    /// It is another word.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         match env.optional("ROLE_SOURCE") {
             None | Some("record") => Ok(Self::Record),

@@ -1,4 +1,4 @@
-//! One configuration of the SDK, and the clients made of it.
+//! The one configuration of the SDK, and the clients that are made from it.
 
 use std::time::Duration;
 
@@ -13,24 +13,30 @@ use base64::Engine as _;
 
 use crate::config::{ConfigError, Env};
 
-/// A handshake takes a few ms of network and, on a function with little memory, up to 0.75 s of CPU.
+/// The limit for a handshake. It takes a few ms of network and, on a function with little memory, up to 0.75 s of
+/// CPU.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A call takes milliseconds. A socket that died while the environment was frozen never answers: give it up soon enough for the two other attempts.
+/// The limit for one attempt. A call takes milliseconds. A socket that died while the environment was frozen never
+/// answers, and is given up soon enough for the two other attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// All attempts together end before a provider gives up a webhook (Twilio: 15 s).
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(13);
-/// Objects may be 100 MB: an attempt needs as long as that takes at 5 MB/s, and a dead socket is found by the stalled stream protection.
+/// The limit for one attempt with an object. Objects may be 100 MB, and an attempt may take as long as that needs
+/// at 5 MB/s. The stalled stream protection finds a dead socket.
 const OBJECT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Two attempts with an object, within the time of the functions that handle them (60 s).
+/// The limit for two attempts with an object, within the time of the functions that handle them (60 s).
 const OBJECT_OPERATION_TIMEOUT: Duration = Duration::from_secs(50);
-/// A body that doesn't move for this long is given up; the SDK's own default is made for slow uplinks, not for a function beside its services.
+/// A body that doesn't move for this long is given up. The SDK's own default is meant for slow uplinks, not for a
+/// function beside its services.
 const STALLED_STREAM_GRACE: Duration = Duration::from_secs(5);
-/// The SDK's standard; every command is idempotent.
+/// The SDK's standard. Every command is idempotent.
 const MAX_ATTEMPTS: u32 = 3;
-/// Services close idle connections after some 20 s or more; one that is younger than this is alive, unless the environment was frozen.
+/// Services close idle connections after some 20 s or more. A connection that is younger than this is alive, unless
+/// the environment was frozen.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Why a call to AWS failed. Carries the service's error code, never its message, which may quote what was sent.
+/// Why a call to AWS failed. The error carries the service's error code, never its message, which may quote the
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The request was not made.
@@ -39,7 +45,7 @@ pub enum CallError {
         /// The service.
         service: &'static str,
     },
-    /// No answer, or one that can't be read: whether the call took effect is unknown.
+    /// There is no answer, or an unreadable one. It is unknown whether the call took effect.
     #[error("{service}: no answer")]
     NoAnswer {
         /// The service.
@@ -56,7 +62,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// What became of a call to `service`.
+    /// The error of a call to `service`.
     pub fn of<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<E>) -> Self {
         match error {
             SdkError::ConstructionFailure(_) => CallError::NotMade { service },
@@ -76,9 +82,10 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads `AWS_REGION` (or `AWS_DEFAULT_REGION`), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` (optional) and
-    /// `AWS_ENDPOINT_URL` (optional). Nothing else is asked: a Lambda has its credentials in the environment for as long as it lives, and a chain
-    /// that looks for files and metadata costs time at every start.
+    /// Reads `AWS_REGION` (or `AWS_DEFAULT_REGION`), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN` (optional) and `AWS_ENDPOINT_URL` (optional). Nothing else is asked: a Lambda has its
+    /// credentials in the environment for as long as it lives, and a chain that looks for files and metadata costs
+    /// time at every start.
     pub fn new(env: &Env) -> Result<Self, ConfigError> {
         let region = env.optional("AWS_REGION").or(env.optional("AWS_DEFAULT_REGION")).ok_or(ConfigError::Missing("AWS_REGION"))?;
         let credentials = Credentials::new(
@@ -98,7 +105,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client())
+            .http_client(http_client(endpoint.as_deref()))
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
             .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALLED_STREAM_GRACE).build());
@@ -150,9 +157,13 @@ impl Aws {
 }
 
 /// One pool for all clients, trusting the bundled roots: reading the system's costs some 45 ms at every start.
-fn http_client() -> aws_sdk_sqs::config::SharedHttpClient {
+///
+/// The SDK reads the roots again for every client that is made, so there are none when the endpoint is plain http,
+/// as the local engine's is: it made up most of the time that the tests took.
+fn http_client(endpoint: Option<&str>) -> aws_sdk_sqs::config::SharedHttpClient {
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut roots = TrustStore::empty();
-    for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+    for root in if plain { &[] } else { webpki_root_certs::TLS_SERVER_ROOT_CERTS } {
         let base64 = base64::engine::general_purpose::STANDARD.encode(root);
         roots.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"));
     }
@@ -193,9 +204,11 @@ mod tests {
 
     #[tokio::test]
     async fn every_client_can_be_made() {
-        let aws = testing::aws_at("http://127.0.0.1:1");
-        let _ = (aws.dynamodb(), aws.sqs(), aws.s3(), aws.scheduler(), aws.secretsmanager());
-        let _ = aws.apigatewaymanagement("http://127.0.0.1:1");
+        for url in ["http://127.0.0.1:1", "https://dynamodb.eu-south-1.amazonaws.com"] {
+            let aws = testing::aws_at(url);
+            let _ = (aws.dynamodb(), aws.sqs(), aws.s3(), aws.scheduler(), aws.secretsmanager());
+            let _ = aws.apigatewaymanagement(url);
+        }
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
-//! The one way that consumers of SQS work: parse each record, handle it by itself, report what failed.
+//! The one way in which consumers of SQS work: parse each record, handle it by itself, report the failed ones.
 //!
 //! What happens to a record:
-//! - handled: it is gone from the queue;
-//! - the handler asks for a retry: it comes back, later each time, and goes to the dead-letter queue when it came back too often;
-//! - its body can't be read, or the handler panics or sees no hope: the same, with one log line that names the message and not its content, but a queue whose
-//!   records may come back for hours sets it aside after a few tries;
-//! - on a FIFO queue, what follows of the same group comes back too, so that order holds.
+//! - handled: it leaves the queue;
+//! - the handler asks for a retry: it comes back, later each time, and goes to the dead-letter queue after too many
+//!   tries;
+//! - its body can't be read, or the handler panics or sees no hope: the same, with one log line that names the
+//!   message and not its content, but a queue whose records may come back for hours sets it aside after a few
+//!   tries;
+//! - on a FIFO queue, the following records of the same group come back too, so that order holds.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -14,78 +16,16 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::queues::QueueError;
+use crate::envelope::Envelope;
+use crate::queues::{Queue, QueueError};
 
-/// What every queued body is: `{"v":1,"job":{…}}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope<T> {
-    /// The version of the job's form.
-    v: u32,
-    /// The job.
-    job: T,
-}
-
-impl<T> Envelope<T> {
-    /// The version that is written.
-    pub const VERSION: u32 = 1;
-
-    /// Wraps a job.
-    pub fn new(job: T) -> Self {
-        Self { v: Self::VERSION, job }
-    }
-
-    /// The job within.
-    pub fn into_job(self) -> T {
-        self.job
-    }
-}
-
-impl<T: DeserializeOwned> Envelope<T> {
-    /// The job in a body.
-    pub fn parse(body: &str) -> Result<T, Poison> {
-        /// The version alone, so that a later form of the job is named as such.
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        let version: Version = serde_json::from_str(body).map_err(|error| Poison::of(&error))?;
-        if version.v != Self::VERSION {
-            return Err(Poison::Version(version.v));
-        }
-        serde_json::from_str::<Self>(body).map(Self::into_job).map_err(|error| Poison::of(&error))
-    }
-}
-
-/// Why a body can't be read. Tells where, never what.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Poison {
-    /// Not the JSON that was expected.
-    #[error("not the expected JSON at line {line}, column {column}")]
-    Json {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// An envelope of a version that this program doesn't know.
-    #[error("unknown version {0}")]
-    Version(u32),
-}
-
-impl Poison {
-    fn of(error: &serde_json::Error) -> Self {
-        Poison::Json { line: error.line(), column: error.column() }
-    }
-}
-
-/// How a record came.
+/// The delivery of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// SQS's id of the message.
     pub message_id: String,
-    /// What changes its visibility.
+    /// The handle that changes its visibility.
     pub receipt_handle: String,
     /// How often it was received, from 1.
     pub receive_count: u32,
@@ -93,27 +33,29 @@ pub struct Delivery {
     pub group: Option<String>,
 }
 
-/// A record is not done. The handler has logged why.
+/// A record is not done. The handler has logged the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Something passing: it comes back after a while that grows with its tries (see [`wait`]).
+    /// A passing failure: it comes back after a delay that grows with its tries (see [`wait`]).
     Retry,
     /// It comes back after this many seconds, 0 to 43200.
     RetryAfter(u32),
-    /// It fails as long as nobody repairs something: the same as a body that can't be read.
+    /// It fails until somebody repairs something, like a body that can't be read.
     Hopeless,
 }
 
-/// The longest wait between two tries, in seconds: after an outage nobody waits longer, and the thousand tries that SQS allows last for 16 hours.
+/// The longest delay between two tries, in seconds. After an outage nobody waits longer, and the thousand tries
+/// that SQS allows last for 16 hours.
 const LONGEST_WAIT: u32 = 60;
 
-/// Seconds before the try that follows the try `received`: 1, 2, 4, up to a minute. One failed call must not make a customer wait for the queue's visibility
-/// timeout, which is made for a function that died, and a service that is down is not helped by many tries.
+/// The delay after the try `received`, in seconds: 1, 2, 4, up to a minute. One failed call must not make a
+/// customer wait for the queue's visibility timeout, which is meant for a function that died. Many tries don't help
+/// a service that is down.
 pub fn wait(received: u32) -> u32 {
     2_u32.saturating_pow(received.saturating_sub(1)).min(LONGEST_WAIT)
 }
 
-/// The queue that records came from.
+/// The queue of the records.
 pub trait Source {
     /// Whether it keeps the order of groups.
     fn is_fifo(&self) -> bool;
@@ -121,14 +63,46 @@ pub trait Source {
     /// Makes received messages invisible for `seconds` from now.
     fn hide(&self, receipt_handles: &[&str], seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// Sets a body that nothing can be done with aside, if this queue's redrive would come too late; tells whether it did.
+    /// Sets aside a body that can never work, if this queue's redrive would come too late. Returns whether it did.
     fn set_aside(&self, _body: &str, _delivery: &Delivery) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
     }
 }
 
-/// Hands each record's job to `handler` and returns what failed. Records of a standard queue are handled concurrently; of a FIFO queue, groups are
-/// handled concurrently and each group in order, up to its first failure.
+/// How often a record that can never work is tried before it is set aside. With the delays of [`wait`] that takes
+/// four minutes, in which its group waits. A deployment with the reader that it needs may be under way.
+const HOPELESS_TRIES: u32 = 10;
+
+impl Source for Queue {
+    fn is_fifo(&self) -> bool {
+        Queue::is_fifo(self)
+    }
+
+    async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
+        self.change_visibility(receipt_handles, seconds).await
+    }
+
+    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
+        if *receive_count < HOPELESS_TRIES {
+            return false;
+        }
+        match self.park(body, group.as_deref()).await {
+            None => false,
+            Some(Ok(())) => {
+                tracing::error!(event = "batch.set_aside", message_id, receive_count);
+                true
+            }
+            Some(Err(error)) => {
+                tracing::error!(event = "batch.not_set_aside", message_id, %error);
+                false
+            }
+        }
+    }
+}
+
+/// Passes each record's job to `handler` and returns the failed ones. Records of a standard queue are handled
+/// concurrently. On a FIFO queue, groups are handled concurrently, and each group in order, up to its first
+/// failure.
 pub async fn each<T, F, Fut>(event: SqsEvent, source: &impl Source, handler: F) -> SqsBatchResponse
 where
     T: DeserializeOwned,
@@ -147,7 +121,8 @@ where
 /// A record and its place in the batch.
 type Record = (usize, SqsMessage);
 
-/// The records that must be handled one after the other. One of a FIFO queue without a group (there is none) would share the nameless group.
+/// The records that must be handled one after the other. A record of a FIFO queue without a group, which does not
+/// exist, would share the nameless group.
 fn group(records: Vec<SqsMessage>, fifo: bool) -> Vec<Vec<Record>> {
     let mut groups: Vec<(Option<String>, Vec<Record>)> = Vec::new();
     for record in records.into_iter().enumerate() {
@@ -179,7 +154,7 @@ where
             Failure::Retry | Failure::Hopeless => wait(delivery.receive_count),
         };
         let left = &records[done..];
-        // The rest of the group too: while any of it is invisible, SQS delivers none of the group.
+        // The rest of the group too: while any of it is invisible, SQS delivers nothing of the group.
         let handles: Vec<&str> = left.iter().filter_map(|(_, record)| record.receipt_handle.as_deref()).collect();
         if let Err(error) = source.hide(&handles, seconds).await {
             tracing::warn!(event = "batch.visibility_not_changed", message_id = record.message_id, %error);
@@ -213,7 +188,8 @@ where
         tracing::error!(event = "batch.poison", message_id, receive_count, error = %poison);
         Failure::Hopeless
     })?;
-    // A panic takes its own record, not the batch. What it says may quote the job: it stays unsaid (see `telemetry::init`).
+    // A panic fails its own record, not the batch. Its message may quote the job, so it is not logged (see
+    // `telemetry::init`).
     let outcome = AssertUnwindSafe(async { handler(job, delivery.clone()).await }).catch_unwind().await;
     outcome.unwrap_or_else(|_| {
         tracing::error!(event = "batch.panic", message_id, receive_count);
@@ -265,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_panics_or_is_hopeless_is_set_aside_as_poison_is_and_what_fails_otherwise_is_not() {
+    async fn a_panic_or_a_hopeless_record_is_set_aside_like_poison_but_other_failures_are_not() {
         let queue = FakeQueue { sets_aside: true, ..fifo() };
         let records = event(&[("1", "a", &job("panic")), ("2", "a", &job("hopeless")), ("3", "a", &job("ok")), ("4", "a", &job("bad"))]);
         let (response, seen) = run(records, &queue).await;
@@ -281,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_failed_comes_back_later_each_time() {
+    async fn a_failed_record_comes_back_later_each_time() {
         for (source, body) in [(FakeQueue::default(), job("bad")), (fifo(), job("panic")), (fifo(), "poison".to_owned())] {
             run(event(&[("1", "a", &body)]), &source).await;
             assert_eq!(*source.hidden.lock().unwrap(), [(vec!["handle-1".to_owned()], wait(3))]);
@@ -316,7 +292,7 @@ mod tests {
         response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
     }
 
-    /// Fails as the job's text says, and remembers the order.
+    /// Fails as the job's text says, and records the order.
     async fn run(event: SqsEvent, source: &FakeQueue) -> (SqsBatchResponse, Vec<String>) {
         let seen = Mutex::new(Vec::new());
         let response = each(event, source, |job: String, _| {
@@ -334,21 +310,6 @@ mod tests {
         })
         .await;
         (response, seen.into_inner().unwrap())
-    }
-
-    #[test]
-    fn an_envelope_has_a_version_and_a_job() {
-        assert_eq!(job("a"), r#"{"v":1,"job":"a"}"#);
-        assert_eq!(Envelope::<String>::parse(&job("a")), Ok("a".to_owned()));
-        assert_eq!(Envelope::<String>::parse(r#"{"v":2,"job":{"other":1}}"#), Err(Poison::Version(2)));
-        assert!(matches!(Envelope::<String>::parse(""), Err(Poison::Json { .. })));
-        assert!(matches!(Envelope::<String>::parse(r#""a""#), Err(Poison::Json { .. })));
-    }
-
-    #[test]
-    fn poison_does_not_quote_the_body() {
-        let error = Envelope::<u32>::parse(r#"{"v":1,"job":"+391234567"}"#).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("391"));
     }
 
     #[tokio::test]
@@ -414,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn retry_after_hides_the_record_and_what_follows_of_its_group() {
+    async fn retry_after_hides_the_record_and_the_rest_of_its_group() {
         let source = fifo();
         let records = event(&[("1", "a", &job("later")), ("2", "b", &job("ok")), ("3", "a", &job("ok"))]);
         let (response, _) = run(records, &source).await;
@@ -423,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_whose_visibility_can_not_be_changed_still_comes_back() {
+    async fn a_record_whose_visibility_cannot_be_changed_still_comes_back() {
         let source = FakeQueue { broken: true, ..FakeQueue::default() };
         let (response, _) = run(event(&[("1", "a", &job("later"))]), &source).await;
         assert_eq!(failed(&response), ["1"]);

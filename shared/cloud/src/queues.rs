@@ -1,4 +1,4 @@
-//! Sending to SQS.
+//! Sends to SQS.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -10,41 +10,41 @@ use aws_sdk_sqs::types::{
 use serde::Serialize;
 
 use crate::aws::{Aws, CallError};
-use crate::batch::{Delivery, Envelope, Source};
-use crate::config::{ConfigError, Env};
 
-/// SQS takes ten entries a batch.
+use crate::config::{ConfigError, Env};
+use crate::envelope::Envelope;
+
+/// The most entries of a batch in SQS.
 const BATCH: usize = 10;
-/// SQS takes 1 MiB a batch in all; local engines and older queues take 256 KiB, and our jobs are small.
+/// The most bytes of a batch. SQS accepts 1 MiB, but local engines and older queues accept 256 KiB, and our jobs
+/// are small.
 const BATCH_BYTES: usize = 256 * 1024;
-/// How often an entry that SQS did not take is sent again before the call is given up: a throttle passes in that many.
+/// How often an entry that SQS did not accept is sent before the call is given up. A throttle passes in that many
+/// tries.
 const BATCH_ATTEMPTS: u32 = 3;
-/// How often a record that nothing can be done with is tried before it is set aside. With the waits of [`batch::wait`](crate::batch::wait) that takes four
-/// minutes, in which its group waits: a deployment that brings the reader it needs may be under way.
-const HOPELESS_TRIES: u32 = 10;
 /// SQS's longest visibility timeout: 12 hours.
 const MAX_VISIBILITY: u32 = 43_200;
 
-/// Why a queue did not take something. Never carries what was sent.
+/// Why a queue did not accept a job. The error never carries the job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// The job has no JSON form: a fault of the program.
     #[error("the job has no JSON form")]
     Encode,
-    /// The call failed; sending again is safe with the same deduplication id.
+    /// The call failed. It is safe to send again with the same deduplication id.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// Some entries of a batch were not taken, also when sent again.
+    /// Some entries of a batch were not accepted, even when sent again.
     #[error("{count} entries were not taken: {code}")]
     NotTaken {
-        /// How many.
+        /// How many entries.
         count: usize,
         /// SQS's code for the first.
         code: String,
     },
 }
 
-/// A job that can't be sent, however often it is tried: it is the job's fault, not the queue's.
+/// A job that can never be sent. It is the job's fault, not the queue's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Its place among the jobs, from 0.
@@ -53,35 +53,36 @@ pub struct Refused {
     pub code: String,
 }
 
-/// How a job is sent.
+/// The options of a send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SendOptions {
     /// Message group: required by FIFO queues.
     pub group: Option<String>,
-    /// Deduplication id (FIFO queues only): the same id within 5 minutes is taken once.
+    /// Deduplication id (FIFO queues only): the same id within 5 minutes is accepted once.
     pub dedup: Option<String>,
     /// Seconds before the job can be received, 0 to 900 (standard queues only).
     pub delay_seconds: Option<u32>,
 }
 
 impl SendOptions {
-    /// For a FIFO queue.
+    /// The options for a FIFO queue.
     pub fn fifo(group: impl Into<String>, dedup: impl Into<String>) -> Self {
         Self { group: Some(group.into()), dedup: Some(dedup.into()), delay_seconds: None }
     }
 
-    /// For a standard queue, after a delay.
+    /// The options for a standard queue, with a delay.
     pub fn delayed(seconds: u32) -> Self {
         Self { delay_seconds: Some(seconds), ..Self::default() }
     }
 }
 
-/// A queue that jobs are sent to, each in an [`Envelope`].
+/// A queue for jobs, each in an [`Envelope`].
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
     url: Arc<str>,
-    /// Where records that nothing can be done with go, if not to the dead-letter queue by the queue's own redrive.
+    /// The queue for records that can never work, if they don't go to the dead-letter queue by the queue's own
+    /// redrive.
     aside: Option<Arc<str>>,
 }
 
@@ -104,8 +105,9 @@ impl Queue {
         Ok(Self::new(aws.sqs(), env.required(name)?))
     }
 
-    /// The same queue, with records that nothing can be done with set aside at `parked` after a few tries. For a queue whose records may come back very often:
-    /// its redrive would let a poisoned one block its group for hours.
+    /// The same queue, with records that can never work set aside at `parked` after a few tries. This is for a
+    /// queue whose records may come back very often: its redrive would let a poisoned one block its group for
+    /// hours.
     #[must_use]
     pub fn setting_aside(mut self, parked: impl Into<Arc<str>>) -> Self {
         self.aside = Some(parked.into());
@@ -132,7 +134,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends jobs, in order within each group: entries that SQS doesn't take are sent again before later ones of their group.
+    /// Sends jobs, in order within each group: entries that SQS doesn't accept are sent again before later ones of
+    /// their group.
     pub async fn send_batch<T: Serialize>(&self, jobs: impl IntoIterator<Item = (T, SendOptions)>) -> Result<(), QueueError> {
         let refused = self.send_each(jobs).await?;
         match refused.first() {
@@ -141,7 +144,8 @@ impl Queue {
         }
     }
 
-    /// The same, but a job that SQS refuses for what it is holds up none of the others: it is named, for whoever can set it aside.
+    /// Sends jobs like [`send_batch`](Self::send_batch), but a job that SQS refuses for its content does not hold
+    /// up the others. It is returned, so that the caller can set it aside.
     pub async fn send_each<T: Serialize>(&self, jobs: impl IntoIterator<Item = (T, SendOptions)>) -> Result<Vec<Refused>, QueueError> {
         let mut pending = VecDeque::new();
         let mut refused = Vec::new();
@@ -174,7 +178,7 @@ impl Queue {
         match request.send().await {
             Ok(answer) => settle(round, answer.failed(), pending),
             Err(error) => match (CallError::of("sqs", &error), round.as_slice()) {
-                // Alone in its request, it is what the refusal is about.
+                // The entry is alone in its request, so the refusal is about it.
                 (CallError::Refused { code, .. }, [entry]) if is_about_contents(&code) => Ok(vec![Refused { index: entry.index, code }]),
                 (error, _) => Err(error.into()),
             },
@@ -202,40 +206,25 @@ impl Queue {
         }
         Ok(())
     }
-}
 
-impl Source for Queue {
-    fn is_fifo(&self) -> bool {
-        Queue::is_fifo(self)
-    }
-
-    async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
-        self.change_visibility(receipt_handles, seconds).await
-    }
-
-    /// With the attributes `queue` and, if it has one, `group`, so that people can send it again.
-    async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
-        let Some(parked) = self.aside.as_deref().filter(|_| *receive_count >= HOPELESS_TRIES) else { return false };
+    /// Sends a received body to the parked queue, with the attributes `queue` and, if it has one, `group`, so that
+    /// people can send it again. `None` if there is no such queue.
+    pub(crate) async fn park(&self, body: &str, group: Option<&str>) -> Option<Result<(), QueueError>> {
+        let parked = self.aside.as_deref()?;
         let mut request = self.client.send_message().queue_url(parked).message_body(body);
-        for (name, value) in [("queue", Some(&*self.url)), ("group", group.as_deref())] {
+        for (name, value) in [("queue", Some(&*self.url)), ("group", group)] {
             let Some(value) = value else { continue };
-            let Ok(value) = MessageAttributeValue::builder().data_type("String").string_value(value).build() else { return false };
-            request = request.message_attributes(name, value);
-        }
-        match request.send().await {
-            Ok(_) => {
-                tracing::error!(event = "batch.set_aside", message_id, receive_count);
-                true
-            }
-            Err(error) => {
-                tracing::error!(event = "batch.not_set_aside", message_id, error = %CallError::of("sqs", &error));
-                false
+            match MessageAttributeValue::builder().data_type("String").string_value(value).build() {
+                Ok(value) => request = request.message_attributes(name, value),
+                Err(_) => return Some(Err(QueueError::Encode)),
             }
         }
+        Some(request.send().await.map(drop).map_err(|error| CallError::of("sqs", &error).into()))
     }
 }
 
-/// What an answer makes of a round: what SQS refuses for what it is (returned), and what is sent again, before anything of its group.
+/// Evaluates the answer to a round. Returns the entries that SQS refuses for their content. Other failed entries
+/// are sent again, before anything else of their group.
 fn settle(round: Vec<Entry>, failed: &[BatchResultErrorEntry], pending: &mut VecDeque<Entry>) -> Result<Vec<Refused>, QueueError> {
     let mut refused = Vec::new();
     for (id, mut entry) in round.into_iter().enumerate().rev() {
@@ -254,12 +243,14 @@ fn settle(round: Vec<Entry>, failed: &[BatchResultErrorEntry], pending: &mut Vec
     Ok(refused)
 }
 
-/// Whether a code says that a whole request was refused for what is in it. Some carry a prefix (`AWS.SimpleQueueService.`).
+/// Whether a code says that a whole request was refused for its content. Some carry a prefix
+/// (`AWS.SimpleQueueService.`).
 fn is_about_contents(code: &str) -> bool {
     matches!(code.rsplit('.').next(), Some("InvalidMessageContents" | "BatchRequestTooLong"))
 }
 
-/// The next entries that may go together: on a FIFO queue one of each group, so that a failed one can't be overtaken by a later one of its group.
+/// The next entries that may go together. On a FIFO queue that is one of each group, so that a later one of its
+/// group can't overtake a failed one.
 fn take_round(pending: &mut VecDeque<Entry>, fifo: bool) -> Vec<Entry> {
     let mut round: Vec<Entry> = Vec::new();
     let mut kept = VecDeque::new();
@@ -279,8 +270,9 @@ fn take_round(pending: &mut VecDeque<Entry>, fifo: bool) -> Vec<Entry> {
     round
 }
 
-/// The body of a job. SQS refuses what XML can't hold; of that, JSON escapes all below a space by itself and leaves U+FFFE and U+FFFF, which a customer may
-/// write. Like any character beyond ASCII they can only stand within a string, where an escape means the same.
+/// The body of a job. SQS refuses characters that XML can't hold. JSON itself escapes those below a space, but
+/// leaves U+FFFE and U+FFFF, which a customer may write. Like any character beyond ASCII they only occur within a
+/// string, where an escape means the same.
 pub(crate) fn encode(job: &impl Serialize) -> Result<String, QueueError> {
     let body = serde_json::to_string(&Envelope::new(job)).map_err(|_| QueueError::Encode)?;
     if !body.contains(['\u{fffe}', '\u{ffff}']) {
@@ -325,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_refused_for_what_it_is_is_named_and_the_others_go_on() {
+    fn a_job_that_is_refused_for_its_content_is_returned_and_the_others_go_on() {
         let mut pending = entries(&[("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")]);
         let round = take_round(&mut pending, true);
         let failed = [failure("1", true, "InvalidMessageContents"), failure("2", false, "ServiceUnavailable")];
@@ -335,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_is_sent_again_before_what_follows_and_given_up_in_the_end() {
+    fn an_entry_that_is_not_accepted_is_sent_again_before_the_next_and_given_up_in_the_end() {
         let mut pending = entries(&[("a", "1"), ("a", "2")]);
         for attempt in 1..=BATCH_ATTEMPTS {
             let round = take_round(&mut pending, true);
@@ -380,7 +372,7 @@ mod tests {
         assert_eq!(take_round(&mut pending, false).len(), 2);
         assert_eq!(bodies(&take_round(&mut pending, false)), ["22"]);
         let mut pending = entries(&[("a", &"x".repeat(BATCH_BYTES + 1))]);
-        assert_eq!(take_round(&mut pending, false).len(), 1, "one that is too large goes alone, and SQS says so");
+        assert_eq!(take_round(&mut pending, false).len(), 1, "an entry that is too large goes alone, and SQS says so");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
+use crate::digest;
 use crate::queues::{self, Queue, QueueError, SendOptions};
 
 /// SQS's longest delay.
@@ -152,7 +152,7 @@ fn at_expression(at: Timestamp) -> String {
 /// The name of a schedule: letters, digits, `-`, `_` and `.`, 64 at most. An id that isn't one is hashed.
 fn name(id: &str) -> String {
     let usable = !id.is_empty() && id.len() <= MAX_NAME && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if usable { id.to_owned() } else { Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect() }
+    if usable { id.to_owned() } else { digest::sha256_hex(id) }
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ use engine::ports::Directory;
 use lambda_http::http::{Response, StatusCode, header};
 use lambda_http::{Body, Error, Request, RequestExt, service_fn};
 use providers::{Adapter, Parsed, STATUS_SUFFIX, VerifyError, Webhook};
-use sha2::{Digest, Sha256};
 use store::Configuration;
 use subtle::ConstantTimeEq;
 use tracing::Instrument as _;
@@ -172,7 +171,7 @@ impl Receive {
     }
 
     async fn account(&self, token: &str) -> Result<Option<Arc<Account>>, Refused> {
-        let hash: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = cloud::digest::sha256_hex(token);
         let Some(id) = self.configuration.account_of_token(&hash).await? else { return Ok(None) };
         Ok(self.configuration.account(&id).await?)
     }

@@ -25,10 +25,11 @@ use crate::codec::{Item, PortResult, failed, from_data, key_item, n, number, s, 
 use crate::keys;
 use crate::table::Table;
 
-/// Known addresses are looked up once a minute at most. Whom one belongs to seldom changes, and whoever opens an interaction with an old answer is refused.
+/// How long addresses are cached. Their owners seldom change, and a transaction that opens an interaction with an
+/// old answer is refused.
 const ALIAS_TTL: Duration = Duration::from_secs(60);
 
-/// Bounds the memory of the address cache; beyond it, it starts anew.
+/// The most cached addresses. Beyond it, the cache starts anew.
 const ALIASES_KEPT: usize = 10_000;
 
 /// The interactions table.
@@ -50,38 +51,38 @@ impl std::fmt::Debug for Interactions {
 pub struct Thread {
     /// The messages.
     pub messages: Vec<Message>,
-    /// Where the next page begins.
+    /// The start of the next page.
     pub next: Option<String>,
 }
 
 impl Interactions {
-    /// The table `table`, whose transactions check membership in `config_table`.
+    /// The interactions table with this name. Its transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
         Self { table: Table::new(client, table), config_table: config_table.into(), aliases: Arc::default() }
     }
 
-    /// Several interactions; what is not there is left out.
+    /// Several interactions. Missing ones are left out.
     pub async fn interactions(&self, ids: &[InteractionId]) -> PortResult<Vec<Interaction>> {
         let places = self.table.batch(ids.iter().map(keys::reference).collect()).await?;
         self.interactions_at(&places.iter().map(place_of).collect::<PortResult<Vec<_>>>()?).await
     }
 
-    /// The interactions that lie at these places, in no order; what is not there is left out.
+    /// The interactions at these places, in no order. Missing ones are left out.
     pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
         self.table.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
     }
 
-    /// A page of the thread of an interaction, oldest first, from `after` on (what [`Thread::next`] said): its own messages and those of what it absorbed, by
-    /// time. Reads up to `limit` of each.
+    /// A page of an interaction's thread, oldest first, from `after` on (a [`Thread::next`]): its own messages and
+    /// those of the interactions that it absorbed, by time. Reads up to `limit` of each.
     pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> PortResult<Thread> {
         let prefix = keys::messages(&interaction.id);
-        // The cursor comes from outside: it may only point into this thread.
+        // The cursor comes from outside, so it may only point into this thread.
         let place = after.and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default();
         let (mut messages, mut horizon) = (Vec::new(), None::<String>);
         for source in sources(interaction) {
             let prefix = keys::messages(&source.interaction);
             let query = self.table.query().limit(limit);
-            // Behind the place itself, and before everything that is no message of this source.
+            // After the place itself, and before every item that is not a message of this source.
             let query = query
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .expression_attribute_values(":pk", s(keys::conversation(&source.conversation)))
@@ -93,7 +94,7 @@ impl Interactions {
                 messages.push((place, from_data::<Message>(&item)?));
             }
             let read_to = answer.last_evaluated_key.as_ref().and_then(|last| text(last, "sk")?.strip_prefix(&prefix));
-            // Beyond what was read of one source, it is not known what comes first.
+            // Beyond the messages that were read of one source, the order is unknown.
             if let Some(read_to) = read_to.filter(|read_to| horizon.as_deref().is_none_or(|horizon| *read_to < horizon)) {
                 horizon = Some(read_to.to_owned());
             }
@@ -112,8 +113,8 @@ impl Interactions {
         })
     }
 
-    /// A page of the interactions of some conversations, newest first, of those that are older than `before`. With it, what to give as `before` for the next
-    /// page, if there is one.
+    /// A page of the interactions of some conversations that are older than `before`, newest first, and the
+    /// `before` of the next page, if there is one.
     pub async fn past(
         &self,
         conversations: &[ConversationKey],
@@ -121,7 +122,7 @@ impl Interactions {
         limit: i32,
     ) -> PortResult<(Vec<Interaction>, Option<InteractionId>)> {
         let pages = try_join_all(conversations.iter().map(|key| async move {
-            // One more tells whether there is a next page; one is `before` itself.
+            // One more shows whether there is a next page. One is `before` itself.
             let query = self.table.query().scan_index_forward(false).limit(limit + 2);
             let query = query
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
@@ -137,7 +138,7 @@ impl Interactions {
         let mut found = Vec::new();
         let mut horizon = None;
         for (page, more) in pages {
-            // Behind what was read of one conversation, it is not known what comes first.
+            // After the interactions that were read of one conversation, the order is unknown.
             if let Some(last) = page.last().filter(|_| more) {
                 horizon = horizon.max(Some(last.id.clone()));
             }
@@ -152,7 +153,7 @@ impl Interactions {
         Ok((found, next))
     }
 
-    /// The whole thread of an interaction, oldest first, with those of what it absorbed.
+    /// The whole thread of an interaction, oldest first, with the threads of those that it absorbed.
     pub async fn all_messages(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
         let mut messages: Vec<Message> = Vec::new();
         for source in sources(interaction) {
@@ -161,20 +162,20 @@ impl Interactions {
                 messages.push(from_data(item)?);
             }
         }
-        // As the keys sort.
+        // In the order of the keys.
         messages.sort_by(|a, b| (a.at.as_millisecond(), &a.id).cmp(&(b.at.as_millisecond(), &b.id)));
         Ok(messages)
     }
 
-    /// Why an interaction is where it is, oldest first.
+    /// The history of an interaction, oldest first.
     pub async fn history(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         let items = self.table.all(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
         let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
         Ok(entries.into_iter().flatten().collect())
     }
 
-    /// A page of why an interaction is where it is, oldest first: `limit` decisions behind the one that made version `after`. With it, the version to give as
-    /// `after` for the next page, if there is one.
+    /// A page of an interaction's history, oldest first: `limit` decisions after the one that made version `after`,
+    /// and the `after` of the next page, if there is one.
     pub async fn history_page(&self, key: &InteractionKey, after: u64, limit: i32) -> PortResult<(Vec<HistoryEntry>, Option<u64>)> {
         let pk = keys::conversation(&key.conversation);
         let query = self.table.query().limit(limit);
@@ -182,7 +183,7 @@ impl Interactions {
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", s(pk))
             .expression_attribute_values(":from", s(keys::history(key, after.saturating_add(1)).sk))
-            // Behind every version: a colon sorts behind all digits.
+            // After every version: a colon sorts after all digits.
             .expression_attribute_values(":to", s(format!("{}:", keys::history_prefix(&key.interaction))));
         let answer = query.send().await.map_err(failed("Query"))?;
         let entries: Vec<Vec<HistoryEntry>> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
@@ -206,7 +207,7 @@ impl Interactions {
     }
 }
 
-/// Whose messages make the thread of an interaction.
+/// The interactions whose messages make the thread of an interaction.
 fn sources(interaction: &Interaction) -> impl Iterator<Item = InteractionKey> {
     std::iter::once(interaction.key()).chain(interaction.absorbed.iter().cloned())
 }
@@ -228,7 +229,7 @@ fn place_of(item: &Item) -> PortResult<InteractionKey> {
     parse().ok_or_else(|| undecodable("a reference to an interaction"))
 }
 
-/// A presence is kept in attributes of its own: transactions change its sets without reading them.
+/// A presence is stored in separate attributes, so that transactions change its sets without reading them.
 pub(crate) fn presence_of(item: &Item) -> PortResult<Presence> {
     let parse = || {
         let state = match text(item, "state")? {
@@ -294,7 +295,8 @@ impl Store for Interactions {
     }
 
     async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {
-        // Backwards from the head: the head, then the newest interaction, which is the open one unless an older one was reopened.
+        // Backwards from the head: the head, then the newest interaction, which is the open one unless an older one
+        // was reopened.
         let query = self.table.query().scan_index_forward(false).limit(2);
         let query = query
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
@@ -329,7 +331,7 @@ impl Store for Interactions {
         before: Option<&InteractionId>,
         limit: usize,
     ) -> PortResult<Vec<InteractionKey>> {
-        // A bound is itself part of what is between.
+        // A range includes its bound.
         let wanted = limit + usize::from(before.is_some());
         let mut found = Vec::new();
         let mut from = None;

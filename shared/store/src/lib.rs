@@ -1,7 +1,7 @@
 //! The product's items in DynamoDB: typed keys, access patterns, conditional writes.
 //!
-//! [`Interactions`] implements the engine's store, [`Configuration`] its directory. Every item carries `v`, the version of its form: readers know the form
-//! before, writers write the newest.
+//! [`Interactions`] implements the engine's store, [`Configuration`] its directory. Every item carries `v`, the
+//! version of its form. Readers know the previous form, and writers write the newest.
 
 mod codec;
 mod commit;

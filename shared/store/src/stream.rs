@@ -49,7 +49,7 @@ impl PresenceState {
 /// restores write items without a new version, and so cause nothing. An image that the record does not have is empty.
 ///
 /// # Errors
-/// When the item has an unknown form.
+/// The item has an unknown form.
 pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, UnknownForm> {
     let (pk, sk) = key(keys).ok_or(UnknownForm)?;
     let kind = keys::kind_of(pk, sk);

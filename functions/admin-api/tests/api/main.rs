@@ -21,15 +21,12 @@ use std::sync::{Arc, LazyLock};
 
 use admin_api::{App, Gate, router};
 use api::testing::Answers;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
-};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use cloud::auth::{AuthError, Claims, RoleSource};
 use cloud::aws::Aws;
-use cloud::batch::Envelope;
 use cloud::config::Env;
+use cloud::envelope::Envelope;
 use cloud::secrets::{SecretStore, Versions};
 use domain::agent::{Presence, PresenceState, Role};
 use domain::decide::Event;
@@ -200,15 +197,14 @@ static NEXT: AtomicU64 = AtomicU64::new(300_000_000_001);
 
 impl Admin {
     async fn start() -> Self {
-        let endpoint = &local::engine::Engine::shared().await.unwrap().endpoint;
+        let local = local::engine::Engine::shared().await.unwrap();
+        let endpoint = &local.endpoint;
         let account = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let aws = Aws::new(&environment(endpoint, &account, "")).unwrap();
         let sqs = aws.sqs();
         let fifo = aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
         let wakes = sqs.create_queue().queue_name("assign.fifo").attributes(fifo, "true").send().await.unwrap().queue_url.unwrap();
-        for table in ["config", "interactions"] {
-            make_table(&aws.dynamodb(), table).await;
-        }
+        local::template::make_tables(local, &account).await.unwrap();
         let env = environment(endpoint, &account, &wakes);
         let app = app(&env);
         Self {
@@ -301,19 +297,6 @@ impl Admin {
             }
         }
     }
-}
-
-async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) {
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let text = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap();
-    let create = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    let create = create.attribute_definitions(text("pk")).attribute_definitions(text("sk"));
-    // The configuration has nothing in it.
-    let index = GlobalSecondaryIndex::builder().index_name("open-interactions").key_schema(key("open_of", KeyType::Hash));
-    let index = index.key_schema(key("sk", KeyType::Range));
-    let index = index.projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build()).build().unwrap();
-    create.attribute_definitions(text("open_of")).global_secondary_indexes(index).send().await.unwrap();
 }
 
 /// A message of a customer comes in and is routed.
@@ -536,7 +519,7 @@ async fn an_account_is_made_with_a_receive_url_and_a_secret_that_never_comes_bac
     assert_eq!((account["proxy_token"].as_str().unwrap().len(), &account["phone"]), (43, &json!("+390612345678")));
     assert_eq!((&account["settings"]["wait_for_assigned_agent"], &account["plan_version"]), (&json!(10), &json!(1)));
     assert_eq!(admin.secret(&account).await.current, json!({"auth_token": "first-t0ken"}));
-    let hash: String = <sha2::Sha256 as sha2::Digest>::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = cloud::digest::sha256_hex(token);
     assert_eq!(admin.engine.directory.account_of_token(&hash).await.unwrap(), Some(id(&account)));
     let path = format!("/accounts/{}", account["id"].as_str().unwrap());
     assert_eq!(admin.get(&path).await.is(200), account);

@@ -10,7 +10,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use views::AgentEvent;
 
@@ -95,7 +94,7 @@ pub(crate) async fn ticket(State(app): State<Arc<App>>, caller: AgentCaller) -> 
     let mut secret = [0; TICKET_BYTES];
     getrandom::fill(&mut secret).map_err(|_| Failure::NoRandomness)?;
     let ticket = BASE64_URL_SAFE_NO_PAD.encode(secret);
-    let hash: String = Sha256::digest(&ticket).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = cloud::digest::sha256_hex(&ticket);
     // Whole seconds, as the table keeps them.
     let expires_at = Timestamp::from_second((app.now() + TICKET_LIFETIME).as_second()).unwrap_or(Timestamp::MAX);
     app.store().put_ticket(&hash, &caller.agent, expires_at).await?;

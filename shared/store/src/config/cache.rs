@@ -78,7 +78,7 @@ impl Configuration {
     /// leads nowhere, which one more read tells, the subject is looked up again.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn record_of_subject(&self, subject: &str) -> PortResult<Option<Agent>> {
         let key = || unique_key(&format!("subject#{subject}"));
         let known = self.owner(key()).await?;
@@ -99,7 +99,7 @@ impl Configuration {
     /// asked again.
     ///
     /// # Errors
-    /// When the table can't be read.
+    /// The table can't be read.
     pub async fn has_owner(&self) -> PortResult<bool> {
         let is_owner = |agent: &Agent| agent.role == Role::Owner;
         Ok(self.agents().await?.values().any(is_owner) || self.each::<Agent>().await?.iter().any(is_owner))

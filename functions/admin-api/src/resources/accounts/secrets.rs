@@ -8,7 +8,6 @@ use cloud::secrets::SecretError;
 use domain::account::{Account, Credentials};
 use domain::ids::AccountId;
 use domain::values::Secret;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -78,7 +77,7 @@ pub(super) fn webhook_secret() -> Result<Secret, ApiError> {
 
 /// SHA-256 of a token's text, in hex.
 pub(super) fn hash(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    cloud::digest::sha256_hex(token)
 }
 
 #[cfg(test)]
