@@ -785,7 +785,7 @@ impl Sim {
             News::Message { message } => (Some(&message.interaction), Notice::Message),
             News::MessageState { message } => (Some(&message.interaction), Notice::MessageState),
             News::Interaction { interaction } => (Some(&interaction.id), Notice::Interaction),
-            News::Presence { state } => (None, Notice::PresenceNow { state: state.clone() }),
+            News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         for agent in self.expand(to, matches!(news, News::Offered { .. })) {
