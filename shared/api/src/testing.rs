@@ -81,7 +81,8 @@ pub fn is_sound(description: &OpenApi) {
     }
 }
 
-/// The variable that has [`is_committed`] write the file anew: `UPDATE_OPENAPI=1 cargo test -p agent-api -p admin-api committed`.
+/// The variable that has [`is_committed`] write the file anew:
+/// `UPDATE_OPENAPI=1 cargo test -p agent-api -p admin-api committed`.
 const UPDATE: &str = "UPDATE_OPENAPI";
 
 /// The file holds this description, without the address of a deployment.
@@ -98,8 +99,9 @@ pub fn is_committed(description: &OpenApi, file: impl AsRef<Path>) {
     assert!(committed == text, "{} differs from the code in line {line}: run the test again with {UPDATE}=1", file.display());
 }
 
-/// Every schema says what it holds: an object has members or a schema for all of them, a list has one for its entries, and nothing is left open.
-/// Two may hold anything: a problem's further members belong to its kind, and an audit entry has values of every field.
+/// Every schema says what it holds: an object has members or a schema for all of them, a list has one for its
+/// entries, and nothing is left open. Two may hold anything: a problem's further members belong to its kind, and an
+/// audit entry has values of every field.
 pub fn is_typed(description: &OpenApi) {
     let value = serde_json::to_value(description).unwrap();
     let mut open = Vec::new();

@@ -8,7 +8,8 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
-/// Looks whether answers are what an API's description promises. Nothing that is not described passes: the schemas are closed.
+/// Looks whether answers are what an API's description promises. Nothing that is not described passes: the schemas
+/// are closed.
 pub struct Answers {
     /// `/agent`
     prefix: &'static str,
@@ -33,7 +34,8 @@ impl Answers {
         }
     }
 
-    /// Panics unless the answer is one that its operation describes. A path or method that is not described may be refused with a problem only.
+    /// Panics unless the answer is one that its operation describes. A path or method that is not described may be
+    /// refused with a problem only.
     pub fn check(&self, method: &str, path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) {
         let place = format!("{method} {path} answered {status}: {}", String::from_utf8_lossy(body));
         let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap()).unwrap_or_default();
