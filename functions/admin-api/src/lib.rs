@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_of_a_plan_is_described_as_it_is_taken() {
+    fn the_schema_of_each_plan_step_matches_the_parser() {
         let description = serde_json::to_value(openapi()).unwrap();
         let (queue, agent) = ("que_00000000000000000000000001", "agt_00000000000000000000000001");
         let steps = [

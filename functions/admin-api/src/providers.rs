@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reconciliation_looks_back_a_day_or_as_far_as_told_within_a_week() {
+    fn a_reconciliation_looks_back_a_day_by_default_and_a_week_at_most() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         assert_eq!(since(None, now).unwrap(), "2026-01-30T12:00:00Z".parse().unwrap());
         assert_eq!(since(Some("2026-01-24T12:00:00Z"), now).unwrap(), "2026-01-24T12:00:00Z".parse().unwrap());

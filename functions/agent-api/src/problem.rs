@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_nobody_accepted_names_nobody() {
+    fn an_offer_without_an_owner_names_none() {
         let problem = answer(Refusal::OfferGone { owner: None });
         assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
         assert!(problem.as_object().unwrap().contains_key("owner"));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_failures_only_say_that_they_will_pass() {
+    fn internal_failures_only_ask_to_try_again() {
         let failures = [
             Failure::from(EngineError::Busy),
             Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),

@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_account_is_taken() {
+    fn a_complete_account_is_accepted() {
         let account = AccountInput::parse(body(), None).unwrap();
         assert_eq!(account.domain.as_deref(), Some("whatsapp.example.com"));
         assert_eq!(account.phone.as_str(), "+1234567890");
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn omitted_fields_have_their_defaults() {
         let mut body = body();
         for optional in ["domain", "description", "active", "agents", "settings", "plan"] {
             body.as_object_mut().unwrap().remove(optional);
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_named_by_its_place() {
+    fn unknown_references_are_named_by_path() {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.key = AccountKey::parse("OTHER").unwrap();
         account.agents.push(agent(9));
@@ -608,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_closes_with_a_disposition_that_there_is_or_with_any_where_there_is_none() {
+    fn a_plan_closes_with_a_configured_disposition_or_with_any_text_if_there_are_none() {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.plan = ["Sold", "Spam"].map(|name| step_of(json!({"step": "close", "disposition": name}))).into();
         assert_eq!(names(account.check(&around())), ["plan[1].disposition"]);
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_put_may_leave_the_secret_out_and_send_back_what_was_shown() {
+    fn a_put_may_omit_the_secret_and_send_back_the_shown_document() {
         let mut body = body();
         body["provider"].as_object_mut().unwrap().remove("auth_token");
         let mut shown = body.clone();

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_answers_five_customers_unless_told() {
+    fn an_agent_answers_five_customers_by_default() {
         let agent = AgentInput::parse(json!({"name": "Anna", "subject": "anna"}), None).unwrap();
         assert_eq!((agent.role, agent.whatsapp, agent.capacity.get()), (Role::Agent, true, 5));
     }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_a_contact_stay() {
+    fn the_addresses_of_a_contact_can_not_change() {
         let shown = json!({"id": "con_1", "phones": ["+1"], "user_ids": [], "version": 3});
         assert!(ContactInput::parse(json!({"name": "Zoë", "phones": ["+1"], "version": 3}), &shown).is_ok());
         assert_eq!(names(ContactInput::parse(json!({"phones": ["+2"]}), &shown)), ["phones"]);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_step_is_taken_and_stored_as_it_was_sent() {
+    fn every_kind_of_step_is_accepted_and_stored_unchanged() {
         let (interval, ai) = (IntervalId::from_ulid(ulid::Ulid(1)), AiAgentId::from_ulid(ulid::Ulid(1)));
         for step_sent in [
             json!({"step": "auto_reply", "text": "Ciao {{contact.firstName}}", "when": "always", "interval": {"only_outside": interval}}),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_the_path_of_its_field_and_a_condition_or_template_the_place_of_its_own() {
+    fn every_error_has_the_path_of_its_field_and_conditions_and_templates_also_a_position() {
         for (sent, expected) in [
             (json!({"step": "auto_reply", "text": "Hi {{contact.name"}), "plan[0].text: at character 4: this tag is never closed"),
             (json!({"step": "auto_reply", "text": " "}), "plan[0].text: must not be empty"),

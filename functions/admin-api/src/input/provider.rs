@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_that_are_left_out_stay_unless_they_would_go_elsewhere() {
+    fn omitted_secrets_stay_unless_the_address_changes() {
         let stored = Credentials::default().with("api_key", "k3y").with("callback_password", "pass");
         let random = || Ok::<_, ()>("random".to_owned());
         let kept = parse(shown(), Some(&shown())).unwrap();

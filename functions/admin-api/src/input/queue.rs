@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_rings_for_15_seconds_unless_told() {
+    fn a_queue_rings_for_15_seconds_by_default() {
         let queue = QueueInput::parse(json!({"name": "Support", "strategy": "rrmemory"}), None).unwrap();
         assert_eq!((queue.agent_timeout.get(), queue.weight.get(), queue.members.len()), (15, 0, 0));
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_who_does_not_exist_is_named_by_its_place() {
+    fn an_unknown_member_is_named_by_index() {
         let queue = QueueInput::parse(body(), None).unwrap();
         assert_eq!(names(known_members(&queue.members, &BTreeSet::from([agent(1)]))), ["members[1]"]);
         assert!(known_members(&queue.members, &BTreeSet::from([agent(1), agent(2)])).is_ok());

@@ -165,7 +165,7 @@ mod tests {
     use crate::input::testing::names;
 
     #[test]
-    fn an_interval_is_taken_and_what_is_left_out_is_the_whole_day() {
+    fn an_interval_is_accepted_and_omitted_times_mean_the_whole_day() {
         let interval = Interval::parse(
             json!({"name": "Hours", "time_zone": "europe/rome", "ranges": [{"weekdays": ["monday", "friday"], "to": "12:00"}, {"from": "22:00", "to": "02:00", "days": [1], "months": [12]}],
                 "holidays": [{"date": "2026-12-25", "yearly": true}]}),

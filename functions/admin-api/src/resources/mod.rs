@@ -64,7 +64,7 @@ mod tests {
     use crate::resource::Resource;
 
     #[test]
-    fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
+    fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
         let parsers: [(&str, Parse); 11] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),

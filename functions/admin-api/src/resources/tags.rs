@@ -95,7 +95,7 @@ mod tests {
     use crate::input::testing::names;
 
     #[test]
-    fn a_tag_is_one_that_an_interaction_can_have() {
+    fn a_tag_is_valid_for_interactions() {
         assert_eq!(KnownTag::parse(json!({"tag": "vip"}), None).unwrap().tag.as_str(), "vip");
         for bad in [json!(null), json!(" "), json!("x".repeat(33)), json!("a\nb"), json!(7)] {
             assert_eq!(names(KnownTag::parse(json!({"tag": bad}), None)), ["tag"]);

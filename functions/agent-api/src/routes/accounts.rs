@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_show_each_interaction_once_whatever_they_leave_out() {
+    fn pages_show_each_interaction_once_whatever_the_filter() {
         let all = |pages: Vec<(Vec<u128>, usize)>| pages.into_iter().flat_map(|(shown, _)| shown).collect::<Vec<_>>();
         for count in [0, 1, 9, 10, 11, 20, 21, 99, 100, 101, 250] {
             assert_eq!(all(pages(count, false, |_| false, |_| false)), (1..=count).rev().collect::<Vec<_>>(), "{count}");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_finds_nothing_looks_at_500_and_leaves_the_rest_to_the_next() {
+    fn a_page_without_matches_reads_500_and_leaves_the_rest_to_the_next() {
         assert_eq!(pages(1001, true, |number| number == 1, |_| false), [(vec![], 5), (vec![], 5), (vec![1], 1)]);
     }
 }

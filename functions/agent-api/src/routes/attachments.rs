@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_as_large_as_whatsapp_takes_and_no_larger() {
+    fn a_file_may_be_as_large_as_whatsapp_accepts_and_no_larger() {
         for (content_type, most) in [
             ("image/jpeg", 5 << 20),
             ("video/mp4", 16 << 20),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_whatsapp_does_not_take_and_names_that_are_none_are_refused() {
+    fn unsupported_types_and_invalid_names_are_refused() {
         assert_eq!(answer(&new("a", "Audio/OGG; codecs=opus", 1)), "audio/ogg");
         for content_type in ["video/quicktime", "audio/wav"] {
             assert_eq!(answer(&new("a", content_type, 1)), "415 /problems/media-type");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_leads_into_its_own_interaction_only() {
+    fn an_upload_id_is_valid_for_its_own_interaction_only() {
         let key = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key();
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "è fattura.pdf".into() };
         assert_eq!(Upload::parse(&upload.id()), Some(upload.clone()));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_really_uploaded_counts() {
+    fn the_uploaded_file_is_checked_and_not_the_announced_one() {
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "a.png".into() };
         let head = |size, content_type: &str| Head { size, content_type: Some(content_type.into()) };
         let taken = attachment(&upload, "media/x".into(), &head(7, "image/png")).unwrap();

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_started_with_somebody_by_one_template() {
+    fn a_new_conversation_needs_one_customer_and_one_template() {
         assert!(read(json!({"phone": "+393331234567", "name": "Zoë", "template": {"name": "hello", "language": "it"}})).is_ok());
         assert!(read(json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true})).unwrap().template.is_none());
         for (body, field) in [

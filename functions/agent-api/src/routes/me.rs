@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_has_a_reason_and_nothing_else_has() {
+    fn only_a_pause_has_a_reason() {
         use serde_json::json;
         assert_eq!(change(json!({"state": "ready"})).unwrap(), PresenceState::Ready);
         assert_eq!(change(json!({"state": "paused", "reason": " Lunch "})).unwrap(), PresenceState::Paused { reason: "Lunch".into() });
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn where_pauses_are_configured_one_of_them_is_the_reason() {
+    fn the_reason_is_a_configured_pause_if_there_are_any() {
         let pauses = [Pause { id: domain::ids::PauseId::from_ulid(ulid::Ulid::nil()), name: "Lunch".into() }];
         let change = |reason: &str| PresenceChange { state: PresenceWord::Paused, reason: Some(reason.into()) }.state(&pauses);
         assert_eq!(change("Lunch").unwrap(), PresenceState::Paused { reason: "Lunch".into() });

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_into_its_own_thread_only() {
+    fn a_cursor_is_valid_for_its_own_interaction_only() {
         let cursor = BASE64_URL_SAFE_NO_PAD.encode("MSG#int_1#000#msg_1");
         assert_eq!(opened(&cursor, "int_1").unwrap(), "MSG#int_1#000#msg_1");
         for (cursor, interaction) in [(cursor.as_str(), "int_2"), ("MSG#int_1", "int_1"), ("!", "int_1")] {

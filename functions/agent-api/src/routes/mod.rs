@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_document_is_served_to_anybody_and_every_other_route_wants_a_token() {
+    async fn every_route_except_the_document_requires_a_token() {
         api::testing::is_guarded(&api(), "/agent", "https://api.test/agent", &openapi()).await;
     }
 }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_of_one_kind() {
+    fn a_message_has_exactly_one_kind() {
         let needed = "text exactly one of text, attachment, template, recontact, location and reaction is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_read_into_what_it_is() {
+    fn every_kind_of_message_is_parsed() {
         let (wanted, reply_to) = read(json!({ "text": "a", "reply_to": message() })).unwrap();
         assert_eq!((wanted, reply_to.unwrap().to_string()), (Wanted::Ready(Content::Text { body: "a".into() }), message()));
         let (wanted, _) = read(json!({ "location": { "latitude": 41.9, "longitude": 12.5, "label": "Roma" } })).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_provider_takes_is_refused_by_its_field() {
+    fn content_that_no_provider_accepts_is_refused_naming_the_field() {
         for (body, field) in [
             (json!({ "location": { "latitude": 91, "longitude": 0 } }), "location.latitude"),
             (json!({ "location": { "latitude": 0, "longitude": -180.1 } }), "location.longitude"),

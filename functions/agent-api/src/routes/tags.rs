@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_known_ones_where_there_are_any() {
+    fn tags_must_be_configured_ones_if_there_are_any() {
         assert_eq!(refused(json!({"add": ["vip", "new"], "remove": ["old"]}), &[]), "2 added, 1 removed");
         assert_eq!(refused(json!({"add": ["vip", "new"]}), &["vip"]), "add[1]");
         // A tag that is no longer configured can still be removed.
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_tags_changes_something_and_does_not_contradict_itself() {
+    fn an_empty_or_contradictory_change_of_tags_is_refused() {
         assert_eq!(refused(json!({}), &[]), "add");
         assert_eq!(refused(json!({"add": ["vip"], "remove": [" vip "]}), &[]), "add[0]");
         assert_eq!(refused(json!({"remove": ["vip", ""]}), &[]), "remove[1]");
