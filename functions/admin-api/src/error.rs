@@ -87,17 +87,17 @@ impl ApiError {
             }
             ApiError::Users(UserPoolError::Mail(_)) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "invitation-not-sent", "Invitation not sent").detail(
-                    "The user pool could not send its e-mail: its quota of the day is used up, or the address does not take it. Send the same request \
+                    "The user pool could not send its e-mail: the day's quota is used up, or the address does not accept it. Send the same request \
                      again later, which completes it.",
                 )
             }
             ApiError::Users(UserPoolError::Address) => Problem::invalid().field("email", "is not an e-mail address that the user pool takes"),
             ApiError::Users(UserPoolError::Call(_)) => Problem::unavailable(),
             ApiError::InUse { users } => {
-                Problem::conflict("in-use", "Something else uses it").detail("Remove it from its users first.").with("users", users.clone())
+                Problem::conflict("in-use", "Still in use").detail("Remove it from everything listed in `users` first.").with("users", users.clone())
             }
             ApiError::ContactExists { contact } => {
-                Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
+                Problem::conflict("contact-exists", "The phone number or user id already belongs to a contact")
                     .with("contact", contact.clone())
             }
             ApiError::OpenInteractions { count, interactions, closed } => {
@@ -114,7 +114,7 @@ impl ApiError {
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
             }
-            ApiError::Moved => Problem::unavailable().detail("Others are changing the configuration. Try again."),
+            ApiError::Moved => Problem::unavailable().detail("Other administrators are changing the configuration. Try again."),
             ApiError::Ingest(_)
             | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))
             | ApiError::Engine(EngineError::Port(_) | EngineError::Busy)
@@ -127,7 +127,7 @@ impl ApiError {
     }
 }
 
-/// A provider's problem in this API. None of them is the fault of the caller's token, so none is a 401 or a 403.
+/// A provider's problem as a problem of this API. The caller's token is never at fault, so none is a 401 or a 403.
 pub(crate) fn of_provider(problem: &providers::Problem) -> Problem {
     use providers::Problem as P;
     let words = problem.to_string();

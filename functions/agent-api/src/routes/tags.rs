@@ -15,19 +15,22 @@ use super::interactions::tell;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// How the tags change.
+/// Tags to add and to remove.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retagging {
-    /// Tags that it shall have, of 1 to 32 characters: known ones (`GET /me`) where the deployment has any.
+    /// Tags to add, 1 to 32 characters each. If the deployment has configured tags (`GET /me`), only those are
+    /// allowed.
     #[serde(default)]
     add: Vec<String>,
-    /// Tags that it shall not have.
+    /// Tags to remove.
     #[serde(default)]
     remove: Vec<String>,
 }
 
-/// Adds tags to an interaction that the caller may read, and takes others off. An interaction has at most 20.
+/// Adds tags to an interaction that the caller may read, and removes others.
+///
+/// An interaction has at most 20 tags.
 #[utoipa::path(
     post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -45,13 +48,13 @@ pub(crate) async fn retag(
 }
 
 impl Retagging {
-    /// What is added and what is taken off; `known`: the tags to choose from, none when everybody makes their own.
+    /// The tags to add and to remove. `known`: the tags to choose from; if it is empty, any text is allowed.
     fn read(&self, known: &[Tag]) -> Result<(Vec<Tag>, Vec<Tag>), Failure> {
         if self.add.is_empty() && self.remove.is_empty() {
             return Err(Failure::field("add", "is required, or remove"));
         }
         let tags = |field: &str, texts: &[String]| -> Result<Vec<Tag>, Failure> {
-            // More than an interaction may have is a mistake; it isn't read to its end.
+            // A list longer than an interaction's limit is a mistake, so the rest of it is not read.
             if texts.len() > Tag::MOST {
                 return Err(Failure::field(field, &format!("must have at most {} tags", Tag::MOST)));
             }
@@ -87,7 +90,7 @@ mod tests {
     fn tags_are_known_ones_where_there_are_any() {
         assert_eq!(refused(json!({"add": ["vip", "new"], "remove": ["old"]}), &[]), "2 added, 1 removed");
         assert_eq!(refused(json!({"add": ["vip", "new"]}), &["vip"]), "add[1]");
-        // What nobody may add any more can still be taken off.
+        // A tag that is no longer configured can still be removed.
         assert_eq!(refused(json!({"remove": ["old"]}), &["vip"]), "0 added, 1 removed");
     }
 
