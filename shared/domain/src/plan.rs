@@ -224,7 +224,7 @@ pub enum Jump {
 pub struct Label(String);
 
 impl Label {
-    /// Takes 1 to 32 characters on one line.
+    /// Accepts 1 to 32 characters on one line.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Tag::parse(text).map(|label| Self(label.into()))
     }
@@ -256,7 +256,7 @@ impl From<Label> for String {
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// Takes `https://` or `http://` with a host behind it.
+    /// Accepts `https://` or `http://` with a host behind it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = Invalid("must be an address that begins with https://, without user name, at most 512 characters");
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
