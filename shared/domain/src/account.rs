@@ -194,10 +194,10 @@ impl Recontact {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotificationSettings))]
 #[serde(default)]
 pub struct Announcement {
-    /// Whether the announcement plays a sound.
+    /// Whether the screen plays a sound.
     #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub sound: bool,
-    /// Whether the announcement shakes.
+    /// Whether the screen shakes the announcement.
     #[cfg_attr(feature = "openapi", schema(required = false, default = false))]
     pub shake: bool,
     /// The text of the announcement; a template with variables.

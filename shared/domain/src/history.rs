@@ -18,7 +18,7 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// The version of the interaction that the decision made.
     pub version: u64,
-    /// What happened.
+    /// The decision's kind, with the facts that explain it.
     #[serde(flatten)]
     pub fact: Fact,
 }

@@ -80,9 +80,9 @@ impl Values<'_> {
 pub struct Notification {
     /// The text.
     pub text: String,
-    /// Whether the notification plays a sound.
+    /// Whether the screen plays a sound.
     pub sound: bool,
-    /// Whether the notification shakes.
+    /// Whether the screen shakes the notification.
     pub shake: bool,
 }
 

@@ -21,7 +21,7 @@ pub struct ActionPlan {
     pub steps: Vec<PlanStep>,
 }
 
-/// One step of an action plan, with its label and interval.
+/// One place of an action plan: a step with its label and interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStep {
@@ -62,7 +62,7 @@ impl Guard {
     }
 }
 
-/// What one step of an action plan does.
+/// One step of an action plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
