@@ -33,8 +33,8 @@ use store::{Extra, OwedWakes, Write, Written};
 /// The time limit for any step on a machine that is busy with other tests. Only a failure takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A wait ends within a second of its deadline. Here all deployments share one engine with everything else that the machine does; what this tells apart is
-/// a timer that came from one that didn't, and was made up for by the sweep of every five minutes.
+/// A wait ends within a second of its deadline. Here all deployments share one engine and a busy machine. This limit
+/// only separates a timer that fired from a missed one that the five-minute sweep replaced.
 const LATE: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 struct World {

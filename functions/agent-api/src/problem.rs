@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn internal_failures_only_ask_to_try_again() {
+    fn internal_failures_are_a_503_with_retry_after() {
         let failures = [
             Failure::from(EngineError::Busy),
             Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),
