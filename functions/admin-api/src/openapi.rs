@@ -1,4 +1,4 @@
-//! The description of the API, made from the code and served without a token.
+//! The OpenAPI document, built from the code and served without a token.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 
 pub(crate) use api::PageParams;
 
-/// What is not said at a single operation.
+/// The parts of the document that don't belong to a single operation.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -39,7 +39,7 @@ impl Modify for ProviderTypes {
 
 type Answers = BTreeMap<String, RefOr<openapi::Response>>;
 
-/// What every operation may refuse with: nothing beside what the kit adds.
+/// The error responses of every operation: only those that the kit adds.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -48,7 +48,7 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// What a write may refuse with.
+/// The error responses of a write.
 pub(crate) struct WriteRefusals;
 
 impl IntoResponses for WriteRefusals {
@@ -59,7 +59,7 @@ impl IntoResponses for WriteRefusals {
     }
 }
 
-/// What a question to a provider may be refused with.
+/// The error responses of a request to a provider.
 pub(crate) struct ProviderRefusals;
 
 impl IntoResponses for ProviderRefusals {
@@ -71,7 +71,7 @@ impl IntoResponses for ProviderRefusals {
     }
 }
 
-/// Adds what all operations have in common. This API takes a body only as JSON.
+/// Adds the parts that all operations have in common. This API accepts only JSON bodies.
 pub(crate) fn complete(description: &mut openapi::OpenApi) {
     api::complete(description);
     for operation in description.paths.paths.values_mut().flat_map(api::operations).filter(|operation| operation.request_body.is_some()) {

@@ -1,3 +1,3 @@
-//! What handlers answer.
+//! The handlers' responses.
 
 pub(crate) use api::{Listed, Versioned};

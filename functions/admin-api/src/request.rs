@@ -1,11 +1,11 @@
-//! What handlers take from a request.
+//! Extractors for the handlers' requests.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 pub(crate) use api::{Administrator, Anyone, FromPath, Id, IfMatch, JsonBody as Body, Overseer, Page, Parameters};
 
-/// Which version a write supposes, where it may also suppose none.
+/// The version that a write is based on, for writes where it is optional.
 pub(crate) struct OptionalIfMatch(pub(crate) Option<IfMatch>);
 
 impl<S: Send + Sync> FromRequestParts<S> for OptionalIfMatch {
