@@ -220,7 +220,7 @@ pub(super) fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
 
 /// The types and their fields, for the OpenAPI document.
 pub(crate) fn described() -> String {
-    let mut text = "Provider types and their fields:\n\n| type | field | what it is | |\n|---|---|---|---|\n".to_owned();
+    let mut text = "Provider types and their fields:\n\n| type | field | description | |\n|---|---|---|---|\n".to_owned();
     for adapter in ADAPTERS {
         for field in adapter.fields() {
             text.push_str(&row(*adapter, field));
@@ -233,7 +233,7 @@ fn row(adapter: &dyn Adapter, field: &Field) -> String {
     let source = match field.source {
         Source::Required => "required",
         Source::Optional => "optional",
-        Source::Generated => "generated when left out",
+        Source::Generated => "generated if omitted",
     };
     let secret = if field.secret { ", write-only" } else { "" };
     format!("| `{}` | `{}` | {} | {source}{secret} |\n", adapter.kind(), field.name, field.description)
