@@ -256,7 +256,7 @@ impl NewConversation {
             (Some(contact), None) if self.name.is_none() => {
                 Whom::Contact(contact.parse().map_err(|_| Failure::field("contact", "must be the id of a contact"))?)
             }
-            (Some(_), None) => return Err(Failure::field("name", "goes with a phone number only")),
+            (Some(_), None) => return Err(Failure::field("name", "is allowed only with phone")),
             (None, Some(phone)) => {
                 let name = self.name.map(|name| short_text("name", &name, LONGEST_NAME)).transpose()?;
                 Whom::Phone(E164::parse(&phone).map_err(|why| Failure::field("phone", why.0))?, name.map(ProfileName))

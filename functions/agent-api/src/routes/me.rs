@@ -219,7 +219,7 @@ pub(crate) async fn force_presence(
     }
     let state = change.state(&app.directory().pauses().await?)?;
     if state == PresenceState::Ready {
-        return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
+        return Err(Failure::field("state", "must be paused or logged_out: agents become ready themselves"));
     }
     let id: AgentId = id.parse().map_err(|_| Error::NotFound)?;
     let agent = app.fresh_agent(&id).await?.ok_or(Error::NotFound)?;

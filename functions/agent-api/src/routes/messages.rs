@@ -64,7 +64,7 @@ pub(crate) async fn thread(
 fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
     let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| key.contains(interaction));
-    key.ok_or_else(|| Failure::field("after", "is not a cursor of this thread"))
+    key.ok_or_else(|| Failure::field("after", "is not a cursor of this interaction"))
 }
 
 /// Sends a message to the customer.
@@ -136,7 +136,7 @@ async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Optio
             let attachment = attachments::taken(app, key, &upload).await?;
             let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
             if silent && !caption.is_empty() {
-                return Err(Failure::field("caption", "does not go with a recording or a sticker"));
+                return Err(Failure::field("caption", "is not allowed with audio or a sticker"));
             }
             (Content::Media { caption }, vec![attachment], answers)
         }

@@ -66,7 +66,7 @@ impl Retagging {
             return Err(Failure::field(&format!("add[{place}]"), "is not among the tags to choose from"));
         }
         if let Some(place) = add.iter().position(|tag| remove.contains(tag)) {
-            return Err(Failure::field(&format!("add[{place}]"), "is to be removed too"));
+            return Err(Failure::field(&format!("add[{place}]"), "is also in remove"));
         }
         Ok((add, remove))
     }
