@@ -1,4 +1,4 @@
-//! What agents do besides messages, through their API: notes, tags, the AI switch, wrap-up, conversations they start,
+//! Features of the agent API besides messages: notes, tags, the AI switch, wrap-up, conversations that agents start,
 //! past interactions and canned answers.
 
 use domain::account::{Account, Recontact};

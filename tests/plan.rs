@@ -93,7 +93,7 @@ async fn a_run_through_all_kinds_of_steps_is_written_and_read_as_it_was_decided(
 }
 
 #[tokio::test]
-async fn missed_offers_are_counted_until_somebody_accepts_and_then_from_the_beginning() {
+async fn an_acceptance_resets_the_count_of_missed_offers() {
     let deployment = Deployment::new().await;
     let agent = deployment.ready_agent("anna", 2).await;
     let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;

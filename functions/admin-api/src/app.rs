@@ -40,7 +40,7 @@ pub struct App {
     pub wakes: Queue,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
-    /// Where the roles of callers come from.
+    /// The source of callers' roles.
     pub role_source: RoleSource,
     /// The stack's own user pool, if it has one.
     pub users: Option<UserPool>,

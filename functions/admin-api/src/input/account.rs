@@ -91,7 +91,7 @@ pub(crate) struct AccountSettings {
     /// How long it is then offered to the queue through which that agent accepted, in seconds.
     #[schema(value_type = i64, required = false, default = 10, minimum = 1, maximum = 2_147_483)]
     pub(crate) wait_for_assigned_queue: Seconds,
-    /// After how many minutes without a message from the customer an interaction closes by itself. If absent: never.
+    /// After how many minutes without a reply from the customer an interaction closes by itself. If absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 525_600)]
     pub(crate) inactivity_timeout: Option<Minutes>,
@@ -99,7 +99,7 @@ pub(crate) struct AccountSettings {
     #[schema(required = false, default = false)]
     pub(crate) mandatory_disposition: bool,
     /// The id of the pause for an agent who closes without a required disposition. The pause lasts until the agent
-    /// chooses one. If absent, closing without a disposition is refused.
+    /// chooses a disposition. If absent, closing without a disposition is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disposition_pause: Option<PauseId>,
     /// The account's own dispositions, in addition to the general ones. Each has up to three levels separated by `/`.

@@ -162,7 +162,8 @@ pub(crate) async fn past(
 
 /// Starts a conversation with an approved template.
 ///
-/// The new interaction belongs to the caller. The caller must be ready, have a free slot, and belong to the account.
+/// The new interaction belongs to the caller. The caller must be logged in (a pause is allowed), have a free slot, and
+/// belong to the account.
 ///
 /// 409: `other-open` (the customer has an open interaction on the account, named in `other`), `not-ready`,
 /// `at-capacity`, `account-inactive`.

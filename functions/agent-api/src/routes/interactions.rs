@@ -45,7 +45,7 @@ pub(crate) struct Mine {
 pub(crate) struct Offered {
     #[serde(flatten)]
     interaction: InteractionView,
-    /// What the screen shows and how it alerts the agent, as in the pushed offer.
+    /// The data for the screen and the alert, as in the pushed offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     notification: Option<Notification>,
     /// The queue that the offer comes from, if any.

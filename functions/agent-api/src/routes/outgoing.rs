@@ -165,10 +165,10 @@ impl NewMessage {
             return Err(Failure::field("text", "exactly one of text, attachment, template, recontact, location and reaction is needed"));
         }
         if self.caption.is_some() && self.attachment.is_none() {
-            return Err(Failure::field("caption", "is allowed only with an attachment"));
+            return Err(Failure::field("caption", "goes with an attachment only"));
         }
         if self.reply_to.is_some() && (self.template.is_some() || self.recontact || self.reaction.is_some()) {
-            return Err(Failure::field("reply_to", "is not allowed with a template or a reaction"));
+            return Err(Failure::field("reply_to", "does not go with a template or a reaction"));
         }
         let reply_to = match self.reply_to {
             Some(id) => Some(id.parse().map_err(|_| unknown("reply_to"))?),
@@ -315,9 +315,9 @@ mod tests {
         let needed = "text exactly one of text, attachment, template, recontact, location and reaction is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
-        assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption is allowed only with an attachment");
+        assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption goes with an attachment only");
         let template = json!({ "template": { "name": "x" }, "reply_to": message() });
-        assert_eq!(refused(template), "reply_to is not allowed with a template or a reaction");
+        assert_eq!(refused(template), "reply_to does not go with a template or a reaction");
         assert!(refused(json!({ "text": "a", "txet": "b" })).contains("txet"));
     }
 
