@@ -9,8 +9,6 @@ mod input;
 mod merge;
 mod openapi;
 mod providers;
-mod reply;
-mod request;
 mod resource;
 mod resources;
 mod shells;

@@ -1,3 +1,0 @@
-//! What handlers answer.
-
-pub(crate) use api::{Listed, Versioned};
