@@ -7,14 +7,16 @@ mod colleagues;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use api::testing::Answers;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::account::Account;
+use domain::agent::PresenceWord;
 use domain::decide::Event;
 use domain::effect::{Target, Timer};
 use domain::ids::{AgentId, InteractionId, QueueId};
@@ -53,6 +55,13 @@ struct Caller {
 
 type Answer = (u16, Value);
 
+/// By the path that the APIs are under. Every answer of every test is looked at.
+static DESCRIBED: LazyLock<BTreeMap<&str, Answers>> = LazyLock::new(|| {
+    let agent = Answers::new("/agent", &agent_api::openapi());
+    let admin = Answers::new("/admin", &admin_api::openapi());
+    BTreeMap::from([("/agent", agent), ("/admin", admin)])
+});
+
 impl Caller {
     async fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
         self.call_with(method, path, &key.map(|key| ("idempotency-key", key.to_owned())).into_iter().collect::<Vec<_>>(), body).await
@@ -67,10 +76,10 @@ impl Caller {
             request = request.header(*name, value);
         }
         let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
-        let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        let (answer, body) = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap().into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        DESCRIBED[self.base].check(method, &format!("{}{path}", self.base), answer.status, &answer.headers, &body);
+        (answer.status.as_u16(), serde_json::from_slice(&body).unwrap_or_default())
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -507,7 +516,7 @@ async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() 
     let desk = Desk::open("FEED1", 5).await;
     let store = &desk.deployment.store;
     let agent = &desk.agents[0];
-    let event = AgentEvent::Presence { state: "ready".to_owned(), reason: None, since: None };
+    let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None };
     // Twelve events, each twice, all at once.
     let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
     let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));

@@ -83,6 +83,16 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        api::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/admin.json"));
+    }
+
+    #[test]
+    fn every_schema_says_what_it_holds() {
+        api::testing::is_typed(&openapi());
+    }
+
+    #[test]
     fn the_description_is_sound() {
         api::testing::is_sound(&openapi());
     }

@@ -43,7 +43,7 @@ impl From<Written> for Job {
 #[cfg(test)]
 mod tests {
     use cloud::envelope::Envelope;
-    use domain::agent::Presence;
+    use domain::agent::{Presence, PresenceWord};
     use domain::fixtures;
     use domain::ids::{AgentId, QueueId};
     use domain::interaction::Status;
@@ -72,7 +72,7 @@ mod tests {
             News::Message { message: message.clone() },
             News::MessageState { message },
             News::Interaction { interaction },
-            News::Presence { state: "paused".to_owned() },
+            News::Presence { state: PresenceWord::Paused },
         ]
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let agent = AgentId::from_ulid(Ulid::from_parts(1, 7));
         let presence = Presence::logged_out(agent, domain::agent::Capacity::default(), Timestamp::UNIX_EPOCH);
         let AgentEvent::Presence { state, .. } = AgentEvent::of_presence(&presence) else { panic!("another event") };
-        let told: Value = serde_json::to_value(News::Presence { state: state.clone() }).unwrap();
-        assert_eq!((told["state"].as_str(), state.as_str()), (Some("logged_out"), "logged_out"));
+        let told: Value = serde_json::to_value(News::Presence { state }).unwrap();
+        assert_eq!((&told["state"], state), (&"logged_out".into(), PresenceWord::LoggedOut));
     }
 }

@@ -16,7 +16,7 @@ pub struct Problem {
     /// The kind in words, the same for every problem of the kind.
     title: String,
     /// The HTTP status.
-    #[schema(value_type = u16)]
+    #[schema(value_type = u16, minimum = 400, maximum = 599)]
     #[serde(serialize_with = "code")]
     status: StatusCode,
     /// This very problem in words.
@@ -27,7 +27,6 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// Members that belong to the kind.
     #[serde(flatten)]
-    #[schema(ignore)]
     extra: Map<String, Value>,
 }
 

@@ -3,7 +3,10 @@
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]
 
+mod answers;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,6 +14,8 @@ use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
+
+pub use answers::Answers;
 
 use crate::openapi::SECURITY_SCHEME;
 
@@ -73,6 +78,86 @@ pub fn is_sound(description: &OpenApi) {
     for operation in operations(description) {
         let id = operation.value["operationId"].as_str().unwrap().to_owned();
         assert!(ids.insert(id), "{} {} has the id of another operation", operation.method, operation.path);
+    }
+}
+
+/// The variable that has [`is_committed`] write the file anew:
+/// `UPDATE_OPENAPI=1 cargo test -p agent-api -p admin-api committed`.
+const UPDATE: &str = "UPDATE_OPENAPI";
+
+/// The file holds this description, without the address of a deployment.
+pub fn is_committed(description: &OpenApi, file: impl AsRef<Path>) {
+    let file = file.as_ref();
+    let text = serde_json::to_string_pretty(description).unwrap() + "\n";
+    if std::env::var_os(UPDATE).is_some_and(|value| !value.is_empty()) {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    let differs = committed.lines().zip(text.lines()).position(|(committed, made)| committed != made);
+    let line = differs.unwrap_or(committed.lines().count().min(text.lines().count())) + 1;
+    assert!(committed == text, "{} differs from the code in line {line}: run the test again with {UPDATE}=1", file.display());
+}
+
+/// Every schema says what it holds: an object has members or a schema for all of them, a list has one for its
+/// entries, and nothing is left open. Two may hold anything: a problem's further members belong to its kind, and an
+/// audit entry has values of every field.
+pub fn is_typed(description: &OpenApi) {
+    let value = serde_json::to_value(description).unwrap();
+    let mut open = Vec::new();
+    for (name, schema) in value["components"]["schemas"].as_object().unwrap() {
+        if !["Problem", "AuditChange"].contains(&name.as_str()) {
+            untyped(schema, name, &mut open);
+        }
+    }
+    let mut contents = Vec::new();
+    contents_of(&value["paths"], "paths", &mut contents);
+    for (place, schema) in contents {
+        untyped(&schema, &place, &mut open);
+    }
+    assert!(open.is_empty(), "{open:#?}");
+}
+
+/// Every `schema` below `value`, with its place.
+fn contents_of(value: &Value, place: &str, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let place = format!("{place} {name}");
+                if name == "schema" { found.push((place, value.clone())) } else { contents_of(value, &place, found) }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| contents_of(value, place, found)),
+        _ => {}
+    }
+}
+
+fn untyped(schema: &Value, place: &str, open: &mut Vec<String>) {
+    let Some(members) = schema.as_object() else { return open.push(format!("{place}: {schema}")) };
+    let is = |kind: &str| match &schema["type"] {
+        Value::String(one) => one == kind,
+        Value::Array(several) => several.iter().any(|one| one == kind),
+        _ => false,
+    };
+    let parts = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|name| schema[name].as_array()).flatten().collect::<Vec<_>>();
+    let says_nothing = parts.is_empty() && !["$ref", "type", "enum", "const"].iter().any(|name| members.contains_key(*name));
+    let has = |name: &str| members.contains_key(name);
+    if says_nothing
+        || (is("object") && !has("properties") && !has("additionalProperties"))
+        || (is("array") && !has("items") && !has("prefixItems"))
+    {
+        open.push(place.to_owned());
+    }
+    for part in parts {
+        untyped(part, place, open);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        untyped(property, &format!("{place}.{name}"), open);
+    }
+    for name in ["items", "additionalProperties"] {
+        if let Some(schema) = members.get(name).filter(|schema| !schema.is_boolean()) {
+            untyped(schema, &format!("{place}.{name}"), open);
+        }
     }
 }
 

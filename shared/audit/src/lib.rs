@@ -144,7 +144,7 @@ impl Entry {
     pub fn forced(id: Ulid, by: By, before: &Presence, after: &Presence) -> Self {
         let shown = |presence: &Presence| match &presence.chosen {
             PresenceState::Paused { reason } => json!({"state": "paused", "reason": reason}),
-            state => json!({"state": state.name()}),
+            state => json!({"state": state.word().name()}),
         };
         let changes = changes(&shown(before), &shown(after), &Shows { ignored: &[], hidden: &|_| false, names_only: false });
         let versions = (Some(before.version), Some(after.version));

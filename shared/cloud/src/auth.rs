@@ -51,7 +51,8 @@ impl Claims {
 /// Where the role of a caller comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RoleSource {
-    /// The record of the agent whom the token's subject names. A removed or demoted agent loses the rights with the next call.
+    /// The record of the agent with the token's subject. A removed or demoted agent loses the rights with the next
+    /// call.
     #[default]
     Record,
     /// The token alone, for companies that manage roles in their identity provider.

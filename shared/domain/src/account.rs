@@ -56,6 +56,7 @@ pub struct Account {
 
 /// A provider type with its public fields, as its own module in `providers` reads them; what is secret lives in [`Credentials`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Provider {
     /// The type's name, e.g. `META`.
     #[serde(rename = "type")]
@@ -139,25 +140,33 @@ pub struct Settings {
 
 /// Whose interactions are opened: others get a reply, and that is all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WhitelistSettings))]
 pub struct Whitelist {
     /// Whether it is in force.
+    #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub enabled: bool,
     /// A contact must be on one of these.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 50))]
     pub lists: Vec<ListId>,
     /// What the others are told.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 2_048))]
     pub reply: TextTemplate,
 }
 
 /// The approved template by which agents write to a customer whose service window is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RecontactSettings))]
 pub struct Recontact {
     /// Its name with the provider, or its id where templates have ids.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 512))]
     pub name: String,
     /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 15))]
     pub language: String,
     /// The parameters of its body, in order; filled in with the variables of the notification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, max_items = 100))]
     pub parameters: Vec<TextTemplate>,
 }
 
@@ -179,13 +188,17 @@ impl Recontact {
 
 /// How an account announces interactions to agents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotificationSettings))]
 #[serde(default)]
 pub struct Announcement {
     /// Whether it sounds.
+    #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub sound: bool,
     /// Whether it shakes.
+    #[cfg_attr(feature = "openapi", schema(required = false, default = false))]
     pub shake: bool,
     /// What it says.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, min_length = 1, max_length = 2_048))]
     pub template: TextTemplate,
 }
 
@@ -203,11 +216,14 @@ impl Default for Announcement {
 
 /// Whether interactions are handed over in one of the two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TransferSettings))]
 #[serde(default)]
 pub struct TransferRule {
     /// Whether they are at all.
+    #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub enabled: bool,
     /// How long one waits to be accepted before it goes back to its agent.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
     pub timeout: Seconds,
 }
 

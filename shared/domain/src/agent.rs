@@ -27,6 +27,7 @@ pub struct Agent {
 
 /// What a person may do; each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Works on interactions of own accounts.
@@ -130,13 +131,37 @@ pub enum PresenceState {
     },
 }
 
-impl PresenceState {
-    /// Its name: `logged_out`, `ready` or `paused`.
-    pub fn name(&self) -> &'static str {
+/// A [`PresenceState`] without the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceWord {
+    /// Not there.
+    LoggedOut,
+    /// Takes interactions.
+    Ready,
+    /// There, but takes none.
+    Paused,
+}
+
+impl PresenceWord {
+    /// The word itself, as it is stored and shown.
+    pub fn name(self) -> &'static str {
         match self {
             Self::LoggedOut => "logged_out",
             Self::Ready => "ready",
-            Self::Paused { .. } => "paused",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+impl PresenceState {
+    /// The state without its reason.
+    pub fn word(&self) -> PresenceWord {
+        match self {
+            Self::LoggedOut => PresenceWord::LoggedOut,
+            Self::Ready => PresenceWord::Ready,
+            Self::Paused { .. } => PresenceWord::Paused,
         }
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::PresenceWord;
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::notification::Notification;
 use crate::plan::WebhookUrl;
@@ -81,6 +82,7 @@ impl MessageRef {
 
 /// Who is asked to take a waiting interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Target {
     /// The members of a queue.
@@ -104,6 +106,7 @@ impl Target {
 
 /// Who sees an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "who", rename_all = "snake_case")]
 pub enum Audience {
     /// These agents.
@@ -257,7 +260,7 @@ pub enum Notice {
     /// The agent's own presence changed because of this interaction: `ready` or `paused`.
     PresenceNow {
         /// To what.
-        state: String,
+        state: PresenceWord,
     },
 }
 

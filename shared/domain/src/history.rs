@@ -12,6 +12,7 @@ use crate::variables::VariableName;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryEntry {
     /// When.
     pub at: Timestamp,
@@ -24,6 +25,7 @@ pub struct HistoryEntry {
 
 /// What happened, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
     /// The first message opened the interaction.
@@ -281,6 +283,7 @@ pub enum Fact {
 
 /// What a step did that waits for nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Did {
     /// It answered by itself.
@@ -337,6 +340,7 @@ pub enum Did {
 
 /// Why an automatic reply did not go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoReply {
     /// It went out on this interaction already.
@@ -353,6 +357,7 @@ pub enum NoReply {
 
 /// Why another system set nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookFailure {
     /// Nothing came in time.
@@ -367,6 +372,7 @@ pub enum WebhookFailure {
 
 /// Why a candidate was not offered an interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PassedOver {
     /// Who.
     pub agent: AgentId,
@@ -376,6 +382,7 @@ pub struct PassedOver {
 
 /// Why an agent was not offered an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NotOffered {
     /// Not logged in.
@@ -398,6 +405,7 @@ pub enum NotOffered {
 
 /// Why a stage was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
     /// The agent has not accepted it through a queue.
@@ -418,6 +426,7 @@ pub enum Skip {
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitEnd {
     /// The time was over.

@@ -17,8 +17,8 @@ pub trait Id: Clone + std::fmt::Display + std::str::FromStr + Send + Sync + 'sta
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident $prefix:literal),* $(,)?) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident $prefix:literal),* $(,)?) => {$(
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -37,6 +37,11 @@ macro_rules! ids {
                 &self.0
             }
         }
+
+        #[cfg(feature = "openapi")]
+        $crate::values::text_schema!($name, concat!($($doc),*), |text| {
+            text.pattern(Some(format!("^{}[0-9A-Z]{{26}}$", $prefix))).examples([format!("{}01JD5Q4Z6V3W2X1Y0ZABCDEFGH", $prefix)])
+        });
 
         impl Id for $name {
             fn of(ulid: Ulid) -> Self {

@@ -174,6 +174,7 @@ impl std::fmt::Debug for ReactionEmoji {
 
 /// A customer's own name; never in a log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct ProfileName(pub String);
 

@@ -37,22 +37,28 @@ pub struct Interval {
 
 /// A range of time on some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = IntervalRange))]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     /// The first minute; 00:00 by default.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, default = "00:00", example = "09:00"))]
     pub from: Minute,
     /// The last minute, which is included; 23:59 by default. If it is before `from`, it is on the next day.
     #[serde(default = "Minute::last")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, default = "23:59", example = "17:59"))]
     pub to: Minute,
     /// The weekdays on which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     pub weekdays: BTreeSet<Weekday>,
     /// The days of the month on which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<u8>, required = false))]
     pub days: BTreeSet<DayOfMonth>,
     /// The months in which it begins; if empty, all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<u8>, required = false))]
     pub months: BTreeSet<Month>,
 }
 
@@ -66,12 +72,15 @@ impl Default for Range {
 
 /// A day on which an interval does not match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = IntervalHoliday))]
 #[serde(deny_unknown_fields)]
 pub struct Holiday {
     /// The day, e.g. `2026-12-25`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Date, example = "2026-12-25"))]
     pub date: Date,
     /// Whether it returns every year. One on 29 February returns in leap years.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = false, default = false))]
     pub yearly: bool,
 }
 
@@ -156,6 +165,7 @@ impl From<Minute> for String {
 
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names say it all")]
 pub enum Weekday {

@@ -133,6 +133,7 @@ impl Message {
 
 /// Who wrote a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Author {
     /// The customer.
@@ -148,6 +149,7 @@ pub enum Author {
 
 /// The advertisement or post through which a customer came.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Referral {
     /// `ad` or `post`.
@@ -182,6 +184,7 @@ impl std::fmt::Debug for Referral {
 
 /// A reaction that stands at a message.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reaction {
     /// Whose.
     pub author: Author,
@@ -209,6 +212,7 @@ pub struct Edit {
 
 /// What a message holds beside its attachments.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
     /// Text.
@@ -295,6 +299,7 @@ pub enum Content {
 
 /// One contact card.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ContactCard {
     /// The name as it is shown.
@@ -312,6 +317,7 @@ pub struct ContactCard {
 
 /// An approved template with its parameters.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovedTemplate {
     /// Its name with the provider; where templates have ids instead of names, the id.
     pub name: String,
@@ -338,6 +344,7 @@ impl std::fmt::Debug for ApprovedTemplate {
 
 /// The parameter of a template's header.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TemplateHeader {
     /// A text.
@@ -367,6 +374,7 @@ pub enum TemplateHeader {
 
 /// The parameter of one of a template's buttons.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TemplateButton {
     /// Its place, from 0.
     pub index: u32,
@@ -379,6 +387,7 @@ pub struct TemplateButton {
 
 /// What a template's button does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TemplateButtonKind {
     /// Answers with a payload.
@@ -498,6 +507,7 @@ pub struct Attachment {
 
 /// What WhatsApp calls a file.
 #[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AttachmentKind {
     /// A picture.
@@ -567,6 +577,7 @@ pub struct Delivery {
 
 /// States of a sent message, in the order in which they may follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Waits for its turn.
@@ -615,6 +626,7 @@ impl DeliveryState {
 
 /// Why a message failed, in the words common to all providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeliveryError {
     /// The class that decides what happens next.
     pub class: ErrorClass,
@@ -625,6 +637,7 @@ pub struct DeliveryError {
 
 /// The common set that every provider's error codes map to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// The 24-hour service window is over: only an approved template may be sent.

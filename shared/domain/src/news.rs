@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::PresenceWord;
 use crate::effect::Notice;
 use crate::ids::{AgentId, InteractionId};
 use crate::interaction::Interaction;
@@ -53,8 +54,8 @@ pub enum News {
     },
     /// The agent's own presence changed.
     Presence {
-        /// `logged_out`, `ready` or `paused`.
-        state: String,
+        /// As it was then.
+        state: PresenceWord,
     },
 }
 
@@ -72,7 +73,7 @@ impl News {
                 Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
             }
             Notice::Interaction => Some(Self::Interaction { interaction: Box::new(interaction.clone()) }),
-            Notice::PresenceNow { state } => Some(Self::Presence { state: state.clone() }),
+            Notice::PresenceNow { state } => Some(Self::Presence { state: *state }),
             Notice::Message | Notice::MessageState | Notice::Presence => None,
         }
     }
@@ -126,7 +127,7 @@ mod tests {
             (Notice::Offered { offer: 1, until: None, notification: None }, true, false),
             (Notice::Withdrawn { offer: 1, taken_by: None }, true, false),
             (Notice::Interaction, true, false),
-            (Notice::PresenceNow { state: "ready".to_owned() }, true, false),
+            (Notice::PresenceNow { state: PresenceWord::Ready }, true, false),
             (Notice::Message, false, true),
             (Notice::MessageState, false, true),
             (Notice::Presence, false, false),
@@ -147,7 +148,7 @@ mod tests {
             News::Interaction { interaction },
             News::Message { message: message.clone() },
             News::MessageState { message },
-            News::Presence { state: "ready".to_owned() },
+            News::Presence { state: PresenceWord::Ready },
         ] {
             assert_eq!(serde_json::from_str::<News>(&serde_json::to_string(&news).unwrap()).unwrap(), news);
         }

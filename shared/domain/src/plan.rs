@@ -23,6 +23,7 @@ pub struct ActionPlan {
 
 /// One step with what surrounds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStep {
     /// By which jumps may name it, wherever it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,7 @@ impl From<Step> for PlanStep {
 
 /// When a step is entered; checked at that moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// While the interval matches.
@@ -62,6 +64,7 @@ impl Guard {
 
 /// What one step of an action plan does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Offers to a queue; the next step follows when the time is over or everybody rejected.
@@ -69,6 +72,7 @@ pub enum Step {
         /// Which one.
         queue: QueueId,
         /// For how long, even with nobody there.
+        #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
         timeout: Seconds,
     },
     /// The same with one agent.
@@ -76,20 +80,24 @@ pub enum Step {
         /// Which one.
         agent: AgentId,
         /// For how long.
+        #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
         timeout: Seconds,
     },
     /// Answers by itself.
     AutoReply {
         /// With what.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 2_048))]
         text: TextTemplate,
         /// How often.
         #[serde(default)]
+        #[cfg_attr(feature = "openapi", schema(required = false))]
         when: When,
     },
     /// Closes the interaction.
     Close {
         /// With which disposition.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
         disposition: Option<String>,
     },
     /// Marks it with a tag.
@@ -107,11 +115,13 @@ pub enum Step {
         /// Which one.
         variable: VariableName,
         /// To what; empty: it is removed.
+        #[cfg_attr(feature = "openapi", schema(max_length = 512))]
         value: String,
     },
     /// Jumps, if a condition holds.
     GotoIf {
         /// Which one.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 1_000))]
         condition: Condition,
         /// Where to, if it holds.
         then: Jump,
@@ -127,6 +137,7 @@ pub enum Step {
     /// Asks another system, which may set variables; its failing never stops the plan.
     Webhook {
         /// Which one.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 512))]
         url: WebhookUrl,
     },
     /// Hands the conversation to an AI agent until it escalates.
@@ -138,6 +149,7 @@ pub enum Step {
     Noop {
         /// For people.
         #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[cfg_attr(feature = "openapi", schema(max_length = 500))]
         comment: String,
     },
 }
@@ -183,6 +195,7 @@ impl Step {
 
 /// How often an automatic reply goes out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// Once an interaction.
@@ -196,6 +209,7 @@ pub enum When {
 
 /// The step that a jump leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Jump {
     /// By its place, from 0: the number that the history and the paths of faults show.
@@ -222,6 +236,11 @@ impl TryFrom<String> for Label {
         Self::parse(&text)
     }
 }
+
+#[cfg(feature = "openapi")]
+crate::values::text_schema!(Label, "The name of a step within its plan, on one line.", |text| {
+    text.min_length(Some(1)).max_length(Some(32))
+});
 
 impl From<Label> for String {
     fn from(label: Label) -> String {

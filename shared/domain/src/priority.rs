@@ -29,6 +29,18 @@ impl Priority {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Priority {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let number = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::Integer);
+        let number = number.description(Some("The higher is served first among those that wait; 0 unless told."));
+        number.minimum(Some(0)).maximum(Some(9)).build().into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Priority {}
+
 impl TryFrom<i64> for Priority {
     type Error = Invalid;
     fn try_from(priority: i64) -> Result<Self, Invalid> {

@@ -35,6 +35,7 @@ impl Queue {
 
 /// How the members are rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// All available members at once; the first to accept wins.

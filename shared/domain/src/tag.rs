@@ -30,6 +30,11 @@ impl Tag {
 
 from_text!(Tag);
 
+#[cfg(feature = "openapi")]
+crate::values::text_schema!(Tag as "TagName", "A label on an interaction, on one line without blanks around it.", |text| {
+    text.min_length(Some(1)).max_length(Some(32))
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;

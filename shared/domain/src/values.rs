@@ -225,6 +225,32 @@ macro_rules! from_text {
 }
 pub(crate) use from_text;
 
+/// The schema of a text that is validated: the limits that its `parse` checks.
+#[cfg(feature = "openapi")]
+macro_rules! text_schema {
+    ($name:ident, $description:expr, |$text:ident| $limits:expr) => {
+        $crate::values::text_schema!($name as stringify!($name), $description, |$text| $limits);
+    };
+    ($name:ident as $as:expr, $description:expr, |$text:ident| $limits:expr) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let $text =
+                    utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String).description(Some($description.trim()));
+                let limited: utoipa::openapi::schema::ObjectBuilder = $limits;
+                limited.build().into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $as.into()
+            }
+        }
+    };
+}
+#[cfg(feature = "openapi")]
+pub(crate) use text_schema;
+
 /// `at` in the precision in which times are stored and keys are made.
 pub fn to_millisecond(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)

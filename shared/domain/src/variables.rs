@@ -30,6 +30,9 @@ impl VariableName {
 
 from_text!(VariableName);
 
+#[cfg(feature = "openapi")]
+crate::values::text_schema!(VariableName, "The name of a variable.", |text| { text.pattern(Some("^[A-Za-z][A-Za-z0-9_]{0,31}$")) });
+
 /// Variables of an interaction by name. Their values may come from other systems and tell of a customer: they don't show in `Debug`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -157,7 +157,7 @@ impl Owner {
                 Errand::push(id, conversation.group(), to, Some(conversation.account.clone()), News::of_message(notice, message)?)
             }
             (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
-                Errand::push(id, agent.to_string(), to, None, News::Presence { state: state.clone() })
+                Errand::push(id, agent.to_string(), to, None, News::Presence { state: *state })
             }
             (
                 Effect::Route

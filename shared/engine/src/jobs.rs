@@ -81,7 +81,7 @@ pub struct AssignJob {
     /// Whether the configuration changed, so that the cached one must not decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reconfigured: bool,
-    /// Whether the cause is a change in another queue of the same agents ([`Reach::Near`](crate::Reach::Near)).
+    /// Whether the cause is a change in another queue of the same agents ([`Reach::Near`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub related: bool,
 }

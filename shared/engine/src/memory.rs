@@ -715,7 +715,7 @@ impl State {
                 after.wrap_up_pause.clear();
             }
         }
-        let item = Owner::Presence { agent: presence.agent.clone(), state: after.state().name().to_owned() };
+        let item = Owner::Presence { agent: presence.agent.clone(), state: after.state().word() };
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
         self.caused(item, presence.version, effects.to_vec());

@@ -1,5 +1,6 @@
 //! What the table's stream shows: items whose version grew, and the effects of that version.
 
+use domain::agent::PresenceWord;
 use domain::contact::Contact;
 use domain::effect::{Effect, MessageKey};
 use domain::ids::AgentId;
@@ -39,6 +40,6 @@ pub enum Owner {
         /// The agent.
         agent: AgentId,
         /// The state, as [`domain::agent::Presence::state`] gives it.
-        state: String,
+        state: PresenceWord,
     },
 }

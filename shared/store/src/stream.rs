@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::agent::PresenceWord;
 use domain::effect::{Effect, InteractionKey, MessageKey};
 use domain::message::Message;
 use engine::stream::{Grown, Owner};
@@ -32,15 +33,15 @@ struct Data<T> {
 /// The attributes of a presence that tell its state.
 #[derive(Deserialize)]
 struct PresenceState {
-    state: String,
+    state: PresenceWord,
     #[serde(default)]
     wrapping_up: BTreeSet<String>,
 }
 
 impl PresenceState {
     /// As [`domain::agent::Presence::state`] gives it.
-    fn name(self) -> String {
-        if self.state == "ready" && !self.wrapping_up.is_empty() { "paused".to_owned() } else { self.state }
+    fn word(&self) -> PresenceWord {
+        if self.state == PresenceWord::Ready && !self.wrapping_up.is_empty() { PresenceWord::Paused } else { self.state }
     }
 }
 
@@ -93,7 +94,7 @@ fn owner(kind: Kind, pk: &str, image: &Item) -> Result<Option<Owner>, UnknownFor
         Kind::Contact => Owner::Contact(data(image)?),
         Kind::Presence => {
             let agent = keys::agent_at(pk).ok_or(UnknownForm)?;
-            Owner::Presence { agent, state: read::<PresenceState>(image)?.name() }
+            Owner::Presence { agent, state: read::<PresenceState>(image)?.word() }
         }
         Kind::Other => return Ok(None),
     }))
@@ -179,7 +180,7 @@ mod tests {
             let new = serde_dynamo::to_item(new).unwrap();
             grown(&keys_of(keys::presence(&agent)), &Item::default(), &new).unwrap().unwrap().item
         };
-        assert_eq!(state(serde_json::json!([])), Owner::Presence { agent: agent.clone(), state: "ready".to_owned() });
-        assert_eq!(state(serde_json::json!(["int"])), Owner::Presence { agent: agent.clone(), state: "paused".to_owned() });
+        assert_eq!(state(serde_json::json!([])), Owner::Presence { agent: agent.clone(), state: PresenceWord::Ready });
+        assert_eq!(state(serde_json::json!(["int"])), Owner::Presence { agent: agent.clone(), state: PresenceWord::Paused });
     }
 }

@@ -5,4 +5,4 @@
 pub mod transcript;
 mod view;
 
-pub use view::{AgentEvent, AttachmentView, InteractionView, MessageView, OfferView};
+pub use view::{AgentEvent, AttachmentState, AttachmentView, InteractionView, MessageView, OfferView, WaitsOn};

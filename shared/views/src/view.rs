@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use domain::agent::{Presence, PresenceState};
+use domain::agent::{Presence, PresenceState, PresenceWord};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
-use domain::interaction::{Interaction, Status};
+use domain::interaction::{Interaction, Stage, Status};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
 use domain::news::News;
 use domain::notification::Notification;
@@ -17,13 +17,10 @@ use domain::tag::Tag;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InteractionView {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "int_01JD5Q4Z6V3W2X1Y0ZABCDEFGH"))]
     pub id: InteractionId,
     /// The account's id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub account: AccountId,
     /// The contact's id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub contact: ContactId,
     /// The customer's phone number, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,24 +28,20 @@ pub struct InteractionView {
     /// What the customer is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
-    /// `open` or `closed`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    /// Open or closed.
     pub status: Status,
     /// Grows with every change.
     pub version: u64,
     /// The agent who has it.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub agent: Option<AgentId>,
     /// Whether something came that its agent has not seen.
     pub unread: bool,
     /// Whether its agent has the tab open.
     pub tab_open: bool,
     /// When it was opened.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub opened_at: Timestamp,
     /// When it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub closed_at: Option<Timestamp>,
     /// Whether it is closed and hidden from lists.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -58,31 +51,25 @@ pub struct InteractionView {
     pub disposition: Option<String>,
     /// The time of the latest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_message_at: Option<Timestamp>,
     /// What it is marked with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub tags: Vec<Tag>,
     /// 0 to 9; the higher is served first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 0, maximum = 9))]
     pub priority: Priority,
     /// The AI agent that it was handed to, until a person accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub ai: Option<AiAgentId>,
     /// The older interaction of the same customer that it was merged into: it goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub merged_into: Option<InteractionId>,
     /// Since when its agent, who asked to close it, owes the disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub wrap_up_since: Option<Timestamp>,
-    /// What it waits on, if it does: `assigned_agent`, `assigned_queue`, `transfer`, `step`, `webhook`, `exhausted`, `inactive`.
+    /// What it waits on, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits_on: Option<String>,
+    pub waits_on: Option<WaitsOn>,
     /// The offer that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferView>,
@@ -96,7 +83,6 @@ pub struct OfferView {
     pub id: u64,
     /// Until when; absent: until somebody takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub until: Option<Timestamp>,
 }
 
@@ -123,8 +109,43 @@ impl From<&Interaction> for InteractionView {
             ai: interaction.ai.clone(),
             merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),
             wrap_up_since: interaction.wrap_up.as_ref().map(|wrap_up| wrap_up.since),
-            waits_on: interaction.wait.as_ref().map(|wait| wait.stage.name().to_owned()),
+            waits_on: interaction.wait.as_ref().map(|wait| (&wait.stage).into()),
             offer: interaction.offer().map(|offer| OfferView { id: offer.id, until: offer.until }),
+        }
+    }
+}
+
+/// What an interaction waits on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsOn {
+    /// Its own agent, who was not there when a message came.
+    AssignedAgent,
+    /// The queue through which that agent accepted.
+    AssignedQueue,
+    /// The agents of a step of the action plan.
+    Step,
+    /// The answer of another system that a step of the action plan asked.
+    Webhook,
+    /// The agent or queue that it is handed over to; until then its agent keeps it.
+    Transfer,
+    /// Any agent of the account: the plan has run out.
+    Exhausted,
+    /// The account, which is switched off.
+    Inactive,
+}
+
+impl From<&Stage> for WaitsOn {
+    fn from(stage: &Stage) -> Self {
+        match stage {
+            Stage::AssignedAgent => Self::AssignedAgent,
+            Stage::AssignedQueue => Self::AssignedQueue,
+            Stage::Step { .. } => Self::Step,
+            Stage::Webhook { .. } => Self::Webhook,
+            Stage::Transfer => Self::Transfer,
+            Stage::Exhausted => Self::Exhausted,
+            Stage::Inactive => Self::Inactive,
         }
     }
 }
@@ -134,20 +155,15 @@ impl From<&Interaction> for InteractionView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageView {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub id: MessageId,
     /// The interaction's id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub interaction: InteractionId,
     /// Its time in the thread.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// By `kind`: `customer`, `agent` (with `agent`, the id), or `system` for what the service answers by itself and what the provider reports.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub author: Author,
     /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`, `reaction`, `system`,
     /// `unsupported`, and `note`, which the customer never sees.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub content: Content,
     /// Its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,27 +176,21 @@ pub struct MessageView {
     pub forwarded: bool,
     /// The advertisement or post that led the customer here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub referral: Option<Referral>,
-    /// The reactions that stand: `author`, `emoji`, `at`.
+    /// The reactions that stand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub reactions: Vec<Reaction>,
     /// When the customer edited it last; what it said before is in the transcript.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub edited_at: Option<Timestamp>,
     /// When the customer deleted it on their side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub deleted_at: Option<Timestamp>,
-    /// How far it has got, if an agent sent it: `queued`, `sending`, `unknown`, `accepted`, `sent`, `delivered`, `read`, `failed`.
+    /// How far it has got, if an agent sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub state: Option<DeliveryState>,
     /// Why it failed, or why its outcome is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub error: Option<DeliveryError>,
     /// Grows with every change.
     pub version: u64,
@@ -197,12 +207,11 @@ pub struct AttachmentView {
     /// Its name, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What WhatsApp calls it: `image`, `video`, `audio`, `voice`, `document`, `sticker`.
+    /// What WhatsApp calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub kind: Option<AttachmentKind>,
-    /// `pending`, `stored` or `failed`.
-    pub state: String,
+    /// Where our copy of it stands.
+    pub state: AttachmentState,
     /// Bytes, once stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
@@ -211,20 +220,33 @@ pub struct AttachmentView {
     pub reason: Option<String>,
 }
 
+/// Where the copy of a file stands.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AttachmentState {
+    /// Not there yet.
+    Pending,
+    /// It can be downloaded.
+    Stored,
+    /// Given up; `reason` says why.
+    Failed,
+}
+
 impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
         let attachments = message.attachments.iter().enumerate().map(|(index, attachment)| {
             let (state, size, reason, found) = match &attachment.copy {
-                Copy::Pending => ("pending", None, None, None),
-                Copy::Stored { size, content_type, .. } => ("stored", Some(*size), None, Some(content_type)),
-                Copy::Failed { reason } => ("failed", None, Some(reason.clone()), None),
+                Copy::Pending => (AttachmentState::Pending, None, None, None),
+                Copy::Stored { size, content_type, .. } => (AttachmentState::Stored, Some(*size), None, Some(content_type)),
+                Copy::Failed { reason } => (AttachmentState::Failed, None, Some(reason.clone()), None),
             };
             AttachmentView {
                 index,
                 content_type: found.unwrap_or(&attachment.content_type).clone(),
                 name: attachment.name.clone(),
                 kind: Some(attachment.kind.unwrap_or_else(|| AttachmentKind::of_type(found.unwrap_or(&attachment.content_type)))),
-                state: state.to_owned(),
+                state,
                 size,
                 reason,
             }
@@ -262,7 +284,6 @@ pub enum AgentEvent {
         offer: u64,
         /// Until when; absent: until somebody takes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
         until: Option<Timestamp>,
         /// What the screen shows, and how it makes itself noticed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,13 +292,11 @@ pub enum AgentEvent {
     /// An offer is gone.
     Withdrawn {
         /// The interaction's id.
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         interaction: InteractionId,
         /// The offer's number.
         offer: u64,
         /// Who took it, if somebody did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         taken_by: Option<AgentId>,
     },
     /// A message came or went.
@@ -297,14 +316,13 @@ pub enum AgentEvent {
     },
     /// The agent's own presence changed; while it is not `ready`, no offers but those of own interactions stand.
     Presence {
-        /// `logged_out`, `ready` or `paused`.
-        state: String,
+        /// As it is when the event is delivered.
+        state: PresenceWord,
         /// Why paused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// Since when.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
         since: Option<Timestamp>,
     },
 }
@@ -313,9 +331,9 @@ impl AgentEvent {
     /// What an agent is told of the own presence.
     pub fn of_presence(presence: &Presence) -> Self {
         let state = presence.state();
-        let name = state.name().to_owned();
+        let word = state.word();
         let reason = if let PresenceState::Paused { reason } = state { Some(reason) } else { None };
-        Self::Presence { state: name, reason, since: Some(presence.since) }
+        Self::Presence { state: word, reason, since: Some(presence.since) }
     }
 }
 
@@ -331,7 +349,7 @@ impl From<&News> for AgentEvent {
             News::Message { message } => Self::Message { message: (&**message).into() },
             News::MessageState { message } => Self::MessageState { message: (&**message).into() },
             News::Interaction { interaction } => Self::Interaction { interaction: (&**interaction).into() },
-            News::Presence { state } => Self::Presence { state: state.clone(), reason: None, since: None },
+            News::Presence { state } => Self::Presence { state: *state, reason: None, since: None },
         }
     }
 }

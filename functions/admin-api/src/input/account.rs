@@ -17,7 +17,7 @@ use super::fields::{
     Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, id, integer, line,
     parsed, text,
 };
-use super::plan::{PlanStepSchema, filled_template, read, step};
+use super::plan::{filled_template, read, step};
 use super::provider::is_allowed;
 use super::{NAME, PEOPLE, ProviderInput};
 use crate::resources::dispositions::disposition;
@@ -51,7 +51,6 @@ pub(crate) struct AccountInput {
     #[schema(value_type = String, pattern = "^[A-Za-z0-9]{5}$", example = "SALES")]
     pub(crate) key: AccountKey,
     /// Id of the list where new contacts are saved.
-    #[schema(value_type = String)]
     pub(crate) list: ListId,
     /// The public host (port 443) that the Receive URL is built on; absent: this deployment's own.
     #[schema(example = "whatsapp.example.com")]
@@ -68,16 +67,15 @@ pub(crate) struct AccountInput {
     #[schema(required = false, default = true)]
     pub(crate) active: bool,
     /// Ids of the agents who see and handle its interactions.
-    #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
+    #[schema(required = false, max_items = 1_000)]
     pub(crate) agents: Vec<AgentId>,
     /// Id of the AI agent that answers customers while AI is on; absent: only the one that a plan's Assistant step handed the interaction to.
-    #[schema(value_type = Option<String>)]
     pub(crate) answering_ai_agent: Option<AiAgentId>,
     /// Waits, timeouts, and what agents may and must do.
     #[schema(required = false)]
     pub(crate) settings: AccountSettings,
     /// Routing steps, in order.
-    #[schema(value_type = Vec<PlanStepSchema>, required = false, max_items = 40)]
+    #[schema(required = false, max_items = 40)]
     pub(crate) plan: Vec<PlanStep>,
 }
 
@@ -99,7 +97,6 @@ pub(crate) struct AccountSettings {
     pub(crate) mandatory_disposition: bool,
     /// Id of the pause that is put on an agent who closes without it, until it is chosen; absent: closing without it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub(crate) disposition_pause: Option<PauseId>,
     /// What may be chosen as disposition beside the general ones, each of up to three levels with `/` between them; where there are none at all: any text.
     #[schema(required = false, max_items = 200)]
@@ -108,80 +105,20 @@ pub(crate) struct AccountSettings {
     #[schema(value_type = String, required = false, default = "UTC", example = "Europe/Rome")]
     pub(crate) time_zone: ZoneName,
     /// How a new interaction is announced to agents.
-    #[schema(value_type = NotificationSettings, required = false)]
+    #[schema(required = false)]
     pub(crate) notification: Announcement,
     /// Whether agents hand interactions over to another agent, and for how long it may take.
-    #[schema(value_type = TransferSettings, required = false)]
+    #[schema(required = false)]
     pub(crate) transfer_to_agent: TransferRule,
     /// The same to a queue.
-    #[schema(value_type = TransferSettings, required = false)]
+    #[schema(required = false)]
     pub(crate) transfer_to_queue: TransferRule,
     /// Whose interactions are opened; absent: everybody's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<WhitelistSettings>)]
     pub(crate) whitelist: Option<Whitelist>,
     /// The approved template that agents may send once the 24-hour window is over.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<RecontactSettings>)]
     pub(crate) recontact: Option<Recontact>,
-}
-
-/// Whose interactions are opened. The schema of what [`Whitelist`] is written as.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct WhitelistSettings {
-    /// Whether it is in force.
-    #[schema(required = false, default = true)]
-    enabled: bool,
-    /// Ids of contact lists: who is on none of them gets the reply, and that is all.
-    #[schema(min_items = 1, max_items = 50)]
-    lists: Vec<String>,
-    /// A Mustache template with the variables of the notification.
-    #[schema(min_length = 1, max_length = 2_048)]
-    reply: String,
-}
-
-/// An approved template. The schema of what [`Recontact`] is written as.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct RecontactSettings {
-    /// Its name with the provider; where templates have ids instead (Twilio's Content SID), the id.
-    #[schema(min_length = 1, max_length = 512)]
-    name: String,
-    /// Its language, e.g. `it` or `en_US`; left out where the id says it all.
-    #[schema(required = false, max_length = 15)]
-    language: String,
-    /// The parameters of its body, in order: Mustache templates with the variables of the notification.
-    #[schema(required = false, max_items = 100)]
-    parameters: Vec<String>,
-}
-
-/// Whether interactions are handed over in one of the two ways. The schema of what [`TransferRule`] is written as.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct TransferSettings {
-    /// Whether they are at all.
-    #[schema(required = false, default = true)]
-    enabled: bool,
-    /// Seconds that one waits to be accepted before it goes back to its agent, unread.
-    #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
-    timeout: i64,
-}
-
-/// How a new interaction is announced to agents.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct NotificationSettings {
-    /// Whether it sounds.
-    #[schema(required = false, default = true)]
-    sound: bool,
-    /// Whether it shakes.
-    #[schema(required = false, default = false)]
-    shake: bool,
-    /// A Mustache template, e.g. `{{account.name}}{{#queue}} · {{queue.name}}{{/queue}}: {{contact.name}}`. The variables: `account.name`, `account.key`,
-    /// `account.phone`, `queue.name`, `contact.name`, `contact.firstName`, `contact.lastName`, `contact.mobile`, `contact.address`, `list.name`.
-    #[schema(required = false, min_length = 1, max_length = 2_048)]
-    template: String,
 }
 
 impl From<Settings> for AccountSettings {

@@ -24,7 +24,7 @@ pub(crate) struct AgentInput {
     #[schema(required = false, max_length = 254, value_type = String, format = Email)]
     pub(crate) email: Option<String>,
     /// What the person may do; only owners manage admins and owners. With `RoleSource=claim` it grants nothing.
-    #[schema(value_type = String, required = false, default = "agent", pattern = "^(agent|supervisor|admin|owner)$")]
+    #[schema(required = false)]
     pub(crate) role: Role,
     /// Whether interactions are offered to this person.
     #[schema(required = false, default = true)]

@@ -26,7 +26,7 @@ pub(crate) struct NewContactInput {
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
     /// Ids of the lists that the customer is on.
-    #[schema(value_type = Vec<String>, required = false, max_items = 50)]
+    #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct ContactInput {
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
     /// Ids of the lists that the customer is on.
-    #[schema(value_type = Vec<String>, required = false, max_items = 50)]
+    #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
 }
 

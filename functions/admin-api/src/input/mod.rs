@@ -18,7 +18,6 @@ pub(crate) use fields::REQUIRED;
 #[cfg(test)]
 pub(crate) use fields::testing;
 pub(crate) use fields::{Errors, Fields, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, id, integer, line, parsed, text, whole};
-pub(crate) use plan::PlanStepSchema;
 #[cfg(test)]
 pub(crate) use plan::step;
 pub(crate) use provider::{ProviderInput, described};

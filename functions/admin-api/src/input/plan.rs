@@ -11,7 +11,6 @@ use domain::text_template::TextTemplate;
 use domain::values::Seconds;
 use domain::variables::VariableName;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::fields::{
     CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, has_control, id, integer, parsed, text,
@@ -20,131 +19,6 @@ use crate::resources::dispositions::disposition;
 
 /// A note beside a step.
 const COMMENT: usize = 500;
-
-/// A routing step.
-#[derive(ToSchema)]
-#[schema(as = PlanStep)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct PlanStepSchema {
-    /// By which jumps may name it; unique within the plan.
-    #[schema(max_length = 32)]
-    label: Option<String>,
-    /// When it is entered; else it is left out.
-    interval: Option<IntervalGuard>,
-    #[serde(flatten)]
-    step: StepSchema,
-}
-
-/// When a step is entered: one of the two, with the id of an interval.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code, reason = "only its schema is used")]
-enum IntervalGuard {
-    OnlyWithin(String),
-    OnlyOutside(String),
-}
-
-/// What a step does.
-#[derive(ToSchema)]
-#[schema(as = Step)]
-#[serde(tag = "step", rename_all = "snake_case")]
-#[allow(dead_code, reason = "only its schema is used")]
-enum StepSchema {
-    /// Offers to a queue; the next step follows when the time is over or everybody rejected.
-    Queue {
-        /// Its id.
-        queue: String,
-        /// Seconds.
-        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
-        timeout: i64,
-    },
-    /// The same with one agent.
-    Agent {
-        /// Their id.
-        agent: String,
-        /// Seconds.
-        #[schema(required = false, default = 30, minimum = 1, maximum = 2_147_483)]
-        timeout: i64,
-    },
-    /// Answers by itself.
-    AutoReply {
-        /// A Mustache template with the variables of the notification.
-        #[schema(min_length = 1, max_length = 2_048)]
-        text: String,
-        /// `once` an interaction, `always`, or on the `first_message` only.
-        #[schema(required = false, default = "once", pattern = "^(once|always|first_message)$")]
-        when: String,
-    },
-    /// Closes the interaction.
-    Close {
-        /// With this disposition: one of the account's or of the general ones, up to three levels with `/` between them; any where there are none at all.
-        #[schema(min_length = 1, max_length = 100)]
-        disposition: Option<String>,
-    },
-    /// Tags the interaction.
-    Tag {
-        /// 1 to 32 characters.
-        tag: String,
-    },
-    /// Gives the interaction a priority.
-    Priority {
-        /// The higher is served first.
-        #[schema(minimum = 0, maximum = 9)]
-        priority: i64,
-    },
-    /// Sets a variable of the interaction.
-    Set {
-        /// A letter, then letters, digits and `_`.
-        variable: String,
-        /// Empty: the variable is removed.
-        #[schema(max_length = 512)]
-        value: String,
-    },
-    /// Jumps, if a condition holds.
-    GotoIf {
-        /// For example `message.text contains "order" && time.hour >= 9`.
-        #[schema(max_length = 1_000)]
-        condition: String,
-        /// Where to.
-        then: JumpSchema,
-        /// The same, for when it does not hold; absent: the next step.
-        r#else: Option<JumpSchema>,
-    },
-    /// Jumps.
-    Goto {
-        /// Where to.
-        to: JumpSchema,
-    },
-    /// Asks another system, which may set variables; its failing never stops the plan.
-    Webhook {
-        /// https.
-        #[schema(max_length = 512)]
-        url: String,
-    },
-    /// Hands the conversation to an AI agent until it escalates.
-    Assistant {
-        /// Its id.
-        ai_agent: String,
-    },
-    /// Nothing.
-    Noop {
-        /// For people.
-        #[schema(max_length = 500)]
-        comment: Option<String>,
-    },
-}
-
-/// A step of the same plan.
-#[derive(ToSchema)]
-#[schema(as = Jump)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum JumpSchema {
-    /// Its place, from 0.
-    Place(u32),
-    /// Its label.
-    Label(String),
-}
 
 const KINDS: Refusal = "must be queue, agent, auto_reply, close, tag, priority, set, goto_if, goto, webhook, assistant or noop";
 

@@ -18,7 +18,6 @@ pub(crate) struct QueueInput {
     #[schema(min_length = 1, max_length = 200, example = "Support")]
     pub(crate) name: String,
     /// `beepall` rings all available members at once, `rrmemory` one after the other, `least_recent` the one whose last offer is the longest ago.
-    #[schema(value_type = String, pattern = "^(beepall|rrmemory|least_recent)$", example = "beepall")]
     pub(crate) strategy: Strategy,
     /// How long one agent is rung before the next, in seconds.
     #[schema(value_type = i64, required = false, default = 15, minimum = 1, maximum = 2_147_483)]
@@ -30,7 +29,7 @@ pub(crate) struct QueueInput {
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 100)]
     pub(crate) pause_after_missed: Option<MissedLimit>,
     /// Ids of agents, in the order in which `rrmemory` goes through them.
-    #[schema(value_type = Vec<String>, required = false, max_items = 1_000)]
+    #[schema(required = false, max_items = 1_000)]
     pub(crate) members: Vec<AgentId>,
 }
 

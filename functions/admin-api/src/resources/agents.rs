@@ -25,14 +25,12 @@ use crate::shells::shells;
 #[schema(as = Agent)]
 pub(crate) struct AgentView {
     /// Its id.
-    #[schema(value_type = String)]
     id: AgentId,
     /// Shown to colleagues.
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// `agent`, `supervisor`, `admin` or `owner`: what the person may do. With `RoleSource=claim` it grants nothing.
-    #[schema(value_type = String)]
+    /// What the person may do. With `RoleSource=claim` it grants nothing.
     role: Role,
     /// Whether interactions are offered to this person.
     whatsapp: bool,

@@ -22,7 +22,6 @@ const TEXT: usize = 4_096;
 #[derive(PartialEq, ToSchema)]
 pub(crate) struct CannedAnswerInput {
     /// Id of the account that it is for; absent: for all of them.
-    #[schema(value_type = Option<String>)]
     account: Option<AccountId>,
     /// How agents find it.
     #[schema(min_length = 1, max_length = 200, example = "Opening hours")]
@@ -44,11 +43,9 @@ impl std::fmt::Debug for CannedAnswerInput {
 #[schema(as = CannedAnswer)]
 pub(crate) struct CannedAnswerView {
     /// Its id.
-    #[schema(value_type = String)]
     id: CannedAnswerId,
     /// Id of the account that it is for; absent: for all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     account: Option<AccountId>,
     /// How agents find it.
     title: String,

@@ -28,25 +28,20 @@ use crate::trail::Trail;
 #[schema(as = Contact)]
 pub(crate) struct ContactView {
     /// Its id.
-    #[schema(value_type = String)]
     id: ContactId,
     /// What the customer is called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     name: Option<ProfileName>,
     /// The name by which others find the customer on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     username: Option<ProfileName>,
     /// The phone numbers (E.164).
     phones: Vec<String>,
     /// The provider's ids of the customer (BSUID).
     user_ids: Vec<String>,
     /// Ids of the lists that the customer is on.
-    #[schema(value_type = Vec<String>)]
     lists: BTreeSet<ListId>,
     /// Since when the customer is known.
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// Grows with every change; the `ETag`.
     version: u64,

@@ -28,7 +28,6 @@ pub(crate) struct DispositionInput {
 #[schema(as = Disposition)]
 pub(crate) struct DispositionView {
     /// Its id.
-    #[schema(value_type = String)]
     id: DispositionId,
     /// One to three levels with `/` between them.
     name: String,

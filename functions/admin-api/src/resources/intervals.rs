@@ -31,44 +31,11 @@ pub(crate) struct IntervalInput {
     #[schema(value_type = String, example = "Europe/Rome")]
     time_zone: ZoneName,
     /// It matches while any of these does; none: always.
-    #[schema(value_type = Vec<IntervalRange>, required = false, max_items = 50)]
+    #[schema(required = false, max_items = 50)]
     ranges: Vec<Range>,
     /// Days on which it does not match.
-    #[schema(value_type = Vec<IntervalHoliday>, required = false, max_items = 200)]
+    #[schema(required = false, max_items = 200)]
     holidays: Vec<Holiday>,
-}
-
-/// Times on some days. What crosses midnight belongs to the day on which it begins.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct IntervalRange {
-    /// The first minute.
-    #[schema(required = false, default = "00:00", example = "09:00")]
-    from: String,
-    /// The last minute, which belongs to it; before `from`: on the day after.
-    #[schema(required = false, default = "23:59", example = "17:59")]
-    to: String,
-    /// `monday` to `sunday`; none: all.
-    #[schema(required = false)]
-    weekdays: Vec<String>,
-    /// Days of the month, 1 to 31; none: all.
-    #[schema(required = false)]
-    days: Vec<u8>,
-    /// Months, 1 to 12; none: all.
-    #[schema(required = false)]
-    months: Vec<u8>,
-}
-
-/// A day on which an interval does not match.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct IntervalHoliday {
-    /// Which day.
-    #[schema(format = Date, example = "2026-12-25")]
-    date: String,
-    /// Whether it comes back every year.
-    #[schema(required = false, default = false)]
-    yearly: bool,
 }
 
 /// Working hours.
@@ -76,7 +43,6 @@ pub(crate) struct IntervalHoliday {
 #[schema(as = Interval)]
 pub(crate) struct IntervalView {
     /// Its id.
-    #[schema(value_type = String)]
     id: IntervalId,
     /// For people.
     name: String,
@@ -84,10 +50,8 @@ pub(crate) struct IntervalView {
     #[schema(value_type = String)]
     time_zone: ZoneName,
     /// It matches while any of these does; none: always.
-    #[schema(value_type = Vec<IntervalRange>)]
     ranges: Vec<Range>,
     /// Days on which it does not match.
-    #[schema(value_type = Vec<IntervalHoliday>)]
     holidays: Vec<Holiday>,
     /// Grows with every change; the `ETag`.
     version: u64,

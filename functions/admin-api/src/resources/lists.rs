@@ -26,7 +26,6 @@ pub(crate) struct ListInput {
 #[schema(as = List)]
 pub(crate) struct ListView {
     /// Its id.
-    #[schema(value_type = String)]
     id: ListId,
     /// For people.
     name: String,

@@ -29,7 +29,6 @@ pub(crate) struct PauseInput {
 #[schema(as = Pause)]
 pub(crate) struct PauseView {
     /// Its id.
-    #[schema(value_type = String)]
     id: PauseId,
     /// What agents choose, and supervisors see.
     name: String,

@@ -28,12 +28,10 @@ use crate::shells::shells;
 #[schema(as = Queue)]
 pub(crate) struct QueueView {
     /// Its id.
-    #[schema(value_type = String)]
     id: QueueId,
     /// Shown to agents.
     name: String,
     /// `beepall`, `rrmemory` or `least_recent`.
-    #[schema(value_type = String)]
     strategy: Strategy,
     /// Seconds.
     #[schema(value_type = i64)]
@@ -46,7 +44,6 @@ pub(crate) struct QueueView {
     #[schema(value_type = Option<i64>)]
     pause_after_missed: Option<MissedLimit>,
     /// Ids of agents, in the order in which `rrmemory` goes through them.
-    #[schema(value_type = Vec<String>)]
     members: Vec<AgentId>,
     /// Grows with every change; the `ETag`.
     version: u64,

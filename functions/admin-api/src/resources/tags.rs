@@ -18,7 +18,6 @@ use crate::shells::shells;
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct TagInput {
     /// 1 to 32 characters on one line; no two tags share them.
-    #[schema(value_type = String, min_length = 1, max_length = 32, example = "vip")]
     tag: Tag,
 }
 
@@ -27,10 +26,8 @@ pub(crate) struct TagInput {
 #[schema(as = Tag)]
 pub(crate) struct TagView {
     /// Its id.
-    #[schema(value_type = String)]
     id: TagId,
     /// The tag.
-    #[schema(value_type = String)]
     tag: Tag,
     /// Grows with every change; the `ETag`.
     version: u64,

@@ -6,6 +6,9 @@ use realtime::Realtime;
 
 use super::*;
 
+/// The answers of the agent API, which these tests ask too.
+static AGENT_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/agent", &agent_api::openapi()));
+
 /// The least role of each operation of the admin API. The test fails for an operation that is missing here.
 const ADMIN: &str = "
     admin GET /accounts
@@ -214,7 +217,9 @@ impl House {
         let request = request.header(header::AUTHORIZATION, format!("Bearer {token}")).header(header::CONTENT_TYPE, "application/json");
         let condition = if agent_api { "" } else { "\"1\"" };
         let request = if condition.is_empty() { request } else { request.header(header::IF_MATCH, condition) };
-        let answer = answer(router.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap()).await;
+        let response = router.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let described = if agent_api { &AGENT_API } else { &DESCRIBED };
+        let answer = read(described, method, &format!("{prefix}{path}"), response).await;
         (answer.status.as_u16(), answer.body["type"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -239,7 +244,8 @@ impl House {
 
     async fn ticket(&self, token: &str) -> String {
         let request = Request::post("/agent/tickets").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap();
-        answer(self.agent.clone().oneshot(request).await.unwrap()).await.is(201)["ticket"].as_str().unwrap().to_owned()
+        let response = self.agent.clone().oneshot(request).await.unwrap();
+        read(&AGENT_API, "POST", "/agent/tickets", response).await.is(201)["ticket"].as_str().unwrap().to_owned()
     }
 
     async fn socket(&self, kind: &str, ticket: &str) -> Value {

@@ -45,7 +45,6 @@ pub(crate) struct Colleagues {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Colleague {
     /// The agent's id.
-    #[schema(value_type = String)]
     id: AgentId,
     /// What the agent is called.
     name: String,

@@ -33,7 +33,6 @@ pub(crate) struct AnswerView {
     /// Its id.
     id: String,
     /// `local`: of this account; `general`: of all accounts.
-    #[schema(value_type = String)]
     scope: &'static str,
     /// How agents find it.
     title: String,

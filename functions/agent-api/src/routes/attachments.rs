@@ -57,7 +57,6 @@ pub(crate) struct UploadPlace {
     /// Send it with this `Content-Type`.
     content_type: String,
     /// Until when the upload may begin.
-    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 

@@ -39,15 +39,12 @@ const LONGEST_NAME: usize = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ContactView {
     /// Its id.
-    #[schema(value_type = String)]
     id: ContactId,
     /// What the customer is called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     name: Option<ProfileName>,
     /// The name by which others find the customer on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     username: Option<ProfileName>,
     /// The phone numbers.
     phones: Vec<String>,
@@ -56,7 +53,6 @@ pub(crate) struct ContactView {
     /// The lists that the customer is on.
     lists: Vec<Named>,
     /// Since when the customer is known.
-    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 

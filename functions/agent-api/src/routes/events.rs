@@ -46,7 +46,6 @@ pub(crate) struct FeedEntry {
     /// Its place in the feed: the first is 1, and none is left out.
     seq: u64,
     /// When it happened.
-    #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// What happened.
     event: AgentEvent,
@@ -60,7 +59,6 @@ pub(crate) struct Ticket {
     /// Where to connect, the ticket included.
     url: String,
     /// Until when.
-    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 

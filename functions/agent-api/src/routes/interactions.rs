@@ -128,7 +128,7 @@ pub(crate) async fn read(
         ("after" = Option<u64>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Decisions a page: 1 to 200, 100 unless told")
     ),
-    responses((status = OK, body = Listed<serde_json::Value>, description = "The oldest first; one entry a decision."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<HistoryEntry>, description = "The oldest first; one entry a decision."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,

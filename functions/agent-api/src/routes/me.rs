@@ -6,7 +6,7 @@ use api::{AgentCaller, Body, Command, Error, FromPath};
 use audit::By;
 use axum::Json;
 use axum::extract::State;
-use domain::agent::{Agent, Presence, PresenceState, Role};
+use domain::agent::{Agent, Presence, PresenceState, PresenceWord, Role};
 use domain::catalog::Pause;
 use domain::ids::AgentId;
 use domain::tag::Tag;
@@ -27,12 +27,10 @@ const LONGEST_REASON: usize = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Me {
     /// The agent's id.
-    #[schema(value_type = String)]
     id: AgentId,
     /// Shown to colleagues.
     name: String,
-    /// What the caller may do: `agent`, `supervisor`, `admin` or `owner`.
-    #[schema(value_type = String)]
+    /// What the caller may do.
     role: Role,
     /// Whether interactions are offered.
     whatsapp: bool,
@@ -45,7 +43,6 @@ pub(crate) struct Me {
     /// The reasons to pause; empty: any text.
     pauses: Vec<String>,
     /// The tags to choose from; empty: any text.
-    #[schema(value_type = Vec<String>)]
     tags: Vec<Tag>,
 }
 
@@ -71,14 +68,13 @@ struct MyAccount {
 /// A presence.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PresenceView {
-    /// `logged_out`, `ready` or `paused`.
+    /// The state of presence.
     state: PresenceWord,
     /// Why paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// Since when; absent before the first login.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// How many open interactions the agent may hold.
     capacity: usize,
@@ -86,23 +82,11 @@ pub(crate) struct PresenceView {
     load: usize,
 }
 
-/// A state of presence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PresenceWord {
-    /// Not there.
-    LoggedOut,
-    /// Takes interactions.
-    Ready,
-    /// There, but takes none.
-    Paused,
-}
-
 /// The presence that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PresenceChange {
-    /// `logged_out`, `ready` or `paused`.
+    /// The state of presence.
     state: PresenceWord,
     /// Why paused: one of the configured pauses (`GET /me`), where there are any; else 1 to 100 characters. Only then, and always then.
     reason: Option<String>,
@@ -129,10 +113,10 @@ impl PresenceChange {
 
 impl From<&Presence> for PresenceView {
     fn from(presence: &Presence) -> Self {
-        let (state, reason) = match presence.state() {
-            PresenceState::LoggedOut => (PresenceWord::LoggedOut, None),
-            PresenceState::Ready => (PresenceWord::Ready, None),
-            PresenceState::Paused { reason } => (PresenceWord::Paused, Some(reason)),
+        let state = presence.state();
+        let (state, reason) = match (state.word(), state) {
+            (word, PresenceState::Paused { reason }) => (word, Some(reason)),
+            (word, PresenceState::LoggedOut | PresenceState::Ready) => (word, None),
         };
         let since = (presence.version > 0).then_some(presence.since);
         Self { state, reason, since, capacity: presence.capacity.get(), load: presence.load.len() }
@@ -238,7 +222,7 @@ pub(crate) async fn force_presence(
     if !before.logged_in() && state != PresenceState::LoggedOut {
         return if app.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
     }
-    let word = state.name();
+    let word = state.word().name();
     let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
     let presence = app.engine.force_presence(&agent.id, state, command.mark(), &by, cloud::ids::ulid()).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);

@@ -32,7 +32,6 @@ pub(crate) struct Link {
     /// Saves the file; needs no token.
     pub(crate) url: String,
     /// Until when it works.
-    #[schema(value_type = String, format = DateTime)]
     pub(crate) expires_at: Timestamp,
 }
 
@@ -149,6 +148,16 @@ mod tests {
     #[test]
     fn the_document_is_sound() {
         api::testing::is_sound(&openapi());
+    }
+
+    #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        api::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/agent.json"));
+    }
+
+    #[test]
+    fn every_schema_says_what_it_holds() {
+        api::testing::is_typed(&openapi());
     }
 
     #[tokio::test]

@@ -104,9 +104,8 @@ pub(crate) enum NewHeader {
 pub(crate) struct NewButton {
     /// Its place, from 0.
     index: u32,
-    /// `quick_reply` or `url`.
+    /// What it does.
     #[serde(rename = "type")]
-    #[schema(value_type = String)]
     kind: TemplateButtonKind,
     /// The payload that comes back, or what is appended to the address.
     value: String,

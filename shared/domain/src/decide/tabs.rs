@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::change::Change;
+use crate::agent::PresenceWord;
 use crate::catalog::Pause;
 use crate::effect::{Effect, Notice, Target};
 use crate::history::{Fact, WaitEnd};
@@ -51,7 +52,7 @@ impl Change<'_> {
         }
         self.next.wrap_up = Some(WrapUp { agent: agent.clone(), pause, since: now });
         self.tell(vec![agent.clone()], Notice::Interaction);
-        self.tell(vec![agent], Notice::PresenceNow { state: "paused".to_owned() });
+        self.tell(vec![agent], Notice::PresenceNow { state: PresenceWord::Paused });
         Ok(())
     }
 
@@ -66,7 +67,7 @@ impl Change<'_> {
         let presence = self.context.presences.get(&agent);
         let another = presence.is_some_and(|presence| presence.wrapping_up.iter().any(|other| *other != self.next.id));
         if let Some(presence) = presence.filter(|_| !another) {
-            let state = presence.chosen.name().to_owned();
+            let state = presence.chosen.word();
             self.tell(vec![agent.clone()], Notice::PresenceNow { state });
         }
         self.wake(Target::Agent(agent));

@@ -1,6 +1,6 @@
 //! Notes, tags, AI agents, dispositions that are owed, whitelists, and agents who write first.
 
-use domain::agent::PresenceState;
+use domain::agent::{PresenceState, PresenceWord};
 use domain::decide::{NOT_WHITELISTED, Refusal};
 use domain::effect::{Effect, Notice, Target};
 use domain::history::Fact;
@@ -37,7 +37,7 @@ fn from_the_request_to_close_until_it_is_disposed_the_agent_is_on_the_configured
     assert_eq!(asked.status, Status::Open);
     assert_eq!(sim.presence(anna).unwrap().state(), PresenceState::Paused { reason: "After-call work".into() });
     assert_eq!(sim.rings_at(&third), vec![bruno.clone()]);
-    assert!(sim.is_told_of_presence(anna, "paused"));
+    assert!(sim.is_told_of_presence(anna, PresenceWord::Paused));
     // Neither a second request nor a choice of the agent changes that; nothing new rings there.
     assert_eq!(sim.close(anna, &first), Err(Refusal::NothingToDo));
     sim.ready(anna);
@@ -46,7 +46,7 @@ fn from_the_request_to_close_until_it_is_disposed_the_agent_is_on_the_configured
     let closed = sim.command(anna, close_with(&first, "Sold")).unwrap();
     assert_eq!((closed.status, closed.disposition.as_deref()), (Status::Closed, Some("Sold")));
     assert_eq!(sim.presence(anna).unwrap().state(), PresenceState::Ready);
-    assert!(sim.is_told_of_presence(anna, "ready"));
+    assert!(sim.is_told_of_presence(anna, PresenceWord::Ready));
     // What waits is offered at once.
     assert!(sim.rings_at(&second) == [anna.clone()] || sim.rings_at(&third) == [anna.clone()]);
 }

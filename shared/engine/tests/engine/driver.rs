@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use domain::account::{Account, Minutes, Whitelist};
-use domain::agent::{Agent, Capacity, Presence, PresenceState, Role};
+use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role};
 use domain::catalog::Pause;
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
@@ -785,7 +785,7 @@ impl Sim {
             News::Message { message } => (Some(&message.interaction), Notice::Message),
             News::MessageState { message } => (Some(&message.interaction), Notice::MessageState),
             News::Interaction { interaction } => (Some(&interaction.id), Notice::Interaction),
-            News::Presence { state } => (None, Notice::PresenceNow { state: state.clone() }),
+            News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         for agent in self.expand(to, matches!(news, News::Offered { .. })) {
@@ -902,9 +902,9 @@ impl Sim {
     }
 
     /// Whether the last that an agent was told of the agent's own presence is `state`.
-    pub(crate) fn is_told_of_presence(&self, agent: &AgentId, state: &str) -> bool {
+    pub(crate) fn is_told_of_presence(&self, agent: &AgentId, state: PresenceWord) -> bool {
         let told = self.seen.get(agent).into_iter().flatten().rev().find(|seen| matches!(seen.notice, Notice::PresenceNow { .. }));
-        told.is_some_and(|seen| seen.notice == Notice::PresenceNow { state: state.to_owned() })
+        told.is_some_and(|seen| seen.notice == Notice::PresenceNow { state })
     }
 
     /// What an agent was shown of an interaction, in order.

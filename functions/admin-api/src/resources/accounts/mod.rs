@@ -27,7 +27,7 @@ use secrets::{changed_secrets, forget_secret, hash, path_token, receive_path, ro
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::input::{AccountInput, AccountSettings, Errors, PlanStepSchema, Surroundings};
+use crate::input::{AccountInput, AccountSettings, Errors, Surroundings};
 use crate::openapi::WriteRefusals;
 use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
 use crate::shells::shells;
@@ -37,7 +37,6 @@ use crate::shells::shells;
 #[schema(as = Account)]
 pub(crate) struct AccountView {
     /// Its id.
-    #[schema(value_type = String)]
     id: AccountId,
     /// Display name.
     name: String,
@@ -45,13 +44,11 @@ pub(crate) struct AccountView {
     #[schema(value_type = String)]
     key: AccountKey,
     /// Id of the list where new contacts are saved.
-    #[schema(value_type = String)]
     list: ListId,
     /// The public host that the Receive URL is built on; absent: this deployment's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
     /// Which provider, without its secrets.
-    #[schema(value_type = ProviderView)]
     provider: Provider,
     /// E.164.
     #[schema(value_type = String)]
@@ -62,16 +59,13 @@ pub(crate) struct AccountView {
     /// Whether what arrives is routed.
     active: bool,
     /// Ids of the agents who see and handle its interactions.
-    #[schema(value_type = Vec<String>)]
     agents: Vec<AgentId>,
     /// Id of the AI agent that answers customers while AI is on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     answering_ai_agent: Option<AiAgentId>,
     /// Waits, timeouts, and what agents may and must do.
     settings: AccountSettings,
     /// Routing steps, in order.
-    #[schema(value_type = Vec<PlanStepSchema>)]
     plan: Vec<PlanStep>,
     /// Grows with every change of the plan.
     plan_version: u64,
@@ -88,14 +82,6 @@ pub(crate) struct AccountView {
     warnings: Vec<FieldError>,
     /// Grows with every change; the `ETag`.
     version: u64,
-}
-
-/// Which provider, without its secrets.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(crate) struct ProviderView {
-    /// One of the types that `GET /providers` lists; beside it the type's public fields.
-    r#type: String,
 }
 
 /// Where an account's provider sends its webhooks, with what the provider's console wants behind it.
