@@ -1,5 +1,5 @@
-//! Looks after accounts through the providers' APIs, which the stand-in plays: checks, webhooks, lists and missed
-//! messages.
+//! Account administration through the providers' APIs, with a stand-in for each provider: checks, webhooks, lists and
+//! missed messages.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::support::{Deployment, PUBLIC_URL};
 
 const NUMBER: &str = "+390612345678";
 
-/// An account of a provider type, here and at the stand-in.
+/// An account of a provider type, both here and at the stand-in.
 struct Side {
     deployment: Deployment,
     standin: StandIn,
@@ -49,7 +49,7 @@ impl Side {
             (_, "base_url") => base_url.clone(),
             (_, name) => name.replace('_', "-"),
         };
-        // Guards have tests of their own.
+        // Guards have their own tests.
         let fields = adapter.fields().iter().filter(|field| !field.name.starts_with("callback"));
         let (secret, public): (Vec<_>, Vec<_>) =
             fields.map(|field| (field.secret, field.name, value(field.name))).partition(|field| field.0);
@@ -109,7 +109,7 @@ async fn a_check_tells_what_is_right_and_what_is_wrong_with_an_account() {
         let fine = if lists_webhooks || kind == "META" { Some(String::new()) } else { None };
         assert_eq!(of(&findings, "webhook"), &Ok(fine), "{kind}");
 
-        // Another number. Providers that don't tell the number can't notice.
+        // A different number. Providers whose API does not return the number can't detect this.
         side.standin.point(&standin::Account { phone: "+390600000000".to_owned(), ..side.known.clone() }, &url);
         let findings = side.check(&url).await;
         match kind {
@@ -162,7 +162,7 @@ async fn webhooks_are_set_up_through_the_api_where_it_can_and_by_hand_elsewhere(
         let url = if kind == "META" { public(&side).await } else { side.receive_url() };
         let register = || side.client.converse(&side.account, |adapter, connection, answers| adapter.register(connection, &url, answers));
         let by_api = matches!(kind, "META" | "SINCH_V2");
-        // A second time changes nothing.
+        // Repeating it changes nothing.
         for _ in 0..2 {
             assert_eq!(register().await.unwrap(), if by_api { Registration::Done } else { Registration::ByHand }, "{kind}");
         }

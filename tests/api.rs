@@ -1,6 +1,7 @@
-//! The agents' and the administrators' API on the engine: who wins, who is told what, and what is refused before anything is written.
+//! The agent API and the admin API on the local engine: races, error responses, and requests that are refused before
+//! anything is written.
 
-// Helpers of tests may fail as loudly as tests.
+// Test helpers may panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
 mod colleagues;
@@ -38,7 +39,7 @@ use views::AgentEvent;
 struct Desk {
     deployment: Deployment,
     issuer: StandIn,
-    /// By the path that they are under: `/agent` and `/admin`.
+    /// The routers by path prefix: `/agent` and `/admin`.
     routers: BTreeMap<&'static str, Router>,
     agents: [AgentId; 2],
     queue: QueueId,
@@ -48,14 +49,14 @@ struct Desk {
 /// A caller of one of the APIs.
 struct Caller {
     router: Router,
-    /// `/agent` or `/admin`.
+    /// The path prefix: `/agent` or `/admin`.
     base: &'static str,
     token: String,
 }
 
 type Answer = (u16, Value);
 
-/// By the path that the APIs are under. Every answer of every test is looked at.
+/// The API descriptions by path prefix. Every response in every test is checked against them.
 static DESCRIBED: LazyLock<BTreeMap<&str, Answers>> = LazyLock::new(|| {
     let agent = Answers::new("/agent", &agent_api::openapi());
     let admin = Answers::new("/admin", &admin_api::openapi());
@@ -90,7 +91,7 @@ impl Caller {
         self.call("POST", path, None, Some(body)).await
     }
 
-    /// Based on a version of the interaction.
+    /// A request that names a version of the interaction.
     async fn post_based_on(&self, path: &str, version: &Value, body: Value) -> Answer {
         self.call_with("POST", path, &[("if-match", format!("\"{version}\""))], Some(body)).await
     }
@@ -108,7 +109,7 @@ impl Desk {
         desk
     }
 
-    /// Both APIs, cold: their caches are empty.
+    /// Both APIs with empty caches.
     fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
         let mut app = agent_api::App::from_env(&self.deployment.env).unwrap();
         let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", self.issuer.url.clone()), ("JWKS_URL", self.issuer.jwks_url())]);
@@ -130,7 +131,7 @@ impl Desk {
         Caller { router: self.routers[base].clone(), base, token }
     }
 
-    /// Tokens that prove nothing, with what each lacks.
+    /// Invalid tokens, with the reason for each.
     fn forgeries(&self, another: &StandIn, subject: &str, role: &str) -> [(&'static str, String); 6] {
         let now = Timestamp::now().as_second();
         let claims = |issuer: &str, expires: i64| json!({"iss": issuer, "sub": subject, "cognito:groups": [role], "exp": expires});
@@ -140,7 +141,7 @@ impl Desk {
             ("no token", String::new()),
             ("not a token", "x.y.z".to_owned()),
             ("not signed", format!("{}.", unsigned.join("."))),
-            // Clocks may differ by a minute.
+            // Clocks may differ by up to a minute.
             ("expired", self.issuer.sign(&claims(url, now - 61)).unwrap()),
             ("of another issuer", self.issuer.sign(&claims(&another.url, now + 600)).unwrap()),
             ("signed by another", another.sign(&claims(url, now + 600)).unwrap()),
@@ -155,12 +156,12 @@ impl Desk {
         self.caller("ben", &["agent"])
     }
 
-    /// Customer number `number` writes, and it rings; the interaction's path.
+    /// Customer `number` writes and the message is offered. Returns the interaction's path.
     async fn ring(&self, number: usize) -> String {
         format!("/interactions/{}", self.ring_by(&self.deployment.engine, number).await)
     }
 
-    /// The same by the clock of `engine`.
+    /// The same, at the time of the clock of `engine`.
     async fn ring_by<W: World>(&self, engine: &Engine<store::Interactions, store::Configuration, W>, number: usize) -> InteractionId {
         let from = format!("whatsapp:+3935{number:08}");
         let message = sid(number);
@@ -180,7 +181,7 @@ impl Desk {
         path
     }
 
-    /// An interaction of Anna whose customer wrote more than a day ago.
+    /// An interaction of Anna with a customer whose last message is more than a day old.
     async fn accepted_long_ago(&self) -> String {
         let event = InboundEvent {
             account: self.account.id.clone(),
@@ -212,7 +213,7 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
+async fn an_account_is_not_found_for_an_agent_outside_it() {
     let desk = Desk::open("OTHER", 5).await;
     let path = desk.accepted(1).await;
     desk.deployment.ready_agent("stranger", 5).await;
@@ -231,7 +232,7 @@ async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
         let nowhere = if of_interaction { "int_00000000000000000000000000" } else { "acc_00000000000000000000000000" };
         for (method, operation) in item.as_object().unwrap() {
             let method = method.to_uppercase();
-            // What would be done if it were there.
+            // These would be valid requests if the account were visible.
             let body = operation.get("requestBody").map(|_| match template.rsplit('/').next().unwrap() {
                 "ai" => json!({"on": true}),
                 "attachments" => json!({"name": "a.pdf", "content_type": "application/pdf", "size": 14}),
@@ -256,7 +257,7 @@ async fn what_is_of_an_account_is_not_there_for_an_agent_who_is_not() {
 }
 
 #[tokio::test]
-async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_are_a_hundred_times_one_200_and_one_409() {
+async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_give_one_200_and_one_409_each() {
     let desk = Desk::open("RACES", 100).await;
     let (anna, ben) = (desk.anna(), desk.ben());
     for number in 0..100 {
@@ -274,12 +275,12 @@ async fn a_hundred_offers_accepted_by_two_agents_at_the_same_instant_are_a_hundr
 }
 
 #[tokio::test]
-async fn an_offer_that_was_taken_is_a_409_that_names_the_owner() {
+async fn accepting_a_taken_offer_is_a_409_that_names_the_owner() {
     let desk = Desk::open("TAKEN", 5).await;
     let path = desk.accepted(1).await;
     let (status, problem) = desk.ben().post(&format!("{path}/accept"), json!({})).await;
     assert_eq!((status, &problem["owner_name"]), (409, &json!("anna")));
-    // Anna leaves the tab; the next message rings at her for the account's 10 s, and Ben has no part in it.
+    // Anna closes the tab. The next message is offered to her for the account's 10 s, and Ben does not get it.
     assert_eq!(desk.anna().call("DELETE", &format!("{path}/tab"), None, None).await.0, 200);
     let request = webhook(desk.account.receive_path.reveal(), "", &text(&sid(2), "whatsapp:+393500000001", "hello?"), Some(AUTH_TOKEN));
     desk.deployment.warm_receiver().handle(&request).await;
@@ -289,7 +290,7 @@ async fn an_offer_that_was_taken_is_a_409_that_names_the_owner() {
     assert_eq!(desk.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
 }
 
-/// The clock of an hour ago.
+/// A clock that is one hour behind.
 struct AnHourAgo;
 
 impl World for AnHourAgo {
@@ -307,10 +308,10 @@ impl World for AnHourAgo {
 }
 
 #[tokio::test]
-async fn an_offer_that_expired_is_a_409_and_stands_again_once_the_plan_has_run_out() {
+async fn an_expired_offer_is_a_409_until_the_plan_has_ended() {
     let desk = Desk::open("LATE2", 5).await;
     let Engine { store, directory, .. } = desk.deployment.engine.clone();
-    // It rang for ten minutes, an hour ago, and its timer has not come yet.
+    // The offer rang for ten minutes, an hour ago, and its timer has not fired yet.
     let interaction = desk.ring_by(&Engine { store, directory, world: AnHourAgo }, 1).await;
     let accept = format!("/interactions/{interaction}/accept");
     let (status, problem) = desk.anna().post(&accept, json!({})).await;
@@ -342,7 +343,7 @@ async fn a_caller_without_a_good_token_gets_nothing_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_changed_by_administrators_alone() {
+async fn only_administrators_change_the_configuration() {
     let desk = Desk::open("ADMIN", 5).await;
     let admin = desk.administrator();
     let before = admin.get("/lists").await;
@@ -359,7 +360,7 @@ async fn the_configuration_is_changed_by_administrators_alone() {
 }
 
 #[tokio::test]
-async fn an_account_that_can_not_be_is_refused_with_its_field_named_and_nothing_is_written() {
+async fn an_invalid_account_is_refused_naming_the_field_and_nothing_is_written() {
     let desk = Desk::open("TAKEN", 5).await;
     let admin = desk.administrator();
     let good = json!({
@@ -411,7 +412,7 @@ async fn an_account_that_can_not_be_is_refused_with_its_field_named_and_nothing_
 }
 
 #[tokio::test]
-async fn both_apis_describe_themselves_to_anybody() {
+async fn both_apis_serve_their_descriptions_without_a_token() {
     let desk = Desk::open("PAPER", 5).await;
     for (base, documented) in [("/agent", agent_api::openapi()), ("/admin", admin_api::openapi())] {
         let (status, served) = desk.with_token(base, String::new()).get("/openapi.json").await;
@@ -445,7 +446,7 @@ async fn another_accounts_interaction_does_not_exist_for_an_agent_and_is_readabl
 }
 
 #[tokio::test]
-async fn a_message_that_is_posted_twice_with_one_key_is_sent_once() {
+async fn a_message_posted_twice_with_the_same_key_is_sent_once() {
     let desk = Desk::open("TWICE", 5).await;
     let path = format!("{}/messages", desk.accepted(1).await);
     let anna = desk.anna();
@@ -473,7 +474,7 @@ async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn who_is_full_or_paused_can_not_accept() {
+async fn an_agent_at_capacity_or_on_a_pause_can_not_accept() {
     let desk = Desk::open("FULL1", 1).await;
     let (anna, ben) = (desk.anna(), desk.ben());
     desk.accepted(1).await;
@@ -489,7 +490,7 @@ async fn who_is_full_or_paused_can_not_accept() {
 }
 
 #[tokio::test]
-async fn a_request_that_can_not_be_read_is_a_problem_that_names_the_field() {
+async fn a_malformed_request_gets_a_problem_that_names_the_field() {
     let desk = Desk::open("WRONG", 5).await;
     let path = desk.accepted(1).await;
     let anna = desk.anna();
@@ -512,15 +513,15 @@ async fn a_request_that_can_not_be_read_is_a_problem_that_names_the_field() {
 }
 
 #[tokio::test]
-async fn a_feed_has_no_gap_whoever_appends_and_a_repeated_event_is_there_once() {
+async fn concurrent_appends_leave_no_gap_in_a_feed_and_a_repeated_event_is_there_once() {
     let desk = Desk::open("FEED1", 5).await;
     let store = &desk.deployment.store;
     let agent = &desk.agents[0];
     let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None };
-    // Twelve events, each twice, all at once.
+    // Twelve events, each sent twice, all at once.
     let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
     let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));
-    // Who lost too often comes again, as its queue would see to.
+    // An append that loses too often is retried, as its queue would do.
     let _ = futures_util::future::join_all(appends).await;
     for id in &ids {
         store.append(agent, id, &event, Timestamp::now()).await.unwrap();

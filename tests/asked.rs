@@ -1,4 +1,5 @@
-//! The plan's Webhook step through the deployed function: what another system is asked, what its answer does, and what its failures don't.
+//! The plan's Webhook step through the deployed function: the request to the other system, the effect of its answer,
+//! and failures that must have no effect.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{World, replace, until};
 
-/// The other system: answers as its path says, and remembers what it was asked.
+/// The other system. The path of a request selects the answer, and every request is recorded.
 #[derive(Clone, Default)]
 struct Other(Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>);
 
@@ -36,7 +37,7 @@ impl Other {
             "/down" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             "/moved" => (StatusCode::FOUND, [(header::LOCATION, "/gold")]).into_response(),
             "/slow" => {
-                // Longer than anybody waits.
+                // This takes longer than the step waits.
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 StatusCode::OK.into_response()
             }
@@ -51,12 +52,13 @@ impl Other {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop_nothing() {
+async fn a_webhook_step_sends_a_signed_request_and_sets_variables_and_failures_stop_nothing() {
     let (other, url) = Other::start().await;
     let world = World::start_allowing(8, &url).await;
     let (anna, _) = world.anna();
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
-    // One account for each way to answer, so that none is in a cache. No `https` for anybody who is not allowed.
+    // One account for each kind of answer, so that none of them is in a cache. Addresses without `https` are refused
+    // unless they are allowed explicitly.
     let cases = [
         ("/gold", None, 1),
         ("/down", Some("refused"), 2),
@@ -79,7 +81,7 @@ async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop
         replace(&admin, &path, &body).await;
         account.customer.text("hello").await.unwrap().expect_status(200).unwrap();
     }
-    // Nobody is kept from the queue by another system, whatever it does.
+    // A failure of the other system never keeps a customer from the queue.
     let offers = until("five offers", async || {
         let offers = anna.get("/interactions").await.unwrap()["offers"].as_array().unwrap().clone();
         (offers.len() == cases.len()).then_some(offers)
@@ -93,7 +95,7 @@ async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop
         let tags = if why.is_none() { json!(["gold"]) } else { Value::Null };
         assert_eq!(offer.get("tags").cloned().unwrap_or_default(), tags, "{way}");
         let asked = other.asked(way);
-        // A redirect is not followed: what was signed for one address goes to no other.
+        // Redirects are not followed: a request that was signed for one address must not reach another.
         assert_eq!(asked.len(), times, "{way}");
         let ids: Vec<_> = asked.iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
         assert!(ids.iter().all(|id| *id == ids[0]), "a repetition can be told");
@@ -112,7 +114,7 @@ async fn another_system_is_asked_signed_and_sets_variables_and_its_failures_stop
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_that_would_ask_in_the_clear_or_inside_is_not_saved() {
+async fn a_plan_with_a_plain_http_or_internal_address_is_not_saved() {
     let world = World::start(9).await;
     let admin = world.admin();
     let path = format!("/accounts/{}", world.account().id);

@@ -1,4 +1,5 @@
-//! What agents do around the conversation, through their API: notes, tags, the AI switch, wrap-up, writing first, the past, canned answers.
+//! Features of the agent API besides messages: notes, tags, the AI switch, wrap-up, conversations that agents start,
+//! past interactions and canned answers.
 
 use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
@@ -15,7 +16,7 @@ use crate::support::{AUTH_TOKEN, sid, text, webhook};
 use crate::{Caller, Desk};
 
 impl Desk {
-    /// Before anything of the configuration is in a cache.
+    /// Changes the account before the configuration is in a cache.
     async fn configure(&mut self, change: impl FnOnce(&mut Account)) {
         let (before, version) = self.deployment.configuration.get::<Account>(self.account.id.as_str()).await.unwrap().unwrap();
         let mut account = before.clone();
@@ -29,7 +30,7 @@ impl Desk {
         self.deployment.configuration.put(entity, Write::New, Vec::new()).await.unwrap();
     }
 
-    /// The audit trail, the newest first.
+    /// The audit trail, newest first.
     async fn audit(&self) -> Vec<Value> {
         let (from, to) = (cloud::time::now() - SignedDuration::from_hours(1), cloud::time::now() + SignedDuration::from_hours(1));
         let query = AuditQuery { who: None, kind: None, of: None, from, to, after: None, limit: 100 };
@@ -44,7 +45,7 @@ impl Desk {
         pause.id
     }
 
-    /// The customer writes, and it is routed.
+    /// Receives and routes a customer's message.
     async fn customer_writes(&self, message: usize, from: &str) {
         let from = format!("whatsapp:{from}");
         let request = webhook(self.account.receive_path.reveal(), "", &text(&sid(message), &from, "hello?"), Some(AUTH_TOKEN));
@@ -63,7 +64,7 @@ async fn put(caller: &Caller, path: &str, body: Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_note_is_in_the_thread_for_colleagues_and_never_sent() {
+async fn a_note_is_shown_to_colleagues_and_never_sent() {
     let desk = Desk::open("NOTES", 5).await;
     let path = desk.accepted(1).await;
     let (anna, ben) = (desk.anna(), desk.ben());
@@ -76,7 +77,7 @@ async fn a_note_is_in_the_thread_for_colleagues_and_never_sent() {
     assert_eq!(again["id"], first["id"]);
     let thread = anna.get(&format!("{path}/messages")).await.1;
     assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
-    // Nobody answers a note, and it is still one once the interaction is closed.
+    // A note can't be replied to, even after the interaction is closed.
     let reply = json!({"text": "Which?", "reply_to": first["id"]});
     assert_eq!(anna.post(&format!("{path}/messages"), reply).await.0, 422);
     assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
@@ -90,7 +91,7 @@ async fn a_note_is_in_the_thread_for_colleagues_and_never_sent() {
 }
 
 #[tokio::test]
-async fn tags_come_and_go_and_are_known_ones_where_there_are_any() {
+async fn tags_are_added_and_removed_and_must_be_configured_ones_if_there_are_any() {
     let desk = Desk::open("TAGS1", 5).await;
     for tag in ["vip", "late"] {
         desk.add(&KnownTag { id: TagId::from_ulid(cloud::ids::ulid()), tag: Tag::parse(tag).unwrap() }).await;
@@ -101,14 +102,14 @@ async fn tags_come_and_go_and_are_known_ones_where_there_are_any() {
     assert_eq!(anna.post(&tags, json!({"add": ["vip", "late"]})).await.1["tags"], json!(["vip", "late"]));
     let (status, body) = anna.post(&tags, json!({"add": ["vip"], "remove": ["late"]})).await;
     assert_eq!((status, &body["tags"]), (200, &json!(["vip"])));
-    // What is so already is done.
+    // A repeated request changes nothing.
     assert_eq!(anna.post(&tags, json!({"add": ["vip"]})).await.1["version"], body["version"]);
     let (status, problem) = anna.post(&tags, json!({"add": ["golf"]})).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("add[0]")));
 }
 
 #[tokio::test]
-async fn an_ai_agent_answers_only_while_somebody_has_it_answer() {
+async fn an_ai_agent_answers_only_while_it_is_switched_on() {
     let mut desk = Desk::open("AION1", 5).await;
     let path = desk.accepted(1).await;
     let (anna, ai) = (desk.anna(), format!("{path}/ai"));
@@ -116,7 +117,7 @@ async fn an_ai_agent_answers_only_while_somebody_has_it_answer() {
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/no-ai-agent")), "{problem}");
     let id = AiAgentId::from_ulid(cloud::ids::ulid());
     desk.configure(|account| account.answering_ai_agent = Some(id.clone())).await;
-    // The API's own cache goes with the API.
+    // A new API has an empty cache.
     desk.routers = desk.fresh_routers();
     let anna = desk.anna();
     let (status, body) = put(&anna, &ai, json!({"on": true})).await;
@@ -128,7 +129,7 @@ async fn an_ai_agent_answers_only_while_somebody_has_it_answer() {
 }
 
 #[tokio::test]
-async fn who_closes_without_a_mandatory_disposition_is_on_its_pause_until_it_is_chosen() {
+async fn an_agent_who_closes_without_a_mandatory_disposition_is_paused_until_it_is_chosen() {
     let mut desk = Desk::open("WRAP1", 5).await;
     let pause = desk.add_pause("After call").await;
     desk.add(&Disposition { id: DispositionId::from_ulid(cloud::ids::ulid()), name: "Sold/Online".into() }).await;
@@ -151,7 +152,7 @@ async fn who_closes_without_a_mandatory_disposition_is_on_its_pause_until_it_is_
     let (status, body) = anna.post(&close, json!({"disposition": "Sold/Online"})).await;
     assert_eq!((status, &body["status"], &body["disposition"]), (200, &json!("closed"), &json!("Sold/Online")), "{body}");
     assert_eq!(anna.get("/presence").await.1["state"], "ready");
-    // Agents choose among the pauses that there are.
+    // Agents choose from the configured pauses.
     let (status, problem) = put(&anna, "/presence", json!({"state": "paused", "reason": "Golf"})).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("reason")));
     assert_eq!(put(&anna, "/presence", json!({"state": "paused", "reason": "After call"})).await.0, 200);
@@ -171,7 +172,7 @@ async fn outside_the_window_the_recontact_template_is_offered_and_sent() {
 }
 
 #[tokio::test]
-async fn an_agent_writes_first_and_the_customers_answer_is_that_agents() {
+async fn an_agent_starts_a_conversation_and_gets_the_customers_reply() {
     let mut desk = Desk::open("FIRST", 2).await;
     desk.configure(|account| account.settings.recontact = Some(recontact())).await;
     let (anna, ben) = (desk.anna(), desk.ben());
@@ -187,13 +188,13 @@ async fn an_agent_writes_first_and_the_customers_answer_is_that_agents() {
     assert_eq!(one.1["message"]["content"]["body"], json!(["Zoë", "FIRST"]));
     let (status, problem) = ben.post(&conversations, body.clone()).await;
     assert_eq!((status, &problem["type"], &problem["other"]), (409, &json!("/problems/other-open"), &one.1["interaction"]["id"]));
-    // The customer answers: anna has it.
+    // The customer replies, and Anna still has the interaction.
     desk.customer_writes(7, "+393500000042").await;
     let mine = anna.get("/interactions").await.1;
     assert_eq!((mine["interactions"].as_array().unwrap().len(), &mine["interactions"][0]["id"]), (1, &one.1["interaction"]["id"]));
     let thread = anna.get(&format!("/interactions/{}/messages", one.1["interaction"]["id"].as_str().unwrap())).await.1;
     assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
-    // A template or the recontact template, an account of one's own, a free slot.
+    // The request needs a template or the recontact template, an account of the caller, and a free slot.
     let other = json!({"phone": "+393500000043", "template": {"name": "HX1", "language": "it"}});
     assert_eq!(anna.post(&conversations, other).await.0, 201);
     let (status, problem) = anna.post(&conversations, json!({"phone": "+393500000044", "recontact": true})).await;
@@ -204,12 +205,12 @@ async fn an_agent_writes_first_and_the_customers_answer_is_that_agents() {
 }
 
 #[tokio::test]
-async fn an_agent_sees_the_contact_and_what_was_said_before() {
+async fn an_agent_sees_the_contact_and_its_past_interactions() {
     let desk = Desk::open("PAST1", 5).await;
     let anna = desk.anna();
     let mut paths = Vec::new();
     for round in 0..3 {
-        // The same customer each time.
+        // All messages are from the same customer.
         desk.customer_writes(round, "+393500000001").await;
         desk.deployment.engine.wake(&domain::effect::Target::Queue(desk.queue.clone()), engine::Reach::Far).await.unwrap();
         let offers = anna.get("/interactions").await.1;
@@ -226,7 +227,7 @@ async fn an_agent_sees_the_contact_and_what_was_said_before() {
     };
     let page = anna.get(&format!("{}/past", paths[2])).await.1;
     assert_eq!((ids(&page), page.get("next")), (vec![paths[1].clone(), paths[0].clone()], None), "{page}");
-    // In pages: the one that is asked about takes a place in them.
+    // The pages count the interaction in the path, although they leave it out.
     let (mut seen, mut before) = (Vec::new(), String::new());
     for _ in 0..3 {
         let page = anna.get(&format!("{}/past?limit=1{before}", paths[0])).await.1;
@@ -235,7 +236,7 @@ async fn an_agent_sees_the_contact_and_what_was_said_before() {
         before = format!("&after={next}");
     }
     assert_eq!(seen, [paths[2].clone(), paths[1].clone()]);
-    // Archived is hidden from lists.
+    // Archived interactions are hidden from lists.
     assert_eq!(anna.post(&format!("{}/archive", paths[1]), json!({})).await.0, 200);
     assert_eq!(ids(&anna.get(&format!("{}/past", paths[2])).await.1), [paths[0].clone()]);
     assert_eq!(anna.get(&format!("{}/past?after=x", paths[2])).await.0, 422);
@@ -295,7 +296,7 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
         assert_eq!(pages(&format!("limit={limit}")).await.iter().collect::<Vec<_>>(), all, "{limit}");
         assert_eq!(pages(&format!("waiting=true&limit={limit}")).await.iter().collect::<Vec<_>>(), waiting, "{limit}");
     }
-    // It was rung, but he would rather have this one.
+    // It was ringing, but he picks this one instead.
     let (status, picked) = ben.post(&format!("{}/pick", paths[2]), json!({})).await;
     assert_eq!((status, &picked["agent"]), (200, &json!(desk.agents[1].as_str())), "{picked}");
     assert_eq!(pages("waiting=true").await, [paths[4].clone(), paths[0].clone()]);
@@ -311,7 +312,7 @@ async fn an_agent_sees_all_open_interactions_of_an_account_and_picks_one_that_wa
 }
 
 #[tokio::test]
-async fn an_agent_sees_whom_to_transfer_to_and_what_ids_are_called() {
+async fn an_agent_sees_transfer_targets_and_the_names_of_ids() {
     let desk = Desk::open("NAMES", 5).await;
     desk.deployment.ready_agent("stranger", 5).await;
     desk.accepted(1).await;
@@ -331,7 +332,7 @@ async fn an_agent_sees_whom_to_transfer_to_and_what_ids_are_called() {
 }
 
 #[tokio::test]
-async fn who_oversees_sees_all_accounts_and_of_which_they_are_themselves() {
+async fn a_supervisor_sees_all_accounts_and_which_ones_are_their_own() {
     let desk = Desk::open("SEES1", 5).await;
     desk.deployment.account("SEES2", &[], &desk.queue).await;
     let accounts = async |roles: &[&str]| {
@@ -362,7 +363,7 @@ async fn an_offer_is_listed_with_its_notification_and_its_queue() {
     assert_eq!(offer["notification"], shown, "{offer}");
     assert_eq!(offer["queue"], json!({"id": desk.queue, "name": "Support"}));
     assert_eq!(offer["waits_on"], "step", "beside what is known of every interaction");
-    // A transfer to an agent comes through no queue.
+    // A transfer to an agent has no queue.
     assert_eq!(anna.post(&format!("{path}/accept"), json!({})).await.0, 200);
     assert_eq!(anna.post(&format!("{path}/transfer"), json!({"agent": desk.agents[1]})).await.0, 200);
     desk.deployment.engine.wake(&domain::effect::Target::Agent(desk.agents[1].clone()), engine::Reach::Far).await.unwrap();
@@ -387,7 +388,8 @@ async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
             (409, &json!("/problems/changed"), &version().await),
             "{what}"
         );
-        // Nothing was written, and with the version that it has now it is; a repetition is answered like the first time, although the version has moved on.
+        // The refused request wrote nothing. With the current version it succeeds. A repeated request gets the first
+        // response, although the version has changed since.
         let now = version().await;
         let headers = [("if-match", now.to_string()), ("idempotency-key", what.to_owned())];
         let (done, first) = anna.call_with("POST", &format!("{path}/{what}"), &headers, Some(body.clone())).await;
@@ -401,14 +403,14 @@ async fn a_message_a_note_and_a_transcript_may_be_based_on_a_version() {
 }
 
 #[tokio::test]
-async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
+async fn a_supervisor_pauses_an_agent_or_logs_one_out_but_logs_no_agent_in() {
     let desk = Desk::open("FORCE", 5).await;
     let path = desk.ring(1).await;
     let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
     let of_ben = format!("/agents/{}/presence", desk.agents[1]);
     assert_eq!(ben.get("/interactions").await.1["offers"].as_array().unwrap().len(), 1);
     let (pause, logout) = (json!({"state": "paused", "reason": "Training"}), json!({"state": "logged_out"}));
-    // Nobody but who oversees; and nobody is made ready.
+    // Only supervisors and above may do this, and not even they can make an agent ready.
     for (answer, status) in [
         (put(&desk.anna(), &of_ben, pause.clone()).await, 403),
         (desk.anna().get(&of_ben).await, 403),
@@ -427,7 +429,7 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     assert_eq!((supervisor.get(&of_ben).await.1, ben.get("/interactions").await.1["offers"].clone()), (presence, json!([])));
     assert_eq!(ben.post(&format!("{path}/accept"), json!({})).await.1["type"], "/problems/not-ready");
 
-    // Logged out, and a pause is no way in.
+    // A pause can't log in an agent who is logged out.
     let key = Some("key-1");
     assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout.clone())).await.1["state"], "logged_out");
     let (status, problem) = put(&supervisor, &of_ben, pause.clone()).await;
@@ -435,7 +437,7 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
     assert_eq!(ben.get("/presence").await.1["state"], "logged_out");
     assert_eq!(put(&supervisor, &of_ben, logout.clone()).await.0, 200);
     assert_eq!(supervisor.call("PUT", &of_ben, key, Some(logout)).await.0, 200);
-    // Each of the two changes is told of once, the newest first; what the agents did themselves is not.
+    // Each of the two changes has one entry, newest first. The agents' own changes have none.
     let told = desk.audit().await;
     let of = |entry: &Value| {
         (entry["who"].clone(), entry["role"].clone(), entry["action"].clone(), entry["of"].clone(), entry["changes"].clone())
@@ -446,7 +448,7 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
         json!([{"path": "state", "before": "ready", "after": "paused"}, {"path": "reason", "after": "Training"}]),
     );
     assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [entry(left), entry(paused)]);
-    // Nor for somebody who never logged in.
+    // The same holds for an agent who never logged in.
     let id = AgentId::from_ulid(cloud::ids::ulid());
     let (name, subject, capacity) = ("new".to_owned(), "new".to_owned(), Capacity::default());
     let agent = Agent { id, name, subject, role: Role::Agent, whatsapp: true, capacity };
@@ -457,7 +459,7 @@ async fn a_supervisor_has_an_agent_pause_or_logs_one_out_and_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_forced_presence_whose_answer_is_lost_is_told_of_once() {
+async fn a_forced_presence_whose_response_is_lost_has_one_audit_entry() {
     let desk = Desk::open("FORC3", 5).await;
     let supervisor = desk.caller("anna", &["supervisor"]);
     let of_ben = format!("/agents/{}/presence", desk.agents[1]);
@@ -470,7 +472,7 @@ async fn a_forced_presence_whose_answer_is_lost_is_told_of_once() {
 }
 
 #[tokio::test]
-async fn a_forced_pause_that_is_repeated_is_answered_whatever_the_agent_did_since() {
+async fn a_repeated_forced_pause_succeeds_whatever_the_agent_did_since() {
     let desk = Desk::open("FORC2", 5).await;
     let (ben, supervisor) = (desk.ben(), desk.caller("anna", &["supervisor"]));
     let of_ben = format!("/agents/{}/presence", desk.agents[1]);
@@ -482,11 +484,11 @@ async fn a_forced_pause_that_is_repeated_is_answered_whatever_the_agent_did_sinc
 }
 
 #[tokio::test]
-async fn who_may_be_ready_is_asked_of_the_configuration_as_it_is_right_now() {
+async fn readiness_is_checked_against_the_configuration_past_the_cache() {
     let desk = Desk::open("FRESH", 5).await;
     let anna = desk.anna();
     assert_eq!(put(&anna, "/presence", json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
-    // The API knows her from before.
+    // The API has the old record in its cache.
     assert_eq!(anna.get("/me").await.1["whatsapp"], true);
     let (before, version) = desk.deployment.configuration.get::<Agent>(desk.agents[0].as_str()).await.unwrap().unwrap();
     let after = Agent { whatsapp: false, ..before.clone() };
@@ -495,7 +497,7 @@ async fn who_may_be_ready_is_asked_of_the_configuration_as_it_is_right_now() {
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/whatsapp-disabled")), "{problem}");
 }
 
-/// Posts what is refused when it is based on an old version and done when it is based on the current one; what was answered then.
+/// Posts a request that is refused with an old version and accepted with the current one. Returns the response.
 async fn only_as_it_is(caller: &Caller, path: &str, what: &str, body: Value) -> Value {
     let version = async || caller.get(path).await.1["version"].clone();
     let old = version().await;
@@ -514,7 +516,7 @@ async fn only_as_it_is(caller: &Caller, path: &str, what: &str, body: Value) -> 
 }
 
 #[tokio::test]
-async fn who_hands_over_picks_reassigns_or_reopens_may_say_on_which_version_that_is_based() {
+async fn a_transfer_pick_reassignment_or_reopening_may_name_the_version_it_is_based_on() {
     let desk = Desk::open("HANDS", 5).await;
     let (anna, ben, supervisor) = (desk.anna(), desk.ben(), desk.caller("stranger", &["supervisor"]));
     desk.deployment.ready_agent("stranger", 5).await;

@@ -1,6 +1,5 @@
-//! Feeds the recorded requests of `events/`, mutated by a seeded generator, to every provider's verifier, parser
-//! and reader of answers. The fuzzer does the same for as long as you like; this takes a second in every
-//! `cargo test`.
+//! Feeds the recorded requests of `events/`, mutated by a seeded generator, to every provider's verifier, parser and
+//! response reader. The fuzzer does the same without a time limit. This test takes a second in every `cargo test`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -8,10 +7,10 @@ use std::path::{Path, PathBuf};
 #[path = "../fuzz/src/lib.rs"]
 mod fuzzed;
 
-/// The mutations of each file. `CORPUS_ROUNDS` replaces it.
+/// The number of mutations of each file. `CORPUS_ROUNDS` overrides it.
 const ROUNDS: u64 = 60;
 
-/// SplitMix64: every seed is good, and a failing one is a number.
+/// SplitMix64: any seed works, and a failing seed is one number to repeat.
 struct Random(u64);
 
 impl Random {
@@ -33,7 +32,7 @@ impl Random {
     }
 }
 
-/// Texts that parsers stumble over.
+/// Texts that often break parsers.
 const TOKENS: [&[u8]; 22] = [
     b"\"",
     b"\\",
@@ -73,7 +72,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
                 bytes.splice(place..place, copy);
             }
             3 => bytes.truncate(random.below(bytes.len() + 1)),
-            // A JSON value in place of another.
+            // One JSON value replaces another.
             4 => {
                 let colons: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(place, _)| place).collect();
                 let Some(place) = colons.get(random.below(colons.len())) else { continue };
@@ -115,7 +114,7 @@ fn no_mutation_of_a_recorded_request_makes_a_provider_panic() {
         let original = std::fs::read(path).unwrap();
         let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         for adapter in providers::ADAPTERS {
-            // Another provider's request is read once, unchanged.
+            // Requests of other providers are read once, unchanged.
             survive(adapter.kind(), path, "no change", &original);
             for seed in (0..rounds).filter(|_| adapter.receive_name() == folder) {
                 let mut bytes = original.clone();

@@ -1,4 +1,4 @@
-//! The commands of `docs/api.md`, which says that they run one after the other, as they stand.
+//! Runs the commands of `docs/api.md`, which promises that they work one after the other, exactly as written.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,14 +6,15 @@ use std::process::Stdio;
 
 use super::*;
 
-/// What follows this in the document waits for a customer, who writes by the `curl` that `cargo local` prints.
+/// The commands after this line need a customer's message. The customer sends it with the `curl` command that `cargo
+/// local` prints.
 const CUSTOMER: &str = "let the customer write";
 
-/// Tells of every request in which line of the script it was made and what its status was, and leaves its answer alone.
+/// Reports the script line and the status of every request, and leaves the response alone.
 const WATCH: &str =
     r#"curl() { command curl "$@" --no-progress-meter --write-out "%{stderr}${BASH_LINENO[*]} %{http_code}\n" 2>> "$STATUSES"; }"#;
 
-/// The document's commands as one script, line by line; the customer writes where the document says so.
+/// The document's commands as one script, line by line. The customer writes where the document says so.
 fn script(document: &str, customer: &str) -> Vec<String> {
     let mut lines = vec![WATCH.to_owned()];
     let mut inside = false;
@@ -24,7 +25,7 @@ fn script(document: &str, customer: &str) -> Vec<String> {
                 inside = true;
                 if std::mem::take(&mut waits) {
                     lines.extend(customer.lines().map(str::to_owned));
-                    // A person takes longer to come to the next command than the offer takes to ring.
+                    // A person would take longer for the next command than the offer rings.
                     lines.push(r#"until agent "$API/interactions" | at offers.0.id > /dev/null 2>&1; do sleep 0.1; done"#.to_owned());
                 }
             }
@@ -36,18 +37,18 @@ fn script(document: &str, customer: &str) -> Vec<String> {
     lines
 }
 
-/// The statuses that a line's comment names; the first word of a comment, when it is a status, is what must come.
+/// The statuses that a line's comment names. If the comment starts with a status, exactly that one is expected.
 fn named(line: &str) -> Vec<u16> {
     let Some((_, comment)) = line.rsplit_once(" # ") else { return Vec::new() };
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() == 3);
     words.filter_map(|word| word.parse().ok()).filter(|status| (400..600).contains(status)).collect()
 }
 
-/// By the script's lines, counted from 1: the statuses of the requests that each made.
+/// The statuses of the requests by script line, counted from 1.
 fn statuses(path: &Path) -> BTreeMap<usize, Vec<u16>> {
     let mut statuses: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
     for told in std::fs::read_to_string(path).unwrap().lines() {
-        // Innermost first, and a 0 for the shell itself before the status.
+        // The innermost line comes first, and a 0 for the shell itself precedes the status.
         let numbers: Vec<usize> = told.split(' ').map(|number| number.parse().unwrap_or_else(|_| panic!("curl said: {told}"))).collect();
         let [.., line, 0, status] = numbers[..] else { panic!("{told}") };
         statuses.entry(line).or_default().push(u16::try_from(status).unwrap());
@@ -63,7 +64,7 @@ async fn the_commands_of_the_api_document_run_as_they_stand() {
     let lines = script(&document, &customer);
     assert!(lines.len() > 60, "the document's commands were not found");
 
-    // A folder in the checkout's place: another run may be up there.
+    // A folder replaces the one in the checkout, because another run may be using that.
     let folder = local::private_folder().join("tmp").join(format!("documented-{}", std::process::id()));
     std::fs::create_dir_all(folder.join(".local")).unwrap();
     let endpoints = local::cli::endpoints(world.engine, &world.stack, &world.standin, &world.demo).unwrap();
@@ -86,7 +87,7 @@ async fn the_commands_of_the_api_document_run_as_they_stand() {
             assert!(statuses.contains(wanted), "{statuses:?}: {line}\n{said}");
         }
     }
-    // Every command asked something: the last is as far as the document goes.
+    // Every command made a request, so the document was run to its end.
     assert!(statuses.len() > 40, "{statuses:?}");
     std::fs::remove_dir_all(&folder).unwrap();
 }

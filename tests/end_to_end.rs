@@ -1,14 +1,15 @@
-//! The whole product, deployed from the real template: webhooks in, agents' API and sockets, the provider's stand-in, timers, dead-letter queues.
+//! The whole product, deployed from the real template: incoming webhooks, the agents' API and WebSockets, a stand-in
+//! for the provider, timers and dead-letter queues.
 //!
-//! Each test has a deployment of its own, on an engine account of its own.
+//! Each test has its own deployment, on its own engine account.
 
-// Helpers of tests may fail as loudly as tests.
+// Test helpers may panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod asked;
 mod documented;
 mod exchange;
-// Processes are found by what Linux tells of them.
+// Processes are found through Linux's `/proc`.
 #[cfg(target_os = "linux")]
 mod kills;
 
@@ -29,11 +30,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use store::{Extra, OwedWakes, Write, Written};
 
-/// How long anything may take on a machine that is busy with other tests. Nothing waits this long unless it fails.
+/// The time limit for any step on a machine that is busy with other tests. Only a failure takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A wait ends within a second of its deadline. Here all deployments share one engine with everything else that the machine does; what this tells apart is
-/// a timer that came from one that didn't, and was made up for by the sweep of every five minutes.
+/// A wait ends within a second of its deadline. Here all deployments share one engine and a busy machine. This limit
+/// only separates a timer that fired from a missed one that the five-minute sweep replaced.
 const LATE: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 
 struct World {
@@ -44,9 +45,10 @@ struct World {
 }
 
 impl World {
-    /// `number` tells the deployments apart: the engine keeps accounts apart, but not the processes of functions with one name.
+    /// `number` distinguishes the deployments. The engine separates accounts, but not the processes of functions with
+    /// the same name.
     async fn start(number: u8) -> Self {
-        // What fails comes back soon, but not while a function that is only slow is still at it.
+        // A failed message returns soon, but not while a slow function is still working on it.
         Self::start_with(number, &[("VisibilityTimeout", "10")]).await
     }
 
@@ -67,11 +69,11 @@ impl World {
         Self { standin, stack, demo, engine }
     }
 
-    /// With another origin beside the stand-in's that may be reached although it is here.
+    /// Starts with one more local origin, besides the stand-in's, that requests may reach.
     async fn start_allowing(number: u8, origin: &str) -> Self {
         let standin = StandIn::start().await.unwrap();
         let allowed = format!("{},{origin}", standin.url);
-        // Asking twice takes ten seconds: nobody else is to begin meanwhile.
+        // Two requests take ten seconds. No other test may start meanwhile.
         Self::start_beside(standin, number, &[("VisibilityTimeout", "60"), ("EgressAllowedOrigins", &allowed)]).await
     }
 
@@ -94,12 +96,12 @@ impl World {
         self.demo.account(demo::ACCOUNT_KEY).unwrap()
     }
 
-    /// Another customer of it.
+    /// Another customer of that account.
     fn customer(&self, phone: &str) -> Customer {
         Customer::new(&self.standin, &self.account().customer.account, phone)
     }
 
-    /// Waits until a message has found its interaction.
+    /// Waits until a message has been routed to an interaction.
     async fn routed(&self, sid: &str) {
         let tables = ["InteractionsTable", "ConfigTable"].map(|name| self.stack.output(name).unwrap().to_owned());
         let [interactions, config] = tables;
@@ -140,7 +142,7 @@ impl World {
         replace(&admin, &format!("/queues/{}", queue["id"].as_str().unwrap()), &queue).await;
     }
 
-    /// A customer writes, and Anna, who is ready, accepts; the interaction's path.
+    /// A customer writes, and Anna, who is ready, accepts. Returns the interaction's path.
     async fn accepted(&self, customer: &Customer) -> String {
         let (anna, _) = self.anna();
         anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
@@ -158,7 +160,7 @@ async fn replace(admin: &Api, path: &str, body: &Value) {
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
-/// Asks until there is an answer.
+/// Repeats a request until there is a result.
 async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
@@ -171,12 +173,12 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
-/// The first offer that an agent has.
+/// The first offer to an agent.
 async fn offer_of(agent: &Api) -> Value {
     until("an offer", async || agent.get("/interactions").await.unwrap()["offers"].get(0).cloned()).await
 }
 
-/// The message of a thread that says `text`.
+/// The message of an interaction with the text `text`.
 async fn message(agent: &Api, path: &str, text: &str) -> Value {
     let thread = agent.get(&format!("{path}/messages")).await.unwrap();
     let messages = thread["items"].as_array().unwrap();
@@ -226,7 +228,8 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     refused(&customer.deliver(&customer.form("text", &[("Body", &long)]).unwrap()).await.unwrap(), 413, "longer");
     refused(&customer.deliver(&customer.form("text", &[("MessageSid", "")]).unwrap()).await.unwrap(), 400, "MessageSid");
 
-    // None of them opened anything: the next offer is of a message that was signed, and it came once though its webhook came thrice.
+    // None of them opened an interaction: the next offer is for a signed message, which is stored once although its
+    // webhook came three times.
     let signed = customer.written("signed").unwrap();
     let (first, second) = tokio::join!(customer.deliver(&signed), customer.deliver(&signed));
     first.unwrap().expect_status(200).unwrap();
@@ -249,7 +252,7 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     let customer = world.customer("+393339999993");
     let path = world.accepted(&customer).await;
 
-    // A rate limit: the first message waits, the second does not overtake it.
+    // Rate limit: the first message waits, and the second does not overtake it.
     world.standin.next(Fault { status: Some(429), retry_after: Some(1), ..Fault::default() });
     say(&anna, &path, "first").await;
     say(&anna, &path, "second").await;
@@ -258,19 +261,20 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     let bodies = |standin: &StandIn| standin.sent().into_iter().map(|sent| sent.body).collect::<Vec<_>>();
     assert_eq!(bodies(&world.standin), ["first", "second"]);
 
-    // Its window was closed at the provider's: the message failed, and says why.
+    // The provider's 24-hour window is closed: the message failed, and shows why.
     world.standin.next(Fault { callback_error: Some(WINDOW_EXPIRED.into()), ..Fault::default() });
     say(&anna, &path, "too late").await;
     let failed = message_in_state(&anna, &path, "too late", "failed").await;
     assert_eq!((&failed["error"]["class"], &failed["error"]["code"]), (&json!("window_expired"), &json!("63016")));
 
-    // Refused credentials: failed for good, not tried for ever.
+    // Refused credentials: the message fails for good and is not retried forever.
     world.standin.next(Fault { status: Some(401), ..Fault::default() });
     say(&anna, &path, "refused").await;
     let failed = message_in_state(&anna, &path, "refused", "failed").await;
     assert_eq!(failed["error"]["class"], "authentication");
 
-    // It was taken, and the answer was lost: the provider's own word settles it, and nothing is sent twice.
+    // The provider accepted the message, but the response was lost. The provider's own report settles it, and nothing
+    // is sent twice.
     world.standin.hold_callbacks(true);
     world.standin.next(Fault { fault: Some(Silence::Timeout), ..Fault::default() });
     say(&anna, &path, "answer lost").await;
@@ -282,13 +286,13 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
     message_in_state(&anna, &path, "last", "read").await;
     assert_eq!(bodies(&world.standin).iter().filter(|body| *body == "answer lost").count(), 1);
 
-    // 500 says nothing about what became of the message.
+    // A 500 does not tell whether the message was accepted.
     world.standin.next(Fault { status: Some(500), ..Fault::default() });
     say(&anna, &path, "in doubt").await;
     let doubtful = message_in_state(&anna, &path, "in doubt", "unknown").await;
     assert_eq!(doubtful["error"]["class"], "outcome_unknown");
 
-    // An attachment that the provider can't give once is copied all the same.
+    // The provider fails to return an attachment once. It is copied all the same.
     let picture = world.standin.add_file(&customer.account, "image/png", Some("receipt.png"), standin::PICTURE).unwrap();
     world.standin.next(Fault { on: standin::On::Media, status: Some(503), ..Fault::default() });
     customer.file("see", &picture).await.unwrap().expect_status(200).unwrap();
@@ -304,7 +308,7 @@ async fn the_providers_faults_neither_lose_nor_double_nor_reorder_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered_to_whoever_comes() {
+async fn an_ignored_offer_moves_on_and_a_waiting_customer_is_offered_to_the_next_ready_agent() {
     let world = World::start(3).await;
     let ((anna, annas), (ben, bens)) = (world.anna(), world.ben());
     world
@@ -321,13 +325,13 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
         })
         .await;
 
-    // Nobody is there; the moment Anna is, it rings at her.
+    // No agent is ready. As soon as Anna is, the interaction is offered to her.
     let customer = world.customer("+393339999994");
     customer.text("anybody?").await.unwrap().expect_status(200).unwrap();
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
     let offer = offer_of(&anna).await;
     let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
-    // She ignores it; Ben has come meanwhile, and it rings at him.
+    // She ignores it. Ben has become ready meanwhile, and it is offered to him.
     let mut bens_screen: Socket = ben.connect().await.unwrap();
     ben.put("/presence", &json!({"state": "ready"})).await.unwrap();
     bens_screen.wait_for(PATIENCE, |event| event["event"]["type"] == "offered").await.unwrap();
@@ -339,7 +343,8 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
     let late = anna.call(Method::POST, &format!("{path}/accept"), Some(&json!({}))).await.unwrap();
     assert_eq!((late.status, &late.body["owner"]), (409, &json!(bens.id)), "{}", late.body);
 
-    // Ben closes the tab and pauses: the next message waits for him a second, for the queue a second, then the plan finds Anna.
+    // Ben closes the tab and pauses. The next message waits for him for a second and for the queue for a second. Then
+    // the plan finds Anna.
     ben.call(Method::DELETE, &format!("{path}/tab"), None).await.unwrap();
     ben.put("/presence", &json!({"state": "paused", "reason": "Lunch"})).await.unwrap();
     customer.text("still there?").await.unwrap().expect_status(200).unwrap();
@@ -353,7 +358,7 @@ async fn an_ignored_offer_goes_on_and_a_customer_whom_nobody_answered_is_offered
     for fact in ["assigned_agent", "timed_out", "offered", "accepted", annas.id.as_str(), bens.id.as_str()] {
         assert!(told.contains(fact), "{fact} is not in {history}");
     }
-    // The wait lasted its time: not less, and not much more.
+    // The wait took its full time and not much more.
     let at = |wanted: &dyn Fn(&Value) -> bool| {
         let entry = history["items"].as_array().unwrap().iter().find(|entry| wanted(entry)).unwrap_or_else(|| panic!("{history}"));
         entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
@@ -390,7 +395,7 @@ async fn a_poisoned_record_ends_in_its_dead_letter_queue_and_customers_notice_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_on() {
+async fn an_inactive_account_keeps_messages_and_routes_them_once_it_is_active() {
     let world = World::start(5).await;
     let (anna, _) = world.anna();
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
@@ -406,10 +411,10 @@ async fn an_account_that_is_off_keeps_what_comes_and_routes_it_the_moment_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_change_owes_whose_writer_died_is_made_up_for_by_the_sweep() {
+async fn the_sweep_sends_the_wakes_of_a_change_whose_writer_died() {
     let world = World::start(7).await;
     let path = world.accepted(&world.customer("+393339999920")).await;
-    // Anna is taken off the account, and whoever wrote that died two minutes ago, before anybody was told.
+    // Anna is removed from the account. The writer died two minutes ago, before it could send the wakes.
     let configuration = store::Configuration::new(world.aws().dynamodb(), world.stack.output("ConfigTable").unwrap());
     let (before, version) = configuration.get::<Account>(&world.account().id).await.unwrap().unwrap();
     let anna = world.anna().1.id.parse::<AgentId>().unwrap();
@@ -431,13 +436,13 @@ async fn what_a_change_owes_whose_writer_died_is_made_up_for_by_the_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_whom_nobody_accepts_waits_until_somebody_is_ready() {
+async fn a_customer_without_an_agent_waits_until_one_is_ready() {
     let world = World::start(6).await;
     let ((anna, _), (ben, _)) = (world.anna(), world.ben());
     world.change_account(|account| account["plan"][0]["timeout"] = json!(1)).await;
     anna.put("/presence", &json!({"state": "ready"})).await.unwrap();
     world.customer("+393339999997").text("anybody?").await.unwrap().expect_status(200).unwrap();
-    // Anna doesn't want it, and nobody else is there.
+    // Anna rejects it, and no other agent is ready.
     let offer = offer_of(&anna).await;
     let path = format!("/interactions/{}", offer["id"].as_str().unwrap());
     anna.post(&format!("{path}/reject"), &json!({})).await.unwrap();

@@ -1,6 +1,6 @@
-//! The functions on the real engine: its tables, queues and secrets, and a proxy that makes it fail.
+//! The functions on the real engine: its tables, queues and secrets, and a proxy that injects failures.
 
-// Helpers of tests may fail as loudly as tests.
+// Test helpers may panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod administration;
@@ -32,7 +32,7 @@ use support::{AUTH_TOKEN, Deployment, PREVIOUS_TOKEN, sid, text, webhook};
 
 const FROM: &str = "whatsapp:+393331234567";
 
-/// One account with one queue and nobody in it.
+/// One account with one queue that has no members.
 async fn account_alone(deployment: &Deployment) -> domain::account::Account {
     let queue = deployment.queue(Strategy::Beepall, &[]).await;
     deployment.account("ALONE", &[], &queue).await
@@ -143,7 +143,7 @@ async fn the_same_webhook_twice_or_twice_at_once_is_one_message() {
     let third = receive.handle(&request).await;
     assert!([first, second, third].iter().all(|answer| answer.status() == StatusCode::OK));
     deployment.route_inbound().await;
-    // Whatever the queue did with the duplicates: a second routing changes nothing.
+    // However the queue handled the duplicates, a second routing changes nothing.
     let (event, _) = deployment.store.event(&account.id, &message).await.unwrap().unwrap();
     deployment.engine.route(&event).await.unwrap();
     assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
@@ -216,7 +216,7 @@ async fn a_hundred_customers_with_two_first_messages_at_the_same_instant_open_a_
     for number in 0..customers.len() {
         let one = deployment.store.event(&account.id, &sid(2 * number)).await.unwrap().unwrap().0;
         let two = deployment.store.event(&account.id, &sid(2 * number + 1)).await.unwrap().unwrap().0;
-        // Around the queue, which would keep them apart: the transaction alone must prove it.
+        // The test bypasses the queue, which would serialise the messages: the transaction alone must be enough.
         let (one, two) = tokio::join!(deployment.engine.route(&one), deployment.engine.route(&two));
         one.unwrap();
         two.unwrap();
@@ -246,7 +246,7 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     assert!(matches!(deployment.engine.claim(&place).await.unwrap(), engine::Claim::Send(_)));
     let receive = deployment.receive();
     let reference = place.reference().0;
-    // Delivered and read overtake the provider's own answer, and sent comes last.
+    // Delivered and read arrive before the provider's own response, and sent arrives last.
     for state in ["delivered", "read", "delivered", "sent"] {
         let parameters = [("MessageSid", "SMout"), ("MessageStatus", state)];
         let path = format!("{}/status", account.receive_path.reveal());
@@ -258,7 +258,7 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     let message = deployment.store.message(&place).await.unwrap().unwrap();
     assert_eq!(message.delivery.unwrap().state, domain::message::DeliveryState::Read);
     assert_eq!(message.provider_id.as_deref(), Some("SMout"));
-    // Without our reference the provider's id leads to the same message.
+    // Without our reference, the provider's id identifies the same message.
     assert_eq!(deployment.store.message_by_provider_id(&account.id, "SMout").await.unwrap(), Some(place));
 }
 
@@ -348,11 +348,12 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
         |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false, related: false };
     let by_queue = timers.arm("by-queue", now + SignedDuration::from_secs(1), now, &job("QUEUE")).await.unwrap();
     assert!(matches!(by_queue, Plan::Delay { .. }));
-    // The clock that is handed in stands 15 minutes back, so that the schedule, due two minutes before its deadline, fires two seconds from now.
+    // The clock is 15 minutes behind. The schedule is due two minutes before its deadline, so it fires in two
+    // seconds.
     let at = now + SignedDuration::from_secs(122);
     let by_schedule = timers.arm("by-schedule", at, now - SignedDuration::from_secs(900), &job("SCHEDULE")).await.unwrap();
     assert!(matches!(by_schedule, Plan::Schedule { .. }));
-    // Arming the same again is no second timer.
+    // Arming the same timer again makes no second one.
     timers.arm("by-schedule", at, now - SignedDuration::from_secs(900), &job("SCHEDULE")).await.unwrap();
     let mut came = Vec::new();
     while came.len() < 2 && now.duration_until(Timestamp::now()) < SignedDuration::from_secs(30) {
@@ -366,7 +367,7 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
 }
 
 #[tokio::test]
-async fn an_agent_is_gone_who_lost_the_last_connection_and_has_had_none_since() {
+async fn an_agent_without_a_connection_since_losing_the_last_one_is_logged_out() {
     let deployment = Deployment::new().await;
     let agent = deployment.ready_agent("anna", 5).await;
     let store = &deployment.store;
@@ -412,12 +413,12 @@ async fn a_poisoned_record_goes_to_the_dead_letter_queue_and_the_rest_of_its_bat
     let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
     assert_eq!(failed, ["poison", "future"]);
     assert_eq!(handled.lock().unwrap().len(), 1);
-    // And sending through the real queue keeps the envelope.
+    // Sending through the real queue keeps the envelope.
     deployment.send_raw("MEDIA_QUEUE_URL", &"job", SendOptions::default()).await;
     assert_eq!(deployment.drain::<String>("MEDIA_QUEUE_URL").await, ["job"]);
 }
 
-/// Opens an interaction with customer number `number`.
+/// Opens an interaction with customer `number`.
 async fn open(deployment: &Deployment, account: &domain::account::Account, number: usize) -> InteractionId {
     let from = format!("whatsapp:+3934{number:08}");
     let message = format!("{}{}", account.key, sid(number));
@@ -427,7 +428,7 @@ async fn open(deployment: &Deployment, account: &domain::account::Account, numbe
     interaction_of(deployment, account, &message).await
 }
 
-/// A conversation whose interaction is accepted by an agent.
+/// A conversation with an interaction that an agent has accepted.
 async fn conversation(deployment: &Deployment, key: &str) -> (domain::account::Account, InteractionId, domain::ids::AgentId) {
     let agent = deployment.ready_agent("anna", 5).await;
     let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;
@@ -446,7 +447,7 @@ async fn interaction_of(deployment: &Deployment, account: &domain::account::Acco
     routed.unwrap().parse().unwrap()
 }
 
-/// What the thread of a message's interaction says.
+/// The texts in the interaction of a message.
 async fn thread_of(deployment: &Deployment, account: &domain::account::Account, message: &str) -> Vec<String> {
     let interaction = interaction_of(deployment, account, message).await;
     let key = deployment.engine.locate(&interaction).await.unwrap();

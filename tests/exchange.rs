@@ -1,4 +1,5 @@
-//! A conversation with a file in both directions through every provider, as the deployed template serves it, and what each does beside that.
+//! A conversation with a file in both directions through every provider, on the deployed template, and the special
+//! features of each provider.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use local::standin::Sent;
 
 use super::*;
 
-/// From the customer's picture to the transcript with both files; the answer as the provider took it.
+/// From the customer's picture to the transcript with both files. Returns the response as the provider received it.
 async fn exchange(number: u8, key: &str) -> (World, Sent) {
     let world = World::start(number).await;
     let sent = demo::exchange(&mut Story::begin(), &world.demo, &world.standin, key).await.unwrap();
@@ -29,7 +30,7 @@ async fn meta_takes_a_conversation_with_files_from_first_to_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sinchs_conversation_api_takes_a_conversation_with_files_from_first_to_last() {
     let (world, _) = exchange(13, "SINV2").await;
-    // One token served for every request that was made within its hour, in each function that made one.
+    // One token served all requests within its hour, in each function that made requests.
     assert!(world.standin.token_requests() <= 2, "{} tokens", world.standin.token_requests());
 }
 
@@ -45,7 +46,8 @@ async fn kaleyra_takes_a_conversation_with_files_from_first_to_last() {
     assert_eq!(sent.request["messaging_object"]["image"]["caption"], demo::COVER);
 }
 
-/// The provider's faults, in its own words, become the states and classes that are common to all; nothing is lost, doubled or out of order.
+/// The provider's faults, in its own format, become the common states and classes. No message is lost, doubled or out
+/// of order.
 async fn faults(number: u8, key: &str) {
     let world = World::start(number).await;
     let (anna, _) = world.anna();
@@ -64,21 +66,22 @@ async fn faults(number: u8, key: &str) {
     world.standin.next(Fault { callback_error: Some(WINDOW_EXPIRED.into()), ..Fault::default() });
     say(&anna, &path, "too late").await;
     let failed = message_in_state(&anna, &path, "too late", "failed").await;
-    // The older Sinch has no codes, and the wording of its reports is not documented.
+    // The older Sinch API has no codes, and the wording of its reports is not documented.
     let class = if kind == "SINCH" { "permanent" } else { "window_expired" };
     assert_eq!(failed["error"]["class"], class, "{kind}");
 
     world.standin.next(Fault { status: Some(401), ..Fault::default() });
     say(&anna, &path, "refused").await;
     if kind == "SINCH_V2" {
-        // The token may have ended: with a new one the message goes.
+        // The token may have expired. With a new one the message is sent.
         message_in_state(&anna, &path, "refused", "read").await;
     } else {
         let failed = message_in_state(&anna, &path, "refused", "failed").await;
         assert_eq!(failed["error"]["class"], "authentication", "{kind}");
     }
 
-    // It was taken, and the connection closed: the provider's own word settles it, and nothing is sent twice.
+    // The provider accepted the message, and the connection closed. The provider's own report settles it, and nothing
+    // is sent twice.
     world.standin.hold_callbacks(true);
     world.standin.next(Fault { fault: Some(Silence::Closed), ..Fault::default() });
     say(&anna, &path, "answer lost").await;
@@ -143,7 +146,8 @@ async fn a_message_whose_webhook_was_lost_is_found_on_request_and_by_the_schedul
                 .then(|| messages.iter().map(|message| message["content"]["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
         })
         .await;
-        // Twilio's list has whole seconds and its webhooks no time at all: within one second the order is not known.
+        // Twilio's list has times in whole seconds, and its webhooks have no time. Within one second the order is
+        // unknown.
         let once: BTreeSet<_> = bodies.iter().map(String::as_str).collect();
         assert_eq!((bodies.len(), once), (3, BTreeSet::from(["heard", "lost", "lost too"])), "{key}");
     }
@@ -164,10 +168,10 @@ async fn an_administrator_has_the_provider_checked_and_its_webhooks_set_up() {
         assert_eq!(set_up["instructions"].is_null(), by_api, "{kind}");
         let checked = admin.post(&format!("/accounts/{id}/check"), &json!({})).await.unwrap();
         assert_eq!(checked["ok"], json!(true), "{kind} {checked}");
-        // What was set up works, with the secret that was given with it.
+        // The new webhook works with the secret that was set up with it.
         connected.customer.text("hello").await.unwrap().expect_status(200).unwrap();
     }
-    // Another key at the provider: the account is told apart from one whose number is not there.
+    // The provider has another key now. The check distinguishes this from a missing number.
     let twilio = &world.account().customer.account;
     let mut changed = twilio.clone();
     changed.fields.insert("auth_token".to_owned(), "another".to_owned());
@@ -177,7 +181,7 @@ async fn an_administrator_has_the_provider_checked_and_its_webhooks_set_up() {
     assert!(!checked.to_string().contains(twilio.field("auth_token")), "{checked}");
 }
 
-/// The loop of the README, which anybody may paste while `cargo local` is up.
+/// The loop from the README, which readers may paste while `cargo local` is running.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_recorded_request_is_taken_when_curl_sends_it_signed() {
     let world = World::start(16).await;

@@ -1,5 +1,5 @@
-//! Functions that die in the middle of a batch, by SIGKILL: afterwards everything is done, and nothing twice. The server is the test's own, so that its log
-//! tells which deaths fell into an invocation.
+//! Functions that die in the middle of a batch, by SIGKILL. Afterwards everything is done, and nothing twice. The
+//! test starts its own server, and the server's log shows which deaths fell into an invocation.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,33 +16,33 @@ use local::template::Template;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How long anything may take on a busy machine. Nothing waits this long unless it fails.
+/// The time limit for any step on a busy machine. Only a failure takes this long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const STACK: &str = "kills";
 
-/// How often each dies in the middle of something.
+/// How often each function dies during an invocation.
 const DEATHS: usize = 2;
 
 struct Desk {
     anna: Api,
     standin: StandIn,
     customers: Vec<Customer>,
-    /// What each customer wrote, in order.
+    /// The messages of each customer, in order.
     written: Vec<Vec<String>>,
-    /// What Anna answered.
+    /// Anna's replies.
     answers: Vec<String>,
     /// All interactions that Anna has had, with the customer's number.
     had: BTreeMap<String, String>,
 }
 
 impl Desk {
-    /// Everybody writes; Anna takes what rings, answers, and closes one of them.
+    /// All customers write. Anna accepts each offer, replies, and closes one interaction.
     async fn round(&mut self, name: &str) {
         let picture = self.standin.add_file(&self.customers[0].account, "image/png", None, PICTURE).unwrap();
         for (customer, written) in self.customers.iter().zip(&mut self.written) {
             let text = format!("{name} of {}", customer.from);
-            // A provider whose webhook is not taken sends it again.
+            // A provider repeats a webhook that was not accepted.
             let webhook = self.standin.write(&customer.account, &customer.from, "Zoë", &text, Some(&picture)).unwrap();
             while customer.deliver(&webhook).await.unwrap().status != 200 {}
             written.push(text);
@@ -73,7 +73,7 @@ impl Desk {
         }
     }
 
-    /// The threads of all that Anna has had.
+    /// The messages of all interactions that Anna has had.
     async fn threads(&self) -> BTreeMap<&str, Vec<Value>> {
         let mut threads: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         // Ids sort by time.
@@ -89,7 +89,7 @@ impl Desk {
         threads
     }
 
-    /// What is still to be done, if anything is; panics over what was done twice.
+    /// The remaining work, if any. Panics if anything was done twice.
     async fn undone(&mut self, in_doubt: bool) -> Option<String> {
         self.accept().await;
         let threads = self.threads().await;
@@ -114,7 +114,7 @@ impl Desk {
             assert!(times <= 1, "sent {times} times: {text}");
             match (state, times) {
                 ("read", 1) => {}
-                // Whoever sends died on the way: nobody knows, so it is not sent again.
+                // The sender died during the request. The outcome is unknown, so the message is not sent again.
                 ("unknown", 0) if in_doubt => {}
                 _ => return Some(format!("{text} is {state}")),
             }
@@ -129,7 +129,7 @@ impl Desk {
         self.unseen(&threads).await
     }
 
-    /// What Anna's feed lacks. It has no gap, and tells of each message once.
+    /// The messages that are missing in Anna's feed. The feed has no gaps and has each message once.
     async fn unseen(&self, threads: &BTreeMap<&str, Vec<Value>>) -> Option<String> {
         let (mut told, mut last): (BTreeMap<String, usize>, u64) = (BTreeMap::new(), 0);
         loop {
@@ -169,12 +169,12 @@ fn deaths(log: &Path, function: &str) -> usize {
     std::fs::read_to_string(log).unwrap_or_default().matches(&says).count()
 }
 
-/// Kills a function again and again until enough deaths fell into an invocation.
+/// Kills a function repeatedly until enough deaths fell into an invocation.
 fn kill(log: &Path, function: &'static str) -> Arc<AtomicBool> {
     let (over, log) = (Arc::new(AtomicBool::new(false)), log.to_owned());
     let told = Arc::clone(&over);
     std::thread::spawn(move || {
-        // From soon after the start of an invocation to long after it, and what lies between.
+        // Delays from shortly after the start of an invocation to long after it.
         let mut pauses = [7, 23, 61, 11, 140, 37, 260, 17, 90].into_iter().cycle();
         while deaths(&log, function) < DEATHS && !told.load(Ordering::Relaxed) {
             for pid in processes(function) {
@@ -188,11 +188,11 @@ fn kill(log: &Path, function: &'static str) -> Arc<AtomicBool> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whichever_function_dies_in_the_middle_of_a_batch_everything_is_done_and_nothing_twice() {
+async fn a_function_that_dies_in_the_middle_of_a_batch_loses_nothing_and_does_nothing_twice() {
     let engine = Engine::start(&local::private_folder(), "engine-kills").await.unwrap();
     let standin = StandIn::start().await.unwrap();
     let deployment = Deployment::new(&engine, "500000000002", Path::new(env!("CARGO_BIN_EXE_local"))).with_standin(&standin.url);
-    // What a dead process had comes back soon.
+    // Messages that a dead process had received return soon.
     let mut deployment = deployment.parameter("VisibilityTimeout", "2");
     deployment.stack = STACK;
     let stack = deployment.run().await.unwrap();
@@ -202,7 +202,7 @@ async fn whichever_function_dies_in_the_middle_of_a_batch_everything_is_done_and
     let mut body = admin.get(&path).await.unwrap();
     let mut queue = body["plan"][0].clone();
     queue["timeout"] = json!(600);
-    // Nobody answers anything there, which stops nothing.
+    // This address does not answer, which stops nothing.
     body["plan"] = json!([{"step": "webhook", "url": standin.jwks_url()}, queue]);
     let tag = format!("\"{}\"", body["version"]);
     assert_eq!(admin.call_with(Method::PUT, &path, &[("if-match", &tag)], Some(&body)).await.unwrap().status, 200);

@@ -1,4 +1,4 @@
-//! The action plan on the real tables: each decision reads what the one before wrote.
+//! The action plan on the real tables: each decision reads what the previous one wrote.
 
 use crate::support::{AUTH_TOKEN, Deployment, sid, text, webhook};
 use domain::account::Account;
@@ -17,7 +17,7 @@ use engine::ports::{Directory, Idempotency, Store};
 use serde_json::json;
 use store::Write;
 
-/// Another version of an account's plan.
+/// Writes another version of an account's plan.
 async fn replan(deployment: &Deployment, account: &Account, steps: serde_json::Value) {
     let (before, version) = deployment.configuration.get::<Account>(account.id.as_str()).await.unwrap().unwrap();
     let mut after = before.clone();
@@ -77,7 +77,7 @@ async fn a_run_through_all_kinds_of_steps_is_written_and_read_as_it_was_decided(
     let presence = deployment.store.presences(std::slice::from_ref(&agent)).await.unwrap().remove(&agent).unwrap();
     assert!(presence.last_offered.is_some());
 
-    // The whole history, and page by page.
+    // The whole history at once, and page by page.
     let all = deployment.store.history(&asked.key()).await.unwrap();
     assert!(all.iter().any(|entry| matches!(&entry.fact, Fact::StepDone { index: 2, did: Did::GotoIf { held: true, to: 4 } })));
     let (mut pages, mut after) = (Vec::new(), 0);
@@ -93,7 +93,7 @@ async fn a_run_through_all_kinds_of_steps_is_written_and_read_as_it_was_decided(
 }
 
 #[tokio::test]
-async fn missed_offers_are_counted_until_somebody_accepts_and_then_from_the_beginning() {
+async fn an_acceptance_resets_the_count_of_missed_offers() {
     let deployment = Deployment::new().await;
     let agent = deployment.ready_agent("anna", 2).await;
     let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;

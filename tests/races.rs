@@ -1,4 +1,4 @@
-//! Two things at the same instant, a hundred times each, on the engine's own transactions.
+//! Pairs of concurrent events, a hundred rounds each, on the engine's own transactions.
 
 use domain::decide::{Event, Refusal};
 use domain::effect::{InteractionKey, Target, Timer};
@@ -18,7 +18,7 @@ use crate::{interaction_of, open};
 /// How often each pair races.
 const ROUNDS: usize = 100;
 
-/// The real clock, so much later.
+/// The real clock, moved ahead by this much.
 #[derive(Debug, Clone)]
 struct Later(SignedDuration);
 
@@ -36,7 +36,7 @@ impl World for Later {
     }
 }
 
-/// One desk with two agents of plenty of capacity, and an interaction a round that rings at both.
+/// One account with two agents of ample capacity. Each round has an interaction that is offered to both.
 struct Desk {
     deployment: Deployment,
     account: domain::account::Account,
@@ -81,13 +81,13 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn an_accept_and_the_end_of_the_offer_at_the_same_instant_leave_one_of_both() {
+async fn of_a_concurrent_accept_and_offer_timeout_exactly_one_wins() {
     let desk = Desk::new("EXPIR").await;
     let (mut accepted, mut over) = (0, 0);
     for round in 0..ROUNDS {
         let key = desk.rings(round).await;
         let wait = desk.now(&key).await.wait.unwrap();
-        // Whose clock says that the time is over races with whose clock does not.
+        // One engine's clock is past the deadline, and the other's is not.
         let later = Engine {
             store: desk.deployment.store.clone(),
             directory: desk.deployment.engine.directory.clone(),
@@ -115,7 +115,7 @@ async fn an_accept_and_the_end_of_the_offer_at_the_same_instant_leave_one_of_bot
 }
 
 #[tokio::test]
-async fn a_transfer_and_a_close_at_the_same_instant_end_closed_with_nobody_holding_or_rung() {
+async fn a_concurrent_transfer_and_close_end_closed_without_an_agent_or_an_offer() {
     let desk = Desk::new("TRANS").await;
     for round in 0..ROUNDS {
         let key = desk.accepted(round).await;
@@ -134,7 +134,7 @@ async fn a_transfer_and_a_close_at_the_same_instant_end_closed_with_nobody_holdi
 }
 
 #[tokio::test]
-async fn a_message_and_a_close_at_the_same_instant_lose_no_message() {
+async fn a_concurrent_message_and_close_lose_no_message() {
     let desk = Desk::new("CLOSE").await;
     let (mut joined, mut opened) = (0, 0);
     for round in 0..ROUNDS {
@@ -165,7 +165,7 @@ async fn a_message_and_a_close_at_the_same_instant_lose_no_message() {
 }
 
 #[tokio::test]
-async fn two_agents_who_pick_the_same_interaction_at_the_same_instant_are_one_owner() {
+async fn two_concurrent_picks_of_one_interaction_have_one_winner() {
     let desk = Desk::new("PICKS").await;
     for round in 0..ROUNDS {
         let key = desk.rings(round).await;

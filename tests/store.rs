@@ -1,5 +1,5 @@
-//! The engine's store. The in-memory port and the one on the tables keep the same promises, so that the
-//! simulation's results hold for both.
+//! The engine's store. The in-memory port and the port on the tables keep the same promises, so the simulation's
+//! results hold for both.
 //!
 //! Every case runs on both ports, each with its own store.
 
@@ -36,10 +36,10 @@ trait Bench {
     async fn put_queue(&self, queue: Queue);
     /// Stores a webhook's event, as `receive` does.
     async fn receive(&self, event: &InboundEvent);
-    /// The interaction to which an event was routed.
+    /// The interaction that an event was routed to.
     async fn routed(&self, event: &InboundEvent) -> Option<String>;
     async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry>;
-    /// The effects that the stream shows of an interaction, version by version. For the table its current version
+    /// The effects that the stream shows for an interaction, version by version. For the table, the current version
     /// is enough.
     async fn effects(&self, key: &InteractionKey) -> Vec<Effect>;
 }
@@ -147,38 +147,38 @@ macro_rules! cases {
 }
 
 cases!(
-    what_was_opened_is_found_by_its_conversation_its_id_and_its_place,
-    of_two_that_open_at_the_same_instant_one_is_refused_and_leaves_nothing,
+    an_opened_interaction_is_found_by_conversation_id_and_place,
+    one_of_two_concurrent_opens_is_refused_and_leaves_nothing,
     a_change_of_an_old_version_is_refused_and_leaves_nothing,
-    who_closes_makes_room_and_who_reopens_needs_it,
+    closing_makes_room_and_reopening_needs_it,
     the_time_of_the_customers_latest_message_stays_with_the_conversation,
     an_event_is_marked_once_and_its_repetition_changes_nothing,
-    what_needs_nothing_written_is_settled_and_stays_where_it_went,
+    an_event_without_changes_is_settled_and_keeps_its_destination,
     a_command_is_done_once,
-    that_it_was_done_before_says_more_than_any_other_lost_condition,
+    a_repetition_is_reported_before_any_other_failed_condition,
     a_slot_is_taken_and_given_back_with_the_interaction,
-    nobody_holds_more_than_their_capacity,
-    who_takes_the_last_slot_takes_it_with_the_presence_as_it_was_read,
-    who_never_logged_in_can_be_given_nothing,
-    two_at_the_same_instant_do_not_share_one_slot,
-    who_accepts_is_of_the_account_and_of_the_queue,
-    a_ring_holds_only_if_the_presence_is_as_it_was_read,
-    who_owes_a_disposition_is_on_its_pause_until_it_is_chosen,
+    an_agent_never_holds_more_than_the_capacity,
+    the_last_slot_is_taken_only_with_an_unchanged_presence,
+    an_agent_who_never_logged_in_gets_no_interaction,
+    two_concurrent_accepts_do_not_share_one_slot,
+    an_agent_who_accepts_belongs_to_the_account_and_the_queue,
+    a_ring_is_written_only_with_an_unchanged_presence,
+    an_agent_who_owes_a_disposition_is_paused_until_it_is_chosen,
     an_offer_to_many_and_one_to_its_own_agent_reserve_no_slot,
-    the_waiting_are_in_order_of_priority_and_age,
+    waiting_interactions_are_sorted_by_priority_and_age,
     a_row_moves_with_its_interaction_and_goes_with_it,
-    the_cursor_is_who_was_engaged_last,
-    the_history_is_kept_in_order_and_the_effects_ride_in_the_version,
+    the_cursor_is_the_last_engaged_agent,
+    the_history_is_kept_in_order_and_a_version_carries_its_effects,
     a_message_comes_with_its_interaction_and_is_found_by_the_providers_id,
-    a_message_changes_only_as_it_was_read,
-    a_presence_changes_only_as_it_was_read,
+    a_message_changes_only_if_it_is_unchanged_since_the_read,
+    a_presence_changes_only_if_it_is_unchanged_since_the_read,
     a_change_of_presence_leaves_load_and_ringing_alone,
-    many_presences_are_read_at_once_and_who_has_none_is_left_out,
+    many_presences_are_read_at_once_and_missing_ones_are_left_out,
     an_address_belongs_to_one_contact,
-    opening_rests_on_whom_the_address_belongs_to,
-    opening_rests_on_no_other_contact_of_the_person_having_one_open,
+    opening_requires_the_address_to_belong_to_the_contact,
+    opening_fails_if_a_linked_contact_has_an_open_interaction,
     linked_contacts_are_one_person_under_every_address,
-    a_link_of_what_has_changed_is_refused_and_leaves_nothing,
+    a_link_of_changed_contacts_is_refused_and_leaves_nothing,
     two_interactions_are_merged_in_one_transaction_or_not_at_all,
     the_open_interactions_of_an_account_are_listed_newest_first_until_they_close,
 );
@@ -330,7 +330,7 @@ fn command(id: &str) -> Idempotency {
     Idempotency::Command { id: id.to_owned() }
 }
 
-async fn what_was_opened_is_found_by_its_conversation_its_id_and_its_place<B: Bench>(bench: &B) {
+async fn an_opened_interaction_is_found_by_conversation_id_and_place<B: Bench>(bench: &B) {
     let (first, other) = (new(1, 1), new(2, 2));
     let port = bench.port();
     assert_eq!(port.conversation(&first.conversation()).await.unwrap(), Conversation::default());
@@ -347,7 +347,7 @@ async fn what_was_opened_is_found_by_its_conversation_its_id_and_its_place<B: Be
     lost(bench, commit(None, &Interaction { contact: contact_id(3), ..first }), Committed::Conflict).await;
 }
 
-async fn of_two_that_open_at_the_same_instant_one_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
+async fn one_of_two_concurrent_opens_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
     let (one, two) = (new(1, 1), new(2, 1));
     let port = bench.port();
     let (first, second) = tokio::join!(port.commit(commit(None, &one)), port.commit(commit(None, &two)));
@@ -378,7 +378,7 @@ async fn a_change_of_an_old_version_is_refused_and_leaves_nothing<B: Bench>(benc
     lost(bench, commit(Some(&new(2, 2)), &next(&new(2, 2), |_| ())), Committed::Conflict).await;
 }
 
-async fn who_closes_makes_room_and_who_reopens_needs_it<B: Bench>(bench: &B) {
+async fn closing_makes_room_and_reopening_needs_it<B: Bench>(bench: &B) {
     let first = open(bench, 1, 1).await;
     lost(bench, commit(None, &new(2, 1)), Committed::Conflict).await;
     let over = turned(bench, first.clone(), closed(&first)).await;
@@ -419,7 +419,7 @@ async fn an_event_is_marked_once_and_its_repetition_changes_nothing<B: Bench>(be
     assert_eq!(current(bench, &first).await, first);
 }
 
-async fn what_needs_nothing_written_is_settled_and_stays_where_it_went<B: Bench>(bench: &B) {
+async fn an_event_without_changes_is_settled_and_keeps_its_destination<B: Bench>(bench: &B) {
     let first = open(bench, 1, 1).await;
     let (nothing, routed) = (event("SM1"), event("SM2"));
     for event in [&nothing, &routed] {
@@ -445,12 +445,12 @@ async fn a_command_is_done_once<B: Bench>(bench: &B) {
     done(bench, commit(Some(&third), &next(&third, |_| ()))).await;
 }
 
-async fn that_it_was_done_before_says_more_than_any_other_lost_condition<B: Bench>(bench: &B) {
+async fn a_repetition_is_reported_before_any_other_failed_condition<B: Bench>(bench: &B) {
     let busy = ready(bench, 1, 1).await;
     let (other, first) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
     turned(bench, other.clone(), held(&other, &busy)).await;
     done(bench, Commit { mark: command("one"), ..commit(Some(&first), &next(&first, |_| ())) }).await;
-    // The commit loses in every way: the version is old, the slot is taken, the account does not exist.
+    // The commit fails in every way: the version is old, the slot is taken, the account does not exist.
     let membership = Some(Membership { agent: busy.clone(), account: first.account.clone(), queue: None });
     let all = Commit { mark: command("one"), membership, ..commit(Some(&first), &held(&first, &busy)) };
     lost(bench, all.clone(), Committed::AlreadyDone).await;
@@ -484,7 +484,7 @@ async fn a_slot_is_taken_and_given_back_with_the_interaction<B: Bench>(bench: &B
     assert_eq!((free.load, free.revision, free.version), (BTreeSet::new(), 3, 1));
 }
 
-async fn nobody_holds_more_than_their_capacity<B: Bench>(bench: &B) {
+async fn an_agent_never_holds_more_than_the_capacity<B: Bench>(bench: &B) {
     let anna = ready(bench, 1, 2).await;
     let (first, second, third) = (open(bench, 1, 1).await, open(bench, 2, 2).await, open(bench, 3, 3).await);
     let hers = turned(bench, first.clone(), held(&first, &anna)).await;
@@ -493,23 +493,23 @@ async fn nobody_holds_more_than_their_capacity<B: Bench>(bench: &B) {
     lost(bench, commit(None, &Interaction { agent: Some(anna.clone()), ..new(4, 4) }), Committed::AtCapacity).await;
     assert_eq!(current(bench, &third).await, third);
     assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([first.id.clone(), second.id.clone()]));
-    // She may accept her own interaction again, and a slot that was given back is free.
+    // She may accept her own interaction again, and a returned slot is free.
     let again = turned(bench, hers.clone(), held(&hers, &anna)).await;
     turned(bench, again.clone(), closed(&again)).await;
     turned(bench, third.clone(), held(&third, &anna)).await;
 }
 
-async fn who_takes_the_last_slot_takes_it_with_the_presence_as_it_was_read<B: Bench>(bench: &B) {
+async fn the_last_slot_is_taken_only_with_an_unchanged_presence<B: Bench>(bench: &B) {
     let anna = ready(bench, 1, 1).await;
     let first = open(bench, 1, 1).await;
     let revision = presence(bench, &anna).await.revision;
     let taken = |revision| Commit { presence_revision: Some((anna.clone(), revision)), ..commit(Some(&first), &held(&first, &anna)) };
-    // A ring that began meanwhile must be noticed: that is not a lack of room.
+    // A ring that began meanwhile must be detected. It is not a lack of capacity.
     lost(bench, taken(revision + 1), Committed::Conflict).await;
     done(bench, taken(revision)).await;
 }
 
-async fn who_never_logged_in_can_be_given_nothing<B: Bench>(bench: &B) {
+async fn an_agent_who_never_logged_in_gets_no_interaction<B: Bench>(bench: &B) {
     let first = open(bench, 1, 1).await;
     lost(bench, commit(Some(&first), &held(&first, &agent(9))), Committed::AtCapacity).await;
     let waits = turned(bench, first.clone(), waiting(&first, &[Target::Queue(queue(1))])).await;
@@ -518,7 +518,7 @@ async fn who_never_logged_in_can_be_given_nothing<B: Bench>(bench: &B) {
     assert!(bench.port().presences(&[agent(9)]).await.unwrap().is_empty());
 }
 
-async fn two_at_the_same_instant_do_not_share_one_slot<B: Bench>(bench: &B) {
+async fn two_concurrent_accepts_do_not_share_one_slot<B: Bench>(bench: &B) {
     let anna = ready(bench, 1, 1).await;
     let (first, second) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
     let port = bench.port();
@@ -529,12 +529,12 @@ async fn two_at_the_same_instant_do_not_share_one_slot<B: Bench>(bench: &B) {
         (lost, Committed::Done) => (second, lost),
         both => panic!("{both:?}"),
     };
-    // A table may also report that the other transaction was under way.
+    // A table may also report a conflict with the other transaction.
     assert!(matches!(outcome, Committed::AtCapacity | Committed::Conflict), "{outcome:?}");
     assert_eq!(presence(bench, &anna).await.load, BTreeSet::from([won.id]));
 }
 
-async fn who_accepts_is_of_the_account_and_of_the_queue<B: Bench>(bench: &B) {
+async fn an_agent_who_accepts_belongs_to_the_account_and_the_queue<B: Bench>(bench: &B) {
     let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
     let account = Account { agents: vec![anna.clone()], ..fixtures::account() };
     bench.put_account(account.clone()).await;
@@ -558,7 +558,7 @@ async fn who_accepts_is_of_the_account_and_of_the_queue<B: Bench>(bench: &B) {
     done(bench, Commit { membership, ..commit(Some(&second), &held(&second, &anna)) }).await;
 }
 
-async fn a_ring_holds_only_if_the_presence_is_as_it_was_read<B: Bench>(bench: &B) {
+async fn a_ring_is_written_only_with_an_unchanged_presence<B: Bench>(bench: &B) {
     let anna = ready(bench, 1, 5).await;
     let target = Target::Queue(queue(1));
     let (first, second) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
@@ -577,7 +577,7 @@ async fn a_ring_holds_only_if_the_presence_is_as_it_was_read<B: Bench>(bench: &B
     assert_eq!(presence(bench, &anna).await, rung);
     assert_eq!(current(bench, &second).await, second);
     done(bench, ring(&second, revision + 1)).await;
-    // After the acceptance one ring becomes a slot, in one change, and the other stops.
+    // After the acceptance one ring becomes a slot in the same change, and the other stops.
     let rings = current(bench, &first).await;
     turned(bench, rings.clone(), held(&rings, &anna)).await;
     let rings = current(bench, &second).await;
@@ -586,7 +586,7 @@ async fn a_ring_holds_only_if_the_presence_is_as_it_was_read<B: Bench>(bench: &B
     assert_eq!((after.load, after.ringing, after.revision), (BTreeSet::from([first.id]), BTreeMap::new(), revision + 4));
 }
 
-async fn who_owes_a_disposition_is_on_its_pause_until_it_is_chosen<B: Bench>(bench: &B) {
+async fn an_agent_who_owes_a_disposition_is_paused_until_it_is_chosen<B: Bench>(bench: &B) {
     let anna = ready(bench, 1, 5).await;
     let asked = async |number: u128, pause: &str| {
         let first = open(bench, number, number).await;
@@ -598,14 +598,14 @@ async fn who_owes_a_disposition_is_on_its_pause_until_it_is_chosen<B: Bench>(ben
     let owes = presence(bench, &anna).await;
     assert_eq!((owes.chosen.clone(), owes.wrapping_up.len(), owes.load.len()), (PresenceState::Ready, 2, 2));
     assert_eq!(owes.state(), PresenceState::Paused { reason: "Paperwork".into() });
-    // A change of the chosen presence leaves it alone.
+    // A change of the agent's own presence leaves it alone.
     let break_ = Presence { chosen: PresenceState::Paused { reason: "Break".into() }, version: 2, ..owes };
     assert_eq!(bench.port().commit_presence(&break_, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([first.id.clone(), second.id.clone()]));
     let over = next(&first, |after| (after.status, after.closed_at, after.wrap_up) = (Status::Closed, Some(later(9)), None));
     turned(bench, first, over).await;
     assert_eq!(presence(bench, &anna).await.wrapping_up, BTreeSet::from([second.id.clone()]));
-    // Another agent has it now.
+    // Another agent has the interaction now.
     let ben = ready(bench, 2, 5).await;
     let his = next(&second, |after| (after.agent, after.wrap_up) = (Some(ben), None));
     turned(bench, second, his).await;
@@ -637,7 +637,7 @@ async fn an_offer_to_many_and_one_to_its_own_agent_reserve_no_slot<B: Bench>(ben
     assert_eq!(presence(bench, &anna).await.ringing, BTreeMap::new());
 }
 
-async fn the_waiting_are_in_order_of_priority_and_age<B: Bench>(bench: &B) {
+async fn waiting_interactions_are_sorted_by_priority_and_age<B: Bench>(bench: &B) {
     let target = Target::Account(fixtures::account().id);
     assert!(!bench.port().anything_waits(&target).await.unwrap());
     for (number, priority, since) in [(1, 0, 30), (2, 0, 10), (3, 9, 40), (4, 1, 50), (5, 9, 20), (6, 0, 10)] {
@@ -679,7 +679,7 @@ async fn a_row_moves_with_its_interaction_and_goes_with_it<B: Bench>(bench: &B) 
     }
 }
 
-async fn the_cursor_is_who_was_engaged_last<B: Bench>(bench: &B) {
+async fn the_cursor_is_the_last_engaged_agent<B: Bench>(bench: &B) {
     let (target, other) = (Target::Queue(queue(1)), Target::Queue(queue(2)));
     let mut interaction = open(bench, 1, 1).await;
     for number in [1, 2] {
@@ -691,7 +691,7 @@ async fn the_cursor_is_who_was_engaged_last<B: Bench>(bench: &B) {
     assert_eq!(bench.port().cursor(&other).await.unwrap(), None);
 }
 
-async fn the_history_is_kept_in_order_and_the_effects_ride_in_the_version<B: Bench>(bench: &B) {
+async fn the_history_is_kept_in_order_and_a_version_carries_its_effects<B: Bench>(bench: &B) {
     let (wake, archive) = (Effect::Wake { target: Target::Queue(queue(1)) }, Effect::Archive);
     let entry = |version, fact| HistoryEntry { at: now(), version, fact };
     let first = new(1, 1);
@@ -739,7 +739,7 @@ async fn a_message_comes_with_its_interaction_and_is_found_by_the_providers_id<B
     assert_eq!(current(bench, &first).await, first);
 }
 
-async fn a_message_changes_only_as_it_was_read<B: Bench>(bench: &B) {
+async fn a_message_changes_only_if_it_is_unchanged_since_the_read<B: Bench>(bench: &B) {
     let (first, port) = (new(1, 1), bench.port());
     let (key, message) = written(1, &first, None);
     done(bench, Commit { messages: vec![(message.clone(), Vec::new())], ..commit(None, &first) }).await;
@@ -778,7 +778,7 @@ async fn a_message_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     assert_eq!(port.message_by_provider_id(&first.account, "SMout").await.unwrap(), Some(key.clone()));
 }
 
-async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
+async fn a_presence_changes_only_if_it_is_unchanged_since_the_read<B: Bench>(bench: &B) {
     let port = bench.port();
     let login = Presence { chosen: PresenceState::Ready, version: 1, logged_in_at: Some(now()), ..absent(1, 3) };
     assert_eq!(port.commit_presence(&login, &[], &command("login")).await.unwrap(), Committed::Done);
@@ -795,12 +795,12 @@ async fn a_presence_changes_only_as_it_was_read<B: Bench>(bench: &B) {
     assert_eq!(presence(bench, &login.agent).await, first);
     assert_eq!(port.commit_presence(&paused, &[], &command("pause")).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &login.agent).await, Presence { revision: 2, ..paused.clone() });
-    // A presence that was read before a ring is old, whatever its version.
+    // A presence that was read before a ring is outdated, whatever its version.
     let back = Presence { chosen: PresenceState::Ready, version: 3, ..paused };
     assert_eq!(port.commit_presence(&back, &[], &Idempotency::Guarded).await.unwrap(), Committed::Conflict);
     let out = Presence { chosen: PresenceState::LoggedOut, revision: 2, ..back };
     assert_eq!(port.commit_presence(&out, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
-    // The presence of an agent who never logged in is written too when an administrator sets the capacity.
+    // When an administrator sets the capacity, the presence of an agent who never logged in is written too.
     let never = Presence { version: 1, ..absent(2, 7) };
     assert_eq!(port.commit_presence(&never, &[], &Idempotency::Guarded).await.unwrap(), Committed::Done);
     assert_eq!(presence(bench, &never.agent).await, Presence { revision: 1, ..never });
@@ -823,7 +823,7 @@ async fn a_change_of_presence_leaves_load_and_ringing_alone<B: Bench>(bench: &B)
     assert_eq!((after.load.len(), after.ringing.len(), after.last_offered), (1, 1, Some(later(1))));
 }
 
-async fn many_presences_are_read_at_once_and_who_has_none_is_left_out<B: Bench>(bench: &B) {
+async fn many_presences_are_read_at_once_and_missing_ones_are_left_out<B: Bench>(bench: &B) {
     let (anna, ben) = (ready(bench, 1, 5).await, ready(bench, 2, 5).await);
     let found = bench.port().presences(&[ben.clone(), agent(9), anna.clone()]).await.unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [anna, ben]);
@@ -881,7 +881,7 @@ async fn linked<B: Bench>(bench: &B) -> Identity {
     link.identity
 }
 
-async fn opening_rests_on_whom_the_address_belongs_to<B: Bench>(bench: &B) {
+async fn opening_requires_the_address_to_belong_to_the_contact<B: Bench>(bench: &B) {
     for number in [1, 2] {
         let first = meet(bench, number, &known(number, &[phone(number)])).await;
         turned(bench, first.clone(), closed(&first)).await;
@@ -898,7 +898,7 @@ async fn opening_rests_on_whom_the_address_belongs_to<B: Bench>(bench: &B) {
     done(bench, opens(4, &person)).await;
 }
 
-async fn opening_rests_on_no_other_contact_of_the_person_having_one_open<B: Bench>(bench: &B) {
+async fn opening_fails_if_a_linked_contact_has_an_open_interaction<B: Bench>(bench: &B) {
     let mut other = None;
     for number in [1, 2] {
         let first = meet(bench, number, &known(number, &[phone(number)])).await;
@@ -937,7 +937,7 @@ async fn linked_contacts_are_one_person_under_every_address<B: Bench>(bench: &B)
     assert!(port.contact(&contact_id(1)).await.unwrap().unwrap().addresses.contains(&user));
 }
 
-async fn a_link_of_what_has_changed_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
+async fn a_link_of_changed_contacts_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
     let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
     let (first, second) = (known(1, &[phone(1)]), known(2, &[phone(2)]));
     meet(bench, 1, &first).await;
@@ -947,7 +947,7 @@ async fn a_link_of_what_has_changed_is_refused_and_leaves_nothing<B: Bench>(benc
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict, "one of them is not there");
     assert_eq!(port.contact(&first.id).await.unwrap(), Some(first.clone()));
     meet(bench, 2, &second).await;
-    // An address that led nowhere leads to a contact by now.
+    // An address that was unknown belongs to a contact by now.
     let taken = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([phone(2)])).unwrap();
     assert_eq!(port.link(&taken).await.unwrap(), Committed::Conflict);
     let more = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([user.clone()])).unwrap();
@@ -989,7 +989,7 @@ async fn two_interactions_are_merged_in_one_transaction_or_not_at_all<B: Bench>(
     assert_eq!(bench.history(&newer.key()).await.len(), 3);
     assert_eq!(bench.effects(&newer.key()).await, [Effect::Archive]);
 
-    // One agent has both. The slot of one stays and the other is given back, in one change of the presence.
+    // One agent has both. One slot stays and the other is returned, in one change of the presence.
     let (third, fourth) = (open(bench, 3, 3).await, open(bench, 4, 4).await);
     let third = turned(bench, third.clone(), held(&third, &anna)).await;
     let fourth = turned(bench, fourth.clone(), held(&fourth, &anna)).await;
@@ -1024,7 +1024,7 @@ async fn the_open_interactions_of_an_account_are_listed_newest_first_until_they_
     done(bench, commit(None, &other)).await;
     assert_eq!(open_pages(bench, &other, 2).await, [[other.id.clone()]]);
     assert_eq!(open_pages(bench, &open[0], 2).await, [[ids[3].clone(), ids[2].clone()], [ids[1].clone(), ids[0].clone()]]);
-    // Whatever happens to it, an interaction is listed until it closes, and again once it is reopened.
+    // An interaction stays listed until it closes, and is listed again after it is reopened.
     let held = turned(bench, open[1].clone(), held(&open[1], &anna)).await;
     let over = turned(bench, open[2].clone(), closed(&open[2])).await;
     assert_eq!(open_pages(bench, &open[0], 3).await, [[ids[3].clone(), ids[1].clone(), ids[0].clone()]]);

@@ -1,10 +1,10 @@
-//! Waits of a second to an hour and more, and lost connections, through the deployed template: short ones by the delays of SQS, long ones by EventBridge
-//! Scheduler. The clock of the engine and of all functions is set ahead, so nobody sits them out; the server is the test's own, so nobody else's work delays
-//! it.
+//! Waits from a second to more than an hour, and lost connections, through the deployed template. Short waits use SQS
+//! delays, long ones EventBridge Scheduler. The clock of the engine and of all functions is set ahead, so the test
+//! does not take that long. The test starts its own server, so no other test delays it.
 
-// The clock is set by a library that Linux alone loads in this way.
+// The clock is set by a library that can be loaded this way only on Linux.
 #![cfg(target_os = "linux")]
-// Helpers of tests may fail as loudly as tests.
+// Test helpers may panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
@@ -21,10 +21,10 @@ use local::standin::StandIn;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How long anything may take on a busy machine. Nothing waits this long unless it fails.
+/// The time limit for any step on a busy machine. Only a failure takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// In seconds. The longest delay of SQS is 900 s.
+/// In seconds. The longest SQS delay is 900 s.
 const WAITS: [i64; 5] = [1, 10, 899, 901, 5_000];
 
 async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
@@ -63,7 +63,8 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     let admin = Api::new(&demo.admin_url, &demo.admin_token);
     let anna = &Api::new(&demo.agent_url, &demo.agents[0].token);
 
-    // Anna loses one of two connections, Ben his only one: half a minute later he is logged out, not before, and she is not.
+    // Anna loses one of two connections, and Ben his only one. He is logged out half a minute later, and not before.
+    // She stays logged in.
     let ben = &Api::new(&demo.agent_url, &demo.agents[1].token);
     let state = async |agent: &Api| agent.get("/presence").await.unwrap()["state"].as_str().unwrap().to_owned();
     for agent in [anna, ben] {
@@ -82,7 +83,7 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     assert!(gone >= SignedDuration::from_secs(29) && gone < SignedDuration::from_secs(32), "{gone:#}");
     assert_eq!(state(anna).await, "ready");
 
-    // A connection of whose end nobody tells is found out by the first event that it doesn't take.
+    // A connection whose end is not reported is detected by the first event that it does not accept.
     let store = {
         let env = Env::from_pairs([
             ("AWS_REGION", local::deploy::REGION),
@@ -108,7 +109,7 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     clock.set(60).unwrap();
     until("Ben's second logout", async || (state(ben).await == "logged_out").then_some(())).await;
 
-    // Each account waits as long as its place in the row says; nobody is there.
+    // Each account waits as long as its entry in the list says. No agent is ready.
     for (account, wait) in demo.accounts.iter().zip(WAITS) {
         let path = format!("/accounts/{}", account.id);
         let mut body = admin.get(&path).await.unwrap();
@@ -119,7 +120,8 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
     for account in &demo.accounts {
         account.customer.text("anybody?").await.unwrap().expect_status(200).unwrap();
     }
-    // The one that waits a second only may be over before it is looked at: behind the plan it is offered still.
+    // The wait of one second may end before the test looks. The interaction is offered all the same once the plan has
+    // ended.
     let offers = until("five offers", async || {
         let offers = anna.get("/interactions").await.unwrap()["offers"].as_array().unwrap().clone();
         (offers.len() == WAITS.len()).then_some(offers)
@@ -130,7 +132,7 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
         let interaction = offer["id"].as_str().unwrap();
         let (deadline, _) = wait_of(anna, interaction).await;
         assert_eq!(deadline.duration_since(time(&offer["opened_at"])), SignedDuration::from_secs(wait));
-        // Two minutes before the end of a long wait its schedule fires, and what is left becomes a delay.
+        // The schedule of a long wait fires two minutes before its end, and the rest becomes a delay.
         let stations: &[i64] = if wait > 900 {
             &[-119, -2]
         } else if wait > 10 {
@@ -141,7 +143,7 @@ async fn every_wait_ends_within_a_second_of_its_deadline_and_a_lost_connection_i
         for seconds in stations {
             let goal = deadline + SignedDuration::from_secs(*seconds);
             clock.set(goal.duration_since(Timestamp::now()).as_secs().max(0)).unwrap();
-            // The time that the schedule's message takes.
+            // Time for the schedule's message to arrive.
             tokio::time::sleep(Duration::from_secs(2)).await;
             let (_, ended) = wait_of(anna, interaction).await;
             assert!(ended.is_none_or(|ended| ended >= deadline), "a wait of {wait} s ended before its time");

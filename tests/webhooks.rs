@@ -56,7 +56,7 @@ const KINDS: [Kind; 5] = [
         secret: "webhook_secret",
         proof: "x-sinch-webhook-signature",
     },
-    // These two sign nothing, or nothing that is documented, so the account requires a header.
+    // These two sign nothing, or their signature is not documented. So the account requires a header.
     Kind {
         name: "SINCH",
         receive: "sinch",
@@ -103,7 +103,7 @@ impl Line {
         message(&self.known(SECRETS[0]), &received(number, 1, text))
     }
 
-    /// The status of the answer to a webhook.
+    /// The status of the response to a webhook.
     async fn give(&self, webhook: &Webhook) -> u16 {
         self.receive.handle(&delivered(webhook)).await.status().as_u16()
     }
@@ -125,7 +125,7 @@ async fn connect(deployment: &Deployment, kind: &Kind, key: &str, fields: &[(&st
     let queue = deployment.queue(Strategy::Beepall, &[]).await;
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let provider = Provider { kind: kind.name.to_owned(), fields };
-    // The oldest first, in the order of their making.
+    // Oldest first, in the order of creation.
     let versions: Vec<_> = secrets.iter().rev().map(|secret| Credentials::default().with(kind.secret, *secret)).collect();
     deployment.connect(key, provider, &versions, &[], &queue).await
 }
@@ -243,7 +243,7 @@ fn spoiled(good: &[u8]) -> Vec<(String, Vec<u8>)> {
     bodies
 }
 
-/// The places of all values in a document.
+/// The paths of all values in a document.
 fn places(value: &Value, at: &str) -> Vec<String> {
     let mut found = vec![at.to_owned()];
     match value {
@@ -264,7 +264,7 @@ async fn no_body_however_wrong_makes_a_function_fail_and_unsigned_it_leaves_noth
         let line = Line::open(kind).await;
         let good = line.message(1, "hello");
         let bodies = spoiled(&good.body);
-        // First without proof of origin: nothing may be stored.
+        // First without proof of origin. Nothing may be stored.
         let unsigned = bodies.iter().map(|(name, body)| (name, Webhook { body: body.clone(), ..good.clone() }.without_header(kind.proof)));
         for (name, webhook) in unsigned.take(24) {
             let status = line.give(&webhook).await;
@@ -279,7 +279,7 @@ async fn no_body_however_wrong_makes_a_function_fail_and_unsigned_it_leaves_noth
         for (name, status) in answers {
             assert!(status == 200 || (400..500).contains(&status), "{} {name}: {status}", kind.name);
         }
-        // Whatever that left, the next message is handled.
+        // Whatever the effect, the next message is handled.
         line.kept().await;
         assert_eq!(line.give(&line.message(2, "and on")).await, 200);
         assert_eq!(line.kept().await, ["and on"], "{}", kind.name);
@@ -337,7 +337,7 @@ async fn a_customers_proxy_must_show_its_token() {
     let account = Account { domain: Some("wa.example.com".to_owned()), proxy_token: "pr0xy".into(), ..line.account.clone() };
     let write = store::Write::Replace { before: &line.account, version: line.account.version };
     line.deployment.configuration.put(&account, write, Vec::new()).await.unwrap();
-    // The signature covers the address that was given to the provider.
+    // The signature covers the address that the provider was given.
     let mut known = line.known(SECRETS[0]);
     known.receive_url = known.receive_url.replace(PUBLIC_URL, "https://wa.example.com");
     let mut webhook = message(&known, &received(1, 1, "through the proxy"));
@@ -392,7 +392,7 @@ async fn a_message_for_another_accounts_number_goes_there_if_its_secret_signed_i
     assert_eq!(found, [(mine.id, "111".to_owned()), (same_app.id, "222".to_owned())]);
 }
 
-/// 50 customers with 20 messages each, in turns, as Meta puts them into one request.
+/// 50 customers with 20 messages each, interleaved, as Meta batches them in one request.
 fn thousand(line: &Line) -> Webhook {
     let known = line.known(SECRETS[0]);
     let messages: Vec<_> = (0..1000).map(|number| received(number, number % 50, &format!("{:02}", number / 50))).collect();
@@ -411,7 +411,7 @@ async fn by_customer(deployment: &Deployment) -> (Vec<InboundEvent>, BTreeMap<St
     (events, said)
 }
 
-/// Checks that all messages are in, once, and each customer's in order.
+/// Checks that every message is there once, and that each customer's are in order.
 fn complete(said: &BTreeMap<String, Vec<String>>, how: &str) {
     let expected: Vec<_> = (0..20).map(|number| format!("{number:02}")).collect();
     assert_eq!(said.len(), 50, "{how}");
@@ -430,7 +430,7 @@ async fn a_thousand_updates_in_one_request_are_all_taken_once_and_in_order_withi
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let (events, said) = by_customer(&line.deployment).await;
     complete(&said, "undisturbed");
-    // The threads have them in the same order.
+    // The interactions have them in the same order.
     let mut customers: BTreeMap<String, Vec<InboundEvent>> = BTreeMap::new();
     for event in events {
         customers.entry(event.group()).or_default().push(event);

@@ -1,4 +1,5 @@
-//! A proxy in the engine's path: counts the calls that pass, and makes chosen ones fail before or after the engine has carried them out.
+//! A proxy in front of the engine. It counts calls, and makes chosen ones fail before or after the engine has carried
+//! them out.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,18 +13,18 @@ use axum::response::Response;
 pub enum When {
     /// The engine never sees it.
     Before,
-    /// The engine carries it out, and the answer is lost.
+    /// The engine carries it out, and the response is lost.
     After,
 }
 
-/// Which calls fail.
+/// The calls that fail.
 #[derive(Clone)]
 struct Fault {
     target: String,
     when: When,
-    /// So many of them pass first.
+    /// How many of them pass first.
     after: usize,
-    /// So many then fail; the rest pass.
+    /// How many fail after that. The rest pass.
     times: usize,
 }
 
@@ -64,7 +65,7 @@ impl FaultProxy {
         Self { url, shared }
     }
 
-    /// The calls since the last time this was asked, e.g. `DynamoDB_20120810.PutItem`.
+    /// The calls since the last query, such as `DynamoDB_20120810.PutItem`.
     pub fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.calls.lock().unwrap())
     }
@@ -90,7 +91,7 @@ async fn forward(State((shared, engine, client)): State<Proxy>, request: Request
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
     shared.calls.lock().unwrap().push(target.clone());
     let fault = shared.fails(&target);
-    // A refusal that the SDK does not try again keeps the tests quick; what it stands for is an outage.
+    // The SDK does not retry this refusal, which keeps the tests quick. It stands for an outage.
     let refusal = || {
         let body = r#"{"__type":"com.amazonaws#AccessDeniedException","message":"injected"}"#;
         Response::builder().status(400).header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()

@@ -1,4 +1,5 @@
-//! A deployment's tables, queues and secrets on the local engine, one engine account a test, with the functions called in-process.
+//! A deployment's tables, queues and secrets on the local engine, with the functions called in-process. Each test has
+//! its own engine account.
 
 pub mod fault;
 
@@ -54,11 +55,12 @@ const QUEUES: [&str; 7] = [
     "ARCHIVE_QUEUE_URL",
 ];
 
-/// Engine accounts of this process: the engine keeps them apart by a 12-digit access key.
+/// Engine accounts of this process. The engine separates them by a 12-digit access key.
 static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);
 
 impl Deployment {
-    /// A new one, on an engine account of its own, reached through a proxy that can count calls and make them fail.
+    /// A new deployment on its own engine account. It is reached through a proxy that can count calls and make them
+    /// fail.
     pub async fn new() -> Self {
         let engine = local::engine::Engine::shared().await.unwrap();
         let proxy = FaultProxy::start(&engine.endpoint).await;
@@ -73,13 +75,13 @@ impl Deployment {
             ("INTERACTIONS_TABLE", "interactions"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
-            // Bucket names are shared by all accounts, here as on AWS.
+            // All accounts share the bucket names, here as on AWS.
             ("BUCKET", bucket.as_str()),
             ("SCHEDULE_GROUP", "timers"),
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", proxy.url.as_str()),
             ("JWT_ISSUER", "https://issuer.example"),
-            // Tests of other things give their callers any role by the token.
+            // Tests of other subjects give their callers any role through the token.
             ("ROLE_SOURCE", "claim"),
             ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/scheduler"),
         ]
@@ -103,28 +105,28 @@ impl Deployment {
         Self { env, pairs, aws, store, configuration, engine, queues, sqs, proxy, warm: std::sync::OnceLock::new() }
     }
 
-    /// The environment with more in it.
+    /// The environment with additional variables.
     pub fn env_with(&self, more: &[(&str, &str)]) -> Env {
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Env::from_pairs(self.pairs.iter().cloned().chain(more))
     }
 
-    /// Twilio's receiver, cold: its caches are empty.
+    /// Twilio's receiver with empty caches.
     pub fn receive(&self) -> Receive {
         self.receive_of("twilio")
     }
 
-    /// Twilio's receiver, the same each time: for tests whose subject comes after it.
+    /// Twilio's receiver, always the same one, for tests whose subject comes after it.
     pub fn warm_receiver(&self) -> &Receive {
         self.warm.get_or_init(|| self.receive())
     }
 
-    /// The receiver of a provider, cold.
+    /// A provider's receiver with empty caches.
     pub fn receive_of(&self, name: &'static str) -> Receive {
         Receive::from_env(&self.env, name).unwrap()
     }
 
-    /// An agent who is ready.
+    /// A ready agent.
     pub async fn ready_agent(&self, name: &str, capacity: i64) -> AgentId {
         let id = AgentId::from_ulid(cloud::ids::ulid());
         let capacity = Capacity::new(capacity).unwrap();
@@ -150,13 +152,14 @@ impl Deployment {
         id
     }
 
-    /// An account of Twilio with one Queue step, and its secret in two versions.
+    /// A Twilio account with one Queue step and two versions of its secret.
     pub async fn account(&self, key: &str, agents: &[AgentId], queue: &QueueId) -> Account {
         let credentials = [PREVIOUS_TOKEN, AUTH_TOKEN].map(|token| Credentials::default().with("auth_token", token));
         self.connect(key, domain::fixtures::account().provider, &credentials, agents, queue).await
     }
 
-    /// An account of any provider with one Queue step, and its secret fields in as many versions as are given, the current one last.
+    /// An account of any provider with one Queue step. Its secret fields have as many versions as are given, and the
+    /// last one is current.
     pub async fn connect(
         &self,
         key: &str,
@@ -193,7 +196,7 @@ impl Deployment {
         account
     }
 
-    /// Takes everything out of a queue, as a consumer would.
+    /// Receives and deletes all messages of a queue, as a consumer would.
     pub async fn drain<T: serde::de::DeserializeOwned>(&self, queue: &'static str) -> Vec<T> {
         let mut jobs = Vec::new();
         loop {
@@ -210,7 +213,7 @@ impl Deployment {
         }
     }
 
-    /// Puts a webhook's events where receive would and routes them at once.
+    /// Stores a webhook's events as the receiver would, and routes them at once.
     pub async fn route_inbound(&self) -> usize {
         let events = self.drain::<InboundEvent>("INBOUND_QUEUE_URL").await;
         for event in &events {
@@ -224,7 +227,7 @@ impl Deployment {
     }
 }
 
-/// What API Gateway makes of a webhook.
+/// A webhook in the form that API Gateway gives it.
 pub fn webhook(path: &str, query: &str, parameters: &[(&str, &str)], signed_with: Option<&str>) -> lambda_http::Request {
     let url = format!("{PUBLIC_URL}{path}{query}");
     let mut form = form_urlencoded::Serializer::new(String::new());
@@ -242,7 +245,7 @@ pub fn webhook(path: &str, query: &str, parameters: &[(&str, &str)], signed_with
     request.with_raw_http_path(path).with_query_string_parameters(queries)
 }
 
-/// What API Gateway makes of a webhook that the stand-in made for [`PUBLIC_URL`].
+/// A webhook that the stand-in made for [`PUBLIC_URL`], in the form that API Gateway gives it.
 pub fn delivered(webhook: &local::standin::Webhook) -> lambda_http::Request {
     let (path, query) = webhook.url.strip_prefix(PUBLIC_URL).unwrap().split_once('?').unwrap_or((&webhook.url[PUBLIC_URL.len()..], ""));
     let mut request = HttpRequest::post(format!("https://inside.example{path}{}{query}", if query.is_empty() { "" } else { "?" }));
@@ -252,7 +255,7 @@ pub fn delivered(webhook: &local::standin::Webhook) -> lambda_http::Request {
     request.body(Body::from(webhook.body.clone())).unwrap().with_raw_http_path(path)
 }
 
-/// A text message's parameters.
+/// The parameters of a text message.
 pub fn text<'a>(sid: &'a str, from: &'a str, body: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         ("MessageSid", sid),
@@ -266,7 +269,7 @@ pub fn text<'a>(sid: &'a str, from: &'a str, body: &'a str) -> Vec<(&'a str, &'a
     ]
 }
 
-/// A sid of Twilio's shape that ends in `number`.
+/// A sid in Twilio's format that ends in `number`.
 pub fn sid(number: usize) -> String {
     format!("SM{number:032x}")
 }

@@ -1,5 +1,5 @@
-// What a client of the APIs writes. It is compiled and never run: a field or a kind that the descriptions lose, or no longer tell apart,
-// is an error here.
+// Typical client code for the APIs. It is compiled and never run. A field or a kind that the descriptions lose, or
+// can no longer tell apart, is an error here.
 
 import type { components as Agent, operations as AgentOperations } from "./agent";
 import type { components as Admin } from "./admin";
@@ -97,7 +97,7 @@ export const plan: Admin["schemas"]["PlanStep"][] = [
   { label: "closed", step: "close" },
 ];
 
-// What must not compile.
+// The code below must not compile.
 
 // @ts-expect-error: there is no such state.
 export const state: Schema["DeliveryState"] = "lost";

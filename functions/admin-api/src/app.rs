@@ -22,9 +22,9 @@ use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
 use crate::users::UserPool;
 
-/// How often a change is tried while others change the configuration too. Each round at least one change succeeds,
-/// and no more administrators than this press the button in the same second. With the pauses in between it takes
-/// three seconds at most.
+/// How often a change is tried while other administrators change the configuration too. At least one change succeeds
+/// in each round, and this many administrators don't save within the same second. With the pauses in between, all
+/// tries take at most three seconds.
 pub(crate) const ATTEMPTS: u32 = 20;
 
 /// The state of the API.
@@ -38,17 +38,17 @@ pub struct App {
     pub wakes: Queue,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
-    /// Where the roles of callers come from.
+    /// The source of callers' roles.
     pub role_source: RoleSource,
     /// The stack's own user pool, if it has one.
     pub users: Option<UserPool>,
     /// The public address of the HTTP API, scheme://host\[/prefix\].
     pub public_url: Arc<str>,
-    /// Calls the providers.
+    /// Calls the providers' APIs.
     pub client: Arc<Client>,
-    /// Stores messages that a provider has and this deployment doesn't.
+    /// Stores messages that a provider has and this deployment lacks.
     pub ingest: Ingest,
-    /// Origins that may get credentials although they are not public: for local runs, empty in production.
+    /// Origins that may receive credentials although they are not public. For local runs; empty in production.
     pub allowed_origins: Arc<[Origin]>,
 }
 
@@ -74,8 +74,8 @@ impl Api for App {
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`,
-    /// `USER_POOL_ID`, `EGRESS_ALLOWED_ORIGINS` and what [`Verifier::from_env`], [`Client::from_env`] and
-    /// [`Ingest::from_env`] read.
+    /// `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Verifier::from_env`], [`Client::from_env`]
+    /// and [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -116,8 +116,8 @@ impl App {
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 
-    /// The attempts of a change that is checked against the rest of the configuration: check and write, at the
-    /// revision of each attempt, until [`settled`].
+    /// The attempts of a change that is checked against the rest of the configuration. Each attempt checks and writes
+    /// at its own revision, until [`settled`].
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts { app: self, begun: 0 }
     }
@@ -133,8 +133,8 @@ impl App {
         format!("{}/admin/{kind}/{id}", self.public_url)
     }
 
-    /// Makes `assign` look again at the targets. The owed wakes are written with the change, so the sweep sends
-    /// those that can't be sent now, and nothing fails.
+    /// Makes `assign` look at the targets again. The owed wakes are written with the change. If a wake can't be sent
+    /// now, the sweep sends it later, so nothing fails.
     pub(crate) async fn wake(&self, owed: Option<OwedWakes>) {
         let Some(OwedWakes { id, targets }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
@@ -144,7 +144,7 @@ impl App {
         if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
             tracing::error!(event = "admin.wake_failed", %error);
         } else if let Err(error) = self.configuration().wakes_sent(&id).await {
-            // The sweep sends them once more, which does no harm.
+            // The sweep sends them again, which does no harm.
             tracing::warn!(event = "admin.wakes_stay", %error);
         }
     }
@@ -157,7 +157,7 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// The revision to write at. The data to check is read after it, and not from a cache.
+    /// The revision to write at. The data to check is read after it, past the cache.
     pub(crate) async fn next(&mut self) -> Result<Revision, ApiError> {
         if self.begun == ATTEMPTS {
             return Err(ApiError::Moved);
@@ -182,8 +182,7 @@ fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
     origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
-/// Like [`written`], for a change that was checked. `None`: something else was written meanwhile, so check and
-/// write again.
+/// Like [`written`], for a change that was checked. `None`: another write came in between, so check and write again.
 pub(crate) fn settled(outcome: Written) -> Result<Option<u64>, ApiError> {
     match outcome {
         Written::Moved => Ok(None),
@@ -201,7 +200,7 @@ pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
     }
 }
 
-/// The field with a unique name that another resource has.
+/// An error for a unique name that another resource already has.
 fn taken(name: &str) -> Errors {
     match name.split('#').next() {
         Some("subject") => Errors::one("subject", "another agent has this subject"),

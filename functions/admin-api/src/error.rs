@@ -15,7 +15,7 @@ use crate::users::UserPoolError;
 pub(crate) enum ApiError {
     #[error(transparent)]
     Kit(#[from] api::Error),
-    #[error("something else was changed meanwhile")]
+    #[error("another change came first")]
     Moved,
     #[error("an active account would have nobody to answer")]
     NoAgent { accounts: Vec<String> },
@@ -25,7 +25,7 @@ pub(crate) enum ApiError {
     Users(#[from] UserPoolError),
     #[error("in use")]
     InUse { users: Vec<String> },
-    #[error("there is such a contact")]
+    #[error("the contact exists already")]
     ContactExists { contact: String },
     #[error("open interactions")]
     OpenInteractions { count: usize, interactions: Vec<String>, closed: usize },
@@ -87,24 +87,24 @@ impl ApiError {
             }
             ApiError::Users(UserPoolError::Mail(_)) => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "invitation-not-sent", "Invitation not sent").detail(
-                    "The user pool could not send its e-mail: its quota of the day is used up, or the address does not take it. Send the same request \
+                    "The user pool could not send its e-mail: the day's quota is used up, or the address does not accept it. Send the same request \
                      again later, which completes it.",
                 )
             }
-            ApiError::Users(UserPoolError::Address) => Problem::invalid().field("email", "is not an e-mail address that the user pool takes"),
+            ApiError::Users(UserPoolError::Address) => Problem::invalid().field("email", "is not an e-mail address that the user pool accepts"),
             ApiError::Users(UserPoolError::Call(_)) => Problem::unavailable(),
             ApiError::InUse { users } => {
-                Problem::conflict("in-use", "Something else uses it").detail("Remove it from its users first.").with("users", users.clone())
+                Problem::conflict("in-use", "Still in use").detail("Remove it from everything listed in `users` first.").with("users", users.clone())
             }
             ApiError::ContactExists { contact } => {
-                Problem::conflict("contact-exists", "The phone number or user id leads to a contact already")
+                Problem::conflict("contact-exists", "The phone number or user id already belongs to a contact")
                     .with("contact", contact.clone())
             }
             ApiError::OpenInteractions { count, interactions, closed } => {
                 Problem::conflict("open-interactions", "The account has open interactions")
                     .detail(match closed {
                         0 => "Close them first, or send ?close=true.",
-                        _ => "Some were closed. Send the request again to go on.",
+                        _ => "Some were closed. Send the request again to close the rest.",
                     })
                     .with("count", *count)
                     .with("interactions", interactions.clone())
@@ -114,7 +114,7 @@ impl ApiError {
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
             }
-            ApiError::Moved => Problem::unavailable().detail("Others are changing the configuration. Try again."),
+            ApiError::Moved => Problem::unavailable().detail("Other administrators are changing the configuration. Try again."),
             ApiError::Ingest(_)
             | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))
             | ApiError::Engine(EngineError::Port(_) | EngineError::Busy)
@@ -127,7 +127,7 @@ impl ApiError {
     }
 }
 
-/// A provider's problem in this API. None of them is the fault of the caller's token, so none is a 401 or a 403.
+/// A provider's problem as a problem of this API. The caller's token is never at fault, so none is a 401 or a 403.
 pub(crate) fn of_provider(problem: &providers::Problem) -> Problem {
     use providers::Problem as P;
     let words = problem.to_string();
@@ -135,15 +135,15 @@ pub(crate) fn of_provider(problem: &providers::Problem) -> Problem {
         P::NotOffered => Problem::conflict("not-offered", "The provider's API does not offer that"),
         P::CredentialsRefused => Problem::conflict("refused-credentials", "The provider refused the credentials")
             .detail("Enter the secrets again, or check in the provider's console that they are still valid."),
-        P::NumberNotFound => Problem::conflict("numbers-not-found", "The number is not one of this provider account")
-            .detail("Numbers appear once they are registered for WhatsApp with this provider account; a number of another account or project never does."),
+        P::NumberNotFound => Problem::conflict("numbers-not-found", "The provider account does not have this number")
+            .detail("A number appears once it is registered for WhatsApp with this provider account. Numbers of other accounts or projects never do."),
         P::NumberFormat => Problem::conflict("wrong-number-format", "The number does not have the form that the provider wants")
             .detail("Write it as +1234567890, with its country code."),
-        P::NotFound { field } => Problem::conflict("not-found-at-provider", "The provider finds nothing under one of the fields")
+        P::NotFound { field } => Problem::conflict("not-found-at-provider", "The provider does not know the value of one of the fields")
             .detail(&words)
             .with("field", format!("provider.{field}")),
         P::WebhookNotSet => Problem::conflict("webhook-not-set", "The provider does not send its webhooks to the Receive URL")
-            .detail("POST to the account's webhook sets it, if the provider's API can do that. GET says what to paste where."),
+            .detail("A POST to the account's webhook sets it, if the provider's API supports that. A GET returns the steps for its console."),
         P::RateLimited => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rate-limited", "The provider asks to try again later"),
         P::Unexpected { .. } => Problem::new(StatusCode::BAD_GATEWAY, "provider-error", "The provider answered something unexpected").detail(&words),
     }

@@ -1,7 +1,10 @@
-//! The Lambda `admin-api`: accounts, agents, queues, lists and what agents choose from, as an HTTP API under `/admin`. It alone writes the configuration.
+//! The Lambda `admin-api`: the HTTP API under `/admin` for accounts, agents, queues, contact lists and the choices
+//! for agents. Only this function writes the configuration.
 //!
-//! Callers carry a token with the role admin or owner; supervisors may read agents, queues, pauses and contacts, and manage dispositions, tags and canned
-//! answers; the templates of an account are read by its agents too. A change supposes the version that was read (`If-Match`), and all that is wrong with a body is said at once, field by field. Refusals are problem documents (RFC 9457).
+//! Callers carry a token with the role admin or owner. Supervisors may also read agents, queues, pauses and contacts,
+//! and manage dispositions, tags and canned answers. An account's agents may read its templates. A change names the
+//! version that was read (`If-Match`). A refusal lists all errors of a body at once, field by field. Errors are
+//! problem documents (RFC 9457).
 
 mod app;
 mod error;
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_of_a_plan_is_described_as_it_is_taken() {
+    fn the_schema_of_each_plan_step_matches_the_parser() {
         let description = serde_json::to_value(openapi()).unwrap();
         let (queue, agent) = ("que_00000000000000000000000001", "agt_00000000000000000000000001");
         let steps = [
@@ -153,7 +156,7 @@ mod tests {
             };
             assert_eq!(taken(&step), Ok(()));
         }
-        // What is no jump is described as none.
+        // A value that is not a jump does not match the schema of a jump.
         let to = &kinds.iter().find(|kind| kind["properties"]["step"]["enum"] == json!(["goto"])).unwrap()["properties"]["to"];
         assert!(!allows(to, &json!({}), &description) && !allows(to, &json!(true), &description));
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 
-/// `target` changed by `patch`: members are merged, `null` removes one, anything else replaces.
+/// Applies `patch` to `target`: members are merged, `null` removes a member, and any other value replaces.
 pub(crate) fn merged(target: Value, patch: &Value) -> Value {
     let Value::Object(changes) = patch else { return patch.clone() };
     let mut members = match target {

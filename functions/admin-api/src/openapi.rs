@@ -1,4 +1,4 @@
-//! The description of the API, made from the code and served without a token.
+//! The OpenAPI document, built from the code and served without a token.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,21 @@ use utoipa::{IntoResponses, Modify, OpenApi};
 
 pub(crate) use api::PageParams;
 
-/// What is not said at a single operation.
+/// The parts of the document that don't belong to a single operation.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Configuration",
-        description = "Accounts, agents, queues, lists and what agents choose from. Callers carry a JWT with the role admin or owner; supervisors may read agents, \
-            queues, pauses and contacts, and manage dispositions, tags and canned answers; agents may read the templates of their accounts.\n\n\
-            Answers carry an `ETag`; PUT, PATCH and DELETE need it in `If-Match` (428 without, 412 when it was changed meanwhile). What was read can be changed \
-            and put: fields that the service sets may be sent back as they were. PATCH takes a JSON merge patch (RFC 7396) of what is shown: fields that \
-            are left out stay, `null` removes an optional one, lists are replaced as a whole.\n\n\
-            No `Idempotency-Key` is needed: a PUT, PATCH or DELETE that is repeated is refused by its `If-Match`, a POST of an account or agent by its unique key \
-            or subject, of a contact by its phone number, of a pause, disposition or tag by its name. Names of queues, lists, intervals and canned answers are not unique: after an answer \
-            that got lost, look before you repeat their POST.\n\n\
-            Refusals are problem documents (RFC 9457) with a stable `type`."
+        description = "The configuration: accounts, agents, queues, contact lists and the choices for agents. Callers carry a JWT with the role admin or \
+            owner. Supervisors may also read agents, queues, pauses and contacts, and manage dispositions, tags and canned answers. Agents may read the \
+            templates of their accounts.\n\n\
+            Responses carry an `ETag`. PUT, PATCH and DELETE require it in `If-Match`: 428 without it, 412 if the resource has changed since. A client can \
+            read a document, change it and put it: fields that the service sets may be sent back unchanged. PATCH takes a JSON merge patch (RFC 7396): \
+            omitted fields stay, `null` removes an optional field, and a list is replaced as a whole.\n\n\
+            No `Idempotency-Key` is needed. `If-Match` refuses a repeated PUT, PATCH or DELETE. A repeated POST is refused by the unique key of an account, \
+            the subject of an agent, the phone number of a contact, or the name of a pause, disposition or tag. Names of queues, lists, intervals and \
+            canned answers are not unique. If the response to their POST is lost, check whether the resource exists before you repeat it.\n\n\
+            Errors are problem documents (RFC 9457) with a stable `type`."
     ),
     modifiers(&ProviderTypes)
 )]
@@ -39,7 +40,7 @@ impl Modify for ProviderTypes {
 
 type Answers = BTreeMap<String, RefOr<openapi::Response>>;
 
-/// What every operation may refuse with: nothing beside what the kit adds.
+/// The error responses of every operation: only those that the kit adds.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -48,30 +49,30 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// What a write may refuse with.
+/// The error responses of a write.
 pub(crate) struct WriteRefusals;
 
 impl IntoResponses for WriteRefusals {
     fn responses() -> Answers {
-        let conflicts = "What is stored does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, `interactions` \
-                         and how many were `closed`), `contact-exists` (with `contact`).";
+        let conflicts = "The present configuration does not allow it: `no-agent`, `in-use` (with `users`), `open-interactions` (with `count`, \
+                         `interactions` and the number `closed`), `contact-exists` (with `contact`).";
         api::refusals(&[("409", conflicts)]).into_iter().collect()
     }
 }
 
-/// What a question to a provider may be refused with.
+/// The error responses of a request to a provider.
 pub(crate) struct ProviderRefusals;
 
 impl IntoResponses for ProviderRefusals {
     fn responses() -> Answers {
-        let conflicts = "The provider refuses it or can't do it: `refused-credentials`, `numbers-not-found`, `wrong-number-format`, \
+        let conflicts = "The provider refuses the request or does not support it: `refused-credentials`, `numbers-not-found`, `wrong-number-format`, \
                          `not-found-at-provider` (with `field`), `webhook-not-set`, `not-offered`.";
-        let gateway = "The provider does not answer (`provider-unreachable`), or something unexpected (`provider-error`).";
+        let gateway = "The provider does not answer (`provider-unreachable`), or gives an unexpected answer (`provider-error`).";
         api::refusals(&[("409", conflicts), ("502", gateway)]).into_iter().collect()
     }
 }
 
-/// Adds what all operations have in common. This API takes a body only as JSON.
+/// Adds the parts that all operations have in common. This API accepts only JSON bodies.
 pub(crate) fn complete(description: &mut openapi::OpenApi) {
     api::complete(description);
     for operation in description.paths.paths.values_mut().flat_map(api::operations).filter(|operation| operation.request_body.is_some()) {

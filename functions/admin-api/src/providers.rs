@@ -1,4 +1,4 @@
-//! What is asked of the providers: whether an account works, which numbers and templates there are, and that webhooks come here.
+//! Requests to the providers: checking an account, listing numbers and templates, and setting up webhooks.
 
 use api::{Administrator, Anyone, Caller, Error, Id, JsonBody, Listed, Parameters, Problem};
 use axum::Json;
@@ -20,42 +20,43 @@ use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
 use crate::resources::accounts::receive_url;
 
-/// How far back a reconciliation looks unless it is told: a night and the outage before it.
+/// How far back a reconciliation looks by default: one night and the outage before it.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far back it may look: 30 s of an API call are enough for some thousand messages, and events are kept, and so recognised, for a month.
+/// How far back a reconciliation may look. The 30 s of an API call are enough for some thousand messages. Events are
+/// kept for a month, so duplicates are recognised.
 const LOOK_BACK_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A provider type that accounts can have.
+/// A provider type.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ProviderType {
-    /// What an account's `provider.type` says.
+    /// The value of an account's `provider.type`.
     r#type: &'static str,
-    /// Its fields, beside `type`.
+    /// The fields of the type, besides `type`.
     fields: Vec<FieldView>,
 }
 
 /// A field of a provider type.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FieldView {
-    /// Its name.
+    /// The field's name.
     name: &'static str,
-    /// What it is.
+    /// A description of the field.
     description: &'static str,
-    /// Whether it is write-only.
+    /// Whether the field is write-only.
     secret: bool,
-    /// Whether a person must fill it in.
+    /// Whether the field is required.
     required: bool,
-    /// Whether it is made up when it is left out.
+    /// Whether a value is generated if the field is omitted.
     generated: bool,
-    /// The form that it must have, in words; absent: a line of text.
+    /// The required format, in words. If absent: a line of text.
     #[serde(skip_serializing_if = "Option::is_none")]
     shape: Option<&'static str>,
 }
 
-/// The provider types that accounts can have, with their fields.
+/// Lists the provider types and their fields.
 #[utoipa::path(get, path = "/providers", tag = "providers",
-    responses((status = 200, description = "All.", body = Listed<ProviderType>), Refusals))]
+    responses((status = 200, description = "All provider types.", body = Listed<ProviderType>), Refusals))]
 pub(crate) async fn list_providers(_: Administrator) -> Listed<ProviderType> {
     let types = ADAPTERS.iter().map(|adapter| ProviderType {
         r#type: adapter.kind(),
@@ -79,35 +80,37 @@ pub(crate) async fn list_providers(_: Administrator) -> Listed<ProviderType> {
     Listed { items: types.collect(), next: None }
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Checked {
-    /// Whether nothing is wrong.
+    /// Whether the check found no problems.
     ok: bool,
-    /// One for each thing that was tried.
+    /// One entry for each part that was checked.
     findings: Vec<FindingView>,
 }
 
-/// One thing that was tried.
+/// One part that was checked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FindingView {
     /// `credentials`, `number` or `webhook`.
     subject: &'static str,
-    /// Whether it is fine; absent when the provider's API can't tell.
+    /// Whether this part is correct. Absent if the provider's API can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     ok: Option<bool>,
-    /// Something worth knowing.
+    /// Additional information.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// What is wrong.
+    /// The problem, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
 
-/// Tries an account's credentials and number with its provider, and whether webhooks lead to its Receive URL. A check that finds something wrong has
-/// worked: it answers 200 with `ok: false`.
+/// Checks an account with its provider.
+///
+/// The check covers the credentials, the number, and whether webhooks lead to the account's Receive URL. If the check
+/// finds a problem, the response is still 200, with `ok: false`.
 #[utoipa::path(post, path = "/accounts/{id}/check", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "What was found.", body = Checked), ProviderRefusals))]
+    responses((status = 200, description = "The findings.", body = Checked), ProviderRefusals))]
 pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<Checked>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let url = receive_url(&account, &app.public_url);
@@ -141,12 +144,12 @@ pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(i
     Ok(Json(Checked { ok: findings.iter().all(|finding| finding.ok != Some(false)), findings }))
 }
 
-/// Numbers to pick one from.
+/// Numbers to choose from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Numbers {
     /// The numbers.
     items: Vec<NumberView>,
-    /// Why there may be none.
+    /// Why the list may be empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
 }
@@ -154,12 +157,12 @@ pub(crate) struct Numbers {
 /// A number.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NumberView {
-    /// As an account's `phone` takes it.
+    /// The number, in the format of an account's `phone`.
     phone: String,
-    /// The provider's name of it.
+    /// The provider's name for the number.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The provider's id of it, where accounts have a field for it.
+    /// The provider's id of the number, if accounts have a field for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
 }
@@ -173,7 +176,7 @@ fn numbers(found: Vec<providers::Number>) -> Json<Numbers> {
     Json(Numbers { items: numbers.collect(), hint })
 }
 
-/// The numbers of an account's provider account.
+/// Lists the numbers of an account's provider account.
 #[utoipa::path(get, path = "/accounts/{id}/numbers", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The numbers.", body = Numbers), ProviderRefusals))]
 pub(crate) async fn account_numbers(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<Numbers>, ApiError> {
@@ -182,7 +185,9 @@ pub(crate) async fn account_numbers(State(app): State<App>, _: Administrator, Id
     Ok(numbers(found))
 }
 
-/// The numbers of a provider account that no account here has yet: the body is what an account's `provider` would be. Nothing of it is stored.
+/// Lists the numbers of a provider account that are not connected here yet.
+///
+/// The body has the format of an account's `provider`. Nothing in it is stored.
 #[utoipa::path(post, path = "/providers/{type}/numbers", tag = "providers", params(("type" = String, Path)), request_body = ProviderInput,
     responses((status = 200, description = "The numbers.", body = Numbers), ProviderRefusals))]
 pub(crate) async fn provider_numbers(
@@ -212,7 +217,7 @@ pub(crate) async fn provider_numbers(
     Ok(numbers(found))
 }
 
-/// An account that is none, to ask a provider with: only its provider counts.
+/// A temporary account for calling a provider. Only its provider matters.
 fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
     Ok(Account {
         id: AccountId::from_ulid(Ulid::nil()),
@@ -235,23 +240,24 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
     })
 }
 
-/// A template of the provider's.
+/// A template of the provider.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TemplateView {
-    /// What a message's `template.name` says.
+    /// The value for a message's `template.name`.
     name: String,
-    /// What people call it.
+    /// The template's display name.
     title: String,
-    /// What a message's `template.language` says.
+    /// The value for a message's `template.language`.
     language: String,
-    /// The text of its body, with its placeholders.
+    /// The text of the body, with its placeholders.
     body: String,
 }
 
-/// The approved templates of an account's provider account, which its agents send. Supervisors may read them too, and the account's agents; for others there
-/// is no such account (404).
+/// Lists the approved templates of an account's provider account.
+///
+/// Supervisors and the account's own agents may read them too. Other agents get 404.
 #[utoipa::path(get, path = "/accounts/{id}/templates", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "The approved ones.", body = Listed<TemplateView>), ProviderRefusals))]
+    responses((status = 200, description = "The approved templates.", body = Listed<TemplateView>), ProviderRefusals))]
 pub(crate) async fn account_templates(
     State(app): State<App>,
     Anyone(caller): Anyone,
@@ -270,7 +276,7 @@ pub(crate) async fn account_templates(
     Ok(Listed { items: views.collect(), next: None })
 }
 
-/// Fails as if the account were not there, unless the caller oversees or is an agent of it.
+/// Fails as if the account did not exist, unless the caller is a supervisor or higher, or an agent of the account.
 async fn sees(app: &App, caller: &Caller, account: &Account) -> Result<(), ApiError> {
     if caller.may(Role::Supervisor) {
         return Ok(());
@@ -279,21 +285,21 @@ async fn sees(app: &App, caller: &Caller, account: &Account) -> Result<(), ApiEr
     if agent.is_some_and(|agent| account.agents.contains(&agent)) { Ok(()) } else { Err(Error::NotFound.into()) }
 }
 
-/// How webhooks come to an account.
+/// How webhooks reach an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WebhookView {
-    /// Whether the provider was told just now.
+    /// Whether this request set the webhook at the provider.
     registered: bool,
-    /// The Receive URL, as it is pasted into the provider's console.
+    /// The Receive URL, to be pasted into the provider's console.
     receive_url: String,
-    /// What a person does there, a sentence a line; absent when nothing is left to do.
+    /// The remaining steps in the provider's console, one sentence per line. Absent if nothing is left to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<String>,
 }
 
-/// What a person does in the provider's console so that webhooks come to an account.
+/// Returns the steps in the provider's console that direct webhooks to an account.
 #[utoipa::path(get, path = "/accounts/{id}/webhook", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "How.", body = WebhookView), Refusals))]
+    responses((status = 200, description = "The Receive URL and the steps.", body = WebhookView), Refusals))]
 pub(crate) async fn get_webhook(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<WebhookView>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     Ok(Json(by_hand(&account, &app.public_url)))
@@ -305,9 +311,11 @@ fn by_hand(account: &Account, public_url: &str) -> WebhookView {
     WebhookView { registered: false, receive_url, instructions }
 }
 
-/// Has the provider send its webhooks to the account's Receive URL, where its API can do that; else says what a person does.
+/// Sets an account's Receive URL as the webhook at its provider.
+///
+/// If the provider's API can't do that, the response has the steps for the provider's console.
 #[utoipa::path(post, path = "/accounts/{id}/webhook", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "Done, or how to do it.", body = WebhookView), ProviderRefusals))]
+    responses((status = 200, description = "The webhook is set, or the steps to set it.", body = WebhookView), ProviderRefusals))]
 pub(crate) async fn register_webhook(
     State(app): State<App>,
     Administrator(by): Administrator,
@@ -326,20 +334,22 @@ pub(crate) async fn register_webhook(
     }
 }
 
-/// What a reconciliation found.
+/// The result of a reconciliation.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReconciledView {
-    /// Customers' messages that the provider lists.
+    /// The number of customers' messages that the provider lists.
     listed: usize,
-    /// Of them, those that were not here and are now on their way.
+    /// How many of them were missing here. They are now being processed.
     new: usize,
 }
 
-/// Looks for messages at the provider whose webhooks were lost, and takes them in as if the webhooks had come. A schedule does the same every quarter of an
-/// hour for the last two hours.
+/// Fetches messages whose webhooks were lost.
+///
+/// The messages are processed as if their webhooks had arrived. A schedule does the same every 15 minutes for the
+/// last two hours.
 #[utoipa::path(post, path = "/accounts/{id}/reconcile", tag = "providers",
-    params(("id" = String, Path), ("since" = Option<String>, Query, description = "RFC 3339; 24 hours ago unless told, 7 days ago at most.")),
-    responses((status = 200, description = "What was found.", body = ReconciledView), ProviderRefusals))]
+    params(("id" = String, Path), ("since" = Option<String>, Query, description = "RFC 3339; the default is 24 hours ago. At most 7 days ago.")),
+    responses((status = 200, description = "The result.", body = ReconciledView), ProviderRefusals))]
 pub(crate) async fn reconcile_account(
     State(app): State<App>,
     _: Administrator,
@@ -366,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reconciliation_looks_back_a_day_or_as_far_as_told_within_a_week() {
+    fn a_reconciliation_looks_back_a_day_by_default_and_a_week_at_most() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         assert_eq!(since(None, now).unwrap(), "2026-01-30T12:00:00Z".parse().unwrap());
         assert_eq!(since(Some("2026-01-24T12:00:00Z"), now).unwrap(), "2026-01-24T12:00:00Z".parse().unwrap());

@@ -1,8 +1,8 @@
 //! The trait of configured resources, and the handlers that all of them share.
 //!
-//! A kind says how its input is read, how it is shown and what is checked. Versions, races, wakes, the log and the
-//! audit trail are here. A new kind is a file in `resources`, a line or two in `resources/mod.rs`, an [`Entity`] in
-//! `store`, and its type and id in `domain`.
+//! Each kind says how to parse its input, how to show it and what to check. Versions, races, wakes, the log and the
+//! audit trail are handled here. A new kind needs a file in `resources`, a line or two in `resources/mod.rs`, an
+//! [`Entity`] in `store`, and its type and id in `domain`.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -47,24 +47,24 @@ pub(crate) trait Resource: Entity + 'static {
     /// The view of the resource.
     fn view(self, version: u64, app: &App) -> Self::View;
 
-    /// Fails if the caller must not write this resource, although the role may write others. It is called on the
-    /// state before and on the state after.
+    /// Fails if the caller must not write this resource, although the caller's role may write others. It is called on
+    /// the state before and on the state after.
     fn permit(&self, _by: &Caller) -> Result<(), ApiError> {
         Ok(())
     }
 
-    /// Reads the parts of a patch that a merge loses: a secret is not in the view, so a `null` for one leaves no
-    /// trace in the merged document.
+    /// Reads the parts of a patch that a merge loses. A secret is not in the view, so a `null` for it leaves no trace
+    /// in the merged document.
     fn patched(_input: &mut Self::Input, _patch: &Value) -> Result<(), Errors> {
         Ok(())
     }
 
-    /// Whether an input has a value that no view shows. Then an equal view does not mean that nothing changes.
+    /// Whether an input has a value that no view shows. If so, an equal view does not mean that nothing changes.
     fn is_secret(_input: &Self::Input) -> bool {
         false
     }
 
-    /// Completes the input of a POST with what others know, before anything is made of it.
+    /// Completes the input of a POST with data from other services, before the resource is made.
     fn complete(_app: &App, _input: &mut Self::Input, _by: &Caller) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
@@ -81,15 +81,15 @@ pub(crate) trait Resource: Entity + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// Whether a view shows a secret at this path. The audit trail then tells only that it changed.
+    /// Whether a view shows a secret at this path. If so, the audit trail records only that it changed.
     fn is_hidden(_path: &str) -> bool {
         false
     }
 
-    /// Fields of the view that follow from others, so that they don't count as changes.
+    /// Fields of the view that are derived from others. They don't count as changes.
     const DERIVED: &'static [&'static str] = &["id", "version"];
 
-    /// Takes back the preparation after the write was refused.
+    /// Undoes the preparation after the write was refused.
     fn take_back(_app: &App, _change: &Change<'_, Self>, _refused: &ApiError) -> impl Future<Output = ()> + Send {
         async {}
     }
@@ -104,14 +104,13 @@ pub(crate) trait Resource: Entity + 'static {
         Vec::new()
     }
 
-    /// Finishes a change, even one that changed nothing: the same request with the new `ETag` completes a failed
-    /// finish.
+    /// Finishes a change, even one that changed nothing. If a finish fails, the same request with the new `ETag`
+    /// completes it.
     fn finish(_app: &App, _change: &Change<'_, Self>) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
     }
 
-    /// The users that forbid the deletion, as the refusal names them (409, `in-use`). It is called for each
-    /// attempt.
+    /// The users that prevent a deletion, as the refusal names them (409, `in-use`). It is called for each attempt.
     fn users(&self, _app: &App) -> impl Future<Output = Result<Vec<String>, ApiError>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -202,7 +201,7 @@ pub(crate) async fn put<R: Resource>(
     stored.replace(app, &writer, id, input, true).await
 }
 
-/// Applies a merge patch (RFC 7396). Nothing is written if it changes nothing.
+/// Applies a merge patch (RFC 7396). A patch that changes nothing is not written.
 pub(crate) async fn patch<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -216,8 +215,8 @@ pub(crate) async fn patch<R: Resource>(
     stored.replace(app, &writer, id, input, false).await
 }
 
-/// Changes a part of a resource, such as an entry of a list, whatever else of it others change meanwhile. Nothing
-/// is written if that changes nothing.
+/// Changes a part of a resource, such as an entry of a list, even while others change the rest of it. An edit that
+/// changes nothing is not written.
 pub(crate) async fn edit<R: Resource>(
     app: &App,
     writer: Writer<R>,
@@ -233,14 +232,14 @@ pub(crate) async fn edit<R: Resource>(
         edit(&mut body);
         let input = R::parse(body, Some(&stored.shown))?;
         match stored.replace(app, &writer, id.clone(), input, false).await {
-            // The edit does not depend on the version, so it also applies to the next one.
+            // The edit does not depend on the version, so it also applies to the next version.
             Err(ApiError::Kit(Error::Changed)) if condition.is_none() && attempt < ATTEMPTS => app.engine.world.pause(attempt).await,
             outcome => return outcome,
         }
     }
 }
 
-/// The list at a place of a view. It is made if there is none; `None` if something else is there.
+/// The list at a path of a view. It is created if it is absent. `None` if another value is there.
 pub(crate) fn list_at<'a>(view: &'a mut Value, path: &[&str]) -> Option<&'a mut Vec<Value>> {
     let mut at = view;
     for name in path {
@@ -376,8 +375,8 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
         (Ok(_), _) => app.wake(owed).await,
         (Err(refused), Some(secrets)) => {
             R::take_back(app, change, refused).await;
-            // The secrets were changed, whatever happened to the rest. If the answer was lost, the entry may exist;
-            // then it stays.
+            // The secrets were changed, whatever happened to the rest. If the response was lost, the entry may exist
+            // already. Then it stays.
             if change.before.is_some()
                 && let Some(entry) = trail.secrets_only(&secrets)
             {
@@ -389,7 +388,7 @@ async fn write<R: Resource>(app: &App, by: &Caller, change: &Change<'_, R>, show
     outcome
 }
 
-/// Checks and writes, until nothing else is written in between.
+/// Checks and writes until no other write comes in between.
 async fn checked<R: Resource>(
     app: &App,
     change: &Change<'_, R>,

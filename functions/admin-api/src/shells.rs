@@ -1,9 +1,9 @@
-//! The routes of a kind: one annotated function each, for the description. Each calls the handler that all kinds
+//! The routes of a kind: one annotated function each, for the OpenAPI document. Each calls the handler that all kinds
 //! share.
 
-/// Declares the routes of a kind, and `routes()`, which adds them to the API. `{R: Input => View, tag, "/place",
-/// "/place/{id}"}`, then for each route its documentation, its kind (`list`, `create`, `get`, `put`, `patch`,
-/// `delete`) and its name.
+/// Declares the routes of a kind, and `routes()`, which adds them to the API. The form is `{R: Input => View, tag,
+/// "/place", "/place/{id}"}`, then for each route its documentation, its kind (`list`, `create`, `get`, `put`,
+/// `patch`, `delete`) and its name.
 macro_rules! shells {
     (@list $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
@@ -20,7 +20,7 @@ macro_rules! shells {
     (@create $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
         #[utoipa::path(post, path = $all, tag = $tag, request_body = $input,
-            responses((status = 201, description = "Made.", body = $view, headers(("ETag" = String), ("Location" = String))),
+            responses((status = 201, description = "Created.", body = $view, headers(("ETag" = String), ("Location" = String))),
                 $crate::openapi::WriteRefusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
@@ -33,7 +33,7 @@ macro_rules! shells {
     (@get $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
         #[utoipa::path(get, path = $one, tag = $tag, params(("id" = String, Path)),
-            responses((status = 200, description = "It.", body = $view, headers(("ETag" = String))), $crate::openapi::Refusals))]
+            responses((status = 200, description = "The resource.", body = $view, headers(("ETag" = String))), $crate::openapi::Refusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             reader: $crate::resource::Reader<$r>,
@@ -87,7 +87,7 @@ macro_rules! shells {
     ($r:ident: $input:ident => $view:ident, $tag:tt, $all:tt, $one:tt; $($(#[$($doc:tt)*])* $verb:ident $name:ident;)*) => {
         $($crate::shells::shells! {@$verb {$(#[$($doc)*])*} $name, $r, $input, $view, $tag, $all, $one})*
 
-        /// The routes, with their description.
+        /// The routes, with their OpenAPI descriptions.
         pub(crate) fn routes() -> utoipa_axum::router::OpenApiRouter<$crate::app::App> {
             utoipa_axum::router::OpenApiRouter::new()$(.routes(utoipa_axum::routes!($name)))*
         }

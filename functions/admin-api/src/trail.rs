@@ -14,10 +14,10 @@ use crate::error::ApiError;
 use crate::openapi::Refusals;
 use crate::resources::KINDS;
 
-/// Entries are kept for two years.
+/// How long entries are kept: two years.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
-/// One change on its way: its entry is written with it, under the same id whenever it is tried again.
+/// A change in progress. Its entry is written with it, and has the same id in every retry.
 pub(crate) struct Trail<'a> {
     id: Ulid,
     by: By,
@@ -27,7 +27,7 @@ pub(crate) struct Trail<'a> {
 }
 
 impl<'a> Trail<'a> {
-    /// A change of one view into another; `null` stands for one that is not there.
+    /// A change from one view to another. `null` means that the resource does not exist.
     pub(crate) async fn of(
         app: &App,
         caller: &Caller,
@@ -47,7 +47,7 @@ impl<'a> Trail<'a> {
         Ok(Self { id: cloud::ids::ulid(), by, subject, action, changes: changes(before, after, shows) })
     }
 
-    /// The entry, with the paths of secrets that changed too; `None` when nothing has changed.
+    /// The entry, including the paths of changed secrets. `None` if nothing has changed.
     pub(crate) fn entry(&self, secrets: &[String]) -> Option<Entry> {
         let hidden = secrets.iter().map(Change::hidden);
         let changes: Vec<Change> = self.changes.iter().cloned().chain(hidden).collect();
@@ -55,12 +55,12 @@ impl<'a> Trail<'a> {
         tells.then(|| Entry::new(self.id, self.by.clone(), self.action, self.subject.clone(), changes))
     }
 
-    /// The same, to be written with the change.
+    /// The entry as an item to write in the same transaction as the change.
     pub(crate) fn extra(&self, secrets: &[String]) -> Option<Extra> {
         self.entry(secrets).map(Box::new).map(Extra::Audit)
     }
 
-    /// The entry of secrets that were changed although the change itself was refused: they lie elsewhere.
+    /// The entry for secrets that changed although the change itself was refused. Secrets are stored elsewhere.
     pub(crate) fn secrets_only(&self, secrets: &[String]) -> Option<Entry> {
         let subject = Subject { versions: (self.subject.versions.0, self.subject.versions.0), ..self.subject.clone() };
         let changes: Vec<Change> = secrets.iter().map(Change::hidden).collect();
@@ -68,19 +68,18 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// Lists the changes of the configuration and the presences that were forced, the newest first.
+/// Lists configuration changes and forced presence changes, newest first.
 ///
-/// Entries are kept for two years.
-///
-/// A page may have fewer entries than `limit`, or none, and still name a `next`: it ends when there is no `next`.
+/// Entries are kept for two years. A page may have fewer entries than `limit`, or none, and still have a `next`. The
+/// last page has no `next`.
 #[utoipa::path(get, path = "/audit", tag = "audit",
     params(
-        ("who" = Option<String>, Query, description = "Only changes by this agent (its id), or by this `sub` where a caller had no record."),
+        ("who" = Option<String>, Query, description = "Only changes by this agent (its id), or by this `sub` if the caller had no record."),
         ("kind" = Option<String>, Query, description = "Only changes of this kind: `account`, `agent`, `queue`, `list`, `interval`, `pause`, \
             `disposition`, `tag`, `canned_answer` or `contact`."),
-        ("id" = Option<String>, Query, description = "Only changes of the thing with this id."),
-        ("from" = Option<String>, Query, description = "RFC 3339; not before this."),
-        ("to" = Option<String>, Query, description = "RFC 3339; before this."),
+        ("id" = Option<String>, Query, description = "Only changes of the resource with this id."),
+        ("from" = Option<String>, Query, description = "RFC 3339; only changes at or after this time."),
+        ("to" = Option<String>, Query, description = "RFC 3339; only changes before this time."),
         api::PageParams
     ),
     responses((status = 200, description = "A page.", body = Listed<Entry>), Refusals))]
@@ -101,7 +100,7 @@ fn asked(parameters: &Parameters, now: Timestamp) -> Result<AuditQuery, Errors> 
             unless_told
         }
     };
-    // Clocks differ a little: nothing that was answered is left out.
+    // Clocks differ a little. The range is wide enough to include every confirmed change.
     let (from, to) = (time("from", now - KEPT), time("to", now + SignedDuration::from_mins(1)));
     let kind = text("kind");
     if kind.as_ref().is_some_and(|kind| !KINDS.iter().any(|(_, known)| known == kind)) {

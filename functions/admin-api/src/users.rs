@@ -1,4 +1,4 @@
-//! The people of the stack's own user pool. They are invited with their agent, and disabled with it.
+//! Persons in the deployment's own user pool. They are invited with their agent record and disabled with it.
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
@@ -6,7 +6,7 @@ use aws_sdk_cognitoidentityprovider::types::{AttributeType, MessageActionType, U
 use cloud::aws::{Aws, CallError};
 use cloud::config::Env;
 
-/// The stack's own user pool.
+/// The deployment's own user pool.
 #[derive(Debug, Clone)]
 pub struct UserPool {
     client: Client,
@@ -20,7 +20,7 @@ pub(crate) struct Person {
     pub(crate) subject: String,
     /// Whether the person may log in.
     enabled: bool,
-    /// Whether the invitation was not used yet.
+    /// Whether the person has not used the invitation yet.
     invited: bool,
 }
 
@@ -58,13 +58,13 @@ fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
 }
 
 impl UserPool {
-    /// Reads `USER_POOL_ID`. `None`: the tokens have another issuer, which manages its people itself.
+    /// Reads `USER_POOL_ID`. `None`: another issuer issues the tokens and manages its users itself.
     pub fn from_env(aws: &Aws, env: &Env) -> Option<Self> {
         let id = env.optional("USER_POOL_ID")?.to_owned();
         Some(Self { client: Client::new(aws.sdk_config()), id })
     }
 
-    /// The person with this e-mail address: an existing one, or a new one, who is invited now.
+    /// The person with this e-mail address. An unknown person is created and invited.
     pub(crate) async fn person(&self, email: &str) -> Result<Person, UserPoolError> {
         if let Some(person) = self.known(email).await? {
             return Ok(person);
@@ -80,7 +80,7 @@ impl UserPool {
                 // The invitation has just been sent.
                 Ok(Person { subject, enabled: true, invited: false })
             }
-            // Another call was quicker.
+            // Another call created the person first.
             Err(error) if code(&error) == Some("UsernameExistsException") => {
                 Ok(self.known(email).await?.ok_or(CallError::NoAnswer { service: "cognito-idp" })?)
             }
@@ -99,8 +99,8 @@ impl UserPool {
         Ok(Some(Person { subject, enabled: found.enabled, invited }))
     }
 
-    /// Lets an existing person log in. A disabled person is enabled. A person who never used the invitation gets it
-    /// again, since it may have been lost with the call that made it.
+    /// Lets an existing person log in. A disabled person is enabled. A person who has not used the invitation gets it
+    /// again, because the call that sent it may have failed.
     pub(crate) async fn welcome(&self, email: &str, person: &Person) -> Result<(), UserPoolError> {
         if !person.enabled {
             let enabled = self.client.admin_enable_user().user_pool_id(&self.id).username(email).send().await;

@@ -1,8 +1,8 @@
 //! The Lambda `agent-api`: the HTTP API for agents, under `/agent`.
 //!
-//! A request carries the token of a known agent. A change goes through the engine, as one command with its own id.
-//! A command that is repeated with the same `Idempotency-Key` changes nothing and gets the first answer. Refusals
-//! are problem documents (RFC 9457).
+//! Each request carries the token of a known agent. Each change is one command to the engine, with its own id. A
+//! repeated command with the same `Idempotency-Key` changes nothing and gets the first response. Errors are problem
+//! documents (RFC 9457).
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|
@@ -30,11 +30,11 @@
 //! | `GET /events` | 1 query; 1 read unless the page tells the last number itself |
 //! | `POST /tickets` | 1 write |
 //!
-//! Each request also reads the record of its agent (1 consistent read), unless the roles come from the token.
+//! Each request also reads the agent's record (1 consistent read), unless roles come from the token.
 //!
-//! The configuration (agents, accounts, queues, choices for agents) is cached for seconds, except for the agent
-//! whose presence changes. A refused command costs one more read, which tells whether it is a repetition. A command
-//! that meets a rival costs its reads and its transaction again.
+//! The configuration (agents, accounts, queues, choices for agents) is cached for seconds. The agent whose presence
+//! changes is read past the cache. A refused command costs one more read, to see whether it is a repetition. A
+//! command that loses a race repeats its reads and its transaction.
 
 mod app;
 mod offers;

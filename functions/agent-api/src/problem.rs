@@ -93,8 +93,8 @@ impl Failure {
             Failure::MediaType => {
                 Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "WhatsApp does not accept files of this type")
             }
-            Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "Nothing was uploaded there")
-                .detail("The upload did not succeed, or it was more than a day ago."),
+            Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "The file was not uploaded")
+                .detail("The upload failed, or it is more than a day old."),
             Failure::Busy | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
         }
@@ -143,11 +143,11 @@ impl Refused {
             Refusal::Changed => conflict("changed", "The interaction changed since you read it"),
             Refusal::TransferOff => conflict("transfer-off", "Transfers of this kind are switched off"),
             Refusal::NothingFromCustomer => conflict("no-customer-message", "The customer has not written yet"),
-            Refusal::TransferUnderway => conflict("transfer-underway", "It is being transferred already"),
-            Refusal::NoSuchTarget => conflict("no-such-target", "It can't be given to this agent or queue"),
+            Refusal::TransferUnderway => conflict("transfer-underway", "The interaction is already being transferred"),
+            Refusal::NoSuchTarget => conflict("no-such-target", "The interaction can't be given to this agent or queue"),
             Refusal::AccountInactive => conflict("account-inactive", "The account is switched off"),
             Refusal::StillOpen => conflict("still-open", "The interaction is open"),
-            Refusal::MergedAway { into } => conflict("merged", "It went on in another interaction").with("other", into.to_string()),
+            Refusal::MergedAway { into } => conflict("merged", "Merged into another interaction").with("other", into.to_string()),
             Refusal::OtherOpen { interaction } => {
                 conflict("other-open", "The customer has another open interaction").with("other", interaction.to_string())
             }
@@ -158,10 +158,10 @@ impl Refused {
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
             Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
-            Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent that could answer"),
+            Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent to answer"),
             // No command of this API is normally refused like this, but a rival may make one late.
             Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
-                conflict("superseded", "Something else happened first")
+                conflict("superseded", "Another change came first")
             }
         };
         match &self.interaction {
@@ -173,8 +173,8 @@ impl Refused {
     fn owned(&self, problem: Problem, owner: Option<&AgentId>) -> Problem {
         let detail = match (owner, &self.owner_name) {
             (Some(_), Some(name)) => format!("{name} has the interaction."),
-            (Some(_), None) => "Somebody else has the interaction.".to_owned(),
-            (None, _) => "Nobody has the interaction.".to_owned(),
+            (Some(_), None) => "Another agent has the interaction.".to_owned(),
+            (None, _) => "No agent has the interaction.".to_owned(),
         };
         let problem = problem.detail(detail).with("owner", owner.map(|owner| owner.to_string()));
         problem.with("owner_name", self.owner_name.clone().filter(|_| owner.is_some()))
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_that_nobody_accepted_names_nobody() {
+    fn an_offer_without_an_owner_names_none() {
         let problem = answer(Refusal::OfferGone { owner: None });
         assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
         assert!(problem.as_object().unwrap().contains_key("owner"));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_failures_only_say_that_they_will_pass() {
+    fn internal_failures_are_a_503_with_retry_after() {
         let failures = [
             Failure::from(EngineError::Busy),
             Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),

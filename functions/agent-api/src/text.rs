@@ -34,7 +34,7 @@ pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error
 /// and tabs.
 pub(crate) fn lines(field: &str, text: &str, most: usize) -> Result<(), Error> {
     if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        return Err(Error::field(field, "must have no control characters but line breaks and tabs"));
+        return Err(Error::field(field, "must not have control characters other than line breaks and tabs"));
     }
     within(field, text, most)
 }

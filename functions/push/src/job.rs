@@ -1,4 +1,4 @@
-//! A job of the queue, read into what agents are shown.
+//! A job of the queue, read as the event that agents get.
 
 use domain::effect::Audience;
 use domain::ids::AccountId;
@@ -16,12 +16,12 @@ pub(crate) struct Job {
     pub(crate) event: AgentEvent,
 }
 
-/// The forms of a body.
+/// The accepted forms of a body.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
     News(PushJob),
-    /// By the version before, whose jobs carried the view itself.
+    /// The form of the version before, whose jobs carried the view itself.
     View {
         id: String,
         to: Audience,
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of each kind of event, as the version before wrote it.
+    /// One body for each kind of event, as the version before wrote it.
     const BEFORE: &str = include_str!("before.jsonl");
 
     fn job(news: News) -> PushJob {

@@ -55,7 +55,7 @@ impl Template {
         self.resources.values().filter_map(Resource::function).collect()
     }
 
-    /// The names of the functions that a queue or a stream feeds, without the stack's.
+    /// The names of the functions that a queue or a stream invokes, without the stack's.
     pub fn fed(&self) -> BTreeSet<&str> {
         let mappings = self.resources.values().filter(|resource| resource.kind == "AWS::Lambda::EventSourceMapping");
         mappings.filter_map(|mapping| self.resources.get(mapping.properties["FunctionName"].as_str()?)?.function()).collect()

@@ -55,7 +55,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// The version that a write is based on, where it may be based on none.
+/// The version that a write is based on, for writes where it is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionalIfMatch(pub Option<IfMatch>);
 

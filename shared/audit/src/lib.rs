@@ -1,7 +1,7 @@
-//! The audit trail: who changed what of the configuration, when and how.
+//! The audit trail: every change of the configuration, with its author, time and details.
 //!
-//! An entry is written in the transaction of the change that it tells of, and never changed. It shows what the API
-//! shows: the paths that differ between two views, with their values, but of a secret only that it changed.
+//! An entry is written in the transaction of its change and never modified. It shows what the API shows: the paths
+//! at which two views differ, with their values. For a secret it only shows that the secret changed.
 
 use domain::agent::{Presence, PresenceState, Role};
 use jiff::Timestamp;
@@ -12,82 +12,83 @@ use ulid::Ulid;
 /// The most bytes of an entry's JSON. With its keys it stays below 16 KB.
 pub const MOST: usize = 15 * 1024;
 
-/// Who made a change.
+/// The author of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
-    /// The agent's id; without a record of one, the `sub` of the token.
+    /// The agent's id, or the `sub` of the token if there is no agent record.
     pub who: String,
     /// The role that the caller had.
     pub role: Role,
 }
 
-/// What was done.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditAction))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It was made.
+    /// The object was created.
     Created,
-    /// It was changed.
+    /// The object was changed.
     Changed,
-    /// It was deleted.
+    /// The object was deleted.
     Deleted,
-    /// An agent was paused or logged out by somebody else.
+    /// Another person paused an agent or logged the agent out.
     PresenceForced,
 }
 
-/// One change, as it is kept.
+/// One change of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
 pub struct Entry {
-    /// Its id: a ULID, which sorts by time.
+    /// The entry's id: a ULID, which sorts by time.
     pub id: String,
-    /// When.
+    /// The time of the change.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// Who: the id of an agent; without a record of one, the `sub` of the token.
+    /// The author: the id of an agent, or the `sub` of the token if there is no agent record.
     pub who: String,
-    /// The role that they had.
+    /// The role that the author had.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "admin"))]
     pub role: Role,
-    /// What was done.
+    /// The kind of change.
     pub action: Action,
-    /// The kind of what was changed, e.g. `account`.
+    /// The kind of the changed object, e.g. `account`.
     pub kind: String,
-    /// The id of what was changed.
+    /// The id of the changed object.
     pub of: String,
-    /// The version before; absent when it was made.
+    /// The version before the change; absent when the object was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_before: Option<u64>,
-    /// The version from then on; absent when it was deleted.
+    /// The version after the change; absent when the object was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// What differs.
+    /// The differences.
     pub changes: Vec<Change>,
-    /// How many changes more there were, of which the entry has no room to tell.
+    /// The number of further differences for which the entry has no room.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: usize,
 }
 
-/// What differs at one path.
+/// One difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditChange))]
 pub struct Change {
-    /// Where, e.g. `settings.time_zone` or `plan[1].queue`.
+    /// The path, e.g. `settings.time_zone` or `plan[1].queue`.
     pub path: String,
-    /// Whether all that is told is that it changed: of a secret, of a contact, and of values that are too long.
+    /// Whether the entry only shows that the value changed. That is so for secrets, for contacts and for values that
+    /// are too long.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
     /// The value before; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// The value from then on; absent when there is none.
+    /// The value after; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// Of a list of names or ids: those that came.
+    /// Entries that a list of names or ids gained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<Value>,
-    /// Of a list of names or ids: those that went.
+    /// Entries that a list of names or ids lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Value>,
 }
@@ -97,7 +98,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Change {
-    /// Of which only that it changed is told.
+    /// A difference without its values.
     pub fn hidden(path: impl Into<String>) -> Self {
         Self { changed: true, ..Self::at(path) }
     }
@@ -107,19 +108,19 @@ impl Change {
     }
 }
 
-/// What is changed, and from which version to which.
+/// The changed object and its versions.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
-    /// Its kind.
+    /// The kind of object.
     pub kind: &'a str,
-    /// Its id.
+    /// The object's id.
     pub id: &'a str,
-    /// The version before, and the one from then on.
+    /// The versions before and after the change.
     pub versions: (Option<u64>, Option<u64>),
 }
 
 impl Entry {
-    /// The entry with the id `id`, which says when it was made; what does not fit is left out.
+    /// The entry with the id `id`, which also gives its time. Differences that do not fit are left out.
     pub fn new(id: Ulid, by: By, action: Action, subject: Subject<'_>, changes: Vec<Change>) -> Self {
         let at = i64::try_from(id.timestamp_ms()).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
         let (version_before, version) = subject.versions;
@@ -130,17 +131,17 @@ impl Entry {
         entry
     }
 
-    /// As it is stored.
+    /// The entry in its stored form.
     pub fn to_json(&self) -> String {
         serde_json::to_value(self).map(|value| value.to_string()).unwrap_or_default()
     }
 
-    /// An entry as it is stored; `None` when it can't be read.
+    /// Reads a stored entry; `None` when it can't be read.
     pub fn parse(stored: &str) -> Option<Self> {
         serde_json::from_str(stored).ok()
     }
 
-    /// A presence that somebody else than the agent chose.
+    /// The entry of a presence that another person chose for an agent.
     pub fn forced(id: Ulid, by: By, before: &Presence, after: &Presence) -> Self {
         let shown = |presence: &Presence| match &presence.chosen {
             PresenceState::Paused { reason } => json!({"state": "paused", "reason": reason}),
@@ -151,12 +152,12 @@ impl Entry {
         Self::new(id, by, Action::PresenceForced, Subject { kind: "agent", id: after.agent.as_str(), versions }, changes)
     }
 
-    /// Takes away values, the longest first, and then paths, until the entry is short enough.
+    /// Removes values, the longest first, and then whole differences, until the entry is short enough.
     fn fit(&mut self) {
         let size = |value: &Change| serde_json::to_vec(value).map_or(0, |bytes| bytes.len() + 1);
         let mut changes: Vec<(usize, Change)> =
             std::mem::take(&mut self.changes).into_iter().map(|change| (size(&change), change)).collect();
-        // Room for the number of those that are left out.
+        // Leaves room for the number of differences that are left out.
         let mut left = MOST.saturating_sub(serde_json::to_vec(&*self).map_or(0, |bytes| bytes.len()) + 32);
         let total = |changes: &[(usize, Change)]| changes.iter().map(|(size, _)| size).sum::<usize>();
         while total(&changes) > left {
@@ -178,17 +179,17 @@ impl Entry {
     }
 }
 
-/// What an entry tells of a view.
+/// Rules for what an entry shows of a view.
 pub struct Shows<'a> {
-    /// Fields at the top that are no change of their own, such as the version.
+    /// Fields at the top that are not a change of their own, such as the version.
     pub ignored: &'a [&'a str],
-    /// The paths of secrets, with all that is below them.
+    /// Whether a path is a secret, which hides the path and everything below it.
     pub hidden: &'a (dyn Fn(&str) -> bool + Sync),
-    /// Whether only the names of fields are told, and no value.
+    /// Whether the entry shows only the names of fields, without values.
     pub names_only: bool,
 }
 
-/// The paths at which two views differ. `null` stands for a view that is not there.
+/// The differences between two views. `null` stands for a view that does not exist.
 pub fn changes(before: &Value, after: &Value, shows: &Shows<'_>) -> Vec<Change> {
     let mut found = Vec::new();
     for name in names(before, after) {
@@ -211,7 +212,7 @@ fn names(before: &Value, after: &Value) -> Vec<String> {
     before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))).cloned().collect()
 }
 
-/// Absent and empty are the same: nothing is told of either.
+/// Whether a value is absent or empty. The audit trail makes no difference between the two.
 fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
@@ -233,7 +234,7 @@ fn compare(path: String, before: &Value, after: &Value, shows: &Shows<'_>, found
             let without = |some: &[Value], others: &[Value]| some.iter().filter(|entry| !others.contains(entry)).cloned().collect();
             let (added, removed): (Vec<Value>, Vec<Value>) = (without(new, old), without(old, new));
             found.push(match added.is_empty() && removed.is_empty() {
-                // Another order, which may count.
+                // The order changed, which may matter.
                 true => values(path, before, after),
                 false => Change { added, removed, ..Change::at(path) },
             });
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_differ_are_told_with_their_values() {
+    fn differing_paths_are_shown_with_their_values() {
         let before = json!({"version": 1, "name": "A", "note": "x", "settings": {"zone": "UTC", "wait": 1},
             "agents": ["1", "2"], "plan": [{"step": "queue", "timeout": 3}, {"step": "end"}], "empty": []});
         let after = json!({"version": 2, "name": "B", "settings": {"zone": "UTC", "wait": 2},
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn of_secrets_and_of_contacts_it_is_told_that_they_changed() {
+    fn secrets_and_contacts_show_only_that_they_changed() {
         let hidden = Shows { ignored: &[], hidden: &|path| path == "provider.token" || path == "url", names_only: false };
         let made = told(Value::Null, json!({"url": "s3cret", "provider": {"token": "s3cret", "sid": "AC"}}), &hidden);
         let expected =
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_without_a_difference() {
+    fn equal_views_have_no_differences() {
         assert!(changes(&json!({"a": [], "version": 1}), &json!({"version": 2}), &NOTHING_HIDDEN).is_empty());
     }
 
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_of_the_instant_of_its_id() {
+    fn an_entry_takes_its_time_from_its_id() {
         let id = Ulid::from_parts(1_700_000_000_123, 7);
         let entry = Entry::new(id, by(), Action::Deleted, Subject { kind: "list", id: "lst_1", versions: (Some(3), None) }, Vec::new());
         assert_eq!(entry.at.as_millisecond(), 1_700_000_000_123);

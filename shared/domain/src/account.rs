@@ -1,4 +1,4 @@
-//! WhatsApp accounts: connected numbers and their settings. Secrets are not here; they live in the secret store.
+//! WhatsApp accounts: connected numbers and their settings. Secrets are kept in the secret store instead.
 
 use std::collections::BTreeMap;
 
@@ -14,47 +14,49 @@ use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 /// A connected number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
-    /// Ours.
+    /// The account's id.
     pub id: AccountId,
-    /// Display name.
+    /// The displayed name.
     pub name: String,
-    /// Shown on the agents' tabs; unique over all accounts.
+    /// The short key on the agents' tabs, unique among all accounts.
     pub key: AccountKey,
-    /// The contact list where new contacts of this account are saved.
+    /// The contact list in which new contacts of this account are saved.
     pub list: ListId,
-    /// The public host that the Receive URL is built on; `None` is this deployment's own.
+    /// The public host of the Receive URL; `None` for this deployment's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// What a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
+    /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
     pub proxy_token: Secret,
-    /// With which requests to other systems are signed, so that they know where these come from.
+    /// The secret that signs requests to other systems, so that they can verify the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<Secret>,
-    /// Type and public fields of the provider.
+    /// The provider's type and public fields.
     pub provider: Provider,
     /// The connected number.
     pub phone: E164,
-    /// For people.
+    /// A description for administrators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// An inactive account stores what arrives and routes nothing.
+    /// Whether interactions are routed. An inactive account stores what arrives and routes nothing.
     pub active: bool,
-    /// The path of the Receive URL under the public host; holds an unguessable token.
+    /// The path of the Receive URL under the public host. It holds a token that can't be guessed.
     pub receive_path: Secret,
-    /// Only these see and handle its interactions.
+    /// The agents assigned to the account. Only they see and handle its interactions.
     pub agents: Vec<AgentId>,
-    /// The AI agent that may answer its customers, once an agent switches it on or the plan hands over to it.
+    /// The AI agent that may answer the account's customers, once an agent switches it on or the plan hands over to
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answering_ai_agent: Option<AiAgentId>,
     /// Waits and timeouts.
     pub settings: Settings,
-    /// Routing.
+    /// The action plan, which routes interactions.
     pub plan: ActionPlan,
-    /// Grows with every change; the `ETag`.
+    /// The version; every change adds one. It is the `ETag`.
     pub version: u64,
 }
 
-/// A provider type with its public fields, as its own module in `providers` reads them; what is secret lives in [`Credentials`].
+/// A provider type with its public fields, as its module in `providers` reads them. Secret fields are in
+/// [`Credentials`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Provider {
@@ -67,13 +69,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A field; empty when it is absent.
+    /// A public field; empty when it is absent.
     pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 }
 
-/// Fields may name people's numbers and customers' hosts: only the type shows.
+/// The fields may hold phone numbers and customers' hosts, so only the type is shown.
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Provider").field("kind", &self.kind).finish_non_exhaustive()
@@ -91,7 +93,7 @@ impl Credentials {
         self.0.get(name).filter(|secret| !secret.reveal().is_empty())
     }
 
-    /// With one more field, or another value of it.
+    /// The credentials with one field added or replaced.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Secret>) -> Self {
         self.0.insert(name.to_owned(), value.into());
@@ -106,75 +108,76 @@ pub struct Settings {
     pub wait_for_assigned_agent: Seconds,
     /// How long it is then offered to the queue through which that agent accepted.
     pub wait_for_assigned_queue: Seconds,
-    /// After how many minutes without an answer from the customer an interaction closes by itself; `None` is never.
+    /// After how many minutes without an answer from the customer an interaction closes by itself; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inactivity_timeout: Option<Minutes>,
     /// Whether an agent must give a disposition to close.
     #[serde(default)]
     pub mandatory_disposition: bool,
-    /// What may be chosen as disposition beside the global ones; with neither, any text.
+    /// The dispositions that an agent may choose beside the global ones. If there are neither, any text is allowed.
     #[serde(default)]
     pub dispositions: Vec<String>,
-    /// The pause that an agent is on from asking to close, where a disposition is mandatory, until it is given.
+    /// The pause that an agent is on after asking to close without a disposition, until it is given. Used where a
+    /// disposition is mandatory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposition_pause: Option<PauseId>,
-    /// Where the clock hangs that conditions of the plan ask for the time.
+    /// The time zone used by plan conditions.
     #[serde(default)]
     pub time_zone: ZoneName,
     /// How a new interaction is announced to agents.
     #[serde(default)]
     pub notification: Announcement,
-    /// Whether agents hand interactions over to another agent, and how long such a one waits to be accepted.
+    /// Whether agents may transfer interactions to another agent, and how long a transfer waits to be accepted.
     #[serde(default)]
     pub transfer_to_agent: TransferRule,
-    /// The same to a queue.
+    /// The same for transfers to a queue.
     #[serde(default)]
     pub transfer_to_queue: TransferRule,
-    /// Whose interactions are opened.
+    /// The whitelist. Other contacts get an automatic reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whitelist: Option<Whitelist>,
-    /// What agents may send once the service window is over.
+    /// The template that agents may send when the service window is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recontact: Option<Recontact>,
 }
 
-/// Whose interactions are opened: others get a reply, and that is all.
+/// The contacts whose interactions are opened. Other contacts only get an automatic reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WhitelistSettings))]
 pub struct Whitelist {
-    /// Whether it is in force.
+    /// Whether the whitelist is used.
     #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub enabled: bool,
-    /// A contact must be on one of these.
+    /// The lists. A contact must be on one of them.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 50))]
     pub lists: Vec<ListId>,
-    /// What the others are told.
+    /// The automatic reply to other contacts; a template with variables.
     #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 2_048))]
     pub reply: TextTemplate,
 }
 
-/// The approved template by which agents write to a customer whose service window is over.
+/// The approved template with which agents write to a customer when the service window is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RecontactSettings))]
 pub struct Recontact {
-    /// Its name with the provider, or its id where templates have ids.
+    /// The template's name with the provider, or its id where the provider's templates have ids instead.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 512))]
     pub name: String,
-    /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
+    /// The template's language, e.g. `it` or `en_US`; empty where the id implies it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "openapi", schema(max_length = 15))]
     pub language: String,
-    /// The parameters of its body, in order; filled in with the variables of the notification.
+    /// The parameters of the template's body, in order. They may use the variables of the notification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, max_items = 100))]
     pub parameters: Vec<TextTemplate>,
 }
 
 impl Recontact {
-    /// The longest parameter, in characters: a whole template has 1024 (Meta's limit of a template's body).
+    /// The longest parameter, in characters. A whole template has 1024 (Meta's limit for a template's body).
     const LONGEST_PARAMETER: usize = 1_024;
 
-    /// The template as it is sent to somebody, for whom the variables stand for `groups`.
+    /// The template with its variables filled in from `groups`.
     pub fn filled(&self, groups: &Groups<'_>) -> message::ApprovedTemplate {
         message::ApprovedTemplate {
             name: self.name.clone(),
@@ -191,19 +194,19 @@ impl Recontact {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotificationSettings))]
 #[serde(default)]
 pub struct Announcement {
-    /// Whether it sounds.
+    /// Whether the screen plays a sound.
     #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub sound: bool,
-    /// Whether it shakes.
+    /// Whether the screen shakes the announcement.
     #[cfg_attr(feature = "openapi", schema(required = false, default = false))]
     pub shake: bool,
-    /// What it says.
+    /// The text of the announcement; a template with variables.
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, min_length = 1, max_length = 2_048))]
     pub template: TextTemplate,
 }
 
 impl Announcement {
-    /// What it says unless told: the account, the queue when there is one, and who wrote.
+    /// The default text: the account, the queue if there is one, and the sender.
     pub const TEMPLATE: &str = "{{account.name}}{{#queue}} · {{queue.name}}{{/queue}}: \
                                 {{#contact.name}}{{contact.name}}{{/contact.name}}{{^contact.name}}{{contact.address}}{{/contact.name}}";
 }
@@ -214,21 +217,21 @@ impl Default for Announcement {
     }
 }
 
-/// Whether interactions are handed over in one of the two ways.
+/// Whether agents may transfer interactions, and for how long a transfer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TransferSettings))]
 #[serde(default)]
 pub struct TransferRule {
-    /// Whether they are at all.
+    /// Whether transfers are allowed.
     #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub enabled: bool,
-    /// How long one waits to be accepted before it goes back to its agent.
+    /// How long a transfer waits to be accepted, in seconds, before the interaction goes back to its agent.
     #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
     pub timeout: Seconds,
 }
 
 impl Default for TransferRule {
-    /// On, for 30 seconds.
+    /// Transfers are on and wait 30 seconds.
     fn default() -> Self {
         Self { enabled: true, timeout: Seconds::new(30).unwrap_or(Seconds::MAX) }
     }
@@ -255,13 +258,13 @@ impl Default for Settings {
     }
 }
 
-/// 1 to 525600 minutes (a year).
+/// A number of minutes, from 1 to 525600 (a year).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Minutes(u32);
 
 impl Minutes {
-    /// Takes 1 to 525600.
+    /// Accepts 1 to 525600.
     pub fn new(minutes: i64) -> Result<Self, Invalid> {
         match u32::try_from(minutes) {
             Ok(minutes @ 1..=525_600) => Ok(Self(minutes)),
@@ -269,7 +272,7 @@ impl Minutes {
         }
     }
 
-    /// `instant` this much later.
+    /// The instant that lies this much after `instant`.
     pub fn after(self, instant: jiff::Timestamp) -> jiff::Timestamp {
         instant.saturating_add(jiff::SignedDuration::from_mins(i64::from(self.0))).unwrap_or(jiff::Timestamp::MAX)
     }
@@ -291,8 +294,8 @@ impl From<Minutes> for i64 {
 /// A contact list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
-    /// Ours.
+    /// The list's id.
     pub id: ListId,
-    /// For people.
+    /// The list's name.
     pub name: String,
 }

@@ -8,45 +8,45 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AgentId, InteractionId};
 use crate::values::Invalid;
 
-/// A person who answers customers, or oversees or administers.
+/// A person who answers customers, supervises agents or administers the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
-    /// Ours.
+    /// The agent's id.
     pub id: AgentId,
-    /// Shown to colleagues.
+    /// The name that colleagues see.
     pub name: String,
-    /// The `sub` claim of the person's token: how a caller is recognised.
+    /// The `sub` claim of the person's token, by which the service recognises the caller.
     pub subject: String,
-    /// What the person may do.
+    /// The person's role.
     pub role: Role,
-    /// Whether interactions are offered to this person.
+    /// Whether interactions are offered to the person.
     pub whatsapp: bool,
     /// How many open interactions the agent may hold.
     pub capacity: Capacity,
 }
 
-/// What a person may do; each role includes the ones before it.
+/// A person's role. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Works on interactions of own accounts.
+    /// Works on the interactions of the accounts to which the person is assigned.
     Agent,
-    /// Also reads, oversees, exports and deletes interactions.
+    /// Also reads, supervises, exports and deletes interactions.
     Supervisor,
-    /// Also configures everything but owners.
+    /// Also configures everything except owners.
     Admin,
-    /// Also manages admins and owners, retention and erasure.
+    /// Also manages admins, owners, retention and erasure.
     Owner,
 }
 
-/// Open interactions that an agent may hold: 1 to 100, 5 unless told.
+/// The number of open interactions that an agent may hold: 1 to 100, by default 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Capacity(u8);
 
 impl Capacity {
-    /// Takes 1 to 100.
+    /// Accepts 1 to 100.
     pub fn new(slots: i64) -> Result<Self, Invalid> {
         match u8::try_from(slots) {
             Ok(slots @ 1..=100) => Ok(Self(slots)),
@@ -79,54 +79,55 @@ impl From<Capacity> for i64 {
     }
 }
 
-/// Where an agent stands right now.
+/// An agent's current presence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// Whose.
+    /// The agent.
     pub agent: AgentId,
-    /// What the agent chose; [`Presence::state`] is what counts.
+    /// The state that the agent chose. [`Presence::state`] is the effective one.
     #[serde(rename = "state")]
     pub chosen: PresenceState,
     /// Interactions that the agent asked to close and that still lack their disposition.
     #[serde(default)]
     pub wrapping_up: BTreeSet<InteractionId>,
-    /// The pause on which the agent is as long as there are any.
+    /// The pause that the agent is on while there are any.
     #[serde(default)]
     pub wrap_up_pause: String,
-    /// Since when.
+    /// The time of the latest change of state.
     pub since: Timestamp,
-    /// Copied from the agent, so that a transaction can check it.
+    /// The agent's capacity, copied here so that a transaction can check it.
     pub capacity: Capacity,
     /// The open interactions assigned to the agent: a set, never a counter.
     pub load: BTreeSet<InteractionId>,
-    /// The interactions that ring at this agent alone, and until when.
+    /// The interactions that ring at this agent alone, with their deadlines.
     pub ringing: BTreeMap<InteractionId, Timestamp>,
-    /// How many offers were missed in a row, of those that count.
+    /// How many offers the agent missed in a row, in queues that count them.
     #[serde(default)]
     pub missed: u32,
-    /// When something rang at this agent alone last.
+    /// When an offer last rang at this agent alone.
     #[serde(default)]
     pub last_offered: Option<Timestamp>,
-    /// When the agent logged in last: tabs that were opened before are closed since.
+    /// When the agent last logged in. Tabs that were opened before are closed.
     #[serde(default)]
     pub logged_in_at: Option<Timestamp>,
-    /// Grows with every change of state; effects and their ids derive from it.
+    /// The version; every change of state adds one. Effects and their ids derive from it.
     pub version: u64,
-    /// Grows with every change of state, load or ringing: what a ring decided on must still be true when it is written.
+    /// The revision; every change of state, load or ringing adds one. A ring is committed only if the revision that
+    /// it was decided on still holds.
     pub revision: u64,
 }
 
-/// Logged out, ready or paused.
+/// An agent's state: logged out, ready or paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum PresenceState {
-    /// Not there.
+    /// The agent is logged out.
     LoggedOut,
-    /// Takes interactions.
+    /// The agent takes interactions.
     Ready,
-    /// There, but takes none.
+    /// The agent is logged in, but takes no interactions.
     Paused {
-        /// Why.
+        /// The reason of the pause.
         reason: String,
     },
 }
@@ -136,11 +137,11 @@ pub enum PresenceState {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceWord {
-    /// Not there.
+    /// The agent is logged out.
     LoggedOut,
-    /// Takes interactions.
+    /// The agent takes interactions.
     Ready,
-    /// There, but takes none.
+    /// The agent is logged in, but takes no interactions.
     Paused,
 }
 
@@ -167,7 +168,7 @@ impl PresenceState {
 }
 
 impl Presence {
-    /// Somebody who never logged in.
+    /// The presence of an agent who never logged in.
     pub fn logged_out(agent: AgentId, capacity: Capacity, now: Timestamp) -> Self {
         Self {
             agent,
@@ -186,7 +187,7 @@ impl Presence {
         }
     }
 
-    /// Logged out, ready or paused: what the agent chose, but on a pause while a disposition is owed.
+    /// The effective state: the one that the agent chose, but paused while a logged-in agent owes a disposition.
     pub fn state(&self) -> PresenceState {
         match &self.chosen {
             PresenceState::Ready | PresenceState::Paused { .. } if !self.wrapping_up.is_empty() => {
@@ -201,12 +202,12 @@ impl Presence {
         self.chosen == PresenceState::Ready && self.wrapping_up.is_empty()
     }
 
-    /// Logged in: ready or paused.
+    /// Whether the agent is logged in: ready or paused.
     pub fn logged_in(&self) -> bool {
         self.chosen != PresenceState::LoggedOut
     }
 
-    /// Ready and with a free slot.
+    /// Whether the agent is ready and has a free slot.
     pub fn available(&self) -> bool {
         self.is_ready() && self.has_room()
     }
@@ -216,7 +217,8 @@ impl Presence {
         self.load.len() < self.capacity.get()
     }
 
-    /// How many more interactions may ring at this agent: free slots less what already rings. None unless ready.
+    /// How many more interactions may ring at this agent: the free slots minus the ringing offers. Zero unless
+    /// ready.
     pub fn free_slots(&self, now: Timestamp) -> usize {
         if !self.is_ready() {
             return 0;
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rings_takes_a_slot_until_it_stops() {
+    fn a_ringing_offer_takes_a_slot_until_it_stops() {
         let now = Timestamp::UNIX_EPOCH;
         let later = now + jiff::SignedDuration::from_secs(5);
         let mut presence = Presence::logged_out(AgentId::from_ulid(Ulid::nil()), Capacity::new(2).unwrap(), now);
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn who_owes_a_disposition_is_on_its_pause_and_then_as_before() {
+    fn an_agent_who_owes_a_disposition_is_on_its_pause_and_then_as_before() {
         let mut presence = Presence::logged_out(AgentId::from_ulid(Ulid::nil()), Capacity::default(), Timestamp::UNIX_EPOCH);
         presence.wrap_up_pause = "After-call work".into();
         presence.wrapping_up.insert(InteractionId::from_ulid(Ulid::from_parts(1, 1)));

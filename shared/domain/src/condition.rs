@@ -112,7 +112,7 @@ pub struct ConditionError {
     pub at: usize,
     /// The number of that character, from 1.
     pub column: usize,
-    /// What should be there.
+    /// The expected text.
     pub expected: &'static str,
 }
 

@@ -1,7 +1,8 @@
-//! The heart of routing: what an event makes of an interaction.
+//! The heart of routing: decides how an event changes an interaction.
 //!
-//! [`open`], [`start`] and [`decide`] are pure. The engine loads what they need ([`needs`]), calls them, and commits their [`Decision`] with a
-//! condition on the version; on a conflict it loads and decides again. Losing a race is a [`Refusal`], never an error.
+//! [`open`], [`start`] and [`decide`] are pure. The engine loads the data they need ([`needs`]), calls them, and
+//! commits their [`Decision`] with a condition on the version. On a conflict it loads and decides again. Losing a
+//! race is a [`Refusal`], never an error.
 
 mod ai;
 mod change;
@@ -52,74 +53,75 @@ pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
 /// The disposition of an interaction whose account is about to be deleted.
 pub const ACCOUNT_DELETED: &str = "Account deleted";
 
-/// The disposition of an interaction that went on in an older one of the same person.
+/// The disposition of an interaction that was merged into an older one of the same person.
 pub const MERGED: &str = "Merged";
 
-/// The disposition of an interaction with somebody who is on none of the account's lists.
+/// The disposition of an interaction with a contact who is not on the account's whitelist.
 pub const NOT_WHITELISTED: &str = "Not on the whitelist";
 
-/// How long after a customer's message free text may be sent: the service window of WhatsApp.
+/// How long after a customer's message an agent may send free text: WhatsApp's service window.
 pub const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a decision rests on beside the interaction itself. All of it may be a little old: membership and capacity are checked again by the transaction.
+/// The data that a decision uses beside the interaction. All of it may be slightly old: the transaction checks
+/// membership and capacity again.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The interaction's account.
     pub account: &'a Account,
-    /// The plan of the run that is under way, where it is no longer the account's current one.
+    /// The plan of the current run, if it is no longer the account's current plan.
     pub running_plan: Option<&'a ActionPlan>,
     /// The queues of the plan and of the interaction.
     pub queues: &'a BTreeMap<QueueId, Queue>,
     /// The intervals of the plan.
     pub intervals: &'a BTreeMap<IntervalId, Interval>,
-    /// The list of the account.
+    /// The account's list.
     pub list: Option<&'a List>,
-    /// The dispositions of all accounts, for who closes.
+    /// The global dispositions, loaded when an agent closes.
     pub dispositions: &'a [String],
-    /// The pause of who owes a disposition, for who closes.
+    /// The pause of agents who owe a disposition, loaded when an agent closes.
     pub pause: Option<&'a Pause>,
-    /// What the customer wrote, where that is what happened.
+    /// The content of the customer's message, if the event is one.
     pub heard: Option<&'a Content>,
-    /// The presence of the agents whom the decision asks about ([`Needs::presences`]).
+    /// The presence of the agents whom the decision needs ([`Needs::presences`]).
     pub presences: &'a BTreeMap<AgentId, Presence>,
-    /// Why nobody is being rung, when a wait is over.
+    /// The reasons why nobody is being rung, loaded when a wait is over.
     pub passed_over: &'a [PassedOver],
-    /// The provider's time of the customer's latest message, on whichever interaction.
+    /// The provider's time of the customer's latest message on any interaction.
     pub last_inbound_at: Option<Timestamp>,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What an event makes of an interaction.
+/// The result of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The interaction as it is from now on.
+    /// The interaction after the event.
     pub interaction: Interaction,
-    /// What that causes.
+    /// Effects of the change.
     pub effects: Vec<Effect>,
-    /// What the message that came with the event causes.
+    /// Effects that go with the event's message.
     pub message_effects: Vec<Effect>,
-    /// What is answered automatically.
+    /// Automatic replies to send.
     pub replies: Vec<Reply>,
-    /// Why.
+    /// History entries that explain the change.
     pub history: Vec<HistoryEntry>,
-    /// An agent at whom nothing else may ring any more: the presence must be as it was read, since what has begun to ring there meanwhile has to be withdrawn
-    /// too.
+    /// An agent at whom no other offer may ring any more, with the revision of the presence that was read. The
+    /// commit fails if the presence has changed, since an offer that began to ring meanwhile must be withdrawn too.
     pub presence_revision: Option<(AgentId, u64)>,
 }
 
-/// An automatic reply: a message of the service itself.
+/// An automatic reply, sent by the service itself.
 #[derive(Clone, PartialEq)]
 pub struct Reply {
-    /// The message's id, which follows from the interaction and its version.
+    /// The message's id, derived from the interaction and its version.
     pub id: MessageId,
-    /// Its place in the thread: behind what the customer wrote.
+    /// The message's time in the thread, after the customer's message.
     pub at: Timestamp,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-/// What is said to customers never reaches a log.
+/// Replies to customers never reach a log.
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reply").field("id", &self.id).field("at", &self.at).finish_non_exhaustive()
@@ -129,7 +131,7 @@ impl std::fmt::Debug for Reply {
 /// Opens an interaction with the customer's first message.
 pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
     let welcome = opening.welcome;
-    // Nobody has seen it yet; that it is unread is nobody's news.
+    // Nobody has seen the new interaction yet, so agents need no notice that it is unread.
     let interaction = Interaction { unread: true, ..opening.interaction(context) };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
@@ -141,10 +143,11 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
     change.done(None)
 }
 
-/// Opens an interaction with an agent's message, which must be an approved template; the agent has it then.
+/// Opens an interaction with an agent's message, which must be an approved template. That agent then has the
+/// interaction.
 ///
 /// # Errors
-/// A [`Refusal`] when the agent may not, or has no room for it.
+/// Returns a [`Refusal`] when the agent may not open it, or has no free slot.
 pub fn start(opening: Opening, agent: AgentId, message: MessageId, context: &Context<'_>) -> Result<Decision, Refusal> {
     let interaction = opening.interaction(context);
     let mut change = Change::of(&interaction, context);
@@ -152,10 +155,10 @@ pub fn start(opening: Opening, agent: AgentId, message: MessageId, context: &Con
     Ok(change.done(None))
 }
 
-/// What `event` makes of `interaction`.
+/// Decides how `event` changes `interaction`.
 ///
 /// # Errors
-/// A [`Refusal`] when it changes nothing.
+/// Returns a [`Refusal`] when the event changes nothing.
 pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) -> Result<Decision, Refusal> {
     let mut change = Change::of(interaction, context);
     match event {

@@ -1,4 +1,5 @@
-//! What a committed change causes. Effects ride in the item whose version causes them; the stream hands them to `dispatch`.
+//! Effects of a committed change. An effect is stored in the item whose version causes it, and the stream hands it
+//! to `dispatch`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::notification::Notification;
 use crate::plan::WebhookUrl;
 use crate::queue::MissedLimit;
 
-/// An account and a contact: the partition in which their interactions lie.
+/// An account and a contact: the partition of their interactions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConversationKey {
     /// The account.
@@ -19,36 +20,37 @@ pub struct ConversationKey {
 }
 
 impl ConversationKey {
-    /// What keeps everything about one conversation in order: a queue's message group.
+    /// The message group of queues that keep everything about one conversation in order.
     pub fn group(&self) -> String {
         format!("{}#{}", self.account, self.contact)
     }
 }
 
-/// Where an interaction lies.
+/// The key of an interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InteractionKey {
-    /// Its partition.
+    /// The partition.
     #[serde(flatten)]
     pub conversation: ConversationKey,
-    /// Which one.
+    /// The interaction's id.
     pub interaction: InteractionId,
 }
 
-/// Where a message lies.
+/// The key of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MessageKey {
-    /// Its interaction.
+    /// The key of the message's interaction.
     #[serde(flatten)]
     pub interaction: InteractionKey,
-    /// Its place in the thread.
+    /// The message's time in the thread.
     pub at: Timestamp,
-    /// Which one.
+    /// The message's id.
     pub message: MessageId,
 }
 
 impl MessageKey {
-    /// What a provider is given with a message, so that its reports lead back without a look-up: letters, digits, `_`, `.` and `-` only.
+    /// The reference that a provider gets with a message, so that its reports lead to the message without a look-up.
+    /// It has letters, digits, `_`, `.` and `-` only.
     pub fn reference(&self) -> MessageRef {
         MessageRef(format!(
             "{}.{}.{}.{}",
@@ -60,12 +62,13 @@ impl MessageKey {
     }
 }
 
-/// Our reference in a provider's hands.
+/// A reference to one of our messages, as a provider keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRef(pub String);
 
 impl MessageRef {
-    /// Where the message lies, if `self` is one of ours. It comes from outside: the key may name a message that does not exist.
+    /// The key of the message, if `self` is one of our references. References come from outside, so the key may name
+    /// a message that does not exist.
     pub fn key(&self, account: &AccountId) -> Option<MessageKey> {
         let mut parts = self.0.split('.');
         let contact = parts.next()?.parse().ok()?;
@@ -80,7 +83,7 @@ impl MessageRef {
     }
 }
 
-/// Who is asked to take a waiting interaction.
+/// The queue, agent or account that is asked to take a waiting interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
@@ -94,7 +97,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The form in keys, and the message group of `assign.fifo`.
+    /// The target's form in keys, and its message group in `assign.fifo`.
     pub fn key(&self) -> &str {
         match self {
             Target::Queue(id) => id.as_str(),
@@ -104,24 +107,26 @@ impl Target {
     }
 }
 
-/// Who sees an offer.
+/// The agents who see an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "who", rename_all = "snake_case")]
 pub enum Audience {
-    /// These agents.
+    /// The agents of a list.
     Agents(Vec<AgentId>),
-    /// Every ready member of a queue who is of the interaction's account, but those who rejected it.
+    /// Every ready member of a queue who is assigned to the interaction's account and has not rejected the
+    /// interaction.
     Members {
         /// The queue.
         queue: QueueId,
-        /// Who rejected.
+        /// The agents who rejected it.
         except: Vec<AgentId>,
     },
 }
 
 impl Audience {
-    /// Whether `agent` sees an offer made to it; `member` tells of the queue's members who are of the account.
+    /// Whether `agent` sees an offer made to this audience. `member` tells whether the agent is a member of the
+    /// queue and assigned to the account.
     pub fn sees(&self, agent: &AgentId, member: impl FnOnce() -> bool) -> bool {
         match self {
             Audience::Agents(agents) => agents.contains(agent),
@@ -130,142 +135,144 @@ impl Audience {
     }
 }
 
-/// Something that a committed change causes.
+/// An effect of a committed change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
-    /// Route the event that this item is.
+    /// Route the event that this item holds.
     Route,
-    /// Send the message that this item is to the customer. Written by the version before; its messages were items of their own to the stream, which keeps the
-    /// order of one item only.
+    /// Send the customer the message that this item holds. The version before wrote this effect. Its messages were
+    /// separate items in the stream, which keeps the order within one item only.
     Send,
-    /// Send a message of this interaction to the customer.
+    /// Send the customer a message of this interaction.
     SendMessage {
-        /// Which.
+        /// The message's id.
         message: MessageId,
-        /// Its time in the thread.
+        /// The message's time in the thread.
         at: Timestamp,
     },
-    /// Copy an attachment of the message that this item is.
+    /// Copy an attachment of the message that this item holds.
     CopyMedia {
-        /// Which one.
+        /// The attachment's place in the message.
         index: usize,
     },
-    /// Tell the interaction at `at`.
+    /// Tell the interaction that a timer has run out.
     Timer {
-        /// The deadline.
+        /// The time at which it runs out.
         at: Timestamp,
-        /// Which wait ended.
+        /// The wait that it ends.
         timer: Timer,
     },
     /// Tell an interaction that an agent stopped taking offers.
     Withdraw {
-        /// Which interaction rang there.
+        /// The interaction that rang at the agent.
         interaction: InteractionId,
-        /// Who stopped.
+        /// The agent who stopped.
         agent: AgentId,
     },
-    /// A person's contacts were linked: of two open interactions on one account make one.
+    /// Merge two open interactions on one account, after contacts of the same person were linked.
     Unify {
-        /// The owner of them.
+        /// The contact that owns the linked ones.
         contact: ContactId,
     },
     /// Write the transcript and the log of the interaction.
     Archive,
-    /// Tell agents.
+    /// Tell agents about the change.
     Push {
-        /// Whom.
+        /// The agents.
         to: Audience,
-        /// What.
+        /// The notice that they get.
         notice: Notice,
     },
-    /// Ask another system, and tell the interaction what it answered.
+    /// Call another system, and give the interaction its answer.
     Webhook {
-        /// The wait that its answer ends.
+        /// The wait that the answer ends.
         wait: u64,
-        /// Which system.
+        /// The address of the other system.
         url: WebhookUrl,
-        /// Until when an answer means anything.
+        /// The deadline. A later answer has no effect.
         until: Timestamp,
     },
-    /// An agent let an offer ring: as many of them in a row as the queue allows, and the agent is paused.
+    /// Count an offer that an agent missed. The agent is paused after as many missed offers in a row as the queue
+    /// allows.
     Missed {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// How many may be missed.
+        /// The queue's limit of missed offers.
         limit: MissedLimit,
     },
-    /// Something waits for this target, or somebody of it became available: decide again who is offered what.
+    /// Decide again which agents ring for a target. Something waits for it, or an agent of it became available.
     Wake {
-        /// Which one.
+        /// The target.
         target: Target,
     },
 }
 
-/// Which wait a timer ends; a wait that is over makes its timer a no-op.
+/// The wait that a timer ends. If the wait is already over, the timer does nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "timer", rename_all = "snake_case")]
 pub enum Timer {
     /// The wait that began with version `wait`.
     Wait {
-        /// The version.
+        /// That version.
         wait: u64,
     },
     /// The offer that was made with version `offer`.
     Offer {
-        /// The version.
+        /// That version.
         offer: u64,
     },
-    /// Somebody who let the interaction ring may be rung again, in the wait that began with version `wait`.
+    /// The time for which an agent who missed the interaction is left alone, in the wait that began with version
+    /// `wait`.
     Again {
-        /// The version.
+        /// That version.
         wait: u64,
     },
     /// The inactivity timer armed with version `armed`.
     Inactivity {
-        /// The version.
+        /// That version.
         armed: u64,
     },
 }
 
-/// What agents are told; with what it is about it becomes [`News`](crate::news::News).
+/// A notice to agents. Together with its subject it becomes [`News`](crate::news::News).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
     /// An interaction is offered.
     Offered {
-        /// The offer.
+        /// The offer's number.
         offer: u64,
-        /// Until when; `None`: until somebody takes it.
+        /// The deadline; `None` when the offer lasts until somebody accepts.
         until: Option<Timestamp>,
-        /// What the screen shows.
+        /// The notification that the agent's screen shows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notification: Option<Notification>,
     },
-    /// An offer is gone.
+    /// An offer ended.
     Withdrawn {
-        /// The offer.
+        /// The offer's number.
         offer: u64,
-        /// Who took it, if somebody did.
+        /// The agent who accepted, if somebody did.
         taken_by: Option<AgentId>,
     },
-    /// A message came or went.
+    /// A message was received or sent.
     Message,
-    /// A message got further, or its attachment did.
+    /// The state of a message or of its attachment changed.
     MessageState,
-    /// The interaction changed: agent, status, unread.
+    /// The interaction changed, e.g. its agent, its status or whether it is unread.
     Interaction,
     /// The agent's own presence changed.
     Presence,
     /// The agent's own presence changed because of this interaction: `ready` or `paused`.
     PresenceNow {
-        /// To what.
+        /// The new state.
         state: PresenceWord,
     },
 }
 
-/// The id of effect `index` of `version` of the item `owner`: letters, digits, `_` and `-` only and at most 64 characters, so that it serves as
-/// deduplication id and as schedule name alike.
+/// The id of effect `index` of `version` of the item `owner`. It has letters, digits, `_` and `-` only and at most
+/// 64 characters, so that it can serve as deduplication id and as schedule name.
 pub fn effect_id(owner: &str, version: u64, index: usize) -> String {
     format!("{owner}-{version}-{index}")
 }

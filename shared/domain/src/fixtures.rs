@@ -1,4 +1,4 @@
-//! Values for tests: one account, one interaction, one message, of which a test names only what it is about.
+//! Values for tests: one account, one interaction and one message. A test changes only the fields that it is about.
 
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -12,7 +12,7 @@ use crate::priority::Priority;
 use crate::values::{AccountKey, Address, E164};
 use crate::variables::Variables;
 
-/// An active Twilio account with nobody in it and an empty plan.
+/// An active Twilio account without agents and with an empty plan.
 pub fn account() -> Account {
     Account {
         id: AccountId::from_ulid(Ulid::from_parts(1, 1)),
@@ -35,7 +35,7 @@ pub fn account() -> Account {
     }
 }
 
-/// An interaction of [`account`] that nobody has, opened at `at` (and closed then, if it is closed).
+/// An interaction of [`account`] without an agent, opened at `at`. A closed one is closed at `at` too.
 pub fn interaction(status: Status, at: Timestamp) -> Interaction {
     Interaction {
         id: InteractionId::from_ulid(Ulid::from_parts(1, 3)),

@@ -1,4 +1,4 @@
-//! Why an interaction is where it is: one entry for every decision.
+//! The history of an interaction: one entry for every decision.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,435 +10,439 @@ use crate::priority::Priority;
 use crate::tag::Tag;
 use crate::variables::VariableName;
 
-/// One decision.
+/// One decision about an interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryEntry {
-    /// When.
+    /// The time of the decision.
     pub at: Timestamp,
-    /// The version of the interaction that it made.
+    /// The version of the interaction that the decision made.
     pub version: u64,
-    /// What happened.
+    /// The decision's kind, with the facts that explain it.
     #[serde(flatten)]
     pub fact: Fact,
 }
 
-/// What happened, and what it rests on.
+/// A decision, with the facts that explain it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
-    /// The first message opened the interaction.
+    /// The customer's first message opened the interaction.
     Opened,
-    /// An agent opened it by writing to the customer.
+    /// An agent opened the interaction by writing to the customer.
     Started {
-        /// Who.
+        /// The agent who wrote.
         agent: AgentId,
-        /// With which message.
+        /// The agent's first message.
         message: MessageId,
     },
-    /// The contact is on none of the lists whose contacts the account talks to.
+    /// The contact is on none of the lists on the account's whitelist.
     NotWhitelisted,
-    /// Such a contact was answered automatically.
+    /// A contact who is not on the whitelist got the automatic reply, if one could go out.
     Replied {
-        /// With which message, or why not.
+        /// The reply's message, or the reason why none went out.
         did: Did,
     },
-    /// Its agent asked to close it, and owes the disposition.
+    /// The interaction's agent asked to close it and must still give a disposition.
     CloseRequested {
-        /// Who.
+        /// The agent who asked.
         agent: AgentId,
-        /// On which pause the agent is until it is given.
+        /// The pause that the agent is on until the disposition is given.
         pause: String,
     },
-    /// Its agent went on with it: no disposition is owed.
+    /// The interaction's agent went on with it after asking to close it. No disposition is due any more.
     CloseForgotten {
-        /// Who.
+        /// The agent who went on.
         agent: AgentId,
     },
     /// Somebody wrote a note for colleagues.
     NoteAdded {
-        /// Which message.
+        /// The note's message.
         message: MessageId,
-        /// Who.
+        /// The author of the note.
         agent: AgentId,
     },
-    /// Somebody changed its tags.
+    /// Somebody changed the interaction's tags.
     Retagged {
-        /// Who.
+        /// The person who changed them.
         agent: AgentId,
-        /// Those that it has now and had not.
+        /// Tags that were added.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         added: Vec<Tag>,
-        /// Those that it has no more.
+        /// Tags that were removed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         removed: Vec<Tag>,
     },
-    /// Somebody had an AI agent answer, or stopped it.
+    /// Somebody switched an AI agent on or off for the interaction.
     AiSwitched {
-        /// Who.
+        /// The person who did so.
         agent: AgentId,
-        /// Which AI agent answers from now on; `None`: none.
+        /// The AI agent that answers from now on; `None` when it was switched off.
         ai_agent: Option<AiAgentId>,
     },
-    /// A customer's message arrived.
+    /// A message from the customer arrived.
     MessageReceived {
-        /// Which.
+        /// The message.
         message: MessageId,
-        /// Whether it went to its agent's open tab.
+        /// Whether the message went to the open tab of the interaction's agent.
         delivered: bool,
     },
-    /// An agent wrote.
+    /// An agent wrote to the customer.
     MessageSent {
-        /// Which.
+        /// The message.
         message: MessageId,
-        /// Who.
+        /// The agent who wrote.
         agent: AgentId,
     },
-    /// The account is switched off: nothing is routed.
+    /// The account is switched off, so nothing is routed.
     AccountInactive,
-    /// The action plan began.
+    /// A run of the action plan began.
     PlanStarted {
-        /// Which version of the plan.
+        /// The version of the plan.
         plan: u64,
     },
-    /// A step that waits for nobody was carried out.
+    /// The plan carried out a step that waits for nobody.
     StepDone {
-        /// Its place, from 0.
+        /// The place of the step, from 0.
         index: usize,
-        /// What it did.
+        /// The result of the step.
         did: Did,
     },
-    /// The plan went round without end, or for too long: the rest of the run was left out.
+    /// The plan looped without end or ran too many steps. The rest of the run was left out.
     LoopCut {
-        /// The step that was not entered any more.
+        /// The place, from 0, of the step at which the run stopped.
         index: usize,
     },
-    /// Another system answered a step of the plan.
+    /// Another system answered a webhook step of the plan.
     WebhookAnswered {
-        /// The step's place, from 0.
+        /// The place of the step, from 0.
         index: usize,
-        /// The variables that it set.
+        /// The variables that the answer set.
         set: Vec<VariableName>,
-        /// The variables for which there was no room.
+        /// The variables for which the interaction had no room.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         no_room: Vec<VariableName>,
     },
-    /// Another system did not answer a step of the plan; the plan goes on.
+    /// Another system did not answer a webhook step of the plan. The plan goes on.
     WebhookFailed {
-        /// The step's place, from 0.
+        /// The place of the step, from 0.
         index: usize,
-        /// Why.
+        /// The reason.
         why: WebhookFailure,
     },
     /// A wait began.
     WaitStarted {
-        /// On what.
+        /// The stage that the interaction waits on.
         stage: Stage,
-        /// Until when.
+        /// The deadline of the wait; `None` when it has none.
         until: Option<Timestamp>,
     },
-    /// A stage was left out.
+    /// A stage was skipped.
     StageSkipped {
-        /// Which.
+        /// The stage that was skipped.
         stage: Stage,
-        /// Why.
+        /// The reason.
         why: Skip,
     },
-    /// A wait ended without anybody accepting.
+    /// A wait ended before anybody accepted.
     WaitEnded {
-        /// On what.
+        /// The stage that the interaction waited on.
         stage: Stage,
-        /// Why.
+        /// The reason.
         why: WaitEnd,
-        /// When the time was over and nobody was being rung: why none of those who could have been.
+        /// For each agent who could have been rung, the reason why not. Filled in when the wait timed out while
+        /// nobody was being rung.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         passed_over: Vec<PassedOver>,
     },
     /// An offer was made.
     Offered {
-        /// On behalf of.
+        /// The queue, agent or account for which the offer was made.
         target: Target,
-        /// To whom.
+        /// The agents who see the offer.
         audience: Audience,
-        /// Until when.
+        /// The deadline of the offer; `None` when it has none.
         until: Option<Timestamp>,
-        /// Who of a queue that rings at all could take it then.
+        /// For a queue that rings all members at once: the agents who could take the offer at that moment.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rung: Vec<AgentId>,
-        /// Who was passed over, and why.
+        /// The agents who were passed over, with the reasons.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         passed_over: Vec<PassedOver>,
     },
     /// Nobody answered an offer in time.
     OfferMissed {
-        /// To whom it was made.
+        /// The agents who saw the offer.
         audience: Audience,
     },
-    /// An offer was withdrawn because its agent paused, logged out, has no free slot any more, or was taken off the queue or the account.
+    /// An offer was withdrawn because its agent paused, logged out, has no free slot any more, or was removed from
+    /// the queue or the account.
     OfferWithdrawn {
-        /// Who.
+        /// The agent whose offer was withdrawn.
         agent: AgentId,
     },
-    /// An agent rejected.
+    /// An agent rejected an offer.
     Rejected {
-        /// Who.
+        /// The agent who rejected it.
         agent: AgentId,
     },
-    /// An agent accepted.
+    /// An agent accepted the interaction.
     Accepted {
-        /// Who.
+        /// The agent who accepted it.
         agent: AgentId,
-        /// Through which queue.
+        /// The queue through which the agent accepted; `None` when it was no queue's offer.
         queue: Option<QueueId>,
-        /// Whose it was before.
+        /// The agent who had the interaction before.
         previous: Option<AgentId>,
     },
-    /// Its agent hands it over.
+    /// The interaction's agent started a transfer.
     Transferred {
-        /// Who.
+        /// The agent who transfers the interaction.
         agent: AgentId,
-        /// To whom.
+        /// The queue or agent to which the interaction is transferred.
         to: Target,
     },
-    /// Nobody took it over: it is its agent's again, unread.
+    /// Nobody accepted the transfer. The interaction stays with its agent and is marked unread.
     Returned {
-        /// Whose.
+        /// The agent who still has the interaction.
         agent: AgentId,
     },
-    /// An agent took it without an offer.
+    /// An agent took the interaction without an offer.
     Picked {
-        /// Who.
+        /// The agent who took it.
         agent: AgentId,
     },
-    /// A supervisor gave it to an agent.
+    /// A supervisor gave the interaction to an agent.
     Reassigned {
-        /// Who did.
+        /// The supervisor.
         by: AgentId,
-        /// To whom.
+        /// The agent who has the interaction now.
         to: AgentId,
-        /// Whose it was before.
+        /// The agent who had it before.
         previous: Option<AgentId>,
     },
-    /// It was hidden from lists.
+    /// The closed interaction was hidden from lists.
     Archived {
-        /// By whom.
+        /// The person who archived it.
         agent: AgentId,
     },
-    /// It was opened again.
+    /// The closed interaction was opened again.
     Reopened {
-        /// By whom, who has it now.
+        /// The agent who reopened it and has it now.
         agent: AgentId,
     },
-    /// Its agent was taken off the account: it goes on without that agent.
+    /// The interaction's agent was removed from the account. The interaction goes on without that agent.
     AgentLeft {
-        /// Who.
+        /// The agent who was removed.
         agent: AgentId,
     },
     /// The agent lost the interaction because the plan began again.
     Unassigned {
-        /// Who.
+        /// The agent who lost it.
         agent: AgentId,
     },
-    /// Its agent opened the tab.
+    /// The interaction's agent opened the tab.
     TabOpened {
-        /// Who.
+        /// The agent who opened it.
         agent: AgentId,
     },
-    /// Its agent closed the tab.
+    /// The interaction's agent closed the tab.
     TabClosed {
-        /// Who.
+        /// The agent who closed it.
         agent: AgentId,
     },
-    /// It was closed.
+    /// The interaction was closed.
     Closed {
-        /// By whom; `None`: by the system.
+        /// The person who closed it; `None` when the service closed it.
         agent: Option<AgentId>,
-        /// With which disposition.
+        /// The disposition, if one was given.
         disposition: Option<String>,
     },
-    /// Something joined the thread that nobody has to answer: what the provider reports about the customer, a reaction to a message that is not here.
+    /// A message that nobody has to answer joined the thread. It is a report from the provider about the customer,
+    /// or a reaction to a message that is not known here.
     Noted {
-        /// Which message.
+        /// The message.
         message: MessageId,
     },
-    /// The customer turned out to be another contact's, who has an older open interaction: this one went on there.
+    /// The customer turned out to be the same person as another contact, who has an older open interaction. This
+    /// interaction was merged into that one.
     Merged {
-        /// Into which.
+        /// The older interaction, which goes on.
         into: InteractionId,
     },
     /// A newer interaction of the same person was merged into this one.
     Absorbed {
-        /// Which.
+        /// The newer interaction.
         interaction: InteractionId,
-        /// Whether it had a message that nobody had answered.
+        /// Whether the newer interaction had a message that nobody had answered.
         unanswered: bool,
     },
-    /// A transcript was asked for.
+    /// Somebody asked for a transcript.
     TranscriptRequested {
-        /// By whom.
+        /// The person who asked.
         agent: AgentId,
     },
 }
 
-/// What a step did that waits for nobody.
+/// The result of a step that waits for nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Did {
-    /// It answered by itself.
+    /// The step sent an automatic reply.
     AutoReply {
-        /// With which message.
+        /// The reply's message.
         message: MessageId,
     },
-    /// It would have answered by itself.
+    /// The step did not send its automatic reply.
     NoReply {
-        /// Why it did not.
+        /// The reason.
         why: NoReply,
     },
-    /// It closed the interaction.
+    /// The step closed the interaction.
     Close,
-    /// It tagged the interaction.
+    /// The step tagged the interaction.
     Tag {
-        /// Which tag.
+        /// The tag.
         tag: Tag,
-        /// Whether there was room for it.
+        /// Whether the interaction had room for the tag.
         room: bool,
     },
-    /// It gave the interaction a priority.
+    /// The step gave the interaction a priority.
     Priority {
-        /// Which one.
+        /// The new priority.
         priority: Priority,
     },
-    /// It set a variable.
+    /// The step set a variable.
     Set {
-        /// Which one.
+        /// The name of the variable.
         variable: VariableName,
-        /// Whether there was room for it.
+        /// Whether the interaction had room for the variable.
         room: bool,
     },
-    /// It looked at a condition.
+    /// The step checked a condition.
     GotoIf {
-        /// Whether it held.
+        /// Whether the condition held.
         held: bool,
-        /// Where the plan went on.
+        /// The place of the step that followed, from 0.
         to: usize,
     },
-    /// It jumped.
+    /// The step jumped to another step.
     Goto {
-        /// Where to.
+        /// The place of the step that followed, from 0.
         to: usize,
     },
-    /// It handed the conversation to an AI agent.
+    /// The step handed the conversation to an AI agent.
     Assistant {
-        /// Which one.
+        /// The AI agent.
         ai_agent: AiAgentId,
     },
-    /// Nothing.
+    /// The step does nothing.
     Noop,
 }
 
-/// Why an automatic reply did not go out.
+/// The reason why an automatic reply did not go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoReply {
-    /// It went out on this interaction already.
+    /// The reply already went out on this interaction.
     SaidAlready,
-    /// It is for the first message only.
+    /// The reply is for the first message only.
     NotTheFirstMessage,
     /// The 24-hour service window is over.
     WindowExpired,
-    /// Nothing is left of it when everything is filled in.
+    /// The reply's text is empty once the variables are filled in.
     Empty,
-    /// So many went out in this instant that nobody would read one more.
+    /// The plan already sent as many replies as may go out at the same moment.
     TooMany,
 }
 
-/// Why another system set nothing.
+/// The reason why a webhook step got no usable answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookFailure {
-    /// Nothing came in time.
+    /// The other system did not answer in time.
     TimedOut,
-    /// It could not be reached, or may not be.
+    /// The other system could not be reached, or its address is not allowed.
     Unreachable,
-    /// It answered with another status than 2xx.
+    /// The other system answered with a status other than 2xx.
     Refused,
-    /// Its answer is not what was asked for.
+    /// The answer does not have the expected form.
     Unreadable,
 }
 
-/// Why a candidate was not offered an interaction.
+/// An agent who was not offered an interaction, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PassedOver {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// Why.
+    /// The reason.
     pub why: NotOffered,
 }
 
-/// Why an agent was not offered an interaction.
+/// The reason why an agent was not offered an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NotOffered {
-    /// Not logged in.
+    /// The agent is logged out.
     LoggedOut,
-    /// On pause.
+    /// The agent is on a pause.
     Paused,
-    /// Holds, or is rung by, as many as allowed.
+    /// The agent has no free slot: open interactions and ringing offers fill the capacity.
     NoFreeSlot,
-    /// Already said no.
+    /// The agent already rejected the interaction.
     Rejected,
-    /// A member of the queue, but not of the account.
+    /// The agent is a member of the queue, but is not assigned to the account.
     NotOfAccount,
-    /// Let it ring a moment ago, after the plan had run out.
+    /// The agent let the interaction ring a moment ago, after the plan had run out.
     Missed,
-    /// Its last free slot is for what comes first in another queue.
+    /// The agent's last free slot is for an interaction that comes first in another queue.
     NeededElsewhere,
-    /// Available, but it was another's turn.
+    /// The agent is available, but it was another agent's turn.
     NotItsTurn,
 }
 
-/// Why a stage was left out.
+/// The reason why a stage was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    /// The agent has not accepted it through a queue.
+    /// The interaction's agent did not accept it through a queue.
     NoQueue,
-    /// The agent has left the queue, or the queue is gone.
+    /// The agent is no longer a member of the queue, or the queue was deleted.
     LeftQueue,
-    /// The agent has left the account.
+    /// The agent was removed from the account.
     LeftAccount,
-    /// The queue of the step is gone.
+    /// The queue of the step was deleted.
     QueueGone,
-    /// The step is for another time.
+    /// The step runs only within an interval that does not match now.
     OutsideInterval,
-    /// The step is for any time but this one.
+    /// The step runs only outside an interval that matches now.
     WithinInterval,
-    /// The interval of the step is gone.
+    /// The interval of the step was deleted.
     IntervalGone,
 }
 
-/// Why a wait ended.
+/// The reason why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitEnd {
-    /// The time was over.
+    /// The deadline passed.
     TimedOut,
-    /// Everybody who was asked said no.
+    /// Every agent who was asked rejected the interaction.
     EverybodyRejected,
-    /// A new message began it anew.
+    /// A new message restarted the routing.
     NewMessage,
     /// The account was switched on.
     AccountActivated,
-    /// Its agent opened the tab.
+    /// The interaction's agent opened the tab.
     TabOpened,
-    /// What was asked of another system is settled.
+    /// The other system answered, or the request to it failed.
     Settled,
 }

@@ -1,14 +1,14 @@
-//! Identifiers: a prefix that tells the kind, then a ULID, so that ids of one kind sort by the time they were made.
+//! Identifiers: a prefix for the kind, then a ULID, so that ids of one kind sort by the time of their creation.
 
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-/// A string that is not an id of the kind that was asked for.
+/// A string that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an id that begins with {0}")]
 pub struct NotAnId(pub &'static str);
 
-/// What the ids of every kind have in common.
+/// The methods that ids of every kind have.
 pub trait Id: Clone + std::fmt::Display + std::str::FromStr + Send + Sync + 'static {
     /// The id made of `ulid`.
     fn of(ulid: Ulid) -> Self;
@@ -24,7 +24,7 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// What every id of this kind begins with.
+            /// The prefix of every id of this kind.
             pub const PREFIX: &'static str = $prefix;
 
             /// The id made of `ulid`.
@@ -97,7 +97,7 @@ ids! {
     ListId "lst_",
     /// A customer, shared by all accounts.
     ContactId "con_",
-    /// One conversation from first message to close.
+    /// One conversation, from its first message to its close.
     InteractionId "int_",
     /// One message of an interaction.
     MessageId "msg_",
@@ -107,7 +107,7 @@ ids! {
     AiAgentId "aia_",
     /// A reason for being unavailable.
     PauseId "pau_",
-    /// A wrap-up code of all accounts.
+    /// A disposition of all accounts.
     DispositionId "dsp_",
     /// A tag that agents choose from.
     TagId "tag_",

@@ -1,4 +1,4 @@
-//! What a provider's webhook says, in the product's own words: the form that is stored, queued and routed.
+//! Events from a provider's webhook in the product's own terms, as they are stored, queued and routed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::ids::AccountId;
 use crate::message::{Attachment, AttachmentKind, Content, Copy, DeliveryError, DeliveryState, Referral};
 use crate::values::Address;
 
-/// SQS takes message groups of 128 ASCII letters, digits and punctuation marks.
+/// The longest message group: SQS takes 128 ASCII letters, digits and punctuation marks.
 pub const GROUP_LIMIT: usize = 128;
 
 /// One message or one status of a webhook request.
@@ -15,28 +15,30 @@ pub const GROUP_LIMIT: usize = 128;
 pub struct InboundEvent {
     /// The account whose Receive URL was called.
     pub account: AccountId,
-    /// Distinguishes the event within its account: the same webhook, however often it comes, has the same id.
+    /// The event's id within its account. The same webhook has the same id, however often it arrives.
     pub id: String,
-    /// When the request came in.
+    /// The time at which the request arrived.
     pub received_at: Timestamp,
-    /// The place within the request.
+    /// The event's place within the request.
     pub index: u32,
-    /// What it says.
+    /// The kind of event, with its data.
     pub kind: InboundKind,
 }
 
-/// What an event says.
+/// The kinds of events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "most events are messages; a box would cost each of them an allocation")]
 pub enum InboundKind {
-    /// A customer wrote.
+    /// A customer wrote a message.
     Message(InboundMessage),
-    /// A sent message got further.
+    /// The state of a sent message changed.
     Status(StatusUpdate),
-    /// Something happened to a message or to the customer: it never opens an interaction, rings, or marks unread.
+    /// Something happened to a message or to the customer. Such an event never opens an interaction, rings, or marks
+    /// unread.
     Annotation(Annotation),
-    /// A kind that this version does not know, or that the product has no place for: kept with its raw body, routed nowhere.
+    /// A kind that this version does not know, or that the product does not use. It is kept with its raw body and
+    /// not routed.
     Other {
         /// The provider's name of the kind.
         name: String,
@@ -44,14 +46,16 @@ pub enum InboundKind {
 }
 
 impl InboundEvent {
-    /// What keeps events of one customer in order on their way: the queue's message group, in at most [`GROUP_LIMIT`] characters. That two very long
-    /// addresses may share a group costs them nothing but a little time.
+    /// The queue's message group, which keeps the events of one customer in order, in at most [`GROUP_LIMIT`]
+    /// characters. Two very long addresses may share a group, which only costs a little time.
     pub fn group(&self) -> String {
         let group = match &self.kind {
             InboundKind::Message(message) => format!("{}#{}", self.account, message.from.key()),
-            // The customer's address in a status is masked by some providers: a status keeps order with its own message only.
+            // Some providers mask the customer's address in a status, so a status keeps order with its own message
+            // only.
             InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
-            // What is said about a message keeps order with that message only: while it waits for the message, the customer goes on writing.
+            // An annotation of a message keeps order with that message only. While it waits for that message, the
+            // customer's other messages go on.
             InboundKind::Annotation(annotation) => match annotation.what.message() {
                 Some(message) => format!("{}#{message}", self.account),
                 None => format!("{}#{}", self.account, annotation.from.key()),
@@ -62,37 +66,37 @@ impl InboundEvent {
     }
 }
 
-/// A customer's message as the provider tells it.
+/// A customer's message, as the provider reports it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InboundMessage {
-    /// The provider's id.
+    /// The provider's id of the message.
     pub provider_id: String,
-    /// Who wrote: the phone number where there is one.
+    /// The sender: the phone number if there is one.
     pub from: Address,
-    /// Another name of the same customer in the same request (the BSUID beside the phone).
+    /// Another address of the same customer in the same request (the BSUID beside the phone number).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Address>,
     /// The name in the customer's WhatsApp profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<ProfileName>,
-    /// The provider's clock, where it gives a time.
+    /// The provider's time of the message, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
-    /// What it holds.
+    /// The content.
     pub content: Content,
     /// Attachments to copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<InboundAttachment>,
-    /// The provider's id of the message that is answered.
+    /// The provider's id of the message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// Forwarded from another chat.
+    /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
-    /// The name by which others find the customer, where one is set. It can change hands: it is shown, never matched.
+    /// The customer's WhatsApp username, if set. It can change hands, so it is shown and never matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<ProfileName>,
-    /// The advertisement or post that led here.
+    /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
 }
@@ -102,19 +106,19 @@ pub struct InboundMessage {
 pub struct Annotation {
     /// The provider's id of the event itself.
     pub provider_id: String,
-    /// Whose doing: the phone number where there is one.
+    /// The customer who caused it: the phone number if there is one.
     pub from: Address,
-    /// Another name of the same customer in the same request.
+    /// Another address of the same customer in the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Address>,
-    /// The provider's clock, where it gives a time.
+    /// The provider's time of the event, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
-    /// What happened.
+    /// The kind of event, with its data.
     pub what: Annotated,
 }
 
-/// What happened.
+/// The kinds of annotations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Annotated {
@@ -122,14 +126,14 @@ pub enum Annotated {
     Reaction {
         /// The provider's id of the message.
         message: String,
-        /// One emoji; `None`: the reaction was taken back.
+        /// One emoji; `None` when the reaction was taken back.
         emoji: Option<ReactionEmoji>,
     },
     /// The customer edited a message.
     Edited {
         /// The provider's id of the message.
         message: String,
-        /// What it says now.
+        /// The content after the edit.
         content: Content,
     },
     /// The customer deleted a message.
@@ -137,22 +141,22 @@ pub enum Annotated {
         /// The provider's id of the message.
         message: String,
     },
-    /// The customer has another number or another business-scoped user id: the same person from now on.
+    /// The customer has another number or another business-scoped user id, and is the same person under both.
     Moved {
         /// The new address.
         to: Address,
-        /// In words.
+        /// The provider's words.
         body: String,
     },
-    /// Anything else that the provider reports about the customer.
+    /// Another report from the provider about the customer.
     System {
-        /// In words.
+        /// The provider's words.
         body: String,
     },
 }
 
 impl Annotated {
-    /// The provider's id of the message that it is about.
+    /// The provider's id of the annotated message.
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Reaction { message, .. } | Self::Edited { message, .. } | Self::Deleted { message } => Some(message),
@@ -161,7 +165,7 @@ impl Annotated {
     }
 }
 
-/// An emoji that a customer chose; never in a log.
+/// An emoji that a customer chose. It never reaches a log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReactionEmoji(pub String);
@@ -172,7 +176,7 @@ impl std::fmt::Debug for ReactionEmoji {
     }
 }
 
-/// A customer's own name; never in a log.
+/// A customer's own name. It never reaches a log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
@@ -184,26 +188,26 @@ impl std::fmt::Debug for ProfileName {
     }
 }
 
-/// An attachment where the provider keeps it.
+/// An attachment, while only the provider has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundAttachment {
-    /// Address or media id.
+    /// The address or media id.
     pub source: String,
-    /// The declared type.
+    /// The declared content type.
     pub content_type: String,
-    /// The file's name, where given.
+    /// The file's name, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What WhatsApp calls it, where the provider says so.
+    /// WhatsApp's kind of file, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<AttachmentKind>,
-    /// SHA-256 of the bytes in lower-case hex, where declared.
+    /// SHA-256 of the bytes in lower-case hex, if declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
 impl InboundAttachment {
-    /// The attachment of our message, before it is copied.
+    /// The attachment of our message, before its file is copied.
     pub fn to_be_copied(&self) -> Attachment {
         Attachment {
             source: self.source.clone(),
@@ -221,15 +225,15 @@ impl InboundAttachment {
 pub struct StatusUpdate {
     /// The provider's id of the message.
     pub provider_id: String,
-    /// Our own reference, as it was given to the provider with the message (see [`crate::effect::MessageRef`]).
+    /// Our own reference, which the provider got with the message (see [`crate::effect::MessageRef`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The state that it reports.
+    /// The reported state.
     pub state: DeliveryState,
-    /// Why, for a failure.
+    /// The error, for a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<DeliveryError>,
-    /// The provider's clock, where it gives a time.
+    /// The provider's time of the report, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }

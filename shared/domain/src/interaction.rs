@@ -1,4 +1,4 @@
-//! One conversation from first message to close.
+//! One conversation, from its first message to its close.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,63 +12,63 @@ use crate::tag::Tag;
 use crate::values::Address;
 use crate::variables::Variables;
 
-/// One conversation. As an item it stays under 4 KB: the thread and the history lie beside it.
+/// One conversation. Its item stays under 4 KB, since the messages and the history are items of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interaction {
-    /// Ours.
+    /// The interaction's id.
     pub id: InteractionId,
-    /// Of which account.
+    /// The account.
     pub account: AccountId,
-    /// With whom.
+    /// The contact.
     pub contact: ContactId,
-    /// Where answers go.
+    /// The address to which answers are sent.
     pub address: Address,
-    /// What the customer called themselves when it was opened.
+    /// The customer's own profile name when the interaction was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<ProfileName>,
-    /// Grows by one with every commit: conditions, effects and timers refer to it.
+    /// The version; every commit adds one. Conditions, effects and timers refer to it.
     pub version: u64,
-    /// Open or closed.
+    /// Whether the interaction is open or closed.
     pub status: Status,
-    /// Never changes.
+    /// The time of opening. It never changes.
     pub opened_at: Timestamp,
-    /// When it was closed.
+    /// The time of closing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
-    /// Whether it is closed and hidden from lists.
+    /// Whether the interaction is closed and hidden from lists.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
-    /// With which disposition it was closed.
+    /// The disposition with which it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposition: Option<String>,
-    /// At most one.
+    /// The agent who has the interaction, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// The queue through which the agent accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_via: Option<QueueId>,
-    /// Whether its agent has the tab open.
+    /// Whether the interaction's agent has the tab open.
     #[serde(default)]
     pub tab_open: bool,
-    /// When it was opened; a tab does not outlive its agent's logout.
+    /// When the tab was opened. A logout of the agent closes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tab_opened_at: Option<Timestamp>,
-    /// Whether something came that its agent has not seen.
+    /// Whether something arrived that the interaction's agent has not seen.
     #[serde(default)]
     pub unread: bool,
-    /// Its agent asked to close it, and owes the disposition.
+    /// Set while the interaction's agent has asked to close it and still owes the disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
     /// Whether an agent wrote first and the customer has not written yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_sided: bool,
-    /// What is under way to get it answered.
+    /// The wait for somebody to accept, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// The arrival of the oldest message that nobody answered.
+    /// The time at which the oldest unanswered message arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_since: Option<Timestamp>,
-    /// The queues that the plan tried in this run.
+    /// The queues that the plan has tried in this run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<QueueId>,
     /// The latest message.
@@ -77,41 +77,44 @@ pub struct Interaction {
     /// The inactivity timer.
     #[serde(default, skip_serializing_if = "Inactivity::is_idle")]
     pub inactivity: Inactivity,
-    /// What the plan and the agents marked it with, each once.
+    /// Tags that the plan and the agents added, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
-    /// Among those that wait: the higher is served first.
+    /// The priority among waiting interactions: the higher one is served first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
-    /// What the plan and the systems that it asked have set.
+    /// Variables that the plan and the systems it called have set.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,
-    /// The AI agent that the plan handed it to; a person who accepts ends that.
+    /// The AI agent that has the conversation. A person who accepts the interaction ends that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
     /// The latest run of the plan.
     #[serde(default, skip_serializing_if = "Run::is_none")]
     pub run: Run,
-    /// Newer interactions of the same person that were merged into this one, the oldest first: their messages belong to its thread.
+    /// Newer interactions of the same person that were merged into this one, oldest first. Their messages belong to
+    /// its thread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absorbed: Vec<InteractionKey>,
-    /// The older interaction that this one was merged into.
+    /// The older interaction into which this one was merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionKey>,
 }
 
-/// Where the latest run of the action plan stands.
+/// The state of the latest run of the action plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Run {
-    /// Which run it is, from 1; 0 while there was none. An agent who dealt with the first message without one counts as one.
+    /// The number of the run, from 1; 0 before the first. If an agent handles the first message without the plan,
+    /// that counts as a run.
     pub number: u32,
-    /// How many steps it has entered.
+    /// The number of steps that the run has entered.
     pub entered: u16,
-    /// The automatic replies that went out on this interaction already, by [`TextTemplate::fingerprint`](crate::text_template::TextTemplate::fingerprint).
+    /// Automatic replies that this interaction already sent, by
+    /// [`TextTemplate::fingerprint`](crate::text_template::TextTemplate::fingerprint).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replied: Vec<u32>,
-    /// The beginning of the customer's latest message, kept only while a plan asks for it.
+    /// The beginning of the customer's latest message, kept only while the plan uses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Heard>,
 }
@@ -122,18 +125,18 @@ impl Run {
     }
 }
 
-/// What a plan's conditions see of the customer's latest message.
+/// The part of the customer's latest message that a plan's conditions can use.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
-    /// The kind of its content, e.g. `text`.
+    /// The kind of the message's content, e.g. `text`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The beginning of its text: at most [`Heard::MOST`] bytes, so that the item stays small.
+    /// The beginning of the text: at most [`Heard::MOST`] bytes, so that the item stays small.
     pub text: String,
 }
 
 impl Heard {
-    /// What is kept of a message.
+    /// Takes the part of a message that is kept.
     pub fn of(content: &Content) -> Self {
         let mut text = content.readable();
         let end = (0..=text.len().min(Self::MOST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -141,45 +144,45 @@ impl Heard {
         Self { kind: content.kind().to_owned(), text }
     }
 
-    /// Bytes of text that are kept: enough for a keyword or a choice.
+    /// The most bytes of text that are kept: enough for a keyword or a choice.
     pub const MOST: usize = 256;
 }
 
-/// What customers write never reaches a log.
+/// Customers' words never reach a log.
 impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Heard").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-/// From the request to close until the disposition is given.
+/// The time between an agent's request to close and the disposition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrapUp {
-    /// Who owes it.
+    /// The agent who owes the disposition.
     pub agent: AgentId,
-    /// On which pause the agent is until then.
+    /// The pause that the agent is on until then.
     pub pause: String,
-    /// Since when.
+    /// The time of the request.
     pub since: Timestamp,
 }
 
-/// Open or closed.
+/// Whether an interaction is open or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Under way.
+    /// The interaction is under way.
     Open,
-    /// Over.
+    /// The interaction is over.
     Closed,
 }
 
 /// The latest message of an interaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastMessage {
-    /// When, by the thread's clock.
+    /// The message's time in the thread.
     pub at: Timestamp,
-    /// Whether the customer wrote it.
+    /// Whether the customer is the author.
     pub from_customer: bool,
 }
 
@@ -188,66 +191,67 @@ pub struct LastMessage {
 pub struct Wait {
     /// The version with which it began.
     pub id: u64,
-    /// On what.
+    /// The stage that the interaction waits on.
     pub stage: Stage,
-    /// Who is asked; empty while it is its own agent, who is asked directly.
+    /// The targets that are asked; empty while the interaction's own agent is asked directly.
     pub targets: Vec<Target>,
-    /// The deadline; `None`: until somebody takes it.
+    /// The deadline; `None` when the wait lasts until somebody accepts.
     pub until: Option<Timestamp>,
-    /// Who said no during this wait.
+    /// Agents who rejected the interaction during this wait.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<AgentId>,
-    /// Who let it ring after the plan had run out.
+    /// Agents who let the interaction ring after the plan had run out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missed: Vec<Missed>,
-    /// The offer that stands.
+    /// The current offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
 }
 
-/// An offer that its agent let ring.
+/// A missed offer of one agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// When it stopped ringing.
+    /// The time at which the offer stopped ringing.
     pub at: Timestamp,
 }
 
 impl Missed {
-    /// How long somebody who let an interaction ring is left alone with it. Somebody who sits there but looks elsewhere is not rung at every agent timeout,
-    /// and nobody waits much longer than this because the only agent went for a coffee.
+    /// How long an agent who let an interaction ring is not rung for it again. An agent who is present but
+    /// inattentive is then not rung at every agent timeout. A customer whose only agent took a short break does not
+    /// wait much longer than this.
     pub const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(5);
 }
 
-/// What an interaction waits on.
+/// The stage that an interaction waits on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Stage {
-    /// Its own agent, who was not there when a message came.
+    /// The interaction's own agent, who was not there when a message arrived.
     AssignedAgent,
     /// The queue through which that agent accepted.
     AssignedQueue,
-    /// A step of the action plan.
+    /// The agents of a step of the action plan.
     Step {
-        /// Its place, from 0.
+        /// The place of the step, from 0.
         index: usize,
-        /// The version of the plan that runs.
+        /// The version of the running plan.
         plan: u64,
     },
-    /// The answer of another system that a step of the action plan asked.
+    /// The answer of another system that a step of the action plan called.
     Webhook {
-        /// The step's place, from 0.
+        /// The place of the step, from 0.
         index: usize,
-        /// The version of the plan that runs.
+        /// The version of the running plan.
         plan: u64,
     },
-    /// Somebody else to whom its agent hands it over; until then the agent keeps it.
+    /// The agent or queue to which the interaction is transferred. Its agent keeps it until then.
     Transfer,
-    /// The plan has run out: anybody who becomes available.
+    /// Any available agent of the account, since the plan has run out.
     Exhausted,
-    /// The account is switched off.
+    /// The account, which is switched off.
     Inactive,
 }
 
@@ -266,25 +270,25 @@ impl Stage {
     }
 }
 
-/// An interaction shown to one or more agents, waiting to be accepted.
+/// An interaction that is shown to one or more agents and waits to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// The version with which it was made.
+    /// The version of the interaction with which the offer was made.
     pub id: u64,
-    /// On whose behalf.
+    /// The queue, agent or account for which the offer was made.
     pub target: Target,
-    /// Who sees it.
+    /// The agents who see the offer.
     pub audience: Audience,
-    /// Until when.
+    /// The deadline; `None` when the offer lasts until somebody accepts.
     pub until: Option<Timestamp>,
 }
 
-/// The inactivity timer: re-armed lazily, so that there is one timer an interaction and not one a message.
+/// The inactivity timer. It is re-armed lazily, so that an interaction has one timer instead of one per message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inactivity {
-    /// When the interaction closes by itself; `None` while the customer has the last word.
+    /// The time at which the interaction closes by itself; `None` while the customer has the last word.
     pub deadline: Option<Timestamp>,
-    /// The version that armed the timer which is under way.
+    /// The version that armed the running timer.
     pub armed: Option<u64>,
 }
 
@@ -295,22 +299,22 @@ impl Inactivity {
 }
 
 impl Interaction {
-    /// Its partition.
+    /// The interaction's partition.
     pub fn conversation(&self) -> ConversationKey {
         ConversationKey { account: self.account.clone(), contact: self.contact.clone() }
     }
 
-    /// Where it lies.
+    /// The interaction's key.
     pub fn key(&self) -> InteractionKey {
         InteractionKey { conversation: self.conversation(), interaction: self.id.clone() }
     }
 
-    /// Whether it is open.
+    /// Whether the interaction is open.
     pub fn is_open(&self) -> bool {
         self.status == Status::Open
     }
 
-    /// The offer that stands.
+    /// The current offer.
     pub fn offer(&self) -> Option<&Offer> {
         self.wait.as_ref()?.offer.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Messages of an interaction, what they hold, and how far the provider has got with the sent ones.
+//! Messages of an interaction, their content, and the delivery state of sent ones.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,58 +6,60 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AgentId, InteractionId, MessageId};
 use crate::values::to_millisecond;
 
-/// One message, in the thread of its interaction.
+/// One message in the thread of its interaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Ours.
+    /// The message's id.
     pub id: MessageId,
-    /// The interaction that it belongs to.
+    /// The interaction that the message belongs to.
     pub interaction: InteractionId,
-    /// Grows with every change; effects and their ids derive from it.
+    /// The version; every change adds one. Effects and their ids derive from it.
     pub version: u64,
-    /// The provider's clock where it gives one, else when we received it. The thread is sorted by it.
+    /// The provider's time where it gives one, else the time of receipt. The thread is sorted by it.
     pub at: Timestamp,
-    /// The provider's id (`SM…`, `wamid.…`); a sent message has none before the provider took it.
+    /// The provider's id (`SM…`, `wamid.…`). A sent message has none until the provider accepts it.
     pub provider_id: Option<String>,
-    /// Who wrote it.
+    /// The author.
     pub author: Author,
-    /// What it holds.
+    /// The content.
     pub content: Content,
-    /// Files that came or go with it.
+    /// Files that belong to the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     /// The provider's id of the message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// Our id of the message that this one answers or reacts to, where it is known here.
+    /// The id of the message that this one answers or reacts to, where it is known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<MessageId>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
-    /// The advertisement or post that led the customer here.
+    /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
-    /// Reactions, at most one of each side; one with no emoji was taken back, and is kept so that an older one that comes late does not come back.
+    /// Reactions, at most one per side. A reaction that was taken back stays here without an emoji, so that an older
+    /// one that arrives late does not replace it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
-    /// What it said before the customer edited it, the oldest first.
+    /// The content before each edit by the customer, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// When the customer deleted it on their side; what it said is kept.
+    /// When the customer deleted the message on their side. The content is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// How far it has got; `None` for what the customer wrote.
+    /// The delivery state; `None` for a customer's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
 }
 
-/// A hundred edits of a long text would fill an item (400 KB): the first and the latest of what was said before are kept, 20 times at most 16 KB (4096
-/// characters of 4 bytes).
+/// Limit on the edits that are kept. A hundred edits of a long text would fill an item (400 KB). The first and the
+/// latest ones are kept: 20 of at most 16 KB (4096 characters of 4 bytes).
 const EDITS_KEPT: usize = 20;
 
 impl Message {
-    /// A message in its first version, with nothing but its content. The thread's clock has milliseconds, so that a message and its key agree.
+    /// A message in its first version, with content only. Times have milliseconds, so that a message and its key
+    /// agree.
     pub fn new(id: MessageId, interaction: InteractionId, at: Timestamp, author: Author, content: Content) -> Self {
         Self {
             id,
@@ -79,18 +81,19 @@ impl Message {
         }
     }
 
-    /// The message on its way to the customer.
+    /// The message, waiting to be sent to the customer.
     #[must_use]
     pub fn queued(self, since: Timestamp) -> Self {
         Self { delivery: Some(Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0 }), ..self }
     }
 
-    /// Reactions that stand.
+    /// Reactions that were not taken back.
     pub fn standing_reactions(&self) -> impl Iterator<Item = &Reaction> {
         self.reactions.iter().filter(|reaction| !reaction.emoji.is_empty())
     }
 
-    /// The customer reacts with `emoji`, or takes the reaction back. The newest counts, in whatever order they come. Tells whether anything changed.
+    /// Records that the customer reacts with `emoji`, or takes the reaction back. The newest reaction counts, in
+    /// whatever order they arrive. Returns whether anything changed.
     pub fn reacted(&mut self, emoji: Option<&str>, at: Timestamp) -> bool {
         let reaction = Reaction { author: Author::Customer, emoji: emoji.unwrap_or_default().to_owned(), at };
         match self.reactions.iter_mut().find(|reaction| reaction.author == Author::Customer) {
@@ -101,8 +104,8 @@ impl Message {
         true
     }
 
-    /// The customer edited it: it says `content` since `at`. An edit that is overtaken by a later one goes into the history alone. Tells whether anything
-    /// changed.
+    /// Records that the customer edited the message: it says `content` since `at`. If a later edit arrived first,
+    /// this one only joins the history. Returns whether anything changed.
     pub fn edited(&mut self, content: Content, at: Timestamp) -> bool {
         match self.edits.iter().position(|edit| edit.at > at) {
             Some(place) => {
@@ -124,26 +127,26 @@ impl Message {
         true
     }
 
-    /// The customer deleted it; what it said is kept. Tells whether anything changed.
+    /// Records that the customer deleted the message. The content is kept. Returns whether anything changed.
     pub fn deleted(&mut self, at: Timestamp) -> bool {
         let deleted_at = self.deleted_at.map_or(at, |known| known.min(at));
         self.deleted_at.replace(deleted_at) != Some(deleted_at)
     }
 }
 
-/// Who wrote a message.
+/// The author of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Author {
     /// The customer.
     Customer,
-    /// An agent, by hand.
+    /// A human agent.
     Agent {
-        /// Which one.
+        /// The agent's id.
         agent: AgentId,
     },
-    /// The service itself: what the provider reports about the customer.
+    /// The service itself, for automatic replies and for the provider's reports about the customer.
     System,
 }
 
@@ -155,19 +158,19 @@ pub struct Referral {
     /// `ad` or `post`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_type: Option<String>,
-    /// The provider's id of it.
+    /// The provider's id of the advertisement or post.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_id: Option<String>,
-    /// Its address.
+    /// The address of the advertisement or post.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_url: Option<String>,
-    /// Its headline.
+    /// The headline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headline: Option<String>,
-    /// Its text.
+    /// The text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The address of its picture or video.
+    /// The address of the picture or video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_url: Option<String>,
     /// The id of the click.
@@ -175,57 +178,57 @@ pub struct Referral {
     pub click_id: Option<String>,
 }
 
-/// Which campaign a customer answered is theirs; never in a log.
+/// The campaign is the customer's private data, so it never reaches a log.
 impl std::fmt::Debug for Referral {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Referral(…)")
     }
 }
 
-/// A reaction that stands at a message.
+/// A reaction to a message.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reaction {
-    /// Whose.
+    /// The person who reacted.
     pub author: Author,
-    /// One emoji; empty: taken back.
+    /// One emoji; empty when the reaction was taken back.
     pub emoji: String,
-    /// Since when.
+    /// The time of the reaction.
     pub at: Timestamp,
 }
 
-/// A reaction is what a customer says.
+/// A reaction is a customer's words, so its emoji never reaches a log.
 impl std::fmt::Debug for Reaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reaction").field("author", &self.author).finish_non_exhaustive()
     }
 }
 
-/// What a message said before it was edited.
+/// The content of a message before an edit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
-    /// When it was edited.
+    /// The time of the edit.
     pub at: Timestamp,
-    /// What it said until then.
+    /// The content until then.
     pub before: Content,
 }
 
-/// What a message holds beside its attachments.
+/// The content of a message, without its attachments.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    /// Text.
+    /// A text.
     Text {
-        /// What was written.
+        /// The text itself.
         body: String,
     },
-    /// One or more attachments, with a caption or none.
+    /// One or more attachments, with or without a caption.
     Media {
-        /// The text beside the attachment; may be empty.
+        /// The caption; may be empty.
         caption: String,
     },
-    /// A place.
+    /// A location.
     Location {
         /// Degrees north.
         latitude: f64,
@@ -236,11 +239,11 @@ pub enum Content {
         /// The place's address.
         address: Option<String>,
     },
-    /// A pressed button.
+    /// A button that the customer pressed.
     Button {
-        /// Its label.
+        /// The button's label.
         text: String,
-        /// What the sender of the button attached to it.
+        /// The payload that the sender of the button attached to it.
         payload: Option<String>,
     },
     /// A choice from a list.
@@ -249,49 +252,49 @@ pub enum Content {
         id: String,
         /// The row's title.
         title: String,
-        /// The text below the title.
+        /// The text below the row's title.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
     },
     /// Contact cards.
     Contacts {
-        /// One or more.
+        /// The cards, one or more.
         cards: Vec<ContactCard>,
     },
     /// The answers of a form that the customer filled in (a WhatsApp Flow).
     Form {
         /// The form's name.
         name: Option<String>,
-        /// The label beside it.
+        /// The label beside the form.
         text: String,
-        /// The answers, as the JSON text that came.
+        /// The answers, as the JSON text that the provider sent.
         answers: String,
     },
-    /// An approved template: the one kind that may be sent outside the 24-hour service window.
+    /// An approved template, the only kind that may be sent outside the 24-hour service window.
     Template(ApprovedTemplate),
-    /// A reaction to another message: what an agent sends. What customers send stands at the message itself ([`Message::reactions`]), unless that message is
-    /// not known here.
+    /// A reaction that an agent sends to another message. A customer's reaction is stored with the message itself
+    /// ([`Message::reactions`]), unless that message is not known here.
     Reaction {
-        /// The provider's id of the message.
+        /// The provider's id of the other message.
         message: String,
-        /// One emoji; empty: the reaction is taken back.
+        /// One emoji; empty to take the reaction back.
         emoji: String,
     },
-    /// What the provider reports about the customer: a changed number, a changed identity.
+    /// A report from the provider about the customer, such as a changed number or identity.
     System {
-        /// In words.
+        /// The report in words.
         body: String,
     },
-    /// What an agent or a supervisor wrote for colleagues: no provider is ever given it.
+    /// A note by an agent or a supervisor for colleagues. It is never sent to the provider.
     Note {
-        /// The text.
+        /// The text of the note.
         body: String,
     },
-    /// A kind that this version does not know; the raw event is kept.
+    /// A kind of content that this version does not know. The raw event is kept.
     Unsupported {
         /// The provider's name of the kind.
         kind: String,
-        /// What the provider says about it.
+        /// The provider's explanation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
@@ -302,15 +305,15 @@ pub enum Content {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ContactCard {
-    /// The name as it is shown.
+    /// The displayed name.
     pub name: String,
-    /// Phone numbers as they were written.
+    /// Phone numbers as the sender wrote them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phones: Vec<String>,
-    /// Mail addresses.
+    /// Email addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub emails: Vec<String>,
-    /// Company.
+    /// The company.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 }
@@ -319,12 +322,12 @@ pub struct ContactCard {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovedTemplate {
-    /// Its name with the provider; where templates have ids instead of names, the id.
+    /// The template's name with the provider, or its id where the provider's templates have ids instead.
     pub name: String,
-    /// Its language, e.g. `it` or `en_US`; empty where the id says it all.
+    /// The template's language, e.g. `it` or `en_US`; empty where the id implies it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub language: String,
-    /// What stands in its header.
+    /// The header's parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<TemplateHeader>,
     /// The body's parameters, in order.
@@ -335,7 +338,7 @@ pub struct ApprovedTemplate {
     pub buttons: Vec<TemplateButton>,
 }
 
-/// What is filled in never reaches a log.
+/// The parameters may be personal data, so they never reach a log.
 impl std::fmt::Debug for ApprovedTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Template").field("name", &self.name).field("language", &self.language).finish_non_exhaustive()
@@ -349,22 +352,22 @@ impl std::fmt::Debug for ApprovedTemplate {
 pub enum TemplateHeader {
     /// A text.
     Text {
-        /// What is filled in.
+        /// The text of the parameter.
         text: String,
     },
     /// A picture.
     Image {
-        /// A public https address.
+        /// The picture's public https address.
         url: String,
     },
     /// A video.
     Video {
-        /// A public https address.
+        /// The video's public https address.
         url: String,
     },
     /// A document.
     Document {
-        /// A public https address.
+        /// The document's public https address.
         url: String,
         /// The file's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -376,38 +379,38 @@ pub enum TemplateHeader {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TemplateButton {
-    /// Its place, from 0.
+    /// The button's place, from 0.
     pub index: u32,
-    /// What it does.
+    /// The button's type.
     #[serde(rename = "type")]
     pub kind: TemplateButtonKind,
-    /// The payload that comes back, or what is appended to the address.
+    /// The payload that comes back, or the text that is appended to the address.
     pub value: String,
 }
 
-/// What a template's button does.
+/// The type of a template's button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TemplateButtonKind {
-    /// Answers with a payload.
+    /// The button sends an answer with a payload.
     QuickReply,
-    /// Opens an address.
+    /// The button opens an address.
     Url,
 }
 
 impl Content {
-    /// Whether it may be sent outside the 24-hour service window.
+    /// Whether the content may be sent outside the 24-hour service window.
     pub fn is_template(&self) -> bool {
         matches!(self, Content::Template(_))
     }
 
-    /// Whether it is for colleagues only.
+    /// Whether the content is for colleagues only.
     pub fn is_note(&self) -> bool {
         matches!(self, Content::Note { .. })
     }
 
-    /// The name of its kind, as it is stored.
+    /// The name of the content's kind, as it is stored.
     pub fn kind(&self) -> &'static str {
         match self {
             Content::Text { .. } => "text",
@@ -425,7 +428,7 @@ impl Content {
         }
     }
 
-    /// The text that a person would read, in one line or more; empty for media without caption.
+    /// The text that a person would read, on one line or more; empty for media without a caption.
     pub fn readable(&self) -> String {
         match self {
             Content::Text { body } => body.clone(),
@@ -465,7 +468,7 @@ impl Content {
     }
 }
 
-/// What customers write never reaches a log.
+/// Customers' words never reach a log.
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -485,27 +488,27 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// A file of a message, and where its copy is.
+/// A file of a message, with the state of our copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// Where the provider keeps it (an address or a media id).
+    /// The file's place at the provider (an address or a media id).
     pub source: String,
     /// The type that the provider declares, e.g. `image/jpeg`.
     pub content_type: String,
-    /// The file's name, where one is known.
+    /// The file's name, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What WhatsApp calls it, where the provider says so.
+    /// WhatsApp's kind of file, where the provider gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<AttachmentKind>,
     /// SHA-256 of the bytes in lower-case hex, where the provider declares it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Our copy.
+    /// The state of our copy.
     pub copy: Copy,
 }
 
-/// What WhatsApp calls a file.
+/// WhatsApp's kinds of file.
 #[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -525,7 +528,8 @@ pub enum AttachmentKind {
 }
 
 impl AttachmentKind {
-    /// What a file of this type is sent as. WebP is a sticker on WhatsApp, since pictures are JPEG or PNG.
+    /// The kind in which a file of this content type is sent. WebP is a sticker on WhatsApp, since pictures are JPEG
+    /// or PNG.
     pub fn of_type(content_type: &str) -> Self {
         let base = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match base.split('/').next().unwrap_or_default() {
@@ -542,35 +546,35 @@ impl AttachmentKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Copy {
-    /// Not there yet.
+    /// The file is not copied yet.
     Pending,
-    /// In the deployment's bucket.
+    /// The copy is in the deployment's bucket.
     Stored {
         /// The object's key.
         key: String,
-        /// Bytes.
+        /// The size in bytes.
         size: u64,
-        /// The type found by looking at the bytes, else the declared one.
+        /// The type found in the bytes, else the declared one.
         content_type: String,
     },
-    /// Given up, for the reason that the thread shows.
+    /// Copying was given up.
     Failed {
-        /// In words for the agent.
+        /// The reason in words, for the agent.
         reason: String,
     },
 }
 
-/// How far a sent message has got.
+/// The delivery of a sent message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The state; it only moves forwards.
+    /// The state. It only moves forwards.
     pub state: DeliveryState,
-    /// When it reached that state.
+    /// The time at which the message reached that state.
     pub since: Timestamp,
-    /// Why it failed, or why its outcome is unknown.
+    /// The reason for a failure or an unknown outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<DeliveryError>,
-    /// How often sending was tried and refused for a passing reason.
+    /// How often the provider refused the message for a temporary reason.
     #[serde(default)]
     pub attempts: u32,
 }
@@ -580,27 +584,29 @@ pub struct Delivery {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// Waits for its turn.
+    /// The message waits to be sent.
     Queued,
-    /// Claimed: the provider is being called, or was when the process died.
+    /// The message is claimed. The provider is being called, or was being called when the process died.
     Sending,
-    /// The provider was called and nobody knows whether it took the message. Only its own word, or a person, moves it on.
+    /// The provider was called, but its answer is missing, so it may or may not have the message. Only a report from
+    /// the provider or a person's decision changes this state.
     Unknown,
-    /// The provider took it.
+    /// The provider accepted the message.
     Accepted,
-    /// On its way to the customer.
+    /// The message is on its way to the customer.
     Sent,
-    /// On the customer's device.
+    /// The message is on the customer's device.
     Delivered,
-    /// Seen by the customer.
+    /// The customer has read the message.
     Read,
-    /// Will not arrive.
+    /// The message will not arrive.
     Failed,
 }
 
 impl DeliveryState {
-    /// Whether a report of `next` moves a message on that is in `self`. Reports come repeated and in any order: equal or lower ones change nothing.
-    /// A failure counts until the customer's device has confirmed the message; after a failure nothing does.
+    /// Whether a report of `next` moves on a message that is in `self`. Reports arrive repeatedly and in any order,
+    /// so equal or lower ones change nothing. A failure counts until the customer's device has confirmed the
+    /// message. After a failure no report counts.
     pub fn moves_to(self, next: DeliveryState) -> bool {
         use DeliveryState::{Delivered, Failed, Read};
         match (self, next) {
@@ -624,7 +630,7 @@ impl DeliveryState {
     }
 }
 
-/// Why a message failed, in the words common to all providers.
+/// The error of a message, in terms common to all providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeliveryError {
@@ -635,30 +641,30 @@ pub struct DeliveryError {
     pub code: Option<String>,
 }
 
-/// The common set that every provider's error codes map to.
+/// The common classes to which every provider's error codes map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// The 24-hour service window is over: only an approved template may be sent.
+    /// The 24-hour service window is over. Only an approved template may be sent.
     WindowExpired,
-    /// Too fast; may be tried again later.
+    /// The provider's rate limit was reached. The message may be tried again later.
     RateLimited,
-    /// No such WhatsApp user.
+    /// The number has no WhatsApp user.
     InvalidRecipient,
     /// The customer can't be reached now.
     Undeliverable,
-    /// The template is missing, paused or has other parameters.
+    /// The template is missing or paused, or has other parameters.
     Template,
-    /// The attachment was refused.
+    /// The provider refused the attachment.
     Media,
-    /// Credentials or the number were refused.
+    /// The provider refused the credentials or the number.
     Authentication,
-    /// The provider's own trouble: certainly not sent, may be tried again.
+    /// The provider has a temporary fault and certainly did not send the message. It may be tried again.
     Temporary,
-    /// Refused for good.
+    /// The provider refused the message permanently.
     Permanent,
-    /// Nobody knows whether it was sent.
+    /// The message may or may not have been sent.
     OutcomeUnknown,
 }
 
@@ -670,8 +676,8 @@ mod tests {
     const ALL: [DeliveryState; 8] = [Queued, Sending, Unknown, Accepted, Sent, Delivered, Read, Failed];
 
     #[test]
-    fn states_only_move_forwards_whatever_the_order_of_the_reports() {
-        // No state can be reached again once it was left.
+    fn states_only_move_forwards_in_any_order_of_reports() {
+        // A state can't be reached again once the message has left it.
         for start in ALL {
             for mid in ALL.into_iter().filter(|mid| start.moves_to(*mid)) {
                 assert!(!mid.moves_to(start), "{start:?} → {mid:?} → {start:?}");
@@ -689,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_customers_reactions_the_newest_stands_in_whatever_order_they_come() {
+    fn the_customers_newest_reaction_stands_in_any_order_of_arrival() {
         let reactions = [(Some("👍"), 1), (Some("❤️"), 2), (None, 3)];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut message = crate::fixtures::message(second(0));
@@ -706,7 +712,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_end_with_the_latest_in_whatever_order_they_come() {
+    fn the_latest_edit_stands_in_any_order_of_arrival() {
         for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
             let mut message = crate::fixtures::message(second(0));
             for number in order {
@@ -720,7 +726,7 @@ mod tests {
     }
 
     #[test]
-    fn however_often_a_message_is_edited_its_first_words_are_kept_and_its_item_stays_small() {
+    fn a_message_edited_often_keeps_its_first_words_and_a_small_item() {
         let mut message = crate::fixtures::message(second(0));
         for number in 1..=100 {
             message.edited(text(&number.to_string()), second(number));
@@ -730,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_message_keeps_what_it_said() {
+    fn a_deleted_message_keeps_its_content() {
         let mut message = crate::fixtures::message(second(0));
         assert!(message.deleted(second(2)) && !message.deleted(second(3)));
         assert_eq!((message.deleted_at, message.content.readable().as_str()), (Some(second(2)), "Buongiorno"));
@@ -745,7 +751,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_outcome_is_settled_by_the_providers_word() {
+    fn a_report_from_the_provider_settles_an_unknown_outcome() {
         for word in [Accepted, Sent, Delivered, Read, Failed] {
             assert!(Unknown.moves_to(word));
         }

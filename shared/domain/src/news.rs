@@ -1,4 +1,4 @@
-//! What a push tells agents: a notice, together with what it is about as it was when it happened.
+//! News for agents: a notice together with its subject, as the subject was at that moment.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::interaction::Interaction;
 use crate::message::Message;
 use crate::notification::Notification;
 
-/// A notice with its subject. `push` makes the view that agents get of it.
+/// A notice with its subject. `push` turns it into the view that agents get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum News {
@@ -20,29 +20,29 @@ pub enum News {
         interaction: Box<Interaction>,
         /// The offer's number.
         offer: u64,
-        /// When the offer ends; `None`: when somebody takes it.
+        /// The deadline; `None` when the offer lasts until somebody accepts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
         /// The text that the agent's screen shows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notification: Option<Notification>,
     },
-    /// An offer is gone.
+    /// An offer ended.
     Withdrawn {
         /// The interaction's id.
         interaction: InteractionId,
         /// The offer's number.
         offer: u64,
-        /// The agent who took it, if somebody did.
+        /// The agent who accepted, if somebody did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taken_by: Option<AgentId>,
     },
-    /// A message came or went.
+    /// A message was received or sent.
     Message {
         /// The message, with its latest edit only.
         message: Box<Message>,
     },
-    /// A message or its attachment got further.
+    /// The state of a message or of its attachment changed.
     MessageState {
         /// The message, with its latest edit only.
         message: Box<Message>,
@@ -54,13 +54,13 @@ pub enum News {
     },
     /// The agent's own presence changed.
     Presence {
-        /// As it was then.
+        /// The state at that moment.
         state: PresenceWord,
     },
 }
 
 impl News {
-    /// The news of `notice` about `interaction`; `None` for notices about something else.
+    /// The news of `notice` about `interaction`; `None` for a notice with another subject.
     pub fn of_interaction(notice: &Notice, interaction: &Interaction) -> Option<Self> {
         match notice {
             Notice::Offered { offer, until, notification } => Some(Self::Offered {
@@ -78,7 +78,7 @@ impl News {
         }
     }
 
-    /// The news of `notice` about `message`; `None` for notices about something else.
+    /// The news of `notice` about `message`; `None` for a notice with another subject.
     pub fn of_message(notice: &Notice, message: &Message) -> Option<Self> {
         match notice {
             Notice::Message => Some(Self::Message { message: latest(message) }),
@@ -88,7 +88,8 @@ impl News {
     }
 }
 
-/// The message with its latest edit only: all of them may have 320 KB, more than some queues take, and agents see only when the latest was.
+/// The message with its latest edit only. All edits may have 320 KB, more than some queues take, and agents only see
+/// the time of the latest one.
 fn latest(message: &Message) -> Box<Message> {
     let edits = message.edits.last().cloned().into_iter().collect();
     Box::new(Message { edits, ..message.clone() })
@@ -100,13 +101,13 @@ mod tests {
     use crate::fixtures;
     use crate::message::Content;
 
-    /// SQS takes 1 MiB today; queues that were made earlier, and local engines, 256 KiB.
+    /// The smallest limit of a queue: 256 KiB in older queues and local engines. SQS takes 1 MiB today.
     const SMALLEST_LIMIT: usize = 256 * 1024;
 
     #[test]
-    fn a_message_that_was_edited_often_fits_into_a_queue_and_keeps_the_time_of_its_latest_edit() {
+    fn a_message_edited_often_fits_into_a_queue_and_keeps_the_time_of_its_latest_edit() {
         let mut message = fixtures::message(Timestamp::UNIX_EPOCH);
-        // WhatsApp's longest text, in characters that JSON writes with six.
+        // WhatsApp's longest text, in characters that take six bytes each in JSON.
         let text = |n: u8| Content::Text { body: format!("{n}{}", "\u{1}".repeat(4095)) };
         let at = |n: u8| Timestamp::from_second(i64::from(n)).unwrap();
         for n in 1..=40 {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_news_of_what_it_is_about_only() {
+    fn a_notice_is_news_of_its_own_subject_only() {
         let (interaction, message) =
             (fixtures::interaction(crate::interaction::Status::Open, Timestamp::UNIX_EPOCH), fixtures::message(Timestamp::UNIX_EPOCH));
         for (notice, of_interaction, of_message) in [
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn news_are_read_as_they_were_written() {
+    fn news_is_read_as_it_was_written() {
         let at = Timestamp::UNIX_EPOCH;
         let interaction = Box::new(fixtures::interaction(crate::interaction::Status::Open, at));
         let message = Box::new(fixtures::message(at));

@@ -1,8 +1,9 @@
-//! What announces an interaction to agents, and what templates can name.
+//! The notification that announces an interaction to agents, and the variables that templates can use.
 //!
-//! The variables are `account.name`, `account.key`, `account.phone`, `queue.name` (inside `{{#queue}}` … `{{/queue}}`, since there may be none),
-//! `contact.name`, `contact.firstName`, `contact.lastName`, `contact.mobile`, `contact.phone`, `contact.address` (the phone number, else the provider's id) and
-//! `list.name`. What is unknown is empty.
+//! The variables are `account.name`, `account.key`, `account.phone`, `queue.name` (inside `{{#queue}}` …
+//! `{{/queue}}`, since there may be no queue), `contact.name`, `contact.firstName`, `contact.lastName`,
+//! `contact.mobile`, `contact.phone`, `contact.address` (the phone number, else the provider's id) and `list.name`.
+//! An unknown value is empty.
 
 use std::fmt;
 
@@ -14,23 +15,23 @@ use crate::queue::Queue;
 use crate::text_template::Groups;
 use crate::values::Address;
 
-/// What the variables of a template stand for.
+/// The values of a template's variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
     /// The interaction's account.
     pub account: &'a Account,
-    /// The queue on whose behalf it is offered.
+    /// The queue for which the interaction is offered.
     pub queue: Option<&'a Queue>,
     /// The account's list.
     pub list: Option<&'a List>,
-    /// What the customer is called.
+    /// The customer's name.
     pub name: Option<&'a ProfileName>,
-    /// Where the customer is reached.
+    /// The customer's address.
     pub address: &'a Address,
 }
 
 impl Values<'_> {
-    /// What the customer is called; empty when that is not known.
+    /// The customer's name; empty when it is not known.
     pub fn name(&self) -> &str {
         self.name.map_or("", |name| name.0.trim())
     }
@@ -40,7 +41,7 @@ impl Values<'_> {
         self.name().split_whitespace().next().unwrap_or_default()
     }
 
-    /// The name behind its first word.
+    /// The name after its first word.
     pub fn last_name(&self) -> &str {
         self.name().split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start())
     }
@@ -50,7 +51,8 @@ impl Values<'_> {
         self.address.phone().map_or("", |phone| phone.as_str())
     }
 
-    /// The groups that a template can name, for [`TextTemplate::render`](crate::text_template::TextTemplate::render).
+    /// The groups of variables that a template can use, for
+    /// [`TextTemplate::render`](crate::text_template::TextTemplate::render).
     pub fn groups(&self) -> Groups<'_> {
         let address = match self.address {
             Address::Phone(number) => number.as_str(),
@@ -72,30 +74,30 @@ impl Values<'_> {
     }
 }
 
-/// What an agent's screen shows with an offer.
+/// The notification that an agent's screen shows with an offer.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Notification {
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// Whether it sounds.
+    /// Whether the screen plays a sound.
     pub sound: bool,
-    /// Whether it shakes.
+    /// Whether the screen shakes the notification.
     pub shake: bool,
 }
 
 impl Notification {
-    /// The longest one, in characters: what fits in a corner of a screen, and rides in the interaction's item.
+    /// The longest text, in characters. It fits in a corner of a screen and is stored in the interaction's item.
     const LONGEST: usize = 240;
 
-    /// The account's announcement for one interaction.
+    /// The account's announcement, filled in for one interaction.
     pub fn of(values: &Values<'_>) -> Self {
         let Announcement { sound, shake, template } = &values.account.settings.notification;
         Self { text: template.render(&values.groups(), Self::LONGEST), sound: *sound, shake: *shake }
     }
 }
 
-/// It names a customer.
+/// The text may name a customer, so it never reaches a log.
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notification").field("sound", &self.sound).field("shake", &self.shake).finish_non_exhaustive()
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_names_the_account_the_queue_when_there_is_one_and_the_sender() {
+    fn the_default_text_names_the_account_the_queue_if_there_is_one_and_the_sender() {
         assert_eq!(render(Announcement::TEMPLATE, Some("Ada Lovelace"), Some(&queue())), "Roma · Sales: Ada Lovelace");
         assert_eq!(render(Announcement::TEMPLATE, None, None), "Roma: +393331234567");
         let (account, address) = (fixtures::account(), Address::Bsuid("IT.1".into()));
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_is_filled_in_and_what_is_unknown_is_empty() {
+    fn every_variable_is_filled_in_and_an_unknown_one_is_empty() {
         let all =
             "{{account.key}} {{list.name}} {{contact.firstName}}|{{contact.lastName}}|{{contact.mobile}}{{contact.shoeSize}}{{nobody}}";
         assert_eq!(render(all, Some("Ada King Lovelace"), None), "ROMA1 Customers Ada|King Lovelace|+393331234567");

@@ -15,23 +15,23 @@ use crate::variables::VariableName;
 /// An account's routing steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionPlan {
-    /// Grows with every change; a run takes the plan that is current when it starts.
+    /// The version; every change adds one. A run uses the plan that is current when it starts.
     pub version: u64,
-    /// Executed in order.
+    /// The steps, in the order in which they run.
     pub steps: Vec<PlanStep>,
 }
 
-/// One step with what surrounds it.
+/// One place of an action plan: a step with its label and interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanStep {
-    /// By which jumps may name it, wherever it stands.
+    /// A name that jumps can use for the step, wherever it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
-    /// When it is entered; else it is left out.
+    /// The interval within or outside of which the step runs. Otherwise the plan skips it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Guard>,
-    /// What it does.
+    /// The step itself.
     #[serde(flatten)]
     pub step: Step,
 }
@@ -42,19 +42,19 @@ impl From<Step> for PlanStep {
     }
 }
 
-/// When a step is entered; checked at that moment.
+/// A condition on the time, checked when the plan reaches the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// While the interval matches.
+    /// The step runs only while the interval matches.
     OnlyWithin(IntervalId),
-    /// While it does not.
+    /// The step runs only while the interval does not match.
     OnlyOutside(IntervalId),
 }
 
 impl Guard {
-    /// Which interval it asks.
+    /// The interval of the condition.
     pub fn interval(&self) -> &IntervalId {
         match self {
             Guard::OnlyWithin(interval) | Guard::OnlyOutside(interval) => interval,
@@ -62,92 +62,92 @@ impl Guard {
     }
 }
 
-/// What one step of an action plan does.
+/// One step of an action plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// Offers to a queue; the next step follows when the time is over or everybody rejected.
+    /// Offers the interaction to a queue. The plan goes on when the time is over or every member has rejected it.
     Queue {
-        /// Which one.
+        /// The queue.
         queue: QueueId,
-        /// For how long, even with nobody there.
+        /// How long the step waits, in seconds, even if no member is available.
         #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
         timeout: Seconds,
     },
-    /// The same with one agent.
+    /// Offers the interaction to one agent. The plan goes on when the time is over or the agent has rejected it.
     Agent {
-        /// Which one.
+        /// The agent.
         agent: AgentId,
-        /// For how long.
+        /// How long the step waits, in seconds.
         #[cfg_attr(feature = "openapi", schema(value_type = i64, required = false, default = 30, minimum = 1, maximum = 2_147_483))]
         timeout: Seconds,
     },
-    /// Answers by itself.
+    /// Sends an automatic reply.
     AutoReply {
-        /// With what.
+        /// The text of the reply; a template with variables.
         #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 2_048))]
         text: TextTemplate,
-        /// How often.
+        /// How often the reply goes out.
         #[serde(default)]
         #[cfg_attr(feature = "openapi", schema(required = false))]
         when: When,
     },
     /// Closes the interaction.
     Close {
-        /// With which disposition.
+        /// The disposition, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100))]
         disposition: Option<String>,
     },
-    /// Marks it with a tag.
+    /// Adds a tag to the interaction.
     Tag {
-        /// Which one.
+        /// The tag.
         tag: Tag,
     },
-    /// Gives it a priority.
+    /// Gives the interaction a priority.
     Priority {
-        /// Which one.
+        /// The priority.
         priority: Priority,
     },
     /// Sets a variable.
     Set {
-        /// Which one.
+        /// The name of the variable.
         variable: VariableName,
-        /// To what; empty: it is removed.
+        /// The new value; empty to remove the variable.
         #[cfg_attr(feature = "openapi", schema(max_length = 512))]
         value: String,
     },
-    /// Jumps, if a condition holds.
+    /// Jumps to another step, depending on a condition.
     GotoIf {
-        /// Which one.
+        /// The condition.
         #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 1_000))]
         condition: Condition,
-        /// Where to, if it holds.
+        /// The step that follows if the condition holds.
         then: Jump,
-        /// Where to, if it does not; absent: to the next step.
+        /// The step that follows if the condition does not hold; the next step when absent.
         #[serde(default, rename = "else", skip_serializing_if = "Option::is_none")]
         otherwise: Option<Jump>,
     },
-    /// Jumps.
+    /// Jumps to another step.
     Goto {
-        /// Where to.
+        /// The step that follows.
         to: Jump,
     },
-    /// Asks another system, which may set variables; its failing never stops the plan.
+    /// Calls another system, which may set variables. If the call fails, the plan goes on.
     Webhook {
-        /// Which one.
+        /// The address of the other system.
         #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 512))]
         url: WebhookUrl,
     },
     /// Hands the conversation to an AI agent until it escalates.
     Assistant {
-        /// Which one.
+        /// The AI agent.
         ai_agent: AiAgentId,
     },
-    /// Nothing.
+    /// Does nothing.
     Noop {
-        /// For people.
+        /// A comment for people who read the plan.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         #[cfg_attr(feature = "openapi", schema(max_length = 500))]
         comment: String,
@@ -155,16 +155,16 @@ pub enum Step {
 }
 
 impl Step {
-    /// The timeout of a step that was given none: 30 s.
+    /// The timeout of a step that has none of its own: 30 s.
     pub const TIMEOUT: Seconds = match Seconds::new(30) {
         Ok(seconds) => seconds,
         Err(_) => Seconds::MAX,
     };
 
-    /// The longest value that a step sets, in bytes: half of what an interaction has room for.
+    /// The longest value that a step sets, in bytes. It is half of the room that an interaction has for variables.
     pub const LONGEST_VALUE: usize = 512;
 
-    /// The name of its kind, as it is stored.
+    /// The name of the step's kind, as it is stored.
     pub fn kind(&self) -> &'static str {
         match self {
             Step::Queue { .. } => "queue",
@@ -182,7 +182,7 @@ impl Step {
         }
     }
 
-    /// Its jumps with the names of their fields.
+    /// The step's jumps with the names of their fields.
     fn jumps(&self) -> impl Iterator<Item = (&'static str, &Jump)> {
         let (then, otherwise) = match self {
             Step::GotoIf { then, otherwise, .. } => (Some(("then", then)), otherwise.as_ref().map(|jump| ("else", jump))),
@@ -198,12 +198,12 @@ impl Step {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Once an interaction.
+    /// Once for each interaction.
     #[default]
     Once,
-    /// Whenever the plan comes by.
+    /// Every time the plan reaches the step.
     Always,
-    /// Only in the run that the interaction's first message caused.
+    /// Only in the run that the interaction's first message started.
     FirstMessage,
 }
 
@@ -212,9 +212,9 @@ pub enum When {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum Jump {
-    /// By its place, from 0: the number that the history and the paths of faults show.
+    /// The step's place, from 0: the number that the history and the paths of faults show.
     Place(usize),
-    /// By its label, which stays right when steps are inserted.
+    /// The step's label, which stays right when steps are inserted.
     Label(Label),
 }
 
@@ -224,7 +224,7 @@ pub enum Jump {
 pub struct Label(String);
 
 impl Label {
-    /// Takes 1 to 32 characters on one line.
+    /// Accepts 1 to 32 characters on one line.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Tag::parse(text).map(|label| Self(label.into()))
     }
@@ -248,14 +248,15 @@ impl From<Label> for String {
     }
 }
 
-/// The address of another system: `http` or `https`, at most 512 characters, nobody's credentials. A plan is saved with `https` ones only, but for origins
-/// that the deployment allows (as a local one does); what lies behind it is vetted again when it is called.
+/// The address of another system: `http` or `https`, at most 512 characters, without credentials. A plan is saved
+/// only with `https` addresses, except for origins that the deployment allows (as a local one does). The host is
+/// checked again when it is called.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// Takes `https://` or `http://` with a host behind it.
+    /// Accepts `https://` or `http://` with a host behind it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = Invalid("must be an address that begins with https://, without user name, at most 512 characters");
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -274,13 +275,13 @@ impl WebhookUrl {
         &self.0
     }
 
-    /// Whether what is sent there can't be read on the way.
+    /// Whether nobody on the way can read the request.
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https://")
     }
 }
 
-/// A path may hold a customer's token.
+/// The path may hold a customer's token, so the address never reaches a log.
 impl std::fmt::Debug for WebhookUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("WebhookUrl(…)")
@@ -300,22 +301,22 @@ impl From<WebhookUrl> for String {
     }
 }
 
-/// What is wrong with a plan as a whole.
+/// A fault of a plan as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The place of the step.
+    /// The place of the step, from 0.
     pub step: usize,
-    /// Its field.
+    /// The field of the step.
     pub field: &'static str,
-    /// In words.
+    /// The reason in words.
     pub reason: &'static str,
 }
 
 impl ActionPlan {
-    /// As many steps as a plan may have: what waits behind it in as many queues fits one transaction.
+    /// The most steps that a plan may have, so that an interaction waiting in as many queues fits one transaction.
     pub const MOST_STEPS: usize = 40;
 
-    /// Labels that two steps have, and jumps that lead nowhere.
+    /// The plan's faults: labels that two steps have, and jumps to no step.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut labels = BTreeSet::new();
@@ -340,7 +341,7 @@ impl ActionPlan {
         }
     }
 
-    /// The queues that it names.
+    /// The queues that the plan names.
     pub fn queues(&self) -> impl Iterator<Item = &QueueId> {
         self.steps.iter().filter_map(|step| match &step.step {
             Step::Queue { queue, .. } => Some(queue),
@@ -348,7 +349,7 @@ impl ActionPlan {
         })
     }
 
-    /// The agents that it names.
+    /// The agents that the plan names.
     pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
         self.steps.iter().filter_map(|step| match &step.step {
             Step::Agent { agent, .. } => Some(agent),
@@ -356,12 +357,12 @@ impl ActionPlan {
         })
     }
 
-    /// The intervals that it names.
+    /// The intervals that the plan names.
     pub fn intervals(&self) -> impl Iterator<Item = &IntervalId> {
         self.steps.iter().filter_map(|step| step.interval.as_ref().map(Guard::interval))
     }
 
-    /// Whether a condition asks for the customer's message.
+    /// Whether a condition of the plan uses the customer's message.
     pub fn asks_for_message(&self) -> bool {
         self.steps.iter().any(|step| matches!(&step.step, Step::GotoIf { condition, .. } if condition.asks_for("message.")))
     }
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_is_stored_and_read_as_the_same() {
+    fn every_step_is_read_as_it_was_stored() {
         let steps = json!([
             {"label": "begin", "interval": {"only_within": "ivl_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "step": "queue", "queue": "que_01ARZ3NDEKTSV4RRFFQ69G5FAV", "timeout": 30},
             {"interval": {"only_outside": "ivl_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "step": "auto_reply", "text": "Ciao {{contact.firstName}}", "when": "first_message"},
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_to_nowhere_and_a_label_twice_are_faults_of_their_field() {
+    fn a_jump_to_no_step_and_a_repeated_label_are_faults_of_their_field() {
         let read = plan(json!([
             {"label": "a", "step": "goto", "to": 4},
             {"label": "a", "step": "goto_if", "condition": "message.text = 1", "then": "b", "else": "a"},
@@ -422,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_a_webhook_has_a_host_and_nobodys_credentials() {
+    fn a_webhook_address_has_a_host_and_no_credentials() {
         assert!(WebhookUrl::parse("https://example.com:8443/a?b=c").unwrap().is_https());
         assert!(!WebhookUrl::parse("http://example.com").unwrap().is_https());
         for bad in ["http://", "https:///a", "https://u:p@example.com", "https://a b", "ftp://x", "https://è.it", "https://a\\@b"] {

@@ -1,16 +1,16 @@
-//! What is served first among waiting interactions.
+//! Priorities of waiting interactions.
 
 use serde::{Deserialize, Serialize};
 
 use crate::values::Invalid;
 
-/// Among those that wait: 0 to 9, 0 unless told, the higher is served first.
+/// A priority among waiting interactions: 0 to 9, by default 0. The higher one is served first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Priority(u8);
 
 impl Priority {
-    /// Takes 0 to 9.
+    /// Accepts 0 to 9.
     pub fn new(priority: i64) -> Result<Self, Invalid> {
         match u8::try_from(priority) {
             Ok(priority @ 0..=9) => Ok(Self(priority)),
@@ -23,7 +23,7 @@ impl Priority {
         self.0
     }
 
-    /// Whether it is the one of what nobody marked.
+    /// Whether it is the default priority.
     pub fn is_default(&self) -> bool {
         self.0 == 0
     }

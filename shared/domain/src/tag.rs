@@ -10,10 +10,10 @@ use crate::values::{Invalid, from_text};
 pub struct Tag(String);
 
 impl Tag {
-    /// As many as an interaction may have: with 32 characters each they take a quarter of the item at most.
+    /// The most tags of an interaction. With 32 characters each they take at most a quarter of the item.
     pub const MOST: usize = 20;
 
-    /// Takes 1 to 32 characters on one line.
+    /// Accepts 1 to 32 characters on one line.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
         if text.is_empty() || text.chars().count() > 32 || text.chars().any(char::is_control) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Why a value was refused, in words for the person who entered it.
+/// The reason why a value was refused, in words for the person who entered it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub &'static str);
@@ -42,7 +42,7 @@ pub struct AccountKey(String);
 text_value!(AccountKey);
 
 impl AccountKey {
-    /// Takes exactly five ASCII letters or digits.
+    /// Accepts exactly five ASCII letters or digits.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.len() == 5 && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
@@ -52,13 +52,14 @@ impl AccountKey {
     }
 }
 
-/// A phone number: `+`, then 7 to 15 digits that don't begin with 0 (E.164; whether the number exists is the provider's to say).
+/// A phone number: `+`, then 7 to 15 digits that don't begin with 0 (E.164). Only the provider knows whether the
+/// number exists.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct E164(String);
 
 impl E164 {
-    /// Takes `+1234567890` or `whatsapp:+1234567890`.
+    /// Accepts `+1234567890` or `whatsapp:+1234567890`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let number = text.strip_prefix("whatsapp:").unwrap_or(text);
         let digits = number.strip_prefix('+').unwrap_or_default();
@@ -96,7 +97,8 @@ impl std::fmt::Debug for E164 {
     }
 }
 
-/// A wait, from 1 second to 2147483 seconds (about 24.8 days: what fits in 31 bits of milliseconds, the limit that clients' timers have).
+/// A wait, from 1 second to 2147483 seconds. That is about 24.8 days, the longest time that clients' timers take: 31
+/// bits of milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Seconds(u32);
@@ -105,7 +107,7 @@ impl Seconds {
     /// The longest wait.
     pub const MAX: Seconds = Seconds(2_147_483);
 
-    /// Takes 1 to 2147483.
+    /// Accepts 1 to 2147483.
     pub const fn new(seconds: i64) -> Result<Self, Invalid> {
         if seconds >= 1 && seconds <= Self::MAX.0 as i64 {
             Ok(Self(seconds as u32))
@@ -119,7 +121,7 @@ impl Seconds {
         self.0
     }
 
-    /// `instant` this much later.
+    /// The instant that lies this much after `instant`.
     pub fn after(self, instant: jiff::Timestamp) -> jiff::Timestamp {
         instant.saturating_add(jiff::SignedDuration::from_secs(i64::from(self.0))).unwrap_or(jiff::Timestamp::MAX)
     }
@@ -138,7 +140,7 @@ impl From<Seconds> for i64 {
     }
 }
 
-/// How the provider names a customer: a phone number, or a business-scoped user id when there is none.
+/// A customer's address with the provider: a phone number, or a business-scoped user id when there is none.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Address {
@@ -157,7 +159,7 @@ impl Address {
         }
     }
 
-    /// The phone number, if it is one.
+    /// The phone number, if the address is one.
     pub fn phone(&self) -> Option<&E164> {
         match self {
             Address::Phone(number) => Some(number),
@@ -184,7 +186,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself. Use it where it leaves for the provider, nowhere else.
+    /// The secret itself. Use it only where it is sent to the provider.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -251,7 +253,7 @@ macro_rules! text_schema {
 #[cfg(feature = "openapi")]
 pub(crate) use text_schema;
 
-/// `at` in the precision in which times are stored and keys are made.
+/// The instant `at` with the precision of stored times and of keys.
 pub fn to_millisecond(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }

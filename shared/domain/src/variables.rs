@@ -1,4 +1,5 @@
-//! Variables that the action plan and other systems set on an interaction. They lie in its item, which has to stay under 4 KB.
+//! Variables that the action plan and other systems set on an interaction. They are stored in its item, which must
+//! stay under 4 KB.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{Invalid, from_text};
 
-/// The name of a variable: a letter, then letters, digits and `_`, 32 characters at most; the form that conditions can name.
+/// The name of a variable: a letter, then letters, digits and `_`, at most 32 characters. Conditions can use every
+/// such name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VariableName(String);
 
 impl VariableName {
-    /// Takes a letter, then letters, digits and `_`, 32 characters at most; ASCII only.
+    /// Accepts a letter, then letters, digits and `_`, at most 32 characters; ASCII only.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
         if begins && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -33,21 +35,22 @@ from_text!(VariableName);
 #[cfg(feature = "openapi")]
 crate::values::text_schema!(VariableName, "The name of a variable.", |text| { text.pattern(Some("^[A-Za-z][A-Za-z0-9_]{0,31}$")) });
 
-/// Variables of an interaction by name. Their values may come from other systems and tell of a customer: they don't show in `Debug`.
+/// Variables of an interaction by name. Their values may come from other systems and hold personal data, so `Debug`
+/// does not show them.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Variables(BTreeMap<VariableName, String>);
 
 impl Variables {
-    /// The bytes of all names and values together: a quarter of the item.
+    /// The most bytes of all names and values together: a quarter of the item.
     pub const MOST_BYTES: usize = 1_024;
 
-    /// The value; empty when it was never set.
+    /// The value; empty if the variable was never set.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known.as_str() == name).map_or("", |(_, value)| value)
     }
 
-    /// Sets a variable; an empty value removes it. Tells whether there was room; without room nothing changes.
+    /// Sets a variable; an empty value removes it. Returns whether there was room. Without room nothing changes.
     #[must_use]
     pub fn set(&mut self, name: &VariableName, value: &str) -> bool {
         if value.is_empty() {
@@ -62,12 +65,12 @@ impl Variables {
         true
     }
 
-    /// Whether there are none.
+    /// Whether there are no variables.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, by name.
+    /// All variables, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_take_what_there_is_room_for_and_do_not_show_their_values() {
+    fn variables_are_set_while_there_is_room_and_their_values_are_not_shown() {
         let name = VariableName::parse("lang").unwrap();
         let mut variables = Variables::default();
         assert!(variables.set(&name, "it") && variables.get("lang") == "it" && variables.get("other").is_empty());

@@ -1,5 +1,5 @@
-//! What a change of the configuration wakes: whatever waits may have somebody else to be offered to, or another way to
-//! go.
+//! The targets to wake after a change of the configuration. A waiting interaction may now have other agents to be
+//! offered to, or another way to go.
 
 use std::collections::BTreeSet;
 
@@ -28,8 +28,8 @@ pub fn of_queue(before: &Queue, after: &Queue) -> BTreeSet<Target> {
     moved(&before.members, &after.members).chain([Target::Queue(after.id.clone())]).collect()
 }
 
-/// Agents who left or came. Interactions of an agent who left go on without that agent, who is free for other queues
-/// now; an agent who came is offered what rings at everybody.
+/// Agents who were removed or added. A removed agent's interactions go on without that agent, who is now free for
+/// other queues. An added agent sees the offers that ring at all members.
 fn moved<'a>(before: &'a [AgentId], after: &'a [AgentId]) -> impl Iterator<Item = Target> + 'a {
     let left = before.iter().filter(|agent| !after.contains(agent));
     let came = after.iter().filter(|agent| !before.contains(agent));

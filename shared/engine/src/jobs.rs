@@ -87,12 +87,12 @@ pub struct AssignJob {
 }
 
 impl AssignJob {
-    /// After a change of the configuration: what is cached of it must not decide.
+    /// The job after a change of the configuration. It must not decide with a cached configuration.
     pub fn reconfigured(target: Target) -> Self {
         Self { target, reconfigured: true, related: false }
     }
 
-    /// What is to be woken once it has been carried out.
+    /// The jobs that follow, one for each target in the result.
     pub fn then(&self, woken: &Woken) -> Vec<AssignJob> {
         let next = |target: &Target, related| AssignJob { target: target.clone(), reconfigured: self.reconfigured, related };
         let also = woken.also.iter().map(|target| next(target, false));

@@ -1,7 +1,7 @@
-//! Load, decide, commit: the one way in which interactions and messages change.
+//! The engine: it loads, decides and commits every change of an interaction or a message.
 //!
-//! The engine owns the ports that it needs ([`ports`]). `store` implements them on DynamoDB; the module `memory`, a feature for tests, implements them in
-//! memory. [`jobs`] are the bodies of the queues.
+//! The engine owns the ports that it needs ([`ports`]). `store` implements them on DynamoDB. The module `memory`, a
+//! feature for tests, implements them in memory. [`jobs`] are the bodies of the queues.
 
 pub mod errands;
 pub mod jobs;
@@ -32,41 +32,42 @@ pub use missed::MISSED_TOO_MANY;
 pub use presence::Released;
 pub use start::{Start, Started};
 
-/// Attempts at one change before it is given back to the caller (the queue, or the client with 503): far more than rivals that a conversation ever has.
+/// Attempts at one change before the caller gets it back (the queue, or the client with 503). A conversation never
+/// has that many rivals.
 const ATTEMPTS: u32 = 10;
 
-/// The engine over its ports.
+/// The engine with its ports.
 #[derive(Debug, Clone)]
 pub struct Engine<S, D, W> {
-    /// Interactions and what belongs to them.
+    /// The store of interactions and everything that belongs to them.
     pub store: S,
     /// The configuration.
     pub directory: D,
-    /// Clock and ids.
+    /// The clock and the source of ids.
     pub world: W,
 }
 
-/// Why a change could not be made. Refusals are values ([`Told::Refused`]), not errors.
+/// The reason why a change could not be made. Refusals are values ([`Told::Refused`]), not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A port failed.
     #[error(transparent)]
     Port(#[from] ports::PortError),
-    /// The account is not there (any more).
+    /// The account does not exist, or no longer exists.
     #[error("no account {0}")]
     NoAccount(AccountId),
     /// Rivals won every attempt.
     #[error("still in conflict after {ATTEMPTS} attempts")]
     Busy,
-    /// What an event is about is not there yet: it may come in a moment.
+    /// The subject of an event is not there yet. It may arrive in a moment.
     #[error("it refers to something that is not there yet")]
     NotYet,
-    /// What a command refers to is not there.
+    /// The subject of a command does not exist.
     #[error("not found")]
     NotFound,
 }
 
-/// Whether a refusal leaves nothing to do: the caller treats it as done.
+/// Whether a refusal leaves nothing to do, so that the caller treats the event as done.
 pub fn is_settled(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Stale | Refusal::AlreadyYours | Refusal::NothingToDo)
 }

@@ -62,8 +62,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 None => (ContactId::from_ulid(self.world.ulid()), Conversation::default()),
             };
             if let Some(open) = open {
-                // A repetition ends here too, at the interaction that the first attempt opened. The caller recognises it by
-                // its mark.
+                // A repetition ends here too, at the interaction that the first attempt opened. The caller
+                // recognises it by its mark.
                 return Ok(Started::Refused(Refusal::OtherOpen { interaction: open.id }));
             }
             let commit = match self.started(account, start, contact, person, mark).await? {

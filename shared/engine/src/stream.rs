@@ -1,4 +1,4 @@
-//! What the table's stream shows: items whose version grew, and the effects of that version.
+//! The records of the table's stream: items whose version grew, with the effects of that version.
 
 use domain::agent::PresenceWord;
 use domain::contact::Contact;

@@ -1,6 +1,7 @@
-//! What leaves the system: the APIs' and the socket's view of interactions and messages, and the transcript.
+//! Everything that leaves the system: views of interactions and messages for the APIs and the socket, and the
+//! transcript.
 //!
-//! Only the functions that show something depend on it; nothing of it is linked into the router or a receiver.
+//! Only functions that show something depend on this crate. The router and the receivers link none of it.
 
 pub mod transcript;
 mod view;

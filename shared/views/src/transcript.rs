@@ -15,7 +15,7 @@ use domain::interaction::Interaction;
 use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 use domain::values::Address;
 
-/// The version of the JSON documents' form. It grows when readers would have to change.
+/// The version of the JSON documents' form. It grows when readers of the documents must change.
 const FORM: u32 = 1;
 
 /// The width of a line's time. Lines that continue a message are indented by it, so that nobody can write a line
@@ -112,7 +112,7 @@ impl<'a> Transcript<'a> {
             parts.push(body);
         }
         parts.extend(files.iter().map(|file| format!("[{}]", self.describe(file))));
-        // Backwards from the present text.
+        // The newest edit comes first, right after the current text.
         parts.extend(message.edits.iter().rev().map(|edit| format!("[edited {}, before: {}]", time(edit.at), edit.before.readable())));
         parts.extend(
             message.standing_reactions().map(|reaction| format!("[{} reacted: {}]", self.author(&reaction.author), reaction.emoji)),
@@ -485,7 +485,7 @@ Disposition: Solved
     }
 
     #[test]
-    fn the_transcript_for_programs_holds_the_same() {
+    fn the_json_transcript_holds_the_same_facts() {
         let json = with(&conversation(), &[], |transcript| transcript.json());
         assert_eq!(json["account"]["name"], "Roma centro");
         assert_eq!(json["customer"]["phone"], "+393331234567");
@@ -544,7 +544,7 @@ Disposition: Solved
     }
 
     #[test]
-    fn an_agent_and_an_account_that_are_gone_appear_by_id() {
+    fn a_deleted_agent_or_account_appears_by_id() {
         let (interaction, agents) = (interaction(), BTreeMap::new());
         let messages = conversation();
         let transcript =
@@ -580,7 +580,7 @@ Disposition: Solved
 
     proptest! {
         #[test]
-        fn no_file_name_leaves_its_folder_or_meets_another(names in prop::collection::vec(any::<String>(), 1..4)) {
+        fn file_names_stay_in_their_folder_and_are_unique(names in prop::collection::vec(any::<String>(), 1..4)) {
             let mut one = message(1, "2026-01-01T00:00:00Z", Author::Customer, text("x"));
             one.attachments = names.iter().map(|name| attachment(Some(name), stored(1))).collect();
             let messages = [one];

@@ -1,4 +1,4 @@
-//! What agents see of an interaction and of a message: the same in the API's answers and in the pushed events.
+//! Agents' views of interactions and messages, the same in the API's answers and in the pushed events.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,61 +16,61 @@ use domain::tag::Tag;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InteractionView {
-    /// Its id.
+    /// The interaction's id.
     pub id: InteractionId,
     /// The account's id.
     pub account: AccountId,
     /// The contact's id.
     pub contact: ContactId,
-    /// The customer's phone number, where there is one.
+    /// The customer's phone number, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_phone: Option<String>,
-    /// What the customer is called.
+    /// The customer's name, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
-    /// Open or closed.
+    /// Whether the interaction is open or closed.
     pub status: Status,
-    /// Grows with every change.
+    /// The version; every change adds one.
     pub version: u64,
-    /// The agent who has it.
+    /// The agent who has the interaction; `null` if there is none.
     pub agent: Option<AgentId>,
-    /// Whether something came that its agent has not seen.
+    /// Whether something arrived that the interaction's agent has not seen.
     pub unread: bool,
-    /// Whether its agent has the tab open.
+    /// Whether the interaction's agent has the tab open.
     pub tab_open: bool,
-    /// When it was opened.
+    /// The time of opening.
     pub opened_at: Timestamp,
-    /// When it was closed.
+    /// The time of closing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
-    /// Whether it is closed and hidden from lists.
+    /// Whether the interaction is closed and hidden from lists.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
-    /// With which disposition.
+    /// The disposition with which it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposition: Option<String>,
     /// The time of the latest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_at: Option<Timestamp>,
-    /// What it is marked with.
+    /// The interaction's tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
-    /// 0 to 9; the higher is served first.
+    /// The priority, 0 to 9. The higher one is served first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
-    /// The AI agent that it was handed to, until a person accepts.
+    /// The AI agent that has the conversation, until a person accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
-    /// The older interaction of the same customer that it was merged into: it goes on there.
+    /// The older interaction of the same customer into which this one was merged. The conversation goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionId>,
-    /// Since when its agent, who asked to close it, owes the disposition.
+    /// When the interaction's agent asked to close it, while the disposition is still missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up_since: Option<Timestamp>,
-    /// What it waits on, if it does.
+    /// The stage that the interaction waits on, if it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_on: Option<WaitsOn>,
-    /// The offer that stands.
+    /// The current offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferView>,
 }
@@ -79,9 +79,9 @@ pub struct InteractionView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OfferView {
-    /// Its number within the interaction.
+    /// The offer's number within the interaction.
     pub id: u64,
-    /// Until when; absent: until somebody takes it.
+    /// The deadline; absent when the offer lasts until somebody accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -115,22 +115,22 @@ impl From<&Interaction> for InteractionView {
     }
 }
 
-/// What an interaction waits on.
+/// The stage that an interaction waits on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsOn {
-    /// Its own agent, who was not there when a message came.
+    /// The interaction's own agent, who was not there when a message arrived.
     AssignedAgent,
     /// The queue through which that agent accepted.
     AssignedQueue,
     /// The agents of a step of the action plan.
     Step,
-    /// The answer of another system that a step of the action plan asked.
+    /// The answer of another system that a step of the action plan called.
     Webhook,
-    /// The agent or queue that it is handed over to; until then its agent keeps it.
+    /// The agent or queue to which the interaction is transferred. Its agent keeps it until then.
     Transfer,
-    /// Any agent of the account: the plan has run out.
+    /// Any available agent of the account, since the plan has run out.
     Exhausted,
     /// The account, which is switched off.
     Inactive,
@@ -154,45 +154,47 @@ impl From<&Stage> for WaitsOn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageView {
-    /// Its id.
+    /// The message's id.
     pub id: MessageId,
     /// The interaction's id.
     pub interaction: InteractionId,
-    /// Its time in the thread.
+    /// The message's time in the thread.
     pub at: Timestamp,
-    /// By `kind`: `customer`, `agent` (with `agent`, the id), or `system` for what the service answers by itself and what the provider reports.
+    /// The author, by `kind`: `customer`, `agent` (with the agent's id in `agent`), or `system` for automatic
+    /// replies and the provider's reports.
     pub author: Author,
-    /// What it holds, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`, `reaction`, `system`,
-    /// `unsupported`, and `note`, which the customer never sees.
+    /// The content, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`,
+    /// `reaction`, `system`, `unsupported`, or `note`, which the customer never sees.
     pub content: Content,
-    /// Its files.
+    /// The message's files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<AttachmentView>,
-    /// The id of the message that it answers or reacts to; where that message is not known here, the provider's id of it.
+    /// The id of the message that this one answers or reacts to. If that message is not known here, it is the
+    /// provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
-    /// Whether it was forwarded from another chat.
+    /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
-    /// The advertisement or post that led the customer here.
+    /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
-    /// The reactions that stand.
+    /// Reactions that were not taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
-    /// When the customer edited it last; what it said before is in the transcript.
+    /// When the customer last edited the message. Earlier texts are in the transcript.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_at: Option<Timestamp>,
-    /// When the customer deleted it on their side.
+    /// When the customer deleted the message on their side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// How far it has got, if an agent sent it.
+    /// The delivery state, if an agent sent the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeliveryState>,
-    /// Why it failed, or why its outcome is unknown.
+    /// The reason for a failure or an unknown outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<DeliveryError>,
-    /// Grows with every change.
+    /// The version; every change adds one.
     pub version: u64,
 }
 
@@ -200,36 +202,36 @@ pub struct MessageView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttachmentView {
-    /// Its place in the message.
+    /// The file's place in the message, from 0.
     pub index: usize,
-    /// Its type.
+    /// The content type, e.g. `image/jpeg`.
     pub content_type: String,
-    /// Its name, where one is known.
+    /// The file's name, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What WhatsApp calls it.
+    /// WhatsApp's kind of file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<AttachmentKind>,
-    /// Where our copy of it stands.
+    /// The state of our copy.
     pub state: AttachmentState,
-    /// Bytes, once stored.
+    /// The size in bytes, once the file is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Why the copy failed.
+    /// The reason why the copy failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Where the copy of a file stands.
+/// The state of a file's copy.
 #[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AttachmentState {
-    /// Not there yet.
+    /// The file is not copied yet.
     Pending,
-    /// It can be downloaded.
+    /// The file can be downloaded.
     Stored,
-    /// Given up; `reason` says why.
+    /// Copying was given up. The reason is in `reason`.
     Failed,
 }
 
@@ -271,7 +273,7 @@ impl From<&Message> for MessageView {
     }
 }
 
-/// What is pushed to agents, by `type`.
+/// An event pushed to agents, by `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -282,53 +284,53 @@ pub enum AgentEvent {
         interaction: InteractionView,
         /// The offer's number.
         offer: u64,
-        /// Until when; absent: until somebody takes it.
+        /// The deadline; absent when the offer lasts until somebody accepts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
-        /// What the screen shows, and how it makes itself noticed.
+        /// The notification that the screen shows, with its sound and shaking.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notification: Option<Notification>,
     },
-    /// An offer is gone.
+    /// An offer ended.
     Withdrawn {
         /// The interaction's id.
         interaction: InteractionId,
         /// The offer's number.
         offer: u64,
-        /// Who took it, if somebody did.
+        /// The agent who accepted, if somebody did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taken_by: Option<AgentId>,
     },
-    /// A message came or went.
+    /// A message was received or sent.
     Message {
         /// The message.
         message: MessageView,
     },
-    /// A message got further, or its attachment did.
+    /// The state of a message or of its attachment changed.
     MessageState {
         /// The message.
         message: MessageView,
     },
-    /// The interaction changed: agent, status, unread.
+    /// The interaction changed, e.g. its agent, its status or whether it is unread.
     Interaction {
         /// The interaction.
         interaction: InteractionView,
     },
-    /// The agent's own presence changed; while it is not `ready`, no offers but those of own interactions stand.
+    /// The agent's own presence changed. Unless it is `ready`, only offers of the agent's own interactions stay.
     Presence {
-        /// As it is when the event is delivered.
+        /// The state when the event is delivered.
         state: PresenceWord,
-        /// Why paused.
+        /// The reason of the pause.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// Since when.
+        /// The time of the latest change of state.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
     },
 }
 
 impl AgentEvent {
-    /// What an agent is told of the own presence.
+    /// The event that tells an agent about the agent's own presence.
     pub fn of_presence(presence: &Presence) -> Self {
         let state = presence.state();
         let word = state.word();

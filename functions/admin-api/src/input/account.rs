@@ -1,4 +1,4 @@
-//! Accounts: connected numbers.
+//! Accounts: connected WhatsApp numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,23 +22,24 @@ use super::provider::is_allowed;
 use super::{NAME, PEOPLE, ProviderInput};
 use crate::resources::dispositions::disposition;
 
-/// A note, not a document.
+/// Room for a note, not for a document.
 const DESCRIPTION: usize = 2_000;
-/// An interaction whose plan has run out waits with one row for each queue that was tried, written in one transaction of at most 100 actions, and its own
-/// item names them all within 4 KB.
+/// An interaction whose plan has ended waits with one row for each queue it has tried. One transaction of at most 100
+/// actions writes these rows, and the interaction's own item names them all within 4 KB.
 const STEPS: usize = ActionPlan::MOST_STEPS;
-/// What an agent can still choose from; keeps the account's item far below DynamoDB's 400 KB.
+/// As many as an agent can choose from. It keeps the account's item far below DynamoDB's 400 KB.
 const DISPOSITIONS: usize = 200;
-/// Each is looked up when the account is saved and when an interaction would be opened.
+/// Each list is looked up when the account is saved, and before an interaction is opened.
 const WHITELISTED: usize = 50;
-/// WhatsApp's names of templates have at most 512 characters; a body of 1024 holds no more parameters than 100; a language is as `en_US`.
+/// WhatsApp's limits: a template's name has at most 512 characters, and a body of 1024 characters holds at most 100
+/// parameters. A language looks like `en_US`.
 const TEMPLATE_NAME: usize = 512;
 const TEMPLATE_PARAMETERS: usize = 100;
 const TEMPLATE_LANGUAGE: usize = 15;
 /// The longest host name (RFC 1035, section 2.3.4).
 const HOST: usize = 253;
 
-/// The fields that this service sets.
+/// The fields that the service sets.
 const SET_HERE: [&str; 7] = ["id", "receive_url", "proxy_token", "webhook_secret", "plan_version", "warnings", "version"];
 
 /// A connected WhatsApp number.
@@ -47,31 +48,33 @@ pub(crate) struct AccountInput {
     /// Display name.
     #[schema(min_length = 1, max_length = 200, example = "Sales Italy")]
     pub(crate) name: String,
-    /// Shown on the agents' tabs; no two accounts share one.
+    /// The key that agents' tabs show. The key is unique.
     #[schema(value_type = String, pattern = "^[A-Za-z0-9]{5}$", example = "SALES")]
     pub(crate) key: AccountKey,
-    /// Id of the list where new contacts are saved.
+    /// The id of the list where new contacts are saved.
     pub(crate) list: ListId,
-    /// The public host (port 443) that the Receive URL is built on; absent: this deployment's own.
+    /// The public host (port 443) of the Receive URL. If absent: this deployment's own.
     #[schema(example = "whatsapp.example.com")]
     pub(crate) domain: Option<String>,
-    /// Which provider, and how to reach it.
+    /// The provider, and how to reach it.
     pub(crate) provider: ProviderInput,
-    /// E.164, as `+1234567890` or `whatsapp:+1234567890`.
+    /// The number in E.164 format: `+1234567890` or `whatsapp:+1234567890`.
     #[schema(value_type = String, example = "+1234567890")]
     pub(crate) phone: E164,
-    /// For people.
+    /// A note for administrators.
     #[schema(max_length = 2_000)]
     pub(crate) description: Option<String>,
-    /// An inactive account stores what arrives and routes nothing. An active one needs an agent with WhatsApp enabled.
+    /// Whether incoming messages are routed. An inactive account only stores them. An active account needs an agent
+    /// with WhatsApp enabled.
     #[schema(required = false, default = true)]
     pub(crate) active: bool,
-    /// Ids of the agents who see and handle its interactions.
+    /// The ids of the agents who see and handle the account's interactions.
     #[schema(required = false, max_items = 1_000)]
     pub(crate) agents: Vec<AgentId>,
-    /// Id of the AI agent that answers customers while AI is on; absent: only the one that a plan's Assistant step handed the interaction to.
+    /// The id of the AI agent that answers customers while AI is on. If absent, only an AI agent from the plan's
+    /// Assistant step answers.
     pub(crate) answering_ai_agent: Option<AiAgentId>,
-    /// Waits, timeouts, and what agents may and must do.
+    /// Waits, timeouts, and rules for agents.
     #[schema(required = false)]
     pub(crate) settings: AccountSettings,
     /// Routing steps, in order.
@@ -79,44 +82,46 @@ pub(crate) struct AccountInput {
     pub(crate) plan: Vec<PlanStep>,
 }
 
-/// Waits and timeouts of an account, and what its agents may and must do.
+/// Waits and timeouts of an account, and rules for its agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AccountSettings {
-    /// Seconds for which a new message is offered to the interaction's own agent first.
+    /// How long a new message is offered to the interaction's own agent first, in seconds.
     #[schema(value_type = i64, required = false, default = 10, minimum = 1, maximum = 2_147_483)]
     pub(crate) wait_for_assigned_agent: Seconds,
-    /// Seconds for which it is then offered to the queue through which that agent accepted.
+    /// How long it is then offered to the queue through which that agent accepted, in seconds.
     #[schema(value_type = i64, required = false, default = 10, minimum = 1, maximum = 2_147_483)]
     pub(crate) wait_for_assigned_queue: Seconds,
-    /// Minutes without an answer from the customer after which an interaction closes by itself; absent: never.
+    /// After how many minutes without a reply from the customer an interaction closes by itself. If absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 525_600)]
     pub(crate) inactivity_timeout: Option<Minutes>,
-    /// Whether an agent must give a disposition to close.
+    /// Whether closing requires a disposition.
     #[schema(required = false, default = false)]
     pub(crate) mandatory_disposition: bool,
-    /// Id of the pause that is put on an agent who closes without it, until it is chosen; absent: closing without it is refused.
+    /// The id of the pause for an agent who closes without a required disposition. The pause lasts until the agent
+    /// chooses a disposition. If absent, closing without a disposition is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disposition_pause: Option<PauseId>,
-    /// What may be chosen as disposition beside the general ones, each of up to three levels with `/` between them; where there are none at all: any text.
+    /// The account's own dispositions, in addition to the general ones. Each has up to three levels separated by `/`.
+    /// If there are neither own nor general ones, agents may write any text.
     #[schema(required = false, max_items = 200)]
     pub(crate) dispositions: Vec<String>,
-    /// Where the clock hangs that conditions of the plan ask for the time: a name of the IANA database.
+    /// Time zone used by plan conditions: a name of the IANA database.
     #[schema(value_type = String, required = false, default = "UTC", example = "Europe/Rome")]
     pub(crate) time_zone: ZoneName,
     /// How a new interaction is announced to agents.
     #[schema(required = false)]
     pub(crate) notification: Announcement,
-    /// Whether agents hand interactions over to another agent, and for how long it may take.
+    /// Whether agents may transfer interactions to other agents, and the time limit for accepting.
     #[schema(required = false)]
     pub(crate) transfer_to_agent: TransferRule,
-    /// The same to a queue.
+    /// Whether agents may transfer interactions to queues, and the time limit for accepting.
     #[schema(required = false)]
     pub(crate) transfer_to_queue: TransferRule,
-    /// Whose interactions are opened; absent: everybody's.
+    /// The customers whose messages open interactions. If absent: all customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) whitelist: Option<Whitelist>,
-    /// The approved template that agents may send once the 24-hour window is over.
+    /// The approved template that agents may send after the 24-hour window ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recontact: Option<Recontact>,
 }
@@ -159,10 +164,10 @@ impl From<AccountSettings> for Settings {
     }
 }
 
-/// What an account refers to, and whom its key must differ from.
+/// The resources that an account refers to, and the keys that its own key must differ from.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
-    /// The dispositions of all accounts.
+    /// The general dispositions.
     pub(crate) dispositions: BTreeSet<String>,
     /// All contact lists.
     pub(crate) lists: BTreeSet<ListId>,
@@ -176,12 +181,12 @@ pub(crate) struct Surroundings {
     pub(crate) intervals: BTreeSet<IntervalId>,
     /// The keys of the other accounts.
     pub(crate) keys: BTreeSet<String>,
-    /// Where credentials may go although it is no public host.
+    /// Origins that may receive credentials although they are not public.
     pub(crate) allowed: Vec<Origin>,
 }
 
 impl AccountInput {
-    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    /// Parses the body of a POST, or of a PUT on the document `shown`.
     pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
@@ -220,7 +225,7 @@ impl AccountInput {
         }
     }
 
-    /// Whether all that it refers to exists and its key is free.
+    /// Checks that everything the account refers to exists and that its key is free.
     pub(crate) fn check(&self, around: &Surroundings) -> Result<(), Errors> {
         let mut errors = Errors::default();
         if around.keys.contains(self.key.as_str()) {
@@ -273,24 +278,24 @@ impl AccountInput {
         errors.check()
     }
 
-    /// Whether somebody can answer: an inactive account needs nobody.
+    /// Whether an agent can answer. An inactive account needs none.
     pub(crate) fn has_somebody(&self, around: &Surroundings) -> bool {
         somebody_answers(self.active, &self.agents, |agent| around.agents.get(agent).copied().unwrap_or(false))
     }
 }
 
-/// Neither the account nor all of them have this disposition.
+/// Neither the account nor the general list has this disposition.
 const UNKNOWN_DISPOSITION: Refusal = "must be one of the account's dispositions or of the general ones";
 
 /// Another account has this key.
 pub(crate) const KEY_TAKEN: Refusal = "another account has this key";
 
-/// Whether an account with these agents has somebody to answer, or needs nobody since it is inactive.
+/// Whether an account with these agents has one who can answer, or needs none because it is inactive.
 pub(crate) fn somebody_answers(active: bool, agents: &[AgentId], whatsapp: impl Fn(&AgentId) -> bool) -> bool {
     !active || agents.iter().any(whatsapp)
 }
 
-/// Whether `account` still has somebody to answer when `agent` no longer counts.
+/// Whether `account` still has an agent to answer without `agent`.
 pub(crate) fn answers_without(account: &Account, agent: &AgentId, whatsapp: impl Fn(&AgentId) -> bool) -> bool {
     !account.agents.contains(agent) || somebody_answers(account.active, &account.agents, |other| other != agent && whatsapp(other))
 }
@@ -342,7 +347,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
 
 fn whitelist(mut fields: Fields<'_>) -> Option<Whitelist> {
     let enabled = fields.optional("enabled", boolean).unwrap_or(true);
-    // With none, everybody would be turned away.
+    // Without a list, every customer would be turned away.
     if fields.is_empty("lists") {
         fields.refuse("lists", "must name a list");
     }
@@ -446,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_account_is_taken() {
+    fn a_complete_account_is_accepted() {
         let account = AccountInput::parse(body(), None).unwrap();
         assert_eq!(account.domain.as_deref(), Some("whatsapp.example.com"));
         assert_eq!(account.phone.as_str(), "+1234567890");
@@ -456,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn omitted_fields_have_their_defaults() {
         let mut body = body();
         for optional in ["domain", "description", "active", "agents", "settings", "plan"] {
             body.as_object_mut().unwrap().remove(optional);
@@ -566,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_named_by_its_place() {
+    fn unknown_references_are_named_by_path() {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.key = AccountKey::parse("OTHER").unwrap();
         account.agents.push(agent(9));
@@ -603,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_closes_with_a_disposition_that_there_is_or_with_any_where_there_is_none() {
+    fn a_plan_closes_with_a_configured_disposition_or_with_any_text_if_there_are_none() {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.plan = ["Sold", "Spam"].map(|name| step_of(json!({"step": "close", "disposition": name}))).into();
         assert_eq!(names(account.check(&around())), ["plan[1].disposition"]);
@@ -626,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_put_may_leave_the_secret_out_and_send_back_what_was_shown() {
+    fn a_put_may_omit_the_secret_and_send_back_the_shown_document() {
         let mut body = body();
         body["provider"].as_object_mut().unwrap().remove("auth_token");
         let mut shown = body.clone();

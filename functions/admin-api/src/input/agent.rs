@@ -10,23 +10,23 @@ use super::fields::{Errors, Fields, Refusal, boolean, integer, line, parsed};
 /// The longest `sub` claim that OpenID Connect allows (Core 1.0, section 2).
 const SUBJECT: usize = 255;
 
-/// A person who answers customers, oversees or administers.
+/// A person with a role: agent, supervisor, admin or owner.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct AgentInput {
-    /// Shown to colleagues.
+    /// The name that colleagues see.
     #[schema(min_length = 1, max_length = 200, example = "Anna")]
     pub(crate) name: String,
-    /// The `sub` claim of the person's token; no two agents share one. Either this or, for a new agent, `email`.
+    /// The `sub` claim of the person's token. The subject is unique. Give either this or, for a new agent, `email`.
     #[schema(required = false, min_length = 1, max_length = 255, value_type = String)]
     pub(crate) subject: Option<String>,
-    /// Invites the person by e-mail, for a new agent where the deployment has a user pool of its own. It is not kept:
-    /// the `subject` of the person is.
+    /// The e-mail address for an invitation. Only for a new agent, and only if the deployment has its own user pool.
+    /// The address is not stored. The person's `subject` is.
     #[schema(required = false, max_length = 254, value_type = String, format = Email)]
     pub(crate) email: Option<String>,
-    /// What the person may do; only owners manage admins and owners. With `RoleSource=claim` it grants nothing.
+    /// The agent's role. Only owners manage admins and owners. With `RoleSource=claim` the role grants nothing.
     #[schema(required = false)]
     pub(crate) role: Role,
-    /// Whether interactions are offered to this person.
+    /// Whether interactions are offered to the agent.
     #[schema(required = false, default = true)]
     pub(crate) whatsapp: bool,
     /// How many open interactions the agent may hold.
@@ -35,7 +35,7 @@ pub(crate) struct AgentInput {
 }
 
 impl AgentInput {
-    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    /// Parses the body of a POST, or of a PUT on the document `shown`.
     pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
@@ -61,13 +61,13 @@ impl AgentInput {
     }
 }
 
-/// A rough look; the user pool decides.
+/// A rough check. The user pool decides.
 fn email(text: &str) -> Result<String, Refusal> {
     let (name, host) = text.rsplit_once('@').unwrap_or_default();
     let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    // The longest address that mail can be sent to (RFC 5321, section 4.5.3.1.3, without the brackets).
+    // The longest address of a mail (RFC 5321, section 4.5.3.1.3, without the brackets).
     let right = !name.is_empty() && host.contains('.') && plain && text.len() <= 254;
-    // The pool tells people apart by their address, whose case means nothing to people.
+    // The pool identifies persons by address, but people don't expect case to matter in an address.
     if right { Ok(text.to_lowercase()) } else { Err("must be an e-mail address") }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_answers_five_customers_unless_told() {
+    fn an_agent_answers_five_customers_by_default() {
         let agent = AgentInput::parse(json!({"name": "Anna", "subject": "anna"}), None).unwrap();
         assert_eq!((agent.role, agent.whatsapp, agent.capacity.get()), (Role::Agent, true, 5));
     }

@@ -8,35 +8,35 @@ use utoipa::ToSchema;
 use super::NAME;
 use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, id, line, parsed};
 
-/// Lists say what a customer is to the business; more than this says nothing.
+/// As many lists as are useful for one customer.
 const LISTS: usize = 50;
-/// The longest user id (BSUID): as a country code, a dot and 128 characters.
+/// The longest user id (BSUID): a country code, a dot and 128 characters.
 pub(crate) const USER_ID: usize = 131;
 
 /// A customer who has not written yet.
 #[derive(PartialEq, ToSchema)]
 pub(crate) struct NewContactInput {
-    /// E.164; this, or `user_id`, or both.
+    /// The phone number (E.164). Give this, `user_id`, or both.
     #[schema(value_type = Option<String>, example = "+393331234567")]
     pub(crate) phone: Option<E164>,
     /// The provider's id of the customer (BSUID).
     #[schema(max_length = 131, example = "IT.13491208655302741918")]
     pub(crate) user_id: Option<String>,
-    /// What the customer is called.
+    /// The customer's name.
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
-    /// Ids of the lists that the customer is on.
+    /// The ids of the contact lists that include the customer.
     #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
 }
 
-/// What can be changed of a customer.
+/// The fields of a contact that can change.
 #[derive(PartialEq, ToSchema)]
 pub(crate) struct ContactInput {
-    /// What the customer is called.
+    /// The customer's name.
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
-    /// Ids of the lists that the customer is on.
+    /// The ids of the contact lists that include the customer.
     #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
 }
@@ -74,7 +74,7 @@ impl NewContactInput {
 }
 
 impl ContactInput {
-    /// Parses the body of a PUT on what is `shown`.
+    /// Parses the body of a PUT on the document `shown`.
     pub(crate) fn parse(body: Value, shown: &Value) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).map(|mut fields| {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_a_contact_stay() {
+    fn the_addresses_of_a_contact_can_not_change() {
         let shown = json!({"id": "con_1", "phones": ["+1"], "user_ids": [], "version": 3});
         assert!(ContactInput::parse(json!({"name": "Zoë", "phones": ["+1"], "version": 3}), &shown).is_ok());
         assert_eq!(names(ContactInput::parse(json!({"phones": ["+2"]}), &shown)), ["phones"]);

@@ -1,4 +1,4 @@
-//! Reads a JSON object field by field, and collects its faults.
+//! Reads a JSON object field by field, and collects its errors.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,8 +6,8 @@ use std::hash::Hash;
 pub(crate) use api::Errors;
 use serde_json::{Map, Value};
 
-/// Why a value was refused, in words for the person who entered it. Never repeats the value, which may be a secret
-/// or a phone number.
+/// Why a value was refused, in words for the administrator who entered it. The words never repeat the value, which
+/// may be a secret or a phone number.
 pub(crate) type Refusal = &'static str;
 
 pub(crate) const REQUIRED: Refusal = "is required";
@@ -66,7 +66,7 @@ impl<'a> Fields<'a> {
         self.errors.add(field, message);
     }
 
-    /// An optional field. `None` also if it was refused; then an error is noted.
+    /// An optional field. `None` if it is absent, or if it was refused and an error is noted.
     pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Refusal>) -> Option<T> {
         match parse(self.take(name)?) {
             Ok(value) => Some(value),
@@ -160,8 +160,8 @@ impl<'a> Fields<'a> {
         self.finish_with(&[], None);
     }
 
-    /// Does the same for the body as a whole. The fields that this service sets may be sent back as they are in
-    /// `shown`, so that a document that was read can be changed and put.
+    /// Like [`finish`](Self::finish), for the body as a whole. The fields that the service sets may be sent back as
+    /// they are in `shown`, so that a client can read a document, change it and put it.
     pub(crate) fn finish_with(mut self, set_here: &[&str], shown: Option<&Value>) {
         for (name, value) in std::mem::take(&mut self.left) {
             match (set_here.contains(&name.as_str()), shown) {

@@ -1,6 +1,6 @@
-//! What administrators send, parsed: raw JSON becomes domain values, and every field that can't be taken is named.
+//! Parses the input of administrators: raw JSON becomes domain values, and every field with an error is named.
 //!
-//! Pure: what must exist in the configuration is passed in.
+//! The code here is pure: the caller passes in the parts of the configuration that a check needs.
 
 mod account;
 mod agent;
@@ -23,8 +23,8 @@ pub(crate) use plan::step;
 pub(crate) use provider::{ProviderInput, described};
 pub(crate) use queue::{QueueInput, known_members};
 
-/// Names are shown in lists and on tabs: longer ones would not be read.
+/// Names appear in lists and on tabs, where longer ones would not be read.
 pub(crate) const NAME: usize = 200;
 
-/// Ids of 30 bytes: a thousand of them leave most of an item's 400 KB free.
+/// An id has 30 bytes. A thousand ids leave most of an item's 400 KB free.
 const PEOPLE: usize = 1_000;

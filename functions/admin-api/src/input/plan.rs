@@ -22,7 +22,7 @@ const COMMENT: usize = 500;
 
 const KINDS: Refusal = "must be queue, agent, auto_reply, close, tag, priority, set, goto_if, goto, webhook, assistant or noop";
 
-/// One step, with the paths of all that is wrong with it.
+/// Parses one step. Notes the paths of all its errors.
 pub(crate) fn step(path: String, value: Value, errors: &mut Errors) -> Option<PlanStep> {
     let mut fields = Fields::open(path, value, errors)?;
     let label = fields.optional("label", parsed(|text| Label::parse(text).map_err(|invalid| invalid.0)));
@@ -61,7 +61,7 @@ fn guard(mut fields: Fields<'_>) -> Option<Guard> {
     guard
 }
 
-/// The step of a kind: `None` when there is no such kind, `Some(None)` when a field of it was refused.
+/// Parses a step of a kind. `None` if the kind is unknown, `Some(None)` if one of its fields was refused.
 fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
     let timeout = |fields: &mut Fields<'_>| fields.optional("timeout", integer(Seconds::new)).unwrap_or(Step::TIMEOUT);
     Some(match kind {
@@ -104,7 +104,7 @@ fn known(kind: &str, fields: &mut Fields<'_>) -> Option<Option<Step>> {
     })
 }
 
-/// A text whose own language says where it is at fault.
+/// Parses a text in a language of its own, whose errors say where they are.
 pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
     let text = fields.required(name, parsed(|text| Ok(text.to_owned())))?;
     match parse(&text) {
@@ -116,7 +116,7 @@ pub(super) fn read<T, E: Display>(fields: &mut Fields<'_>, name: &str, parse: im
     }
 }
 
-/// A template that says something.
+/// A template that is not empty.
 pub(super) fn filled_template(text: &str) -> Result<TextTemplate, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_step_is_taken_and_stored_as_it_was_sent() {
+    fn every_kind_of_step_is_accepted_and_stored_unchanged() {
         let (interval, ai) = (IntervalId::from_ulid(ulid::Ulid(1)), AiAgentId::from_ulid(ulid::Ulid(1)));
         for step_sent in [
             json!({"step": "auto_reply", "text": "Ciao {{contact.firstName}}", "when": "always", "interval": {"only_outside": interval}}),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_the_path_of_its_field_and_a_condition_or_template_the_place_of_its_own() {
+    fn every_error_has_the_path_of_its_field_and_conditions_and_templates_also_a_position() {
         for (sent, expected) in [
             (json!({"step": "auto_reply", "text": "Hi {{contact.name"}), "plan[0].text: at character 4: this tag is never closed"),
             (json!({"step": "auto_reply", "text": " "}), "plan[0].text: must not be empty"),

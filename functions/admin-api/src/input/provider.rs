@@ -11,19 +11,19 @@ use utoipa::ToSchema;
 
 use super::fields::{Errors, Fields, REQUIRED, Refusal, line, parsed};
 
-/// The longest secret. It is far below the store's limit (64 KB), and no provider's token is longer than a few
-/// hundred characters.
+/// The longest secret. It is far below the limit of Secrets Manager (64 KB), and no provider's token has more than a
+/// few hundred characters.
 const SECRET: usize = 4_000;
-/// The longest other value: ids, user names, hosts.
+/// The longest of the other values: ids, user names, hosts.
 const VALUE: usize = 500;
 
-/// Which provider, and how to reach it.
+/// The provider, and how to reach it.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct ProviderInput {
-    /// One of the types that `GET /providers` lists; the other fields are those that it lists for the type. Secret
-    /// ones are write-only: never shown again. Required ones must be given when the account is made; left out of a
-    /// PUT they stay as they are. A new one replaces the one before, with which signatures are still accepted. They
-    /// must be given again with another type or another `base_url`.
+    /// One of the types that `GET /providers` lists. The other fields depend on the type and are listed there too.
+    /// Secret fields are write-only: the API never shows them. Required secrets must be given when the account is
+    /// created. A PUT without a secret keeps the stored one. A new secret replaces the previous one, and signatures
+    /// made with the previous one are still accepted. Another type or another `base_url` requires all secrets again.
     #[schema(rename = "type", example = "TWILIO")]
     pub(crate) kind: String,
     /// The public fields.
@@ -72,7 +72,7 @@ impl ProviderInput {
                     None
                 }
             });
-            // A generated value stays if it is left out.
+            // A generated value stays if it is omitted.
             let kept = || before(field.name).filter(|_| same_kind && field.source == Source::Generated).map(str::to_owned);
             let Some(value) = value.or_else(kept) else { continue };
             elsewhere |= field.destination && shown.is_some() && before(field.name) != Some(&value);
@@ -88,7 +88,7 @@ impl ProviderInput {
         Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, removed: BTreeSet::new(), elsewhere })
     }
 
-    /// The fields of the type that are generated and were not given.
+    /// The fields of the type that are generated and were omitted.
     fn generated(&self) -> impl Iterator<Item = &'static Field> {
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
         fields.iter().filter(|field| field.source == Source::Generated)
@@ -131,7 +131,7 @@ impl ProviderInput {
         Provider { kind: self.kind.clone(), fields: self.fields.clone() }
     }
 
-    /// The new secrets, from those `stored` so far; `None` if nothing changes.
+    /// The new secrets, based on the `stored` ones. `None` if nothing changes.
     ///
     /// # Errors
     /// The error of `random`.
@@ -143,8 +143,8 @@ impl ProviderInput {
         let names: Vec<&str> =
             providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields()).iter().map(|field| field.name).collect();
         let own: Vec<&str> = self.generated().filter(|field| field.secret).map(|field| field.name).collect();
-        // A new address gets only secrets that were given for it. A generated secret is not a credential there, so
-        // it stays.
+        // A new address gets only secrets that were given for it. A generated secret is not a credential of the
+        // provider, so it stays.
         let stays = |name: &str| names.contains(&name) && !self.removed.contains(name) && (!self.elsewhere || own.contains(&name));
         let kept =
             stored.map(|stored| stored.0.iter().filter(|(name, _)| stays(name)).map(|(name, secret)| (name.clone(), secret.clone())));
@@ -191,7 +191,7 @@ fn shaped(field: &Field, value: &str) -> Result<String, String> {
     }
 }
 
-/// A secret is stored exactly as it is. An apparent slip at its ends is refused, not corrected.
+/// A secret is stored exactly as it was given. A likely slip at its ends is refused, not corrected.
 fn secret(text: &str) -> Result<Secret, Refusal> {
     if text.is_empty() {
         Err(REQUIRED)
@@ -204,8 +204,8 @@ fn secret(text: &str) -> Result<Secret, Refusal> {
     }
 }
 
-/// Whether a URL is https with a name that has a dot and does not end in a number: no address of a private network,
-/// no local name.
+/// Whether a URL is https and its host is a name with a dot that does not end in a number. This excludes addresses of
+/// private networks and local names.
 fn is_public(url: &str) -> bool {
     providers::Origin::parse(url).is_some_and(|origin| {
         let last = origin.host.rsplit('.').next().unwrap_or_default();
@@ -218,9 +218,9 @@ pub(super) fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
     url.parse::<Origin>().is_ok_and(|origin| allowed.contains(&origin))
 }
 
-/// The types and their fields, for the description of the API.
+/// The types and their fields, for the OpenAPI document.
 pub(crate) fn described() -> String {
-    let mut text = "Provider types and their fields:\n\n| type | field | what it is | |\n|---|---|---|---|\n".to_owned();
+    let mut text = "Provider types and their fields:\n\n| type | field | description | |\n|---|---|---|---|\n".to_owned();
     for adapter in ADAPTERS {
         for field in adapter.fields() {
             text.push_str(&row(*adapter, field));
@@ -233,7 +233,7 @@ fn row(adapter: &dyn Adapter, field: &Field) -> String {
     let source = match field.source {
         Source::Required => "required",
         Source::Optional => "optional",
-        Source::Generated => "generated when left out",
+        Source::Generated => "generated if omitted",
     };
     let secret = if field.secret { ", write-only" } else { "" };
     format!("| `{}` | `{}` | {} | {source}{secret} |\n", adapter.kind(), field.name, field.description)
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_that_are_left_out_stay_unless_they_would_go_elsewhere() {
+    fn omitted_secrets_stay_unless_the_address_changes() {
         let stored = Credentials::default().with("api_key", "k3y").with("callback_password", "pass");
         let random = || Ok::<_, ()>("random".to_owned());
         let kept = parse(shown(), Some(&shown())).unwrap();

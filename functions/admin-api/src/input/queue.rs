@@ -14,27 +14,29 @@ use super::{NAME, PEOPLE};
 /// A queue of agents.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct QueueInput {
-    /// Shown to agents.
+    /// The name that agents see.
     #[schema(min_length = 1, max_length = 200, example = "Support")]
     pub(crate) name: String,
-    /// `beepall` rings all available members at once, `rrmemory` one after the other, `least_recent` the one whose last offer is the longest ago.
+    /// How the queue rings its members. `beepall`: all available members at once. `rrmemory`: one after the other.
+    /// `least_recent`: the member whose last offer is the longest ago.
     pub(crate) strategy: Strategy,
     /// How long one agent is rung before the next, in seconds.
     #[schema(value_type = i64, required = false, default = 15, minimum = 1, maximum = 2_147_483)]
     pub(crate) agent_timeout: Seconds,
-    /// The heavier queue is served first.
+    /// 0 to 10. Queues with a higher weight are served first.
     #[schema(value_type = i64, required = false, default = 0, minimum = 0, maximum = 10)]
     pub(crate) weight: Weight,
-    /// After how many offers missed in a row an agent is paused; absent: never. Offers to all members at once don't count.
+    /// The number of consecutive missed offers after which an agent is paused. If absent: never. Offers to all
+    /// members at once don't count.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 100)]
     pub(crate) pause_after_missed: Option<MissedLimit>,
-    /// Ids of agents, in the order in which `rrmemory` goes through them.
+    /// The ids of the agents, in the order that `rrmemory` follows.
     #[schema(required = false, max_items = 1_000)]
     pub(crate) members: Vec<AgentId>,
 }
 
 impl QueueInput {
-    /// Parses the body of a POST, or of a PUT on what is `shown`.
+    /// Parses the body of a POST, or of a PUT on the document `shown`.
     pub(crate) fn parse(body: Value, shown: Option<&Value>) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
@@ -54,7 +56,7 @@ impl QueueInput {
     }
 }
 
-/// Fails when a member is not one of `agents`.
+/// Fails if a member is not one of `agents`.
 pub(crate) fn known_members(members: &[AgentId], agents: &BTreeSet<AgentId>) -> Result<(), Errors> {
     let mut errors = Errors::default();
     for (index, _) in members.iter().enumerate().filter(|(_, member)| !agents.contains(*member)) {
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_rings_for_15_seconds_unless_told() {
+    fn a_queue_rings_for_15_seconds_by_default() {
         let queue = QueueInput::parse(json!({"name": "Support", "strategy": "rrmemory"}), None).unwrap();
         assert_eq!((queue.agent_timeout.get(), queue.weight.get(), queue.members.len()), (15, 0, 0));
     }
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_who_does_not_exist_is_named_by_its_place() {
+    fn an_unknown_member_is_named_by_index() {
         let queue = QueueInput::parse(body(), None).unwrap();
         assert_eq!(names(known_members(&queue.members, &BTreeSet::from([agent(1)]))), ["members[1]"]);
         assert!(known_members(&queue.members, &BTreeSet::from([agent(1), agent(2)])).is_ok());

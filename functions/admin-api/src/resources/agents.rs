@@ -20,24 +20,24 @@ use crate::input::{AgentInput, Errors, answers_without};
 use crate::resource::{Change, Resource};
 use crate::shells::shells;
 
-/// A person who answers customers, oversees or administers.
+/// A person with a role: agent, supervisor, admin or owner.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Agent)]
 pub(crate) struct AgentView {
-    /// Its id.
+    /// The agent's id.
     id: AgentId,
-    /// Shown to colleagues.
+    /// The name that colleagues see.
     name: String,
     /// The `sub` claim of the person's token.
     subject: String,
-    /// What the person may do. With `RoleSource=claim` it grants nothing.
+    /// The agent's role. With `RoleSource=claim` it grants nothing.
     role: Role,
-    /// Whether interactions are offered to this person.
+    /// Whether interactions are offered to the agent.
     whatsapp: bool,
     /// How many open interactions the agent may hold.
     #[schema(value_type = i64)]
     capacity: Capacity,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -69,11 +69,11 @@ impl Resource for Agent {
         may_manage(by, self.role)
     }
 
-    /// The subject of a person who is invited by e-mail. Where the person is known already, as after a call that broke
-    /// off, the same call completes it.
+    /// The subject of a person who is invited by e-mail. If an earlier call failed after the invitation, the same
+    /// call finds the person and completes the work.
     async fn complete(app: &App, input: &mut AgentInput, by: &Caller) -> Result<(), ApiError> {
         let Some(email) = &input.email else { return Ok(()) };
-        // Nobody is invited by a caller who may not add the agent.
+        // A caller who may not add the agent must not send an invitation.
         may_manage(by, input.role)?;
         let users = app.users.as_ref().ok_or_else(|| Errors::one("email", "needs a user pool of this deployment; give the subject"))?;
         let person = users.person(email).await?;
@@ -93,8 +93,8 @@ impl Resource for Agent {
         if switched_off { somebody_is_left(app, &change.after.id).await } else { Ok(()) }
     }
 
-    /// A new agent's presence comes first, so that no agent is without; should the next write fail, it is of an id
-    /// that nobody has.
+    /// The presence is written first, so that every agent has one. If the next write fails, the presence belongs to
+    /// an unused id.
     async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
         if change.before.is_none() {
             app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
@@ -105,7 +105,8 @@ impl Resource for Agent {
     async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
         app.engine.set_capacity(&change.after.id, change.after.capacity).await?;
         if !change.after.whatsapp {
-            // Nothing is offered to who is logged out, and agent-api lets nobody without WhatsApp be ready again.
+            // Agents who are logged out get no offers, and agent-api does not let an agent without WhatsApp become
+            // ready.
             app.engine.set_presence(&change.after.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         }
         Ok(())
@@ -118,10 +119,10 @@ impl Resource for Agent {
         users(app, &self.id).await
     }
 
-    /// Before the agent is gone: a failure leaves somebody logged out, who can log in again.
+    /// This happens before the agent is deleted. If the deletion fails, the agent is logged out and can log in again.
     async fn leave(&self, app: &App) -> Result<(), ApiError> {
         app.engine.set_presence(&self.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
-        // Disabled first: the same DELETE completes what fails behind it.
+        // The person is disabled first. If a later step fails, the same DELETE completes it.
         if let Some(users) = &app.users {
             users.disable(&self.subject).await?;
         }
@@ -134,7 +135,7 @@ fn may_manage(by: &Caller, role: Role) -> Result<(), ApiError> {
     if role < Role::Admin || by.may(Role::Owner) { Ok(()) } else { Err(Error::Forbidden.into()) }
 }
 
-/// Fails when `agent` is the last owner. Where the token alone decides, records need none.
+/// Fails if `agent` is the last owner. With roles from the token there is no such check.
 async fn another_owner(app: &App, agent: &AgentId) -> Result<(), ApiError> {
     if app.role_source == RoleSource::Claim {
         return Ok(());
@@ -154,39 +155,41 @@ shells! {
 
     /// Adds an agent, logged out.
     ///
-    /// Admins and owners are added by owners only (403).
+    /// Only owners may add admins and owners (403).
     ///
-    /// Where the deployment has a user pool of its own, `email` instead of `subject` invites the person; 503
-    /// `invitation-not-sent`: the same request, sent later, completes it. A POST that is repeated is refused (422), as
-    /// the subject is taken.
+    /// If the deployment has its own user pool, `email` instead of `subject` invites the person. 503
+    /// `invitation-not-sent`: send the same request later to complete it. Subjects are unique, so a repeated POST is
+    /// refused (422).
     create create_agent;
 
-    /// Reads an agent.
+    /// Returns an agent.
     ///
     /// Supervisors may read it too.
     get get_agent;
 
     /// Replaces an agent.
     ///
-    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
-    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
+    /// Refused (409) if it switches WhatsApp off for the last agent of an active account (`no-agent`), or if it takes
+    /// the role from the last owner (`last-owner`). Only owners may change admins and owners, or grant these roles
+    /// (403).
     put put_agent;
 
     /// Changes fields of an agent.
     ///
-    /// Refused (409) when WhatsApp is switched off for the last agent of an active account (`no-agent`), and when the
-    /// last owner would be none any more (`last-owner`). Admins and owners are changed and made by owners only (403).
+    /// Refused (409) if it switches WhatsApp off for the last agent of an active account (`no-agent`), or if it takes
+    /// the role from the last owner (`last-owner`). Only owners may change admins and owners, or grant these roles
+    /// (403).
     patch patch_agent;
 
     /// Deletes an agent.
     ///
-    /// Refused (409) while an account, a queue or a plan has the agent or the agent has an open interaction
-    /// (`in-use`), and for the last owner (`last-owner`). Admins and owners are deleted by owners only (403). In the
-    /// deployment's own user pool the person is disabled.
+    /// Refused (409, `in-use`) while an account, a queue or a plan refers to the agent, or the agent has an open
+    /// interaction. Refused (409, `last-owner`) for the last owner. Only owners may delete admins and owners (403).
+    /// If the deployment has its own user pool, the person is disabled there.
     delete delete_agent;
 }
 
-/// Fails when an active account would be left with nobody to answer.
+/// Fails if an active account would have no agent left to answer.
 async fn somebody_is_left(app: &App, agent: &AgentId) -> Result<(), ApiError> {
     let agents: BTreeMap<AgentId, bool> =
         app.configuration().all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect();
@@ -200,8 +203,8 @@ async fn somebody_is_left(app: &App, agent: &AgentId) -> Result<(), ApiError> {
     if left.is_empty() { Ok(()) } else { Err(ApiError::NoAgent { accounts: left }) }
 }
 
-/// Accounts (by key) and queues (by id) that have the agent, and interactions that the agent holds or that wait for
-/// nobody else.
+/// The accounts (by key) and queues (by id) that refer to the agent, the interactions that the agent holds, and those
+/// that wait only for this agent.
 async fn users(app: &App, id: &AgentId) -> Result<Vec<String>, ApiError> {
     let has_it = |account: &Account| account.agents.contains(id) || account.plan.agents().any(|agent| agent == id);
     let (accounts, queues) = (app.configuration().all::<Account>().await?, app.configuration().all::<Queue>().await?);

@@ -15,43 +15,43 @@ use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole};
 use crate::resource::{Change, Resource, Stored};
 use crate::shells::shells;
 
-/// The longest text that WhatsApp takes in one message.
+/// The longest text that WhatsApp accepts in one message.
 const TEXT: usize = 4_096;
 
-/// A prepared text.
+/// A canned answer.
 #[derive(PartialEq, ToSchema)]
 pub(crate) struct CannedAnswerInput {
-    /// Id of the account that it is for; absent: for all of them.
+    /// The id of the account that the answer is for. If absent: for all accounts.
     account: Option<AccountId>,
-    /// How agents find it.
+    /// The title that agents search by.
     #[schema(min_length = 1, max_length = 200, example = "Opening hours")]
     title: String,
-    /// What it says.
+    /// The text of the answer.
     #[schema(min_length = 1, max_length = 4_096)]
     text: String,
 }
 
-/// What is said to customers never reaches a log.
+/// Texts for customers never reach a log.
 impl std::fmt::Debug for CannedAnswerInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CannedAnswerInput").field("account", &self.account).finish_non_exhaustive()
     }
 }
 
-/// A prepared text.
+/// A canned answer.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CannedAnswer)]
 pub(crate) struct CannedAnswerView {
-    /// Its id.
+    /// The answer's id.
     id: CannedAnswerId,
-    /// Id of the account that it is for; absent: for all of them.
+    /// The id of the account that the answer is for. If absent: for all accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<AccountId>,
-    /// How agents find it.
+    /// The title that agents search by.
     title: String,
-    /// What it says.
+    /// The text of the answer.
     text: String,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -92,8 +92,8 @@ impl Resource for CannedAnswer {
     }
 }
 
-/// Deletes what an account had of its own, once it is deleted itself. The account is what counts: an answer that stays
-/// is shown to no agent, and is logged, for a person to delete.
+/// Deletes a deleted account's own canned answers. The account's deletion does not depend on it. An answer that can't
+/// be deleted is shown to no agent, and the log names it so that an operator can delete it.
 pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) {
     let forgotten = async {
         let answers = app.configuration().all::<CannedAnswer>().await?;
@@ -114,15 +114,15 @@ shells! {
 
     /// Lists the canned answers.
     ///
-    /// Agents see those of an account and the general ones together.
+    /// The agent API shows an account's own answers and the general ones together.
     list list_canned_answers;
 
-    /// Makes a canned answer.
+    /// Creates a canned answer.
     ///
-    /// Titles need not be unique: a POST that is repeated makes a second one.
+    /// Titles need not be unique: a repeated POST creates a second answer.
     create create_canned_answer;
 
-    /// Reads a canned answer.
+    /// Returns a canned answer.
     get get_canned_answer;
 
     /// Replaces a canned answer.

@@ -27,23 +27,23 @@ use crate::trail::Trail;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Contact)]
 pub(crate) struct ContactView {
-    /// Its id.
+    /// The contact's id.
     id: ContactId,
-    /// What the customer is called.
+    /// The customer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<ProfileName>,
-    /// The name by which others find the customer on WhatsApp.
+    /// The customer's username on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<ProfileName>,
-    /// The phone numbers (E.164).
+    /// The customer's phone numbers (E.164).
     phones: Vec<String>,
     /// The provider's ids of the customer (BSUID).
     user_ids: Vec<String>,
-    /// Ids of the lists that the customer is on.
+    /// The ids of the contact lists that include the customer.
     lists: BTreeSet<ListId>,
-    /// Since when the customer is known.
+    /// When the contact was created.
     created_at: Timestamp,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -65,7 +65,7 @@ fn view(contact: Contact) -> ContactView {
     }
 }
 
-/// What the audit trail tells of a change: the names of the fields, and nothing of the customer. `None` when nothing
+/// The audit entry of a change. It has the names of the fields, and no data about the customer. `None` if nothing
 /// changed.
 async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact) -> Result<Option<Entry>, ApiError> {
     let shown = |contact: &Contact| serde_json::to_value(view(contact.clone())).map_err(|_| Error::Encode);
@@ -76,8 +76,8 @@ async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact)
     Ok(Trail::of(app, by, subject, &before, &shown(after)?, &shows).await?.entry(&[]))
 }
 
-/// The lists of `named` that are there. Fails when one is not, unless the contact was on it `before`: a list that was
-/// deleted since is left out.
+/// The lists in `named` that exist. Fails if one does not exist, unless it was on the contact `before`: a list that
+/// was deleted since is left out.
 async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result<BTreeSet<ListId>, ApiError> {
     let all: BTreeSet<ListId> = app.configuration().all::<List>().await?.into_iter().map(|(list, _)| list.id).collect();
     let mut errors = Errors::default();
@@ -88,7 +88,7 @@ async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result
     Ok(named.iter().filter(|list| all.contains(*list)).cloned().collect())
 }
 
-/// The contact, or the older one of the same person, to whom all addresses lead.
+/// The contact. If it was merged into an older one, the older one, which has all addresses.
 async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     let store = &app.engine.store;
     let contact = store.contact(id).await?.ok_or(Error::NotFound)?;
@@ -98,12 +98,12 @@ async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     }
 }
 
-/// Makes a contact: somebody who has not written yet.
+/// Creates a contact for a customer who has not written yet.
 ///
-/// Refused (409, `contact-exists`, with `contact`) when the phone number or the user id leads to somebody already: so
-/// is a POST that is repeated.
+/// Refused (409, `contact-exists`, with `contact`) if the phone number or the user id already belongs to a contact. A
+/// repeated POST is refused the same way.
 #[utoipa::path(post, path = "/contacts", tag = "contacts", request_body = NewContactInput,
-    responses((status = 201, description = "Made.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
+    responses((status = 201, description = "Created.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
 pub(crate) async fn create_contact(
     State(app): State<App>,
     Administrator(by): Administrator,
@@ -137,14 +137,16 @@ pub(crate) async fn create_contact(
     Ok(Versioned::made(view(contact), place))
 }
 
-/// Whom a phone number or a user id leads to: nobody, or one contact.
+/// Finds a contact by phone number or user id.
+///
+/// The list has at most one contact.
 #[utoipa::path(get, path = "/contacts", tag = "contacts",
-    params(("phone" = Option<String>, Query, description = "A phone number (E.164); either this or `user_id`."), ("user_id" = Option<String>, Query)),
-    responses((status = 200, description = "Who.", body = Listed<ContactView>), Refusals))]
+    params(("phone" = Option<String>, Query, description = "A phone number (E.164). Give either this or `user_id`."), ("user_id" = Option<String>, Query)),
+    responses((status = 200, description = "The contact, or an empty list.", body = Listed<ContactView>), Refusals))]
 pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<ContactView>, ApiError> {
     let address = match (parameters.get("phone"), parameters.get("user_id")) {
         (Some(phone), None) => Address::Phone(E164::parse(phone).map_err(|invalid| Errors::one("phone", invalid.0))?),
-        // Nobody has a longer one, and it would become a key.
+        // No user id is longer, and a long value would become a key.
         (None, Some(id)) if id.len() > USER_ID => return Err(Errors::one("user_id", "is too long").into()),
         (None, Some(id)) => Address::Bsuid(id.to_owned()),
         _ => return Err(Errors::one("phone", "is required, or user_id").into()),
@@ -156,20 +158,20 @@ pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameter
     Ok(Listed { items, next: None })
 }
 
-/// One contact.
+/// Returns a contact.
 ///
-/// One who turned out to be the same person as an older one is that one.
+/// A contact that was merged into an older one is returned as the older one.
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path)),
-    responses((status = 200, description = "It.", body = ContactView, headers(("ETag" = String))), Refusals))]
+    responses((status = 200, description = "The contact.", body = ContactView, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<ContactId>) -> Result<Versioned<ContactView>, ApiError> {
     let contact = load(&app, &id).await?;
     let version = contact.version;
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Changes what a contact is called and which lists it is on.
+/// Replaces a contact's name and lists.
 ///
-/// Its addresses stay; a list that was deleted since is left out.
+/// The addresses do not change. A list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body = ContactInput,
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
@@ -183,7 +185,7 @@ pub(crate) async fn put_contact(
     change(&app, &by, &id, &condition, true, |_| body).await
 }
 
-/// Changes fields of a contact: what it is called and which lists it is on.
+/// Changes fields of a contact: its name and its lists.
 #[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body(content = ContactInput, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
@@ -197,7 +199,7 @@ pub(crate) async fn patch_contact(
     change(&app, &by, &id, &condition, false, |shown| merged(shown.clone(), &patch)).await
 }
 
-/// Writes what `body` makes of what is shown: `always`, or only when that is something else.
+/// Applies `body` to the present view and writes the result: `always`, or only if it differs.
 async fn change(
     app: &App,
     by: &Caller,

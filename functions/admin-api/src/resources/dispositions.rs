@@ -1,4 +1,4 @@
-//! Dispositions of all accounts: wrap-up codes.
+//! General dispositions: wrap-up codes for all accounts.
 
 use domain::account::Account;
 use domain::agent::Role;
@@ -15,23 +15,23 @@ use crate::input::{Errors, Refusal, parsed, whole};
 use crate::resource::{Change, Resource};
 use crate::shells::shells;
 
-/// A wrap-up code of all accounts.
+/// A wrap-up code for all accounts.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct DispositionInput {
-    /// One to three levels with `/` between them; no two dispositions share one.
+    /// One to three levels separated by `/`. The name is unique.
     #[schema(min_length = 1, max_length = 100, example = "Complaint/Delivery/Late")]
     name: String,
 }
 
-/// A wrap-up code of all accounts.
+/// A wrap-up code for all accounts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Disposition)]
 pub(crate) struct DispositionView {
-    /// Its id.
+    /// The disposition's id.
     id: DispositionId,
-    /// One to three levels with `/` between them.
+    /// One to three levels separated by `/`.
     name: String,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn disposition(value: Value) -> Result<String, Refusal> {
     parsed(|text| disposition_path(text).map_err(|invalid| invalid.0))(value)
 }
 
-/// Whether an account's plan closes with a disposition that the account has not itself.
+/// Whether an account's plan closes with a disposition that the account does not have itself.
 fn closes_with(account: &Account, name: &str) -> bool {
     let own = account.settings.dispositions.iter().any(|own| own == name);
     let closes = |step: &Step| matches!(step, Step::Close { disposition: Some(disposition) } if disposition == name);
@@ -81,32 +81,32 @@ impl Resource for Disposition {
 shells! {
     Disposition: DispositionInput => DispositionView, "dispositions", "/dispositions", "/dispositions/{id}";
 
-    /// Lists the dispositions of all accounts.
+    /// Lists the general dispositions, which all accounts have.
     ///
-    /// An account's own are in its settings.
+    /// An account's own dispositions are in its settings.
     list list_dispositions;
 
-    /// Makes a disposition.
+    /// Creates a general disposition.
     ///
-    /// A POST that is repeated is refused (422), as the name is taken.
+    /// Names are unique, so a repeated POST is refused (422).
     create create_disposition;
 
-    /// Reads a disposition.
+    /// Returns a general disposition.
     get get_disposition;
 
-    /// Replaces a disposition.
+    /// Replaces a general disposition.
     ///
-    /// Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when the name changes
-    /// with which an account's plan closes.
+    /// Interactions that were closed with it keep its old name. Renaming it is refused (409, `in-use`) while an
+    /// account's plan closes with it.
     put put_disposition;
 
-    /// Changes fields of a disposition.
+    /// Changes fields of a general disposition.
     ///
-    /// Interactions that were closed with it keep the name that it had. Refused (409, `in-use`) when the name changes
-    /// with which an account's plan closes.
+    /// Interactions that were closed with it keep its old name. Renaming it is refused (409, `in-use`) while an
+    /// account's plan closes with it.
     patch patch_disposition;
 
-    /// Deletes a disposition.
+    /// Deletes a general disposition.
     ///
     /// Interactions that were closed with it keep it. Refused (409, `in-use`) while an account's plan closes with it.
     delete delete_disposition;

@@ -16,24 +16,24 @@ use crate::input::{Errors, Fields, NAME, Refusal, boolean, integer, line, parsed
 use crate::resource::Resource;
 use crate::shells::shells;
 
-/// Hours differ by weekday and season; more ranges than this nobody keeps in mind.
+/// Hours differ by weekday and season. An administrator can't keep track of more ranges than this.
 const RANGES: usize = 50;
-/// Some ten years of a country's holidays.
+/// About ten years of a country's public holidays.
 const HOLIDAYS: usize = 200;
 
 /// Working hours.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct IntervalInput {
-    /// For people.
+    /// The name of the interval.
     #[schema(min_length = 1, max_length = 200, example = "Office hours")]
     name: String,
-    /// Where its clock hangs: a name of the IANA database.
+    /// Time zone of the interval: a name of the IANA database.
     #[schema(value_type = String, example = "Europe/Rome")]
     time_zone: ZoneName,
-    /// It matches while any of these does; none: always.
+    /// Time ranges. The interval matches during any of them. If there are none, it always matches.
     #[schema(required = false, max_items = 50)]
     ranges: Vec<Range>,
-    /// Days on which it does not match.
+    /// Days on which the interval does not match.
     #[schema(required = false, max_items = 200)]
     holidays: Vec<Holiday>,
 }
@@ -42,18 +42,18 @@ pub(crate) struct IntervalInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Interval)]
 pub(crate) struct IntervalView {
-    /// Its id.
+    /// The interval's id.
     id: IntervalId,
-    /// For people.
+    /// The name of the interval.
     name: String,
-    /// Where its clock hangs.
+    /// Time zone of the interval.
     #[schema(value_type = String)]
     time_zone: ZoneName,
-    /// It matches while any of these does; none: always.
+    /// Time ranges. The interval matches during any of them. If there are none, it always matches.
     ranges: Vec<Range>,
-    /// Days on which it does not match.
+    /// Days on which the interval does not match.
     holidays: Vec<Holiday>,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -96,27 +96,27 @@ shells! {
     /// Lists the intervals.
     list list_intervals;
 
-    /// Makes an interval.
+    /// Creates an interval.
     ///
-    /// Names need not be unique: a POST that is repeated makes a second interval.
+    /// Names need not be unique: a repeated POST creates a second interval.
     create create_interval;
 
-    /// Reads an interval.
+    /// Returns an interval.
     get get_interval;
 
     /// Replaces an interval.
     ///
-    /// A step of a plan asks the new one when it is entered.
+    /// Plan steps that are entered afterwards use the new interval.
     put put_interval;
 
     /// Changes fields of an interval.
     ///
-    /// A step of a plan asks the new one when it is entered.
+    /// Plan steps that are entered afterwards use the new interval.
     patch patch_interval;
 
     /// Deletes an interval.
     ///
-    /// Refused (409, `in-use`) while an account's plan has it.
+    /// Refused (409, `in-use`) while an account's plan uses it.
     delete delete_interval;
 }
 
@@ -165,7 +165,7 @@ mod tests {
     use crate::input::testing::names;
 
     #[test]
-    fn an_interval_is_taken_and_what_is_left_out_is_the_whole_day() {
+    fn an_interval_is_accepted_and_omitted_times_mean_the_whole_day() {
         let interval = Interval::parse(
             json!({"name": "Hours", "time_zone": "europe/rome", "ranges": [{"weekdays": ["monday", "friday"], "to": "12:00"}, {"from": "22:00", "to": "02:00", "days": [1], "months": [12]}],
                 "holidays": [{"date": "2026-12-25", "yearly": true}]}),

@@ -16,7 +16,7 @@ use crate::shells::shells;
 /// A contact list.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct ListInput {
-    /// For people.
+    /// The name of the list.
     #[schema(min_length = 1, max_length = 200, example = "Customers")]
     name: String,
 }
@@ -25,11 +25,11 @@ pub(crate) struct ListInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = List)]
 pub(crate) struct ListView {
-    /// Its id.
+    /// The list's id.
     id: ListId,
-    /// For people.
+    /// The name of the list.
     name: String,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -65,12 +65,12 @@ shells! {
     /// Lists the contact lists.
     list list_lists;
 
-    /// Makes a contact list.
+    /// Creates a contact list.
     ///
-    /// Names need not be unique: a POST that is repeated makes a second list.
+    /// Names need not be unique: a repeated POST creates a second list.
     create create_list;
 
-    /// Reads a contact list.
+    /// Returns a contact list.
     get get_list;
 
     /// Replaces a contact list.
@@ -81,7 +81,7 @@ shells! {
 
     /// Deletes a contact list.
     ///
-    /// Refused (409, `in-use`) while an account saves its contacts there or has it in its whitelist.
+    /// Refused (409, `in-use`) while an account saves its contacts on the list or has it in its whitelist.
     delete delete_list;
 }
 

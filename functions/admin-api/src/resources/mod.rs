@@ -1,4 +1,4 @@
-//! What is configured: a file for each kind.
+//! The configured resources: one file for each kind.
 
 pub(crate) mod accounts;
 pub(crate) mod agents;
@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
-/// What ids begin with, and the kind that they are of.
+/// The prefix of the ids of each kind.
 pub(crate) const KINDS: [(&str, &str); 10] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
@@ -64,7 +64,7 @@ mod tests {
     use crate::resource::Resource;
 
     #[test]
-    fn every_described_field_is_known_to_the_parser_and_every_required_one_is_required() {
+    fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
         let parsers: [(&str, Parse); 11] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
@@ -83,13 +83,14 @@ mod tests {
         for (name, parse) in parsers {
             let schema = &description["components"]["schemas"][name];
             let described: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-            // A number is a right value of no field at the top level but of none that is unknown.
+            // At the top level, an object is the wrong value for some fields, but only an unknown field is refused as
+            // unknown.
             let body = Value::Object(described.iter().map(|field| ((*field).to_owned(), json!({}))).collect());
             let refused = parse(body).unwrap();
             assert!(refused.iter().all(|error| error.message != "is not known"), "{name}: {refused:?}");
             let required: BTreeSet<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let missing = parse(json!({})).unwrap_or_default();
-            // What is required unless another field is there is no required field of the schema.
+            // A field that is required only if another field is absent is not required in the schema.
             let missing = missing.iter().filter(|error| error.message == REQUIRED).map(|error| error.field.as_str());
             assert_eq!(missing.collect::<BTreeSet<_>>(), required, "{name}");
         }

@@ -13,13 +13,13 @@ use crate::input::{Errors, line, whole};
 use crate::resource::Resource;
 use crate::shells::shells;
 
-/// A pause is chosen as the reason of a presence, which is a word or two on a supervisor's screen.
+/// Agents choose a pause as the reason of their presence: a word or two on a supervisor's screen.
 const PAUSE: usize = 100;
 
 /// A reason for being unavailable.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct PauseInput {
-    /// What agents choose, and supervisors see; no two pauses share one.
+    /// The name that agents choose and supervisors see. The name is unique.
     #[schema(min_length = 1, max_length = 100, example = "Lunch")]
     name: String,
 }
@@ -28,11 +28,11 @@ pub(crate) struct PauseInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pause)]
 pub(crate) struct PauseView {
-    /// Its id.
+    /// The pause's id.
     id: PauseId,
-    /// What agents choose, and supervisors see.
+    /// The name that agents choose and supervisors see.
     name: String,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -69,29 +69,29 @@ shells! {
     /// Supervisors may read them too.
     list list_pauses;
 
-    /// Makes a pause.
+    /// Creates a pause.
     ///
-    /// A POST that is repeated is refused (422), as the name is taken.
+    /// Names are unique, so a repeated POST is refused (422).
     create create_pause;
 
-    /// Reads a pause.
+    /// Returns a pause.
     ///
     /// Supervisors may read it too.
     get get_pause;
 
     /// Replaces a pause.
     ///
-    /// Agents who are on it stay on it, under the name that it had.
+    /// Agents who are on the pause stay on it, under its old name.
     put put_pause;
 
     /// Changes fields of a pause.
     ///
-    /// Agents who are on it stay on it, under the name that it had.
+    /// Agents who are on the pause stay on it, under its old name.
     patch patch_pause;
 
     /// Deletes a pause.
     ///
-    /// Refused (409, `in-use`) while an account puts agents on it until they have given the disposition.
+    /// Refused (409, `in-use`) while an account uses it for agents who owe a disposition.
     delete delete_pause;
 }
 

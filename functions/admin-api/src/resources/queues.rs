@@ -27,25 +27,25 @@ use crate::shells::shells;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Queue)]
 pub(crate) struct QueueView {
-    /// Its id.
+    /// The queue's id.
     id: QueueId,
-    /// Shown to agents.
+    /// The name that agents see.
     name: String,
     /// `beepall`, `rrmemory` or `least_recent`.
     strategy: Strategy,
-    /// Seconds.
+    /// How long one agent is rung before the next, in seconds.
     #[schema(value_type = i64)]
     agent_timeout: Seconds,
-    /// 0 to 10.
+    /// 0 to 10. Queues with a higher weight are served first.
     #[schema(value_type = i64)]
     weight: Weight,
-    /// After how many offers missed in a row an agent is paused; absent: never.
+    /// The number of consecutive missed offers after which an agent is paused. If absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>)]
     pause_after_missed: Option<MissedLimit>,
-    /// Ids of agents, in the order in which `rrmemory` goes through them.
+    /// The ids of the agents, in the order that `rrmemory` follows.
     members: Vec<AgentId>,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -79,7 +79,7 @@ impl Resource for Queue {
         QueueView { id, name, strategy, agent_timeout, weight, pause_after_missed, members, version }
     }
 
-    /// The members are there.
+    /// Checks that the members exist.
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
         if change.after.members.is_empty() {
             return Ok(());
@@ -88,12 +88,13 @@ impl Resource for Queue {
         Ok(known_members(&change.after.members, &agents)?)
     }
 
-    /// Waiting interactions that may have somebody else to be offered to.
+    /// Waiting interactions that could now be offered to another agent.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_queue(before, after).into_iter().collect()
     }
 
-    /// Accounts whose plan has the queue, and interactions that wait for it: without it nobody would be offered them.
+    /// Accounts whose plan uses the queue, and interactions that wait for it. Without the queue they could not be
+    /// offered.
     async fn users(&self, app: &App) -> Result<Vec<String>, ApiError> {
         let has_it = |account: &Account| account.plan.queues().any(|queue| *queue == self.id);
         let mut users = app.accounts_with(has_it).await?;
@@ -111,35 +112,35 @@ shells! {
     /// Supervisors may read them too.
     list list_queues;
 
-    /// Makes a queue.
+    /// Creates a queue.
     ///
-    /// Names need not be unique: a POST that is repeated makes a second queue.
+    /// Names need not be unique: a repeated POST creates a second queue.
     create create_queue;
 
-    /// Reads a queue.
+    /// Returns a queue.
     ///
     /// Supervisors may read it too.
     get get_queue;
 
     /// Replaces a queue.
     ///
-    /// Interactions that wait for it are looked at again.
+    /// Interactions that wait in the queue are routed again.
     put put_queue;
 
     /// Changes fields of a queue.
     ///
-    /// Interactions that wait for it are looked at again.
+    /// Interactions that wait in the queue are routed again.
     patch patch_queue;
 
     /// Deletes a queue.
     ///
-    /// Refused (409, `in-use`) while an account's plan has it or an interaction waits for it.
+    /// Refused (409, `in-use`) while an account's plan uses it or an interaction waits for it.
     delete delete_queue;
 }
 
 /// Adds an agent to a queue, as its last member.
 ///
-/// An agent who is in it stays where they are.
+/// An agent who is already a member keeps the same position.
 #[utoipa::path(put, path = "/queues/{id}/members/{agent}", tag = "queues",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]
@@ -153,9 +154,9 @@ pub(crate) async fn put_member(
     edit(&app, writer, queue, condition, |view| put_in(view, &["members"], agent.as_str())).await
 }
 
-/// Takes an agent out of a queue.
+/// Removes an agent from a queue.
 ///
-/// For an agent who is not in it nothing changes.
+/// If the agent is not a member, nothing changes.
 #[utoipa::path(delete, path = "/queues/{id}/members/{agent}", tag = "queues",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The queue.", body = QueueView, headers(("ETag" = String))), WriteRefusals))]

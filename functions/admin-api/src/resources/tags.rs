@@ -14,22 +14,22 @@ use crate::input::{Errors, parsed, whole};
 use crate::resource::Resource;
 use crate::shells::shells;
 
-/// A tag that agents choose from.
+/// A tag for agents to choose.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct TagInput {
-    /// 1 to 32 characters on one line; no two tags share them.
+    /// 1 to 32 characters on one line. Tags are unique.
     tag: Tag,
 }
 
-/// A tag that agents choose from.
+/// A tag for agents to choose.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Tag)]
 pub(crate) struct TagView {
-    /// Its id.
+    /// The tag's id.
     id: TagId,
     /// The tag.
     tag: Tag,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
@@ -60,25 +60,25 @@ shells! {
 
     /// Lists the tags.
     ///
-    /// While there are none, agents write their own.
+    /// If there are none, agents may write any tag.
     list list_tags;
 
-    /// Makes a tag.
+    /// Creates a tag.
     ///
-    /// A POST that is repeated is refused (422), as the tag is there already.
+    /// Tags are unique, so a repeated POST is refused (422).
     create create_tag;
 
-    /// Reads a tag.
+    /// Returns a tag.
     get get_tag;
 
     /// Replaces a tag.
     ///
-    /// Interactions that have it keep it as it was.
+    /// Interactions that have it keep its old text.
     put put_tag;
 
     /// Changes fields of a tag.
     ///
-    /// Interactions that have it keep it as it was.
+    /// Interactions that have it keep its old text.
     patch patch_tag;
 
     /// Deletes a tag.
@@ -95,7 +95,7 @@ mod tests {
     use crate::input::testing::names;
 
     #[test]
-    fn a_tag_is_one_that_an_interaction_can_have() {
+    fn a_tag_is_valid_for_interactions() {
         assert_eq!(KnownTag::parse(json!({"tag": "vip"}), None).unwrap().tag.as_str(), "vip");
         for bad in [json!(null), json!(" "), json!("x".repeat(33)), json!("a\nb"), json!(7)] {
             assert_eq!(names(KnownTag::parse(json!({"tag": bad}), None)), ["tag"]);

@@ -7,14 +7,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::*;
 use crate::fault::{FaultProxy, When};
 
-/// Operations that change nothing that is kept here: they ask the provider, or take in what it has.
+/// Operations that change nothing in this deployment's configuration: they ask the provider or fetch its messages.
 const ASK: [&str; 4] =
     ["POST /accounts/{id}/check", "POST /accounts/{id}/reconcile", "POST /accounts/{id}/webhook", "POST /providers/{type}/numbers"];
 
-/// In each secret of these tests, and in what customers are called.
+/// A part of each secret and each customer's name in these tests.
 const CANARY: &str = "canary";
 
-/// The operations of the description that change something.
+/// The operations of the OpenAPI document that change data.
 fn operations() -> Vec<String> {
     let mut operations = Vec::new();
     for (path, item) in &admin_api::openapi().paths.paths {
@@ -26,7 +26,7 @@ fn operations() -> Vec<String> {
     operations
 }
 
-/// A body of a kind; `n` tells apart what must differ.
+/// A body of a kind. `n` distinguishes fields that must differ.
 async fn body(admin: &Admin, kind: &str, n: usize) -> Value {
     match kind {
         "accounts" => {
@@ -55,7 +55,7 @@ fn change(kind: &str, n: usize) -> Value {
     }
 }
 
-/// Everything that an operation needs is made, and its call.
+/// Creates everything that an operation needs, and returns its call.
 async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
     let (method, path) = operation.split_once(' ').unwrap();
     let method: &'static str = method.to_owned().leak();
@@ -103,7 +103,7 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
 }
 
 impl Admin {
-    /// The entries that a query finds, page by page.
+    /// The entries that a query finds, over all its pages.
     async fn trail(&self, query: &str) -> Vec<Value> {
         let (mut entries, mut after) = (Vec::new(), String::new());
         loop {
@@ -135,7 +135,7 @@ impl Admin {
 }
 
 #[tokio::test]
-async fn each_change_by_each_route_has_one_entry_and_what_changes_nothing_has_none() {
+async fn each_change_by_each_route_has_one_entry_and_a_call_that_changes_nothing_has_none() {
     let admin = Admin::start().await;
     let operations = operations();
     assert!(operations.len() >= 40, "{operations:?}");
@@ -164,11 +164,12 @@ async fn each_change_by_each_route_has_one_entry_and_what_changes_nothing_has_no
         if !answer.body.is_null() {
             assert_eq!((&entry["of"], &entry["version"]), (&answer.body["id"], &answer.body["version"]), "{operation}");
         }
-        // Again: refused, or nothing more changes; only a name that is not unique makes a second one.
+        // The repeated call is refused or changes nothing. Only a kind with names that need not be unique gets a
+        // second resource.
         let again = change.clone().to(&admin.router).await;
         let expected = if again.status == 201 { before + 2 } else { before + 1 };
         assert_eq!(admin.trail("").await.len(), expected, "{operation} {}", again.body);
-        // What was read is sent back.
+        // The document that was read is sent back.
         if operation.starts_with("PUT") && whole {
             let path = change.path.clone();
             let read = admin.get(&path).await.is(200);
@@ -176,7 +177,7 @@ async fn each_change_by_each_route_has_one_entry_and_what_changes_nothing_has_no
             assert_eq!(admin.trail("").await.len(), expected, "{operation}");
         }
     }
-    // Each entry has its pointer, and none has a secret or says anything of a customer.
+    // Each entry has its pointer. No entry has a secret or data about a customer.
     let stored = admin.stored_trail().await;
     assert_eq!(stored.len(), 2 * admin.trail("").await.len());
     for item in &stored {
@@ -191,7 +192,7 @@ async fn a_change_whose_answer_is_lost_has_one_entry() {
     let whole = admin.router.clone();
     let proxy = FaultProxy::start(&admin.endpoint).await;
     let broken = router(app(&environment(&proxy.url, &admin.account, &admin.wakes)));
-    // Some operations write something else first.
+    // Some operations write another item first.
     for (n, (operation, after)) in operations().iter().flat_map(|operation| [(operation.clone(), 0), (operation.clone(), 1)]).enumerate() {
         admin.router = whole.clone();
         let change = ready(&admin, &operation, n).await;
@@ -204,13 +205,14 @@ async fn a_change_whose_answer_is_lost_has_one_entry() {
     admin.router = whole;
     let mut versions = BTreeMap::<(String, Option<u64>), usize>::new();
     for entry in admin.trail("").await {
-        // Of a secret alone an entry tells under the version that stayed.
+        // An entry for a secret alone has the version that stayed.
         if entry["version"] != entry["version_before"] {
             *versions.entry((entry["of"].as_str().unwrap().to_owned(), entry["version"].as_u64())).or_default() += 1;
         }
     }
     assert!(versions.values().all(|count| *count == 1), "{versions:?}");
-    // And none is missing: what is there has its newest version told of, what is gone has its end.
+    // No entry is missing: each existing resource has an entry for its newest version, and each deleted one has an
+    // entry for its deletion.
     let ids: BTreeSet<&String> = versions.keys().map(|(id, _)| id).collect();
     let mut there = 0;
     for kind in ["accounts", "agents", "queues", "lists", "intervals", "pauses", "dispositions", "tags", "canned-answers"] {
@@ -277,7 +279,7 @@ async fn no_entry_has_a_secret_a_token_or_a_receive_url() {
             let path = format!("provider.{secret}");
             assert_eq!(told(made, &path).unwrap(), json!({"path": path, "changed": true}));
         }
-        // The same again changes nothing, another one does.
+        // The same secrets again change nothing. Different ones do.
         admin.put(&path, 1, &body).await.is(200);
         let again = admin.trail(&format!("&id={}", account["id"].as_str().unwrap())).await;
         assert_eq!(again.len(), 1, "{again:?}");
@@ -285,7 +287,7 @@ async fn no_entry_has_a_secret_a_token_or_a_receive_url() {
         admin.patch(&path, 2, &another).await.is(200);
         let entry = &admin.trail(&format!("&id={}", account["id"].as_str().unwrap())).await[0];
         assert_eq!(entry["changes"], json!([{"path": format!("provider.{}", secrets[0]), "changed": true}]));
-        // Another type makes another Receive URL.
+        // Another type gets another Receive URL.
         let mut other = body.clone();
         other["provider"] = providers[(n + 1) % providers.len()].clone();
         collect(&admin.put(&path, 3, &other).await.is(200));
@@ -299,11 +301,11 @@ async fn no_entry_has_a_secret_a_token_or_a_receive_url() {
 }
 
 #[tokio::test]
-async fn the_trail_is_asked_by_who_kind_id_and_time_the_newest_first() {
+async fn the_trail_is_filtered_by_caller_kind_id_and_time_and_sorted_newest_first() {
     let admin = Admin::start().await;
     let list = admin.made("lists", json!({"name": "Customers"})).await;
     admin.patch(&place("lists", &list), 1, &json!({"name": "Prospects"})).await.is(200);
-    // From now on the caller has a record.
+    // From now on the caller has an agent record.
     let caller = admin.made("agents", json!({"name": "Anna", "subject": "caller"})).await;
     admin.engine.directory.forget();
     let queue = admin.made("queues", json!({"name": "Support", "strategy": "beepall"})).await;
@@ -336,7 +338,7 @@ async fn the_trail_is_asked_by_who_kind_id_and_time_the_newest_first() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_stored_by_a_refused_change_is_told_of_too() {
+async fn a_secret_that_a_refused_change_stored_has_an_entry_too() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     let path = place("accounts", &account);

@@ -1,4 +1,4 @@
-//! What agents choose from, and who writes it.
+//! The lists that agents choose from, and the roles that may write them.
 
 use super::*;
 
@@ -9,7 +9,7 @@ impl Admin {
 }
 
 #[tokio::test]
-async fn pauses_dispositions_tags_and_canned_answers_are_made_replaced_and_deleted() {
+async fn pauses_dispositions_tags_and_canned_answers_are_created_replaced_and_deleted() {
     let admin = Admin::start().await;
     for (kind, body, changed) in [
         ("pauses", json!({"name": "Lunch"}), json!({"name": "Break"})),
@@ -31,7 +31,7 @@ async fn pauses_dispositions_tags_and_canned_answers_are_made_replaced_and_delet
             assert_eq!(&replaced[field], value, "{kind}");
         }
         admin.put(&path, 1, &body).await.problem(412, "changed-meanwhile");
-        // What was read can be sent back.
+        // A document that was read can be sent back.
         admin.put(&path, 2, &replaced).await.is(200);
         admin.delete(&path, 2).await.problem(412, "changed-meanwhile");
         admin.delete(&path, 3).await.is(204);
@@ -42,7 +42,7 @@ async fn pauses_dispositions_tags_and_canned_answers_are_made_replaced_and_delet
 }
 
 #[tokio::test]
-async fn a_disposition_with_which_a_plan_closes_stays_under_its_name() {
+async fn a_disposition_that_a_plan_closes_with_can_not_be_renamed() {
     let admin = Admin::start().await;
     let disposition = admin.made("dispositions", json!({"name": "Spam"})).await;
     let mut body = admin.account_body("CLOSE").await;
@@ -54,7 +54,7 @@ async fn a_disposition_with_which_a_plan_closes_stays_under_its_name() {
     assert_eq!(admin.delete(&path, 1).await.problem(409, "in-use")["users"], json!(["account:CLOSE"]));
     admin.put(&path, 1, &json!({"name": "Advertising"})).await.problem(409, "in-use");
     admin.put(&path, 1, &json!({"name": "Spam"})).await.is(200);
-    // The account has it itself from now on.
+    // From now on the account has the disposition itself.
     body["settings"] = json!({"dispositions": ["Spam"]});
     admin.put(&place("accounts", &account), 1, &body).await.is(200);
     admin.delete(&path, 2).await.is(204);
@@ -80,7 +80,7 @@ async fn no_two_pauses_dispositions_or_tags_share_a_name() {
 }
 
 #[tokio::test]
-async fn supervisors_write_dispositions_tags_and_canned_answers_but_no_pauses() {
+async fn supervisors_write_dispositions_tags_and_canned_answers_but_not_pauses() {
     let admin = Admin::start().await;
     for (kind, body) in [
         ("dispositions", json!({"name": "Sold"})),
@@ -105,7 +105,7 @@ async fn supervisors_write_dispositions_tags_and_canned_answers_but_no_pauses() 
 }
 
 #[tokio::test]
-async fn an_accounts_own_canned_answers_go_with_it_and_the_general_ones_stay() {
+async fn an_accounts_own_canned_answers_are_deleted_with_it_and_the_general_ones_stay() {
     let admin = Admin::start().await;
     let nobodys = json!({"account": "acc_00000000000000000000000001", "title": "Hours", "text": "9 to 18"});
     assert_eq!(call("admin", "POST", "/canned-answers").json(&nobodys).to(&admin.router).await.fields(), ["account"]);
@@ -123,7 +123,7 @@ async fn an_accounts_own_canned_answers_go_with_it_and_the_general_ones_stay() {
 }
 
 #[tokio::test]
-async fn an_account_names_pauses_and_lists_that_are_there_and_they_stay_while_it_does() {
+async fn an_account_refers_to_existing_pauses_and_lists_which_can_not_be_deleted_meanwhile() {
     let admin = Admin::start().await;
     let lunch = admin.made("pauses", json!({"name": "After call"})).await;
     let clients = admin.made("lists", json!({"name": "Clients"})).await;
@@ -141,7 +141,7 @@ async fn an_account_names_pauses_and_lists_that_are_there_and_they_stay_while_it
         assert_eq!(made["settings"][field], body["settings"][field]);
     }
     assert_eq!(made["answering_ai_agent"], body["answering_ai_agent"]);
-    // What was read can be sent back.
+    // A document that was read can be sent back.
     let path = place("accounts", &made);
     assert_eq!(admin.put(&path, 1, &made).await.is(200)["settings"], made["settings"]);
     for used in [place("pauses", &lunch), place("lists", &clients)] {
@@ -157,7 +157,7 @@ async fn an_account_names_pauses_and_lists_that_are_there_and_they_stay_while_it
 }
 
 #[tokio::test]
-async fn an_account_of_meta_or_kaleyra_is_warned_of_while_it_has_no_recontact_template() {
+async fn an_account_of_meta_or_kaleyra_has_a_warning_until_it_has_a_recontact_template() {
     let admin = Admin::start().await;
     let mut meta = admin.account_body("META1").await;
     meta["provider"] = json!({"type": "META", "phone_number_id": "106540352242922", "app_id": "102290129340398", "auth_token": "t0ken",
@@ -173,7 +173,7 @@ async fn an_account_of_meta_or_kaleyra_is_warned_of_while_it_has_no_recontact_te
 }
 
 #[tokio::test]
-async fn contacts_are_made_found_and_put_on_lists() {
+async fn contacts_are_created_found_and_added_to_lists() {
     let admin = Admin::start().await;
     let list = admin.made("lists", json!({"name": "Clients"})).await;
     let body = json!({"phone": "+393331234567", "name": "Zoë", "lists": [list["id"]]});
@@ -195,7 +195,7 @@ async fn contacts_are_made_found_and_put_on_lists() {
     assert_eq!(call("admin", "POST", "/contacts").json(&unknown).to(&admin.router).await.fields(), ["lists[0]"]);
     call("supervisor", "POST", "/contacts").json(&body).to(&admin.router).await.problem(403, "forbidden");
     admin.get("/contacts/con_00000000000000000000000001").await.problem(404, "not-found");
-    // Who was made here is who writes later.
+    // A customer who writes later is the contact that was created here.
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     a_customer_writes(&admin, &account).await;
     assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"][0]["id"], made["id"]);
@@ -208,7 +208,8 @@ async fn a_contact_outlives_a_list_that_it_was_on() {
     let body = json!({"phone": "+393331234567", "lists": [gone["id"], kept["id"]]});
     let made = admin.made("contacts", body).await;
     admin.delete(&place("lists", &gone), 1).await.is(204);
-    // What was read is written back with another name: the list that is no more is left out, and no other is let in.
+    // The document that was read is sent back with another name. The deleted list is left out, and no other unknown
+    // list is accepted.
     let mut changed = admin.get(&place("contacts", &made)).await.is(200);
     assert_eq!(changed["lists"].as_array().unwrap().len(), 2);
     changed["name"] = json!("Zoë");
@@ -217,13 +218,13 @@ async fn a_contact_outlives_a_list_that_it_was_on() {
     assert_eq!(admin.put(&place("contacts", &made), 1, &wrong).await.fields(), ["lists[1]"]);
     let after = admin.put(&place("contacts", &made), 1, &changed).await.is(200);
     assert_eq!((&after["name"], &after["lists"]), (&json!("Zoë"), &json!([kept["id"]])));
-    // Now it is a list like any that never was.
+    // From now on the deleted list counts as unknown.
     changed["version"] = json!(2);
     assert_eq!(admin.put(&place("contacts", &made), 2, &changed).await.fields(), ["lists[0]"]);
 }
 
 #[tokio::test]
-async fn nobody_is_looked_for_by_what_is_too_long_to_be_a_user_id() {
+async fn a_search_for_a_user_id_that_is_too_long_is_refused() {
     let admin = Admin::start().await;
     assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(131))).await.is(200)["items"], json!([]));
     assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(132))).await.fields(), ["user_id"]);

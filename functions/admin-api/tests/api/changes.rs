@@ -1,9 +1,9 @@
-//! Changes of a part: merge patches, and agents and lists that come and go one by one.
+//! Partial changes: merge patches, and adding or removing single agents and lists.
 
 use super::*;
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_nothing_else() {
+async fn a_patch_changes_the_fields_it_names_and_no_others() {
     let admin = Admin::start().await;
     let anna = admin.agent("Anna").await;
     for (kind, body, patch, result) in [
@@ -48,7 +48,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
         assert!(patched.get("pause_after_missed").is_none() && (kind != "contacts" || patched.get("name").is_none()));
         assert_eq!(admin.get(&path).await.is(200), patched, "{kind}");
         admin.patch(&path, 1, &patch).await.problem(412, "changed-meanwhile");
-        // What changes nothing is not written.
+        // A patch that changes nothing is not written.
         for nothing in [patch, json!({}), json!({"version": 2, "id": made["id"]})] {
             assert_eq!(admin.patch(&path, 2, &nothing).await.etag, "\"2\"", "{kind} {nothing}");
         }
@@ -76,14 +76,14 @@ async fn a_patch_of_an_account_keeps_its_checks_its_secrets_and_its_wakes() {
     assert!(admin.woken().await.is_empty());
     let first = json!({"api_key": "first-t0ken", "callback_password": "hook-passw0rd"});
     assert_eq!(admin.secret(&account).await.current, first);
-    // The checks are those of a PUT.
+    // The checks are the same as for a PUT.
     admin.patch(&path, 2, &json!({"agents": []})).await.problem(409, "no-agent");
     assert_eq!(admin.patch(&path, 2, &json!({"list": "lst_00000000000000000000000001", "key": null})).await.fields(), ["key"]);
     assert_eq!(admin.patch(&path, 2, &json!({"list": "lst_00000000000000000000000001"})).await.fields(), ["list"]);
     assert_eq!(admin.patch(&path, 2, &json!({"receive_url": "https://elsewhere.example"})).await.fields(), ["receive_url"]);
     admin.patch(&path, 2, &json!({"plan": []})).await.is(200);
     assert!(admin.woken().await.contains(&Target::Account(id(&account))));
-    // A secret is given, an optional one is taken away; one that is needed stays.
+    // A secret is set. An optional secret is removed. A required one can't be removed.
     assert_eq!(admin.patch(&path, 3, &json!({"provider": {"api_key": null}})).await.fields(), ["provider.api_key"]);
     let answered = admin.patch(&path, 3, &json!({"provider": {"api_key": "second-t0ken"}})).await;
     assert_eq!(answered.etag, "\"4\"");
@@ -94,7 +94,7 @@ async fn a_patch_of_an_account_keeps_its_checks_its_secrets_and_its_wakes() {
 }
 
 #[tokio::test]
-async fn agents_come_to_an_account_and_go_one_by_one() {
+async fn agents_are_added_to_an_account_and_removed_one_by_one() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     let (path, first) = (place("accounts", &account), account["agents"][0].as_str().unwrap().to_owned());
@@ -106,7 +106,7 @@ async fn agents_come_to_an_account_and_go_one_by_one() {
     assert_eq!(added.etag, "\"2\"");
     assert_eq!(added.is(200)["agents"], json!([first, id]));
     assert!(admin.woken().await.contains(&Target::Agent(id.parse().unwrap())));
-    // Twice is once.
+    // Adding an agent twice changes nothing more.
     assert_eq!(put().await.etag, "\"2\"");
     assert!(admin.woken().await.is_empty());
     call("admin", "PUT", &member).if_match("\"1\"").to(&admin.router).await.problem(412, "changed-meanwhile");
@@ -122,7 +122,7 @@ async fn agents_come_to_an_account_and_go_one_by_one() {
 }
 
 #[tokio::test]
-async fn members_who_come_and_go_at_the_same_instant_all_count() {
+async fn concurrent_additions_and_removals_of_members_all_count() {
     let admin = Admin::start().await;
     let queue = admin.made("queues", json!({"name": "Support", "strategy": "beepall"})).await;
     let path = place("queues", &queue);
@@ -146,14 +146,14 @@ async fn members_who_come_and_go_at_the_same_instant_all_count() {
 }
 
 #[tokio::test]
-async fn lists_come_to_a_whitelist_and_go_one_by_one() {
+async fn lists_are_added_to_a_whitelist_and_removed_one_by_one() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     let path = place("accounts", &account);
     let lists = [admin.made("lists", json!({"name": "A"})).await, admin.made("lists", json!({"name": "B"})).await];
     let listed = |n: usize| format!("{path}/whitelist/{}", lists[n]["id"].as_str().unwrap());
     let write = async |method: &'static str, n: usize| call("admin", method, listed(n)).to(&admin.router).await;
-    // Without a whitelist there is none to take out of, and none to add to.
+    // Without a whitelist, a removal changes nothing and an addition is refused.
     assert_eq!(write("DELETE", 0).await.is(200), account);
     assert_eq!(write("PUT", 0).await.fields(), ["settings.whitelist.reply"]);
     let whitelist = json!({"settings": {"whitelist": {"lists": [lists[0]["id"]], "reply": "Sorry."}}});

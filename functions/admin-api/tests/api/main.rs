@@ -1,4 +1,4 @@
-//! The API on the engine that stands in for AWS: its tables, queue and secrets.
+//! The API on the local engine, which stands in for AWS: its tables, queue and secrets.
 
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]
@@ -9,7 +9,7 @@ mod changes;
 mod people;
 mod roles;
 
-// Of the proxy, these tests need a part.
+// These tests need only a part of the proxy.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../tests/support/fault.rs"]
 mod fault;
@@ -76,7 +76,7 @@ struct Admin {
     account: String,
 }
 
-/// What was answered.
+/// A response.
 struct Answer {
     status: StatusCode,
     etag: String,
@@ -143,14 +143,14 @@ impl Call<'_> {
     }
 }
 
-/// Every answer of every test is looked at.
+/// Every response in every test is checked against the OpenAPI document.
 static DESCRIBED: LazyLock<Answers> = LazyLock::new(|| Answers::new("/admin", &admin_api::openapi()));
 
 async fn answer(method: &str, path: &str, response: axum::response::Response) -> Answer {
     read(&DESCRIBED, method, &format!("/admin{path}"), response).await
 }
 
-/// An answer, held against what its API describes.
+/// Reads a response and checks it against its API's description.
 async fn read(described: &Answers, method: &str, path: &str, response: axum::response::Response) -> Answer {
     let (parts, body) = response.into_parts();
     let header = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap().to_owned()).unwrap_or_default();
@@ -160,7 +160,7 @@ async fn read(described: &Answers, method: &str, path: &str, response: axum::res
     Answer { status: parts.status, etag: header(header::ETAG), location: header(header::LOCATION), body }
 }
 
-/// The environment of an API whose AWS is at `endpoint`, in the engine's account `account`.
+/// The environment of an API with AWS at `endpoint`, in the engine's account `account`.
 fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
     Env::from_pairs(pairs(endpoint, account, wakes))
 }
@@ -178,7 +178,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
-        // The tokens of these tests are roles; those of the roles' own tests name people.
+        // In these tests a token names a role. The tests of roles have tokens that name persons.
         ("ROLE_SOURCE", "claim"),
     ]
 }
@@ -187,12 +187,12 @@ fn app(env: &Env) -> App {
     App { gate: Arc::new(RolesByName), ..App::from_env(env).unwrap() }
 }
 
-/// An API that reaches nothing: what it answers, it answers before it asks anybody.
+/// An API that can reach no other service, for responses that need none.
 fn alone() -> Router {
     router(app(&environment("http://127.0.0.1:1", "300000000000", "http://127.0.0.1:1/q.fifo")))
 }
 
-/// The engine keeps its accounts apart by 12-digit access keys: one a test.
+/// The engine separates its accounts by 12-digit access keys. Each test has its own.
 static NEXT: AtomicU64 = AtomicU64::new(300_000_000_001);
 
 impl Admin {
@@ -218,7 +218,7 @@ impl Admin {
         }
     }
 
-    /// The same API, whose queue of wakes can't be reached.
+    /// The same API, but it can't reach its queue of wakes.
     fn app_without_its_queue(&self) -> App {
         app(&environment(&self.endpoint, &self.account, "http://127.0.0.1:1/q.fifo"))
     }
@@ -234,7 +234,7 @@ impl Admin {
         self.made("agents", json!({"name": name, "subject": format!("sub-{name}")})).await
     }
 
-    /// A body of an account with a list, one agent and one queue of its own.
+    /// A body for an account with its own list, one agent and one queue.
     async fn account_body(&self, key: &str) -> Value {
         let agent = self.agent(&format!("agent of {key}")).await;
         let list = self.made("lists", json!({"name": "Customers"})).await;
@@ -250,7 +250,7 @@ impl Admin {
         })
     }
 
-    /// Where the interaction with this id lies.
+    /// The key of the interaction with this id.
     async fn key(&self, id: &Value) -> InteractionKey {
         self.engine.locate(&id.as_str().unwrap().parse().unwrap()).await.unwrap()
     }
@@ -281,7 +281,7 @@ impl Admin {
         self.secrets.read(&id).await.unwrap()
     }
 
-    /// The targets that were woken since the last time this was asked.
+    /// The targets that were woken since the last call.
     async fn woken(&self) -> Vec<Target> {
         let mut targets = Vec::new();
         loop {
@@ -299,12 +299,12 @@ impl Admin {
     }
 }
 
-/// A message of a customer comes in and is routed.
+/// Receives and routes a customer's message.
 async fn a_customer_writes(admin: &Admin, account: &Value) {
     another_customer_writes(admin, account, 1).await.unwrap();
 }
 
-/// The first message of the customer `number` comes in and is routed.
+/// Receives and routes the first message of the customer `number`.
 async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) -> Result<(), EngineError> {
     let message = InboundMessage {
         provider_id: format!("SM{number}"),
@@ -330,7 +330,7 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
     admin.engine.route(&event).await
 }
 
-/// Where something that was made lies.
+/// The path of a resource that was created.
 fn place(kind: &str, made: &Value) -> String {
     format!("/{kind}/{}", made["id"].as_str().unwrap())
 }
@@ -371,13 +371,13 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
 }
 
 #[tokio::test]
-async fn the_description_is_served_to_anybody() {
+async fn the_description_is_public() {
     let body = call("", "GET", "/openapi.json").to(&alone()).await.is(200);
     assert_eq!((&body["openapi"], &body["servers"][0]["url"]), (&json!("3.1.0"), &json!(format!("{PUBLIC_URL}/admin"))));
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_can_not_be_read_is_a_problem_document() {
+async fn missing_resources_and_malformed_requests_get_a_problem_document() {
     let router = alone();
     call("owner", "GET", "/nothing").to(&router).await.problem(404, "not-found");
     call("owner", "GET", "/agents/que_00000000000000000000000001").to(&router).await.problem(404, "not-found");
@@ -402,7 +402,7 @@ async fn what_is_not_there_or_can_not_be_read_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn a_list_is_made_read_replaced_and_deleted() {
+async fn a_list_is_created_read_replaced_and_deleted() {
     let admin = Admin::start().await;
     let made = admin.made("lists", json!({"name": "Customers"})).await;
     let path = format!("/lists/{}", made["id"].as_str().unwrap());
@@ -415,7 +415,7 @@ async fn a_list_is_made_read_replaced_and_deleted() {
     assert_eq!((&replaced["name"], &replaced["version"]), (&json!("Prospects"), &json!(2)));
     admin.put(&path, 1, &json!({"name": "Stale"})).await.problem(412, "changed-meanwhile");
     admin.delete(&path, 1).await.problem(412, "changed-meanwhile");
-    // What was read can be sent back.
+    // A document that was read can be sent back.
     admin.put(&path, 2, &replaced).await.is(200);
     admin.delete(&path, 3).await.is(204);
     admin.get(&path).await.problem(404, "not-found");
@@ -423,7 +423,7 @@ async fn a_list_is_made_read_replaced_and_deleted() {
 }
 
 #[tokio::test]
-async fn of_two_writes_that_suppose_the_same_version_one_wins() {
+async fn one_of_two_writes_based_on_the_same_version_wins() {
     let admin = Admin::start().await;
     let made = admin.made("lists", json!({"name": "0"})).await;
     let path = format!("/lists/{}", made["id"].as_str().unwrap());
@@ -483,7 +483,7 @@ async fn a_subject_belongs_to_one_agent() {
     assert_eq!(call("admin", "POST", "/agents").json(&taken).to(&admin.router).await.fields(), ["subject"]);
     let path = format!("/agents/{}", ben["id"].as_str().unwrap());
     assert_eq!(admin.put(&path, 1, &taken).await.fields(), ["subject"]);
-    // A subject that was given up is free.
+    // A subject that is no longer used is free.
     admin.put(&path, 1, &json!({"name": "Ben", "subject": "sub-2"})).await.is(200);
     admin.made("agents", json!({"name": "Third", "subject": "sub-Ben"})).await;
 }
@@ -509,7 +509,7 @@ async fn only_owners_manage_admins_and_owners() {
 }
 
 #[tokio::test]
-async fn an_account_is_made_with_a_receive_url_and_a_secret_that_never_comes_back() {
+async fn an_account_is_created_with_a_receive_url_and_a_secret_that_is_never_shown() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     assert!(!account.to_string().contains("first-t0ken"));
@@ -528,7 +528,7 @@ async fn an_account_is_made_with_a_receive_url_and_a_secret_that_never_comes_bac
 }
 
 #[tokio::test]
-async fn an_accounts_key_is_its_own() {
+async fn account_keys_are_unique() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
     admin.made("accounts", body.clone()).await;
@@ -538,7 +538,7 @@ async fn an_accounts_key_is_its_own() {
     body["key"] = json!("ABC12");
     let path = format!("/accounts/{}", other["id"].as_str().unwrap());
     assert_eq!(admin.put(&path, 1, &body).await.fields(), ["key"]);
-    // Two at once: one is first.
+    // Of two concurrent requests with the same key, one wins.
     body["key"] = json!("RACE1");
     let post = || call("admin", "POST", "/accounts").json(&body).to(&admin.router);
     let (one, another) = tokio::join!(post(), post());
@@ -547,7 +547,7 @@ async fn an_accounts_key_is_its_own() {
 }
 
 #[tokio::test]
-async fn what_an_account_refers_to_must_exist() {
+async fn an_account_refers_only_to_existing_resources() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
     body["list"] = json!("lst_00000000000000000000000001");
@@ -559,10 +559,10 @@ async fn what_an_account_refers_to_must_exist() {
 }
 
 #[tokio::test]
-async fn the_templates_of_an_account_are_read_by_its_agents_and_by_no_others() {
+async fn an_accounts_templates_are_read_by_its_own_agents_only() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
-    // Without the business account's id there is no list, so that nobody outside is asked.
+    // Without the business account's id there is no list, so no provider is called.
     body["provider"] = json!({"type": "META", "phone_number_id": "106540352242922", "app_id": "102290129340398", "auth_token": "t0ken",
         "app_secret": "s3cret"});
     let account = admin.made("accounts", body.clone()).await;
@@ -571,14 +571,15 @@ async fn the_templates_of_an_account_are_read_by_its_agents_and_by_no_others() {
     for role in ["supervisor", "admin"] {
         read(role).await.problem(409, "not-offered");
     }
-    // The token's subject is nobody's, then that of an agent of another account, then that of one of this account.
+    // The token's subject belongs first to no agent, then to an agent of another account, then to one of this
+    // account.
     read("agent").await.problem(404, "not-found");
     let caller = admin.made("agents", json!({"name": "Anna", "subject": "caller"})).await;
     read("agent").await.problem(404, "not-found");
     body["agents"] = json!([body["agents"][0], caller["id"]]);
     admin.put(&place("accounts", &account), 1, &body).await.is(200);
     read("agent").await.problem(409, "not-offered");
-    // That is all that it opens.
+    // The agent may read nothing else.
     call("agent", "GET", place("accounts", &account)).to(&admin.router).await.problem(403, "forbidden");
     call("agent", "GET", format!("{}/numbers", place("accounts", &account))).to(&admin.router).await.problem(403, "forbidden");
 }
@@ -597,7 +598,7 @@ async fn a_new_secret_replaces_the_one_before_which_stays_valid() {
     assert!(!answered.to_string().contains("t0ken"));
     let secret = admin.secret(&account).await;
     assert_eq!((secret.current, secret.previous), (json!({"auth_token": "second-t0ken"}), Some(json!({"auth_token": "first-t0ken"}))));
-    // A stale write changes no secret.
+    // A write with an old version changes no secret.
     body["provider"]["auth_token"] = json!("third-t0ken");
     admin.put(&path, 2, &body).await.problem(412, "changed-meanwhile");
     assert_eq!(admin.secret(&account).await.current, json!({"auth_token": "second-t0ken"}));
@@ -622,7 +623,7 @@ async fn a_changed_plan_is_a_new_version_and_the_one_before_is_kept() {
 }
 
 #[tokio::test]
-async fn an_active_account_keeps_somebody_to_answer() {
+async fn an_active_account_keeps_an_agent_who_can_answer() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
     let agent = body["agents"][0].as_str().unwrap().to_owned();
@@ -635,7 +636,7 @@ async fn an_active_account_keeps_somebody_to_answer() {
     let off = json!({"name": "a", "subject": "a", "whatsapp": false});
     let refused = admin.put(&format!("/agents/{agent}"), 1, &off).await.problem(409, "no-agent");
     assert_eq!(refused["accounts"], json!(["ABC12"]));
-    // With another one there, or while the account is off, it may go.
+    // The agent may be removed if there is another one, or if the account is inactive.
     let second = admin.agent("second").await;
     body["agents"] = json!([agent, second["id"]]);
     admin.put(&path, 1, &body).await.is(200);
@@ -644,11 +645,11 @@ async fn an_active_account_keeps_somebody_to_answer() {
     admin.put(&path, 2, &nobody).await.is(200);
 }
 
-/// Rounds of a race: enough to have seen it lost in each way.
+/// Rounds of a race: enough that each side loses sometimes.
 const ROUNDS: usize = 25;
 
 #[tokio::test]
-async fn two_who_leave_at_the_same_instant_do_not_leave_an_active_account_alone() {
+async fn two_agents_removed_at_the_same_instant_do_not_leave_an_active_account_empty() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
     let second = admin.agent("second").await;
@@ -672,7 +673,7 @@ async fn two_who_leave_at_the_same_instant_do_not_leave_an_active_account_alone(
 }
 
 #[tokio::test]
-async fn a_queue_that_goes_while_a_plan_takes_it_up_leaves_no_plan_without_its_queue() {
+async fn a_queue_deleted_while_a_plan_adds_it_leaves_no_plan_without_its_queue() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     let path = place("accounts", &account);
@@ -704,7 +705,7 @@ async fn a_queue_that_goes_while_a_plan_takes_it_up_leaves_no_plan_without_its_q
 }
 
 #[tokio::test]
-async fn administrators_who_change_different_things_at_the_same_instant_notice_nothing() {
+async fn concurrent_changes_of_different_resources_do_not_disturb_each_other() {
     let admin = Admin::start().await;
     let body = admin.account_body("ABC12").await;
     let keys: Vec<String> = (0..8).map(|n| format!("ABD0{n}")).collect();
@@ -720,7 +721,7 @@ async fn administrators_who_change_different_things_at_the_same_instant_notice_n
         admin.put(&place("accounts", account), 1, &body).await.is(200)
     };
     futures_util::future::join_all(made.iter().chain([&account]).map(renamed)).await;
-    // The own version counts as before.
+    // A resource's own version is still checked.
     admin.put(&place("accounts", &account), 1, &account).await.problem(412, "changed-meanwhile");
 }
 
@@ -745,13 +746,13 @@ async fn wakes_that_can_not_be_sent_are_owed_and_fail_nothing() {
     let owed = owed(&admin).await.remove(0).targets;
     assert_eq!(
         owed,
-        // A set: each target is its own message group, so no order holds between them.
+        // Compared as a set: each target is its own message group, so there is no order among them.
         [Target::Queue(queue["id"].as_str().unwrap().parse().unwrap()), Target::Agent(anna["id"].as_str().unwrap().parse().unwrap())]
     );
 }
 
 #[tokio::test]
-async fn waiting_interactions_are_looked_at_again_after_a_change_that_concerns_them() {
+async fn waiting_interactions_are_routed_again_after_a_relevant_change() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
     let account = admin.made("accounts", body.clone()).await;
@@ -770,20 +771,20 @@ async fn waiting_interactions_are_looked_at_again_after_a_change_that_concerns_t
         targets.sort();
         targets
     };
-    // At whoever comes rings what rings there already.
+    // A new member gets the offers that already ring in the queue.
     assert_eq!(woken().await, sorted(vec![Target::Queue(queue.clone()), came.clone()]));
     body["agents"] = members["members"].clone();
     let path = format!("/accounts/{}", account["id"].as_str().unwrap());
     admin.put(&path, 1, &body).await.is(200);
     assert_eq!(woken().await, sorted(vec![Target::Queue(queue.clone()), Target::Account(id(&account)), came.clone()]));
-    // Whoever leaves is free for other queues.
+    // A member who leaves is free for other queues.
     let fewer = json!({"name": "Support", "strategy": "beepall", "members": [body["agents"][0]]});
     admin.put(&format!("/queues/{queue}"), 2, &fewer).await.is(200);
     assert_eq!(woken().await, sorted(vec![Target::Queue(queue), came]));
 }
 
 #[tokio::test]
-async fn what_is_in_use_is_not_deleted_and_its_users_are_named() {
+async fn a_resource_in_use_is_not_deleted_and_its_users_are_named() {
     let admin = Admin::start().await;
     let body = admin.account_body("ABC12").await;
     admin.made("accounts", body.clone()).await;
@@ -821,14 +822,14 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
     let path = format!("/accounts/{}?confirm=ABC12", account["id"].as_str().unwrap());
     let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
     assert_eq!((&refused["count"], refused["interactions"].as_array().unwrap().len()), (&json!(1), 1));
-    // It goes on as it was.
+    // The account works as before.
     another_customer_writes(&admin, &account, 2).await.unwrap();
     assert_eq!(admin.delete(&path, 1).await.problem(409, "open-interactions")["count"], json!(2));
     assert_eq!(admin.delete(&format!("{path}&close=perhaps"), 1).await.fields(), ["close"]);
     admin.engine.tell(&admin.key(&refused["interactions"][0]).await, Event::AccountLeaves, Idempotency::Guarded).await.unwrap();
     let refused = admin.delete(&path, 1).await.problem(409, "open-interactions");
     assert_eq!(refused["count"], 1);
-    // Nor is the queue for which it waits, also when no plan has that any more.
+    // The queue that the interaction waits for can't be deleted either, even when no plan has it any more.
     let mut without = body.clone();
     without["plan"] = json!([]);
     admin.put(&format!("/accounts/{}", account["id"].as_str().unwrap()), 1, &without).await.is(200);
@@ -841,7 +842,7 @@ async fn an_account_with_an_open_interaction_is_not_deleted() {
 async fn an_account_whose_plan_waits_for_another_system_is_not_deleted() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;
-    // Nobody is asked yet, and nobody has it.
+    // The other system has not been asked yet, and no agent has the interaction.
     body["plan"] = json!([{"step": "webhook", "url": "https://crm.example.com/"}]);
     let account = admin.made("accounts", body).await;
     a_customer_writes(&admin, &account).await;
@@ -850,7 +851,7 @@ async fn an_account_whose_plan_waits_for_another_system_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for() {
+async fn an_account_is_deleted_with_its_open_interactions_on_request() {
     let admin = Admin::start().await;
     let body = admin.account_body("ABC12").await;
     let account = admin.made("accounts", body.clone()).await;
@@ -859,7 +860,7 @@ async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for
         another_customer_writes(&admin, &account, number).await.unwrap();
     }
     let open = admin.delete(&path, 1).await.problem(409, "open-interactions")["interactions"].clone();
-    // One of them is an agent's.
+    // An agent holds one of them.
     let (agent, held): (AgentId, _) = (body["agents"][0].as_str().unwrap().parse().unwrap(), admin.key(&open[0]).await);
     admin.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Guarded).await.unwrap();
     assert!(matches!(
@@ -877,12 +878,12 @@ async fn an_account_is_deleted_with_its_open_interactions_when_that_is_asked_for
     }
     let presences = admin.engine.store.presences(std::slice::from_ref(&agent)).await.unwrap();
     assert!(presences[&agent].load.is_empty());
-    // Nobody opens one any more, even where the account is still known.
+    // No interaction can be opened any more, even if the account is still in a cache.
     assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::NoAccount(_) | EngineError::Busy)));
 }
 
 #[tokio::test]
-async fn of_many_open_interactions_a_request_closes_some_and_says_how_many_are_left() {
+async fn a_request_closes_some_of_many_open_interactions_and_reports_how_many_are_left() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     let writes = stream::iter(1..=203).map(|number| another_customer_writes(&admin, &account, number));
@@ -895,7 +896,7 @@ async fn of_many_open_interactions_a_request_closes_some_and_says_how_many_are_l
 }
 
 #[tokio::test]
-async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing() {
+async fn a_customer_who_writes_during_the_deletion_of_an_account_waits_and_opens_nothing() {
     let admin = Admin::start().await;
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     another_customer_writes(&admin, &account, 1).await.unwrap();
@@ -905,10 +906,11 @@ async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing(
     assert!(matches!(another_customer_writes(&admin, &account, 2).await, Err(EngineError::Busy)));
     directory.stay(&leaving).await.unwrap();
     another_customer_writes(&admin, &account, 2).await.unwrap();
-    // Whoever dies over it keeps nobody waiting for ever.
+    // If a deletion dies halfway, customers do not wait for ever.
     directory.leave(&id(&account), "second".to_owned(), cloud::time::now() - SignedDuration::from_secs(1)).await.unwrap();
     another_customer_writes(&admin, &account, 3).await.unwrap();
-    // Of two who delete it only the later one does: the earlier one's end would let interactions be opened.
+    // Of two concurrent deletions only the later one deletes the account. If the earlier one ended the deletion,
+    // interactions could be opened again.
     directory.leave(&id(&account), "third".to_owned(), in_a_minute).await.unwrap();
     let (stored, version) = directory.get(account["id"].as_str().unwrap()).await.unwrap().unwrap();
     assert_eq!(directory.delete_account(&stored, version, "hash", &leaving, &[]).await.unwrap(), Written::Moved);
@@ -917,7 +919,7 @@ async fn a_customer_who_writes_while_the_account_leaves_waits_and_opens_nothing(
 }
 
 #[tokio::test]
-async fn an_interval_is_made_replaced_and_kept_while_a_plan_has_it() {
+async fn an_interval_is_created_replaced_and_not_deleted_while_a_plan_uses_it() {
     let admin = Admin::start().await;
     let hours = json!({"name": "Office", "time_zone": "Europe/Rome", "ranges": [{"from": "09:00", "to": "17:59", "weekdays": ["monday"]}],
         "holidays": [{"date": "2026-12-25", "yearly": true}]});
@@ -942,7 +944,7 @@ async fn an_interval_is_made_replaced_and_kept_while_a_plan_has_it() {
 }
 
 #[tokio::test]
-async fn a_plan_of_all_steps_comes_back_as_it_was_sent_and_its_faults_are_named_by_their_paths() {
+async fn a_plan_with_all_steps_is_returned_unchanged_and_its_errors_are_named_by_path() {
     let admin = Admin::start().await;
     let queue = admin.made("queues", json!({"name": "Sales", "strategy": "least_recent", "weight": 3, "pause_after_missed": 4})).await;
     assert_eq!((&queue["strategy"], &queue["pause_after_missed"]), (&json!("least_recent"), &json!(4)));

@@ -48,19 +48,19 @@ async fn an_agent_is_invited_by_e_mail_and_disabled_with_the_record() {
     let made = people.add("admin", anna.clone()).await.is(201);
     let person = people.known("anna@example.com").await.unwrap();
     assert_eq!((made["subject"].as_str().unwrap(), person.enabled), (sub(&person), true));
-    // Repeated, it is refused, and nobody else is made.
+    // A repeated request is refused and invites no one else.
     let refused = people.add("admin", anna.clone()).await.problem(422, "invalid");
     assert_eq!(refused["errors"][0]["field"], "email");
     let path = place("agents", &made);
     people.admin.delete(&path, 1).await.is(204);
     assert!(!people.known("anna@example.com").await.unwrap().enabled);
-    // The same person again.
+    // The same person is invited again.
     let again = people.add("admin", anna).await.is(201);
     assert_eq!((&again["subject"], people.known("anna@example.com").await.unwrap().enabled), (&made["subject"], true));
 }
 
 #[tokio::test]
-async fn a_call_that_broke_off_behind_the_invitation_is_completed_by_the_same_call() {
+async fn a_call_that_failed_after_the_invitation_is_completed_by_the_same_call() {
     let people = People::start().await;
     people.cognito.admin_create_user().user_pool_id(&people.pool).username("ben@example.com").send().await.unwrap();
     let before = people.known("ben@example.com").await.unwrap();
@@ -69,17 +69,17 @@ async fn a_call_that_broke_off_behind_the_invitation_is_completed_by_the_same_ca
 }
 
 #[tokio::test]
-async fn nobody_is_invited_by_a_request_that_is_refused() {
+async fn a_refused_request_invites_no_one() {
     let people = People::start().await;
     people.add("admin", json!({"name": "Eve", "email": "eve@example.com", "role": "owner"})).await.problem(403, "forbidden");
     for bad in [json!({"name": "", "email": "eve@example.com"}), json!({"name": "Eve", "email": "eve@example.com", "subject": "eve"})] {
         people.add("owner", bad).await.problem(422, "invalid");
     }
     assert!(people.known("eve@example.com").await.is_none());
-    // People of another issuer are named by their subject, with or without a pool here.
+    // Persons of another issuer are named by their subject, whether or not there is a user pool here.
     let foreign = people.add("owner", json!({"name": "Fay", "subject": "fay"})).await.is(201);
     people.admin.delete(&place("agents", &foreign), 1).await.is(204);
-    // An e-mail is for a new agent.
+    // Only a new agent can have an e-mail address.
     let agent = people.add("owner", json!({"name": "Gus", "subject": "gus"})).await.is(201);
     let changed = people.admin.patch(&place("agents", &agent), 1, &json!({"email": "gus@example.com"})).await;
     assert_eq!(changed.fields(), ["email"]);

@@ -1,15 +1,15 @@
-//! Who may do what: every route of both APIs and the socket, with every role, for both sources of roles, before and
-//! after demotion and deletion, on records that the version before wrote.
+//! Permissions: every route of both APIs and the WebSocket, with every role, for both sources of roles. The tests run
+//! before and after demotion and deletion, on records that the previous version wrote.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use realtime::Realtime;
 
 use super::*;
 
-/// The answers of the agent API, which these tests ask too.
+/// The agent API's responses, which these tests check too.
 static AGENT_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/agent", &agent_api::openapi()));
 
-/// The least role of each operation of the admin API. The test fails for an operation that is missing here.
+/// The lowest role for each operation of the admin API. The test fails for an operation that is missing here.
 const ADMIN: &str = "
     admin GET /accounts
     admin POST /accounts
@@ -87,8 +87,8 @@ const ADMIN: &str = "
     supervisor DELETE /tags/{id}
 ";
 
-/// The same of the agent API. What concerns an interaction looks for it first, so that nobody learns of one that is
-/// not theirs.
+/// The same for the agent API. Operations on an interaction look it up first, so a caller learns nothing about
+/// interactions of others.
 const AGENT: &str = "
     agent GET /accounts/{id}/canned-answers
     agent GET /accounts/{id}/colleagues
@@ -133,7 +133,7 @@ fn role(word: &str) -> Role {
     ROLES.iter().find(|(known, _)| *known == word).unwrap().1
 }
 
-/// The operations of a table, which must be those of the description.
+/// The operations of a table. They must match those of the OpenAPI document.
 fn operations(table: &str, description: &utoipa::openapi::OpenApi) -> Vec<(Role, String, String)> {
     let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
     let listed: Vec<(Role, String, String)> = lines
@@ -151,7 +151,7 @@ fn operations(table: &str, description: &utoipa::openapi::OpenApi) -> Vec<(Role,
     listed
 }
 
-/// Takes `subject/claim` as a token: whom it names and the role that it claims, if any.
+/// Accepts `subject/claim` as a token: the subject, and the role that it claims, if any.
 struct Words;
 
 impl Gate for Words {
@@ -162,7 +162,7 @@ impl Gate for Words {
     }
 }
 
-/// Both APIs and the socket over the same tables.
+/// Both APIs and the WebSocket on the same tables.
 struct House {
     admin: Admin,
     agent: Router,
@@ -194,7 +194,7 @@ impl House {
         Self { admin, agent: agent_api::router(Arc::new(agent)), socket, dynamodb, operations }
     }
 
-    /// A record as the version before wrote it: the agent, and its subject.
+    /// Writes a record in the format of the previous version: the agent and its subject.
     async fn record(&self, number: u8, subject: &str, role: &str) -> String {
         let id = format!("agt_{number:026}");
         let s = |text: &str| AttributeValue::S(text.to_owned());
@@ -208,7 +208,7 @@ impl House {
         id
     }
 
-    /// What is answered to a caller.
+    /// The response to a caller.
     async fn ask(&self, agent_api: bool, token: &str, method: &str, path: &str) -> (u16, String) {
         let (prefix, router) = if agent_api { ("/agent", &self.agent) } else { ("/admin", &self.admin.router) };
         let path = path.replace(['{', '}'], "");
@@ -223,8 +223,8 @@ impl House {
         (answer.status.as_u16(), answer.body["type"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Every operation of both APIs lets the caller in as `role`, or not at all; `has_record`: whether it is an agent
-    /// too.
+    /// Checks that every operation of both APIs treats the caller as `role`, or refuses. `has_record`: whether the
+    /// caller is also an agent.
     async fn lets_in(&self, token: &str, role: Option<Role>, has_record: bool, refusal: &str) {
         for (place, operations) in self.operations.iter().enumerate() {
             let agent_api = place == 1;
@@ -269,17 +269,17 @@ impl House {
 }
 
 #[tokio::test]
-async fn the_record_decides_with_the_next_call_whatever_the_token_claims() {
+async fn a_changed_record_decides_from_the_next_call_on_whatever_the_token_claims() {
     let house = House::start(RoleSource::Record).await;
     let no_agent = "/problems/no_agent";
-    // No record at all: the claim of an owner makes the first one, and no other claim does.
+    // Without any agent record, a caller who claims to be an owner may create the first one. Other claims may not.
     house.lets_in("boss/owner", Some(Role::Owner), false, no_agent).await;
     house.lets_in("boss/admin", None, false, no_agent).await;
-    // A record without the role doesn't stand in the way.
+    // A record without the role does not prevent this.
     let clerk = house.record(9, "clerk", "agent").await;
     house.lets_in("clerk/owner", Some(Role::Owner), true, no_agent).await;
     let boss = house.record(1, "boss", "owner").await;
-    // From now on the claim counts no more.
+    // From now on the claim no longer counts.
     house.lets_in("clerk/owner", Some(Role::Agent), true, no_agent).await;
     house.lets_in("stranger/owner", None, false, no_agent).await;
     let mut ids = Vec::new();
@@ -288,7 +288,7 @@ async fn the_record_decides_with_the_next_call_whatever_the_token_claims() {
         house.lets_in(&format!("{word}/{}", if role == Role::Owner { "agent" } else { "owner" }), Some(role), true, no_agent).await;
         house.lets_in(&format!("{word}/"), Some(role), true, no_agent).await;
     }
-    // Demoted, then deleted: the next call knows.
+    // The agent is demoted and then deleted. Each time the next call has the new rights.
     let (ticket, open) = (house.ticket("supervisor/").await, house.ticket("supervisor/").await);
     assert_eq!(house.socket("CONNECT", &open).await, 200);
     for ((word, role), id) in ROLES.into_iter().zip(&ids) {
@@ -302,10 +302,10 @@ async fn the_record_decides_with_the_next_call_whatever_the_token_claims() {
     assert_eq!(house.socket("CONNECT", &ticket).await, 403);
     assert_eq!(house.socket("MESSAGE", "").await, 403);
     assert_eq!(house.socket("MESSAGE", "").await, 410, "the connection is forgotten");
-    // The same person again, as another agent: the cached id of the subject leads nowhere.
+    // The same person returns as another agent. The cached id of the subject is no longer valid.
     house.record(7, "supervisor", "supervisor").await;
     house.lets_in("supervisor/", Some(Role::Supervisor), true, no_agent).await;
-    // The last owner stays.
+    // The last owner can't be demoted.
     house.change(&boss, json!({"role": "admin"})).await.problem(409, "last-owner");
     house.delete(&boss).await.problem(409, "last-owner");
     house.change(&clerk, json!({"role": "owner"})).await.is(200);
@@ -314,7 +314,7 @@ async fn the_record_decides_with_the_next_call_whatever_the_token_claims() {
 }
 
 #[tokio::test]
-async fn where_the_token_decides_records_grant_nothing() {
+async fn records_grant_nothing_if_the_token_decides() {
     let house = House::start(RoleSource::Claim).await;
     let forbidden = "/problems/forbidden";
     house.record(1, "boss", "agent").await;
@@ -326,7 +326,7 @@ async fn where_the_token_decides_records_grant_nothing() {
         let patched = call("boss/owner", "PATCH", format!("/agents/{id}")).if_match("\"1\"").json(&json!({"role": "owner"}));
         patched.to(&house.admin.router).await.is(200);
         house.lets_in(&format!("{word}/{word}"), Some(role), true, forbidden).await;
-        // The last owner may go, as ever.
+        // The last owner may be deleted here.
         let deleted = call("boss/owner", "DELETE", format!("/agents/{id}")).if_match("\"2\"");
         deleted.to(&house.admin.router).await.is(204);
     }

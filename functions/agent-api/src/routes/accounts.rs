@@ -1,4 +1,4 @@
-//! What an account's people see of it: its open interactions, and each other.
+//! An account's open interactions, and the colleagues of its agents.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -21,21 +21,23 @@ use super::me::PresenceView;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// A screen or two of them.
+/// A screen or two of interactions.
 const PAGE: i32 = 50;
-/// An interaction has 2 KB or so: a page stays far below the 6 MB that a Lambda may answer.
+/// An interaction takes about 2 KB, so a page stays far below the 6 MB limit of a Lambda response.
 const LONGEST_PAGE: i32 = 100;
 /// DynamoDB reads at most 100 items in one batch.
 const LOOKED_AT_ONCE: usize = 100;
-/// How many interactions a page looks at when it leaves out most of them: some tenths of a second; then the client asks for the next page.
+/// How many interactions a page may read when the filter skips most of them. This takes a few tenths of a second. The
+/// client then asks for the next page.
 const LOOKED_AT: usize = 500;
 
-/// Whom an agent of an account works with.
+/// The colleagues of an agent in an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Colleagues {
-    /// The account's agents with their presence, by name: an interaction can be transferred to each of them but the caller.
+    /// The account's agents with their presence, sorted by name. An interaction can be transferred to any of them
+    /// All other agents, sorted by name. Interactions, events and the history may refer to them.
     agents: Vec<Colleague>,
-    /// Everybody else, by name: whom interactions, events and the history may name too.
+    /// The queues, sorted by name. An interaction can be transferred to any of them.
     others: Vec<Named>,
     /// The queues, by name: an interaction can be transferred to each.
     queues: Vec<Named>,
@@ -46,23 +48,25 @@ pub(crate) struct Colleagues {
 pub(crate) struct Colleague {
     /// The agent's id.
     id: AgentId,
-    /// What the agent is called.
+    /// The agent's name.
     name: String,
     #[serde(flatten)]
     presence: PresenceView,
 }
 
-/// The open interactions of an account of the caller; supervisors and up see those of all accounts.
+/// Lists an account's open interactions.
+///
+/// Agents see the accounts they belong to. Supervisors, admins and owners see all accounts.
 #[utoipa::path(
     get, path = "/accounts/{id}/interactions", tag = "interactions",
     params(
         ("id" = String, Path, description = "The account's id"),
-        ("waiting" = Option<bool>, Query, description = "`true`: only those that no agent has, which can be picked"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 50 unless told")
+        ("waiting" = Option<bool>, Query, description = "`true`: only interactions that no agent has. These can be picked."),
+        ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; the default is 50")
     ),
     responses(
-        (status = OK, body = Listed<InteractionView>, description = "The newest first. What opened or closed a moment ago may be missing or be there already; a page may be shorter than asked for."),
+        (status = OK, body = Listed<InteractionView>, description = "Interactions, newest first. The list may lag by a moment after an interaction opens or closes. A page may have fewer entries than `limit`."),
         (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn interactions(
@@ -86,7 +90,7 @@ pub(crate) async fn interactions(
     Ok(Listed { items: page.shown.iter().map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
 }
 
-/// A page that fills.
+/// A page while it is being filled.
 struct Page {
     waiting: bool,
     limit: usize,
@@ -95,15 +99,16 @@ struct Page {
 }
 
 impl Page {
-    /// How many are read at once: of those that somebody has most are left out.
+    /// How many interactions to read at once. The filter skips most interactions that an agent already has.
     fn step(&self) -> usize {
         if self.waiting { LOOKED_AT_ONCE } else { self.limit }
     }
 
-    /// Takes what was read: the ids in the index, newest first, and what is there of them. Tells where to read on, or where the next page begins.
+    /// Adds one batch: the ids in the index, newest first, and the interactions found for them. Returns the id to
+    /// continue after, or the start of the next page.
     fn add(&mut self, ids: Vec<InteractionId>, mut found: Vec<Interaction>) -> ControlFlow<Option<InteractionId>, InteractionId> {
         self.looked_at += ids.len();
-        // The index is a moment behind: the interaction itself says whether it is open.
+        // The index lags by a moment. The interaction itself shows whether it is open.
         found.retain(|found| found.is_open() && (!self.waiting || found.agent.is_none()));
         found.sort_by(|one, other| other.id.cmp(&one.id));
         let room = self.limit - self.shown.len();
@@ -120,8 +125,10 @@ impl Page {
     }
 }
 
-/// Who can be transferred to in an account of the caller, and what the ids are called that interactions, events and the history carry; supervisors and up ask for
-/// any account.
+/// Lists an account's agents and queues as transfer targets.
+///
+/// The response also gives the names for all ids in interactions, events and the history. Agents may ask for the
+/// accounts they belong to. Supervisors, admins and owners may ask for any account.
 #[utoipa::path(
     get, path = "/accounts/{id}/colleagues", tag = "agent", params(("id" = String, Path, description = "The account's id")),
     responses((status = OK, body = Colleagues), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
@@ -167,8 +174,9 @@ mod tests {
         InteractionId::from_ulid(Ulid::from_parts(1, number))
     }
 
-    /// Pages of 10 through interactions `1..=count`, of which nobody has those that `free` says, and the one that `closed` says has just been closed: the
-    /// numbers of each page's interactions, and how often was read for it.
+    /// Pages of 10 through interactions `1..=count`. `free` selects the interactions that no agent has. `closed`
+    /// selects those that have just been closed. Returns the numbers on each page and how many batches were read for
+    /// it.
     fn pages(count: u128, waiting: bool, free: fn(u128) -> bool, closed: fn(u128) -> bool) -> Vec<(Vec<u128>, usize)> {
         let interaction = |number| Interaction {
             id: id(number),
@@ -182,7 +190,7 @@ mod tests {
                 reads += 1;
                 let older = (1..=count).rev().filter(|number| after.as_ref().is_none_or(|after| id(*number) < *after));
                 let numbers: Vec<u128> = older.take(page.step()).collect();
-                // A batch comes in no order.
+                // A batch returns its items in any order.
                 let found = numbers.iter().rev().copied().map(interaction).collect();
                 match page.add(numbers.into_iter().map(id).collect(), found) {
                     ControlFlow::Continue(last) => after = Some(last),
@@ -199,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_show_each_interaction_once_whatever_they_leave_out() {
+    fn pages_show_each_interaction_once_whatever_the_filter() {
         let all = |pages: Vec<(Vec<u128>, usize)>| pages.into_iter().flat_map(|(shown, _)| shown).collect::<Vec<_>>();
         for count in [0, 1, 9, 10, 11, 20, 21, 99, 100, 101, 250] {
             assert_eq!(all(pages(count, false, |_| false, |_| false)), (1..=count).rev().collect::<Vec<_>>(), "{count}");
@@ -209,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_finds_nothing_looks_at_500_and_leaves_the_rest_to_the_next() {
+    fn a_page_without_matches_reads_500_and_leaves_the_rest_to_the_next() {
         assert_eq!(pages(1001, true, |number| number == 1, |_| false), [(vec![], 5), (vec![], 5), (vec![1], 1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the AI agent answers an interaction.
+//! Switches the AI agent on or off for an interaction.
 
 use std::sync::Arc;
 
@@ -18,12 +18,15 @@ use crate::problem::Failure;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AiSwitch {
-    /// `true`: until a person accepts or somebody switches it off.
+    /// `true`: the AI agent answers until a human agent accepts the interaction or someone switches it off.
     on: bool,
 }
 
-/// Has the account's AI agent (or the one that it was handed to before) answer, or stops it: its agent says so, and supervisors and up. A person's accept
-/// stops it too. 409 `no-ai-agent`: there is none.
+/// Switches the AI agent on or off for an interaction.
+///
+/// The AI agent is the one that the plan handed the interaction to, or the account's own. The interaction's agent may
+/// switch it, and so may supervisors, admins and owners. It also stops when a human agent accepts the interaction.
+/// 409 `no-ai-agent`: the interaction has no AI agent to answer it.
 #[utoipa::path(
     put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
     params(("id" = String, Path, description = "The interaction's id")),

@@ -13,40 +13,42 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// What one looks through before typing another word.
+/// As many answers as a person scans before refining the search.
 const SHOWN: i32 = 50;
-/// An answer has at most 4096 characters, 16 KB: 200 are far below the 6 MB that a Lambda may answer.
+/// An answer has at most 4096 characters (16 KB), so 200 stay far below the 6 MB limit of a Lambda response.
 const SHOWN_AT_MOST: i32 = 200;
 
-/// The prepared texts that were found.
+/// The canned answers that match the search.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answers {
-    /// Those of the account and the general ones together, by title.
+    /// The account's own answers and the general ones together, sorted by title.
     items: Vec<AnswerView>,
-    /// How many there are in all; when more than are shown, another word narrows it down.
+    /// The total number of matches. If it exceeds the number of items, the agent can refine the search.
     total: usize,
 }
 
-/// A prepared text.
+/// A canned answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AnswerView {
     /// Its id.
     id: String,
-    /// `local`: of this account; `general`: of all accounts.
+    /// `local`: for this account only. `general`: for all accounts.
     scope: &'static str,
-    /// How agents find it.
+    /// The title that agents search by.
     title: String,
-    /// What it says.
+    /// The text of the answer.
     text: String,
 }
 
-/// The canned answers of an account of the caller, with the general ones; supervisors and up see those of all accounts.
+/// Lists an account's canned answers, including the general ones.
+///
+/// Agents see the accounts they belong to. Supervisors, admins and owners see all accounts.
 #[utoipa::path(
     get, path = "/accounts/{id}/canned-answers", operation_id = "list_canned_answers", tag = "messages",
     params(
         ("id" = String, Path, description = "The account's id"),
-        ("search" = Option<String>, Query, description = "Words that all stand in title or text, in whatever case"),
-        ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
+        ("search" = Option<String>, Query, description = "Words that must all appear in the title or the text. Case is ignored."),
+        ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
     ),
     responses((status = OK, body = Answers), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
@@ -64,7 +66,7 @@ pub(crate) async fn list(
 
 fn found(all: &[CannedAnswer], account: &AccountId, words: &str, limit: usize) -> Answers {
     let mut found: Vec<&CannedAnswer> = all.iter().filter(|answer| answer.found_by(account, words)).collect();
-    // The account's own first where both have one of that title.
+    // If two answers share a title, the account's own comes first.
     found.sort_by_key(|answer| (answer.title.to_lowercase(), answer.account.is_none(), answer.id.clone()));
     let total = found.len();
     let answers = found.into_iter().take(limit).map(|answer| AnswerView {

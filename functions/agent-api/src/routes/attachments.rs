@@ -1,7 +1,8 @@
-//! Files that agents send: uploaded straight to the bucket, then named by a message.
+//! Files that agents send. A client uploads a file straight to the bucket and then refers to it in a message.
 //!
-//! An upload is a place under `uploads/`, from where the bucket's lifecycle removes what no message took within a day. Sending copies the file to the media of
-//! its interaction: the link that it was uploaded with, valid a while longer, can't change what was sent.
+//! An upload is stored under `uploads/`. The bucket's lifecycle deletes it after a day unless a message uses it.
+//! Sending copies the file to the media of its interaction. The upload link stays valid a little longer, but it can't
+//! change a file that was sent.
 
 use std::sync::Arc;
 
@@ -24,43 +25,44 @@ use super::interactions::refused;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// The longest name, in bytes: what file systems take (255), less the number that a transcript puts before it.
+/// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
 const LONGEST_NAME: usize = 240;
 
-/// The longest type: the two parts of 127 characters that RFC 6838 allows.
+/// The longest type: two parts of 127 characters each, as RFC 6838 allows.
 const LONGEST_TYPE: usize = 255;
 
-/// What every upload's id begins with.
+/// The prefix of every upload's id.
 const PREFIX: &str = "upl_";
 
-/// A file that is to be uploaded.
+/// A file to upload.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUpload {
-    /// The file's name, as the customer sees it: 1 to 240 bytes, no control characters and no slashes.
+    /// The file's name, as the customer sees it: 1 to 240 bytes without control characters or slashes.
     name: String,
-    /// Its type, e.g. `image/jpeg`.
+    /// The file's media type, such as `image/jpeg`.
     #[schema(example = "image/jpeg")]
     content_type: String,
-    /// Bytes. Images up to 5 MB (JPEG, PNG), videos (MP4, 3GPP) and audio (AAC, AMR, MP3, M4A, OGG) up to 16 MB, stickers (WebP) up to 100 KB, everything else, as a
-    /// document, up to 100 MB.
+    /// The size in bytes. Limits: images (JPEG, PNG) 5 MB; videos (MP4, 3GPP) and audio (AAC, AMR, MP3, M4A, OGG) 16
+    /// MB; stickers (WebP) 100 KB. Any other file is sent as a document of up to 100 MB.
     size: u64,
 }
 
-/// Where the file goes.
+/// The place to upload the file to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UploadPlace {
-    /// What a message names it by; good for a day.
+    /// The id to use as a message's `attachment`. It is valid for one day.
     id: String,
-    /// `PUT` the bytes here; needs no token.
+    /// The address to `PUT` the bytes to. It needs no token.
     url: String,
-    /// Send it with this `Content-Type`.
+    /// The `Content-Type` header that the `PUT` must have.
     content_type: String,
-    /// Until when the upload may begin.
+    /// The upload must start before this time.
     expires_at: Timestamp,
 }
 
-/// An upload as its id tells. The id is no secret and proves nothing: it leads to the files of its own interaction only.
+/// The contents of an upload's id. The id is no secret and proves nothing: it leads only to files of its own
+/// interaction.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Upload {
     place: String,
@@ -72,7 +74,7 @@ impl Upload {
         format!("{PREFIX}{}.{}", self.place, BASE64_URL_SAFE_NO_PAD.encode(&self.name))
     }
 
-    /// Reads an id.
+    /// Parses an id.
     pub(crate) fn parse(id: &str) -> Option<Self> {
         let (place, name) = id.strip_prefix(PREFIX)?.split_once('.')?;
         let name = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(name).ok()?).ok()?;
@@ -80,12 +82,12 @@ impl Upload {
         (proper && is_name(&name)).then(|| Self { place: place.to_owned(), name })
     }
 
-    /// Where it is uploaded to.
+    /// The object's key after the upload.
     fn uploaded(&self, key: &InteractionKey) -> String {
         format!("uploads/{}/{}/{}", key.conversation.account, key.interaction, self.place)
     }
 
-    /// Where it stays once it is sent.
+    /// The object's key after the file was sent.
     fn kept(&self, key: &InteractionKey) -> String {
         format!("media/{}/{}/{}", key.conversation.account, key.interaction, self.place)
     }
@@ -95,18 +97,18 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && !name.trim().is_empty() && !name.contains(|c: char| c.is_control() || c == '/' || c == '\\')
 }
 
-/// The most bytes that WhatsApp takes of a kind.
+/// The largest file of a kind that WhatsApp accepts, in bytes.
 fn limit(kind: AttachmentKind) -> u64 {
     match kind {
         AttachmentKind::Image => 5 << 20,
         AttachmentKind::Video | AttachmentKind::Audio | AttachmentKind::Voice => 16 << 20,
         AttachmentKind::Document => 100 << 20,
-        // 500 KB where it moves, which can't be told from its type.
+        // Animated stickers may have 500 KB, but the type does not show whether a sticker is animated.
         AttachmentKind::Sticker => 100 << 10,
     }
 }
 
-/// What a file of this type is sent as, if WhatsApp takes it: of videos and recordings it takes some types only.
+/// The kind of attachment for this media type. WhatsApp accepts only some types of video and audio.
 fn kind_of(content_type: &str) -> Result<AttachmentKind, Failure> {
     let kind = AttachmentKind::of_type(content_type);
     let taken = match kind {
@@ -132,8 +134,9 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
     if size > limit(kind) { Err(Failure::AttachmentTooLarge { most: limit(kind) }) } else { Ok(kind) }
 }
 
-/// Asks for a place to upload a file to, for a message of this interaction. 413 when WhatsApp takes no file of this kind that large, 415 when it does not
-/// take this type.
+/// Creates an upload for a message of this interaction.
+///
+/// 413: the file is larger than WhatsApp accepts for its kind. 415: WhatsApp does not accept this media type.
 #[utoipa::path(
     post, path = "/interactions/{id}/attachments", tag = "messages", request_body = NewUpload,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -168,7 +171,7 @@ pub(crate) async fn upload(
 }
 
 impl NewUpload {
-    /// The type in its plain form.
+    /// The media type without parameters.
     fn check(&self) -> Result<String, Failure> {
         if !is_name(&self.name) {
             return Err(Failure::field("name", "must have 1 to 240 bytes and no control characters or slashes"));
@@ -183,21 +186,21 @@ impl NewUpload {
     }
 }
 
-/// The attachment that an upload is for a message of its interaction.
+/// Takes an upload as the attachment for a message of its interaction.
 pub(crate) async fn taken(app: &App, key: &InteractionKey, upload: &Upload) -> Result<Attachment, Failure> {
     let kept = upload.kept(key);
-    // Sent before, perhaps by an attempt whose answer was lost: it is there already.
+    // If the file was sent before, perhaps by an attempt whose response was lost, the copy already exists.
     let head = match app.objects.head(&kept).await? {
         Some(head) => head,
         None => {
             let uploaded = upload.uploaded(key);
             let head = app.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
-            // What doesn't fit is not copied.
+            // Files that break a limit are not copied.
             attachment(upload, kept.clone(), &head)?;
             if !app.objects.copy(&uploaded, &kept).await? {
                 return Err(Failure::UploadMissing);
             }
-            // It may have been replaced in between.
+            // The file may have been replaced in between.
             app.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
         }
     };
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_as_large_as_whatsapp_takes_and_no_larger() {
+    fn a_file_may_be_as_large_as_whatsapp_accepts_and_no_larger() {
         for (content_type, most) in [
             ("image/jpeg", 5 << 20),
             ("video/mp4", 16 << 20),
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_whatsapp_does_not_take_and_names_that_are_none_are_refused() {
+    fn unsupported_types_and_invalid_names_are_refused() {
         assert_eq!(answer(&new("a", "Audio/OGG; codecs=opus", 1)), "audio/ogg");
         for content_type in ["video/quicktime", "audio/wav"] {
             assert_eq!(answer(&new("a", content_type, 1)), "415 /problems/media-type");
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_leads_into_its_own_interaction_only() {
+    fn an_upload_id_is_valid_for_its_own_interaction_only() {
         let key = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH).key();
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "è fattura.pdf".into() };
         assert_eq!(Upload::parse(&upload.id()), Some(upload.clone()));
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_really_uploaded_counts() {
+    fn the_uploaded_file_is_checked_and_not_the_announced_one() {
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "a.png".into() };
         let head = |size, content_type: &str| Head { size, content_type: Some(content_type.into()) };
         let taken = attachment(&upload, "media/x".into(), &head(7, "image/png")).unwrap();

@@ -1,4 +1,4 @@
-//! The customer: who it is, what was said before, and writing first.
+//! Contacts: their data, their past interactions, and conversations that an agent starts.
 
 use std::sync::Arc;
 
@@ -27,62 +27,63 @@ use crate::app::App;
 use crate::problem::Failure;
 use crate::text::short_text;
 
-/// A screen of them.
+/// A screen of interactions.
 const PAST: i32 = 20;
-/// An interaction has 2 KB or so: a page stays far below the 6 MB that a Lambda may answer.
+/// An interaction takes about 2 KB, so a page stays far below the 6 MB limit of a Lambda response.
 const LONGEST_PAST: i32 = 100;
 
-/// WhatsApp's profile names have at most 25 characters; people have longer ones.
+/// WhatsApp's profile names have at most 25 characters. Some people have longer names.
 const LONGEST_NAME: usize = 100;
 
 /// A customer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ContactView {
-    /// Its id.
+    /// The contact's id.
     id: ContactId,
-    /// What the customer is called.
+    /// The customer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<ProfileName>,
-    /// The name by which others find the customer on WhatsApp.
+    /// The customer's username on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<ProfileName>,
-    /// The phone numbers.
+    /// The customer's phone numbers.
     phones: Vec<String>,
     /// The provider's ids of the customer (BSUID).
     user_ids: Vec<String>,
-    /// The lists that the customer is on.
+    /// The contact lists that include the customer.
     lists: Vec<Named>,
-    /// Since when the customer is known.
+    /// When the contact was created.
     created_at: Timestamp,
 }
 
-/// A conversation that the caller starts: with a contact or a phone number, by a template or the account's recontact template.
+/// A conversation that the caller starts with a contact or a phone number. The first message is a template or the
+/// account's recontact template.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewConversation {
-    /// The contact's id; either this or `phone`.
+    /// The contact's id. Give either this or `phone`.
     contact: Option<String>,
-    /// A phone number (E.164); who is not known yet becomes a contact of the account's list.
+    /// A phone number (E.164). An unknown number becomes a new contact on the account's list.
     phone: Option<String>,
-    /// What the person with that phone number is called, should nobody know yet.
+    /// The customer's name, used only if the contact has no name yet.
     name: Option<String>,
-    /// An approved template; either this or `recontact`.
+    /// An approved template. Give either this or `recontact`.
     template: Option<NewTemplate>,
-    /// `true`: the account's recontact template, filled in.
+    /// `true`: send the account's recontact template, with its parameters filled in.
     #[serde(default)]
     recontact: bool,
 }
 
-/// What was started.
+/// A conversation that was started.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Conversation {
-    /// The interaction: the caller's.
+    /// The interaction, which belongs to the caller.
     interaction: InteractionView,
-    /// The message, on its way.
+    /// The message that is being sent.
     message: MessageView,
 }
 
-/// The contact of an interaction that the caller may read.
+/// Returns the contact of an interaction that the caller may read.
 #[utoipa::path(
     get, path = "/interactions/{id}/contact", tag = "contacts", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = ContactView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
@@ -112,7 +113,7 @@ pub(crate) async fn contact(
     }))
 }
 
-/// The contact, or the older one that it turned out to be.
+/// The contact. If it was merged into an older one, the older one.
 async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     let Some(contact) = app.store().contact(id).await? else { return Ok(None) };
     match &contact.linked_to {
@@ -121,16 +122,18 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     }
 }
 
-/// The other interactions of the same customer on the caller's accounts, for supervisors and up on all of them.
+/// Lists the customer's other interactions.
+///
+/// Agents see those on their own accounts. Supervisors, admins and owners see those on all accounts.
 #[utoipa::path(
     get, path = "/interactions/{id}/past", tag = "contacts",
     params(
         ("id" = String, Path, description = "The interaction's id"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 20 unless told")
+        ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; the default is 20")
     ),
     responses(
-        (status = OK, body = Listed<InteractionView>, description = "The newest first, without the one in the path and archived ones. A page may be shorter than asked for."),
+        (status = OK, body = Listed<InteractionView>, description = "Interactions, newest first. The list leaves out the interaction in the path and archived ones. A page may have fewer entries than `limit`."),
         (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn past(
@@ -157,9 +160,13 @@ pub(crate) async fn past(
     Ok(Listed { items: shown.map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
 }
 
-/// Writes first: opens an interaction, which is the caller's, with an approved template. The caller is logged in, has a free slot, and is of the account.
+/// Starts a conversation with an approved template.
 ///
-/// 409: `other-open` (the customer has an open interaction on the account: `other`), `not-ready`, `at-capacity`, `account-inactive`.
+/// The new interaction belongs to the caller. The caller must be logged in (a pause is allowed), have a free slot, and
+/// belong to the account.
+///
+/// 409: `other-open` (the customer has an open interaction on the account, named in `other`), `not-ready`,
+/// `at-capacity`, `account-inactive`.
 #[utoipa::path(
     post, path = "/accounts/{id}/conversations", tag = "contacts", request_body = NewConversation,
     params(("id" = String, Path, description = "The account's id")),
@@ -199,7 +206,7 @@ pub(crate) async fn start(
         Started::Before => None,
         Started::Refused(refusal) => Some(refusal),
     };
-    // A repetition finds open what the first time opened: its mark says so.
+    // A repeated command finds the interaction that the first one opened. Its idempotency mark shows this.
     match (earlier(&app, &command).await?, refusal) {
         (Some((interaction, message)), _) => Ok(opened(&interaction, &message)),
         (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
@@ -207,12 +214,12 @@ pub(crate) async fn start(
     }
 }
 
-/// A phone number before a provider's id, which only some providers take.
+/// A phone number if there is one, else a provider's id. Only some providers accept ids.
 fn reached_at(contact: &Contact) -> Option<&Address> {
     contact.addresses.iter().find(|address| address.phone().is_some()).or(contact.addresses.first())
 }
 
-/// The account has none.
+/// The account has no recontact template.
 pub(crate) fn no_recontact() -> Failure {
     Failure::field("recontact", "the account has no recontact template")
 }
@@ -221,7 +228,7 @@ fn opened(interaction: &Interaction, message: &Message) -> (StatusCode, Json<Con
     (StatusCode::CREATED, Json(Conversation { interaction: interaction.into(), message: message.into() }))
 }
 
-/// What the command opened before, with the message that opened it.
+/// The interaction and the message that an earlier attempt of this command created.
 async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Message)>, Failure> {
     let Some(id) = app.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
@@ -230,7 +237,7 @@ async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Me
     Ok(first.map(|message| (interaction, message)))
 }
 
-/// What is asked for.
+/// The requested conversation.
 #[derive(Debug)]
 struct Wanted {
     whom: Whom,
@@ -250,7 +257,7 @@ impl NewConversation {
             (Some(contact), None) if self.name.is_none() => {
                 Whom::Contact(contact.parse().map_err(|_| Failure::field("contact", "must be the id of a contact"))?)
             }
-            (Some(_), None) => return Err(Failure::field("name", "goes with a phone number only")),
+            (Some(_), None) => return Err(Failure::field("name", "is allowed only with phone")),
             (None, Some(phone)) => {
                 let name = self.name.map(|name| short_text("name", &name, LONGEST_NAME)).transpose()?;
                 Whom::Phone(E164::parse(&phone).map_err(|why| Failure::field("phone", why.0))?, name.map(ProfileName))
@@ -282,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_started_with_somebody_by_one_template() {
+    fn a_new_conversation_needs_one_customer_and_one_template() {
         assert!(read(json!({"phone": "+393331234567", "name": "Zoë", "template": {"name": "hello", "language": "it"}})).is_ok());
         assert!(read(json!({"contact": "con_01ARZ3NDEKTSV4RRFFQ69G5FAV", "recontact": true})).unwrap().template.is_none());
         for (body, field) in [

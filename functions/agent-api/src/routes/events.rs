@@ -1,4 +1,4 @@
-//! What happened to the agent: the feed that the socket shows too, and the ticket that opens a socket.
+//! The agent's event feed, which the WebSocket also sends, and the ticket that opens a WebSocket.
 
 use std::sync::Arc;
 
@@ -16,58 +16,62 @@ use views::AgentEvent;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// What a client that was away for some minutes missed.
+/// About as many events as a client misses in a few minutes.
 const PAGE: i32 = 100;
 
-/// An event has 1 KB or two, a message of 4096 characters at most 16 KB more: 500 usually fit into the 1 MB that one query reads.
+/// An event takes 1 or 2 KB, and a message of 4096 characters adds at most 16 KB. 500 events usually fit into the 1
+/// MB that one query reads.
 const LONGEST_PAGE: i32 = 500;
 
-/// A ticket is used at once; half a minute is a slow connection's time.
+/// Clients use a ticket at once. Half a minute is enough for a slow connection.
 const TICKET_LIFETIME: SignedDuration = SignedDuration::from_secs(30);
 
-/// As many bits as a session key has: 256.
+/// As many bits as a session key: 256.
 const TICKET_BYTES: usize = 32;
 
 /// A page of the caller's feed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Events {
-    /// The events behind `after`, the oldest first. A gap behind `after` means that events have expired (after 7 days): read the interactions anew.
+    /// The events after `after`, oldest first. If numbers are missing right after `after`, those events have expired
+    /// (after 7 days): read the interactions again.
     items: Vec<FeedEntry>,
-    /// Send this as `after` for the next page. Absent: this was the last one.
+    /// Send this as `after` to get the next page. It is absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-    /// The number of the feed's last event; 0: there is none.
+    /// The number of the feed's last event. 0: the feed is empty.
     last: u64,
 }
 
 /// An event of the feed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FeedEntry {
-    /// Its place in the feed: the first is 1, and none is left out.
+    /// The event's number in the feed. Numbers start at 1 and have no gaps.
     seq: u64,
-    /// When it happened.
+    /// When the event happened.
     at: Timestamp,
-    /// What happened.
+    /// The event.
     event: AgentEvent,
 }
 
-/// What opens a socket, once.
+/// A ticket that opens one WebSocket connection.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ticket {
     /// The ticket.
     ticket: String,
-    /// Where to connect, the ticket included.
+    /// The address to connect to. It includes the ticket.
     url: String,
-    /// Until when.
+    /// When the ticket expires.
     expires_at: Timestamp,
 }
 
-/// What happened to the caller behind `after`: a client that lost its connection catches up here.
+/// Lists the caller's events after `after`.
+///
+/// A client that lost its connection catches up here.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
     params(
-        ("after" = Option<u64>, Query, description = "The number of the last event that the client knows; 0 unless told"),
-        ("limit" = Option<u32>, Query, description = "1 to 500, 100 unless told")
+        ("after" = Option<u64>, Query, description = "The number of the last event that the client has; the default is 0"),
+        ("limit" = Option<u32>, Query, description = "1 to 500; the default is 100")
     ),
     responses((status = OK, body = Events))
 )]
@@ -76,7 +80,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
     let after = parameters.number("after")?;
     let events = app.store().events_after(&caller.agent, after, limit).await?;
     let last = match events.last() {
-        // A page that is not full ends with the last event, unless it was cut at 1 MB.
+        // A page that is not full ends with the last event, unless the query stopped at 1 MB.
         Some(last) if events.len() < SURELY_WHOLE.min(usize::try_from(limit).unwrap_or_default()) => last.seq,
         _ => app.store().last_event(&caller.agent).await?,
     };
@@ -85,17 +89,19 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
     Ok(Json(Events { items: items.collect(), next, last }))
 }
 
-/// Fewer events than this are never cut: 50 of the longest make less than 1 MB.
+/// A page with fewer events is never cut short: the 50 longest events take less than 1 MB.
 const SURELY_WHOLE: usize = 50;
 
-/// A ticket for the socket: good for one connection within 30 seconds.
+/// Creates a ticket for the WebSocket.
+///
+/// It is valid for one connection within 30 seconds.
 #[utoipa::path(post, path = "/tickets", tag = "events", responses((status = CREATED, body = Ticket)))]
 pub(crate) async fn ticket(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<(StatusCode, Json<Ticket>), Failure> {
     let mut secret = [0; TICKET_BYTES];
     getrandom::fill(&mut secret).map_err(|_| Failure::NoRandomness)?;
     let ticket = BASE64_URL_SAFE_NO_PAD.encode(secret);
     let hash = cloud::digest::sha256_hex(&ticket);
-    // Whole seconds, as the table keeps them.
+    // The table stores whole seconds.
     let expires_at = Timestamp::from_second((app.now() + TICKET_LIFETIME).as_second()).unwrap_or(Timestamp::MAX);
     app.store().put_ticket(&hash, &caller.agent, expires_at).await?;
     let url = format!("{}?ticket={ticket}", app.websocket_url);

@@ -1,4 +1,4 @@
-//! From one agent to another: transfers, picking, reassigning; archived and opened again.
+//! Handing interactions over: transfer, pick and reassign. Also archive and reopen.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::interactions::tell;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// To whom an interaction is handed over: an agent of the account, or a queue.
+/// The target of a transfer: an agent of the account, or a queue.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transfer {
-    /// The agent's id; either this or `queue`.
+    /// The agent's id. Give either this or `queue`.
     agent: Option<String>,
-    /// The queue's id.
+    /// The queue's id. Give either this or `agent`.
     queue: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Transfer {
     }
 }
 
-/// To whom an interaction is given.
+/// The agent who gets the interaction.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reassignment {
@@ -51,10 +51,14 @@ fn agent(id: &str) -> Result<AgentId, Failure> {
     id.parse().map_err(|_| Failure::field("agent", "must be the id of an agent"))
 }
 
-/// Hands an own interaction over. The caller keeps it until somebody accepts; when nobody does in the account's time, or everybody rejects, it is the caller's
-/// again, unread.
+/// Transfers one of the caller's interactions to another agent or a queue.
 ///
-/// 409: `transfer-off`, `no-customer-message` (the caller wrote first, and nobody answered yet), `transfer-underway`, `no-such-target` (not of the account, unknown, or the caller), `not-yours`, `closed`, `account-inactive`.
+/// The caller keeps the interaction until an agent accepts it. If no agent accepts within the account's time limit,
+/// or all agents reject it, the caller gets it back as unread.
+///
+/// 409: `transfer-off`, `no-customer-message` (the caller wrote first, and the customer has not replied yet),
+/// `transfer-underway`, `no-such-target` (an unknown target, one outside the account, or the caller), `not-yours`,
+/// `closed`, `account-inactive`.
 #[utoipa::path(
     post, path = "/interactions/{id}/transfer", tag = "interactions", request_body = Transfer,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -70,7 +74,9 @@ pub(crate) async fn transfer(
     tell(&app, &command, &id, Event::Transfer { agent, to }).await
 }
 
-/// Takes an interaction that nobody has, offered or not. Needs a ready caller with a free slot.
+/// Takes an interaction that no agent has, whether it is being offered or not.
+///
+/// The caller must be ready and have a free slot.
 #[utoipa::path(
     post, path = "/interactions/{id}/pick", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -84,8 +90,10 @@ pub(crate) async fn pick(
     tell(&app, &command, &id, Event::Pick { agent }).await
 }
 
-/// Gives an open interaction to an agent of its account with a free slot; for supervisors and up (403 otherwise). The agent is asked first; who is not there, or
-/// does not take it in time, loses it to the account's plan.
+/// Assigns an open interaction to an agent of its account who has a free slot.
+///
+/// Only supervisors, admins and owners may do this (403 otherwise). The interaction is offered to that agent first.
+/// If the agent is unavailable or does not accept in time, the account's plan routes it.
 #[utoipa::path(
     post, path = "/interactions/{id}/reassign", tag = "interactions", request_body = Reassignment,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -98,7 +106,7 @@ pub(crate) async fn reassign(
     Body(body): Body<Reassignment>,
 ) -> Result<Json<InteractionView>, Failure> {
     if !command.caller.oversees() {
-        // Who may not see it is told nothing else.
+        // A caller who may not see the interaction learns nothing else about it.
         return app.locate(&command.caller, &id).await.and(Err(Error::Forbidden.into()));
     }
     let (by, to) = (command.caller.agent.clone(), agent(&body.agent)?);
@@ -119,8 +127,10 @@ pub(crate) async fn archive(
     tell(&app, &command, &id, Event::Archive { agent }).await
 }
 
-/// Opens a closed interaction again; the caller, who must be ready and have a free slot, has it then. Refused (409 `other-open`, naming it in `other`) when the
-/// customer has another open interaction on the account.
+/// Reopens a closed interaction and gives it to the caller.
+///
+/// The caller must be ready and have a free slot. 409 `other-open`: the customer has another open interaction on the
+/// account, named in `other`.
 #[utoipa::path(
     post, path = "/interactions/{id}/reopen", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))

@@ -1,4 +1,4 @@
-//! Interactions: what the agent has, what is offered, and what the agent does with it.
+//! Interactions: the caller's own, those offered to the caller, and the actions on them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,43 +25,44 @@ use crate::app::App;
 use crate::offers::{Beholder, Memberships};
 use crate::problem::{Failure, Refused, owner};
 
-/// Decisions on a page of the history; most interactions have fewer in all.
+/// Decisions on a page of the history. Most interactions have fewer in total.
 const HISTORY: i32 = 100;
-/// A decision has a few kilobytes at most: a page stays far below the 6 MB that a Lambda may answer.
+/// A decision takes a few kilobytes at most, so a page stays far below the 6 MB limit of a Lambda response.
 const LONGEST_HISTORY: i32 = 200;
 
-/// What the caller has to do with.
+/// The caller's work.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Mine {
-    /// The caller's open interactions, the oldest first.
+    /// The caller's open interactions, oldest first.
     interactions: Vec<InteractionView>,
-    /// The interactions with an offer that the caller sees, the oldest first: own ones that wait for the caller to come back, and, while the caller is
-    /// ready and has a free slot, others.
+    /// The interactions that are offered to the caller, oldest first. These include the caller's own interactions
+    /// that wait for the caller to return. The others appear only while the caller is ready and has a free slot.
     offers: Vec<Offered>,
 }
 
-/// An interaction with the offer that the caller sees.
+/// An interaction with its offer to the caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Offered {
     #[serde(flatten)]
     interaction: InteractionView,
-    /// What the screen shows, and how it makes itself noticed: as in the pushed offer.
+    /// The data for the screen and the alert, as in the pushed offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     notification: Option<Notification>,
-    /// The queue on whose behalf it is offered, if it is one.
+    /// The queue that the offer comes from, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<Named>,
 }
 
-/// How an interaction is closed.
+/// How to close an interaction.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Closing {
-    /// One of the account's dispositions or of the general ones, up to three levels with `/` between them; any text of 1 to 100 characters when there are none.
+    /// One of the account's dispositions or of the general ones, with up to three levels separated by `/`. If none
+    /// are configured: any text of 1 to 100 characters.
     disposition: Option<String>,
 }
 
-/// The caller's interactions and offers.
+/// Lists the caller's interactions and offers.
 #[utoipa::path(get, path = "/interactions", operation_id = "list_own_interactions", tag = "interactions", responses((status = OK, body = Mine)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Mine>, Failure> {
     let agent = &caller.agent;
@@ -91,7 +92,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller) -> Re
     Ok(Json(Mine { interactions: found.iter().filter(|found| beholder.has(found)).map(InteractionView::from).collect(), offers }))
 }
 
-/// The queue on whose behalf an interaction is offered.
+/// The queue that an offer comes from.
 async fn offering_queue(app: &App, interaction: &Interaction) -> Result<Option<Named>, Failure> {
     let Some(Target::Queue(id)) = interaction.offer().map(|offer| &offer.target) else { return Ok(None) };
     let queue = app.directory().queue(id).await?;
@@ -105,7 +106,9 @@ async fn memberships(app: &App, caller: &AgentCaller) -> Result<Memberships, Fai
     Ok(Memberships { accounts: accounts.collect(), queues: queues.collect() })
 }
 
-/// One interaction of the caller's accounts; supervisors and up read all.
+/// Returns one interaction.
+///
+/// Agents may read those of the accounts they belong to. Supervisors, admins and owners may read all.
 #[utoipa::path(
     get, path = "/interactions/{id}", operation_id = "get_interaction", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
@@ -120,15 +123,18 @@ pub(crate) async fn read(
     Ok(Json((&interaction).into()))
 }
 
-/// Every routing decision about an interaction: which step of which plan, who was considered, why not others, what a condition found, what was skipped.
+/// Lists the routing decisions about an interaction.
+///
+/// Each entry shows the plan and the step, the agents considered, why others were not, the result of a condition, and
+/// skipped steps.
 #[utoipa::path(
     get, path = "/interactions/{id}/history", tag = "interactions",
     params(
         ("id" = String, Path, description = "The interaction's id"),
-        ("after" = Option<u64>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Decisions a page: 1 to 200, 100 unless told")
+        ("after" = Option<u64>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "Decisions per page: 1 to 200; the default is 100")
     ),
-    responses((status = OK, body = Listed<HistoryEntry>, description = "The oldest first; one entry a decision."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<HistoryEntry>, description = "One entry per decision, oldest first."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
@@ -142,7 +148,10 @@ pub(crate) async fn history(
     Ok(Listed { items, next: next.map(|next| next.to_string()) })
 }
 
-/// Accepts the offer: one caller wins, the others are told who (409 `offer-gone` with `owner` and `owner_name`). Whoever has it already gets it again.
+/// Accepts an offer.
+///
+/// Exactly one caller wins. The others get 409 `offer-gone` with the winner in `owner` and `owner_name`. A caller who
+/// already has the interaction gets it again.
 #[utoipa::path(
     post, path = "/interactions/{id}/accept", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -156,7 +165,9 @@ pub(crate) async fn accept(
     tell(&app, &command, &id, Event::Accept { agent }).await
 }
 
-/// Rejects the offer; the caller is passed over for the rest of this wait.
+/// Rejects an offer.
+///
+/// The interaction is not offered to the caller again during this wait.
 #[utoipa::path(
     post, path = "/interactions/{id}/reject", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -170,7 +181,9 @@ pub(crate) async fn reject(
     tell(&app, &command, &id, Event::Reject { agent }).await
 }
 
-/// Opens the tab of an own interaction: it is read, and what waited for the caller waits no more.
+/// Opens the tab of one of the caller's interactions.
+///
+/// This marks the interaction as read. If it was waiting for the caller to return, it no longer waits.
 #[utoipa::path(
     put, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -184,7 +197,9 @@ pub(crate) async fn open_tab(
     tell(&app, &command, &id, Event::OpenTab { agent }).await
 }
 
-/// Closes the tab of an own interaction; the interaction stays the caller's.
+/// Closes the tab of one of the caller's interactions.
+///
+/// The interaction stays with the caller.
 #[utoipa::path(
     delete, path = "/interactions/{id}/tab", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -198,8 +213,11 @@ pub(crate) async fn close_tab(
     tell(&app, &command, &id, Event::CloseTab { agent }).await
 }
 
-/// Closes an own interaction; supervisors and up close any. Where a disposition is mandatory and the account has a pause for it, a request without one puts the
-/// caller on that pause (`wrap_up_since`) until the interaction is closed with one; without a pause it is refused (422).
+/// Closes an interaction.
+///
+/// Agents close their own interactions. Supervisors, admins and owners may close any. An account may require a
+/// disposition. If it also has a pause for this case, a request without a disposition puts the caller on that pause
+/// (`wrap_up_since`) until the interaction is closed with one. Otherwise the request is refused (422).
 #[utoipa::path(
     post, path = "/interactions/{id}/close", tag = "interactions", request_body = Closing,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -230,12 +248,12 @@ pub(crate) async fn tell(app: &App, command: &Command, id: &str, event: Event) -
     Ok(Json(done.interaction().into()))
 }
 
-/// What became of a command that was carried out, now or before.
+/// The outcome of a command that succeeded, now or before.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// Now; a message that came with it.
+    /// The command ran now. It may have created a message.
     Now(Box<Interaction>, Option<Box<domain::message::Message>>),
-    /// Before; what it made.
+    /// The command ran before. This is the text of what it created.
     Before(Box<Interaction>, Option<String>),
 }
 
@@ -247,14 +265,15 @@ impl Done {
     }
 }
 
-/// What the engine's word means for the caller.
+/// Translates the engine's reply for the caller.
 ///
-/// A repetition may be refused because of what the first time changed (closed is closed): the mark of the first time says so.
+/// A repeated command may be refused because of changes the first one made: a closed interaction can't be closed
+/// again. The first command's idempotency mark shows this.
 pub(crate) async fn settle(app: &App, command: &Command, told: Told) -> Result<Done, Failure> {
     match told {
         Told::Changed { interaction, message } => Ok(Done::Now(interaction, message)),
         Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, app.earlier(command).await?)),
-        // What is so already is done.
+        // The requested state already holds.
         Told::Refused(Refusal::AlreadyYours | Refusal::NothingToDo, interaction) => Ok(Done::Now(interaction, None)),
         Told::Refused(refusal, interaction) => {
             if let Some(made) = app.earlier(command).await? {
@@ -265,7 +284,7 @@ pub(crate) async fn settle(app: &App, command: &Command, told: Told) -> Result<D
     }
 }
 
-/// A refusal with what the caller may want to know of it.
+/// A refusal with details that help the caller.
 pub(crate) async fn refused(app: &App, refusal: Refusal, interaction: Option<Interaction>) -> Result<Failure, Failure> {
     let owner_name = match owner(&refusal) {
         Some(owner) => app.agent(owner).await?.map(|agent| agent.name),
@@ -278,7 +297,7 @@ pub(crate) async fn refused(app: &App, refusal: Refusal, interaction: Option<Int
     Ok(Failure::Refused(Box::new(Refused { refusal, interaction, owner_name, recontact })))
 }
 
-/// The account's recontact template, as it would be sent to the customer of this interaction.
+/// The account's recontact template, filled in for the customer of this interaction.
 pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<ApprovedTemplate>, Failure> {
     let Some(account) = app.directory().account(&interaction.account).await? else { return Ok(None) };
     Ok(app.engine.recontact(&account, interaction.customer_name.as_ref(), &interaction.address).await?)

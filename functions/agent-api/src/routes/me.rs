@@ -1,4 +1,4 @@
-//! The agent: who, and in which presence.
+//! The calling agent and presences.
 
 use std::sync::Arc;
 
@@ -28,38 +28,39 @@ const LONGEST_REASON: usize = 100;
 pub(crate) struct Me {
     /// The agent's id.
     id: AgentId,
-    /// Shown to colleagues.
+    /// The name that colleagues see.
     name: String,
-    /// What the caller may do.
+    /// The caller's role.
     role: Role,
-    /// Whether interactions are offered.
+    /// Whether interactions are offered to the caller.
     whatsapp: bool,
     /// How many open interactions the agent may hold.
     capacity: usize,
-    /// The accounts that the agent was added to; for supervisors and up, who oversee them, all of them.
+    /// The accounts the agent belongs to. For supervisors, admins and owners: all accounts.
     accounts: Vec<MyAccount>,
-    /// The queues that the agent is a member of.
+    /// The queues the agent belongs to.
     queues: Vec<Named>,
-    /// The reasons to pause; empty: any text.
+    /// The reasons for a pause. If the list is empty, any text is allowed.
     pauses: Vec<String>,
-    /// The tags to choose from; empty: any text.
+    /// The tags to choose from. If the list is empty, any text is allowed.
     tags: Vec<Tag>,
 }
 
 /// An account of the caller.
 #[derive(Debug, Serialize, ToSchema)]
 struct MyAccount {
-    /// Its id.
+    /// The account's id.
     id: String,
     /// Five letters or digits, shown on tabs.
     key: String,
     /// Display name.
     name: String,
-    /// Whether the caller is among its agents: interactions are offered to those only.
+    /// Whether the caller is one of the account's agents. Interactions are offered only to these.
     member: bool,
-    /// Whether a disposition is needed to close.
+    /// Whether closing requires a disposition.
     mandatory_disposition: bool,
-    /// What may be chosen, the account's own before the general ones, up to three levels with `/` between them; empty: any text.
+    /// The dispositions to choose from: the account's own, then the general ones. Each has up to three levels
+    /// separated by `/`. If the list is empty, any text is allowed.
     dispositions: Vec<String>,
     /// Whether the account has a recontact template.
     recontact: bool,
@@ -70,30 +71,31 @@ struct MyAccount {
 pub(crate) struct PresenceView {
     /// The state of presence.
     state: PresenceWord,
-    /// Why paused.
+    /// The reason for the pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Since when; absent before the first login.
+    /// When this state began. Absent before the first login.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
     /// How many open interactions the agent may hold.
     capacity: usize,
-    /// How many it holds.
+    /// How many open interactions the agent holds.
     load: usize,
 }
 
-/// The presence that is wanted.
+/// The requested presence.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PresenceChange {
     /// The state of presence.
     state: PresenceWord,
-    /// Why paused: one of the configured pauses (`GET /me`), where there are any; else 1 to 100 characters. Only then, and always then.
+    /// The reason for a pause; required for a pause and not allowed otherwise. If pauses are configured (`GET /me`),
+    /// it must be one of them. Otherwise: 1 to 100 characters.
     reason: Option<String>,
 }
 
 impl PresenceChange {
-    /// `pauses`: the configured ones.
+    /// `pauses`: the configured pauses.
     fn state(&self, pauses: &[Pause]) -> Result<PresenceState, Failure> {
         match (self.state, &self.reason) {
             (PresenceWord::Paused, Some(reason)) => {
@@ -123,7 +125,7 @@ impl From<&Presence> for PresenceView {
     }
 }
 
-/// Who the caller is.
+/// Returns the caller's record, accounts and choices.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
     let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
@@ -154,12 +156,12 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
     }))
 }
 
-/// The account's own dispositions, then the general ones that are none of them.
+/// The account's own dispositions, then the general ones that it does not have itself.
 fn blended(own: &[String], general: &[String]) -> Vec<String> {
     own.iter().chain(general.iter().filter(|name| !own.contains(name))).cloned().collect()
 }
 
-/// The caller's presence.
+/// Returns the caller's presence.
 #[utoipa::path(get, path = "/presence", tag = "agent", responses((status = OK, body = PresenceView)))]
 pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<PresenceView>, Failure> {
     if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
@@ -169,8 +171,10 @@ pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
-/// Logs in, pauses, resumes, logs out. Pausing and logging out withdraw what rings at the caller at once. Who may not take interactions can't be ready
-/// (409, `whatsapp-disabled`).
+/// Changes the caller's presence: log in, pause, resume or log out.
+///
+/// Pausing and logging out withdraw all offers to the caller at once. 409 `whatsapp-disabled`: the caller has
+/// WhatsApp switched off and can't become ready.
 #[utoipa::path(put, path = "/presence", tag = "agent", request_body = PresenceChange, responses((status = OK, body = PresenceView)))]
 pub(crate) async fn set_presence(
     State(app): State<Arc<App>>,
@@ -184,7 +188,7 @@ pub(crate) async fn set_presence(
     }
     let ready = state == PresenceState::Ready;
     let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
-    // Switched off since: whoever did that may have logged the agent out a moment before this.
+    // WhatsApp was switched off in the meantime. That change may have logged the agent out just before this one.
     if ready && !app.fresh_agent(&agent.id).await?.is_some_and(|agent| agent.whatsapp) {
         app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         return Err(Failure::NotEnabled);
@@ -192,8 +196,10 @@ pub(crate) async fn set_presence(
     Ok(Json((&presence).into()))
 }
 
-/// Has another agent pause or logs another agent out; for supervisors and up (403 otherwise). What rings there is withdrawn at once; nobody is made ready, and who
-/// is logged out stays so (409 `logged-out`).
+/// Pauses another agent or logs the agent out.
+///
+/// Only supervisors, admins and owners may do this (403 otherwise). Offers to the agent are withdrawn at once. An
+/// agent can't be made ready this way. 409 `logged-out`: an agent who is logged out stays logged out.
 #[utoipa::path(
     put, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")), request_body = PresenceChange,
     responses(
@@ -213,12 +219,13 @@ pub(crate) async fn force_presence(
     }
     let state = change.state(&app.directory().pauses().await?)?;
     if state == PresenceState::Ready {
-        return Err(Failure::field("state", "must be paused or logged_out: who is ready says so"));
+        return Err(Failure::field("state", "must be paused or logged_out: agents become ready themselves"));
     }
     let id: AgentId = id.parse().map_err(|_| Error::NotFound)?;
     let agent = app.fresh_agent(&id).await?.ok_or(Error::NotFound)?;
     let before = presence_of(&app, &agent).await?;
-    // A pause would be a login. A repetition may find out what the agent did since: it is answered with that.
+    // Pausing would log the agent in. A repeated command returns the agent's present state, which may have changed
+    // since.
     if !before.logged_in() && state != PresenceState::LoggedOut {
         return if app.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
     }
@@ -229,7 +236,9 @@ pub(crate) async fn force_presence(
     Ok(Json((&presence).into()))
 }
 
-/// The presence of an agent; for supervisors and up (403 otherwise).
+/// Returns an agent's presence.
+///
+/// Only supervisors, admins and owners may read it (403 otherwise).
 #[utoipa::path(
     get, path = "/agents/{id}/presence", tag = "agent", params(("id" = String, Path, description = "The agent's id")),
     responses((status = OK, body = PresenceView), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
@@ -247,7 +256,7 @@ pub(crate) async fn presence_of_agent(
     Ok(Json((&presence_of(&app, &agent).await?).into()))
 }
 
-/// Where an agent stands; logged out before the first login.
+/// An agent's presence: logged out before the first login.
 async fn presence_of(app: &App, agent: &Agent) -> Result<Presence, Failure> {
     let known = app.store().presences(std::slice::from_ref(&agent.id)).await?.remove(&agent.id);
     Ok(known.unwrap_or_else(|| Presence::logged_out(agent.id.clone(), agent.capacity, app.now())))
@@ -262,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_has_a_reason_and_nothing_else_has() {
+    fn only_a_pause_has_a_reason() {
         use serde_json::json;
         assert_eq!(change(json!({"state": "ready"})).unwrap(), PresenceState::Ready);
         assert_eq!(change(json!({"state": "paused", "reason": " Lunch "})).unwrap(), PresenceState::Paused { reason: "Lunch".into() });
@@ -279,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn where_pauses_are_configured_one_of_them_is_the_reason() {
+    fn the_reason_is_a_configured_pause_if_there_are_any() {
         let pauses = [Pause { id: domain::ids::PauseId::from_ulid(ulid::Ulid::nil()), name: "Lunch".into() }];
         let change = |reason: &str| PresenceChange { state: PresenceWord::Paused, reason: Some(reason.into()) }.state(&pauses);
         assert_eq!(change("Lunch").unwrap(), PresenceState::Paused { reason: "Lunch".into() });

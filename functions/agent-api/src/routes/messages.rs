@@ -1,4 +1,4 @@
-//! The thread of an interaction: reading, writing, attachments.
+//! The messages of an interaction: reading, sending, attachments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,21 +29,21 @@ use crate::problem::Failure;
 /// A screen or two of messages.
 const PAGE: i32 = 50;
 
-/// A message has a few KB at most: 200 fit into the 1 MB that one query reads.
+/// A message takes a few KB at most, so 200 fit into the 1 MB that one query reads.
 const LONGEST_PAGE: i32 = 200;
 
-/// How many messages are read at once to find one.
+/// How many messages one query reads to find a message.
 const SEARCH_PAGE: i32 = 100;
 
-/// A page of the thread.
+/// Lists the messages of an interaction.
 #[utoipa::path(
     get, path = "/interactions/{id}/messages", tag = "messages",
     params(
         ("id" = String, Path, description = "The interaction's id"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 200, 50 unless told")
+        ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
     ),
-    responses((status = OK, body = Listed<MessageView>, description = "The oldest first. A page may turn out to be empty."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first. A page may be empty."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn thread(
     State(app): State<Arc<App>>,
@@ -60,15 +60,18 @@ pub(crate) async fn thread(
     Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
 }
 
-/// What a cursor of this interaction's thread holds.
+/// The contents of a cursor in this interaction's messages.
 fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
     let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| key.contains(interaction));
-    key.ok_or_else(|| Failure::field("after", "is not a cursor of this thread"))
+    key.ok_or_else(|| Failure::field("after", "is not a cursor of this interaction"))
 }
 
-/// Writes to the customer: a text, a file that was uploaded, an approved template, a place, or a reaction. Outside the 24-hour window everything but a template
-/// is refused (409 `window-expired`, with the account's `recontact` template, where it has one). 404 `upload-missing`: nothing was uploaded, or it was longer than a day ago.
+/// Sends a message to the customer.
+///
+/// The message is a text, an uploaded file, an approved template, a location, or a reaction. Outside the 24-hour
+/// window only templates are allowed (409 `window-expired`, with the account's template in `recontact`, if it has
+/// one). 404 `upload-missing`: the file was not uploaded, or its upload is more than a day old.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -87,7 +90,7 @@ pub(crate) async fn send(
     let place = app.locate(&command.caller, &id).await?;
     let (wanted, answers) = new.read(&place.account.provider)?;
     let sending = match prepare(&app, &place.key, wanted, answers).await {
-        // What a repeated command refers to may be gone by now.
+        // The message or file that a repeated command refers to may be gone by now.
         Err(failure) => match app.earlier(&command).await?.and_then(|made| made.parse().ok()) {
             Some(made) => return Ok(created(&find(&app, &place.key, &made).await?.ok_or(Error::NotFound)?)),
             None => return Err(failure),
@@ -115,7 +118,8 @@ pub(crate) fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
     (StatusCode::CREATED, Json(message.into()))
 }
 
-/// What is to be sent, with the file in its place and the provider's id of the message that it refers to.
+/// Prepares a message for sending: copies the file to its place and looks up the provider's id of the message it
+/// refers to.
 async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Option<MessageId>) -> Result<Sending, Failure> {
     let id = MessageId::from_ulid(app.engine.world.ulid());
     let reply_to = match &answers {
@@ -132,7 +136,7 @@ async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Optio
             let attachment = attachments::taken(app, key, &upload).await?;
             let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
             if silent && !caption.is_empty() {
-                return Err(Failure::field("caption", "does not go with a recording or a sticker"));
+                return Err(Failure::field("caption", "is not allowed with audio or a sticker"));
             }
             (Content::Media { caption }, vec![attachment], answers)
         }
@@ -144,18 +148,21 @@ async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Optio
     Ok(Sending { id, content, attachments, reply_to, answers })
 }
 
-/// The provider's id of a message of this interaction, named by `field`.
+/// The provider's id of a message of this interaction. `field` names the input field.
 async fn known(app: &App, key: &InteractionKey, id: &MessageId, field: &'static str) -> Result<String, Failure> {
     find(app, key, id).await?.and_then(|message| message.provider_id).ok_or_else(|| unknown(field))
 }
 
-/// A link to an attachment, which a browser saves and never shows. While it is being copied: 409 `attachment-pending`; when that was given up: 410.
+/// Returns a download link to an attachment.
+///
+/// Browsers save the file and never display it. 409 `attachment-pending`: the file is still being copied. 410: the
+/// copy failed for good.
 #[utoipa::path(
     get, path = "/interactions/{id}/messages/{message}/attachments/{index}", tag = "messages",
     params(
         ("id" = String, Path, description = "The interaction's id"),
         ("message" = String, Path, description = "The message's id"),
-        ("index" = u32, Path, description = "The attachment's place in the message, from 0")
+        ("index" = u32, Path, description = "The attachment's index in the message, starting at 0")
     ),
     responses(
         (status = OK, body = Link),
@@ -193,7 +200,7 @@ pub(crate) async fn attachment(
     Ok(Json(Link { url: app.objects.link(key, &name).await?, expires_at }))
 }
 
-/// A message by its id alone. Its place in the thread is its time, which the id does not tell.
+/// Finds a message by its id alone. Messages are sorted by time, which the id does not contain.
 async fn find(app: &App, key: &InteractionKey, id: &MessageId) -> Result<Option<Message>, Failure> {
     let Some(interaction) = app.store().interaction(key).await? else { return Ok(None) };
     let mut after = None;
@@ -214,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_into_its_own_thread_only() {
+    fn a_cursor_is_valid_for_its_own_interaction_only() {
         let cursor = BASE64_URL_SAFE_NO_PAD.encode("MSG#int_1#000#msg_1");
         assert_eq!(opened(&cursor, "int_1").unwrap(), "MSG#int_1#000#msg_1");
         for (cursor, interaction) in [(cursor.as_str(), "int_2"), ("MSG#int_1", "int_1"), ("!", "int_1")] {

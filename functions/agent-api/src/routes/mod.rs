@@ -1,4 +1,4 @@
-//! The routes, and the OpenAPI document that is made of them.
+//! The routes, and the OpenAPI document built from them.
 
 mod accounts;
 mod ai;
@@ -26,21 +26,21 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
-/// A download that a browser can follow.
+/// A download link for a browser.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Link {
-    /// Saves the file; needs no token.
+    /// The address of the file. Browsers save it. It needs no token.
     pub(crate) url: String,
-    /// Until when it works.
+    /// When the link expires.
     pub(crate) expires_at: Timestamp,
 }
 
-/// Something with a name.
+/// An id with its name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Named {
-    /// Its id.
+    /// The id.
     pub(crate) id: String,
-    /// Its name.
+    /// The name.
     pub(crate) name: String,
 }
 
@@ -48,14 +48,14 @@ pub(crate) struct Named {
 #[openapi(
     info(
         title = "Agent API",
-        description = "What agents do: presence, offers, interactions, messages. Refusals are problem documents (RFC 9457).",
+        description = "The API for agents: presence, offers, interactions and messages. Errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(views::AgentEvent))
 )]
 struct Document;
 
-/// The API: every path begins with `/agent`.
+/// The API. Every path begins with `/agent`.
 pub fn router(app: Arc<App>) -> Router {
     let public_url = app.public_url.clone();
     api::serve("/agent", documented(), &public_url, app)
@@ -102,11 +102,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     router
 }
 
-/// Adds what all operations, and what all commands have in common.
+/// Adds the parts that all operations, or all commands, have in common.
 fn complete(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let commands = [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
-        // Tickets and places for uploads are made anew each time.
+        // Every call makes a new ticket or upload.
         for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
             api::repeatable(operation);
             if path.starts_with("/interactions/{id}/") {
@@ -122,7 +122,8 @@ mod tests {
     use super::*;
     use cloud::config::Env;
 
-    /// An API whose AWS and issuer can't be reached: what is refused before anything is read needs neither.
+    /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
+    /// neither.
     fn api() -> Router {
         let env = Env::from_pairs([
             ("AWS_REGION", "eu-south-1"),
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_document_is_served_to_anybody_and_every_other_route_wants_a_token() {
+    async fn every_route_except_the_document_requires_a_token() {
         api::testing::is_guarded(&api(), "/agent", "https://api.test/agent", &openapi()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Internal notes: agents see them in the thread, the customer never does.
+//! Internal notes: agents see them among the messages, and the customer never does.
 
 use std::sync::Arc;
 
@@ -17,18 +17,20 @@ use crate::app::App;
 use crate::problem::Failure;
 use crate::text::long_text;
 
-/// As long as WhatsApp lets a text be: a note stands in the same thread.
+/// The limit of a WhatsApp text, because a note appears among the messages.
 const LONGEST_NOTE: usize = 4096;
 
 /// A note.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewNote {
-    /// What it says: 1 to 4096 characters.
+    /// The text: 1 to 4096 characters.
     text: String,
 }
 
-/// Adds a note that the customer never sees to the thread of an interaction that the caller may read, also of a closed one.
+/// Adds an internal note to an interaction that the caller may read.
+///
+/// The customer never sees it. Closed interactions accept notes too.
 #[utoipa::path(
     post, path = "/interactions/{id}/notes", tag = "messages", request_body = NewNote,
     params(("id" = String, Path, description = "The interaction's id")),

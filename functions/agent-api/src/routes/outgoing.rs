@@ -1,4 +1,4 @@
-//! What an agent asks to be sent, read into what it is.
+//! Parses the messages that agents send.
 
 use domain::account::Provider;
 use domain::ids::MessageId;
@@ -10,44 +10,44 @@ use super::attachments::Upload;
 use crate::problem::Failure;
 use crate::text::{lines, one_line};
 
-/// WhatsApp takes captions of at most 1024 characters.
+/// WhatsApp accepts captions of up to 1024 characters.
 const LONGEST_CAPTION: usize = 1024;
 
-/// WhatsApp's names of templates have at most 512 characters, one parameter at most 1024, a language a handful.
+/// WhatsApp's limits: 512 characters for a template's name and 1024 for a parameter. A language code is short.
 const LONGEST_NAME: usize = 512;
 const LONGEST_PARAMETER: usize = 1024;
 const LONGEST_LANGUAGE: usize = 15;
 
-/// A body of 1024 characters holds no more parameters than this, and WhatsApp allows 10 buttons.
+/// A body of 1024 characters can't hold more parameters than this, and WhatsApp allows 10 buttons.
 const MOST_PARAMETERS: usize = 100;
 const MOST_BUTTONS: usize = 10;
 
-/// An emoji may be made of several; families and flags have up to 14 characters.
+/// An emoji may consist of several code points. Families and flags have up to 14 characters.
 const LONGEST_EMOJI: usize = 16;
 
-/// A place has a line or two of words.
+/// The name or the address of a location takes a line or two.
 const LONGEST_LABEL: usize = 1000;
 
-/// A message that is to be sent: one of `text`, `attachment`, `template`, `recontact`, `location` and `reaction`.
+/// A message to send. Give exactly one of `text`, `attachment`, `template`, `recontact`, `location` and `reaction`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
-    /// What is written; not empty, and at most as many characters as the account's provider takes.
+    /// The text. It must not be empty. The account's provider sets the maximum length.
     pub(crate) text: Option<String>,
     /// The id of an upload (`POST …/attachments`).
     pub(crate) attachment: Option<String>,
-    /// Beside an attachment: at most 1024 characters. Recordings and stickers have none.
+    /// The caption of an attachment: at most 1024 characters. Audio and stickers have no caption.
     pub(crate) caption: Option<String>,
-    /// An approved template: the one kind that may be sent outside the 24-hour window.
+    /// An approved template. Outside the 24-hour window only templates are allowed.
     pub(crate) template: Option<NewTemplate>,
-    /// `true`: the account's recontact template, filled in.
+    /// `true`: send the account's recontact template, with its parameters filled in.
     #[serde(default)]
     pub(crate) recontact: bool,
-    /// A place.
+    /// A location.
     pub(crate) location: Option<NewLocation>,
     /// A reaction to a message of this interaction.
     pub(crate) reaction: Option<NewReaction>,
-    /// The id of the message of this interaction that it answers; not with a template or a reaction.
+    /// The id of the message to reply to, in this interaction. Not allowed with a template or a reaction.
     pub(crate) reply_to: Option<String>,
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct NewMessage {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTemplate {
-    /// Its name with the provider; where templates have ids instead (Twilio), the id.
+    /// The template's name at the provider. For providers that use ids instead (Twilio): the id.
     name: String,
-    /// Its language, e.g. `it` or `en_US`; left out where the id says it all.
+    /// The language, such as `it` or `en_US`. Omit it if the provider's id already includes the language.
     #[serde(default)]
     language: String,
-    /// What stands in its header.
+    /// The header's parameter.
     header: Option<NewHeader>,
     /// The body's parameters, in order.
     #[serde(default)]
@@ -76,10 +76,10 @@ pub(crate) struct NewTemplate {
 pub(crate) enum NewHeader {
     /// A text.
     Text {
-        /// What is filled in.
+        /// The text to fill in.
         text: String,
     },
-    /// A picture.
+    /// An image.
     Image {
         /// A public https address.
         url: String,
@@ -102,16 +102,16 @@ pub(crate) enum NewHeader {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewButton {
-    /// Its place, from 0.
+    /// The button's index, starting at 0.
     index: u32,
-    /// What it does.
+    /// The button's type.
     #[serde(rename = "type")]
     kind: TemplateButtonKind,
-    /// The payload that comes back, or what is appended to the address.
+    /// The payload that a reply returns, or the text to append to the address.
     value: String,
 }
 
-/// A place.
+/// A location.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewLocation {
@@ -119,9 +119,9 @@ pub(crate) struct NewLocation {
     latitude: f64,
     /// Degrees east, -180 to 180.
     longitude: f64,
-    /// The place's name.
+    /// The name of the location.
     label: Option<String>,
-    /// The place's address.
+    /// The address of the location.
     address: Option<String>,
 }
 
@@ -131,14 +131,14 @@ pub(crate) struct NewLocation {
 pub(crate) struct NewReaction {
     /// The id of a message of this interaction.
     message: String,
-    /// One emoji; empty: takes the reaction back.
+    /// One emoji. An empty text removes the reaction.
     emoji: String,
 }
 
-/// What is asked for.
+/// The parsed request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wanted {
-    /// It says it all.
+    /// The content is complete.
     Ready(Content),
     /// The account's recontact template.
     Recontact,
@@ -149,7 +149,7 @@ pub(crate) enum Wanted {
 }
 
 impl NewMessage {
-    /// What is asked for, and the message that it answers.
+    /// The parsed content, and the message that it replies to.
     pub(crate) fn read(self, provider: &Provider) -> Result<(Wanted, Option<MessageId>), Failure> {
         // A type that this version does not know sends nothing.
         let text_limit = providers::adapter(&provider.kind).map_or(0, |adapter| adapter.text_limit());
@@ -203,7 +203,7 @@ impl NewMessage {
     }
 }
 
-/// `field` names no message that the provider knows.
+/// `field` refers to a message that does not exist or that the provider does not know.
 pub(crate) fn unknown(field: &'static str) -> Failure {
     Failure::field(field, "is not a message of this interaction that the provider knows")
 }
@@ -219,7 +219,7 @@ fn https(field: &str, url: &str) -> Result<(), Failure> {
 }
 
 impl NewTemplate {
-    /// The template as it is sent.
+    /// The template in the form that is sent.
     pub(crate) fn read(self) -> Result<ApprovedTemplate, Failure> {
         some("template.name", &self.name, LONGEST_NAME)?;
         if self.language.len() > LONGEST_LANGUAGE || !self.language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_of_one_kind() {
+    fn a_message_has_exactly_one_kind() {
         let needed = "text exactly one of text, attachment, template, recontact, location and reaction is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_read_into_what_it_is() {
+    fn every_kind_of_message_is_parsed() {
         let (wanted, reply_to) = read(json!({ "text": "a", "reply_to": message() })).unwrap();
         assert_eq!((wanted, reply_to.unwrap().to_string()), (Wanted::Ready(Content::Text { body: "a".into() }), message()));
         let (wanted, _) = read(json!({ "location": { "latitude": 41.9, "longitude": 12.5, "label": "Roma" } })).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_provider_takes_is_refused_by_its_field() {
+    fn content_that_no_provider_accepts_is_refused_naming_the_field() {
         for (body, field) in [
             (json!({ "location": { "latitude": 91, "longitude": 0 } }), "location.latitude"),
             (json!({ "location": { "latitude": 0, "longitude": -180.1 } }), "location.longitude"),

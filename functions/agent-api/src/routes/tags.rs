@@ -15,19 +15,22 @@ use super::interactions::tell;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// How the tags change.
+/// Tags to add and to remove.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retagging {
-    /// Tags that it shall have, of 1 to 32 characters: known ones (`GET /me`) where the deployment has any.
+    /// Tags to add, 1 to 32 characters each. If the deployment has configured tags (`GET /me`), only those are
+    /// allowed.
     #[serde(default)]
     add: Vec<String>,
-    /// Tags that it shall not have.
+    /// Tags to remove.
     #[serde(default)]
     remove: Vec<String>,
 }
 
-/// Adds tags to an interaction that the caller may read, and takes others off. An interaction has at most 20.
+/// Adds tags to an interaction that the caller may read, and removes others.
+///
+/// An interaction has at most 20 tags.
 #[utoipa::path(
     post, path = "/interactions/{id}/tags", tag = "interactions", request_body = Retagging,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -45,13 +48,13 @@ pub(crate) async fn retag(
 }
 
 impl Retagging {
-    /// What is added and what is taken off; `known`: the tags to choose from, none when everybody makes their own.
+    /// The tags to add and to remove. `known`: the tags to choose from; if it is empty, any text is allowed.
     fn read(&self, known: &[Tag]) -> Result<(Vec<Tag>, Vec<Tag>), Failure> {
         if self.add.is_empty() && self.remove.is_empty() {
             return Err(Failure::field("add", "is required, or remove"));
         }
         let tags = |field: &str, texts: &[String]| -> Result<Vec<Tag>, Failure> {
-            // More than an interaction may have is a mistake; it isn't read to its end.
+            // A list longer than an interaction's limit is a mistake, so the rest of it is not read.
             if texts.len() > Tag::MOST {
                 return Err(Failure::field(field, &format!("must have at most {} tags", Tag::MOST)));
             }
@@ -63,7 +66,7 @@ impl Retagging {
             return Err(Failure::field(&format!("add[{place}]"), "is not among the tags to choose from"));
         }
         if let Some(place) = add.iter().position(|tag| remove.contains(tag)) {
-            return Err(Failure::field(&format!("add[{place}]"), "is to be removed too"));
+            return Err(Failure::field(&format!("add[{place}]"), "is also in remove"));
         }
         Ok((add, remove))
     }
@@ -84,15 +87,15 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_known_ones_where_there_are_any() {
+    fn tags_must_be_configured_ones_if_there_are_any() {
         assert_eq!(refused(json!({"add": ["vip", "new"], "remove": ["old"]}), &[]), "2 added, 1 removed");
         assert_eq!(refused(json!({"add": ["vip", "new"]}), &["vip"]), "add[1]");
-        // What nobody may add any more can still be taken off.
+        // A tag that is no longer configured can still be removed.
         assert_eq!(refused(json!({"remove": ["old"]}), &["vip"]), "0 added, 1 removed");
     }
 
     #[test]
-    fn a_change_of_tags_changes_something_and_does_not_contradict_itself() {
+    fn an_empty_or_contradictory_change_of_tags_is_refused() {
         assert_eq!(refused(json!({}), &[]), "add");
         assert_eq!(refused(json!({"add": ["vip"], "remove": [" vip "]}), &[]), "add[0]");
         assert_eq!(refused(json!({"remove": ["vip", ""]}), &[]), "remove[1]");

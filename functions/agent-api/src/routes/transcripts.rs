@@ -1,4 +1,4 @@
-//! Transcripts, as zips in the bucket.
+//! Transcripts, stored as zip files in the bucket.
 
 use std::sync::Arc;
 
@@ -16,12 +16,15 @@ use super::interactions::tell;
 use crate::app::App;
 use crate::problem::Failure;
 
-/// A link to the transcript. It is written when the interaction closes and when it is asked for; before that: 404 `transcript-not-ready`.
+/// Returns a download link to the transcript.
+///
+/// The transcript is written when the interaction closes and on request. 404 `transcript-not-ready`: it has not been
+/// written yet.
 #[utoipa::path(
     get, path = "/interactions/{id}/transcript", operation_id = "get_transcript", tag = "transcripts",
     params(
         ("id" = String, Path, description = "The interaction's id"),
-        ("attachments" = Option<bool>, Query, description = "Whether the files that came and went are in the zip; `false` unless told")
+        ("attachments" = Option<bool>, Query, description = "Whether the zip includes the attachments; the default is `false`")
     ),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
@@ -41,10 +44,12 @@ pub(crate) async fn read(
     Ok(Json(Link { url: app.objects.link(&key, &format!("{}-{name}", place.account.key)).await?, expires_at }))
 }
 
-/// Asks for the transcript as the interaction stands; it is there a moment later, in the place of the one before.
+/// Requests a transcript of the interaction in its present state.
+///
+/// It is ready a moment later and replaces the previous one.
 #[utoipa::path(
     post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = ACCEPTED, description = "It is being written"), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = ACCEPTED, description = "The transcript is being written"), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
     let agent = command.caller.agent.clone();

@@ -1,4 +1,4 @@
-//! Tabs, and the end of an interaction.
+//! Opening and closing tabs, and closing interactions.
 
 use super::Refusal;
 use super::change::Change;
@@ -22,7 +22,8 @@ impl Change<'_> {
         self.fact(Fact::TabOpened { agent });
     }
 
-    /// Where a disposition is mandatory and has a pause, an agent may ask to close without one: until it is given, the agent is on that pause.
+    /// Closes the interaction for its agent. Where a disposition is mandatory and has a pause, the agent may ask to
+    /// close without one. The agent is then on that pause until the disposition is given.
     pub(super) fn close_by_agent(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
         self.owned_by(&agent)?;
         match self.context.pause {
@@ -35,7 +36,7 @@ impl Change<'_> {
         if self.next.wrap_up.is_some() {
             return Err(Refusal::NothingToDo);
         }
-        // Who wants to close it is there, whatever the tab says.
+        // An agent who asks to close is there, whether or not the tab is open.
         if self.waits_on_own_agent() {
             self.must_be_logged_in(&agent)?;
             self.next.unread = false;
@@ -43,7 +44,7 @@ impl Change<'_> {
         }
         let (now, pause) = (self.context.now, pause.name.clone());
         self.fact(Fact::CloseRequested { agent: agent.clone(), pause: pause.clone() });
-        // As with any pause: what rings there alone rings on elsewhere.
+        // As with any pause, offers that ring at this agent alone are withdrawn and ring elsewhere.
         if let Some(presence) = self.context.presences.get(&agent) {
             let ringing = presence.ringing.iter().filter(|(interaction, until)| **until > now && **interaction != self.next.id);
             let withdrawn = ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() });
@@ -56,7 +57,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// A disposition is owed by who has it, as long as it is open: whatever ends that makes the agent available again, which is said in one place.
+    /// Ends the wrap-up when the interaction is closed or no longer belongs to the agent who owes the disposition.
+    /// The agent is then available again, and gets a notice of it here only.
     pub(super) fn end_wrap_up(&mut self, before: Option<&Interaction>) {
         let owed = self.next.wrap_up.as_ref().filter(|wrap_up| self.next.is_open() && self.next.agent.as_ref() == Some(&wrap_up.agent));
         if owed.is_none() {
@@ -73,7 +75,8 @@ impl Change<'_> {
         self.wake(Target::Agent(agent));
     }
 
-    /// Closes with a disposition that the account allows: one of its own, or of those of all accounts; any, where there are neither.
+    /// Closes with an allowed disposition: one of the account's own or a global one. If there are neither, any text
+    /// is allowed.
     pub(super) fn close_with(&mut self, agent: AgentId, disposition: Option<String>) -> Result<(), Refusal> {
         let (settings, global) = (&self.context.account.settings, self.context.dispositions);
         match &disposition {

@@ -1,4 +1,5 @@
-//! Plays what surrounds the engine: `dispatch`, `assign`, the timers and a provider, on a clock that only the test moves.
+//! Simulates the engine's surroundings: `dispatch`, `assign`, the timers and a provider, on a clock that only the
+//! test moves.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,10 +40,10 @@ use ulid::Ulid;
 
 pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
 
-/// After what time an event comes again whose message is not there yet.
+/// How long an event waits before its next attempt if its message is not there yet.
 const NOT_YET: SignedDuration = SignedDuration::from_secs(15);
 
-/// Something to carry out: the body of a queue, as it arrives there, or a command of an agent.
+/// An errand to carry out: the body of a queue, as it arrives there, or an agent's command.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Job {
     Queued(Errand),
@@ -50,7 +51,7 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// What was sent to a queue: written as JSON there, and read again.
+    /// The body of a queue. It is written as JSON and read again.
     pub(crate) fn queued(errand: Errand) -> Self {
         let job = match errand.job {
             Body::Route(event) => Body::Route(Box::new(travels(&*event))),
@@ -69,12 +70,12 @@ impl Job {
         Self::queued(Errand::route(event))
     }
 
-    /// Somebody looks at what waits for a target, for whatever reason.
+    /// A wake-up, in which `assign` looks at the interactions that wait for a target.
     pub(crate) fn wake(target: Target) -> Self {
         Self::queued(Errand::assign("wake".into(), AssignJob { target, reconfigured: false, related: false }))
     }
 
-    /// An agent may have been added to, or taken off, an account or a queue.
+    /// A wake-up after an agent may have been added to an account or a queue, or removed from it.
     pub(crate) fn reconfigured(agent: &AgentId) -> Self {
         Self::queued(Errand::assign("change".into(), AssignJob::reconfigured(Target::Agent(agent.clone()))))
     }
@@ -118,7 +119,7 @@ fn travels<T: Serialize + DeserializeOwned>(body: &T) -> T {
     serde_json::from_str(&serde_json::to_string(body).unwrap()).unwrap()
 }
 
-/// What an agent does.
+/// A command of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     Accept(InteractionId),
@@ -140,27 +141,27 @@ pub(crate) enum Command {
     Capacity(Capacity),
 }
 
-/// What a job led to.
+/// The result of a job.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Done; these follow.
+    /// The job is done and led to these errands.
     Done { errands: Vec<Errand>, shown: Vec<(AgentId, Seen)>, told: Option<Told> },
-    /// It failed: whoever asked tries again.
+    /// The job failed and is tried again.
     Failed(EngineError),
 }
 
-/// The provider: answers as it was told to, and remembers what it was called for.
+/// The provider. It answers as the test says, and remembers its calls.
 #[derive(Debug, Default)]
 pub(crate) struct FakeProvider {
     pub(crate) outcomes: VecDeque<Sent>,
     pub(crate) calls: Vec<MessageId>,
-    /// What other systems answer to the plan; unless told, nothing.
+    /// The answers of other systems to the plan, nothing by default.
     pub(crate) webhooks: VecDeque<WebhookAnswer>,
 }
 
 pub(crate) type WebhookAnswer = Result<Vec<(VariableName, String)>, WebhookFailure>;
 
-/// What an agent was shown.
+/// An item that an agent was shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) interaction: Option<InteractionId>,
@@ -182,12 +183,12 @@ pub(crate) struct Sim {
     pub(crate) committed: Vec<(String, MessageId)>,
     /// The account as it was before its last change.
     changed_from: RefCell<Account>,
-    /// The ids that queues with order have seen: what comes under one of them again is dropped.
+    /// The ids that ordered queues have seen. A job that comes again under one of them is dropped.
     ids: BTreeSet<(&'static str, String)>,
     counter: u64,
 }
 
-/// Polls a future to its end: nothing here waits for anything but its turn.
+/// Polls a future to its end. A future here waits for nothing but its turn.
 pub(crate) fn run<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {
@@ -223,7 +224,7 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
     }
 }
 
-/// What the function behind a queue does with a body.
+/// Runs the function behind a queue on a body.
 async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Errand) -> Result<Led, EngineError> {
     let nothing = (Vec::new(), Vec::new(), None);
     match errand.job {
@@ -256,7 +257,7 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
 
 async fn assign(engine: &Machine, id: &str, job: &AssignJob) -> Result<Led, EngineError> {
     let (offered, gone) = (Notice::Offered { offer: 0, until: None, notification: None }, Notice::Withdrawn { offer: 0, taken_by: None });
-    // `assign` was told that the configuration changed, and forgets what it had of it.
+    // `assign` was told that the configuration changed, and drops its copy of it.
     let directory = if job.reconfigured { engine.directory.fresh() } else { engine.directory.clone() };
     let engine = Machine { directory, ..engine.clone() };
     let (mut errands, mut seen) = (Vec::new(), Vec::new());
@@ -420,7 +421,7 @@ impl Sim {
         }
     }
 
-    // Configuration.
+    // The configuration.
 
     /// An agent of the account.
     pub(crate) fn agent(&self, number: u64) -> AgentId {
@@ -502,7 +503,7 @@ impl Sim {
         self.change_account(|account| account.settings.inactivity_timeout = Some(Minutes::new(minutes).unwrap()));
     }
 
-    /// A queue with these members as the only step of the plan, everybody ready.
+    /// Sets up a queue with these members as the only step of the plan, with every member ready.
     pub(crate) fn desk(strategy: Strategy, agents: u64) -> (Self, Vec<AgentId>, QueueId) {
         let mut sim = Self::new();
         let agents: Vec<AgentId> = (1..=agents).map(|number| sim.agent(number)).collect();
@@ -514,7 +515,7 @@ impl Sim {
         (sim, agents, queue)
     }
 
-    // What happens.
+    // The events.
 
     pub(crate) fn next(&mut self) -> u64 {
         self.counter += 1;
@@ -545,7 +546,7 @@ impl Sim {
         }
     }
 
-    /// A message from somebody known by `from`, and in the same request by `alias`.
+    /// A message from a customer known by `from`, and in the same request by `alias`.
     pub(crate) fn event_from(&mut self, from: Address, alias: Option<Address>) -> InboundEvent {
         let mut event = self.event(0);
         if let InboundKind::Message(message) = &mut event.kind {
@@ -554,7 +555,7 @@ impl Sim {
         event
     }
 
-    /// Something that customer `from` does to a message, or that happens to the customer.
+    /// Customer `from` does something to a message, or something happens to the customer.
     pub(crate) fn annotation(&mut self, from: u32, what: Annotated) -> InboundEvent {
         let number = self.next();
         let annotation = Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, sent_at: None, what };
@@ -567,14 +568,14 @@ impl Sim {
         }
     }
 
-    /// An annotation comes; tells to which interaction it went, or `-`.
+    /// An annotation arrives. Returns its interaction, or `-`.
     pub(crate) fn annotated(&mut self, event: &InboundEvent) -> Option<String> {
         self.memory.receive(event);
         self.settle();
         self.memory.routed(&event.account, &event.id)
     }
 
-    /// A customer writes; tells to which interaction it went.
+    /// A customer writes. Returns the message's interaction.
     pub(crate) fn writes(&mut self, from: u32) -> InteractionId {
         let event = self.event(from);
         self.receives(&event)
@@ -664,7 +665,7 @@ impl Sim {
         self.command(agent, Command::Close(interaction.clone(), None))
     }
 
-    /// The agent writes; tells which message that is.
+    /// The agent writes. Returns the message's id.
     pub(crate) fn answers(&mut self, agent: &AgentId, interaction: &InteractionId) -> Result<MessageId, Refusal> {
         let id = MessageId::from_ulid(self.world.ulid());
         self.command(agent, Command::Write(interaction.clone(), id.clone(), "an answer".into())).map(|_| id)
@@ -681,7 +682,7 @@ impl Sim {
         assert!(
             matches!(started, Started::Refused(_))
                 || run(self.engine.start(&account, &start, &mark)).unwrap() == {
-                    // Again it finds what it opened; the caller looks for its mark.
+                    // A repetition finds the interaction that it opened. The caller looks for its mark.
                     let Started::Opened(interaction, _) = &started else { unreachable!() };
                     Started::Refused(Refusal::OtherOpen { interaction: interaction.id.clone() })
                 }
@@ -694,7 +695,7 @@ impl Sim {
         }
     }
 
-    /// Agents must give a disposition, and are on a pause until they do.
+    /// Makes dispositions mandatory, with a pause until they are given.
     pub(crate) fn mandatory_disposition(&self) {
         let pause = Pause { id: PauseId::from_ulid(Ulid::from_parts(0, 1)), name: "After-call work".into() };
         self.change_account(|account| {
@@ -704,7 +705,7 @@ impl Sim {
         self.directory.change(|config| config.pauses.insert(pause.id.clone(), pause));
     }
 
-    /// Only contacts of the account's list are talked to.
+    /// Sets a whitelist with the account's list, in force or not.
     pub(crate) fn whitelist(&self, enabled: bool) {
         self.change_account(|account| {
             let reply = TextTemplate::parse("We do not know {{contact.mobile}}.").unwrap();
@@ -729,7 +730,7 @@ impl Sim {
         self.presence_is(agent, PresenceState::LoggedOut);
     }
 
-    /// Before the story begins.
+    /// Sets an agent's capacity before the test begins.
     pub(crate) fn give_capacity(&self, agent: &AgentId, capacity: Capacity) {
         run(self.engine.set_capacity(agent, capacity)).unwrap();
     }
@@ -741,7 +742,7 @@ impl Sim {
 
     // Carrying out.
 
-    /// What the stream hands to `dispatch`.
+    /// Takes what the stream hands to `dispatch`.
     pub(crate) fn pump(&mut self) {
         for grown in self.memory.take_effects() {
             if let Owner::Interaction(interaction) = &grown.item {
@@ -753,7 +754,7 @@ impl Sim {
                 self.committed.extend(sent);
             }
             for errand in grown.errands().unwrap() {
-                // As a queue with order does, for five minutes: no id is used again, then or later.
+                // Acts as an ordered queue does for five minutes: no id is used again, then or later.
                 if errand.group.is_none() || self.ids.insert((queue_of(&errand.job), errand.id.clone())) {
                     self.enqueue(errand);
                 }
@@ -761,7 +762,7 @@ impl Sim {
         }
     }
 
-    /// A queue takes a body. Timers wait; what only looks at the engine's work is done at once.
+    /// A queue takes a body. Timers wait, and bodies that only look at the engine's work are handled at once.
     fn enqueue(&mut self, errand: Errand) {
         let job = Job::queued(errand);
         match &job {
@@ -793,7 +794,7 @@ impl Sim {
         }
     }
 
-    /// Who is meant: of a queue's members those of the account, for an offer only who is ready.
+    /// The agents of an audience: for a queue, its members of the account, and for an offer only the ready ones.
     pub(crate) fn expand(&self, audience: &Audience, only_ready: bool) -> Vec<AgentId> {
         match audience {
             Audience::Agents(agents) => agents.clone(),
@@ -807,7 +808,7 @@ impl Sim {
         }
     }
 
-    /// Takes up what a job led to. A failed one is tried again, as its queue or its client would.
+    /// Takes the result of a job. A failed job is tried again, as its queue or its client would.
     pub(crate) fn led_to(&mut self, job: Job, outcome: Outcome) -> Option<Told> {
         match outcome {
             Outcome::Done { errands, shown, told } => {
@@ -817,12 +818,12 @@ impl Sim {
                 }
                 told
             }
-            // Given back: it comes again after a while.
+            // The job goes back to its queue and comes again after a while.
             Outcome::Failed(EngineError::NotYet) => {
                 self.timers.push((self.world.now() + NOT_YET, job));
                 None
             }
-            // Before later ones of its group.
+            // It comes before later jobs of its group.
             Outcome::Failed(_) => {
                 self.jobs.push_front(job);
                 None
@@ -830,7 +831,7 @@ impl Sim {
         }
     }
 
-    /// Carries out everything that is to be done now.
+    /// Carries out everything that is due now.
     pub(crate) fn settle(&mut self) {
         for _ in 0..10_000 {
             self.pump();
@@ -841,7 +842,7 @@ impl Sim {
         panic!("it never settles");
     }
 
-    /// Lets time pass, and everything happen that is due meanwhile.
+    /// Moves the clock forwards and carries out everything that falls due meanwhile.
     pub(crate) fn wait(&mut self, seconds: i64) {
         let end = self.world.now() + SignedDuration::from_secs(seconds);
         self.settle();
@@ -860,7 +861,7 @@ impl Sim {
         (0..self.timers.len()).min_by_key(|index| self.timers[*index].0)
     }
 
-    // What can be seen.
+    // The visible results.
 
     pub(crate) fn interaction(&self, id: &InteractionId) -> Interaction {
         self.memory.interactions().into_iter().find(|interaction| interaction.id == *id).unwrap()
@@ -901,13 +902,13 @@ impl Sim {
         self.memory.history(id).into_iter().map(|entry| entry.fact).collect()
     }
 
-    /// Whether the last that an agent was told of the agent's own presence is `state`.
+    /// Whether `state` is the latest of the agent's own presence that the agent was told.
     pub(crate) fn is_told_of_presence(&self, agent: &AgentId, state: PresenceWord) -> bool {
         let told = self.seen.get(agent).into_iter().flatten().rev().find(|seen| matches!(seen.notice, Notice::PresenceNow { .. }));
         told.is_some_and(|seen| seen.notice == Notice::PresenceNow { state })
     }
 
-    /// What an agent was shown of an interaction, in order.
+    /// The items about an interaction that an agent was shown, in order.
     pub(crate) fn shown(&self, agent: &AgentId, id: &InteractionId) -> Vec<Notice> {
         let seen = self.seen.get(agent).map(Vec::as_slice).unwrap_or_default();
         seen.iter().filter(|seen| seen.interaction.as_ref() == Some(id)).map(|seen| seen.notice.clone()).collect()

@@ -1,4 +1,4 @@
-//! An account leaves: nothing is opened on it any more, what is open is closed, then it is deleted.
+//! Deleting an account: it stops opening interactions, its open ones are closed, then it is deleted.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -25,37 +25,38 @@ use crate::openapi::WriteRefusals;
 use crate::resource::{Stored, Writer};
 use crate::resources::canned_answers::forget_answers;
 
-/// Queries that are under way at once when open interactions are looked for: a few milliseconds each, for thousands of
-/// agents within the API's 30 s.
+/// How many queries run at once to find open interactions. They take a few milliseconds each, so thousands of agents
+/// fit into the API's 30 s.
 const QUERIES: usize = 16;
 
-/// How many interactions are read from the index: what one query reads, and far more than anybody closes by hand.
+/// How many interactions one query of the index reads: far more than administrators close by hand.
 const INDEXED: usize = 1000;
 
-/// How many interactions a request closes: with [`CLOSING`] at once and a tenth of a second each, three seconds of the
-/// 30 s that the API has.
+/// How many interactions a request closes. [`CLOSING`] run at once and each takes a tenth of a second, which makes
+/// three of the API's 30 seconds.
 const CLOSED: usize = 200;
 
-/// Closes that are under way at once. Those of one agent are rivals for that agent's presence: more would lose more
-/// often than they win.
+/// How many closes run at once. Closes for one agent compete for that agent's presence, and with more of them most
+/// would lose the race.
 const CLOSING: usize = 8;
 
-/// How long an account may take to leave: the function ends after 29 s, and clocks differ a little. Whoever dies in
-/// between keeps customers waiting no longer.
+/// How long an account may take to leave. The function ends after 29 s, and clocks differ a little. If the function
+/// dies in between, customers wait no longer than this.
 const LEAVES: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many interactions a refusal names; it counts all.
+/// How many interactions a refusal names. It counts all of them.
 const NAMED: usize = 10;
 
-/// Deletes an account, when `confirm` repeats its key (422 otherwise).
+/// Deletes an account.
 ///
-/// Refused (409, `open-interactions`) while it has open interactions, unless `close` is `true`: then the system closes
-/// them first, two hundred a request. It is still a 409 while some are left; a repetition goes on. Customers who write
-/// meanwhile are kept waiting for the outcome. Its secret can be restored in Secrets Manager for seven days; its
-/// canned answers go with it.
+/// `confirm` must repeat the account's key (422 otherwise). Refused (409, `open-interactions`) while the account has
+/// open interactions, unless `close` is `true`. With `close`, the system first closes up to 200 of them per request.
+/// The response is 409 while some are left, and a repeated request continues. Messages from customers wait until the
+/// deletion succeeds or fails. The account's secret can be restored in Secrets Manager for seven days. Its canned
+/// answers are deleted too.
 #[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
     params(("id" = String, Path), ("If-Match" = String, Header), ("confirm" = String, Query, description = "The account's key."),
-        ("close" = Option<bool>, Query, description = "Whether its open interactions are closed.")),
+        ("close" = Option<bool>, Query, description = "Whether to close its open interactions.")),
     responses((status = 204, description = "Deleted."), WriteRefusals))]
 pub(crate) async fn delete_account(
     State(app): State<App>,
@@ -78,7 +79,7 @@ pub(crate) async fn delete_account(
     let until = app.engine.world.now() + LEAVES;
     let leaving = app.configuration().leave(&id, cloud::ids::ulid().to_string(), until).await?;
     if let Err(refused) = leave(&app, &account, version, &leaving, &entry, close).await {
-        // When the answer got lost the account may be gone, and else it stays in a minute.
+        // If the response was lost, the account may be gone. Otherwise it becomes usable again after a minute.
         if !matches!(refused, ApiError::Kit(Error::Port(_))) {
             app.configuration().stay(&leaving).await?;
         }
@@ -90,7 +91,7 @@ pub(crate) async fn delete_account(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Deletes an account on which nothing is opened any more, if nothing is open.
+/// Deletes an account that no longer opens interactions, if none is open.
 async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, entry: &[Extra], close: bool) -> Result<(), ApiError> {
     let mut open = open_interactions(app, &account.id).await?;
     let mut closed = HashSet::new();
@@ -107,15 +108,14 @@ async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, en
     written(app.configuration().delete_account(account, version, &token, leaving, entry).await?).map(drop)
 }
 
-/// Has the system close interactions of an account that leaves, as many as a request has time for, and tells which
-/// are.
+/// Closes interactions of an account that is leaving, as many as a request has time for, and returns those it closed.
 async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<InteractionId>, ApiError> {
     let closing = stream::iter(open.iter().take(CLOSED).cloned()).map(|key| async move {
         match app.engine.tell(&key, Event::AccountLeaves, Idempotency::Guarded).await {
             Ok(Told::Changed { .. } | Told::AlreadyDone(_) | Told::Refused(Refusal::Closed, _)) | Err(EngineError::NotFound) => {
                 Ok(Some(key.interaction))
             }
-            // A repetition of the request finds it again.
+            // A repeated request finds it again.
             Ok(Told::Refused(..)) | Err(EngineError::Busy) => Ok(None),
             Err(error) => Err(error),
         }
@@ -124,12 +124,13 @@ async fn close_some(app: &App, open: &[InteractionKey]) -> Result<HashSet<Intera
     Ok(closed.into_iter().flatten().collect())
 }
 
-/// The open interactions of an account. Each is in an agent's load or among the rows that wait, or both, unless
-/// another system is asked about it: such are in the index, which is a moment behind and alone would not be enough.
+/// The open interactions of an account. Each counts towards an agent's load or has a waiting row, or both. The
+/// exceptions are those that wait for another system. They are in the index, which lags by a moment and would not be
+/// enough alone.
 async fn open_interactions(app: &App, id: &AccountId) -> Result<Vec<InteractionKey>, ApiError> {
     let (agents, queues) = tokio::try_join!(app.configuration().all::<Agent>(), app.configuration().all::<Queue>())?;
     let agents: Vec<AgentId> = agents.into_iter().map(|(agent, _)| agent.id).collect();
-    // Not only those of the present plan: runs go on with the plan that they began with.
+    // Queues of older plan versions count too, because a running plan keeps its version.
     let targets = queues.into_iter().map(|(queue, _)| Target::Queue(queue.id)).chain(agents.iter().cloned().map(Target::Agent));
     let targets: Vec<Target> = targets.chain([Target::Account(id.clone())]).collect();
     let store = &app.engine.store;
@@ -137,7 +138,7 @@ async fn open_interactions(app: &App, id: &AccountId) -> Result<Vec<InteractionK
     let waiting: Vec<_> = waiting.buffer_unordered(QUERIES).try_collect().await?;
     let rows = waiting.into_iter().flatten().map(|row| row.interaction).filter(|row| row.conversation.account == *id);
     let mut open: BTreeMap<InteractionId, InteractionKey> = rows.map(|row| (row.interaction.clone(), row)).collect();
-    // Not only the account's agents: who was taken off it may still hold one.
+    // An agent who was removed from the account may still hold an interaction.
     let presences = store.presences(&agents).await?;
     let held: HashSet<InteractionId> = presences.into_values().flat_map(|presence| presence.load).collect();
     let held = store.interactions(&held.into_iter().collect::<Vec<_>>()).await?;

@@ -1,4 +1,4 @@
-//! Accounts: connected numbers.
+//! Accounts: connected WhatsApp numbers.
 
 mod leaving;
 mod secrets;
@@ -36,62 +36,62 @@ use crate::shells::shells;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
 pub(crate) struct AccountView {
-    /// Its id.
+    /// The account's id.
     id: AccountId,
     /// Display name.
     name: String,
-    /// Shown on the agents' tabs.
+    /// The key that agents' tabs show.
     #[schema(value_type = String)]
     key: AccountKey,
-    /// Id of the list where new contacts are saved.
+    /// The id of the list where new contacts are saved.
     list: ListId,
-    /// The public host that the Receive URL is built on; absent: this deployment's own.
+    /// The public host of the Receive URL. If absent: this deployment's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
-    /// Which provider, without its secrets.
+    /// The provider, without its secrets.
     provider: Provider,
     /// E.164.
     #[schema(value_type = String)]
     phone: E164,
-    /// For people.
+    /// A note for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// Whether what arrives is routed.
+    /// Whether incoming messages are routed.
     active: bool,
-    /// Ids of the agents who see and handle its interactions.
+    /// The ids of the agents who see and handle the account's interactions.
     agents: Vec<AgentId>,
-    /// Id of the AI agent that answers customers while AI is on.
+    /// The id of the AI agent that answers customers while AI is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     answering_ai_agent: Option<AiAgentId>,
-    /// Waits, timeouts, and what agents may and must do.
+    /// Waits, timeouts, and rules for agents.
     settings: AccountSettings,
     /// Routing steps, in order.
     plan: Vec<PlanStep>,
-    /// Grows with every change of the plan.
+    /// Increases with every change of the plan.
     plan_version: u64,
-    /// To be pasted into the provider's console as it is, with what follows the `#`.
+    /// The address to paste into the provider's console, including the part after the `#`.
     receive_url: String,
-    /// What a proxy in front of `domain` must send in `X-Proxy-Token`.
+    /// The value that a proxy in front of `domain` must send in `X-Proxy-Token`.
     proxy_token: String,
-    /// With which the requests of Webhook steps are signed (Standard Webhooks); absent until the account is next
-    /// changed, if it is older than they are.
+    /// The key that signs the requests of Webhook steps (Standard Webhooks). An account that is older than this
+    /// feature gets one with its next change.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
-    /// What works, but not as well as it could.
+    /// Settings that work but could be better.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FieldError>,
-    /// Grows with every change; the `ETag`.
+    /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
 
-/// Where an account's provider sends its webhooks, with what the provider's console wants behind it.
+/// The address for a provider's webhooks, with the suffix that the provider's console needs.
 pub(crate) fn receive_url(account: &Account, public_url: &str) -> String {
     let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
     let suffix = providers::adapter(&account.provider.kind).map_or("", |adapter| adapter.receive_url_suffix());
     format!("{base}{}{suffix}", account.receive_path.reveal())
 }
 
-/// What works, but not as well as it could.
+/// Settings that work but could be better.
 fn warnings(account: &Account) -> Vec<FieldError> {
     let recontacts = providers::adapter(&account.provider.kind).is_some_and(|adapter| adapter.wants_recontact_template());
     let message = "without it agents can't write to customers once the 24-hour window is over, unless they name a template themselves";
@@ -129,7 +129,7 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
     if before.steps == steps { before.clone() } else { ActionPlan { version: before.version + 1, steps: steps.to_vec() } }
 }
 
-/// Fails when the account refers to something that is not there, its key is taken, or nobody would answer.
+/// Fails if the account refers to a resource that does not exist, its key is taken, or no agent could answer.
 async fn check(app: &App, input: &AccountInput, own: &AccountId) -> Result<(), ApiError> {
     let configuration = app.configuration();
     let (lists, pauses, dispositions, agents, queues, intervals, accounts) = tokio::try_join!(
@@ -174,7 +174,7 @@ impl Resource for Account {
             None => ActionPlan { version: 1, steps: input.plan.clone() },
         };
         let receive_path = match before {
-            // The function that a Receive URL leads to depends on the type; the token stays.
+            // The type determines the function behind a Receive URL. The token stays.
             Some(before) if before.provider.kind == input.provider.kind => before.receive_path.clone(),
             Some(before) => receive_path(&input.provider.kind, path_token(before)),
             None => receive_path(&input.provider.kind, &token()?),
@@ -223,9 +223,9 @@ impl Resource for Account {
         check(app, change.input, &change.after.id).await
     }
 
-    /// The secret first: a failure between the two leaves a secret that nobody uses, not an account that can neither
-    /// verify nor send. Should the account be changed by somebody else meanwhile (412), a new secret is used already:
-    /// signatures are accepted with both.
+    /// The secret is written first. A failure between the two writes then leaves an unused secret, and not an account
+    /// that can neither verify nor send. If another change comes first (412), the new secret is already in use, and
+    /// signatures made with either secret are accepted.
     async fn prepare(app: &App, change: &Change<'_, Self>) -> Result<Vec<String>, ApiError> {
         match change.before {
             None => {
@@ -237,8 +237,8 @@ impl Resource for Account {
         }
     }
 
-    /// Tokens and the Receive URL are shown to administrators, and by the audit trail to nobody. So are the fields
-    /// that are made up where they are left out: the verify token of a webhook.
+    /// Administrators see tokens and the Receive URL, but the audit trail hides them. It also hides generated fields,
+    /// such as the verify token of a webhook.
     fn is_hidden(path: &str) -> bool {
         let generated = |name: &str| {
             let fields = providers::ADAPTERS.iter().flat_map(|adapter| adapter.fields());
@@ -250,7 +250,7 @@ impl Resource for Account {
     const DERIVED: &'static [&'static str] = &["id", "version", "plan_version", "warnings"];
 
     async fn take_back(app: &App, change: &Change<'_, Self>, refused: &ApiError) {
-        // When the answer got lost the account may be there.
+        // If the response was lost, the account may exist.
         if change.before.is_none() && !matches!(refused, ApiError::Kit(Error::Port(_))) {
             forget_secret(app, &change.after.id, true).await;
         }
@@ -265,7 +265,7 @@ impl Resource for Account {
         token.into_iter().chain(plan).collect()
     }
 
-    /// Waiting interactions that may have somebody else to be offered to, or another way to go.
+    /// Waiting interactions that could now be offered to another agent or take another route.
     fn wakes(before: &Self, after: &Self) -> Vec<Target> {
         wakes::of_account(before, after).into_iter().collect()
     }
@@ -277,32 +277,32 @@ shells! {
     /// Lists the accounts.
     list list_accounts;
 
-    /// Connects a number.
+    /// Creates an account: connects a number.
     ///
-    /// A POST that is repeated is refused (422), as the key is taken.
+    /// Keys are unique, so a repeated POST is refused (422).
     create create_account;
 
-    /// Reads an account.
+    /// Returns an account.
     get get_account;
 
     /// Replaces an account.
     ///
-    /// Secrets that are left out stay; a new one is used at once, and signatures made with the one before are still
-    /// accepted. Another provider type, or another `base_url`, wants all secrets again (422 otherwise), and another
-    /// type gets another Receive URL. Refused (409, `no-agent`) when an active account would have nobody to answer.
-    /// Interactions that wait are looked at again.
+    /// Omitted secrets stay. A new secret is used at once, and signatures made with the previous one are still
+    /// accepted. Another provider type, or another `base_url`, requires all secrets again (422 otherwise). Another
+    /// type also gets another Receive URL. Refused (409, `no-agent`) if an active account would have no agent to
+    /// answer. Waiting interactions are routed again.
     put put_account;
 
     /// Changes fields of an account.
     ///
-    /// Secrets that are left out stay; `null` removes an optional one and makes a generated one anew. Otherwise as
-    /// PUT.
+    /// Omitted secrets stay. `null` removes an optional secret and generates a generated one again. All other rules
+    /// are those of PUT.
     patch patch_account;
 }
 
-/// Adds an agent to an account, as its last.
+/// Adds an agent to an account, as the last one.
 ///
-/// For an agent who is in it already nothing changes.
+/// If the account already has the agent, nothing changes.
 #[utoipa::path(put, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -316,10 +316,10 @@ pub(crate) async fn put_account_agent(
     edit(&app, writer, account, condition, |view| put_in(view, &["agents"], agent.as_str())).await
 }
 
-/// Takes an agent out of an account.
+/// Removes an agent from an account.
 ///
-/// Refused (409, `no-agent`) when an active account would have nobody to answer. For an agent who is not in it nothing
-/// changes.
+/// Refused (409, `no-agent`) if an active account would have no agent to answer. If the account does not have the
+/// agent, nothing changes.
 #[utoipa::path(delete, path = "/accounts/{id}/agents/{agent}", tag = "accounts",
     params(("id" = String, Path), ("agent" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -332,13 +332,13 @@ pub(crate) async fn delete_account_agent(
     edit(&app, writer, account, condition, |view| take_out(view, &["agents"], agent.as_str())).await
 }
 
-/// The place of the whitelist's lists in the view of an account.
+/// The path of the whitelist's lists in the view of an account.
 const WHITELIST: [&str; 3] = ["settings", "whitelist", "lists"];
 
 /// Adds a contact list to an account's whitelist.
 ///
-/// For a list that is in it already nothing changes. An account that has no whitelist gets one with PUT or PATCH,
-/// since it needs a reply (422 otherwise).
+/// If the list is already in it, nothing changes. 422: the account has no whitelist yet. Create it with PUT or PATCH,
+/// because a whitelist needs a reply.
 #[utoipa::path(put, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
@@ -352,9 +352,10 @@ pub(crate) async fn put_whitelisted(
     edit(&app, writer, account, condition, |view| put_in(view, &WHITELIST, list.as_str())).await
 }
 
-/// Takes a contact list out of an account's whitelist.
+/// Removes a contact list from an account's whitelist.
 ///
-/// The last one stays (422): with none, everybody would be turned away. For a list that is not in it nothing changes.
+/// The last list stays (422), because without a list every customer would be turned away. If the list is not in it,
+/// nothing changes.
 #[utoipa::path(delete, path = "/accounts/{id}/whitelist/{list}", tag = "accounts",
     params(("id" = String, Path), ("list" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]

@@ -1,4 +1,4 @@
-//! The secrets of an account: tokens that are made for it, credentials that are given.
+//! The secrets of an account: generated tokens, and the credentials that an administrator enters.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::input::ProviderInput;
 
-/// Random bytes of a token: nobody guesses 256 bits.
+/// Random bytes in a token: 256 bits can't be guessed.
 const TOKEN_BYTES: usize = 32;
 
-/// The path of a Receive URL: to the function of the type's provider.
+/// The path of a Receive URL. It leads to the function for the provider's type.
 pub(super) fn receive_path(kind: &str, token: &str) -> Secret {
     let name = providers::adapter(kind).map_or("", |adapter| adapter.receive_name());
     format!("/receive/{name}/{token}").into()
@@ -27,15 +27,14 @@ pub(super) fn path_token(account: &Account) -> &str {
     account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
 }
 
-/// Writes the secrets that were given, beside those that stay. Nothing is read when nothing was given and nothing goes
-/// elsewhere.
+/// Writes the new secrets and keeps the others. If there are no new secrets and the address stays, nothing is read.
 pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<Vec<String>, ApiError> {
     if !provider.writes_secrets() && !provider.elsewhere {
         return Ok(Vec::new());
     }
     let stored = match app.secrets.read::<Credentials>(id).await {
         Ok(versions) => Some(versions.current),
-        // Lost by hand: the account gets a new one.
+        // The secret was deleted by hand, so the account gets a new one.
         Err(SecretError::Missing | SecretError::Malformed) => None,
         Err(error) => return Err(error.into()),
     };
@@ -47,15 +46,15 @@ pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) 
     Ok(changed_secrets(&stored.unwrap_or_default(), &credentials))
 }
 
-/// The secrets that differ, as paths of the account's view.
+/// The secrets that differ, as paths in the account's view.
 pub(super) fn changed_secrets(before: &Credentials, after: &Credentials) -> Vec<String> {
     let names: BTreeSet<&String> = before.0.keys().chain(after.0.keys()).collect();
     let differs = |name: &&&String| before.0.get(**name).map(Secret::reveal) != after.0.get(**name).map(Secret::reveal);
     names.iter().filter(differs).map(|name| format!("provider.{name}")).collect()
 }
 
-/// Deletes the secret of an account that is not there (any more). The account is what counts: a secret that stays is
-/// logged, for a person to remove.
+/// Deletes the secret of an account that does not exist (any more). The account's deletion does not depend on it. A
+/// secret that can't be deleted is logged so that an operator can remove it.
 pub(super) async fn forget_secret(app: &App, id: &AccountId, forced: bool) {
     if let Err(error) = app.secrets.delete(id, forced).await {
         tracing::error!(event = "admin.secret_left", account = id.as_str(), %error);
