@@ -12,6 +12,7 @@ use local::demo::{self, Story};
 use local::deploy::Deployment;
 use local::engine::Engine;
 use local::standin::{PICTURE, StandIn};
+use local::template::Template;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -19,9 +20,6 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const STACK: &str = "kills";
-
-/// All functions that a queue or a stream invokes.
-const FUNCTIONS: [&str; 8] = ["dispatch", "route", "assign", "push", "send", "media", "archive", "webhook"];
 
 /// How often each function dies during an invocation.
 const DEATHS: usize = 2;
@@ -216,7 +214,9 @@ async fn a_function_that_dies_in_the_middle_of_a_batch_loses_nothing_and_does_no
     let written = vec![Vec::new(); customers.len()];
     let mut desk = Desk { anna, standin, customers, written, answers: Vec::new(), had: BTreeMap::new() };
     let mut in_doubt = false;
-    for function in FUNCTIONS {
+    let template = Template::read().unwrap();
+    let fed = template.fed();
+    for function in local::functions::NAMES.iter().copied().filter(|name| fed.contains(name)) {
         in_doubt |= function == "send";
         let (began, over) = (Instant::now(), kill(&engine.log, function));
         let mut rounds = 0;

@@ -1,6 +1,6 @@
 //! The state of the API.
 
-use api::{Api, Caller, Error, Gate};
+use api::{Api, Caller, Error, Gate, Listed, Page};
 use std::sync::Arc;
 
 use client::Client;
@@ -20,8 +20,6 @@ use store::{Configuration, Entity, Interactions, OwedWakes, Revision, Written};
 
 use crate::error::ApiError;
 use crate::input::{Errors, KEY_TAKEN};
-use crate::reply::Listed;
-use crate::request::Page;
 use crate::users::UserPool;
 
 /// How often a change is tried while other administrators change the configuration too. At least one change succeeds
@@ -83,10 +81,8 @@ impl App {
     /// Names the variable that is missing or can't be used.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let aws = Aws::new(env)?;
-        let config_table = env.required("CONFIG_TABLE")?;
-        let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
         Ok(Self {
-            engine: Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
+            engine: store::open_engine(&aws, env)?,
             secrets: SecretStore::from_env(&aws, env)?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             gate: Arc::new(Verifier::from_env(env)?),

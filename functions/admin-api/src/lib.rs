@@ -12,8 +12,6 @@ mod input;
 mod merge;
 mod openapi;
 mod providers;
-mod reply;
-mod request;
 mod resource;
 mod resources;
 mod shells;

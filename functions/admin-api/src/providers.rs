@@ -1,6 +1,6 @@
 //! Requests to the providers: checking an account, listing numbers and templates, and setting up webhooks.
 
-use api::{Caller, Error, Problem};
+use api::{Administrator, Anyone, Caller, Error, Id, JsonBody, Listed, Parameters, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::account::{Account, Settings};
@@ -18,8 +18,6 @@ use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
-use crate::reply::Listed;
-use crate::request::{Administrator, Anyone, Body, Id, Parameters};
 use crate::resources::accounts::receive_url;
 
 /// How far back a reconciliation looks by default: one night and the outage before it.
@@ -196,7 +194,7 @@ pub(crate) async fn provider_numbers(
     State(app): State<App>,
     _: Administrator,
     Path(kind): Path<String>,
-    Body(mut body): Body,
+    JsonBody(mut body): JsonBody,
 ) -> Result<Json<Numbers>, ApiError> {
     providers::adapter(&kind).ok_or(Error::NotFound)?;
     if let Some(body) = body.as_object_mut() {

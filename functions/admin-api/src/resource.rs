@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
-use api::{Caller, Error};
+use api::{Anyone, Caller, Error, IfMatch, Listed, Page, Parameters, Versioned};
 use audit::{Shows, Subject};
 use axum::extract::FromRequestParts;
 use domain::agent::Role;
@@ -24,8 +24,6 @@ use crate::app::{ATTEMPTS, App, changed, owed, settled};
 use crate::error::ApiError;
 use crate::input::Errors;
 use crate::merge::merged;
-use crate::reply::{Listed, Versioned};
-use crate::request::{Anyone, IfMatch, Page, Parameters};
 use crate::trail::Trail;
 
 /// A kind of resource. Only the first block is required.

@@ -8,12 +8,12 @@ macro_rules! shells {
     (@list $doc:tt $name:ident, $r:ident, $input:ident, $view:ident, $tag:tt, $all:tt, $one:tt) => {
         $crate::shells::documented! {$doc
         #[utoipa::path(get, path = $all, tag = $tag, params($crate::openapi::PageParams),
-            responses((status = 200, description = "A page.", body = $crate::reply::Listed<$view>), $crate::openapi::Refusals))]
+            responses((status = 200, description = "A page.", body = api::Listed<$view>), $crate::openapi::Refusals))]
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             reader: $crate::resource::Reader<$r>,
-            parameters: $crate::request::Parameters,
-        ) -> Result<$crate::reply::Listed<$view>, $crate::error::ApiError> {
+            parameters: api::Parameters,
+        ) -> Result<api::Listed<$view>, $crate::error::ApiError> {
             $crate::resource::list(&app, reader, &parameters).await
         }}
     };
@@ -25,8 +25,8 @@ macro_rules! shells {
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
-            $crate::request::Body(body): $crate::request::Body,
-        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            api::JsonBody(body): api::JsonBody,
+        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
             $crate::resource::create(&app, writer, body).await
         }}
     };
@@ -37,8 +37,8 @@ macro_rules! shells {
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             reader: $crate::resource::Reader<$r>,
-            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
-        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
+        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
             $crate::resource::get(&app, reader, &id).await
         }}
     };
@@ -49,10 +49,10 @@ macro_rules! shells {
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
-            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
-            condition: $crate::request::IfMatch,
-            $crate::request::Body(body): $crate::request::Body,
-        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: api::IfMatch,
+            api::JsonBody(body): api::JsonBody,
+        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
             $crate::resource::put(&app, writer, id, condition, body).await
         }}
     };
@@ -64,10 +64,10 @@ macro_rules! shells {
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
-            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
-            condition: $crate::request::IfMatch,
-            $crate::request::Body(body): $crate::request::Body,
-        ) -> Result<$crate::reply::Versioned<$view>, $crate::error::ApiError> {
+            api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: api::IfMatch,
+            api::JsonBody(body): api::JsonBody,
+        ) -> Result<api::Versioned<$view>, $crate::error::ApiError> {
             $crate::resource::patch(&app, writer, id, condition, &body).await
         }}
     };
@@ -78,8 +78,8 @@ macro_rules! shells {
         pub(crate) async fn $name(
             axum::extract::State(app): axum::extract::State<$crate::app::App>,
             writer: $crate::resource::Writer<$r>,
-            $crate::request::Id(id): $crate::request::Id<<$r as $crate::resource::Resource>::Id>,
-            condition: $crate::request::IfMatch,
+            api::Id(id): api::Id<<$r as $crate::resource::Resource>::Id>,
+            condition: api::IfMatch,
         ) -> Result<http::StatusCode, $crate::error::ApiError> {
             $crate::resource::delete(&app, writer, id, condition).await
         }}

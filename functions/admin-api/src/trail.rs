@@ -1,6 +1,6 @@
 //! The audit trail: the entries of changes, and the route that shows them.
 
-use api::{Caller, Errors, Listed};
+use api::{Administrator, Caller, Errors, Listed, Parameters};
 use audit::{Action, By, Change, Entry, Shows, Subject, changes};
 use axum::extract::State;
 use engine::ports::World;
@@ -12,7 +12,6 @@ use ulid::Ulid;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::openapi::Refusals;
-use crate::request::{Administrator, Parameters};
 use crate::resources::KINDS;
 
 /// How long entries are kept: two years.

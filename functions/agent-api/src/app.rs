@@ -69,11 +69,8 @@ impl App {
     /// A variable is missing or can't be used.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let aws = Aws::new(env)?;
-        let config_table = env.required("CONFIG_TABLE")?;
-        let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
-        let directory = Configuration::new(aws.dynamodb(), config_table);
         Ok(Self {
-            engine: Engine { store, directory, world: System },
+            engine: store::open_engine(&aws, env)?,
             gate: Arc::new(Verifier::from_env(env)?),
             role_source: RoleSource::from_env(env)?,
             objects: Objects::from_env(&aws, env)?,

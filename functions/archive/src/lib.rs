@@ -13,11 +13,8 @@
 mod archivist;
 mod pack;
 
-use std::sync::Arc;
-
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::{Aws, CallError};
-use cloud::batch::{self, Failure};
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::objects::Objects;
 use cloud::queues::Queue;
@@ -27,7 +24,7 @@ use domain::interaction::Interaction;
 use domain::message::Message;
 use engine::jobs::ArchiveJob;
 use engine::ports::{PortError, Store};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use store::{Configuration, Interactions};
 use tokio::sync::Semaphore;
 
@@ -74,38 +71,41 @@ impl Bucket for Files {
 struct Function {
     archivist: Archivist<Table, Configuration, Files>,
     queue: Queue,
+    at_once: Semaphore,
 }
 
 impl Function {
-    fn from_env(env: &Env) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
-        let config_table = env.required("CONFIG_TABLE")?;
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         let archivist = Archivist {
-            records: Table(Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table)),
-            directory: Configuration::new(aws.dynamodb(), config_table),
-            bucket: Files(Objects::from_env(&aws, env)?),
+            records: Table(Interactions::from_env(aws, env)?),
+            directory: Configuration::from_env(aws, env)?,
+            bucket: Files(Objects::from_env(aws, env)?),
         };
-        Ok(Self { archivist, queue: Queue::from_env(&aws, env, "ARCHIVE_QUEUE_URL")? })
+        Ok(Self { archivist, queue: Queue::from_env(aws, env, "ARCHIVE_QUEUE_URL")?, at_once: Semaphore::new(AT_ONCE) })
+    }
+}
+
+impl Consumer for Function {
+    type Job = ArchiveJob;
+
+    fn queue(&self) -> &Queue {
+        &self.queue
     }
 
-    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let at_once = &Semaphore::new(AT_ONCE);
-        let response = batch::each(event.payload, &self.queue, |job: ArchiveJob, delivery| async move {
-            // The semaphore is never closed. Without a permit, at worst memory gets tight.
-            let _permit = at_once.acquire().await;
-            let interaction = &job.interaction.interaction;
-            match self.archivist.archive(&job.interaction).await {
-                Ok(written) => {
-                    tracing::info!(event = "archive.done", %interaction, ?written);
-                    Ok(())
-                }
-                Err(error) => {
-                    tracing::error!(event = "archive.error", %interaction, receive_count = delivery.receive_count, %error);
-                    Err(Failure::RetryAfter(wait(delivery.receive_count)))
-                }
+    async fn consume(&self, job: ArchiveJob, delivery: Delivery) -> Result<(), Failure> {
+        // The semaphore is never closed. Without a permit, at worst memory gets tight.
+        let _permit = self.at_once.acquire().await;
+        let interaction = &job.interaction.interaction;
+        match self.archivist.archive(&job.interaction).await {
+            Ok(written) => {
+                tracing::info!(event = "archive.done", %interaction, ?written);
+                Ok(())
             }
-        });
-        Ok(response.await)
+            Err(error) => {
+                tracing::error!(event = "archive.error", %interaction, receive_count = delivery.receive_count, %error);
+                Err(Failure::RetryAfter(wait(delivery.receive_count)))
+            }
+        }
     }
 }
 
@@ -119,14 +119,7 @@ fn wait(received: u32) -> u32 {
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let function = Arc::new(Function::from_env(&env)?);
-    lambda_runtime::run(service_fn(move |event| {
-        let function = Arc::clone(&function);
-        async move { function.handle(event).await }
-    }))
-    .await
+    batch::run(Function::from_env).await
 }
 
 #[cfg(test)]

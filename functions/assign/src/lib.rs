@@ -11,13 +11,13 @@
 //! | a failing table or queue | the wake comes again after 1 s and more, for hours |
 //! | a body that can't be parsed | it is set aside after some tries; the rest goes on |
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
-use cloud::batch::{self, Delivery, Failure};
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
+use cloud::function;
 use cloud::queues::{Queue, SendOptions};
 use domain::effect::{Audience, Target};
 use domain::footprint::WaitingRow;
@@ -28,15 +28,12 @@ use engine::jobs::{AssignJob, PushJob, Wakeup};
 use engine::ports::{Store, System, World};
 use engine::{Engine, EngineError, Released, Woken};
 use jiff::SignedDuration;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use store::{Configuration, Interactions, OwedWakes};
 
 /// A newer change may still be sending its own wakes. No request runs longer than this.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(60);
-
-/// No wake begins later than this after the batch came. A wake takes 15 s and some more, and the function has 30 s.
-const LATEST_START: Duration = Duration::from_secs(10);
 
 struct Assign {
     engine: Engine<Interactions, Configuration, System>,
@@ -63,6 +60,23 @@ enum Failed {
 }
 
 impl Assign {
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        let engine = store::open_engine(aws, env)?;
+        let queue = |name| Queue::from_env(aws, env, name);
+        let wakes = queue("ASSIGN_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
+        Ok(Self { engine, wakes, push: queue("PUSH_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? })
+    }
+
+    async fn handle(&self, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
+        match event.payload {
+            Input::Wakes(batch) => Ok(batch::consume(self, batch).await),
+            Input::Sweep(_) => {
+                self.sweep(&event.context.request_id).await?;
+                Ok(SqsBatchResponse::default())
+            }
+        }
+    }
+
     async fn wake(&self, job: &AssignJob, delivery: &Delivery) -> Result<(), Failed> {
         let wake_id = delivery.message_id.as_str();
         if job.reconfigured {
@@ -160,26 +174,21 @@ fn wake_of(job: AssignJob, id: &str) -> (AssignJob, SendOptions) {
     (job, options)
 }
 
-async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
-    let began = Instant::now();
-    match event.payload {
-        Input::Wakes(batch) => Ok(batch::each(batch, &assign.wakes, |job: AssignJob, delivery| {
-            let assign = assign.clone();
-            async move {
-                if began.elapsed() > LATEST_START {
-                    return Err(Failure::RetryAfter(0));
-                }
-                assign.wake(&job, &delivery).await.map_err(|error| {
-                    tracing::error!(event = "assign.failed", target = job.target.key(), %error);
-                    Failure::Retry
-                })
-            }
+impl Consumer for Assign {
+    type Job = AssignJob;
+
+    /// A wake takes 15 s and some more, and the function has 30 s.
+    const LATEST_START: Option<Duration> = Some(Duration::from_secs(10));
+
+    fn queue(&self) -> &Queue {
+        &self.wakes
+    }
+
+    async fn consume(&self, job: AssignJob, delivery: Delivery) -> Result<(), Failure> {
+        self.wake(&job, &delivery).await.map_err(|error| {
+            tracing::error!(event = "assign.failed", target = job.target.key(), %error);
+            Failure::Retry
         })
-        .await),
-        Input::Sweep(_) => {
-            assign.sweep(&event.context.request_id).await?;
-            Ok(SqsBatchResponse::default())
-        }
     }
 }
 
@@ -188,16 +197,7 @@ async fn handle(assign: Arc<Assign>, event: LambdaEvent<Input>) -> Result<SqsBat
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let config_table = env.required("CONFIG_TABLE")?;
-    let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
-    let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
-    let queue = |name| Queue::from_env(&aws, &env, name);
-    let wakes = queue("ASSIGN_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
-    let assign = Arc::new(Assign { engine, wakes, push: queue("PUSH_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? });
-    lambda_runtime::run(service_fn(move |event| handle(assign.clone(), event))).await
+    function::run(Assign::from_env, Assign::handle).await
 }
 
 #[cfg(test)]

@@ -11,16 +11,15 @@
 
 mod errands;
 
-use std::sync::Arc;
-
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use cloud::aws::Aws;
 use cloud::config::Env;
+use cloud::function;
 use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::timers::Timers;
 use engine::errands::{Errand, Job};
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 
 use domain::inbound::InboundEvent;
@@ -37,6 +36,23 @@ struct Exits {
     push: Queue,
     parked: Queue,
     timers: Timers,
+}
+
+impl Exits {
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        let queue = |name| Queue::from_env(aws, env, name);
+        Ok(Self {
+            inbound: queue("INBOUND_QUEUE_URL")?,
+            assign: queue("ASSIGN_QUEUE_URL")?,
+            outbound: queue("OUTBOUND_QUEUE_URL")?,
+            media: queue("MEDIA_QUEUE_URL")?,
+            archive: queue("ARCHIVE_QUEUE_URL")?,
+            webhook: queue("WEBHOOK_QUEUE_URL")?,
+            push: queue("PUSH_QUEUE_URL")?,
+            parked: queue("PARKED_QUEUE_URL")?,
+            timers: Timers::from_env(aws, env)?,
+        })
+    }
 }
 
 /// The jobs for one queue, in the order of the stream.
@@ -96,10 +112,10 @@ struct Stuck {
     reason: String,
 }
 
-async fn handle(exits: Arc<Exits>, event: LambdaEvent<Event>) -> Result<(), Error> {
+async fn handle(exits: &Exits, event: LambdaEvent<Event>) -> Result<(), Error> {
     let records = event.payload.records;
     let (outbox, mut stuck) = read(&records);
-    stuck.extend(send(&exits, outbox).await?);
+    stuck.extend(send(exits, outbox).await?);
     // Parked last: a batch that comes again for another reason would park them each time.
     park(&exits.parked, &records, &stuck).await
 }
@@ -175,22 +191,7 @@ async fn park(queue: &Queue, records: &[EventRecord], stuck: &[Stuck]) -> Result
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let queue = |name| Queue::from_env(&aws, &env, name);
-    let exits = Arc::new(Exits {
-        inbound: queue("INBOUND_QUEUE_URL")?,
-        assign: queue("ASSIGN_QUEUE_URL")?,
-        outbound: queue("OUTBOUND_QUEUE_URL")?,
-        media: queue("MEDIA_QUEUE_URL")?,
-        archive: queue("ARCHIVE_QUEUE_URL")?,
-        webhook: queue("WEBHOOK_QUEUE_URL")?,
-        push: queue("PUSH_QUEUE_URL")?,
-        parked: queue("PARKED_QUEUE_URL")?,
-        timers: Timers::from_env(&aws, &env)?,
-    });
-    lambda_runtime::run(service_fn(move |event| handle(exits.clone(), event))).await
+    function::run(Exits::from_env, handle).await
 }
 
 #[cfg(test)]

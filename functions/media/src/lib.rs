@@ -19,29 +19,25 @@ mod copier;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use client::{Client, Web};
 use cloud::aws::{Aws, CallError};
-use cloud::batch;
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::egress::{self, Egress, EgressError, Fetched};
 use cloud::objects::Objects;
 use cloud::queues::Queue;
 use cloud::secrets::AccountSecrets;
-use cloud::telemetry::{self, Unit, metric};
+use cloud::telemetry::{Unit, metric};
 use domain::account::Credentials;
-use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::ports::System;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use store::{Configuration, Interactions};
 use tokio::sync::Semaphore;
 
 use copier::{Bucket, Copier, Source};
 
-/// How many files of a batch are in memory at the same time. A growing buffer takes up to twice its content, and
+/// How many files are in memory at the same time. A growing buffer takes up to twice its content, and
 /// the function's 1024 MB hold two of the largest files.
 const AT_ONCE: usize = 2;
 
@@ -64,31 +60,33 @@ impl Bucket for Copies {
 struct Function {
     copier: Copier<Interactions, Configuration, System, Web, AccountSecrets<Credentials>, Strangers, Copies>,
     queue: Queue,
+    at_once: Semaphore,
 }
 
 impl Function {
-    fn from_env(env: &Env) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
-        let config_table = env.required("CONFIG_TABLE")?;
-        let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         let copier = Copier {
-            engine: Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
+            engine: store::open_engine(aws, env)?,
             source: Strangers(Egress::from_env(env)?),
-            bucket: Copies(Objects::from_env(&aws, env)?),
-            client: Client::from_env(&aws, env)?,
+            bucket: Copies(Objects::from_env(aws, env)?),
+            client: Client::from_env(aws, env)?,
             count: |outcome| metric("MediaCopies", Unit::Count, 1.0, &[("outcome", outcome)]),
         };
-        Ok(Self { copier, queue: Queue::from_env(&aws, env, "MEDIA_QUEUE_URL")? })
+        Ok(Self { copier, queue: Queue::from_env(aws, env, "MEDIA_QUEUE_URL")?, at_once: Semaphore::new(AT_ONCE) })
+    }
+}
+
+impl Consumer for Function {
+    type Job = MediaJob;
+
+    fn queue(&self) -> &Queue {
+        &self.queue
     }
 
-    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let at_once = &Semaphore::new(AT_ONCE);
-        let response = batch::each(event.payload, &self.queue, |job: MediaJob, delivery| async move {
-            // The semaphore is never closed. Without a permit, at worst memory gets tight.
-            let _permit = at_once.acquire().await;
-            self.copier.handle(&job, delivery.receive_count).await
-        });
-        Ok(response.await)
+    async fn consume(&self, job: MediaJob, delivery: Delivery) -> Result<(), Failure> {
+        // The semaphore is never closed. Without a permit, at worst memory gets tight.
+        let _permit = self.at_once.acquire().await;
+        self.copier.handle(&job, delivery.receive_count).await
     }
 }
 
@@ -97,12 +95,5 @@ impl Function {
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    telemetry::init(&env);
-    let function = Arc::new(Function::from_env(&env)?);
-    lambda_runtime::run(service_fn(move |event| {
-        let function = Arc::clone(&function);
-        async move { function.handle(event).await }
-    }))
-    .await
+    batch::run(Function::from_env).await
 }

@@ -14,11 +14,9 @@
 mod job;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
-use cloud::batch::{self, Failure};
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::{Posted, Sockets};
@@ -28,7 +26,7 @@ use domain::ids::AgentId;
 use engine::jobs::Wakeup;
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
 use tokio::sync::Semaphore;
 use views::AgentEvent;
@@ -49,6 +47,17 @@ struct Push {
 }
 
 impl Push {
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        Ok(Self {
+            store: Interactions::from_env(aws, env)?,
+            configuration: Configuration::from_env(aws, env)?,
+            sockets: Sockets::from_env(aws, env)?,
+            queue: Queue::from_env(aws, env, "PUSH_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?),
+            timers: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,
+            at_once: Semaphore::new(AT_ONCE),
+        })
+    }
+
     /// Delivers a job. Jobs of one group come one after the other, so each feed keeps their order. Within a job
     /// each agent is served separately.
     async fn deliver(&self, job: &Job) -> Result<(), PortError> {
@@ -152,17 +161,19 @@ where
     join_all(served).await.into_iter().collect()
 }
 
-async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    Ok(batch::each(event.payload, &push.queue, |job: Job, _| {
-        let push = push.clone();
-        async move {
-            push.deliver(&job).await.map_err(|error| {
-                tracing::error!(event = "push.failed", effect = job.id, %error);
-                Failure::Retry
-            })
-        }
-    })
-    .await)
+impl Consumer for Push {
+    type Job = Job;
+
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    async fn consume(&self, job: Job, _: Delivery) -> Result<(), Failure> {
+        self.deliver(&job).await.map_err(|error| {
+            tracing::error!(event = "push.failed", effect = job.id, %error);
+            Failure::Retry
+        })
+    }
 }
 
 /// Runs the Lambda.
@@ -170,19 +181,7 @@ async fn handle(push: Arc<Push>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatc
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let config_table = env.required("CONFIG_TABLE")?;
-    let push = Arc::new(Push {
-        store: Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table),
-        configuration: Configuration::new(aws.dynamodb(), config_table),
-        sockets: Sockets::from_env(&aws, &env)?,
-        queue: Queue::from_env(&aws, &env, "PUSH_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?),
-        timers: Queue::from_env(&aws, &env, "TIMERS_QUEUE_URL")?,
-        at_once: Semaphore::new(AT_ONCE),
-    });
-    lambda_runtime::run(service_fn(move |event| handle(push.clone(), event))).await
+    batch::run(Push::from_env).await
 }
 
 #[cfg(test)]

@@ -10,19 +10,18 @@
 //! | anything else | an error message that lists the valid requests |
 //! | disconnect | the connection is forgotten; an agent without a connection half a minute later is logged out |
 
-use std::sync::Arc;
-
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use cloud::auth::RoleSource;
 use cloud::aws::Aws;
 use cloud::config::Env;
+use cloud::function;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
 use domain::agent::Agent;
 use domain::ids::AgentId;
 use engine::jobs::Wakeup;
 use jiff::SignedDuration;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Configuration, Connection, Interactions};
@@ -56,15 +55,13 @@ impl Realtime {
     ///
     /// # Errors
     /// When a variable is missing or can't be used.
-    pub fn from_env(env: &Env) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
-        let (interactions, config) = (env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?);
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         Ok(Self {
-            store: Interactions::new(aws.dynamodb(), interactions, config),
-            configuration: Configuration::new(aws.dynamodb(), config),
+            store: Interactions::from_env(aws, env)?,
+            configuration: Configuration::from_env(aws, env)?,
             role_source: RoleSource::from_env(env)?,
-            sockets: Sockets::from_env(&aws, env)?,
-            timers: Queue::from_env(&aws, env, "TIMERS_QUEUE_URL")?,
+            sockets: Sockets::from_env(aws, env)?,
+            timers: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,
         })
     }
 
@@ -152,13 +149,9 @@ impl Realtime {
 /// # Errors
 /// When the environment is incomplete or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let realtime = Arc::new(Realtime::from_env(&env)?);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
-        let realtime = realtime.clone();
-        async move { realtime.handle(event.payload).await }
-    }))
+    function::run(Realtime::from_env, async |realtime: &Realtime, event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+        realtime.handle(event.payload).await
+    })
     .await
 }
 

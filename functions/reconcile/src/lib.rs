@@ -9,18 +9,18 @@
 //! | a provider that refuses or does not answer | it is logged and counted; the other accounts go on, and the next run tries this one again |
 //! | too many accounts for its time | it ends, and the next run begins with those that were left out |
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use client::Client;
 use cloud::aws::Aws;
 use cloud::config::Env;
-use cloud::telemetry::{self, Unit, metric};
+use cloud::function;
+use cloud::telemetry::{Unit, metric};
 use domain::account::Account;
 use engine::ports::Directory;
 use jiff::SignedDuration;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use providers::Problem;
 use receive::{Ingest, ReconcileError, reconcile};
 use serde_json::Value;
@@ -43,17 +43,16 @@ struct Function {
 }
 
 impl Function {
-    fn from_env(env: &Env) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         Ok(Self {
-            configuration: Configuration::new(aws.dynamodb(), env.required("CONFIG_TABLE")?),
-            client: Client::from_env(&aws, env)?,
-            ingest: Ingest::from_env(&aws, env)?,
+            configuration: Configuration::from_env(aws, env)?,
+            client: Client::from_env(aws, env)?,
+            ingest: Ingest::from_env(aws, env)?,
             next: AtomicUsize::new(0),
         })
     }
 
-    async fn run(&self) -> Result<(), Error> {
+    async fn run(&self, _: LambdaEvent<Value>) -> Result<(), Error> {
         let began = Instant::now();
         let accounts = self.configuration.accounts().await?;
         for account in in_turn(&accounts, self.next.load(Ordering::Relaxed)) {
@@ -98,15 +97,7 @@ fn in_turn(accounts: &[Account], first: usize) -> impl Iterator<Item = &Account>
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    telemetry::init(&env);
-    let function = Arc::new(Function::from_env(&env)?);
-    lambda_runtime::run(service_fn(move |_: LambdaEvent<Value>| {
-        let function = Arc::clone(&function);
-        // Boxed, because the future's type is too deep for the compiler.
-        Box::pin(async move { function.run().await })
-    }))
-    .await
+    function::run(Function::from_env, Function::run).await
 }
 
 #[cfg(test)]

@@ -11,12 +11,11 @@
 //! | a failing table | the job comes again after 1 s and more, for hours |
 //! | an account that does not exist, a body that can't be parsed | it is set aside after some tries; the rest goes on |
 
-use std::sync::Arc;
-
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
 use cloud::batch::{self, Failure};
 use cloud::config::Env;
+use cloud::function;
 use cloud::queues::{Queue, SendOptions};
 use cloud::timers::{Arrival, arrival};
 use domain::agent::{Presence, PresenceState};
@@ -28,7 +27,7 @@ use engine::jobs::Wakeup;
 use engine::ports::{Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use store::{Configuration, Interactions};
 
 /// SQS's longest delay, in seconds. Schedules wake two minutes before their deadline, so one delay covers the rest.
@@ -53,6 +52,24 @@ struct Route {
 }
 
 impl Route {
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        let engine = store::open_engine(aws, env)?;
+        let parked = env.required("PARKED_QUEUE_URL")?;
+        let queue = |name| Queue::from_env(aws, env, name).map(|queue| queue.setting_aside(parked));
+        Ok(Self { engine, inbound: queue("INBOUND_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? })
+    }
+
+    /// Events and wake-ups come on separate queues, told apart by name.
+    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let batch = event.payload;
+        let of_timers = batch.records.iter().any(|record| record.event_source_arn.as_deref().is_some_and(|arn| !arn.ends_with(".fifo")));
+        Ok(if of_timers {
+            batch::each(batch, &self.timers, |wakeup, delivery| self.wakeup(wakeup, delivery.receive_count)).await
+        } else {
+            batch::each(batch, &self.inbound, |event, delivery| self.event(event, delivery.receive_count)).await
+        })
+    }
+
     async fn event(&self, event: InboundEvent, received: u32) -> Result<(), Failure> {
         let result = self.engine.route(&event).await;
         self.done(event.account.as_str(), result, received)
@@ -148,40 +165,12 @@ impl Route {
     }
 }
 
-/// Events and wake-ups come on separate queues, told apart by name.
-async fn handle(route: Arc<Route>, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-    let batch = event.payload;
-    let of_timers = batch.records.iter().any(|record| record.event_source_arn.as_deref().is_some_and(|arn| !arn.ends_with(".fifo")));
-    Ok(if of_timers {
-        batch::each(batch, &route.timers, |wakeup: Wakeup, delivery| {
-            let route = route.clone();
-            async move { route.wakeup(wakeup, delivery.receive_count).await }
-        })
-        .await
-    } else {
-        batch::each(batch, &route.inbound, |event: InboundEvent, delivery| {
-            let route = route.clone();
-            async move { route.event(event, delivery.receive_count).await }
-        })
-        .await
-    })
-}
-
 /// Runs the Lambda.
 ///
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    cloud::telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let config_table = env.required("CONFIG_TABLE")?;
-    let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
-    let engine = Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
-    let parked = env.required("PARKED_QUEUE_URL")?;
-    let queue = |name| Queue::from_env(&aws, &env, name).map(|queue| queue.setting_aside(parked));
-    let route = Arc::new(Route { engine, inbound: queue("INBOUND_QUEUE_URL")?, timers: queue("TIMERS_QUEUE_URL")? });
-    lambda_runtime::run(service_fn(move |event| handle(route.clone(), event))).await
+    function::run(Route::from_env, Route::handle).await
 }
 
 #[cfg(test)]

@@ -21,30 +21,23 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use client::{Client, Web};
 use cloud::aws::{Aws, CallError};
-use cloud::batch::{self, Failure};
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::objects::Objects;
 use cloud::queues::Queue;
 use cloud::secrets::AccountSecrets;
-use cloud::telemetry::{self, Unit, metric};
+use cloud::telemetry::{Unit, metric};
 use domain::account::Credentials;
-use engine::Engine;
 use engine::jobs::SendJob;
 use engine::ports::System;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use store::{Configuration, Interactions};
 
 use sender::{Files, Pauses, Sender};
-
-/// No message begins later than this after its batch came. The slowest takes 15 s at the provider and some more for
-/// its writes. The function has 60 s and must not die in a call, which would leave the message in doubt.
-const LATEST_START: Duration = Duration::from_secs(35);
 
 /// How long a provider can fetch a file: Twilio holds a message back for up to four hours. The address ends earlier
 /// when the role's session ends. A later fetch fails, the provider reports it, and the thread shows it.
@@ -68,33 +61,34 @@ struct Function {
 }
 
 impl Function {
-    fn from_env(env: &Env) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
-        let config_table = env.required("CONFIG_TABLE")?;
-        let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
-        let engine = Engine { store: interactions, directory: Configuration::new(aws.dynamodb(), config_table), world: System };
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         let sender = Sender {
-            engine,
-            client: Client::from_env(&aws, env)?,
-            files: Links(Objects::from_env(&aws, env)?),
+            engine: store::open_engine(aws, env)?,
+            client: Client::from_env(aws, env)?,
+            files: Links(Objects::from_env(aws, env)?),
             public_url: env.base_url("PUBLIC_URL")?,
             pauses: Pauses::default(),
             count,
         };
         // A message may wait here by visibility for a day, so the queue's redrive comes late.
-        let queue = Queue::from_env(&aws, env, "OUTBOUND_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
+        let queue = Queue::from_env(aws, env, "OUTBOUND_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?);
         Ok(Self { sender, queue })
     }
+}
 
-    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let began = Instant::now();
-        let response = batch::each(event.payload, &self.queue, |job: SendJob, delivery| async move {
-            if began.elapsed() > LATEST_START {
-                return Err(Failure::RetryAfter(0));
-            }
-            self.sender.handle(&job.message, delivery.receive_count).await
-        });
-        Ok(response.await)
+impl Consumer for Function {
+    type Job = SendJob;
+
+    /// The slowest message takes 15 s at the provider and some more for its writes. The function has 60 s and must
+    /// not die in a call, which would leave the message in doubt.
+    const LATEST_START: Option<Duration> = Some(Duration::from_secs(35));
+
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    async fn consume(&self, job: SendJob, delivery: Delivery) -> Result<(), Failure> {
+        self.sender.handle(&job.message, delivery.receive_count).await
     }
 }
 
@@ -103,12 +97,5 @@ impl Function {
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    telemetry::init(&env);
-    let function = Arc::new(Function::from_env(&env)?);
-    lambda_runtime::run(service_fn(move |event| {
-        let function = Arc::clone(&function);
-        async move { function.handle(event).await }
-    }))
-    .await
+    batch::run(Function::from_env).await
 }

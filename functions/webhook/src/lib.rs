@@ -12,16 +12,14 @@
 
 mod request;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
-use cloud::batch::{self, Failure};
+use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::egress::{Egress, EgressError};
 use cloud::queues::Queue;
-use cloud::telemetry::{self, Unit, metric};
+use cloud::telemetry::{Unit, metric};
 use domain::account::Account;
 use domain::decide::Event;
 use domain::history::WebhookFailure;
@@ -30,7 +28,7 @@ use domain::variables::VariableName;
 use engine::jobs::WebhookJob;
 use engine::ports::{Directory, Idempotency, Store, System, World};
 use engine::{Engine, EngineError};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use store::{Configuration, Interactions};
 
 /// How long another system may take. A customer is waiting.
@@ -50,6 +48,14 @@ struct Function {
 }
 
 impl Function {
+    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        Ok(Self {
+            engine: store::open_engine(aws, env)?,
+            egress: Egress::from_env(env)?,
+            queue: Queue::from_env(aws, env, "WEBHOOK_QUEUE_URL")?,
+        })
+    }
+
     async fn ask(&self, job: &WebhookJob) -> Result<(), EngineError> {
         let Some(interaction) = self.engine.store.interaction(&job.interaction).await? else { return Ok(()) };
         let waits = interaction.wait.as_ref().is_some_and(|wait| wait.id == job.wait);
@@ -87,15 +93,20 @@ impl Function {
         }
         Err(failure)
     }
+}
 
-    async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let response = batch::each(event.payload, &self.queue, |job: WebhookJob, _| async move {
-            self.ask(&job).await.map_err(|error| {
-                tracing::error!(event = "webhook.failed", interaction = job.interaction.interaction.as_str(), %error);
-                Failure::Retry
-            })
-        });
-        Ok(response.await)
+impl Consumer for Function {
+    type Job = WebhookJob;
+
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    async fn consume(&self, job: WebhookJob, _: Delivery) -> Result<(), Failure> {
+        self.ask(&job).await.map_err(|error| {
+            tracing::error!(event = "webhook.failed", interaction = job.interaction.interaction.as_str(), %error);
+            Failure::Retry
+        })
     }
 }
 
@@ -113,19 +124,5 @@ fn label(why: WebhookFailure) -> &'static str {
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    let env = Env::of_process();
-    telemetry::init(&env);
-    let aws = Aws::new(&env)?;
-    let config_table = env.required("CONFIG_TABLE")?;
-    let store = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, config_table);
-    let function = Arc::new(Function {
-        engine: Engine { store, directory: Configuration::new(aws.dynamodb(), config_table), world: System },
-        egress: Egress::from_env(&env)?,
-        queue: Queue::from_env(&aws, &env, "WEBHOOK_QUEUE_URL")?,
-    });
-    lambda_runtime::run(service_fn(move |event| {
-        let function = Arc::clone(&function);
-        async move { function.handle(event).await }
-    }))
-    .await
+    batch::run(Function::from_env).await
 }

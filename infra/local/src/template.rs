@@ -31,6 +31,14 @@ struct Resource {
     properties: Value,
 }
 
+impl Resource {
+    /// The name without the stack's, if it is a function.
+    fn function(&self) -> Option<&str> {
+        let name = (self.kind == "AWS::Serverless::Function").then(|| &self.properties["FunctionName"])?;
+        name.as_str()?.strip_prefix("${AWS::StackName}-")
+    }
+}
+
 impl Template {
     /// Reads the checkout's template.
     ///
@@ -44,8 +52,13 @@ impl Template {
 
     /// The names of the functions, without the stack's.
     pub fn functions(&self) -> BTreeSet<&str> {
-        let functions = self.resources.values().filter(|resource| resource.kind == "AWS::Serverless::Function");
-        functions.filter_map(|function| function.properties["FunctionName"].as_str()?.strip_prefix("${AWS::StackName}-")).collect()
+        self.resources.values().filter_map(Resource::function).collect()
+    }
+
+    /// The names of the functions that a queue or a stream invokes, without the stack's.
+    pub fn fed(&self) -> BTreeSet<&str> {
+        let mappings = self.resources.values().filter(|resource| resource.kind == "AWS::Lambda::EventSourceMapping");
+        mappings.filter_map(|mapping| self.resources.get(mapping.properties["FunctionName"].as_str()?)?.function()).collect()
     }
 
     /// The body of the call that makes the table `resource` under the name `name`.
@@ -81,6 +94,14 @@ pub async fn make_tables(engine: &Engine, account: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_of_queues_and_streams_are_fed_and_those_of_requests_are_not() {
+        let template = Template::read().unwrap();
+        let fed = template.fed();
+        assert!(["dispatch", "route", "assign", "send"].iter().all(|function| fed.contains(function)), "{fed:?}");
+        assert!(["receive-meta", "agent-api", "reconcile"].iter().all(|function| !fed.contains(function)), "{fed:?}");
+    }
 
     #[test]
     fn a_table_is_made_with_the_schema_its_index_and_its_stream_and_nothing_else() {

@@ -6,7 +6,6 @@ use engine::ports::Idempotency;
 use http::Method;
 use http::header::IF_MATCH;
 use http::request::Parts;
-use sha2::{Digest, Sha256};
 
 use crate::caller::{AgentCaller, Api};
 use crate::error::Error;
@@ -63,8 +62,7 @@ fn command_id(agent: &AgentId, method: &Method, path: &str, key: &[u8]) -> Resul
     }
     // A line break separates the parts. Only the key, which comes last, could hold one, but a line break is not
     // printable.
-    let digest = Sha256::new().chain_update(format!("{agent}\n{method}\n{path}\n")).chain_update(key).finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(cloud::digest::sha256_hex([format!("{agent}\n{method}\n{path}\n").as_bytes(), key].concat()))
 }
 
 #[cfg(test)]

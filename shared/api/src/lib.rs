@@ -33,4 +33,4 @@ pub use openapi::{PageParams, SECURITY_SCHEME, based_on, complete, operations, r
 pub use problem::{Errors, FieldError, Problem};
 pub use reply::{Listed, Versioned};
 pub use serve::serve;
-pub use version::{IfMatch, etag};
+pub use version::{IfMatch, OptionalIfMatch, etag};

@@ -55,6 +55,18 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The version that a write is based on, for writes where it is optional.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionalIfMatch(pub Option<IfMatch>);
+
+impl<S: Send + Sync> FromRequestParts<S> for OptionalIfMatch {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(IfMatch::of(&parts.headers)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,13 +11,18 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use lambda_runtime::{Error, LambdaEvent};
 use serde::de::DeserializeOwned;
 
+use crate::aws::Aws;
+use crate::config::Env;
 use crate::envelope::Envelope;
+use crate::function;
 use crate::queues::{Queue, QueueError};
 
 /// The delivery of a record.
@@ -116,6 +121,41 @@ where
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed.into_iter().map(|(_, id)| id));
     response
+}
+
+/// A function that consumes one queue.
+pub trait Consumer {
+    /// The content of the queue's records.
+    type Job: DeserializeOwned;
+
+    /// No job begins later than this after its batch came. It comes back at once and is handled in another batch.
+    const LATEST_START: Option<Duration> = None;
+
+    /// The queue.
+    fn queue(&self) -> &Queue;
+
+    /// Handles a job.
+    fn consume(&self, job: Self::Job, delivery: Delivery) -> impl Future<Output = Result<(), Failure>>;
+}
+
+/// Handles a batch of the consumer's queue.
+pub async fn consume<C: Consumer>(consumer: &C, batch: SqsEvent) -> SqsBatchResponse {
+    let began = Instant::now();
+    let response = each(batch, consumer.queue(), |job, delivery| async move {
+        if C::LATEST_START.is_some_and(|latest| began.elapsed() > latest) {
+            return Err(Failure::RetryAfter(0));
+        }
+        consumer.consume(job, delivery).await
+    });
+    response.await
+}
+
+/// Runs a Lambda that does nothing but consume its queue.
+///
+/// # Errors
+/// The environment is incomplete, or the runtime ends.
+pub async fn run<C: Consumer>(open: impl FnOnce(&Aws, &Env) -> Result<C, Error>) -> Result<(), Error> {
+    function::run(open, async |consumer: &C, event: LambdaEvent<SqsEvent>| Ok(consume(consumer, event.payload).await)).await
 }
 
 /// A record and its place in the batch.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod digest;
 pub mod egress;
 pub mod envelope;
+pub mod function;
 pub mod ids;
 pub mod objects;
 pub mod queues;

@@ -53,8 +53,7 @@ impl Ingest {
     /// # Errors
     /// A variable is missing.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
-        let interactions = Interactions::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?);
-        Ok(Self::new(interactions, Queue::from_env(aws, env, "INBOUND_QUEUE_URL")?))
+        Ok(Self::new(Interactions::from_env(aws, env)?, Queue::from_env(aws, env, "INBOUND_QUEUE_URL")?))
     }
 
     /// Stores the events of one request, each by itself, then enqueues them in order for each customer. Repetitions

@@ -111,7 +111,7 @@ impl Receive {
         let aws = Aws::new(env)?;
         Ok(Self {
             ingest: Ingest::from_env(&aws, env)?,
-            configuration: Configuration::new(aws.dynamodb(), env.required("CONFIG_TABLE")?),
+            configuration: Configuration::from_env(&aws, env)?,
             secrets: AccountSecrets::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             name,

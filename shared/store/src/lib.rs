@@ -13,9 +13,11 @@ mod keys;
 pub mod stream;
 mod table;
 mod transaction;
+mod wiring;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::Received;
 pub use feed::{Appended, Connection, FeedEvent};
 pub use interactions::{Interactions, Thread};
+pub use wiring::open_engine;

@@ -1,6 +1,6 @@
 //! Contacts: customers, shared by all accounts.
 
-use api::{Caller, Error};
+use api::{Administrator, Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
 use std::collections::BTreeSet;
 
 use audit::{Entry, Shows, Subject};
@@ -21,8 +21,6 @@ use crate::error::ApiError;
 use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST, USER_ID};
 use crate::merge::merged;
 use crate::openapi::{Refusals, WriteRefusals};
-use crate::reply::{Listed, Versioned};
-use crate::request::{Administrator, Body, Id, IfMatch, Overseer, Parameters};
 use crate::trail::Trail;
 
 /// A customer.
@@ -109,7 +107,7 @@ async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
 pub(crate) async fn create_contact(
     State(app): State<App>,
     Administrator(by): Administrator,
-    Body(body): Body,
+    JsonBody(body): JsonBody,
 ) -> Result<Versioned<ContactView>, ApiError> {
     let NewContactInput { phone, user_id, name, lists } = NewContactInput::parse(body)?;
     let lists = known(&app, &lists, &BTreeSet::new()).await?;
@@ -182,7 +180,7 @@ pub(crate) async fn put_contact(
     Administrator(by): Administrator,
     Id(id): Id<ContactId>,
     condition: IfMatch,
-    Body(body): Body,
+    JsonBody(body): JsonBody,
 ) -> Result<Versioned<ContactView>, ApiError> {
     change(&app, &by, &id, &condition, true, |_| body).await
 }
@@ -196,7 +194,7 @@ pub(crate) async fn patch_contact(
     Administrator(by): Administrator,
     Id(id): Id<ContactId>,
     condition: IfMatch,
-    Body(patch): Body,
+    JsonBody(patch): JsonBody,
 ) -> Result<Versioned<ContactView>, ApiError> {
     change(&app, &by, &id, &condition, false, |shown| merged(shown.clone(), &patch)).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::{FromPath, OptionalIfMatch, Versioned};
 use axum::extract::State;
 use domain::account::Account;
 use domain::agent::{Agent, Role};
@@ -19,8 +20,6 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::input::{Errors, QueueInput, known_members};
 use crate::openapi::WriteRefusals;
-use crate::reply::Versioned;
-use crate::request::{FromPath, OptionalIfMatch};
 use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
 use crate::shells::shells;
 

@@ -187,7 +187,8 @@ impl House {
         let env = Env::from_pairs(pairs);
         let router = router(App { gate: Arc::new(Words), ..App::from_env(&env).unwrap() });
         let agent = agent_api::App { gate: Arc::new(Words), ..agent_api::App::from_env(&env).unwrap() };
-        let (dynamodb, socket) = (Aws::new(&env).unwrap().dynamodb(), Realtime::from_env(&env).unwrap());
+        let aws = Aws::new(&env).unwrap();
+        let (dynamodb, socket) = (aws.dynamodb(), Realtime::from_env(&aws, &env).unwrap());
         let operations = [operations(ADMIN, &admin_api::openapi()), operations(AGENT, &agent_api::openapi())];
         admin.router = router;
         Self { admin, agent: agent_api::router(Arc::new(agent)), socket, dynamodb, operations }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use api::Error;
+use api::{Error, Id, IfMatch, Parameters};
 use axum::extract::State;
 use domain::account::Account;
 use domain::agent::Agent;
@@ -22,7 +22,6 @@ use crate::app::{App, changed, written};
 use crate::error::ApiError;
 use crate::input::Errors;
 use crate::openapi::WriteRefusals;
-use crate::request::{Id, IfMatch, Parameters};
 use crate::resource::{Stored, Writer};
 use crate::resources::canned_answers::forget_answers;
 

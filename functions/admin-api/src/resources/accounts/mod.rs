@@ -3,8 +3,7 @@
 mod leaving;
 mod secrets;
 
-use api::Error;
-use api::FieldError;
+use api::{Error, FieldError, FromPath, OptionalIfMatch, Versioned};
 use axum::extract::State;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Role};
@@ -30,8 +29,6 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::input::{AccountInput, AccountSettings, Errors, Surroundings};
 use crate::openapi::WriteRefusals;
-use crate::reply::Versioned;
-use crate::request::{FromPath, OptionalIfMatch};
 use crate::resource::{Change, Resource, Writer, edit, put_in, take_out};
 use crate::shells::shells;
 

@@ -1,3 +1,0 @@
-//! The handlers' responses.
-
-pub(crate) use api::{Listed, Versioned};

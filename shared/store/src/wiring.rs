@@ -1,0 +1,36 @@
+//! The tables as the environment names them.
+
+use cloud::aws::Aws;
+use cloud::config::{ConfigError, Env};
+use engine::Engine;
+use engine::ports::System;
+
+use crate::{Configuration, Interactions};
+
+impl Configuration {
+    /// Reads `CONFIG_TABLE`.
+    ///
+    /// # Errors
+    /// The variable is missing.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self::new(aws.dynamodb(), env.required("CONFIG_TABLE")?))
+    }
+}
+
+impl Interactions {
+    /// Reads `INTERACTIONS_TABLE` and `CONFIG_TABLE`.
+    ///
+    /// # Errors
+    /// A variable is missing.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?))
+    }
+}
+
+/// The engine on both tables, with the system's clock.
+///
+/// # Errors
+/// A variable is missing.
+pub fn open_engine(aws: &Aws, env: &Env) -> Result<Engine<Interactions, Configuration, System>, ConfigError> {
+    Ok(Engine { store: Interactions::from_env(aws, env)?, directory: Configuration::from_env(aws, env)?, world: System })
+}
