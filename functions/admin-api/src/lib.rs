@@ -7,6 +7,7 @@
 //! problem documents (RFC 9457).
 
 mod app;
+mod audit_route;
 mod error;
 mod input;
 mod merge;
@@ -70,7 +71,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(providers::account_templates))
         .routes(routes!(providers::get_webhook, providers::register_webhook))
         .routes(routes!(providers::reconcile_account))
-        .routes(routes!(trail::list_audit))
+        .routes(routes!(audit_route::list_audit))
 }
 
 #[cfg(test)]

@@ -14,13 +14,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::fields::{
-    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, id, integer, line,
-    parsed, text,
+    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, disposition, id,
+    integer, line, parsed, text,
 };
 use super::plan::{filled_template, read, step};
 use super::provider::is_allowed;
 use super::{NAME, PEOPLE, ProviderInput};
-use crate::resources::dispositions::disposition;
 
 /// Room for a note, not for a document.
 const DESCRIPTION: usize = 2_000;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 pub(crate) use api::Errors;
+use domain::catalog::disposition_path;
 use serde_json::{Map, Value};
 
 /// Why a value was refused, in words for the administrator who entered it. The words never repeat the value, which
@@ -252,6 +253,11 @@ pub(crate) fn integer<T>(check: impl FnOnce(i64) -> Result<T, domain::values::In
 /// true or false.
 pub(crate) fn boolean(value: Value) -> Result<bool, Refusal> {
     value.as_bool().ok_or("must be true or false")
+}
+
+/// A disposition of one to three levels.
+pub(crate) fn disposition(value: Value) -> Result<String, Refusal> {
+    parsed(|text| disposition_path(text).map_err(|invalid| invalid.0))(value)
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ pub(crate) use contact::{ContactInput, NewContactInput, USER_ID};
 pub(crate) use fields::REQUIRED;
 #[cfg(test)]
 pub(crate) use fields::testing;
-pub(crate) use fields::{Errors, Fields, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, id, integer, line, parsed, text, whole};
+pub(crate) use fields::{
+    Errors, Fields, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, disposition, id, integer, line, parsed, text, whole,
+};
 #[cfg(test)]
 pub(crate) use plan::step;
 pub(crate) use provider::{ProviderInput, described};

@@ -13,9 +13,8 @@ use domain::variables::VariableName;
 use serde_json::Value;
 
 use super::fields::{
-    CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, has_control, id, integer, parsed, text,
+    CONTROL, Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_QUEUE, disposition, has_control, id, integer, parsed, text,
 };
-use crate::resources::dispositions::disposition;
 
 /// A note beside a step.
 const COMMENT: usize = 500;

@@ -2,7 +2,7 @@
 
 use domain::account::Account;
 use domain::agent::Role;
-use domain::catalog::{Disposition, disposition_path};
+use domain::catalog::Disposition;
 use domain::ids::DispositionId;
 use domain::plan::Step;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::input::{Errors, Refusal, parsed, whole};
+use crate::input::{Errors, disposition, whole};
 use crate::resource::{Change, Resource};
 use crate::shells::shells;
 
@@ -33,11 +33,6 @@ pub(crate) struct DispositionView {
     name: String,
     /// Increases with every change. The `ETag` has the same value.
     version: u64,
-}
-
-/// A disposition of one to three levels.
-pub(crate) fn disposition(value: Value) -> Result<String, Refusal> {
-    parsed(|text| disposition_path(text).map_err(|invalid| invalid.0))(value)
 }
 
 /// Whether an account's plan closes with a disposition that the account does not have itself.
