@@ -188,10 +188,12 @@ impl Desk {
             id: "SMold".to_owned(),
             received_at: Timestamp::now(),
             index: 0,
+            proven: Some(true),
             kind: InboundKind::Message(InboundMessage {
                 provider_id: "SMold".to_owned(),
                 from: Address::Phone(E164::parse("+393500000099").unwrap()),
                 alias: None,
+                also: Vec::new(),
                 profile_name: Some(ProfileName("Zoë".to_owned())),
                 sent_at: Some(Timestamp::now() - SignedDuration::from_hours(25)),
                 content: Content::Text { body: "long ago".to_owned() },

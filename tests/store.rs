@@ -319,7 +319,7 @@ async fn open_of<B: Bench>(bench: &B, interaction: &Interaction) -> Option<Inter
 
 fn event(id: &str) -> InboundEvent {
     let kind = InboundKind::Other { name: "nothing".to_owned() };
-    InboundEvent { account: fixtures::account().id, id: id.to_owned(), received_at: now(), index: 0, kind }
+    InboundEvent { account: fixtures::account().id, id: id.to_owned(), received_at: now(), index: 0, proven: Some(true), kind }
 }
 
 fn marked(event: &InboundEvent) -> Idempotency {

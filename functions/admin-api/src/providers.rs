@@ -1,5 +1,7 @@
 //! Requests to the providers: checking an account, listing numbers and templates, and setting up webhooks.
 
+use std::sync::OnceLock;
+
 use api::{Administrator, Anyone, Caller, Error, Id, JsonBody, Listed, Parameters, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -18,7 +20,7 @@ use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
-use crate::resources::accounts::receive_url;
+use crate::resources::accounts::{NO_PROOF, receive_url};
 
 /// How far back a reconciliation looks by default: one night and the outage before it.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -68,7 +70,7 @@ pub(crate) async fn list_providers(_: Administrator) -> Listed<ProviderType> {
                 description: field.description,
                 secret: field.secret,
                 required: field.source == Source::Required,
-                generated: field.source == Source::Generated,
+                generated: matches!(field.source, Source::Generated | Source::Made),
                 shape: match field.shape {
                     Shape::Line => None,
                     Shape::BaseUrl => Some("an https address without a query"),
@@ -92,7 +94,7 @@ pub(crate) struct Checked {
 /// One part that was checked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FindingView {
-    /// `credentials`, `number` or `webhook`.
+    /// `credentials`, `number`, `webhook` or `origin`: whether webhooks prove that the provider sent them.
     subject: &'static str,
     /// Whether this part is correct. Absent if the provider's API can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,8 +116,13 @@ pub(crate) struct FindingView {
 pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(id): Id<AccountId>) -> Result<Json<Checked>, ApiError> {
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     let url = receive_url(&account, &app.public_url);
-    let found = app.client.converse(&account, |adapter, connection, answers| adapter.check(connection, &url, answers)).await;
-    let findings: Vec<FindingView> = match found {
+    let proves = OnceLock::new();
+    let found = app.client.converse(&account, |adapter, connection, answers| {
+        proves.get_or_init(|| adapter.proves_origin(&connection.account.provider, connection.credentials));
+        adapter.check(connection, &url, answers)
+    });
+    let found = found.await;
+    let mut findings: Vec<FindingView> = match found {
         Ok(found) => found
             .into_iter()
             .map(|finding| match finding.result {
@@ -141,6 +148,12 @@ pub(crate) async fn check_account(State(app): State<App>, _: Administrator, Id(i
             error => return Err(error),
         },
     };
+    findings.extend(proves.into_inner().map(|proves| FindingView {
+        subject: "origin",
+        ok: Some(proves),
+        detail: (!proves).then(|| NO_PROOF.to_owned()),
+        problem: None,
+    }));
     Ok(Json(Checked { ok: findings.iter().all(|finding| finding.ok != Some(false)), findings }))
 }
 

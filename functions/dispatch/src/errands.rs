@@ -45,6 +45,7 @@ pub(crate) fn errands(record: &StreamRecord) -> Result<Vec<Errand>, Unreadable> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::business::Business;
     use domain::contact::Contact;
     use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, Notice, Target};
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId};
@@ -125,23 +126,14 @@ mod tests {
     #[test]
     fn contacts_that_were_linked_are_unified_at_once() {
         let id = ContactId::from_ulid(Ulid::from_parts(1, 1));
-        let effects = [Effect::Unify { contact: id.clone() }];
-        let contact = Contact {
-            id: id.clone(),
-            lists: Default::default(),
-            name: None,
-            username: None,
-            addresses: Vec::new(),
-            created_at: Timestamp::UNIX_EPOCH,
-            version: 2,
-            linked: Default::default(),
-            linked_to: None,
-        };
+        let business = Business::of(&domain::fixtures::account());
+        let effects = [Effect::Unify { contact: id.clone(), business: Some(business.clone()) }];
+        let contact = Contact { version: 2, ..Contact::known_by(id.clone(), Timestamp::UNIX_EPOCH, []) };
         let mut item: Item = serde_dynamo::to_item(serde_json::json!({ "data": contact, "effects": effects, "version": 2 })).unwrap();
         item.insert("pk".into(), AttributeValue::S(format!("CON#{id}")));
         item.insert("sk".into(), AttributeValue::S("CON".into()));
         let errands = errands(&record(None, item)).unwrap();
-        let job = Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: id.clone() } };
+        let job = Job::Wakeup { at: Timestamp::UNIX_EPOCH, job: Wakeup::Unify { contact: id.clone(), business: Some(business) } };
         assert_eq!(errands, [Errand { id: format!("{id}-2-0"), group: None, job }]);
     }
 

@@ -84,7 +84,7 @@ impl Route {
                 self.engine.directory.forget();
                 self.engine.release(agent).await.map(drop)
             }
-            Wakeup::Unify { contact } => self.engine.unify(contact).await,
+            Wakeup::Unify { contact, business } => self.engine.unify(contact, business.as_ref()).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
                 Ok(key) => self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }).await.map(|_| ()),
                 Err(error) => Err(error),

@@ -181,11 +181,14 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         if let Some(delivery) = message.delivery.as_ref().filter(|_| !message.content.is_template()) {
             outcome::may_send(delivery, head.last_inbound_at, self.engine.world.now()).map_err(NotSent::Never)?;
         }
-        let interaction = match head.open.filter(|open| open.id == key.interaction.interaction) {
-            Some(open) => Some(open),
-            None => self.engine.store.interaction(&key.interaction).await?,
+        let to = match &message.to {
+            Some(to) => to.clone(),
+            // The version before wrote the message.
+            None => match head.open.filter(|open| open.id == key.interaction.interaction) {
+                Some(open) => open.address,
+                None => self.engine.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?.address,
+            },
         };
-        let to = interaction.ok_or(EngineError::NotFound)?.address;
         let account = self.engine.directory.account(&conversation.account).await?;
         let account = account.ok_or(NotSent::Never(of_class(ErrorClass::Permanent)))?;
         let adapter = client::adapter(&account)?;
@@ -213,7 +216,9 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         let account = &prepared.account;
         let base = account.domain.as_ref().map_or_else(|| self.public_url.clone(), |domain| format!("https://{domain}"));
         let reference = key.reference();
-        let status_callback = format!("{base}{}{STATUS_SUFFIX}?ref={}", account.receive_path.reveal(), reference.0);
+        let guard = prepared.adapter.receive_query(&account.provider);
+        let guard = if guard.is_empty() { guard } else { format!("&{guard}") };
+        let status_callback = format!("{base}{}{STATUS_SUFFIX}?ref={}{guard}", account.receive_path.reveal(), reference.0);
         let attachment = prepared.file.as_ref().map(|(attachment, url)| OutgoingAttachment {
             url,
             kind: attachment.kind.unwrap_or_else(|| AttachmentKind::of_type(&attachment.content_type)),

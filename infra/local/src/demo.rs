@@ -190,7 +190,8 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
 }
 
 /// The fields that no answer may show.
-const SECRETS: [&str; 6] = ["auth_token", "authorization_token", "app_secret", "key_secret", "webhook_secret", "api_key"];
+const SECRETS: [&str; 7] =
+    ["auth_token", "authorization_token", "app_secret", "key_secret", "webhook_secret", "api_key", "callback_header_value"];
 
 /// One account of every provider type, under the ids that the files of `events/` have.
 fn providers(standin: &str) -> [(&'static str, Account); 5] {
@@ -233,7 +234,13 @@ fn providers(standin: &str) -> [(&'static str, Account); 5] {
             Account::new(
                 "SINCH",
                 "+390612345681",
-                &[("base_url", &legacy), ("account_sid", "examplebot"), ("authorization_token", &secret())],
+                &[
+                    ("base_url", &legacy),
+                    ("account_sid", "examplebot"),
+                    ("authorization_token", &secret()),
+                    ("callback_header", "X-Demo-Guard"),
+                    ("callback_header_value", &secret()),
+                ],
             ),
         ),
         (
@@ -246,6 +253,8 @@ fn providers(standin: &str) -> [(&'static str, Account); 5] {
                     ("waba_id", "102290129340398"),
                     ("account_sid", "HX00000000000000000000000000000001"),
                     ("api_key", &secret()),
+                    ("callback_header", "X-Demo-Guard"),
+                    ("callback_header_value", &secret()),
                 ],
             ),
         ),

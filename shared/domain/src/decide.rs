@@ -44,7 +44,7 @@ use crate::queue::Queue;
 use change::Change;
 pub use event::{Event, Ring};
 pub use needs::{Membership, Needs, needs};
-pub use opening::Opening;
+pub use opening::{CustomerName, Opening};
 pub use refusal::Refusal;
 
 /// The disposition of an interaction that closed by itself.
@@ -130,13 +130,13 @@ impl std::fmt::Debug for Reply {
 
 /// Opens an interaction with the customer's first message.
 pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
-    let welcome = opening.welcome;
+    let (welcome, from) = (opening.welcome, opening.address.clone());
     // Nobody has seen the new interaction yet, so agents need no notice that it is unread.
     let interaction = Interaction { unread: true, ..opening.interaction(context) };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
     if welcome {
-        change.message_received(message, at);
+        change.message_received(message, at, &from);
     } else {
         change.not_welcome(message, at);
     }
@@ -162,15 +162,19 @@ pub fn start(opening: Opening, agent: AgentId, message: MessageId, context: &Con
 pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) -> Result<Decision, Refusal> {
     let mut change = Change::of(interaction, context);
     match event {
-        Event::MessageReceived { message, at } => {
+        Event::MessageReceived { message, at, from, name } => {
             change.still_open()?;
-            change.message_received(message, at);
+            if let Some(name) = name {
+                change.is_called(name);
+            }
+            change.message_received(message, at, &from);
         }
         Event::MessageSent { agent, message, template } => change.message_sent(agent, message, template)?,
         Event::NoteAdded { by, message } => change.note_added(by, message)?,
         Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
         Event::AiSwitched { by, oversees, on } => change.ai_switched(by, oversees, on)?,
-        Event::Noted { message, moved_to } => change.noted(message, moved_to)?,
+        Event::Noted { message, at, moved_to, claim } => change.noted(message, at, moved_to, claim)?,
+        Event::Readdressed { address } => change.readdressed(address)?,
         Event::Absorb(newer) => change.absorb(&newer)?,
         Event::MergeInto(older) => change.merge_into(older)?,
         Event::Ring(ring) => change.ring(ring)?,

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::PresenceWord;
+use crate::business::Business;
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::notification::Notification;
 use crate::plan::WebhookUrl;
@@ -170,10 +171,14 @@ pub enum Effect {
         /// The agent who stopped.
         agent: AgentId,
     },
-    /// Merge two open interactions on one account, after contacts of the same person were linked.
+    /// Merge two open interactions on one account, after contacts of the same person were linked; and correct the
+    /// address of an interaction, after contacts were cut apart.
     Unify {
-        /// The contact that owns the linked ones.
+        /// One of the contacts.
         contact: ContactId,
+        /// The business on whose accounts; `None` for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        business: Option<Business>,
     },
     /// Write the transcript and the log of the interaction.
     Archive,

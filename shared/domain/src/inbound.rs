@@ -21,6 +21,11 @@ pub struct InboundEvent {
     pub received_at: Timestamp,
     /// The event's place within the request.
     pub index: u32,
+    /// Whether the request proved its origin: a valid signature, the guard that the account demands, or an answer of
+    /// the provider to a question of ours. What any other request says about who a customer is changes nothing.
+    /// `None` for events of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<bool>,
     /// The kind of event, with its data.
     pub kind: InboundKind,
 }
@@ -46,6 +51,16 @@ pub enum InboundKind {
 }
 
 impl InboundEvent {
+    /// The first event of a request. It does not say yet whether the request proved its origin.
+    pub fn new(account: AccountId, id: String, received_at: Timestamp, kind: InboundKind) -> Self {
+        Self { account, id, received_at, index: 0, proven: None, kind }
+    }
+
+    /// Whether the request proved its origin.
+    pub fn is_proven(&self) -> bool {
+        self.proven == Some(true)
+    }
+
     /// The queue's message group, which keeps the events of one customer in order, in at most [`GROUP_LIMIT`]
     /// characters. Two very long addresses may share a group, which only costs a little time.
     pub fn group(&self) -> String {
@@ -76,6 +91,9 @@ pub struct InboundMessage {
     /// Another address of the same customer in the same request (the BSUID beside the phone number).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Address>,
+    /// Further addresses of the same customer in the same request, such as another spelling of the number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Address>,
     /// The name in the customer's WhatsApp profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<ProfileName>,
@@ -111,6 +129,9 @@ pub struct Annotation {
     /// Another address of the same customer in the same request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Address>,
+    /// Further addresses of the same customer in the same request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Address>,
     /// The provider's time of the event, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
@@ -236,4 +257,8 @@ pub struct StatusUpdate {
     /// The provider's time of the report, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// The addresses under which the report names the customer, if it names any. They may differ from the one that
+    /// the message was sent to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Address>,
 }

@@ -9,6 +9,7 @@ use crate::inbound::ProfileName;
 use crate::message::Content;
 use crate::priority::Priority;
 use crate::tag::Tag;
+use crate::text_template::fingerprint;
 use crate::values::Address;
 use crate::variables::Variables;
 
@@ -21,11 +22,24 @@ pub struct Interaction {
     pub account: AccountId,
     /// The contact.
     pub contact: ContactId,
-    /// The address to which answers are sent.
+    /// The address to which answers are sent: the one that the customer wrote from last, by the provider's time.
     pub address: Address,
-    /// The customer's own profile name when the interaction was opened.
+    /// The provider's time of the message that gave the address; `None` if an agent wrote first, and for
+    /// interactions of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_at: Option<Timestamp>,
+    /// When the address changed last while the interaction was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_changed_at: Option<Timestamp>,
+    /// The customer's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<ProfileName>,
+    /// Whether a person chose the name, so that the customer's profile no longer changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub name_kept: bool,
+    /// Fingerprints of the claims without proof that the thread already tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<u32>,
     /// The version; every commit adds one. Conditions, effects and timers refer to it.
     pub version: u64,
     /// Whether the interaction is open or closed.
@@ -308,6 +322,19 @@ impl Interaction {
     pub fn key(&self) -> InteractionKey {
         InteractionKey { conversation: self.conversation(), interaction: self.id.clone() }
     }
+
+    /// Whether the thread already tells this claim without proof, or tells so many that one more says nothing.
+    pub fn tells_claim(&self, line: &str) -> bool {
+        self.claims.len() >= Self::MOST_CLAIMS || self.claims.contains(&fingerprint(line))
+    }
+
+    /// Notes that the thread tells a claim without proof.
+    pub fn add_claim(&mut self, line: &str) {
+        self.claims.push(fingerprint(line));
+    }
+
+    /// The most claims without proof that one thread tells.
+    pub(crate) const MOST_CLAIMS: usize = 20;
 
     /// Whether the interaction is open.
     pub fn is_open(&self) -> bool {

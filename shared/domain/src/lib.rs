@@ -5,6 +5,7 @@
 pub mod account;
 pub mod agent;
 pub mod assign;
+pub mod business;
 pub mod catalog;
 pub mod condition;
 pub mod contact;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, InteractionId, MessageId};
-use crate::values::to_millisecond;
+use crate::values::{Address, to_millisecond};
 
 /// One message in the thread of its interaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,13 @@ pub struct Message {
     pub provider_id: Option<String>,
     /// The author.
     pub author: Author,
+    /// The address from which the customer wrote it. Messages of the version before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Address>,
+    /// The address to which it is sent: the one that the customer wrote from last when the message was written. A
+    /// later change of address doesn't turn the message to somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Address>,
     /// The content.
     pub content: Content,
     /// Files that belong to the message.
@@ -68,6 +75,8 @@ impl Message {
             at: to_millisecond(at),
             provider_id: None,
             author,
+            from: None,
+            to: None,
             content,
             attachments: Vec::new(),
             reply_to: None,
@@ -81,10 +90,10 @@ impl Message {
         }
     }
 
-    /// The message, waiting to be sent to the customer.
+    /// The message, waiting to be sent to the customer at this address.
     #[must_use]
-    pub fn queued(self, since: Timestamp) -> Self {
-        Self { delivery: Some(Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0 }), ..self }
+    pub fn queued(self, since: Timestamp, to: &Address) -> Self {
+        Self { to: Some(to.clone()), delivery: Some(Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0 }), ..self }
     }
 
     /// Reactions that were not taken back.

@@ -34,6 +34,11 @@ pub struct TemplateError {
     pub reason: String,
 }
 
+/// 32 bits of FNV-1a.
+pub(crate) fn fingerprint(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 impl TextTemplate {
     /// The longest template, in bytes: half of WhatsApp's longest text. That leaves room for the values, and keeps
     /// a plan of automatic replies well within its item.
@@ -73,7 +78,7 @@ impl TextTemplate {
     /// A fingerprint of the text (32 bits of FNV-1a), small enough that an interaction can remember the replies
     /// that it has sent.
     pub fn fingerprint(&self) -> u32 {
-        self.0.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        fingerprint(&self.0)
     }
 
     /// The text with the variables filled in, without blanks around it, at most `most` characters long.

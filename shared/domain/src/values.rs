@@ -159,6 +159,22 @@ impl Address {
         }
     }
 
+    /// The user id, if the address is one.
+    pub fn user_id(&self) -> Option<&str> {
+        match self {
+            Address::Phone(_) => None,
+            Address::Bsuid(id) => Some(id),
+        }
+    }
+
+    /// The number or the id, as people read it.
+    pub fn text(&self) -> &str {
+        match self {
+            Address::Phone(number) => number.as_str(),
+            Address::Bsuid(id) => id,
+        }
+    }
+
     /// The phone number, if the address is one.
     pub fn phone(&self) -> Option<&E164> {
         match self {

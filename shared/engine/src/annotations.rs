@@ -2,15 +2,17 @@
 //!
 //! None of them opens an interaction, rings, marks unread, or touches a timer.
 
-use domain::decide::{self, Event};
+use domain::decide::{self, Event, Refusal};
 use domain::effect::{MessageKey, MessageRef};
 use domain::ids::MessageId;
 use domain::inbound::{Annotated, Annotation, InboundEvent, StatusUpdate};
+use domain::interaction::Interaction;
 use domain::message::{Author, Content, Delivery, Message};
 use domain::values::{Address, to_millisecond};
 use jiff::SignedDuration;
 
-use crate::identity::Identified;
+use crate::claim::Claim;
+use crate::identity::{Identified, origin};
 use crate::ports::{Commit, Committed, Directory, Idempotency, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
@@ -22,6 +24,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(150);
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     pub(crate) async fn route_annotation(&self, event: &InboundEvent, annotation: &Annotation) -> Result<(), EngineError> {
+        let line = |body: &str| Content::System { body: body.to_owned() };
         match &annotation.what {
             Annotated::Reaction { message, .. } | Annotated::Edited { message, .. } | Annotated::Deleted { message } => {
                 match self.store.message_by_provider_id(&event.account, message).await? {
@@ -30,10 +33,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     None => self.stray(event, annotation).await,
                 }
             }
-            Annotated::Moved { to, body } => {
-                self.noted(event, annotation, Some(to), Author::System, Content::System { body: body.clone() }).await
+            Annotated::Moved { to, body } if event.proven == Some(false) => {
+                let addresses: Vec<Address> = annotation.alias.iter().chain(&annotation.also).chain([to]).cloned().collect();
+                let claimed = Claim { addresses: &addresses, name: None }.line().unwrap_or_default();
+                let line = format!("{claimed} ({body})");
+                self.noted(event, annotation, None, Author::System, Content::System { body: line.clone() }, Some(line)).await
             }
-            Annotated::System { body } => self.noted(event, annotation, None, Author::System, Content::System { body: body.clone() }).await,
+            Annotated::Moved { to, body } => self.noted(event, annotation, Some(to), Author::System, line(body), None).await,
+            Annotated::System { body } => self.noted(event, annotation, None, Author::System, line(body), None).await,
         }
     }
 
@@ -41,8 +48,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.world.now().duration_since(event.received_at) < PATIENCE
     }
 
-    /// Changes the message that the annotation is about.
+    /// Changes the message that the annotation is about. Whoever does that is the message's customer, under whatever
+    /// address.
     async fn annotate(&self, event: &InboundEvent, annotation: &Annotation, key: &MessageKey) -> Result<(), EngineError> {
+        if let Some(message) = self.store.message(key).await? {
+            let addresses = std::iter::once(&annotation.from).chain(&annotation.alias).chain(&annotation.also);
+            self.shows_customer(event, key, message.to.as_ref().or(message.from.as_ref()), &addresses.cloned().collect::<Vec<_>>()).await?;
+        }
         let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
         for attempt in 1..=ATTEMPTS {
             let Some(before) = self.store.message(key).await? else { break };
@@ -76,7 +88,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         match &annotation.what {
             Annotated::Reaction { message, emoji: Some(emoji) } => {
                 let content = Content::Reaction { message: message.clone(), emoji: emoji.0.clone() };
-                self.noted(event, annotation, None, Author::Customer, content).await
+                self.noted(event, annotation, None, Author::Customer, content, None).await
             }
             _ => Ok(self.store.settle(event).await?),
         }
@@ -91,14 +103,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         moved_to: Option<&Address>,
         author: Author,
         content: Content,
+        claim: Option<String>,
     ) -> Result<(), EngineError> {
         let account = self.directory.account(&event.account).await?.ok_or_else(|| EngineError::NoAccount(event.account.clone()))?;
-        let mut seen = vec![&annotation.from];
-        seen.extend(annotation.alias.as_ref().into_iter().chain(moved_to));
+        let others: Vec<Address> = annotation.alias.iter().chain(&annotation.also).chain(moved_to).cloned().collect();
+        let origin = origin(event);
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
-            let person = match self.identify(&seen, attempt > 1).await? {
+            let shown = origin.as_ref().map(|origin| (&others[..], origin));
+            let person = match self.identify(&account, &annotation.from, shown, attempt > 1).await? {
                 Identified::Known(person) => person,
+                // Nobody knows either address. The message that shows one of them may be about to be routed, and
+                // only this event tells that the other one is the same customer's.
+                Identified::New if moved_to.is_some() && origin.is_some() && self.is_young(event) => return Err(EngineError::NotYet),
                 Identified::New => return Ok(self.store.settle(event).await?),
                 Identified::Conflict => {
                     self.world.pause(attempt).await;
@@ -108,11 +125,16 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let (_, conversation) = self.conversation_with(&account.id, &person).await?;
             let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
             let id = MessageId::from_ulid(self.world.ulid());
-            let noted = Event::Noted { message: id.clone(), moved_to: moved_to.cloned() };
+            let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
+            let moved_to = moved_to.filter(|_| origin.is_some()).cloned();
+            let noted = Event::Noted { message: id.clone(), at, moved_to, claim: claim.clone() };
             let facts = self.gather(&account, &decide::needs(&noted, Some(&open)), Some(&open), now).await?;
             let context = facts.context(&account, conversation.last_inbound_at, now);
-            if let Ok(mut decision) = decide::decide(&open, noted, &context) {
-                let at = annotation.sent_at.unwrap_or(event.received_at);
+            let decision = decide::decide(&open, noted, &context);
+            if matches!(decision, Err(Refusal::NothingToDo)) {
+                return Ok(self.store.settle(event).await?);
+            }
+            if let Ok(mut decision) = decision {
                 let message = Message {
                     provider_id: Some(annotation.provider_id.clone()),
                     ..Message::new(id, open.id.clone(), at, author.clone(), content.clone())
@@ -129,6 +151,45 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
+    /// A report on a message, or what a customer does to it, comes from the message's customer. `known` is the
+    /// customer's address as the message has it. The addresses under which the customer shows up may be others: then
+    /// they are linked. Without proof, the thread tells it.
+    async fn shows_customer(
+        &self,
+        event: &InboundEvent,
+        key: &MessageKey,
+        known: Option<&Address>,
+        shown: &[Address],
+    ) -> Result<(), EngineError> {
+        let Some(known) = known.filter(|known| shown.iter().any(|address| address != *known)) else { return Ok(()) };
+        let Some(account) = self.directory.account(&event.account).await? else { return Ok(()) };
+        if let Some(origin) = origin(event) {
+            for attempt in 1..=ATTEMPTS {
+                match self.identify(&account, known, Some((shown, &origin)), attempt > 1).await? {
+                    Identified::Known(_) | Identified::New => return Ok(()),
+                    Identified::Conflict => self.world.pause(attempt).await,
+                }
+            }
+            return Err(EngineError::Busy);
+        }
+        if event.proven.is_none() {
+            return Ok(());
+        }
+        let claimed: Vec<Address> = shown.iter().filter(|address| *address != known).cloned().collect();
+        let claim = Claim { addresses: &claimed, name: None };
+        let Some(line) = claim.line() else { return Ok(()) };
+        let Some(open) = self.store.interaction(&key.interaction).await?.filter(Interaction::is_open) else { return Ok(()) };
+        let (id, now) = (MessageId::from_ulid(self.world.ulid()), self.world.now());
+        let noted = Event::Noted { message: id.clone(), at: now, moved_to: None, claim: Some(line.clone()) };
+        let facts = self.gather(&account, &decide::needs(&noted, Some(&open)), Some(&open), now).await?;
+        let Ok(mut decision) = decide::decide(&open, noted, &facts.context(&account, None, now)) else { return Ok(()) };
+        let message = Message::new(id, open.id.clone(), now, Author::System, Content::System { body: line });
+        let effects = std::mem::take(&mut decision.message_effects);
+        // A rival's change makes the line wait for the next report, which claims the same.
+        self.store.commit(Commit::of(Some(open), decision, Idempotency::Guarded).with(message, effects)).await?;
+        Ok(())
+    }
+
     pub(crate) async fn route_status(&self, event: &InboundEvent, status: &StatusUpdate) -> Result<(), EngineError> {
         let referred = status.reference.clone().and_then(|reference| MessageRef(reference).key(&event.account));
         let key = match referred {
@@ -143,9 +204,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 _ => Ok(self.store.settle(event).await?),
             };
         };
+        let mut looked = status.recipients.is_empty();
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let Some(before) = self.store.message(&key).await? else { return Ok(self.store.settle(event).await?) };
+            if !std::mem::replace(&mut looked, true) {
+                self.shows_customer(event, &key, before.to.as_ref(), &status.recipients).await?;
+            }
             let current = before.delivery.as_ref();
             if !current.is_some_and(|delivery| delivery.state.moves_to(status.state)) {
                 return Ok(self.store.settle(event).await?);

@@ -136,7 +136,9 @@ impl Owner {
             (Effect::Missed { agent, limit }, Self::Interaction(_)) => {
                 Errand::wakeup(id.clone(), at_once, Wakeup::Missed { id, agent: agent.clone(), limit: *limit })
             }
-            (Effect::Unify { contact }, Self::Contact(_)) => Errand::wakeup(id, at_once, Wakeup::Unify { contact: contact.clone() }),
+            (Effect::Unify { contact, business }, Self::Contact(_)) => {
+                Errand::wakeup(id, at_once, Wakeup::Unify { contact: contact.clone(), business: business.clone() })
+            }
             (Effect::Webhook { wait, url, until }, Self::Interaction(interaction)) => {
                 let (interaction, url) = (interaction.key(), url.clone());
                 let job = WebhookJob { id: id.clone(), interaction, wait: *wait, url, until: *until };

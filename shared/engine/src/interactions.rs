@@ -67,7 +67,7 @@ impl Sending {
             answers: self.answers.clone(),
             ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
         };
-        if self.content.is_note() { message } else { message.queued(now) }
+        if self.content.is_note() { message } else { message.queued(now, &interaction.address) }
     }
 }
 
@@ -207,12 +207,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let account = self.directory.account(account_id).await?.ok_or_else(|| EngineError::NoAccount(account_id.clone()))?;
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
-            let (before, last_inbound_at) = self.load(key, decide::needs(event, None).service_window).await?;
+            let (mut before, last_inbound_at) = self.load(key, decide::needs(event, None).service_window).await?;
             if extra.based_on.is_some_and(|version| version != before.version) {
                 return Ok(Told::Refused(Refusal::Changed, Box::new(before)));
             }
             let needs = decide::needs(event, Some(&before));
-            let alone = if needs.no_other_open { self.alone(&before).await? } else { Ok(None) };
+            let alone = if needs.no_other_open { self.alone(&account, &mut before).await? } else { Ok(None) };
             let identity = match alone {
                 Ok(identity) => identity,
                 Err(other) => return Ok(Told::Refused(Refusal::OtherOpen { interaction: other }, Box::new(before))),

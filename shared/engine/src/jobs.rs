@@ -1,5 +1,6 @@
 //! The bodies of the queues.
 
+use domain::business::Business;
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
@@ -34,10 +35,13 @@ pub enum Wakeup {
         /// How many offers may be missed in a row.
         limit: MissedLimit,
     },
-    /// A customer's contacts were linked. Two open interactions on one account become one.
+    /// A customer's contacts were linked. Two open interactions on one account become one. Or they were cut apart.
     Unify {
-        /// The owner of the contacts.
+        /// One of the contacts.
         contact: ContactId,
+        /// The business on whose accounts; `None` for all, and in jobs of the version before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        business: Option<Business>,
     },
     /// An agent's connection was lost a while ago. The agent is logged out if there has been no other since.
     Lost {

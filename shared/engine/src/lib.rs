@@ -12,6 +12,7 @@ pub mod stream;
 
 mod annotations;
 mod assign;
+mod claim;
 mod gather;
 mod identity;
 mod interactions;

@@ -14,7 +14,8 @@ use audit::Entry;
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
-use domain::contact::{Contact, Identity, Link};
+use domain::business::Business;
+use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint};
 use domain::history::HistoryEntry;
@@ -25,11 +26,10 @@ use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
-use domain::values::Address;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, PortError, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -102,9 +102,9 @@ type MessagePlace = (InteractionId, i64, MessageId);
 #[derive(Default)]
 struct State {
     events: BTreeMap<(AccountId, String), Option<String>>,
-    aliases: BTreeMap<String, Identity>,
+    aliases: BTreeMap<String, Standing>,
     /// The cached aliases. They stay as they are until a fresh one is requested.
-    remembered: BTreeMap<String, Identity>,
+    remembered: BTreeMap<String, Standing>,
     contacts: BTreeMap<ContactId, Contact>,
     heads: BTreeMap<String, Head>,
     interactions: BTreeMap<InteractionId, Interaction>,
@@ -380,6 +380,14 @@ impl Memory {
         state.waiting.iter().flat_map(|(target, rows)| rows.values().map(|row| (target.clone(), row.clone()))).collect()
     }
 
+    /// Writes what the version before wrote: contacts, and addresses that lead to a customer.
+    pub fn before(&self, contacts: impl IntoIterator<Item = Contact>, leads: impl IntoIterator<Item = (Place, Identity)>) {
+        let mut state = locked(&self.state);
+        state.contacts.extend(contacts.into_iter().map(|contact| (contact.id.clone(), contact)));
+        let standing = |everywhere| Standing { everywhere, at: BTreeMap::new() };
+        state.aliases.extend(leads.into_iter().map(|(place, person)| (place.key(), standing(person))));
+    }
+
     /// All contacts, by id.
     pub fn contacts(&self) -> Vec<Contact> {
         locked(&self.state).contacts.values().cloned().collect()
@@ -575,18 +583,19 @@ impl State {
         for key in &message_keys {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
-        if let Some(contact) = &commit.listed {
+        for contact in &commit.changed {
             let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
             conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
         }
         if let Some(contact) = &commit.contact {
             conditions.item(format!("CON#{}", contact.id), !self.contacts.contains_key(&contact.id), Committed::Conflict);
-            for address in &contact.addresses {
-                conditions.item(format!("ALIAS#{}", address.key()), !self.aliases.contains_key(&address.key()), Committed::Conflict);
+            for place in contact.places() {
+                conditions.item(format!("ALIAS#{}", place.key()), !self.aliases.contains_key(&place.key()), Committed::Conflict);
             }
         }
-        if let Some((address, person)) = &commit.identity {
-            conditions.item(format!("ALIAS#{}", address.key()), self.aliases.get(&address.key()) == Some(person), Committed::Conflict);
+        if let Some(Owned { place, business, person }) = &commit.identity {
+            let owned = self.aliases.get(&place.key()).is_some_and(|standing| standing.at(business) == person);
+            conditions.item(format!("ALIAS#{}", place.key()), owned, Committed::Conflict);
             for contact in person.contacts().filter(|contact| **contact != commit.after.contact) {
                 let key = ConversationKey { account: commit.after.account.clone(), contact: contact.clone() };
                 conditions.item(format!("HEAD#{}", key.group()), !self.is_open(&key), Committed::Conflict);
@@ -616,12 +625,12 @@ impl State {
         if let Some((target, agent)) = &commit.cursor {
             self.cursors.insert(target.clone(), agent.clone());
         }
-        if let Some(contact) = commit.listed.take() {
+        for contact in std::mem::take(&mut commit.changed) {
             self.contacts.insert(contact.id.clone(), contact);
         }
         if let Some(contact) = commit.contact.take() {
-            let person = Identity::one(contact.id.clone());
-            self.aliases.extend(contact.addresses.iter().map(|address| (address.key(), person.clone())));
+            let standing = Standing::one(contact.id.clone());
+            self.aliases.extend(contact.places().map(|place| (place.key(), standing.clone())));
             self.contacts.insert(contact.id.clone(), contact);
         }
         self.set_mark(&commit.mark, commit.made().to_owned());
@@ -646,23 +655,26 @@ impl State {
             let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
             conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
         }
-        for address in &link.known {
-            conditions.item(format!("ALIAS#{}", address.key()), true, Committed::Conflict);
+        for contact in &link.added {
+            conditions.item(format!("CON#{}", contact.id), !self.contacts.contains_key(&contact.id), Committed::Conflict);
         }
-        for address in &link.new {
-            conditions.item(format!("ALIAS#{}", address.key()), !self.aliases.contains_key(&address.key()), Committed::Conflict);
+        for (place, _) in &link.known {
+            conditions.item(format!("ALIAS#{}", place.key()), true, Committed::Conflict);
+        }
+        for (place, _) in &link.new {
+            conditions.item(format!("ALIAS#{}", place.key()), !self.aliases.contains_key(&place.key()), Committed::Conflict);
         }
         match conditions.outcome("link")? {
             Committed::Done => {}
             lost => return Ok(lost),
         }
-        for contact in link.contacts.iter().cloned() {
-            if contact.id == link.identity.owner {
+        for contact in link.contacts.iter().chain(&link.added).cloned() {
+            if contact.id == link.carrier {
                 self.caused(Owner::Contact(Box::new(contact.clone())), contact.version, link.effects.clone());
             }
             self.contacts.insert(contact.id.clone(), contact);
         }
-        self.aliases.extend(link.known.iter().chain(&link.new).map(|address| (address.key(), link.identity.clone())));
+        self.aliases.extend(link.known.iter().chain(&link.new).map(|(place, standing)| (place.key(), standing.clone())));
         Ok(Committed::Done)
     }
 
@@ -742,20 +754,20 @@ impl State {
 }
 
 impl Store for Memory {
-    async fn contact_of(&self, address: &Address, fresh: bool) -> PortResult<Option<Identity>> {
+    async fn contact_of(&self, place: &Place, business: &Business, fresh: bool) -> PortResult<Option<Identity>> {
         give_way().await;
-        let (mut state, key) = (locked(&self.state), address.key());
+        let (mut state, key) = (locked(&self.state), place.key());
         if state.read_fault() == Some(ReadFault::Throttled) {
             return Err(throttled());
         }
         if !fresh && let Some(known) = state.remembered.get(&key) {
-            return Ok(Some(known.clone()));
+            return Ok(Some(known.at(business).clone()));
         }
         let found = state.aliases.get(&key).cloned();
         if let Some(found) = &found {
             state.remembered.insert(key, found.clone());
         }
-        Ok(found)
+        Ok(found.map(|found| found.at(business).clone()))
     }
 
     async fn contact(&self, id: &ContactId) -> PortResult<Option<Contact>> {

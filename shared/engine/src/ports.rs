@@ -8,7 +8,8 @@ use audit::Entry;
 use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::catalog::Pause;
-use domain::contact::{Contact, Identity, Link};
+use domain::business::Business;
+use domain::contact::{Contact, Identity, Link, Place};
 pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
@@ -21,7 +22,6 @@ use domain::interval::Interval;
 use domain::message::{Author, Content, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
-use domain::values::Address;
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -81,12 +81,17 @@ pub struct Conversation {
 
 /// Interactions and what belongs to them. Reads are consistent, unless they say otherwise.
 pub trait Store: Send + Sync {
-    /// The customer of an address. Unless `fresh`, the answer may be a minute old: a transaction that opens an
-    /// interaction checks it ([`Commit::identity`]).
-    fn contact_of(&self, address: &Address, fresh: bool) -> impl Future<Output = Result<Option<Identity>, PortError>> + Send;
+    /// The customer of an address for the accounts of `business`. Unless `fresh`, the answer may be a minute old: a
+    /// transaction that opens an interaction checks it ([`Commit::identity`]).
+    fn contact_of(
+        &self,
+        place: &Place,
+        business: &Business,
+        fresh: bool,
+    ) -> impl Future<Output = Result<Option<Identity>, PortError>> + Send;
     /// One contact.
     fn contact(&self, id: &ContactId) -> impl Future<Output = Result<Option<Contact>, PortError>> + Send;
-    /// Writes the link of contacts and addresses, all or nothing.
+    /// Writes ties of contacts and addresses, or their cut, all or nothing.
     fn link(&self, link: &Link) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// The open interaction of a conversation and the conversation's head, in one read.
     fn conversation(&self, key: &ConversationKey) -> impl Future<Output = Result<Conversation, PortError>> + Send;
@@ -184,11 +189,11 @@ pub struct Commit {
     pub messages: Vec<(Message, Vec<Effect>)>,
     /// A new contact. Its addresses lead to it from now on.
     pub contact: Option<Contact>,
-    /// A contact that joins a list, and replaces its previous version.
-    pub listed: Option<Contact>,
+    /// Contacts that join a list or are named, and replace their previous version.
+    pub changed: Vec<Contact>,
     /// For an interaction that is opened: the address must belong to the customer as it was read, and none of the
     /// customer's contacts may have an open interaction on the account.
-    pub identity: Option<(Address, Identity)>,
+    pub identity: Option<Owned>,
     /// The provider's time of the customer's latest message, if it moves.
     pub last_inbound_at: Option<Timestamp>,
     /// The mark that makes it idempotent.
@@ -204,6 +209,17 @@ pub struct Commit {
     pub merged: Option<Box<Commit>>,
 }
 
+/// An address and the customer whose it must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owned {
+    /// The address.
+    pub place: Place,
+    /// The business for whose accounts.
+    pub business: Business,
+    /// The customer.
+    pub person: Identity,
+}
+
 impl Commit {
     /// The commit of a decision about an interaction, with its automatic replies. The other fields hold further
     /// writes.
@@ -211,7 +227,7 @@ impl Commit {
         let Decision { interaction, effects, replies, history, presence_revision, .. } = decision;
         let reply = |Reply { id, at, text }| {
             let message = Message::new(id, interaction.id.clone(), at, Author::System, Content::Text { body: text });
-            (message.queued(at), Vec::new())
+            (message.queued(at, &interaction.address), Vec::new())
         };
         Self {
             messages: replies.into_iter().map(reply).collect(),
@@ -220,7 +236,7 @@ impl Commit {
             effects,
             history,
             contact: None,
-            listed: None,
+            changed: Vec::new(),
             identity: None,
             last_inbound_at: None,
             mark,

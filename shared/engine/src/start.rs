@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::account::Account;
-use domain::contact::{Contact, Identity};
-use domain::decide::{self, Needs, Opening, Refusal};
+use domain::business::Business;
+use domain::contact::{Contact, Identity, NamedBy, Place};
+use domain::decide::{self, CustomerName, Needs, Opening, Refusal};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
@@ -12,7 +13,7 @@ use domain::message::{ApprovedTemplate, Author, Content, Message};
 use domain::values::Address;
 
 use crate::identity::Identified;
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, Owned, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// A conversation that an agent starts.
@@ -49,7 +50,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// A port fails, or rivals win every attempt. It is safe to call again with the same mark.
     pub async fn start(&self, account: &Account, start: &Start, mark: &Idempotency) -> Result<Started, EngineError> {
         for attempt in 1..=ATTEMPTS {
-            let person = match self.identify(&[&start.to], attempt > 1).await? {
+            let person = match self.identify(account, &start.to, None, attempt > 1).await? {
                 Identified::Known(person) => Some(person),
                 Identified::New => None,
                 Identified::Conflict => {
@@ -97,37 +98,36 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(person) => self.store.contact(&person.owner).await?,
             None => None,
         };
+        let kept = owner.as_ref().map_or(start.name.is_some(), |owner| !owner.follows_profiles());
         let known = owner.as_ref().and_then(|owner| owner.name.clone());
-        let listed = self.unlisted(owner, account).await?;
+        let changed = self.unlisted(owner, person.as_ref(), account).await?.into_iter().collect();
         let name = known.or_else(|| start.name.clone());
+        let business = Business::of(account);
+        let place = Place::of(&start.to, &business);
         let opening = Opening {
             id: InteractionId::from_ulid(self.world.ulid()),
             contact: contact.clone(),
             address: start.to.clone(),
-            customer_name: name.clone(),
+            name: CustomerName { name: name.clone(), kept },
             welcome: true,
         };
         let mut decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &facts.context(account, None, now)) {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        // The agent chose the name of a new contact.
         let new = person.is_none().then(|| Contact {
-            id: contact,
             lists: BTreeSet::from([account.list.clone()]),
+            named_by: name.as_ref().map(|_| NamedBy::Person),
             name,
-            username: None,
-            addresses: vec![start.to.clone()],
-            created_at: now,
-            version: 1,
-            linked: BTreeSet::new(),
-            linked_to: None,
+            ..Contact::known_by(contact, now, [place.clone()])
         });
         let content = Content::Template(start.template.clone());
         let author = Author::Agent { agent: start.agent.clone() };
-        let message = Message::new(start.message.clone(), decision.interaction.id.clone(), now, author, content).queued(now);
+        let message = Message::new(start.message.clone(), decision.interaction.id.clone(), now, author, content).queued(now, &start.to);
         let effects = std::mem::take(&mut decision.message_effects);
-        let identity = person.map(|person| (start.to.clone(), person));
-        let commit = Commit { contact: new, listed, identity, membership: needs.membership, ..Commit::of(None, decision, mark.clone()) };
+        let identity = person.map(|person| Owned { place, business, person });
+        let commit = Commit { contact: new, changed, identity, membership: needs.membership, ..Commit::of(None, decision, mark.clone()) };
         Ok(Ok(commit.with(message, effects)))
     }
 }

@@ -1,7 +1,8 @@
-//! Merges two open interactions of one customer on one account.
+//! Merges two open interactions of one customer on one account, and parts customers who were linked.
 
 use domain::account::Account;
-use domain::contact::Identity;
+use domain::business::Business;
+use domain::contact::{Identity, Place};
 use domain::decide::{self, Event};
 use domain::effect::ConversationKey;
 use domain::ids::ContactId;
@@ -12,23 +13,42 @@ use crate::ports::{Commit, Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Ensures that a customer whose contacts were linked has at most one open interaction on each account. The
-    /// newer one is merged into the older, in one transaction. No new one can be opened in between, because opening
-    /// requires that none of the customer's contacts has one.
+    /// Ensures that a customer whose contacts were linked has at most one open interaction on each account of
+    /// `business` (`None`: on every account). The newer one is merged into the older, in one transaction. No new one
+    /// can be opened in between, because opening requires that none of the customer's contacts has one.
+    ///
+    /// If contacts were cut apart, an open interaction whose address is another customer's now gets one of its own
+    /// contact, so that its agent's next answer goes there.
     ///
     /// # Errors
     /// A port fails, or rivals win every attempt. It is safe to call again.
-    pub async fn unify(&self, contact: &ContactId) -> Result<(), EngineError> {
-        let mut id = contact.clone();
-        let person = loop {
-            let Some(contact) = self.store.contact(&id).await? else { return Ok(()) };
-            match contact.linked_to {
-                Some(owner) => id = owner,
-                None => break Identity { owner: id, linked: contact.linked },
-            }
-        };
+    pub async fn unify(&self, contact: &ContactId, business: Option<&Business>) -> Result<(), EngineError> {
+        let Some(contact) = self.store.contact(contact).await? else { return Ok(()) };
         for account in self.directory.accounts().await?.iter() {
-            self.unify_on(account, &person).await?;
+            let of = Business::of(account);
+            if business.is_none_or(|business| *business == of) {
+                let person = self.person(&contact, &of).await?;
+                self.unify_on(account, &person).await?;
+                self.readdress(account, &of, &person).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns open interactions away from addresses that are another customer's.
+    async fn readdress(&self, account: &Account, business: &Business, person: &Identity) -> Result<(), EngineError> {
+        for contact in person.contacts() {
+            let key = ConversationKey { account: account.id.clone(), contact: contact.clone() };
+            let Some(open) = self.store.conversation(&key).await?.open else { continue };
+            let leads = self.store.contact_of(&Place::of(&open.address, business), business, true).await?;
+            if leads.is_none_or(|leads| leads.has(contact)) {
+                continue;
+            }
+            let own = self.store.contact(contact).await?;
+            if let Some(address) = own.as_ref().and_then(|own| own.reached_at(business).next()) {
+                let event = Event::Readdressed { address: address.clone() };
+                self.tell(&open.key(), event, Idempotency::Guarded).await?;
+            }
         }
         Ok(())
     }

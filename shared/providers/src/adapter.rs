@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::account::{Account, Credentials};
+use domain::account::{Account, Credentials, Provider};
+use domain::business::Business;
 use domain::effect::MessageRef;
 use domain::message::{AttachmentKind, Content};
 use domain::values::{Address, Secret};
@@ -52,6 +53,25 @@ pub trait Adapter: Send + Sync {
     /// # Errors
     /// The request does not prove its origin.
     fn verify(&self, webhook: &Webhook<'_>, account: &Account, credentials: &[&Credentials]) -> Result<(), VerifyError>;
+
+    /// Whether a request that passes [`Adapter::verify`] is proven to be the provider's. It is not if the provider
+    /// signs nothing and the account demands nothing of its callers. `credentials` are the current ones.
+    fn proves_origin(&self, provider: &Provider, credentials: &Credentials) -> bool {
+        let _ = (provider, credentials);
+        true
+    }
+
+    /// The query that the account's Receive URL carries; empty for none.
+    fn receive_query(&self, provider: &Provider) -> String {
+        let _ = provider;
+        String::new()
+    }
+
+    /// The business with the provider that the account's number belongs to. What a proven request says about who a
+    /// customer is holds for its accounts only.
+    fn business(&self, account: &Account) -> Business {
+        Business::of(account)
+    }
 
     /// The answer to a handshake, by which a provider checks the Receive URL; `None` for any other request. It is
     /// called before [`Adapter::verify`].

@@ -26,6 +26,9 @@ pub enum Source {
     Optional,
     /// A person may enter it; otherwise the connector generates an unguessable text.
     Generated,
+    /// A person may enter it; otherwise the connector generates an unguessable text when the account is made and
+    /// nothing else guards it. Not later: until the provider knows it, its callbacks would be refused.
+    Made,
 }
 
 /// The form that a field must have.
@@ -68,6 +71,11 @@ impl Field {
     /// The same field, generated if a person leaves it out.
     pub const fn generated(self) -> Self {
         Self { source: Source::Generated, ..self }
+    }
+
+    /// The same field, generated when the account is made.
+    pub const fn made(self) -> Self {
+        Self { source: Source::Made, ..self }
     }
 
     /// The base of the address to which secrets are sent.

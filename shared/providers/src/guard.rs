@@ -1,13 +1,15 @@
-//! The guard of an account whose provider signs nothing: every callback must carry a fixed header, a user and
-//! password (HTTP basic authentication), or both.
+//! The guard of an account whose provider signs nothing: every callback must carry a token, a fixed header, a user and
+//! password (HTTP basic authentication), or several of them.
 //!
-//! A person enters the guard here and in the provider's console. Without a guard, only the unguessable Receive URL
-//! protects the account.
+//! An account is made with a token, unless a person enters another guard. The Receive URL that is shown carries the
+//! token, so the provider needs no further setting; where its console offers headers, the token may come in one
+//! instead. A header, or a user and password, is entered here and in the provider's console. Without any guard, only
+//! the unguessable Receive URL protects the account, and requests prove nothing about who a customer is.
 
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::GeneralPurposeConfig;
-use domain::account::{Account, Credentials};
+use domain::account::{Account, Credentials, Provider};
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -19,8 +21,15 @@ const HEADER_VALUE: &str = "callback_header_value";
 const USER: &str = "callback_user";
 const PASSWORD: &str = "callback_password";
 
-/// The fields of the guard, all optional. A provider puts them at the end of its list.
-pub(crate) const FIELDS: [Field; 4] = [
+/// The token, and the parameter in which the Receive URL carries it. Like the URL, administrators may see it to paste
+/// it.
+const TOKEN: &str = "callback_token";
+
+/// The header that may carry the token instead of the URL.
+const TOKEN_HEADER: &str = "x-callback-token";
+
+/// The fields of the guard. A provider puts them at the end of its list.
+pub(crate) const FIELDS: [Field; 5] = [
     Field::optional(
         HEADER,
         "Name of a header that every callback must carry",
@@ -33,7 +42,26 @@ pub(crate) const FIELDS: [Field; 4] = [
         Shape::Checked { check: is_user, expected: "a line without a colon" },
     ),
     Field::secret(PASSWORD, "Password of that user").left_out_by_default(),
+    Field::optional(
+        TOKEN,
+        "Token that every callback must carry, in the header X-Callback-Token or as the URL's parameter callback_token",
+        Shape::Checked { check: is_token, expected: "16 to 128 letters, digits, - or _" },
+    )
+    .made(),
 ];
+
+/// Whether a token can't be guessed and stands in a URL as it is.
+fn is_token(text: &str) -> bool {
+    (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// The query that the Receive URL of the account carries; empty without a token.
+pub(crate) fn query(provider: &Provider) -> String {
+    match provider.field(TOKEN) {
+        "" => String::new(),
+        token => format!("{TOKEN}={token}"),
+    }
+}
 
 /// The header `Authorization` is reserved for basic authentication.
 fn is_header_name(text: &str) -> bool {
@@ -64,6 +92,13 @@ pub(crate) fn verify(webhook: &Webhook<'_>, account: &Account, credentials: &[&C
         });
         bool::from(matches)
     };
+    let token = account.provider.field(TOKEN);
+    if !token.is_empty() {
+        let carried = webhook.header(TOKEN_HEADER).map(str::to_owned).or_else(|| webhook.query(TOKEN)).unwrap_or_default();
+        if !bool::from(Sha256::digest(carried.as_bytes()).as_slice().ct_eq(Sha256::digest(token.as_bytes()).as_slice())) {
+            return Err(VerifyError::Guard);
+        }
+    }
     if entered(header, HEADER_VALUE) {
         let given = webhook.headers.get(header).map(http::HeaderValue::as_bytes);
         if !known(given, HEADER_VALUE) {
@@ -80,6 +115,12 @@ pub(crate) fn verify(webhook: &Webhook<'_>, account: &Account, credentials: &[&C
         }
     }
     Ok(())
+}
+
+/// Whether the account demands anything of its callers. `current` are its current credentials.
+pub(crate) fn is_demanded(provider: &Provider, current: &Credentials) -> bool {
+    let named = [TOKEN, HEADER, USER].iter().any(|name| !provider.field(name).is_empty());
+    named || [HEADER_VALUE, PASSWORD].iter().any(|secret| current.get(secret).is_some())
 }
 
 /// User and password of the header `Authorization`.
@@ -102,7 +143,6 @@ fn basic(webhook: &Webhook<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
 mod tests {
     use super::*;
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-    use domain::account::Provider;
     use http::{HeaderMap, HeaderName, HeaderValue, Method};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
@@ -179,6 +219,30 @@ mod tests {
             assert_eq!(check(&[("authorization", &given)], &account, &both), accepted, "{given}");
         }
         assert!(!check(&[], &account, &both));
+    }
+
+    #[test]
+    fn a_token_may_come_in_the_url_or_in_a_header_and_must_be_right() {
+        let account = account(&[(TOKEN, "0123456789abcdef")]);
+        let none = Credentials::default();
+        let check = |url: &str, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(header.map(|value| (HeaderName::from_static(TOKEN_HEADER), HeaderValue::from_str(value).unwrap())));
+            verify(&Webhook { method: &Method::POST, public_url: url, headers: &headers, body: b"{}" }, &account, &[&none]).is_ok()
+        };
+        let carried = format!("https://h.example/x?{}", query(&account.provider));
+        assert_eq!(carried, "https://h.example/x?callback_token=0123456789abcdef");
+        assert!(check(&carried, None) && check("https://h.example/x", Some("0123456789abcdef")) && check(&format!("{carried}&ref=1"), None));
+        for (url, header) in [
+            ("https://h.example/x", None),
+            ("https://h.example/x?callback_token=", None),
+            ("https://h.example/x?callback_token=0123456789abcdeg", None),
+            ("https://h.example/x", Some("0123456789abcde")),
+        ] {
+            assert!(!check(url, header), "{url}");
+        }
+        assert!(is_demanded(&account.provider, &none) && !is_demanded(&Provider { kind: "X".into(), fields: Default::default() }, &none));
+        assert!(is_token("0123456789abcdef") && !is_token("0123456789abcde") && !is_token("0123456789abcde "));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Parsed {
         let fits = !id.is_empty() && id.len() <= ID_LIMIT && id.bytes().all(|b| b.is_ascii_graphic());
         let id = if fits { id.to_owned() } else { fingerprint(id.as_bytes()) };
         let raw = raw[..raw.floor_char_boundary(RAW_LIMIT)].to_owned();
-        Self { event: InboundEvent { account: account.clone(), id, received_at, index: 0, kind }, raw, number: None }
+        Self { event: InboundEvent::new(account.clone(), id, received_at, kind), raw, number: None }
     }
 
     /// An event that is stored and routed nowhere. Its id is the hash of `raw`.
@@ -103,6 +103,13 @@ impl Parsed {
     pub fn at_number(mut self, number: impl Into<String>) -> Self {
         self.number = Some(number.into());
         self
+    }
+
+    /// The events of an answer that the provider gave to a question of ours, which proves them.
+    #[must_use]
+    pub fn asked_for(mut events: Vec<Parsed>) -> Vec<Parsed> {
+        events.iter_mut().for_each(|parsed| parsed.event.proven = Some(true));
+        events
     }
 
     /// The events of one request, each with its place in the request.

@@ -95,6 +95,17 @@ impl Refused {
     }
 }
 
+/// What an accepted webhook proves.
+#[derive(Debug, PartialEq, Eq)]
+enum Proof {
+    /// It is a handshake; this is the challenge to echo.
+    Challenge(String),
+    /// It is the provider's.
+    Origin,
+    /// It knows the Receive URL, which is all that the account demands.
+    Nothing,
+}
+
 /// An accepted webhook, with the answer to it.
 struct Taken {
     events: usize,
@@ -160,10 +171,13 @@ impl Receive {
         }
         let url = self.public_url(&account, status, request.uri().query());
         let webhook = Webhook { method: request.method(), public_url: &url, headers: request.headers(), body: request.body() };
-        if let Some(challenge) = self.proven(adapter, &account, &webhook).await? {
-            return Ok(Taken { events: 0, content_type: "text/plain", body: challenge });
-        }
-        let events = adapter.parse(&webhook, &account, received_at)?;
+        let proven = match self.proven(adapter, &account, &webhook).await? {
+            Proof::Challenge(challenge) => return Ok(Taken { events: 0, content_type: "text/plain", body: challenge }),
+            Proof::Origin => true,
+            Proof::Nothing => false,
+        };
+        let mut events = adapter.parse(&webhook, &account, received_at)?;
+        events.iter_mut().for_each(|parsed| parsed.event.proven = Some(proven));
         let events = self.by_number(adapter, &account, &webhook, events).await?;
         self.ingest.keep(&events).await?;
         let acknowledgement = adapter.acknowledgement();
@@ -189,8 +203,8 @@ impl Receive {
     }
 
     /// Checks the proof of origin against the current and the previous secret. After a mismatch it reads the
-    /// secrets anew, since the cached ones may be old. Returns the challenge to echo if the request is a handshake.
-    async fn proven(&self, adapter: &'static dyn Adapter, account: &Account, webhook: &Webhook<'_>) -> Result<Option<String>, Refused> {
+    /// secrets anew, since the cached ones may be old.
+    async fn proven(&self, adapter: &'static dyn Adapter, account: &Account, webhook: &Webhook<'_>) -> Result<Proof, Refused> {
         let secrets = self.secrets.get(&account.id).await?;
         let outcome = prove(adapter, account, webhook, &secrets.accepted().collect::<Vec<_>>());
         let outcome = match outcome {
@@ -225,7 +239,10 @@ impl Receive {
             let theirs =
                 accounts.iter().find(|other| other.provider.kind == account.provider.kind && other.provider.field(field) == number);
             match theirs {
-                Some(theirs) if self.proven(adapter, theirs, webhook).await.is_ok() => parsed.event.account = theirs.id.clone(),
+                Some(theirs) if let Ok(proof) = self.proven(adapter, theirs, webhook).await => {
+                    parsed.event.account = theirs.id.clone();
+                    parsed.event.proven = Some(proof == Proof::Origin);
+                }
                 _ => parsed.event.kind = InboundKind::Other { name: "another_number".to_owned() },
             }
         }
@@ -238,11 +255,14 @@ fn prove(
     account: &Account,
     webhook: &Webhook<'_>,
     credentials: &[&Credentials],
-) -> Result<Option<String>, VerifyError> {
-    match adapter.handshake(webhook, account, credentials) {
-        Some(challenge) => challenge.map(Some),
-        None => adapter.verify(webhook, account, credentials).map(|()| None),
+) -> Result<Proof, VerifyError> {
+    if let Some(challenge) = adapter.handshake(webhook, account, credentials) {
+        return challenge.map(Proof::Challenge);
     }
+    adapter.verify(webhook, account, credentials)?;
+    let none = Credentials::default();
+    let current = credentials.first().copied().unwrap_or(&none);
+    Ok(if adapter.proves_origin(&account.provider, current) { Proof::Origin } else { Proof::Nothing })
 }
 
 /// If an account has its own domain, only the proxy of that domain may call.

@@ -4,7 +4,7 @@
 use client::{Client, ConverseError, Http, Keys};
 use domain::account::Account;
 use jiff::Timestamp;
-use providers::Problem;
+use providers::{Parsed, Problem};
 
 use crate::{Ingest, IngestError};
 
@@ -44,6 +44,7 @@ pub async fn reconcile<H: Http, K: Keys>(
     now: Timestamp,
 ) -> Result<Reconciled, ReconcileError> {
     let missed = client.converse(account, |adapter, connection, answers| adapter.missed(connection, since, now, answers)).await??;
+    let missed = Parsed::asked_for(missed);
     let kept = ingest.keep(&missed).await?;
     Ok(Reconciled { listed: missed.len(), new: kept.new })
 }

@@ -4,15 +4,14 @@ use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
-use domain::contact::{Contact, Identity, Link};
+use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, MessageKey};
 use domain::footprint::{Footprint, SlotChange, footprint};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::queue::Queue;
-use domain::values::Address;
-use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit};
+use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
@@ -32,9 +31,9 @@ impl Transaction<'_, Committed> {
     /// Adds a contact. Its addresses lead to it from now on.
     fn add_contact(&mut self, contact: &Contact) -> PortResult<()> {
         self.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
-        let person = Identity::one(contact.id.clone());
-        for address in &contact.addresses {
-            self.put_new(alias_item(address, &person), Committed::Conflict);
+        let standing = Standing::one(contact.id.clone());
+        for place in contact.places() {
+            self.put_new(alias_item(&place, &standing), Committed::Conflict);
         }
         Ok(())
     }
@@ -76,14 +75,23 @@ impl Transaction<'_, Committed> {
         }
     }
 
-    /// Checks that an address still belongs to the same customer.
-    fn check_identity(&mut self, address: &Address, person: &Identity) {
-        let owner = match linked_attribute(person) {
-            Some(linked) => Expression::new("#owner = :owner AND #linked = :linked").value(":linked", linked),
-            None => Expression::new("#owner = :owner AND attribute_not_exists(#linked)"),
+    /// Checks that an address still belongs to the same customer for the accounts of a business: by what is known
+    /// there, otherwise by what is known everywhere.
+    fn check_identity(&mut self, Owned { place, business, person }: &Owned) {
+        let linked = linked_attribute(person);
+        let is = |owner: &str, others: &str| match linked {
+            Some(_) => format!("({owner} = :owner AND {others} = :linked)"),
+            None => format!("({owner} = :owner AND attribute_not_exists({others}))"),
         };
-        let owner = owner.name("#owner", "owner").name("#linked", "linked").value(":owner", s(person.owner.as_str()));
-        self.check(keys::alias(address), owner, Committed::Conflict);
+        let condition = format!("{} OR (attribute_not_exists(#owner_at) AND {})", is("#owner_at", "#linked_at"), is("#owner", "#linked"));
+        let owned = Expression::new(condition)
+            .name("#owner", "owner")
+            .name("#linked", "linked")
+            .name("#owner_at", &keys::owner_at(business))
+            .name("#linked_at", &keys::linked_at(business))
+            .value(":owner", s(person.owner.as_str()));
+        let owned = linked.into_iter().fold(owned, |owned, linked| owned.value(":linked", linked));
+        self.check(keys::alias(place), owned, Committed::Conflict);
     }
 
     /// Checks that a conversation has no open interaction.
@@ -125,11 +133,18 @@ fn linked_attribute(person: &Identity) -> Option<AttributeValue> {
     (!person.linked.is_empty()).then(|| AttributeValue::Ss(person.linked.iter().map(ToString::to_string).collect()))
 }
 
-/// The item through which an address leads to a customer.
-fn alias_item(address: &Address, person: &Identity) -> Item {
-    let mut alias = item(keys::alias(address));
-    alias.insert("owner".to_owned(), s(person.owner.as_str()));
-    alias.extend(linked_attribute(person).map(|linked| ("linked".to_owned(), linked)));
+/// The item through which an address leads to a customer: everywhere, and for the accounts of each business that
+/// knows more.
+fn alias_item(place: &Place, standing: &Standing) -> Item {
+    let mut alias = item(keys::alias(place));
+    let mut leads = |owner: String, linked: String, person: &Identity| {
+        alias.insert(owner, s(person.owner.as_str()));
+        alias.extend(linked_attribute(person).map(|others| (linked, others)));
+    };
+    leads("owner".to_owned(), "linked".to_owned(), &standing.everywhere);
+    for (business, person) in &standing.at {
+        leads(keys::owner_at(business), keys::linked_at(business), person);
+    }
     alias
 }
 
@@ -296,12 +311,12 @@ impl Interactions {
         if let Some(contact) = &commit.contact {
             transaction.add_contact(contact)?;
         }
-        if let Some(contact) = &commit.listed {
+        for contact in &commit.changed {
             transaction.replace_contact(contact, &[])?;
         }
-        if let Some((address, person)) = &commit.identity {
-            transaction.check_identity(address, person);
-            for contact in person.contacts().filter(|contact| **contact != after.contact) {
+        if let Some(owned) = &commit.identity {
+            transaction.check_identity(owned);
+            for contact in owned.person.contacts().filter(|contact| **contact != after.contact) {
                 transaction.check_none_open(&ConversationKey { account: after.account.clone(), contact: contact.clone() });
             }
         }
@@ -320,19 +335,24 @@ impl Interactions {
         committed(transaction).await
     }
 
-    pub(crate) async fn write_link(&self, link: &Link) -> PortResult<Committed> {
+    pub(crate) async fn write_link(&self, link: &Link, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         for contact in &link.contacts {
-            let effects = if contact.id == link.identity.owner { link.effects.as_slice() } else { &[] };
+            let effects = if contact.id == link.carrier { link.effects.as_slice() } else { &[] };
             transaction.replace_contact(contact, effects)?;
         }
+        for contact in &link.added {
+            let item = versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?;
+            transaction.put_new(item, Committed::Conflict);
+        }
         // The items that lead to the contacts change only with the contacts' versions.
-        for address in &link.known {
-            transaction.put(alias_item(address, &link.identity), None, Committed::Conflict);
+        for (place, standing) in &link.known {
+            transaction.put(alias_item(place, standing), None, Committed::Conflict);
         }
-        for address in &link.new {
-            transaction.put_new(alias_item(address, &link.identity), Committed::Conflict);
+        for (place, standing) in &link.new {
+            transaction.put_new(alias_item(place, standing), Committed::Conflict);
         }
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 

@@ -8,7 +8,8 @@ use audit::Entry;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::agent::{Capacity, Presence, PresenceState};
-use domain::contact::{Contact, Identity, Link};
+use domain::business::Business;
+use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
@@ -16,7 +17,6 @@ use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::message::Message;
-use domain::values::Address;
 use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit, Store};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ const ALIASES_KEPT: usize = 10_000;
 pub struct Interactions {
     pub(crate) table: Table,
     pub(crate) config_table: Arc<str>,
-    aliases: Arc<Mutex<HashMap<String, (Identity, Instant)>>>,
+    aliases: Arc<Mutex<HashMap<String, (Standing, Instant)>>>,
 }
 
 impl std::fmt::Debug for Interactions {
@@ -192,17 +192,31 @@ impl Interactions {
         Ok((entries, next))
     }
 
-    fn known_alias(&self, key: &str) -> Option<Identity> {
-        let aliases = self.aliases.lock().ok()?;
-        aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(person, _)| person.clone())
+    /// Writes ties of contacts and addresses, or their cut, with the entry of the audit trail.
+    ///
+    /// # Errors
+    /// The table can't be written.
+    pub async fn link_told(&self, link: &Link, entry: Option<&Entry>) -> PortResult<Committed> {
+        let linked = self.write_link(link, entry).await?;
+        if linked == Committed::Done {
+            for (place, standing) in link.known.iter().chain(&link.new) {
+                self.remember_alias(place.key(), standing.clone());
+            }
+        }
+        Ok(linked)
     }
 
-    fn remember_alias(&self, key: String, person: Identity) {
+    fn known_alias(&self, key: &str) -> Option<Standing> {
+        let aliases = self.aliases.lock().ok()?;
+        aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(standing, _)| standing.clone())
+    }
+
+    fn remember_alias(&self, key: String, standing: Standing) {
         if let Ok(mut aliases) = self.aliases.lock() {
             if aliases.len() >= ALIASES_KEPT {
                 aliases.clear();
             }
-            aliases.insert(key, (person, Instant::now()));
+            aliases.insert(key, (standing, Instant::now()));
         }
     }
 }
@@ -212,13 +226,18 @@ fn sources(interaction: &Interaction) -> impl Iterator<Item = InteractionKey> {
     std::iter::once(interaction.key()).chain(interaction.absorbed.iter().cloned())
 }
 
-fn identity_of(item: &Item) -> Option<Identity> {
-    let owner = text(item, "owner")?.parse().ok()?;
-    let linked = match item.get("linked") {
-        Some(linked) => linked.as_ss().ok()?.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
-        None => BTreeSet::new(),
+fn standing_of(item: &Item) -> Option<Standing> {
+    let person = |owner: &str, linked: &str| {
+        let owner = text(item, owner)?.parse().ok()?;
+        let linked = match item.get(linked) {
+            Some(linked) => linked.as_ss().ok()?.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
+            None => BTreeSet::new(),
+        };
+        Some(Identity { owner, linked })
     };
-    Some(Identity { owner, linked })
+    let businesses = item.keys().filter_map(|name| keys::business_of(name));
+    let at = businesses.map(|business| Some((business.clone(), person(&keys::owner_at(&business), &keys::linked_at(&business))?)));
+    Some(Standing { everywhere: person("owner", "linked")?, at: at.collect::<Option<_>>()? })
 }
 
 fn place_of(item: &Item) -> PortResult<InteractionKey> {
@@ -269,14 +288,15 @@ pub(crate) fn presence_of(item: &Item) -> PortResult<Presence> {
 }
 
 impl Store for Interactions {
-    async fn contact_of(&self, address: &Address, fresh: bool) -> PortResult<Option<Identity>> {
-        let key = address.key();
-        if let Some(person) = self.known_alias(&key).filter(|_| !fresh) {
-            return Ok(Some(person));
+    async fn contact_of(&self, place: &Place, business: &Business, fresh: bool) -> PortResult<Option<Identity>> {
+        let key = place.key();
+        if let Some(standing) = self.known_alias(&key).filter(|_| !fresh) {
+            return Ok(Some(standing.at(business).clone()));
         }
-        let Some(item) = self.table.get(keys::alias(address)).await? else { return Ok(None) };
-        let person = identity_of(&item).ok_or_else(|| undecodable("an alias"))?;
-        self.remember_alias(key, person.clone());
+        let Some(item) = self.table.get(keys::alias(place)).await? else { return Ok(None) };
+        let standing = standing_of(&item).ok_or_else(|| undecodable("an alias"))?;
+        let person = standing.at(business).clone();
+        self.remember_alias(key, standing);
         Ok(Some(person))
     }
 
@@ -285,13 +305,7 @@ impl Store for Interactions {
     }
 
     async fn link(&self, link: &Link) -> PortResult<Committed> {
-        let linked = self.write_link(link).await?;
-        if linked == Committed::Done {
-            for address in link.known.iter().chain(&link.new) {
-                self.remember_alias(address.key(), link.identity.clone());
-            }
-        }
-        Ok(linked)
+        self.link_told(link, None).await
     }
 
     async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {

@@ -2,7 +2,8 @@
 
 use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
-use domain::values::Address;
+use domain::business::Business;
+use domain::contact::Place;
 use jiff::Timestamp;
 
 /// Partition and sort key of an item.
@@ -22,9 +23,26 @@ pub(crate) fn event(account: &AccountId, id: &str) -> Key {
     Key::new(format!("EVT#{account}#{id}"), "EVT")
 }
 
-pub(crate) fn alias(address: &Address) -> Key {
-    Key::new(format!("ALIAS#{}", address.key()), "ALIAS")
+pub(crate) fn alias(place: &Place) -> Key {
+    Key::new(format!("ALIAS#{}", place.key()), "ALIAS")
 }
+
+/// The attribute of an alias with the owner for the accounts of a business.
+pub(crate) fn owner_at(business: &Business) -> String {
+    format!("{OWNER_AT}{}", business.as_str())
+}
+
+/// The attribute of an alias with the owner's other contacts for the accounts of a business.
+pub(crate) fn linked_at(business: &Business) -> String {
+    format!("linked@{}", business.as_str())
+}
+
+/// The business of an attribute with an owner.
+pub(crate) fn business_of(attribute: &str) -> Option<Business> {
+    attribute.strip_prefix(OWNER_AT).map(Business::from_key)
+}
+
+const OWNER_AT: &str = "owner@";
 
 pub(crate) fn contact(id: &ContactId) -> Key {
     Key::new(format!("CON#{id}"), "CON")
@@ -199,6 +217,7 @@ pub(crate) fn kind_of(pk: &str, sk: &str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::values::Address;
     use ulid::Ulid;
 
     #[test]
@@ -220,7 +239,7 @@ mod tests {
     fn a_contact_is_known_by_its_key_and_its_aliases_are_not_contacts() {
         let Key { pk, sk } = contact(&ContactId::from_ulid(Ulid::nil()));
         assert_eq!(kind_of(&pk, &sk), Kind::Contact);
-        let Key { pk, sk } = alias(&Address::Bsuid("CON".into()));
+        let Key { pk, sk } = alias(&Place::before(&Address::Bsuid("CON".into())));
         assert_eq!(kind_of(&pk, &sk), Kind::Other);
     }
 }

@@ -22,9 +22,15 @@ pub struct InteractionView {
     pub account: AccountId,
     /// The contact's id.
     pub contact: ContactId,
-    /// The customer's phone number, if known.
+    /// The phone number to which answers go: the one that the customer wrote from last. Absent if it was a user id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_phone: Option<String>,
+    /// The provider's id of the customer (BSUID) to which answers go. Absent if the customer wrote from a phone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_user_id: Option<String>,
+    /// When the address to which answers go changed last while the interaction was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_changed_at: Option<Timestamp>,
     /// The customer's name, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
@@ -93,6 +99,8 @@ impl From<&Interaction> for InteractionView {
             account: interaction.account.clone(),
             contact: interaction.contact.clone(),
             customer_phone: interaction.address.phone().map(|phone| phone.as_str().to_owned()),
+            customer_user_id: interaction.address.user_id().map(str::to_owned),
+            address_changed_at: interaction.address_changed_at,
             customer_name: interaction.customer_name.as_ref().map(|name| name.0.clone()),
             status: interaction.status,
             version: interaction.version,
@@ -163,6 +171,13 @@ pub struct MessageView {
     /// The author, by `kind`: `customer`, `agent` (with the agent's id in `agent`), or `system` for automatic
     /// replies and the provider's reports.
     pub author: Author,
+    /// The address from which the customer wrote it: a phone number or a user id. Absent in messages of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The address to which it is sent: a phone number or a user id. Absent in messages of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// The content, by `type`: `text`, `media`, `location`, `button`, `list_reply`, `contacts`, `form`, `template`,
     /// `reaction`, `system`, `unsupported`, or `note`, which the customer never sees.
     pub content: Content,
@@ -258,6 +273,8 @@ impl From<&Message> for MessageView {
             interaction: message.interaction.clone(),
             at: message.at,
             author: message.author.clone(),
+            from: message.from.as_ref().map(|from| from.text().to_owned()),
+            to: message.to.as_ref().map(|to| to.text().to_owned()),
             content: message.content.clone(),
             attachments: attachments.collect(),
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),

@@ -1,12 +1,14 @@
 //! Contacts: customers.
 
-use domain::ids::ListId;
-use domain::values::E164;
+use domain::ids::{AccountId, ContactId, ListId};
+use domain::values::{Address, E164};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::NAME;
 use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, id, line, parsed};
+
+const OF_CONTACT: &str = "must be the id of a contact";
 
 /// As many lists as are useful for one customer.
 const LISTS: usize = 50;
@@ -22,12 +24,55 @@ pub(crate) struct NewContactInput {
     /// The provider's id of the customer (BSUID).
     #[schema(max_length = 131, example = "IT.13491208655302741918")]
     pub(crate) user_id: Option<String>,
+    /// An account of the business that issued `user_id`. Required with it if there are accounts of several businesses.
+    pub(crate) account: Option<AccountId>,
     /// The customer's name.
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
     /// The ids of the contact lists that include the customer.
     #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
+}
+
+/// The contact to link with.
+#[derive(Debug, PartialEq, ToSchema)]
+pub(crate) struct LinkInput {
+    /// The other contact's id.
+    pub(crate) contact: ContactId,
+}
+
+/// What to unlink from a contact.
+#[derive(PartialEq)]
+pub(crate) enum UnlinkInput {
+    /// Another contact.
+    Contact(ContactId),
+    /// One of the contact's addresses.
+    Address(Address),
+}
+
+/// What to unlink from a contact. Give one of the three.
+#[derive(ToSchema)]
+#[schema(as = UnlinkInput)]
+#[allow(dead_code, reason = "only described")]
+struct UnlinkSchema {
+    /// Another contact's id.
+    contact: Option<ContactId>,
+    /// One of the contact's phone numbers (E.164), which gets a contact of its own.
+    phone: Option<String>,
+    /// One of the contact's provider ids (BSUID), which gets a contact of its own.
+    user_id: Option<String>,
+}
+
+impl utoipa::PartialSchema for UnlinkInput {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        UnlinkSchema::schema()
+    }
+}
+
+impl ToSchema for UnlinkInput {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "UnlinkInput".into()
+    }
 }
 
 /// The fields of a contact that can change.
@@ -64,12 +109,47 @@ impl NewContactInput {
             }
             let phone = fields.optional("phone", parsed(|text| E164::parse(text).map_err(|invalid| invalid.0)));
             let user_id = fields.optional("user_id", parsed(user_id));
+            let account = fields.optional("account", id("must be the id of an account"));
             let (name, lists) = named(&mut fields);
             fields.finish_with(&["id", "version"], None);
-            Self { phone, user_id, name, lists }
+            Self { phone, user_id, account, name, lists }
         });
         errors.check()?;
         input.ok_or_else(Errors::default)
+    }
+}
+
+impl LinkInput {
+    /// Parses the body.
+    pub(crate) fn parse(body: Value) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        let input = Fields::open(String::new(), body, &mut errors).map(|mut fields| {
+            let contact = fields.required("contact", id(OF_CONTACT));
+            fields.finish();
+            contact
+        });
+        errors.check()?;
+        input.flatten().map(|contact| Self { contact }).ok_or_else(Errors::default)
+    }
+}
+
+impl UnlinkInput {
+    /// Parses the body.
+    pub(crate) fn parse(body: Value) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        let input = Fields::open(String::new(), body, &mut errors).map(|mut fields| {
+            let given = ["contact", "phone", "user_id"].into_iter().filter(|field| fields.has(field)).count();
+            if given != 1 {
+                fields.refuse("contact", "is required, or phone, or user_id, and only one of them");
+            }
+            let contact = fields.optional("contact", id(OF_CONTACT)).map(Self::Contact);
+            let phone = fields.optional("phone", parsed(|text| E164::parse(text).map_err(|invalid| invalid.0)));
+            let user_id = fields.optional("user_id", parsed(user_id));
+            fields.finish();
+            contact.or(phone.map(Address::Phone).or(user_id.map(Address::Bsuid)).map(Self::Address))
+        });
+        errors.check()?;
+        input.flatten().ok_or_else(Errors::default)
     }
 }
 

@@ -12,7 +12,7 @@ mod queue;
 
 pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
-pub(crate) use contact::{ContactInput, NewContactInput, USER_ID};
+pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, USER_ID, UnlinkInput};
 #[cfg(test)]
 pub(crate) use fields::REQUIRED;
 #[cfg(test)]

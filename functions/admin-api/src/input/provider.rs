@@ -63,7 +63,7 @@ impl ProviderInput {
         for field in adapter.fields().iter().filter(|field| !field.secret) {
             let value = match field.source {
                 Source::Required => fields.required(field.name, line(VALUE)),
-                Source::Optional | Source::Generated => fields.optional(field.name, line(VALUE)),
+                Source::Optional | Source::Generated | Source::Made => fields.optional(field.name, line(VALUE)),
             };
             let value = value.and_then(|value| match shaped(field, &value) {
                 Ok(value) => Some(value),
@@ -73,7 +73,8 @@ impl ProviderInput {
                 }
             });
             // A generated value stays if it is omitted.
-            let kept = || before(field.name).filter(|_| same_kind && field.source == Source::Generated).map(str::to_owned);
+            let own = matches!(field.source, Source::Generated | Source::Made);
+            let kept = || before(field.name).filter(|_| same_kind && own).map(str::to_owned);
             let Some(value) = value.or_else(kept) else { continue };
             elsewhere |= field.destination && shown.is_some() && before(field.name) != Some(&value);
             public.insert(field.name.to_owned(), value);
@@ -94,14 +95,18 @@ impl ProviderInput {
         fields.iter().filter(|field| field.source == Source::Generated)
     }
 
-    /// Notes the secrets that a merge patch of `provider` removes by `null`. A required secret can't be removed.
+    /// Notes the secrets that a merge patch of `provider` removes by `null`, and the guard that was generated with the
+    /// account. A required secret can't be removed.
     pub(crate) fn patched(&mut self, patch: &Value) -> Result<(), Errors> {
         let mut errors = Errors::default();
         let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
+        for field in fields.iter().filter(|field| field.source == Source::Made && patch.get(field.name).is_some_and(Value::is_null)) {
+            self.fields.remove(field.name);
+        }
         for field in fields.iter().filter(|field| field.secret && patch.get(field.name).is_some_and(Value::is_null)) {
             match field.source {
                 Source::Required => errors.add(format!("provider.{}", field.name), REQUIRED),
-                Source::Optional | Source::Generated => {
+                Source::Optional | Source::Generated | Source::Made => {
                     self.removed.insert(field.name.to_owned());
                 }
             }
@@ -114,12 +119,18 @@ impl ProviderInput {
         !self.secrets.is_empty() || !self.removed.is_empty()
     }
 
-    /// Fills in the generated public fields.
+    /// Fills in the generated public fields: for an account that is being `made`, also its guard, unless it has
+    /// another one.
     ///
     /// # Errors
     /// The error of `random`.
-    pub(crate) fn complete<E>(&mut self, random: impl Fn() -> Result<String, E>) -> Result<(), E> {
-        let missing: Vec<_> = self.generated().filter(|field| !field.secret && !self.fields.contains_key(field.name)).collect();
+    pub(crate) fn complete<E>(&mut self, made: bool, random: impl Fn() -> Result<String, E>) -> Result<(), E> {
+        let adapter = providers::adapter(&self.kind);
+        let given = Credentials(self.secrets.clone());
+        let unguarded = made && adapter.is_some_and(|adapter| !adapter.proves_origin(&self.public(), &given));
+        let wanted = |field: &&Field| field.source == Source::Generated || (field.source == Source::Made && unguarded);
+        let fields = adapter.map_or(&[][..], |adapter| adapter.fields()).iter().filter(wanted);
+        let missing: Vec<_> = fields.filter(|field| !field.secret && !self.fields.contains_key(field.name)).collect();
         for field in missing {
             self.fields.insert(field.name.to_owned(), random()?);
         }
@@ -310,7 +321,7 @@ mod tests {
         let random = || Ok::<_, ()>("random".to_owned());
         let meta = json!({"type": "META", "app_id": "1", "phone_number_id": "2", "auth_token": "t", "app_secret": "s"});
         let mut input = parse(meta.clone(), None).unwrap();
-        input.complete(random).unwrap();
+        input.complete(true, random).unwrap();
         assert_eq!(input.fields["verify_token"], "random");
         let mut shown = meta;
         shown["verify_token"] = json!("first");

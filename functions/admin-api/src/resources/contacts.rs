@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use audit::{Entry, Shows, Subject};
 use axum::extract::State;
-use domain::account::List;
-use domain::contact::Contact;
-use domain::ids::{ContactId, ListId};
+use domain::account::{Account, List};
+use domain::business::Business;
+use domain::contact::{Contact, NamedBy, Place};
+use domain::ids::{AccountId, ContactId, ListId};
 use domain::inbound::ProfileName;
 use domain::values::{Address, E164};
 use engine::ports::{Committed, Store};
@@ -49,13 +50,11 @@ pub(crate) struct ContactView {
 
 fn view(contact: Contact) -> ContactView {
     let phones = contact.addresses.iter().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect();
-    let user_ids = contact.addresses.iter().filter_map(|address| match address {
-        Address::Bsuid(id) => Some(id.clone()),
-        Address::Phone(_) => None,
-    });
+    let user_ids: BTreeSet<String> =
+        contact.places().filter_map(|place| place.address.user_id().map(str::to_owned)).collect();
     ContactView {
         phones,
-        user_ids: user_ids.collect(),
+        user_ids: user_ids.into_iter().collect(),
         id: contact.id,
         name: contact.name,
         username: contact.username,
@@ -98,6 +97,31 @@ async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     }
 }
 
+/// The businesses of all accounts.
+async fn businesses(app: &App) -> Result<BTreeSet<Business>, ApiError> {
+    Ok(app.configuration().all::<Account>().await?.iter().map(|(account, _)| Business::of(account)).collect())
+}
+
+/// The business that issued a user id: that of `account`, or the only one.
+async fn issuer(app: &App, account: Option<&AccountId>) -> Result<Business, ApiError> {
+    if let Some(account) = account {
+        let found = app.configuration().get::<Account>(account.as_str()).await?;
+        let (account, _) = found.ok_or_else(|| Errors::one("account", "does not exist"))?;
+        return Ok(Business::of(&account));
+    }
+    let mut all = businesses(app).await?.into_iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(Errors::one("account", "is required: a user id belongs to the business of an account").into()),
+    }
+}
+
+/// The owner of an address where its user id was issued, or for all accounts.
+async fn owner_of(app: &App, place: &Place) -> Result<Option<ContactId>, ApiError> {
+    let business = place.business.clone().unwrap_or_else(|| Business::from_key(""));
+    Ok(app.engine.store.contact_of(place, &business, true).await?.map(|person| person.owner))
+}
+
 /// Creates a contact for a customer who has not written yet.
 ///
 /// Refused (409, `contact-exists`, with `contact`) if the phone number or the user id already belongs to a contact. A
@@ -109,25 +133,23 @@ pub(crate) async fn create_contact(
     Administrator(by): Administrator,
     JsonBody(body): JsonBody,
 ) -> Result<Versioned<ContactView>, ApiError> {
-    let NewContactInput { phone, user_id, name, lists } = NewContactInput::parse(body)?;
+    let NewContactInput { phone, user_id, account, name, lists } = NewContactInput::parse(body)?;
     let lists = known(&app, &lists, &BTreeSet::new()).await?;
-    let addresses = phone.map(Address::Phone).into_iter().chain(user_id.map(Address::Bsuid)).collect();
+    let mut places: Vec<Place> = phone.map(Address::Phone).iter().map(Place::before).collect();
+    if let Some(user_id) = user_id {
+        places.push(Place::of(&Address::Bsuid(user_id), &issuer(&app, account.as_ref()).await?));
+    }
     let contact = Contact {
-        id: ContactId::from_ulid(cloud::ids::ulid()),
         lists,
+        named_by: name.as_ref().map(|_| NamedBy::Person),
         name: name.map(ProfileName),
-        username: None,
-        addresses,
-        created_at: cloud::time::now(),
-        version: 1,
-        linked: BTreeSet::new(),
-        linked_to: None,
+        ..Contact::known_by(ContactId::from_ulid(cloud::ids::ulid()), cloud::time::now(), places)
     };
     let entry = told(&app, &by, None, &contact).await?.ok_or(Error::Encode)?;
     if app.engine.store.add_contact(&contact, &entry).await? != Committed::Done {
-        for address in &contact.addresses {
-            if let Some(person) = app.engine.store.contact_of(address, true).await? {
-                return Err(ApiError::ContactExists { contact: person.owner.to_string() });
+        for place in contact.places() {
+            if let Some(owner) = owner_of(&app, &place).await? {
+                return Err(ApiError::ContactExists { contact: owner.to_string() });
             }
         }
         return Err(Error::Changed.into());
@@ -139,7 +161,7 @@ pub(crate) async fn create_contact(
 
 /// Finds a contact by phone number or user id.
 ///
-/// The list has at most one contact.
+/// A phone number has at most one contact. A user id has at most one for each business that issued it.
 #[utoipa::path(get, path = "/contacts", tag = "contacts",
     params(("phone" = Option<String>, Query, description = "A phone number (E.164). Give either this or `user_id`."), ("user_id" = Option<String>, Query)),
     responses((status = 200, description = "The contact, or an empty list.", body = Listed<ContactView>), Refusals))]
@@ -151,10 +173,17 @@ pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameter
         (None, Some(id)) => Address::Bsuid(id.to_owned()),
         _ => return Err(Errors::one("phone", "is required, or user_id").into()),
     };
-    let items = match app.engine.store.contact_of(&address, true).await? {
-        Some(person) => vec![view(load(&app, &person.owner).await?)],
-        None => Vec::new(),
-    };
+    // A user id may be known to several businesses, as different customers.
+    let mut places = BTreeSet::from([Place::before(&address)]);
+    places.extend(businesses(&app).await?.iter().map(|business| Place::of(&address, business)));
+    let mut owners = Vec::new();
+    for place in &places {
+        owners.extend(owner_of(&app, place).await?.filter(|owner| !owners.contains(owner)));
+    }
+    let mut items = Vec::new();
+    for owner in &owners {
+        items.push(view(load(&app, owner).await?));
+    }
     Ok(Listed { items, next: None })
 }
 
@@ -219,7 +248,9 @@ async fn change(
         return Ok(Versioned::new(view(before), version));
     }
     let version = before.version + 1;
-    let contact = Contact { name, lists, version, ..before.clone() };
+    // From now on the customer's profile does not change the name, unless a person takes it away.
+    let named_by = if name == before.name { before.named_by } else { name.as_ref().map(|_| NamedBy::Person) };
+    let contact = Contact { name, named_by, lists, version, ..before.clone() };
     let entry = told(app, by, Some(&before), &contact).await?;
     if app.engine.store.replace_contact(&contact, entry.as_ref()).await? != Committed::Done {
         return Err(Error::Changed.into());

@@ -6,6 +6,7 @@ pub(crate) mod canned_answers;
 pub(crate) mod contacts;
 pub(crate) mod dispositions;
 pub(crate) mod intervals;
+pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod pauses;
 pub(crate) mod queues;
@@ -45,6 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(lists::routes())
         .routes(routes!(contacts::find_contacts, contacts::create_contact))
         .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
+        .routes(routes!(links::list_links, links::link_contacts))
+        .routes(routes!(links::unlink_contact))
         .merge(pauses::routes())
         .merge(dispositions::routes())
         .merge(tags::routes())
@@ -60,13 +63,13 @@ mod tests {
     use domain::interval::Interval;
     use serde_json::{Value, json};
 
-    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, NewContactInput, QueueInput, REQUIRED};
+    use crate::input::{AccountInput, AgentInput, ContactInput, Errors, LinkInput, NewContactInput, QueueInput, REQUIRED, UnlinkInput};
     use crate::resource::Resource;
 
     #[test]
     fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 11] = [
+        let parsers: [(&str, Parse); 13] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
@@ -74,6 +77,8 @@ mod tests {
             ("ListInput", |body| List::parse(body, None).err()),
             ("NewContactInput", |body| NewContactInput::parse(body).err()),
             ("ContactInput", |body| ContactInput::parse(body, &Value::Null).err()),
+            ("LinkInput", |body| LinkInput::parse(body).err()),
+            ("UnlinkInput", |body| UnlinkInput::parse(body).err()),
             ("PauseInput", |body| Pause::parse(body, None).err()),
             ("DispositionInput", |body| Disposition::parse(body, None).err()),
             ("TagInput", |body| KnownTag::parse(body, None).err()),

@@ -310,6 +310,7 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
         provider_id: format!("SM{number}"),
         from: Address::Phone(E164::parse(&format!("+393331{number:06}")).unwrap()),
         alias: None,
+        also: Vec::new(),
         profile_name: None,
         sent_at: None,
         content: Content::Text { body: "Good morning".to_owned() },
@@ -324,6 +325,7 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
         id: format!("SM{number}"),
         received_at: cloud::time::now(),
         index: 0,
+        proven: Some(true),
         kind: InboundKind::Message(message),
     };
     admin.engine.store.receive(&event, "").await.unwrap();

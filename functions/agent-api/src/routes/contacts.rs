@@ -1,11 +1,13 @@
 //! Contacts: their data, their past interactions, and conversations that an agent starts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
-use domain::contact::Contact;
+use domain::business::Business;
+use domain::contact::{Contact, Identity};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
@@ -94,23 +96,39 @@ pub(crate) async fn contact(
     FromPath(id): FromPath<String>,
 ) -> Result<Json<ContactView>, Failure> {
     let place = app.locate(&caller, &id).await?;
-    let contact = owner(&app, &place.key.conversation.contact).await?.ok_or(Error::NotFound)?;
+    let account = app.directory().account(&place.key.conversation.account).await?.ok_or(Error::NotFound)?;
+    let business = Business::of(&account);
+    let contacts = contacts_of(&app, &place.key.conversation.contact, &business).await?;
+    let mut contacts = contacts.into_iter();
+    let contact = contacts.next().ok_or(Error::NotFound)?;
     let mut lists = Vec::new();
     for id in &contact.lists {
         if let Some(list) = app.directory().list(id).await? {
             lists.push(Named { id: list.id.to_string(), name: list.name });
         }
     }
-    let of_kind = |kind: fn(&Address) -> Option<&str>| contact.addresses.iter().filter_map(kind).map(str::to_owned).collect();
+    let others: Vec<Contact> = contacts.collect();
+    let all = || std::iter::once(&contact).chain(&others).flat_map(|contact| contact.reached_at(&business));
     Ok(Json(ContactView {
-        phones: of_kind(|address| address.phone().map(E164::as_str)),
-        user_ids: of_kind(|address| if let Address::Bsuid(id) = address { Some(id) } else { None }),
+        phones: all().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect(),
+        user_ids: all().filter_map(Address::user_id).map(str::to_owned).collect(),
         lists,
         created_at: contact.created_at,
         id: contact.id,
         name: contact.name,
         username: contact.username,
     }))
+}
+
+/// The customer's contacts for an account of `business`, the oldest first.
+async fn contacts_of(app: &App, contact: &ContactId, business: &Business) -> Result<Vec<Contact>, Failure> {
+    let Some(own) = app.store().contact(contact).await? else { return Ok(Vec::new()) };
+    let person = app.engine.person(&own, business).await?;
+    let mut contacts = Vec::new();
+    for id in person.contacts() {
+        contacts.extend(if *id == own.id { Some(own.clone()) } else { app.store().contact(id).await? });
+    }
+    Ok(contacts)
 }
 
 /// The contact. If it was merged into an older one, the older one.
@@ -145,16 +163,23 @@ pub(crate) async fn past(
     let limit = parameters.limit(PAST, LONGEST_PAST)?;
     let after = parameters.id::<InteractionId>("after")?;
     let place = app.locate(&caller, &id).await?;
-    let contact = owner(&app, &place.key.conversation.contact).await?;
-    let contacts: Vec<ContactId> = match contact {
-        Some(contact) => std::iter::once(contact.id).chain(contact.linked).collect(),
-        None => vec![place.key.conversation.contact.clone()],
-    };
+    let contact = app.store().contact(&place.key.conversation.contact).await?;
     let accounts = app.directory().accounts().await?;
-    let readable = accounts.iter().filter(|account| caller.reads(account));
-    let conversations: Vec<ConversationKey> = readable
-        .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
-        .collect();
+    let (mut conversations, mut people) = (Vec::new(), BTreeMap::new());
+    for account in accounts.iter().filter(|account| caller.reads(account)) {
+        // What shows that two contacts are one customer may hold for one business only.
+        let business = Business::of(account);
+        if !people.contains_key(&business) {
+            let person = match &contact {
+                Some(contact) => app.engine.person(contact, &business).await?,
+                None => Identity::one(place.key.conversation.contact.clone()),
+            };
+            people.insert(business.clone(), person);
+        }
+        let Some(person) = people.get(&business) else { continue };
+        let of_account = |contact: &ContactId| ConversationKey { account: account.id.clone(), contact: contact.clone() };
+        conversations.extend(person.contacts().map(of_account));
+    }
     let (found, next) = app.store().past(&conversations, after.as_ref(), limit).await?;
     let shown = found.iter().filter(|found| found.id != place.key.interaction && !found.archived);
     Ok(Listed { items: shown.map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
@@ -190,7 +215,7 @@ pub(crate) async fn start(
     let (to, name) = match wanted.whom {
         Whom::Contact(id) => {
             let contact = owner(&app, &id).await?;
-            let to = contact.as_ref().and_then(reached_at).ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
+            let to = contact.as_ref().and_then(|contact| contact.reached_at(&Business::of(&account)).next()).ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
             (to.clone(), contact.and_then(|contact| contact.name))
         }
         Whom::Phone(phone, name) => (Address::Phone(phone), name),
@@ -212,11 +237,6 @@ pub(crate) async fn start(
         (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
         (None, None) => Err(Error::NotFound.into()),
     }
-}
-
-/// A phone number if there is one, else a provider's id. Only some providers accept ids.
-fn reached_at(contact: &Contact) -> Option<&Address> {
-    contact.addresses.iter().find(|address| address.phone().is_some()).or(contact.addresses.first())
 }
 
 /// The account has no recontact template.

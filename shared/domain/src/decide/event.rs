@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::opening::CustomerName;
 use crate::effect::{Audience, InteractionKey, Target, Timer};
 use crate::history::{PassedOver, WebhookFailure};
 use crate::ids::{AgentId, MessageId};
@@ -19,6 +20,10 @@ pub enum Event {
         message: MessageId,
         /// Its time in the thread.
         at: Timestamp,
+        /// The address that it came from.
+        from: Address,
+        /// What the customer is called from now on, if that changes.
+        name: Option<CustomerName>,
     },
     /// Its agent writes.
     MessageSent {
@@ -58,8 +63,17 @@ pub enum Event {
     Noted {
         /// The message.
         message: MessageId,
+        /// The provider's time of what it says.
+        at: Timestamp,
         /// The customer's new address, if the line reports one.
         moved_to: Option<Address>,
+        /// The line, if it is a claim without proof. A thread tells each once.
+        claim: Option<String>,
+    },
+    /// Its address is no longer the customer's, since a supervisor separated two customers.
+    Readdressed {
+        /// An address of the customer's.
+        address: Address,
     },
     /// A newer open interaction of the same customer is merged into this one, in the same transaction.
     Absorb(Box<Interaction>),

@@ -1,5 +1,7 @@
 //! Lines that join a thread without needing an answer, and merges of two interactions of one customer.
 
+use jiff::Timestamp;
+
 use super::change::Change;
 use super::{MERGED, Refusal};
 use crate::effect::{Audience, Effect, InteractionKey, Notice};
@@ -10,17 +12,36 @@ use crate::tag::Tag;
 use crate::values::Address;
 
 impl Change<'_> {
-    /// Adds a line. No wait begins or ends, and nothing becomes unread.
-    pub(super) fn noted(&mut self, message: MessageId, moved_to: Option<Address>) -> Result<(), Refusal> {
+    /// Adds a line. No wait begins or ends, and nothing becomes unread. A claim without proof is told once.
+    pub(super) fn noted(
+        &mut self,
+        message: MessageId,
+        at: Timestamp,
+        moved_to: Option<Address>,
+        claim: Option<String>,
+    ) -> Result<(), Refusal> {
         self.still_open()?;
+        if let Some(claim) = claim {
+            if self.next.tells_claim(&claim) {
+                return Err(Refusal::NothingToDo);
+            }
+            self.next.add_claim(&claim);
+        }
         // A new number replaces a number, a new user id a user id. The other kind still leads to the customer.
         if let Some(address) = moved_to.filter(|address| address.phone().is_some() == self.next.address.phone().is_some()) {
-            self.next.address = address;
+            self.heard_from(&address, at);
         }
         self.fact(Fact::Noted { message });
         if let Some(agent) = self.next.agent.clone() {
             self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
         }
+        Ok(())
+    }
+
+    /// Turns to another address, since the present one is somebody else's.
+    pub(super) fn readdressed(&mut self, address: Address) -> Result<(), Refusal> {
+        self.still_open()?;
+        self.turn_to(address);
         Ok(())
     }
 
@@ -44,6 +65,16 @@ impl Change<'_> {
         self.next.run.replied.extend(&newer.run.replied);
         self.next.run.replied.sort_unstable();
         self.next.run.replied.dedup();
+        // The customer may have written there last.
+        if newer.address_at > self.next.address_at {
+            self.next.address_at = newer.address_at;
+            self.turn_to(newer.address.clone());
+        }
+        self.next.claims.extend(newer.claims.iter().filter(|claim| !self.next.claims.contains(claim)).copied().collect::<Vec<_>>());
+        self.next.claims.truncate(Interaction::MOST_CLAIMS);
+        if self.next.customer_name.is_none() {
+            (self.next.customer_name, self.next.name_kept) = (newer.customer_name.clone(), newer.name_kept);
+        }
         if let Some(last) = &newer.last_message
             && self.next.last_message.as_ref().is_none_or(|own| own.at <= last.at)
         {
@@ -58,12 +89,7 @@ impl Change<'_> {
                 self.unread();
             }
         }
-        if let Some(agent) = self.next.agent.clone() {
-            let told = Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Interaction };
-            if !self.effects.contains(&told) {
-                self.effects.push(told);
-            }
-        }
+        self.show_change();
         Ok(())
     }
 

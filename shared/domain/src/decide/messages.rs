@@ -7,11 +7,52 @@ use super::{Refusal, SERVICE_WINDOW};
 use crate::effect::{Audience, Effect, Notice, Timer};
 use crate::history::{Fact, WaitEnd};
 use crate::ids::{AgentId, MessageId};
+use super::CustomerName;
 use crate::interaction::{Heard, LastMessage, Stage, Wait};
 use crate::plan::ActionPlan;
+use crate::values::Address;
 
 impl Change<'_> {
-    pub(super) fn message_received(&mut self, message: MessageId, at: Timestamp) {
+    /// The customer is called differently from now on. Its agent sees it.
+    pub(super) fn is_called(&mut self, CustomerName { name, kept }: CustomerName) {
+        self.next.name_kept = kept;
+        if self.next.customer_name != name {
+            self.next.customer_name = name;
+            self.show_change();
+        }
+    }
+
+    /// An answer goes to the address that the customer wrote from last, by the provider's time. Its agent sees that
+    /// it changed.
+    pub(super) fn heard_from(&mut self, address: &Address, at: Timestamp) {
+        // Interactions of the version before say only when the customer wrote last.
+        let since = self.next.address_at.or(self.last_inbound_at);
+        if since.is_some_and(|since| at < since) {
+            return;
+        }
+        self.next.address_at = Some(at);
+        self.turn_to(address.clone());
+    }
+
+    pub(super) fn turn_to(&mut self, address: Address) {
+        if self.next.address != address {
+            self.next.address = address;
+            self.next.address_changed_at = Some(self.context.now);
+            self.show_change();
+        }
+    }
+
+    /// Shows the interaction's new state to its agent, once.
+    pub(super) fn show_change(&mut self) {
+        let Some(agent) = self.next.agent.clone() else { return };
+        let shown = Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Interaction };
+        if !self.effects.contains(&shown) {
+            self.effects.push(shown);
+        }
+    }
+
+    pub(super) fn message_received(&mut self, message: MessageId, at: Timestamp, from: &Address) {
+        self.heard_from(from, at);
         let now = self.context.now;
         // With nothing under way, an agent has handled the earlier messages without a plan. So a run from now on is
         // not about the first message.
@@ -44,8 +85,8 @@ impl Change<'_> {
     /// A message came that its agent has not seen, or that has no agent.
     pub(super) fn unread(&mut self) {
         let was_unread = std::mem::replace(&mut self.next.unread, true);
-        if let Some(agent) = self.next.agent.clone().filter(|_| !was_unread) {
-            self.tell(vec![agent], Notice::Interaction);
+        if !was_unread {
+            self.show_change();
         }
         match &self.next.wait {
             None if !self.context.account.active => self.hold_while_inactive(),

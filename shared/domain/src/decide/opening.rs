@@ -8,6 +8,15 @@ use crate::priority::Priority;
 use crate::values::Address;
 use crate::variables::Variables;
 
+/// What a customer is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerName {
+    /// The name, if one is known.
+    pub name: Option<ProfileName>,
+    /// Whether a person chose it, so that the customer's profile no longer changes it.
+    pub kept: bool,
+}
+
 /// An interaction that is about to be opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opening {
@@ -18,7 +27,7 @@ pub struct Opening {
     /// The address for answers.
     pub address: Address,
     /// The customer's name.
-    pub customer_name: Option<ProfileName>,
+    pub name: CustomerName,
     /// Whether the account serves the customer: its whitelist may refuse.
     pub welcome: bool,
 }
@@ -30,7 +39,11 @@ impl Opening {
             account: context.account.id.clone(),
             contact: self.contact,
             address: self.address,
-            customer_name: self.customer_name,
+            address_at: None,
+            address_changed_at: None,
+            customer_name: self.name.name,
+            name_kept: self.name.kept,
+            claims: Vec::new(),
             version: 0,
             status: Status::Open,
             opened_at: context.now,

@@ -41,6 +41,10 @@ fn sends(decision: &Decision) -> bool {
     decision.effects.iter().any(|effect| matches!(effect, Effect::SendMessage { .. }))
 }
 
+fn address() -> Address {
+    Address::Phone(E164::parse("+393330000001").unwrap())
+}
+
 /// One account with three agents, a queue of the first two, and a plan: the queue for 30 s, then the third agent
 /// for 20 s.
 struct Desk {
@@ -117,8 +121,8 @@ impl Desk {
         let opening = Opening {
             id: InteractionId::from_ulid(Ulid::nil()),
             contact: ContactId::from_ulid(Ulid::nil()),
-            address: Address::Phone(E164::parse("+393330000001").unwrap()),
-            customer_name: None,
+            address: address(),
+            name: CustomerName::default(),
             welcome: true,
         };
         open(opening, message(1), self.now, &self.context())
@@ -154,7 +158,7 @@ impl Desk {
     }
 
     fn receive(&self, interaction: &Interaction) -> Decision {
-        self.decide(interaction, Event::MessageReceived { message: message(2), at: self.now }).unwrap()
+        self.decide(interaction, Event::MessageReceived { message: message(2), at: self.now, from: address(), name: None }).unwrap()
     }
 }
 
@@ -389,8 +393,8 @@ fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_f
     let opening = Opening {
         id: InteractionId::from_ulid(Ulid::nil()),
         contact: ContactId::from_ulid(Ulid::nil()),
-        address: Address::Phone(E164::parse("+393330000001").unwrap()),
-        customer_name: None,
+        address: address(),
+        name: CustomerName::default(),
         welcome: true,
     };
     let started = start(opening, agent(1), message(9), &desk.context()).unwrap().interaction;
@@ -436,7 +440,7 @@ fn nothing_moves_a_closed_interaction() {
     let closed = desk.decide(&desk.accepted(), Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
     let agent = agent(1);
     for (event, refusal) in [
-        (Event::MessageReceived { message: message(2), at: START }, Refusal::Closed),
+        (Event::MessageReceived { message: message(2), at: START, from: address(), name: None }, Refusal::Closed),
         (Event::MessageSent { agent: agent.clone(), message: message(2), template: false }, Refusal::Closed),
         (Event::Accept { agent: agent.clone() }, Refusal::Closed),
         (Event::Reject { agent: agent.clone() }, Refusal::Closed),
@@ -476,7 +480,7 @@ proptest! {
             desk.presences = BTreeMap::from([(agent(who), presence)]);
             let agent = agent(who);
             let event = match what {
-                0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
+                0 | 1 => Event::MessageReceived { message: message(who), at: desk.now, from: address(), name: None },
                 2 => Event::MessageSent { agent, message: message(who), template: false },
                 3..=5 => {
                     let Some(wait) = &before.wait else { continue };
@@ -561,7 +565,7 @@ fn any_event(what: u8, who: u64, desk: &Desk, before: &Interaction) -> Option<Ev
     let agent = agent_id(who);
     let id = wait.map_or(0, |wait| wait.id);
     Some(match what {
-        0 | 1 => Event::MessageReceived { message: message(who), at: desk.now },
+        0 | 1 => Event::MessageReceived { message: message(who), at: desk.now, from: address(), name: None },
         2 => Event::MessageSent { agent, message: message(who), template: false },
         3..=6 => {
             let target = wait?.targets.first().cloned()?;

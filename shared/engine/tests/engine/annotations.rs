@@ -192,6 +192,7 @@ fn a_report_that_comes_before_our_record_of_the_sending_is_not_lost() {
         state: DeliveryState::Delivered,
         error: None,
         at: None,
+        recipients: Vec::new(),
     });
     assert_eq!(sim.annotated(&event), None);
     sim.command(&agent, crate::driver::Command::Write(interaction, message.clone(), "an answer".into())).unwrap();

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use domain::account::{Account, Minutes, Whitelist};
 use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role};
+use domain::business::Business;
 use domain::catalog::Pause;
+use domain::contact::{Identity, Place};
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
@@ -30,7 +32,7 @@ use domain::wakes;
 use engine::errands::{Errand, Job as Body};
 use engine::jobs::{ArchiveJob, AssignJob, PushJob, SendJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Directory, Idempotency, World};
+use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::Owner;
 use engine::{Claim, Engine, EngineError, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
@@ -85,7 +87,7 @@ impl Job {
     }
 
     pub(crate) fn unify(contact: ContactId) -> Self {
-        Self::queued(Errand::wakeup("unify".into(), Timestamp::UNIX_EPOCH, Wakeup::Unify { contact }))
+        Self::queued(Errand::wakeup("unify".into(), Timestamp::UNIX_EPOCH, Wakeup::Unify { contact, business: None }))
     }
 
     /// Jobs of one group are carried out one after the other, in order.
@@ -289,7 +291,7 @@ async fn wake_up(engine: &Machine, errand: String, wakeup: Wakeup) -> Result<Led
         Wakeup::Missed { id, agent, limit } => {
             engine.missed(agent, *limit, Idempotency::Command { id: id.clone() }).await.map(|()| nothing)
         }
-        Wakeup::Unify { contact } => engine.unify(contact).await.map(|()| nothing),
+        Wakeup::Unify { contact, business } => engine.unify(contact, business.as_ref()).await.map(|()| nothing),
         Wakeup::Withdraw { interaction, agent } => {
             let key = engine.locate(interaction).await?;
             let told = engine.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Idempotency::Guarded).await?;
@@ -528,6 +530,7 @@ impl Sim {
             provider_id: format!("SMin{number}"),
             from: phone(from),
             alias: None,
+            also: Vec::new(),
             profile_name: None,
             sent_at: None,
             content: Content::Text { body: format!("message {number}") },
@@ -542,6 +545,7 @@ impl Sim {
             id: format!("SMin{number}"),
             received_at: self.world.now(),
             index: 0,
+            proven: Some(true),
             kind: InboundKind::Message(message),
         }
     }
@@ -558,12 +562,13 @@ impl Sim {
     /// Customer `from` does something to a message, or something happens to the customer.
     pub(crate) fn annotation(&mut self, from: u32, what: Annotated) -> InboundEvent {
         let number = self.next();
-        let annotation = Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, sent_at: None, what };
+        let annotation = Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, also: Vec::new(), sent_at: None, what };
         InboundEvent {
             account: self.account.clone(),
             id: format!("note-{number}"),
             received_at: self.world.now(),
             index: 0,
+            proven: Some(true),
             kind: InboundKind::Annotation(annotation),
         }
     }
@@ -598,12 +603,13 @@ impl Sim {
         let number = self.next();
         let (key, _) = self.message(message);
         let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
-        let status = StatusUpdate { provider_id: format!("SM{message}"), reference: Some(key.reference().0), state, error, at: None };
+        let status = StatusUpdate { provider_id: format!("SM{message}"), reference: Some(key.reference().0), state, error, at: None, recipients: Vec::new() };
         InboundEvent {
             account: self.account.clone(),
             id: format!("status-{number}"),
             received_at: self.world.now(),
             index: 0,
+            proven: Some(true),
             kind: InboundKind::Status(status),
         }
     }
@@ -862,6 +868,22 @@ impl Sim {
     }
 
     // The visible results.
+
+    /// The business of an account.
+    pub(crate) fn business(&self, account: &AccountId) -> Business {
+        self.directory.change(|config| Business::of(&config.accounts[account]))
+    }
+
+    /// The customer of an address, for an account.
+    pub(crate) fn person_at(&self, account: &AccountId, address: &Address) -> Option<Identity> {
+        let business = self.business(account);
+        run(self.memory.contact_of(&Place::of(address, &business), &business, true)).unwrap()
+    }
+
+    /// The customer of an address.
+    pub(crate) fn person(&self, address: &Address) -> Option<Identity> {
+        self.person_at(&self.account, address)
+    }
 
     pub(crate) fn interaction(&self, id: &InteractionId) -> Interaction {
         self.memory.interactions().into_iter().find(|interaction| interaction.id == *id).unwrap()

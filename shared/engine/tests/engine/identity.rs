@@ -8,9 +8,8 @@ use domain::interaction::{Interaction, Stage};
 use domain::queue::Strategy;
 use domain::values::Address;
 use engine::memory::Fault;
-use engine::ports::Store;
 
-use crate::driver::{Job, Sim, phone, run};
+use crate::driver::{Job, Sim, phone};
 
 fn bsuid(number: u32) -> Address {
     Address::Bsuid(format!("IT.{number}"))
@@ -35,7 +34,7 @@ fn thread(interaction: &Interaction) -> Vec<InteractionId> {
 /// Checks that there is one customer with one open interaction, and that its thread has all `count` messages.
 fn check_one(sim: &Sim, count: usize) -> Interaction {
     let [open] = open(sim).try_into().unwrap();
-    let people = [phone(1), bsuid(1)].map(|address| run(sim.memory.contact_of(&address, true)).unwrap().unwrap());
+    let people = [phone(1), bsuid(1)].map(|address| sim.person(&address).unwrap());
     assert_eq!(people[0], people[1]);
     assert!(people[0].contacts().any(|contact| *contact == open.contact));
     let threads = thread(&open);
@@ -64,7 +63,7 @@ fn a_phone_and_a_user_id_of_one_customer_have_one_interaction_whichever_comes_fi
         // Everything comes again and changes nothing.
         let before = sim.memory.interactions();
         sim.jobs.extend(events.map(|event| Job::route(&event)));
-        let owner = run(sim.memory.contact_of(&phone(1), true)).unwrap().unwrap().owner;
+        let owner = sim.person(&phone(1)).unwrap().owner;
         sim.jobs.extend([Job::unify(owner.clone()), Job::unify(owner)]);
         sim.settle();
         assert_eq!(sim.memory.interactions(), before);
@@ -127,7 +126,7 @@ fn the_order_of_links_does_not_matter_and_a_cached_identity_opens_nothing() {
     let more = sim.event_from(phone(1), None);
     assert_eq!(sim.receives(&more), interaction.id);
     assert_eq!(open(&sim).len(), 1);
-    let person = run(sim.memory.contact_of(&phone(1), true)).unwrap().unwrap();
+    let person = sim.person(&phone(1)).unwrap();
     assert_eq!((person.linked.len(), &interaction.contact), (1, &person.owner), "it is opened with the owner");
 }
 
@@ -251,7 +250,7 @@ fn three_contacts_become_one_in_any_order() {
         let contacts: Vec<ContactId> = sim.memory.contacts().into_iter().map(|contact| contact.id).collect();
         let person = Identity { owner: contacts[0].clone(), linked: contacts[1..].iter().cloned().collect() };
         for address in [phone(1), phone(2), bsuid(1)] {
-            assert_eq!(run(sim.memory.contact_of(&address, true)).unwrap(), Some(person.clone()), "{order:?}");
+            assert_eq!(sim.person(&address), Some(person.clone()), "{order:?}");
         }
     }
 }

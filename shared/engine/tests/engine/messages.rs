@@ -151,6 +151,7 @@ fn a_report_on_a_message_of_another_system_changes_nothing() {
         state: DeliveryState::Read,
         error: None,
         at: None,
+        recipients: Vec::new(),
     });
     sim.memory.receive(&event);
     // Our own record of the send might still come.

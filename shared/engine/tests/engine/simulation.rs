@@ -11,7 +11,8 @@ use domain::agent::{Capacity, Presence, PresenceState};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WebhookFailure};
-use domain::ids::{AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
+use domain::contact::People;
+use domain::ids::{AccountId, AgentId, AiAgentId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState};
@@ -146,6 +147,7 @@ struct Story {
     steps: usize,
     running: Vec<(Job, Running)>,
     agents: Vec<AgentId>,
+    accounts: Vec<AccountId>,
     queues: Vec<QueueId>,
     events: Vec<InboundEvent>,
     deliveries: BTreeMap<MessageId, DeliveryState>,
@@ -218,6 +220,7 @@ impl Story {
         }
         let ai = AiAgentId::from_ulid(Ulid::nil());
         sim.change_account(|account| account.answering_ai_agent = Some(ai));
+        let accounts = vec![sim.account.clone()];
         let (running, events, log) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut story = Self {
             seed,
@@ -229,6 +232,7 @@ impl Story {
             steps: 0,
             running,
             agents,
+            accounts,
             queues,
             events,
             deliveries: BTreeMap::new(),
@@ -625,7 +629,7 @@ impl Story {
             assert!(open.insert(interaction.conversation().group()), "two open interactions of one contact");
         }
         let contacts = self.sim.memory.contacts();
-        let addresses: Vec<_> = contacts.iter().flat_map(|contact| contact.addresses.clone()).collect();
+        let addresses: Vec<_> = contacts.iter().flat_map(|contact| contact.places()).collect();
         assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len(), "two contacts of one address");
 
         let mut load: BTreeMap<AgentId, BTreeSet<InteractionId>> = BTreeMap::new();
@@ -727,18 +731,20 @@ impl Story {
     /// is in the thread of an older one.
     fn check_people(&self) {
         let interactions = self.sim.memory.interactions();
-        let owner = |contact: &ContactId| {
-            let contact = surely(|| self.sim.memory.contact(contact)).unwrap();
-            contact.linked_to.unwrap_or(contact.id)
-        };
+        let people = People::of(self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect());
         let mut open = BTreeSet::new();
         for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
-            assert!(open.insert(owner(&interaction.contact)), "two open interactions of one person");
+            let owner = people.identity(&interaction.contact, Some(&self.sim.business(&interaction.account))).owner;
+            assert!(open.insert((interaction.account.clone(), owner)), "two open interactions of one person");
         }
+        // Where an address leads can be derived from the contacts.
         for contact in self.sim.memory.contacts() {
-            for address in &contact.addresses {
-                let person = surely(|| self.sim.memory.contact_of(address, true)).unwrap();
-                assert_eq!(person.owner, owner(&contact.id));
+            for place in contact.places() {
+                for account in &self.accounts {
+                    let business = self.sim.business(account);
+                    let person = surely(|| self.sim.memory.contact_of(&place, &business, true)).unwrap();
+                    assert_eq!(person, people.identity(&contact.id, Some(&business)));
+                }
             }
         }
         for merged in interactions.iter().filter(|interaction| interaction.merged_into.is_some()) {

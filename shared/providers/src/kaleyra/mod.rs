@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use domain::account::{Account, Credentials};
+use domain::account::{Account, Credentials, Provider};
 use domain::values::Secret;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -59,6 +59,7 @@ const FIELDS: &[Field] = &[
     guard::FIELDS[1],
     guard::FIELDS[2],
     guard::FIELDS[3],
+    guard::FIELDS[4],
 ];
 
 /// The JSON body that a V1 callback profile for incoming messages should send.
@@ -151,6 +152,14 @@ impl Adapter for Kaleyra {
         guard::verify(webhook, account, credentials)
     }
 
+    fn proves_origin(&self, provider: &Provider, credentials: &Credentials) -> bool {
+        guard::is_demanded(provider, credentials)
+    }
+
+    fn receive_query(&self, provider: &Provider) -> String {
+        guard::query(provider)
+    }
+
     fn parse(&self, webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
         webhook::parse(webhook, &account.id, received_at)
     }
@@ -207,7 +216,8 @@ impl Adapter for Kaleyra {
             "In Kaleyra's console, open Channels, WhatsApp, Manage, Configurations, Numbers, and choose the number.".to_owned(),
             format!("Paste {receive_url} as \"V2 incoming URL\" and as the URL of V2 status callbacks."),
             format!("Where only V1 is offered, create a callback profile for incoming messages with method POST, body type JSON, the URL {receive_url} and the body {V1_PROFILE}, and attach it to the number."),
-            "Kaleyra signs nothing: have it send a fixed header or a user and password with its callbacks, and enter the same here as callback_header and callback_header_value, or callback_user and callback_password.".to_owned(),
+            "Kaleyra signs nothing. If the URL has a callback_token, callbacks without it are refused: keep it in the URL, or have the callback profile send it in the header X-Callback-Token.".to_owned(),
+            "Without it, have Kaleyra send a fixed header or a user and password with its callbacks, and enter the same here as callback_header and callback_header_value, or callback_user and callback_password. An account without any of them believes nothing about who a customer is.".to_owned(),
         ]
         .join("\n")
     }

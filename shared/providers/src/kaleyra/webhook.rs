@@ -144,6 +144,7 @@ fn report(reader: &Reader<'_>, root: &Value) -> Option<Parsed> {
         error: (state == DeliveryState::Failed)
             .then(|| DeliveryError { class: super::send::class_of(code.as_deref()).unwrap_or(ErrorClass::Permanent), code }),
         at: time(&json::value(&root["created_at"]).unwrap_or_default(), reader.received_at),
+        recipients: Vec::new(),
         provider_id,
     };
     let id = format!("{}#{name}", update.provider_id);
@@ -178,7 +179,7 @@ fn row_of(reader: &Reader<'_>, row: &Value) -> Option<Parsed> {
         let id = fingerprint(Value::Object(fields.clone()).to_string().as_bytes());
         fields.insert("id".to_owned(), id.into());
     }
-    let parsed = reader.message(&row, std::slice::from_ref(&row));
+    let parsed = reader.message(&row, std::slice::from_ref(&row), true);
     matches!(parsed.event.kind, InboundKind::Message(_)).then_some(parsed)
 }
 
@@ -190,6 +191,7 @@ fn message(reader: &Reader<'_>, parameters: &Parameters<'_>, from: Address) -> P
         provider_id: id.clone(),
         from,
         alias: None,
+        also: Vec::new(),
         profile_name: parameters.get("name").map(ProfileName),
         sent_at,
         content: parameters.content(attachment.is_some()),

@@ -70,8 +70,9 @@ impl Reader<'_> {
         match field {
             "messages" | "" => {
                 let contacts = json::list(&value["contacts"]);
-                events.extend(elements(&value["messages"]).map(|message| self.message(message, contacts)));
-                events.extend(elements(&value["statuses"]).map(|status| self.status(status)));
+                let alone = elements(&value["messages"]).nth(1).is_none();
+                events.extend(elements(&value["messages"]).map(|message| self.message(message, contacts, alone)));
+                events.extend(elements(&value["statuses"]).map(|status| self.status(status, contacts)));
                 events.extend(elements(&value["errors"]).map(|error| self.other("errors", &with(entry, "error", error))));
             }
             "user_id_update" => events.extend(elements(&value["user_id_update"]).map(|update| self.user_id_update(update))),
@@ -87,8 +88,8 @@ impl Reader<'_> {
         }
     }
 
-    /// One element of `messages[]`.
-    pub(crate) fn message(&self, message: &Value, contacts: &[Value]) -> Parsed {
+    /// One element of `messages[]`, which may be `alone` there.
+    pub(crate) fn message(&self, message: &Value, contacts: &[Value], alone: bool) -> Parsed {
         let contact = contact_of(message, contacts);
         let raw = match contact {
             Some(contact) => object([("contact", contact), ("message", message)]),
@@ -98,15 +99,16 @@ impl Reader<'_> {
         if !message["group_id"].is_null() {
             return self.other("group_message", &raw);
         }
-        let Some((from, alias)) = sender(message, contact) else { return self.other("message_without_sender", &raw) };
+        let Some(Sender { from, alias, mut also }) = sender(message, contact) else { return self.other("message_without_sender", &raw) };
         let sent_at = json::seconds(&message["timestamp"], self.received_at);
         let kind = match content::read(message, &from) {
             Element::Message(content, attachment) => {
-                let profile = contact.or_else(|| only(contacts)).map_or(&Value::Null, |contact| &contact["profile"]);
+                let profile = contact.or_else(|| nameless(contacts).filter(|_| alone)).map_or(&Value::Null, |contact| &contact["profile"]);
                 InboundKind::Message(InboundMessage {
                     provider_id: id.clone(),
                     from,
                     alias,
+                    also,
                     profile_name: json::value(&profile["name"]).map(ProfileName),
                     sent_at,
                     content,
@@ -117,14 +119,21 @@ impl Reader<'_> {
                     referral: referral(&message["referral"]),
                 })
             }
-            Element::Annotation(what) => InboundKind::Annotation(Annotation { provider_id: id.clone(), from, alias, sent_at, what }),
+            Element::Annotation(what) => {
+                let to = if let Annotated::Moved { to, .. } = &what { Some(to) } else { None };
+                let named = named(&message["system"], &["wa_id", "new_wa_id"], &["user_id", "previous_user_id"]);
+                let known = |address: &Address| [Some(&from), alias.as_ref(), to].contains(&Some(address)) || also.contains(address);
+                let more: Vec<Address> = named.into_iter().filter(|address| !known(address)).collect();
+                also.extend(more);
+                InboundKind::Annotation(Annotation { provider_id: id.clone(), from, alias, also, sent_at, what })
+            }
             Element::Other(name) => return self.other(name, &raw),
         };
         Parsed::new(self.account, &id, self.received_at, kind, &raw.to_string())
     }
 
     /// One element of `statuses[]`.
-    pub(crate) fn status(&self, status: &Value) -> Parsed {
+    pub(crate) fn status(&self, status: &Value, contacts: &[Value]) -> Parsed {
         let raw = object([("status", status)]);
         let word = json::word(&status["status"]);
         let Some(id) = json::id(&status["id"]) else { return self.other("status_without_id", &raw) };
@@ -135,6 +144,7 @@ impl Reader<'_> {
             state,
             error: (state == DeliveryState::Failed).then(|| errors::failure(&status["errors"])),
             at: json::seconds(&status["timestamp"], self.received_at),
+            recipients: recipients(status, contacts),
         };
         Parsed::new(self.account, &format!("{id}#{name}"), self.received_at, InboundKind::Status(update), &raw.to_string())
     }
@@ -154,7 +164,7 @@ impl Reader<'_> {
         let body = json::value(&update["detail"]).unwrap_or_default();
         let sent_at = json::seconds(&update["timestamp"], self.received_at);
         let what = if to == from { Annotated::System { body } } else { Annotated::Moved { to, body } };
-        let annotation = Annotation { provider_id: id.clone(), from, alias, sent_at, what };
+        let annotation = Annotation { provider_id: id.clone(), from, alias, also: Vec::new(), sent_at, what };
         Parsed::new(self.account, &id, self.received_at, InboundKind::Annotation(annotation), &text)
     }
 
@@ -191,24 +201,65 @@ fn contact_of<'a>(message: &Value, contacts: &'a [Value]) -> Option<&'a Value> {
     contacts.iter().find(same)
 }
 
-/// The only contact of a request. It may lend its name to a message, but not its address.
-fn only(contacts: &[Value]) -> Option<&Value> {
-    if let [contact] = contacts { Some(contact) } else { None }
+/// The only contact of a request, if it does not say whom it names. It then names the sender of a request's only
+/// message. A contact with an id of its own names nobody else.
+fn nameless(contacts: &[Value]) -> Option<&Value> {
+    if let [contact] = contacts { Some(contact).filter(|contact| contact["wa_id"].is_null() && contact["user_id"].is_null()) } else { None }
 }
 
-/// The customer's addresses: the phone number if there is one, and the business-scoped user id with it. Since
-/// usernames exist, either may be absent.
-fn sender(message: &Value, contact: Option<&Value>) -> Option<(Address, Option<Address>)> {
-    let null = Value::Null;
-    let contact = contact.unwrap_or(&null);
-    let ids = [&message["from"], &contact["wa_id"], &message["from_user_id"], &contact["user_id"]].map(json::id);
-    let number = ids.iter().flatten().find_map(|id| phone(id)).map(Address::Phone);
-    let user = ids.iter().flatten().find_map(|id| bsuid(id));
-    match (number, user) {
-        (Some(number), user) => Some((number, user)),
-        (None, Some(user)) => Some((user, None)),
-        (None, None) => None,
+/// The addresses under the fields of an object: numbers first, each once.
+fn named(object: &Value, numbers: &[&str], users: &[&str]) -> Vec<Address> {
+    let ids = || numbers.iter().chain(users).filter_map(|field| json::id(&object[*field]));
+    let numbers = ids().filter_map(|id| phone(&id)).map(Address::Phone);
+    let mut found: Vec<Address> = Vec::new();
+    for address in numbers.chain(ids().filter_map(|id| bsuid(&id))) {
+        if !found.contains(&address) {
+            found.push(address);
+        }
     }
+    found
+}
+
+/// A customer's addresses in one message.
+struct Sender {
+    /// The phone number if there is one, otherwise the business-scoped user id. Since usernames exist, either may be
+    /// absent.
+    from: Address,
+    /// The user id beside a number.
+    alias: Option<Address>,
+    /// Further ones: the number in another spelling.
+    also: Vec<Address>,
+}
+
+/// The sender. A changed user id is reported without a sender: then it is the customer who had the previous one.
+fn sender(message: &Value, contact: Option<&Value>) -> Option<Sender> {
+    let of_contact = contact.map(|contact| named(contact, &["wa_id"], &["user_id"])).unwrap_or_default();
+    let mut all = named(message, &["from"], &["from_user_id"]);
+    all.extend(of_contact.into_iter().filter(|address| !all.contains(address)).collect::<Vec<_>>());
+    if all.is_empty() {
+        let system = &message["system"];
+        all = named(system, &[], &["previous_user_id"]);
+        if all.is_empty() {
+            all = named(system, &["wa_id"], &[]);
+        }
+    }
+    // Numbers first, as they came.
+    all.sort_by_key(|address| address.phone().is_none());
+    let mut all = all.into_iter();
+    let from = all.next()?;
+    let mut also: Vec<Address> = all.collect();
+    let user = also.iter().position(|address| from.phone().is_some() && address.phone().is_none());
+    let alias = user.map(|place| also.remove(place));
+    Some(Sender { from, alias, also })
+}
+
+/// The customer whom a report names.
+fn recipients(status: &Value, contacts: &[Value]) -> Vec<Address> {
+    let mut all = named(status, &["recipient_id"], &["recipient_user_id"]);
+    let same = |contact: &&Value| named(contact, &["wa_id"], &["user_id"]).iter().any(|address| all.contains(address));
+    let of_contact = contacts.iter().find(same).map(|contact| named(contact, &["wa_id"], &["user_id"])).unwrap_or_default();
+    all.extend(of_contact.into_iter().filter(|address| !all.contains(address)).collect::<Vec<_>>());
+    all
 }
 
 /// The advertisement or post that the customer clicked.

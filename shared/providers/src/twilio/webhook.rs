@@ -87,7 +87,7 @@ pub(super) fn parse(
     if !is_sid(sid) {
         return Err(ParseError::Malformed { parameter, expected: SID_SHAPE });
     }
-    let event = |id: String, kind| InboundEvent { account: account.clone(), id, received_at, index: 0, kind };
+    let event = |id: String, kind| InboundEvent::new(account.clone(), id, received_at, kind);
     match form.get("MessageStatus") {
         None | Some("received" | "receiving") => Ok(vec![event(sid.to_owned(), InboundKind::Message(read_message(&form, sid)?))]),
         Some(status) => Ok(read_status(&form, sid, status, reference)
@@ -135,11 +135,15 @@ impl<'a> Form<'a> {
 
 fn read_message(form: &Form<'_>, sid: &str) -> Result<InboundMessage, ParseError> {
     let (from, alias) = read_sender(form)?;
+    // Both name the customer's number, which may be spelled in two ways.
+    let number = form.get("WaId").and_then(|digits| plain_phone(&format!("+{digits}")).ok()).map(Address::Phone);
+    let also = number.into_iter().filter(|number| *number != from).collect();
     let attachments = read_attachments(form);
     Ok(InboundMessage {
         provider_id: sid.to_owned(),
         from,
         alias,
+        also,
         profile_name: form.text("ProfileName", VALUE_LIMIT).map(ProfileName),
         // Twilio's webhook carries no time.
         sent_at: None,
@@ -259,8 +263,12 @@ fn read_status(form: &Form<'_>, sid: &str, status: &str, reference: Option<&str>
     let (name, state) = state_of(status)?;
     let error = (state == DeliveryState::Failed).then(|| failure(name, form.get("ErrorCode").and_then(|code| code.parse().ok())));
     let reference = reference.filter(|reference| !reference.is_empty() && reference.len() <= REFERENCE_LIMIT).map(ToOwned::to_owned);
-    // Twilio's callback carries no time.
-    Some((name, StatusUpdate { provider_id: sid.to_owned(), reference, state, error, at: None }))
+    // Twilio's callback carries no time. A masked number is none.
+    let named = ["To", "ExternalUserId"].into_iter().filter_map(|name| {
+        let address = form.get(name)?.strip_prefix("whatsapp:")?;
+        plain_phone(address).map(Address::Phone).ok().or_else(|| bsuid(address))
+    });
+    Some((name, StatusUpdate { provider_id: sid.to_owned(), reference, state, error, at: None, recipients: named.collect() }))
 }
 
 /// A state of a sent message, in Twilio's words and in ours.

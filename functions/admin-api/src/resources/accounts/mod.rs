@@ -87,19 +87,30 @@ pub(crate) struct AccountView {
 /// The address for a provider's webhooks, with the suffix that the provider's console needs.
 pub(crate) fn receive_url(account: &Account, public_url: &str) -> String {
     let base = account.domain.as_ref().map_or_else(|| public_url.to_owned(), |domain| format!("https://{domain}"));
-    let suffix = providers::adapter(&account.provider.kind).map_or("", |adapter| adapter.receive_url_suffix());
-    format!("{base}{}{suffix}", account.receive_path.reveal())
+    let adapter = providers::adapter(&account.provider.kind);
+    let suffix = adapter.map_or("", |adapter| adapter.receive_url_suffix());
+    let query = adapter.map(|adapter| adapter.receive_query(&account.provider)).filter(|query| !query.is_empty());
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{base}{}{query}{suffix}", account.receive_path.reveal())
 }
 
 /// Settings that work but could be better.
 fn warnings(account: &Account) -> Vec<FieldError> {
-    let recontacts = providers::adapter(&account.provider.kind).is_some_and(|adapter| adapter.wants_recontact_template());
-    let message = "without it agents can't write to customers once the 24-hour window is over, unless they name a template themselves";
-    match recontacts && account.settings.recontact.is_none() {
-        true => vec![FieldError { field: "settings.recontact".to_owned(), message: message.to_owned() }],
-        false => Vec::new(),
-    }
+    let adapter = providers::adapter(&account.provider.kind);
+    let recontacts = adapter.is_some_and(|adapter| adapter.wants_recontact_template());
+    let no_template = "without it agents can't write to customers once the 24-hour window is over, unless they name a template themselves";
+    // A signature is not visible here: its key is a secret. The check knows it.
+    let guarded = adapter.is_none_or(|adapter| adapter.proves_origin(&account.provider, &Credentials::default()));
+    let warning = |field: &str, message: &str| FieldError { field: field.to_owned(), message: message.to_owned() };
+    let template = (recontacts && account.settings.recontact.is_none()).then(|| warning("settings.recontact", no_template));
+    let guard = (!guarded).then(|| warning("provider", NO_PROOF));
+    template.into_iter().chain(guard).collect()
 }
+
+/// The warning about an account whose callbacks prove nothing.
+pub(crate) const NO_PROOF: &str = "callbacks carry no proof of origin, unless the provider signs them with a key that is set here: whoever knows the \
+    Receive URL can write as any customer, so nothing that they say about a customer's addresses or name is believed. Set \
+    callback_token, or callback_header, or callback_user";
 
 fn view(account: Account, version: u64, public_url: &str) -> AccountView {
     AccountView {
@@ -168,7 +179,8 @@ impl Resource for Account {
     }
 
     fn make(id: AccountId, input: &mut AccountInput, before: Option<&Self>) -> Result<Self, ApiError> {
-        input.provider.complete(token)?;
+        let made = before.is_none_or(|before| before.provider.kind != input.provider.kind);
+        input.provider.complete(made, token)?;
         let plan = match before {
             Some(before) => next_plan(&before.plan, &input.plan),
             None => ActionPlan { version: 1, steps: input.plan.clone() },
@@ -242,7 +254,7 @@ impl Resource for Account {
     fn is_hidden(path: &str) -> bool {
         let generated = |name: &str| {
             let fields = providers::ADAPTERS.iter().flat_map(|adapter| adapter.fields());
-            fields.into_iter().any(|field| field.name == name && (field.secret || field.source == Source::Generated))
+            fields.into_iter().any(|field| field.name == name && (field.secret || matches!(field.source, Source::Generated | Source::Made)))
         };
         ["receive_url", "proxy_token", "webhook_secret"].contains(&path) || path.strip_prefix("provider.").is_some_and(generated)
     }

@@ -104,6 +104,7 @@ impl Reader<'_> {
             provider_id: id.clone(),
             from,
             alias: None,
+            also: Vec::new(),
             // The callback has none, and the name of the API's contact may come from another channel or from a
             // person.
             profile_name: None,
@@ -132,6 +133,7 @@ impl Reader<'_> {
             provider_id: id.clone(),
             from,
             alias: None,
+            also: Vec::new(),
             profile_name: None,
             sent_at: at,
             content: Content::Unsupported { kind: kind.unwrap_or_else(|| "unknown".to_owned()), detail: None },
@@ -160,6 +162,7 @@ impl Reader<'_> {
             provider_id: id.clone(),
             from,
             alias: None,
+            also: Vec::new(),
             sent_at: at.or_else(|| json::instant(&event["accept_time"], self.received_at)),
             what: Annotated::Reaction { message, emoji },
         };
@@ -178,6 +181,7 @@ impl Reader<'_> {
             state,
             error: (state == DeliveryState::Failed).then(|| failure(&report["reason"])),
             at,
+            recipients: json::address(&report["channel_identity"]["identity"]).into_iter().collect(),
         };
         self.parsed(&format!("{message}#{name}"), InboundKind::Status(update))
     }

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use domain::account::{Account, Credentials};
+use domain::account::{Account, Credentials, Provider};
 use domain::values::Secret;
 use jiff::Timestamp;
 
@@ -37,7 +37,7 @@ const TOKEN: &str = "authorization_token";
 const CALLBACK_SECRET: &str = "callback_secret";
 
 const FIELDS: &[Field] = &{
-    let [header, header_value, user, password] = guard::FIELDS;
+    let [header, header_value, user, password, token] = guard::FIELDS;
     [
         Field::base_url("Base URL of the region, e.g. https://eu1.whatsapp.api.sinch.com, with or without /whatsapp/v1"),
         Field::required(ACCOUNT_SID, "Account SID (bot id)", Shape::Checked { check: is_id, expected: ID_SHAPE }),
@@ -47,6 +47,7 @@ const FIELDS: &[Field] = &{
         header_value,
         user,
         password,
+        token,
     ]
 };
 
@@ -97,6 +98,14 @@ impl Adapter for Sinch {
         signature::verify_legacy(webhook, &secrets)
     }
 
+    fn receive_query(&self, provider: &Provider) -> String {
+        guard::query(provider)
+    }
+
+    fn proves_origin(&self, provider: &Provider, credentials: &Credentials) -> bool {
+        guard::is_demanded(provider, credentials) || credentials.get(CALLBACK_SECRET).is_some()
+    }
+
     fn parse(&self, webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
         webhook::parse(webhook, account, received_at)
     }
@@ -131,7 +140,7 @@ impl Adapter for Sinch {
 
     fn instructions(&self, _: &Account, receive_url: &str) -> String {
         format!(
-            "Ask Sinch's support to set {receive_url} as the callback URL of the bot.\n\
+            "Ask Sinch's support to set {receive_url} as the callback URL of the bot. If it has a callback_token, callbacks without it are refused.\n\
              If Sinch is to sign the callbacks, agree on a key with them and enter it here as callback_secret: from then on unsigned ones are refused."
         )
     }

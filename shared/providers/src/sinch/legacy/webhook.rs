@@ -61,6 +61,7 @@ impl Reader<'_> {
             profile_name: profile_name(contacts, &from),
             from,
             alias: None,
+            also: Vec::new(),
             sent_at: json::instant(&notification["timestamp"], self.received_at),
             content,
             attachments: attachment.into_iter().collect(),
@@ -83,6 +84,8 @@ impl Reader<'_> {
             state,
             error: (state == DeliveryState::Failed).then(|| failure(name, status)),
             at: json::instant(&status["timestamp"], self.received_at),
+            // Without its plus it might be a number in national form, which would be somebody else's.
+            recipients: json::address(&status["recipient"]).filter(|_| word(&status["recipient"]).starts_with('+')).into_iter().collect(),
         };
         Parsed::new(&self.account.id, &format!("{message}#{name}"), self.received_at, InboundKind::Status(update), &raw)
     }
