@@ -425,6 +425,18 @@ impl Sim {
 
     // The configuration.
 
+    /// Another account without agents and plan: of the first account's business (`own`), or of another one.
+    pub(crate) fn another(&self, number: u64, business: &str) -> AccountId {
+        let id = AccountId::from_ulid(Ulid::from_parts(0, number.into()));
+        let mut account = Account { id: id.clone(), agents: Vec::new(), ..self.directory.change(|config| config.accounts[&self.account].clone()) };
+        account.plan = ActionPlan { version: 1, steps: Vec::new() };
+        if business != "own" {
+            account.provider.fields.insert("account_sid".to_owned(), business.to_owned());
+        }
+        self.directory.put_account(account);
+        id
+    }
+
     /// An agent of the account.
     pub(crate) fn agent(&self, number: u64) -> AgentId {
         let id = agent_id(number);

@@ -11,18 +11,19 @@ use domain::agent::{Capacity, Presence, PresenceState};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WebhookFailure};
-use domain::contact::People;
-use domain::ids::{AccountId, AgentId, AiAgentId, InteractionId, IntervalId, MessageId, QueueId};
-use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
+use domain::business::Business;
+use domain::contact::{Contact, Cut, People, Place, Tied};
+use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
+use domain::inbound::{Annotated, InboundEvent, InboundKind, ProfileName, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
-use domain::message::{Author, Content, DeliveryState};
+use domain::message::{Author, Content, DeliveryState, Message};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::tag::Tag;
 use domain::values::Address;
 use domain::variables::VariableName;
 use engine::memory::{Fault, ReadFault};
-use engine::ports::{Store, World};
+use engine::ports::{Committed, Store, World};
 use engine::{Sent, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -151,6 +152,10 @@ struct Story {
     queues: Vec<QueueId>,
     events: Vec<InboundEvent>,
     deliveries: BTreeMap<MessageId, DeliveryState>,
+    /// The addresses that each proven request showed to be one customer's, at its business.
+    shown: Vec<(Business, Vec<Place>)>,
+    /// Contacts that a supervisor separated.
+    parted: Vec<(ContactId, ContactId)>,
     /// The versions whose history was checked.
     checked: BTreeMap<InteractionId, u64>,
     /// The last events.
@@ -220,7 +225,8 @@ impl Story {
         }
         let ai = AiAgentId::from_ulid(Ulid::nil());
         sim.change_account(|account| account.answering_ai_agent = Some(ai));
-        let accounts = vec![sim.account.clone()];
+        // Another number of the same business, and one of a business that proves nothing to the first.
+        let accounts = vec![sim.account.clone(), sim.another(2, "own"), sim.another(3, "foreign")];
         let (running, events, log) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut story = Self {
             seed,
@@ -236,6 +242,8 @@ impl Story {
             queues,
             events,
             deliveries: BTreeMap::new(),
+            shown: Vec::new(),
+            parted: Vec::new(),
             checked: BTreeMap::new(),
             log,
             cut,
@@ -339,7 +347,7 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
-        match self.dice.below(124) {
+        match self.dice.below(144) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
                 // Some customers show a phone number, a user id, or both.
@@ -349,8 +357,62 @@ impl Story {
                     1 if customer < self.scale.two_faced => self.sim.event_from(phone, Some(user_id)),
                     _ => self.sim.event_from(phone, None),
                 };
-                self.sim.memory.receive(&event);
-                self.events.push(event);
+                self.arrives(event);
+            }
+            124..128 => {
+                // The same customer under two spellings of the number.
+                let (from, other) = self.spellings();
+                let mut event = self.sim.event_from(from, None);
+                if let InboundKind::Message(message) = &mut event.kind {
+                    message.also = vec![other];
+                }
+                self.arrives(event);
+            }
+            128..132 => {
+                let (from, to) = self.spellings();
+                let mut event = self.sim.annotation(0, Annotated::Moved { to, body: "moved".into() });
+                if let InboundKind::Annotation(annotation) = &mut event.kind {
+                    annotation.from = from;
+                }
+                self.arrives(event);
+            }
+            132..138 => {
+                // A report on one of our messages, or an answer to it, from another spelling of its number.
+                let sent = self.sim.memory.messages().into_iter().filter_map(|(_, message)| {
+                    let to = message.to.clone()?;
+                    let customer = (0..self.scale.two_faced).find(|customer| (0..3).any(|way| spelling(*customer, way) == to))?;
+                    Some((message, customer))
+                });
+                let sent: Vec<(Message, u32)> = sent.collect();
+                let Some((message, customer)) = self.dice.pick(&sent).cloned() else { return };
+                let from = spelling(customer, self.dice.below(3));
+                let event = match (self.dice.below(2), message.provider_id) {
+                    (0, Some(answered)) => {
+                        let mut event = self.sim.event_from(from, None);
+                        if let InboundKind::Message(message) = &mut event.kind {
+                            message.reply_to = Some(answered);
+                        }
+                        event
+                    }
+                    _ => {
+                        let mut event = self.sim.report(&message.id, DeliveryState::Delivered);
+                        if let InboundKind::Status(status) = &mut event.kind {
+                            status.recipients = vec![from];
+                        }
+                        event
+                    }
+                };
+                // Our messages are on the first account.
+                self.arrives_at(event, 0);
+            }
+            138..140 => self.unlinks(),
+            140..144 => {
+                let (from, _) = self.spellings();
+                let mut event = self.sim.event_from(from, None);
+                if let InboundKind::Message(message) = &mut event.kind {
+                    message.profile_name = Some(ProfileName(["Zoë", "Z."][self.dice.below(2)].into()));
+                }
+                self.arrives(event);
             }
             30..50 => {
                 // Mostly an agent at whom it rings.
@@ -377,17 +439,20 @@ impl Story {
                     .for_each(|interaction| self.command(&agent, Command::Write(interaction, message.clone(), "an answer".into())));
             }
             82..84 => {
-                let known = self.sim.memory.messages().into_iter().filter_map(|(_, message)| message.provider_id);
-                let known: Vec<String> = known.collect();
-                let Some(message) = self.dice.pick(&known).cloned() else { return };
+                let known = self.sim.memory.messages().into_iter();
+                let known = known.filter_map(|(_, message)| Some((message.provider_id?, message.to.or(message.from)?)));
+                let known: Vec<(String, Address)> = known.collect();
+                let Some((message, customer)) = self.dice.pick(&known).cloned() else { return };
                 let what = match self.dice.below(3) {
                     0 => Annotated::Deleted { message },
                     1 => Annotated::Edited { message, content: Content::Text { body: "corrected".into() } },
                     _ => Annotated::Reaction { message, emoji: Some(ReactionEmoji("👍".into())) },
                 };
-                let event = self.sim.annotation(0, what);
-                self.sim.memory.receive(&event);
-                self.events.push(event);
+                let mut event = self.sim.annotation(0, what);
+                if let InboundKind::Annotation(annotation) = &mut event.kind {
+                    annotation.from = customer;
+                }
+                self.arrives_at(event, 0);
             }
             84..86 => {
                 let sent = self.sim.memory.messages().into_iter().filter(|(_, message)| message.delivery.is_some());
@@ -396,8 +461,7 @@ impl Story {
                 use DeliveryState::{Delivered, Failed, Read, Sent};
                 let state = [Sent, Delivered, Read, Failed][self.dice.below(4)];
                 let event = self.sim.report(message, state);
-                self.sim.memory.receive(&event);
-                self.events.push(event);
+                self.arrives_at(event, 0);
             }
             86..94 => {
                 if self.dice.percent(10) {
@@ -471,6 +535,78 @@ impl Story {
                 self.command(&agent, command);
             }
         }
+    }
+
+    /// An event arrives, mostly at the first account.
+    fn arrives(&mut self, event: InboundEvent) {
+        let account = if self.dice.percent(75) { 0 } else { self.dice.below(self.accounts.len()) };
+        self.arrives_at(event, account);
+    }
+
+    /// An event arrives at an account, some without proof. Notes what the proven ones show.
+    fn arrives_at(&mut self, mut event: InboundEvent, account: usize) {
+        event.account = self.accounts[account].clone();
+        event.proven = [Some(true), Some(true), Some(true), Some(false), None][self.dice.below(5)];
+        let mut named: Vec<Address> = match &event.kind {
+            InboundKind::Message(message) => [&message.from].into_iter().chain(&message.alias).chain(&message.also).cloned().collect(),
+            InboundKind::Annotation(annotation) => match &annotation.what {
+                Annotated::Moved { to, .. } => vec![annotation.from.clone(), to.clone()],
+                _ => vec![annotation.from.clone()],
+            },
+            InboundKind::Status(status) => status.recipients.clone(),
+            InboundKind::Other { .. } => Vec::new(),
+        };
+        let about = match &event.kind {
+            InboundKind::Message(message) => message.reply_to.clone(),
+            InboundKind::Annotation(annotation) => annotation.what.message().map(str::to_owned),
+            InboundKind::Status(status) => Some(status.provider_id.clone()),
+            InboundKind::Other { .. } => None,
+        };
+        let is_about = |message: &Message| message.provider_id == about || about == Some(format!("SM{}", message.id));
+        let messages = self.sim.memory.messages();
+        let about = messages.iter().map(|(_, message)| message).filter(|message| about.is_some() && is_about(message));
+        named.extend(about.filter_map(|message| message.to.clone().or(message.from.clone())));
+        if event.is_proven() {
+            let business = self.sim.business(&event.account);
+            let places: Vec<Place> = named.iter().map(|address| Place::of(address, &business)).collect();
+            self.shown.push((business, places));
+        }
+        self.sim.memory.receive(&event);
+        self.events.push(event);
+    }
+
+    /// Two spellings of the number of one customer.
+    fn spellings(&mut self) -> (Address, Address) {
+        let customer = u32::try_from(self.dice.below(usize::try_from(self.scale.two_faced).unwrap())).unwrap();
+        let way = self.dice.below(3);
+        (spelling(customer, way), spelling(customer, (way + 1 + self.dice.below(2)) % 3))
+    }
+
+    /// A supervisor separates two contacts. The write may fail, as any.
+    fn unlinks(&mut self) {
+        let contacts = self.sim.memory.contacts();
+        let tied = contacts.iter().flat_map(|contact| contact.ties.iter().map(|tie| (contact.id.clone(), tie.clone())));
+        let tied: Vec<_> = tied.filter(|(_, tie)| tie.cut.is_none()).collect();
+        let Some((contact, tie)) = self.dice.pick(&tied).cloned() else { return };
+        let cut = Cut { by: "agt".into(), at: self.sim.world.now() };
+        let new = ContactId::from_ulid(self.sim.world.ulid());
+        let other = if let Tied::Contact { contact } = &tie.to { contact.clone() } else { new.clone() };
+        let people = self.circle(&contact);
+        let Some(link) = people.part(&contact, &tie.to, &cut, new) else { return };
+        if run(self.sim.memory.link(&link)).is_ok_and(|written| written == Committed::Done) {
+            // They may still be one customer through a third contact.
+            let now = self.circle(&contact);
+            let apart = |account: &AccountId| !now.identity(&contact, Some(&self.sim.business(account))).has(&other);
+            if self.accounts.iter().all(apart) {
+                self.parted.push((contact, other));
+            }
+        }
+    }
+
+    /// A contact with all that are tied to it.
+    fn circle(&self, contact: &ContactId) -> People {
+        let all: BTreeMap<ContactId, Contact> = self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
+        circle(&all, contact)
     }
 
     /// Starts jobs and lets them make progress in a random order, call by call, until nothing is left. In rough
@@ -705,7 +841,11 @@ impl Story {
         self.check();
         let messages = self.sim.memory.messages();
         for event in &self.events {
-            let routed = self.sim.memory.routed(&event.account, &event.id).expect("an event was not routed");
+            let Some(routed) = self.sim.memory.routed(&event.account, &event.id) else {
+                // Neither address of a move is known yet.
+                assert!(self.sim.timers.iter().any(|(_, job)| *job == Job::route(event)), "an event was not routed");
+                continue;
+            };
             let InboundKind::Message(inbound) = &event.kind else { continue };
             let places: Vec<_> = (messages.iter())
                 .filter(|(_, message)| message.provider_id.as_ref() == Some(&inbound.provider_id))
@@ -731,20 +871,31 @@ impl Story {
     /// is in the thread of an older one.
     fn check_people(&self) {
         let interactions = self.sim.memory.interactions();
-        let people = People::of(self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect());
+        let all: BTreeMap<ContactId, Contact> = self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
         let mut open = BTreeSet::new();
         for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
+            let people = circle(&all, &interaction.contact);
             let owner = people.identity(&interaction.contact, Some(&self.sim.business(&interaction.account))).owner;
             assert!(open.insert((interaction.account.clone(), owner)), "two open interactions of one person");
         }
+        let businesses: BTreeSet<Business> = self.accounts.iter().map(|account| self.sim.business(account)).collect();
+        let shown: Vec<(Business, BTreeMap<Place, usize>)> =
+            businesses.into_iter().map(|business| (business.clone(), self.groups(&business))).collect();
         // Where an address leads can be derived from the contacts.
-        for contact in self.sim.memory.contacts() {
-            for place in contact.places() {
-                for account in &self.accounts {
-                    let business = self.sim.business(account);
-                    let person = surely(|| self.sim.memory.contact_of(&place, &business, true)).unwrap();
-                    assert_eq!(person, people.identity(&contact.id, Some(&business)));
+        for contact in all.values() {
+            let people = circle(&all, &contact.id);
+            for (business, shown) in &shown {
+                self.check_proof(shown, &people, &contact.id, business);
+                let person = people.identity(&contact.id, Some(business));
+                for place in contact.places() {
+                    assert_eq!(surely(|| self.sim.memory.contact_of(&place, business, true)).unwrap(), person);
                 }
+            }
+        }
+        for (one, other) in &self.parted {
+            for account in &self.accounts {
+                let person = circle(&all, one).identity(one, Some(&self.sim.business(account)));
+                assert!(!person.has(other), "a pair that was cut is one customer again");
             }
         }
         for merged in interactions.iter().filter(|interaction| interaction.merged_into.is_some()) {
@@ -752,6 +903,42 @@ impl Story {
             let into = interactions.iter().find(|interaction| interaction.key() == *into).unwrap();
             assert!(into.id < merged.id && into.absorbed.contains(&merged.key()) && !merged.is_open());
         }
+    }
+
+    /// Checks that proven requests of a business show all addresses of its customer to be one person's.
+    fn check_proof(&self, shown: &BTreeMap<Place, usize>, people: &People, contact: &ContactId, business: &Business) {
+        let person = people.identity(contact, Some(business));
+        let places: BTreeSet<Place> = person.contacts().filter_map(|contact| people.get(contact)).flat_map(Contact::places).collect();
+        // A user id of another business is the contact's there.
+        let places = places.into_iter().filter(|place| place.business.as_ref().is_none_or(|issuer| issuer == business));
+        let places: BTreeSet<Place> = places.collect();
+        let groups: BTreeSet<Option<&usize>> = places.iter().map(|place| shown.get(place)).collect();
+        assert!(places.len() < 2 || (groups.len() == 1 && !groups.contains(&None)), "linked without proof");
+    }
+
+    /// The addresses that proven requests of a business show to be one customer's have one number.
+    fn groups(&self, business: &Business) -> BTreeMap<Place, usize> {
+        let mut groups: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut same: Vec<usize> = Vec::new();
+        let root = |same: &[usize], mut group: usize| {
+            while same[group] != group {
+                group = same[group];
+            }
+            group
+        };
+        for (_, named) in self.shown.iter().filter(|(of, _)| of == business) {
+            let mut of_all = None;
+            for place in named {
+                let group = *groups.entry(place.clone()).or_insert_with(|| {
+                    same.push(same.len());
+                    same.len() - 1
+                });
+                let (group, all) = (root(&same, group), of_all.map(|all| root(&same, all)).unwrap_or(group));
+                same[group.max(all)] = group.min(all);
+                of_all = Some(group.min(all));
+            }
+        }
+        groups.into_iter().map(|(place, group)| (place, root(&same, group))).collect()
     }
 
     /// Checks that each customer's messages are in the order in which they came.
@@ -775,13 +962,8 @@ impl Story {
                 InboundKind::Message(inbound) if Some(&inbound.provider_id) == message.provider_id.as_ref() => Some(inbound.from.key()),
                 _ => None,
             });
-            let within = match (0..self.scale.two_faced).any(|customer| phone(customer).key() == from.clone().unwrap_or_default())
-                || from.as_ref().is_some_and(|from| from.starts_with("bsuid"))
-            {
-                true => format!("{} {from:?}", key.interaction.interaction),
-                // A reopened interaction continues after those that came in between.
-                false => key.interaction.interaction.to_string(),
-            };
+            // A reopened interaction continues after those that came in between.
+            let within = format!("{} {from:?}", key.interaction.interaction);
             let before = last.insert(within, number);
             assert!(before < Some(number), "messages of one contact out of order");
         }
@@ -803,10 +985,10 @@ impl Story {
         let now = self.sim.world.now();
         let id = &interaction.id;
         let (active, plan) = self.sim.directory.change(|config| {
-            let account = &config.accounts[&self.sim.account];
+            let account = &config.accounts[&interaction.account];
             (account.active, account.plan.version)
         });
-        let of_account = |agent: &AgentId| self.sim.directory.change(|config| config.accounts[&self.sim.account].agents.contains(agent));
+        let of_account = |agent: &AgentId| self.sim.directory.change(|config| config.accounts[&interaction.account].agents.contains(agent));
         assert!(interaction.agent.as_ref().is_none_or(of_account), "{id} is held by somebody who left the account");
         let Some(wait) = &interaction.wait else {
             // An interaction that returned from a transfer is unread, but everything was delivered before.
@@ -861,7 +1043,7 @@ impl Story {
     /// Whether an agent could be rung for `interaction` on behalf of `target`.
     fn free(&self, interaction: &Interaction, target: &Target) -> bool {
         let wait = interaction.wait.as_ref().unwrap();
-        let (account, queues) = self.sim.directory.change(|config| (config.accounts[&self.sim.account].clone(), config.queues.clone()));
+        let (account, queues) = self.sim.directory.change(|config| (config.accounts[&interaction.account].clone(), config.queues.clone()));
         let (candidates, strategy) = match target {
             Target::Queue(queue) => (queues[queue].members.clone(), queues[queue].strategy),
             Target::Agent(agent) => (vec![agent.clone()], Strategy::Rrmemory),
@@ -922,6 +1104,23 @@ impl Story {
             assert!(presence.ringing.values().all(|until| *until > now), "a stale ring at {}", presence.agent);
         }
     }
+}
+
+/// One of the three spellings of a customer's number.
+fn spelling(customer: u32, way: usize) -> Address {
+    phone(customer + 100_000 * u32::try_from(way).unwrap())
+}
+
+/// A contact with all that are tied to it.
+fn circle(all: &BTreeMap<ContactId, Contact>, contact: &ContactId) -> People {
+    let (mut found, mut next) = (BTreeMap::new(), vec![contact.clone()]);
+    while let Some(id) = next.pop() {
+        if let Some(contact) = all.get(&id).filter(|_| !found.contains_key(&id)) {
+            next.extend(People::next_to(contact).cloned());
+            found.insert(id, contact.clone());
+        }
+    }
+    People::of(found)
 }
 
 fn interval_id(number: u64) -> IntervalId {
