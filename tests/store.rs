@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::agent::{Capacity, Presence, PresenceState};
-use domain::contact::{Contact, Identity, link};
+use domain::business::Business;
+use domain::contact::{Contact, Cut, Identity, Link, Origin, People, Place, Seen, Tied};
 use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Target};
 use domain::fixtures;
 use domain::history::{Fact, HistoryEntry};
@@ -19,7 +20,7 @@ use domain::priority::Priority;
 use domain::queue::{Queue, Strategy, Weight};
 use domain::values::{Address, E164};
 use engine::memory::Memory;
-use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Store};
+use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Owned, Store};
 use engine::stream::Owner;
 use jiff::{SignedDuration, Timestamp};
 use store::{Interactions, Write};
@@ -226,7 +227,7 @@ fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
         history: vec![HistoryEntry { at: later(1), version: after.version, fact: Fact::Opened }],
         messages: Vec::new(),
         contact: None,
-        listed: None,
+        changed: Vec::new(),
         identity: None,
         last_inbound_at: None,
         mark: Idempotency::Guarded,
@@ -830,19 +831,39 @@ async fn many_presences_are_read_at_once_and_missing_ones_are_left_out<B: Bench>
     assert!(bench.port().presences(&[]).await.unwrap().is_empty());
 }
 
+/// The business of the account.
+fn business() -> Business {
+    Business::of(&fixtures::account())
+}
+
+/// Another business.
+fn foreign() -> Business {
+    Business::from_key("META#1")
+}
+
+fn place(address: &Address) -> Place {
+    Place::of(address, &business())
+}
+
 /// The contact of customer `number`, with these addresses.
 fn known(number: u128, addresses: &[Address]) -> Contact {
-    Contact {
-        id: contact_id(number),
-        lists: BTreeSet::from([fixtures::account().list]),
-        name: None,
-        username: None,
-        addresses: addresses.to_vec(),
-        created_at: now(),
-        version: 1,
-        linked: BTreeSet::new(),
-        linked_to: None,
-    }
+    let contact = Contact::known_by(contact_id(number), now(), addresses.iter().map(place));
+    Contact { lists: BTreeSet::from([fixtures::account().list]), ..contact }
+}
+
+/// The customer of an address, for the account's business.
+async fn person<B: Bench>(bench: &B, address: &Address, fresh: bool) -> Option<Identity> {
+    bench.port().contact_of(&place(address), &business(), fresh).await.unwrap()
+}
+
+/// What a request shows of contacts: `from` and `others` are one customer.
+fn joined(contacts: impl IntoIterator<Item = Contact>, from: &Address, others: &[Address]) -> Link {
+    let people = People::of(contacts.into_iter().map(|contact| (contact.id.clone(), contact)).collect());
+    let origin = Origin::Event { account: fixtures::account().id, event: "SM1".to_owned(), at: now() };
+    let others: Vec<Place> = others.iter().map(place).collect();
+    let (business, from) = (business(), place(from));
+    let seen = Seen { business: &business, from: &from, others: &others, origin: &origin, now: now() };
+    people.join(&seen, || contact_id(50)).1.unwrap()
 }
 
 /// Opens interaction `number` with a customer seen for the first time.
@@ -854,31 +875,38 @@ async fn meet<B: Bench>(bench: &B, number: u128, contact: &Contact) -> Interacti
 
 async fn an_address_belongs_to_one_contact<B: Bench>(bench: &B) {
     let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
-    assert_eq!((port.contact_of(&user, false).await.unwrap(), port.contact(&contact_id(1)).await.unwrap()), (None, None));
+    assert_eq!((person(bench, &user, false).await, port.contact(&contact_id(1)).await.unwrap()), (None, None));
     let first = known(1, &[phone(1), user.clone()]);
     meet(bench, 1, &first).await;
     for (address, fresh) in [(phone(1), false), (phone(1), true), (user.clone(), false), (user.clone(), true)] {
-        assert_eq!(port.contact_of(&address, fresh).await.unwrap(), Some(Identity::one(first.id.clone())), "{fresh}");
+        assert_eq!(person(bench, &address, fresh).await, Some(Identity::one(first.id.clone())), "{fresh}");
     }
+    // A number is the same contact for every business, a user id is not.
+    assert_eq!(port.contact_of(&place(&phone(1)), &foreign(), true).await.unwrap(), Some(Identity::one(first.id.clone())));
+    assert_eq!(port.contact_of(&Place::of(&user, &foreign()), &foreign(), true).await.unwrap(), None);
     assert_eq!(port.contact(&first.id).await.unwrap(), Some(first));
     // Of two first contacts the second is refused, even if only one of its addresses is known.
     for second in [known(2, &[phone(2), user]), known(1, &[phone(3)])] {
         let interaction = Interaction { contact: second.id.clone(), ..new(2, 2) };
         lost(bench, Commit { contact: Some(second), ..commit(None, &interaction) }, Committed::Conflict).await;
     }
-    assert_eq!((port.contact_of(&phone(2), true).await.unwrap(), port.contact(&contact_id(2)).await.unwrap()), (None, None));
-    assert_eq!(port.contact_of(&phone(3), true).await.unwrap(), None);
+    assert_eq!((person(bench, &phone(2), true).await, port.contact(&contact_id(2)).await.unwrap()), (None, None));
+    assert_eq!(person(bench, &phone(3), true).await, None);
 }
 
 /// Links contacts 1 and 2, which have an address each.
 async fn linked<B: Bench>(bench: &B) -> Identity {
-    let mut contacts = BTreeMap::new();
+    let mut contacts = Vec::new();
     for id in [contact_id(1), contact_id(2)] {
-        contacts.insert(id.clone(), bench.port().contact(&id).await.unwrap().unwrap());
+        contacts.push(bench.port().contact(&id).await.unwrap().unwrap());
     }
-    let link = link(&contacts, &BTreeSet::from([phone(1), phone(2)]), &BTreeSet::new()).unwrap();
-    assert_eq!(bench.port().link(&link).await.unwrap(), Committed::Done);
-    link.identity
+    assert_eq!(bench.port().link(&joined(contacts, &phone(1), &[phone(2)])).await.unwrap(), Committed::Done);
+    Identity { owner: contact_id(1), linked: BTreeSet::from([contact_id(2)]) }
+}
+
+/// The customer whose an address must be, for the account's business.
+fn owned(address: Address, person: &Identity) -> Option<Owned> {
+    Some(Owned { place: place(&address), business: business(), person: person.clone() })
 }
 
 async fn opening_requires_the_address_to_belong_to_the_contact<B: Bench>(bench: &B) {
@@ -887,15 +915,19 @@ async fn opening_requires_the_address_to_belong_to_the_contact<B: Bench>(bench: 
         turned(bench, first.clone(), closed(&first)).await;
     }
     let alone = Identity::one(contact_id(1));
-    let opens = |number, person: &Identity| Commit { identity: Some((phone(1), person.clone())), ..commit(None, &new(number, 1)) };
+    let opens = |number, person: &Identity| Commit { identity: owned(phone(1), person), ..commit(None, &new(number, 1)) };
     lost(bench, opens(3, &Identity::one(contact_id(2))), Committed::Conflict).await;
-    lost(bench, Commit { identity: Some((phone(9), alone.clone())), ..commit(None, &new(3, 1)) }, Committed::Conflict).await;
+    lost(bench, Commit { identity: owned(phone(9), &alone), ..commit(None, &new(3, 1)) }, Committed::Conflict).await;
     done(bench, opens(3, &alone)).await;
     turned(bench, new(3, 1), closed(&new(3, 1))).await;
     let person = linked(bench).await;
     lost(bench, opens(4, &alone), Committed::Conflict).await;
     lost(bench, opens(4, &Identity { linked: BTreeSet::from([contact_id(9)]), ..person.clone() }), Committed::Conflict).await;
-    done(bench, opens(4, &person)).await;
+    // For the accounts of another business the two are still two.
+    let elsewhere = Owned { business: foreign(), ..owned(phone(1), &alone).unwrap() };
+    done(bench, Commit { identity: Some(elsewhere), ..commit(None, &new(4, 1)) }).await;
+    turned(bench, new(4, 1), closed(&new(4, 1))).await;
+    done(bench, opens(5, &person)).await;
 }
 
 async fn opening_fails_if_a_linked_contact_has_an_open_interaction<B: Bench>(bench: &B) {
@@ -908,7 +940,7 @@ async fn opening_fails_if_a_linked_contact_has_an_open_interaction<B: Bench>(ben
         }
     }
     let person = linked(bench).await;
-    let opens = || Commit { identity: Some((phone(1), person.clone())), ..commit(None, &new(3, 1)) };
+    let opens = || Commit { identity: owned(phone(1), &person), ..commit(None, &new(3, 1)) };
     lost(bench, opens(), Committed::Conflict).await;
     assert_eq!(bench.port().locate(&new(3, 1).id).await.unwrap(), None);
     let other = other.unwrap();
@@ -921,42 +953,55 @@ async fn linked_contacts_are_one_person_under_every_address<B: Bench>(bench: &B)
         meet(bench, number, &known(number, &[phone(number)])).await;
     }
     let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
-    let person = linked(bench).await;
-    assert_eq!(person, Identity { owner: contact_id(1), linked: BTreeSet::from([contact_id(2)]) });
+    let together = linked(bench).await;
     for number in [1, 2] {
-        assert_eq!(port.contact_of(&phone(number), true).await.unwrap(), Some(person.clone()));
+        assert_eq!(person(bench, &phone(number), true).await, Some(together.clone()));
+        let elsewhere = port.contact_of(&place(&phone(number)), &foreign(), true).await.unwrap();
+        assert_eq!(elsewhere, Some(Identity::one(contact_id(number))), "it holds for one business");
     }
     let owner = port.contact(&contact_id(1)).await.unwrap().unwrap();
     let newer = port.contact(&contact_id(2)).await.unwrap().unwrap();
-    assert_eq!((owner.version, &owner.linked, newer.version, &newer.linked_to), (2, &person.linked, 2, &Some(contact_id(1))));
-    // Another address is seen together with one of them.
-    let contacts = BTreeMap::from([(owner.id.clone(), owner), (newer.id.clone(), newer)]);
-    let more = link(&contacts, &BTreeSet::from([phone(2)]), &BTreeSet::from([user.clone()])).unwrap();
+    assert_eq!((owner.version, owner.ties.len(), newer.version, newer.ties.len()), (2, 1, 2, 1));
+    // A user id, and another number, are seen together with one of them.
+    let more = joined([owner, newer], &phone(2), &[user.clone(), phone(3)]);
     assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
-    assert_eq!(port.contact_of(&user, false).await.unwrap(), Some(person));
-    assert!(port.contact(&contact_id(1)).await.unwrap().unwrap().addresses.contains(&user));
+    let together = Identity { linked: BTreeSet::from([contact_id(2), contact_id(50)]), ..together };
+    assert_eq!(person(bench, &user, false).await, Some(together.clone()));
+    assert_eq!(person(bench, &phone(3), true).await, Some(together));
+    let newer = port.contact(&contact_id(2)).await.unwrap().unwrap();
+    assert!(newer.places().any(|known| known == place(&user)));
+
+    // A supervisor separates two of them.
+    let mut contacts = BTreeMap::new();
+    for id in [1, 2, 50].map(contact_id) {
+        contacts.insert(id.clone(), port.contact(&id).await.unwrap().unwrap());
+    }
+    let cut = Cut { by: "agt_1".to_owned(), at: now() };
+    let parted = People::of(contacts).part(&contact_id(1), &Tied::Contact { contact: contact_id(2) }, &cut, contact_id(60)).unwrap();
+    assert_eq!(port.link(&parted).await.unwrap(), Committed::Done);
+    assert_eq!(person(bench, &phone(1), true).await, Some(Identity::one(contact_id(1))));
+    let rest = Identity { owner: contact_id(2), linked: BTreeSet::from([contact_id(50)]) };
+    assert_eq!(person(bench, &user, true).await, Some(rest));
 }
 
 async fn a_link_of_changed_contacts_is_refused_and_leaves_nothing<B: Bench>(bench: &B) {
     let (port, user) = (bench.port(), Address::Bsuid("IT.1".into()));
     let (first, second) = (known(1, &[phone(1)]), known(2, &[phone(2)]));
     meet(bench, 1, &first).await;
-    let one = BTreeMap::from([(first.id.clone(), first.clone())]);
-    let both = BTreeMap::from([(first.id.clone(), first.clone()), (second.id.clone(), second.clone())]);
-    let together = link(&both, &BTreeSet::from([phone(1), phone(2)]), &BTreeSet::new()).unwrap();
+    let together = joined([first.clone(), second.clone()], &phone(1), &[phone(2)]);
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict, "one of them is not there");
     assert_eq!(port.contact(&first.id).await.unwrap(), Some(first.clone()));
     meet(bench, 2, &second).await;
     // An address that was unknown belongs to a contact by now.
-    let taken = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([phone(2)])).unwrap();
+    let taken = joined([first.clone()], &phone(1), &[phone(2)]);
     assert_eq!(port.link(&taken).await.unwrap(), Committed::Conflict);
-    let more = link(&one, &BTreeSet::from([phone(1)]), &BTreeSet::from([user.clone()])).unwrap();
+    let more = joined([first.clone()], &phone(1), &[user.clone()]);
     assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
     // A link rests on all versions.
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict);
-    assert_eq!(port.contact_of(&phone(2), true).await.unwrap(), Some(Identity::one(second.id.clone())));
+    assert_eq!(person(bench, &phone(2), true).await, Some(Identity::one(second.id.clone())));
     assert_eq!(port.contact(&second.id).await.unwrap(), Some(second));
-    assert_eq!(port.contact_of(&user, true).await.unwrap(), Some(Identity::one(first.id)));
+    assert_eq!(person(bench, &user, true).await, Some(Identity::one(first.id)));
 }
 
 async fn two_interactions_are_merged_in_one_transaction_or_not_at_all<B: Bench>(bench: &B) {

@@ -126,7 +126,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let Some(open) = conversation.open else { return Ok(self.store.settle(event).await?) };
             let id = MessageId::from_ulid(self.world.ulid());
             let at = to_millisecond(annotation.sent_at.unwrap_or(event.received_at));
-            let moved_to = moved_to.filter(|_| origin.is_some()).cloned();
+            // Without proof, or after a supervisor separated the two, the other address is somebody else's.
+            let moved_to = match moved_to.filter(|_| origin.is_some()) {
+                Some(to) if self.leads_to(&account, to, &person).await? => Some(to.clone()),
+                _ => None,
+            };
             let noted = Event::Noted { message: id.clone(), at, moved_to, claim: claim.clone() };
             let facts = self.gather(&account, &decide::needs(&noted, Some(&open)), Some(&open), now).await?;
             let context = facts.context(&account, conversation.last_inbound_at, now);

@@ -118,6 +118,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         })
     }
 
+    /// Whether an address leads to this customer for an account.
+    pub(crate) async fn leads_to(&self, account: &Account, address: &Address, person: &Identity) -> Result<bool, EngineError> {
+        let business = Business::of(account);
+        let leads = self.store.contact_of(&Place::of(address, &business), &business, true).await?;
+        Ok(leads.is_some_and(|leads| leads == *person))
+    }
+
     /// Whether the customer has a conversation on an account of a business.
     async fn has_written(&self, business: &Business, person: &Identity) -> Result<bool, EngineError> {
         for account in self.directory.accounts().await?.iter().filter(|account| Business::of(account) == *business) {
