@@ -137,7 +137,7 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         history: vec![],
         messages: vec![(message, vec![])],
         contact: None,
-        listed: None,
+        changed: Vec::new(),
         identity: None,
         last_inbound_at: Some(now()),
         mark: Idempotency::Guarded,

@@ -118,7 +118,7 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
         history: vec![],
         messages: vec![(message, vec![Effect::Send])],
         contact: None,
-        listed: None,
+        changed: Vec::new(),
         identity: None,
         last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
         mark: Idempotency::Guarded,

@@ -392,7 +392,8 @@ impl People {
     /// The customer who has a contact, for every account.
     fn standing(&self, contact: &ContactId) -> Standing {
         let everywhere = self.identity(contact, None);
-        let businesses: BTreeSet<&Business> = self.0.values().flat_map(|contact| &contact.ties).filter_map(|tie| tie.holds.as_ref()).collect();
+        let businesses: BTreeSet<&Business> =
+            self.0.values().flat_map(|contact| &contact.ties).filter_map(|tie| tie.holds.as_ref()).collect();
         let at = businesses.into_iter().map(|business| (business.clone(), self.identity(contact, Some(business))));
         Standing { at: at.filter(|(_, identity)| *identity != everywhere).collect(), everywhere }
     }
@@ -458,7 +459,8 @@ impl People {
         if touched.is_empty() {
             return (identity, None);
         }
-        let affected = touched.iter().flat_map(|contact| self.identity(contact, Some(seen.business)).contacts().cloned().collect::<Vec<_>>());
+        let affected =
+            touched.iter().flat_map(|contact| self.identity(contact, Some(seen.business)).contacts().cloned().collect::<Vec<_>>());
         let affected: BTreeSet<ContactId> = affected.collect();
         let unify = Effect::Unify { contact: anchor.clone(), business: Some(seen.business.clone()) };
         let effects = if joined { vec![unify] } else { Vec::new() };

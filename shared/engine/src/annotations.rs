@@ -111,7 +111,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let shown = origin.as_ref().map(|origin| (&others[..], origin));
-            let person = match self.identify(&account, &annotation.from, shown, attempt > 1).await? {
+            let mut found = self.identify(&account, &annotation.from, shown, attempt > 1).await?;
+            // Without proof the line goes to whoever is named first.
+            for other in others.iter().filter(|_| claim.is_some()) {
+                if matches!(found, Identified::New) {
+                    found = self.identify(&account, other, None, attempt > 1).await?;
+                }
+            }
+            let person = match found {
                 Identified::Known(person) => person,
                 // Nobody knows either address. The message that shows one of them may be about to be routed, and
                 // only this event tells that the other one is the same customer's.

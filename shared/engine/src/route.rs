@@ -148,8 +148,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(name) => name.name.as_ref(),
             None => open.and_then(|open| open.customer_name.as_ref()),
         };
-        let claimed_name = inbound.profile_name.as_ref()
-            .filter(|name| event.proven == Some(false) && known_as != Some(*name));
+        let claimed_name = inbound.profile_name.as_ref().filter(|name| event.proven == Some(false) && known_as != Some(*name));
         let claim = Claim { addresses: &claims, name: claimed_name }.line();
         let claim = claim.filter(|line| open.is_none_or(|open| !open.tells_claim(line)));
         Ok(Met {

@@ -232,7 +232,9 @@ mod tests {
         };
         let carried = format!("https://h.example/x?{}", query(&account.provider));
         assert_eq!(carried, "https://h.example/x?callback_token=0123456789abcdef");
-        assert!(check(&carried, None) && check("https://h.example/x", Some("0123456789abcdef")) && check(&format!("{carried}&ref=1"), None));
+        assert!(
+            check(&carried, None) && check("https://h.example/x", Some("0123456789abcdef")) && check(&format!("{carried}&ref=1"), None)
+        );
         for (url, header) in [
             ("https://h.example/x", None),
             ("https://h.example/x?callback_token=", None),

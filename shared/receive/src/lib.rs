@@ -311,6 +311,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_request_proves_its_origin_by_a_signature_or_the_configured_guard_only() {
+        use domain::account::Provider;
+        use lambda_http::http::{HeaderMap, Method};
+
+        let provider = |kind: &str, fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Account { provider: Provider { kind: kind.to_owned(), fields }, ..domain::fixtures::account() }
+        };
+        let proof = |account: &Account, credentials: &[(&str, &str)], url: &str| {
+            let credentials = credentials.iter().fold(Credentials::default(), |all, (name, value)| all.with(name, *value));
+            let headers = HeaderMap::new();
+            let webhook = Webhook { method: &Method::POST, public_url: url, headers: &headers, body: b"{}" };
+            prove(providers::adapter(&account.provider.kind).unwrap(), account, &webhook, &[&credentials])
+        };
+        let token = [("callback_token", "0123456789abcdef")];
+        let (plain, carried) = ("https://h.example/x", "https://h.example/x?callback_token=0123456789abcdef");
+        for kind in ["KALEYRA", "SINCH"] {
+            assert_eq!(proof(&provider(kind, &[]), &[], plain), Ok(Proof::Nothing), "no guard is no proof");
+            assert_eq!(proof(&provider(kind, &token), &[], carried), Ok(Proof::Origin));
+            assert_eq!(proof(&provider(kind, &token), &[], plain), Err(VerifyError::Guard));
+        }
+        assert!(proof(&provider("SINCH", &[]), &[("callback_secret", "s")], plain).is_err());
+        for kind in ["TWILIO", "META", "SINCH_V2"] {
+            assert!(proof(&provider(kind, &[]), &[], plain).is_err(), "{kind} is always signed");
+        }
+    }
+
+    #[test]
     fn the_token_is_the_last_part_of_the_path_or_the_one_before_status() {
         assert_eq!(token_of("/receive/twilio/abc", "twilio"), Some(("abc", false)));
         assert_eq!(token_of("/stage/receive/twilio/abc/status", "twilio"), Some(("abc", true)));

@@ -1,9 +1,9 @@
 //! Keys: one function for each kind of item, so that each key is defined in one place.
 
-use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::business::Business;
 use domain::contact::Place;
+use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use jiff::Timestamp;
 
 /// Partition and sort key of an item.

@@ -335,6 +335,37 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_would_prove_nothing_is_made_with_a_guard_and_never_gets_one_later_by_itself() {
+        let random = || Ok::<_, ()>("generated-0123456789".to_owned());
+        let body =
+            json!({"type": "KALEYRA", "base_url": "https://api.eu.kaleyra.io", "waba_id": "1", "account_sid": "HX1", "api_key": "k"});
+        let mut made = parse(body.clone(), None).unwrap();
+        made.complete(true, random).unwrap();
+        assert_eq!(made.fields["callback_token"], "generated-0123456789");
+        // Its provider would not know a guard that comes with another change.
+        let mut changed = parse(body.clone(), Some(&body)).unwrap();
+        changed.complete(false, random).unwrap();
+        assert!(!changed.fields.contains_key("callback_token"));
+        // It stays, until a person takes it away.
+        let mut shown = body.clone();
+        shown["callback_token"] = json!("generated-0123456789");
+        let mut kept = parse(body.clone(), Some(&shown)).unwrap();
+        assert_eq!(kept.fields["callback_token"], "generated-0123456789");
+        kept.patched(&json!({"callback_token": null})).unwrap();
+        assert!(!kept.fields.contains_key("callback_token"));
+        // Another guard is enough, and so is a signature.
+        let mut guarded = body;
+        (guarded["callback_header"], guarded["callback_header_value"]) = (json!("X-Key"), json!("v"));
+        let mut guarded = parse(guarded, None).unwrap();
+        guarded.complete(true, random).unwrap();
+        assert!(!guarded.fields.contains_key("callback_token"));
+        let signed = json!({"type": "SINCH", "base_url": "https://eu1.whatsapp.api.sinch.com", "account_sid": "b", "authorization_token": "t", "callback_secret": "s"});
+        let mut signed = parse(signed, None).unwrap();
+        signed.complete(true, random).unwrap();
+        assert!(!signed.fields.contains_key("callback_token"));
+    }
+
+    #[test]
     fn credentials_go_to_public_https_hosts_only() {
         let check = |url: &str, allowed: &[Origin]| {
             let mut body = kaleyra();

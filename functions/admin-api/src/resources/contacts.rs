@@ -50,8 +50,7 @@ pub(crate) struct ContactView {
 
 fn view(contact: Contact) -> ContactView {
     let phones = contact.addresses.iter().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect();
-    let user_ids: BTreeSet<String> =
-        contact.places().filter_map(|place| place.address.user_id().map(str::to_owned)).collect();
+    let user_ids: BTreeSet<String> = contact.places().filter_map(|place| place.address.user_id().map(str::to_owned)).collect();
     ContactView {
         phones,
         user_ids: user_ids.into_iter().collect(),

@@ -157,14 +157,20 @@ pub(crate) async fn link_contacts(
         return Err(Errors::one("contact", "must be the id of another contact").into());
     }
     let who = who(&app, &by).await?;
-    change(&app, &by, &id, |people| {
-        if people.identity(&id, None).has(&other) {
-            return Ok(None);
-        }
-        let origin = Origin::Person { by: who.clone(), at: cloud::time::now() };
-        let link = people.confirm(&id, &other, &origin);
-        link.map(Some).ok_or_else(|| Errors::one("contact", "has too many contacts and addresses together with this one").into())
-    }, &[&other])
+    change(
+        &app,
+        &by,
+        &id,
+        |people| {
+            if people.identity(&id, None).has(&other) {
+                return Ok(None);
+            }
+            let origin = Origin::Person { by: who.clone(), at: cloud::time::now() };
+            let link = people.confirm(&id, &other, &origin);
+            link.map(Some).ok_or_else(|| Errors::one("contact", "has too many contacts and addresses together with this one").into())
+        },
+        &[&other],
+    )
     .await
 }
 
@@ -185,17 +191,23 @@ pub(crate) async fn unlink_contact(
     known(&app, &id).await?;
     let cut = Cut { by: who(&app, &by).await?, at: cloud::time::now() };
     let new = ContactId::from_ulid(cloud::ids::ulid());
-    change(&app, &by, &id, |people| {
-        let (field, from) = match &input {
-            UnlinkInput::Contact(other) => ("contact", Some(Tied::Contact { contact: other.clone() })),
-            UnlinkInput::Address(address) => {
-                let place = people.get(&id).and_then(|contact| contact.places().find(|place| place.address == *address));
-                (if address.phone().is_some() { "phone" } else { "user_id" }, place.map(|place| Tied::Address { place }))
-            }
-        };
-        let link = from.and_then(|from| people.part(&id, &from, &cut, new.clone()));
-        link.map(Some).ok_or_else(|| Errors::one(field, "is not linked with this contact, or is its only address").into())
-    }, &[&new])
+    change(
+        &app,
+        &by,
+        &id,
+        |people| {
+            let (field, from) = match &input {
+                UnlinkInput::Contact(other) => ("contact", Some(Tied::Contact { contact: other.clone() })),
+                UnlinkInput::Address(address) => {
+                    let place = people.get(&id).and_then(|contact| contact.places().find(|place| place.address == *address));
+                    (if address.phone().is_some() { "phone" } else { "user_id" }, place.map(|place| Tied::Address { place }))
+                }
+            };
+            let link = from.and_then(|from| people.part(&id, &from, &cut, new.clone()));
+            link.map(Some).ok_or_else(|| Errors::one(field, "is not linked with this contact, or is its only address").into())
+        },
+        &[&new],
+    )
     .await
 }
 

@@ -215,7 +215,10 @@ pub(crate) async fn start(
     let (to, name) = match wanted.whom {
         Whom::Contact(id) => {
             let contact = owner(&app, &id).await?;
-            let to = contact.as_ref().and_then(|contact| contact.reached_at(&Business::of(&account)).next()).ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
+            let to = contact
+                .as_ref()
+                .and_then(|contact| contact.reached_at(&Business::of(&account)).next())
+                .ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
             (to.clone(), contact.and_then(|contact| contact.name))
         }
         Whom::Phone(phone, name) => (Address::Phone(phone), name),

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::CustomerName;
 use super::change::Change;
 use super::{Refusal, SERVICE_WINDOW};
 use crate::effect::{Audience, Effect, Notice, Timer};
 use crate::history::{Fact, WaitEnd};
 use crate::ids::{AgentId, MessageId};
-use super::CustomerName;
 use crate::interaction::{Heard, LastMessage, Stage, Wait};
 use crate::plan::ActionPlan;
 use crate::values::Address;

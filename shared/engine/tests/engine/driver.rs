@@ -428,7 +428,8 @@ impl Sim {
     /// Another account without agents and plan: of the first account's business (`own`), or of another one.
     pub(crate) fn another(&self, number: u64, business: &str) -> AccountId {
         let id = AccountId::from_ulid(Ulid::from_parts(0, number.into()));
-        let mut account = Account { id: id.clone(), agents: Vec::new(), ..self.directory.change(|config| config.accounts[&self.account].clone()) };
+        let mut account =
+            Account { id: id.clone(), agents: Vec::new(), ..self.directory.change(|config| config.accounts[&self.account].clone()) };
         account.plan = ActionPlan { version: 1, steps: Vec::new() };
         if business != "own" {
             account.provider.fields.insert("account_sid".to_owned(), business.to_owned());
@@ -574,7 +575,8 @@ impl Sim {
     /// Customer `from` does something to a message, or something happens to the customer.
     pub(crate) fn annotation(&mut self, from: u32, what: Annotated) -> InboundEvent {
         let number = self.next();
-        let annotation = Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, also: Vec::new(), sent_at: None, what };
+        let annotation =
+            Annotation { provider_id: format!("note-{number}"), from: phone(from), alias: None, also: Vec::new(), sent_at: None, what };
         InboundEvent {
             account: self.account.clone(),
             id: format!("note-{number}"),
@@ -615,7 +617,14 @@ impl Sim {
         let number = self.next();
         let (key, _) = self.message(message);
         let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
-        let status = StatusUpdate { provider_id: format!("SM{message}"), reference: Some(key.reference().0), state, error, at: None, recipients: Vec::new() };
+        let status = StatusUpdate {
+            provider_id: format!("SM{message}"),
+            reference: Some(key.reference().0),
+            state,
+            error,
+            at: None,
+            recipients: Vec::new(),
+        };
         InboundEvent {
             account: self.account.clone(),
             id: format!("status-{number}"),

@@ -366,7 +366,10 @@ fn an_unproven_first_message_claims_no_second_address_and_no_name() {
     assert_eq!((sim.person(&bsuid(1)), sim.memory.contacts()[0].name.clone()), (None, None));
     assert_eq!(open(&sim)[0].customer_name, None);
     // The thread tells it once.
-    assert_eq!(lines(&sim), ["Without proof of origin: a request says that this customer is also IT.1 and is called Zoë. Nothing was changed."]);
+    assert_eq!(
+        lines(&sim),
+        ["Without proof of origin: a request says that this customer is also IT.1 and is called Zoë. Nothing was changed."]
+    );
     // An event of the version before claims nothing, and the thread says nothing about it.
     let mut event = sim.event_from(phone(2), Some(bsuid(2)));
     event.proven = None;

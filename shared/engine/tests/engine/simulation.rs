@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use domain::agent::{Capacity, Presence, PresenceState};
+use domain::business::Business;
+use domain::contact::{Contact, Cut, People, Place, Tied};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WebhookFailure};
-use domain::business::Business;
-use domain::contact::{Contact, Cut, People, Place, Tied};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ProfileName, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
@@ -605,7 +605,8 @@ impl Story {
 
     /// A contact with all that are tied to it.
     fn circle(&self, contact: &ContactId) -> People {
-        let all: BTreeMap<ContactId, Contact> = self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
+        let all: BTreeMap<ContactId, Contact> =
+            self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
         circle(&all, contact)
     }
 
@@ -871,7 +872,8 @@ impl Story {
     /// is in the thread of an older one.
     fn check_people(&self) {
         let interactions = self.sim.memory.interactions();
-        let all: BTreeMap<ContactId, Contact> = self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
+        let all: BTreeMap<ContactId, Contact> =
+            self.sim.memory.contacts().into_iter().map(|contact| (contact.id.clone(), contact)).collect();
         let mut open = BTreeSet::new();
         for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
             let people = circle(&all, &interaction.contact);
