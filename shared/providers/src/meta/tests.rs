@@ -175,6 +175,10 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
                 "body": "User A changed from IT.13491208655302741918 to IT.24817305912873645029",
             })],
         ),
+        (
+            "system-user-id-alone",
+            vec![json!({"what": "moved", "to": {"bsuid": "IT.24817305912873645029"}, "body": "user_changed_user_id"})],
+        ),
         ("system-identity", vec![json!({"what": "system", "body": "User A's security code changed"})]),
         ("phone-and-bsuid", vec![text("Con numero e identificativo")]),
         ("bsuid", vec![text("Nessun numero: solo BSUID")]),
@@ -286,6 +290,39 @@ fn a_customer_is_known_by_number_by_business_scoped_id_or_by_both() {
 }
 
 #[test]
+fn a_profile_of_a_batch_names_only_the_sender_that_it_belongs_to() {
+    let named = |messages: &[Value], contacts: Value| {
+        let mut body = request(messages);
+        body["entry"][0]["changes"][0]["value"]["contacts"] = contacts;
+        let events = parse_value(&body);
+        events.iter().map(|parsed| message_of(parsed).profile_name.as_ref().map(|name| name.0.clone())).collect::<Vec<_>>()
+    };
+    let (own, other) = (message_with(json!({})), message_with(json!({"from": "390000000001", "id": "wamid.OTHER"})));
+    let zoe = || Some("Zoë".to_owned());
+    let with_id = || json!([{"profile": {"name": "Zoë"}, "wa_id": "393331234567"}]);
+    assert_eq!(named(&[own.clone(), other.clone()], with_id()), [zoe(), None]);
+    assert_eq!(named(&[other.clone()], with_id()), [None]);
+    // A contact without an id is the sender's if there is one message only.
+    let nameless = || json!([{"profile": {"name": "Zoë"}}]);
+    assert_eq!(named(&[own.clone()], nameless()), [zoe()]);
+    assert_eq!(named(&[own, other], nameless()), [None, None]);
+}
+
+#[test]
+fn every_address_of_a_customer_in_a_request_is_kept() {
+    let phone = |digits: &str| Address::Phone(domain::values::E164::parse(digits).unwrap());
+    // Brazil's ninth digit: the contact spells the number in another way.
+    let mut body = request(&[message_with(json!({"from": "553182247383", "from_user_id": "BR.1"}))]);
+    body["entry"][0]["changes"][0]["value"]["contacts"] = json!([{"wa_id": "5531982247383", "user_id": "BR.1"}]);
+    let parsed = parse_value(&body).remove(0);
+    let message = message_of(&parsed);
+    assert_eq!((&message.from, &message.alias), (&phone("+553182247383"), &Some(Address::Bsuid("BR.1".into()))));
+    assert_eq!(message.also, [phone("+5531982247383")]);
+    let parsed = single("status-delivered");
+    assert_eq!(status_of(&parsed).recipients.first(), Some(&phone_address()));
+}
+
+#[test]
 fn files_come_with_their_id_type_name_kind_and_hash() {
     for (name, source, content_type, kind, file, hash) in [
         ("image", "1003383421387256", "image/jpeg", AttachmentKind::Image, None, "49f2276348062"),
@@ -335,6 +372,8 @@ fn what_happens_to_a_message_or_to_a_customer_says_who_did_it() {
         ("revoke", phone_address(), None),
         ("system-number", phone_address(), None),
         ("system-user-id", phone_address(), Some(user_id())),
+        // Nobody is named as its sender: it is the customer who had the previous id.
+        ("system-user-id-alone", user_id(), None),
         ("user-id-update", user_id(), Some(phone_address())),
     ] {
         let parsed = single(name);
