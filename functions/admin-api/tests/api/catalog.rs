@@ -229,3 +229,41 @@ async fn a_search_for_a_user_id_that_is_too_long_is_refused() {
     assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(131))).await.is(200)["items"], json!([]));
     assert_eq!(admin.get(&format!("/contacts?user_id={}", "I".repeat(132))).await.fields(), ["user_id"]);
 }
+
+#[tokio::test]
+async fn the_links_of_a_contact_are_listed_confirmed_and_cut() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let [one, other] = ["+393331234561", "+393331234562"].map(|phone| json!({"phone": phone, "user_id": format!("IT.{}", &phone[9..])}));
+    let (one, other) = (admin.made("contacts", one).await, admin.made("contacts", other).await);
+    let place = |contact: &Value, call: &str| format!("{}/{call}", place("contacts", contact));
+    let links = |contact: &Value| call("supervisor", "GET", place(contact, "links")).to(&admin.router);
+    // An address that came with another is listed, and so is its origin.
+    let listed = links(&one).await.is(200)["items"].clone();
+    assert_eq!(
+        (&listed[0]["user_id"], &listed[0]["origin"], &listed[0]["accounts"]),
+        (&one["user_ids"][0], &json!("before"), &json!([account["id"]]))
+    );
+
+    let linking = |body: Value| call("supervisor", "POST", place(&one, "links")).json(&body).to(&admin.router);
+    let confirmed = linking(json!({"contact": other["id"]})).await.is(200)["items"].clone();
+    let link = confirmed.as_array().unwrap().iter().find(|link| link["contact"] == other["id"]).unwrap();
+    assert_eq!((&link["origin"], &link["everywhere"]), (&json!("confirmed"), &json!(true)));
+    assert_eq!(admin.get("/contacts?phone=%2B393331234562").await.is(200)["items"][0]["id"], one["id"], "they are one customer");
+    assert_eq!(linking(json!({"contact": one["id"]})).await.fields(), ["contact"]);
+
+    let cutting = |body: Value| call("supervisor", "POST", place(&one, "unlink")).json(&body).to(&admin.router);
+    let cut = cutting(json!({"contact": other["id"]})).await.is(200)["items"].clone();
+    let link = cut.as_array().unwrap().iter().find(|link| link["contact"] == other["id"]).unwrap();
+    assert!(link["cut_at"].is_string() && link["cut_by"].is_string());
+    assert_eq!(admin.get("/contacts?phone=%2B393331234562").await.is(200)["items"][0]["id"], other["id"], "they are two again");
+    assert_eq!(cutting(json!({"contact": other["id"]})).await.fields(), ["contact"]);
+
+    // The user id moves to a contact of its own.
+    cutting(json!({"user_id": one["user_ids"][0]})).await.is(200);
+    let found = admin.get(&format!("/contacts?user_id={}", one["user_ids"][0].as_str().unwrap())).await.is(200)["items"][0].clone();
+    assert!(found["id"] != one["id"] && found["phones"] == json!([]));
+    assert_eq!(cutting(json!({"phone": "+393331234561"})).await.fields(), ["phone"], "it is the last address");
+    assert_eq!(cutting(json!({})).await.fields(), ["contact"]);
+    call("agent", "POST", place(&one, "unlink")).json(&json!({"contact": other["id"]})).to(&admin.router).await.problem(403, "forbidden");
+}

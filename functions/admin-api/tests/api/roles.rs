@@ -45,6 +45,9 @@ const ADMIN: &str = "
     supervisor GET /contacts/{id}
     admin PUT /contacts/{id}
     admin PATCH /contacts/{id}
+    supervisor GET /contacts/{id}/links
+    supervisor POST /contacts/{id}/links
+    supervisor POST /contacts/{id}/unlink
     supervisor GET /dispositions
     supervisor POST /dispositions
     supervisor GET /dispositions/{id}

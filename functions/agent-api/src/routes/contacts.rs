@@ -1,6 +1,7 @@
 //! Contacts: their data, their past interactions, and conversations that an agent starts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
@@ -169,12 +170,11 @@ pub(crate) async fn past(
     for account in accounts.iter().filter(|account| caller.reads(account)) {
         // What shows that two contacts are one customer may hold for one business only.
         let business = Business::of(account);
-        if !people.contains_key(&business) {
-            let person = match &contact {
+        if let Entry::Vacant(vacant) = people.entry(business.clone()) {
+            vacant.insert(match &contact {
                 Some(contact) => app.engine.person(contact, &business).await?,
                 None => Identity::one(place.key.conversation.contact.clone()),
-            };
-            people.insert(business.clone(), person);
+            });
         }
         let Some(person) = people.get(&business) else { continue };
         let of_account = |contact: &ContactId| ConversationKey { account: account.id.clone(), contact: contact.clone() };
