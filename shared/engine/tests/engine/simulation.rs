@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
-use domain::contact::{Contact, Cut, People, Place, Tied};
+use domain::contact::{Contact, People, Place, Tied};
 use domain::effect::{Audience, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WebhookFailure};
@@ -588,7 +588,7 @@ impl Story {
         let tied = contacts.iter().flat_map(|contact| contact.ties.iter().map(|tie| (contact.id.clone(), tie.clone())));
         let tied: Vec<_> = tied.filter(|(_, tie)| tie.cut.is_none()).collect();
         let Some((contact, tie)) = self.dice.pick(&tied).cloned() else { return };
-        let cut = Cut { by: "agt".into(), at: self.sim.world.now() };
+        let cut = domain::contact::Cut { by: "agt".into(), at: self.sim.world.now() };
         let new = ContactId::from_ulid(self.sim.world.ulid());
         let other = if let Tied::Contact { contact } = &tie.to { contact.clone() } else { new.clone() };
         let people = self.circle(&contact);
