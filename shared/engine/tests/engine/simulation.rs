@@ -46,6 +46,8 @@ struct Scale {
     customers: usize,
     /// How many of the customers have a user id beside their phone number.
     two_faced: u32,
+    /// Whether customers change addresses, requests lack proof, and other accounts get some of them.
+    disguised: bool,
     rounds: (i64, i64),
     /// The number of acts in a round.
     acts: (i64, i64),
@@ -61,6 +63,7 @@ const HANDFUL: Scale = Scale {
     members: 75,
     customers: 5,
     two_faced: 3,
+    disguised: true,
     rounds: (20, 40),
     acts: (1, 3),
     processes: 4,
@@ -72,6 +75,7 @@ const CROWD: Scale = Scale {
     members: 5,
     customers: 2_000,
     two_faced: 400,
+    disguised: true,
     rounds: (12, 12),
     acts: (300, 300),
     processes: 64,
@@ -350,7 +354,7 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
-        match self.dice.below(134) {
+        match self.dice.below(if self.scale.disguised { 134 } else { 124 }) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
                 // Some customers show a phone number, a user id, or both.
@@ -542,14 +546,15 @@ impl Story {
 
     /// An event arrives, mostly at the first account.
     fn arrives(&mut self, event: InboundEvent) {
-        let account = if self.dice.percent(75) { 0 } else { self.dice.below(self.accounts.len()) };
+        let account = if !self.scale.disguised || self.dice.percent(85) { 0 } else { self.dice.below(self.accounts.len()) };
         self.arrives_at(event, account);
     }
 
     /// An event arrives at an account, some without proof. Notes what the proven ones show.
     fn arrives_at(&mut self, mut event: InboundEvent, account: usize) {
         event.account = self.accounts[account].clone();
-        event.proven = [Some(true), Some(true), Some(true), Some(false), None][self.dice.below(5)];
+        let unproven = if self.scale.disguised { self.dice.below(16).saturating_sub(13) } else { 0 };
+        event.proven = [Some(true), Some(false), None][unproven];
         let mut named: Vec<Address> = match &event.kind {
             InboundKind::Message(message) => [&message.from].into_iter().chain(&message.alias).chain(&message.also).cloned().collect(),
             InboundKind::Annotation(annotation) => match &annotation.what {
@@ -1155,7 +1160,7 @@ fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
 
 /// The histories of all interactions of one random story.
 pub(crate) fn histories(seed: u64) -> Vec<Vec<HistoryEntry>> {
-    let mut story = Story::new(seed, CALM, HANDFUL, Cut::default());
+    let mut story = Story::new(seed, CALM, Scale { disguised: false, ..HANDFUL }, Cut::default());
     story.tell();
     story.sim.memory.interactions().iter().map(|interaction| story.sim.memory.history(&interaction.id)).collect()
 }
