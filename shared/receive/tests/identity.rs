@@ -11,7 +11,7 @@ use domain::fixtures;
 use domain::ids::{AccountId, MessageId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage};
 use domain::interaction::Interaction;
-use domain::message::{ApprovedTemplate, Author, Content, Message};
+use domain::message::{Author, Content, Message};
 use domain::values::{Address, E164};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Commit, Committed, Idempotency, Store, World};
@@ -276,13 +276,7 @@ impl Desk {
     fn sends(&self, account: &Account, to: &Address) {
         let before = self.open(account).into_iter().find(|open| open.address == *to).unwrap();
         let after = Interaction { version: before.version + 1, ..before.clone() };
-        let content = Content::Template(ApprovedTemplate {
-            name: "hello".into(),
-            language: "it".into(),
-            header: None,
-            body: vec![],
-            buttons: vec![],
-        });
+        let content = Content::Text { body: "ours".into() };
         let id = MessageId::from_ulid(self.engine.world.ulid());
         let message = Message::new(id, after.id.clone(), self.engine.world.now(), Author::System, content);
         let message = Message { provider_id: Some(OURS.to_owned()), ..message.queued(self.engine.world.now(), to) };
