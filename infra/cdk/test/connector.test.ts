@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { App, Stack } from "aws-cdk-lib";
+import { App, Stack, Validations } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { Certificate } from "aws-cdk-lib/aws-certificatemanager";
 import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
@@ -43,6 +43,7 @@ function synthesised(props: WhatsAppConnectorProps = {}, more: (connector: Whats
 /** What CDK makes of the template itself, without the construct. */
 function plain() {
   const within = stack();
+  Validations.of(within).acknowledge({ id: "CloudFormation-Validate::W1030", reason: "empty defaults stand for none" });
   new CfnInclude(within, "Template", { templateFile: join(__dirname, "..", "..", "..", "template.yaml") });
   return Template.fromStack(within).toJSON();
 }

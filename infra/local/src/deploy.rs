@@ -142,7 +142,7 @@ fn assets(template: &Value, account: &str) -> Result<BTreeSet<(String, String)>>
             let place = &function["Properties"]["CodeUri"];
             let bucket = place["Bucket"]["Fn::Sub"].as_str().zip(place["Key"].as_str());
             let (bucket, key) = bucket.with_context(|| format!("{id} has no place for its code: {place}"))?;
-            Ok((bucket.replace("${AWS::AccountId}", account).replace("${AWS::Region}", REGION), key.to_owned()))
+            anyhow::Ok((bucket.replace("${AWS::AccountId}", account).replace("${AWS::Region}", REGION), key.to_owned()))
         })
         .collect()
 }
