@@ -34,7 +34,7 @@ def wake_event_sources():
 threading.Thread(target=end_with_the_parent, daemon=True).start()
 
 import ministack.app  # noqa: E402  (slow: the parent may end meanwhile)
-from ministack.services import apigateway, scheduler  # noqa: E402
+from ministack.services import apigateway, lambda_svc, scheduler  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
 
@@ -61,6 +61,19 @@ def alarm_of_first_metric(name, props):
 
 
 provisioners._cw_metric_alarm_record = alarm_of_first_metric
+
+sqs_esm_concurrency = lambda_svc._sqs_esm_concurrency
+
+
+def concurrency_as_number(esm, *rest):
+    """A parameter reaches the engine as text. CloudFormation makes it the number that the property asks for."""
+    scaling = esm.get("ScalingConfig") or {}
+    if "MaximumConcurrency" in scaling:
+        scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+    return sqs_esm_concurrency(esm, *rest)
+
+
+lambda_svc._sqs_esm_concurrency = concurrency_as_number
 
 
 def enforce_policies():
