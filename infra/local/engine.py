@@ -113,6 +113,9 @@ def enforce_policies():
         return dynamodb_service_context(body)
 
     def enforce_with_keys(access_key, action, service, region, resource_arn="*", service_context=None):
+        if service == "sqs":
+            # A batch is allowed by the action of one message.
+            action = action.removesuffix("Batch")
         if service == "dynamodb":
             table = resource_arn.split(":table/")[-1].split("/")[0]
             keys = sorted(set(keys_of(json.loads(request.get() or b"{}"), table)))
