@@ -77,7 +77,7 @@ test("the template that CDK reads has what the file says", () => {
   assert.equal((made.ConfigTable as { DeletionPolicy: string }).DeletionPolicy, "RetainExceptOnCreate");
 });
 
-test("every parameter has its property and every property its parameter", () => {
+test("every parameter has its typed property and every property its parameter", () => {
   const names = Object.values(PARAMETERS).map((rule) => rule.name);
   assert.deepEqual(names.sort(), Object.keys(ours(plain().Parameters)).sort());
 });
