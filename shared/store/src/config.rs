@@ -5,6 +5,7 @@ mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod templates;
 mod trail;
 mod writes;
 
