@@ -245,6 +245,7 @@ fn row(adapter: &dyn Adapter, field: &Field) -> String {
         Source::Required => "required",
         Source::Optional => "optional",
         Source::Generated => "generated if omitted",
+        Source::Made => "generated with the account, if nothing else guards it",
     };
     let secret = if field.secret { ", write-only" } else { "" };
     format!("| `{}` | `{}` | {} | {source}{secret} |\n", adapter.kind(), field.name, field.description)

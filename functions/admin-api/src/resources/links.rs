@@ -9,7 +9,6 @@ use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Cut, Link, Origin, People, Place, Tied};
 use domain::ids::{AccountId, ContactId};
-use domain::values::Address;
 use engine::ports::{Committed, Store};
 use jiff::Timestamp;
 use serde::Serialize;
