@@ -11,6 +11,7 @@ use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
 use domain::queue::Queue;
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::interactions::Extra;
@@ -20,6 +21,16 @@ use crate::{Engine, EngineError, Told};
 /// How long a wake goes on before it leaves the rest to the next one. A backlog of thousands takes minutes. The
 /// function has 30 s, of which 10 may be over before the wake begins, and its last change may take some more.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+
+/// How many waiting rows are read at once where most of them may not be needed: 100 rows cost some 10 read units.
+const PAGE: usize = 100;
+
+/// How many targets are looked at at once. Each look is one small query.
+pub(crate) const AT_ONCE: usize = 16;
+
+/// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the queue,
+/// some two seconds.
+const SWEPT: usize = 1_000;
 
 /// The result of a wake.
 #[derive(Debug, Default, PartialEq)]
@@ -34,6 +45,18 @@ pub struct Woken {
     /// Other queues of agents who are still free here. An interaction there may have been held back for one here.
     /// Wake them as [`Reach::Near`].
     pub related: Vec<Target>,
+    /// The last of the agent's or the account's targets that was looked at before the time was over. Another wake goes
+    /// on after it.
+    pub until: Option<Target>,
+}
+
+/// Some of the targets for which something waits.
+#[derive(Debug, Default, PartialEq)]
+pub struct Swept {
+    /// The targets.
+    pub targets: Vec<Target>,
+    /// The last target that was looked at, if there are more behind it.
+    pub until: Option<Target>,
 }
 
 /// How far a wake goes.
@@ -60,15 +83,24 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// A port fails. It is safe to call again.
     pub async fn wake(&self, target: &Target, reach: Reach) -> Result<Woken, EngineError> {
+        self.wake_after(target, reach, None).await
+    }
+
+    /// Like [`Engine::wake`]. With `after`, it goes on where another wake of the same target ended ([`Woken::until`]).
+    ///
+    /// # Errors
+    /// A port fails. It is safe to call again.
+    pub async fn wake_after(&self, target: &Target, reach: Reach, after: Option<&Target>) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
-        let until = self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
-        if self.offer_waiting(target, until, &mut woken).await? == Time::Over {
+        let until = self.patience();
+        // What waits here was offered by the wake that goes on.
+        if after.is_none() && self.offer_waiting(target, until, &mut woken).await? == Time::Over {
             woken.also.push(target.clone());
             return Ok(woken);
         }
         match target {
-            Target::Agent(agent) => self.agent_available(agent, &mut woken).await?,
-            Target::Account(account) => self.account_available(account, &mut woken).await?,
+            Target::Agent(agent) => self.agent_available(agent, after, until, &mut woken).await?,
+            Target::Account(account) => self.account_available(account, after, until, &mut woken).await?,
             Target::Queue(queue) if reach == Reach::Far || woken.rung > 0 => self.free_for_others(queue, &mut woken).await?,
             Target::Queue(_) => {}
         }
@@ -109,24 +141,52 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// All targets for which something may wait. The sweep wakes them.
+    /// The targets behind `after` for which something waits, as many as there is time for. The sweep wakes them.
     ///
     /// # Errors
     /// A port fails.
-    pub async fn waiting_targets(&self) -> Result<Vec<Target>, EngineError> {
-        let mut found = Vec::new();
+    pub async fn waiting_targets(&self, after: Option<&Target>) -> Result<Swept, EngineError> {
+        let until = self.patience();
         let queues = self.directory.queues().await?;
         let accounts = self.directory.accounts().await?;
         let agents = self.directory.agents().await?;
-        let all = (queues.keys().cloned().map(Target::Queue))
+        let all: BTreeSet<Target> = (queues.keys().cloned().map(Target::Queue))
             .chain(accounts.iter().map(|account| Target::Account(account.id.clone())))
-            .chain(agents.keys().cloned().map(Target::Agent));
-        for target in all {
-            if self.store.anything_waits(&target).await? {
-                found.push(target);
+            .chain(agents.keys().cloned().map(Target::Agent))
+            .filter(|target| after.is_none_or(|after| target > after))
+            .collect();
+        let all: Vec<Target> = all.into_iter().collect();
+        let mut swept = Swept::default();
+        for some in all.chunks(AT_ONCE) {
+            let looks = try_join_all(some.iter().map(|target| self.store.anything_waits(target))).await?;
+            swept.targets.extend(some.iter().zip(looks).filter(|(_, waits)| *waits).map(|(target, _)| target.clone()));
+            if self.time(until) == Time::Over || swept.targets.len() >= SWEPT {
+                swept.until = some.last().filter(|last| all.last() != Some(*last)).cloned();
+                break;
             }
         }
-        Ok(found)
+        Ok(swept)
+    }
+
+    /// Until when a wake may go on that begins now.
+    pub(crate) fn patience(&self) -> Timestamp {
+        self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether a row that waits for `target` is wanted. It reads no further than to the first one.
+    async fn any_waits(&self, target: &Target, wanted: impl Fn(&WaitingRow) -> bool) -> Result<bool, EngineError> {
+        let mut after = None;
+        loop {
+            let rows = self.store.waiting_after(target, after.as_deref(), PAGE).await?;
+            if rows.iter().any(&wanted) {
+                return Ok(true);
+            }
+            // A page may be shorter than it was asked for, so only an empty one is the end.
+            match rows.last() {
+                Some(last) => after = Some(last.order()),
+                None => return Ok(false),
+            }
+        }
     }
 
     /// Checks the time. It is called after each change, so that each wake makes at least one, however slow they
@@ -143,27 +203,37 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         {
             return Ok(Time::Enough);
         }
-        let mut rows = self.store.waiting(target).await?;
-        if rows.is_empty() {
-            return Ok(Time::Enough);
-        }
         let queue = match target {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
         let queue = queue.as_ref();
+        // At night the backlog grows, and each of its messages sends a wake. The presences are fewer, and where nobody
+        // is ready nobody can be rung. The first rows are read all the same, for offers that must stop.
+        let members: Option<&[AgentId]> = match (target, queue) {
+            (Target::Queue(_), queue) => Some(queue.map_or(&[], |queue| &queue.members)),
+            (Target::Agent(agent), _) => Some(std::slice::from_ref(agent)),
+            (Target::Account(_), _) => None,
+        };
+        let mut presences = match members {
+            Some(members) => self.store.presences(members).await?,
+            None => BTreeMap::new(),
+        };
+        let somebody = members.is_none() || presences.values().any(Presence::is_ready);
+        let limit = if somebody { usize::MAX } else { PAGE };
+        let mut rows = self.some_waiting(target, limit).await?;
+        if rows.is_empty() {
+            return Ok(Time::Enough);
+        }
         let mut accounts = BTreeMap::new();
         self.know_accounts(&rows, &mut accounts).await?;
-        let candidates: BTreeSet<AgentId> = match (target, queue) {
-            (Target::Queue(_), queue) => queue.iter().flat_map(|queue| queue.members.iter().cloned()).collect(),
-            (Target::Agent(agent), _) => BTreeSet::from([agent.clone()]),
-            (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
-        };
-        let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
+        if let Target::Account(id) = target {
+            presences = self.store.presences(accounts.get(id).map_or(&[], |account| &account.agents)).await?;
+        }
         let mut cursor = self.store.cursor(target).await?;
         match self.silence(&rows, &accounts, until).await? {
             None => {}
-            Some(Time::Enough) => rows = self.store.waiting(target).await?,
+            Some(Time::Enough) => rows = self.some_waiting(target, limit).await?,
             Some(Time::Over) => return Ok(Time::Over),
         }
         if self.activate(&rows, &accounts, until).await? == Time::Over {
@@ -237,6 +307,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
+    /// The waiting rows of a target: all of them, or the first `limit`.
+    async fn some_waiting(&self, target: &Target, limit: usize) -> Result<Vec<WaitingRow>, EngineError> {
+        Ok(match limit {
+            usize::MAX => self.store.waiting(target).await?,
+            limit => self.store.waiting_after(target, None, limit).await?,
+        })
+    }
+
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {
         for id in rows.iter().map(|row| &row.interaction.conversation.account).collect::<BTreeSet<_>>() {
             if !accounts.contains_key(id)
@@ -286,14 +364,24 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 
     /// An account was switched on, or its agents changed: wakes the queues in which its interactions wait, also
     /// those that its present plan no longer names.
-    async fn account_available(&self, id: &AccountId, woken: &mut Woken) -> Result<(), EngineError> {
+    async fn account_available(
+        &self,
+        id: &AccountId,
+        after: Option<&Target>,
+        until: Timestamp,
+        woken: &mut Woken,
+    ) -> Result<(), EngineError> {
         if !self.is_active(id).await? {
             return Ok(());
         }
-        for queue in self.directory.queues().await?.keys() {
-            let target = Target::Queue(queue.clone());
-            if self.store.waiting(&target).await?.iter().any(|row| row.offer.is_none() && row.interaction.conversation.account == *id) {
-                woken.also.push(target);
+        let queues = self.directory.queues().await?;
+        for target in queues.keys().cloned().map(Target::Queue).filter(|target| after.is_none_or(|after| target > after)) {
+            if self.any_waits(&target, |row| row.offer.is_none() && row.interaction.conversation.account == *id).await? {
+                woken.also.push(target.clone());
+            }
+            if self.time(until) == Time::Over {
+                woken.until = Some(target);
+                break;
             }
         }
         Ok(())
@@ -301,7 +389,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 
     /// An agent became available: wakes the agent's targets, and offers to all members of a queue ring at this
     /// agent too.
-    async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
+    async fn agent_available(
+        &self,
+        agent: &AgentId,
+        after: Option<&Target>,
+        until: Timestamp,
+        woken: &mut Woken,
+    ) -> Result<(), EngineError> {
         let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
         let Some(presence) = presence.filter(|presence| presence.is_ready()) else { return Ok(()) };
         // Without a free slot an agent can still take back an own interaction.
@@ -309,11 +403,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let now = self.world.now();
         let accounts = self.directory.accounts().await?;
         let of_account = |id: &AccountId| accounts.iter().any(|account| account.id == *id && account.agents.contains(agent));
+        let behind = |target: &Target| after.is_none_or(|after| target > after);
         for queue in self.directory.queues().await?.values().filter(|queue| queue.members.contains(agent)) {
             let target = Target::Queue(queue.id.clone());
+            if !behind(&target) {
+                continue;
+            }
             let rows = self.store.waiting(&target).await?;
             if rows.iter().any(|row| row.offer.is_none() && takes(row)) {
-                woken.also.push(target);
+                woken.also.push(target.clone());
             }
             let rings = |row: &WaitingRow| match &row.offer {
                 Some(Offer { audience: Audience::Members { except, .. }, until, .. }) => {
@@ -322,14 +420,25 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 _ => false,
             };
             woken.joined.extend(rows.into_iter().filter(|row| rings(row) && of_account(&row.interaction.conversation.account)));
+            if self.time(until) == Time::Over {
+                woken.until = Some(target);
+                return Ok(());
+            }
         }
-        if !presence.available() {
-            return Ok(());
-        }
-        for account in accounts.iter().filter(|account| account.agents.contains(agent)) {
-            let target = Target::Account(account.id.clone());
-            if self.store.anything_waits(&target).await? {
-                woken.also.push(target);
+        if presence.available() {
+            for target in
+                accounts.iter().filter(|account| account.agents.contains(agent)).map(|account| Target::Account(account.id.clone()))
+            {
+                if !behind(&target) {
+                    continue;
+                }
+                if self.store.anything_waits(&target).await? {
+                    woken.also.push(target.clone());
+                }
+                if self.time(until) == Time::Over {
+                    woken.until = Some(target);
+                    return Ok(());
+                }
             }
         }
         Ok(())
