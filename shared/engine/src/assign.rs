@@ -22,9 +22,6 @@ use crate::{Engine, EngineError, Told};
 /// function has 30 s, of which 10 may be over before the wake begins, and its last change may take some more.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
-/// How many waiting rows are read at once where most of them may not be needed: 100 rows cost some 10 read units.
-const PAGE: usize = 100;
-
 /// How many targets are looked at at once. Each look is one small query.
 pub(crate) const AT_ONCE: usize = 16;
 
@@ -173,22 +170,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether a row that waits for `target` is wanted. It reads no further than to the first one.
-    async fn any_waits(&self, target: &Target, wanted: impl Fn(&WaitingRow) -> bool) -> Result<bool, EngineError> {
-        let mut after = None;
-        loop {
-            let rows = self.store.waiting_after(target, after.as_deref(), PAGE).await?;
-            if rows.iter().any(&wanted) {
-                return Ok(true);
-            }
-            // A page may be shorter than it was asked for, so only an empty one is the end.
-            match rows.last() {
-                Some(last) => after = Some(last.order()),
-                None => return Ok(false),
-            }
-        }
-    }
-
     /// Checks the time. It is called after each change, so that each wake makes at least one, however slow they
     /// are.
     fn time(&self, until: Timestamp) -> Time {
@@ -203,37 +184,27 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         {
             return Ok(Time::Enough);
         }
+        let mut rows = self.store.waiting(target).await?;
+        if rows.is_empty() {
+            return Ok(Time::Enough);
+        }
         let queue = match target {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
         let queue = queue.as_ref();
-        // At night the backlog grows, and each of its messages sends a wake. The presences are fewer, and where nobody
-        // is ready nobody can be rung. The first rows are read all the same, for offers that must stop.
-        let members: Option<&[AgentId]> = match (target, queue) {
-            (Target::Queue(_), queue) => Some(queue.map_or(&[], |queue| &queue.members)),
-            (Target::Agent(agent), _) => Some(std::slice::from_ref(agent)),
-            (Target::Account(_), _) => None,
-        };
-        let mut presences = match members {
-            Some(members) => self.store.presences(members).await?,
-            None => BTreeMap::new(),
-        };
-        let somebody = members.is_none() || presences.values().any(Presence::is_ready);
-        let limit = if somebody { usize::MAX } else { PAGE };
-        let mut rows = self.some_waiting(target, limit).await?;
-        if rows.is_empty() {
-            return Ok(Time::Enough);
-        }
         let mut accounts = BTreeMap::new();
         self.know_accounts(&rows, &mut accounts).await?;
-        if let Target::Account(id) = target {
-            presences = self.store.presences(accounts.get(id).map_or(&[], |account| &account.agents)).await?;
-        }
+        let candidates: BTreeSet<AgentId> = match (target, queue) {
+            (Target::Queue(_), queue) => queue.iter().flat_map(|queue| queue.members.iter().cloned()).collect(),
+            (Target::Agent(agent), _) => BTreeSet::from([agent.clone()]),
+            (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
+        };
+        let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
         let mut cursor = self.store.cursor(target).await?;
         match self.silence(&rows, &accounts, until).await? {
             None => {}
-            Some(Time::Enough) => rows = self.some_waiting(target, limit).await?,
+            Some(Time::Enough) => rows = self.store.waiting(target).await?,
             Some(Time::Over) => return Ok(Time::Over),
         }
         if self.activate(&rows, &accounts, until).await? == Time::Over {
@@ -307,14 +278,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// The waiting rows of a target: all of them, or the first `limit`.
-    async fn some_waiting(&self, target: &Target, limit: usize) -> Result<Vec<WaitingRow>, EngineError> {
-        Ok(match limit {
-            usize::MAX => self.store.waiting(target).await?,
-            limit => self.store.waiting_after(target, None, limit).await?,
-        })
-    }
-
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {
         for id in rows.iter().map(|row| &row.interaction.conversation.account).collect::<BTreeSet<_>>() {
             if !accounts.contains_key(id)
@@ -376,7 +339,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
         let queues = self.directory.queues().await?;
         for target in queues.keys().cloned().map(Target::Queue).filter(|target| after.is_none_or(|after| target > after)) {
-            if self.any_waits(&target, |row| row.offer.is_none() && row.interaction.conversation.account == *id).await? {
+            let rows = self.store.waiting(&target).await?;
+            if rows.iter().any(|row| row.offer.is_none() && row.interaction.conversation.account == *id) {
                 woken.also.push(target.clone());
             }
             if self.time(until) == Time::Over {

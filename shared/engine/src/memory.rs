@@ -113,8 +113,6 @@ struct State {
     presences: BTreeMap<AgentId, Presence>,
     audit: Vec<Entry>,
     waiting: BTreeMap<Target, BTreeMap<String, WaitingRow>>,
-    /// How many waiting rows were read.
-    rows_read: usize,
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
@@ -322,11 +320,6 @@ impl Memory {
     /// From now on `faults` chooses the fault of each read, of interactions and of the configuration.
     pub fn inject_reads(&self, faults: impl FnMut() -> ReadFault + Send + 'static) {
         locked(&self.state).read_faults = Some(Box::new(faults));
-    }
-
-    /// How many waiting rows were read since the last query.
-    pub fn rows_read(&self) -> usize {
-        std::mem::take(&mut locked(&self.state).rows_read)
     }
 
     /// From now on nothing goes wrong.
@@ -817,18 +810,7 @@ impl Store for Memory {
     }
 
     async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
-        self.waiting_after(target, None, usize::MAX).await
-    }
-
-    async fn waiting_after(&self, target: &Target, after: Option<&str>, limit: usize) -> PortResult<Vec<WaitingRow>> {
-        let behind = |state: &State| {
-            let rows = state.waiting.get(target).into_iter().flatten();
-            let rows = rows.filter(|(order, _)| after.is_none_or(|after| order.as_str() > after));
-            rows.map(|(_, row)| row.clone()).take(limit).collect::<Vec<_>>()
-        };
-        let rows = self.read(behind).await?;
-        locked(&self.state).rows_read += rows.len();
-        Ok(rows)
+        self.read(|state| state.waiting.get(target).map(|rows| rows.values().cloned().collect()).unwrap_or_default()).await
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {

@@ -115,13 +115,6 @@ pub trait Store: Send + Sync {
     fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
     /// The waiting rows of a target, the longest wait first.
     fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
-    /// Some of them: up to `limit` of those behind the one with the order `after`.
-    fn waiting_after(
-        &self,
-        target: &Target,
-        after: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The agent of a target who was engaged last.

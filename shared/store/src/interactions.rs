@@ -381,16 +381,6 @@ impl Store for Interactions {
         self.table.all(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
     }
 
-    async fn waiting_after(&self, target: &Target, after: Option<&str>, limit: usize) -> PortResult<Vec<WaitingRow>> {
-        let query = self.table.query().limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let query = query.expression_attribute_values(":pk", s(keys::waiting_of(target)));
-        let query = match after {
-            Some(after) => query.key_condition_expression("pk = :pk AND sk > :after").expression_attribute_values(":after", s(after)),
-            None => query.key_condition_expression("pk = :pk"),
-        };
-        query.send().await.map_err(failed("Query"))?.items.unwrap_or_default().iter().map(from_data).collect()
-    }
-
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
         let query = self.table.query().limit(1);
         let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));

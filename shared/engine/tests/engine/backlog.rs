@@ -189,19 +189,3 @@ fn an_agent_who_is_taken_off_an_account_with_a_full_load_is_released_in_portions
     assert!(portions.len() > 2 && portions.iter().sum::<usize>() == 40, "{portions:?}");
     assert!(sim.presence(&agent).unwrap().load.is_empty());
 }
-
-#[test]
-fn where_nobody_is_ready_a_wake_reads_only_the_first_rows_of_a_long_backlog() {
-    let mut sim = Sim::new();
-    let agent = sim.agent(1);
-    let queue = sim.queue(1, Strategy::Rrmemory, &[&agent]);
-    sim.plan(&[queue_step(&queue, 3_600)]);
-    (1..=300).for_each(|number| drop(sim.writes(number)));
-    let target = Target::Queue(queue);
-    sim.memory.rows_read();
-    assert_eq!(run(sim.engine.wake(&target, Reach::Far)).unwrap().rung, 0);
-    assert!(sim.memory.rows_read() <= 100);
-    run(sim.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Command { id: "ready".into() })).unwrap();
-    assert!(run(sim.engine.wake(&target, Reach::Far)).unwrap().rung > 0);
-    assert!(sim.memory.rows_read() >= 300, "with somebody ready it reads all, so that nobody is passed over");
-}
