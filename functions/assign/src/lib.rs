@@ -118,8 +118,8 @@ impl Assign {
 
     /// Sends the jobs that follow from a job.
     async fn send(&self, jobs: Vec<AssignJob>, Delivery { message_id, receive_count, .. }: &Delivery) -> Result<(), Failed> {
-        // A job that is delivered again leads to others: under the ids of the first attempt, the queue would drop them as
-        // repetitions.
+        // A job that is delivered again leads to others: under the ids of the first attempt, the queue would drop
+        // them as repetitions.
         let ids = |(index, job)| wake_of(job, &format!("{message_id}-{receive_count}-{index}"));
         Ok(self.wakes.send_batch(jobs.into_iter().enumerate().map(ids)).await?)
     }

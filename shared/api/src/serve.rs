@@ -24,9 +24,9 @@ pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, p
     at(prefix, public_url, routes).fallback(async || Error::NotFound).layer(from_fn(observe)).with_state(app)
 }
 
-/// `routes` under `prefix`, with and without the path of `public_url` before it. An API mapping of API Gateway routes a
-/// request without its part of the path, but hands on the whole path; a proxy that strips the part itself, and the
-/// API's own address, come without it.
+/// `routes` under `prefix`, with and without the path of `public_url` before it. An API mapping of API Gateway
+/// routes a request without its part of the path, but hands on the whole path; a proxy that strips the part itself,
+/// and the API's own address, come without it.
 fn at<A: Clone + Send + Sync + 'static>(prefix: &str, public_url: &str, routes: Router<A>) -> Router<A> {
     let host = public_url.split_once("://").map_or(public_url, |(_, host)| host);
     let path = host.find('/').map_or("", |at| &host[at..]).trim_end_matches('/');

@@ -31,8 +31,8 @@ const OBJECT_OPERATION_TIMEOUT: Duration = Duration::from_secs(50);
 const STALLED_STREAM_GRACE: Duration = Duration::from_secs(5);
 /// The SDK's standard. Every command is idempotent.
 const MAX_ATTEMPTS: u32 = 3;
-/// The limit for making a schedule, which takes some 0.1 s. A timer can go another way (see `timers`), and the batch of
-/// the stream that it came with should not wait for a scheduler that is down.
+/// The limit for making a schedule, which takes some 0.1 s. A timer can go another way (see `timers`), and the batch
+/// of the stream that it came with should not wait for a scheduler that is down.
 const SCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Services close idle connections after some 20 s or more. A connection that is younger than this is alive, unless
 /// the environment was frozen.

@@ -112,7 +112,8 @@ pub struct Timers {
 
 impl Timers {
     /// Reads `TIMERS_QUEUE_URL`, `TIMERS_QUEUE_ARN`, `SCHEDULE_GROUP` and `SCHEDULER_ROLE_ARN`, and
-    /// `SCHEDULES_DEAD_LETTER_ARN` if it is there: new code may run for a moment in the environment of the version before.
+    /// `SCHEDULES_DEAD_LETTER_ARN` if it is there: new code may run for a moment in the environment of the version
+    /// before.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             queue: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,

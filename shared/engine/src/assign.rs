@@ -25,8 +25,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// How many targets are looked at at once. Each look is one small query.
 pub(crate) const AT_ONCE: usize = 16;
 
-/// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the queue,
-/// some two seconds.
+/// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the
+/// queue, some two seconds.
 const SWEPT: usize = 1_000;
 
 /// The result of a wake.

@@ -125,8 +125,8 @@ impl Transaction<'_, Committed> {
 enum KnownBy {
     /// By the member's own items, at which agents don't meet each other.
     Items,
-    /// By the lists in the account and the queue. They always say the truth, but each of them is one item, at which all
-    /// commits that check it at the same instant are in conflict.
+    /// By the lists in the account and the queue. They always say the truth, but each of them is one item, at which
+    /// all commits that check it at the same instant are in conflict.
     Lists,
 }
 

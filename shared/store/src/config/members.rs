@@ -19,7 +19,8 @@ use super::{Configuration, Entity, Revision};
 use crate::codec::{PortResult, item};
 use crate::transaction::{Expression, Outcome, Transaction};
 
-/// The most member items in one transaction. DynamoDB allows 100 actions, and the deletion of an account has 24 others.
+/// The most member items in one transaction. DynamoDB allows 100 actions, and the deletion of an account has 24
+/// others.
 const MOST: usize = 60;
 
 /// The changes of member items that come with a write.
@@ -74,8 +75,8 @@ impl Configuration {
     }
 
     /// Deletes the items of members who are about to leave, when they are too many for the transaction of the write.
-    /// That write must rest on a revision that was read before this: a late step of [`Configuration::note_members`] may
-    /// bring an item back in between, and counts.
+    /// That write must rest on a revision that was read before this: a late step of [`Configuration::note_members`]
+    /// may bring an item back in between, and counts.
     pub(super) async fn forget_members<T: Entity>(&self, id: &str, agents: &[AgentId]) -> PortResult<()> {
         // From now on not all members have items.
         self.table.delete(complete_key::<T>(id)).await?;
