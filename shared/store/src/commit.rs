@@ -530,7 +530,7 @@ mod tests {
             history: Vec::new(),
             messages: Vec::new(),
             contact: None,
-            listed: None,
+            changed: Vec::new(),
             identity: None,
             last_inbound_at: None,
             mark: Idempotency::Command { id: format!("accept-{number}") },

@@ -237,7 +237,7 @@ mod tests {
         let target = Target::Agent(agent.clone());
         vec![
             ("event", event(&account, "SM1")),
-            ("alias", alias(&Address::Bsuid("CON".into()))),
+            ("alias", alias(&Place::before(&Address::Bsuid("CON".into())))),
             ("contact", contact(&contact_id)),
             ("head", head(&of)),
             ("interaction", interaction(&place)),
