@@ -6,6 +6,7 @@
 mod administration;
 mod corpus;
 mod documents;
+mod members;
 mod plan;
 mod races;
 mod store;
@@ -392,8 +393,7 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
     scheduler.create_schedule_group().name("timers").send().await.unwrap();
     let timers = Timers::from_env(&deployment.aws, &deployment.env).unwrap();
     let now = Timestamp::now();
-    let job =
-        |name: &str| AssignJob { target: Target::Agent(format!("agt_{name:0>26}").parse().unwrap()), reconfigured: false, related: false };
+    let job = |name: &str| AssignJob::wake(Target::Agent(format!("agt_{name:0>26}").parse().unwrap()));
     let by_queue = timers.arm("by-queue", now + SignedDuration::from_secs(1), now, &job("QUEUE")).await.unwrap();
     assert!(matches!(by_queue, Plan::Delay { .. }));
     // The clock is 15 minutes behind. The schedule is due two minutes before its deadline, so it fires in two
@@ -423,7 +423,7 @@ async fn a_schedule_that_cannot_deliver_its_timer_ends_among_the_dead_letters() 
     let env = deployment.env_with(&[("SCHEDULES_DEAD_LETTER_ARN", dead_letters)]);
     let timers = Timers::from_env(&deployment.aws, &env).unwrap();
     let now = Timestamp::now();
-    let job = AssignJob { target: Target::Agent(format!("agt_{:0>26}", "A").parse().unwrap()), reconfigured: false, related: false };
+    let job = AssignJob::wake(Target::Agent(format!("agt_{:0>26}", "A").parse().unwrap()));
     timers.arm("far", now + SignedDuration::from_hours(1), now, &job).await.unwrap();
     let made = scheduler.get_schedule().group_name("timers").name("far").send().await.unwrap();
     let target = made.target().unwrap();

@@ -139,7 +139,7 @@ impl App {
         let Some(OwedWakes { id, targets }) = owed else { return };
         let jobs = targets.into_iter().enumerate().map(|(index, target)| {
             let options = SendOptions::fifo(target.key(), format!("{id}-{index}"));
-            (AssignJob { target, reconfigured: true, related: false }, options)
+            (AssignJob::reconfigured(target), options)
         });
         if let Err(error) = self.wakes.send_batch(jobs.collect::<Vec<_>>()).await {
             tracing::error!(event = "admin.wake_failed", %error);

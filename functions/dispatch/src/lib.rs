@@ -7,6 +7,7 @@
 //! | anything else (marks, slots, restores) | nothing |
 //! | an unreadable record | it is parked in a separate queue; the rest goes on |
 //! | an effect that its queue refuses for its content | the same for its record; the other effects go on |
+//! | a timer that the scheduler refuses | it goes through the queue of timers in steps of 15 minutes |
 //! | an unreachable queue | everything else is sent; the batch fails and comes again, since every effect may be carried out twice |
 
 mod errands;
@@ -16,9 +17,11 @@ use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::function;
 use cloud::queues::{Queue, Refused, SendOptions};
+use cloud::telemetry::{self, Metric};
 use cloud::timers::Timers;
 use engine::errands::{Errand, Job};
 use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
+use futures_util::{StreamExt as _, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 
@@ -112,12 +115,28 @@ struct Stuck {
     reason: String,
 }
 
+/// How many timers are armed at once. A batch has a hundred records with a timer each, or a few more. If the scheduler
+/// answers none of them within its 3 s, all of them are on the queue after 20 s, and the function has 60 s.
+const TIMERS_AT_ONCE: usize = 16;
+
+/// What the metric of failed records calls the stream.
+const STREAM: &str = "stream";
+
 async fn handle(exits: &Exits, event: LambdaEvent<Event>) -> Result<(), Error> {
     let records = event.payload.records;
-    let (outbox, mut stuck) = read(&records);
+    let outcome = carry_out(exits, &records).await;
+    if outcome.is_err() {
+        // The whole batch comes again.
+        telemetry::count(Metric::FailedItems, STREAM, records.len());
+    }
+    outcome
+}
+
+async fn carry_out(exits: &Exits, records: &[EventRecord]) -> Result<(), Error> {
+    let (outbox, mut stuck) = read(records);
     stuck.extend(send(exits, outbox).await?);
     // Parked last: a batch that comes again for another reason would park them each time.
-    park(&exits.parked, &records, &stuck).await
+    park(&exits.parked, records, &stuck).await
 }
 
 fn read(records: &[EventRecord]) -> (Outbox, Vec<Stuck>) {
@@ -137,13 +156,9 @@ fn read(records: &[EventRecord]) -> (Outbox, Vec<Stuck>) {
 async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
     let now = cloud::time::now();
     let timers = async {
-        let mut outcome = Ok(Vec::new());
-        for (id, at, job) in &outbox.timers {
-            if let Err(error) = exits.timers.arm(id, *at, now, job).await {
-                outcome = outcome.and(Err(error.into()));
-            }
-        }
-        outcome
+        let armed = stream::iter(&outbox.timers).map(|(id, at, job)| exits.timers.arm(id, *at, now, job));
+        let armed: Vec<_> = armed.buffer_unordered(TIMERS_AT_ONCE).collect().await;
+        armed.into_iter().find_map(Result::err).map_or(Ok(Vec::new()), |error| Err(Error::from(error)))
     };
     let outcomes = tokio::join!(
         all(&exits.inbound, outbox.inbound),
@@ -232,7 +247,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for record in [0, 2, 2, 5] {
             let target = Target::Agent(AgentId::from_ulid(ulid::Ulid::from_parts(1, 1)));
-            outbox.add(record, Errand::assign("id".to_owned(), AssignJob { target, reconfigured: false, related: false }));
+            outbox.add(record, Errand::assign("id".to_owned(), AssignJob::wake(target)));
         }
         let refused = Refused { index: 2, code: "InvalidMessageContents".to_owned() };
         let expected = Stuck { record: 2, reason: "an effect was refused by its queue: InvalidMessageContents".to_owned() };

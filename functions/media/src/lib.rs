@@ -27,7 +27,7 @@ use cloud::egress::{self, Egress, EgressError, Fetched};
 use cloud::objects::Objects;
 use cloud::queues::Queue;
 use cloud::secrets::AccountSecrets;
-use cloud::telemetry::{Unit, metric};
+use cloud::telemetry::{self, Metric};
 use domain::account::Credentials;
 use engine::jobs::MediaJob;
 use engine::ports::System;
@@ -70,7 +70,7 @@ impl Function {
             source: Strangers(Egress::from_env(env)?),
             bucket: Copies(Objects::from_env(aws, env)?),
             client: Client::from_env(aws, env)?,
-            count: |outcome| metric("MediaCopies", Unit::Count, 1.0, &[("outcome", outcome)]),
+            count: |outcome| telemetry::count(Metric::MediaCopies, outcome, 1),
         };
         Ok(Self { copier, queue: Queue::from_env(aws, env, "MEDIA_QUEUE_URL")?, at_once: Semaphore::new(AT_ONCE) })
     }

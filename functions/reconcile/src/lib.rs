@@ -16,7 +16,7 @@ use client::Client;
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::function;
-use cloud::telemetry::{Unit, metric};
+use cloud::telemetry::{self, Metric};
 use domain::account::Account;
 use engine::ports::Directory;
 use jiff::SignedDuration;
@@ -73,13 +73,13 @@ impl Function {
             Ok(found) => {
                 tracing::info!(event = "reconcile.done", account = %id, listed = found.listed, new = found.new);
                 if found.new > 0 {
-                    metric("ReconciledMessages", Unit::Count, found.new as f64, &[("provider", kind)]);
+                    telemetry::count(Metric::ReconciledMessages, kind, found.new);
                 }
             }
             Err(ReconcileError::Provider(Problem::NotOffered)) => {}
             Err(error) => {
                 tracing::error!(event = "reconcile.failed", account = %id, %error);
-                metric("ReconcileFailures", Unit::Count, 1.0, &[("provider", kind)]);
+                telemetry::count(Metric::ReconcileFailures, kind, 1);
             }
         }
     }

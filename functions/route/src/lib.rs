@@ -18,7 +18,7 @@ use cloud::batch::{self, Failure};
 use cloud::config::Env;
 use cloud::function;
 use cloud::queues::{Queue, SendOptions};
-use cloud::timers::{Arrival, arrival};
+use cloud::timers::{Arrival, again, arrival};
 use domain::agent::{Presence, PresenceState};
 use domain::decide::{Event, Refusal};
 use domain::effect::{InteractionKey, Timer};
@@ -30,9 +30,6 @@ use engine::{Engine, EngineError, Told};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
 use store::{Configuration, Interactions};
-
-/// SQS's longest delay, in seconds. Schedules wake two minutes before their deadline, so one delay covers the rest.
-const LONGEST_DELAY: i64 = 900;
 
 /// The delays, in seconds, of an event whose message is not there yet. Most messages are there after the first
 /// delay. Together the delays outlast the engine's patience (150 s), so a fifth try settles the event.
@@ -92,7 +89,10 @@ impl Route {
             Wakeup::Lost { agent, connection, at } => self.lost(agent, connection, *at).await,
             Wakeup::Reconfigured { agent } => {
                 self.engine.directory.forget();
-                self.engine.release(agent).await.map(drop)
+                match self.engine.release(agent).await {
+                    Ok(released) if released.unfinished => self.arm(&wakeup, self.engine.world.now()).await,
+                    result => result.map(drop),
+                }
             }
             Wakeup::Unify { contact } => self.engine.unify(contact).await,
             Wakeup::Withdraw { interaction, agent } => match self.engine.locate(interaction).await {
@@ -137,8 +137,7 @@ impl Route {
 
     /// Sends the wake-up again, as late as SQS can, until its time has come.
     async fn arm(&self, wakeup: &Wakeup, at: Timestamp) -> Result<(), EngineError> {
-        let left = at.duration_since(self.engine.world.now()).as_secs().clamp(0, LONGEST_DELAY);
-        let sent = self.timers.send(wakeup, SendOptions::delayed(u32::try_from(left).unwrap_or(0))).await;
+        let sent = self.timers.send(wakeup, SendOptions::delayed(again(at, self.engine.world.now()))).await;
         sent.map_err(|error| EngineError::Port(PortError { operation: "arm", reason: error.to_string() }))
     }
 

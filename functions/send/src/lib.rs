@@ -30,7 +30,7 @@ use cloud::config::Env;
 use cloud::objects::Objects;
 use cloud::queues::Queue;
 use cloud::secrets::AccountSecrets;
-use cloud::telemetry::{Unit, metric};
+use cloud::telemetry::{self, Metric};
 use domain::account::Credentials;
 use engine::jobs::SendJob;
 use engine::ports::System;
@@ -51,8 +51,11 @@ impl Files for Links {
     }
 }
 
-fn count(outcome: &'static str) {
-    metric("Sends", Unit::Count, 1.0, &[("outcome", outcome)]);
+fn count(outcome: &'static str, refused_by: Option<&str>) {
+    telemetry::count(Metric::Sends, outcome, 1);
+    if let Some(provider) = refused_by {
+        telemetry::count(Metric::SendsRefused, provider, 1);
+    }
 }
 
 struct Function {

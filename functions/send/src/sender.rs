@@ -62,8 +62,9 @@ pub(crate) struct Sender<S, D, W, H, K, F> {
     pub(crate) public_url: String,
     /// Numbers whose provider asked for a pause.
     pub(crate) pauses: Pauses,
-    /// Counts how a call or a check ended, by label.
-    pub(crate) count: fn(&'static str),
+    /// Counts how a call or a check ended, by label; with the provider if the account's credentials are missing or
+    /// refused.
+    pub(crate) count: fn(&'static str, Option<&str>),
 }
 
 /// Why a message could not be handled now.
@@ -126,7 +127,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
     pub(crate) async fn handle(&self, key: &MessageKey, received: u32) -> Result<(), Failure> {
         match self.send(key).await {
             Ok(None) => Ok(()),
-            Ok(Some(seconds)) => Err(Failure::RetryAfter(seconds)),
+            Ok(Some(seconds)) => Err(Failure::Wait(seconds)),
             // The message was deleted meanwhile.
             Err(SendError::Engine(EngineError::NotFound)) => Ok(()),
             Err(error) => {
@@ -263,6 +264,15 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         }
     }
 
+    /// The account whose credentials the message failed for, if it did.
+    async fn refused_by(&self, key: &MessageKey, sent: &Sent) -> Option<Arc<Account>> {
+        if !matches!(sent, Sent::Failed { error } if error.class == ErrorClass::Authentication) {
+            return None;
+        }
+        let account = self.engine.directory.account(&key.interaction.conversation.account).await;
+        account.ok().flatten()
+    }
+
     async fn finish(&self, key: &MessageKey, sent: &Sent, wait: Option<u32>) -> Result<Option<u32>, SendError> {
         let mut attempt = 1;
         let state = loop {
@@ -274,7 +284,8 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         };
         let label = outcome::label(sent);
         tracing::info!(event = "send.done", message = %key.message, interaction = %key.interaction.interaction, ?state, outcome = label, wait_seconds = wait);
-        (self.count)(label);
+        let refused_by = self.refused_by(key, sent).await;
+        (self.count)(label, refused_by.as_deref().map(|account| account.provider.kind.as_str()));
         Ok(wait)
     }
 }

@@ -1,5 +1,6 @@
 //! Whole sends against the in-memory engine. The test sets the provider's answers.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -136,7 +137,7 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
         files: FakeFiles,
         public_url: "https://connector.example/prod".into(),
         pauses: Pauses::default(),
-        count: |_| {},
+        count: |_, _| {},
     };
     Scene { memory, world, api, sender: Arc::new(sender), key }
 }
@@ -262,13 +263,13 @@ async fn a_message_is_not_sent_once_the_window_is_over() {
 async fn a_rate_limit_is_waited_for_and_the_message_sent_after_it() {
     let limited = Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, retry_after: Some("17".into()), body: vec![] });
     let scene = scene([limited, said(400, r#"{"code":20429}"#), taken()]).await;
-    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(17)));
+    assert_eq!(scene.deliver().await, Err(Failure::Wait(17)));
     assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Queued, 1));
     scene.world.advance(SignedDuration::from_secs(16));
-    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(1)), "the number's pause is not over: nothing is called");
+    assert_eq!(scene.deliver().await, Err(Failure::Wait(1)), "the number's pause is not over: nothing is called");
     assert_eq!(scene.calls().len(), 1);
     scene.world.advance(SignedDuration::from_secs(1));
-    assert_eq!(scene.deliver().await, Err(Failure::RetryAfter(2)));
+    assert_eq!(scene.deliver().await, Err(Failure::Wait(2)));
     scene.world.advance(SignedDuration::from_secs(2));
     assert_eq!(scene.deliver().await, Ok(()));
     assert_eq!((scene.delivery().state, scene.delivery().attempts), (DeliveryState::Accepted, 2));
@@ -279,7 +280,7 @@ async fn waiting_for_a_rate_limit_ends_with_the_window() {
     let scene = scene((0..200).map(|_| said(429, ""))).await;
     let mut receipts = 0;
     while let Err(failure) = scene.deliver().await {
-        let Failure::RetryAfter(seconds) = failure else { panic!("{failure:?}") };
+        let Failure::Wait(seconds) = failure else { panic!("{failure:?}") };
         scene.world.advance(SignedDuration::from_secs(i64::from(seconds)));
         receipts += 1;
     }
@@ -291,7 +292,7 @@ async fn waiting_for_a_rate_limit_ends_with_the_window() {
 async fn an_unreachable_provider_is_tried_eight_times() {
     let scene = scene((0..8).map(|_| Err(TransportFailure::NotSent))).await;
     let mut waited = Duration::ZERO;
-    while let Err(Failure::RetryAfter(seconds)) = scene.deliver().await {
+    while let Err(Failure::Wait(seconds)) = scene.deliver().await {
         waited += Duration::from_secs(u64::from(seconds));
     }
     assert_eq!((scene.calls().len(), waited), (8, Duration::from_secs(127)));
@@ -332,8 +333,12 @@ async fn credentials_that_stay_refused_fail_the_message() {
 async fn a_missing_secret_fails_the_message_unless_it_was_written_a_moment_ago() {
     let mut missing = scene([]).await;
     missing.set_keys(keys(Err(SecretError::Missing), None));
+    thread_local!(static REFUSED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
+    Arc::get_mut(&mut missing.sender).unwrap().count =
+        |_, refused_by| REFUSED.with_borrow_mut(|refused| refused.extend(refused_by.map(str::to_owned)));
     assert_eq!(missing.deliver().await, Ok(()));
     assert_eq!(missing.failed_as(), ErrorClass::Authentication);
+    assert_eq!(REFUSED.take(), ["TWILIO"], "somebody must hear of it");
 
     let mut written = scene([taken()]).await;
     written.set_keys(keys(Err(SecretError::Missing), Some("new")));

@@ -19,7 +19,7 @@ use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::egress::{Egress, EgressError};
 use cloud::queues::Queue;
-use cloud::telemetry::{Unit, metric};
+use cloud::telemetry::{self, Metric};
 use domain::account::Account;
 use domain::decide::Event;
 use domain::history::WebhookFailure;
@@ -65,7 +65,7 @@ impl Function {
         let Some(account) = self.engine.directory.account(&interaction.account).await? else { return Ok(()) };
         let answer = self.answer(&account, &interaction, job).await;
         let outcome = answer.as_ref().map_or_else(|why| label(*why), |_| "answered");
-        metric("PlanWebhooks", Unit::Count, 1.0, &[("outcome", outcome)]);
+        telemetry::count(Metric::PlanWebhooks, outcome, 1);
         tracing::info!(event = "webhook.asked", interaction = interaction.id.as_str(), outcome);
         let told = Event::WebhookAnswered { wait: job.wait, answer };
         self.engine.tell(&job.interaction, told, Idempotency::Guarded).await.map(|_| ())

@@ -87,12 +87,17 @@ mod tests {
     }
 
     #[test]
-    fn no_function_ships_the_store_in_memory() {
-        let mut tree = std::process::Command::new(env!("CARGO"));
-        tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--edges", "normal,features", "--invert", "engine"]);
-        let output = tree.output().unwrap();
-        let tree = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && tree.contains("engine feature \"default\""), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(!tree.contains("engine feature \"memory\""), "{tree}");
+    fn no_function_ships_what_is_for_tests() {
+        let helpers = [("engine", "memory"), ("cloud", "testing"), ("domain", "fixtures"), ("api", "testing"), ("providers", "fixtures")];
+        for (package, feature) in helpers {
+            let mut tree = std::process::Command::new(env!("CARGO"));
+            // This package has them all, so that it is built as the tests are.
+            tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--exclude", env!("CARGO_PKG_NAME")]);
+            let output = tree.args(["--edges", "normal,features", "--invert", package]).output().unwrap();
+            let tree = String::from_utf8(output.stdout).unwrap();
+            let shown = tree.contains(&format!("{package} feature \"default\""));
+            assert!(output.status.success() && shown, "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(!tree.contains(&format!("{package} feature \"{feature}\"")), "{tree}");
+        }
     }
 }

@@ -93,7 +93,62 @@ pub async fn make_tables(engine: &Engine, account: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use cloud::telemetry::{Metric, NAMESPACE, STACK};
+
     use super::*;
+
+    /// The metrics of ours that this part of the template names: each name with its dimensions and their values.
+    fn metrics(part: &Value, found: &mut Vec<(String, Vec<(String, String)>)>) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match part {
+            Value::Object(map) if map.get("Namespace").is_some_and(|namespace| namespace == NAMESPACE) => {
+                let dimensions = map["Dimensions"].as_array().unwrap();
+                let dimensions = dimensions.iter().map(|dimension| (text(&dimension["Name"]), text(&dimension["Value"])));
+                found.push((text(&map["MetricName"]), dimensions.collect()));
+            }
+            // A line of the dashboard.
+            Value::Array(line) if line.first().is_some_and(|namespace| namespace == NAMESPACE) => {
+                let words: Vec<_> = line.iter().filter(|word| word.is_string()).map(text).collect();
+                let dimensions = words[2..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+                found.push((words[1].clone(), dimensions.collect()));
+            }
+            Value::Object(map) => map.values().for_each(|part| metrics(part, found)),
+            Value::Array(parts) => parts.iter().for_each(|part| metrics(part, found)),
+            Value::String(text) if text.trim_start().starts_with('{') => {
+                metrics(&serde_json::from_str(text).unwrap_or_default(), found);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn alarms_and_dashboard_name_metrics_that_the_functions_write() {
+        let template = Template::read().unwrap();
+        let mut found = Vec::new();
+        template.resources.values().for_each(|resource| metrics(&resource.properties, &mut found));
+        assert!(found.len() >= 10, "{found:?}");
+        for (name, dimensions) in found {
+            let metric = Metric::ALL.iter().find(|metric| metric.name() == name).unwrap_or_else(|| panic!("there is no metric {name}"));
+            let [(stack, its_name), (dimension, value)] = dimensions.as_slice() else { panic!("{name}: {dimensions:?}") };
+            assert_eq!((stack.as_str(), dimension.as_str()), (STACK, metric.dimension()), "{name}");
+            assert!(["AWS::StackName", "${AWS::StackName}"].contains(&its_name.as_str()), "{name}: {its_name}");
+            if dimension == "Queue" {
+                let queue = format!("{}_QUEUE_URL", value.to_ascii_uppercase());
+                let known =
+                    value == "stream" || template.resources.values().any(|resource| resource.properties.to_string().contains(&queue));
+                assert!(known, "{name}: there is no queue {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_operations_page_lists_every_metric_with_its_dimension() {
+        let page = std::fs::read_to_string(crate::workspace().join("docs/operations.md")).unwrap();
+        let table = page.split("### Metrics").nth(1).unwrap().split("\n\n").find(|block| block.starts_with("| metric")).unwrap();
+        let rows = table.lines().skip(2).map(|row| row.split('`').skip(1).step_by(2).take(2).collect::<Vec<_>>());
+        let expected = Metric::ALL.iter().map(|metric| vec![metric.name(), metric.dimension()]);
+        assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
 
     #[test]
     fn functions_of_queues_and_streams_are_fed_and_those_of_requests_are_not() {

@@ -60,6 +60,21 @@ fn a_statement_that_is_limited_to_keys_refuses_requests_without_keys() {
 }
 
 #[test]
+fn a_function_that_reads_the_configuration_may_read_its_revision() {
+    let template = template();
+    let mut seen = 0;
+    for (id, resource) in template.section("Resources") {
+        let reads = |statement: &&Value| allows(statement) && list(&statement["Action"]).contains(&"dynamodb:GetItem");
+        for statement in statements(resource).into_iter().filter(|statement| is_on(statement, "ConfigTable.Arn")).filter(reads) {
+            seen += 1;
+            // Its caches ask for the revision first.
+            assert!(keys(statement).is_none_or(|keys| keys.contains(&"config")), "{id}: {statement}");
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
 fn strangers_reach_functions_that_put_events_one_by_one_and_nothing_else() {
     let template = template();
     for id in RECEIVERS {

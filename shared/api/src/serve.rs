@@ -21,5 +21,45 @@ pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, p
     let routes = routes
         .route("/openapi.json", get(async move || Json(Arc::clone(&description))))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
-    Router::new().nest(prefix, routes).fallback(async || Error::NotFound).layer(from_fn(observe)).with_state(app)
+    at(prefix, public_url, routes).fallback(async || Error::NotFound).layer(from_fn(observe)).with_state(app)
+}
+
+/// `routes` under `prefix`, with and without the path of `public_url` before it. An API mapping of API Gateway
+/// routes a request without its part of the path, but hands on the whole path; a proxy that strips the part itself,
+/// and the API's own address, come without it.
+fn at<A: Clone + Send + Sync + 'static>(prefix: &str, public_url: &str, routes: Router<A>) -> Router<A> {
+    let host = public_url.split_once("://").map_or(public_url, |(_, host)| host);
+    let path = host.find('/').map_or("", |at| &host[at..]).trim_end_matches('/');
+    let router = Router::new().nest(prefix, routes.clone());
+    if path.is_empty() { router } else { router.nest(&format!("{path}{prefix}"), routes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Path;
+    use http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn status(public_url: &str, path: &str) -> StatusCode {
+        let routes: Router = Router::new().route("/accounts/{id}", get(async |Path(id): Path<String>| assert_eq!(id, "7")));
+        let router = at("/agent", public_url, routes).fallback(async || Error::NotFound);
+        router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn behind_an_api_mapping_requests_with_and_without_its_path_are_answered() {
+        let own = "http://127.0.0.1:4701/_aws/execute-api/a1/$default";
+        for public_url in ["https://x.example/wa", "https://x.example/wa/v1", "https://x.example", "https://x.example/agent", own] {
+            let path = public_url.splitn(4, '/').nth(3).map_or(String::new(), |path| format!("/{path}"));
+            for path in ["/agent/accounts/7".to_owned(), format!("{path}/agent/accounts/7")] {
+                assert_eq!(status(public_url, &path).await, StatusCode::OK, "{public_url}: {path}");
+            }
+        }
+        for path in ["/other/agent/accounts/7", "/wa/accounts/7", "/wa", "/wa/wa/agent/accounts/7"] {
+            assert_eq!(status("https://x.example/wa", path).await, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
 }

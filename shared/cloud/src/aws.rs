@@ -31,6 +31,9 @@ const OBJECT_OPERATION_TIMEOUT: Duration = Duration::from_secs(50);
 const STALLED_STREAM_GRACE: Duration = Duration::from_secs(5);
 /// The SDK's standard. Every command is idempotent.
 const MAX_ATTEMPTS: u32 = 3;
+/// The limit for making a schedule, which takes some 0.1 s. A timer can go another way (see `timers`), and the batch
+/// of the stream that it came with should not wait for a scheduler that is down.
+const SCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Services close idle connections after some 20 s or more. A connection that is younger than this is alive, unless
 /// the environment was frozen.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -113,6 +116,14 @@ impl Aws {
         Ok(Self { config: config.build(), endpoint })
     }
 
+    /// The same, without second attempts.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn without_retries(self) -> Self {
+        let config = self.config.into_builder().retry_config(RetryConfig::disabled()).build();
+        Self { config, ..self }
+    }
+
     /// The shared configuration, for a client that is not among those below.
     pub fn sdk_config(&self) -> &SdkConfig {
         &self.config
@@ -139,9 +150,10 @@ impl Aws {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// EventBridge Scheduler.
+    /// EventBridge Scheduler, with a shorter timeout.
     pub fn scheduler(&self) -> aws_sdk_scheduler::Client {
-        aws_sdk_scheduler::Client::new(&self.config)
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(SCHEDULE_TIMEOUT).build();
+        aws_sdk_scheduler::Client::from_conf(aws_sdk_scheduler::config::Builder::from(&self.config).timeout_config(timeouts).build())
     }
 
     /// Secrets Manager.
@@ -176,24 +188,9 @@ fn http_client(endpoint: Option<&str>) -> aws_sdk_sqs::config::SharedHttpClient 
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    use super::*;
-
-    /// A configuration whose endpoint is `url`.
-    pub(crate) fn aws_at(url: &str) -> Aws {
-        let env = Env::from_pairs([
-            ("AWS_REGION", "eu-south-1"),
-            ("AWS_ACCESS_KEY_ID", "111111111111"),
-            ("AWS_SECRET_ACCESS_KEY", "x"),
-            ("AWS_ENDPOINT_URL", url),
-        ]);
-        Aws::new(&env).unwrap()
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[test]
     fn missing_credentials_are_named() {

@@ -24,6 +24,7 @@ use crate::config::Env;
 use crate::envelope::Envelope;
 use crate::function;
 use crate::queues::{Queue, QueueError};
+use crate::telemetry::{self, Metric};
 
 /// The delivery of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,10 @@ pub struct Delivery {
 pub enum Failure {
     /// A passing failure: it comes back after a delay that grows with its tries (see [`wait`]).
     Retry,
-    /// It comes back after this many seconds, 0 to 43200.
+    /// The same after this many seconds, 0 to 43200.
     RetryAfter(u32),
+    /// Nothing failed, but its time has not come: it comes back after this many seconds, 0 to 43200.
+    Wait(u32),
     /// It fails until somebody repairs something, like a body that can't be read.
     Hopeless,
 }
@@ -68,6 +71,9 @@ pub trait Source {
     /// Makes received messages invisible for `seconds` from now.
     fn hide(&self, receipt_handles: &[&str], seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// Counts records that failed and come back: more than 0.
+    fn count_failed(&self, count: usize);
+
     /// Sets aside a body that can never work, if this queue's redrive would come too late. Returns whether it did.
     fn set_aside(&self, _body: &str, _delivery: &Delivery) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
@@ -85,6 +91,12 @@ impl Source for Queue {
 
     async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
         self.change_visibility(receipt_handles, seconds).await
+    }
+
+    /// Lambda counts a batch with failed records as a success, and the age of a standard queue's oldest record
+    /// leaves out those that came three times. This metric is what tells that records fail on every try.
+    fn count_failed(&self, count: usize) {
+        telemetry::count(Metric::FailedItems, self.name(), count);
     }
 
     async fn set_aside(&self, body: &str, Delivery { message_id, receive_count, group, .. }: &Delivery) -> bool {
@@ -116,7 +128,11 @@ where
 {
     let groups = group(event.records, source.is_fifo());
     let failed = join_all(groups.into_iter().map(|records| in_order(records, source, &handler))).await;
-    let mut failed: Vec<(usize, String)> = failed.into_iter().flatten().collect();
+    let failures = failed.iter().filter(|group| group.failed).count();
+    if failures > 0 {
+        source.count_failed(failures);
+    }
+    let mut failed: Vec<(usize, String)> = failed.into_iter().flat_map(|group| group.back).collect();
     failed.sort();
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed.into_iter().map(|(_, id)| id));
@@ -143,7 +159,7 @@ pub async fn consume<C: Consumer>(consumer: &C, batch: SqsEvent) -> SqsBatchResp
     let began = Instant::now();
     let response = each(batch, consumer.queue(), |job, delivery| async move {
         if C::LATEST_START.is_some_and(|latest| began.elapsed() > latest) {
-            return Err(Failure::RetryAfter(0));
+            return Err(Failure::Wait(0));
         }
         consumer.consume(job, delivery).await
     });
@@ -179,7 +195,16 @@ fn group_of(record: &SqsMessage) -> Option<String> {
     record.attributes.get("MessageGroupId").cloned()
 }
 
-async fn in_order<T, F, Fut>(records: Vec<Record>, source: &impl Source, handler: &F) -> Vec<(usize, String)>
+/// What is left of a group.
+#[derive(Default)]
+struct Left {
+    /// The records that come back, each with its place and its id.
+    back: Vec<(usize, String)>,
+    /// Whether the first of them failed. Otherwise it waits.
+    failed: bool,
+}
+
+async fn in_order<T, F, Fut>(records: Vec<Record>, source: &impl Source, handler: &F) -> Left
 where
     T: DeserializeOwned,
     F: Fn(T, Delivery) -> Fut,
@@ -189,7 +214,7 @@ where
         let delivery = delivery_of(record);
         let Err(failure) = one(record, &delivery, handler).await else { continue };
         let seconds = match failure {
-            Failure::RetryAfter(seconds) => seconds,
+            Failure::RetryAfter(seconds) | Failure::Wait(seconds) => seconds,
             Failure::Hopeless if source.set_aside(body_of(record), &delivery).await => continue,
             Failure::Retry | Failure::Hopeless => wait(delivery.receive_count),
         };
@@ -199,9 +224,10 @@ where
         if let Err(error) = source.hide(&handles, seconds).await {
             tracing::warn!(event = "batch.visibility_not_changed", message_id = record.message_id, %error);
         }
-        return left.iter().map(|(index, record)| (*index, record.message_id.clone().unwrap_or_default())).collect();
+        let back = left.iter().map(|(index, record)| (*index, record.message_id.clone().unwrap_or_default())).collect();
+        return Left { back, failed: !matches!(failure, Failure::Wait(_)) };
     }
-    Vec::new()
+    Left::default()
 }
 
 fn body_of(record: &SqsMessage) -> &str {
@@ -251,6 +277,7 @@ mod tests {
         aside: Mutex<Vec<String>>,
         sets_aside: bool,
         hidden: Mutex<Vec<(Vec<String>, u32)>>,
+        counted: Mutex<Vec<usize>>,
         broken: bool,
     }
 
@@ -262,6 +289,10 @@ mod tests {
         async fn hide(&self, receipt_handles: &[&str], seconds: u32) -> Result<(), QueueError> {
             self.hidden.lock().unwrap().push((receipt_handles.iter().map(|handle| (*handle).to_owned()).collect(), seconds));
             if self.broken { Err(QueueError::Encode) } else { Ok(()) }
+        }
+
+        fn count_failed(&self, count: usize) {
+            self.counted.lock().unwrap().push(count);
         }
 
         async fn set_aside(&self, body: &str, delivery: &Delivery) -> bool {
@@ -288,6 +319,23 @@ mod tests {
         assert_eq!(failed(&response), ["4"]);
         assert_eq!(seen, ["panic", "hopeless", "ok", "bad"]);
         assert_eq!(*queue.aside.lock().unwrap(), [job("panic"), job("hopeless")]);
+    }
+
+    #[tokio::test]
+    async fn failed_records_are_counted_once_for_a_batch_without_those_that_wait_or_follow() {
+        let queue = fifo();
+        let records = [("1", "a", "poison"), ("2", "a", &job("ok")), ("3", "b", &job("waits")), ("4", "c", &job("later"))];
+        let (response, _) = run(event(&records), &queue).await;
+        assert_eq!(failed(&response), ["1", "2", "3", "4"]);
+        assert_eq!(*queue.counted.lock().unwrap(), [2]);
+        assert!(queue.hidden.lock().unwrap().contains(&(vec!["handle-3".to_owned()], 5)));
+    }
+
+    #[tokio::test]
+    async fn a_batch_without_failures_counts_nothing() {
+        let queue = FakeQueue { sets_aside: true, ..fifo() };
+        run(event(&[("1", "a", &job("ok")), ("2", "b", &job("waits")), ("3", "c", "poison")]), &queue).await;
+        assert!(queue.counted.lock().unwrap().is_empty(), "what was set aside has an alarm of its own");
     }
 
     #[test]
@@ -342,6 +390,7 @@ mod tests {
                 match job.as_str() {
                     "bad" => Err(Failure::Retry),
                     "later" => Err(Failure::RetryAfter(7)),
+                    "waits" => Err(Failure::Wait(5)),
                     "hopeless" => Err(Failure::Hopeless),
                     "panic" => panic!("the job's content"),
                     _ => Ok(()),

@@ -16,5 +16,7 @@ pub mod queues;
 pub mod secrets;
 pub mod sockets;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod timers;

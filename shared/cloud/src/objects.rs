@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_upload_has_the_requested_type_and_size_and_any_bytes() {
-        let objects = Objects::new(crate::aws::testing::aws_at("http://127.0.0.1:1").s3(), "b");
+        let objects = Objects::new(crate::testing::aws_at("http://127.0.0.1:1").s3(), "b");
         let link = objects.upload_link("uploads/a", "image/png", 1234).await.unwrap();
         assert!(link.starts_with("http://127.0.0.1:1/b/uploads/a?") && link.contains("X-Amz-Expires=300"), "{link}");
         assert!(link.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost"), "{link}");
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_link_is_short_lived_and_an_attachment() {
-        let objects = Objects::new(crate::aws::testing::aws_at("http://127.0.0.1:1").s3(), "b");
+        let objects = Objects::new(crate::testing::aws_at("http://127.0.0.1:1").s3(), "b");
         let link = objects.link("transcripts/a.zip", "a.zip").await.unwrap();
         assert!(link.starts_with("http://127.0.0.1:1/b/transcripts/a.zip?"));
         assert!(link.contains("X-Amz-Expires=300") && link.contains("response-content-disposition=attachment"));

@@ -81,6 +81,8 @@ impl SendOptions {
 pub struct Queue {
     client: Client,
     url: Arc<str>,
+    /// What metrics call it.
+    name: Arc<str>,
     /// The queue for records that can never work, if they don't go to the dead-letter queue by the queue's own
     /// redrive.
     aside: Option<Arc<str>>,
@@ -95,14 +97,15 @@ struct Entry {
 }
 
 impl Queue {
-    /// The queue at `url`.
-    pub fn new(client: Client, url: impl Into<Arc<str>>) -> Self {
-        Self { client, url: url.into(), aside: None }
+    /// The queue whose URL the variable holds. Metrics name it after the variable: `INBOUND_QUEUE_URL` is `inbound`.
+    pub fn from_env(aws: &Aws, env: &Env, variable: &'static str) -> Result<Self, ConfigError> {
+        let name = variable.trim_end_matches("_QUEUE_URL").to_ascii_lowercase().into();
+        Ok(Self { client: aws.sqs(), url: env.required(variable)?.into(), name, aside: None })
     }
 
-    /// The queue whose URL the variable `name` holds.
-    pub fn from_env(aws: &Aws, env: &Env, name: &'static str) -> Result<Self, ConfigError> {
-        Ok(Self::new(aws.sqs(), env.required(name)?))
+    /// The queue's name in metrics.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The same queue, with records that can never work set aside at `parked` after a few tries. This is for a

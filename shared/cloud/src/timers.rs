@@ -1,5 +1,6 @@
 //! Timers. SQS is exact to the second but ends at 15 minutes. EventBridge Scheduler reaches any deadline but is
-//! exact to 60 seconds only.
+//! exact to 60 seconds only, and its trouble must not stop anything else: a timer that it refuses goes through SQS in
+//! steps of 15 minutes.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 use crate::digest;
 use crate::queues::{self, Queue, QueueError, SendOptions};
+use crate::telemetry::{self, Metric};
 
 /// SQS's longest delay.
 const MAX_DELAY_SECONDS: i64 = 900;
@@ -27,16 +29,22 @@ const MAX_NAME: usize = 64;
 /// Why a timer was not armed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimerError {
-    /// The job has no JSON form, or the schedule can't be written: a fault of the program.
-    #[error("the timer can't be written")]
-    Encode,
     /// The queue did not accept the timer.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The scheduler did not accept the timer.
+}
+
+/// Why a schedule was not made. The timer then goes another way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum NoSchedule {
+    #[error("the schedule can't be written")]
+    Encode,
     #[error(transparent)]
     Scheduler(#[from] CallError),
 }
+
+/// What the metric of failed records calls timers without a schedule.
+const SCHEDULER: &str = "scheduler";
 
 /// How a timer is armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +69,11 @@ pub fn plan(at: Timestamp, now: Timestamp) -> Plan {
     }
     let ahead = at.saturating_sub(AHEAD).unwrap_or(now);
     Plan::Schedule { at: Timestamp::from_second(ahead.as_second()).unwrap_or(ahead) }
+}
+
+/// The delay, in seconds, with which a timer for `at` is sent again at `now`, as late as SQS can.
+pub fn again(at: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from(at.duration_since(now).as_secs().clamp(0, MAX_DELAY_SECONDS)).unwrap_or(0)
 }
 
 /// How to handle a timer that came.
@@ -99,7 +112,8 @@ pub struct Timers {
 
 impl Timers {
     /// Reads `TIMERS_QUEUE_URL`, `TIMERS_QUEUE_ARN`, `SCHEDULE_GROUP` and `SCHEDULER_ROLE_ARN`, and
-    /// `SCHEDULES_DEAD_LETTER_ARN` if it is there: new code may run for a moment in the environment of the version before.
+    /// `SCHEDULES_DEAD_LETTER_ARN` if it is there: new code may run for a moment in the environment of the version
+    /// before.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             queue: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,
@@ -114,16 +128,25 @@ impl Timers {
     /// Makes `job` arrive on the timers queue at `at`, up to a second early, at least once. Arming the same `id`
     /// again while its schedule exists does nothing, so an id belongs to one deadline.
     pub async fn arm(&self, id: &str, at: Timestamp, now: Timestamp, job: &impl Serialize) -> Result<Plan, TimerError> {
-        let plan = plan(at, now);
-        match plan {
-            Plan::Delay { seconds } => self.queue.send(job, SendOptions::delayed(seconds)).await?,
-            Plan::Schedule { at } => self.schedule(&name(id), at, job).await?,
-        }
-        Ok(plan)
+        let seconds = match plan(at, now) {
+            Plan::Delay { seconds } => seconds,
+            Plan::Schedule { at: fires } => match self.schedule(&name(id), fires, job).await {
+                Ok(()) => return Ok(Plan::Schedule { at: fires }),
+                // Whatever the reason: the timer comes early, and is sent again until its time has come. If the
+                // schedule was made after all, the timer comes twice, which does nothing.
+                Err(error) => {
+                    tracing::error!(event = "timers.no_schedule", %error);
+                    telemetry::count(Metric::FailedItems, SCHEDULER, 1);
+                    again(at, now)
+                }
+            },
+        };
+        self.queue.send(job, SendOptions::delayed(seconds)).await?;
+        Ok(Plan::Delay { seconds })
     }
 
-    async fn schedule(&self, name: &str, at: Timestamp, job: &impl Serialize) -> Result<(), TimerError> {
-        let body = queues::encode(job)?;
+    async fn schedule(&self, name: &str, at: Timestamp, job: &impl Serialize) -> Result<(), NoSchedule> {
+        let body = queues::encode(job).map_err(|_| NoSchedule::Encode)?;
         // The scheduler tries for a day. What it then gives up must be seen.
         let dead_letters = self.dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build());
         let target =
@@ -136,8 +159,8 @@ impl Timers {
             .group_name(&self.group)
             .schedule_expression(at_expression(at))
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(window.map_err(|_| TimerError::Encode)?)
-            .target(target.map_err(|_| TimerError::Encode)?)
+            .flexible_time_window(window.map_err(|_| NoSchedule::Encode)?)
+            .target(target.map_err(|_| NoSchedule::Encode)?)
             .action_after_completion(ActionAfterCompletion::Delete)
             .send()
             .await;
@@ -164,6 +187,7 @@ fn name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Stub;
 
     fn now() -> Timestamp {
         "2026-01-01T12:00:00.250Z".parse().unwrap()
@@ -218,6 +242,69 @@ mod tests {
         assert_eq!(in_ms(999), Arrival::Hold(Duration::from_millis(999)));
         assert_eq!(in_ms(1_000), Arrival::Hold(Duration::from_secs(1)));
         assert_eq!(in_ms(1_001), Arrival::Early);
+    }
+
+    /// Timers on a stub whose scheduler answers this, and whose queue accepts everything.
+    async fn timers(scheduler: Option<(u16, &'static str)>) -> (Timers, Stub) {
+        let stub = Stub::start(move |call| match call.operation.as_str() {
+            "AmazonSQS.SendMessage" => Some((200, r#"{"MessageId":"1"}"#.to_owned())),
+            _ => scheduler.map(|(status, body)| (status, body.to_owned())),
+        })
+        .await;
+        let env = Env::from_pairs([
+            ("TIMERS_QUEUE_URL", "http://127.0.0.1/1/timers"),
+            ("TIMERS_QUEUE_ARN", "arn:aws:sqs:eu-south-1:1:timers"),
+            ("SCHEDULE_GROUP", "g"),
+            ("SCHEDULER_ROLE_ARN", "arn:aws:iam::1:role/r"),
+        ]);
+        (Timers::from_env(&stub.aws, &env).unwrap(), stub)
+    }
+
+    /// The delays of the messages that the queue accepted.
+    fn delays(stub: &Stub) -> Vec<u64> {
+        let sent = stub.calls().into_iter().filter(|call| call.operation == "AmazonSQS.SendMessage");
+        sent.map(|call| call.body["DelaySeconds"].as_u64().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_timer_that_the_scheduler_refuses_goes_through_the_queue_and_ends_in_time() {
+        // No answer at all, or an error of any kind.
+        let errors = [
+            (400, r#"{"__type":"ValidationException","Message":"no"}"#),
+            (402, r#"{"__type":"ServiceQuotaExceededException","Message":"no"}"#),
+            (403, r#"{"__type":"AccessDeniedException","Message":"no"}"#),
+            (404, r#"{"__type":"ResourceNotFoundException","Message":"no"}"#),
+            (429, r#"{"__type":"ThrottlingException","Message":"no"}"#),
+            (500, "<html>"),
+        ];
+        for refusal in errors.into_iter().map(Some).chain([None]) {
+            let (timers, stub) = timers(refusal).await;
+            let (at, mut clock) = (now() + SignedDuration::from_secs(5_000), now());
+            assert_eq!(timers.arm("t", at, clock, &"job").await, Ok(Plan::Delay { seconds: 900 }), "{refusal:?}");
+            assert_eq!(delays(&stub), [900]);
+            // The rest is the router's part: it asks `arrival`, and sends the timer `again`.
+            let mut delay = 900;
+            loop {
+                clock += SignedDuration::from_secs(i64::from(delay));
+                match arrival(at, clock) {
+                    Arrival::Early => delay = again(at, clock),
+                    Arrival::Hold(left) => clock += SignedDuration::try_from(left).unwrap(),
+                    Arrival::Due => break,
+                }
+            }
+            assert_eq!(clock, at);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_timer_that_has_its_schedule_is_not_sent() {
+        // The second try finds the schedule of the first.
+        for answer in [(200, r#"{"ScheduleArn":"arn"}"#), (409, r#"{"__type":"ConflictException","Message":"it is there"}"#)] {
+            let (timers, stub) = timers(Some(answer)).await;
+            let armed = timers.arm("t", now() + SignedDuration::from_secs(901), now(), &"job").await;
+            assert!(matches!(armed, Ok(Plan::Schedule { .. })), "{answer:?}: {armed:?}");
+            assert!(delays(&stub).is_empty());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
 use domain::queue::Queue;
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::interactions::Extra;
@@ -20,6 +21,13 @@ use crate::{Engine, EngineError, Told};
 /// How long a wake goes on before it leaves the rest to the next one. A backlog of thousands takes minutes. The
 /// function has 30 s, of which 10 may be over before the wake begins, and its last change may take some more.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+
+/// How many targets are looked at at once. Each look is one small query.
+pub(crate) const AT_ONCE: usize = 16;
+
+/// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the
+/// queue, some two seconds.
+const SWEPT: usize = 1_000;
 
 /// The result of a wake.
 #[derive(Debug, Default, PartialEq)]
@@ -34,6 +42,18 @@ pub struct Woken {
     /// Other queues of agents who are still free here. An interaction there may have been held back for one here.
     /// Wake them as [`Reach::Near`].
     pub related: Vec<Target>,
+    /// The last of the agent's or the account's targets that was looked at before the time was over. Another wake goes
+    /// on after it.
+    pub until: Option<Target>,
+}
+
+/// Some of the targets for which something waits.
+#[derive(Debug, Default, PartialEq)]
+pub struct Swept {
+    /// The targets.
+    pub targets: Vec<Target>,
+    /// The last target that was looked at, if there are more behind it.
+    pub until: Option<Target>,
 }
 
 /// How far a wake goes.
@@ -60,15 +80,24 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// A port fails. It is safe to call again.
     pub async fn wake(&self, target: &Target, reach: Reach) -> Result<Woken, EngineError> {
+        self.wake_after(target, reach, None).await
+    }
+
+    /// Like [`Engine::wake`]. With `after`, it goes on where another wake of the same target ended ([`Woken::until`]).
+    ///
+    /// # Errors
+    /// A port fails. It is safe to call again.
+    pub async fn wake_after(&self, target: &Target, reach: Reach, after: Option<&Target>) -> Result<Woken, EngineError> {
         let mut woken = Woken::default();
-        let until = self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
-        if self.offer_waiting(target, until, &mut woken).await? == Time::Over {
+        let until = self.patience();
+        // What waits here was offered by the wake that goes on.
+        if after.is_none() && self.offer_waiting(target, until, &mut woken).await? == Time::Over {
             woken.also.push(target.clone());
             return Ok(woken);
         }
         match target {
-            Target::Agent(agent) => self.agent_available(agent, &mut woken).await?,
-            Target::Account(account) => self.account_available(account, &mut woken).await?,
+            Target::Agent(agent) => self.agent_available(agent, after, until, &mut woken).await?,
+            Target::Account(account) => self.account_available(account, after, until, &mut woken).await?,
             Target::Queue(queue) if reach == Reach::Far || woken.rung > 0 => self.free_for_others(queue, &mut woken).await?,
             Target::Queue(_) => {}
         }
@@ -109,24 +138,36 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
-    /// All targets for which something may wait. The sweep wakes them.
+    /// The targets behind `after` for which something waits, as many as there is time for. The sweep wakes them.
     ///
     /// # Errors
     /// A port fails.
-    pub async fn waiting_targets(&self) -> Result<Vec<Target>, EngineError> {
-        let mut found = Vec::new();
+    pub async fn waiting_targets(&self, after: Option<&Target>) -> Result<Swept, EngineError> {
+        let until = self.patience();
         let queues = self.directory.queues().await?;
         let accounts = self.directory.accounts().await?;
         let agents = self.directory.agents().await?;
-        let all = (queues.keys().cloned().map(Target::Queue))
+        let all: BTreeSet<Target> = (queues.keys().cloned().map(Target::Queue))
             .chain(accounts.iter().map(|account| Target::Account(account.id.clone())))
-            .chain(agents.keys().cloned().map(Target::Agent));
-        for target in all {
-            if self.store.anything_waits(&target).await? {
-                found.push(target);
+            .chain(agents.keys().cloned().map(Target::Agent))
+            .filter(|target| after.is_none_or(|after| target > after))
+            .collect();
+        let all: Vec<Target> = all.into_iter().collect();
+        let mut swept = Swept::default();
+        for some in all.chunks(AT_ONCE) {
+            let looks = try_join_all(some.iter().map(|target| self.store.anything_waits(target))).await?;
+            swept.targets.extend(some.iter().zip(looks).filter(|(_, waits)| *waits).map(|(target, _)| target.clone()));
+            if self.time(until) == Time::Over || swept.targets.len() >= SWEPT {
+                swept.until = some.last().filter(|last| all.last() != Some(*last)).cloned();
+                break;
             }
         }
-        Ok(found)
+        Ok(swept)
+    }
+
+    /// Until when a wake may go on that begins now.
+    pub(crate) fn patience(&self) -> Timestamp {
+        self.world.now().saturating_add(PATIENCE).unwrap_or(Timestamp::MAX)
     }
 
     /// Checks the time. It is called after each change, so that each wake makes at least one, however slow they
@@ -286,14 +327,25 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 
     /// An account was switched on, or its agents changed: wakes the queues in which its interactions wait, also
     /// those that its present plan no longer names.
-    async fn account_available(&self, id: &AccountId, woken: &mut Woken) -> Result<(), EngineError> {
+    async fn account_available(
+        &self,
+        id: &AccountId,
+        after: Option<&Target>,
+        until: Timestamp,
+        woken: &mut Woken,
+    ) -> Result<(), EngineError> {
         if !self.is_active(id).await? {
             return Ok(());
         }
-        for queue in self.directory.queues().await?.keys() {
-            let target = Target::Queue(queue.clone());
-            if self.store.waiting(&target).await?.iter().any(|row| row.offer.is_none() && row.interaction.conversation.account == *id) {
-                woken.also.push(target);
+        let queues = self.directory.queues().await?;
+        for target in queues.keys().cloned().map(Target::Queue).filter(|target| after.is_none_or(|after| target > after)) {
+            let rows = self.store.waiting(&target).await?;
+            if rows.iter().any(|row| row.offer.is_none() && row.interaction.conversation.account == *id) {
+                woken.also.push(target.clone());
+            }
+            if self.time(until) == Time::Over {
+                woken.until = Some(target);
+                break;
             }
         }
         Ok(())
@@ -301,7 +353,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 
     /// An agent became available: wakes the agent's targets, and offers to all members of a queue ring at this
     /// agent too.
-    async fn agent_available(&self, agent: &AgentId, woken: &mut Woken) -> Result<(), EngineError> {
+    async fn agent_available(
+        &self,
+        agent: &AgentId,
+        after: Option<&Target>,
+        until: Timestamp,
+        woken: &mut Woken,
+    ) -> Result<(), EngineError> {
         let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
         let Some(presence) = presence.filter(|presence| presence.is_ready()) else { return Ok(()) };
         // Without a free slot an agent can still take back an own interaction.
@@ -309,11 +367,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let now = self.world.now();
         let accounts = self.directory.accounts().await?;
         let of_account = |id: &AccountId| accounts.iter().any(|account| account.id == *id && account.agents.contains(agent));
+        let behind = |target: &Target| after.is_none_or(|after| target > after);
         for queue in self.directory.queues().await?.values().filter(|queue| queue.members.contains(agent)) {
             let target = Target::Queue(queue.id.clone());
+            if !behind(&target) {
+                continue;
+            }
             let rows = self.store.waiting(&target).await?;
             if rows.iter().any(|row| row.offer.is_none() && takes(row)) {
-                woken.also.push(target);
+                woken.also.push(target.clone());
             }
             let rings = |row: &WaitingRow| match &row.offer {
                 Some(Offer { audience: Audience::Members { except, .. }, until, .. }) => {
@@ -322,14 +384,25 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 _ => false,
             };
             woken.joined.extend(rows.into_iter().filter(|row| rings(row) && of_account(&row.interaction.conversation.account)));
+            if self.time(until) == Time::Over {
+                woken.until = Some(target);
+                return Ok(());
+            }
         }
-        if !presence.available() {
-            return Ok(());
-        }
-        for account in accounts.iter().filter(|account| account.agents.contains(agent)) {
-            let target = Target::Account(account.id.clone());
-            if self.store.anything_waits(&target).await? {
-                woken.also.push(target);
+        if presence.available() {
+            for target in
+                accounts.iter().filter(|account| account.agents.contains(agent)).map(|account| Target::Account(account.id.clone()))
+            {
+                if !behind(&target) {
+                    continue;
+                }
+                if self.store.anything_waits(&target).await? {
+                    woken.also.push(target.clone());
+                }
+                if self.time(until) == Time::Over {
+                    woken.until = Some(target);
+                    return Ok(());
+                }
             }
         }
         Ok(())

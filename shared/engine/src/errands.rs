@@ -126,7 +126,7 @@ impl Owner {
             (Effect::Archive, Self::Message { key, .. }) => {
                 Errand::unordered(id, Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
             }
-            (Effect::Wake { target }, _) => Errand::assign(id, AssignJob { target: target.clone(), reconfigured: false, related: false }),
+            (Effect::Wake { target }, _) => Errand::assign(id, AssignJob::wake(target.clone())),
             (Effect::Timer { at, timer }, Self::Interaction(interaction)) => {
                 Errand::wakeup(id, *at, Wakeup::Timer { interaction: interaction.key(), at: *at, which: timer.clone() })
             }

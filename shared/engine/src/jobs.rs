@@ -84,19 +84,37 @@ pub struct AssignJob {
     /// Whether the cause is a change in another queue of the same agents ([`Reach::Near`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub related: bool,
+    /// The wake goes on where another one ended, behind this one of its agent's or its account's targets. The version
+    /// before does not know it and begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Target>,
+    /// Not a wake: the sweep goes on behind the target. The version before does not know it and wakes the target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sweep: bool,
 }
 
 impl AssignJob {
+    /// The job after a change of a waiting interaction or of a presence.
+    pub fn wake(target: Target) -> Self {
+        Self { target, reconfigured: false, related: false, after: None, sweep: false }
+    }
+
     /// The job after a change of the configuration. It must not decide with a cached configuration.
     pub fn reconfigured(target: Target) -> Self {
-        Self { target, reconfigured: true, related: false }
+        Self { reconfigured: true, ..Self::wake(target) }
+    }
+
+    /// The rest of a sweep whose last target this was.
+    pub fn rest_of_sweep(last: Target) -> Self {
+        Self { sweep: true, ..Self::wake(last) }
     }
 
     /// The jobs that follow, one for each target in the result.
     pub fn then(&self, woken: &Woken) -> Vec<AssignJob> {
-        let next = |target: &Target, related| AssignJob { target: target.clone(), reconfigured: self.reconfigured, related };
+        let next = |target: &Target, related| Self { reconfigured: self.reconfigured, related, ..Self::wake(target.clone()) };
         let also = woken.also.iter().map(|target| next(target, false));
-        also.chain(woken.related.iter().map(|target| next(target, true))).collect()
+        let rest = woken.until.iter().map(|last| Self { after: Some(last.clone()), ..self.clone() });
+        also.chain(woken.related.iter().map(|target| next(target, true))).chain(rest).collect()
     }
 
     /// How far it goes.
@@ -104,10 +122,10 @@ impl AssignJob {
         if self.related { Reach::Near } else { Reach::Far }
     }
 
-    /// The agent whose queues or accounts were changed, if that is why.
+    /// The agent whose queues or accounts were changed, if that is why. A wake that goes on has released the agent.
     pub fn reconfigured_agent(&self) -> Option<&AgentId> {
         match &self.target {
-            Target::Agent(agent) if self.reconfigured => Some(agent),
+            Target::Agent(agent) if self.reconfigured && self.after.is_none() => Some(agent),
             Target::Agent(_) | Target::Queue(_) | Target::Account(_) => None,
         }
     }

@@ -26,7 +26,7 @@ mod unify;
 use domain::decide::Refusal;
 use domain::ids::AccountId;
 
-pub use assign::{Reach, Woken};
+pub use assign::{Reach, Swept, Woken};
 pub use interactions::{Sending, Told};
 pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;

@@ -8,8 +8,10 @@ use domain::effect::{Audience, Effect, Notice, Target};
 use domain::footprint::WaitingRow;
 use domain::ids::AgentId;
 use domain::values::to_millisecond;
+use futures_util::future::try_join_all;
 use ulid::Ulid;
 
+use crate::assign::AT_ONCE;
 use crate::ports::{Committed, Directory, Idempotency, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError, Told};
 
@@ -21,6 +23,8 @@ pub struct Released {
     /// Offers to all members of a queue that are not for this agent. They may have been until now, and may still be
     /// on the screen.
     pub unseen: Vec<WaitingRow>,
+    /// Whether the time was over before everything was released. Call again: what is done stays done.
+    pub unfinished: bool,
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -139,18 +143,22 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// Releases an agent's interactions on accounts that the agent was taken off, and the agent's offers of queues
-    /// and accounts that the agent was taken off. They go on without the agent.
+    /// and accounts that the agent was taken off. They go on without the agent. It takes some 15 s at most.
     ///
     /// # Errors
     /// A port fails. It is safe to call again.
     pub async fn release(&self, agent: &AgentId) -> Result<Released, EngineError> {
         let Some(presence) = self.presence(agent).await? else { return Ok(Released::default()) };
         let mut released = Released::default();
+        let until = self.patience();
         for interaction in presence.ringing.keys() {
             let Some(key) = self.store.locate(interaction).await? else { continue };
             match self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Idempotency::Guarded).await {
                 Ok(_) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {}
                 Err(error) => return Err(error),
+            }
+            if self.world.now() >= until {
+                return Ok(Released { unfinished: true, ..released });
             }
         }
         if presence.logged_in() {
@@ -162,6 +170,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             if account.is_some_and(|account| !account.agents.contains(agent)) {
                 let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Idempotency::Guarded).await?;
                 released.interactions += usize::from(matches!(told, Told::Changed { .. }));
+                if self.world.now() >= until {
+                    return Ok(Released { unfinished: true, ..released });
+                }
             }
         }
         Ok(released)
@@ -176,11 +187,16 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let of_account = |row: &WaitingRow| {
             accounts.iter().any(|account| account.id == row.interaction.conversation.account && account.agents.contains(agent))
         };
+        let queues = self.directory.queues().await?;
+        let queues: Vec<_> = queues.values().collect();
         let mut unseen = Vec::new();
-        for queue in self.directory.queues().await?.values() {
-            let is_member = queue.members.contains(agent);
-            let rows = self.store.waiting(&Target::Queue(queue.id.clone())).await?;
-            unseen.extend(rows.into_iter().filter(|row| rings_at_all(row, now) && is_member != of_account(row)));
+        for some in queues.chunks(AT_ONCE) {
+            let targets: Vec<Target> = some.iter().map(|queue| Target::Queue(queue.id.clone())).collect();
+            let waiting = try_join_all(targets.iter().map(|target| self.store.waiting(target))).await?;
+            for (queue, rows) in some.iter().zip(waiting) {
+                let is_member = queue.members.contains(agent);
+                unseen.extend(rows.into_iter().filter(|row| rings_at_all(row, now) && is_member != of_account(row)));
+            }
         }
         Ok(unseen)
     }

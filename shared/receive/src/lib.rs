@@ -23,6 +23,7 @@ use std::sync::Arc;
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::secrets::AccountSecrets;
+use cloud::telemetry::{self, Metric};
 use domain::account::{Account, Credentials};
 use domain::inbound::InboundKind;
 use engine::ports::Directory;
@@ -88,7 +89,7 @@ impl Refused {
             Refused::Secret(error) => tracing::error!(event = "receive.failed", %error),
             Refused::Verify { error, kind } => {
                 tracing::warn!(event = "receive.refused", %error);
-                cloud::telemetry::metric("SignatureFailures", cloud::telemetry::Unit::Count, 1.0, &[("provider", kind)]);
+                telemetry::count(Metric::SignatureFailures, kind, 1);
             }
             Refused::NotFound | Refused::ProxyToken | Refused::Parse(_) => tracing::warn!(event = "receive.refused", error = %self),
         }
@@ -293,7 +294,9 @@ mod tests {
     #[test]
     fn the_token_is_the_last_part_of_the_path_or_the_one_before_status() {
         assert_eq!(token_of("/receive/twilio/abc", "twilio"), Some(("abc", false)));
+        // Behind an API mapping the path may have its part in front.
         assert_eq!(token_of("/stage/receive/twilio/abc/status", "twilio"), Some(("abc", true)));
+        assert_eq!(token_of("/wa/v1/receive/twilio/abc", "twilio"), Some(("abc", false)));
         for path in ["/receive/twilio/", "/receive/twilio/a/b", "/receive/twilio//status", "/receive/meta/abc", "/"] {
             assert_eq!(token_of(path, "twilio"), None, "{path}");
         }

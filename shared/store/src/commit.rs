@@ -16,7 +16,7 @@ use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
-use crate::config::{audit_items, entity_key, leaving_key};
+use crate::config::{audit_items, entity_key, leaving_key, member_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
@@ -101,14 +101,33 @@ impl Transaction<'_, Committed> {
     }
 
     /// Checks the membership, which is in the other table. The cached view behind the decision may be old.
-    fn check_membership(&mut self, config_table: &str, membership: &Membership) {
-        let account = (entity_key::<Account>(membership.account.as_str()), "contains(#data.agents, :agent)");
-        let queue = membership.queue.as_ref().map(|queue| (entity_key::<Queue>(queue.as_str()), "contains(#data.members, :agent)"));
+    fn check_membership(&mut self, config_table: &str, membership: &Membership, known: KnownBy) {
+        let Membership { agent, account, queue } = membership;
+        if known == KnownBy::Items {
+            let account = member_key::<Account>(account.as_str(), agent);
+            let queue = queue.as_ref().map(|queue| member_key::<Queue>(queue.as_str(), agent));
+            for key in [Some(account), queue].into_iter().flatten() {
+                self.check_in(config_table, key, Expression::new("attribute_exists(pk)"), Committed::NotAMember);
+            }
+            return;
+        }
+        let account = (entity_key::<Account>(account.as_str()), "contains(#data.agents, :agent)");
+        let queue = queue.as_ref().map(|queue| (entity_key::<Queue>(queue.as_str()), "contains(#data.members, :agent)"));
         for (key, condition) in [Some(account), queue].into_iter().flatten() {
-            let condition = Expression::new(condition).name("#data", "data").value(":agent", s(membership.agent.as_str()));
+            let condition = Expression::new(condition).name("#data", "data").value(":agent", s(agent.as_str()));
             self.check_in(config_table, key, condition, Committed::NotAMember);
         }
     }
+}
+
+/// Where a membership is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownBy {
+    /// By the member's own items, at which agents don't meet each other.
+    Items,
+    /// By the lists in the account and the queue. They always say the truth, but each of them is one item, at which
+    /// all commits that check it at the same instant are in conflict.
+    Lists,
 }
 
 /// The outcome of a commit's transaction. "Done before" says more than any other lost condition.
@@ -274,11 +293,19 @@ impl Interactions {
     }
 
     pub(crate) async fn write_commit(&self, commit: Commit) -> PortResult<Committed> {
+        match self.attempt(&commit, KnownBy::Items).await? {
+            // A member may have no item, in an account that the version before wrote last.
+            Committed::NotAMember => self.attempt(&commit, KnownBy::Lists).await,
+            outcome => Ok(outcome),
+        }
+    }
+
+    async fn attempt(&self, commit: &Commit, known: KnownBy) -> PortResult<Committed> {
         let after = &commit.after;
         let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
         let key = after.key();
         let mut transaction = self.table.transaction();
-        self.change(&mut transaction, &commit)?;
+        self.change(&mut transaction, commit)?;
         if let Some(merged) = &commit.merged {
             self.change(&mut transaction, merged)?;
         }
@@ -315,7 +342,7 @@ impl Interactions {
             transaction.check_stays(&self.config_table, &after.conversation(), now);
         }
         if let Some(membership) = &commit.membership {
-            transaction.check_membership(&self.config_table, membership);
+            transaction.check_membership(&self.config_table, membership, known);
         }
         transaction.mark(&commit.mark, commit.made(), now);
         committed(transaction).await
@@ -465,7 +492,97 @@ fn owner_of(message: &Message) -> String {
 
 #[cfg(test)]
 mod tests {
+    use cloud::testing::{Call, Stub};
+    use domain::ids::{ContactId, QueueId};
+    use domain::interaction::Status;
+    use serde_json::{Value, json};
+    use ulid::Ulid;
+
     use super::*;
+
+    /// An agent's acceptance of an interaction of an own customer, which came through one queue.
+    fn acceptance(number: u128) -> Commit {
+        let at = Timestamp::UNIX_EPOCH;
+        let id = |number| Ulid::from_parts(1, number);
+        let before = Interaction {
+            id: InteractionId::from_ulid(id(number)),
+            contact: ContactId::from_ulid(id(number)),
+            ..domain::fixtures::interaction(Status::Open, at)
+        };
+        let agent = AgentId::from_ulid(id(number));
+        let membership = Membership { agent: agent.clone(), account: before.account.clone(), queue: Some(QueueId::from_ulid(id(1))) };
+        Commit {
+            after: Interaction { version: before.version + 1, agent: Some(agent), ..before.clone() },
+            before: Some(before),
+            effects: Vec::new(),
+            history: Vec::new(),
+            messages: Vec::new(),
+            contact: None,
+            listed: None,
+            identity: None,
+            last_inbound_at: None,
+            mark: Idempotency::Command { id: format!("accept-{number}") },
+            membership: Some(membership),
+            presence_revision: None,
+            cursor: None,
+            merged: None,
+        }
+    }
+
+    /// The items of a transaction, as table and key, with the name of the action.
+    fn touched(call: &Call) -> Vec<(String, String)> {
+        let key = |item: &Value| format!("{}/{}", item["pk"]["S"].as_str().unwrap(), item["sk"]["S"].as_str().unwrap());
+        let action = |action: &Value| {
+            let (name, action) = action.as_object().unwrap().iter().next().unwrap();
+            let item = if name == "Put" { &action["Item"] } else { &action["Key"] };
+            (name.clone(), format!("{} {}", action["TableName"].as_str().unwrap(), key(item)))
+        };
+        call.body["TransactItems"].as_array().unwrap().iter().map(action).collect()
+    }
+
+    #[tokio::test]
+    async fn a_hundred_agents_who_accept_at_once_touch_no_item_together() {
+        let stub = Stub::start(|_| Some((200, "{}".to_owned()))).await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        for number in 0..100 {
+            assert_eq!(store.write_commit(acceptance(number)).await.unwrap(), Committed::Done);
+        }
+        let calls = stub.calls();
+        assert_eq!(calls.len(), 100, "one transaction each");
+        let mut all = std::collections::HashSet::new();
+        for (_, item) in calls.iter().flat_map(touched) {
+            assert!(all.insert(item.clone()), "{item} is in two of the transactions");
+        }
+        assert_eq!(touched(&calls[7]).iter().filter(|(name, _)| name == "ConditionCheck").count(), 2, "at the account and at the queue");
+    }
+
+    #[tokio::test]
+    async fn where_members_have_no_items_the_account_and_the_queue_are_asked() {
+        let stub = Stub::start(|call| {
+            let items = touched(call);
+            let by_items = items.iter().any(|(_, item)| item.contains("members#"));
+            if !by_items {
+                return Some((200, "{}".to_owned()));
+            }
+            let reason = |(_, item): &(String, String)| {
+                json!({ "Code": if item.contains("members#account") { "ConditionalCheckFailed" } else { "None" } })
+            };
+            let reasons: Vec<_> = items.iter().map(reason).collect();
+            let refusal = json!({ "__type": "TransactionCanceledException", "Message": "no", "CancellationReasons": reasons });
+            Some((400, refusal.to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        assert_eq!(store.write_commit(acceptance(1)).await.unwrap(), Committed::Done);
+        let checked = |call: &Call| -> Vec<String> {
+            let checks = touched(call).into_iter().filter(|(name, _)| name == "ConditionCheck");
+            checks.map(|(_, item)| item.split('/').next().unwrap().to_owned()).collect()
+        };
+        let calls = stub.calls();
+        assert_eq!(calls.len(), 2);
+        assert!(checked(&calls[0]).iter().all(|item| item.starts_with("config members#")), "{:?}", checked(&calls[0]));
+        assert_eq!(checked(&calls[1]), ["config account", "config queue"]);
+    }
 
     #[test]
     fn an_earlier_attempt_says_more_than_any_other_lost_condition() {

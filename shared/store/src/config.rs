@@ -5,6 +5,7 @@ mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod members;
 mod templates;
 mod trail;
 mod writes;
@@ -22,10 +23,10 @@ use domain::queue::Queue;
 
 use crate::codec::{Item, PortResult, failed, from_data, key_item, number, s, text, undecodable};
 use crate::table::Table;
-use cache::{Cached, CachedById};
+use cache::{Cached, CachedById, Recent};
 
 pub use entities::Entity;
-pub(crate) use keys::{entity_key, leaving_key};
+pub(crate) use keys::{entity_key, leaving_key, member_key};
 pub use leaving::Leaving;
 pub use trail::AuditQuery;
 pub(crate) use trail::items as audit_items;
@@ -35,6 +36,7 @@ pub use writes::{Extra, OwedWakes, Revision, Write, Written};
 #[derive(Clone)]
 pub struct Configuration {
     table: Table,
+    recent: Recent,
     accounts: Cached<Vec<Account>>,
     queues: Cached<BTreeMap<QueueId, Queue>>,
     agents: Cached<BTreeMap<AgentId, Agent>>,
@@ -59,6 +61,7 @@ impl Configuration {
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
         Self {
             table: Table::new(client, table),
+            recent: Arc::default(),
             accounts: Arc::default(),
             queues: Arc::default(),
             agents: Arc::default(),

@@ -209,12 +209,88 @@ pub(crate) fn kind_of(pk: &str, sk: &str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::ids::MessageId;
+    use serde_json::{Value, json};
     use ulid::Ulid;
 
     #[test]
     fn the_head_sorts_after_every_interaction_and_before_nothing_of_the_thread() {
         let newest = format!("INT#{}", InteractionId::from_ulid(Ulid::from_parts(u64::MAX >> 16, u128::MAX)));
         assert!(HEAD > newest.as_str() && HEAD < "MSG#");
+    }
+
+    /// A key of each kind of item, by the name of its function.
+    fn samples() -> Vec<(&'static str, Key)> {
+        let (account, contact_id, agent) = (AccountId::from_ulid(Ulid(1)), ContactId::from_ulid(Ulid(2)), AgentId::from_ulid(Ulid(4)));
+        let of = ConversationKey { account: account.clone(), contact: contact_id.clone() };
+        let place = InteractionKey { conversation: of.clone(), interaction: InteractionId::from_ulid(Ulid(3)) };
+        let of_message = MessageKey { interaction: place.clone(), at: Timestamp::UNIX_EPOCH, message: MessageId::from_ulid(Ulid(5)) };
+        let target = Target::Agent(agent.clone());
+        vec![
+            ("event", event(&account, "SM1")),
+            ("alias", alias(&Address::Bsuid("CON".into()))),
+            ("contact", contact(&contact_id)),
+            ("head", head(&of)),
+            ("interaction", interaction(&place)),
+            ("reference", reference(&place.interaction)),
+            ("message", message(&of_message)),
+            ("provider_message", provider_message(&account, "SM1")),
+            ("history", history(&place, 1)),
+            ("presence", presence(&agent)),
+            ("waiting", waiting(&target, "2026#int")),
+            ("cursor", cursor(&target)),
+            ("command", command("c")),
+            ("feed_head", feed_head(&agent)),
+            ("feed_event", feed_event(&agent, 1)),
+            ("feed_done", feed_done(&agent, "e")),
+            ("connection", connection(&agent, "c")),
+            ("connection_lost", connection_lost(&agent)),
+            ("ticket", ticket("h")),
+            ("connection_owner", connection_owner("c")),
+        ]
+    }
+
+    /// The patterns of the stream's event source in the template.
+    fn patterns() -> Vec<Value> {
+        let template = include_str!("../../../infra/template.yaml");
+        let source = template.split("\n  DispatchStream:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let quoted = source.lines().filter_map(|line| line.trim().strip_prefix("- Pattern: '")?.strip_suffix('\''));
+        quoted.map(|pattern| serde_json::from_str(pattern).unwrap()).collect()
+    }
+
+    /// As Lambda compares: an object member by member, a list by any of its values or prefixes.
+    fn lets_through(pattern: &Value, record: &Value) -> bool {
+        match pattern {
+            Value::Object(members) => members.iter().all(|(name, pattern)| lets_through(pattern, &record[name])),
+            Value::Array(any) => any.iter().any(|one| match one["prefix"].as_str() {
+                Some(prefix) => record.as_str().is_some_and(|text| text.starts_with(prefix)),
+                None => one == record,
+            }),
+            _ => panic!("{pattern}"),
+        }
+    }
+
+    #[test]
+    fn the_stream_lets_through_exactly_the_records_that_can_have_effects() {
+        let functions = include_str!("keys.rs").lines().filter(|line| line.starts_with("pub(crate) fn ") && line.contains("-> Key {"));
+        let functions: Vec<_> = functions.map(|line| line["pub(crate) fn ".len()..].split('(').next().unwrap()).collect();
+        assert_eq!(samples().iter().map(|(name, _)| *name).collect::<Vec<_>>(), functions, "each kind needs its sample");
+        let patterns = patterns();
+        assert!(!patterns.is_empty());
+        for (name, Key { pk, sk }) in samples() {
+            let kind = kind_of(&pk, &sk);
+            for change in ["INSERT", "MODIFY", "REMOVE"] {
+                let record = json!({ "eventName": change, "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } } } });
+                let may_have_effects = match kind {
+                    Kind::Other => false,
+                    // Later it is only marked as routed.
+                    Kind::Event => change == "INSERT",
+                    Kind::Interaction | Kind::Message | Kind::Contact | Kind::Presence => change != "REMOVE",
+                };
+                let passes = patterns.iter().any(|pattern| lets_through(pattern, &record));
+                assert_eq!(passes, may_have_effects, "{name} {change}");
+            }
+        }
     }
 
     #[test]

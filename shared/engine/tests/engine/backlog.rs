@@ -5,6 +5,7 @@ use domain::effect::Target;
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
+use engine::jobs::AssignJob;
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Idempotency, World};
 use engine::{Engine, Reach};
@@ -94,4 +95,97 @@ fn the_offers_of_an_account_that_is_switched_off_stop_in_portions() {
     assert!(all.iter().all(|id| sim.rings_at(id) == [agent.clone()]));
     sim.change_account(|account| account.active = false);
     assert_in_portions(&wakes(&sim, &target, &all, |id| sim.rings_at(id).is_empty()));
+}
+
+/// Sixty queues of one agent, with a customer in each, whom nobody answers yet.
+fn many_queues(strategy: Strategy) -> (Sim, AgentId, Vec<Target>) {
+    let mut sim = Sim::new();
+    let agent = sim.agent(1);
+    run(sim.engine.set_capacity(&agent, Capacity::new(100).unwrap())).unwrap();
+    let mut targets = Vec::new();
+    for number in 1..=60_u32 {
+        let queue = sim.queue(number.into(), strategy, &[&agent]);
+        sim.plan(&[queue_step(&queue, 3_600)]);
+        sim.writes(number);
+        targets.push(Target::Queue(queue));
+    }
+    targets.sort();
+    (sim, agent, targets)
+}
+
+/// Follows wakes that were cut off, and returns the other targets that each of them wakes.
+fn followed(sim: &Sim, first: AssignJob) -> Vec<Vec<Target>> {
+    let (mut portions, mut next) = (Vec::new(), Some(first));
+    while let Some(job) = next {
+        let began = sim.world.now();
+        let woken = run(slow(sim).wake_after(&job.target, job.reach(), job.after.as_ref())).unwrap();
+        assert!(sim.world.now().duration_since(began) < SignedDuration::from_secs(30), "it would have been cut off");
+        next = job.then(&woken).into_iter().find(|job| job.after.is_some());
+        portions.push(woken.also);
+        assert!(portions.len() < 100, "it never ends");
+    }
+    portions
+}
+
+#[test]
+fn an_agent_of_very_many_queues_wakes_all_of_them_in_portions() {
+    let (sim, agent, targets) = many_queues(Strategy::Rrmemory);
+    run(sim.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Command { id: "ready".into() })).unwrap();
+    let portions = followed(&sim, AssignJob::wake(Target::Agent(agent)));
+    assert!(portions.len() > 2, "{portions:?}");
+    assert_eq!(portions.concat(), targets, "each once");
+}
+
+#[test]
+fn an_account_that_waits_in_very_many_queues_wakes_all_of_them_in_portions() {
+    let (sim, _, targets) = many_queues(Strategy::Rrmemory);
+    let portions = followed(&sim, AssignJob::reconfigured(Target::Account(sim.account.clone())));
+    assert!(portions.len() > 2, "{portions:?}");
+    assert_eq!(portions.concat(), targets);
+}
+
+#[test]
+fn the_sweep_finds_the_waiting_targets_in_portions() {
+    let (sim, _, targets) = many_queues(Strategy::Beepall);
+    // Four hundred more queues in which nobody waits.
+    (1_000..1_400).for_each(|number| drop(sim.queue(number, Strategy::Beepall, &[])));
+    let (mut found, mut after, mut portions) = (Vec::new(), None, 0);
+    loop {
+        let swept = run(slow(&sim).waiting_targets(after.as_ref())).unwrap();
+        found.extend(swept.targets);
+        portions += 1;
+        after = swept.until;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(portions > 1, "{portions}");
+    assert_eq!(found, targets, "each once");
+}
+
+#[test]
+fn an_agent_who_is_taken_off_an_account_with_a_full_load_is_released_in_portions() {
+    let mut sim = Sim::new();
+    let agent = sim.agent(1);
+    let queue = sim.queue(1, Strategy::Beepall, &[&agent]);
+    sim.plan(&[queue_step(&queue, 3_600)]);
+    run(sim.engine.set_capacity(&agent, Capacity::new(40).unwrap())).unwrap();
+    sim.ready(&agent);
+    for number in 1..=40 {
+        let interaction = sim.writes(number);
+        sim.accept(&agent, &interaction).unwrap();
+    }
+    sim.change_account(|account| account.agents.clear());
+    let mut portions = Vec::new();
+    loop {
+        let began = sim.world.now();
+        let released = run(slow(&sim).release(&agent)).unwrap();
+        assert!(sim.world.now().duration_since(began) < SignedDuration::from_secs(30), "it would have been cut off");
+        portions.push(released.interactions);
+        if !released.unfinished {
+            break;
+        }
+    }
+    assert!(portions.len() > 2 && portions.iter().sum::<usize>() == 40, "{portions:?}");
+    assert!(sim.presence(&agent).unwrap().load.is_empty());
 }

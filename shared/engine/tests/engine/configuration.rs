@@ -127,7 +127,7 @@ fn the_sweep_finds_every_target_for_which_something_waits() {
     let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 1);
     sim.log_out(&agents[0]);
     let interaction = sim.writes(1);
-    let targets = crate::driver::run(sim.engine.waiting_targets()).unwrap();
+    let targets = crate::driver::run(sim.engine.waiting_targets(None)).unwrap().targets;
     assert_eq!(targets, [domain::effect::Target::Queue(queue)]);
     // The wake of the agent who becomes ready is lost. The sweep makes up for it.
     let command = crate::driver::Command::Presence(domain::agent::PresenceState::Ready);

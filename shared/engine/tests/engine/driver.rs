@@ -32,7 +32,7 @@ use engine::jobs::{ArchiveJob, AssignJob, PushJob, SendJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, World};
 use engine::stream::Owner;
-use engine::{Claim, Engine, EngineError, Sending, Sent, Start, Started, Told};
+use engine::{Claim, Engine, EngineError, Released, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +72,7 @@ impl Job {
 
     /// A wake-up, in which `assign` looks at the interactions that wait for a target.
     pub(crate) fn wake(target: Target) -> Self {
-        Self::queued(Errand::assign("wake".into(), AssignJob { target, reconfigured: false, related: false }))
+        Self::queued(Errand::assign("wake".into(), AssignJob::wake(target)))
     }
 
     /// A wake-up after an agent may have been added to an account or a queue, or removed from it.
@@ -264,10 +264,13 @@ async fn assign(engine: &Machine, id: &str, job: &AssignJob) -> Result<Led, Engi
     if let Some(agent) = job.reconfigured_agent() {
         let released = engine.release(agent).await?;
         seen.extend(released.unseen.into_iter().map(|row| shown(agent, row, &gone)));
+        if released.unfinished {
+            return Ok((vec![Errand::assign(format!("{id}-rest"), job.clone())], seen, None));
+        }
         let again = engine.world.now() + SignedDuration::from_secs(Wakeup::LOOKED_AT_AGAIN_SECONDS.into());
         errands.push(Errand::wakeup(format!("{id}-again"), again, Wakeup::Reconfigured { agent: agent.clone() }));
     }
-    let mut woken = engine.wake(&job.target, job.reach()).await?;
+    let mut woken = engine.wake_after(&job.target, job.reach(), job.after.as_ref()).await?;
     if let Target::Agent(agent) = &job.target {
         seen.extend(std::mem::take(&mut woken.joined).into_iter().map(|row| shown(agent, row, &offered)));
     }
@@ -297,7 +300,10 @@ async fn wake_up(engine: &Machine, errand: String, wakeup: Wakeup) -> Result<Led
         }
         Wakeup::Reconfigured { agent } => {
             let engine = Machine { directory: engine.directory.fresh(), ..engine.clone() };
-            engine.release(agent).await.map(|_| nothing)
+            let again = |released: Released| {
+                if released.unfinished { vec![Errand::wakeup(errand, engine.world.now(), wakeup.clone())] } else { Vec::new() }
+            };
+            engine.release(agent).await.map(|released| (again(released), Vec::new(), None))
         }
         Wakeup::Lost { .. } => panic!("nobody is connected here"),
     }

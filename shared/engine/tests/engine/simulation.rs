@@ -270,8 +270,9 @@ impl Story {
     fn caches_expire(&mut self) {
         self.stale_until = None;
         self.sim.directory.refresh();
-        let targets = surely(|| self.sim.engine.waiting_targets());
-        self.sim.jobs.extend(targets.into_iter().map(Job::wake));
+        let swept = surely(|| self.sim.engine.waiting_targets(None));
+        assert_eq!(swept.until, None, "the clock stands still");
+        self.sim.jobs.extend(swept.targets.into_iter().map(Job::wake));
     }
 
     fn new_plan(&mut self) {

@@ -14,7 +14,7 @@ use domain::queue::Queue;
 use engine::ports::Directory;
 
 use super::keys::{plan_key, receive_key, unique_key};
-use super::{Configuration, Entity};
+use super::{Configuration, Entity, Revision};
 use crate::codec::{PortResult, from_data, text};
 use crate::keys::Key;
 
@@ -25,34 +25,57 @@ const CACHED: Duration = Duration::from_secs(5);
 /// The most entries of a cache by id. Beyond it, the cache starts anew.
 const CACHED_MOST: usize = 1_000;
 
-pub(super) type Cached<T> = Arc<Mutex<Option<(Arc<T>, Instant)>>>;
+/// A value, with a revision that was read before it: while that is the present revision, so is the value.
+pub(super) type Cached<T> = Arc<Mutex<Option<(Arc<T>, Revision)>>>;
 
-pub(super) type CachedById<T> = Arc<Mutex<HashMap<String, (T, Instant)>>>;
+/// The same for single items, missing ones too.
+pub(super) type CachedById<T> = Arc<Mutex<HashMap<String, (T, Revision)>>>;
 
-fn cached<T: Clone>(cache: &CachedById<T>, id: &str) -> Option<T> {
+/// The revision that was read last, and when it was asked for.
+pub(super) type Recent = Arc<Mutex<Option<(Revision, Instant)>>>;
+
+fn cached<T: Clone>(cache: &CachedById<T>, id: &str, at: Revision) -> Option<T> {
     let cache = cache.lock().ok()?;
-    cache.get(id).filter(|(_, read)| read.elapsed() < CACHED).map(|(value, _)| value.clone())
+    cache.get(id).filter(|(_, read)| *read == at).map(|(value, _)| value.clone())
 }
 
-fn remember<T>(cache: &CachedById<T>, id: String, value: T) {
+fn remember<T>(cache: &CachedById<T>, id: String, value: T, at: Revision) {
     if let Ok(mut cache) = cache.lock() {
         if cache.len() >= CACHED_MOST {
             cache.clear();
         }
-        cache.insert(id, (value, Instant::now()));
+        cache.insert(id, (value, at));
     }
 }
 
-async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, read: impl FnOnce() -> F) -> PortResult<Arc<T>> {
-    let known = cache.lock().ok().and_then(|cache| cache.clone()).filter(|(_, read)| read.elapsed() < CACHED);
+async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, at: Revision, read: impl FnOnce() -> F) -> PortResult<Arc<T>> {
+    let known = cache.lock().ok().and_then(|cache| cache.clone()).filter(|(_, read)| *read == at);
     if let Some((value, _)) = known {
         return Ok(value);
     }
     let value = Arc::new(read().await?);
     if let Ok(mut cache) = cache.lock() {
-        *cache = Some((value.clone(), Instant::now()));
+        *cache = Some((value.clone(), at));
     }
     Ok(value)
+}
+
+impl Configuration {
+    /// The revision of some seconds ago at most. All kinds lie in one partition each, and every warm function would
+    /// read them whole every 5 s: this one small item tells whether anything has changed.
+    async fn recent_revision(&self) -> PortResult<Revision> {
+        let recent = self.recent.lock().ok().and_then(|recent| *recent).filter(|(_, asked)| asked.elapsed() < CACHED);
+        if let Some((revision, _)) = recent {
+            return Ok(revision);
+        }
+        // Before the call, since the answer may lack a write of the next moment.
+        let asked = Instant::now();
+        let revision = self.revision().await?;
+        if let Ok(mut recent) = self.recent.lock() {
+            *recent = Some((revision, asked));
+        }
+        Ok(revision)
+    }
 }
 
 impl Configuration {
@@ -85,7 +108,7 @@ impl Configuration {
         if let Some(agent) = self.record(known, subject).await? {
             return Ok(Some(agent));
         }
-        let now = self.owner_now(key()).await?;
+        let now = self.owner_now(key(), self.recent_revision().await?).await?;
         self.record(now, subject).await
     }
 
@@ -110,7 +133,7 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn pauses(&self) -> PortResult<Arc<Vec<Pause>>> {
-        cached_all(&self.pauses, || self.each::<Pause>()).await
+        cached_all(&self.pauses, self.recent_revision().await?, || self.each::<Pause>()).await
     }
 
     /// The tags that agents choose from.
@@ -118,7 +141,7 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn tags(&self) -> PortResult<Arc<Vec<KnownTag>>> {
-        cached_all(&self.tags, || self.each::<KnownTag>()).await
+        cached_all(&self.tags, self.recent_revision().await?, || self.each::<KnownTag>()).await
     }
 
     /// The canned answers of all accounts.
@@ -126,7 +149,7 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn canned_answers(&self) -> PortResult<Arc<Vec<CannedAnswer>>> {
-        cached_all(&self.canned_answers, || self.each::<CannedAnswer>()).await
+        cached_all(&self.canned_answers, self.recent_revision().await?, || self.each::<CannedAnswer>()).await
     }
 
     async fn each<T: Entity>(&self) -> PortResult<Vec<T>> {
@@ -135,16 +158,18 @@ impl Configuration {
 
     async fn owner(&self, key: Key) -> PortResult<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
-        if let Some(owner) = cached(&self.owners, &name) {
+        let at = self.recent_revision().await?;
+        if let Some(owner) = cached(&self.owners, &name, at) {
             return Ok(owner);
         }
-        self.owner_now(key).await
+        self.owner_now(key, at).await
     }
 
-    async fn owner_now(&self, key: Key) -> PortResult<Option<String>> {
+    /// Reads an owner, whatever is cached. `at` is a revision that was read before.
+    async fn owner_now(&self, key: Key, at: Revision) -> PortResult<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
         let owner = self.table.get(key).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned);
-        remember(&self.owners, name, owner.clone());
+        remember(&self.owners, name, owner.clone(), at);
         Ok(owner)
     }
 
@@ -155,6 +180,7 @@ impl Configuration {
                 *cache = T::default();
             }
         }
+        clear(&self.recent);
         clear(&self.accounts);
         clear(&self.queues);
         clear(&self.agents);
@@ -171,16 +197,20 @@ impl Configuration {
 
 impl Directory for Configuration {
     async fn account(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
-        if let Some(account) = cached(&self.account, id.as_str()) {
+        let at = self.recent_revision().await?;
+        if let Some(account) = cached(&self.account, id.as_str(), at) {
             return Ok(account);
         }
         let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
-        remember(&self.account, id.to_string(), account.clone());
+        remember(&self.account, id.to_string(), account.clone(), at);
         Ok(account)
     }
 
     async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {
-        cached_all(&self.accounts, || async { Ok(self.all::<Account>().await?.into_iter().map(|(account, _)| account).collect()) }).await
+        cached_all(&self.accounts, self.recent_revision().await?, || async {
+            Ok(self.all::<Account>().await?.into_iter().map(|(account, _)| account).collect())
+        })
+        .await
     }
 
     async fn queue(&self, id: &QueueId) -> PortResult<Option<Queue>> {
@@ -193,21 +223,21 @@ impl Directory for Configuration {
     }
 
     async fn queues(&self) -> PortResult<Arc<BTreeMap<QueueId, Queue>>> {
-        cached_all(&self.queues, || async {
+        cached_all(&self.queues, self.recent_revision().await?, || async {
             Ok(self.all::<Queue>().await?.into_iter().map(|(queue, _)| (queue.id.clone(), queue)).collect())
         })
         .await
     }
 
     async fn agents(&self) -> PortResult<Arc<BTreeMap<AgentId, Agent>>> {
-        cached_all(&self.agents, || async {
+        cached_all(&self.agents, self.recent_revision().await?, || async {
             Ok(self.all::<Agent>().await?.into_iter().map(|(agent, _)| (agent.id.clone(), agent)).collect())
         })
         .await
     }
 
     async fn intervals(&self, ids: &[IntervalId]) -> PortResult<BTreeMap<IntervalId, Interval>> {
-        let known = cached_all(&self.intervals, || async {
+        let known = cached_all(&self.intervals, self.recent_revision().await?, || async {
             Ok(self.all::<Interval>().await?.into_iter().map(|(interval, _)| (interval.id.clone(), interval)).collect())
         });
         let known: Arc<BTreeMap<IntervalId, Interval>> = known.await?;
@@ -225,14 +255,14 @@ impl Directory for Configuration {
     }
 
     async fn list(&self, id: &ListId) -> PortResult<Option<List>> {
-        let known = cached_all(&self.lists, || async {
+        let known = cached_all(&self.lists, self.recent_revision().await?, || async {
             Ok(self.all::<List>().await?.into_iter().map(|(list, _)| (list.id.clone(), list)).collect::<BTreeMap<_, _>>())
         });
         Ok(known.await?.get(id).cloned())
     }
 
     async fn dispositions(&self) -> PortResult<Arc<Vec<String>>> {
-        cached_all(&self.dispositions, || async {
+        cached_all(&self.dispositions, self.recent_revision().await?, || async {
             Ok(self.each::<Disposition>().await?.into_iter().map(|disposition| disposition.name).collect())
         })
         .await
@@ -244,5 +274,137 @@ impl Directory for Configuration {
 
     async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
         self.table.get(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use cloud::testing::Stub;
+    use domain::fixtures;
+
+    use super::*;
+
+    /// A table at this revision, with one account and no agents.
+    async fn table(revision: &Arc<AtomicU64>) -> (Configuration, Stub) {
+        let revision = Arc::clone(revision);
+        let account: serde_json::Value = serde_json::to_value(
+            crate::codec::data_item(super::super::keys::entity_key::<Account>("x"), &fixtures::account())
+                .map(|item| item.into_iter().map(|(name, value)| (name, attribute(&value))).collect::<serde_json::Map<_, _>>())
+                .unwrap(),
+        )
+        .unwrap();
+        let stub = Stub::start(move |call| {
+            let item = match (call.operation.as_str(), call.body["Key"]["pk"]["S"].as_str()) {
+                ("DynamoDB_20120810.GetItem", Some("config")) => {
+                    serde_json::json!({"Item": {"revision": {"N": revision.load(Ordering::SeqCst).to_string()}}})
+                }
+                ("DynamoDB_20120810.GetItem", Some("account")) => {
+                    let mut item = account.clone();
+                    item["version"] = serde_json::json!({"N": "1"});
+                    serde_json::json!({"Item": item})
+                }
+                ("DynamoDB_20120810.Query", _) => serde_json::json!({"Items": [], "Count": 0, "ScannedCount": 0}),
+                _ => serde_json::json!({}),
+            };
+            Some((200, item.to_string()))
+        })
+        .await;
+        (Configuration::new(stub.aws.dynamodb(), "config"), stub)
+    }
+
+    /// An attribute as the service writes it.
+    fn attribute(value: &aws_sdk_dynamodb::types::AttributeValue) -> serde_json::Value {
+        use aws_sdk_dynamodb::types::AttributeValue as A;
+        match value {
+            A::S(text) => serde_json::json!({ "S": text }),
+            A::N(number) => serde_json::json!({ "N": number }),
+            A::Bool(bool) => serde_json::json!({ "BOOL": bool }),
+            A::Null(_) => serde_json::json!({ "NULL": true }),
+            A::L(list) => serde_json::json!({ "L": list.iter().map(attribute).collect::<Vec<_>>() }),
+            A::M(map) => {
+                serde_json::json!({ "M": map.iter().map(|(name, value)| (name.clone(), attribute(value))).collect::<serde_json::Map<_, _>>() })
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was read: the partitions, in their order.
+    fn reads(stub: &Stub) -> Vec<String> {
+        let partition = |call: cloud::testing::Call| {
+            let values = [&call.body["Key"]["pk"]["S"], &call.body["ExpressionAttributeValues"][":pk"]["S"]];
+            values.into_iter().find_map(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        stub.calls().into_iter().map(partition).collect()
+    }
+
+    /// Lets the revision that was read last grow old.
+    fn seconds_pass(configuration: &Configuration) {
+        let mut recent = configuration.recent.lock().unwrap();
+        *recent = recent.map(|(revision, asked)| (revision, asked.checked_sub(CACHED).unwrap()));
+    }
+
+    /// What a burst of messages asks for.
+    async fn burst(configuration: &Configuration) {
+        for _ in 0..3 {
+            assert!(configuration.account(&fixtures::account().id).await.unwrap().is_some());
+            configuration.queues().await.unwrap();
+            configuration.agents().await.unwrap();
+            assert_eq!(configuration.account_of_token("nobody's").await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn while_nothing_changes_one_small_item_is_read_every_five_seconds() {
+        let revision = Arc::new(AtomicU64::new(7));
+        let (configuration, stub) = table(&revision).await;
+        burst(&configuration).await;
+        assert_eq!(reads(&stub), ["config", "account", "queue", "agent", "receive"]);
+        for _ in 0..3 {
+            burst(&configuration).await;
+            assert!(reads(&stub).is_empty(), "within five seconds nothing is read");
+            seconds_pass(&configuration);
+            burst(&configuration).await;
+            assert_eq!(reads(&stub), ["config"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_after_five_seconds_also_where_nothing_was_found_before() {
+        let revision = Arc::new(AtomicU64::new(7));
+        let (configuration, stub) = table(&revision).await;
+        burst(&configuration).await;
+        reads(&stub);
+        revision.store(8, Ordering::SeqCst);
+        burst(&configuration).await;
+        assert!(reads(&stub).is_empty());
+        seconds_pass(&configuration);
+        burst(&configuration).await;
+        assert_eq!(reads(&stub), ["config", "account", "queue", "agent", "receive"]);
+    }
+
+    #[tokio::test]
+    async fn the_process_that_writes_reads_anew_at_once() {
+        let (configuration, stub) = table(&Arc::new(AtomicU64::new(7))).await;
+        burst(&configuration).await;
+        reads(&stub);
+        configuration.forget();
+        burst(&configuration).await;
+        assert_eq!(reads(&stub).len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_value_that_was_being_read_when_something_changed_is_read_again() {
+        let revision = Arc::new(AtomicU64::new(7));
+        let (configuration, stub) = table(&revision).await;
+        let at = configuration.recent_revision().await.unwrap();
+        // The change comes between the revision and the value.
+        revision.store(8, Ordering::SeqCst);
+        cached_all(&configuration.queues, at, || async { Ok(BTreeMap::new()) }).await.unwrap();
+        seconds_pass(&configuration);
+        reads(&stub);
+        configuration.queues().await.unwrap();
+        assert_eq!(reads(&stub), ["config", "queue"]);
     }
 }

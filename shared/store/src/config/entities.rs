@@ -3,6 +3,7 @@
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::ids::AgentId;
 use domain::interval::Interval;
 use domain::queue::Queue;
 use serde::Serialize;
@@ -18,6 +19,10 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     fn unique_names(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The agents who are its members, if things of this kind have members.
+    fn members(&self) -> Option<&[AgentId]> {
+        None
+    }
 }
 
 impl Entity for Account {
@@ -27,6 +32,9 @@ impl Entity for Account {
     }
     fn unique_names(&self) -> Vec<String> {
         vec![format!("account-key#{}", self.key)]
+    }
+    fn members(&self) -> Option<&[AgentId]> {
+        Some(&self.agents)
     }
 }
 
@@ -44,6 +52,9 @@ impl Entity for Queue {
     const KIND: &'static str = "queue";
     fn id(&self) -> &str {
         self.id.as_str()
+    }
+    fn members(&self) -> Option<&[AgentId]> {
+        Some(&self.members)
     }
 }
 

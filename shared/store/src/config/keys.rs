@@ -1,12 +1,26 @@
 //! Keys of the configuration table.
 
-use domain::ids::{AccountId, ContactId};
+use domain::ids::{AccountId, AgentId, ContactId};
 
 use super::Entity;
 use crate::keys::Key;
 
 pub(crate) fn entity_key<T: Entity>(id: &str) -> Key {
     Key { pk: T::KIND.to_owned(), sk: id.to_owned() }
+}
+
+fn members<T: Entity>(id: &str) -> String {
+    format!("members#{}#{id}", T::KIND)
+}
+
+/// It exists only while the agent is a member of the account or the queue.
+pub(crate) fn member_key<T: Entity>(id: &str, agent: &AgentId) -> Key {
+    Key { pk: members::<T>(id), sk: agent.to_string() }
+}
+
+/// It exists only while all members of the account or the queue have items.
+pub(crate) fn complete_key<T: Entity>(id: &str) -> Key {
+    Key { pk: members::<T>(id), sk: "complete".to_owned() }
 }
 
 pub(crate) fn unique_key(name: &str) -> Key {

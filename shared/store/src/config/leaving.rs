@@ -83,7 +83,7 @@ impl Configuration {
         extra: &[Extra],
     ) -> PortResult<Written> {
         unless_moved(|| async {
-            let mut deletion = self.deletion(account, version, None);
+            let mut deletion = self.deletion(account, version, None).await?;
             deletion.delete(receive_key(receive_token_hash), None, Written::Moved);
             for key in leaving_keys(&account.id) {
                 let stays = Expression::new("REMOVE #until").name("#until", "until");

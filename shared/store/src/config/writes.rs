@@ -133,6 +133,9 @@ impl Configuration {
             Write::New => (Expression::absent(), None, 0),
             Write::Replace { before, version } => (Expression::version(*version), Some(*before), *version),
         };
+        let moves = self.moves(before, entity).await?;
+        let at = self.resting_on(at, &moves).await?;
+        self.before_write::<T>(entity.id(), &moves).await?;
         let mut transaction = self.counted(at);
         let mut entry = data_item(entity_key::<T>(entity.id()), entity)?;
         entry.insert("version".to_owned(), n(version + 1));
@@ -147,8 +150,14 @@ impl Configuration {
         for name in had.iter().filter(|name| !has.contains(name)) {
             transaction.delete(unique_key(name), None, Written::Changed);
         }
+        moves.add::<T>(&mut transaction, entity.id());
         add(&mut transaction, extra)?;
-        self.transact(transaction, version + 1).await
+        let written = self.transact(transaction, version + 1).await?;
+        if matches!(written, Written::Done { .. }) && !moves.fit() {
+            // The write is done. Members without items are found in the entity itself.
+            let _ = self.note_members::<T>(entity.id(), version + 1, &moves).await;
+        }
+        Ok(written)
     }
 
     /// Deletes an entity that still has this version, with its unique names and the other items that lead to it,
@@ -158,7 +167,7 @@ impl Configuration {
     /// The table can't be written.
     pub async fn delete<T: Entity>(&self, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
         unless_moved(|| async {
-            let mut deletion = self.deletion(entity, version, None);
+            let mut deletion = self.deletion(entity, version, None).await?;
             add(&mut deletion, extra)?;
             self.transact(deletion, version).await
         })
@@ -170,19 +179,20 @@ impl Configuration {
     /// # Errors
     /// The table can't be written.
     pub async fn delete_at<T: Entity>(&self, at: Revision, entity: &T, version: u64, extra: &[Extra]) -> PortResult<Written> {
-        let mut deletion = self.deletion(entity, version, Some(at));
+        let mut deletion = self.deletion(entity, version, Some(at)).await?;
         add(&mut deletion, extra)?;
         self.transact(deletion, version).await
     }
 
     /// Deletes an entity that still has this version, with its unique names.
-    pub(super) fn deletion<T: Entity>(&self, entity: &T, version: u64, at: Option<Revision>) -> Transaction<'_, Written> {
+    pub(super) async fn deletion<T: Entity>(&self, entity: &T, version: u64, at: Option<Revision>) -> PortResult<Transaction<'_, Written>> {
+        self.forget_all_members(entity).await?;
         let mut transaction = self.counted(at);
         transaction.delete(entity_key::<T>(entity.id()), Some(Expression::version(version)), Written::Changed);
         for name in entity.unique_names() {
             transaction.delete(unique_key(&name), None, Written::Moved);
         }
-        transaction
+        Ok(transaction)
     }
 
     /// Wakes that changes before `id` (a ULID) still owe, up to a hundred: the writing process died before it sent
@@ -209,7 +219,7 @@ impl Configuration {
 
     /// A transaction that increments the revision, as each write does, so that other checks notice; on condition
     /// that it is still `at`, if given.
-    fn counted(&self, at: Option<Revision>) -> Transaction<'_, Written> {
+    pub(super) fn counted(&self, at: Option<Revision>) -> Transaction<'_, Written> {
         let mut transaction = self.table.transaction();
         let condition = at.map(|Revision(at)| match at {
             0 => Expression::absent(),
