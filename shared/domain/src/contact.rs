@@ -47,6 +47,10 @@ pub struct Contact {
     /// supervisor cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ties: Vec<Tie>,
+    /// What the customer said about marketing messages of each account, the latest word of each. An account that is
+    /// not here was never refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marketing: BTreeMap<AccountId, Marketing>,
     /// When the customer first wrote.
     pub created_at: Timestamp,
     /// The version, which grows with every change, also of the addresses that lead here. Conditions and effects
@@ -59,6 +63,34 @@ pub struct Contact {
     /// The older contact of the same customer for every account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
+}
+
+/// A customer's word about marketing messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marketing {
+    /// Whether the customer refuses them.
+    pub stopped: bool,
+    /// When the customer said so.
+    pub at: Timestamp,
+}
+
+impl Contact {
+    /// Whether the customer refuses marketing messages of an account.
+    pub fn refuses_marketing(&self, account: &AccountId) -> bool {
+        self.marketing.get(account).is_some_and(|word| word.stopped)
+    }
+
+    /// The contact after the customer's word about marketing messages; `None` if a later word is known, or the same.
+    pub fn with_marketing(&self, account: &AccountId, word: Marketing) -> Option<Self> {
+        let known = self.marketing.get(account);
+        if known.is_some_and(|known| known.at >= word.at) {
+            return None;
+        }
+        let mut after = self.clone();
+        after.marketing.insert(account.clone(), word);
+        after.version += 1;
+        Some(after)
+    }
 }
 
 /// The form before this one had one list.
@@ -202,6 +234,7 @@ impl Contact {
             user_ids: Vec::new(),
             named_by: None,
             ties: Vec::new(),
+            marketing: BTreeMap::new(),
             created_at,
             version: 1,
             linked: BTreeSet::new(),
@@ -764,5 +797,18 @@ mod tests {
             }
         }
         assert!(all.len() < MOST);
+    }
+
+    #[test]
+    fn the_latest_word_about_marketing_counts_for_its_account_only() {
+        let (own, other) = (AccountId::from_ulid(Ulid::from_parts(1, 1)), AccountId::from_ulid(Ulid::from_parts(1, 2)));
+        let word = |stopped, second| Marketing { stopped, at: Timestamp::from_second(second).unwrap() };
+        let contact = contact(1, &[phone(1)]);
+        assert!(!contact.refuses_marketing(&own));
+        let stopped = contact.with_marketing(&own, word(true, 2)).unwrap();
+        assert_eq!((stopped.refuses_marketing(&own), stopped.refuses_marketing(&other), stopped.version), (true, false, 2));
+        assert_eq!(stopped.with_marketing(&own, word(false, 1)), None);
+        assert_eq!(stopped.with_marketing(&own, word(true, 2)), None);
+        assert!(!stopped.with_marketing(&own, word(false, 3)).unwrap().refuses_marketing(&own));
     }
 }

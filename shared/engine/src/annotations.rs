@@ -2,6 +2,7 @@
 //!
 //! None of them opens an interaction, rings, marks unread, or touches a timer.
 
+use domain::contact::Marketing;
 use domain::decide::{self, Event, Refusal};
 use domain::effect::{MessageKey, MessageRef};
 use domain::ids::MessageId;
@@ -40,6 +41,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 self.noted(event, annotation, None, Author::System, Content::System { body: line.clone() }, Some(line)).await
             }
             Annotated::Moved { to, body } => self.noted(event, annotation, Some(to), Author::System, line(body), None).await,
+            Annotated::Marketing { stopped, body } => self.preferred(event, annotation, *stopped, body).await,
             Annotated::System { body } => self.noted(event, annotation, None, Author::System, line(body), None).await,
         }
     }
@@ -61,9 +63,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let mut after = before.clone();
             let changed = match &annotation.what {
                 Annotated::Reaction { emoji, .. } => after.reacted(emoji.as_ref().map(|emoji| emoji.0.as_str()), at),
-                Annotated::Edited { content, .. } => after.edited(content.clone(), at),
+                Annotated::Edited { content, cut, .. } => after.edited_to(content.clone(), *cut, at),
                 Annotated::Deleted { .. } => after.deleted(at),
-                Annotated::Moved { .. } | Annotated::System { .. } => false,
+                Annotated::Moved { .. } | Annotated::Marketing { .. } | Annotated::System { .. } => false,
             };
             if !changed {
                 break;
@@ -92,6 +94,35 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             _ => Ok(self.store.settle(event).await?),
         }
+    }
+
+    /// Notes on the contact that the customer refuses marketing messages of this account, or takes that back, and adds
+    /// a line to the thread.
+    async fn preferred(&self, event: &InboundEvent, annotation: &Annotation, stopped: bool, body: &str) -> Result<(), EngineError> {
+        let account = self.directory.account(&event.account).await?.ok_or_else(|| EngineError::NoAccount(event.account.clone()))?;
+        let others: Vec<Address> = annotation.alias.iter().chain(&annotation.also).cloned().collect();
+        let origin = origin(event);
+        let word = Marketing { stopped, at: to_millisecond(annotation.sent_at.unwrap_or(event.received_at)) };
+        for attempt in 1..=ATTEMPTS {
+            let shown = origin.as_ref().map(|origin| (&others[..], origin));
+            match self.identify(&account, &annotation.from, shown, attempt > 1).await? {
+                Identified::Known(person) => {
+                    let owner = self.store.contact(&person.owner).await?;
+                    let Some(after) = owner.and_then(|owner| owner.with_marketing(&event.account, word.clone())) else { break };
+                    if self.store.commit_contact(&after, &Idempotency::Guarded).await? == Committed::Done {
+                        break;
+                    }
+                }
+                // Nobody here has written to this customer, or will without looking at what the customer answers.
+                Identified::New => return Ok(self.store.settle(event).await?),
+                Identified::Conflict => {}
+            }
+            if attempt == ATTEMPTS {
+                return Err(EngineError::Busy);
+            }
+            self.world.pause(attempt).await;
+        }
+        self.noted(event, annotation, None, Author::System, Content::System { body: body.to_owned() }, None).await
     }
 
     /// Adds a line to the thread of the open interaction, if there is one. A customer who moved stays the same

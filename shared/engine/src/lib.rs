@@ -13,6 +13,7 @@ pub mod stream;
 mod annotations;
 mod assign;
 mod claim;
+mod elsewhere;
 mod gather;
 mod identity;
 mod interactions;

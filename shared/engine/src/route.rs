@@ -1,6 +1,6 @@
 //! Routes a provider's event to its interaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::business::Business;
@@ -32,6 +32,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             InboundKind::Message(message) => self.route_message(event, message).await,
             InboundKind::Status(status) => self.route_status(event, status).await,
             InboundKind::Annotation(annotation) => self.route_annotation(event, annotation).await,
+            InboundKind::Elsewhere(said) => self.route_elsewhere(event, said).await,
+            InboundKind::Alert(alert) => Ok(self.store.keep_alert(event, alert).await?),
+            // `route` reads it from the table first.
+            InboundKind::Stored => Err(EngineError::NotFound),
             // The event is stored with its raw body. There is nothing to route.
             InboundKind::Other { .. } => Ok(self.store.settle(event).await?),
         }
@@ -300,6 +304,9 @@ impl Met {
             answers: self.answers,
             forwarded: inbound.forwarded,
             referral: inbound.referral.clone(),
+            product: inbound.product.clone(),
+            words: inbound.words.clone(),
+            cut: inbound.cut,
             ..Message::new(message, decision.interaction.id.clone(), at, Author::Customer, inbound.content.clone())
         };
         let mut effects = std::mem::take(&mut decision.message_effects);

@@ -1,6 +1,6 @@
 //! Conversations that agents start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::business::Business;

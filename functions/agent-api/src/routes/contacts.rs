@@ -58,6 +58,9 @@ pub(crate) struct ContactView {
     user_ids: Vec<String>,
     /// The contact lists that include the customer.
     lists: Vec<Named>,
+    /// Whether the customer refuses marketing messages of this account.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refuses_marketing: bool,
     /// When the contact was created.
     created_at: Timestamp,
 }
@@ -117,6 +120,7 @@ pub(crate) async fn contact(
         phones: all().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect(),
         user_ids: all().filter_map(Address::user_id).map(str::to_owned).collect(),
         lists,
+        refuses_marketing: contact.refuses_marketing(&place.key.conversation.account),
         created_at: contact.created_at,
         id: contact.id,
         name: contact.name,

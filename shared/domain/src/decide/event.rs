@@ -75,6 +75,13 @@ pub enum Event {
         /// An address of the customer's.
         address: Address,
     },
+    /// A message that was written outside this deployment joins the thread, open or closed.
+    Overheard {
+        /// The message.
+        message: MessageId,
+        /// Whether a closed interaction's files are made again.
+        archive: bool,
+    },
     /// A newer open interaction of the same customer is merged into this one, in the same transaction.
     Absorb(Box<Interaction>),
     /// It is merged into an older open interaction of the same customer, in the same transaction.

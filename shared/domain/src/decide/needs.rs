@@ -107,6 +107,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::AiSwitched { .. }
         | Event::Noted { .. }
         | Event::Readdressed { .. }
+        | Event::Overheard { .. }
         | Event::MergeInto(_)
         | Event::Ring(_)
         | Event::CloseTab { .. }
