@@ -1,6 +1,6 @@
 //! Routes a provider's event to its interaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use domain::account::Account;
 use domain::business::Business;

@@ -1,6 +1,6 @@
 //! Conversations that agents start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use domain::account::Account;
 use domain::business::Business;

@@ -624,6 +624,7 @@ impl Sim {
             id: format!("echo-{number}"),
             received_at: self.world.now(),
             index: 0,
+            proven: Some(true),
             kind: InboundKind::Elsewhere(said),
         }
     }

@@ -571,13 +571,14 @@ impl Story {
                 _ => vec![annotation.from.clone()],
             },
             InboundKind::Status(status) => status.recipients.clone(),
-            InboundKind::Other { .. } => Vec::new(),
+            InboundKind::Elsewhere(said) => [&said.customer].into_iter().chain(&said.alias).cloned().collect(),
+            InboundKind::Other { .. } | InboundKind::Alert(_) | InboundKind::Stored => Vec::new(),
         };
         let about = match &event.kind {
             InboundKind::Message(message) => message.reply_to.clone(),
             InboundKind::Annotation(annotation) => annotation.what.message().map(str::to_owned),
             InboundKind::Status(status) => Some(status.provider_id.clone()),
-            InboundKind::Other { .. } => None,
+            InboundKind::Elsewhere(_) | InboundKind::Other { .. } | InboundKind::Alert(_) | InboundKind::Stored => None,
         };
         let is_about = |message: &Message| message.provider_id == about || about == Some(format!("SM{}", message.id));
         let messages = self.sim.memory.messages();

@@ -249,7 +249,7 @@ impl Reader<'_> {
                 (Content::Reaction { message, emoji: emoji.map_or_else(String::new, |emoji| emoji.0) }, None)
             }
             Element::Annotation(what) => {
-                let annotation = Annotation { provider_id: id.clone(), from: customer, alias, sent_at, what };
+                let annotation = Annotation { provider_id: id.clone(), from: customer, alias, also: Vec::new(), sent_at, what };
                 return Parsed::new(self.account, &id, self.received_at, InboundKind::Annotation(annotation), &raw.to_string());
             }
             Element::Other(name) => return self.other(name, &raw),
