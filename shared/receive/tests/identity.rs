@@ -267,6 +267,9 @@ impl Desk {
             forwarded: false,
             username: None,
             referral: None,
+            product: None,
+            words: None,
+            cut: false,
         };
         let event = InboundEvent::new(account.id.clone(), id, self.engine.world.now(), InboundKind::Message(message));
         InboundEvent { proven: Some(true), ..event }

@@ -1,7 +1,7 @@
 //! Contacts: customers, shared by all accounts.
 
 use api::{Administrator, Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use audit::{Entry, Shows, Subject};
 use axum::extract::State;
