@@ -66,7 +66,8 @@ fn a_queue_that_nobody_empties_pages_somebody_and_one_that_is_consumed_shows_its
             assert!(visible.contains(&*name), "{id} has no alarm");
         }
     }
-    assert!(failed.contains("stream"));
+    // Effects of commits, and timers that had to do without a schedule.
+    assert!(failed.contains("stream") && failed.contains("scheduler"));
 }
 
 #[test]

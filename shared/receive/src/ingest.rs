@@ -57,8 +57,9 @@ impl Ingest {
     }
 
     /// Stores the events of one request, each by itself, then enqueues them in order for each customer. A repetition
-    /// is enqueued too until it was routed, in case the first attempt crashed in between. If an event can't be stored, later events of
-    /// the same customer are not enqueued, so that they can't overtake it. All other events are.
+    /// is enqueued too until it was routed, in case the first attempt crashed in between. If an event can't be
+    /// stored, later events of the same customer are not enqueued, so that they can't overtake it. All other events
+    /// are.
     ///
     /// # Errors
     /// The first failure. By then all other events are stored and enqueued.
