@@ -200,6 +200,9 @@ impl Desk {
                 forwarded: false,
                 username: None,
                 referral: None,
+                product: None,
+                words: None,
+                cut: false,
             }),
         };
         self.deployment.store.receive(&event, "").await.unwrap();
@@ -210,6 +213,38 @@ impl Desk {
         assert_eq!(self.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
         path
     }
+}
+
+#[tokio::test]
+async fn texts_of_whatsapps_full_length_are_whole_in_the_thread_and_its_pages_end_at_a_megabyte() {
+    let desk = Desk::open("LONGS", 5).await;
+    let path = desk.accepted(1).await;
+    let long = |number: usize| format!("{number}{}", "\u{1f600}".repeat(65_535));
+    for number in 2..=7 {
+        let (message, words) = (sid(number), long(number));
+        let body = text(&message, "whatsapp:+393500000001", &words);
+        let request = webhook(desk.account.receive_path.reveal(), "", &body, Some(AUTH_TOKEN));
+        assert_eq!(desk.deployment.warm_receiver().handle(&request).await.status(), 200);
+        let (event, _) = desk.deployment.store.event(&desk.account.id, &sid(number)).await.unwrap().unwrap();
+        assert_eq!(event.queued().kind, InboundKind::Stored, "the queue gets only the id");
+        desk.deployment.engine.route(&event).await.unwrap();
+    }
+    let (mut pages, mut found, mut after) = (0, Vec::new(), String::new());
+    loop {
+        let (status, page) = desk.anna().get(&format!("{path}/messages?limit=200{after}")).await;
+        assert_eq!(status, 200);
+        assert!(page.to_string().len() < 1_100_000);
+        let items = page["items"].as_array().unwrap();
+        found.extend(items.iter().map(|item| (item["content"]["body"].as_str().unwrap().to_owned(), item.get("cut").cloned())));
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    let expected = std::iter::once("hello".to_owned()).chain((2..=7).map(long)).map(|body| (body, None));
+    assert!(found == expected.collect::<Vec<_>>(), "{} messages", found.len());
+    assert_eq!(pages, 2, "three long texts a page");
 }
 
 #[tokio::test]

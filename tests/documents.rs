@@ -31,6 +31,27 @@ fn every_test_that_the_table_of_providers_names_exists() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+#[test]
+fn the_tables_of_webhooks_name_every_recorded_request() {
+    let root = local::workspace();
+    let document = std::fs::read_to_string(root.join("docs/providers.md")).unwrap();
+    let (_, tables) = document.split_once("\n## What becomes of each webhook\n").unwrap();
+    let (tables, _) = tables.split_once("\n## ").unwrap();
+    let section = |heading: &str| tables.split("\n### ").find(|section| section.starts_with(heading)).unwrap().to_owned();
+    let sinch = section("`SINCH_V2`") + &section("`SINCH`\n");
+    let sections = [("meta", section("`META`")), ("kaleyra", section("`META`")), ("twilio", section("`TWILIO`")), ("sinch", sinch)];
+    let mut missing = Vec::new();
+    for (provider, section) in sections {
+        for entry in std::fs::read_dir(root.join("events").join(provider)).unwrap().flatten() {
+            let name = entry.path().file_stem().unwrap().to_string_lossy().into_owned();
+            if !section.contains(&format!("`{name}`")) {
+                missing.push(format!("{provider}/{name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// A line of prose has fewer characters than this, so that it fits beside another file on a screen.
 const WIDTH: usize = 120;
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::agent::{Capacity, Presence, PresenceState};
-use domain::contact::{Contact, Identity, link};
+use domain::contact::{Contact, Identity, Marketing, link};
 use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Target};
 use domain::fixtures;
 use domain::history::{Fact, HistoryEntry};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
-use domain::inbound::{InboundEvent, InboundKind};
+use domain::inbound::{Alert, InboundEvent, InboundKind};
 use domain::interaction::{Interaction, Offer, Stage, Status, Wait, WrapUp};
 use domain::message::{Author, Content, Message};
 use domain::priority::Priority;
@@ -170,6 +170,9 @@ cases!(
     the_cursor_is_the_last_engaged_agent,
     the_history_is_kept_in_order_and_a_version_carries_its_effects,
     a_message_comes_with_its_interaction_and_is_found_by_the_providers_id,
+    a_conversation_without_an_open_interaction_tells_its_newest,
+    a_contact_changes_only_if_it_is_unchanged_since_the_read,
+    an_alert_settles_its_event,
     a_message_changes_only_if_it_is_unchanged_since_the_read,
     a_presence_changes_only_if_it_is_unchanged_since_the_read,
     a_change_of_presence_leaves_load_and_ringing_alone,
@@ -735,8 +738,52 @@ async fn a_message_comes_with_its_interaction_and_is_found_by_the_providers_id<B
     assert_eq!(port.message(&elsewhere).await.unwrap(), None);
     // A second message in the same place is refused, with everything in its commit.
     let second = next(&first, |after| after.unread = true);
-    lost(bench, Commit { messages: vec![(heard, Vec::new())], ..commit(Some(&first), &second) }, Committed::Conflict).await;
+    let same = Message { provider_id: None, ..heard.clone() };
+    lost(bench, Commit { messages: vec![(same, Vec::new())], ..commit(Some(&first), &second) }, Committed::Conflict).await;
     assert_eq!(current(bench, &first).await, first);
+    // The provider's id is used once: the event of the first message may have expired.
+    let (again, repeated) = written(3, &first, Some("SM1"));
+    lost(bench, Commit { messages: vec![(repeated, Vec::new())], ..commit(Some(&first), &second) }, Committed::AlreadyDone).await;
+    assert_eq!((current(bench, &first).await, port.message(&again).await.unwrap()), (first, None));
+}
+
+async fn a_conversation_without_an_open_interaction_tells_its_newest<B: Bench>(bench: &B) {
+    let port = bench.port();
+    let first = open(bench, 1, 1).await;
+    assert_eq!(port.conversation(&first.conversation()).await.unwrap().latest, None, "one is open");
+    let first = turned(bench, first.clone(), closed(&first)).await;
+    assert_eq!(port.conversation(&first.conversation()).await.unwrap().latest, Some(first.clone()));
+    let second = open(bench, 2, 1).await;
+    let second = turned(bench, second.clone(), closed(&second)).await;
+    assert_eq!(port.conversation(&first.conversation()).await.unwrap().latest, Some(second.clone()));
+    // One that was closed from the beginning leaves the conversation without a head.
+    let aside = Interaction { status: Status::Closed, ..new(3, 3) };
+    done(bench, commit(None, &aside)).await;
+    let conversation = port.conversation(&aside.conversation()).await.unwrap();
+    assert_eq!((conversation.open, conversation.last_inbound_at, conversation.latest), (None, None, Some(aside.clone())));
+    assert_eq!(port.locate(&aside.id).await.unwrap(), Some(aside.key()));
+    open(bench, 4, 3).await;
+}
+
+async fn a_contact_changes_only_if_it_is_unchanged_since_the_read<B: Bench>(bench: &B) {
+    let port = bench.port();
+    let first = known(1, &[phone(1)]);
+    meet(bench, 1, &first).await;
+    let word = Marketing { stopped: true, at: now() };
+    let after = first.with_marketing(&fixtures::account().id, word).unwrap();
+    assert_eq!(port.commit_contact(&after, &Idempotency::Guarded).await.unwrap(), Committed::Done);
+    assert_eq!(port.commit_contact(&after, &Idempotency::Guarded).await.unwrap(), Committed::Conflict);
+    assert_eq!(port.contact(&first.id).await.unwrap(), Some(after));
+}
+
+async fn an_alert_settles_its_event<B: Bench>(bench: &B) {
+    let event = event("alert");
+    bench.receive(&event).await;
+    let alert = Alert { name: "account_update".to_owned(), event: None, detail: "event: X".to_owned(), at: Some(now()) };
+    for _ in 0..2 {
+        bench.port().keep_alert(&event, &alert).await.unwrap();
+    }
+    assert_eq!(bench.routed(&event).await.as_deref(), Some("-"));
 }
 
 async fn a_message_changes_only_if_it_is_unchanged_since_the_read<B: Bench>(bench: &B) {
@@ -837,6 +884,7 @@ fn known(number: u128, addresses: &[Address]) -> Contact {
         lists: BTreeSet::from([fixtures::account().list]),
         name: None,
         username: None,
+        marketing: BTreeMap::new(),
         addresses: addresses.to_vec(),
         created_at: now(),
         version: 1,

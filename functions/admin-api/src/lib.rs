@@ -6,6 +6,7 @@
 //! version that was read (`If-Match`). A refusal lists all errors of a body at once, field by field. Errors are
 //! problem documents (RFC 9457).
 
+mod alerts;
 mod app;
 mod audit_route;
 mod error;
@@ -71,6 +72,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(providers::account_templates))
         .routes(routes!(providers::get_webhook, providers::register_webhook))
         .routes(routes!(providers::reconcile_account))
+        .routes(routes!(alerts::list_alerts))
         .routes(routes!(audit_route::list_audit))
 }
 

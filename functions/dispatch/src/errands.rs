@@ -131,6 +131,7 @@ mod tests {
             lists: Default::default(),
             name: None,
             username: None,
+            marketing: Default::default(),
             addresses: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
             version: 2,

@@ -3,6 +3,7 @@
 //! | input | result |
 //! |---|---|
 //! | an event | it joins or opens an interaction, moves its message on, or changes it |
+//! | an event that is too long for the queue | it is read from the table first |
 //! | an event about a message that is not there yet | it comes again, for some minutes; then it becomes a note in the thread, or nothing |
 //! | a repeated event | nothing: its item is marked |
 //! | a timer that is due | it is applied to its interaction; a timer of a wait that is over changes nothing |
@@ -22,7 +23,7 @@ use domain::agent::{Presence, PresenceState};
 use domain::decide::{Event, Refusal};
 use domain::effect::{InteractionKey, Timer};
 use domain::ids::AgentId;
-use domain::inbound::InboundEvent;
+use domain::inbound::{InboundEvent, InboundKind};
 use engine::jobs::Wakeup;
 use engine::ports::{Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
@@ -68,8 +69,17 @@ impl Route {
     }
 
     async fn event(&self, event: InboundEvent, received: u32) -> Result<(), Failure> {
-        let result = self.engine.route(&event).await;
+        let result = self.routed(&event).await;
         self.done(event.account.as_str(), result, received)
+    }
+
+    /// Routes an event, which is read from the table if it was too long for the queue.
+    async fn routed(&self, event: &InboundEvent) -> Result<(), EngineError> {
+        if event.kind != InboundKind::Stored {
+            return self.engine.route(event).await;
+        }
+        let (stored, _) = self.engine.store.event(&event.account, &event.id).await?.ok_or(EngineError::NotFound)?;
+        self.engine.route(&stored).await
     }
 
     async fn wakeup(&self, wakeup: Wakeup, received: u32) -> Result<(), Failure> {

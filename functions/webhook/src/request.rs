@@ -49,6 +49,9 @@ struct AccountOf<'a> {
 struct Message<'a> {
     r#type: &'a str,
     text: &'a str,
+    /// Whether the text goes on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
 }
 
 /// The body that describes `interaction`.
@@ -60,7 +63,7 @@ pub(crate) fn body(account: &Account, interaction: &Interaction, now: Timestamp)
             account: AccountOf { id: account.id.as_str(), key: account.key.as_str(), name: &account.name },
             interaction: interaction.into(),
             variables: interaction.variables.iter().collect(),
-            message: interaction.run.message.as_ref().map(|heard| Message { r#type: &heard.kind, text: &heard.text }),
+            message: interaction.run.message.as_ref().map(|heard| Message { r#type: &heard.kind, text: &heard.text, cut: heard.cut }),
         },
     };
     // Everything in it can be written as JSON.
@@ -134,7 +137,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let mut interaction = fixtures::interaction(Status::Open, now);
         assert!(interaction.variables.set(&VariableName::parse("lang").unwrap(), "it"));
-        interaction.run.message = Some(Heard { kind: "text".into(), text: "Ciao".into() });
+        interaction.run.message = Some(Heard { kind: "text".into(), text: "Ciao".into(), cut: false });
         let body: Value = serde_json::from_slice(&body(&fixtures::account(), &interaction, now)).unwrap();
         assert_eq!(body["type"], "plan.webhook");
         assert_eq!((&body["data"]["account"]["key"], &body["data"]["variables"]["lang"]), (&"ROMA1".into(), &"it".into()));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::effect::Effect;
-use crate::ids::{ContactId, ListId};
+use crate::ids::{AccountId, ContactId, ListId};
 use crate::inbound::ProfileName;
 use crate::values::Address;
 
@@ -30,6 +30,10 @@ pub struct Contact {
     pub username: Option<ProfileName>,
     /// All addresses, the first one first.
     pub addresses: Vec<Address>,
+    /// What the customer said about marketing messages of each account, the latest word of each. An account that is
+    /// not here was never refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marketing: BTreeMap<AccountId, Marketing>,
     /// When the customer first wrote.
     pub created_at: Timestamp,
     /// The version, which grows with every change, also of the addresses that lead here. Conditions and effects
@@ -42,6 +46,34 @@ pub struct Contact {
     /// The older contact of the same customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
+}
+
+/// A customer's word about marketing messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marketing {
+    /// Whether the customer refuses them.
+    pub stopped: bool,
+    /// When the customer said so.
+    pub at: Timestamp,
+}
+
+impl Contact {
+    /// Whether the customer refuses marketing messages of an account.
+    pub fn refuses_marketing(&self, account: &AccountId) -> bool {
+        self.marketing.get(account).is_some_and(|word| word.stopped)
+    }
+
+    /// The contact after the customer's word about marketing messages; `None` if a later word is known, or the same.
+    pub fn with_marketing(&self, account: &AccountId, word: Marketing) -> Option<Self> {
+        let known = self.marketing.get(account);
+        if known.is_some_and(|known| known.at >= word.at) {
+            return None;
+        }
+        let mut after = self.clone();
+        after.marketing.insert(account.clone(), word);
+        after.version += 1;
+        Some(after)
+    }
 }
 
 /// The form before this one had one list.
@@ -144,6 +176,7 @@ mod tests {
             lists: BTreeSet::from([ListId::from_ulid(Ulid::nil())]),
             name: None,
             username: None,
+            marketing: BTreeMap::new(),
             addresses: vec![address],
             created_at: Timestamp::UNIX_EPOCH,
             version: 1,
@@ -175,6 +208,19 @@ mod tests {
         let lists = stored.as_object_mut().unwrap().remove("lists").unwrap();
         stored["list"] = lists[0].clone();
         assert_eq!(serde_json::from_value::<Contact>(stored).unwrap(), contact);
+    }
+
+    #[test]
+    fn the_latest_word_about_marketing_counts_for_its_account_only() {
+        let (own, other) = (AccountId::from_ulid(Ulid::from_parts(1, 1)), AccountId::from_ulid(Ulid::from_parts(1, 2)));
+        let word = |stopped, second| Marketing { stopped, at: Timestamp::from_second(second).unwrap() };
+        let contact = contact(1, phone(1));
+        assert!(!contact.refuses_marketing(&own));
+        let stopped = contact.with_marketing(&own, word(true, 2)).unwrap();
+        assert_eq!((stopped.refuses_marketing(&own), stopped.refuses_marketing(&other), stopped.version), (true, false, 2));
+        assert_eq!(stopped.with_marketing(&own, word(false, 1)), None);
+        assert_eq!(stopped.with_marketing(&own, word(true, 2)), None);
+        assert!(!stopped.with_marketing(&own, word(false, 3)).unwrap().refuses_marketing(&own));
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::catalog::Pause;
 use crate::effect::Effect;
 use crate::history::{Fact, HistoryEntry, PassedOver};
 use crate::ids::{AgentId, IntervalId, MessageId, QueueId};
-use crate::interaction::Interaction;
+use crate::interaction::{Interaction, Status};
 use crate::interval::Interval;
 use crate::message::Content;
 use crate::plan::ActionPlan;
@@ -55,6 +55,10 @@ pub const ACCOUNT_DELETED: &str = "Account deleted";
 
 /// The disposition of an interaction that was merged into an older one of the same person.
 pub const MERGED: &str = "Merged";
+
+/// The disposition of an interaction that was closed from the beginning: it holds what was written elsewhere while the
+/// customer had no interaction.
+pub const WRITTEN_ELSEWHERE: &str = "Written elsewhere";
 
 /// The disposition of an interaction with a contact who is not on the account's whitelist.
 pub const NOT_WHITELISTED: &str = "Not on the whitelist";
@@ -143,6 +147,21 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
     change.done(None)
 }
 
+/// Makes an interaction that was closed from the beginning, for a message that was written outside this deployment
+/// while the customer had no interaction. Nobody is told, and nothing waits.
+pub fn aside(opening: Opening, message: MessageId, at: Timestamp, context: &Context<'_>) -> Decision {
+    let interaction = Interaction {
+        status: Status::Closed,
+        opened_at: at.min(context.now),
+        closed_at: Some(context.now),
+        disposition: Some(WRITTEN_ELSEWHERE.to_owned()),
+        ..opening.interaction(context)
+    };
+    let mut change = Change::of(&interaction, context);
+    change.overheard(message, false);
+    change.done(None)
+}
+
 /// Opens an interaction with an agent's message, which must be an approved template. That agent then has the
 /// interaction.
 ///
@@ -171,6 +190,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
         Event::AiSwitched { by, oversees, on } => change.ai_switched(by, oversees, on)?,
         Event::Noted { message, moved_to } => change.noted(message, moved_to)?,
+        Event::Overheard { message, archive } => change.overheard(message, archive),
         Event::Absorb(newer) => change.absorb(&newer)?,
         Event::MergeInto(older) => change.merge_into(older)?,
         Event::Ring(ring) => change.ring(ring)?,

@@ -1,11 +1,22 @@
 //! Events from a provider's webhook in the product's own terms, as they are stored, queued and routed.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
-use crate::message::{Attachment, AttachmentKind, Content, Copy, DeliveryError, DeliveryState, Referral};
+use crate::message::{
+    Attachment, AttachmentKind, CONTENT_ROOM, Content, Copy, DeliveryError, DeliveryState, Origin, Product, Referral, SHORT, limit,
+};
 use crate::values::Address;
+
+/// How long events are kept: longer than any provider repeats them (Meta for a week, the longest).
+pub const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The most bytes that the texts of an event may take in a queue. As JSON they take half as much again at most, and
+/// some queues take 256 KiB. A longer event stays in the table, and the queue gets [`InboundKind::Stored`].
+const QUEUED_ROOM: usize = 100_000;
 
 /// The longest message group: SQS takes 128 ASCII letters, digits and punctuation marks.
 pub const GROUP_LIMIT: usize = 128;
@@ -37,15 +48,74 @@ pub enum InboundKind {
     /// Something happened to a message or to the customer. Such an event never opens an interaction, rings, or marks
     /// unread.
     Annotation(Annotation),
+    /// A message that was written outside this deployment: by the business itself, or before the number was
+    /// connected. Such an event never opens an interaction, rings, or marks unread.
+    Elsewhere(Elsewhere),
+    /// The provider says something about the account.
+    Alert(Alert),
     /// A kind that this version does not know, or that the product does not use. It is kept with its raw body and
     /// not routed.
     Other {
         /// The provider's name of the kind.
         name: String,
     },
+    /// In a queue, in place of an event that is too long for it: the table has the event under its id.
+    Stored,
+}
+
+impl InboundKind {
+    /// Cuts texts that are longer than WhatsApp's own. A message that was cut says so.
+    pub fn limit(&mut self) {
+        match self {
+            InboundKind::Message(message) => message.limit(),
+            InboundKind::Elsewhere(Elsewhere { content, words, cut, .. }) => {
+                let mut room = CONTENT_ROOM;
+                *cut |= content.limit(&mut room);
+                *cut |= words.as_mut().is_some_and(|words| limit(words, &mut room));
+            }
+            InboundKind::Alert(alert) => drop(limit(&mut alert.detail, &mut { SHORT })),
+            InboundKind::Annotation(Annotation { what: Annotated::Edited { content, cut, .. }, .. }) => {
+                *cut |= content.limit(&mut { CONTENT_ROOM });
+            }
+            InboundKind::Annotation(Annotation {
+                what: Annotated::Moved { body, .. } | Annotated::Marketing { body, .. } | Annotated::System { body },
+                ..
+            }) => {
+                limit(body, &mut { CONTENT_ROOM });
+            }
+            InboundKind::Annotation(_) | InboundKind::Status(_) | InboundKind::Other { .. } | InboundKind::Stored => {}
+        }
+    }
+
+    /// About how many bytes the texts of the event take.
+    pub fn weight(&self) -> usize {
+        match self {
+            InboundKind::Message(message) => message.weight(),
+            InboundKind::Elsewhere(said) => {
+                said.content.weight()
+                    + said.words.iter().chain(said.attachments.iter().map(|file| &file.source)).map(String::len).sum::<usize>()
+            }
+            InboundKind::Alert(alert) => alert.detail.len(),
+            InboundKind::Annotation(Annotation { what: Annotated::Edited { content, .. }, .. }) => content.weight(),
+            InboundKind::Annotation(Annotation {
+                what: Annotated::Moved { body, .. } | Annotated::Marketing { body, .. } | Annotated::System { body },
+                ..
+            }) => body.len(),
+            InboundKind::Annotation(_) | InboundKind::Status(_) | InboundKind::Other { .. } | InboundKind::Stored => 0,
+        }
+    }
 }
 
 impl InboundEvent {
+    /// The event as the queue takes it.
+    pub fn queued(&self) -> Cow<'_, Self> {
+        if self.kind.weight() <= QUEUED_ROOM {
+            return Cow::Borrowed(self);
+        }
+        let Self { account, id, received_at, index, .. } = self;
+        Cow::Owned(Self { account: account.clone(), id: id.clone(), received_at: *received_at, index: *index, kind: InboundKind::Stored })
+    }
+
     /// The queue's message group, which keeps the events of one customer in order, in at most [`GROUP_LIMIT`]
     /// characters. Two very long addresses may share a group, which only costs a little time.
     pub fn group(&self) -> String {
@@ -54,13 +124,14 @@ impl InboundEvent {
             // Some providers mask the customer's address in a status, so a status keeps order with its own message
             // only.
             InboundKind::Status(status) => format!("{}#{}", self.account, status.provider_id),
+            InboundKind::Elsewhere(said) => format!("{}#{}", self.account, said.customer.key()),
             // An annotation of a message keeps order with that message only. While it waits for that message, the
             // customer's other messages go on.
             InboundKind::Annotation(annotation) => match annotation.what.message() {
                 Some(message) => format!("{}#{message}", self.account),
                 None => format!("{}#{}", self.account, annotation.from.key()),
             },
-            InboundKind::Other { .. } => format!("{}#{}", self.account, self.id),
+            InboundKind::Alert(_) | InboundKind::Other { .. } | InboundKind::Stored => format!("{}#{}", self.account, self.id),
         };
         group.chars().filter(char::is_ascii_graphic).take(GROUP_LIMIT).collect()
     }
@@ -99,6 +170,91 @@ pub struct InboundMessage {
     /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
+    /// The product that the customer asks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<Product>,
+    /// Words that came beside a content that has no place for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Whether a text of it was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+impl InboundMessage {
+    /// Cuts texts that are longer than WhatsApp's own, and notes that.
+    pub fn limit(&mut self) {
+        let mut room = CONTENT_ROOM;
+        self.cut |= self.content.limit(&mut room);
+        self.cut |= self.words.as_mut().is_some_and(|words| limit(words, &mut room));
+    }
+
+    fn weight(&self) -> usize {
+        let names = [&self.profile_name, &self.username].into_iter().flatten().map(|name| name.0.len());
+        let files =
+            self.attachments.iter().map(|file| file.source.len() + file.content_type.len() + file.name.as_ref().map_or(0, String::len));
+        let referral = self.referral.iter().flat_map(Referral::texts).map(str::len);
+        let words = self.words.iter().map(String::len);
+        self.content.weight() + names.chain(files).chain(referral).chain(words).sum::<usize>()
+    }
+}
+
+/// A message of a conversation on the same number that did not go through this deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The provider's id of the message.
+    pub provider_id: String,
+    /// The customer: the phone number if there is one.
+    pub customer: Address,
+    /// Another address of the same customer in the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Address>,
+    /// The name in the customer's WhatsApp profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<ProfileName>,
+    /// Whether the customer wrote it. Otherwise it is the business's, or a line about a call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_customer: bool,
+    /// Where it was written; `None` for a line about a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The provider's time of the message, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// The content.
+    pub content: Content,
+    /// Attachments to copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<InboundAttachment>,
+    /// The provider's id of the message that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Words that came beside a content that has no place for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Whether a text of it was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+impl Elsewhere {
+    /// The kind of the content that stands for a file of the history until its details come.
+    pub const PLACEHOLDER: &str = "media_placeholder";
+}
+
+/// A provider's message about an account: a restriction, a template's state, a number's quality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The provider's name of the kind, e.g. `account_update`.
+    pub name: String,
+    /// What happened, in the provider's word, e.g. `DISABLED_UPDATE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// All that the provider says, as lines of names and values.
+    pub detail: String,
+    /// The provider's time, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// Something that happened to a message or to a customer.
@@ -135,6 +291,9 @@ pub enum Annotated {
         message: String,
         /// The content after the edit.
         content: Content,
+        /// Whether a text of it was cut.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
     },
     /// The customer deleted a message.
     Deleted {
@@ -145,6 +304,13 @@ pub enum Annotated {
     Moved {
         /// The new address.
         to: Address,
+        /// The provider's words.
+        body: String,
+    },
+    /// The customer refuses marketing messages of this number, or takes that back.
+    Marketing {
+        /// Whether the customer refuses them.
+        stopped: bool,
         /// The provider's words.
         body: String,
     },
@@ -160,7 +326,7 @@ impl Annotated {
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Reaction { message, .. } | Self::Edited { message, .. } | Self::Deleted { message } => Some(message),
-            Self::Moved { .. } | Self::System { .. } => None,
+            Self::Moved { .. } | Self::Marketing { .. } | Self::System { .. } => None,
         }
     }
 }
@@ -236,4 +402,38 @@ pub struct StatusUpdate {
     /// The provider's time of the report, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message as the version before queued it.
+    const BEFORE: &str = r#"{"account":"acc_01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"SM1","received_at":"2026-11-20T10:00:00Z","index":0,
+        "kind":{"type":"message","provider_id":"SM1","from":{"phone":"+393331234567"},"content":{"type":"text","body":"Ciao"}}}"#;
+
+    #[test]
+    fn an_event_of_the_version_before_is_read_and_a_short_one_is_queued_as_it_is() {
+        let event: InboundEvent = serde_json::from_str(BEFORE).unwrap();
+        let InboundKind::Message(message) = &event.kind else { panic!("a message") };
+        assert_eq!((&message.words, &message.product, message.cut), (&None, &None, false));
+        assert!(matches!(event.queued(), Cow::Borrowed(_)));
+        let edit = r#"{"what":"edited","message":"wamid.1","content":{"type":"text","body":"x"}}"#;
+        assert!(matches!(serde_json::from_str(edit), Ok(Annotated::Edited { cut: false, .. })));
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_for_a_queue_leaves_only_its_id_there() {
+        let mut event: InboundEvent = serde_json::from_str(BEFORE).unwrap();
+        if let InboundKind::Message(message) = &mut event.kind {
+            message.content = Content::Text { body: "\u{1}".repeat(65_536) };
+        }
+        let queued = event.queued();
+        assert_eq!((&queued.id, queued.received_at, &queued.kind), (&event.id, event.received_at, &InboundKind::Stored));
+        assert!(serde_json::to_string(&queued).unwrap().len() < 256);
+        if let InboundKind::Message(message) = &mut event.kind {
+            message.content = Content::Text { body: "\u{1}".repeat(25_000) };
+        }
+        assert!(serde_json::to_string(&event.queued()).unwrap().len() < 256 * 1024);
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
-use crate::message::Content;
+use crate::message::{Content, SHORT, limit};
 use crate::priority::Priority;
 use crate::tag::Tag;
 use crate::values::Address;
@@ -131,21 +131,20 @@ pub struct Heard {
     /// The kind of the message's content, e.g. `text`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The beginning of the text: at most [`Heard::MOST`] bytes, so that the item stays small.
+    /// The beginning of the text: at most [`SHORT`] bytes, so that the item stays small.
     pub text: String,
+    /// Whether the text goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 impl Heard {
     /// Takes the part of a message that is kept.
     pub fn of(content: &Content) -> Self {
         let mut text = content.readable();
-        let end = (0..=text.len().min(Self::MOST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        Self { kind: content.kind().to_owned(), text }
+        let cut = limit(&mut text, &mut { SHORT });
+        Self { kind: content.kind().to_owned(), text, cut }
     }
-
-    /// The most bytes of text that are kept: enough for a keyword or a choice.
-    pub const MOST: usize = 256;
 }
 
 /// Customers' words never reach a log.

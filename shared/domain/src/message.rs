@@ -40,9 +40,22 @@ pub struct Message {
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// Words that came beside a content that has no place for them, such as a text beside a location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Whether a text of the message is not whole: it was longer than [`LONGEST_TEXT`], or this is a short form.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// The product that the customer asks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<Product>,
     /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
+    /// Where the message was written, if not through this deployment. With [`Author::System`] the business wrote it
+    /// there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Reactions, at most one per side. A reaction that was taken back stays here without an emoji, so that an older
     /// one that arrives late does not replace it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -58,9 +71,22 @@ pub struct Message {
     pub delivery: Option<Delivery>,
 }
 
-/// Limit on the edits that are kept. A hundred edits of a long text would fill an item (400 KB). The first and the
-/// latest ones are kept: 20 of at most 16 KB (4096 characters of 4 bytes).
+/// The longest text of WhatsApp's clients, in characters (Unicode scalar values). A longer one is cut, and says so.
+pub const LONGEST_TEXT: usize = 65_536;
+
+/// The room for all texts of a message's contents, in bytes: the longest text with characters of four bytes takes
+/// 262,144. With attachments, an advertisement and ids (90 KB at most) the item stays below DynamoDB's 400 KB.
+pub const CONTENT_ROOM: usize = 300_000;
+
+/// The beginning of a text that feeds, sockets and notices carry, in bytes: more than a screen shows. The message
+/// itself has all.
+pub const SHORT: usize = 4 * 1024;
+
+/// Limit on the edits that are kept: the first one and the latest ones.
 const EDITS_KEPT: usize = 20;
+
+/// The room for the texts of a message and of its edits, in bytes. Beyond it the longest earlier texts are cut.
+const EDITED_ROOM: usize = CONTENT_ROOM + 40_000;
 
 impl Message {
     /// A message in its first version, with content only. Times have milliseconds, so that a message and its key
@@ -79,7 +105,11 @@ impl Message {
             answers: None,
             again_of: None,
             forwarded: false,
+            words: None,
+            cut: false,
+            product: None,
             referral: None,
+            origin: None,
             reactions: Vec::new(),
             edits: Vec::new(),
             deleted_at: None,
@@ -113,24 +143,68 @@ impl Message {
     /// Records that the customer edited the message: it says `content` since `at`. If a later edit arrived first,
     /// this one only joins the history. Returns whether anything changed.
     pub fn edited(&mut self, content: Content, at: Timestamp) -> bool {
+        self.edited_to(content, false, at)
+    }
+
+    /// As [`edited`](Self::edited), to a content that may have been `cut`.
+    pub fn edited_to(&mut self, content: Content, cut: bool, at: Timestamp) -> bool {
         match self.edits.iter().position(|edit| edit.at > at) {
             Some(place) => {
                 if place.checked_sub(1).is_some_and(|before| self.edits[before].at == at) {
                     return false;
                 }
                 let before = std::mem::replace(&mut self.edits[place].before, content);
-                self.edits.insert(place, Edit { at, before });
+                let cut = std::mem::replace(&mut self.edits[place].cut, cut);
+                self.edits.insert(place, Edit { at, before, cut });
             }
             None if self.content == content => return false,
             None => {
                 let before = std::mem::replace(&mut self.content, content);
-                self.edits.push(Edit { at, before });
+                let cut = std::mem::replace(&mut self.cut, cut);
+                self.edits.push(Edit { at, before, cut });
             }
         }
         if self.edits.len() > EDITS_KEPT {
             self.edits.remove(1);
         }
+        self.fit_edits();
         true
+    }
+
+    /// About how many bytes the message takes where it is shown: its texts, and some for everything else.
+    pub fn weight(&self) -> usize {
+        /// Ids, times, states and a file or two.
+        const REST: usize = 1_000;
+        self.content.weight() + self.words.as_deref().map_or(0, weight) + REST
+    }
+
+    /// Cuts the longest earlier texts if an item could not hold all. Each says that it was cut.
+    fn fit_edits(&mut self) {
+        let own = self.content.weight() + self.words.as_deref().map_or(0, weight);
+        let room = EDITED_ROOM.saturating_sub(own);
+        loop {
+            let weights = self.edits.iter().map(|edit| edit.before.weight());
+            let excess = weights.sum::<usize>().saturating_sub(room);
+            let Some(longest) = self.edits.iter_mut().max_by_key(|edit| edit.before.weight()).filter(|_| excess > 0) else { return };
+            let mut left = longest.before.weight().saturating_sub(excess);
+            longest.cut |= longest.before.limit(&mut left);
+        }
+    }
+
+    /// The message as feeds and sockets carry it: with the beginning of its texts, and its latest edit only.
+    #[must_use]
+    pub fn short(&self) -> Self {
+        let mut edits: Vec<Edit> = Vec::new();
+        if let Some(edit) = self.edits.last() {
+            let mut before = edit.before.clone();
+            let cut = before.limit(&mut { SHORT }) || edit.cut;
+            edits.push(Edit { at: edit.at, before, cut });
+        }
+        let mut short = Self { edits, ..self.clone() };
+        let mut room = SHORT;
+        let cut = short.content.limit(&mut room) | short.words.as_mut().is_some_and(|words| limit(words, &mut room));
+        short.cut |= cut;
+        short
     }
 
     /// Records that the customer deleted the message. The content is kept. Returns whether anything changed.
@@ -184,6 +258,14 @@ pub struct Referral {
     pub click_id: Option<String>,
 }
 
+impl Referral {
+    /// Its texts, in the order in which a person reads them.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let Self { source_type, source_id, source_url, headline, body, media_url, click_id } = self;
+        [source_type, headline, body, source_url, source_id, media_url, click_id].into_iter().flatten().map(String::as_str)
+    }
+}
+
 /// The campaign is the customer's private data, so it never reaches a log.
 impl std::fmt::Debug for Referral {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -217,6 +299,42 @@ pub struct Edit {
     pub at: Timestamp,
     /// The content until then.
     pub before: Content,
+    /// Whether a text of it is not whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// The product of a catalogue that a message is about.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Product {
+    /// The seller's own id of the product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retailer_id: Option<String>,
+    /// The catalogue's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalog_id: Option<String>,
+}
+
+/// A customer's interests never reach a log.
+impl std::fmt::Debug for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Product(…)")
+    }
+}
+
+/// The place outside this deployment where a message was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The business's own WhatsApp app, on the same number.
+    PhoneApp,
+    /// Another system on the same number.
+    OtherSystem,
+    /// The chats from before the number was connected.
+    History,
 }
 
 /// The content of a message, without its attachments.
@@ -244,6 +362,9 @@ pub enum Content {
         label: Option<String>,
         /// The place's address.
         address: Option<String>,
+        /// The place's page on the web.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
     },
     /// A button that the customer pressed.
     Button {
@@ -300,7 +421,7 @@ pub enum Content {
     Unsupported {
         /// The provider's name of the kind.
         kind: String,
-        /// The provider's explanation.
+        /// The customer's words, if there are any, and the provider's explanation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
@@ -322,6 +443,104 @@ pub struct ContactCard {
     /// The company.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
+    /// The department in the company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// The title in the company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The birthday, as the sender wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birthday: Option<String>,
+    /// What is known of some of `phones` and `emails`, and of pages on the web.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<CardDetail>,
+    /// Postal addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<CardAddress>,
+}
+
+/// A phone, an e-mail address or a page of a contact card, with its type.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct CardDetail {
+    /// `phone`, `email` or `url`.
+    pub of: String,
+    /// The number or address; for a phone or an e-mail address as in `phones` or `emails`.
+    pub value: String,
+    /// The sender's word for it, e.g. `WORK`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// WhatsApp's id of a phone number that is on WhatsApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wa_id: Option<String>,
+}
+
+/// A postal address of a contact card.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct CardAddress {
+    /// The sender's word for it, e.g. `HOME`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Street and number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub street: Option<String>,
+    /// The postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
+    /// The city.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// The state or province.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The country's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_code: Option<String>,
+}
+
+impl ContactCard {
+    /// All its texts.
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        let mut texts: Vec<&mut String> = vec![&mut self.name];
+        texts.extend(self.phones.iter_mut().chain(&mut self.emails));
+        texts.extend([&mut self.organization, &mut self.department, &mut self.title, &mut self.birthday].into_iter().flatten());
+        for CardDetail { of, value, kind, wa_id } in &mut self.details {
+            texts.extend([of, value]);
+            texts.extend([kind, wa_id].into_iter().flatten());
+        }
+        for CardAddress { kind, street, zip, city, state, country, country_code } in &mut self.addresses {
+            texts.extend([kind, street, zip, city, state, country, country_code].into_iter().flatten());
+        }
+        texts
+    }
+
+    /// Its texts in the order in which a person reads them, each once.
+    fn readable(&self) -> String {
+        let mut parts: Vec<&str> = vec![&self.name];
+        parts.extend(self.phones.iter().chain(&self.emails).map(String::as_str));
+        parts.extend([&self.title, &self.department, &self.organization, &self.birthday].into_iter().flatten().map(String::as_str));
+        for CardDetail { value, wa_id, .. } in &self.details {
+            parts.extend(std::iter::once(value).chain(wa_id).map(String::as_str));
+        }
+        for CardAddress { kind: _, street, zip, city, state, country, country_code } in &self.addresses {
+            let country = country.as_ref().or(country_code.as_ref());
+            parts.extend([street, zip, city, state].into_iter().flatten().chain(country).map(String::as_str));
+        }
+        let mut shown: Vec<&str> = Vec::new();
+        for part in parts {
+            if !part.is_empty() && !shown.contains(&part) {
+                shown.push(part);
+            }
+        }
+        shown.join(" ")
+    }
 }
 
 impl Content {
@@ -353,14 +572,60 @@ impl Content {
         }
     }
 
+    /// Cuts the texts to [`LONGEST_TEXT`] each and to `room` bytes together, which shrinks by what they take. Returns
+    /// whether anything was cut.
+    pub fn limit(&mut self, room: &mut usize) -> bool {
+        let mut cut = false;
+        for text in self.texts_mut() {
+            cut |= limit(text, room);
+        }
+        if let (Content::Contacts { cards }, true) = (&mut *self, cut) {
+            // A short form must not consist of empty cards.
+            for card in &mut *cards {
+                card.phones.retain(|phone| !phone.is_empty());
+                card.emails.retain(|email| !email.is_empty());
+                card.details.retain(|detail| !detail.value.is_empty());
+                card.addresses.retain_mut(|address| {
+                    let CardAddress { street, zip, city, state, country, country_code, .. } = address;
+                    [street, zip, city, state, country, country_code].into_iter().flatten().any(|text| !text.is_empty())
+                });
+            }
+            let named = |card: &ContactCard| !card.name.is_empty() || !card.phones.is_empty() || !card.emails.is_empty();
+            cards.retain(named);
+        }
+        cut
+    }
+
+    /// The bytes that the texts take, as [`limit`](Self::limit) counts them.
+    pub fn weight(&self) -> usize {
+        self.clone().texts_mut().into_iter().map(|text| weight(text)).sum()
+    }
+
+    /// All texts that somebody wrote, or that are of no certain length.
+    fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Content::Text { body } | Content::System { body } | Content::Note { body } => vec![body],
+            Content::Media { caption } => vec![caption],
+            Content::Location { label, address, url, .. } => [label, address, url].into_iter().flatten().collect(),
+            Content::Button { text, payload } => std::iter::once(text).chain(payload).collect(),
+            Content::ListReply { id, title, description } => [title, id].into_iter().chain(description).collect(),
+            Content::Contacts { cards } => cards.iter_mut().flat_map(ContactCard::texts_mut).collect(),
+            Content::Form { name, text, answers } => [text, answers].into_iter().chain(name).collect(),
+            Content::Reaction { message, emoji } => vec![emoji, message],
+            Content::Unsupported { kind, detail } => std::iter::once(kind).chain(detail).collect(),
+            // A template is the business's own, and the provider limits it.
+            Content::Template(_) => Vec::new(),
+        }
+    }
+
     /// The text that a person would read, on one line or more; empty for media without a caption.
     pub fn readable(&self) -> String {
         match self {
             Content::Text { body } => body.clone(),
             Content::Media { caption } => caption.clone(),
-            Content::Location { latitude, longitude, label, address } => {
+            Content::Location { latitude, longitude, label, address, url } => {
                 let mut text = format!("[location {latitude}, {longitude}]");
-                for part in [label, address].into_iter().flatten() {
+                for part in [label, address, url].into_iter().flatten() {
                     text.push(' ');
                     text.push_str(part);
                 }
@@ -369,10 +634,7 @@ impl Content {
             Content::Button { text, .. } => text.clone(),
             Content::ListReply { title, .. } => title.clone(),
             Content::Contacts { cards } => {
-                let cards: Vec<_> = cards
-                    .iter()
-                    .map(|card| std::iter::once(&card.name).chain(&card.phones).chain(&card.emails).cloned().collect::<Vec<_>>().join(" "))
-                    .collect();
+                let cards: Vec<_> = cards.iter().map(ContactCard::readable).collect();
                 format!("[contact {}]", cards.join(", "))
             }
             Content::Form { text, answers, .. } => format!("{text} {answers}"),
@@ -391,6 +653,38 @@ impl Content {
             Content::Unsupported { kind, detail: Some(detail) } => format!("[unsupported: {kind}] {detail}"),
         }
     }
+}
+
+/// Cuts a text to [`LONGEST_TEXT`] characters and to `room` bytes, which shrinks by what it takes. Returns whether it
+/// was cut.
+pub fn limit(text: &mut String, room: &mut usize) -> bool {
+    // Most texts are short, and need no count.
+    if text.len() * 4 <= *room && text.len() <= LONGEST_TEXT {
+        *room -= weight(text);
+        return false;
+    }
+    let mut end = 0;
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST_TEXT || weight_of(c) > *room {
+            break;
+        }
+        *room -= weight_of(c);
+        end += c.len_utf8();
+    }
+    let cut = end < text.len();
+    text.truncate(end);
+    cut
+}
+
+/// The bytes that a text takes.
+fn weight(text: &str) -> usize {
+    text.chars().map(weight_of).sum()
+}
+
+/// A control character takes six bytes in JSON. At the weight of the largest character, a text's JSON is at most
+/// half as long again as its weight.
+fn weight_of(c: char) -> usize {
+    if c.is_control() { 4 } else { c.len_utf8() }
 }
 
 /// Customers' words never reach a log.
@@ -658,6 +952,76 @@ mod tests {
         }
         assert_eq!((message.edits.len(), message.edits[0].before.readable().as_str()), (EDITS_KEPT, "Buongiorno"));
         assert_eq!(message.content, text("100"));
+    }
+
+    #[test]
+    fn a_text_of_whatsapps_full_length_is_whole_in_its_item_and_short_in_news() {
+        for c in ["\u{1f600}", "\u{1}", "ü", "\"", "a"] {
+            let mut content = text(&c.repeat(LONGEST_TEXT));
+            assert!(!content.limit(&mut { CONTENT_ROOM }), "{c}");
+            assert_eq!(content, text(&c.repeat(LONGEST_TEXT)));
+            assert!(serde_json::to_string(&content).unwrap().len() < 512 * 1024);
+            let message = Message { content, ..crate::fixtures::message(second(0)) };
+            let short = message.short();
+            assert!(short.cut && !message.cut);
+            let Content::Text { body } = &short.content else { panic!("another content") };
+            assert!(body.len() <= SHORT && weight(body) > SHORT - 4, "{c}");
+            assert!(serde_json::to_string(&short).unwrap().len() < 32 * 1024);
+        }
+        let mut longer = text(&"a".repeat(LONGEST_TEXT + 1));
+        assert!(longer.limit(&mut { CONTENT_ROOM }));
+        assert_eq!(longer, text(&"a".repeat(LONGEST_TEXT)));
+        let plain = crate::fixtures::message(second(0));
+        assert_eq!(plain.short(), plain);
+    }
+
+    #[test]
+    fn all_texts_of_a_content_share_one_room() {
+        let mut form = Content::Form { name: Some("f".repeat(40_000)), text: "t".repeat(60_000), answers: "ü".repeat(65_536) };
+        assert!(!form.clone().limit(&mut { CONTENT_ROOM }));
+        assert!(form.limit(&mut { 100_000 }));
+        assert_eq!(form.weight(), 100_000);
+        let phones: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        let card = ContactCard { name: "Anna".into(), phones, ..ContactCard::default() };
+        let mut cards = Content::Contacts { cards: vec![card; 300] };
+        assert!(cards.limit(&mut { SHORT }));
+        let Content::Contacts { cards } = &cards else { panic!("another content") };
+        assert!((1..10).contains(&cards.len()) && cards[0].phones.len() == 1_000);
+    }
+
+    #[test]
+    fn a_message_with_long_edits_fits_its_item_and_says_what_was_cut() {
+        let long = |n: i64| text(&format!("{n}{}", "\u{1f600}".repeat(LONGEST_TEXT - 1)));
+        let mut message = Message { content: long(0), ..crate::fixtures::message(second(0)) };
+        for n in 1..=5 {
+            assert!(message.edited(long(n), second(n)));
+        }
+        assert_eq!((&message.content, message.cut), (&long(5), false));
+        assert!(message.edits.iter().all(|edit| edit.cut));
+        let all: usize = message.edits.iter().map(|edit| edit.before.weight()).sum();
+        assert!(all + message.content.weight() <= EDITED_ROOM);
+        // Texts of a usual length keep all their edits.
+        let mut usual = crate::fixtures::message(second(0));
+        for n in 1..=10 {
+            usual.edited(text(&format!("{n}{}", "a".repeat(20_000))), second(n));
+        }
+        assert!(usual.edits.iter().all(|edit| !edit.cut) && usual.edits.len() == 10);
+    }
+
+    #[test]
+    fn what_the_version_before_stored_is_read() {
+        let card: ContactCard = serde_json::from_str(r#"{"name":"Anna","phones":["+39 1"],"organization":"Esempio"}"#).unwrap();
+        assert_eq!((card.name.as_str(), card.details.len()), ("Anna", 0));
+        let place = r#"{"type":"location","latitude":1.5,"longitude":2.5,"label":null,"address":null}"#;
+        let place: Content = serde_json::from_str(place).unwrap();
+        assert_eq!(place, Content::Location { latitude: 1.5, longitude: 2.5, label: None, address: None, url: None });
+        let edit: Edit = serde_json::from_str(r#"{"at":"2026-01-01T00:00:00Z","before":{"type":"text","body":"a"}}"#).unwrap();
+        assert!(!edit.cut);
+        // A short text is stored as before.
+        let stored = serde_json::to_value(crate::fixtures::message(second(0))).unwrap();
+        for new in ["words", "cut", "product", "origin"] {
+            assert!(stored.get(new).is_none(), "{new}");
+        }
     }
 
     #[test]

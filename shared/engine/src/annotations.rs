@@ -2,6 +2,7 @@
 //!
 //! None of them opens an interaction, rings, marks unread, or touches a timer.
 
+use domain::contact::Marketing;
 use domain::decide::{self, Event};
 use domain::effect::{MessageKey, MessageRef};
 use domain::ids::MessageId;
@@ -33,6 +34,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Annotated::Moved { to, body } => {
                 self.noted(event, annotation, Some(to), Author::System, Content::System { body: body.clone() }).await
             }
+            Annotated::Marketing { stopped, body } => self.preferred(event, annotation, *stopped, body).await,
             Annotated::System { body } => self.noted(event, annotation, None, Author::System, Content::System { body: body.clone() }).await,
         }
     }
@@ -49,9 +51,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let mut after = before.clone();
             let changed = match &annotation.what {
                 Annotated::Reaction { emoji, .. } => after.reacted(emoji.as_ref().map(|emoji| emoji.0.as_str()), at),
-                Annotated::Edited { content, .. } => after.edited(content.clone(), at),
+                Annotated::Edited { content, cut, .. } => after.edited_to(content.clone(), *cut, at),
                 Annotated::Deleted { .. } => after.deleted(at),
-                Annotated::Moved { .. } | Annotated::System { .. } => false,
+                Annotated::Moved { .. } | Annotated::Marketing { .. } | Annotated::System { .. } => false,
             };
             if !changed {
                 break;
@@ -80,6 +82,32 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             _ => Ok(self.store.settle(event).await?),
         }
+    }
+
+    /// Notes on the contact that the customer refuses marketing messages of this account, or takes that back, and adds
+    /// a line to the thread.
+    async fn preferred(&self, event: &InboundEvent, annotation: &Annotation, stopped: bool, body: &str) -> Result<(), EngineError> {
+        let seen: Vec<_> = std::iter::once(&annotation.from).chain(&annotation.alias).collect();
+        let word = Marketing { stopped, at: to_millisecond(annotation.sent_at.unwrap_or(event.received_at)) };
+        for attempt in 1..=ATTEMPTS {
+            match self.identify(&seen, attempt > 1).await? {
+                Identified::Known(person) => {
+                    let owner = self.store.contact(&person.owner).await?;
+                    let Some(after) = owner.and_then(|owner| owner.with_marketing(&event.account, word.clone())) else { break };
+                    if self.store.commit_contact(&after, &Idempotency::Guarded).await? == Committed::Done {
+                        break;
+                    }
+                }
+                // Nobody here has written to this customer, or will without looking at what the customer answers.
+                Identified::New => return Ok(self.store.settle(event).await?),
+                Identified::Conflict => {}
+            }
+            if attempt == ATTEMPTS {
+                return Err(EngineError::Busy);
+            }
+            self.world.pause(attempt).await;
+        }
+        self.noted(event, annotation, None, Author::System, Content::System { body: body.to_owned() }).await
     }
 
     /// Adds a line to the thread of the open interaction, if there is one. A customer who moved stays the same

@@ -57,7 +57,7 @@ impl Errand {
     /// Routes an event. Its id is the one under which it was enqueued when it was received, so that the second to
     /// come changes nothing.
     pub fn route(event: &InboundEvent) -> Self {
-        Self { id: inbound_dedup(event), group: Some(event.group()), job: Job::Route(Box::new(event.clone())) }
+        Self { id: inbound_dedup(event), group: Some(event.group()), job: Job::Route(Box::new(event.queued().into_owned())) }
     }
 
     /// Decides again which agents get which offers, one decision at a time for each target.

@@ -58,7 +58,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// request, only if the `service_window` matters.
     pub(crate) async fn load(&self, key: &InteractionKey, service_window: bool) -> Result<(Interaction, Option<Timestamp>), EngineError> {
         if service_window {
-            let Conversation { open, last_inbound_at } = self.store.conversation(&key.conversation).await?;
+            let Conversation { open, last_inbound_at, .. } = self.store.conversation(&key.conversation).await?;
             if let Some(open) = open.filter(|open| open.id == key.interaction) {
                 return Ok((open, last_inbound_at));
             }

@@ -12,6 +12,7 @@ pub mod stream;
 
 mod annotations;
 mod assign;
+mod elsewhere;
 mod gather;
 mod identity;
 mod interactions;

@@ -19,7 +19,7 @@ use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target
 use domain::footprint::{SlotChange, WaitingRow, footprint};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId};
-use domain::inbound::{InboundEvent, InboundKind};
+use domain::inbound::{Alert, InboundEvent, InboundKind};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
 use domain::message::Message;
@@ -116,6 +116,7 @@ struct State {
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
+    alerts: BTreeMap<(AccountId, String), Alert>,
     outbox: Vec<Grown>,
     config: Config,
     /// The configuration that readers see, if it is older than the present one.
@@ -340,6 +341,12 @@ impl Memory {
             state.outbox.push(Grown { item: Owner::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
         }
         true
+    }
+
+    /// The alerts of an account, by event.
+    pub fn alerts(&self, account: &AccountId) -> Vec<Alert> {
+        let state = locked(&self.state);
+        state.alerts.iter().filter(|((of, _), _)| of == account).map(|(_, alert)| alert.clone()).collect()
     }
 
     /// The interaction that an event went to (`-` if it belongs to none); `None` until it is routed.
@@ -575,6 +582,10 @@ impl State {
         for key in &message_keys {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
+        for provider_id in commit.messages.iter().filter_map(|(message, _)| message.provider_id.clone()) {
+            let known = self.provider_ids.contains_key(&(commit.after.account.clone(), provider_id.clone()));
+            conditions.item(format!("PROV#{provider_id}"), !known, Committed::AlreadyDone);
+        }
         if let Some(contact) = &commit.listed {
             let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
             conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
@@ -722,6 +733,20 @@ impl State {
         Ok(Committed::Done)
     }
 
+    fn commit_contact(&mut self, contact: &Contact, mark: &Idempotency) -> PortResult<Committed> {
+        let mut conditions = Conditions::default();
+        let current = self.contacts.get(&contact.id).map(|current| current.version + 1);
+        conditions.item(format!("CON#{}", contact.id), current == Some(contact.version), Committed::Conflict);
+        conditions.mark(self, mark);
+        match conditions.outcome("commit_contact")? {
+            Committed::Done => {}
+            lost => return Ok(lost),
+        }
+        self.contacts.insert(contact.id.clone(), contact.clone());
+        self.set_mark(mark, contact.id.to_string());
+        Ok(Committed::Done)
+    }
+
     fn set_mark(&mut self, mark: &Idempotency, made: String) {
         match mark {
             Idempotency::Guarded => {}
@@ -768,10 +793,12 @@ impl Store for Memory {
 
     async fn conversation(&self, key: &ConversationKey) -> PortResult<Conversation> {
         self.read(|state| {
-            let Some(head) = state.heads.get(&key.group()) else { return Conversation::default() };
-            let open =
-                head.open.clone().and_then(|interaction| state.interaction(&InteractionKey { conversation: key.clone(), interaction }));
-            Conversation { open, last_inbound_at: head.last_inbound_at }
+            let head = state.heads.get(&key.group());
+            let open = head.and_then(|head| head.open.clone());
+            let open = open.and_then(|interaction| state.interaction(&InteractionKey { conversation: key.clone(), interaction }));
+            let own = |interaction: &&Interaction| open.is_none() && interaction.conversation() == *key;
+            let latest = state.interactions.values().rev().find(own).cloned();
+            Conversation { open, last_inbound_at: head.and_then(|head| head.last_inbound_at), latest }
         })
         .await
     }
@@ -831,6 +858,20 @@ impl Store for Memory {
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write("commit_presence", Some(Committed::Conflict), |state| state.commit_presence(presence, effects, mark)).await
+    }
+
+    async fn commit_contact(&self, contact: &Contact, mark: &Idempotency) -> PortResult<Committed> {
+        self.write("commit_contact", Some(Committed::Conflict), |state| state.commit_contact(contact, mark)).await
+    }
+
+    async fn keep_alert(&self, event: &InboundEvent, alert: &Alert) -> PortResult<()> {
+        self.write("keep_alert", None, |state| {
+            let place = (event.account.clone(), event.id.clone());
+            state.alerts.insert(place.clone(), alert.clone());
+            state.events.entry(place).or_default().get_or_insert_with(|| "-".to_owned());
+            Ok(())
+        })
+        .await
     }
 
     async fn commit_forced_presence(

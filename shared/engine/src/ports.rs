@@ -15,7 +15,7 @@ use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
-use domain::inbound::InboundEvent;
+use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
 use domain::message::{Author, Content, Message};
@@ -77,6 +77,8 @@ pub struct Conversation {
     pub open: Option<Interaction>,
     /// The provider's time of the customer's latest message.
     pub last_inbound_at: Option<Timestamp>,
+    /// The newest interaction, if none is open.
+    pub latest: Option<Interaction>,
 }
 
 /// Interactions and what belongs to them. Reads are consistent, unless they say otherwise.
@@ -123,6 +125,10 @@ pub trait Store: Send + Sync {
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Writes a change of a message, all or nothing.
     fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Replaces a contact's previous version. It is a conflict if somebody changed it meanwhile.
+    fn commit_contact(&self, contact: &Contact, mark: &Idempotency) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Keeps an alert with its account for a while, and marks its event as done. Twice changes nothing.
+    fn keep_alert(&self, event: &InboundEvent, alert: &Alert) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Writes a presence's change of state, if it still has the version before and the revision that was read. The
     /// revision grows.
     fn commit_presence(

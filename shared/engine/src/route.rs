@@ -1,6 +1,6 @@
 //! Routes a provider's event to its interaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::contact::{Contact, Identity};
@@ -30,6 +30,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             InboundKind::Message(message) => self.route_message(event, message).await,
             InboundKind::Status(status) => self.route_status(event, status).await,
             InboundKind::Annotation(annotation) => self.route_annotation(event, annotation).await,
+            InboundKind::Elsewhere(said) => self.route_elsewhere(event, said).await,
+            InboundKind::Alert(alert) => Ok(self.store.keep_alert(event, alert).await?),
+            // `route` reads it from the table first.
+            InboundKind::Stored => Err(EngineError::NotFound),
             // The event is stored with its raw body. There is nothing to route.
             InboundKind::Other { .. } => Ok(self.store.settle(event).await?),
         }
@@ -172,6 +176,9 @@ impl Met {
             answers: self.answers,
             forwarded: inbound.forwarded,
             referral: inbound.referral.clone(),
+            product: inbound.product.clone(),
+            words: inbound.words.clone(),
+            cut: inbound.cut,
             ..Message::new(message, decision.interaction.id.clone(), at, Author::Customer, inbound.content.clone())
         };
         let mut effects = std::mem::take(&mut decision.message_effects);
@@ -183,6 +190,7 @@ impl Met {
             lists: self.welcome.then(|| account.list.clone()).into_iter().collect(),
             name: inbound.profile_name.clone(),
             username: inbound.username.clone(),
+            marketing: BTreeMap::new(),
             addresses: std::iter::once(&inbound.from).chain(&inbound.alias).cloned().collect(),
             created_at: self.now,
             version: 1,

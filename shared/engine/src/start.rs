@@ -1,6 +1,6 @@
 //! Conversations that agents start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::Account;
 use domain::contact::{Contact, Identity};
@@ -116,6 +116,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             lists: BTreeSet::from([account.list.clone()]),
             name,
             username: None,
+            marketing: BTreeMap::new(),
             addresses: vec![start.to.clone()],
             created_at: now,
             version: 1,

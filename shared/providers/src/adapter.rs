@@ -270,7 +270,7 @@ pub struct Answer {
 impl Answer {
     /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        crate::json::read(&self.body).unwrap_or_default()
     }
 }
 

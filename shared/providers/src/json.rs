@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use crate::ParseError;
 
-/// The longest text that is stored, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). A longer text
-/// is cut.
-pub(crate) const TEXT_LIMIT: usize = 32 * 1024;
+mod forgiving;
+mod words;
 
-/// The longest other value that is stored, in bytes: names, labels, payloads. WhatsApp's own limits are between 20
-/// and 1024 characters.
+pub(crate) use words::{beside, words};
+
+/// The longest value that is stored, in bytes: names, labels, payloads. WhatsApp's own limits are between 20 and 1024
+/// characters. A longer one is cut and ends in an ellipsis.
 pub(crate) const VALUE_LIMIT: usize = 4 * 1024;
 
 /// The longest provider id that is stored, in bytes. Today's ids have 16 to about 100.
@@ -26,24 +27,42 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// # Errors
 /// The body is not a JSON object.
 pub(crate) fn object(bytes: &[u8]) -> Result<Value, ParseError> {
-    let unreadable = ParseError::Unreadable { expected: "a JSON object" };
-    let value: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|_| unreadable)?;
-    if value.is_object() { Ok(value) } else { Err(unreadable) }
+    read(bytes).filter(Value::is_object).ok_or(ParseError::Unreadable { expected: "a JSON object" })
 }
 
-/// A text that is not empty, cut to `limit` bytes.
-pub(crate) fn text(value: &Value, limit: usize) -> Option<String> {
+/// A JSON document; `None` if not even a person could read it.
+pub(crate) fn read(bytes: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::from_str(&text).ok().or_else(|| forgiving::read(&text))
+}
+
+/// A text that is not empty, whole. What people write is limited where an event is made ([`crate::Parsed::new`]).
+pub(crate) fn whole(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    (!text.is_empty()).then(|| text[..text.floor_char_boundary(limit)].to_owned())
+    (!text.is_empty()).then_some(text)
+}
+
+/// A text that is not empty, cut to `limit` bytes. A cut is not shown: kinds, states and ids.
+pub(crate) fn text(value: &Value, limit: usize) -> Option<String> {
+    whole(value).map(|text| text[..text.floor_char_boundary(limit)].to_owned())
 }
 
 /// A name, a label, a payload.
 pub(crate) fn value(value: &Value) -> Option<String> {
-    text(value, VALUE_LIMIT)
+    whole(value).map(shortened)
+}
+
+/// A value of at most [`VALUE_LIMIT`] bytes. A longer one is cut and ends in an ellipsis.
+pub(crate) fn shortened(mut text: String) -> String {
+    if text.len() > VALUE_LIMIT {
+        text.truncate(text.floor_char_boundary(VALUE_LIMIT - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
 }
 
 /// An id.
@@ -145,7 +164,16 @@ mod tests {
         for bad in [&b""[..], b"[]", b"1", b"null", b"\"x\"", b"{", b"{}{}", b"\xFF", &[b'['; 100_000]] {
             assert_eq!(object(bad), Err(ParseError::Unreadable { expected: "a JSON object" }));
         }
-        let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-        assert!(object(deep.as_bytes()).is_err());
+        // What nobody could have written by hand costs only itself.
+        let deep = format!("{{\"b\":2,\"a\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+        assert_eq!(object(deep.as_bytes()).unwrap()["b"], 2);
+    }
+
+    #[test]
+    fn a_value_that_is_cut_says_so() {
+        let long = value(&json!("ü".repeat(4_000))).unwrap();
+        assert!(long.len() <= VALUE_LIMIT && long.ends_with("ü…"));
+        assert_eq!(value(&json!("x".repeat(VALUE_LIMIT))).unwrap(), "x".repeat(VALUE_LIMIT));
+        assert_eq!(whole(&json!("x".repeat(1 << 20))).map(|text| text.len()), Some(1 << 20));
     }
 }

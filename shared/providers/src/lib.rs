@@ -8,6 +8,7 @@
 
 mod adapter;
 mod address;
+mod alert;
 mod field;
 mod files;
 mod guard;
@@ -27,6 +28,8 @@ pub use adapter::{
     AccessToken, Adapter, Answer, Connection, Finding, Hosts, MediaAddressError, MediaStep, Number, Outgoing, OutgoingAttachment, Problem,
     Registration, Step,
 };
+pub(crate) use alert::alert;
+
 pub use address::{Origin, bsuid, phone};
 pub use field::{Field, Shape, Source};
 pub use files::{FileRefusal, FileRule, check_bytes, is_opus, kind_of_file};

@@ -74,13 +74,23 @@ impl std::fmt::Debug for Parsed {
     }
 }
 
-/// The longest raw part that is stored, in bytes. An event's item must stay far below DynamoDB's 400 KB, and it
-/// holds the contents a second time.
+/// The longest raw part that is stored, in bytes. A longer one is cut and says so. What is cut of it may still be in
+/// the event itself.
 const RAW_LIMIT: usize = 100 * 1024;
+
+/// The room for an event and its raw part in one item, in bytes. DynamoDB's limit is 400 KB, and the event has names
+/// and numbers beside its texts.
+const ITEM_ROOM: usize = 380_000;
 
 /// The longest id of an event, in bytes. With the account's id it must fit a key and a queue's deduplication id of
 /// 128 characters.
 const ID_LIMIT: usize = 90;
+
+/// The beginning of a raw part, with a note that says how long it was.
+fn cut(raw: &str, room: usize) -> String {
+    let note = format!("… [cut: {} bytes in all]", raw.len());
+    format!("{}{note}", &raw[..raw.floor_char_boundary(room.saturating_sub(note.len()))])
+}
 
 impl Parsed {
     /// An event of `account`. Its `id` may have any length and any characters: an id that would not fit a key is
@@ -88,7 +98,10 @@ impl Parsed {
     pub fn new(account: &AccountId, id: &str, received_at: Timestamp, kind: InboundKind, raw: &str) -> Self {
         let fits = !id.is_empty() && id.len() <= ID_LIMIT && id.bytes().all(|b| b.is_ascii_graphic());
         let id = if fits { id.to_owned() } else { fingerprint(id.as_bytes()) };
-        let raw = raw[..raw.floor_char_boundary(RAW_LIMIT)].to_owned();
+        let mut kind = kind;
+        kind.limit();
+        let room = ITEM_ROOM.saturating_sub(kind.weight()).min(RAW_LIMIT);
+        let raw = if raw.len() <= room { raw.to_owned() } else { cut(raw, room) };
         Self { event: InboundEvent { account: account.clone(), id, received_at, index: 0, kind }, raw, number: None }
     }
 

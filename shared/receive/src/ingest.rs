@@ -1,5 +1,6 @@
 //! Stores and enqueues events that come from a webhook or were found at a provider.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use cloud::aws::Aws;
@@ -57,9 +58,8 @@ impl Ingest {
     }
 
     /// Stores the events of one request, each by itself, then enqueues them in order for each customer. A repetition
-    /// is enqueued too until it was routed, in case the first attempt crashed in between. If an event can't be
-    /// stored, later events of the same customer are not enqueued, so that they can't overtake it. All other events
-    /// are.
+    /// is enqueued too until it was routed, in case the first attempt crashed in between. If an event can't be stored,
+    /// later events of the same customer are not enqueued, so that they can't overtake it. All other events are.
     ///
     /// # Errors
     /// The first failure. By then all other events are stored and enqueued.
@@ -69,7 +69,7 @@ impl Ingest {
         let mut kept = Kept::default();
         let mut failure = None;
         let mut held_back = HashSet::new();
-        let mut jobs: Vec<(&InboundEvent, SendOptions)> = Vec::new();
+        let mut jobs: Vec<(Cow<'_, InboundEvent>, SendOptions)> = Vec::new();
         for (parsed, put) in events.iter().zip(puts) {
             let group = parsed.event.group();
             match put {
@@ -88,11 +88,11 @@ impl Ingest {
             }
             let routed = !matches!(parsed.event.kind, InboundKind::Other { .. });
             if routed && !held_back.contains(&group) {
-                jobs.push((&parsed.event, SendOptions::fifo(group, inbound_dedup(&parsed.event))));
+                jobs.push((parsed.event.queued(), SendOptions::fifo(group, inbound_dedup(&parsed.event))));
             }
         }
         match jobs.pop() {
-            Some((event, options)) if jobs.is_empty() => self.inbound.send(event, options).await?,
+            Some((event, options)) if jobs.is_empty() => self.inbound.send(&*event, options).await?,
             Some(last) => self.inbound.send_batch(jobs.into_iter().chain([last])).await?,
             None => {}
         }

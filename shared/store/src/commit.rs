@@ -316,8 +316,9 @@ impl Interactions {
             let place = MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
             transaction.put_new(versioned_item(keys::message(&place), message, message.version, effects)?, Committed::Conflict);
             if let Some(provider_id) = &message.provider_id {
+                // A request that is sent once more after its event has expired changes nothing either.
                 let index = data_item(keys::provider_message(&after.account, provider_id), &place)?;
-                transaction.put(index, None, Committed::Conflict);
+                transaction.put_new(index, Committed::AlreadyDone);
             }
         }
         if let Some(contact) = &commit.contact {
@@ -384,6 +385,13 @@ impl Interactions {
         let mut transaction = self.table.transaction();
         transaction.replace_contact(contact, &[])?;
         transaction.audit(&self.config_table, entry)?;
+        committed(transaction).await
+    }
+
+    pub(crate) async fn write_contact(&self, contact: &Contact, mark: &Idempotency) -> PortResult<Committed> {
+        let mut transaction = self.table.transaction();
+        transaction.replace_contact(contact, &[])?;
+        transaction.mark(mark, contact.id.as_str(), Timestamp::UNIX_EPOCH);
         committed(transaction).await
     }
 

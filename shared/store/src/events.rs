@@ -6,19 +6,27 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::effect::Effect;
 use domain::ids::AccountId;
-use domain::inbound::{InboundEvent, InboundKind};
-use jiff::SignedDuration;
+use domain::inbound::{Alert, EVENTS_KEPT, InboundEvent, InboundKind};
+use jiff::{SignedDuration, Timestamp};
 
-use crate::codec::{PortResult, failed, from_data, s, text, versioned_item};
+use crate::codec::{Item, PortResult, data_item, failed, from_data, n, number, s, text, versioned_item};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 
-/// How long events are kept: longer than any provider repeats them (Meta for a week, the longest).
-const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long alerts are kept: a quarter, so that an administrator who was away sees what happened, and no longer, since
+/// nothing else reads them.
+const ALERTS_KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// The size up to which the raw request is stored with its event, so that an item stays far below DynamoDB's 400
-/// KB.
-const RAW_KEPT: usize = 100 * 1024;
+/// An alert as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAlert {
+    /// Its place among the account's alerts.
+    pub id: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The alert.
+    pub alert: Alert,
+}
 
 /// The attribute that names the interaction that an event went to.
 const ROUTED: &str = "routed";
@@ -36,8 +44,8 @@ pub enum Received {
 }
 
 impl Interactions {
-    /// Writes an event if it is not there yet. Its stream record enqueues it too, so a crash after this write loses
-    /// nothing.
+    /// Writes an event if it is not there yet, with the part of the request that it was read from, as far as an item
+    /// has room for both. Its stream record enqueues it too, so a crash after this write loses nothing.
     ///
     /// # Errors
     /// It is not certain that the event was written, so the provider must send it again.
@@ -46,9 +54,7 @@ impl Interactions {
         let effects: &[Effect] = if matches!(event.kind, InboundKind::Other { .. }) { &[] } else { &[Effect::Route] };
         let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
-        if raw.len() <= RAW_KEPT {
-            item.insert("raw".to_owned(), s(raw));
-        }
+        item.insert("raw".to_owned(), s(raw));
         let put = self
             .table
             .client
@@ -67,6 +73,32 @@ impl Interactions {
                 _ => Err(failed("PutItem")(error)),
             },
         }
+    }
+
+    /// Keeps an alert under its account and time. The same event has the same place.
+    pub(crate) async fn write_alert(&self, event: &InboundEvent, alert: &Alert) -> PortResult<()> {
+        let at = alert.at.unwrap_or(event.received_at);
+        let mut item = data_item(keys::alert(&event.account, at, &event.id), alert)?;
+        item.insert("received_at".to_owned(), n(event.received_at.as_millisecond()));
+        item.insert("expires_at".to_owned(), expires(event.received_at, ALERTS_KEPT));
+        self.table.put(item).await
+    }
+
+    /// A page of an account's alerts, newest first, from `after` on (the second value of the page before).
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn alerts(&self, account: &AccountId, after: Option<&str>, limit: i32) -> PortResult<(Vec<KeptAlert>, Option<String>)> {
+        let place = |sk: &str| HashMap::from([("pk".to_owned(), s(keys::alerts(account))), ("sk".to_owned(), s(sk))]);
+        let query = self.table.query().scan_index_forward(false).limit(limit);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::alerts(account)));
+        let answer = query.set_exclusive_start_key(after.map(place)).send().await.map_err(failed("Query"))?;
+        let kept = |item: &Item| {
+            let received_at = number(item, "received_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+            Ok(KeptAlert { id: text(item, "sk").unwrap_or_default().to_owned(), received_at, alert: from_data(item)? })
+        };
+        let next = answer.last_evaluated_key.as_ref().and_then(|last| text(last, "sk")).map(str::to_owned);
+        Ok((answer.items.unwrap_or_default().iter().map(kept).collect::<PortResult<_>>()?, next))
     }
 
     /// Which of these events were routed, by account and id. The answer may lag by a moment: an event that was just

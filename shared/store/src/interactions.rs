@@ -13,7 +13,7 @@ use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target
 use domain::footprint::WaitingRow;
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
-use domain::inbound::InboundEvent;
+use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::values::Address;
@@ -28,6 +28,10 @@ use crate::table::Table;
 /// How long addresses are cached. Their owners seldom change, and a transaction that opens an interaction with an
 /// old answer is refused.
 const ALIAS_TTL: Duration = Duration::from_secs(60);
+
+/// The most bytes of messages on a page. A function's answer may have 6 MB, in which quotes and backslashes count
+/// twice and control characters seven times, and a message of WhatsApp's full length has 256 KB.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The most cached addresses. Beyond it, the cache starts anew.
 const ALIASES_KEPT: usize = 10_000;
@@ -73,7 +77,8 @@ impl Interactions {
     }
 
     /// A page of an interaction's thread, oldest first, from `after` on (a [`Thread::next`]): its own messages and
-    /// those of the interactions that it absorbed, by time. Reads up to `limit` of each.
+    /// those of the interactions that it absorbed, by time. Reads up to `limit` of each. A page ends at about
+    /// [`PAGE_BYTES`] too.
     pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> PortResult<Thread> {
         let prefix = keys::messages(&interaction.id);
         // The cursor comes from outside, so it may only point into this thread.
@@ -104,7 +109,15 @@ impl Interactions {
         if let Some(horizon) = &horizon {
             messages.retain(|(place, _)| place <= horizon);
         }
-        messages.truncate(usize::try_from(limit).unwrap_or_default());
+        let mut left = PAGE_BYTES;
+        let fit = messages.iter().position(|(_, message)| {
+            let size = message.weight();
+            let fits = size <= left;
+            left = left.saturating_sub(size);
+            !fits
+        });
+        // At least one message, however long, so that the reader gets on.
+        messages.truncate(fit.map_or(usize::MAX, |fit| fit.max(1)).min(usize::try_from(limit).unwrap_or_default()));
         let more = horizon.is_some() || messages.len() < found;
         let next = messages.last().map(|(place, _)| place.clone()).or(horizon).filter(|_| more);
         Ok(Thread {
@@ -303,10 +316,11 @@ impl Store for Interactions {
             .expression_attribute_values(":pk", s(keys::conversation(key)))
             .expression_attribute_values(":sk", s(keys::INTERACTION_PREFIX));
         let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
-        let Some(head) = items.iter().find(|item| text(item, "sk") == Some(keys::HEAD)) else { return Ok(Conversation::default()) };
-        let last_inbound_at = number(head, "last_inbound_at").and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let Some(open) = text(head, "open").and_then(|id| id.parse::<InteractionId>().ok()) else {
-            return Ok(Conversation { open: None, last_inbound_at });
+        let head = items.iter().find(|item| text(item, "sk") == Some(keys::HEAD));
+        let last_inbound_at = head.and_then(|head| number(head, "last_inbound_at")).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let Some(open) = head.and_then(|head| text(head, "open")).and_then(|id| id.parse::<InteractionId>().ok()) else {
+            let latest = items.iter().find(|item| text(item, "sk") != Some(keys::HEAD)).map(from_data).transpose()?;
+            return Ok(Conversation { open: None, last_inbound_at, latest });
         };
         let place = InteractionKey { conversation: key.clone(), interaction: open };
         let sk = keys::interaction(&place).sk;
@@ -314,7 +328,7 @@ impl Store for Interactions {
             Some(item) => Some(from_data(item)?),
             None => self.interaction(&place).await?,
         };
-        Ok(Conversation { open, last_inbound_at })
+        Ok(Conversation { open, last_inbound_at, latest: None })
     }
 
     async fn locate(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
@@ -402,6 +416,15 @@ impl Store for Interactions {
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write_presence(presence, effects, mark, None).await
+    }
+
+    async fn commit_contact(&self, contact: &Contact, mark: &Idempotency) -> PortResult<Committed> {
+        self.write_contact(contact, mark).await
+    }
+
+    async fn keep_alert(&self, event: &InboundEvent, alert: &Alert) -> PortResult<()> {
+        self.write_alert(event, alert).await?;
+        self.settle(event).await
     }
 
     async fn commit_forced_presence(

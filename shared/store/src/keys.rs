@@ -22,6 +22,16 @@ pub(crate) fn event(account: &AccountId, id: &str) -> Key {
     Key::new(format!("EVT#{account}#{id}"), "EVT")
 }
 
+/// The partition of an account's alerts.
+pub(crate) fn alerts(account: &AccountId) -> String {
+    format!("ALERT#{account}")
+}
+
+/// Sorts by time. `event` is the id of the event that brought it.
+pub(crate) fn alert(account: &AccountId, at: Timestamp, event: &str) -> Key {
+    Key::new(alerts(account), format!("{:015}#{event}", at.as_millisecond().max(0)))
+}
+
 pub(crate) fn alias(address: &Address) -> Key {
     Key::new(format!("ALIAS#{}", address.key()), "ALIAS")
 }

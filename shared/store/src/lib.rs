@@ -17,7 +17,7 @@ mod wiring;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
-pub use events::Received;
+pub use events::{KeptAlert, Received};
 pub use feed::{Appended, Connection, FeedEvent};
 pub use interactions::{Interactions, Thread};
 pub use wiring::open_engine;

@@ -12,7 +12,7 @@ use domain::agent::Agent;
 use domain::history::HistoryEntry;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
-use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
 use domain::values::Address;
 
 /// The version of the JSON documents' form. It grows when readers of the documents must change.
@@ -28,6 +28,9 @@ const LONGEST_NAME: usize = 60;
 
 /// The longest extension. A longer one is part of a name that happens to hold a dot.
 const LONGEST_EXTENSION: usize = 10;
+
+/// The beginning of a quoted message that a reply shows, in characters: enough to know which one it is.
+const QUOTED: usize = 80;
 
 /// The transcript's key in the bucket: `transcripts/{account}/{day of opening, UTC}/{interaction}.zip`, with
 /// attachments `…/{interaction}-attachments.zip`. It never changes.
@@ -104,16 +107,33 @@ impl<'a> Transcript<'a> {
         if message.forwarded {
             parts.push("[forwarded]".to_owned());
         }
+        if let Some(referral) = &message.referral {
+            parts.push(format!("[came from: {}]", referral.texts().collect::<Vec<_>>().join(", ")));
+        }
+        if let Some(product) = &message.product {
+            let retailer = product.retailer_id.iter().map(|id| format!("product {id}"));
+            let catalog = product.catalog_id.iter().map(|id| format!("catalogue {id}"));
+            parts.push(format!("[about {}]", retailer.chain(catalog).collect::<Vec<_>>().join(", ")));
+        }
+        parts.extend(self.quoted(message));
         if let Some(deleted_at) = message.deleted_at {
-            parts.push(format!("[deleted by the customer, {}]", time(deleted_at)));
+            let who = if message.author == Author::Customer { "customer" } else { "business" };
+            parts.push(format!("[deleted by the {who}, {}]", time(deleted_at)));
         }
         let body = message.content.readable();
         if !body.is_empty() {
             parts.push(body);
         }
+        parts.extend(message.words.clone());
+        if message.cut {
+            parts.push(format!("[cut: longer than {} characters]", domain::message::LONGEST_TEXT));
+        }
         parts.extend(files.iter().map(|file| format!("[{}]", self.describe(file))));
         // The newest edit comes first, right after the current text.
-        parts.extend(message.edits.iter().rev().map(|edit| format!("[edited {}, before: {}]", time(edit.at), edit.before.readable())));
+        parts.extend(message.edits.iter().rev().map(|edit| {
+            let cut = if edit.cut { " […cut]" } else { "" };
+            format!("[edited {}, before: {}{cut}]", time(edit.at), edit.before.readable())
+        }));
         parts.extend(
             message.standing_reactions().map(|reaction| format!("[{} reacted: {}]", self.author(&reaction.author), reaction.emoji)),
         );
@@ -122,7 +142,43 @@ impl<'a> Transcript<'a> {
             let _ = write!(shown, "  [{}]", delivery_words(delivery));
         }
         let note = if message.content.is_note() { " (internal note)" } else { "" };
-        let _ = writeln!(text, "{}  {}{note}: {shown}", time(message.at), one_line(&self.author(&message.author)));
+        let _ = writeln!(text, "{}  {}{note}: {shown}", time(message.at), one_line(&self.writer(message)));
+    }
+
+    /// The author of a message. What the business wrote elsewhere names the place.
+    fn writer(&self, message: &Message) -> String {
+        let business = message.author == Author::System;
+        match message.origin {
+            Some(Origin::PhoneApp) if business => "Business, in its phone app".to_owned(),
+            Some(Origin::OtherSystem) if business => "Business, in another system".to_owned(),
+            Some(Origin::History) if business => "Business, before this system".to_owned(),
+            Some(_) | None => self.author(&message.author),
+        }
+    }
+
+    /// The message that a message answers, by its beginning.
+    fn quoted(&self, message: &Message) -> Option<String> {
+        let is_quoted = |other: &&Message| match (&message.answers, &message.reply_to) {
+            (Some(answers), _) => other.id == *answers,
+            (None, Some(reply_to)) => other.provider_id.as_ref() == Some(reply_to),
+            (None, None) => false,
+        };
+        if message.answers.is_none() && message.reply_to.is_none() {
+            return None;
+        }
+        let Some(quoted) = self.messages.iter().find(is_quoted) else {
+            return Some("[in reply to a message that is not in this transcript]".to_owned());
+        };
+        let (at, author) = (time(quoted.at), self.writer(quoted));
+        let whole = quoted.content.readable();
+        let beginning: String = whole.chars().take(QUOTED).collect();
+        let more = if beginning.len() < whole.len() { "…" } else { "" };
+        let words = match (beginning.is_empty(), quoted.attachments.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => ": a file".to_owned(),
+            (false, _) => format!(": {beginning}{more}"),
+        };
+        Some(format!("[in reply to {author}, {at}{words}]"))
     }
 
     fn describe(&self, file: &File<'_>) -> String {
@@ -183,6 +239,10 @@ impl<'a> Transcript<'a> {
             "reply_to": message.reply_to,
             "answers": message.answers,
             "forwarded": message.forwarded,
+            "words": message.words,
+            "cut": message.cut,
+            "product": message.product,
+            "origin": message.origin,
             "referral": message.referral,
             "reactions": message.standing_reactions().collect::<Vec<_>>(),
             "edits": message.edits,
@@ -226,7 +286,7 @@ impl<'a> Transcript<'a> {
             Address::Bsuid(id) => id,
         };
         match &self.interaction.customer_name {
-            Some(name) => format!("{}, {address}", name.0),
+            Some(name) => format!("{}, {address}", name.0.chars().filter(|c| !is_hidden(*c)).collect::<String>()),
             None => address.to_owned(),
         }
     }
@@ -238,6 +298,14 @@ impl<'a> Transcript<'a> {
             Author::Agent { agent } => self.agents.get(agent).map_or_else(|| agent.to_string(), |agent| agent.name.clone()),
         }
     }
+}
+
+/// Characters without a shape of their own that change how a name reads: marks of direction, invisible blanks and
+/// other format characters. Those that emojis are made of stay (U+200D and the tags of flags). The JSON transcript
+/// has all.
+fn is_hidden(c: char) -> bool {
+    turns_direction(c)
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 fn day(at: Timestamp) -> String {
@@ -253,8 +321,15 @@ fn is_line_break(c: char) -> bool {
     matches!(c, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
+/// The text on one line, without control characters and without those that make a line read otherwise than it is
+/// written (U+202E and its kind).
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if is_line_break(c) { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+    text.chars().map(|c| if is_line_break(c) { ' ' } else { c }).filter(|c| !c.is_control() && !overrides_direction(*c)).collect()
+}
+
+/// Embeddings, overrides and isolates. Plain marks of direction belong to texts in Arabic and Hebrew.
+fn overrides_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text with each further line indented, and without characters that a terminal would obey.
@@ -532,6 +607,79 @@ Disposition: Solved
         )));
         let json = &transcript.json()["messages"][0];
         assert_eq!((&json["edits"][0]["before"]["body"], &json["reactions"][0]["emoji"]), (&json!("Ciao"), &json!("👍")));
+    }
+
+    fn shown(messages: &[Message]) -> String {
+        with(messages, &[], |transcript| transcript.text())
+    }
+
+    #[test]
+    fn a_reply_shows_what_it_answers_and_a_customer_from_an_advertisement_shows_it() {
+        let mut first = message(1, "2026-01-01T10:00:00Z", Author::Agent { agent: anna().id }, text(&"Buongiorno ".repeat(20)));
+        first.provider_id = Some("wamid.1".into());
+        let mut known = message(2, "2026-01-01T10:01:00Z", Author::Customer, text("Sì"));
+        known.answers = Some(first.id.clone());
+        known.reply_to = Some("wamid.1".into());
+        let mut by_provider = message(3, "2026-01-01T10:02:00Z", Author::Customer, text("No"));
+        by_provider.reply_to = Some("wamid.1".into());
+        let mut unknown = message(4, "2026-01-01T10:03:00Z", Author::Customer, text("Forse"));
+        unknown.reply_to = Some("wamid.9".into());
+        let mut ad = message(5, "2026-01-01T10:04:00Z", Author::Customer, text("Is this one available?"));
+        let referral =
+            domain::message::Referral { headline: Some("Saldi".into()), source_url: Some("https://fb.me/1".into()), ..Default::default() };
+        ad.referral = Some(referral);
+        ad.product = Some(domain::message::Product { retailer_id: Some("SKU-1".into()), catalog_id: Some("77".into()) });
+        let shown = shown(&[first, known, by_provider, unknown, ad]);
+        let quote =
+            format!("[in reply to Anna, 2026-01-01 10:00:00Z: {}…]", "Buongiorno ".repeat(20).chars().take(QUOTED).collect::<String>());
+        assert_eq!(shown.matches(&quote).count(), 2, "{shown}");
+        assert!(shown.contains("Customer: [in reply to a message that is not in this transcript]"), "{shown}");
+        let indent = " ".repeat(INDENT);
+        let end = format!(
+            "Customer: [came from: Saldi, https://fb.me/1]\n{indent}[about product SKU-1, catalogue 77]\n{indent}Is this one available?\n"
+        );
+        assert!(shown.ends_with(&end), "{shown}");
+    }
+
+    #[test]
+    fn whatever_was_cut_says_so_and_words_beside_a_content_are_shown() {
+        let place =
+            Content::Location { latitude: 1.0, longitude: 2.0, label: None, address: None, url: Some("https://example.com/x".into()) };
+        let mut one = message(1, "2026-01-01T10:00:00Z", Author::Customer, place);
+        one.words = Some("Qui".into());
+        one.cut = true;
+        one.edits = vec![domain::message::Edit { at: at("2026-01-01T10:01:00Z"), before: text("Prima"), cut: true }];
+        let shown = shown(&[one.clone()]);
+        let indent = " ".repeat(INDENT);
+        assert!(shown.ends_with(&format!(
+            "[location 1, 2] https://example.com/x\n{indent}Qui\n{indent}[cut: longer than 65536 characters]\n{indent}[edited 2026-01-01 10:01:00Z, before: Prima […cut]]\n"
+        )), "{shown}");
+        let json = with(&[one], &[], |transcript| transcript.json());
+        assert_eq!((&json["messages"][0]["cut"], &json["messages"][0]["words"]), (&json!(true), &json!("Qui")));
+    }
+
+    #[test]
+    fn what_the_business_wrote_elsewhere_names_the_place() {
+        let mut echo = message(1, "2026-01-01T10:00:00Z", Author::System, text("Scritto dal telefono"));
+        echo.origin = Some(Origin::PhoneApp);
+        let mut old = message(2, "2026-01-01T10:01:00Z", Author::Customer, text("Prima"));
+        old.origin = Some(Origin::History);
+        let shown = shown(&[echo, old]);
+        assert!(shown.contains("Z  Business, in its phone app: Scritto") && shown.contains("Z  Customer: Prima"), "{shown}");
+    }
+
+    #[test]
+    fn a_name_has_no_characters_that_change_how_it_reads() {
+        let name = "Anna\u{202e}gpj.\u{200b}\u{feff}exe\u{2066}\u{7}\u{200f}👩\u{200d}💻";
+        let interaction = Interaction { customer_name: Some(ProfileName(name.into())), ..interaction() };
+        let messages = [message(1, "2026-01-01T10:00:00Z", Author::Customer, text("a\u{202e}b \u{200f}ש"))];
+        let agents = BTreeMap::new();
+        let transcript =
+            Transcript { account: None, interaction: &interaction, messages: &messages, agents: &agents, left_out: BTreeMap::new() };
+        let shown = transcript.text();
+        assert!(shown.contains("Customer:    Annagpj.exe👩\u{200d}💻, +393331234567\n"), "{shown}");
+        assert!(shown.contains("Customer: ab \u{200f}ש\n"), "{shown}");
+        assert_eq!(transcript.json()["customer"]["name"], name);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use domain::agent::{Presence, PresenceState, PresenceWord};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use domain::interaction::{Interaction, Stage, Status};
-use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Reaction, Referral};
+use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
 use domain::news::News;
 use domain::notification::Notification;
 use domain::priority::Priority;
@@ -179,6 +179,20 @@ pub struct MessageView {
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// The customer's words that came beside a content that has no place for them, such as a text beside a location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Whether a text is not whole. Events carry the first 4 KB of a text; the thread has all, up to WhatsApp's own
+    /// limit of 65,536 characters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// The product that the customer asks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<Product>,
+    /// Where the message was written, if not through this system: in the business's own phone app, in another system,
+    /// or before the number was connected. If the author is `system`, the business wrote it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
@@ -266,6 +280,10 @@ impl From<&Message> for MessageView {
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
             again_of: message.again_of.clone(),
             forwarded: message.forwarded,
+            words: message.words.clone(),
+            cut: message.cut,
+            product: message.product.clone(),
+            origin: message.origin,
             referral: message.referral.clone(),
             reactions: message.standing_reactions().cloned().collect(),
             edited_at: message.edits.last().map(|edit| edit.at),
@@ -352,8 +370,8 @@ impl From<&News> for AgentEvent {
             News::Withdrawn { interaction, offer, taken_by } => {
                 Self::Withdrawn { interaction: interaction.clone(), offer: *offer, taken_by: taken_by.clone() }
             }
-            News::Message { message } => Self::Message { message: (&**message).into() },
-            News::MessageState { message } => Self::MessageState { message: (&**message).into() },
+            News::Message { message } => Self::Message { message: (&message.short()).into() },
+            News::MessageState { message } => Self::MessageState { message: (&message.short()).into() },
             News::Interaction { interaction } => Self::Interaction { interaction: (&**interaction).into() },
             News::Presence { state } => Self::Presence { state: *state, reason: None, since: None },
         }

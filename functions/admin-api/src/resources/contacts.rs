@@ -1,13 +1,13 @@
 //! Contacts: customers, shared by all accounts.
 
 use api::{Administrator, Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{Entry, Shows, Subject};
 use axum::extract::State;
 use domain::account::List;
 use domain::contact::Contact;
-use domain::ids::{ContactId, ListId};
+use domain::ids::{AccountId, ContactId, ListId};
 use domain::inbound::ProfileName;
 use domain::values::{Address, E164};
 use engine::ports::{Committed, Store};
@@ -41,6 +41,9 @@ pub(crate) struct ContactView {
     user_ids: Vec<String>,
     /// The ids of the contact lists that include the customer.
     lists: BTreeSet<ListId>,
+    /// The ids of the accounts whose marketing messages the customer refuses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refuses_marketing: Vec<AccountId>,
     /// When the contact was created.
     created_at: Timestamp,
     /// Increases with every change. The `ETag` has the same value.
@@ -60,6 +63,7 @@ fn view(contact: Contact) -> ContactView {
         name: contact.name,
         username: contact.username,
         lists: contact.lists,
+        refuses_marketing: contact.marketing.into_iter().filter(|(_, word)| word.stopped).map(|(account, _)| account).collect(),
         created_at: contact.created_at,
         version: contact.version,
     }
@@ -117,6 +121,7 @@ pub(crate) async fn create_contact(
         lists,
         name: name.map(ProfileName),
         username: None,
+        marketing: BTreeMap::new(),
         addresses,
         created_at: cloud::time::now(),
         version: 1,

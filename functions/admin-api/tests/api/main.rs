@@ -318,6 +318,9 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
         forwarded: false,
         username: None,
         referral: None,
+        product: None,
+        words: None,
+        cut: false,
     };
     let event = InboundEvent {
         account: id(account),

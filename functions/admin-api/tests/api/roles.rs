@@ -21,6 +21,7 @@ const ADMIN: &str = "
     admin DELETE /accounts/{id}/agents/{agent}
     admin PUT /accounts/{id}/whitelist/{list}
     admin DELETE /accounts/{id}/whitelist/{list}
+    admin GET /accounts/{id}/alerts
     admin POST /accounts/{id}/check
     admin GET /accounts/{id}/numbers
     admin POST /accounts/{id}/reconcile

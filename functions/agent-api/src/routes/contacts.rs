@@ -55,6 +55,9 @@ pub(crate) struct ContactView {
     user_ids: Vec<String>,
     /// The contact lists that include the customer.
     lists: Vec<Named>,
+    /// Whether the customer refuses marketing messages of this account.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refuses_marketing: bool,
     /// When the contact was created.
     created_at: Timestamp,
 }
@@ -109,6 +112,7 @@ pub(crate) async fn contact(
         phones: of_kind(|address| address.phone().map(E164::as_str)),
         user_ids: of_kind(|address| if let Address::Bsuid(id) = address { Some(id) } else { None }),
         lists,
+        refuses_marketing: contact.refuses_marketing(&place.key.conversation.account),
         created_at: contact.created_at,
         id: contact.id,
         name: contact.name,

@@ -31,7 +31,7 @@ use crate::problem::Failure;
 /// A screen or two of messages.
 const PAGE: i32 = 50;
 
-/// A message takes a few KB at most, so 200 fit into the 1 MB that one query reads.
+/// Most messages take a few KB at most, so 200 fit into the 1 MB at which a page ends too.
 const LONGEST_PAGE: i32 = 200;
 
 /// How many messages one query reads to find a message.
@@ -45,7 +45,7 @@ const SEARCH_PAGE: i32 = 100;
         ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
         ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
     ),
-    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first. A page may be empty."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first. A page may have fewer entries than `limit`: it ends at about 1 MB too."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn thread(
     State(app): State<Arc<App>>,

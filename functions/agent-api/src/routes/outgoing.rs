@@ -197,7 +197,7 @@ impl NewLocation {
         for (field, text) in [("location.label", &label), ("location.address", &address)] {
             text.as_deref().map_or(Ok(()), |text| some(field, text, LONGEST_LABEL))?;
         }
-        Ok(Content::Location { latitude, longitude, label, address })
+        Ok(Content::Location { latitude, longitude, label, address, url: None })
     }
 }
 

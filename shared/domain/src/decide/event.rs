@@ -61,6 +61,13 @@ pub enum Event {
         /// The customer's new address, if the line reports one.
         moved_to: Option<Address>,
     },
+    /// A message that was written outside this deployment joins the thread, open or closed.
+    Overheard {
+        /// The message.
+        message: MessageId,
+        /// Whether a closed interaction's files are made again.
+        archive: bool,
+    },
     /// A newer open interaction of the same customer is merged into this one, in the same transaction.
     Absorb(Box<Interaction>),
     /// It is merged into an older open interaction of the same customer, in the same transaction.

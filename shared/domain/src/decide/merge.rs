@@ -24,6 +24,17 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Adds a message that was written elsewhere. It answers nothing here: whoever has the interaction, or gets it,
+    /// sees it and decides. So no wait begins or ends, nothing becomes read or unread, and no timer moves.
+    pub(super) fn overheard(&mut self, message: MessageId, archive: bool) {
+        self.fact(Fact::Noted { message });
+        if !self.next.is_open() {
+            self.effects.extend(archive.then_some(Effect::Archive));
+        } else if let Some(agent) = self.next.agent.clone() {
+            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+        }
+    }
+
     /// Absorbs a newer interaction of the same customer. Its unanswered messages count as if they had come here
     /// now.
     pub(super) fn absorb(&mut self, newer: &Interaction) -> Result<(), Refusal> {

@@ -106,6 +106,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::Retagged { .. }
         | Event::AiSwitched { .. }
         | Event::Noted { .. }
+        | Event::Overheard { .. }
         | Event::MergeInto(_)
         | Event::Ring(_)
         | Event::CloseTab { .. }

@@ -28,7 +28,7 @@ fn reaction(to: &str, emoji: &str) -> Annotated {
 }
 
 fn edit(of: &str, body: &str) -> Annotated {
-    Annotated::Edited { message: of.to_owned(), content: Content::Text { body: body.to_owned() } }
+    Annotated::Edited { message: of.to_owned(), content: Content::Text { body: body.to_owned() }, cut: false }
 }
 
 fn sent_at(mut event: InboundEvent, at: &str) -> InboundEvent {

@@ -16,9 +16,9 @@ use domain::fixtures;
 use domain::footprint::WaitingRow;
 use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
-use domain::inbound::{Annotated, Annotation, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
+use domain::inbound::{Annotated, Annotation, Elsewhere, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
-use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
 use domain::news::News;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::{Queue, Strategy, Weight};
@@ -548,6 +548,9 @@ impl Sim {
             forwarded: false,
             username: None,
             referral: None,
+            product: None,
+            words: None,
+            cut: false,
         };
         InboundEvent {
             account: self.account.clone(),
@@ -577,6 +580,32 @@ impl Sim {
             received_at: self.world.now(),
             index: 0,
             kind: InboundKind::Annotation(annotation),
+        }
+    }
+
+    /// The business writes to customer `to` outside this deployment.
+    pub(crate) fn echo(&mut self, to: u32, origin: Origin) -> InboundEvent {
+        let number = self.next();
+        let said = Elsewhere {
+            provider_id: format!("echo-{number}"),
+            customer: phone(to),
+            alias: None,
+            profile_name: None,
+            from_customer: false,
+            origin: Some(origin),
+            sent_at: None,
+            content: Content::Text { body: format!("echo {number}") },
+            attachments: Vec::new(),
+            reply_to: None,
+            words: None,
+            cut: false,
+        };
+        InboundEvent {
+            account: self.account.clone(),
+            id: format!("echo-{number}"),
+            received_at: self.world.now(),
+            index: 0,
+            kind: InboundKind::Elsewhere(said),
         }
     }
 

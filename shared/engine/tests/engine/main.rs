@@ -9,6 +9,7 @@ mod annotations;
 mod backlog;
 mod colleagues;
 mod configuration;
+mod elsewhere;
 mod handover;
 mod identity;
 mod inactivity;

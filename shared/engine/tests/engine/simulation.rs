@@ -14,7 +14,7 @@ use domain::history::{Fact, HistoryEntry, WebhookFailure};
 use domain::ids::{AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
-use domain::message::{Author, Content, DeliveryState};
+use domain::message::{Author, Content, DeliveryState, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::tag::Tag;
@@ -373,13 +373,21 @@ impl Story {
                 mine.into_iter()
                     .for_each(|interaction| self.command(&agent, Command::Write(interaction, message.clone(), "an answer".into())));
             }
+            82..84 if self.dice.percent(40) => {
+                // The business writes in its phone app, perhaps to a customer whom nobody here knows.
+                let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
+                let origin = if self.dice.percent(20) { Origin::History } else { Origin::PhoneApp };
+                let event = self.sim.echo(customer, origin);
+                self.sim.memory.receive(&event);
+                self.events.push(event);
+            }
             82..84 => {
                 let known = self.sim.memory.messages().into_iter().filter_map(|(_, message)| message.provider_id);
                 let known: Vec<String> = known.collect();
                 let Some(message) = self.dice.pick(&known).cloned() else { return };
                 let what = match self.dice.below(3) {
                     0 => Annotated::Deleted { message },
-                    1 => Annotated::Edited { message, content: Content::Text { body: "corrected".into() } },
+                    1 => Annotated::Edited { message, content: Content::Text { body: "corrected".into() }, cut: false },
                     _ => Annotated::Reaction { message, emoji: Some(ReactionEmoji("👍".into())) },
                 };
                 let event = self.sim.annotation(0, what);

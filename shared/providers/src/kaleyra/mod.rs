@@ -32,8 +32,8 @@ use crate::{
 mod send;
 mod webhook;
 
-/// The longest body of a callback, in bytes. A callback holds one message. WhatsApp's longest text has 16 KiB,
-/// escaped as JSON at most 48 KiB. Contact cards, an order or a form's answers have more.
+/// The longest body of a callback, in bytes. A callback holds one message. WhatsApp's longest text has 65,536
+/// characters, escaped as JSON at most 768 KiB. Contact cards, an order or a form's answers have more.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The type `KALEYRA`.

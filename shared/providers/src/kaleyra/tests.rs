@@ -94,7 +94,12 @@ fn shown(parsed: &Parsed) -> Value {
         InboundKind::Message(message) => serde_json::to_value(&message.content).unwrap(),
         InboundKind::Annotation(annotation) => serde_json::to_value(&annotation.what).unwrap(),
         InboundKind::Status(status) => json!({"status": status.state}),
+        InboundKind::Elsewhere(said) => json!({
+            "of": if said.from_customer { "customer" } else { "business" }, "origin": said.origin, "content": said.content,
+        }),
+        InboundKind::Alert(alert) => json!({"alert": alert.name, "event": alert.event}),
         InboundKind::Other { name } => json!({"other": name}),
+        InboundKind::Stored => json!("stored"),
     }
 }
 
@@ -107,7 +112,9 @@ fn every_recorded_callback_becomes_what_it_says() {
     });
     let mut unnamed_place = place.clone();
     unnamed_place["address"] = Value::Null;
-    let cards = json!({"type": "contacts", "cards": [{"name": "Anna Bianchi", "phones": ["+39 333 765 4321"]}]});
+    let plain_cards = json!({"type": "contacts", "cards": [{"name": "Anna Bianchi", "phones": ["+39 333 765 4321"]}]});
+    let mut cards = plain_cards.clone();
+    cards["cards"][0]["details"] = json!([{"of": "phone", "value": "+39 333 765 4321", "type": "CELL"}]);
     let table = [
         ("text", text("Buongiorno da Kaleyra, è aperto?")),
         ("reply", text("Sì, quella")),
@@ -115,7 +122,7 @@ fn every_recorded_callback_becomes_what_it_says() {
         ("voice", media("")),
         ("document-without-url", media("")),
         ("location", place),
-        ("contacts", cards.clone()),
+        ("contacts", cards),
         ("button-reply", json!({"type": "button", "text": "Assistenza", "payload": "btn_1"})),
         ("reaction", json!({"what": "reaction", "message": OUR_MESSAGE, "emoji": "👍"})),
         ("unsupported", json!({"type": "unsupported", "kind": "unsupported", "detail": "Message type unknown"})),
@@ -131,12 +138,14 @@ fn every_recorded_callback_becomes_what_it_says() {
         ("v1-get", text("Con GET")),
         ("v1-image", media("La ricevuta")),
         ("v1-location", unnamed_place),
-        ("v1-contacts", cards),
+        ("v1-contacts", plain_cards),
         ("v1-button", json!({"type": "button", "text": "Sì", "payload": "yes"})),
         ("v1-placeholders", json!({"type": "unsupported", "kind": "unknown"})),
         ("v1-rows", text("In una riga")),
-        ("quality", json!({"other": "FLAGGED"})),
-        ("template-status", json!({"other": "message_template_status_update"})),
+        ("cut-emoji", text("Buongiorno da Kaleyra, è aperto?")),
+        ("echo", json!({"of": "business", "origin": "phone_app", "content": text("Scritto dal telefono")})),
+        ("quality", json!({"alert": "phone_number_quality_update", "event": "FLAGGED"})),
+        ("template-status", json!({"alert": "message_template_status_update", "event": "APPROVED"})),
     ];
     for (name, expected) in &table {
         let fixture = fixture(name);
@@ -232,6 +241,17 @@ fn a_report_is_told_by_our_reference_whatever_its_case() {
     let parsed = single(&posted(&json!({"status": "DELIVERED", "id": "m1", "from": "390612345678", "mobile": "393331234567"})));
     assert_eq!(shown(&parsed), json!({"status": "delivered"}), "a report with a number is not a message");
     assert_eq!(shown(&single(&posted(&json!({"status": "failed"})))), json!({"other": "unknown"}));
+}
+
+#[test]
+fn words_beside_a_place_are_kept_and_texts_are_whole() {
+    let parsed = single(&posted(&json!({"from": "393331234567", "location": {"latitude": 1, "longitude": 2}, "body": "Ci vediamo qui"})));
+    assert_eq!(message_of(&parsed).words.as_deref(), Some("Ci vediamo qui"));
+    let long = "ü".repeat(65_536);
+    let parsed = single(&posted(&json!({"from": "393331234567", "body": long})));
+    assert_eq!((message_of(&parsed).content.readable(), message_of(&parsed).cut), (long, false));
+    let name = message_of(&single(&fixture("cut-emoji"))).profile_name.clone();
+    assert_eq!(name.unwrap().0, "Zoë \u{fffd}");
 }
 
 #[test]

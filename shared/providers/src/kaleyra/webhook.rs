@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 
-use crate::json::{self, TEXT_LIMIT, VALUE_LIMIT};
+use crate::json;
 use crate::meta::content::{cards, content_type, place};
 use crate::meta::webhook::{Reader, reference, state_of as meta_state_of};
 use crate::{ParseError, Parsed, Webhook, bsuid, fingerprint, phone};
@@ -67,13 +67,12 @@ fn document(webhook: &Webhook<'_>) -> Result<(Value, String), ParseError> {
             .map(|parameters| (parameters, query.to_owned()))
             .ok_or(ParseError::Unreadable { expected: EXPECTED });
     }
-    let parsed = match serde_json::from_str::<Value>(&body) {
-        Ok(object @ Value::Object(_)) => Some(object),
+    let parsed = match json::read(webhook.body) {
+        Some(object @ Value::Object(_)) => Some(object),
         // Some profiles send a list of one.
-        Ok(Value::Array(mut list)) if list.len() == 1 => list.pop().filter(Value::is_object),
-        Ok(_) => None,
-        Err(_) if webhook.content_type() == "application/x-www-form-urlencoded" => form(webhook.body),
-        Err(_) => None,
+        Some(Value::Array(mut list)) if list.len() == 1 => list.pop().filter(Value::is_object),
+        _ if webhook.content_type() == "application/x-www-form-urlencoded" => form(webhook.body),
+        _ => None,
     };
     parsed.map(|parameters| (parameters, body.into_owned())).ok_or(ParseError::Unreadable { expected: EXPECTED })
 }
@@ -166,6 +165,10 @@ fn flat(reader: &Reader<'_>, root: &Value) -> Vec<Parsed> {
     if !rows.is_empty() {
         return rows;
     }
+    // A number's quality, as Kaleyra reports it.
+    if parameters.get("event").is_some() && parameters.get("display_phone_number").is_some() {
+        return vec![reader.alerted("phone_number_quality_update", root, None, &root.to_string())];
+    }
     let name = ["event", "type"].into_iter().find_map(|name| parameters.get(name)).unwrap_or_default();
     vec![reader.other(&name, root)]
 }
@@ -186,18 +189,24 @@ fn message(reader: &Reader<'_>, parameters: &Parameters<'_>, from: Address) -> P
     let sent_at = parameters.get("created_at").and_then(|text| time(&text, reader.received_at));
     let id = parameters.fingerprint(reader.received_at);
     let attachment = parameters.attachment();
+    let content = parameters.content(attachment.is_some());
+    let beside = |body: &String| !content.readable().contains(body.as_str()) && Some(body) != parameters.get("media_url").as_ref();
+    let words = parameters.text("body").filter(beside);
     let message = InboundMessage {
         provider_id: id.clone(),
         from,
         alias: None,
         profile_name: parameters.get("name").map(ProfileName),
         sent_at,
-        content: parameters.content(attachment.is_some()),
+        content,
         attachments: attachment.into_iter().collect(),
         reply_to: parameters.get("reply_to"),
         forwarded: false,
         username: None,
         referral: None,
+        product: None,
+        words,
+        cut: false,
     };
     Parsed::new(reader.account, &id, reader.received_at, InboundKind::Message(message), &parameters.0.to_string())
 }
@@ -208,21 +217,21 @@ struct Parameters<'a>(&'a Value);
 impl Parameters<'_> {
     /// The value, if there is one. An unfilled placeholder counts as absent. Nested values come as JSON or as JSON
     /// text.
-    fn text(&self, name: &str, limit: usize) -> Option<String> {
+    fn text(&self, name: &str) -> Option<String> {
         let value = match &self.0[name] {
             nested @ (Value::Object(_) | Value::Array(_)) => nested.to_string(),
-            plain => json::text(plain, usize::MAX)?,
+            plain => json::whole(plain)?,
         };
         let empty = matches!(value.trim(), "" | "null" | "{}" | "[]") || value == format!("<{name}>");
-        (!empty).then(|| value[..value.floor_char_boundary(limit)].to_owned())
+        (!empty).then_some(value)
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        self.text(name, VALUE_LIMIT)
+        self.text(name).map(json::shortened)
     }
 
     fn nested(&self, name: &str) -> Value {
-        self.text(name, TEXT_LIMIT).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        self.text(name).and_then(|text| json::read(text.as_bytes())).unwrap_or_default()
     }
 
     /// The customer.
@@ -242,7 +251,7 @@ impl Parameters<'_> {
     /// The same callback has the same id however often it comes. Without a time, nothing tells a repetition from a
     /// customer who writes the same again. Then two within a minute count as one, so at most a hasty "ok" is lost.
     fn fingerprint(&self, received_at: Timestamp) -> String {
-        let mut identity: Vec<String> = IDENTITY.iter().map(|name| self.text(name, usize::MAX).unwrap_or_default()).collect();
+        let mut identity: Vec<String> = IDENTITY.iter().map(|name| self.text(name).unwrap_or_default()).collect();
         if self.get("created_at").is_none() {
             identity.push((received_at.as_second() / 60).to_string());
         }
@@ -265,7 +274,7 @@ impl Parameters<'_> {
     }
 
     fn content(&self, has_attachment: bool) -> Content {
-        let body = self.text("body", TEXT_LIMIT);
+        let body = self.text("body");
         if has_attachment {
             let caption = body.filter(|body| Some(body) != self.get("media_url").as_ref());
             return Content::Media { caption: caption.unwrap_or_default() };

@@ -105,7 +105,9 @@ pub(super) fn instructions(verify_token: &str, receive_url: &str) -> String {
     [
         "In Meta's App Dashboard, open the app, then WhatsApp, then Configuration.".to_owned(),
         format!("Under Webhook, press Edit, paste {receive_url} as \"Callback URL\" and {verify_token} as \"Verify token\", and press Verify and save."),
-        "Under Webhook fields, subscribe to messages, and to user_id_update where it is listed.".to_owned(),
+        "Under Webhook fields, subscribe to messages, calls, user_preferences, and user_id_update where it is listed.".to_owned(),
+        "If the number is also used in the WhatsApp Business app or by another system, subscribe to smb_message_echoes, history and standby too.".to_owned(),
+        "For alerts about the account, subscribe to security, template_category_update and the fields that begin with account_, business_, message_template_ and phone_number_.".to_owned(),
         "Under App settings, Basic, copy the App secret into the account's field app_secret: webhooks are signed with it.".to_owned(),
         "The app must be subscribed to the WhatsApp Business Account, and its access token must have the permissions whatsapp_business_messaging and whatsapp_business_management."
             .to_owned(),

@@ -7,16 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::inbound::{Annotated, InboundAttachment, ReactionEmoji};
 use domain::media_type::{canonical, essence};
-use domain::message::{AttachmentKind, ContactCard, Content};
+use domain::message::{AttachmentKind, CardAddress, CardDetail, ContactCard, Content, Product};
 use domain::values::Address;
 use serde_json::Value;
 
-use crate::json::{TEXT_LIMIT, VALUE_LIMIT, degrees, id, list, text, value, word, yes};
+use crate::json::{VALUE_LIMIT, degrees, id, list, text, value, whole, word, words, yes};
 use crate::{bsuid, phone};
 
-/// The limit for the contact cards of one message, in bytes of all their texts. An event's item must stay far below
-/// DynamoDB's 400 KB.
-const CARDS_LIMIT: usize = 32 * 1024;
+/// The most contact cards of one message: WhatsApp lets 257 contacts be chosen.
+pub(crate) const CARDS_LIMIT: usize = 257;
+
+/// The most numbers, addresses or pages of a card. Nobody has more, and an item must hold all cards.
+const DETAILS_LIMIT: usize = 30;
 
 /// The longest kind that is stored, in bytes. Meta's longest has 23.
 const KIND_LIMIT: usize = 100;
@@ -60,10 +62,10 @@ fn kind_of(message: &Value) -> String {
 fn content(kind: &str, message: &Value) -> (Content, Option<InboundAttachment>) {
     let object = &message[kind];
     if let Some(found) = attachment(kind, object) {
-        return (Content::Media { caption: text(&object["caption"], TEXT_LIMIT).unwrap_or_default() }, Some(found));
+        return (Content::Media { caption: whole(&object["caption"]).unwrap_or_default() }, Some(found));
     }
     let content = match kind {
-        "text" => text(&object["body"], TEXT_LIMIT).map(|body| Content::Text { body }),
+        "text" => whole(&object["body"]).map(|body| Content::Text { body }),
         "location" => place(object),
         "contacts" => cards(object),
         "button" => button(object),
@@ -120,38 +122,78 @@ pub(crate) fn place(object: &Value) -> Option<Content> {
         longitude: degrees(&object["longitude"], 180.0)?,
         label: value(&object["name"]),
         address: value(&object["address"]),
+        url: value(&object["url"]),
     })
 }
 
 /// Contact cards, if there are any.
 pub(crate) fn cards(object: &Value) -> Option<Content> {
-    let mut room = CARDS_LIMIT;
-    let cards = list(object).iter().map(card).filter(|card| *card != ContactCard::default());
-    let kept = cards.take_while(|card| {
-        let phones = card.phones.iter().chain(&card.emails).map(String::len).sum::<usize>();
-        let size = card.name.len() + phones + card.organization.as_ref().map_or(0, String::len);
-        let fits = size <= room;
-        room = room.saturating_sub(size);
-        fits
-    });
-    let cards: Vec<ContactCard> = kept.collect();
+    let mut cards: Vec<ContactCard> = list(object).iter().map(card).filter(|card| *card != ContactCard::default()).collect();
+    if let Some(more) = cards.len().checked_sub(CARDS_LIMIT).filter(|more| *more > 0) {
+        cards.truncate(CARDS_LIMIT);
+        cards.push(ContactCard { name: format!("… and {more} more"), ..ContactCard::default() });
+    }
     (!cards.is_empty()).then_some(Content::Contacts { cards })
 }
 
 /// Kaleyra's samples have an object where Meta has a list of phones.
-fn card(card: &Value) -> ContactCard {
+pub(crate) fn card(card: &Value) -> ContactCard {
     let name = &card["name"];
     let full = ["prefix", "first_name", "middle_name", "last_name", "suffix"].into_iter().filter_map(|part| value(&name[part]));
-    let phones = list(&card["phones"]).iter().filter_map(|phone| value(&phone["phone"]).or_else(|| value(&phone["wa_id"])));
-    let phones: Vec<String> = phones.collect();
     let full = full.collect::<Vec<_>>().join(" ");
     let name = value(&name["formatted_name"]).or_else(|| value(name)).or_else(|| (!full.is_empty()).then_some(full));
+    let (mut phones, mut emails, mut details) = (Vec::new(), Vec::new(), Vec::new());
+    let detail = |of: &str, value: String, item: &Value| CardDetail {
+        of: of.to_owned(),
+        value,
+        kind: text(&item["type"], KIND_LIMIT),
+        wa_id: text(&item["wa_id"], KIND_LIMIT),
+    };
+    for phone in list(&card["phones"]).iter().take(DETAILS_LIMIT) {
+        let Some(number) = value(&phone["phone"]).or_else(|| value(&phone["wa_id"])) else { continue };
+        phones.push(number.clone());
+        details.push(detail("phone", number, phone));
+    }
+    for email in list(&card["emails"]).iter().take(DETAILS_LIMIT) {
+        let Some(address) = value(&email["email"]) else { continue };
+        emails.push(address.clone());
+        details.push(detail("email", address, email));
+    }
+    // `phones` and `emails` say it already, unless more is known.
+    details.retain(|detail| detail.kind.is_some() || detail.wa_id.is_some());
+    let urls = list(&card["urls"]).iter().take(DETAILS_LIMIT);
+    details.extend(urls.filter_map(|url| Some(detail("url", value(&url["url"])?, url))));
+    let picture = value(&card["contact_image_url"]);
+    details.extend(picture.map(|picture| detail("picture", picture, &Value::Null)));
+    let addresses = list(&card["addresses"]).iter().take(DETAILS_LIMIT).map(|address| {
+        let part = |name: &str| value(&address[name]);
+        CardAddress {
+            kind: text(&address["type"], KIND_LIMIT),
+            street: part("street"),
+            zip: part("zip"),
+            city: part("city"),
+            state: part("state"),
+            country: part("country"),
+            country_code: part("country_code"),
+        }
+    });
     ContactCard {
         name: name.or_else(|| phones.first().cloned()).unwrap_or_default(),
         phones,
-        emails: list(&card["emails"]).iter().filter_map(|email| value(&email["email"])).collect(),
+        emails,
         organization: value(&card["org"]["company"]),
+        department: value(&card["org"]["department"]),
+        title: value(&card["org"]["title"]),
+        birthday: value(&card["birthday"]),
+        details,
+        addresses: addresses.filter(|address| *address != CardAddress::default()).collect(),
     }
+}
+
+/// The product that a message is about.
+pub(crate) fn product(object: &Value) -> Option<Product> {
+    let product = Product { retailer_id: value(&object["product_retailer_id"]), catalog_id: value(&object["catalog_id"]) };
+    (product != Product::default()).then_some(product)
 }
 
 /// A quick reply of a template.
@@ -178,26 +220,26 @@ fn interactive(object: &Value) -> Option<Content> {
         }
         "nfm_reply" => {
             let answers = match &reply["response_json"] {
-                Value::Object(answers) => text(&Value::String(Value::Object(answers.clone()).to_string()), TEXT_LIMIT),
-                other => text(other, TEXT_LIMIT),
+                Value::Object(answers) => Some(Value::Object(answers.clone()).to_string()),
+                other => whole(other),
             };
             Some(Content::Form {
                 name: value(&reply["name"]),
-                text: value(&reply["body"]).unwrap_or_default(),
+                text: whole(&reply["body"]).unwrap_or_default(),
                 answers: answers.unwrap_or_default(),
             })
         }
         "" => None,
         other => Some(Content::Unsupported {
             kind: other[..other.floor_char_boundary(KIND_LIMIT)].to_owned(),
-            detail: value(&reply["response"]).or_else(|| value(&reply["body"])),
+            detail: value(&reply["response"]).into_iter().chain(words(object)).reduce(|answer, words| format!("{answer}\n{words}")),
         }),
     }
 }
 
 /// An order in words: the connector has no form for orders, but an agent can read the text.
 fn order(object: &Value) -> Content {
-    let mut parts: Vec<String> = value(&object["text"]).into_iter().collect();
+    let mut parts: Vec<String> = whole(&object["text"]).into_iter().collect();
     for item in list(&object["product_items"]) {
         let field = |name: &str| value(&item[name]);
         let Some(product) = field("product_retailer_id") else { continue };
@@ -207,16 +249,18 @@ fn order(object: &Value) -> Content {
         }
         parts.push(line);
     }
-    let detail = value(&Value::String(parts.join("; ")));
-    Content::Unsupported { kind: "order".to_owned(), detail }
+    parts.extend(value(&object["catalog_id"]).map(|catalog| format!("catalogue {catalog}")));
+    Content::Unsupported { kind: "order".to_owned(), detail: (!parts.is_empty()).then(|| parts.join("; ")) }
 }
 
-/// A kind that WhatsApp does not pass on, or that is not known yet, with Meta's description.
+/// A kind that WhatsApp does not pass on, or that is not known yet, with what the customer wrote and Meta's
+/// description.
 fn unsupported(kind: &str, message: &Value) -> Content {
     let more = &message["unsupported"]["type"];
     let kind = if kind == "unsupported" { text(more, KIND_LIMIT).unwrap_or_else(|| kind.to_owned()) } else { kind.to_owned() };
     let error = list(&message["errors"]).first().unwrap_or(&Value::Null);
-    let detail = value(&error["error_data"]["details"]).or_else(|| value(&error["message"])).or_else(|| value(&error["title"]));
+    let fault = value(&error["error_data"]["details"]).or_else(|| value(&error["message"])).or_else(|| value(&error["title"]));
+    let detail = words(message).into_iter().chain(fault).reduce(|words, fault| format!("{words}\n{fault}"));
     Content::Unsupported { kind, detail }
 }
 
@@ -231,7 +275,7 @@ fn edit(object: &Value) -> Option<Annotated> {
     let message = id(&object["original_message_id"])?;
     let edited = Some(&object["message"]).filter(|edited| edited.is_object())?;
     let (content, _) = content(&kind_of(edited), edited);
-    Some(Annotated::Edited { message, content })
+    Some(Annotated::Edited { message, content, cut: false })
 }
 
 /// A system message. For a changed number or id it holds only the new one; the old one is the sender's.
@@ -244,7 +288,10 @@ fn system(object: &Value, from: &Address) -> Annotated {
         "user_changed_user_id" => user(),
         _ => None,
     };
-    let body = text(&object["body"], TEXT_LIMIT).unwrap_or_else(|| kind[..kind.floor_char_boundary(KIND_LIMIT)].to_owned());
+    let body = whole(&object["body"]).unwrap_or_else(|| kind[..kind.floor_char_boundary(KIND_LIMIT)].to_owned());
+    if kind == "user_preference_changed" && ["stop", "resume"].contains(&word(&object["marketing"])) {
+        return Annotated::Marketing { stopped: word(&object["marketing"]) == "stop", body };
+    }
     match to.filter(|to| to != from) {
         Some(to) => Annotated::Moved { to, body },
         None => Annotated::System { body },

@@ -77,7 +77,7 @@ pub(crate) fn content(content: &Content, attachment: Option<&OutgoingAttachment<
             Ok(("text", json!({"body": text, "preview_url": false})))
         }
         (_, Some(_)) => Err(RenderError::TooManyAttachments { limit: 0 }),
-        (Content::Location { latitude, longitude, label, address }, None) => {
+        (Content::Location { latitude, longitude, label, address, .. }, None) => {
             let mut location = json!({"latitude": latitude, "longitude": longitude});
             for (name, value) in [("name", label), ("address", address)] {
                 if let Some(value) = value {
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(sent(&text(" \n"), None), Err(RenderError::Empty));
         assert_eq!(sent(&media(String::new()), None), Err(RenderError::Empty));
         assert_eq!(sent(&Content::Contacts { cards: vec![] }, None), Err(RenderError::Empty));
-        let place = Content::Location { latitude: 1.0, longitude: 2.0, label: None, address: None };
+        let place = Content::Location { latitude: 1.0, longitude: 2.0, label: None, address: None, url: None };
         assert_eq!(sent(&place, file(Image, "image/jpeg", None)), Err(RenderError::TooManyAttachments { limit: 0 }));
         for content in [
             Content::Button { text: "x".into(), payload: None },
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn places_contacts_and_reactions_are_sent_in_their_own_forms() {
-        let place = Content::Location { latitude: 41.9, longitude: 12.5, label: Some("Roma".into()), address: None };
+        let place = Content::Location { latitude: 41.9, longitude: 12.5, label: Some("Roma".into()), address: None, url: None };
         assert_eq!(
             sent(&place, None).unwrap(),
             json!({"type": "location", "location": {"latitude": 41.9, "longitude": 12.5, "name": "Roma"}})
@@ -403,6 +403,7 @@ mod tests {
             phones: vec!["+39 1".into()],
             emails: vec!["a@example.com".into()],
             organization: Some("Esempio".into()),
+            ..ContactCard::default()
         };
         let bare = ContactCard { name: "Bo".into(), ..ContactCard::default() };
         assert_eq!(

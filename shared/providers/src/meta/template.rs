@@ -34,7 +34,7 @@ fn parts(template: &Value) -> TemplateParts {
                 Err(kind) => parts.unsupported.push(format!("header_{kind}")),
             },
             "BODY" => (parts.text, parts.parameters) = text(component),
-            "FOOTER" => parts.footer = read::text(&component["text"], read::TEXT_LIMIT).unwrap_or_default(),
+            "FOOTER" => parts.footer = read::whole(&component["text"]).unwrap_or_default(),
             "BUTTONS" => parts.buttons = buttons(component, &mut parts.unsupported),
             "CAROUSEL" => {
                 let cards = read::list(&component["cards"]).iter().map(|card| card_of(card, &mut parts.unsupported)).collect();
@@ -54,7 +54,7 @@ fn parts(template: &Value) -> TemplateParts {
 }
 
 fn text(component: &Value) -> (String, Vec<String>) {
-    let text = read::text(&component["text"], read::TEXT_LIMIT).unwrap_or_default();
+    let text = read::whole(&component["text"]).unwrap_or_default();
     let parameters = placeholders(&text);
     (text, parameters)
 }
@@ -76,7 +76,7 @@ fn header(component: &Value) -> Result<HeaderPart, String> {
 
 fn buttons(component: &Value, unsupported: &mut Vec<String>) -> Vec<ButtonPart> {
     let mut part = |index: u32, button: &Value| {
-        let url = read::text(&button["url"], read::TEXT_LIMIT).unwrap_or_default();
+        let url = read::whole(&button["url"]).unwrap_or_default();
         let (kind, required) = match read::word(&button["type"]).to_ascii_uppercase().as_str() {
             // Without a payload, the answer has the button's text.
             "QUICK_REPLY" => (Some(TemplateButtonKind::QuickReply), false),
@@ -92,7 +92,7 @@ fn buttons(component: &Value, unsupported: &mut Vec<String>) -> Vec<ButtonPart> 
             // Fixed addresses, calls, catalogues: they need nothing.
             _ => (None, false),
         };
-        ButtonPart { index, kind, required, text: read::text(&button["text"], read::TEXT_LIMIT).unwrap_or_default(), url }
+        ButtonPart { index, kind, required, text: read::whole(&button["text"]).unwrap_or_default(), url }
     };
     (0..).zip(read::list(&component["buttons"])).map(|(index, button)| part(index, button)).collect()
 }

@@ -113,7 +113,12 @@ fn shown(parsed: &Parsed) -> Value {
         InboundKind::Message(message) => serde_json::to_value(&message.content).unwrap(),
         InboundKind::Annotation(annotation) => serde_json::to_value(&annotation.what).unwrap(),
         InboundKind::Status(status) => json!({"status": status.state}),
+        InboundKind::Elsewhere(said) => json!({
+            "of": if said.from_customer { "customer" } else { "business" }, "origin": said.origin, "content": said.content,
+        }),
+        InboundKind::Alert(alert) => json!({"alert": alert.name, "event": alert.event}),
         InboundKind::Other { name } => json!({"other": name}),
+        InboundKind::Stored => json!("stored"),
     }
 }
 
@@ -124,6 +129,10 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
     let unsupported = |kind: &str, detail: &str| json!({"type": "unsupported", "kind": kind, "detail": detail});
     let other = |name: &str| json!({"other": name});
     let status = |state: &str| json!({"status": state});
+    let said = |of: &str, origin: &str, content: Value| json!({"of": of, "origin": origin, "content": content});
+    let line = |body: &str| json!({"of": "business", "origin": null, "content": {"type": "system", "body": body}});
+    let marketing = |stopped: bool, body: &str| json!({"what": "marketing", "stopped": stopped, "body": body});
+    let alert = |name: &str, event: &str| json!({"alert": name, "event": event});
     let message = "wamid.HBgMMzkzMzMxMjM0NTY3FQIAEhgUM0FC0001";
     vec![
         ("text", vec![text("Buongiorno, può aiutarmi? Il mio ordine è 5 & 6")]),
@@ -140,13 +149,39 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
             "location",
             vec![json!({
                 "type": "location", "latitude": 41.902782, "longitude": 12.496366, "label": "Roma Termini", "address": "Piazza dei Cinquecento 1, Roma",
+                "url": "https://example.com/termini",
             })],
         ),
         (
             "contacts",
             vec![json!({
                 "type": "contacts",
-                "cards": [{"name": "Anna Bianchi", "phones": ["+39 333 765 4321"], "emails": ["anna@example.com"], "organization": "Esempio srl"}],
+                "cards": [{
+                    "name": "Anna Bianchi", "phones": ["+39 333 765 4321"], "emails": ["anna@example.com"], "organization": "Esempio srl",
+                    "details": [
+                        {"of": "phone", "value": "+39 333 765 4321", "type": "CELL", "wa_id": "393337654321"},
+                        {"of": "email", "value": "anna@example.com", "type": "WORK"},
+                    ],
+                }],
+            })],
+        ),
+        (
+            "contacts-full",
+            vec![json!({
+                "type": "contacts",
+                "cards": [{
+                    "name": "Anna Bianchi", "phones": ["+39 333 765 4321", "+39 06 1"], "emails": ["anna@example.com"],
+                    "organization": "Esempio srl", "department": "Vendite", "title": "Direttrice", "birthday": "1980-02-29",
+                    "details": [
+                        {"of": "phone", "value": "+39 333 765 4321", "type": "CELL", "wa_id": "393337654321"},
+                        {"of": "email", "value": "anna@example.com", "type": "WORK"},
+                        {"of": "url", "value": "https://example.com/anna", "type": "WORK"},
+                    ],
+                    "addresses": [{
+                        "type": "WORK", "street": "Via del Corso 1", "zip": "00186", "city": "Roma", "state": "RM", "country": "Italia",
+                        "country_code": "it",
+                    }],
+                }],
             })],
         ),
         ("button", vec![json!({"type": "button", "text": "Sì", "payload": "yes"})]),
@@ -155,7 +190,7 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
         ("form", vec![json!({"type": "form", "name": "flow", "text": "Sent", "answers": r#"{"flow_token":"x1","voto":"4"}"#})]),
         ("call-permission", vec![unsupported("call_permission_reply", "accept")]),
         ("interactive-empty", vec![json!({"type": "unsupported", "kind": "interactive"})]),
-        ("order", vec![unsupported("order", "Per domani; 2 × di9ozbzfi4 (30 EUR); 1 × nqryix03ez (12.5 EUR)")]),
+        ("order", vec![unsupported("order", "Per domani; 2 × di9ozbzfi4 (30 EUR); 1 × nqryix03ez (12.5 EUR); catalogue 368210000000000")]),
         ("reaction", vec![json!({"what": "reaction", "message": REPLIED, "emoji": "👍"})]),
         ("reaction-removed", vec![json!({"what": "reaction", "message": REPLIED, "emoji": null})]),
         ("edit", vec![json!({"what": "edited", "message": message, "content": text("Buonasera, può aiutarmi?")})]),
@@ -185,9 +220,42 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
                 "what": "moved", "to": {"bsuid": "IT.24817305912873645029"}, "body": "User id for Zoë Rossi has been updated.",
             })],
         ),
-        ("echo", vec![other("smb_message_echoes")]),
-        ("template-status", vec![other("message_template_status_update")]),
-        ("errors", vec![other("errors")]),
+        ("product", vec![text("È disponibile?")]),
+        ("unsupported-text", vec![unsupported("unsupported", "Questo lo leggete?\nMessage type is currently not supported.")]),
+        ("cut-emoji", vec![text("A metà \u{fffd} di un emoji"), text("Il secondo messaggio")]),
+        ("echo", vec![said("business", "phone_app", text("Scritto dal telefono"))]),
+        ("echo-image", vec![said("business", "phone_app", media("Ecco la foto"))]),
+        (
+            "echo-edit",
+            vec![json!({
+                "what": "edited", "message": "wamid.HBgMMzkzMzMxMjM0NTY3FQIAEhgUM0FCECHO", "content": text("Scritto dal telefono, e corretto"),
+            })],
+        ),
+        ("echo-other", vec![said("business", "other_system", text("Scritto da un altro sistema"))]),
+        ("standby", vec![said("customer", "other_system", text("Lo legge un altro sistema"))]),
+        (
+            "history",
+            vec![
+                said("business", "history", text("Le mando la foto")),
+                said("business", "history", json!({"type": "unsupported", "kind": "media_placeholder"})),
+                said("customer", "history", text("Grazie!")),
+                said("business", "history", text("Grazie per l'ordine")),
+            ],
+        ),
+        ("history-file", vec![said("business", "history", media("La foto"))]),
+        ("history-declined", vec![alert("history", "History sync is turned off by the business from the WhatsApp Business App")]),
+        ("call-missed", vec![line("Missed call from the customer")]),
+        ("call-ended", vec![line("Call from the customer, 120 s")]),
+        ("call-connect", vec![other("calls")]),
+        ("preferences-stop", vec![marketing(true, "User requested to stop marketing messages")]),
+        ("preferences-resume", vec![marketing(false, "User requested to resume marketing messages")]),
+        ("system-preference", vec![marketing(true, "User requested to stop marketing messages")]),
+        ("account-update", vec![alert("account_update", "ACCOUNT_RESTRICTION")]),
+        ("phone-quality", vec![alert("phone_number_quality_update", "FLAGGED")]),
+        ("template-quality", vec![alert("message_template_quality_update", "YELLOW")]),
+        ("template-status", vec![alert("message_template_status_update", "APPROVED")]),
+        ("contacts-sync", vec![other("smb_app_state_sync")]),
+        ("errors", vec![alert("errors", "Rate limit hit")]),
         ("status-sent", vec![status("sent")]),
         ("status-delivered", vec![status("delivered")]),
         ("status-read", vec![status("read")]),
@@ -203,7 +271,7 @@ fn recorded() -> Vec<(&'static str, Vec<Value>)> {
                 status("sent"),
                 status("delivered"),
                 text("Per un altro numero"),
-                other("phone_number_quality_update"),
+                alert("phone_number_quality_update", "FLAGGED"),
                 json!({"type": "location", "latitude": 41.9, "longitude": 12.5, "label": null, "address": null}),
             ],
         ),
@@ -328,6 +396,80 @@ fn replies_forwards_and_advertisements_are_marked() {
 }
 
 #[test]
+fn a_question_about_a_product_names_the_product_and_words_beside_a_content_are_kept() {
+    let parsed = single("product");
+    let message = message_of(&parsed);
+    let product = message.product.clone().unwrap();
+    assert_eq!((product.retailer_id.as_deref(), product.catalog_id.as_deref()), (Some("di9ozbzfi4"), Some("194836987003835")));
+    assert_eq!(message.reply_to.as_deref(), Some("wamid.HBgMMzkzMzMxMjM0NTY3FQIAEhgUM0FC0US1"));
+    assert!(message.words.is_none());
+    let beside = message_with(json!({"type": "location", "location": {"latitude": 1, "longitude": 2}, "text": {"body": "Qui"}}));
+    let events = parse_value(&request(&[beside]));
+    assert_eq!(message_of(&events[0]).words.as_deref(), Some("Qui"));
+}
+
+#[test]
+fn half_an_emoji_costs_its_character_and_no_message_of_the_batch() {
+    let events = parse(&fixture("cut-emoji")).unwrap();
+    assert_eq!(
+        events.iter().map(|parsed| message_of(parsed).profile_name.clone().unwrap().0).collect::<Vec<_>>(),
+        ["Zoë \u{fffd}", "Zoë \u{fffd}"]
+    );
+    assert!(serde_json::from_slice::<Value>(&fixture("cut-emoji").body).is_err(), "the standard parser refuses it");
+}
+
+#[test]
+fn a_text_of_whatsapps_full_length_is_whole_and_a_longer_one_says_that_it_was_cut() {
+    for c in ["\u{1f600}", "a", "\u{1}"] {
+        let whole = c.repeat(domain::message::LONGEST_TEXT);
+        let events = parse_value(&request(&[message_with(json!({"text": {"body": whole}}))]));
+        let message = message_of(&events[0]);
+        assert_eq!(message.content.readable(), whole);
+        assert!(!message.cut);
+        let stored = serde_json::to_string(&events[0].event).unwrap();
+        assert!(events[0].raw.len() + stored.len() < 600_000, "{}", stored.len());
+        assert!(events[0].event.kind.weight() + events[0].raw.len() <= 380_000);
+        assert_eq!(events[0].event.queued().kind == InboundKind::Stored, whole.len() > 65_536 || c == "\u{1}", "{c:?}");
+        let longer = format!("{whole}!");
+        let events = parse_value(&request(&[message_with(json!({"text": {"body": longer}}))]));
+        assert_eq!((message_of(&events[0]).content.readable(), message_of(&events[0]).cut), (whole, true));
+    }
+    let edit = json!({"type": "edit", "edit": {"original_message_id": "wamid.1", "message": {"type": "text", "text": {"body": "x".repeat(70_000)}}}});
+    let events = parse_value(&request(&[message_with(edit)]));
+    let InboundKind::Annotation(annotation) = &events[0].event.kind else { panic!("an annotation") };
+    assert!(matches!(&annotation.what, domain::inbound::Annotated::Edited { cut: true, .. }));
+}
+
+#[test]
+fn what_the_business_writes_elsewhere_goes_to_its_customer() {
+    let said = |name: &str| match parse(&fixture(name)).unwrap().remove(0).event.kind {
+        InboundKind::Elsewhere(said) => said,
+        other => panic!("{other:?}"),
+    };
+    let echo = said("echo-image");
+    assert_eq!((&echo.customer, &echo.alias), (&phone_address(), &Some(user_id())));
+    assert_eq!((echo.attachments[0].source.as_str(), echo.profile_name.unwrap().0.as_str()), ("1003383421387262", "Zoë Rossi"));
+    assert_eq!(said("history").customer, phone_address());
+    // The file's details are another event about the same message.
+    let (first, file) = (parse(&fixture("history")).unwrap(), single("history-file"));
+    let InboundKind::Elsewhere(placeholder) = &first[1].event.kind else { panic!("a placeholder") };
+    assert_eq!(said("history-file").provider_id, placeholder.provider_id);
+    assert_ne!(file.event.id, first[1].event.id);
+    assert_eq!(said("call-missed").customer, phone_address());
+    let mut missing = serde_json::from_slice::<Value>(&fixture("echo").body).unwrap();
+    missing["entry"][0]["changes"][0]["value"]["message_echoes"][0]["to"] = json!("nobody");
+    assert_eq!(shown(&parse_value(&missing)[0]), json!({"other": "message_to_nobody"}));
+}
+
+#[test]
+fn an_alert_has_metas_time_and_all_that_meta_says() {
+    let InboundKind::Alert(alert) = single("account-update").event.kind else { panic!("an alert") };
+    assert_eq!(alert.at, Some("2026-01-01T00:21:40Z".parse().unwrap()));
+    assert!(alert.detail.contains("restriction_info.0.restriction_type: RESTRICTED_BIZ_INITIATED_MESSAGING"));
+    assert_eq!(single("account-update").event.id, single("account-update").event.id);
+}
+
+#[test]
 fn what_happens_to_a_message_or_to_a_customer_says_who_did_it() {
     for (name, from, alias) in [
         ("reaction", phone_address(), None),
@@ -438,15 +580,31 @@ fn a_kind_without_what_belongs_to_it_is_kept_as_unsupported_with_what_meta_says(
     let errors = json!([{"code": 131052, "title": "Media download error"}]);
     for (parts, kind, detail) in [
         (json!({"type": "text", "text": null}), "text", None),
-        (json!({"type": "image", "image": {}, "errors": errors}), "image", Some("Media download error")),
-        (json!({"type": "location", "location": {"latitude": 100, "longitude": 0}}), "location", None),
-        (json!({"type": "contacts", "contacts": []}), "contacts", None),
-        (json!({"type": "button", "button": "x"}), "button", None),
-        (json!({"type": "interactive", "interactive": {"type": "list_reply"}}), "interactive", None),
-        (json!({"type": "order"}), "order", None),
+        (json!({"type": "image", "text": null, "image": {}, "errors": errors}), "image", Some("Media download error")),
+        (json!({"type": "location", "text": null, "location": {"latitude": 100, "longitude": 0}}), "location", None),
+        (json!({"type": "contacts", "text": null, "contacts": []}), "contacts", None),
+        (json!({"type": "button", "text": null, "button": "x"}), "button", None),
+        (json!({"type": "interactive", "text": null, "interactive": {"type": "list_reply"}}), "interactive", None),
+        (json!({"type": "order", "text": null}), "order", None),
         (json!({"type": 5, "text": null}), "5", None),
         (json!({"type": null, "text": null}), "unknown", None),
-        (json!({"type": "unsupported", "errors": "x"}), "unsupported", None),
+        (json!({"type": "unsupported", "text": null, "errors": "x"}), "unsupported", None),
+        (
+            json!({"type": "image", "text": null, "image": {"caption": "Con foto"}, "errors": errors}),
+            "image",
+            Some("Con foto\nMedia download error"),
+        ),
+        (
+            json!({"type": "hologram", "text": null, "hologram": {"parts": [{"title": "Uno"}, {"caption": "Due"}]}}),
+            "hologram",
+            Some("Uno\nDue"),
+        ),
+        (
+            json!({"type": "interactive", "text": null, "interactive": {"type": "quiz_reply", "quiz_reply": {"title": "Tre"}}}),
+            "quiz_reply",
+            Some("Tre"),
+        ),
+        (json!({"type": "location", "text": null, "location": {"name": "Roma"}}), "location", Some("Roma")),
     ] {
         let events = parse_value(&request(&[message_with(parts.clone())]));
         let mut expected = json!({"type": "unsupported", "kind": kind});
@@ -475,7 +633,7 @@ fn a_change_of_number_without_the_new_number_is_a_system_message() {
 }
 
 #[test]
-fn long_values_are_cut_so_that_every_event_can_be_stored() {
+fn what_no_client_can_write_is_cut_so_that_every_event_can_be_stored_and_says_so() {
     let long = "ü".repeat(400_000);
     let cards: Vec<Value> =
         (0..2_000).map(|_| json!({"name": {"formatted_name": "x".repeat(1_000)}, "phones": [{"phone": "1"}]})).collect();
@@ -491,7 +649,16 @@ fn long_values_are_cut_so_that_every_event_can_be_stored() {
         let events = parse_value(&request(&[message]));
         assert_eq!(events.len(), 1);
         let stored = serde_json::to_string(&events[0].event).unwrap();
-        assert!(stored.len() < 100_000 && events[0].raw.len() <= 100 * 1024 && events[0].event.id.len() <= 90);
+        let event = &events[0].event;
+        assert!(event.kind.weight() + events[0].raw.len() <= 380_000 && stored.len() < 500_000, "{}", stored.len());
+        assert!(events[0].raw.len() <= 100 * 1024 && events[0].raw.ends_with(" bytes in all]") && event.id.len() <= 90);
+        if let InboundKind::Message(message) = &event.kind {
+            let says_so = message.cut
+                || message.content.readable().contains("1743 more")
+                || message.referral.is_some()
+                || event.id != message.provider_id;
+            assert!(says_so, "{}", message.content.kind());
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Reads a webhook: up to 1,000 updates of several kinds, for several numbers.
 //!
-//! Each message, status and error is read by itself, so an unreadable one does not lose the others. Any update that
-//! is not about a message or a customer is stored under the name of its `field`. Messages of groups are stored too
-//! and routed nowhere: a group is not a conversation with one customer, and an answer would reach only one of its
-//! members.
+//! Each message, status and error is read by itself, so an unreadable one does not lose the others. What the business
+//! writes elsewhere on the same number joins the thread, and what Meta says about the account becomes an alert
+//! ([`ALERTS`]). Any other update is stored under the name of its `field`. Messages of groups are stored too and
+//! routed nowhere: a group is not a conversation with one customer, and an answer would reach only one of its members.
 
 use domain::ids::AccountId;
-use domain::inbound::{Annotated, Annotation, InboundKind, InboundMessage, ProfileName, StatusUpdate};
-use domain::message::{DeliveryState, Referral};
+use domain::inbound::{Annotated, Annotation, Elsewhere, InboundKind, InboundMessage, ProfileName, StatusUpdate};
+use domain::message::{Content, DeliveryState, Origin, Referral};
 use domain::values::Address;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -19,6 +19,26 @@ use crate::{ParseError, Parsed, bsuid, fingerprint, phone};
 
 /// The longest reference, in bytes. Ours has about 110; a longer one is not ours.
 const REFERENCE_LIMIT: usize = 256;
+
+/// The fields whose updates an administrator should see: states, limits and faults of the account, of its number and
+/// of its templates.
+const ALERTS: [&str; 15] = [
+    "account_alerts",
+    "account_review_update",
+    "account_settings_update",
+    "account_update",
+    "business_capability_update",
+    "business_status_update",
+    "message_template_components_update",
+    "message_template_quality_update",
+    "message_template_status_update",
+    "partner_solutions",
+    "payment_configuration_update",
+    "phone_number_name_update",
+    "phone_number_quality_update",
+    "security",
+    "template_category_update",
+];
 
 /// Reads a verified request. A message's event has the id of WhatsApp's message, a status the message's id and its
 /// state.
@@ -72,8 +92,18 @@ impl Reader<'_> {
                 let contacts = json::list(&value["contacts"]);
                 events.extend(elements(&value["messages"]).map(|message| self.message(message, contacts)));
                 events.extend(elements(&value["statuses"]).map(|status| self.status(status)));
-                events.extend(elements(&value["errors"]).map(|error| self.other("errors", &with(entry, "error", error))));
+                events.extend(elements(&value["errors"]).map(|error| self.alert("errors", error, entry, &with(entry, "error", error))));
             }
+            "smb_message_echoes" | "message_echoes" | "standby" => {
+                let origin = if field == "smb_message_echoes" { Origin::PhoneApp } else { Origin::OtherSystem };
+                events.extend(elements(&value["message_echoes"]).map(|echo| self.echo(echo, value, origin)));
+                // With `standby`, another app has the conversation and answers.
+                events.extend(elements(&value["messages"]).map(|message| self.overheard(message, value, origin)));
+            }
+            "history" => self.history(entry, value, events),
+            "calls" => events.extend(elements(&value["calls"]).map(|call| self.call(call, value))),
+            "user_preferences" => events.extend(elements(&value["user_preferences"]).map(|word| self.preference(word, value))),
+            field if ALERTS.contains(&field) => events.push(self.alert(field, value, entry, &with(entry, "change", change))),
             "user_id_update" => events.extend(elements(&value["user_id_update"]).map(|update| self.user_id_update(update))),
             _ => {}
         }
@@ -102,6 +132,7 @@ impl Reader<'_> {
         let sent_at = json::seconds(&message["timestamp"], self.received_at);
         let kind = match content::read(message, &from) {
             Element::Message(content, attachment) => {
+                let words = json::beside(message, &content);
                 let profile = contact.or_else(|| only(contacts)).map_or(&Value::Null, |contact| &contact["profile"]);
                 InboundKind::Message(InboundMessage {
                     provider_id: id.clone(),
@@ -115,6 +146,9 @@ impl Reader<'_> {
                     forwarded: json::yes(&message["context"]["forwarded"]) || json::yes(&message["context"]["frequently_forwarded"]),
                     username: json::value(&profile["username"]).map(ProfileName),
                     referral: referral(&message["referral"]),
+                    product: content::product(&message["context"]["referred_product"]),
+                    words,
+                    cut: false,
                 })
             }
             Element::Annotation(what) => InboundKind::Annotation(Annotation { provider_id: id.clone(), from, alias, sent_at, what }),
@@ -137,6 +171,160 @@ impl Reader<'_> {
             at: json::seconds(&status["timestamp"], self.received_at),
         };
         Parsed::new(self.account, &format!("{id}#{name}"), self.received_at, InboundKind::Status(update), &raw.to_string())
+    }
+
+    /// What the business wrote on this number, but not through this deployment.
+    fn echo(&self, echo: &Value, value: &Value, origin: Origin) -> Parsed {
+        let contacts = json::list(&value["contacts"]);
+        let contact = contact_with(contacts, |contact| {
+            same(&contact["wa_id"], &echo["to"]) || same(&contact["user_id"], &echo["to_user_id"]) || same(&contact["user_id"], &echo["to"])
+        });
+        let customer = addresses([&echo["to"], &field(contact, "wa_id"), &echo["to_user_id"], &field(contact, "user_id")]);
+        self.elsewhere(echo, contact, customer, false, Some(origin), "")
+    }
+
+    /// A customer's message that another app answers.
+    fn overheard(&self, message: &Value, value: &Value, origin: Origin) -> Parsed {
+        let contact = contact_of(message, json::list(&value["contacts"]));
+        self.elsewhere(message, contact, sender(message, contact), true, Some(origin), "")
+    }
+
+    /// The chats of the phone app from before the number was connected: months of messages, by customer. Files come
+    /// later, each as a message of its own.
+    fn history(&self, entry: &Value, value: &Value, events: &mut Vec<Parsed>) {
+        let business = json::id(&value["metadata"]["display_phone_number"]).and_then(|number| phone(&number));
+        let by_business = |message: &Value| json::id(&message["from"]).and_then(|from| phone(&from)) == business && business.is_some();
+        for part in json::list(&value["history"]) {
+            for thread in json::list(&part["threads"]) {
+                for message in elements(&thread["messages"]) {
+                    let customer = addresses([&thread["id"], &message["to"], &thread["user_id"], &message["to_user_id"]]);
+                    events.push(self.elsewhere(message, None, customer, !by_business(message), Some(Origin::History), ""));
+                }
+            }
+            events.extend(elements(&part["errors"]).map(|error| self.alert("history", error, entry, &with(entry, "error", error))));
+        }
+        for message in elements(&value["messages"]) {
+            let contact = contact_of(message, json::list(&value["contacts"]));
+            let ours = by_business(message);
+            let customer = if ours { addresses([&message["to"], &message["to_user_id"]]) } else { sender(message, contact) };
+            events.push(self.elsewhere(message, contact, customer, !ours, Some(Origin::History), "#file"));
+        }
+    }
+
+    /// A message that was not written for this deployment to answer. `more` tells its event from another one about
+    /// the same message.
+    fn elsewhere(
+        &self,
+        message: &Value,
+        contact: Option<&Value>,
+        customer: Option<(Address, Option<Address>)>,
+        from_customer: bool,
+        origin: Option<Origin>,
+        more: &str,
+    ) -> Parsed {
+        let raw = match contact {
+            Some(contact) => object([("contact", contact), ("message", message)]),
+            None => object([("message", message)]),
+        };
+        let Some(id) = json::id(&message["id"]) else { return self.other("message_without_id", &raw) };
+        if !message["group_id"].is_null() {
+            return self.other("group_message", &raw);
+        }
+        let Some((customer, alias)) = customer else { return self.other("message_to_nobody", &raw) };
+        let sent_at = json::seconds(&message["timestamp"], self.received_at);
+        let (content, attachment) = match content::read(message, &customer) {
+            Element::Message(content, attachment) => (content, attachment),
+            Element::Annotation(Annotated::Reaction { message, emoji }) => {
+                (Content::Reaction { message, emoji: emoji.map_or_else(String::new, |emoji| emoji.0) }, None)
+            }
+            Element::Annotation(what) => {
+                let annotation = Annotation { provider_id: id.clone(), from: customer, alias, sent_at, what };
+                return Parsed::new(self.account, &id, self.received_at, InboundKind::Annotation(annotation), &raw.to_string());
+            }
+            Element::Other(name) => return self.other(name, &raw),
+        };
+        let said = Elsewhere {
+            provider_id: id.clone(),
+            customer,
+            alias,
+            profile_name: contact.and_then(|contact| json::value(&contact["profile"]["name"])).map(ProfileName),
+            from_customer,
+            origin,
+            sent_at,
+            words: json::beside(message, &content),
+            content,
+            attachments: attachment.into_iter().collect(),
+            reply_to: json::id(&message["context"]["id"]),
+            cut: false,
+        };
+        Parsed::new(self.account, &format!("{id}{more}"), self.received_at, InboundKind::Elsewhere(said), &raw.to_string())
+    }
+
+    /// A call that ended. One that nobody took is missed: the customer has yet to be heard.
+    fn call(&self, call: &Value, value: &Value) -> Parsed {
+        let raw = object([("call", call)]);
+        let by_business = json::word(&call["direction"]) == "BUSINESS_INITIATED";
+        let (number, user) = if by_business { ("to", "to_user_id") } else { ("from", "from_user_id") };
+        let contact = contact_with(json::list(&value["contacts"]), |contact| {
+            same(&contact["wa_id"], &call[number]) || same(&contact["user_id"], &call[user])
+        });
+        let customer = addresses([&call[number], &field(contact, "wa_id"), &call[user], &field(contact, "user_id")]);
+        let (Some(id), Some((customer, alias)), "terminate") = (json::id(&call["id"]), customer, json::word(&call["event"])) else {
+            return self.other("calls", &raw);
+        };
+        let seconds = json::number(&call["duration"]).filter(|seconds| *seconds > 0 && json::word(&call["status"]) != "FAILED");
+        let body = match (seconds, by_business) {
+            (Some(seconds), false) => format!("Call from the customer, {seconds} s"),
+            (Some(seconds), true) => format!("Call to the customer, {seconds} s"),
+            (None, false) => "Missed call from the customer".to_owned(),
+            (None, true) => "Call to the customer, not answered".to_owned(),
+        };
+        let said = Elsewhere {
+            provider_id: id.clone(),
+            customer,
+            alias,
+            profile_name: contact.and_then(|contact| json::value(&contact["profile"]["name"])).map(ProfileName),
+            from_customer: false,
+            origin: None,
+            sent_at: json::seconds(&call["timestamp"], self.received_at),
+            content: Content::System { body },
+            attachments: Vec::new(),
+            reply_to: None,
+            words: None,
+            cut: false,
+        };
+        Parsed::new(self.account, &format!("{id}#ended"), self.received_at, InboundKind::Elsewhere(said), &raw.to_string())
+    }
+
+    /// A customer stopped marketing messages of this number, or wants them again.
+    fn preference(&self, word: &Value, value: &Value) -> Parsed {
+        let raw = object([("user_preferences", word)]);
+        let contacts = json::list(&value["contacts"]);
+        let contact =
+            contact_with(contacts, |contact| same(&contact["wa_id"], &word["wa_id"]) || same(&contact["user_id"], &word["user_id"]));
+        let customer = addresses([&word["wa_id"], &field(contact, "wa_id"), &word["user_id"], &field(contact, "user_id")]);
+        let Some((from, alias)) = customer else { return self.other("user_preferences", &raw) };
+        let id = fingerprint(raw.to_string().as_bytes());
+        let body = json::value(&word["detail"]).unwrap_or_default();
+        let what = match (json::word(&word["category"]), json::word(&word["value"])) {
+            ("marketing_messages", "stop") => Annotated::Marketing { stopped: true, body },
+            ("marketing_messages", "resume") => Annotated::Marketing { stopped: false, body },
+            _ => Annotated::System { body },
+        };
+        let annotation =
+            Annotation { provider_id: id.clone(), from, alias, sent_at: json::seconds(&word["timestamp"], self.received_at), what };
+        Parsed::new(self.account, &id, self.received_at, InboundKind::Annotation(annotation), &raw.to_string())
+    }
+
+    /// What Meta says about the account. `entry` has the time.
+    fn alert(&self, name: &str, value: &Value, entry: &Value, raw: &Value) -> Parsed {
+        self.alerted(name, value, json::seconds(&entry["time"], self.received_at), &raw.to_string())
+    }
+
+    /// What the provider says about the account.
+    pub(crate) fn alerted(&self, name: &str, value: &Value, at: Option<Timestamp>, raw: &str) -> Parsed {
+        let kind = InboundKind::Alert(crate::alert(name, value, at));
+        Parsed::new(self.account, &fingerprint(raw.as_bytes()), self.received_at, kind, raw)
     }
 
     /// A customer's business-scoped user id changed. Only this webhook holds both ids.
@@ -184,11 +372,25 @@ fn with(entry: &Value, name: &str, value: &Value) -> Value {
 
 /// The contact that sent a message. Meta lists contacts by sender, not by message.
 fn contact_of<'a>(message: &Value, contacts: &'a [Value]) -> Option<&'a Value> {
-    let same = |contact: &&Value| {
-        let equal = |theirs: &str, its: &str| json::id(&contact[theirs]).is_some_and(|id| json::id(&message[its]).as_ref() == Some(&id));
-        equal("wa_id", "from") || equal("user_id", "from_user_id") || equal("user_id", "from")
-    };
-    contacts.iter().find(same)
+    contact_with(contacts, |contact| {
+        same(&contact["wa_id"], &message["from"])
+            || same(&contact["user_id"], &message["from_user_id"])
+            || same(&contact["user_id"], &message["from"])
+    })
+}
+
+fn contact_with(contacts: &[Value], holds: impl Fn(&Value) -> bool) -> Option<&Value> {
+    contacts.iter().find(|contact| holds(contact))
+}
+
+/// Whether both are the same id.
+fn same(one: &Value, other: &Value) -> bool {
+    json::id(one).is_some_and(|id| json::id(other) == Some(id))
+}
+
+/// A member of a contact; null without the contact.
+fn field(contact: Option<&Value>, name: &str) -> Value {
+    contact.map_or(Value::Null, |contact| contact[name].clone())
 }
 
 /// The only contact of a request. It may lend its name to a message, but not its address.
@@ -199,9 +401,12 @@ fn only(contacts: &[Value]) -> Option<&Value> {
 /// The customer's addresses: the phone number if there is one, and the business-scoped user id with it. Since
 /// usernames exist, either may be absent.
 fn sender(message: &Value, contact: Option<&Value>) -> Option<(Address, Option<Address>)> {
-    let null = Value::Null;
-    let contact = contact.unwrap_or(&null);
-    let ids = [&message["from"], &contact["wa_id"], &message["from_user_id"], &contact["user_id"]].map(json::id);
+    addresses([&message["from"], &field(contact, "wa_id"), &message["from_user_id"], &field(contact, "user_id")])
+}
+
+/// The addresses among some ids: the phone number if there is one, and the business-scoped user id with it.
+fn addresses<const N: usize>(ids: [&Value; N]) -> Option<(Address, Option<Address>)> {
+    let ids = ids.map(json::id);
     let number = ids.iter().flatten().find_map(|id| phone(id)).map(Address::Phone);
     let user = ids.iter().flatten().find_map(|id| bsuid(id));
     match (number, user) {

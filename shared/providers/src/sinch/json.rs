@@ -6,7 +6,7 @@ use domain::values::Address;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(super) use crate::json::{TEXT_LIMIT, VALUE_LIMIT, id, object as body, text, value, word, yes};
+pub(super) use crate::json::{beside, id, object as body, read, value, whole, word, words, yes};
 use crate::json::{degrees, plausible};
 use crate::{bsuid, phone};
 
@@ -25,12 +25,13 @@ pub(super) fn address(value: &Value) -> Option<Address> {
 }
 
 /// A place, if the values make one.
-pub(super) fn place(latitude: &Value, longitude: &Value, label: &Value, address: &Value) -> Option<Content> {
+pub(super) fn place(latitude: &Value, longitude: &Value, label: &Value, address: &Value, url: &Value) -> Option<Content> {
     Some(Content::Location {
         latitude: degrees(latitude, 90.0)?,
         longitude: degrees(longitude, 180.0)?,
         label: value(label),
         address: value(address),
+        url: value(url),
     })
 }
 

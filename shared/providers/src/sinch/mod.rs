@@ -17,8 +17,8 @@ pub use legacy::Sinch;
 pub use signature::{LEGACY_NONCE_HEADER, LEGACY_SIGNATURE_HEADER, NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, sign_legacy};
 
 /// The longest body of a webhook, in bytes. The Conversation API sends one message each, the older API perhaps
-/// several. An order or a form's answers have some KiB. WhatsApp's longest text has 16 KiB, escaped as JSON at most
-/// 48 KiB.
+/// several. An order or a form's answers have some KiB. WhatsApp's longest text has 65,536 characters, escaped as JSON
+/// at most 768 KiB.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// How long attachments stay at their addresses. Sinch documents it for the older API and for its own chat, and

@@ -2,12 +2,14 @@
 //! one or two headers.
 //!
 //! A late callback is as good as a timely one. Sinch repeats a callback that was not accepted for most of a day,
-//! and it is not known whether it signs the repetition anew. The id tells a repetition.
+//! and it is not known whether it signs the repetition anew. The id tells a repetition, as long as its event is kept
+//! ([`signed_at`]).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::values::Secret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -55,6 +57,11 @@ pub(super) fn verify(webhook: &Webhook<'_>, secrets: &[&Secret]) -> Result<(), V
     let (nonce, timestamp) = (required(webhook, NONCE_HEADER)?, required(webhook, TIMESTAMP_HEADER)?);
     let given = from_base64(given).ok_or(VerifyError::SignatureMalformed { header: SIGNATURE_HEADER })?;
     matches(&[webhook.body, nonce.as_bytes(), timestamp.as_bytes()], &given, &secrets)
+}
+
+/// The time of signing, for a callback that [`verify`] accepts.
+pub(super) fn signed_at(webhook: &Webhook<'_>) -> Option<Timestamp> {
+    Timestamp::from_second(webhook.header(TIMESTAMP_HEADER)?.trim().parse().ok()?).ok()
 }
 
 /// Checks that the older API made `webhook`, with any of `secrets`.

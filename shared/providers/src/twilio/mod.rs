@@ -28,9 +28,9 @@ use send::{MAX_TEXT, classify, media_request, render_send};
 pub use signature::{SIGNATURE_HEADER, sign};
 use webhook::SignedRequest;
 
-/// The longest body of a webhook, in bytes. WhatsApp's longest text has 4096 characters of at most 4 bytes, each
-/// percent-encoded to 3: 48 KiB. The other parameters have at most a few KiB.
-pub const BODY_LIMIT: usize = 64 * 1024;
+/// The longest body of a webhook, in bytes. WhatsApp's longest text has 65,536 characters of at most 4 bytes, each
+/// percent-encoded to 3: 768 KiB. The other parameters have at most some tens of KiB.
+pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The only content type of a webhook's body.
 pub const FORM: &str = "application/x-www-form-urlencoded";

@@ -95,7 +95,7 @@ pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<
             }
             if parameters.is_empty() { Err(RenderError::Empty) } else { Ok(parameters) }
         }
-        (Content::Location { latitude, longitude, label, address }, None) => {
+        (Content::Location { latitude, longitude, label, address, .. }, None) => {
             // A bar ends the coordinates. The rest is the label.
             let label = label.as_deref().or(address.as_deref()).map(|label| format!("|{}", label.replace('|', " "))).unwrap_or_default();
             Ok(vec![("PersistentAction", format!("geo:{latitude},{longitude}{label}"))])
@@ -302,7 +302,7 @@ mod tests {
     fn a_place_goes_as_an_action_with_its_label() {
         let place = |label: Option<&str>, address: Option<&str>| {
             let (label, address) = (label.map(Into::into), address.map(Into::into));
-            let content = Content::Location { latitude: 41.9, longitude: -12.5, label, address };
+            let content = Content::Location { latitude: 41.9, longitude: -12.5, label, address, url: None };
             let form = form(&render(&customer(), &content, None).unwrap());
             assert_eq!((form.len(), form[2].0.as_str()), (4, "PersistentAction"));
             form[2].1.clone()

@@ -14,6 +14,7 @@ use http::Method;
 use jiff::Timestamp;
 
 use super::{FORM, SID_SHAPE, errors, is_form, is_sid};
+use crate::json;
 use crate::{ParseError, bsuid};
 
 /// A webhook request as it came in.
@@ -39,17 +40,12 @@ impl std::fmt::Debug for SignedRequest<'_> {
     }
 }
 
-/// The longest text that is stored, in bytes: twice WhatsApp's longest (4096 characters of 4 bytes). A longer text
-/// is cut.
-const TEXT_LIMIT: usize = 32 * 1024;
-
 /// The longest address of an attachment that is stored, in bytes. Twilio's have about 150. A cut address fails to
 /// load, and the thread says so.
 const ADDRESS_LIMIT: usize = 4 * 1024;
 
-/// The longest other value that is stored, in bytes: names, labels, payloads. WhatsApp's own limits are between 20
-/// and 1024 characters.
-const VALUE_LIMIT: usize = 4 * 1024;
+/// The longest content type that is stored, in bytes. The longest registered one has some 80.
+const TYPE_LIMIT: usize = 255;
 
 /// The most attachments of one message. WhatsApp sends one, Twilio's other channels up to ten. A longer list is not
 /// from Twilio, and each attachment costs a download.
@@ -128,6 +124,11 @@ impl<'a> Form<'a> {
         self.get(name).map(|value| value[..value.floor_char_boundary(limit)].to_owned())
     }
 
+    /// A name, a label, a payload.
+    fn value(&self, name: &str) -> Option<String> {
+        self.get(name).map(|value| json::shortened(value.to_owned()))
+    }
+
     fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
@@ -136,19 +137,24 @@ impl<'a> Form<'a> {
 fn read_message(form: &Form<'_>, sid: &str) -> Result<InboundMessage, ParseError> {
     let (from, alias) = read_sender(form)?;
     let attachments = read_attachments(form);
+    let content = read_content(form, !attachments.is_empty());
+    let words = form.get("Body").filter(|body| !content.readable().contains(*body)).map(ToOwned::to_owned);
     Ok(InboundMessage {
         provider_id: sid.to_owned(),
         from,
         alias,
-        profile_name: form.text("ProfileName", VALUE_LIMIT).map(ProfileName),
+        profile_name: form.value("ProfileName").map(ProfileName),
         // Twilio's webhook carries no time.
         sent_at: None,
-        content: read_content(form, !attachments.is_empty()),
+        content,
         attachments,
         reply_to: form.get("OriginalRepliedMessageSid").filter(|sid| is_sid(sid)).map(ToOwned::to_owned),
         forwarded: form.is_true("Forwarded") || form.is_true("FrequentlyForwarded"),
         username: None,
         referral: read_referral(form),
+        product: None,
+        words,
+        cut: false,
     })
 }
 
@@ -179,37 +185,42 @@ fn plain_phone(text: &str) -> Result<E164, domain::values::Invalid> {
 /// Reads the addresses that are there, whatever `NumMedia` says: a wrong number must neither lose an attachment nor
 /// invent one.
 fn read_attachments(form: &Form<'_>) -> Vec<InboundAttachment> {
-    (0..ATTACHMENTS_LIMIT)
-        .filter_map(|index| {
-            Some(InboundAttachment {
-                source: form.text(&format!("MediaUrl{index}"), ADDRESS_LIMIT)?,
-                content_type: form
-                    .text(&format!("MediaContentType{index}"), VALUE_LIMIT)
-                    .unwrap_or_else(|| "application/octet-stream".to_owned()),
-                name: None,
-                kind: attachment_kind(form.get("MessageType")),
-                sha256: None,
-            })
-        })
-        .collect()
+    let files = (0..ATTACHMENTS_LIMIT).filter_map(|index| {
+        let source = form.text(&format!("MediaUrl{index}"), ADDRESS_LIMIT)?;
+        Some((source, form.text(&format!("MediaContentType{index}"), TYPE_LIMIT)))
+    });
+    let files: Vec<_> = files.collect();
+    let alone = files.len() == 1;
+    let attachment = |(source, content_type): (String, Option<String>)| InboundAttachment {
+        source,
+        kind: attachment_kind(form.get("MessageType").filter(|_| alone), content_type.as_deref()),
+        content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        name: None,
+        sha256: None,
+    };
+    files.into_iter().map(attachment).collect()
 }
 
-/// The kind of an attachment by `MessageType`. Not all its values are published.
-fn attachment_kind(kind: Option<&str>) -> Option<AttachmentKind> {
-    Some(match kind? {
-        "image" => AttachmentKind::Image,
-        "video" => AttachmentKind::Video,
-        "audio" => AttachmentKind::Audio,
-        "voice" => AttachmentKind::Voice,
-        "document" => AttachmentKind::Document,
-        "sticker" => AttachmentKind::Sticker,
-        _ => return None,
-    })
+/// The kind of a file, by its content type. `MessageType` speaks of the whole message, so it counts only for a file
+/// that is alone, and only as far as the file's type agrees: a picture may come as a document, but not as a video.
+/// Not all its values are published.
+fn attachment_kind(message: Option<&str>, content_type: Option<&str>) -> Option<AttachmentKind> {
+    let family = |name: &str| content_type.is_none_or(|of| of.starts_with(name) || of == "application/octet-stream");
+    let told = match message {
+        Some("image") if family("image/") => Some(AttachmentKind::Image),
+        Some("video") if family("video/") => Some(AttachmentKind::Video),
+        Some("audio") if family("audio/") => Some(AttachmentKind::Audio),
+        Some("voice") if family("audio/") => Some(AttachmentKind::Voice),
+        Some("document") => Some(AttachmentKind::Document),
+        Some("sticker") if family("image/") => Some(AttachmentKind::Sticker),
+        _ => None,
+    };
+    told.or_else(|| content_type.filter(|of| *of != "application/octet-stream").map(AttachmentKind::of_type))
 }
 
 /// The advertisement that the customer clicked.
 fn read_referral(form: &Form<'_>) -> Option<Referral> {
-    let text = |name| form.text(name, VALUE_LIMIT);
+    let text = |name| form.value(name);
     let referral = Referral {
         source_type: text("ReferralSourceType"),
         source_id: text("ReferralSourceId"),
@@ -224,29 +235,27 @@ fn read_referral(form: &Form<'_>) -> Option<Referral> {
 
 /// Reads the contents by the parameters that are there, not by `MessageType`: not all its values are published.
 fn read_content(form: &Form<'_>, has_attachments: bool) -> Content {
-    let body = form.text("Body", TEXT_LIMIT);
+    let body = form.get("Body").map(ToOwned::to_owned);
     let kind = form.get("MessageType");
     if has_attachments {
         return Content::Media { caption: body.unwrap_or_default() };
     }
     if let (Some(latitude), Some(longitude)) = (degrees(form, "Latitude", 90.0), degrees(form, "Longitude", 180.0)) {
-        let (label, address) = (form.text("Label", VALUE_LIMIT), form.text("Address", VALUE_LIMIT));
-        return Content::Location { latitude, longitude, label, address };
+        let (label, address) = (form.value("Label"), form.value("Address"));
+        return Content::Location { latitude, longitude, label, address, url: None };
     }
-    let (button, payload) = (form.text("ButtonText", VALUE_LIMIT), form.text("ButtonPayload", VALUE_LIMIT));
+    let (button, payload) = (form.value("ButtonText"), form.value("ButtonPayload"));
     if button.is_some() || payload.is_some() {
         return Content::Button { text: button.or(body).unwrap_or_default(), payload };
     }
-    let (id, title) = (form.text("ListId", VALUE_LIMIT), form.text("ListTitle", VALUE_LIMIT));
+    let (id, title) = (form.value("ListId"), form.value("ListTitle"));
     if id.is_some() || title.is_some() {
         return Content::ListReply { id: id.unwrap_or_default(), title: title.or(body).unwrap_or_default(), description: None };
     }
     match (body, kind) {
         (Some(body), _) => Content::Text { body },
         (None, Some("text")) => Content::Text { body: String::new() },
-        (None, _) => {
-            Content::Unsupported { kind: form.text("MessageType", VALUE_LIMIT).unwrap_or_else(|| "unknown".to_owned()), detail: None }
-        }
+        (None, _) => Content::Unsupported { kind: form.value("MessageType").unwrap_or_else(|| "unknown".to_owned()), detail: None },
     }
 }
 
@@ -414,12 +423,43 @@ mod tests {
             ("audio", Some(AttachmentKind::Audio), "audio/ogg", ""),
             ("document", Some(AttachmentKind::Document), "application/pdf", "la fattura"),
             ("sticker", Some(AttachmentKind::Sticker), "image/webp", ""),
-            ("contact-card", None, "text/vcard", ""),
+            ("contact-card", Some(AttachmentKind::Document), "text/vcard", ""),
         ] {
             let message = message_of(&fixture(name));
             let [attachment] = &message.attachments[..] else { panic!("one attachment") };
             assert_eq!((attachment.kind, attachment.content_type.as_str()), (kind, content_type), "{name}");
             assert_eq!(message.content, Content::Media { caption: caption.into() }, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_file_of_a_message_has_a_kind_of_its_own() {
+        let kinds = |fixture: &Fixture| message_of(fixture).attachments.iter().map(|file| file.kind).collect::<Vec<_>>();
+        use AttachmentKind::*;
+        assert_eq!(kinds(&fixture("two-files")), [Some(Image), Some(Video)]);
+        for (message, content_type, kind) in [
+            ("document", "image/jpeg", Some(Document)),
+            ("voice", "audio/ogg; codecs=opus", Some(Voice)),
+            ("audio", "audio/mpeg", Some(Audio)),
+            ("sticker", "image/webp", Some(Sticker)),
+            ("image", "video/mp4", Some(Video)),
+            ("video", "application/pdf", Some(Document)),
+            ("hologram", "image/png", Some(Image)),
+            ("image", "application/octet-stream", Some(Image)),
+            ("hologram", "application/octet-stream", None),
+        ] {
+            let one = fixture("image").with("MessageType", message).with("MediaContentType0", content_type);
+            assert_eq!(kinds(&one), [kind], "{message} {content_type}");
+        }
+    }
+
+    #[test]
+    fn words_beside_a_place_or_a_button_are_kept() {
+        let words = |fixture: &Fixture| message_of(fixture).words;
+        assert_eq!(words(&fixture("location").with("Body", "Ci vediamo qui")).as_deref(), Some("Ci vediamo qui"));
+        assert_eq!(words(&fixture("button").with("Body", "Altro")).as_deref(), Some("Altro"));
+        for name in ["text", "image", "location", "button", "list", "document"] {
+            assert_eq!(words(&fixture(name)), None, "{name}");
         }
     }
 
@@ -450,7 +490,8 @@ mod tests {
                 latitude: 41.9,
                 longitude: 12.5,
                 label: Some("Roma".into()),
-                address: Some("Via del Corso 1, Roma".into())
+                address: Some("Via del Corso 1, Roma".into()),
+                url: None,
             }
         );
         let button = message_of(&fixture("button"));
@@ -580,12 +621,13 @@ mod tests {
     }
 
     #[test]
-    fn extra_parameters_change_nothing_and_long_values_are_cut() {
+    fn extra_parameters_change_nothing_texts_are_whole_and_long_names_are_cut() {
         let plain = parse_fixture(&fixture("text"));
         assert_eq!(parse_fixture(&fixture("text").with("SomethingNew", "1")), plain);
-        let long = message_of(&fixture("text").with("Body", &"ü".repeat(20_000)).with("ProfileName", &"z".repeat(9_000)));
-        assert_eq!(long.content.readable().len(), TEXT_LIMIT);
-        assert_eq!(long.profile_name.unwrap().0.len(), VALUE_LIMIT);
+        let long = message_of(&fixture("text").with("Body", &"ü".repeat(65_536)).with("ProfileName", &"z".repeat(9_000)));
+        assert_eq!(long.content.readable(), "ü".repeat(65_536));
+        let name = long.profile_name.unwrap().0;
+        assert!(name.len() == 4 * 1024 && name.ends_with("z…"));
     }
 
     #[test]

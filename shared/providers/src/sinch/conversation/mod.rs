@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::inbound::{EVENTS_KEPT, InboundKind};
 use domain::message::Content;
 use domain::values::Secret;
 use jiff::Timestamp;
@@ -55,6 +56,13 @@ const FIELDS: &[Field] = &[
     Field::secret(KEY_SECRET, "Key secret of the access key"),
     Field::secret(WEBHOOK_SECRET, "Secret of the webhook").generated(),
 ];
+
+/// A callback that was signed before the events of that time expired. Nobody can tell it from a repetition, and Sinch
+/// repeats for a day at most. It is stored and routed nowhere.
+fn expired(mut parsed: Parsed) -> Parsed {
+    parsed.event.kind = InboundKind::Other { name: "expired_callback".to_owned() };
+    parsed
+}
 
 /// An address under the account's project.
 fn project_url(connection: &Connection<'_>, path: &str) -> String {
@@ -100,7 +108,9 @@ impl Adapter for SinchV2 {
     }
 
     fn parse(&self, webhook: &Webhook<'_>, account: &Account, received_at: Timestamp) -> Result<Vec<Parsed>, ParseError> {
-        webhook::parse(webhook.body, account, received_at)
+        let events = webhook::parse(webhook.body, account, received_at)?;
+        let age = signature::signed_at(webhook).map(|signed_at| received_at.duration_since(signed_at));
+        Ok(if age.is_some_and(|age| age > EVENTS_KEPT) { events.into_iter().map(expired).collect() } else { events })
     }
 
     fn token_request(&self, connection: &Connection<'_>) -> Option<OutgoingRequest> {

@@ -62,7 +62,7 @@ pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<
             }
             Ok(json!({"text_message": {"text": text}}))
         }
-        (Content::Location { latitude, longitude, label, address }, None) => {
+        (Content::Location { latitude, longitude, label, address, .. }, None) => {
             let mut location = json!({"coordinates": {"latitude": latitude, "longitude": longitude}});
             // Sinch requires a title.
             location["title"] =

@@ -3,7 +3,8 @@ use std::time::Duration;
 use domain::account::Account;
 use domain::inbound::{Annotated, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
 use domain::message::{
-    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButton, TemplateButtonKind, TemplateHeader,
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Origin, TemplateButton, TemplateButtonKind,
+    TemplateHeader,
 };
 use domain::values::Secret;
 use http::{Method, StatusCode};
@@ -157,11 +158,13 @@ fn a_location_a_choice_a_form_and_an_order_keep_what_they_hold() {
             latitude: 41.902782,
             longitude: 12.496366,
             label: Some("Roma Termini".into()),
-            address: Some("Piazza dei Cinquecento 1".into())
+            address: Some("Piazza dei Cinquecento 1".into()),
+            url: None,
         }
     );
     let nowhere = with(recorded("location"), "/message/contact_message/location_message/coordinates/latitude", json!(91));
-    assert_eq!(message(&nowhere).content, Content::Unsupported { kind: "location_message".into(), detail: None });
+    let named = Some("Roma Termini".into());
+    assert_eq!(message(&nowhere).content, Content::Unsupported { kind: "location_message".into(), detail: named });
     let choice = message(&recorded("choice"));
     assert_eq!(choice.content, Content::Button { text: "yes".into(), payload: Some("yes".into()) });
     assert_eq!(choice.reply_to.as_deref(), Some("01TEST0UT00000000000000002"));
@@ -171,8 +174,13 @@ fn a_location_a_choice_a_form_and_an_order_keep_what_they_hold() {
         message(&recorded("form")).content,
         Content::Form { name: Some("flow".into()), text: "Sent".into(), answers: r#"{"voto":"4"}"#.into() }
     );
-    let order = Content::Unsupported { kind: "order".into(), detail: Some("Ordine, 2 × sku-1 (30 EUR)".into()) };
-    assert_eq!(message(&recorded("order")).content, order);
+    for (name, words) in [("order", "Ordine"), ("order-text", "Per domani, grazie")] {
+        let detail = Some(format!("{words}, 2 × sku-1 (30 EUR), catalogue 194836987003835"));
+        assert_eq!(message(&recorded(name)).content, Content::Unsupported { kind: "order".into(), detail }, "{name}");
+    }
+    let mut both = recorded("order");
+    both["message"]["contact_message"]["product_response_message"]["text"] = json!("Per domani");
+    assert!(message(&both).content.readable().contains("Ordine, Per domani, 2 × sku-1"));
     assert_eq!(message(&recorded("reply")).reply_to.as_deref(), Some("01TEST0UT00000000000000001"));
 }
 
@@ -180,6 +188,7 @@ fn a_location_a_choice_a_form_and_an_order_keep_what_they_hold() {
 fn what_has_no_form_here_is_kept_as_unsupported() {
     for (name, kind, detail) in [
         ("fallback", "fallback_message", Some("not supported")),
+        ("fallback-text", "fallback_message", Some("Questo lo leggete?\nnot supported")),
         ("unknown-kind", "hologram_message", None),
         ("unsupported", "contacts", None),
     ] {
@@ -216,11 +225,52 @@ fn an_event_that_is_not_a_customers_whatsapp_message_is_stored_and_routed_nowher
     assert_eq!(other(&with(recorded("text"), "/message/direction", json!("TO_CONTACT"))), "message_to_contact");
     assert_eq!(other(&with(recorded("text"), "/project_id", json!("another"))), "another_project");
     assert_eq!(other(&recorded("contact-created")), "contact_create_notification");
-    assert_eq!(other(&recorded("quality")), "channel_event_notification");
-    assert_eq!(other(&recorded("submit")), "message_submit_notification");
     assert_eq!(other(&json!({"app_id": APP, "project_id": PROJECT})), "nothing");
     assert_eq!(other(&json!({"message_redaction": recorded("text")["message"]})), "message_redaction");
     assert_eq!(parse(&recorded("typing")), vec![]);
+}
+
+#[test]
+fn what_another_system_sends_through_the_app_is_the_businesss_and_what_we_send_is_no_news() {
+    let submitted = recorded("submit");
+    let InboundKind::Elsewhere(said) = one(&submitted).event.kind else { panic!("written elsewhere") };
+    assert_eq!((said.customer, said.content, said.from_customer), (customer(), text("Buongiorno"), false));
+    assert_eq!((said.origin, said.provider_id.as_str()), (Some(Origin::OtherSystem), "01TEST0UT00000000000000001"));
+    let ours = with(submitted, "/message_submit_notification/metadata", json!(testing::REFERENCE));
+    assert_eq!(other(&ours), "message_submit_notification");
+}
+
+#[test]
+fn a_number_whose_quality_changed_is_an_alert() {
+    let InboundKind::Alert(alert) = one(&recorded("quality")).event.kind else { panic!("an alert") };
+    assert_eq!(alert.event.as_deref(), Some("WHATS_APP_QUALITY_RATING_CHANGED"));
+    assert!(alert.detail.contains("additional_data.quality_rating: yellow"));
+}
+
+#[test]
+fn a_callback_that_was_signed_before_the_events_of_that_time_expired_is_not_taken_as_new() {
+    let kind_at = |age_days: i64| {
+        let signed_at = testing::received_at() - jiff::SignedDuration::from_hours(24 * age_days);
+        let headers = testing::headers(&[(TIMESTAMP_HEADER.to_owned(), signed_at.as_second().to_string())]);
+        let body = fixture("text").body;
+        let webhook = Webhook { method: &Method::POST, public_url: RECEIVE_URL, headers: &headers, body: &body };
+        let mut events = SinchV2.parse(&webhook, &account(), testing::received_at()).unwrap();
+        assert_eq!(events.len(), 1);
+        events.remove(0).event
+    };
+    for age in [-1, 0, 1, 29, 30] {
+        assert!(matches!(kind_at(age).kind, InboundKind::Message(_)), "{age}");
+    }
+    let expired = kind_at(31);
+    assert_eq!(expired.kind, InboundKind::Other { name: "expired_callback".into() });
+    assert_eq!(expired.id, kind_at(0).id);
+}
+
+#[test]
+fn half_an_emoji_costs_its_character_and_not_the_message() {
+    let parsed = testing::parse(&SinchV2, &account(), &fixture("cut-emoji").body).unwrap();
+    let InboundKind::Message(message) = &parsed[0].event.kind else { panic!("a message") };
+    assert_eq!(message.content, text("A metà \u{fffd}"));
 }
 
 #[test]
@@ -410,7 +460,13 @@ fn files_go_by_their_address_and_captions_with_pictures_and_videos_only() {
 #[test]
 fn a_location_goes_with_a_title() {
     let location = |label: Option<&str>, address: Option<&str>| {
-        let content = Content::Location { latitude: 41.9, longitude: 12.5, label: label.map(Into::into), address: address.map(Into::into) };
+        let content = Content::Location {
+            latitude: 41.9,
+            longitude: 12.5,
+            label: label.map(Into::into),
+            address: address.map(Into::into),
+            url: None,
+        };
         body_of(&scene().render(&customer(), &content, None).unwrap())["message"]["location_message"].clone()
     };
     let coordinates = json!({"latitude": 41.9, "longitude": 12.5});
@@ -681,7 +737,7 @@ proptest! {
         value in leaf(),
     ) {
         let fixtures = conversation_fixtures();
-        let mut body: Value = serde_json::from_slice(&which.get(&fixtures).body).unwrap();
+        let mut body: Value = crate::json::object(&which.get(&fixtures).body).unwrap();
         let pointers = places(&body);
         *body.pointer_mut(&pointers[place.index(pointers.len())]).unwrap() = value;
         for parsed in parse(&body) {

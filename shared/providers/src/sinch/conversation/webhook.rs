@@ -1,17 +1,19 @@
 //! Reads a callback: one event, under its one key.
 
 use domain::account::Account;
-use domain::inbound::{Annotated, Annotation, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
-use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass};
+use domain::effect::MessageRef;
+use domain::inbound::{Annotated, Annotation, Elsewhere, InboundKind, InboundMessage, ReactionEmoji, StatusUpdate};
+use domain::message::{Content, DeliveryError, DeliveryState, ErrorClass, Origin};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::json::{self, TEXT_LIMIT, text, value, word};
+use super::super::json::{self, value, whole, word, words};
 use super::{APP_ID, PROJECT_ID};
 use crate::{ParseError, Parsed, fingerprint};
 
 /// The known events, each by its key. Any other event is stored under its key too.
-const KNOWN: &[&str] = &["message", "message_delivery_report", "event", "unsupported_callback"];
+const KNOWN: &[&str] =
+    &["message", "message_delivery_report", "event", "unsupported_callback", "message_submit_notification", "channel_event_notification"];
 
 /// The keys that accompany every event.
 const ENVELOPE: &[&str] = &["app_id", "project_id", "accepted_time", "event_time", "message_metadata", "correlation_id"];
@@ -70,6 +72,8 @@ impl Reader<'_> {
             "message_delivery_report" => Some(self.report(event, at.or(accepted))),
             "event" => self.contact_event(event, at.or(accepted)),
             "unsupported_callback" => Some(self.unsupported(event, at.or(accepted))),
+            "message_submit_notification" => Some(self.submitted(event, at.or(accepted))),
+            "channel_event_notification" => Some(self.alert(event, at.or(accepted))),
             _ => Some(self.other(key)),
         }
     }
@@ -99,6 +103,7 @@ impl Reader<'_> {
         let contact_message = &message["contact_message"];
         let id = self.id(&message["id"]);
         let (content, attachment) = read_content(contact_message);
+        let words = json::beside(contact_message, &content);
         let answered = json::id(&contact_message["reply_to"]["message_id"]);
         let kind = InboundKind::Message(InboundMessage {
             provider_id: id.clone(),
@@ -114,6 +119,9 @@ impl Reader<'_> {
             forwarded: false,
             username: None,
             referral: None,
+            product: None,
+            words,
+            cut: false,
         });
         self.parsed(&id, kind)
     }
@@ -126,7 +134,7 @@ impl Reader<'_> {
         let (Some(id), Some(from), CHANNEL) = (json::id(&callback["id"]), from, channel) else {
             return self.other("unsupported_callback");
         };
-        let payload: Value = callback["payload"].as_str().and_then(|payload| serde_json::from_str(payload).ok()).unwrap_or_default();
+        let payload = callback["payload"].as_str().and_then(|payload| json::read(payload.as_bytes())).unwrap_or_default();
         let kind = [&payload["type"], &payload["message"]["type"], &payload["messages"][0]["type"]].into_iter().find_map(value);
         let kind = InboundKind::Message(InboundMessage {
             provider_id: id.clone(),
@@ -134,14 +142,51 @@ impl Reader<'_> {
             alias: None,
             profile_name: None,
             sent_at: at,
-            content: Content::Unsupported { kind: kind.unwrap_or_else(|| "unknown".to_owned()), detail: None },
+            content: Content::Unsupported { kind: kind.unwrap_or_else(|| "unknown".to_owned()), detail: words(&payload) },
             attachments: Vec::new(),
             reply_to: None,
             forwarded: false,
             username: None,
             referral: None,
+            product: None,
+            words: None,
+            cut: false,
         });
         self.parsed(&id, kind)
+    }
+
+    /// A message that was sent through the app. Ours carry our reference; any other one comes from another system.
+    fn submitted(&self, notification: &Value, at: Option<Timestamp>) -> Parsed {
+        let identity = &notification["channel_identity"];
+        let ours = value(&notification["metadata"]).and_then(|reference| MessageRef(reference).key(&self.account.id)).is_some();
+        let customer = json::address(&identity["identity"]).filter(|_| word(&identity["channel"]) == CHANNEL && !ours);
+        let (Some(id), Some(customer)) = (json::id(&notification["message_id"]), customer) else {
+            return self.other("message_submit_notification");
+        };
+        let submitted = &notification["submitted_message"];
+        let (content, attachment) = read_content(submitted);
+        let kind = InboundKind::Elsewhere(Elsewhere {
+            provider_id: id.clone(),
+            customer,
+            alias: None,
+            profile_name: None,
+            from_customer: false,
+            origin: Some(Origin::OtherSystem),
+            sent_at: at,
+            words: json::beside(submitted, &content),
+            content,
+            attachments: attachment.into_iter().collect(),
+            reply_to: None,
+            cut: false,
+        });
+        self.parsed(&format!("{id}#submitted"), kind)
+    }
+
+    /// What WhatsApp says about the number, e.g. that its quality changed.
+    fn alert(&self, notification: &Value, at: Option<Timestamp>) -> Parsed {
+        let event = &notification["channel_event"];
+        let kind = InboundKind::Alert(crate::alert("channel_event_notification", event, at));
+        self.parsed(&fingerprint(self.raw.as_bytes()), kind)
     }
 
     /// A typing event is not stored: it is over before it could be shown.
@@ -185,7 +230,7 @@ impl Reader<'_> {
 
 /// The contents of a customer's message.
 fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAttachment>) {
-    let unsupported = |kind: &str, detail| Content::Unsupported { kind: kind.to_owned(), detail };
+    let unsupported = |kind: &str, detail: Option<String>| Content::Unsupported { kind: kind.to_owned(), detail };
     let known = |key: &&str| !message[*key].is_null();
     let keys = [
         "text_message",
@@ -199,22 +244,22 @@ fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAtt
     ];
     let Some(key) = keys.into_iter().find(known) else {
         let unknown = message.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).find(|key| *key != "reply_to");
-        return (unsupported(unknown.unwrap_or("unknown"), None), None);
+        return (unsupported(unknown.unwrap_or("unknown"), words(message)), None);
     };
     let part = &message[key];
     let content = match key {
-        "text_message" => Content::Text { body: text(&part["text"], TEXT_LIMIT).unwrap_or_default() },
+        "text_message" => Content::Text { body: whole(&part["text"]).unwrap_or_default() },
         "media_message" | "media_card_message" => {
-            let caption = text(&part["caption"], TEXT_LIMIT).unwrap_or_default();
+            let caption = whole(&part["caption"]).unwrap_or_default();
             return match json::untyped_attachment(&part["url"], &part["filename_override"]) {
                 Some(attachment) => (Content::Media { caption }, Some(attachment)),
-                None => (unsupported(key, (!caption.is_empty()).then_some(caption)), None),
+                None => (unsupported(key, words(part)), None),
             };
         }
         "location_message" => {
             let coordinates = &part["coordinates"];
-            json::place(&coordinates["latitude"], &coordinates["longitude"], &part["title"], &part["label"])
-                .unwrap_or_else(|| unsupported(key, None))
+            json::place(&coordinates["latitude"], &coordinates["longitude"], &part["title"], &part["label"], &part["url"])
+                .unwrap_or_else(|| unsupported(key, words(part)))
         }
         "choice_response_message" => {
             let payload = value(&part["postback_data"]);
@@ -222,14 +267,17 @@ fn read_content(message: &Value) -> (Content, Option<domain::inbound::InboundAtt
         }
         "product_response_message" => unsupported("order", order(part)),
         "channel_specific_message" => match &part["message"]["nfm_reply"] {
-            Value::Null => unsupported(&value(&part["message_type"]).unwrap_or_else(|| key.to_owned()), None),
+            Value::Null => unsupported(&value(&part["message_type"]).unwrap_or_else(|| key.to_owned()), words(part)),
             reply => Content::Form {
                 name: value(&reply["name"]),
-                text: value(&reply["body"]).unwrap_or_default(),
-                answers: text(&reply["response_json"], TEXT_LIMIT).unwrap_or_default(),
+                text: whole(&reply["body"]).unwrap_or_default(),
+                answers: whole(&reply["response_json"]).unwrap_or_default(),
             },
         },
-        _ => unsupported(key, value(&part["reason"]["description"])),
+        _ => {
+            let fault = value(&part["reason"]["description"]);
+            unsupported(key, words(part).into_iter().chain(fault).reduce(|words, fault| format!("{words}\n{fault}")))
+        }
     };
     (content, None)
 }
@@ -251,8 +299,12 @@ fn order(part: &Value) -> Option<String> {
         };
         Some(format!("{} × {}{price}", value(&product["quantity"]).unwrap_or_else(|| "1".to_owned()), value(&product["id"])?))
     });
-    let parts: Vec<_> = value(&part["title"]).into_iter().chain(products).collect();
-    (!parts.is_empty()).then(|| text(&parts.join(", ").into(), json::VALUE_LIMIT)).flatten()
+    // The customer's words are in `title` (Python SDK) or in `text` (Node SDK).
+    let (title, text) = (whole(&part["title"]), whole(&part["text"]));
+    let text = text.filter(|text| Some(text) != title.as_ref());
+    let catalog = value(&part["catalog_id"]).map(|catalog| format!("catalogue {catalog}"));
+    let parts: Vec<_> = title.into_iter().chain(text).chain(products).chain(catalog).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A state of a sent message, in Sinch's words and in ours. A message that is queued on the channel has left Sinch

@@ -47,7 +47,7 @@ pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<
             }
             Ok(json!({"type": "text", "text": text, "preview_url": false}))
         }
-        (Content::Location { latitude, longitude, label, address }, None) => {
+        (Content::Location { latitude, longitude, label, address, .. }, None) => {
             let mut location = json!({"type": "location", "lat": latitude, "lng": longitude});
             for (key, value) in [("name", label), ("address", address)] {
                 if let Some(value) = value {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use domain::account::Account;
 use domain::inbound::{InboundKind, InboundMessage, ProfileName, StatusUpdate};
 use domain::message::{
-    ApprovedTemplate, AttachmentKind, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral, TemplateButton,
+    ApprovedTemplate, AttachmentKind, CardDetail, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral, TemplateButton,
     TemplateButtonKind, TemplateHeader,
 };
 use domain::values::Secret;
@@ -157,16 +157,29 @@ fn places_cards_buttons_and_choices_keep_what_they_hold() {
         longitude: 12.496366,
         label: Some("Roma Termini".into()),
         address: Some("Piazza dei Cinquecento 1".into()),
+        url: Some("https://example.com/termini".into()),
     };
     assert_eq!(message(&recorded("legacy-location")).content, place);
-    let short =
-        json!({"type": "location", "lat": 41.902782, "lng": "12.496366", "name": "Roma Termini", "address": "Piazza dei Cinquecento 1"});
+    let short = json!({
+        "type": "location", "lat": 41.902782, "lng": "12.496366", "name": "Roma Termini", "address": "Piazza dei Cinquecento 1",
+        "url": "https://example.com/termini",
+    });
     assert_eq!(message(&with(recorded("legacy-location"), "/notifications/0/message", short)).content, place);
     let card = ContactCard {
         name: "Anna Bianchi".into(),
         phones: vec!["+39 333 765 4321".into()],
         emails: vec!["anna@example.com".into()],
         organization: Some("Esempio srl".into()),
+        details: vec![
+            CardDetail {
+                of: "phone".into(),
+                value: "+39 333 765 4321".into(),
+                kind: Some("CELL".into()),
+                wa_id: Some("393337654321".into()),
+            },
+            CardDetail { of: "email".into(), value: "anna@example.com".into(), kind: Some("WORK".into()), wa_id: None },
+        ],
+        ..ContactCard::default()
     };
     assert_eq!(message(&recorded("legacy-contacts")).content, Content::Contacts { cards: vec![card.clone()] });
     let unnamed = with(recorded("legacy-contacts"), "/notifications/0/message/contacts/0/name/formatted_name", json!(null));
@@ -189,6 +202,27 @@ fn places_cards_buttons_and_choices_keep_what_they_hold() {
             click_id: None,
         })
     );
+}
+
+#[test]
+fn what_a_customer_wrote_is_kept_whatever_the_kind() {
+    let cut = testing::parse(&Sinch, &account(), &fixture("legacy-cut-emoji").body).unwrap();
+    let InboundKind::Message(named) = &cut[0].event.kind else { panic!("a message") };
+    assert_eq!(named.profile_name.as_ref().unwrap().0, "Zoë \u{fffd}");
+    let place = "/notifications/0/message";
+    for (part, kind, detail) in [
+        (json!({"type": "error", "details": "failed", "caption": "Con foto"}), "error", "Con foto\nfailed"),
+        (json!({"type": "hologram", "text": "Ciao"}), "hologram", "Ciao"),
+        (json!({"type": "image", "caption": "Senza foto"}), "image", "Senza foto"),
+        (json!({"type": "interactive", "message": {"type": "quiz", "title": "Tre"}}), "interactive", "Tre"),
+    ] {
+        let content = message(&with(recorded("legacy-text"), place, part)).content;
+        assert_eq!(content, Content::Unsupported { kind: kind.into(), detail: Some(detail.into()) });
+    }
+    let url = json!({"type": "location", "latitude": 1, "longitude": 2, "url": "https://example.com/x"});
+    assert!(message(&with(recorded("legacy-location"), place, url)).content.readable().ends_with(" https://example.com/x"));
+    let product = json!({"type": "text", "body": "È disponibile?", "referred_product": {"catalog_id": "1", "product_retailer_id": "sku"}});
+    assert_eq!(message(&with(recorded("legacy-text"), place, product)).product.unwrap().retailer_id.as_deref(), Some("sku"));
 }
 
 #[test]
@@ -328,7 +362,7 @@ fn files_and_places_go_as_sinch_wants_them() {
         assert_eq!(media("Ecco", kind), Err(RenderError::Unsupported));
     }
     assert_eq!(media(&"ü".repeat(1025), Image), Err(RenderError::TextTooLong { limit: 1024 }));
-    let place = Content::Location { latitude: 41.9, longitude: 12.5, label: Some("Roma".into()), address: None };
+    let place = Content::Location { latitude: 41.9, longitude: 12.5, label: Some("Roma".into()), address: None, url: None };
     let request = scene().render(&customer(), &place, None).unwrap();
     assert_eq!(body_of(&request)["message"], json!({"type": "location", "lat": 41.9, "lng": 12.5, "name": "Roma"}));
 }
@@ -493,7 +527,7 @@ proptest! {
         value in leaf(),
     ) {
         let fixtures = legacy_fixtures();
-        let mut body: Value = serde_json::from_slice(&which.get(&fixtures).body).unwrap();
+        let mut body: Value = crate::json::object(&which.get(&fixtures).body).unwrap();
         let pointers = places(&body);
         *body.pointer_mut(&pointers[place.index(pointers.len())]).unwrap() = value;
         let events = parse(&body);

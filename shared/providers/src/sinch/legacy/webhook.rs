@@ -2,16 +2,13 @@
 
 use domain::account::Account;
 use domain::inbound::{InboundAttachment, InboundKind, InboundMessage, ProfileName, StatusUpdate};
-use domain::message::{AttachmentKind, ContactCard, Content, DeliveryError, DeliveryState, ErrorClass, Referral};
+use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, Referral};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::json::{self, TEXT_LIMIT, text, value, word, yes};
+use super::super::json::{self, value, whole, word, words, yes};
+use crate::meta::content;
 use crate::{ParseError, Parsed, Webhook, fingerprint, phone};
-
-/// The most contact cards of a message, and numbers or mail addresses of a card. Nobody sends more, and each is
-/// stored.
-const LIST_LIMIT: usize = 50;
 
 /// Reads a verified callback. A message's event has Sinch's id, a report the message's id and its state.
 ///
@@ -56,6 +53,7 @@ impl Reader<'_> {
         let Some(from) = json::address(&notification["from"]) else { return other("message_of_nobody") };
         let id = json::id(&notification["message_id"]).unwrap_or_else(|| fingerprint(raw.as_bytes()));
         let (content, attachment) = read_content(message, kind);
+        let words = json::beside(message, &content);
         let message = InboundMessage {
             provider_id: id.clone(),
             profile_name: profile_name(contacts, &from),
@@ -68,6 +66,9 @@ impl Reader<'_> {
             forwarded: yes(&notification["forwarded"]) || yes(&notification["frequently_forwarded"]),
             username: None,
             referral: read_referral(&notification["referral"]),
+            product: [&message["referred_product"], &notification["referred_product"]].into_iter().find_map(content::product),
+            words,
+            cut: false,
         };
         Parsed::new(&self.account.id, &id, self.received_at, InboundKind::Message(message), &raw)
     }
@@ -96,7 +97,7 @@ fn profile_name(contacts: &Value, from: &domain::values::Address) -> Option<Prof
 }
 
 fn read_content(message: &Value, kind: &str) -> (Content, Option<InboundAttachment>) {
-    let unsupported = |detail| Content::Unsupported {
+    let unsupported = |detail: Option<String>| Content::Unsupported {
         kind: if kind.is_empty() { "unknown".to_owned() } else { kind[..kind.floor_char_boundary(100)].to_owned() },
         detail,
     };
@@ -110,25 +111,23 @@ fn read_content(message: &Value, kind: &str) -> (Content, Option<InboundAttachme
         _ => None,
     };
     if let Some(media_kind) = media_kind {
-        let caption = text(&message["caption"], TEXT_LIMIT).unwrap_or_default();
+        let caption = whole(&message["caption"]).unwrap_or_default();
         let Some(attachment) = json::untyped_attachment(&message["url"], &message["filename"]) else {
-            return (unsupported((!caption.is_empty()).then_some(caption)), None);
+            return (unsupported(words(message)), None);
         };
         let content_type = value(&message["mime_type"]).unwrap_or(attachment.content_type);
         return (Content::Media { caption }, Some(InboundAttachment { content_type, kind: Some(media_kind), ..attachment }));
     }
     let content = match kind {
-        "text" => Content::Text { body: text(&message["body"], TEXT_LIMIT).unwrap_or_default() },
+        "text" => Content::Text { body: whole(&message["body"]).unwrap_or_default() },
         "location" => {
             // The documentation's table has the long names, its sample the short ones.
             let either = |long: &str, short: &str| if message[long].is_null() { message[short].clone() } else { message[long].clone() };
             let (latitude, longitude) = (either("latitude", "lat"), either("longitude", "lng"));
-            json::place(&latitude, &longitude, &message["name"], &message["address"]).unwrap_or_else(|| unsupported(None))
+            json::place(&latitude, &longitude, &message["name"], &message["address"], &message["url"])
+                .unwrap_or_else(|| unsupported(words(message)))
         }
-        "contacts" => match read_cards(&message["contacts"]) {
-            cards if cards.is_empty() => unsupported(None),
-            cards => Content::Contacts { cards },
-        },
+        "contacts" => content::cards(&message["contacts"]).unwrap_or_else(|| unsupported(words(message))),
         "button" => Content::Button { text: value(&message["text"]).unwrap_or_default(), payload: value(&message["payload"]) },
         "interactive" => {
             let choice = &message["message"];
@@ -140,31 +139,16 @@ fn read_content(message: &Value, kind: &str) -> (Content, Option<InboundAttachme
                     title: title.unwrap_or_default(),
                     description: value(&choice["description"]),
                 },
-                _ => unsupported(title),
+                _ => unsupported(words(message)),
             }
         }
-        "error" => unsupported(value(&message["details"])),
-        _ => unsupported(None),
+        "error" => {
+            let fault = value(&message["details"]);
+            unsupported(words(message).into_iter().chain(fault).reduce(|words, fault| format!("{words}\n{fault}")))
+        }
+        _ => unsupported(words(message)),
     };
     (content, None)
-}
-
-fn read_cards(contacts: &Value) -> Vec<ContactCard> {
-    let texts = |list: &Value, name: &str| -> Vec<String> {
-        list.as_array().into_iter().flatten().take(LIST_LIMIT).filter_map(|item| value(&item[name])).collect()
-    };
-    let card = |contact: &Value| {
-        let name = &contact["name"];
-        let parts =
-            || [&name["first_name"], &name["middle_name"], &name["last_name"]].into_iter().filter_map(value).collect::<Vec<_>>().join(" ");
-        ContactCard {
-            name: value(&name["formatted_name"]).unwrap_or_else(parts),
-            phones: texts(&contact["phones"], "phone"),
-            emails: texts(&contact["emails"], "email"),
-            organization: value(&contact["org"]["company"]),
-        }
-    };
-    contacts.as_array().into_iter().flatten().take(LIST_LIMIT).map(card).filter(|card| *card != ContactCard::default()).collect()
 }
 
 fn read_referral(referral: &Value) -> Option<Referral> {
