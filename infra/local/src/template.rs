@@ -134,8 +134,8 @@ mod tests {
             assert!(["AWS::StackName", "${AWS::StackName}"].contains(&its_name.as_str()), "{name}: {its_name}");
             if dimension == "Queue" {
                 let queue = format!("{}_QUEUE_URL", value.to_ascii_uppercase());
-                let known =
-                    value == "stream" || template.resources.values().any(|resource| resource.properties.to_string().contains(&queue));
+                let known = ["stream", "scheduler"].contains(&value.as_str())
+                    || template.resources.values().any(|resource| resource.properties.to_string().contains(&queue));
                 assert!(known, "{name}: there is no queue {value}");
             }
         }
