@@ -5,6 +5,8 @@ mod cache;
 mod entities;
 mod keys;
 mod leaving;
+mod rights;
+mod tokens;
 mod trail;
 mod writes;
 
@@ -22,6 +24,8 @@ use domain::queue::Queue;
 use crate::codec::{Item, PortResult, failed, from_data, key_item, number, s, text, undecodable};
 use crate::table::Table;
 use cache::{Cached, CachedById};
+
+use tokens::Tokens;
 
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key};
@@ -45,6 +49,7 @@ pub struct Configuration {
     canned_answers: Cached<Vec<CannedAnswer>>,
     account: CachedById<Option<Arc<Account>>>,
     owners: CachedById<Option<String>>,
+    tokens: Tokens,
 }
 
 impl std::fmt::Debug for Configuration {
@@ -69,6 +74,7 @@ impl Configuration {
             canned_answers: Arc::default(),
             account: Arc::default(),
             owners: Arc::default(),
+            tokens: Tokens::default(),
         }
     }
 

@@ -178,6 +178,8 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
+        ("JWT_AUDIENCE", "app"),
+        ("WEBSOCKET_ENDPOINT", "http://127.0.0.1:1/live"),
         // In these tests a token names a role. The tests of roles have tokens that name persons.
         ("ROLE_SOURCE", "claim"),
     ]

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 
 use super::interactions::refused;
 use crate::app::App;
+use crate::limits::Limited;
 use crate::problem::Failure;
 
 /// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
@@ -136,7 +137,8 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
 
 /// Creates an upload for a message of this interaction.
 ///
-/// 413: the file is larger than WhatsApp accepts for its kind. 415: WhatsApp does not accept this media type.
+/// 413: the file is larger than WhatsApp accepts for its kind. 415: WhatsApp does not accept this media type. 429: the
+/// caller has made as many uploads as are allowed in an hour.
 #[utoipa::path(
     post, path = "/interactions/{id}/attachments", tag = "messages", request_body = NewUpload,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -144,7 +146,8 @@ fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
         (status = CREATED, body = UploadPlace),
         (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
         (status = PAYLOAD_TOO_LARGE, body = api::Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json")
+        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn upload(
@@ -164,6 +167,7 @@ pub(crate) async fn upload(
     if let Some(refusal) = refusal {
         return Err(refused(&app, refusal, Some(interaction)).await?);
     }
+    app.count(&caller.agent, Limited::Upload).await?;
     let upload = Upload { place: app.engine.world.ulid().to_string(), name: new.name };
     let expires_at = app.now() + LINK_LIFETIME;
     let url = app.objects.upload_link(&upload.uploaded(&place.key), &content_type, new.size).await?;

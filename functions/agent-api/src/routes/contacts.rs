@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
+use domain::account::Account;
 use domain::contact::Contact;
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
@@ -24,6 +25,7 @@ use super::Named;
 use super::interactions::refused;
 use super::outgoing::NewTemplate;
 use crate::app::App;
+use crate::limits::Limited;
 use crate::problem::Failure;
 use crate::text::short_text;
 
@@ -61,7 +63,8 @@ pub(crate) struct ContactView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewConversation {
-    /// The contact's id. Give either this or `phone`.
+    /// The id of a contact on a list of the caller's accounts or with a conversation there; 404 for any other. Give
+    /// either this or `phone`.
     contact: Option<String>,
     /// A phone number (E.164). An unknown number becomes a new contact on the account's list.
     phone: Option<String>,
@@ -122,6 +125,31 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     }
 }
 
+/// The contact, if the caller may know it: supervisors know all contacts, and agents those on a list of one of their
+/// accounts or with a conversation there. Ids are in links and logs, so knowing one is no right.
+async fn visible(app: &App, caller: &AgentCaller, id: &ContactId) -> Result<Option<Contact>, Failure> {
+    let Some(contact) = owner(app, id).await? else { return Ok(None) };
+    if caller.oversees() {
+        return Ok(Some(contact));
+    }
+    let accounts = app.directory().accounts().await?;
+    let own: Vec<&Account> = accounts.iter().filter(|account| caller.reads(account)).collect();
+    let whitelisted = own.iter().flat_map(|account| &account.settings.whitelist).flat_map(|whitelist| &whitelist.lists);
+    if own.iter().map(|account| &account.list).chain(whitelisted).any(|list| contact.lists.contains(list)) {
+        return Ok(Some(contact));
+    }
+    let contacts: Vec<&ContactId> = std::iter::once(&contact.id).chain(&contact.linked).collect();
+    let conversations = conversations(own.into_iter(), &contacts);
+    let (found, _) = app.store().past(&conversations, None, 1).await?;
+    Ok((!found.is_empty()).then_some(contact))
+}
+
+/// The conversations of contacts on accounts.
+fn conversations<'a>(accounts: impl Iterator<Item = &'a Account>, contacts: &[&ContactId]) -> Vec<ConversationKey> {
+    let of = |account: &Account, contact: &ContactId| ConversationKey { account: account.id.clone(), contact: contact.clone() };
+    accounts.flat_map(|account| contacts.iter().map(move |contact| of(account, contact))).collect()
+}
+
 /// Lists the customer's other interactions.
 ///
 /// Agents see those on their own accounts. Supervisors, admins and owners see those on all accounts.
@@ -152,9 +180,7 @@ pub(crate) async fn past(
     };
     let accounts = app.directory().accounts().await?;
     let readable = accounts.iter().filter(|account| caller.reads(account));
-    let conversations: Vec<ConversationKey> = readable
-        .flat_map(|account| contacts.iter().map(|contact| ConversationKey { account: account.id.clone(), contact: contact.clone() }))
-        .collect();
+    let conversations = conversations(readable, &contacts.iter().collect::<Vec<_>>());
     let (found, next) = app.store().past(&conversations, after.as_ref(), limit).await?;
     let shown = found.iter().filter(|found| found.id != place.key.interaction && !found.archived);
     Ok(Listed { items: shown.map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
@@ -166,14 +192,15 @@ pub(crate) async fn past(
 /// belong to the account.
 ///
 /// 409: `other-open` (the customer has an open interaction on the account, named in `other`), `not-ready`,
-/// `at-capacity`, `account-inactive`.
+/// `at-capacity`, `account-inactive`. 429: the caller has started as many conversations as are allowed in an hour.
 #[utoipa::path(
     post, path = "/accounts/{id}/conversations", tag = "contacts", request_body = NewConversation,
     params(("id" = String, Path, description = "The account's id")),
     responses(
         (status = CREATED, body = Conversation),
         (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn start(
@@ -189,9 +216,9 @@ pub(crate) async fn start(
     let wanted = new.read()?;
     let (to, name) = match wanted.whom {
         Whom::Contact(id) => {
-            let contact = owner(&app, &id).await?;
-            let to = contact.as_ref().and_then(reached_at).ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
-            (to.clone(), contact.and_then(|contact| contact.name))
+            let contact = visible(&app, &command.caller, &id).await?.ok_or(Error::NotFound)?;
+            let to = reached_at(&contact).ok_or_else(|| Failure::field("contact", "has no address"))?.clone();
+            (to, contact.name)
         }
         Whom::Phone(phone, name) => (Address::Phone(phone), name),
     };
@@ -199,6 +226,7 @@ pub(crate) async fn start(
         Some(template) => template,
         None => app.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?,
     };
+    app.count(&command.caller.agent, Limited::Conversation).await?;
     let message = MessageId::from_ulid(app.engine.world.ulid());
     let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
     let refusal = match app.engine.start(&account, &start, &command.mark()).await? {

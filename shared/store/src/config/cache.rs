@@ -13,7 +13,7 @@ use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::Directory;
 
-use super::keys::{plan_key, receive_key, unique_key};
+use super::keys::{plan_key, unique_key};
 use super::{Configuration, Entity};
 use crate::codec::{PortResult, from_data, text};
 use crate::keys::Key;
@@ -56,15 +56,6 @@ async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, rea
 }
 
 impl Configuration {
-    /// The account whose Receive URL has a token with this hash. Misses are cached too.
-    ///
-    /// # Errors
-    /// The table can't be read.
-    pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
-        let owner = self.owner(receive_key(token_hash)).await?;
-        Ok(owner.and_then(|id| id.parse().ok()))
-    }
-
     /// The agent with this `sub` claim.
     ///
     /// # Errors
@@ -133,6 +124,13 @@ impl Configuration {
         Ok(self.all::<T>().await?.into_iter().map(|(entity, _)| entity).collect())
     }
 
+    /// The account past the cache.
+    pub(super) async fn account_now(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
+        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
+        remember(&self.account, id.to_string(), account.clone());
+        Ok(account)
+    }
+
     async fn owner(&self, key: Key) -> PortResult<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
         if let Some(owner) = cached(&self.owners, &name) {
@@ -166,6 +164,7 @@ impl Configuration {
         clear(&self.canned_answers);
         clear(&self.account);
         clear(&self.owners);
+        self.tokens.forget();
     }
 }
 
@@ -174,9 +173,7 @@ impl Directory for Configuration {
         if let Some(account) = cached(&self.account, id.as_str()) {
             return Ok(account);
         }
-        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
-        remember(&self.account, id.to_string(), account.clone());
-        Ok(account)
+        self.account_now(id).await
     }
 
     async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {
