@@ -367,6 +367,22 @@ async fn a_wait_up_to_15_minutes_comes_by_sqs_and_a_longer_one_by_a_schedule() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_cannot_deliver_its_timer_ends_among_the_dead_letters() {
+    let deployment = Deployment::new().await;
+    let scheduler = deployment.aws.scheduler();
+    scheduler.create_schedule_group().name("timers").send().await.unwrap();
+    let dead_letters = "arn:aws:sqs:us-east-1:000000000000:dead-letters";
+    let env = deployment.env_with(&[("SCHEDULES_DEAD_LETTER_ARN", dead_letters)]);
+    let timers = Timers::from_env(&deployment.aws, &env).unwrap();
+    let now = Timestamp::now();
+    let job = AssignJob { target: Target::Agent(format!("agt_{:0>26}", "A").parse().unwrap()), reconfigured: false, related: false };
+    timers.arm("far", now + SignedDuration::from_hours(1), now, &job).await.unwrap();
+    let made = scheduler.get_schedule().group_name("timers").name("far").send().await.unwrap();
+    let target = made.target().unwrap();
+    assert_eq!(target.dead_letter_config().and_then(|config| config.arn()), Some(dead_letters));
+}
+
+#[tokio::test]
 async fn an_agent_without_a_connection_since_losing_the_last_one_is_logged_out() {
     let deployment = Deployment::new().await;
     let agent = deployment.ready_agent("anna", 5).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_scheduler::Client;
-use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use aws_sdk_scheduler::types::{ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -94,10 +94,12 @@ pub struct Timers {
     queue_arn: String,
     role_arn: String,
     group: String,
+    dead_letter_arn: Option<String>,
 }
 
 impl Timers {
-    /// Reads `TIMERS_QUEUE_URL`, `TIMERS_QUEUE_ARN`, `SCHEDULE_GROUP` and `SCHEDULER_ROLE_ARN`.
+    /// Reads `TIMERS_QUEUE_URL`, `TIMERS_QUEUE_ARN`, `SCHEDULE_GROUP` and `SCHEDULER_ROLE_ARN`, and
+    /// `SCHEDULES_DEAD_LETTER_ARN` if it is there: new code may run for a moment in the environment of the version before.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             queue: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,
@@ -105,6 +107,7 @@ impl Timers {
             queue_arn: env.required("TIMERS_QUEUE_ARN")?.to_owned(),
             role_arn: env.required("SCHEDULER_ROLE_ARN")?.to_owned(),
             group: env.required("SCHEDULE_GROUP")?.to_owned(),
+            dead_letter_arn: env.optional("SCHEDULES_DEAD_LETTER_ARN").map(str::to_owned),
         })
     }
 
@@ -121,7 +124,10 @@ impl Timers {
 
     async fn schedule(&self, name: &str, at: Timestamp, job: &impl Serialize) -> Result<(), TimerError> {
         let body = queues::encode(job)?;
-        let target = Target::builder().arn(&self.queue_arn).role_arn(&self.role_arn).input(body).build();
+        // The scheduler tries for a day. What it then gives up must be seen.
+        let dead_letters = self.dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build());
+        let target =
+            Target::builder().arn(&self.queue_arn).role_arn(&self.role_arn).set_dead_letter_config(dead_letters).input(body).build();
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
         let made = self
             .scheduler

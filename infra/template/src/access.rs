@@ -1,0 +1,132 @@
+//! Who may do what.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{list, template};
+
+/// All statements of a resource's policies.
+fn statements(resource: &Value) -> Vec<&Value> {
+    let mut found = Vec::new();
+    let mut left = vec![&resource["Properties"]];
+    while let Some(part) = left.pop() {
+        match part {
+            Value::Object(map) => {
+                for (name, value) in map {
+                    if name == "Statement" { found.extend(value.as_array().unwrap()) } else { left.push(value) }
+                }
+            }
+            Value::Array(values) => left.extend(values),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The partition keys that a statement is limited to.
+fn keys(statement: &Value) -> Option<Vec<&str>> {
+    let tests = statement["Condition"].as_object()?;
+    tests.iter().find_map(|(name, test)| name.starts_with("ForAllValues:").then(|| list(&test["dynamodb:LeadingKeys"])))
+}
+
+fn is_on(statement: &Value, table: &str) -> bool {
+    list(&statement["Resource"]).contains(&table)
+}
+
+fn allows(statement: &Value) -> bool {
+    statement["Effect"] == "Allow"
+}
+
+const RECEIVERS: [&str; 4] = ["ReceiveTwilioFunction", "ReceiveMetaFunction", "ReceiveSinchFunction", "ReceiveKaleyraFunction"];
+const WRITES: [&str; 4] = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"];
+const TABLE: &str = "InteractionsTable.Arn";
+
+#[test]
+fn a_statement_that_is_limited_to_keys_refuses_requests_without_keys() {
+    let template = template();
+    let mut seen = 0;
+    for (id, resource) in template.section("Resources") {
+        for statement in statements(resource) {
+            let tests = statement["Condition"].as_object();
+            let of_all = tests.is_some_and(|tests| tests.keys().any(|test| test.starts_with("ForAllValues:")));
+            // A deny fails open the other way round: it would not hold for a request without keys, which are always
+            // there in the calls that it denies.
+            if of_all {
+                seen += 1;
+                assert!(allows(statement), "{id}: {statement}");
+                assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], false, "{id}: {statement}");
+            }
+        }
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
+#[test]
+fn strangers_reach_functions_that_put_events_one_by_one_and_nothing_else() {
+    let template = template();
+    for id in RECEIVERS {
+        let statements = statements(template.resource(id));
+        let writes: Vec<_> = statements.iter().filter(|statement| allows(statement) && is_on(statement, TABLE)).collect();
+        assert_eq!(writes.len(), 1, "{id}");
+        assert_eq!((list(&writes[0]["Action"]), keys(writes[0])), (vec!["dynamodb:PutItem"], Some(vec!["EVT#*"])), "{id}");
+        let denied = statements.iter().find(|statement| !allows(statement) && is_on(statement, TABLE)).unwrap();
+        assert_eq!(denied["Condition"]["StringEquals"]["dynamodb:EnclosingOperation"], "TransactWriteItems", "{id}");
+        let actions: BTreeSet<_> = list(&denied["Action"]).into_iter().collect();
+        assert_eq!(actions, BTreeSet::from(WRITES), "{id}");
+    }
+}
+
+#[test]
+fn one_statement_allows_all_keys_of_the_transaction_that_deletes_an_account_and_closes_its_interactions() {
+    let template = template();
+    let statements = statements(template.resource("AdminApiFunction"));
+    let allowed = statements.iter().any(|statement| {
+        let (actions, keys) = (list(&statement["Action"]), keys(statement).unwrap_or_default());
+        let all_keys = ["AGENT#*", "CONV#*", "WAIT#*"].iter().all(|key| keys.contains(key));
+        allows(statement) && is_on(statement, TABLE) && all_keys && WRITES.iter().all(|write| actions.contains(write))
+    });
+    assert!(allowed, "{statements:#?}");
+}
+
+#[test]
+fn functions_that_write_media_or_archives_touch_conversations_only() {
+    let template = template();
+    for id in ["MediaFunction", "ArchiveFunction"] {
+        let of_table: Vec<_> = statements(template.resource(id)).into_iter().filter(|statement| is_on(statement, TABLE)).collect();
+        assert_eq!(of_table.iter().map(|statement| keys(statement)).collect::<Vec<_>>(), [Some(vec!["CONV#*"])], "{id}");
+    }
+    let archive = statements(template.resource("ArchiveFunction"));
+    assert!(archive.iter().all(|statement| list(&statement["Action"]).iter().all(|action| !WRITES.contains(action))), "{archive:#?}");
+}
+
+#[test]
+fn access_logs_carry_the_callers_address_and_never_a_path() {
+    let template = template();
+    let format = template.at("/Resources/HttpStage/Properties/AccessLogSettings/Format").unwrap().as_str().unwrap();
+    assert!(format.contains(r#""ip":"$context.identity.sourceIp""#), "{format}");
+    // The path of a Receive URL is a secret.
+    assert!(!format.contains("$context.path") && !format.contains("protocol"), "{format}");
+    let fields: Value = serde_json::from_str(format).unwrap();
+    assert!(fields.as_object().unwrap().len() >= 9, "{fields}");
+}
+
+#[test]
+fn the_first_owner_can_get_a_token_from_the_command_line_and_nobody_can_sign_up() {
+    let template = template();
+    let flows = list(template.at("/Resources/UserPoolClient/Properties/ExplicitAuthFlows").unwrap());
+    assert_eq!(flows, ["ALLOW_USER_SRP_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]);
+    assert_eq!(template.at("/Resources/UserPool/Properties/AdminCreateUserConfig/AllowAdminCreateUserOnly").unwrap(), true);
+    assert_eq!(template.resource("UserPoolDomain")["Properties"]["UserPoolId"], "UserPool");
+}
+
+#[test]
+fn schedules_may_reach_the_timers_queue_and_their_dead_letters_and_nothing_else() {
+    let template = template();
+    let role = statements(template.resource("SchedulerRole"));
+    let sends: Vec<_> = role.iter().filter(|statement| statement["Action"] == "sqs:SendMessage").collect();
+    assert_eq!(sends.len(), 1);
+    assert_eq!(list(&sends[0]["Resource"]), ["TimersQueue.Arn", "SchedulesDeadLetterQueue.Arn"]);
+    let variables = &template.resource("DispatchFunction")["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["SCHEDULES_DEAD_LETTER_ARN"], "SchedulesDeadLetterQueue.Arn");
+}
