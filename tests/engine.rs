@@ -27,6 +27,8 @@ use engine::ports::{Idempotency, Store};
 use engine::{Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
+use providers::Parsed;
+use receive::Kept;
 use support::fault::When;
 use support::{AUTH_TOKEN, Deployment, PREVIOUS_TOKEN, sid, text, webhook};
 
@@ -147,6 +149,50 @@ async fn the_same_webhook_twice_or_twice_at_once_is_one_message() {
     let (event, _) = deployment.store.event(&account.id, &message).await.unwrap().unwrap();
     deployment.engine.route(&event).await.unwrap();
     assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_again_after_its_message_was_routed_is_not_enqueued_again() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let message = sid(1);
+    let request = webhook(account.receive_path.reveal(), "", &text(&message, FROM, "hello"), Some(AUTH_TOKEN));
+    let again = async || {
+        deployment.proxy.calls();
+        assert_eq!(deployment.warm_receiver().handle(&request).await.status(), StatusCode::OK);
+        deployment.proxy.calls()
+    };
+    again().await;
+    // The first attempt may have ended before it enqueued.
+    assert_eq!(again().await, ["DynamoDB_20120810.PutItem", "AmazonSQS.SendMessage"]);
+    deployment.route_inbound().await;
+    assert_eq!(again().await, ["DynamoDB_20120810.PutItem"]);
+    assert_eq!(thread_of(&deployment, &account, &message).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn reconcile_leaves_routed_messages_alone_and_enqueues_the_others() {
+    let deployment = Deployment::new().await;
+    let account = account_alone(&deployment).await;
+    let (routed, stored, lost) = (sid(1), sid(2), sid(3));
+    let store = async |message: &str| {
+        let request = webhook(account.receive_path.reveal(), "", &text(message, FROM, message), Some(AUTH_TOKEN));
+        assert_eq!(deployment.warm_receiver().handle(&request).await.status(), StatusCode::OK);
+        deployment.store.event(&account.id, message).await.unwrap().unwrap().0
+    };
+    let routed = store(&routed).await;
+    deployment.route_inbound().await;
+    let stored = store(&stored).await;
+    deployment.drain::<InboundEvent>("INBOUND_QUEUE_URL").await;
+    let lost = InboundEvent { id: lost, ..stored.clone() };
+    let listed = [routed, stored, lost].map(|event| Parsed { event, raw: String::new(), number: None });
+    deployment.proxy.calls();
+    let kept = deployment.ingest().keep_unrouted(listed.into()).await.unwrap();
+    assert_eq!(kept, Kept { new: 1, repeated: 2 });
+    let table = ["BatchGetItem", "PutItem", "PutItem"].map(|call| format!("DynamoDB_20120810.{call}"));
+    // Both are one customer's, so one follows the other.
+    let queue = ["SendMessageBatch"; 2].map(|call| format!("AmazonSQS.{call}"));
+    assert_eq!(deployment.proxy.calls(), [&table[..], &queue[..]].concat());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use engine::ports::{Idempotency, System};
 use fault::FaultProxy;
 use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
-use receive::Receive;
+use receive::{Ingest, Receive};
 use serde::Serialize;
 use store::{Configuration, Extra, Interactions, Write};
 
@@ -128,6 +128,11 @@ impl Deployment {
     }
 
     /// A ready agent.
+    /// What `receive` and `reconcile` store and enqueue with.
+    pub fn ingest(&self) -> Ingest {
+        Ingest::from_env(&self.aws, &self.env).unwrap()
+    }
+
     pub async fn ready_agent(&self, name: &str, capacity: i64) -> AgentId {
         let id = AgentId::from_ulid(cloud::ids::ulid());
         let capacity = Capacity::new(capacity).unwrap();

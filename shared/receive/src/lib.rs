@@ -12,7 +12,7 @@
 //! | proven, but unreadable | 400 with the reason; nothing written |
 //! | Meta's handshake | its challenge as text |
 //! | messages, statuses, unknown kinds | 200 |
-//! | a repetition, also at the same time or a day late | 200; enqueued again, which changes nothing |
+//! | a repetition, also at the same time or a day late | 200; enqueued again until it was routed |
 //! | the table or the queue fails | 503; the provider's retry completes it |
 
 mod ingest;

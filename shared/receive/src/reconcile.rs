@@ -32,7 +32,7 @@ pub enum ReconcileError {
 }
 
 /// Lists customers' messages to the account's number since `since`, and stores them under the ids that their
-/// webhooks would have had. A message that is there already changes nothing.
+/// webhooks would have had. A message that was routed is left alone; one that is stored and was not is enqueued.
 ///
 /// # Errors
 /// The provider refused, the conversation with it failed, or a message could not be stored.
@@ -44,6 +44,7 @@ pub async fn reconcile<H: Http, K: Keys>(
     now: Timestamp,
 ) -> Result<Reconciled, ReconcileError> {
     let missed = client.converse(account, |adapter, connection, answers| adapter.missed(connection, since, now, answers)).await??;
-    let kept = ingest.keep(&missed).await?;
-    Ok(Reconciled { listed: missed.len(), new: kept.new })
+    let listed = missed.len();
+    let kept = ingest.keep_unrouted(missed).await?;
+    Ok(Reconciled { listed, new: kept.new })
 }

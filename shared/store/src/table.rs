@@ -1,10 +1,12 @@
 //! A table with its plain reads and writes, the same for both tables.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use engine::ports::PortError;
 
 use crate::codec::{Item, PortResult, failed, key_item, s};
@@ -39,11 +41,27 @@ impl Table {
 
     /// The items with these keys, in no order. Missing items are left out.
     pub(crate) async fn batch(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
+        self.batches(keys, |batch| batch.consistent_read(true)).await
+    }
+
+    /// Some attributes of the items with these keys, in no order. It costs half of a consistent read and may lag by
+    /// a moment.
+    pub(crate) async fn batch_of_hints(&self, keys: Vec<Key>, attributes: &[&str]) -> PortResult<Vec<Item>> {
+        // Names are replaced, since any may be a reserved word.
+        let names: HashMap<String, String> =
+            attributes.iter().enumerate().map(|(at, name)| (format!("#a{at}"), (*name).to_owned())).collect();
+        let projection = names.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let narrow =
+            |batch: KeysAndAttributesBuilder| batch.projection_expression(&projection).set_expression_attribute_names(Some(names.clone()));
+        self.batches(keys, narrow).await
+    }
+
+    async fn batches(&self, keys: Vec<Key>, how: impl Fn(KeysAndAttributesBuilder) -> KeysAndAttributesBuilder) -> PortResult<Vec<Item>> {
         let mut found = Vec::new();
         let mut left: Vec<Item> = keys.into_iter().map(key_item).collect();
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(BATCH));
-            let wanted = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let wanted = how(KeysAndAttributes::builder().set_keys(Some(left))).build();
             let wanted = wanted.map_err(|error| PortError { operation: "BatchGetItem", reason: error.to_string() })?;
             let answer = self.client.batch_get_item().request_items(&*self.name, wanted).send().await.map_err(failed("BatchGetItem"))?;
             found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
