@@ -11,6 +11,7 @@ use client::Client;
 use domain::account::{Account, Credentials, Provider};
 use domain::inbound::InboundKind;
 use domain::queue::Strategy;
+use domain::template::ListedTemplate;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
@@ -188,8 +189,9 @@ async fn numbers_and_templates_are_listed_where_the_api_has_them() {
             side.client.converse(&side.account, |adapter, connection, answers| adapter.templates(connection, answers)).await.unwrap();
         match templates {
             Ok(templates) => {
-                assert_eq!(templates.iter().map(|template| template.approved).collect::<Vec<_>>(), [true, false], "{kind}");
-                assert!(templates[0].body.contains("{{1}}") && templates[0].title == "recontact_1", "{kind}");
+                assert_eq!(templates.iter().map(ListedTemplate::is_approved).collect::<Vec<_>>(), [true, false], "{kind}");
+                assert!(templates[0].parts.text.contains("{{1}}") && templates[0].title == "recontact_1", "{kind}");
+                assert_eq!(templates[0].parts.parameters, ["1"], "{kind}");
             }
             Err(problem) => assert!(problem == Problem::NotOffered && matches!(kind, "SINCH_V2" | "SINCH"), "{kind} {problem}"),
         }

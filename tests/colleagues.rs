@@ -4,8 +4,11 @@
 use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::effect::MessageKey;
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
+use domain::message::{DeliveryError, ErrorClass};
 use domain::tag::Tag;
+use domain::template::{ApprovedTemplate, ListedTemplate, TemplateCatalogue};
 use domain::text_template::TextTemplate;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -54,9 +57,12 @@ impl Desk {
     }
 }
 
+/// A template of Twilio, which the account of these tests has.
+const TEMPLATE: &str = "HX00000000000000000000000000000001";
+
 fn recontact() -> Recontact {
-    let parameters = ["{{contact.name}}", "{{account.name}}"].map(|text| TextTemplate::parse(text).unwrap());
-    Recontact { name: "recontact_1".into(), language: "it".into(), parameters: parameters.to_vec() }
+    let name = "{{contact.name}}{{^contact.name}}cliente{{/contact.name}}";
+    ApprovedTemplate { body: vec![name.into(), "{{account.name}}".into()], ..ApprovedTemplate::plain(TEMPLATE, "it") }.into()
 }
 
 async fn put(caller: &Caller, path: &str, body: Value) -> (u16, Value) {
@@ -165,10 +171,128 @@ async fn outside_the_window_the_recontact_template_is_offered_and_sent() {
     let path = desk.accepted_long_ago().await;
     let (anna, messages) = (desk.anna(), format!("{path}/messages"));
     let (status, problem) = anna.post(&messages, json!({"text": "hello"})).await;
-    let filled = json!({"name": "recontact_1", "language": "it", "body": ["Zoë", "RECON"]});
+    let filled = json!({"name": TEMPLATE, "language": "it", "body": ["Zoë", "RECON"]});
     assert_eq!((status, &problem["type"], &problem["recontact"]), (409, &json!("/problems/window-expired"), &filled), "{problem}");
     let (status, message) = anna.post(&messages, json!({"recontact": true})).await;
-    assert_eq!((status, &message["content"]["name"], &message["state"]), (201, &json!("recontact_1"), &json!("queued")), "{message}");
+    assert_eq!((status, &message["content"]["name"], &message["state"]), (201, &json!(TEMPLATE), &json!("queued")), "{message}");
+}
+
+#[tokio::test]
+async fn a_recontact_template_whose_parameter_is_empty_for_the_customer_is_refused_naming_the_setting() {
+    let mut desk = Desk::open("EMPTY", 5).await;
+    let template = ApprovedTemplate { body: vec!["{{contact.name}}".into()], ..ApprovedTemplate::plain(TEMPLATE, "it") };
+    desk.configure(|account| account.settings.recontact = Some(template.into())).await;
+    let (anna, conversations) = (desk.anna(), format!("/accounts/{}/conversations", desk.account.id));
+    let (status, problem) = anna.post(&conversations, json!({"phone": "+393500000045", "recontact": true})).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/recontact-unfilled")), "{problem}");
+    assert_eq!(problem["fields"], json!(["settings.recontact.parameters[0]"]));
+    // A name on two lines is flattened.
+    let body = json!({"phone": "+393500000045", "name": "Zoë     Rossi", "recontact": true});
+    let (status, started) = anna.post(&conversations, body).await;
+    assert_eq!((status, &started["message"]["content"]["body"]), (201, &json!(["Zoë Rossi"])), "{started}");
+}
+
+fn listed(parts: Value, status: &str) -> ListedTemplate {
+    let template = json!({"name": TEMPLATE, "title": "order", "language": "it", "status": status, "parts": parts});
+    serde_json::from_value(template).unwrap()
+}
+
+#[tokio::test]
+async fn a_template_whose_parameters_are_not_those_that_the_provider_lists_is_refused_by_their_names() {
+    let desk = Desk::open("LISTD", 5).await;
+    let path = desk.accepted_long_ago().await;
+    let (anna, messages) = (desk.anna(), format!("{path}/messages"));
+    let keep = async |parts: Value, status: &str| {
+        let catalogue = TemplateCatalogue::of(desk.account.id.clone(), cloud::time::now(), &[listed(parts, status)]);
+        desk.deployment.configuration.keep_templates(&catalogue).await.unwrap();
+        assert_eq!(desk.deployment.configuration.templates(&desk.account.id).await.unwrap(), Some(catalogue));
+    };
+    let template = |body: Value| json!({"template": {"name": TEMPLATE, "language": "it", "body": body}});
+    let named = |name: &str| json!({"name": name, "text": "a"});
+    keep(json!({"format": "variables", "parameters": ["first_name", "order"]}), "approved").await;
+    for (body, message) in [
+        (json!([named("first_name")]), "lacks the variable order"),
+        (json!([named("first_name"), named("order"), named("colour")]), "the template has no variable colour"),
+    ] {
+        let (status, problem) = anna.post(&messages, template(body)).await;
+        let expected = json!([{"field": "template.body", "message": message}]);
+        assert_eq!((status, &problem["errors"]), (422, &expected), "{problem}");
+    }
+    let (status, message) = anna.post(&messages, template(json!([named("order"), named("first_name")]))).await;
+    assert_eq!((status, &message["content"]["body"][0]["name"]), (201, &json!("order")), "{message}");
+    keep(json!({"format": "variables", "parameters": ["1"]}), "paused").await;
+    let (status, problem) = anna.post(&messages, template(json!(["a"]))).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("template.name")), "{problem}");
+    // Nobody has listed it: the provider decides.
+    desk.deployment.configuration.drop_templates(&desk.account.id).await.unwrap();
+    assert_eq!(anna.post(&messages, template(json!(["a"]))).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_message_that_failed_is_sent_again_as_a_new_one_that_names_it_once_for_each_key() {
+    let desk = Desk::open("AGAIN", 5).await;
+    let path = desk.accepted(1).await;
+    let (anna, messages) = (desk.anna(), format!("{path}/messages"));
+    let first = anna.post(&messages, json!({"text": "Buongiorno"})).await.1;
+    let again = |key: &'static str| anna.call("POST", &messages, Some(key), Some(json!({"again": first["id"]})));
+    let (status, problem) = again("too-early").await;
+    assert_eq!((status, &problem["type"], &problem["state"]), (409, &json!("/problems/not-failed"), &json!("queued")), "{problem}");
+    let engine = &desk.deployment.engine;
+    let key = engine.locate(&path.rsplit('/').next().unwrap().parse().unwrap()).await.unwrap();
+    let place = |message: &Value| MessageKey {
+        interaction: key.clone(),
+        at: message["at"].as_str().unwrap().parse().unwrap(),
+        message: message["id"].as_str().unwrap().parse().unwrap(),
+    };
+    let error = DeliveryError { class: ErrorClass::Permanent, code: None };
+    engine.sent(&place(&first), &engine::Sent::Failed { error }).await.unwrap();
+    let ((status, one), (_, two)) = tokio::join!(again("key-1"), again("key-1"));
+    assert_eq!(
+        (status, &one["again_of"], &one["content"], &one["state"]),
+        (201, &first["id"], &first["content"], &json!("queued")),
+        "{one}"
+    );
+    assert_eq!((&two["id"], &again("key-1").await.1["id"]), (&one["id"], &one["id"]));
+    assert_ne!(one["id"], first["id"]);
+    // An unknown outcome may be repeated too, and a repetition again.
+    assert!(matches!(engine.claim(&place(&one)).await.unwrap(), engine::Claim::Send(_)));
+    engine.sent(&place(&one), &engine::Sent::Unknown).await.unwrap();
+    let (status, three) = anna.post(&messages, json!({"again": one["id"]})).await;
+    assert_eq!((status, &three["again_of"]), (201, &one["id"]), "{three}");
+    // A customer's message, and one of another interaction.
+    let theirs = anna.get(&messages).await.1["items"][0]["id"].clone();
+    assert_eq!(anna.post(&messages, json!({"again": theirs})).await.1["type"], json!("/problems/not-failed"));
+    let other = format!("{}/messages", desk.accepted(2).await);
+    let (status, problem) = anna.post(&other, json!({"again": first["id"]})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("again")), "{problem}");
+}
+
+#[tokio::test]
+async fn what_the_provider_cannot_send_is_refused_before_it_is_queued() {
+    let desk = Desk::open("CANT1", 5).await;
+    let path = desk.accepted(1).await;
+    let anna = desk.anna();
+    let theirs = anna.get(&format!("{path}/messages")).await.1["items"][0]["id"].clone();
+    for body in [
+        json!({"reaction": {"message": theirs, "emoji": "👍"}}),
+        json!({"template": {"name": "recontact_1", "language": "it"}}),
+        json!({"template": {"name": TEMPLATE, "header": {"type": "image", "url": "https://h.example/a.png"}}}),
+    ] {
+        let (status, problem) = anna.post(&format!("{path}/messages"), body.clone()).await;
+        assert_eq!(
+            (status, &problem["type"], &problem["provider"]),
+            (422, &json!("/problems/not-sendable"), &json!("TWILIO")),
+            "{body} {problem}"
+        );
+    }
+    for (content_type, size, status) in
+        [("text/csv", 10, 415), ("image/gif", 10, 415), ("application/pdf", 17 << 20, 413), ("application/pdf", 10, 201)]
+    {
+        let wanted = json!({"name": "a", "content_type": content_type, "size": size});
+        let (answered, problem) = anna.post(&format!("{path}/attachments"), wanted).await;
+        assert_eq!(answered, status, "{content_type} {problem}");
+        assert!(status == 201 || problem["provider"] == json!("TWILIO"), "{problem}");
+    }
 }
 
 #[tokio::test]
@@ -195,7 +319,7 @@ async fn an_agent_starts_a_conversation_and_gets_the_customers_reply() {
     let thread = anna.get(&format!("/interactions/{}/messages", one.1["interaction"]["id"].as_str().unwrap())).await.1;
     assert_eq!(thread["items"].as_array().unwrap().len(), 2, "{thread}");
     // The request needs a template or the recontact template, an account of the caller, and a free slot.
-    let other = json!({"phone": "+393500000043", "template": {"name": "HX1", "language": "it"}});
+    let other = json!({"phone": "+393500000043", "template": {"name": TEMPLATE, "language": "it"}});
     assert_eq!(anna.post(&conversations, other).await.0, 201);
     let (status, problem) = anna.post(&conversations, json!({"phone": "+393500000044", "recontact": true})).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/at-capacity")), "{problem}");

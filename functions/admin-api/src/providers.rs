@@ -7,6 +7,7 @@ use domain::account::{Account, Settings};
 use domain::agent::Role;
 use domain::ids::{AccountId, ListId};
 use domain::plan::ActionPlan;
+use domain::template::{ListedTemplate, TemplateCatalogue, TemplateParts};
 use domain::values::{AccountKey, E164};
 use jiff::{SignedDuration, Timestamp};
 use providers::{ADAPTERS, Registration, Shape, Source};
@@ -242,7 +243,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
     })
 }
 
-/// A template of the provider.
+/// A template of the provider, and what a message must give for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TemplateView {
     /// The value for a message's `template.name`.
@@ -251,31 +252,62 @@ pub(crate) struct TemplateView {
     title: String,
     /// The value for a message's `template.language`.
     language: String,
+    /// The template's category in lower case, such as `marketing`. Absent if the provider does not tell.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    category: String,
+    /// The provider's word for the template's state in lower case. Only `approved` templates can be sent.
+    status: String,
     /// The text of the body, with its placeholders.
     body: String,
+    /// The parts of the template, and the parameters that each needs.
+    parts: TemplateParts,
 }
 
-/// Lists the approved templates of an account's provider account.
+/// Lists the templates of an account's provider account, and what each needs.
 ///
-/// Supervisors and the account's own agents may read them too. Other agents get 404.
-#[utoipa::path(get, path = "/accounts/{id}/templates", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "The approved templates.", body = Listed<TemplateView>), ProviderRefusals))]
+/// By default only approved ones. Supervisors and the account's own agents may read them too. Other agents get 404. A
+/// message with a template of the list is checked against it for a day: after a change at the provider, list again.
+#[utoipa::path(get, path = "/accounts/{id}/templates", tag = "providers",
+    params(("id" = String, Path), ("all" = Option<bool>, Query, description = "`true`: also templates that are not approved")),
+    responses((status = 200, description = "The templates.", body = Listed<TemplateView>), ProviderRefusals))]
 pub(crate) async fn account_templates(
     State(app): State<App>,
     Anyone(caller): Anyone,
     Id(id): Id<AccountId>,
+    parameters: Parameters,
 ) -> Result<Listed<TemplateView>, ApiError> {
+    let all = parameters.flag("all")?;
     let (account, _) = app.load::<Account>(id.as_str()).await?;
     sees(&app, &caller, &account).await?;
     let found = app.client.converse(&account, |adapter, connection, answers| adapter.templates(connection, answers)).await??;
-    let approved = found.into_iter().filter(|template| template.approved);
-    let views = approved.map(|template| TemplateView {
+    remember(&app, &id, &found).await;
+    let shown = found.into_iter().filter(|template| all || template.is_approved());
+    let views = shown.map(|template| TemplateView {
         name: template.name,
         title: template.title,
         language: template.language,
-        body: template.body,
+        category: template.category,
+        status: template.status,
+        body: template.parts.text.clone(),
+        parts: template.parts,
     });
     Ok(Listed { items: views.collect(), next: None })
+}
+
+/// Keeps what the templates need, so that messages are checked before they are queued. Without it the provider checks
+/// them, so a failure fails nothing. A list like the last one is written once an hour only.
+async fn remember(app: &App, id: &AccountId, found: &[ListedTemplate]) {
+    let catalogue = TemplateCatalogue::of(id.clone(), cloud::time::now(), found);
+    let kept = async {
+        let known = app.configuration().templates(id).await?;
+        let same = known.is_some_and(|known| {
+            known.templates == catalogue.templates && catalogue.listed_at.duration_since(known.listed_at) < SignedDuration::from_hours(1)
+        });
+        if same { Ok(()) } else { app.configuration().keep_templates(&catalogue).await }
+    };
+    if let Err(error) = kept.await {
+        tracing::warn!(event = "admin.templates_not_kept", account = id.as_str(), %error);
+    }
 }
 
 /// Fails as if the account did not exist, unless the caller is a supervisor or higher, or an agent of the account.

@@ -6,10 +6,12 @@ use cloud::aws::CallError;
 use domain::decide::Refusal;
 use domain::ids::AgentId;
 use domain::interaction::Interaction;
-use domain::message::ApprovedTemplate;
+use domain::message::{ApprovedTemplate, DeliveryState};
+use domain::template::Misfit;
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
+use providers::{FileRefusal, RenderError};
 use views::InteractionView;
 
 /// Why a request is refused or fails.
@@ -36,12 +38,24 @@ pub(crate) enum Failure {
     /// The attachment was given up.
     #[error("the attachment could not be copied")]
     AttachmentFailed { reason: String },
-    /// The file is too large for WhatsApp.
-    #[error("the file is too large")]
-    AttachmentTooLarge { most: u64 },
-    /// WhatsApp does not accept files of this type.
-    #[error("WhatsApp does not accept files of this type")]
+    /// The account's provider does not take the file.
+    #[error(transparent)]
+    File(#[from] FileRefusal),
+    /// There is no provider that would take a file of this type.
+    #[error("no provider accepts files of this type")]
     MediaType,
+    /// The file's bytes are not of its type.
+    #[error("the file is {found}, not {declared}")]
+    OtherContent { declared: String, found: &'static str },
+    /// The provider can't send a message with these contents.
+    #[error("{provider} can't send this message: {error}")]
+    Unsendable { provider: &'static str, error: RenderError },
+    /// The recontact template has parameters that are empty for this customer.
+    #[error("the recontact template can't be filled in")]
+    RecontactUnfilled(Vec<Misfit>),
+    /// Only a message that failed is sent again.
+    #[error("the message did not fail")]
+    NotFailed { state: Option<DeliveryState> },
     /// The upload's id leads to no file.
     #[error("nothing was uploaded")]
     UploadMissing,
@@ -96,13 +110,28 @@ impl Failure {
             Failure::AttachmentFailed { reason } => {
                 Problem::new(StatusCode::GONE, "attachment-failed", "The attachment could not be copied").detail(reason)
             }
-            Failure::AttachmentTooLarge { most } => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large")
-                    .detail(format!("WhatsApp accepts at most {most} bytes for this kind of file."))
+            Failure::File(refusal) => of_file(refusal),
+            Failure::MediaType => media_type(),
+            Failure::OtherContent { declared, found } => {
+                media_type().detail(format!("The file is {found}, not {declared}.")).with("content_type", declared.as_str())
             }
-            Failure::MediaType => {
-                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "WhatsApp does not accept files of this type")
+            Failure::Unsendable { provider, error } => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-sendable", "The provider can't send this message")
+                    .detail(error.to_string())
+                    .with("provider", *provider)
             }
+            Failure::RecontactUnfilled(misfits) => {
+                let fields: Vec<String> = misfits.iter().map(|misfit| of_recontact(&misfit.field)).collect();
+                Problem::conflict("recontact-unfilled", "The recontact template can't be filled in for this customer")
+                    .detail(
+                        "A parameter is empty. Give it a fallback in the account's settings, such as \
+                         {{contact.name}}{{^contact.name}}customer{{/contact.name}}.",
+                    )
+                    .with("fields", fields)
+            }
+            Failure::NotFailed { state } => Problem::conflict("not-failed", "The message did not fail")
+                .detail("Only a message that failed, or whose outcome is unknown, can be sent again.")
+                .with("state", state.and_then(|state| serde_json::to_value(state).ok())),
             Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "The file was not uploaded")
                 .detail("The upload failed, or it is more than a day old."),
             Failure::TooOften { what, most, seconds } => Problem::too_many_requests(*seconds)
@@ -113,6 +142,31 @@ impl Failure {
             Failure::NoRandomness => Problem::internal(),
         }
     }
+}
+
+/// The account's setting that is a field of the recontact template.
+fn of_recontact(field: &str) -> String {
+    match field.strip_prefix("body") {
+        Some(rest) => format!("settings.recontact.parameters{rest}"),
+        None => format!("settings.recontact.{field}"),
+    }
+}
+
+fn media_type() -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The provider does not accept this file")
+}
+
+/// A refusal that names the provider, the type and, for a file that is too large, the limit.
+fn of_file(refusal: &FileRefusal) -> Problem {
+    let (problem, provider, content_type) = match refusal {
+        FileRefusal::Type { provider, content_type, .. } => (media_type(), provider, content_type.as_str()),
+        FileRefusal::Codec { provider } => (media_type(), provider, "audio/ogg"),
+        FileRefusal::TooLarge { provider, content_type, most } => {
+            let large = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large");
+            (large.with("most", *most), provider, content_type.as_str())
+        }
+    };
+    problem.detail(refusal.to_string()).with("provider", *provider).with("content_type", content_type)
 }
 
 impl IntoResponse for Failure {
@@ -254,8 +308,7 @@ mod tests {
             tab_open: true,
             ..domain::fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH)
         };
-        let recontact =
-            ApprovedTemplate { name: "hello".into(), language: "it".into(), header: None, body: vec!["Zoë".into()], buttons: vec![] };
+        let recontact = ApprovedTemplate { body: vec!["Zoë".into()], ..ApprovedTemplate::plain("hello", "it") };
         let refused = Refused { refusal, interaction: Some(interaction), owner_name: Some("Anna".into()), recontact: Some(recontact) };
         serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()
     }

@@ -1,5 +1,6 @@
 //! Decides which files may be stored, how large they may be and with which type. Pure.
 
+use domain::media_type::essence;
 use infer::MatcherType;
 
 const KB: u64 = 1 << 10;
@@ -17,7 +18,7 @@ const LONGEST_TYPE: usize = 256;
 
 /// WhatsApp's limit for a declared type, in bytes. Source: Meta's Cloud API, "Supported Media Types".
 pub(crate) fn limit(declared: &str) -> u64 {
-    let base = base(declared);
+    let base = essence(declared);
     match base.split('/').next().unwrap_or_default() {
         // WebP is a sticker: 500 KB animated, 100 KB still.
         "image" if base == "image/webp" => 500 * KB,
@@ -49,7 +50,7 @@ pub(crate) fn stored_type(declared: &str, bytes: &[u8]) -> Result<String, Unfit>
     if bytes.is_empty() {
         return Err(Unfit::Empty);
     }
-    let base = base(declared);
+    let base = essence(declared);
     let Some(found) = infer::get(bytes) else { return Ok(harmless(declared)) };
     let kind = found.mime_type();
     if kind == base {
@@ -83,15 +84,11 @@ fn declared_knows_better(base: &str, found: &str) -> bool {
 
 /// The declared type in a form that is safe in a header, unless a browser would run it.
 fn harmless(declared: &str) -> String {
-    let base = base(declared);
+    let base = essence(declared);
     let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
     let well_formed = base.split_once('/').is_some_and(|(top, sub)| token(top) && token(sub));
     let printable = declared.len() <= LONGEST_TYPE && declared.bytes().all(|b| (b' '..=b'~').contains(&b));
     if !well_formed || !printable || RUN_BY_BROWSERS.contains(&&*base) { OPAQUE.to_owned() } else { declared.trim().to_owned() }
-}
-
-fn base(declared: &str) -> String {
-    declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -189,19 +189,24 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         let account = self.engine.directory.account(&conversation.account).await?;
         let account = account.ok_or(NotSent::Never(of_class(ErrorClass::Permanent)))?;
         let adapter = client::adapter(&account)?;
-        let file = self.file(message).await?;
+        let file = self.file(adapter, message).await?;
         let prepared = Prepared { adapter, access: self.client.access(&account).await?, to, file, account };
         self.render(key, message, &prepared).map_err(|error| NotSent::Never(error.delivery_error()))?;
         Ok(prepared)
     }
 
-    /// The message's file with an address for it. A message that can't be sent whole isn't sent.
-    async fn file(&self, message: &Message) -> Result<Option<(Attachment, String)>, NotSent> {
+    /// The message's file with an address for it. A message that can't be sent whole isn't sent, nor one whose file
+    /// the provider would refuse: the account's provider may be another than when the file was taken.
+    async fn file(&self, adapter: &dyn Adapter, message: &Message) -> Result<Option<(Attachment, String)>, NotSent> {
         let unfit = || NotSent::Never(of_class(ErrorClass::Media));
         match message.attachments.as_slice() {
             [] => Ok(None),
             [attachment] => {
-                let Copy::Stored { key, .. } = &attachment.copy else { return Err(unfit()) };
+                let Copy::Stored { key, size, content_type } = &attachment.copy else { return Err(unfit()) };
+                if let Err(refusal) = providers::kind_of_file(adapter, content_type, *size) {
+                    tracing::warn!(event = "send.file_refused", message = %message.id, %refusal);
+                    return Err(unfit());
+                }
                 let url = self.files.link(key).await.map_err(|error| NotSent::Error(SendError::File(error)))?;
                 Ok(Some((attachment.clone(), url)))
             }

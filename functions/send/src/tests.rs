@@ -448,8 +448,7 @@ async fn a_file_goes_by_an_address_that_the_provider_can_fetch() {
 async fn a_template_is_sent_also_when_the_window_is_over() {
     let mut template = message();
     let name = "HX00000000000000000000000000000001".into();
-    template.content =
-        Content::Template(ApprovedTemplate { name, language: String::new(), header: None, body: vec!["Zoe".into()], buttons: vec![] });
+    template.content = Content::Template(ApprovedTemplate { name, body: vec!["Zoe".into()], ..ApprovedTemplate::default() });
     let scene = scene_with(template, [taken()]).await;
     scene.world.advance(SignedDuration::from_hours(48));
     assert_eq!(scene.deliver().await, Ok(()));

@@ -7,6 +7,7 @@ use aws_sdk_s3::config::{Builder, RequestChecksumCalculation};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::MetadataDirective;
 
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
@@ -129,10 +130,23 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
-    /// Copies an object within the bucket; `false` if it does not exist. Both keys consist of letters, digits, `/`,
-    /// `_`, `-` and `.`.
-    pub async fn copy(&self, from: &str, to: &str) -> Result<bool, CallError> {
-        match self.client.copy_object().bucket(&self.bucket).copy_source(format!("{}/{from}", self.bucket)).key(to).send().await {
+    /// Reads the first `most` bytes of an object; fewer if it is shorter.
+    pub async fn start(&self, key: &str, most: u64) -> Result<Option<Vec<u8>>, CallError> {
+        let range = format!("bytes=0-{}", most.saturating_sub(1));
+        let answer = match self.client.get_object().bucket(&self.bucket).key(key).range(range).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(|refusal| refusal.is_no_such_key()) => return Ok(None),
+            Err(error) => return Err(CallError::of("s3", &error)),
+        };
+        let bytes = answer.body.collect().await.map_err(|_| CallError::NoAnswer { service: "s3" })?;
+        Ok(Some(bytes.to_vec()))
+    }
+
+    /// Copies an object within the bucket and gives the copy the media type `content_type`; `false` if it does not
+    /// exist. Both keys consist of letters, digits, `/`, `_`, `-` and `.`.
+    pub async fn copy(&self, from: &str, to: &str, content_type: &str) -> Result<bool, CallError> {
+        let copy = self.client.copy_object().bucket(&self.bucket).copy_source(format!("{}/{from}", self.bucket)).key(to);
+        match copy.metadata_directive(MetadataDirective::Replace).content_type(content_type).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NoSuchKey") => Ok(false),
             Err(error) => Err(CallError::of("s3", &error)),

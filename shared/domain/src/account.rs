@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
 use crate::interval::ZoneName;
-use crate::message;
 use crate::plan::ActionPlan;
+use crate::template::{ApprovedTemplate, LONGEST_PARAMETER, Misfit, TemplateButton, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::text_template::{Groups, TextTemplate};
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
 
@@ -224,8 +224,9 @@ pub struct Whitelist {
     pub reply: TextTemplate,
 }
 
-/// The approved template with which agents write to a customer when the service window is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The approved template with which agents write to a customer when the service window is over. The texts of its
+/// parameters may use the variables of the notification.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RecontactSettings))]
 pub struct Recontact {
     /// The template's name with the provider, or its id where the provider's templates have ids instead.
@@ -235,25 +236,55 @@ pub struct Recontact {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "openapi", schema(max_length = 15))]
     pub language: String,
-    /// The parameters of the template's body, in order. They may use the variables of the notification.
+    /// The header's parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<TemplateHeader>,
+    /// The parameters of the template's body: in order, or with their names. One that may be empty for a customer,
+    /// such as `{{contact.name}}`, needs a fallback: `{{contact.name}}{{^contact.name}}customer{{/contact.name}}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, max_items = 100))]
-    pub parameters: Vec<TextTemplate>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
+    pub parameters: Vec<TemplateParameter>,
+    /// The buttons' parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 10))]
+    pub buttons: Vec<TemplateButton>,
+    /// The cards of a carousel, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 10))]
+    pub cards: Vec<TemplateCard>,
+}
+
+/// The texts are for customers, so they never reach a log.
+impl std::fmt::Debug for Recontact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recontact").field("name", &self.name).field("language", &self.language).finish_non_exhaustive()
+    }
+}
+
+impl From<ApprovedTemplate> for Recontact {
+    fn from(template: ApprovedTemplate) -> Self {
+        let ApprovedTemplate { name, language, header, body: parameters, buttons, cards, offer_ends_at: _ } = template;
+        Self { name, language, header, parameters, buttons, cards }
+    }
 }
 
 impl Recontact {
-    /// The longest parameter, in characters. A whole template has 1024 (Meta's limit for a template's body).
-    const LONGEST_PARAMETER: usize = 1_024;
+    /// The template, with the variables as they are written.
+    pub fn template(&self) -> ApprovedTemplate {
+        let Self { name, language, header, parameters: body, buttons, cards } = self.clone();
+        ApprovedTemplate { name, language, header, body, buttons, cards, offer_ends_at: None }
+    }
 
-    /// The template with its variables filled in from `groups`.
-    pub fn filled(&self, groups: &Groups<'_>) -> message::ApprovedTemplate {
-        message::ApprovedTemplate {
-            name: self.name.clone(),
-            language: self.language.clone(),
-            header: None,
-            body: self.parameters.iter().map(|parameter| parameter.render(groups, Self::LONGEST_PARAMETER)).collect(),
-            buttons: Vec::new(),
-        }
+    /// The template with its variables filled in from `groups`. Each text becomes one line that the provider takes.
+    ///
+    /// # Errors
+    /// The parameters that are empty for this customer, or that no template can hold.
+    pub fn filled(&self, groups: &Groups<'_>) -> Result<ApprovedTemplate, Vec<Misfit>> {
+        self.template().filled(|text| match TextTemplate::parse(text) {
+            Ok(template) => template.render(groups, LONGEST_PARAMETER),
+            // The edge has parsed every one.
+            Err(_) => text.to_owned(),
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, InteractionId, MessageId};
+use crate::media_type::essence;
+pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::values::to_millisecond;
 
 /// One message in the thread of its interaction.
@@ -32,6 +34,9 @@ pub struct Message {
     /// The id of the message that this one answers or reacts to, where it is known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<MessageId>,
+    /// The message that failed, or whose outcome is unknown, and that this one repeats because somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_of: Option<MessageId>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
@@ -72,6 +77,7 @@ impl Message {
             attachments: Vec::new(),
             reply_to: None,
             answers: None,
+            again_of: None,
             forwarded: false,
             referral: None,
             reactions: Vec::new(),
@@ -318,87 +324,6 @@ pub struct ContactCard {
     pub organization: Option<String>,
 }
 
-/// An approved template with its parameters.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ApprovedTemplate {
-    /// The template's name with the provider, or its id where the provider's templates have ids instead.
-    pub name: String,
-    /// The template's language, e.g. `it` or `en_US`; empty where the id implies it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub language: String,
-    /// The header's parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<TemplateHeader>,
-    /// The body's parameters, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub body: Vec<String>,
-    /// The buttons' parameters.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub buttons: Vec<TemplateButton>,
-}
-
-/// The parameters may be personal data, so they never reach a log.
-impl std::fmt::Debug for ApprovedTemplate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Template").field("name", &self.name).field("language", &self.language).finish_non_exhaustive()
-    }
-}
-
-/// The parameter of a template's header.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum TemplateHeader {
-    /// A text.
-    Text {
-        /// The text of the parameter.
-        text: String,
-    },
-    /// A picture.
-    Image {
-        /// The picture's public https address.
-        url: String,
-    },
-    /// A video.
-    Video {
-        /// The video's public https address.
-        url: String,
-    },
-    /// A document.
-    Document {
-        /// The document's public https address.
-        url: String,
-        /// The file's name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
-    },
-}
-
-/// The parameter of one of a template's buttons.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TemplateButton {
-    /// The button's place, from 0.
-    pub index: u32,
-    /// The button's type.
-    #[serde(rename = "type")]
-    pub kind: TemplateButtonKind,
-    /// The payload that comes back, or the text that is appended to the address.
-    pub value: String,
-}
-
-/// The type of a template's button.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TemplateButtonKind {
-    /// The button sends an answer with a payload.
-    QuickReply,
-    /// The button opens an address.
-    Url,
-}
-
 impl Content {
     /// Whether the content may be sent outside the 24-hour service window.
     pub fn is_template(&self) -> bool {
@@ -455,7 +380,7 @@ impl Content {
                 let mut text = format!("[template {}]", template.name);
                 for parameter in &template.body {
                     text.push(' ');
-                    text.push_str(parameter);
+                    text.push_str(parameter.text());
                 }
                 text
             }
@@ -531,7 +456,7 @@ impl AttachmentKind {
     /// The kind in which a file of this content type is sent. WebP is a sticker on WhatsApp, since pictures are JPEG
     /// or PNG.
     pub fn of_type(content_type: &str) -> Self {
-        let base = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let base = essence(content_type);
         match base.split('/').next().unwrap_or_default() {
             "image" if base == "image/webp" => Self::Sticker,
             "image" if base == "image/jpeg" || base == "image/png" => Self::Image,

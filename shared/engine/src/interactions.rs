@@ -8,6 +8,7 @@ use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Message};
 use domain::notification::{Notification, Values};
+use domain::template::Misfit;
 use domain::values::Address;
 use jiff::Timestamp;
 
@@ -43,6 +44,8 @@ pub struct Sending {
     pub reply_to: Option<String>,
     /// Our id of the message that it answers or reacts to.
     pub answers: Option<MessageId>,
+    /// The message that it repeats.
+    pub again_of: Option<MessageId>,
 }
 
 /// Further conditions and writes of a change.
@@ -65,6 +68,7 @@ impl Sending {
             attachments: self.attachments.clone(),
             reply_to: self.reply_to.clone(),
             answers: self.answers.clone(),
+            again_of: self.again_of.clone(),
             ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
         };
         if self.content.is_note() { message } else { message.queued(now) }
@@ -165,12 +169,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by: by.clone(), message: id.clone() };
         let content = Content::Note { body: text };
-        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None };
+        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None };
         self.change(key, &event, mark, Extra { sending: Some((by, sending)), based_on: version, ..Extra::default() }).await
     }
 
     /// The filled-in recontact template, with which agents of `account` write to a customer whose service window is
-    /// over; `None` if none is configured.
+    /// over, or the parameters that are empty for this customer; `None` if none is configured.
     ///
     /// # Errors
     /// A port fails.
@@ -179,7 +183,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         account: &Account,
         name: Option<&ProfileName>,
         address: &Address,
-    ) -> Result<Option<ApprovedTemplate>, EngineError> {
+    ) -> Result<Option<Result<ApprovedTemplate, Vec<Misfit>>>, EngineError> {
         let Some(recontact) = &account.settings.recontact else { return Ok(None) };
         let list = self.directory.list(&account.list).await?;
         Ok(Some(recontact.filled(&Values { account, queue: None, list: list.as_ref(), name, address }.groups())))

@@ -9,10 +9,13 @@ use std::time::Duration;
 use domain::account::{Account, Credentials};
 use domain::effect::MessageRef;
 use domain::message::{AttachmentKind, Content};
+use domain::template::ListedTemplate;
 use domain::values::{Address, Secret};
 use jiff::Timestamp;
 
-use crate::{Acknowledgement, Field, OutgoingRequest, ParseError, Parsed, RenderError, SendOutcome, SendResult, VerifyError, Webhook};
+use crate::{
+    Acknowledgement, Field, FileRule, OutgoingRequest, ParseError, Parsed, RenderError, SendOutcome, SendResult, VerifyError, Webhook,
+};
 
 /// One provider type: bytes in, values out. No I/O, no async, no clock.
 pub trait Adapter: Send + Sync {
@@ -97,6 +100,16 @@ pub trait Adapter: Send + Sync {
     /// The longest text that can be sent, in characters (Unicode scalar values).
     fn text_limit(&self) -> usize;
 
+    /// The provider's own list of the files that can be sent, line by line.
+    fn files(&self) -> &'static [FileRule];
+
+    /// Whether a message with these contents can be written in the provider's form, so that one that can't is refused
+    /// before it is queued.
+    ///
+    /// # Errors
+    /// The provider would refuse the message, or might drop a part of it.
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError>;
+
     /// The request that sends a message. The caller makes it only once.
     ///
     /// # Errors
@@ -136,7 +149,7 @@ pub trait Adapter: Send + Sync {
     }
 
     /// The provider's templates; `Err(Problem::NotOffered)` if the API has no list.
-    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
         let _ = (connection, answers);
         Step::Done(Err(Problem::NotOffered))
     }
@@ -354,19 +367,4 @@ impl std::fmt::Debug for Number {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Number(…)")
     }
-}
-
-/// An approved template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateInfo {
-    /// Its name; its id if the provider sends templates by id.
-    pub name: String,
-    /// Its title for people.
-    pub title: String,
-    /// Its language.
-    pub language: String,
-    /// The text of its body, with its placeholders.
-    pub body: String,
-    /// Whether it may be sent.
-    pub approved: bool,
 }

@@ -9,6 +9,7 @@
 mod adapter;
 mod address;
 mod field;
+mod files;
 mod guard;
 mod json;
 mod outgoing;
@@ -24,10 +25,11 @@ pub mod twilio;
 
 pub use adapter::{
     AccessToken, Adapter, Answer, Connection, Finding, Hosts, MediaAddressError, MediaStep, Number, Outgoing, OutgoingAttachment, Problem,
-    Registration, Step, TemplateInfo,
+    Registration, Step,
 };
 pub use address::{Origin, bsuid, phone};
 pub use field::{Field, Shape, Source};
+pub use files::{FileRefusal, FileRule, check_bytes, is_opus, kind_of_file};
 pub use outgoing::{Authorization, OutgoingRequest, RateScope, Redirects, RenderError, SendOutcome, SendResult, TransportFailure};
 pub use receive::{ParseError, VerifyError};
 pub use webhook::{Acknowledgement, Parsed, STATUS_SUFFIX, Webhook, fingerprint};

@@ -6,6 +6,7 @@ mod entities;
 mod keys;
 mod leaving;
 mod rights;
+mod templates;
 mod tokens;
 mod trail;
 mod writes;

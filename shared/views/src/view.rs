@@ -173,6 +173,9 @@ pub struct MessageView {
     /// provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// The id of the message that failed, or whose outcome is unknown, and that this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_of: Option<MessageId>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
@@ -261,6 +264,7 @@ impl From<&Message> for MessageView {
             content: message.content.clone(),
             attachments: attachments.collect(),
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
+            again_of: message.again_of.clone(),
             forwarded: message.forwarded,
             referral: message.referral.clone(),
             reactions: message.standing_reactions().cloned().collect(),

@@ -8,7 +8,9 @@ use domain::account::{Account, Minutes, Recontact, Settings, TransferRule, White
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::ZoneName;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
+use domain::template::{ApprovedTemplate, HeaderInput, Misfit, TemplateInput, TextRule};
 use domain::values::{AccountKey, E164, Seconds};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -34,6 +36,8 @@ const WHITELISTED: usize = 50;
 /// parameters. A language looks like `en_US`.
 const TEMPLATE_NAME: usize = 512;
 const TEMPLATE_PARAMETERS: usize = 100;
+/// WhatsApp allows 10 buttons and 10 cards.
+const TEMPLATE_BUTTONS: usize = 10;
 const TEMPLATE_LANGUAGE: usize = 15;
 /// The longest host name (RFC 1035, section 2.3.4).
 const HOST: usize = 253;
@@ -370,22 +374,54 @@ fn whitelist(mut fields: Fields<'_>) -> Option<Whitelist> {
 fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {
     let name = fields.required("name", line(TEMPLATE_NAME));
     let language = fields.optional("language", parsed(language)).unwrap_or_default();
-    let parameters =
-        fields.list("parameters", TEMPLATE_PARAMETERS, "must have at most 100 parameters", |field, value, errors| match value.as_str() {
-            Some(text) => match filled_template(text) {
-                Ok(template) => Some(template),
-                Err(why) => {
-                    errors.add(field, why);
-                    None
-                }
-            },
-            None => {
-                errors.add(field, "must be a text");
-                None
+    let header = fields.optional("header", |value| {
+        serde_json::from_value::<HeaderInput>(value).map_err(|_| "must be a header such as {\"type\": \"image\", \"url\": \"https://…\"}")
+    });
+    let body = part(&mut fields, "parameters", "must have at most 100 parameters", TEMPLATE_PARAMETERS);
+    let buttons = part(&mut fields, "buttons", "must have at most 10 entries", TEMPLATE_BUTTONS);
+    let cards = part(&mut fields, "cards", "must have at most 10 entries", TEMPLATE_BUTTONS);
+    let read = name.map(|name| TemplateInput { name, language, header, body, buttons, cards, offer_ends_at: None }.read());
+    let template = match read {
+        Some(Ok((template, None))) => Some(template),
+        Some(Ok((_, Some(_)))) => {
+            fields.refuse("header.attachment", "is an upload of one interaction: give an address");
+            None
+        }
+        Some(Err(misfits)) => {
+            for Misfit { field, message } in misfits {
+                fields.refuse_with(&of_recontact(&field), message);
             }
-        });
+            None
+        }
+        None => None,
+    };
+    for (field, text, rule) in template.iter().flat_map(ApprovedTemplate::texts) {
+        // An answer may come back without a payload.
+        let absent = rule == TextRule::Payload && text.is_empty();
+        if let Some(why) = filled_template(&text).err().filter(|_| !absent) {
+            fields.refuse_with(&of_recontact(&field), why);
+        }
+    }
     fields.finish();
-    Some(Recontact { name: name?, language, parameters })
+    template.map(Recontact::from)
+}
+
+/// The field of the recontact template that a field of a template is.
+pub(crate) fn of_recontact(field: &str) -> String {
+    match field.strip_prefix("body") {
+        Some(rest) => format!("parameters{rest}"),
+        None => field.to_owned(),
+    }
+}
+
+fn part<T: DeserializeOwned>(fields: &mut Fields<'_>, name: &str, too_many: Refusal, most: usize) -> Vec<T> {
+    fields.list(name, most, too_many, |field, value, errors| match serde_json::from_value(value) {
+        Ok(part) => Some(part),
+        Err(_) => {
+            errors.add(field, "must be a text, or an object as the API's description tells");
+            None
+        }
+    })
 }
 
 fn language(text: &str) -> Result<String, Refusal> {
@@ -541,6 +577,15 @@ mod tests {
             ("/settings/recontact", json!({"name": "a", "parameters": ["b", "{{#queue}}"]}), "settings.recontact.parameters[1]"),
             ("/settings/recontact", json!({"name": "a", "parameters": [" "]}), "settings.recontact.parameters[0]"),
             ("/settings/recontact", json!({"name": "a", "header": "b"}), "settings.recontact.header"),
+            ("/settings/recontact", json!({"name": "a", "header": {"type": "text", "text": "{{"}}), "settings.recontact.header.text"),
+            (
+                "/settings/recontact",
+                json!({"name": "a", "header": {"type": "image", "attachment": "upl_1"}}),
+                "settings.recontact.header.attachment",
+            ),
+            ("/settings/recontact", json!({"name": "a", "parameters": [{"name": "b"}]}), "settings.recontact.parameters[0]"),
+            ("/settings/recontact", json!({"name": "a", "parameters": [7]}), "settings.recontact.parameters[0]"),
+            ("/settings/recontact", json!({"name": "a", "buttons": [{"index": 0}]}), "settings.recontact.buttons[0]"),
             ("/answering_ai_agent", json!("robot"), "answering_ai_agent"),
             ("/warnings", json!([]), "warnings"),
             ("/settings/colour", json!("red"), "settings.colour"),

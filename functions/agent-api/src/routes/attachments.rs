@@ -12,25 +12,26 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cloud::objects::{Head, LINK_LIFETIME};
+use domain::account::Account;
 use domain::decide::Refusal;
 use domain::effect::InteractionKey;
+use domain::media_type::{canonical, essence, has_opus};
 use domain::message::{Attachment, AttachmentKind, Copy};
 use engine::ports::{Store, World};
 use http::StatusCode;
+use infer::MatcherType;
 use jiff::Timestamp;
+use providers::Adapter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::interactions::refused;
-use crate::app::App;
+use crate::app::{App, Located};
 use crate::limits::Limited;
 use crate::problem::Failure;
 
 /// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
 const LONGEST_NAME: usize = 240;
-
-/// The longest type: two parts of 127 characters each, as RFC 6838 allows.
-const LONGEST_TYPE: usize = 255;
 
 /// The prefix of every upload's id.
 const PREFIX: &str = "upl_";
@@ -41,11 +42,12 @@ const PREFIX: &str = "upl_";
 pub(crate) struct NewUpload {
     /// The file's name, as the customer sees it: 1 to 240 bytes without control characters or slashes.
     name: String,
-    /// The file's media type, such as `image/jpeg`.
+    /// The file's media type with its parameters, such as `image/jpeg` or `audio/ogg; codecs=opus`. The types and
+    /// sizes are those of the account's provider.
     #[schema(example = "image/jpeg")]
     content_type: String,
-    /// The size in bytes. Limits: images (JPEG, PNG) 5 MB; videos (MP4, 3GPP) and audio (AAC, AMR, MP3, M4A, OGG) 16
-    /// MB; stickers (WebP) 100 KB. Any other file is sent as a document of up to 100 MB.
+    /// The size in bytes. WhatsApp's limits: images (JPEG, PNG) 5 MB; videos (MP4, 3GPP) and audio (AAC, AMR, MP3,
+    /// M4A, OGG with Opus) 16 MB; stickers (WebP) 100 KB, animated 500 KB; documents 100 MB (Twilio: 16 MB).
     size: u64,
 }
 
@@ -56,7 +58,8 @@ pub(crate) struct UploadPlace {
     id: String,
     /// The address to `PUT` the bytes to. It needs no token.
     url: String,
-    /// The `Content-Type` header that the `PUT` must have.
+    /// The `Content-Type` header that the `PUT` must have: exactly the type in the request, which the address is
+    /// signed for.
     content_type: String,
     /// The upload must start before this time.
     expires_at: Timestamp,
@@ -98,47 +101,54 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && !name.trim().is_empty() && !name.contains(|c: char| c.is_control() || c == '/' || c == '\\')
 }
 
-/// The largest file of a kind that WhatsApp accepts, in bytes.
-fn limit(kind: AttachmentKind) -> u64 {
-    match kind {
-        AttachmentKind::Image => 5 << 20,
-        AttachmentKind::Video | AttachmentKind::Audio | AttachmentKind::Voice => 16 << 20,
-        AttachmentKind::Document => 100 << 20,
-        // Animated stickers may have 500 KB, but the type does not show whether a sticker is animated.
-        AttachmentKind::Sticker => 100 << 10,
+/// How many bytes of a file are looked at. The kinds of files are known by their first 300 bytes; a tar by byte 262.
+const LOOKED_AT: u64 = 1024;
+
+/// The adapter of the account. A type that this version does not know sends nothing.
+fn adapter(account: &Account) -> Result<&'static dyn Adapter, Failure> {
+    providers::adapter(&account.provider.kind).ok_or(Failure::MediaType)
+}
+
+/// The kind and the media type of a file with these first bytes, if the provider takes it.
+fn examine(adapter: &dyn Adapter, head: &Head, first: &[u8]) -> Result<(AttachmentKind, String), Failure> {
+    if head.size == 0 {
+        return Err(Failure::UploadMissing);
     }
+    let declared = head.content_type.as_deref().and_then(canonical).ok_or(Failure::MediaType)?;
+    let kind = providers::kind_of_file(adapter, &declared, head.size)?;
+    if let Some(found) = other_content(&declared, first) {
+        return Err(Failure::OtherContent { declared: essence(&declared), found });
+    }
+    providers::check_bytes(adapter, &declared, head.size, first)?;
+    // The bytes say what the type leaves out, and WhatsApp takes Ogg files only with it.
+    let named = if providers::is_opus(first) && !has_opus(&declared) { "audio/ogg; codecs=opus".to_owned() } else { declared };
+    Ok((kind, named))
 }
 
-/// The kind of attachment for this media type. WhatsApp accepts only some types of video and audio.
-fn kind_of(content_type: &str) -> Result<AttachmentKind, Failure> {
-    let kind = AttachmentKind::of_type(content_type);
-    let taken = match kind {
-        AttachmentKind::Video => matches!(content_type, "video/mp4" | "video/3gpp"),
-        AttachmentKind::Audio | AttachmentKind::Voice => {
-            matches!(content_type, "audio/aac" | "audio/amr" | "audio/mpeg" | "audio/mp4" | "audio/ogg")
-        }
-        AttachmentKind::Image | AttachmentKind::Document | AttachmentKind::Sticker => true,
-    };
-    if taken { Ok(kind) } else { Err(Failure::MediaType) }
-}
-
-/// `type/subtype` in lower case, without parameters.
-fn essence(content_type: &str) -> Option<String> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
-    let (family, subtype) = essence.split_once('/')?;
-    (essence.len() <= LONGEST_TYPE && token(family) && token(subtype)).then_some(essence)
-}
-
-fn fits(content_type: &str, size: u64) -> Result<AttachmentKind, Failure> {
-    let kind = kind_of(content_type)?;
-    if size > limit(kind) { Err(Failure::AttachmentTooLarge { most: limit(kind) }) } else { Ok(kind) }
+/// What the bytes of a file are, if they are certainly not of the declared type. Providers compare both, and people
+/// open pictures and documents without a second thought.
+fn other_content(declared: &str, first: &[u8]) -> Option<&'static str> {
+    let declared = essence(declared);
+    let timed = |kind: &str| kind.starts_with("audio/") || kind.starts_with("video/");
+    let picture = declared.starts_with("image/") && declared != "image/svg+xml";
+    let shown = picture || timed(&declared) || declared == "application/pdf" || declared == "application/msword";
+    let shown = shown || declared.starts_with("application/vnd.");
+    let Some(found) = infer::get(first) else { return picture.then_some("not a picture") };
+    let kind = found.mime_type();
+    // These hold documents of many types, and sound and pictures share containers.
+    let container = matches!(kind, "application/zip" | "application/x-ole-storage") && declared.starts_with("application/");
+    let office = found.matcher_type() == MatcherType::Doc && (declared.starts_with("application/vnd.") || declared == "application/msword");
+    let same = kind == declared || (timed(kind) && timed(&declared)) || container || office;
+    (shown && !same).then_some(kind)
 }
 
 /// Creates an upload for a message of this interaction.
 ///
-/// 413: the file is larger than WhatsApp accepts for its kind. 415: WhatsApp does not accept this media type. 429: the
-/// caller has made as many uploads as are allowed in an hour.
+/// The types and sizes are those that the account's provider lists. 413: the file is too large for its type. 415: the
+/// provider does not take this type. Both name the `provider` and the `content_type`, 413 the limit in `most`. The
+/// same answers come from sending the message, if the uploaded file differs from what was announced.
+///
+/// 429: the caller has made as many uploads as are allowed in an hour.
 #[utoipa::path(
     post, path = "/interactions/{id}/attachments", tag = "messages", request_body = NewUpload,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -157,7 +167,7 @@ pub(crate) async fn upload(
     Body(new): Body<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
     let place = app.locate(&caller, &id).await?;
-    let content_type = new.check()?;
+    let content_type = new.check(adapter(&place.account)?)?;
     let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let refusal = match &interaction.agent {
         _ if !interaction.is_open() => Some(Refusal::Closed),
@@ -175,56 +185,55 @@ pub(crate) async fn upload(
 }
 
 impl NewUpload {
-    /// The media type without parameters.
-    fn check(&self) -> Result<String, Failure> {
+    /// The media type as it was declared: the `PUT` is signed for it, so the client may send what it declared.
+    fn check(&self, adapter: &dyn Adapter) -> Result<String, Failure> {
         if !is_name(&self.name) {
             return Err(Failure::field("name", "must have 1 to 240 bytes and no control characters or slashes"));
         }
         let content_type =
-            essence(&self.content_type).ok_or_else(|| Failure::field("content_type", "must be a type such as image/jpeg"))?;
+            canonical(&self.content_type).ok_or_else(|| Failure::field("content_type", "must be a type such as image/jpeg"))?;
         if self.size == 0 {
             return Err(Failure::field("size", "must be the file's length in bytes"));
         }
-        fits(&content_type, self.size)?;
-        Ok(content_type)
+        providers::kind_of_file(adapter, &content_type, self.size)?;
+        Ok(self.content_type.trim().to_owned())
     }
 }
 
 /// Takes an upload as the attachment for a message of its interaction.
-pub(crate) async fn taken(app: &App, key: &InteractionKey, upload: &Upload) -> Result<Attachment, Failure> {
-    let kept = upload.kept(key);
+pub(crate) async fn taken(app: &App, place: &Located, upload: &Upload) -> Result<Attachment, Failure> {
+    let adapter = adapter(&place.account)?;
+    let kept = upload.kept(&place.key);
     // If the file was sent before, perhaps by an attempt whose response was lost, the copy already exists.
     let head = match app.objects.head(&kept).await? {
         Some(head) => head,
         None => {
-            let uploaded = upload.uploaded(key);
+            let uploaded = upload.uploaded(&place.key);
             let head = app.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
+            let first = app.objects.start(&uploaded, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
             // Files that break a limit are not copied.
-            attachment(upload, kept.clone(), &head)?;
-            if !app.objects.copy(&uploaded, &kept).await? {
+            let (_, content_type) = examine(adapter, &head, &first)?;
+            if !app.objects.copy(&uploaded, &kept, &content_type).await? {
                 return Err(Failure::UploadMissing);
             }
             // The file may have been replaced in between.
             app.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
         }
     };
-    attachment(upload, kept, &head)
+    let first = app.objects.start(&kept, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
+    let (kind, content_type) = examine(adapter, &head, &first)?;
+    Ok(attachment(upload, kept, kind, content_type, head.size))
 }
 
-fn attachment(upload: &Upload, key: String, head: &Head) -> Result<Attachment, Failure> {
-    let content_type = head.content_type.as_deref().and_then(essence).ok_or(Failure::MediaType)?;
-    let kind = fits(&content_type, head.size)?;
-    if head.size == 0 {
-        return Err(Failure::UploadMissing);
-    }
-    Ok(Attachment {
+fn attachment(upload: &Upload, key: String, kind: AttachmentKind, content_type: String, size: u64) -> Attachment {
+    Attachment {
         source: key.clone(),
         content_type: content_type.clone(),
         name: Some(upload.name.clone()),
         kind: Some(kind),
         sha256: None,
-        copy: Copy::Stored { key, size: head.size, content_type },
-    })
+        copy: Copy::Stored { key, size, content_type },
+    }
 }
 
 #[cfg(test)]
@@ -238,14 +247,17 @@ mod tests {
         NewUpload { name: name.into(), content_type: content_type.into(), size }
     }
 
+    fn meta() -> &'static dyn Adapter {
+        providers::adapter("META").unwrap()
+    }
+
+    fn problem(failure: &Failure) -> String {
+        let problem = serde_json::to_value(failure.problem()).unwrap();
+        format!("{} {}", problem["status"], problem["errors"][0]["field"].as_str().or(problem["type"].as_str()).unwrap())
+    }
+
     fn answer(new: &NewUpload) -> String {
-        match new.check() {
-            Ok(content_type) => content_type,
-            Err(failure) => {
-                let problem = serde_json::to_value(failure.problem()).unwrap();
-                format!("{} {}", problem["status"], problem["errors"][0]["field"].as_str().or(problem["type"].as_str()).unwrap())
-            }
-        }
+        new.check(meta()).unwrap_or_else(|failure| problem(&failure))
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
             ("audio/ogg", 16 << 20),
             ("application/pdf", 100 << 20),
             ("image/gif", 100 << 20),
-            ("image/webp", 100 << 10),
+            ("image/webp", 500 << 10),
         ] {
             assert_eq!(answer(&new("a", content_type, most)), content_type);
             assert_eq!(answer(&new("a", content_type, most + 1)), "413 /problems/attachment-too-large");
@@ -264,8 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_the_accounts_provider_does_not_list_is_refused_with_what_it_takes() {
+        let twilio = providers::adapter("TWILIO").unwrap();
+        for content_type in ["text/csv", "image/gif"] {
+            assert!(new("a", content_type, 1).check(meta()).is_ok());
+            let refused = serde_json::to_value(new("a", content_type, 1).check(twilio).unwrap_err().problem()).unwrap();
+            assert_eq!((&refused["status"], &refused["type"]), (&415.into(), &"/problems/media-type".into()));
+            assert_eq!((&refused["provider"], &refused["content_type"]), (&"TWILIO".into(), &content_type.into()));
+            assert!(refused["detail"].as_str().unwrap().contains("It takes image/jpeg, image/png, "), "{refused}");
+        }
+        let refused = serde_json::to_value(new("a", "application/pdf", 17 << 20).check(twilio).unwrap_err().problem()).unwrap();
+        assert_eq!((&refused["status"], &refused["provider"], &refused["most"]), (&413.into(), &"TWILIO".into(), &(16 << 20).into()));
+    }
+
+    #[test]
+    fn the_address_is_signed_for_the_type_that_the_client_declared() {
+        for content_type in ["IMAGE/JPEG", "image/jpg", "text/plain; charset=utf-8", "Audio/OGG; codecs=opus"] {
+            assert_eq!(answer(&new("a", content_type, 1)), content_type);
+        }
+    }
+
+    #[test]
     fn unsupported_types_and_invalid_names_are_refused() {
-        assert_eq!(answer(&new("a", "Audio/OGG; codecs=opus", 1)), "audio/ogg");
         for content_type in ["video/quicktime", "audio/wav"] {
             assert_eq!(answer(&new("a", content_type, 1)), "415 /problems/media-type");
         }
@@ -301,15 +333,66 @@ mod tests {
         }
     }
 
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+    const JPEG: &[u8] = b"\xff\xd8\xff\xe0\x00\x10JFIF";
+    const PDF: &[u8] = b"%PDF-1.7";
+    const ZIP: &[u8] = b"PK\x03\x04\x14\x00";
+    const EXE: &[u8] = b"MZ\x90\x00";
+
+    fn opus() -> Vec<u8> {
+        [b"OggS\x00\x02".as_slice(), &[0; 22], b"OpusHead\x01\x01"].concat()
+    }
+
+    fn examined(content_type: &str, size: u64, first: &[u8]) -> Result<(AttachmentKind, String), Failure> {
+        examine(meta(), &Head { size, content_type: Some(content_type.into()) }, first)
+    }
+
     #[test]
     fn the_uploaded_file_is_checked_and_not_the_announced_one() {
+        assert_eq!(examined("IMAGE/PNG", 7, PNG).unwrap(), (AttachmentKind::Image, "image/png".to_owned()));
+        assert_eq!(problem(&examined("image/png", 6 << 20, PNG).unwrap_err()), "413 /problems/attachment-too-large");
+        assert_eq!(problem(&examined("audio/wav", 1, b"").unwrap_err()), "415 /problems/media-type");
+        assert!(matches!(examined("image/png", 0, b""), Err(Failure::UploadMissing)));
         let upload = Upload { place: Ulid::from_parts(1, 1).to_string(), name: "a.png".into() };
-        let head = |size, content_type: &str| Head { size, content_type: Some(content_type.into()) };
-        let taken = attachment(&upload, "media/x".into(), &head(7, "image/png")).unwrap();
+        let taken = attachment(&upload, "media/x".into(), AttachmentKind::Image, "image/png".into(), 7);
         assert_eq!((taken.kind, taken.source.as_str()), (Some(AttachmentKind::Image), "media/x"));
         assert_eq!(taken.copy, Copy::Stored { key: "media/x".into(), size: 7, content_type: "image/png".into() });
-        assert!(matches!(attachment(&upload, "k".into(), &head(6 << 20, "image/png")), Err(Failure::AttachmentTooLarge { .. })));
-        assert!(matches!(attachment(&upload, "k".into(), &head(1, "audio/wav")), Err(Failure::MediaType)));
-        assert!(matches!(attachment(&upload, "k".into(), &head(0, "image/png")), Err(Failure::UploadMissing)));
+    }
+
+    #[test]
+    fn a_voice_note_keeps_its_codec_or_gets_it_from_its_bytes() {
+        for declared in ["audio/ogg", "audio/ogg; codecs=opus", "AUDIO/ogg;codecs=opus"] {
+            assert_eq!(examined(declared, 9, &opus()).unwrap(), (AttachmentKind::Audio, "audio/ogg; codecs=opus".to_owned()));
+        }
+        let refused = examined("audio/ogg", 9, b"OggS\x00\x02").unwrap_err();
+        assert_eq!(problem(&refused), "415 /problems/media-type");
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_it_says_is_refused_naming_what_it_is() {
+        let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        for (declared, first) in [
+            ("image/jpeg", JPEG),
+            ("application/pdf", PDF),
+            (docx, ZIP),
+            ("text/plain; charset=utf-8", b"ciao".as_slice()),
+            ("application/octet-stream", EXE),
+            ("video/mp4", opus().as_slice()),
+        ] {
+            assert!(examined(declared, 9, first).is_ok(), "{declared}");
+        }
+        for (declared, first, found) in [
+            ("image/jpeg", PNG, "image/png"),
+            ("image/jpeg", PDF, "application/pdf"),
+            ("image/jpeg", b"<html>".as_slice(), "text/html"),
+            ("image/png", b"ciao".as_slice(), "not a picture"),
+            ("application/pdf", EXE, "application/vnd.microsoft.portable-executable"),
+            (docx, EXE, "application/vnd.microsoft.portable-executable"),
+            ("video/mp4", PDF, "application/pdf"),
+        ] {
+            let refused = examined(declared, 9, first).unwrap_err();
+            assert!(matches!(&refused, Failure::OtherContent { found: other, .. } if *other == found), "{declared} {refused:?}");
+            assert_eq!(problem(&refused), "415 /problems/media-type");
+        }
     }
 }

@@ -11,7 +11,8 @@ use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
-use domain::message::{ApprovedTemplate, Message};
+use domain::message::{ApprovedTemplate, Content, Message};
+use domain::template::TemplateInput;
 use domain::values::{Address, E164};
 use engine::ports::{Directory, Store, World};
 use engine::{Start, Started};
@@ -23,7 +24,8 @@ use views::{InteractionView, MessageView};
 
 use super::Named;
 use super::interactions::refused;
-use super::outgoing::NewTemplate;
+use super::messages::{fits, listed};
+use super::outgoing::read_template;
 use crate::app::App;
 use crate::limits::Limited;
 use crate::problem::Failure;
@@ -71,7 +73,7 @@ pub(crate) struct NewConversation {
     /// The customer's name, used only if the contact has no name yet.
     name: Option<String>,
     /// An approved template. Give either this or `recontact`.
-    template: Option<NewTemplate>,
+    template: Option<TemplateInput>,
     /// `true`: send the account's recontact template, with its parameters filled in.
     #[serde(default)]
     recontact: bool,
@@ -224,8 +226,18 @@ pub(crate) async fn start(
     };
     let template = match wanted.template {
         Some(template) => template,
-        None => app.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?,
+        None => {
+            let filled = app.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?;
+            filled.map_err(Failure::RecontactUnfilled)?
+        }
     };
+    if let Err(refused) = sendable(&app, &account, &template).await {
+        // The list may have changed since the first attempt of a repeated command.
+        return match earlier(&app, &command).await? {
+            Some((interaction, message)) => Ok(opened(&interaction, &message)),
+            None => Err(refused),
+        };
+    }
     app.count(&command.caller.agent, Limited::Conversation).await?;
     let message = MessageId::from_ulid(app.engine.world.ulid());
     let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
@@ -240,6 +252,11 @@ pub(crate) async fn start(
         (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
         (None, None) => Err(Error::NotFound.into()),
     }
+}
+
+async fn sendable(app: &App, account: &Account, template: &ApprovedTemplate) -> Result<(), Failure> {
+    fits(account, &Content::Template(template.clone()), &[])?;
+    listed(app, account, template).await
 }
 
 /// A phone number if there is one, else a provider's id. Only some providers accept ids.
@@ -294,7 +311,11 @@ impl NewConversation {
             (None, None) => return Err(Failure::field("phone", "is required, or contact")),
         };
         let template = match (self.template, self.recontact) {
-            (Some(template), false) => Some(template.read()?),
+            (Some(template), false) => match read_template(template)? {
+                (template, None) => Some(template),
+                // There is no interaction yet to upload a file to.
+                (_, Some(_)) => return Err(Failure::field("template.header.attachment", "is not possible here: give an address")),
+            },
             (None, true) => None,
             (Some(_), true) => return Err(Failure::field("recontact", "must be absent when template is given")),
             (None, false) => return Err(Failure::field("template", "is required, or recontact")),

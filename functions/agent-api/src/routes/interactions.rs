@@ -13,6 +13,7 @@ use domain::history::HistoryEntry;
 use domain::interaction::Interaction;
 use domain::message::ApprovedTemplate;
 use domain::notification::Notification;
+use domain::template::Misfit;
 use engine::Told;
 use engine::ports::{Directory, Store};
 use futures_util::future::{try_join, try_join_all};
@@ -291,14 +292,14 @@ pub(crate) async fn refused(app: &App, refusal: Refusal, interaction: Option<Int
         None => None,
     };
     let recontact = match (&refusal, &interaction) {
-        (Refusal::WindowExpired, Some(interaction)) => recontact(app, interaction).await?,
+        (Refusal::WindowExpired, Some(interaction)) => recontact(app, interaction).await?.and_then(Result::ok),
         _ => None,
     };
     Ok(Failure::Refused(Box::new(Refused { refusal, interaction, owner_name, recontact })))
 }
 
-/// The account's recontact template, filled in for the customer of this interaction.
-pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<ApprovedTemplate>, Failure> {
+/// The account's recontact template, filled in for the customer of this interaction, or the parameters that are empty.
+pub(crate) async fn recontact(app: &App, interaction: &Interaction) -> Result<Option<Result<ApprovedTemplate, Vec<Misfit>>>, Failure> {
     let Some(account) = app.directory().account(&interaction.account).await? else { return Ok(None) };
     Ok(app.engine.recontact(&account, interaction.customer_name.as_ref(), &interaction.address).await?)
 }

@@ -9,21 +9,23 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cloud::objects::LINK_LIFETIME;
+use domain::account::Account;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
-use domain::message::{AttachmentKind, Content, Copy, Message};
+use domain::message::{ApprovedTemplate, Attachment, AttachmentKind, Content, Copy, DeliveryState, Message, TemplateHeader};
 use engine::ports::{Store, World};
 use engine::{Sending, Told};
 use futures_util::future::try_join;
 use http::StatusCode;
+use providers::OutgoingAttachment;
 use views::MessageView;
 use views::transcript::Transcript;
 
 use super::contacts::no_recontact;
 use super::interactions::{Done, recontact, settle};
-use super::outgoing::{NewMessage, Wanted, unknown};
+use super::outgoing::{NewMessage, Wanted, not_of_interaction, of_template, unknown};
 use super::{Link, attachments};
-use crate::app::App;
+use crate::app::{App, Located};
 use crate::problem::Failure;
 
 /// A screen or two of messages.
@@ -69,16 +71,22 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
 
 /// Sends a message to the customer.
 ///
-/// The message is a text, an uploaded file, an approved template, a location, or a reaction. Outside the 24-hour
-/// window only templates are allowed (409 `window-expired`, with the account's template in `recontact`, if it has
-/// one). 404 `upload-missing`: the file was not uploaded, or its upload is more than a day old.
+/// The message is a text, an uploaded file, an approved template, a location, a reaction, or an earlier message that
+/// failed, once more. Outside the 24-hour window only templates are allowed (409 `window-expired`, with the account's
+/// template in `recontact`, if it has one). 404 `upload-missing`: the file was not uploaded, or its upload is more
+/// than a day old. 413 and 415: the provider does not take the file. 422: a field is wrong, or a parameter of a listed
+/// template is missing or superfluous; `not-sendable`: the provider can't send such a message. 409
+/// `recontact-unfilled`: a parameter of the recontact template is empty for this customer, and the account sets no
+/// fallback. 409 `not-failed`: the message in `again` did not fail.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),
     responses(
         (status = CREATED, body = MessageView),
         (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = PAYLOAD_TOO_LARGE, body = api::Problem, content_type = "application/problem+json"),
+        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn send(
@@ -89,7 +97,7 @@ pub(crate) async fn send(
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.locate(&command.caller, &id).await?;
     let (wanted, answers) = new.read(&place.account.provider)?;
-    let sending = match prepare(&app, &place.key, wanted, answers).await {
+    let sending = match prepare(&app, &place, wanted, answers).await {
         // The message or file that a repeated command refers to may be gone by now.
         Err(failure) => match app.earlier(&command).await?.and_then(|made| made.parse().ok()) {
             Some(made) => return Ok(created(&find(&app, &place.key, &made).await?.ok_or(Error::NotFound)?)),
@@ -118,34 +126,100 @@ pub(crate) fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
     (StatusCode::CREATED, Json(message.into()))
 }
 
-/// Prepares a message for sending: copies the file to its place and looks up the provider's id of the message it
-/// refers to.
-async fn prepare(app: &App, key: &InteractionKey, wanted: Wanted, answers: Option<MessageId>) -> Result<Sending, Failure> {
+/// Prepares a message for sending: copies the file to its place, looks up the messages that it refers to, and checks
+/// that the provider takes what it holds.
+async fn prepare(app: &App, place: &Located, wanted: Wanted, answers: Option<MessageId>) -> Result<Sending, Failure> {
+    let key = &place.key;
     let id = MessageId::from_ulid(app.engine.world.ulid());
     let reply_to = match &answers {
         Some(answered) => Some(known(app, key, answered, "reply_to").await?),
         None => None,
     };
-    let (content, attachments, answers) = match wanted {
-        Wanted::Ready(content) => (content, Vec::new(), answers),
+    let sending = |content, attachments| {
+        let (id, reply_to, answers) = (id.clone(), reply_to.clone(), answers.clone());
+        Sending { id, content, attachments, reply_to, answers, again_of: None }
+    };
+    let sending = match wanted {
+        Wanted::Ready(content) => sending(content, Vec::new()),
+        Wanted::Template { template, upload } => {
+            let attachments = match upload {
+                Some(upload) => vec![header_file(&template, attachments::taken(app, place, &upload).await?)?],
+                None => Vec::new(),
+            };
+            sending(Content::Template(template), attachments)
+        }
         Wanted::Recontact => {
             let interaction = app.store().interaction(key).await?.ok_or(Error::NotFound)?;
-            (Content::Template(recontact(app, &interaction).await?.ok_or_else(no_recontact)?), Vec::new(), answers)
+            let template = recontact(app, &interaction).await?.ok_or_else(no_recontact)?;
+            sending(Content::Template(template.map_err(Failure::RecontactUnfilled)?), Vec::new())
         }
         Wanted::File { upload, caption } => {
-            let attachment = attachments::taken(app, key, &upload).await?;
+            let attachment = attachments::taken(app, place, &upload).await?;
             let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
             if silent && !caption.is_empty() {
                 return Err(Failure::field("caption", "is not allowed with audio or a sticker"));
             }
-            (Content::Media { caption }, vec![attachment], answers)
+            sending(Content::Media { caption }, vec![attachment])
         }
         Wanted::Reaction { message, emoji } => {
             let target = known(app, key, &message, "reaction.message").await?;
-            (Content::Reaction { message: target, emoji }, Vec::new(), Some(message))
+            Sending { answers: Some(message), ..sending(Content::Reaction { message: target, emoji }, Vec::new()) }
+        }
+        Wanted::Again(old) => {
+            let old = find(app, key, &old).await?.ok_or_else(|| not_of_interaction("again"))?;
+            again(old, id.clone())?
         }
     };
-    Ok(Sending { id, content, attachments, reply_to, answers })
+    fits(&place.account, &sending.content, &sending.attachments)?;
+    if let Content::Template(template) = &sending.content {
+        listed(app, &place.account, template).await?;
+    }
+    Ok(sending)
+}
+
+/// The message `old` once more, under the id `id`. Its file is in the bucket already.
+fn again(old: Message, id: MessageId) -> Result<Sending, Failure> {
+    let state = old.delivery.as_ref().map(|delivery| delivery.state);
+    if !matches!(state, Some(DeliveryState::Failed | DeliveryState::Unknown)) {
+        return Err(Failure::NotFailed { state });
+    }
+    let Message { content, attachments, reply_to, answers, .. } = old;
+    Ok(Sending { id, content, attachments, reply_to, answers, again_of: Some(old.id) })
+}
+
+/// The file of a template's header, if it is of the header's kind.
+fn header_file(template: &ApprovedTemplate, file: Attachment) -> Result<Attachment, Failure> {
+    let (kind, wanted) = match &template.header {
+        Some(TemplateHeader::Image { .. }) => (AttachmentKind::Image, "must be a picture (JPEG or PNG)"),
+        Some(TemplateHeader::Video { .. }) => (AttachmentKind::Video, "must be a video"),
+        _ => (AttachmentKind::Document, "must be a document"),
+    };
+    if file.kind == Some(kind) { Ok(file) } else { Err(Failure::field("template.header.attachment", wanted)) }
+}
+
+/// Fails if the account's provider would refuse the contents, or drop a part of them.
+pub(crate) fn fits(account: &Account, content: &Content, files: &[Attachment]) -> Result<(), Failure> {
+    let adapter = providers::adapter(&account.provider.kind).ok_or(Failure::MediaType)?;
+    let mut file = None;
+    for attachment in files {
+        let Copy::Stored { size, content_type, .. } = &attachment.copy else { return Err(Failure::AttachmentPending) };
+        let kind = providers::kind_of_file(adapter, content_type, *size)?;
+        // The address is made when the message leaves.
+        file = Some(OutgoingAttachment { url: "https://h.example/f", kind, content_type, name: attachment.name.as_deref() });
+    }
+    adapter.fits(content, file.as_ref()).map_err(|error| Failure::Unsendable { provider: adapter.kind(), error })
+}
+
+/// Fails if the provider lists the template with other parameters, or not as approved. A template that is not in the
+/// list may be sent, and so may any while nobody has listed the templates for a day: then the provider checks it.
+pub(crate) async fn listed(app: &App, account: &Account, template: &ApprovedTemplate) -> Result<(), Failure> {
+    let Some(catalogue) = app.directory().templates(&account.id).await? else { return Ok(()) };
+    let Some(listed) = catalogue.find(&template.name, &template.language, app.now()) else { return Ok(()) };
+    let misfits = listed.parts.misfits(template);
+    if !listed.is_approved() {
+        return Err(Failure::field("template.name", &format!("the provider lists this template as {}", listed.status)));
+    }
+    if misfits.is_empty() { Ok(()) } else { Err(of_template(misfits)) }
 }
 
 /// The provider's id of a message of this interaction. `field` names the input field.

@@ -1,8 +1,10 @@
 //! Parses the messages that agents send.
 
+use api::Errors;
 use domain::account::Provider;
 use domain::ids::MessageId;
-use domain::message::{ApprovedTemplate, Content, TemplateButton, TemplateButtonKind, TemplateHeader};
+use domain::message::{ApprovedTemplate, Content};
+use domain::template::{Misfit, TemplateInput};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -13,22 +15,13 @@ use crate::text::{lines, one_line};
 /// WhatsApp accepts captions of up to 1024 characters.
 const LONGEST_CAPTION: usize = 1024;
 
-/// WhatsApp's limits: 512 characters for a template's name and 1024 for a parameter. A language code is short.
-const LONGEST_NAME: usize = 512;
-const LONGEST_PARAMETER: usize = 1024;
-const LONGEST_LANGUAGE: usize = 15;
-
-/// A body of 1024 characters can't hold more parameters than this, and WhatsApp allows 10 buttons.
-const MOST_PARAMETERS: usize = 100;
-const MOST_BUTTONS: usize = 10;
-
-/// An emoji may consist of several code points. Families and flags have up to 14 characters.
-const LONGEST_EMOJI: usize = 16;
+const NOT_AN_UPLOAD: &str = "is not the id of an upload";
 
 /// The name or the address of a location takes a line or two.
 const LONGEST_LABEL: usize = 1000;
 
-/// A message to send. Give exactly one of `text`, `attachment`, `template`, `recontact`, `location` and `reaction`.
+/// A message to send. Give exactly one of `text`, `attachment`, `template`, `recontact`, `location`, `reaction` and
+/// `again`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
@@ -39,7 +32,7 @@ pub(crate) struct NewMessage {
     /// The caption of an attachment: at most 1024 characters. Audio and stickers have no caption.
     pub(crate) caption: Option<String>,
     /// An approved template. Outside the 24-hour window only templates are allowed.
-    pub(crate) template: Option<NewTemplate>,
+    pub(crate) template: Option<TemplateInput>,
     /// `true`: send the account's recontact template, with its parameters filled in.
     #[serde(default)]
     pub(crate) recontact: bool,
@@ -47,68 +40,11 @@ pub(crate) struct NewMessage {
     pub(crate) location: Option<NewLocation>,
     /// A reaction to a message of this interaction.
     pub(crate) reaction: Option<NewReaction>,
-    /// The id of the message to reply to, in this interaction. Not allowed with a template or a reaction.
+    /// The id of a message of this interaction that failed, or whose outcome is unknown: sends it once more, as a new
+    /// message that names it in `again_of`. If the outcome is unknown, the customer may get it twice.
+    pub(crate) again: Option<String>,
+    /// The id of the message to reply to, in this interaction. Not allowed with a template, a reaction or `again`.
     pub(crate) reply_to: Option<String>,
-}
-
-/// An approved template with its parameters.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewTemplate {
-    /// The template's name at the provider. For providers that use ids instead (Twilio): the id.
-    name: String,
-    /// The language, such as `it` or `en_US`. Omit it if the provider's id already includes the language.
-    #[serde(default)]
-    language: String,
-    /// The header's parameter.
-    header: Option<NewHeader>,
-    /// The body's parameters, in order.
-    #[serde(default)]
-    body: Vec<String>,
-    /// The buttons' parameters.
-    #[serde(default)]
-    buttons: Vec<NewButton>,
-}
-
-/// The parameter of a template's header.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum NewHeader {
-    /// A text.
-    Text {
-        /// The text to fill in.
-        text: String,
-    },
-    /// An image.
-    Image {
-        /// A public https address.
-        url: String,
-    },
-    /// A video.
-    Video {
-        /// A public https address.
-        url: String,
-    },
-    /// A document.
-    Document {
-        /// A public https address.
-        url: String,
-        /// The file's name.
-        name: Option<String>,
-    },
-}
-
-/// The parameter of one of a template's buttons.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewButton {
-    /// The button's index, starting at 0.
-    index: u32,
-    /// The button's type.
-    #[serde(rename = "type")]
-    kind: TemplateButtonKind,
-    /// The payload that a reply returns, or the text to append to the address.
-    value: String,
 }
 
 /// A location.
@@ -140,6 +76,10 @@ pub(crate) struct NewReaction {
 pub(crate) enum Wanted {
     /// The content is complete.
     Ready(Content),
+    /// An approved template, with the file that its header shows.
+    Template { template: ApprovedTemplate, upload: Option<Upload> },
+    /// An earlier message once more.
+    Again(MessageId),
     /// The account's recontact template.
     Recontact,
     /// A file with a caption, which may be empty.
@@ -160,15 +100,20 @@ impl NewMessage {
             self.recontact,
             self.location.is_some(),
             self.reaction.is_some(),
+            self.again.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            return Err(Failure::field("text", "exactly one of text, attachment, template, recontact, location and reaction is needed"));
+            return Err(Failure::field(
+                "text",
+                "exactly one of text, attachment, template, recontact, location, reaction and again is needed",
+            ));
         }
         if self.caption.is_some() && self.attachment.is_none() {
             return Err(Failure::field("caption", "goes with an attachment only"));
         }
-        if self.reply_to.is_some() && (self.template.is_some() || self.recontact || self.reaction.is_some()) {
-            return Err(Failure::field("reply_to", "does not go with a template or a reaction"));
+        let own_reference = self.template.is_some() || self.recontact || self.reaction.is_some() || self.again.is_some();
+        if self.reply_to.is_some() && own_reference {
+            return Err(Failure::field("reply_to", "does not go with a template, a reaction or again"));
         }
         let reply_to = match self.reply_to {
             Some(id) => Some(id.parse().map_err(|_| unknown("reply_to"))?),
@@ -183,16 +128,18 @@ impl NewMessage {
         } else if let Some(id) = self.attachment {
             let caption = self.caption.unwrap_or_default();
             lines("caption", &caption, LONGEST_CAPTION.min(text_limit))?;
-            Wanted::File { upload: Upload::parse(&id).ok_or_else(|| Failure::field("attachment", "is not the id of an upload"))?, caption }
+            Wanted::File { upload: Upload::parse(&id).ok_or_else(|| Failure::field("attachment", NOT_AN_UPLOAD))?, caption }
         } else if let Some(template) = self.template {
-            Wanted::Ready(Content::Template(template.read()?))
+            let (template, upload) = read_template(template)?;
+            Wanted::Template { template, upload }
         } else if self.recontact {
             Wanted::Recontact
+        } else if let Some(id) = self.again {
+            Wanted::Again(id.parse().map_err(|_| not_of_interaction("again"))?)
         } else if let Some(location) = self.location {
             Wanted::Ready(location.read()?)
         } else if let Some(NewReaction { message, emoji }) = self.reaction {
-            let odd = |c: char| c.is_control() || c.is_whitespace() || c.is_ascii_alphabetic();
-            if emoji.chars().count() > LONGEST_EMOJI || emoji.contains(odd) {
+            if !emoji.is_empty() && emojis::get(&emoji).is_none() {
                 return Err(Failure::field("reaction.emoji", "must be one emoji, or empty"));
             }
             Wanted::Reaction { message: message.parse().map_err(|_| unknown("reaction.message"))?, emoji }
@@ -208,58 +155,34 @@ pub(crate) fn unknown(field: &'static str) -> Failure {
     Failure::field(field, "is not a message of this interaction that the provider knows")
 }
 
+/// `field` refers to a message that this interaction does not have.
+pub(crate) fn not_of_interaction(field: &'static str) -> Failure {
+    Failure::field(field, "is not a message of this interaction")
+}
+
 /// A text of one line that is not empty.
 fn some(field: &str, text: &str, most: usize) -> Result<(), Failure> {
     if text.trim().is_empty() { Err(Failure::field(field, "must not be empty")) } else { Ok(one_line(field, text, most)?) }
 }
 
-fn https(field: &str, url: &str) -> Result<(), Failure> {
-    let plain = url.len() <= 2048 && url.starts_with("https://") && url.bytes().all(|b| b.is_ascii_graphic());
-    if plain { Ok(()) } else { Err(Failure::field(field, "must be an https address")) }
+/// The template in the form that is sent, and the upload that its header shows.
+pub(crate) fn read_template(input: TemplateInput) -> Result<(ApprovedTemplate, Option<Upload>), Failure> {
+    let (template, upload) = input.read().map_err(|misfits| of_template(misfits))?;
+    let faults = template.faults();
+    if !faults.is_empty() {
+        return Err(of_template(faults));
+    }
+    let upload = upload.map(|id| Upload::parse(&id).ok_or_else(|| Failure::field("template.header.attachment", NOT_AN_UPLOAD)));
+    Ok((template, upload.transpose()?))
 }
 
-impl NewTemplate {
-    /// The template in the form that is sent.
-    pub(crate) fn read(self) -> Result<ApprovedTemplate, Failure> {
-        some("template.name", &self.name, LONGEST_NAME)?;
-        if self.language.len() > LONGEST_LANGUAGE || !self.language.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-            return Err(Failure::field("template.language", "must be a language such as it or en_US"));
-        }
-        if self.body.len() > MOST_PARAMETERS {
-            return Err(Failure::field("template.body", &format!("must have at most {MOST_PARAMETERS} parameters")));
-        }
-        for (place, parameter) in self.body.iter().enumerate() {
-            some(&format!("template.body[{place}]"), parameter, LONGEST_PARAMETER)?;
-        }
-        if self.buttons.len() > MOST_BUTTONS {
-            return Err(Failure::field("template.buttons", &format!("must have at most {MOST_BUTTONS} entries")));
-        }
-        for (place, button) in self.buttons.iter().enumerate() {
-            one_line(&format!("template.buttons[{place}].value"), &button.value, LONGEST_PARAMETER)?;
-        }
-        let header = match self.header {
-            Some(NewHeader::Text { text }) => {
-                some("template.header.text", &text, LONGEST_PARAMETER)?;
-                Some(TemplateHeader::Text { text })
-            }
-            Some(NewHeader::Image { url }) => {
-                https("template.header.url", &url)?;
-                Some(TemplateHeader::Image { url })
-            }
-            Some(NewHeader::Video { url }) => {
-                https("template.header.url", &url)?;
-                Some(TemplateHeader::Video { url })
-            }
-            Some(NewHeader::Document { url, name }) => {
-                https("template.header.url", &url)?;
-                name.as_deref().map_or(Ok(()), |name| some("template.header.name", name, LONGEST_NAME))?;
-                Some(TemplateHeader::Document { url, name })
-            }
-            None => None,
-        };
-        let buttons = self.buttons.into_iter().map(|NewButton { index, kind, value }| TemplateButton { index, kind, value });
-        Ok(ApprovedTemplate { name: self.name, language: self.language, header, body: self.body, buttons: buttons.collect() })
+/// The refusal of a message's template.
+pub(crate) fn of_template(misfits: Vec<Misfit>) -> Failure {
+    let mut errors = Errors::default();
+    for Misfit { field, message } in misfits {
+        errors.add(format!("template.{field}"), message);
     }
+    errors.into()
 }
 
 impl NewLocation {
@@ -312,12 +235,12 @@ mod tests {
 
     #[test]
     fn a_message_has_exactly_one_kind() {
-        let needed = "text exactly one of text, attachment, template, recontact, location and reaction is needed";
+        let needed = "text exactly one of text, attachment, template, recontact, location, reaction and again is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
         assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption goes with an attachment only");
         let template = json!({ "template": { "name": "x" }, "reply_to": message() });
-        assert_eq!(refused(template), "reply_to does not go with a template or a reaction");
+        assert_eq!(refused(template), "reply_to does not go with a template, a reaction or again");
         assert!(refused(json!({ "text": "a", "txet": "b" })).contains("txet"));
     }
 
@@ -329,12 +252,20 @@ mod tests {
         assert!(matches!(wanted, Wanted::Ready(Content::Location { .. })));
         let template = json!({ "template": { "name": "recontact", "language": "it", "header": { "type": "text", "text": "Ciao" }, "body": ["Zoë"],
                                              "buttons": [{ "index": 0, "type": "quick_reply", "value": "yes" }] } });
-        let (Wanted::Ready(content), _) = read(template).unwrap() else { panic!("a content") };
-        assert!(content.is_template());
+        assert!(matches!(read(template).unwrap(), (Wanted::Template { upload: None, .. }, None)));
+        let header = json!({ "type": "document", "attachment": "upl_00000000000000000000000001.YQ" });
+        let template = json!({ "template": { "name": "invoice", "language": "it", "header": header } });
+        let (Wanted::Template { template, upload }, _) = read(template).unwrap() else { panic!("a template") };
+        assert!(template.wants_file() && upload.is_some());
+        assert!(matches!(read(json!({ "again": message() })).unwrap(), (Wanted::Again(_), None)));
         assert_eq!(read(json!({ "recontact": true })).unwrap(), (Wanted::Recontact, None));
         let (wanted, _) = read(json!({ "reaction": { "message": message(), "emoji": "👨‍👩‍👧‍👦" } })).unwrap();
         assert!(matches!(wanted, Wanted::Reaction { .. }));
-        assert!(read(json!({ "reaction": { "message": message(), "emoji": "" } })).is_ok());
+        // One emoji may be many characters, and its selector of the coloured form may be absent.
+        for emoji in ["", "👍", "👍🏽", "❤️", "❤", "🇮🇹", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "👩🏿‍❤️‍💋‍👨🏻", "🧑‍🧑‍🧒‍🧒"]
+        {
+            assert!(read(json!({ "reaction": { "message": message(), "emoji": emoji } })).is_ok(), "{emoji}");
+        }
         let (wanted, _) = read(json!({ "attachment": "upl_00000000000000000000000001.YQ", "caption": "foto" })).unwrap();
         assert!(matches!(wanted, Wanted::File { caption, .. } if caption == "foto"));
     }
@@ -360,9 +291,22 @@ mod tests {
             (json!({ "text": "a\u{0}b" }), "text"),
             (json!({ "attachment": "upl_00000000000000000000000001.YQ", "caption": "\u{1b}[1m" }), "caption"),
             (json!({ "template": { "name": "x", "header": { "type": "image", "url": "http://x" } } }), "template.header.url"),
+            (json!({ "template": { "name": "x", "header": { "type": "image", "attachment": "x" } } }), "template.header.attachment"),
+            (json!({ "template": { "name": "x", "body": ["a     b"] } }), "template.body[0]"),
+            (json!({ "template": { "name": "x", "body": [{ "name": "first_name", "text": "" }] } }), "template.body[0].text"),
+            (json!({ "template": { "name": "x", "body": [{ "name": "first_name" }] } }), "template.body[0]"),
+            (
+                json!({ "template": { "name": "x", "buttons": [{ "index": 0, "type": "copy_code", "value": "" }] } }),
+                "template.buttons[0].value",
+            ),
+            (json!({ "again": "int_1" }), "again"),
             (json!({ "reaction": { "message": "msg_1", "emoji": "👍" } }), "reaction.message"),
             (json!({ "reaction": { "message": message(), "emoji": "ok" } }), "reaction.emoji"),
-            (json!({ "reaction": { "message": message(), "emoji": "👍".repeat(17) } }), "reaction.emoji"),
+            (json!({ "reaction": { "message": message(), "emoji": "👍👍" } }), "reaction.emoji"),
+            (json!({ "reaction": { "message": message(), "emoji": "👍 " } }), "reaction.emoji"),
+            (json!({ "reaction": { "message": message(), "emoji": "1" } }), "reaction.emoji"),
+            (json!({ "reaction": { "message": message(), "emoji": "©©" } }), "reaction.emoji"),
+            (json!({ "reaction": { "message": message(), "emoji": "🏽" } }), "reaction.emoji"),
             (json!({ "attachment": "../x" }), "attachment"),
             (json!({ "attachment": "upl_00000000000000000000000001.YQ", "caption": "x".repeat(1025) }), "caption"),
             (json!({ "text": "a", "reply_to": "int_1" }), "reply_to"),

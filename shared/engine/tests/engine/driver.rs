@@ -319,7 +319,14 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Reopen(interaction) => (interaction, Event::Reopen { agent }),
         Command::Write(interaction, message, body) => {
             let key = engine.locate(&interaction).await?;
-            let sending = Sending { id: message, content: Content::Text { body }, attachments: Vec::new(), reply_to: None, answers: None };
+            let sending = Sending {
+                id: message,
+                content: Content::Text { body },
+                attachments: Vec::new(),
+                reply_to: None,
+                answers: None,
+                again_of: None,
+            };
             return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
         }
         Command::Note(interaction, message) => {
@@ -330,8 +337,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
         Command::Start(to, message) => {
             let account = engine.directory.accounts().await?[0].clone();
-            let template =
-                ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+            let template = ApprovedTemplate::plain("recontact", "it");
             let start = Start { agent, to, name: None, message, template };
             let told = match engine.start(&account, &start, &mark).await? {
                 Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
@@ -674,7 +680,7 @@ impl Sim {
     /// An agent writes to customer `to` first.
     pub(crate) fn starts(&mut self, agent: &AgentId, to: u32) -> Result<Interaction, Refusal> {
         let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
-        let template = ApprovedTemplate { name: "recontact".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+        let template = ApprovedTemplate::plain("recontact", "it");
         let message = MessageId::from_ulid(self.world.ulid());
         let start = Start { agent: agent.clone(), to: phone(to), name: None, message, template };
         let mark = Idempotency::Command { id: format!("start-{}", self.next()) };

@@ -13,16 +13,19 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::message::Content;
+use domain::template::ListedTemplate;
 use domain::values::Secret;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::files::{self, FileRule};
 use crate::json;
-use crate::meta::{MAX_TEXT, admin as meta_admin};
+use crate::meta::{MAX_TEXT, admin as meta_admin, send as meta_send, template};
 use crate::{
-    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Origin, Outgoing, OutgoingRequest,
-    ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, TemplateInfo, VerifyError, Webhook,
+    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Origin, Outgoing, OutgoingAttachment,
+    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
     guard,
 };
 
@@ -163,6 +166,14 @@ impl Adapter for Kaleyra {
         MAX_TEXT
     }
 
+    fn files(&self) -> &'static [FileRule] {
+        files::WHATSAPP
+    }
+
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError> {
+        meta_send::content(content, attachment).map(drop)
+    }
+
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
         send::render(connection, message)
     }
@@ -212,7 +223,7 @@ impl Adapter for Kaleyra {
         .join("\n")
     }
 
-    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
         if let Some(problem) = answers.last().and_then(problem) {
             return Step::Done(Err(problem));
         }
@@ -220,7 +231,7 @@ impl Adapter for Kaleyra {
             Some(request) => Step::Call(request),
             None => {
                 let pages: Vec<Value> = answers.iter().map(Answer::json).collect();
-                Step::Done(Ok(pages.iter().flat_map(listed).filter_map(meta_admin::template).collect()))
+                Step::Done(Ok(pages.iter().flat_map(listed).filter_map(template::listed).collect()))
             }
         }
     }

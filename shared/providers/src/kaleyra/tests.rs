@@ -471,13 +471,8 @@ fn templates_are_listed_page_by_page_and_never_from_another_host() {
     let page = |next: &str| answer(200, json!({"data": [template("a")], "paging": {"next": next}}));
     let Step::Call(request) = ask(&[page("https://api.eu.kaleyra.io/v2/next?after=1")]) else { panic!("it asks on") };
     assert_eq!(request.url, "https://api.eu.kaleyra.io/v2/next?after=1");
-    let expected = |name: &str| TemplateInfo {
-        name: name.into(),
-        title: name.into(),
-        language: "it".into(),
-        body: "Ciao {{1}}".into(),
-        approved: true,
-    };
+    let expected = |name: &str| crate::meta::template::listed(&template(name)).unwrap();
+    assert_eq!(expected("a").parts.text, "Ciao {{1}}");
     assert_eq!(ask(&[page("https://evil.example/v2/next")]), Step::Done(Ok(vec![expected("a")])));
     let wrapped = answer(200, json!({"code": "WA200", "data": {"data": [template("b"), {"no": "name"}]}}));
     assert_eq!(ask(&[page("x"), wrapped]), Step::Done(Ok(vec![expected("a"), expected("b")])));

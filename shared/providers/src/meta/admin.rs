@@ -1,11 +1,13 @@
 //! Looks after a number: checks it and where its webhooks lead, and lists numbers and templates.
 
+use domain::template::ListedTemplate;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::template::listed;
 use super::{ACCOUNT_SID, API, APP_ID, PHONE_NUMBER_ID, VERIFY_TOKEN, bearer, is_number_id};
 use crate::json as read;
-use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Problem, Registration, Step, TemplateInfo, phone};
+use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Problem, Registration, Step, phone};
 
 /// The longest override address that Meta accepts, in characters.
 const MAX_CALLBACK: usize = 200;
@@ -119,21 +121,8 @@ pub(super) fn numbers(connection: &Connection<'_>, answers: &[Answer]) -> Step<R
 }
 
 /// The templates of the business account, page by page.
-pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
-    paged(connection, "message_templates?fields=name,language,status,category,components&limit=100", answers, template)
-}
-
-/// A template of the list.
-pub(crate) fn template(listed: &Value) -> Option<TemplateInfo> {
-    let name = read::value(&listed["name"])?;
-    let body = read::list(&listed["components"]).iter().find(|part| read::word(&part["type"]).eq_ignore_ascii_case("body"));
-    Some(TemplateInfo {
-        title: name.clone(),
-        name,
-        language: read::value(&listed["language"]).unwrap_or_default(),
-        body: body.and_then(|body| read::text(&body["text"], read::TEXT_LIMIT)).unwrap_or_default(),
-        approved: read::word(&listed["status"]).eq_ignore_ascii_case("approved"),
-    })
+pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
+    paged(connection, "message_templates?fields=name,language,status,category,parameter_format,components&limit=100", answers, listed)
 }
 
 /// All elements of a list of the business account. Each page holds the address of the next. That address must be
@@ -374,7 +363,9 @@ mod tests {
     #[test]
     fn templates_are_listed_with_their_text_and_whether_they_may_be_sent() {
         let next = |answers: &[Answer]| with(&account(), |connection| templates(connection, answers));
-        let url = format!("{API_URL}/102290129340398/message_templates?fields=name,language,status,category,components&limit=100");
+        let url = format!(
+            "{API_URL}/102290129340398/message_templates?fields=name,language,status,category,parameter_format,components&limit=100"
+        );
         assert_eq!(call(next(&[])).1, url);
         let body = json!([{"type": "HEADER", "format": "TEXT", "text": "T"}, {"type": "BODY", "text": "Buongiorno {{1}}"}]);
         let page = answer(
@@ -386,15 +377,9 @@ mod tests {
                 "x",
             ]}),
         );
-        let template = |name: &str, language: &str, body: &str, approved| TemplateInfo {
-            name: name.into(),
-            title: name.into(),
-            language: language.into(),
-            body: body.into(),
-            approved,
-        };
-        let expected = vec![template("recontact_1", "it", "Buongiorno {{1}}", true), template("recontact_2", "en_US", "", false)];
-        assert_eq!(next(&[page]), Step::Done(Ok(expected)));
+        let Step::Done(Ok(found)) = next(&[page]) else { panic!("a list") };
+        let shown: Vec<_> = found.iter().map(|found| (&*found.name, &*found.language, &*found.parts.text, found.is_approved())).collect();
+        assert_eq!(shown, [("recontact_1", "it", "Buongiorno {{1}}", true), ("recontact_2", "en_US", "", false)]);
         assert_eq!(next(&[error(401, 190)]), Step::Done(Err(Problem::CredentialsRefused)));
         assert_eq!(with(&without(ACCOUNT_SID), |connection| templates(connection, &[])), Step::Done(Err(Problem::NotOffered)));
     }

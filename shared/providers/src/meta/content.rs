@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::inbound::{Annotated, InboundAttachment, ReactionEmoji};
+use domain::media_type::{canonical, essence};
 use domain::message::{AttachmentKind, ContactCard, Content};
 use domain::values::Address;
 use serde_json::Value;
@@ -94,13 +95,13 @@ fn attachment(kind: &str, object: &Value) -> Option<InboundAttachment> {
     })
 }
 
-/// The declared type without its parameters.
+/// The declared type with its parameters.
 pub(crate) fn content_type(declared: &Value) -> String {
     let declared = value(declared).unwrap_or_default();
-    match declared.split(';').next().unwrap_or_default().trim() {
-        "" => "application/octet-stream".to_owned(),
-        plain => plain.to_ascii_lowercase(),
-    }
+    canonical(&declared).unwrap_or_else(|| match essence(&declared) {
+        plain if plain.is_empty() => "application/octet-stream".to_owned(),
+        plain => plain,
+    })
 }
 
 /// A digest in lower-case hex. Meta sends it in Base64 or in hex.

@@ -13,12 +13,15 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::message::Content;
+use domain::template::ListedTemplate;
 use domain::values::Secret;
 use jiff::Timestamp;
 
+use crate::files::{self, FileRule};
 use crate::{
-    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Number, Outgoing, OutgoingRequest,
-    ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, TemplateInfo, VerifyError, Webhook,
+    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Number, Outgoing, OutgoingAttachment,
+    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
 };
 
 pub(crate) mod admin;
@@ -26,6 +29,7 @@ pub(crate) mod content;
 pub(crate) mod errors;
 pub(crate) mod send;
 mod signature;
+pub(crate) mod template;
 pub(crate) mod webhook;
 
 pub use signature::{SIGNATURE_HEADER, sign};
@@ -138,6 +142,14 @@ impl Adapter for Meta {
         MAX_TEXT
     }
 
+    fn files(&self) -> &'static [FileRule] {
+        files::WHATSAPP
+    }
+
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError> {
+        send::content(content, attachment).map(drop)
+    }
+
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
         send::render(connection, message)
     }
@@ -171,7 +183,7 @@ impl Adapter for Meta {
         admin::numbers(connection, answers)
     }
 
-    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
         admin::templates(connection, answers)
     }
 }

@@ -1,13 +1,12 @@
 //! Sends a message, reads the answer, and fetches an attachment.
 
-use domain::message::{
-    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
-};
+use domain::media_type::essence;
+use domain::message::{AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass};
 use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{API, MAX_TEXT, PHONE_NUMBER_ID, bearer, errors, is_number_id};
+use super::{API, MAX_TEXT, PHONE_NUMBER_ID, bearer, errors, is_number_id, template};
 use crate::json as read;
 use crate::{
     Authorization, Connection, MediaAddressError, MediaStep, Origin, Outgoing, OutgoingAttachment, OutgoingRequest, RateScope, RenderError,
@@ -41,7 +40,7 @@ pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Res
 /// # Errors
 /// The message is empty or too long, its kind can't be sent, or not in this combination.
 pub(crate) fn body(message: &Outgoing<'_>) -> Result<Map<String, Value>, RenderError> {
-    let (kind, object) = content(message)?;
+    let (kind, object) = content(message.content, message.attachment.as_ref())?;
     let mut body = Map::new();
     body.insert("messaging_product".to_owned(), "whatsapp".into());
     body.insert("recipient_type".to_owned(), "individual".into());
@@ -59,8 +58,14 @@ pub(crate) fn body(message: &Outgoing<'_>) -> Result<Map<String, Value>, RenderE
 }
 
 /// The message's type and the object under that name.
-fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError> {
-    match (message.content, &message.attachment) {
+///
+/// # Errors
+/// The same as for [`body`].
+pub(crate) fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(&'static str, Value), RenderError> {
+    match (content, attachment) {
+        (Content::Template(template), file) if template.wants_file() || file.is_none() => {
+            Ok(("template", template::document(template, file)?))
+        }
         (Content::Text { body: text } | Content::Media { caption: text }, Some(attachment)) => media(attachment, text),
         (Content::Text { body: text } | Content::Media { caption: text }, None) => {
             if text.trim().is_empty() {
@@ -102,13 +107,13 @@ fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError>
             Ok(("contacts", cards.collect()))
         }
         (Content::Reaction { message, emoji }, None) => Ok(("reaction", json!({"message_id": message, "emoji": emoji}))),
-        (Content::Template(template), None) => Ok(("template", self::template(template)?)),
         (
             Content::Button { .. }
             | Content::ListReply { .. }
             | Content::Form { .. }
             | Content::System { .. }
             | Content::Note { .. }
+            | Content::Template(_)
             | Content::Unsupported { .. },
             None,
         ) => Err(RenderError::Unsupported),
@@ -118,7 +123,7 @@ fn content(message: &Outgoing<'_>) -> Result<(&'static str, Value), RenderError>
 /// A file by its address. A file that WhatsApp does not accept as a picture, a video or a recording goes as a
 /// document, which may be anything.
 fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<(&'static str, Value), RenderError> {
-    let declared = attachment.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let declared = essence(attachment.content_type);
     let (kind, takes): (_, &[&str]) = match attachment.kind {
         AttachmentKind::Image => ("image", &["image/jpeg", "image/jpg", "image/png"]),
         AttachmentKind::Video => ("video", &["video/mp4", "video/3gpp"]),
@@ -142,41 +147,6 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<(&'static
         object["filename"] = name.into();
     }
     Ok((kind, object))
-}
-
-fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
-    if template.name.is_empty() || template.language.is_empty() {
-        return Err(RenderError::MalformedTemplate);
-    }
-    let mut components: Vec<Value> = Vec::new();
-    if let Some(header) = &template.header {
-        let parameter = match header {
-            TemplateHeader::Text { text } => json!({"type": "text", "text": text}),
-            TemplateHeader::Image { url } => json!({"type": "image", "image": {"link": url}}),
-            TemplateHeader::Video { url } => json!({"type": "video", "video": {"link": url}}),
-            TemplateHeader::Document { url, name: None } => json!({"type": "document", "document": {"link": url}}),
-            TemplateHeader::Document { url, name: Some(name) } => {
-                json!({"type": "document", "document": {"link": url, "filename": name}})
-            }
-        };
-        components.push(json!({"type": "header", "parameters": [parameter]}));
-    }
-    if !template.body.is_empty() {
-        let parameters: Vec<Value> = template.body.iter().map(|text| json!({"type": "text", "text": text})).collect();
-        components.push(json!({"type": "body", "parameters": parameters}));
-    }
-    for button in &template.buttons {
-        let (kind, parameter) = match button.kind {
-            TemplateButtonKind::QuickReply => ("quick_reply", json!({"type": "payload", "payload": button.value})),
-            TemplateButtonKind::Url => ("url", json!({"type": "text", "text": button.value})),
-        };
-        components.push(json!({"type": "button", "sub_type": kind, "index": button.index.to_string(), "parameters": [parameter]}));
-    }
-    let mut object = json!({"name": template.name, "language": {"code": template.language}});
-    if !components.is_empty() {
-        object["components"] = components.into();
-    }
-    Ok(object)
 }
 
 /// Reads the answer to the request of [`render`] by its code. The HTTP status differs between versions and pages of
@@ -260,7 +230,7 @@ mod tests {
     use super::*;
     use crate::{Hosts, Redirects};
     use domain::effect::MessageRef;
-    use domain::message::{ContactCard, TemplateButton};
+    use domain::message::{ApprovedTemplate, ContactCard, TemplateButton, TemplateButtonKind, TemplateHeader};
     use domain::values::{E164, Secret};
     use http::Method;
     use proptest::prelude::*;
@@ -456,11 +426,11 @@ mod tests {
 
     #[test]
     fn a_template_has_its_parameters_in_components() {
-        let plain = ApprovedTemplate { name: "recontact_1".into(), language: "it".into(), header: None, body: vec![], buttons: vec![] };
+        let plain = ApprovedTemplate::plain("recontact_1", "it");
         let of = |template: &ApprovedTemplate| sent(&Content::Template(template.clone()), None);
         assert_eq!(of(&plain).unwrap(), json!({"type": "template", "template": {"name": "recontact_1", "language": {"code": "it"}}}));
         let full = ApprovedTemplate {
-            header: Some(TemplateHeader::Document { url: "https://h.example/d".into(), name: Some("d.pdf".into()) }),
+            header: Some(TemplateHeader::Document { url: Some("https://h.example/d".into()), name: Some("d.pdf".into()) }),
             body: vec!["Zoë".into(), "5".into()],
             buttons: vec![
                 TemplateButton { index: 0, kind: TemplateButtonKind::QuickReply, value: "yes".into() },
@@ -478,10 +448,10 @@ mod tests {
             ])
         );
         for (header, parameter) in [
-            (TemplateHeader::Text { text: "T".into() }, json!({"type": "text", "text": "T"})),
-            (TemplateHeader::Image { url: "u".into() }, json!({"type": "image", "image": {"link": "u"}})),
-            (TemplateHeader::Video { url: "u".into() }, json!({"type": "video", "video": {"link": "u"}})),
-            (TemplateHeader::Document { url: "u".into(), name: None }, json!({"type": "document", "document": {"link": "u"}})),
+            (TemplateHeader::Text { text: "T".into(), name: None }, json!({"type": "text", "text": "T"})),
+            (TemplateHeader::Image { url: Some("u".into()) }, json!({"type": "image", "image": {"link": "u"}})),
+            (TemplateHeader::Video { url: Some("u".into()) }, json!({"type": "video", "video": {"link": "u"}})),
+            (TemplateHeader::Document { url: Some("u".into()), name: None }, json!({"type": "document", "document": {"link": "u"}})),
         ] {
             let template = ApprovedTemplate { header: Some(header), ..plain.clone() };
             assert_eq!(of(&template).unwrap()["template"]["components"][0]["parameters"], json!([parameter]));

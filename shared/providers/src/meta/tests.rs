@@ -291,7 +291,7 @@ fn files_come_with_their_id_type_name_kind_and_hash() {
         ("image", "1003383421387256", "image/jpeg", AttachmentKind::Image, None, "49f2276348062"),
         ("video", "1003383421387257", "video/mp4", AttachmentKind::Video, None, "261fb68a3e8fc"),
         ("audio", "1003383421387258", "audio/mpeg", AttachmentKind::Audio, None, "1377714bf3dd6"),
-        ("voice", "1003383421387261", "audio/ogg", AttachmentKind::Voice, None, "1377714bf3dd6"),
+        ("voice", "1003383421387261", "audio/ogg; codecs=opus", AttachmentKind::Voice, None, "1377714bf3dd6"),
         ("document", "1003383421387259", "application/pdf", AttachmentKind::Document, Some("fattura 12.pdf"), "82bc1fc1efd93"),
         ("sticker", "1003383421387260", "image/webp", AttachmentKind::Sticker, None, "3a64f89e18d48"),
     ] {

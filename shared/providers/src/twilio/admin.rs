@@ -4,6 +4,7 @@
 //! and `twilio_content_v1.json` (contents).
 
 use domain::inbound::InboundKind;
+use domain::template::{ListedTemplate, ParameterFormat, TemplateParts, placeholders};
 use domain::values::E164;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 use super::{ACCOUNT_SID, API, CONTENT, MESSAGING, authorization, is_sid, webhook};
-use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Parsed, Problem, Step, TemplateInfo};
+use crate::{Answer, Connection, Finding, Number, Origin, OutgoingRequest, Parsed, Problem, Step};
 
 /// The sandbox's number, which all trial accounts share. No account has it as a sender.
 const SANDBOX: &str = "+14155238886";
@@ -80,7 +81,7 @@ pub(super) fn numbers(connection: &Connection<'_>, answers: &[Answer]) -> Step<R
 }
 
 /// The account's contents, each with WhatsApp's approval.
-pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
     let base = connection.hosts.get(CONTENT);
     match next(connection, base, &format!("/v1/ContentAndApprovals?PageSize={PAGE}"), answers, "/meta/next_page_url") {
         Next::Call(request) => return Step::Call(request),
@@ -88,16 +89,50 @@ pub(super) fn templates(connection: &Connection<'_>, answers: &[Answer]) -> Step
         Next::Complete => {}
     }
     let template = |content: Value| {
-        let types = content["types"].as_object().into_iter().flatten().map(|(_, kind)| kind);
-        Some(TemplateInfo {
+        let approval = &content["approval_requests"];
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_ascii_lowercase();
+        Some(ListedTemplate {
             name: text(&content["sid"]).filter(|sid| is_sid(sid))?,
             title: text(&content["friendly_name"]).unwrap_or_default(),
             language: text(&content["language"]).unwrap_or_default(),
-            body: types.flat_map(|kind| [&kind["body"], &kind["title"]]).find_map(text).unwrap_or_default(),
-            approved: content["approval_requests"]["status"].as_str().is_some_and(|status| status.eq_ignore_ascii_case("approved")),
+            category: word(&approval["category"]),
+            status: word(&approval["status"]),
+            parts: parts(&content),
         })
     };
     Step::Done(Ok(answers.iter().flat_map(|page| items(page, "contents")).filter_map(template).collect()))
+}
+
+/// What a content needs: its variables, wherever they stand in its types. One that a message leaves out would be sent
+/// with the sample that the content was made with.
+fn parts(content: &Value) -> TemplateParts {
+    let types = &content["types"];
+    let shown = types.as_object().into_iter().flatten().flat_map(|(_, kind)| [&kind["body"], &kind["title"]]);
+    let mut texts = String::new();
+    collect(types, &mut texts);
+    let mut parameters = placeholders(&texts);
+    if parameters.is_empty() {
+        parameters.extend(content["variables"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+    }
+    TemplateParts {
+        format: ParameterFormat::Variables,
+        text: { shown }.find_map(text).unwrap_or_default(),
+        parameters,
+        ..TemplateParts::default()
+    }
+}
+
+/// All texts of a document, one after the other. The depth is that of JSON documents that can be read.
+fn collect(value: &Value, texts: &mut String) {
+    match value {
+        Value::String(text) => {
+            texts.push_str(text);
+            texts.push(' ');
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
+        Value::Object(values) => values.values().for_each(|value| collect(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Lists the messages to the account's number, then the files of each message that has some.

@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::message::Content;
+use domain::template::ListedTemplate;
 use domain::values::Secret;
 use jiff::Timestamp;
 
+use crate::files::{self, FileRule};
 use crate::{
     Acknowledgement, Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Number, Outgoing,
-    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, TemplateInfo,
+    OutgoingAttachment, OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step,
     VerifyError, Webhook,
 };
 
@@ -146,6 +149,14 @@ impl Adapter for Twilio {
         MAX_TEXT
     }
 
+    fn files(&self) -> &'static [FileRule] {
+        files::TWILIO
+    }
+
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError> {
+        send::content(content, attachment).map(drop)
+    }
+
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {
         let (account_sid, auth_token) = access(connection);
         render_send(&send::Outgoing {
@@ -192,7 +203,7 @@ impl Adapter for Twilio {
         admin::numbers(connection, answers)
     }
 
-    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<TemplateInfo>, Problem>> {
+    fn templates(&self, connection: &Connection<'_>, answers: &[Answer]) -> Step<Result<Vec<ListedTemplate>, Problem>> {
         admin::templates(connection, answers)
     }
 

@@ -73,10 +73,10 @@ pub(super) fn render_send(message: &Outgoing<'_>) -> Result<OutgoingRequest, Ren
     })
 }
 
-type Parameters = Vec<(&'static str, String)>;
+pub(super) type Parameters = Vec<(&'static str, String)>;
 
 /// The parameters for the message's contents.
-fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Parameters, RenderError> {
+pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Parameters, RenderError> {
     match (content, attachment) {
         (Content::Text { body: text } | Content::Media { caption: text }, attachment) => {
             if text.chars().count() > MAX_TEXT {
@@ -105,24 +105,18 @@ fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Re
     }
 }
 
-/// A content's variables are numbered over all its parts: the header's text, the body, then the buttons. A file in
-/// the header is part of the content itself, or one of its variables in a place that can't be known here.
+/// A content has one list of variables: those with names, and the others numbered over the header's text, the body,
+/// then the buttons. A file or a place in the header is part of the content itself, or one of its variables.
 fn template(template: &ApprovedTemplate) -> Result<Parameters, RenderError> {
-    if !(template.name.starts_with("HX") && is_sid(&template.name)) {
+    if !(template.name.starts_with("HX") && is_sid(&template.name)) || !template.cards.is_empty() || template.offer_ends_at.is_some() {
         return Err(RenderError::MalformedTemplate);
     }
-    let header = match &template.header {
-        None => None,
-        Some(TemplateHeader::Text { text }) => Some(text),
-        Some(TemplateHeader::Image { .. } | TemplateHeader::Video { .. } | TemplateHeader::Document { .. }) => {
-            return Err(RenderError::MalformedTemplate);
-        }
-    };
-    let mut buttons: Vec<_> = template.buttons.iter().collect();
-    buttons.sort_by_key(|button| button.index);
-    let values = header.into_iter().chain(&template.body).chain(buttons.into_iter().map(|button| &button.value));
-    let variables: serde_json::Map<String, Value> =
-        (1..).zip(values).map(|(number, value): (u32, &String)| (number.to_string(), value.as_str().into())).collect();
+    match &template.header {
+        None | Some(TemplateHeader::Text { .. }) => {}
+        Some(_) => return Err(RenderError::MalformedTemplate),
+    }
+    let variables = template.variables().into_iter().map(|(name, value)| (name, value.into()));
+    let variables: serde_json::Map<String, Value> = variables.collect();
     let mut parameters = vec![("ContentSid", template.name.clone())];
     if !variables.is_empty() {
         parameters.push(("ContentVariables", Value::Object(variables).to_string()));
@@ -223,7 +217,8 @@ mod tests {
 
     use super::super::API_URL;
     use super::*;
-    use domain::message::{TemplateButton, TemplateButtonKind};
+    use domain::message::{TemplateButton, TemplateButtonKind, TemplateParameter};
+    use domain::template::{Degrees, ParameterValue};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -321,12 +316,13 @@ mod tests {
         ApprovedTemplate {
             name: "HX00000000000000000000000000000001".into(),
             language: "it".into(),
-            header: Some(TemplateHeader::Text { text: "Ciao".into() }),
+            header: Some(TemplateHeader::Text { text: "Ciao".into(), name: None }),
             body: vec!["Zoë \"Z\"".into(), "5".into()],
             buttons: vec![
                 TemplateButton { index: 1, kind: TemplateButtonKind::Url, value: "abc".into() },
                 TemplateButton { index: 0, kind: TemplateButtonKind::QuickReply, value: "yes".into() },
             ],
+            ..ApprovedTemplate::default()
         }
     }
 
@@ -338,6 +334,10 @@ mod tests {
         assert_eq!(form[3].0, "ContentVariables");
         let variables: Value = serde_json::from_str(&form[3].1).unwrap();
         assert_eq!(variables, serde_json::json!({"1": "Ciao", "2": "Zoë \"Z\"", "3": "5", "4": "yes", "5": "abc"}));
+        let named = TemplateParameter::new(Some("code".into()), ParameterValue::Text("A".into()));
+        let named = ApprovedTemplate { header: None, body: vec!["Zoë".into(), named], buttons: vec![], ..template() };
+        let form = self::form(&render(&customer(), &Content::Template(named), None).unwrap());
+        assert_eq!(serde_json::from_str::<Value>(&form[3].1).unwrap(), serde_json::json!({"1": "Zoë", "code": "A"}));
         let bare = ApprovedTemplate { header: None, body: vec![], buttons: vec![], ..template() };
         assert_eq!(self::form(&render(&customer(), &Content::Template(bare), None).unwrap()).len(), 4);
     }
@@ -350,9 +350,10 @@ mod tests {
         }
         let url = || "https://h.example/m".to_owned();
         for header in [
-            TemplateHeader::Image { url: url() },
-            TemplateHeader::Video { url: url() },
-            TemplateHeader::Document { url: url(), name: None },
+            TemplateHeader::Image { url: Some(url()) },
+            TemplateHeader::Video { url: Some(url()) },
+            TemplateHeader::Document { url: Some(url()), name: None },
+            TemplateHeader::Location { latitude: Degrees(41.9), longitude: Degrees(12.5), label: None, address: None },
         ] {
             assert_eq!(render(ApprovedTemplate { header: Some(header), ..template() }), Err(RenderError::MalformedTemplate));
         }

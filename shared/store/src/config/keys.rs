@@ -24,6 +24,11 @@ pub(crate) fn plan_key(account: &AccountId, version: u64) -> Key {
     Key { pk: format!("plan#{account}"), sk: format!("{version:010}") }
 }
 
+/// The templates that an account's provider listed last.
+pub(crate) fn templates_key(account: &AccountId) -> Key {
+    Key { pk: "templates".to_owned(), sk: account.to_string() }
+}
+
 pub(crate) const WAKES: &str = "wakes";
 
 pub(crate) fn wakes_key(id: &str) -> Key {

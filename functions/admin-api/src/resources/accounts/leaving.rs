@@ -88,6 +88,10 @@ pub(crate) async fn delete_account(
     changed("account", "deleted", id.as_str(), writer.by());
     forget_secret(&app, &id, false).await;
     forget_answers(&app, writer.by(), &id).await;
+    // It only spares the provider messages, and nobody asks for it any more.
+    if let Err(error) = app.configuration().drop_templates(&id).await {
+        tracing::warn!(event = "admin.templates_left", account = id.as_str(), %error);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,13 +16,15 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::message::Content;
 use domain::values::Secret;
 use jiff::Timestamp;
 
 use super::{BODY_LIMIT, ID_SHAPE, MAX_TEXT, MEDIA_KEPT, fetch, is_id, signature};
+use crate::files::{self, FileRule};
 use crate::{
-    AccessToken, Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingRequest,
-    ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
+    AccessToken, Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingAttachment,
+    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
 };
 
 mod admin;
@@ -117,6 +119,14 @@ impl Adapter for SinchV2 {
 
     fn text_limit(&self) -> usize {
         MAX_TEXT
+    }
+
+    fn files(&self) -> &'static [FileRule] {
+        files::WHATSAPP
+    }
+
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError> {
+        send::content(content, attachment).map(drop)
     }
 
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {

@@ -7,8 +7,10 @@
 //! worse than one that the agent sends again without.
 
 use domain::message::{
-    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
+    ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButton, TemplateButtonKind,
+    TemplateHeader, TemplateParameter,
 };
+use domain::template::{NamedParameter, ParameterValue};
 use domain::values::Address;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -33,7 +35,7 @@ pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Res
     let body = json!({
         "app_id": provider.field(APP_ID),
         "recipient": {"identified_by": {"channel_identities": [{"channel": "WHATSAPP", "identity": identity(message.to)}]}},
-        "message": content(message)?,
+        "message": content(message.content, message.attachment.as_ref())?,
         "channel_priority_order": ["WHATSAPP"],
         // It returns as `metadata` of the reports, unlike `correlation_id`, which stays with the conversation.
         "message_metadata": message.reference.0,
@@ -48,8 +50,8 @@ fn identity(to: &Address) -> &str {
     }
 }
 
-fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
-    match (message.content, &message.attachment) {
+pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Value, RenderError> {
+    match (content, attachment) {
         (Content::Text { body: text } | Content::Media { caption: text }, Some(attachment)) => media(attachment, text),
         (Content::Text { body: text } | Content::Media { caption: text }, None) => {
             if text.trim().is_empty() {
@@ -70,7 +72,7 @@ fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
             }
             Ok(json!({"location_message": location}))
         }
-        (Content::Template(template), None) => self::template(template),
+        (Content::Template(template), file) if template.wants_file() || file.is_none() => self::template(template, file),
         _ => Err(RenderError::Unsupported),
     }
 }
@@ -92,40 +94,88 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
     }
 }
 
-/// Parameters have keys like `body[1]text` and `button[0]url[1]text`: buttons count from 0, parameters from 1.
-fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
-    if template.name.is_empty() {
+/// Parameters have keys like `body[1]text` and `button[0]url[1]text`: buttons and cards count from 0, parameters from
+/// 1. The last part of a key is a property of the parameter in Meta's document.
+///
+/// Source: Sinch, "WhatsApp template support".
+fn template(template: &ApprovedTemplate, file: Option<&OutgoingAttachment<'_>>) -> Result<Value, RenderError> {
+    if template.name.is_empty() || template.offer_ends_at.is_some() {
         return Err(RenderError::MalformedTemplate);
     }
     let mut parameters = Map::new();
-    let mut set = |key: String, value: &str| parameters.insert(key, value.into());
-    match &template.header {
-        Some(TemplateHeader::Text { text }) => drop(set("header[1]text".into(), text)),
-        Some(TemplateHeader::Image { url }) => drop(set("header[1]image.link".into(), url)),
-        Some(TemplateHeader::Video { url }) => drop(set("header[1]video.link".into(), url)),
-        Some(TemplateHeader::Document { url, name }) => {
-            set("header[1]document.link".into(), url);
-            if let Some(name) = name {
-                set("header[1]document.filename".into(), name);
-            }
-        }
-        None => {}
-    }
-    for (index, value) in template.body.iter().enumerate() {
-        set(format!("body[{}]text", index + 1), value);
-    }
-    for button in &template.buttons {
-        let key = match button.kind {
-            TemplateButtonKind::QuickReply => format!("button[{}]quick_reply[1]payload", button.index),
-            TemplateButtonKind::Url => format!("button[{}]url[1]text", button.index),
-        };
-        set(key, &button.value);
+    part("", template.header.as_ref(), &template.body, &template.buttons, file, &mut parameters)?;
+    for (index, card) in template.cards.iter().enumerate() {
+        part(&format!("carousel[{index}]"), card.header.as_ref(), &card.body, &card.buttons, None, &mut parameters)?;
     }
     let mut reference = json!({"template_id": template.name, "parameters": parameters});
     if !template.language.is_empty() {
         reference["language_code"] = template.language.as_str().into();
     }
     Ok(json!({"template_message": {"channel_template": {"WHATSAPP": reference}}}))
+}
+
+fn part(
+    path: &str,
+    header: Option<&TemplateHeader>,
+    body: &[TemplateParameter],
+    buttons: &[TemplateButton],
+    file: Option<&OutgoingAttachment<'_>>,
+    parameters: &mut Map<String, Value>,
+) -> Result<(), RenderError> {
+    let mut set = |key: String, value: &str| drop(parameters.insert(format!("{path}{key}"), value.into()));
+    let link = |url: &Option<String>| url.clone().or_else(|| file.map(|file| file.url.to_owned())).ok_or(RenderError::MalformedTemplate);
+    match header {
+        Some(TemplateHeader::Text { text, name }) => {
+            set("header[1]text".into(), text);
+            name.iter().for_each(|name| set("header[1]parameter_name".into(), name));
+        }
+        Some(TemplateHeader::Image { url }) => set("header[1]image.link".into(), &link(url)?),
+        Some(TemplateHeader::Video { url }) => set("header[1]video.link".into(), &link(url)?),
+        Some(TemplateHeader::Document { url, name }) => {
+            set("header[1]document.link".into(), &link(url)?);
+            let own = file.filter(|_| url.is_none()).and_then(|file| file.name);
+            if let Some(name) = name.as_deref().or(own) {
+                set("header[1]document.filename".into(), name);
+            }
+        }
+        Some(TemplateHeader::Location { latitude, longitude, label, address }) => {
+            set("header[1]location.latitude".into(), &latitude.0.to_string());
+            set("header[1]location.longitude".into(), &longitude.0.to_string());
+            label.iter().for_each(|label| set("header[1]location.name".into(), label));
+            address.iter().for_each(|address| set("header[1]location.address".into(), address));
+        }
+        None => {}
+    }
+    for (number, parameter) in (1..).zip(body) {
+        let mut of_body = |key: &str, value: &str| set(format!("body[{number}]{key}"), value);
+        if let Some(name) = parameter.name() {
+            of_body("parameter_name", name);
+        }
+        match parameter {
+            TemplateParameter::Full(NamedParameter { value: ParameterValue::Currency(money), .. }) => {
+                of_body("currency.fallback_value", &money.fallback);
+                of_body("currency.code", &money.code);
+                of_body("currency.amount_1000", &money.amount_1000.to_string());
+            }
+            TemplateParameter::Full(NamedParameter { value: ParameterValue::DateTime(date), .. }) => {
+                of_body("date_time.fallback_value", &date.fallback);
+            }
+            TemplateParameter::Plain(text) | TemplateParameter::Full(NamedParameter { value: ParameterValue::Text(text), .. }) => {
+                of_body("text", text);
+            }
+        }
+    }
+    for button in buttons {
+        let key = match button.kind {
+            TemplateButtonKind::QuickReply => format!("button[{}]quick_reply[1]payload", button.index),
+            TemplateButtonKind::Url => format!("button[{}]url[1]text", button.index),
+            TemplateButtonKind::CopyCode => format!("button[{}]copy_code[1]coupon_code", button.index),
+            // The keys of a flow's parameters are not documented.
+            TemplateButtonKind::Flow => return Err(RenderError::MalformedTemplate),
+        };
+        set(key, &button.value);
+    }
+    Ok(())
 }
 
 /// Reads Sinch's answer to the request of [`render`]. Many faults of a message come later, as a report.

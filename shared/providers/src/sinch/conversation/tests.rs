@@ -423,12 +423,13 @@ fn template() -> ApprovedTemplate {
     ApprovedTemplate {
         name: "recontact_1".into(),
         language: "it".into(),
-        header: Some(TemplateHeader::Document { url: "https://files.example/d".into(), name: Some("d.pdf".into()) }),
+        header: Some(TemplateHeader::Document { url: Some("https://files.example/d".into()), name: Some("d.pdf".into()) }),
         body: vec!["Zoë".into(), "5".into()],
         buttons: vec![
             TemplateButton { index: 0, kind: TemplateButtonKind::QuickReply, value: String::new() },
             TemplateButton { index: 1, kind: TemplateButtonKind::Url, value: "abc".into() },
         ],
+        ..ApprovedTemplate::default()
     }
 }
 
@@ -451,14 +452,34 @@ fn a_template_has_its_parameters_under_sinchs_keys() {
         }}))
     );
     for (header, key) in [
-        (TemplateHeader::Text { text: "v".into() }, "header[1]text"),
-        (TemplateHeader::Image { url: "v".into() }, "header[1]image.link"),
-        (TemplateHeader::Video { url: "v".into() }, "header[1]video.link"),
+        (TemplateHeader::Text { text: "v".into(), name: None }, "header[1]text"),
+        (TemplateHeader::Image { url: Some("v".into()) }, "header[1]image.link"),
+        (TemplateHeader::Video { url: Some("v".into()) }, "header[1]video.link"),
     ] {
         let plain = ApprovedTemplate { header: Some(header), body: vec![], buttons: vec![], language: String::new(), ..template() };
         assert_eq!(render(plain), Ok(json!({"template_id": "recontact_1", "parameters": {key: "v"}})));
     }
     assert_eq!(render(ApprovedTemplate { name: String::new(), ..template() }), Err(RenderError::MalformedTemplate));
+    let flow = vec![TemplateButton { index: 0, kind: TemplateButtonKind::Flow, value: "t".into() }];
+    assert_eq!(render(ApprovedTemplate { buttons: flow, ..template() }), Err(RenderError::MalformedTemplate));
+    let full: ApprovedTemplate = serde_json::from_value(json!({
+        "name": "sale", "language": "it",
+        "header": {"type": "location", "latitude": 41.9, "longitude": 12.5, "label": "Roma"},
+        "body": [{"name": "first_name", "text": "Zoë"}, {"currency": {"code": "EUR", "amount_1000": 12340, "fallback": "12,34 €"}},
+                 {"date_time": {"fallback": "31 gennaio"}}],
+        "buttons": [{"index": 2, "type": "copy_code", "value": "SAVE20"}],
+        "cards": [{"header": {"type": "image", "url": "https://files.example/a"}, "body": ["x"],
+                   "buttons": [{"index": 0, "type": "url", "value": "abc"}]}],
+    }))
+    .unwrap();
+    let parameters = json!({
+        "header[1]location.latitude": "41.9", "header[1]location.longitude": "12.5", "header[1]location.name": "Roma",
+        "body[1]parameter_name": "first_name", "body[1]text": "Zoë",
+        "body[2]currency.fallback_value": "12,34 €", "body[2]currency.code": "EUR", "body[2]currency.amount_1000": "12340",
+        "body[3]date_time.fallback_value": "31 gennaio", "button[2]copy_code[1]coupon_code": "SAVE20",
+        "carousel[0]header[1]image.link": "https://files.example/a", "carousel[0]body[1]text": "x", "carousel[0]button[0]url[1]text": "abc",
+    });
+    assert_eq!(render(full), Ok(json!({"template_id": "sale", "language_code": "it", "parameters": parameters})));
 }
 
 #[test]

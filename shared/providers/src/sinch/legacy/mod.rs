@@ -15,13 +15,16 @@
 use std::time::Duration;
 
 use domain::account::{Account, Credentials};
+use domain::message::Content;
 use domain::values::Secret;
 use jiff::Timestamp;
 
 use super::{BODY_LIMIT, ID_SHAPE, MAX_TEXT, MEDIA_KEPT, fetch, is_id, signature};
+use crate::files::{self, FileRule};
 use crate::{
-    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingRequest, ParseError,
-    Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook, guard,
+    Adapter, Answer, Authorization, Connection, Field, Finding, MediaAddressError, MediaStep, Outgoing, OutgoingAttachment,
+    OutgoingRequest, ParseError, Parsed, Problem, Registration, RenderError, SendOutcome, SendResult, Shape, Step, VerifyError, Webhook,
+    guard,
 };
 
 mod admin;
@@ -103,6 +106,14 @@ impl Adapter for Sinch {
 
     fn text_limit(&self) -> usize {
         MAX_TEXT
+    }
+
+    fn files(&self) -> &'static [FileRule] {
+        files::SINCH
+    }
+
+    fn fits(&self, content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<(), RenderError> {
+        send::content(content, attachment).map(drop)
     }
 
     fn render_send(&self, connection: &Connection<'_>, message: &Outgoing<'_>) -> Result<OutgoingRequest, RenderError> {

@@ -2,6 +2,7 @@
 
 use domain::message::{
     ApprovedTemplate, AttachmentKind, Content, DeliveryError, DeliveryState, ErrorClass, TemplateButtonKind, TemplateHeader,
+    TemplateParameter,
 };
 use domain::values::Address;
 use http::StatusCode;
@@ -27,15 +28,15 @@ pub(super) fn render(connection: &Connection<'_>, message: &Outgoing<'_>) -> Res
     let Address::Phone(number) = message.to else { return Err(RenderError::UnsupportedRecipient) };
     let body = json!({
         "to": [number.as_str().trim_start_matches('+')],
-        "message": content(message)?,
+        "message": content(message.content, message.attachment.as_ref())?,
         // Only reports go there, and the address returns our reference.
         "callback": message.status_callback,
     });
     Ok(OutgoingRequest::post_json(bot_url(connection, "/messages"), bearer(connection), &body))
 }
 
-fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
-    match (message.content, &message.attachment) {
+pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<'_>>) -> Result<Value, RenderError> {
+    match (content, attachment) {
         (Content::Text { body: text } | Content::Media { caption: text }, Some(attachment)) => media(attachment, text),
         (Content::Text { body: text } | Content::Media { caption: text }, None) => {
             if text.trim().is_empty() {
@@ -55,7 +56,7 @@ fn content(message: &Outgoing<'_>) -> Result<Value, RenderError> {
             }
             Ok(location)
         }
-        (Content::Template(template), None) => self::template(template),
+        (Content::Template(template), file) if template.wants_file() || file.is_none() => self::template(template, file),
         _ => Err(RenderError::Unsupported),
     }
 }
@@ -85,37 +86,50 @@ fn media(attachment: &OutgoingAttachment<'_>, caption: &str) -> Result<Value, Re
 }
 
 /// The buttons are a list without positions. A button without parameters would have to be listed with its kind,
-/// which is not known here.
-fn template(template: &ApprovedTemplate) -> Result<Value, RenderError> {
-    if template.name.is_empty() {
+/// which is not known here. Parameters have no names and are texts; places, codes to copy, flows, cards and offers are
+/// newer than this API.
+fn template(template: &ApprovedTemplate, file: Option<&OutgoingAttachment<'_>>) -> Result<Value, RenderError> {
+    let newer = !template.cards.is_empty() || template.offer_ends_at.is_some();
+    if template.name.is_empty() || newer || template.body.iter().any(|parameter| parameter.name().is_some()) {
         return Err(RenderError::MalformedTemplate);
     }
+    let link = |url: &Option<String>| url.clone().or_else(|| file.map(|file| file.url.to_owned())).ok_or(RenderError::MalformedTemplate);
     let mut header_params: Vec<&str> = Vec::new();
     let media = match &template.header {
         None => json!({"type": "text"}),
-        Some(TemplateHeader::Text { text }) => {
+        Some(TemplateHeader::Text { text, name: None }) => {
             header_params.push(text);
             json!({"type": "text"})
         }
-        Some(TemplateHeader::Image { url }) => json!({"type": "image", "url": url}),
-        Some(TemplateHeader::Video { url }) => json!({"type": "video", "url": url}),
-        Some(TemplateHeader::Document { url, name: None }) => json!({"type": "document", "url": url}),
-        Some(TemplateHeader::Document { url, name: Some(name) }) => json!({"type": "document", "url": url, "filename": name}),
+        Some(TemplateHeader::Image { url }) => json!({"type": "image", "url": link(url)?}),
+        Some(TemplateHeader::Video { url }) => json!({"type": "video", "url": link(url)?}),
+        Some(TemplateHeader::Document { url, name }) => {
+            let own = file.filter(|_| url.is_none()).and_then(|file| file.name);
+            let mut document = json!({"type": "document", "url": link(url)?});
+            if let Some(name) = name.as_deref().or(own) {
+                document["filename"] = name.into();
+            }
+            document
+        }
+        Some(TemplateHeader::Text { name: Some(_), .. } | TemplateHeader::Location { .. }) => return Err(RenderError::MalformedTemplate),
     };
     let mut buttons: Vec<_> = template.buttons.iter().collect();
     buttons.sort_by_key(|button| button.index);
-    if (0..).zip(&buttons).any(|(place, button)| button.index != place) {
+    let listed = |kind| matches!(kind, TemplateButtonKind::QuickReply | TemplateButtonKind::Url);
+    if (0..).zip(&buttons).any(|(place, button)| button.index != place || !listed(button.kind)) {
         return Err(RenderError::MalformedTemplate);
     }
     let button = |button: &&domain::message::TemplateButton| match button.kind {
         TemplateButtonKind::QuickReply => json!({"type": "quick_reply", "payload": button.value}),
-        TemplateButtonKind::Url => json!({"type": "url", "parameter": button.value}),
+        TemplateButtonKind::Url | TemplateButtonKind::CopyCode | TemplateButtonKind::Flow => {
+            json!({"type": "url", "parameter": button.value})
+        }
     };
     let mut message = json!({
         "type": "template",
         "template_name": template.name,
         "header_params": header_params,
-        "body_params": template.body,
+        "body_params": template.body.iter().map(TemplateParameter::text).collect::<Vec<_>>(),
         "media": media,
     });
     if !buttons.is_empty() {

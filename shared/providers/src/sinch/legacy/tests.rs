@@ -339,9 +339,10 @@ fn a_template_has_its_parameters_in_sinchs_lists() {
     let template = ApprovedTemplate {
         name: "recontact_1".into(),
         language: "it".into(),
-        header: Some(TemplateHeader::Text { text: "Ciao".into() }),
+        header: Some(TemplateHeader::Text { text: "Ciao".into(), name: None }),
         body: vec!["Zoë".into()],
         buttons: vec![button(1, TemplateButtonKind::Url, "abc"), button(0, TemplateButtonKind::QuickReply, "yes")],
+        ..ApprovedTemplate::default()
     };
     let render = |template: ApprovedTemplate| {
         scene().render(&customer(), &Content::Template(template), None).map(|request| body_of(&request)["message"].clone())
@@ -360,17 +361,28 @@ fn a_template_has_its_parameters_in_sinchs_lists() {
     );
     let url = || "https://files.example/d".to_owned();
     for (header, media) in [
-        (TemplateHeader::Image { url: url() }, json!({"type": "image", "url": url()})),
-        (TemplateHeader::Video { url: url() }, json!({"type": "video", "url": url()})),
-        (TemplateHeader::Document { url: url(), name: None }, json!({"type": "document", "url": url()})),
+        (TemplateHeader::Image { url: Some(url()) }, json!({"type": "image", "url": url()})),
+        (TemplateHeader::Video { url: Some(url()) }, json!({"type": "video", "url": url()})),
+        (TemplateHeader::Document { url: Some(url()), name: None }, json!({"type": "document", "url": url()})),
         (
-            TemplateHeader::Document { url: url(), name: Some("d.pdf".into()) },
+            TemplateHeader::Document { url: Some(url()), name: Some("d.pdf".into()) },
             json!({"type": "document", "url": url(), "filename": "d.pdf"}),
         ),
     ] {
         let message = render(ApprovedTemplate { header: Some(header), buttons: vec![], ..template.clone() }).unwrap();
         assert_eq!((&message["media"], &message["header_params"], message.get("buttons")), (&media, &json!([]), None));
     }
+    for newer in [
+        json!({"name": "a", "body": [{"name": "n", "text": "x"}]}),
+        json!({"name": "a", "header": {"type": "location", "latitude": 1.0, "longitude": 2.0}}),
+        json!({"name": "a", "buttons": [{"index": 0, "type": "copy_code", "value": "A"}]}),
+        json!({"name": "a", "cards": [{}]}),
+    ] {
+        assert_eq!(render(serde_json::from_value(newer).unwrap()), Err(RenderError::MalformedTemplate));
+    }
+    // Money and dates go as the texts that WhatsApp would show.
+    let money = json!({"name": "a", "body": [{"currency": {"code": "EUR", "amount_1000": 12340, "fallback": "12,34 €"}}]});
+    assert_eq!(render(serde_json::from_value(money).unwrap()).unwrap()["body_params"], json!(["12,34 €"]));
     let gap = vec![button(1, TemplateButtonKind::Url, "abc")];
     assert_eq!(render(ApprovedTemplate { buttons: gap, ..template.clone() }), Err(RenderError::MalformedTemplate));
     assert_eq!(render(ApprovedTemplate { name: String::new(), ..template }), Err(RenderError::MalformedTemplate));

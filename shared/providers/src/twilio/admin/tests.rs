@@ -178,10 +178,29 @@ fn templates_are_the_contents_with_their_approval() {
     unasked["approval_requests"] = json!(null);
     let last = answer(200, &json!({"contents": [content("HX2", "pending", card), unasked], "meta": {"next_page_url": null}}));
     let found = done(templates(&[first, last])).unwrap();
-    let shown: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.body.as_str(), found.approved)).collect();
+    let shown: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.parts.text.as_str(), found.is_approved())).collect();
     assert_eq!(shown, [("HX1", "Buongiorno {{1}}", true), ("HX2", "Ciao {{1}}", false), ("HX3", "", false)]);
     assert_eq!((found[0].title.as_str(), found[0].language.as_str()), ("recontact", "it"));
+    assert_eq!(found[0].parts.parameters, ["1"]);
     assert_eq!(done(templates(&[answer(429, &json!({}))])), Err(Problem::RateLimited));
+}
+
+#[test]
+fn a_content_tells_all_its_variables_wherever_they_stand() {
+    let scene = Scene::new();
+    let needed = |content: Value| {
+        let page = answer(200, &json!({"contents": [content], "meta": {"next_page_url": null}}));
+        done(Twilio.templates(&scene.connection(), &[page])).unwrap().remove(0).parts.parameters
+    };
+    let card = json!({"sid": "HX1", "variables": {"1": "Zoë", "2": "a.png", "code": "A"}, "types": {"whatsapp/card": {
+        "body": "Ciao {{1}}", "media": ["https://h.example/{{2}}"],
+        "actions": [{"type": "COPY_CODE", "code": "{{code}}", "title": "Copia"}, {"type": "URL", "url": "https://h.example/{{1}}"}],
+    }}});
+    let mut variables = needed(card);
+    variables.sort();
+    assert_eq!(variables, ["1", "2", "code"]);
+    assert_eq!(needed(json!({"sid": "HX1", "variables": {"1": "a"}, "types": {}})), ["1"]);
+    assert!(needed(json!({"sid": "HX1", "variables": {}, "types": {"twilio/text": {"body": "Ciao"}}})).is_empty());
 }
 
 fn listed(sid: &str, hour: u32, body: &str, files: u32) -> Value {
