@@ -14,11 +14,15 @@ use crate::engine::Engine;
 use crate::functions;
 use crate::standin::StandIn;
 
-const USAGE: &str = "Usage: cargo local [--once] [--port N]
+const USAGE: &str = "Usage: cargo local [--once] [--port N] [--template FILE] [--policies]
 
 Runs the whole product on this machine and plays a conversation through every provider.
   --once     ends after the conversations, with an error when a step failed
-  --port N   the port of the local engine on 127.0.0.1; a free one by default";
+  --port N   the port of the local engine on 127.0.0.1; a free one by default
+  --template FILE
+             deploys this template, such as one that CDK made, in the place of infra/template.yaml
+  --policies
+             lets each function do what its role allows, and nothing else";
 
 /// The engine's account of this run; any 12 digits.
 const ACCOUNT: &str = "000000000001";
@@ -30,6 +34,8 @@ const INTERRUPTED: u8 = 130;
 struct Options {
     once: bool,
     port: Option<u16>,
+    template: Option<PathBuf>,
+    policies: bool,
 }
 
 /// Runs the command with this process's arguments.
@@ -78,6 +84,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--once" => options.once = true,
+            "--policies" => options.policies = true,
+            "--template" => options.template = Some(arguments.next().context("--template wants a file")?.into()),
             "--port" => {
                 let port = arguments.next().and_then(|port| port.parse().ok()).filter(|port| *port > 0);
                 options.port = Some(port.context("--port wants a number from 1 to 65535")?);
@@ -95,12 +103,20 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     let mut story = Story::begin();
 
     println!("Starting the local engine …");
-    let engine = Engine::start_on(&folder, "engine", options.port).await?;
+    let engine = if options.policies {
+        Engine::start_with_policies(&folder, "engine", options.port).await?
+    } else {
+        Engine::start_on(&folder, "engine", options.port).await?
+    };
     story.tell(&format!("The engine runs at {}.", engine.endpoint));
     let standin = StandIn::start_with(demo::CALLBACK_DELAY).await?;
     story.tell(&format!("The stand-in for the providers and the identity provider runs at {}.", standin.url));
-    println!("Deploying infra/template.yaml …");
-    let stack = Deployment::new(&engine, ACCOUNT, &program).with_standin(&standin.url).run().await?;
+    let mut deployment = Deployment::new(&engine, ACCOUNT, &program).with_standin(&standin.url);
+    if let Some(template) = &options.template {
+        deployment.template.clone_from(template);
+    }
+    println!("Deploying {} …", deployment.template.display());
+    let stack = deployment.run().await?;
     story.tell("The template is deployed.");
 
     let played = async {
@@ -228,13 +244,16 @@ mod tests {
     #[test]
     fn options_are_read() {
         assert_eq!(parsed(&[]).unwrap(), Some(Options::default()));
-        assert_eq!(parsed(&["--once", "--port", "4701"]).unwrap(), Some(Options { once: true, port: Some(4701) }));
+        let all = ["--once", "--port", "4701", "--template", "a.json", "--policies"];
+        let expected = Options { once: true, port: Some(4701), template: Some("a.json".into()), policies: true };
+        assert_eq!(parsed(&all).unwrap(), Some(expected));
         assert_eq!(parsed(&["--help"]).unwrap(), None);
     }
 
     #[test]
     fn a_wrong_option_is_named() {
         assert_eq!(parsed(&["--twice"]).unwrap_err().to_string(), "--twice is not an option");
+        assert_eq!(parsed(&["--template"]).unwrap_err().to_string(), "--template wants a file");
         for port in [&["--port"][..], &["--port", "0"], &["--port", "70000"], &["--port", "x"]] {
             assert!(parsed(port).unwrap_err().to_string().starts_with("--port wants"));
         }

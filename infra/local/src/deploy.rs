@@ -1,7 +1,7 @@
 //! Deploys `infra/template.yaml`, the very file that goes to AWS, to the local engine. It packages the template as
 //! `sam package` does, creates or updates the stack through the CloudFormation API, and waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -98,14 +98,54 @@ impl<'a> Deployment<'a> {
         let bucket = format!("{}-code-{}", self.stack, self.account);
         let code = format!("functions-{:016x}.zip", hash_of(&self.program));
         aws.put(&bucket, "", Vec::new()).await?;
-        aws.put(&bucket, &code, bundle(&self.program)?).await?;
-        let packaged = package(&template, &format!("s3://{bucket}/{code}"));
+        let packaged = match made_by_cdk(&template) {
+            Some(made) => {
+                self.upload_assets(&aws, &made).await?;
+                template
+            }
+            None => {
+                aws.put(&bucket, &code, bundle(&self.program)?).await?;
+                package(&template, &format!("s3://{bucket}/{code}"))
+            }
+        };
         let key = format!("template-{:016x}.yaml", hash_of(&packaged));
         aws.put(&bucket, &key, packaged.into_bytes()).await?;
         let template_url = format!("{}/{bucket}/{key}", self.engine.endpoint);
 
         aws.apply(self.stack, &template_url, &self.parameters).await
     }
+
+    /// Does what `cdk bootstrap` and `cdk deploy` do before the stack: the mark of the bootstrap, and the functions'
+    /// code at the places that the template names.
+    async fn upload_assets(&self, aws: &Aws, template: &Value) -> Result<()> {
+        let mark = json!({"Name": "/cdk-bootstrap/hnb659fds/version", "Value": "21", "Type": "String", "Overwrite": true});
+        aws.json("AmazonSSM.PutParameter", "ssm", &mark).await?;
+        let code = bundle(&self.program)?;
+        for (bucket, key) in assets(template, self.account)? {
+            aws.put(&bucket, "", Vec::new()).await?;
+            aws.put(&bucket, &key, code.clone()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The template, if CDK made it: CDK writes JSON.
+fn made_by_cdk(template: &str) -> Option<Value> {
+    template.trim_start().starts_with('{').then(|| serde_json::from_str(template).ok()).flatten()
+}
+
+/// Buckets and keys of the functions' code in a template that CDK made.
+fn assets(template: &Value, account: &str) -> Result<BTreeSet<(String, String)>> {
+    let resources = template["Resources"].as_object().context("the template has no resources")?;
+    let functions = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+    functions
+        .map(|(id, function)| {
+            let place = &function["Properties"]["CodeUri"];
+            let bucket = place["Bucket"]["Fn::Sub"].as_str().zip(place["Key"].as_str());
+            let (bucket, key) = bucket.with_context(|| format!("{id} has no place for its code: {place}"))?;
+            anyhow::Ok((bucket.replace("${AWS::AccountId}", account).replace("${AWS::Region}", REGION), key.to_owned()))
+        })
+        .collect()
 }
 
 impl Stack {
@@ -351,6 +391,19 @@ Resources:
     fn only_the_place_of_the_code_changes() {
         let packaged = package(TEMPLATE, "s3://b/k.zip");
         assert_eq!(packaged, TEMPLATE.replace("CodeUri: .. # the workspace", "CodeUri: s3://b/k.zip"));
+    }
+
+    #[test]
+    fn the_code_goes_to_the_places_that_cdk_names() {
+        let place = json!({"Bucket": {"Fn::Sub": "cdk-assets-${AWS::AccountId}-${AWS::Region}"}, "Key": "abc.zip"});
+        let send = json!({"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": place}});
+        let template = json!({"Resources": {"Send": send, "Queue": {"Type": "AWS::SQS::Queue"}}});
+        let made = made_by_cdk(&template.to_string()).unwrap();
+        let expected = BTreeSet::from([("cdk-assets-000000000001-us-east-1".to_owned(), "abc.zip".to_owned())]);
+        assert_eq!(assets(&made, "000000000001").unwrap(), expected);
+        let local = json!({"Resources": {"Send": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "../functions/send"}}}});
+        assert!(assets(&local, "000000000001").unwrap_err().to_string().starts_with("Send has no place"));
+        assert!(made_by_cdk(TEMPLATE).is_none());
     }
 
     #[test]

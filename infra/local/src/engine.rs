@@ -48,11 +48,17 @@ impl Engine {
     /// Those of [`start`](Self::start), or the port is in use.
     pub async fn start_on(dir: &Path, name: &str, port: Option<u16>) -> Result<Engine> {
         let python = prepare(dir).await?;
-        let port = match port {
-            Some(port) => free_port(port).with_context(|| format!("port {port} on 127.0.0.1 can't be used"))?,
-            None => free_port(0).context("no free port on 127.0.0.1")?,
-        };
-        Self::start_with(dir, name, &python, port, &[]).await
+        Self::start_with(dir, name, &python, chosen(port)?, &[]).await
+    }
+
+    /// Starts the engine like [`start_on`](Self::start_on). Each function may do what its role allows, and nothing
+    /// else. What is denied is in the log as `DENIED`.
+    ///
+    /// # Errors
+    /// Those of [`start_on`](Self::start_on).
+    pub async fn start_with_policies(dir: &Path, name: &str, port: Option<u16>) -> Result<Engine> {
+        let python = prepare(dir).await?;
+        Self::start_with(dir, name, &python, chosen(port)?, &[("AUTH", Path::new("true"))]).await
     }
 
     /// Starts the engine like [`start`](Self::start), with a clock of its own, which [`ClockAhead`] sets. Linux
@@ -160,6 +166,14 @@ impl Drop for Process {
         }
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// The given port, if it is free, else any free one.
+fn chosen(port: Option<u16>) -> Result<u16> {
+    match port {
+        Some(port) => free_port(port).with_context(|| format!("port {port} on 127.0.0.1 can't be used")),
+        None => free_port(0).context("no free port on 127.0.0.1"),
     }
 }
 

@@ -50,11 +50,8 @@ fn a_statement_that_is_limited_to_keys_refuses_requests_without_keys() {
         for statement in statements(resource) {
             let tests = statement["Condition"].as_object();
             let of_all = tests.is_some_and(|tests| tests.keys().any(|test| test.starts_with("ForAllValues:")));
-            // A deny fails open the other way round: it would not hold for a request without keys, which are always
-            // there in the calls that it denies.
             if of_all {
                 seen += 1;
-                assert!(allows(statement), "{id}: {statement}");
                 assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], false, "{id}: {statement}");
             }
         }
