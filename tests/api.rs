@@ -4,6 +4,7 @@
 // Test helpers may panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
+mod access;
 mod colleagues;
 mod support;
 
@@ -111,10 +112,16 @@ impl Desk {
 
     /// Both APIs with empty caches.
     fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
-        let mut app = agent_api::App::from_env(&self.deployment.env).unwrap();
-        let rules = cloud::config::Env::from_pairs([("JWT_ISSUER", self.issuer.url.clone()), ("JWKS_URL", self.issuer.jwks_url())]);
+        self.routers_of(&self.deployment.env)
+    }
+
+    /// Both APIs with this environment.
+    fn routers_of(&self, env: &cloud::config::Env) -> BTreeMap<&'static str, Router> {
+        let mut app = agent_api::App::from_env(env).unwrap();
+        let (url, keys) = (self.issuer.url.clone(), self.issuer.jwks_url());
+        let rules = self.deployment.env_with(&[("JWT_ISSUER", &url), ("JWKS_URL", &keys), ("JWT_AUDIENCE", local::standin::AUDIENCE)]);
         app.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
-        let mut admin = admin_api::App::from_env(&self.deployment.env).unwrap();
+        let mut admin = admin_api::App::from_env(env).unwrap();
         admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))])
     }
@@ -132,9 +139,14 @@ impl Desk {
     }
 
     /// Invalid tokens, with the reason for each.
-    fn forgeries(&self, another: &StandIn, subject: &str, role: &str) -> [(&'static str, String); 6] {
+    fn forgeries(&self, another: &StandIn, subject: &str, role: &str) -> [(&'static str, String); 9] {
         let now = Timestamp::now().as_second();
-        let claims = |issuer: &str, expires: i64| json!({"iss": issuer, "sub": subject, "cognito:groups": [role], "exp": expires});
+        let claims = |issuer: &str, expires: i64| json!({"iss": issuer, "sub": subject, "aud": local::standin::AUDIENCE, "cognito:groups": [role], "exp": expires});
+        let with = |name: &str, value: Value| {
+            let mut claims = claims(&self.issuer.url, now + 600);
+            claims[name] = value;
+            self.issuer.sign(&claims).unwrap()
+        };
         let url = &self.issuer.url;
         let unsigned = [json!({"alg": "none"}), claims(url, now + 600)].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
         [
@@ -145,6 +157,9 @@ impl Desk {
             ("expired", self.issuer.sign(&claims(url, now - 61)).unwrap()),
             ("of another issuer", self.issuer.sign(&claims(&another.url, now + 600)).unwrap()),
             ("signed by another", another.sign(&claims(url, now + 600)).unwrap()),
+            ("for another application", with("aud", json!("another"))),
+            ("for other services", with("token_use", json!("access"))),
+            ("of a subject that no table can hold", with("sub", json!("s".repeat(2_000)))),
         ]
     }
 
@@ -557,11 +572,11 @@ async fn concurrent_appends_leave_no_gap_in_a_feed_and_a_repeated_event_is_there
     let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None };
     // Twelve events, each sent twice, all at once.
     let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
-    let appends = ids.iter().map(|id| store.append(agent, id, &event, Timestamp::now()));
+    let appends = ids.iter().map(|id| store.append(agent, id, &event, None, Timestamp::now()));
     // An append that loses too often is retried, as its queue would do.
     let _ = futures_util::future::join_all(appends).await;
     for id in &ids {
-        store.append(agent, id, &event, Timestamp::now()).await.unwrap();
+        store.append(agent, id, &event, None, Timestamp::now()).await.unwrap();
     }
     let (status, body) = desk.anna().get("/events?after=0&limit=500").await;
     assert_eq!(status, 200);

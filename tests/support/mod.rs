@@ -81,6 +81,7 @@ impl Deployment {
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", proxy.url.as_str()),
             ("JWT_ISSUER", "https://issuer.example"),
+            ("JWT_AUDIENCE", "app"),
             // Tests of other subjects give their callers any role through the token.
             ("ROLE_SOURCE", "claim"),
             ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/scheduler"),

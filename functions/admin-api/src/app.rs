@@ -1,20 +1,24 @@
 //! The state of the API.
 
-use api::{Api, Caller, Error, Gate, Listed, Page};
+use api::{Api, Caller, Documents, Error, Gate, Listed, Page};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use client::Client;
 use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
-use cloud::egress::Origin;
+use cloud::egress::Egress;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
+use cloud::sockets::Sockets;
 use domain::account::Account;
 use domain::effect::Target;
+use domain::ids::AgentId;
 use engine::Engine;
 use engine::jobs::AssignJob;
 use engine::ports::{System, World};
+use futures_util::future::join_all;
 use receive::Ingest;
 use store::{Configuration, Entity, Interactions, OwedWakes, Revision, Written};
 
@@ -36,10 +40,14 @@ pub struct App {
     pub secrets: SecretStore,
     /// `assign.fifo`, by which a change makes `assign` look at waiting interactions again.
     pub wakes: Queue,
+    /// The sockets of agents.
+    pub sockets: Sockets,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
     /// The source of callers' roles.
     pub role_source: RoleSource,
+    /// Who may read the API's description.
+    pub documents: Documents,
     /// The stack's own user pool, if it has one.
     pub users: Option<UserPool>,
     /// The public address of the HTTP API, scheme://host\[/prefix\].
@@ -48,8 +56,8 @@ pub struct App {
     pub client: Arc<Client>,
     /// Stores messages that a provider has and this deployment lacks.
     pub ingest: Ingest,
-    /// Origins that may receive credentials although they are not public. For local runs; empty in production.
-    pub allowed_origins: Arc<[Origin]>,
+    /// Vets the addresses that administrators choose.
+    pub egress: Egress,
 }
 
 impl std::fmt::Debug for App {
@@ -70,11 +78,15 @@ impl Api for App {
     fn role_source(&self) -> RoleSource {
         self.role_source
     }
+
+    fn documents(&self) -> Documents {
+        self.documents
+    }
 }
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`,
-    /// `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Verifier::from_env`], [`Client::from_env`]
+    /// `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Verifier::from_env`], [`Client::from_env`]
     /// and [`Ingest::from_env`].
     ///
     /// # Errors
@@ -85,13 +97,15 @@ impl App {
             engine: store::open_engine(&aws, env)?,
             secrets: SecretStore::from_env(&aws, env)?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
+            sockets: Sockets::from_env(&aws, env)?,
             gate: Arc::new(Verifier::from_env(env)?),
             role_source: RoleSource::from_env(env)?,
+            documents: Documents::from_env(env)?,
             users: UserPool::from_env(&aws, env),
             public_url: env.base_url("PUBLIC_URL")?.into(),
             client: Arc::new(Client::from_env(&aws, env)?),
             ingest: Ingest::from_env(&aws, env)?,
-            allowed_origins: allowed(env)?,
+            egress: Egress::from_env(env)?,
         })
     }
 
@@ -126,6 +140,26 @@ impl App {
     pub(crate) async fn accounts_with(&self, uses: impl Fn(&Account) -> bool) -> Result<Vec<String>, ApiError> {
         let accounts = self.configuration().all::<Account>().await?;
         Ok(accounts.iter().filter(|(account, _)| uses(account)).map(|(account, _)| format!("account:{}", account.key)).collect())
+    }
+
+    /// Closes an agent's sockets, so that clients connect again with the rights that the agent has now. A failure is
+    /// not the caller's: `realtime` and `push` check the record too, so an open socket gets nothing that it must not.
+    pub(crate) async fn close_sockets(&self, agent: &AgentId) {
+        let closed = async {
+            for connection in self.engine.store.connections(agent).await.map_err(|error| error.to_string())? {
+                self.sockets.close(&connection.id).await.map_err(|error| error.to_string())?;
+            }
+            Ok::<_, String>(())
+        };
+        if let Err(error) = closed.await {
+            tracing::warn!(event = "admin.sockets_stay", %agent, error);
+        }
+    }
+
+    /// The addresses among `chosen` that may not be called.
+    pub(crate) async fn refused(&self, chosen: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+        let vetted = chosen.into_iter().map(|url| async { self.egress.vet(&url).await.is_err().then_some(url) });
+        join_all(vetted).await.into_iter().flatten().collect()
     }
 
     /// The public address of a resource.
@@ -174,12 +208,6 @@ impl Attempts<'_> {
 pub(crate) fn owed(targets: impl IntoIterator<Item = Target>) -> Option<OwedWakes> {
     let targets: Vec<Target> = targets.into_iter().collect();
     (!targets.is_empty()).then(|| OwedWakes { id: cloud::ids::ulid().to_string(), targets })
-}
-
-fn allowed(env: &Env) -> Result<Arc<[Origin]>, ConfigError> {
-    let name = "EGRESS_ALLOWED_ORIGINS";
-    let origins: Result<Vec<Origin>, _> = env.list(name).into_iter().map(str::parse).collect();
-    origins.map(Into::into).map_err(|_| ConfigError::Invalid { name, expected: "a comma-separated list of scheme://host:port" })
 }
 
 /// Like [`written`], for a change that was checked. `None`: another write came in between, so check and write again.

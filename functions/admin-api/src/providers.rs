@@ -217,7 +217,8 @@ pub(crate) async fn provider_numbers(
     let mut errors = Errors::default();
     let input = Fields::open(String::new(), body, &mut errors).and_then(|fields| ProviderInput::parse(fields, None));
     if let Some(input) = &input {
-        input.check(&app.allowed_origins, &mut errors);
+        let refused = app.refused(input.addresses().map(str::to_owned)).await;
+        input.check(&refused, &mut errors);
         if input.kind != kind {
             errors.add("type".to_owned(), "must be the type in the path");
         }
@@ -241,6 +242,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
         domain: None,
         proxy_token: "".into(),
         webhook_secret: None,
+        replaced: domain::account::Replaced::default(),
         provider: input.public(),
         phone: E164::parse("+10000000").map_err(|_| Error::Encode)?,
         description: None,

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{Entity, Extra, Write};
 
-use crate::app::{ATTEMPTS, App, changed, owed, settled};
+use crate::app::{ATTEMPTS, App, changed, owed, settled, written};
 use crate::error::ApiError;
 use crate::input::Errors;
 use crate::merge::merged;
@@ -118,6 +118,11 @@ pub(crate) trait Resource: Entity + 'static {
     /// Prepares each attempt to delete an unused resource.
     fn leave(&self, _app: &App) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
+    }
+
+    /// Finishes a deletion. Nothing depends on it.
+    fn left(&self, _app: &App) -> impl Future<Output = ()> + Send {
+        async {}
     }
 }
 
@@ -239,6 +244,27 @@ pub(crate) async fn edit<R: Resource>(
     }
 }
 
+/// Writes a change that is not checked against the rest of the configuration, such as a new generated secret: a leaked
+/// one is replaced whatever else is wrong. `None` changes nothing.
+pub(crate) async fn rewrite<R: Resource>(
+    app: &App,
+    writer: &Writer<R>,
+    id: &R::Id,
+    condition: &IfMatch,
+    action: &'static str,
+    change: impl FnOnce(&R) -> Result<Option<(R, Vec<Extra>)>, ApiError> + Send,
+) -> Result<Versioned<R::View>, ApiError> {
+    let Stored { before, version, shown } = Stored::<R>::load(app, writer, id, Some(condition)).await?;
+    let Some((after, mut extra)) = change(&before)? else { return Ok(Versioned::new(before.view(version, app), version)) };
+    let view = self::shown(after.clone(), version + 1, app)?;
+    let subject = Subject { kind: R::KIND, id: after.id(), versions: (Some(version), Some(version + 1)) };
+    let trail = Trail::of(app, &writer.by, subject, &shown, &view, &shows::<R>()).await?;
+    extra.extend(trail.extra(&[]));
+    let version = written(app.configuration().put(&after, Write::Replace { before: &before, version }, extra).await?)?;
+    changed(R::KIND, action, after.id(), &writer.by);
+    Ok(Versioned::new(after.view(version, app), version))
+}
+
 /// The list at a path of a view. It is created if it is absent. `None` if another value is there.
 pub(crate) fn list_at<'a>(view: &'a mut Value, path: &[&str]) -> Option<&'a mut Vec<Value>> {
     let mut at = view;
@@ -288,6 +314,7 @@ pub(crate) async fn delete<R: Resource>(app: &App, writer: Writer<R>, id: R::Id,
             break;
         }
     }
+    before.left(app).await;
     changed(R::KIND, "deleted", before.id(), &writer.by);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{AgentCaller, Api, Command, Error, Gate, saw_account};
+use api::{AgentCaller, Api, Command, Documents, Error, Gate, saw_account};
 use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
@@ -16,6 +16,7 @@ use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
 use store::{Configuration, Interactions};
 
+use crate::limits::Limits;
 use crate::problem::Failure;
 
 /// The state that every request works with.
@@ -26,6 +27,10 @@ pub struct App {
     pub gate: Arc<dyn Gate>,
     /// The source of callers' roles.
     pub role_source: RoleSource,
+    /// Who may read the API's description.
+    pub documents: Documents,
+    /// How often an agent may do what costs money.
+    pub limits: Limits,
     /// The bucket of transcripts and media.
     pub objects: Objects,
     /// The public address of the HTTP API, without a slash at the end.
@@ -59,6 +64,10 @@ impl Api for App {
     fn role_source(&self) -> RoleSource {
         self.role_source
     }
+
+    fn documents(&self) -> Documents {
+        self.documents
+    }
 }
 
 impl App {
@@ -73,6 +82,8 @@ impl App {
             engine: store::open_engine(&aws, env)?,
             gate: Arc::new(Verifier::from_env(env)?),
             role_source: RoleSource::from_env(env)?,
+            documents: Documents::from_env(env)?,
+            limits: Limits::from_env(env)?,
             objects: Objects::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
@@ -93,10 +104,7 @@ impl App {
 
     /// The agent's record. One that was made a moment ago may not be in the cached view of all agents.
     pub(crate) async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
-        match self.directory().agents().await?.get(id) {
-            Some(agent) => Ok(Some(agent.clone())),
-            None => self.fresh_agent(id).await,
-        }
+        Ok(self.directory().agent(id).await?)
     }
 
     /// The agent's record right now, past the cache, for decisions that must not rest on a record that is some

@@ -18,7 +18,7 @@
 //! | `POST …/accept` | 3 reads, 1 transaction |
 //! | `POST …/reject`, `PUT …/tab`, `DELETE …/tab`, `POST …/close`, `POST …/transcript`, `POST …/notes`, `POST …/tags`, `PUT …/ai` | 2 reads, 1 transaction |
 //! | `POST …/messages` | 1 read, 1 query, 1 transaction; a reply or a reaction also looks for its message; a file is looked at in the bucket and copied once |
-//! | `POST …/attachments` | 2 reads; the upload itself goes to the bucket |
+//! | `POST …/attachments` | 2 reads, 1 count; the upload itself goes to the bucket |
 //! | `GET …/transcript` | 2 reads, 1 look at the bucket |
 //! | `GET …/attachments/{index}` | 3 reads, 1 query for each 100 messages up to the one that is meant |
 //! | `GET …/contact` | 2 reads; 3 where two contacts turned out to be one person |
@@ -37,12 +37,14 @@
 //! command that loses a race repeats its reads and its transaction.
 
 mod app;
+mod limits;
 mod offers;
 mod problem;
 mod routes;
 mod text;
 
 pub use app::App;
+pub use limits::Limits;
 pub use routes::{openapi, router};
 
 use std::sync::Arc;

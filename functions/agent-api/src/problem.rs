@@ -59,6 +59,16 @@ pub(crate) enum Failure {
     /// The upload's id leads to no file.
     #[error("nothing was uploaded")]
     UploadMissing,
+    /// The agent did it too often in this hour.
+    #[error("more than {most} of these in an hour: {what}")]
+    TooOften {
+        /// A conversation, an upload or a transcript.
+        what: &'static str,
+        /// How often it is allowed.
+        most: u32,
+        /// The seconds until it is allowed again.
+        seconds: u32,
+    },
     /// Rivals won every attempt.
     #[error("rivals won every attempt")]
     Busy,
@@ -124,6 +134,10 @@ impl Failure {
                 .with("state", state.and_then(|state| serde_json::to_value(state).ok())),
             Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "The file was not uploaded")
                 .detail("The upload failed, or it is more than a day old."),
+            Failure::TooOften { what, most, seconds } => Problem::too_many_requests(*seconds)
+                .detail(format!("At most {most} in an hour. Try again after the time in Retry-After."))
+                .with("limit", *most)
+                .with("of", *what),
             Failure::Busy | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
         }

@@ -6,6 +6,8 @@
 //! | an event for a queue | the same for the members who are on the account and can take it |
 //! | a repetition | nothing: each feed knows the effect's id |
 //! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
+//! | an event of an account that the agent was taken off | it is appended; the sockets get its number without its content |
+//! | an event for an agent who was deleted | nothing is appended; sockets that are still open are closed |
 //! | any other connection that is gone | it is forgotten; an agent without a connection half a minute later is logged out |
 //! | a socket that fails otherwise | nothing: the event is in the feed, and the next event shows the gap |
 //! | a failing table | the job comes again after 1 s and more, for hours |
@@ -15,14 +17,16 @@ mod job;
 
 use std::borrow::Cow;
 
+use cloud::auth::RoleSource;
 use cloud::aws::Aws;
 use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::{Posted, Sockets};
-use domain::agent::Presence;
+use domain::agent::{Agent, Presence, Role};
 use domain::effect::Audience;
-use domain::ids::AgentId;
+use domain::ids::{AccountId, AgentId};
+use domain::news::Told;
 use engine::jobs::Wakeup;
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
@@ -40,6 +44,7 @@ const AT_ONCE: usize = 32;
 struct Push {
     store: Interactions,
     configuration: Configuration,
+    role_source: RoleSource,
     sockets: Sockets,
     queue: Queue,
     timers: Queue,
@@ -51,6 +56,7 @@ impl Push {
         Ok(Self {
             store: Interactions::from_env(aws, env)?,
             configuration: Configuration::from_env(aws, env)?,
+            role_source: RoleSource::from_env(env)?,
             sockets: Sockets::from_env(aws, env)?,
             queue: Queue::from_env(aws, env, "PUSH_QUEUE_URL")?.setting_aside(env.required("PARKED_QUEUE_URL")?),
             timers: Queue::from_env(aws, env, "TIMERS_QUEUE_URL")?,
@@ -65,11 +71,45 @@ impl Push {
     }
 
     async fn serve(&self, agent: AgentId, job: &Job) -> Result<(), PortError> {
+        let Some(record) = self.configuration.agent(&agent).await? else {
+            self.close(&agent).await;
+            return Ok(());
+        };
         let event = self.as_it_is(&agent, &job.event).await?;
-        if let Appended::New(event) = self.store.append(&agent, &job.id, &*event, cloud::time::now()).await? {
-            self.post(&agent, &event).await;
+        let account = job.account.as_ref().or(event.account());
+        let withheld = self.withheld(&record, &event, account).await?;
+        if let Appended::New(mut appended) = self.store.append(&agent, &job.id, &*event, account, cloud::time::now()).await? {
+            if let Some(withheld) = withheld {
+                appended.event = withheld;
+            }
+            self.post(&agent, &appended).await;
         }
         Ok(())
+    }
+
+    /// What an agent who may not read the interaction gets instead of the event. The configuration is cached, so this
+    /// reads nothing for most events.
+    async fn withheld(&self, agent: &Agent, event: &AgentEvent, account: Option<&AccountId>) -> Result<Option<AgentEvent>, PortError> {
+        let (Some(interaction), Some(account)) = (event.shows(), account) else { return Ok(None) };
+        let oversees = self.role_source == RoleSource::Record && agent.role >= Role::Supervisor;
+        let reads = oversees || self.configuration.may_read(&agent.id, account).await?;
+        Ok((!reads).then(|| AgentEvent::withheld(interaction.clone())))
+    }
+
+    /// Closes the sockets of an agent who was deleted, which `admin-api` could not close. If this fails, they get
+    /// nothing all the same.
+    async fn close(&self, agent: &AgentId) {
+        let closed = async {
+            for Connection { id, .. } in self.store.connections(agent).await? {
+                let closed = self.sockets.close(&id).await;
+                closed.map_err(|error| PortError { operation: "close", reason: error.to_string() })?;
+                self.store.disconnect(agent, &id).await?;
+            }
+            Ok::<_, PortError>(())
+        };
+        if let Err(error) = closed.await {
+            tracing::warn!(event = "push.not_closed", %agent, %error);
+        }
     }
 
     /// A presence event with the presence as it is now. Several changes may be on their way, and the last event

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | connect with a good ticket | the connection is noted; 200 |
 //! | connect without a ticket, or with one that is used, too old or unknown | 401; nothing written |
-//! | connect or ask of an agent whose record was deleted | 403; a connection that is there is forgotten |
-//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`]; ask again with the last number |
+//! | connect or ask of an agent whose record was deleted | 403; a connection that is there is closed and forgotten |
+//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now; ask again with the last number |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that lists the valid requests |
 //! | disconnect | the connection is forgotten; an agent without a connection half a minute later is logged out |
@@ -17,14 +17,14 @@ use cloud::config::Env;
 use cloud::function;
 use cloud::queues::{Queue, SendOptions};
 use cloud::sockets::Sockets;
-use domain::agent::Agent;
+use domain::agent::{Agent, Role};
 use domain::ids::AgentId;
 use engine::jobs::Wakeup;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Configuration, Connection, Interactions};
+use store::{Configuration, Connection, Interactions, Reader};
 use views::AgentEvent;
 
 /// The lifetime of a connection and of the right to it. API Gateway ends a connection after two hours.
@@ -86,7 +86,7 @@ impl Realtime {
             tracing::warn!(event = "realtime.refused");
             return Ok(json!({ "statusCode": 401 }));
         };
-        if !self.is_known(&agent).await? {
+        if self.record(&agent).await?.is_none() {
             tracing::warn!(event = "realtime.no_agent", %agent);
             return Ok(json!({ "statusCode": 403 }));
         }
@@ -110,29 +110,32 @@ impl Realtime {
 
     async fn asked(&self, connection: &str, body: &str) -> Result<Value, Error> {
         let Some(agent) = self.store.connection_owner(connection).await? else { return Ok(json!({ "statusCode": 410 })) };
-        if !self.is_known(&agent).await? {
+        let Some(record) = self.record(&agent).await? else {
             tracing::warn!(event = "realtime.no_agent", %agent);
             self.store.lose(&agent, connection, cloud::time::now()).await?;
+            if let Err(error) = self.sockets.close(connection).await {
+                tracing::warn!(event = "realtime.not_closed", %agent, %error);
+            }
             return Ok(json!({ "statusCode": 403 }));
-        }
+        };
         match serde_json::from_str(body) {
-            Ok(Ask::CatchUp { after }) => self.catch_up(connection, &agent, after).await?,
+            Ok(Ask::CatchUp { after }) => self.catch_up(connection, &record, after).await?,
             Ok(Ask::Ping { ping }) => self.post(connection, &json!({ "pong": ping })).await?,
             Err(_) => self.post(connection, &json!({ "error": "understood are {\"after\": N} and {\"ping\": …}" })).await?,
         }
         Ok(json!({ "statusCode": 200 }))
     }
 
-    /// Whether the agent's record is still there, by one consistent read. Where the token decides, nobody asks.
-    async fn is_known(&self, agent: &AgentId) -> Result<bool, Error> {
-        Ok(match self.role_source {
-            RoleSource::Record => self.configuration.get::<Agent>(agent.as_str()).await?.is_some(),
-            RoleSource::Claim => true,
-        })
+    /// The agent's record as it is now, by one consistent read.
+    async fn record(&self, agent: &AgentId) -> Result<Option<Agent>, Error> {
+        Ok(self.configuration.get::<Agent>(agent.as_str()).await?.map(|(agent, _)| agent))
     }
 
-    async fn catch_up(&self, connection: &str, agent: &AgentId, after: u64) -> Result<(), Error> {
-        for event in self.store.events_after::<AgentEvent>(agent, after, CATCH_UP).await? {
+    async fn catch_up(&self, connection: &str, agent: &Agent, after: u64) -> Result<(), Error> {
+        // Where the token decides, the record's role grants nothing.
+        let oversees = self.role_source == RoleSource::Record && agent.role >= Role::Supervisor;
+        let reader = Reader { agent: &agent.id, oversees };
+        for event in self.store.events_for::<AgentEvent>(&self.configuration, reader, after, CATCH_UP).await? {
             self.post(connection, &serde_json::to_value(&event)?).await?;
         }
         Ok(())

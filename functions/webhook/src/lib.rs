@@ -77,12 +77,11 @@ impl Function {
         interaction: &Interaction,
         job: &WebhookJob,
     ) -> Result<Vec<(VariableName, String)>, WebhookFailure> {
-        let secret = account.webhook_secret.as_ref().ok_or(WebhookFailure::Unreachable)?;
         let mut failure = WebhookFailure::TimedOut;
         for _ in 0..ATTEMPTS {
             let now = self.engine.world.now();
             let body = request::body(account, interaction, now);
-            let headers = request::headers(secret, &job.id, now, &body).ok_or(WebhookFailure::Unreachable)?;
+            let headers = request::headers(account.webhook_secrets(now), &job.id, now, &body).ok_or(WebhookFailure::Unreachable)?;
             failure = match self.egress.post_json(job.url.as_str(), headers, body, TIMEOUT, ANSWER).await {
                 Ok(answer) if answer.status.is_success() => return request::variables(&answer.bytes),
                 Ok(_) => WebhookFailure::Refused,

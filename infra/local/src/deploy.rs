@@ -83,6 +83,7 @@ impl<'a> Deployment<'a> {
             .parameter("MetaApiUrl", &format!("{url}/meta/v26.0"))
             .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
             .parameter("JwtIssuer", url)
+            .parameter("JwtAudience", crate::standin::AUDIENCE)
             .parameter("JwksUrl", &format!("{url}/.well-known/jwks.json"))
             .parameter("EgressAllowedOrigins", url)
     }

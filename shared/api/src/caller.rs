@@ -14,6 +14,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use store::Configuration;
 
+use crate::documents::Documents;
 use crate::error::Error;
 use crate::observe::saw_agent;
 
@@ -25,6 +26,8 @@ pub trait Api: Send + Sync {
     fn configuration(&self) -> &Configuration;
     /// The source of callers' roles.
     fn role_source(&self) -> RoleSource;
+    /// Who may read the API's description.
+    fn documents(&self) -> Documents;
 }
 
 impl<A: Api> Api for Arc<A> {
@@ -38,6 +41,10 @@ impl<A: Api> Api for Arc<A> {
 
     fn role_source(&self) -> RoleSource {
         (**self).role_source()
+    }
+
+    fn documents(&self) -> Documents {
+        (**self).documents()
     }
 }
 

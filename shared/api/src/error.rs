@@ -1,6 +1,7 @@
 //! Why the kit refuses a request, and how it logs and answers every refusal and failure.
 
 use axum::response::{IntoResponse, Response};
+use cloud::sampling::Sampler;
 use engine::ports::PortError;
 
 use crate::problem::{Errors, Problem};
@@ -84,10 +85,16 @@ impl From<Errors> for Error {
     }
 }
 
+/// Anybody can send wrong tokens, so their lines are samples.
+static REFUSED_TOKENS: Sampler = Sampler::new();
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         if let Error::Unauthorized(reason) = self {
-            tracing::info!(event = "auth.refused", reason);
+            if let Some(held_back) = REFUSED_TOKENS.passes() {
+                tracing::info!(event = "auth.refused", reason, held_back);
+            }
+            return self.problem().into_response();
         }
         refuse(self.problem(), &self)
     }

@@ -8,11 +8,12 @@
 //! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`], [`AgentCaller`] |
 //! | read the request | [`Id`], [`FromPath`], [`Parameters`], [`Page`], [`Body`], [`JsonBody`], [`IfMatch`], [`Command`] |
 //! | answer | [`Versioned`], [`Listed`], [`Error`] |
-//! | serve | [`serve`], [`complete`] |
+//! | serve | [`serve`], [`complete`], [`Documents`] |
 //! | test a description | `api::testing` (feature `testing`) |
 
 mod caller;
 mod command;
+mod documents;
 mod error;
 mod input;
 mod observe;
@@ -26,6 +27,7 @@ mod version;
 
 pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer, Owner};
 pub use command::Command;
+pub use documents::Documents;
 pub use error::{Error, refuse};
 pub use input::{BODY_LIMIT, Body, FromPath, Id, JsonBody, Page, Parameters};
 pub use observe::{saw_account, saw_agent, saw_interaction};

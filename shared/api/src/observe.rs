@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use lambda_http::RequestExt as _;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -37,7 +37,10 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
         // Answers hold personal data, and secrets such as Receive URLs, so no cache on the way may keep them.
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(event = "request.answered", status = response.status().as_u16(), duration_ms);
+        // Refused tokens have their own line (`auth.refused`), which is a sample of them.
+        if response.status() != StatusCode::UNAUTHORIZED {
+            tracing::info!(event = "request.answered", status = response.status().as_u16(), duration_ms);
+        }
         response
     }
     .instrument(span)

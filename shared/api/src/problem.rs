@@ -28,6 +28,9 @@ pub struct Problem {
     /// Members that belong to the kind.
     #[serde(flatten)]
     extra: Map<String, Value>,
+    /// After how many seconds the request may be sent again, for the header `Retry-After`.
+    #[serde(skip)]
+    retry_after: Option<u32>,
 }
 
 /// A field that was refused.
@@ -87,7 +90,7 @@ impl Problem {
     /// A problem of the kind `/problems/<slug>`.
     pub fn new(status: StatusCode, slug: &str, title: &str) -> Self {
         let kind = format!("/problems/{slug}");
-        Self { kind, title: title.to_owned(), status, detail: None, errors: Vec::new(), extra: Map::new() }
+        Self { kind, title: title.to_owned(), status, detail: None, errors: Vec::new(), extra: Map::new(), retry_after: None }
     }
 
     /// With this very problem in words.
@@ -191,7 +194,20 @@ impl Problem {
 
     /// 503: something that is needed does not answer; the request may be sent again.
     pub fn unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable").detail("Try again in a moment.")
+        // Throttles and failovers pass in about a second.
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable").detail("Try again in a moment.").after(1)
+    }
+
+    /// 429: the caller did it too often. It may be done again after some seconds.
+    pub fn too_many_requests(seconds: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests").after(seconds)
+    }
+
+    /// The request may be sent again after some seconds.
+    #[must_use]
+    fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 }
 
@@ -204,10 +220,9 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            // Throttles and failovers pass in about a second.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        // A problem of this status that says nothing itself passes in about a second too.
+        let retry_after = self.retry_after.or((self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+        headers.extend(retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
         response
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
-use cloud::egress::{self, Transport};
+use cloud::egress::{Egress, EgressError, Transport};
 use cloud::secrets::{AccountSecrets, SecretError};
 use domain::account::{Account, Credentials};
 use domain::ids::AccountId;
@@ -50,13 +50,21 @@ impl Keys for AccountSecrets<Credentials> {
     }
 }
 
-/// Requests to the providers' own APIs.
+/// Requests to the providers' own APIs. Some have a base URL that an administrator chose, so every address is vetted.
 #[derive(Debug, Clone)]
-pub struct Web(reqwest::Client);
+pub struct Web(Egress);
 
 impl Http for Web {
     async fn call(&self, request: OutgoingRequest) -> Result<Answer, TransportFailure> {
-        let mut call = self.0.request(request.method, &request.url).headers(request.headers).body(request.body);
+        let client = match request.url.parse() {
+            Ok(url) => self.0.client_for(&url),
+            Err(_) => Err(EgressError::Refused("not a URL")),
+        };
+        let client = client.map_err(|error| {
+            tracing::warn!(event = "client.refused", %error);
+            TransportFailure::NotSent
+        })?;
+        let mut call = client.request(request.method, &request.url).headers(request.headers).body(request.body);
         match &request.authorization {
             Authorization::None => {}
             Authorization::Basic { user, password } => call = call.basic_auth(user, Some(password.reveal())),
@@ -163,14 +171,13 @@ struct Kept {
 }
 
 impl Client {
-    /// Reads the addresses of the providers and the variables of [`AccountSecrets`].
+    /// Reads the addresses of the providers and the variables of [`Egress`] and [`AccountSecrets`].
     ///
     /// # Errors
     /// A variable is missing or malformed.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         let hosts = Hosts::all(|name, default| env.base_url_or(name, default))?;
-        let invalid = ConfigError::Invalid { name: "SSL_CERT_FILE", expected: "a file of certificates, or absent" };
-        let web = Web(egress::provider_client().map_err(|_| invalid)?);
+        let web = Web(Egress::of_providers(env, hosts.iter())?);
         Ok(Self::new(web, AccountSecrets::from_env(aws, env)?, hosts))
     }
 }

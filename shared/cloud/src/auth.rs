@@ -26,6 +26,8 @@ const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest token. Cognito's tokens with all claims have some 2 KB; API Gateway passes headers of 10 KB.
 const MAX_TOKEN_BYTES: usize = 10_240;
+/// The longest `sub` claim that OpenID Connect allows (Core 1.0, section 2). A table's key has no room for one of 2,000.
+const MAX_SUBJECT_BYTES: usize = 255;
 
 /// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,11 +118,16 @@ impl KeySource for HttpKeys {
 pub struct Rules {
     /// The `iss` claim.
     pub issuer: String,
-    /// The value that the `aud` claim must hold, or the `client_id` claim, which Cognito's access tokens have
-    /// instead. `None`: not checked.
-    pub audience: Option<String>,
+    /// The value that the `aud` claim must hold. Without it, any client of the issuer would be let in.
+    pub audience: String,
     /// The claim that holds the roles: a string or an array of strings.
     pub role_claim: String,
+}
+
+impl Rules {
+    fn is_cognito(&self) -> bool {
+        self.issuer.starts_with("https://cognito-idp.")
+    }
 }
 
 /// Verifies tokens.
@@ -149,6 +156,9 @@ struct Payload {
     iss: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
+    aud: Option<Value>,
+    /// Cognito's: `id` or `access`.
+    token_use: Option<String>,
     #[serde(flatten)]
     other: HashMap<String, Value>,
 }
@@ -156,15 +166,17 @@ struct Payload {
 impl Verifier {
     /// Reads `JWT_ISSUER`, `JWT_AUDIENCE`, `JWKS_URL` and `JWT_ROLE_CLAIM`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        // A slash at its end is part of the issuer's name.
+        env.base_url("JWT_ISSUER")?;
         let issuer = env.required("JWT_ISSUER")?.to_owned();
         let url = env.base_url_or("JWKS_URL", &format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/')))?;
         let rules = Rules {
             issuer,
-            audience: env.optional("JWT_AUDIENCE").map(str::to_owned),
+            audience: env.required("JWT_AUDIENCE")?.to_owned(),
             role_claim: env.optional("JWT_ROLE_CLAIM").unwrap_or("cognito:groups").to_owned(),
         };
         let client =
-            egress::provider_client().map_err(|_| ConfigError::Invalid { name: "JWKS_URL", expected: "a URL that can be fetched" })?;
+            egress::fixed_client().map_err(|_| ConfigError::Invalid { name: "JWKS_URL", expected: "a URL that can be fetched" })?;
         Ok(Self::new(rules, HttpKeys { client, url }))
     }
 }
@@ -211,13 +223,18 @@ impl<S: KeySource> Verifier<S> {
         if claims.iss.as_deref() != Some(self.rules.issuer.as_str()) {
             return Err(AuthError::Refused("issuer"));
         }
-        if let Some(audience) = &self.rules.audience {
-            let named = claims.other.get("aud").or(claims.other.get("client_id"));
-            if !named.is_some_and(|named| words(named).any(|word| word == audience)) {
-                return Err(AuthError::Refused("audience"));
-            }
+        if !claims.aud.as_ref().is_some_and(|named| words(named).any(|word| word == self.rules.audience)) {
+            return Err(AuthError::Refused("audience"));
+        }
+        // Cognito's clients hold the id token. An access token is for other services, and its scopes say for which.
+        let is_id = claims.token_use.as_deref().map_or(!self.rules.is_cognito(), |purpose| purpose == "id");
+        if !is_id {
+            return Err(AuthError::Refused("token use"));
         }
         let subject = claims.sub.filter(|subject| !subject.is_empty()).ok_or(AuthError::Refused("no subject"))?;
+        if subject.len() > MAX_SUBJECT_BYTES {
+            return Err(AuthError::Refused("subject too long"));
+        }
         let mut roles: Vec<Role> = claims.other.get(&self.rules.role_claim).into_iter().flat_map(words).filter_map(role).collect();
         roles.sort();
         roles.dedup();
@@ -407,7 +424,7 @@ mod tests {
     }
 
     fn verifier(issuer: &FakeIssuer) -> Verifier<FakeIssuer> {
-        let rules = Rules { issuer: ISSUER.into(), audience: Some("app".into()), role_claim: "cognito:groups".into() };
+        let rules = Rules { issuer: ISSUER.into(), audience: "app".into(), role_claim: "cognito:groups".into() };
         Verifier::new(rules, issuer.clone())
     }
 
@@ -471,24 +488,63 @@ mod tests {
             (claims_without("aud"), "audience"),
             (claims_without("sub"), "no subject"),
             (claims_with("sub", json!("")), "no subject"),
+            (claims_with("sub", json!("x".repeat(256))), "subject too long"),
+            (claims_with("sub", json!("x".repeat(2_000))), "subject too long"),
+            (claims_with("sub", json!(7)), "signature"),
         ] {
             assert_eq!(verifier.verify(&pair.sign(&claims), now()).await, Err(AuthError::Refused(why)));
         }
         for claims in [claims_with("exp", json!(second - 59)), claims_with("nbf", json!(second + 60))] {
             assert!(verifier.verify(&pair.sign(&claims), now()).await.is_ok(), "clocks may differ by a minute");
         }
+        assert!(verifier.verify(&pair.sign(&claims_with("sub", json!("x".repeat(255)))), now()).await.is_ok());
+        assert!(verifier.verify(&pair.sign(&claims_with("aud", json!(["x", "app"]))), now()).await.is_ok());
+        // Other claims may be as long as a token may be: nothing is made of them.
+        assert!(verifier.verify(&pair.sign(&claims_with("cognito:groups", json!("x".repeat(4_000)))), now()).await.is_ok());
     }
 
     #[tokio::test]
-    async fn the_client_id_of_cognitos_access_tokens_is_an_audience() {
+    async fn an_access_token_is_refused_and_cognitos_must_say_that_they_are_id_tokens() {
         let pair = es256("k");
-        let verifier = verifier(&FakeIssuer::with(&[&pair]));
+        let of = |issuer: &str| Rules { issuer: issuer.into(), audience: "app".into(), role_claim: "cognito:groups".into() };
+        let cognito = "https://cognito-idp.eu-south-1.amazonaws.com/eu-south-1_abc";
+        for (issuer, token_use, accepted) in [
+            (cognito, Some("id"), true),
+            (cognito, Some("access"), false),
+            (cognito, None, false),
+            (ISSUER, None, true),
+            (ISSUER, Some("id"), true),
+            (ISSUER, Some("access"), false),
+        ] {
+            let verifier = Verifier::new(of(issuer), FakeIssuer::with(&[&pair]));
+            let mut claims = claims_with("iss", json!(issuer));
+            claims.as_object_mut().unwrap().extend(token_use.map(|purpose| ("token_use".to_owned(), json!(purpose))));
+            let outcome = verifier.verify(&pair.sign(&claims), now()).await.map(|_| ());
+            assert_eq!(outcome, if accepted { Ok(()) } else { Err(AuthError::Refused("token use")) }, "{issuer} {token_use:?}");
+        }
+        // Cognito's access tokens name the client in another claim, which is no audience.
         let mut access = claims_without("aud");
         access["client_id"] = json!("app");
-        assert!(verifier.verify(&pair.sign(&access), now()).await.is_ok());
-        access["client_id"] = json!("other");
-        assert!(verifier.verify(&pair.sign(&access), now()).await.is_err());
-        assert!(verifier.verify(&pair.sign(&claims_with("aud", json!(["x", "app"]))), now()).await.is_ok());
+        assert_eq!(verifier(&FakeIssuer::with(&[&pair])).verify(&pair.sign(&access), now()).await, Err(AuthError::Refused("audience")));
+    }
+
+    #[test]
+    fn a_function_does_not_start_without_an_audience_or_with_keys_that_anybody_could_change_on_their_way() {
+        let env = |more: &[(&'static str, &'static str)]| {
+            let all = [("JWT_ISSUER", "https://issuer.example/"), ("JWT_AUDIENCE", "app")].into_iter().chain(more.iter().copied());
+            Env::from_pairs(all.collect::<HashMap<_, _>>())
+        };
+        let verifier = Verifier::from_env(&env(&[])).unwrap();
+        assert_eq!((verifier.rules.issuer.as_str(), verifier.rules.audience.as_str()), ("https://issuer.example/", "app"));
+        assert_eq!(verifier.source.url, "https://issuer.example/.well-known/jwks.json");
+        let refused = |more: &[(&'static str, &'static str)]| Verifier::from_env(&env(more)).err();
+        assert_eq!(refused(&[("JWT_AUDIENCE", "")]), Some(ConfigError::Missing("JWT_AUDIENCE")));
+        for name in ["JWT_ISSUER", "JWKS_URL"] {
+            assert!(
+                matches!(refused(&[(name, "http://issuer.example")]), Some(ConfigError::Invalid { name: named, .. }) if named == name),
+                "{name}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -51,12 +51,19 @@ impl Env {
         self.optional(name).map(|value| value.parse().map_err(|_| ConfigError::Invalid { name, expected })).transpose()
     }
 
-    /// A required base URL (`scheme://host[:port][/prefix]`; http, https, ws or wss), without a slash at its end.
+    /// Whether a local engine stands in for AWS. AWS itself is always called by https.
+    pub fn on_local_engine(&self) -> bool {
+        self.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://"))
+    }
+
+    /// A required base URL (`scheme://host[:port][/prefix]`; https or wss), without a slash at its end. Tokens, keys and
+    /// customers' messages go there, so only the local engine may have http or ws.
     pub fn base_url(&self, name: &'static str) -> Result<String, ConfigError> {
         let value = self.required(name)?;
         let invalid = ConfigError::Invalid { name, expected: "a URL such as https://example.com/prefix" };
         let url: reqwest::Url = value.parse().map_err(|_| invalid.clone())?;
-        let usable = matches!(url.scheme(), "http" | "https" | "ws" | "wss") && url.has_host();
+        let encrypted = matches!(url.scheme(), "https" | "wss");
+        let usable = (encrypted || self.on_local_engine() && matches!(url.scheme(), "http" | "ws")) && url.has_host();
         if usable && url.query().is_none() && url.fragment().is_none() { Ok(value.trim_end_matches('/').to_owned()) } else { Err(invalid) }
     }
 
@@ -102,6 +109,17 @@ mod tests {
         let env = Env::from_pairs([("A", "https://example.com/x/")]);
         assert_eq!(env.base_url("A").unwrap(), "https://example.com/x");
         assert_eq!(env.base_url_or("B", "https://api.twilio.com").unwrap(), "https://api.twilio.com");
+    }
+
+    #[test]
+    fn only_the_local_engine_has_addresses_without_encryption() {
+        for (plain, encrypted) in [("http://example.com", "https://example.com"), ("ws://example.com/live", "wss://example.com/live")] {
+            let aws = Env::from_pairs([("PLAIN", plain), ("ENCRYPTED", encrypted), ("AWS_ENDPOINT_URL", "https://vpce.example.com")]);
+            assert!(aws.base_url("PLAIN").is_err() && aws.base_url_or("PLAIN", "https://x.example").is_err(), "{plain}");
+            assert_eq!(aws.base_url("ENCRYPTED").unwrap(), encrypted);
+            let local = Env::from_pairs([("PLAIN", plain), ("AWS_ENDPOINT_URL", "http://127.0.0.1:4701")]);
+            assert_eq!(local.base_url("PLAIN").unwrap(), plain);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! HTTP to the outside. [`Egress`] is the one client for addresses that a stranger may choose (media, webhooks). It
-//! allows https only, resolves the name itself, checks every address, and connects to those very addresses.
-//! [`provider_client`] is for the providers' own APIs, whose base URL we set.
+//! HTTP to the outside. [`Egress`] is the one client for addresses that a person may choose: strangers (media) and
+//! administrators (base URLs of providers, Webhook steps). It allows https only, resolves the name itself, checks every
+//! address, and connects to those very addresses. [`Egress::vet`] applies the same rule when an address is saved.
+//! [`fixed_client`] is for addresses that whoever deploys has set.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,6 +30,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Some of Meta's media hosts are reported to refuse a request without a user agent.
 const USER_AGENT: &str = concat!("whatsapp-connector/", env!("CARGO_PKG_VERSION"));
+/// How long a name may take to be resolved while its address is saved. Whoever saves waits for it.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Providers' media take one or two redirects to a content network.
 const MAX_REDIRECTS: usize = 5;
 
@@ -141,14 +144,25 @@ pub struct Egress {
 impl Egress {
     /// Reads `EGRESS_ALLOWED_ORIGINS`.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let invalid = ConfigError::Invalid { name: "EGRESS_ALLOWED_ORIGINS", expected: "a comma-separated list of scheme://host:port" };
-        let allowed: Result<Vec<Origin>, NotAnOrigin> = env.list("EGRESS_ALLOWED_ORIGINS").into_iter().map(str::parse).collect();
-        allowed.ok().and_then(|allowed| Self::new(allowed).ok()).ok_or(invalid)
+        Self::new(allowed(env)?).map_err(|_| INVALID)
+    }
+
+    /// A client for the providers' APIs: connect in 5 s, answer in 15 s. It reads `EGRESS_ALLOWED_ORIGINS`, and on the
+    /// local engine may also reach the origins of `fixed`, which whoever deploys has set.
+    pub fn of_providers<'a>(env: &Env, fixed: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
+        let mut allowed = allowed(env)?;
+        if env.on_local_engine() {
+            allowed.extend(fixed.into_iter().filter_map(|url| url.parse().ok()));
+        }
+        Self::with(allowed, || base().timeout(PROVIDER_TIMEOUT)).map_err(|_| INVALID)
     }
 
     /// A client that may also reach `allowed`, with any scheme and address. For local runs; empty in production.
     pub fn new(allowed: Vec<Origin>) -> Result<Self, ClientError> {
-        let client = || base().timeout(FETCH_TIMEOUT).read_timeout(READ_TIMEOUT);
+        Self::with(allowed, || base().timeout(FETCH_TIMEOUT).read_timeout(READ_TIMEOUT))
+    }
+
+    fn with(allowed: Vec<Origin>, client: impl Fn() -> ClientBuilder) -> Result<Self, ClientError> {
         Ok(Self {
             vetted: client().https_only(true).dns_resolver(VettingResolver).build().map_err(|_| ClientError)?,
             exempt: client().build().map_err(|_| ClientError)?,
@@ -194,9 +208,40 @@ impl Egress {
         read(answer, limit).await
     }
 
-    /// The client that may reach `url`, if there is one.
-    fn client_for(&self, url: &Url) -> Result<&Client, EgressError> {
-        if Origin::of(url).is_some_and(|origin| self.allowed.contains(&origin)) {
+    /// Whether a person may choose this address. It must be https, its host a name of the public Internet that is
+    /// spelled as it is understood, and lead to public addresses only. A name that leads nowhere (yet) may be chosen: it
+    /// is vetted again whenever it is used.
+    ///
+    /// # Errors
+    /// The address is refused, with the reason.
+    pub async fn vet(&self, url: &str) -> Result<(), EgressError> {
+        self.vet_by(url, async |host| {
+            let found = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 0))).await;
+            found.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
+        })
+        .await
+    }
+
+    async fn vet_by(&self, url: &str, look_up: impl AsyncFnOnce(&str) -> Vec<SocketAddr>) -> Result<(), EgressError> {
+        let url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
+        if self.allows(&url) {
+            return Ok(());
+        }
+        self.client_for(&url)?;
+        let host = public_name(&url).ok_or(EgressError::Refused("not the name of a public host"))?;
+        vet(&look_up(host).await).map_err(|_| EgressError::Refused("not a public address"))
+    }
+
+    fn allows(&self, url: &Url) -> bool {
+        Origin::of(url).is_some_and(|origin| self.allowed.contains(&origin))
+    }
+
+    /// The client that may reach `url`, if there is one. It connects to vetted addresses only.
+    ///
+    /// # Errors
+    /// The address is refused, with the reason.
+    pub fn client_for(&self, url: &Url) -> Result<&Client, EgressError> {
+        if self.allows(url) {
             return Ok(&self.exempt);
         }
         if url.scheme() != "https" {
@@ -213,6 +258,28 @@ impl Egress {
         }
         Ok(&self.vetted)
     }
+}
+
+const INVALID: ConfigError =
+    ConfigError::Invalid { name: "EGRESS_ALLOWED_ORIGINS", expected: "a comma-separated list of scheme://host:port" };
+
+fn allowed(env: &Env) -> Result<Vec<Origin>, ConfigError> {
+    let origins: Result<Vec<Origin>, NotAnOrigin> = env.list("EGRESS_ALLOWED_ORIGINS").into_iter().map(str::parse).collect();
+    origins.map_err(|_| INVALID)
+}
+
+/// Whether `host` is a name of the public Internet, and not an address in any spelling (`0x7f.1`, `2130706433`).
+pub fn is_public_name(host: &str) -> bool {
+    format!("https://{host}/").parse().is_ok_and(|url| public_name(&url) == Some(host))
+}
+
+/// The host, if it is a name with a dot that is not known to be local.
+fn public_name(url: &Url) -> Option<&str> {
+    // `Url` has normalised every spelling of an IP address to one of two forms, neither of which is a name here.
+    let host = url.domain()?;
+    let (_, last) = host.trim_end_matches('.').rsplit_once('.')?;
+    let local = ["localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp"].contains(&last);
+    (!local && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')).then_some(host)
 }
 
 /// The target of a redirect. An answer without a usable `Location` is not a redirect.
@@ -238,8 +305,9 @@ async fn read(mut answer: reqwest::Response, limit: u64) -> Result<Fetched, Egre
     Ok(Fetched { status: answer.status(), content_type, content_disposition, bytes })
 }
 
-/// A client for the providers' own APIs: connect in 5 s, answer in 15 s, no redirect followed, no proxy.
-pub fn provider_client() -> Result<Client, ClientError> {
+/// A client for addresses that whoever deploys has set, such as the issuer's keys: connect in 5 s, answer in 15 s, no
+/// redirect followed, no proxy.
+pub fn fixed_client() -> Result<Client, ClientError> {
     base().timeout(PROVIDER_TIMEOUT).build().map_err(|_| ClientError)
 }
 
@@ -344,6 +412,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -582,7 +652,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             listener.local_addr().unwrap().port()
         };
-        let client = provider_client().unwrap();
+        let client = fixed_client().unwrap();
         let error = client.post(format!("http://127.0.0.1:{port}/")).body("x").send().await.unwrap_err();
         assert_eq!(Transport::of(&error), Transport::NotSent);
         let error = client.post("not a url").send().await.unwrap_err();
@@ -592,7 +662,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_breaks_after_the_request_is_unknown() {
         let server = Server::start("").await;
-        let error = provider_client().unwrap().post(server.url()).send().await.unwrap_err();
+        let error = fixed_client().unwrap().post(server.url()).send().await.unwrap_err();
         assert_eq!(Transport::of(&error), Transport::Unknown);
         assert_eq!(server.seen().len(), 1, "and it is not sent again");
     }
@@ -601,7 +671,7 @@ mod tests {
     async fn a_provider_that_redirects_is_not_followed() {
         let target = Server::start(ok("x")).await;
         let server = Server::start(redirect_to(&target.url())).await;
-        assert_eq!(provider_client().unwrap().get(server.url()).send().await.unwrap().status(), 307);
+        assert_eq!(fixed_client().unwrap().get(server.url()).send().await.unwrap().status(), 307);
         assert!(target.seen().is_empty());
     }
 
@@ -638,5 +708,105 @@ mod tests {
             let refused = egress.post_json(inside, headers.clone(), body.clone(), second, 100).await;
             assert!(matches!(refused, Err(EgressError::Refused(_))), "{inside}: {refused:?}");
         }
+    }
+
+    /// The spellings of an IPv4 address that a URL's host may have (WHATWG URL, "IPv4 parser"): one to four parts, each
+    /// decimal, octal or hexadecimal.
+    fn spellings(address: u32) -> Vec<String> {
+        let [a, b, c, d] = address.to_be_bytes();
+        let parts = [
+            vec![address],
+            vec![u32::from(a), address & 0x00ff_ffff],
+            vec![u32::from(a), u32::from(b), address & 0xffff],
+            [a, b, c, d].map(u32::from).to_vec(),
+        ];
+        let styles: [fn(u32) -> String; 4] = [|n| n.to_string(), |n| format!("{n:#x}"), |n| format!("0{n:o}"), |n| format!("0X{n:X}")];
+        parts.iter().flat_map(|parts| styles.iter().map(|style| parts.iter().map(|n| style(*n)).collect::<Vec<_>>().join("."))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_an_address_is_a_name_and_none_of_a_private_one_is_reached(address: u32, private in 0_usize..6) {
+            let egress = egress(&[]);
+            let private = [0x7f00_0001, 0x0a00_0000, 0xc0a8_0000, 0xac10_0000, 0xa9fe_a9fe, 0x0000_0000][private] | (address & 0xff);
+            for address in [address, private] {
+                for host in spellings(address).into_iter().flat_map(|host| [host.clone(), format!("{host}.")]) {
+                    prop_assert!(!is_public_name(&host), "{host}");
+                    let url: Url = format!("https://{host}/x").parse().unwrap();
+                    let public = is_public(Ipv4Addr::from(address).into());
+                    prop_assert_eq!(egress.client_for(&url).is_ok(), public, "{}", host);
+                }
+                for mapped in [format!("[::ffff:{}]", Ipv4Addr::from(address)), format!("[::{:x}:{:x}]", address >> 16, address & 0xffff)] {
+                    prop_assert!(egress.client_for(&format!("https://{mapped}/x").parse().unwrap()).is_err(), "{mapped}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_name_is_refused_as_soon_as_one_of_its_addresses_is_private(public in vec(0x0800_0000_u32..0x0900_0000, 0..4), private: u8, at: u8) {
+            let vetted = |addresses: Vec<u32>| {
+                let addresses = addresses.into_iter().map(|address| SocketAddr::from((Ipv4Addr::from(address), 0))).collect();
+                let egress = egress(&[]);
+                let outcome = egress.vet_by("https://api.example.com/v1", async move |_| addresses);
+                futures_util::FutureExt::now_or_never(outcome).unwrap()
+            };
+            prop_assert_eq!(vetted(public.clone()), Ok(()));
+            let mut mixed = public;
+            mixed.insert(usize::from(at) % (mixed.len() + 1), 0x0a00_0000 | u32::from(private));
+            prop_assert_eq!(vetted(mixed), Err(EgressError::Refused("not a public address")));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_chosen_by_the_public_name_of_its_host() {
+        let server = Server::start(ok("")).await;
+        let vet = async |url: &str| egress(&[&server]).vet_by(url, async |_| Vec::new()).await;
+        for good in ["https://api.eu.kaleyra.io", "https://crm.example.com:8443/hook?x=1", "https://api.example.com.", &server.url()] {
+            assert_eq!(vet(good).await, Ok(()), "{good}");
+        }
+        for bad in [
+            "http://api.eu.kaleyra.io",
+            "ftp://api.eu.kaleyra.io",
+            "https://user:pass@api.eu.kaleyra.io",
+            "https://localhost",
+            "https://localhost.",
+            "https://metadata.google.internal",
+            "https://printer.local.",
+            "https://intranet",
+            "https://169.254.169.254",
+            "https://0x7f.1",
+            "https://127.0.0x1",
+            "https://1.0x7f",
+            "https://2130706433",
+            "https://8.8.8.8",
+            "https://[::1]",
+            "https://[::ffff:8.8.8.8]",
+            "https://\u{ff11}27.0.0.1",
+            "https://127\u{3002}0\u{3002}0\u{3002}1",
+            "https://",
+            "api.eu.kaleyra.io",
+        ] {
+            assert!(vet(bad).await.is_err(), "{bad}");
+        }
+        assert_eq!(vet("http://127.0.0.1:1/").await, Err(EgressError::Refused("not https")), "another port is another origin");
+        assert!(
+            is_public_name("whatsapp.example.com") && !is_public_name("WHATSAPP.example.com/x") && !is_public_name("a.example.com:443")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_of_providers_reaches_the_fixed_hosts_of_the_local_engine_and_vetted_names() {
+        let server = Server::start(ok("")).await;
+        let (url, engine) = (server.url(), "http://127.0.0.1:4701");
+        let local = Egress::of_providers(&Env::from_pairs([("AWS_ENDPOINT_URL", engine)]), [url.as_str()]).unwrap();
+        let reached = local.client_for(&url.parse().unwrap()).unwrap().get(&url).send().await.unwrap();
+        assert_eq!(reached.status(), 200);
+        let aws = Egress::of_providers(&Env::from_pairs([("A", "b")]), [url.as_str()]).unwrap();
+        assert!(aws.client_for(&url.parse().unwrap()).is_err());
+        // The name of this very machine leads to loopback, whatever the check at the time of saving said.
+        let url = format!("https://localhost:{}/", server.port);
+        let error = aws.client_for(&url.parse().unwrap()).unwrap().get(&url).send().await.unwrap_err();
+        assert_eq!((refusal(&error), Transport::of(&error)), (Some(EgressError::Refused("not a public address")), Transport::NotSent));
+        assert_eq!(server.seen().len(), 1);
     }
 }

@@ -13,6 +13,7 @@ pub mod function;
 pub mod ids;
 pub mod objects;
 pub mod queues;
+pub mod sampling;
 pub mod secrets;
 pub mod sockets;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_secretsmanager::Client;
 use domain::ids::AccountId;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,12 +46,20 @@ pub struct Versions<T> {
     pub current: T,
     /// The version before, because a provider may still sign with it.
     pub previous: Option<T>,
+    /// When the current version replaced the one before.
+    pub written_at: Option<Timestamp>,
+    /// When they were read.
+    pub read_at: Timestamp,
 }
 
 impl<T> Versions<T> {
-    /// The versions that may have made a signature, the current first.
-    pub fn accepted(&self) -> impl Iterator<Item = &T> {
-        std::iter::once(&self.current).chain(&self.previous)
+    /// The versions that may have made a signature at `now`, the current first. A secret that was replaced is accepted
+    /// for `validity`, unless it was revoked after that.
+    pub fn accepted(&self, now: Timestamp, validity: SignedDuration, revoked_at: Option<Timestamp>) -> impl Iterator<Item = &T> {
+        let valid = self
+            .written_at
+            .is_some_and(|replaced| now.duration_since(replaced) < validity && revoked_at.is_none_or(|revoked| revoked < replaced));
+        std::iter::once(&self.current).chain(self.previous.as_ref().filter(|_| valid))
     }
 }
 
@@ -149,17 +158,26 @@ impl SecretStore {
 
     /// The current and the previous version.
     pub async fn read<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Versions<T>, SecretError> {
+        let read_at = crate::time::now();
         let (current, previous) = tokio::join!(self.version(account, "AWSCURRENT"), self.version(account, "AWSPREVIOUS"));
+        let (current, written_at) = current?.ok_or(SecretError::Missing)?;
         Ok(Versions {
-            current: parse(&current?.ok_or(SecretError::Missing)?)?,
+            current: parse(&current)?,
             // A secret of an older form can't verify anything, so it counts as absent.
-            previous: previous?.and_then(|text| parse(&text).ok()),
+            previous: previous?.and_then(|(text, _)| parse(&text).ok()),
+            written_at,
+            read_at,
         })
     }
 
-    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<String>, SecretError> {
+    /// The value of a version, and when it was written.
+    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<(String, Option<Timestamp>)>, SecretError> {
         match self.client.get_secret_value().secret_id(self.name(account)).version_stage(stage).send().await {
-            Ok(answer) => Ok(answer.secret_string),
+            Ok(answer) => {
+                let written_at =
+                    answer.created_date.and_then(|date| date.to_millis().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                Ok(answer.secret_string.map(|text| (text, written_at)))
+            }
             Err(error) => match error.as_service_error() {
                 // A secret that waits for its deletion answers "invalid request".
                 Some(refusal) if refusal.is_resource_not_found_exception() || refusal.is_invalid_request_exception() => Ok(None),
@@ -222,8 +240,12 @@ mod tests {
         AccountId::from_ulid(Ulid::from_parts(1, n))
     }
 
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + 3_600 * hours).unwrap()
+    }
+
     fn versions(current: &str) -> Arc<Versions<String>> {
-        Arc::new(Versions { current: current.into(), previous: Some("old".into()) })
+        Arc::new(Versions { current: current.into(), previous: Some("old".into()), written_at: Some(at(0)), read_at: at(0) })
     }
 
     #[test]
@@ -254,8 +276,16 @@ mod tests {
     }
 
     #[test]
-    fn signatures_are_tried_against_current_then_previous() {
-        assert_eq!(versions("new").accepted().collect::<Vec<_>>(), ["new", "old"]);
-        assert_eq!(Versions { current: 1, previous: None }.accepted().count(), 1);
+    fn a_replaced_secret_is_accepted_for_its_time_unless_it_is_revoked() {
+        let day = SignedDuration::from_hours(24);
+        let accepted = |hours, revoked_at| versions("new").accepted(at(hours), day, revoked_at).cloned().collect::<Vec<_>>();
+        assert_eq!(accepted(0, None), ["new", "old"]);
+        assert_eq!(accepted(23, None), ["new", "old"]);
+        assert_eq!(accepted(24, None), ["new"]);
+        assert_eq!(accepted(2, Some(at(1))), ["new"]);
+        assert_eq!(accepted(2, Some(at(0))), ["new"], "in the same instant");
+        assert_eq!(accepted(2, Some(at(-1))), ["new", "old"], "an earlier one was revoked");
+        let unknown = Versions { written_at: None, ..Versions::clone(&versions("new")) };
+        assert_eq!(unknown.accepted(at(0), day, None).count(), 1, "nobody knows when it was replaced");
     }
 }

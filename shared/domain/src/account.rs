@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
@@ -41,6 +42,9 @@ pub struct Account {
     pub active: bool,
     /// The path of the Receive URL under the public host. It holds a token that can't be guessed.
     pub receive_path: Secret,
+    /// The secrets that were replaced: until when each is accepted.
+    #[serde(default, skip_serializing_if = "Replaced::is_empty")]
+    pub replaced: Replaced,
     /// The agents assigned to the account. Only they see and handle its interactions.
     pub agents: Vec<AgentId>,
     /// The AI agent that may answer the account's customers, once an agent switches it on or the plan hands over to
@@ -53,6 +57,70 @@ pub struct Account {
     pub plan: ActionPlan,
     /// The version; every change adds one. It is the `ETag`.
     pub version: u64,
+}
+
+/// The secrets of an account that were replaced. Each is accepted until its time, so that the other side can change at
+/// leisure; then it is worth nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Replaced {
+    /// The token of the previous Receive URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_token: Option<ReplacedToken>,
+    /// The previous secret that signs requests to other systems. Requests are signed with both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<ReplacedSecret>,
+    /// The previous token of the customer's proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_token: Option<ReplacedSecret>,
+    /// Provider secrets that were replaced before this time are not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_revoked_at: Option<Timestamp>,
+}
+
+impl Replaced {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A replaced token, which is known by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedToken {
+    /// SHA-256, hex.
+    pub hash: String,
+    /// Until when it is accepted.
+    pub until: Timestamp,
+}
+
+/// A replaced secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Until when it is accepted.
+    pub until: Timestamp,
+}
+
+impl ReplacedSecret {
+    /// The secret, while it is accepted.
+    pub fn at(&self, now: Timestamp) -> Option<&Secret> {
+        (now < self.until).then_some(&self.secret)
+    }
+}
+
+impl Account {
+    /// The secrets that sign requests to other systems, the present one first.
+    pub fn webhook_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let previous = self.replaced.webhook_secret.as_ref().and_then(|previous| previous.at(now));
+        self.webhook_secret.iter().chain(previous)
+    }
+
+    /// The tokens that the customer's proxy may send, the present one first.
+    pub fn proxy_tokens(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let previous = self.replaced.proxy_token.as_ref().and_then(|previous| previous.at(now));
+        std::iter::once(&self.proxy_token).chain(previous)
+    }
 }
 
 /// A provider type with its public fields, as its module in `providers` reads them. Secret fields are in

@@ -27,6 +27,7 @@ pub fn account() -> Account {
         description: None,
         active: true,
         receive_path: "/receive/twilio/T0KEN".into(),
+        replaced: crate::account::Replaced::default(),
         agents: Vec::new(),
         answering_ai_agent: None,
         settings: Settings::default(),

@@ -5,10 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::PresenceWord;
 use crate::effect::Notice;
-use crate::ids::{AgentId, InteractionId};
+use crate::ids::{AccountId, AgentId, InteractionId};
 use crate::interaction::Interaction;
 use crate::message::Message;
 use crate::notification::Notification;
+
+/// An event of an agent's feed. The feed keeps what happened. What the agent sees of it depends on the accounts that
+/// the agent has when it is read.
+pub trait Told: Sized {
+    /// The interaction whose customer the event shows; `None` if it shows nothing of a customer.
+    fn shows(&self) -> Option<&InteractionId>;
+    /// The account of that interaction, if the event names it.
+    fn account(&self) -> Option<&AccountId>;
+    /// What an agent sees instead who may not read the interaction (any more).
+    fn withheld(interaction: InteractionId) -> Self;
+}
 
 /// A notice with its subject. `push` turns it into the view that agents get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

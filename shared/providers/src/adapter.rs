@@ -216,6 +216,11 @@ impl Hosts {
         Ok(Self(hosts.map(|(name, address)| Ok((*name, replaced(name, address)?))).collect::<Result<_, E>>()?))
     }
 
+    /// All addresses.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// An address by the name of its variable, without a slash at the end; empty for a name that no adapter
     /// declares.
     pub fn get(&self, name: &str) -> &str {

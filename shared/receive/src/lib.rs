@@ -22,11 +22,13 @@ use std::sync::Arc;
 
 use cloud::aws::Aws;
 use cloud::config::Env;
-use cloud::secrets::AccountSecrets;
+use cloud::sampling::Sampler;
+use cloud::secrets::{AccountSecrets, Versions};
 use cloud::telemetry::{self, Metric};
 use domain::account::{Account, Credentials};
 use domain::inbound::InboundKind;
 use engine::ports::Directory;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Response, StatusCode, header};
 use lambda_http::{Body, Error, Request, RequestExt, service_fn};
 use providers::{Adapter, Parsed, STATUS_SUFFIX, VerifyError, Webhook};
@@ -40,12 +42,21 @@ pub use reconcile::{ReconcileError, Reconciled, reconcile};
 /// The header that the proxy of an account's own domain must send.
 const PROXY_TOKEN: &str = "x-proxy-token";
 
+/// How long a provider's secret is accepted after it was replaced. Providers change over within minutes; a day leaves
+/// time for a person and for the provider's repetitions.
+const PREVIOUS_SECRET_HOURS: i64 = 24;
+
+/// Anybody can send random tokens, so their lines are samples.
+static UNKNOWN_TOKENS: Sampler = Sampler::new();
+
 /// Everything that a webhook needs.
 pub struct Receive {
     ingest: Ingest,
     configuration: Configuration,
     secrets: AccountSecrets<Credentials>,
     public_url: String,
+    /// How long a replaced secret is accepted.
+    previous_secret: SignedDuration,
     /// The part of the path that leads to this function; see [`Adapter::receive_name`].
     name: &'static str,
 }
@@ -91,7 +102,12 @@ impl Refused {
                 tracing::warn!(event = "receive.refused", %error);
                 telemetry::count(Metric::SignatureFailures, kind, 1);
             }
-            Refused::NotFound | Refused::ProxyToken | Refused::Parse(_) => tracing::warn!(event = "receive.refused", error = %self),
+            Refused::NotFound => {
+                if let Some(held_back) = UNKNOWN_TOKENS.passes() {
+                    tracing::warn!(event = "receive.refused", error = %self, held_back);
+                }
+            }
+            Refused::ProxyToken | Refused::Parse(_) => tracing::warn!(event = "receive.refused", error = %self),
         }
     }
 }
@@ -126,6 +142,9 @@ impl Receive {
             configuration: Configuration::from_env(&aws, env)?,
             secrets: AccountSecrets::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
+            previous_secret: SignedDuration::from_hours(
+                env.parsed("PREVIOUS_SECRET_HOURS", "a number of hours")?.map_or(PREVIOUS_SECRET_HOURS, |hours: u32| i64::from(hours)),
+            ),
             name,
         })
     }
@@ -165,21 +184,21 @@ impl Receive {
         tracing::Span::current().record("account", account.id.as_str());
         let adapter = providers::adapter(&account.provider.kind).filter(|adapter| adapter.receive_name() == self.name);
         let adapter = adapter.ok_or(Refused::NotFound)?;
-        check_proxy(&account, request)?;
+        check_proxy(&account, request, received_at)?;
         if request.body().len() > adapter.body_limit() {
             let error = VerifyError::TooLarge { limit: adapter.body_limit() };
             return Err(Refused::Verify { error, kind: adapter.kind() });
         }
-        let url = self.public_url(&account, status, request.uri().query());
+        let url = self.public_url(&account, token, status, request.uri().query());
         let webhook = Webhook { method: request.method(), public_url: &url, headers: request.headers(), body: request.body() };
-        let proven = match self.proven(adapter, &account, &webhook).await? {
+        let proven = match self.proven(adapter, &account, &webhook, received_at).await? {
             Proof::Challenge(challenge) => return Ok(Taken { events: 0, content_type: "text/plain", body: challenge }),
             Proof::Origin => true,
             Proof::Nothing => false,
         };
         let mut events = adapter.parse(&webhook, &account, received_at)?;
         events.iter_mut().for_each(|parsed| parsed.event.proven = Some(proven));
-        let events = self.by_number(adapter, &account, &webhook, events).await?;
+        let events = self.by_number(adapter, &account, &webhook, events, received_at).await?;
         self.ingest.keep(&events).await?;
         let acknowledgement = adapter.acknowledgement();
         Ok(Taken { events: events.len(), content_type: acknowledgement.content_type, body: acknowledgement.body.to_owned() })
@@ -192,25 +211,40 @@ impl Receive {
     }
 
     /// The URL as it was given to the provider, which some providers sign. It may differ from the URL that the
-    /// socket saw.
-    fn public_url(&self, account: &Account, status: bool, query: Option<&str>) -> String {
+    /// socket saw, and its token from the account's present one.
+    fn public_url(&self, account: &Account, token: &str, status: bool, query: Option<&str>) -> String {
         let base = match &account.domain {
             Some(domain) => format!("https://{domain}"),
             None => self.public_url.clone(),
         };
         let suffix = if status { STATUS_SUFFIX } else { "" };
         let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{base}{}{suffix}{query}", account.receive_path.reveal())
+        format!("{base}/receive/{}/{token}{suffix}{query}", self.name)
     }
 
     /// Checks the proof of origin against the current and the previous secret. After a mismatch it reads the
     /// secrets anew, since the cached ones may be old.
-    async fn proven(&self, adapter: &'static dyn Adapter, account: &Account, webhook: &Webhook<'_>) -> Result<Proof, Refused> {
-        let secrets = self.secrets.get(&account.id).await?;
-        let outcome = prove(adapter, account, webhook, &secrets.accepted().collect::<Vec<_>>());
-        let outcome = match outcome {
+    async fn proven(
+        &self,
+        adapter: &'static dyn Adapter,
+        account: &Account,
+        webhook: &Webhook<'_>,
+        now: Timestamp,
+    ) -> Result<Proof, Refused> {
+        let revoked_at = account.replaced.credentials_revoked_at;
+        let mut secrets = self.secrets.get(&account.id).await?;
+        // What was read before may hold the revoked secret as the current one.
+        if revoked_at.is_some_and(|revoked| secrets.read_at <= revoked)
+            && let Some(fresh) = self.secrets.refetch(&account.id).await?
+        {
+            secrets = fresh;
+        }
+        let prove = |secrets: &Versions<Credentials>| {
+            prove(adapter, account, webhook, &secrets.accepted(now, self.previous_secret, revoked_at).collect::<Vec<_>>())
+        };
+        let outcome = match prove(&secrets) {
             Err(error) if error.secret_may_be_stale() => match self.secrets.refetch(&account.id).await? {
-                Some(fresh) => prove(adapter, account, webhook, &fresh.accepted().collect::<Vec<_>>()),
+                Some(fresh) => prove(&fresh),
                 None => Err(error),
             },
             other => other,
@@ -227,6 +261,7 @@ impl Receive {
         account: &Account,
         webhook: &Webhook<'_>,
         mut events: Vec<Parsed>,
+        now: Timestamp,
     ) -> Result<Vec<Parsed>, Refused> {
         let Some(field) = adapter.number_field() else { return Ok(events) };
         let own = account.provider.field(field);
@@ -240,7 +275,7 @@ impl Receive {
             let theirs =
                 accounts.iter().find(|other| other.provider.kind == account.provider.kind && other.provider.field(field) == number);
             match theirs {
-                Some(theirs) if let Ok(proof) = self.proven(adapter, theirs, webhook).await => {
+                Some(theirs) if let Ok(proof) = self.proven(adapter, theirs, webhook, now).await => {
                     parsed.event.account = theirs.id.clone();
                     parsed.event.proven = Some(proof == Proof::Origin);
                 }
@@ -267,12 +302,13 @@ fn prove(
 }
 
 /// If an account has its own domain, only the proxy of that domain may call.
-fn check_proxy(account: &Account, request: &Request) -> Result<(), Refused> {
+fn check_proxy(account: &Account, request: &Request, now: Timestamp) -> Result<(), Refused> {
     if account.domain.is_none() {
         return Ok(());
     }
     let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
-    if bool::from(sent.ct_eq(account.proxy_token.reveal().as_bytes())) { Ok(()) } else { Err(Refused::ProxyToken) }
+    let right = account.proxy_tokens(now).any(|token| bool::from(sent.ct_eq(token.reveal().as_bytes())));
+    if right { Ok(()) } else { Err(Refused::ProxyToken) }
 }
 
 /// The token of a Receive URL, and whether the URL is the one for statuses.

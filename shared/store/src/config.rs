@@ -6,7 +6,9 @@ mod entities;
 mod keys;
 mod leaving;
 mod members;
+mod rights;
 mod templates;
+mod tokens;
 mod trail;
 mod writes;
 
@@ -24,6 +26,8 @@ use domain::queue::Queue;
 use crate::codec::{Item, PortResult, failed, from_data, key_item, number, s, text, undecodable};
 use crate::table::Table;
 use cache::{Cached, CachedById, Recent};
+
+use tokens::Tokens;
 
 pub use entities::Entity;
 pub(crate) use keys::{entity_key, leaving_key, member_key};
@@ -48,6 +52,7 @@ pub struct Configuration {
     canned_answers: Cached<Vec<CannedAnswer>>,
     account: CachedById<Option<Arc<Account>>>,
     owners: CachedById<Option<String>>,
+    tokens: Tokens,
 }
 
 impl std::fmt::Debug for Configuration {
@@ -73,6 +78,7 @@ impl Configuration {
             canned_answers: Arc::default(),
             account: Arc::default(),
             owners: Arc::default(),
+            tokens: Tokens::default(),
         }
     }
 

@@ -1,16 +1,19 @@
 //! Each agent's feed: a gapless sequence of events, the sockets that get it, and the tickets that open them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
-use domain::ids::AgentId;
-use engine::ports::{PortError, System, World};
+use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::news::Told;
+use engine::ports::{PortError, Store, System, World};
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text};
+use crate::config::Configuration;
 use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::transaction::{Cause, Expression, Outcome};
@@ -40,8 +43,20 @@ pub struct FeedEvent<E> {
     pub seq: u64,
     /// When it was appended.
     pub at: Timestamp,
+    /// The account whose customer it shows. Entries of the version before don't name it.
+    #[serde(skip)]
+    pub account: Option<AccountId>,
     /// What happened.
     pub event: E,
+}
+
+/// An agent who reads the own feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// The agent.
+    pub agent: &'a AgentId,
+    /// Whether the agent reads the interactions of all accounts.
+    pub oversees: bool,
 }
 
 /// The result of an append.
@@ -84,11 +99,19 @@ impl Connection {
 }
 
 impl Interactions {
-    /// Appends an event under the id of the effect that caused it, so that a repetition changes nothing.
+    /// Appends an event under the id of the effect that caused it, so that a repetition changes nothing. `account` is
+    /// the account whose customer it shows.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.
-    pub async fn append<E>(&self, agent: &AgentId, effect: &str, event: &E, now: Timestamp) -> PortResult<Appended<E>>
+    pub async fn append<E>(
+        &self,
+        agent: &AgentId,
+        effect: &str,
+        event: &E,
+        account: Option<&AccountId>,
+        now: Timestamp,
+    ) -> PortResult<Appended<E>>
     where
         E: Serialize + Clone,
     {
@@ -97,6 +120,7 @@ impl Interactions {
             let seq = last + 1;
             let mut entry = data_item(keys::feed_event(agent, seq), event)?;
             entry.insert("at".to_owned(), n(now.as_millisecond()));
+            entry.extend(account.map(|account| ("account".to_owned(), s(account.as_str()))));
             entry.insert("expires_at".to_owned(), expires(now, EVENTS_KEPT));
             let mut done = item(keys::feed_done(agent, effect));
             done.insert("expires_at".to_owned(), expires(now, DONE_KEPT));
@@ -111,7 +135,9 @@ impl Interactions {
             transaction.update(keys::feed_head(agent), Expression::new("SET seq = :seq").value(":seq", n(seq)), Some(last), Lost::Place);
             transaction.put_new(entry, Lost::Place);
             match transaction.send().await? {
-                Outcome::Done => return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, event: event.clone() }))),
+                Outcome::Done => {
+                    return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, account: account.cloned(), event: event.clone() })));
+                }
                 Outcome::Lost(lost) if lost.contains(&(Lost::Repeated, Cause::Condition)) => return Ok(Appended::Repeated),
                 Outcome::Lost(_) | Outcome::UnderWay => {}
             }
@@ -128,11 +154,61 @@ impl Interactions {
         Ok(self.table.all(keys::feed(agent), "CONN#").await?.iter().filter_map(|item| connection_of(agent, item)).collect())
     }
 
-    /// The events after number `after`, oldest first, at most `limit`.
+    /// The events after number `after` as the agent may read them now, oldest first, at most `limit`. An event of an
+    /// account that the agent does not belong to any more keeps its number, and its content is withheld.
     ///
     /// # Errors
-    /// The table can't be read.
-    pub async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent<E>>>
+    /// A table can't be read.
+    pub async fn events_for<E>(
+        &self,
+        configuration: &Configuration,
+        reader: Reader<'_>,
+        after: u64,
+        limit: i32,
+    ) -> PortResult<Vec<FeedEvent<E>>>
+    where
+        E: Told + DeserializeOwned + Send + Sync,
+    {
+        let mut events = self.events_after::<E>(reader.agent, after, limit).await?;
+        if reader.oversees {
+            return Ok(events);
+        }
+        let places = self.places(&events).await?;
+        let mut known = BTreeMap::new();
+        for event in &mut events {
+            let Some(interaction) = event.event.shows().cloned() else { continue };
+            let account = event.account.as_ref().or(event.event.account()).or(places.get(&interaction));
+            let reads = match account {
+                Some(account) => match known.get(account) {
+                    Some(reads) => *reads,
+                    None => {
+                        let reads = configuration.may_read(reader.agent, account).await?;
+                        known.insert(account.clone(), reads);
+                        reads
+                    }
+                },
+                // The interaction was deleted.
+                None => false,
+            };
+            if !reads {
+                event.event = E::withheld(interaction);
+            }
+        }
+        Ok(events)
+    }
+
+    /// The accounts of interactions that events of the version before don't name. A page shows few interactions.
+    async fn places<E: Told>(&self, events: &[FeedEvent<E>]) -> PortResult<BTreeMap<InteractionId, AccountId>> {
+        let unnamed = events.iter().filter(|event| event.account.is_none() && event.event.account().is_none());
+        let interactions: std::collections::BTreeSet<InteractionId> = unnamed.filter_map(|event| event.event.shows().cloned()).collect();
+        let located = interactions.into_iter().map(|interaction| async {
+            let key = self.locate(&interaction).await?;
+            Ok::<_, PortError>(key.map(|key| (interaction, key.conversation.account)))
+        });
+        Ok(try_join_all(located).await?.into_iter().flatten().collect())
+    }
+
+    async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent<E>>>
     where
         E: DeserializeOwned,
     {
@@ -146,7 +222,8 @@ impl Interactions {
         let parse = |item: &Item| {
             let seq = text(item, "sk").and_then(|sk| sk.strip_prefix("EVENT#")).and_then(|seq| seq.parse().ok()).unwrap_or_default();
             let at = number(item, "at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-            Ok(FeedEvent { seq, at, event: from_data(item)? })
+            let account = text(item, "account").and_then(|account| account.parse().ok());
+            Ok(FeedEvent { seq, at, account, event: from_data(item)? })
         };
         items.iter().map(parse).collect()
     }

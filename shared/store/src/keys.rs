@@ -157,6 +157,10 @@ pub(crate) fn command(id: &str) -> Key {
     Key::new(format!("CMD#{id}"), "CMD")
 }
 
+pub(crate) fn limit(agent: &AgentId, what: &str, window: i64) -> Key {
+    Key::new(format!("LIMIT#{agent}#{what}"), window.to_string())
+}
+
 pub(crate) fn feed(agent: &AgentId) -> String {
     format!("FEED#{agent}")
 }

@@ -7,7 +7,7 @@ use domain::agent::{Presence, PresenceState, PresenceWord};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use domain::interaction::{Interaction, Stage, Status};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
-use domain::news::News;
+use domain::news::{News, Told};
 use domain::notification::Notification;
 use domain::priority::Priority;
 use domain::tag::Tag;
@@ -366,6 +366,36 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
     },
+    /// Something happened to an interaction of an account that the agent does not belong to (any more). The interaction
+    /// can be taken off the screen.
+    Withheld {
+        /// The interaction's id.
+        interaction: InteractionId,
+    },
+}
+
+impl Told for AgentEvent {
+    /// A withdrawn offer shows nothing of a customer, and it must reach the agent who was taken off the account.
+    fn shows(&self) -> Option<&InteractionId> {
+        match self {
+            Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
+            Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
+            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } => None,
+        }
+    }
+
+    fn account(&self) -> Option<&AccountId> {
+        match self {
+            Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.account),
+            Self::Message { .. } | Self::MessageState { .. } | Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } => {
+                None
+            }
+        }
+    }
+
+    fn withheld(interaction: InteractionId) -> Self {
+        Self::Withheld { interaction }
+    }
 }
 
 impl AgentEvent {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cloud::egress::Origin;
+use cloud::egress::is_public_name;
 use domain::account::Announcement;
 use domain::account::{Account, Minutes, Recontact, Settings, TransferRule, Whitelist};
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
@@ -20,7 +20,7 @@ use super::fields::{
     integer, line, parsed, text,
 };
 use super::plan::{filled_template, read, step};
-use super::provider::is_allowed;
+use super::provider::NOT_PUBLIC;
 use super::{NAME, PEOPLE, ProviderInput};
 
 /// Room for a note, not for a document.
@@ -43,7 +43,8 @@ const TEMPLATE_LANGUAGE: usize = 15;
 const HOST: usize = 253;
 
 /// The fields that the service sets.
-const SET_HERE: [&str; 7] = ["id", "receive_url", "proxy_token", "webhook_secret", "plan_version", "warnings", "version"];
+const SET_HERE: [&str; 8] =
+    ["id", "receive_url", "proxy_token", "webhook_secret", "replaced_secrets", "plan_version", "warnings", "version"];
 
 /// A connected WhatsApp number.
 #[derive(Debug, PartialEq, ToSchema)]
@@ -184,8 +185,8 @@ pub(crate) struct Surroundings {
     pub(crate) intervals: BTreeSet<IntervalId>,
     /// The keys of the other accounts.
     pub(crate) keys: BTreeSet<String>,
-    /// Origins that may receive credentials although they are not public.
-    pub(crate) allowed: Vec<Origin>,
+    /// The addresses that may not be called, among those that the account has anew.
+    pub(crate) refused: BTreeSet<String>,
 }
 
 impl AccountInput {
@@ -258,8 +259,8 @@ impl AccountInput {
                 Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
                     errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
                 }
-                Step::Webhook { url } if !url.is_https() && !is_allowed(url.as_str(), &around.allowed) => {
-                    errors.add(format!("plan[{index}].url"), "must be an address that begins with https://");
+                Step::Webhook { url } if around.refused.contains(url.as_str()) => {
+                    errors.add(format!("plan[{index}].url"), NOT_PUBLIC);
                 }
                 _ => {}
             }
@@ -277,8 +278,17 @@ impl AccountInput {
         for Fault { step, field, reason } in plan.faults() {
             errors.add(format!("plan[{step}].{field}"), reason);
         }
-        self.provider.check(&around.allowed, &mut errors);
+        self.provider.check(&around.refused, &mut errors);
         errors.check()
+    }
+
+    /// The addresses that the account's administrators chose and that are called.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
+        let steps = self.plan.iter().filter_map(|step| match &step.step {
+            Step::Webhook { url } => Some(url.as_str()),
+            _ => None,
+        });
+        self.provider.addresses().chain(steps).map(str::to_owned)
     }
 
     /// Whether an agent can answer. An inactive account needs none.
@@ -310,8 +320,9 @@ fn host(text: &str) -> Result<String, Refusal> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    if text.len() <= HOST && text.contains('.') && text.split('.').all(label) {
-        Ok(text.to_ascii_lowercase())
+    let host = text.to_ascii_lowercase();
+    if text.len() <= HOST && text.split('.').all(label) && is_public_name(&host) {
+        Ok(host)
     } else {
         Err("must be a host name such as whatsapp.example.com, without scheme, port or path")
     }
@@ -481,7 +492,7 @@ mod tests {
             queues: BTreeSet::from([queue(1)]),
             intervals: BTreeSet::new(),
             keys: BTreeSet::from(["OTHER".to_owned()]),
-            allowed: Vec::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -629,8 +640,9 @@ mod tests {
         account.settings.disposition_pause = Some(PauseId::from_ulid(Ulid(9)));
         let reply = filled_template("No.").unwrap();
         account.settings.whitelist = Some(Whitelist { enabled: true, lists: [1, 9].map(|n| ListId::from_ulid(Ulid(n))).into(), reply });
-        let allowed = vec!["http://allowed.example:8080".parse().unwrap()];
-        let around = Surroundings { lists: BTreeSet::new(), allowed, ..around() };
+        let refused = BTreeSet::from(["http://inside.example/a".to_owned()]);
+        assert!(account.addresses().any(|url| refused.contains(&url)));
+        let around = Surroundings { lists: BTreeSet::new(), refused, ..around() };
         let whitelisted = ["settings.whitelist.lists[0]", "settings.whitelist.lists[1]"];
         assert_eq!(
             names(account.check(&around)),

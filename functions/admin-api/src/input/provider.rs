@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cloud::egress::Origin;
 use domain::account::{Credentials, Provider};
 use domain::values::Secret;
 use providers::{ADAPTERS, Adapter, Field, Shape, Source};
@@ -23,7 +22,7 @@ pub(crate) struct ProviderInput {
     /// One of the types that `GET /providers` lists. The other fields depend on the type and are listed there too.
     /// Secret fields are write-only: the API never shows them. Required secrets must be given when the account is
     /// created. A PUT without a secret keeps the stored one. A new secret replaces the previous one, and signatures
-    /// made with the previous one are still accepted. Another type or another `base_url` requires all secrets again.
+    /// made with the previous one are accepted for 24 hours. Another type or another `base_url` requires all secrets again.
     #[schema(rename = "type", example = "TWILIO")]
     pub(crate) kind: String,
     /// The public fields.
@@ -171,17 +170,26 @@ impl ProviderInput {
     }
 
     /// Notes base addresses to which credentials must not be sent.
-    pub(crate) fn check(&self, allowed: &[Origin], errors: &mut Errors) {
-        let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
-        for field in fields.iter().filter(|field| matches!(field.shape, Shape::BaseUrl)) {
-            let refused = self.fields.get(field.name).is_some_and(|url| !is_public(url) && !is_allowed(url, allowed));
-            if refused {
-                errors
-                    .add(format!("provider.{}", field.name), "must be an https address of a public host, such as https://api.example.com");
-            }
+    pub(crate) fn check(&self, refused: &BTreeSet<String>, errors: &mut Errors) {
+        for (name, _) in self.base_urls().filter(|(_, url)| refused.contains(*url)) {
+            errors.add(format!("provider.{name}"), NOT_PUBLIC);
         }
     }
+
+    /// The addresses to which credentials are sent.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.base_urls().map(|(_, url)| url)
+    }
+
+    fn base_urls(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = providers::adapter(&self.kind).map_or(&[][..], |adapter| adapter.fields());
+        let urls = fields.iter().filter(|field| matches!(field.shape, Shape::BaseUrl));
+        urls.filter_map(|field| Some((field.name, self.fields.get(field.name)?.as_str())))
+    }
 }
+
+/// The refusal of an address that is not public.
+pub(super) const NOT_PUBLIC: Refusal = "must be an https address of a public host, such as https://api.example.com";
 
 /// The value in its stored form.
 fn shaped(field: &Field, value: &str) -> Result<String, String> {
@@ -213,20 +221,6 @@ fn secret(text: &str) -> Result<Secret, Refusal> {
     } else {
         Ok(Secret::new(text))
     }
-}
-
-/// Whether a URL is https and its host is a name with a dot that does not end in a number. This excludes addresses of
-/// private networks and local names.
-fn is_public(url: &str) -> bool {
-    providers::Origin::parse(url).is_some_and(|origin| {
-        let last = origin.host.rsplit('.').next().unwrap_or_default();
-        let local = ["localhost", "local", "internal"].contains(&last);
-        origin.https && origin.host.contains('.') && !local && !last.is_empty() && !last.bytes().all(|b| b.is_ascii_digit())
-    })
-}
-
-pub(super) fn is_allowed(url: &str, allowed: &[Origin]) -> bool {
-    url.parse::<Origin>().is_ok_and(|origin| allowed.contains(&origin))
 }
 
 /// The types and their fields, for the OpenAPI document.
@@ -367,33 +361,23 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_to_public_https_hosts_only() {
-        let check = |url: &str, allowed: &[Origin]| {
-            let mut body = kaleyra();
-            body["base_url"] = json!(url);
-            let Ok(input) = parse(body, None) else { return false };
+    fn credentials_go_to_vetted_addresses_only() {
+        let mut body = kaleyra();
+        body["base_url"] = json!("https://inside.example.com:8443/x");
+        let input = parse(body.clone(), None).unwrap();
+        assert_eq!(input.addresses().collect::<Vec<_>>(), ["https://inside.example.com:8443/x"]);
+        let names = |refused: &[&str]| {
             let mut errors = Errors::default();
-            input.check(allowed, &mut errors);
-            errors.check().is_ok()
+            input.check(&refused.iter().map(|url| (*url).to_owned()).collect(), &mut errors);
+            errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>()
         };
-        assert!(check("https://api.eu.kaleyra.io", &[]) && check("https://api.eu.kaleyra.io:8443/x", &[]));
-        for bad in [
-            "http://api.eu.kaleyra.io",
-            "https://localhost",
-            "https://169.254.169.254",
-            "https://0x7f.1",
-            "https://metadata.google.internal",
-            "https://user:pass@api.eu.kaleyra.io",
-            "https://api.eu.kaleyra.io?x=",
-            "https://api.eu.kaleyra.io#x",
-            "https://[::1]",
-            "api.eu.kaleyra.io",
-            "https://api.",
-        ] {
-            assert!(!check(bad, &[]), "{bad}");
+        assert_eq!(names(&["https://inside.example.com:8443/x"]), ["provider.base_url"]);
+        assert!(names(&["https://inside.example.com:8443"]).is_empty());
+        // What is not even an address is refused before it is vetted.
+        for bad in ["https://user:pass@api.eu.kaleyra.io", "https://api.eu.kaleyra.io?x=", "https://[::1]", "api.eu.kaleyra.io"] {
+            body["base_url"] = json!(bad);
+            assert_eq!(parse(body.clone(), None).unwrap_err(), ["provider.base_url"], "{bad}");
         }
-        let allowed = ["http://127.0.0.1:9999".parse().unwrap()];
-        assert!(check("http://127.0.0.1:9999/kaleyra", &allowed) && !check("http://127.0.0.1:9998", &allowed));
     }
 
     #[test]

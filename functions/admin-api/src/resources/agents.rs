@@ -109,6 +109,9 @@ impl Resource for Agent {
             // ready.
             app.engine.set_presence(&change.after.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         }
+        if change.before.is_some_and(|before| loses_rights(before, change.after)) {
+            app.close_sockets(&change.after.id).await;
+        }
         Ok(())
     }
 
@@ -128,6 +131,16 @@ impl Resource for Agent {
         }
         Ok(())
     }
+
+    /// A socket that opens meanwhile is refused, since the record is gone.
+    async fn left(&self, app: &App) {
+        app.close_sockets(&self.id).await;
+    }
+}
+
+/// Whether a change takes rights from an agent, so that open screens show what the agent must not see any more.
+fn loses_rights(before: &Agent, after: &Agent) -> bool {
+    before.role > after.role || (before.whatsapp && !after.whatsapp) || before.subject != after.subject
 }
 
 /// Only owners manage admins and owners.

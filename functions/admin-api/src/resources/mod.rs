@@ -37,6 +37,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(accounts::routes())
         .routes(routes!(accounts::delete_account))
+        .routes(routes!(accounts::rotate_secret))
+        .routes(routes!(accounts::end_previous_secret))
         .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .merge(agents::routes())

@@ -178,6 +178,8 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("SECRET_PREFIX", "test/accounts/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
+        ("JWT_AUDIENCE", "app"),
+        ("WEBSOCKET_ENDPOINT", "http://127.0.0.1:1/live"),
         // In these tests a token names a role. The tests of roles have tokens that name persons.
         ("ROLE_SOURCE", "claim"),
     ]
@@ -918,7 +920,7 @@ async fn a_customer_who_writes_during_the_deletion_of_an_account_waits_and_opens
     // interactions could be opened again.
     directory.leave(&id(&account), "third".to_owned(), in_a_minute).await.unwrap();
     let (stored, version) = directory.get(account["id"].as_str().unwrap()).await.unwrap().unwrap();
-    assert_eq!(directory.delete_account(&stored, version, "hash", &leaving, &[]).await.unwrap(), Written::Moved);
+    assert_eq!(directory.delete_account(&stored, version, &["hash".to_owned()], &leaving, &[]).await.unwrap(), Written::Moved);
     directory.stay(&leaving).await.unwrap();
     assert!(matches!(another_customer_writes(&admin, &account, 4).await, Err(EngineError::Busy)));
 }

@@ -25,6 +25,8 @@ const ADMIN: &str = "
     admin POST /accounts/{id}/check
     admin GET /accounts/{id}/numbers
     admin POST /accounts/{id}/reconcile
+    admin POST /accounts/{id}/secrets/{secret}/rotate
+    admin DELETE /accounts/{id}/secrets/{secret}/previous
     agent GET /accounts/{id}/templates
     admin GET /accounts/{id}/webhook
     admin POST /accounts/{id}/webhook

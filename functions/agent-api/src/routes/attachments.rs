@@ -27,6 +27,7 @@ use utoipa::ToSchema;
 
 use super::interactions::refused;
 use crate::app::{App, Located};
+use crate::limits::Limited;
 use crate::problem::Failure;
 
 /// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
@@ -146,6 +147,8 @@ fn other_content(declared: &str, first: &[u8]) -> Option<&'static str> {
 /// The types and sizes are those that the account's provider lists. 413: the file is too large for its type. 415: the
 /// provider does not take this type. Both name the `provider` and the `content_type`, 413 the limit in `most`. The
 /// same answers come from sending the message, if the uploaded file differs from what was announced.
+///
+/// 429: the caller has made as many uploads as are allowed in an hour.
 #[utoipa::path(
     post, path = "/interactions/{id}/attachments", tag = "messages", request_body = NewUpload,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -153,7 +156,8 @@ fn other_content(declared: &str, first: &[u8]) -> Option<&'static str> {
         (status = CREATED, body = UploadPlace),
         (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
         (status = PAYLOAD_TOO_LARGE, body = api::Problem, content_type = "application/problem+json"),
-        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json")
+        (status = UNSUPPORTED_MEDIA_TYPE, body = api::Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn upload(
@@ -173,6 +177,7 @@ pub(crate) async fn upload(
     if let Some(refusal) = refusal {
         return Err(refused(&app, refusal, Some(interaction)).await?);
     }
+    app.count(&caller.agent, Limited::Upload).await?;
     let upload = Upload { place: app.engine.world.ulid().to_string(), name: new.name };
     let expires_at = app.now() + LINK_LIFETIME;
     let url = app.objects.upload_link(&upload.uploaded(&place.key), &content_type, new.size).await?;

@@ -30,6 +30,7 @@ use super::interactions::refused;
 use super::messages::{fits, listed};
 use super::outgoing::read_template;
 use crate::app::App;
+use crate::limits::Limited;
 use crate::problem::Failure;
 use crate::text::short_text;
 
@@ -70,7 +71,8 @@ pub(crate) struct ContactView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewConversation {
-    /// The contact's id. Give either this or `phone`.
+    /// The id of a contact on a list of the caller's accounts or with a conversation there; 404 for any other. Give
+    /// either this or `phone`.
     contact: Option<String>,
     /// A phone number (E.164). An unknown number becomes a new contact on the account's list.
     phone: Option<String>,
@@ -148,6 +150,48 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     }
 }
 
+/// The contact, if the caller may know it: supervisors know all contacts, and agents those on a list of one of their
+/// accounts or with a conversation there. Ids are in links and logs, so knowing one is no right.
+async fn visible(app: &App, caller: &AgentCaller, id: &ContactId) -> Result<Option<Contact>, Failure> {
+    let Some(contact) = owner(app, id).await? else { return Ok(None) };
+    if caller.oversees() {
+        return Ok(Some(contact));
+    }
+    let accounts = app.directory().accounts().await?;
+    let own: Vec<&Account> = accounts.iter().filter(|account| caller.reads(account)).collect();
+    let whitelisted = own.iter().flat_map(|account| &account.settings.whitelist).flat_map(|whitelist| &whitelist.lists);
+    if own.iter().map(|account| &account.list).chain(whitelisted).any(|list| contact.lists.contains(list)) {
+        return Ok(Some(contact));
+    }
+    let conversations = conversations(app, own.into_iter(), &contact.id, Some(&contact)).await?;
+    let (found, _) = app.store().past(&conversations, None, 1).await?;
+    Ok((!found.is_empty()).then_some(contact))
+}
+
+/// The conversations of a customer on accounts. What shows that two contacts are one customer may hold for one business
+/// only.
+async fn conversations(
+    app: &App,
+    accounts: impl Iterator<Item = &Account>,
+    id: &ContactId,
+    contact: Option<&Contact>,
+) -> Result<Vec<ConversationKey>, Failure> {
+    let (mut conversations, mut people) = (Vec::new(), BTreeMap::new());
+    for account in accounts {
+        let business = Business::of(account);
+        if let Entry::Vacant(vacant) = people.entry(business.clone()) {
+            vacant.insert(match contact {
+                Some(contact) => app.engine.person(contact, &business).await?,
+                None => Identity::one(id.clone()),
+            });
+        }
+        let Some(person) = people.get(&business) else { continue };
+        let of_account = |contact: &ContactId| ConversationKey { account: account.id.clone(), contact: contact.clone() };
+        conversations.extend(person.contacts().map(of_account));
+    }
+    Ok(conversations)
+}
+
 /// Lists the customer's other interactions.
 ///
 /// Agents see those on their own accounts. Supervisors, admins and owners see those on all accounts.
@@ -173,20 +217,8 @@ pub(crate) async fn past(
     let place = app.locate(&caller, &id).await?;
     let contact = app.store().contact(&place.key.conversation.contact).await?;
     let accounts = app.directory().accounts().await?;
-    let (mut conversations, mut people) = (Vec::new(), BTreeMap::new());
-    for account in accounts.iter().filter(|account| caller.reads(account)) {
-        // What shows that two contacts are one customer may hold for one business only.
-        let business = Business::of(account);
-        if let Entry::Vacant(vacant) = people.entry(business.clone()) {
-            vacant.insert(match &contact {
-                Some(contact) => app.engine.person(contact, &business).await?,
-                None => Identity::one(place.key.conversation.contact.clone()),
-            });
-        }
-        let Some(person) = people.get(&business) else { continue };
-        let of_account = |contact: &ContactId| ConversationKey { account: account.id.clone(), contact: contact.clone() };
-        conversations.extend(person.contacts().map(of_account));
-    }
+    let readable = accounts.iter().filter(|account| caller.reads(account));
+    let conversations = conversations(&app, readable, &place.key.conversation.contact, contact.as_ref()).await?;
     let (found, next) = app.store().past(&conversations, after.as_ref(), limit).await?;
     let shown = found.iter().filter(|found| found.id != place.key.interaction && !found.archived);
     Ok(Listed { items: shown.map(InteractionView::from).collect(), next: next.map(|next| next.to_string()) })
@@ -198,14 +230,15 @@ pub(crate) async fn past(
 /// belong to the account.
 ///
 /// 409: `other-open` (the customer has an open interaction on the account, named in `other`), `not-ready`,
-/// `at-capacity`, `account-inactive`.
+/// `at-capacity`, `account-inactive`. 429: the caller has started as many conversations as are allowed in an hour.
 #[utoipa::path(
     post, path = "/accounts/{id}/conversations", tag = "contacts", request_body = NewConversation,
     params(("id" = String, Path, description = "The account's id")),
     responses(
         (status = CREATED, body = Conversation),
         (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"),
-        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json")
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn start(
@@ -221,12 +254,10 @@ pub(crate) async fn start(
     let wanted = new.read()?;
     let (to, name) = match wanted.whom {
         Whom::Contact(id) => {
-            let contact = owner(&app, &id).await?;
-            let to = contact
-                .as_ref()
-                .and_then(|contact| contact.reached_at(&Business::of(&account)).next())
-                .ok_or_else(|| Failure::field("contact", "there is no contact with this id"))?;
-            (to.clone(), contact.and_then(|contact| contact.name))
+            let contact = visible(&app, &command.caller, &id).await?.ok_or(Error::NotFound)?;
+            let to = contact.reached_at(&Business::of(&account)).next();
+            let to = to.ok_or_else(|| Failure::field("contact", "has no address that this account can write to"))?.clone();
+            (to, contact.name)
         }
         Whom::Phone(phone, name) => (Address::Phone(phone), name),
     };
@@ -244,6 +275,7 @@ pub(crate) async fn start(
             None => Err(refused),
         };
     }
+    app.count(&command.caller.agent, Limited::Conversation).await?;
     let message = MessageId::from_ulid(app.engine.world.ulid());
     let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
     let refusal = match app.engine.start(&account, &start, &command.mark()).await? {

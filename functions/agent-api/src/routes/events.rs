@@ -10,6 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use store::Reader;
 use utoipa::ToSchema;
 use views::AgentEvent;
 
@@ -66,7 +67,8 @@ pub(crate) struct Ticket {
 
 /// Lists the caller's events after `after`.
 ///
-/// A client that lost its connection catches up here.
+/// A client that lost its connection catches up here. An event of an account that the caller does not belong to any
+/// more is `withheld`: it keeps its number and names the interaction only.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
     params(
@@ -78,7 +80,8 @@ pub(crate) struct Ticket {
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, parameters: Parameters) -> Result<Json<Events>, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let after = parameters.number("after")?;
-    let events = app.store().events_after(&caller.agent, after, limit).await?;
+    let reader = Reader { agent: &caller.agent, oversees: caller.oversees() };
+    let events = app.store().events_for(app.directory(), reader, after, limit).await?;
     let last = match events.last() {
         // A page that is not full ends with the last event, unless the query stopped at 1 MB.
         Some(last) if events.len() < SURELY_WHOLE.min(usize::try_from(limit).unwrap_or_default()) => last.seq,

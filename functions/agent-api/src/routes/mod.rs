@@ -134,6 +134,7 @@ mod tests {
             ("INTERACTIONS_TABLE", "interactions"),
             ("BUCKET", "bucket"),
             ("JWT_ISSUER", "https://issuer.test"),
+            ("JWT_AUDIENCE", "app"),
             ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
             ("PUBLIC_URL", "https://api.test"),
             ("WEBSOCKET_URL", "wss://ws.test/live"),

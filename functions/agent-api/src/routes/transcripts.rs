@@ -14,6 +14,7 @@ use views::transcript::transcript_key;
 use super::Link;
 use super::interactions::tell;
 use crate::app::App;
+use crate::limits::Limited;
 use crate::problem::Failure;
 
 /// Returns a download link to the transcript.
@@ -46,12 +47,18 @@ pub(crate) async fn read(
 
 /// Requests a transcript of the interaction in its present state.
 ///
-/// It is ready a moment later and replaces the previous one.
+/// It is ready a moment later and replaces the previous one. 429: the caller has requested as many transcripts as are
+/// allowed in an hour.
 #[utoipa::path(
     post, path = "/interactions/{id}/transcript", tag = "transcripts", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = ACCEPTED, description = "The transcript is being written"), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
+    responses(
+        (status = ACCEPTED, description = "The transcript is being written"),
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
+    )
 )]
 pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
     let agent = command.caller.agent.clone();
+    app.count(&agent, Limited::Transcript).await?;
     tell(&app, &command, &id, Event::RequestTranscript { agent }).await.map(|_| StatusCode::ACCEPTED)
 }

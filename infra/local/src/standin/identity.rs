@@ -18,6 +18,9 @@ use super::Shared;
 
 pub(super) const KEY_ID: &str = "stand-in";
 
+/// The audience of the tokens, for `JwtAudience`.
+pub const AUDIENCE: &str = "whatsapp-connector";
+
 /// The key of a stand-in, and its published part.
 pub(super) struct Issuer {
     key: EncodingKey,
@@ -42,6 +45,7 @@ impl Issuer {
         self.sign(&json!({
             "iss": url,
             "sub": subject,
+            "aud": AUDIENCE,
             "cognito:groups": roles,
             "iat": now,
             "exp": now.saturating_add_unsigned(ttl.as_secs()),

@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use ulid::Ulid;
 
+pub use identity::AUDIENCE;
 pub use meta::batch as meta_batch;
 pub use sinch::signature as sinch_signature;
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
@@ -134,7 +135,7 @@ enum Stage {
 /// A running stand-in; it ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct StandIn {
-    /// `http://127.0.0.1:<port>`: for `TwilioApiUrl`, `JwtIssuer`, `EgressAllowedOrigins`.
+    /// `http://127.0.0.1:<port>`: for `TwilioApiUrl`, `JwtIssuer` (with [`AUDIENCE`]), `EgressAllowedOrigins`.
     pub url: String,
     shared: Arc<Shared>,
     _server: Arc<Server>,

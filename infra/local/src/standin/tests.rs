@@ -397,6 +397,7 @@ async fn a_minted_token_is_verified_with_the_published_key() {
     let key = jsonwebtoken::DecodingKey::from_jwk(keys.find(identity::KEY_ID).unwrap()).unwrap();
     let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
     rules.set_issuer(&[&standin.url]);
+    rules.set_audience(&[identity::AUDIENCE]);
     let read = jsonwebtoken::decode::<Value>(&token, &key, &rules).unwrap();
     assert_eq!(read.claims["sub"], "anna");
     assert_eq!(read.claims["cognito:groups"], json!(["agent"]));

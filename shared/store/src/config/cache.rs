@@ -13,7 +13,7 @@ use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::Directory;
 
-use super::keys::{plan_key, receive_key, unique_key};
+use super::keys::{plan_key, unique_key};
 use super::{Configuration, Entity, Revision};
 use crate::codec::{PortResult, from_data, text};
 use crate::keys::Key;
@@ -79,15 +79,6 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// The account whose Receive URL has a token with this hash. Misses are cached too.
-    ///
-    /// # Errors
-    /// The table can't be read.
-    pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
-        let owner = self.owner(receive_key(token_hash)).await?;
-        Ok(owner.and_then(|id| id.parse().ok()))
-    }
-
     /// The agent with this `sub` claim.
     ///
     /// # Errors
@@ -156,6 +147,18 @@ impl Configuration {
         Ok(self.all::<T>().await?.into_iter().map(|(entity, _)| entity).collect())
     }
 
+    /// The account past the cache.
+    pub(super) async fn account_now(&self, id: &AccountId) -> PortResult<Option<Arc<Account>>> {
+        let at = self.recent_revision().await?;
+        self.read_account(id, at).await
+    }
+
+    async fn read_account(&self, id: &AccountId, at: Revision) -> PortResult<Option<Arc<Account>>> {
+        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
+        remember(&self.account, id.to_string(), account.clone(), at);
+        Ok(account)
+    }
+
     async fn owner(&self, key: Key) -> PortResult<Option<String>> {
         let name = format!("{}#{}", key.pk, key.sk);
         let at = self.recent_revision().await?;
@@ -192,6 +195,7 @@ impl Configuration {
         clear(&self.canned_answers);
         clear(&self.account);
         clear(&self.owners);
+        self.tokens.forget();
     }
 }
 
@@ -201,9 +205,7 @@ impl Directory for Configuration {
         if let Some(account) = cached(&self.account, id.as_str(), at) {
             return Ok(account);
         }
-        let account = self.get::<Account>(id.as_str()).await?.map(|(account, _)| Arc::new(account));
-        remember(&self.account, id.to_string(), account.clone(), at);
-        Ok(account)
+        self.read_account(id, at).await
     }
 
     async fn accounts(&self) -> PortResult<Arc<Vec<Account>>> {

@@ -27,8 +27,11 @@ pub(crate) fn unique_key(name: &str) -> Key {
     Key { pk: "unique".to_owned(), sk: name.to_owned() }
 }
 
+/// The partition of the tokens of Receive URLs.
+pub(crate) const RECEIVE: &str = "receive";
+
 pub(crate) fn receive_key(token_hash: &str) -> Key {
-    Key { pk: "receive".to_owned(), sk: token_hash.to_owned() }
+    Key { pk: RECEIVE.to_owned(), sk: token_hash.to_owned() }
 }
 
 pub(crate) fn plan_key(account: &AccountId, version: u64) -> Key {

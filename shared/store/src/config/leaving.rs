@@ -69,7 +69,7 @@ impl Configuration {
     }
 
     /// Deletes an account that is marked, has nothing open, and still has this version. Also deletes its Receive
-    /// URL, whose token is given by its hash. The mark stays. [`Written::Moved`] if another deletion of it is under
+    /// URLs, whose tokens are given by their hashes. The mark stays. [`Written::Moved`] if another deletion of it is under
     /// way.
     ///
     /// # Errors
@@ -78,13 +78,15 @@ impl Configuration {
         &self,
         account: &Account,
         version: u64,
-        receive_token_hash: &str,
+        receive_token_hashes: &[String],
         leaving: &Leaving,
         extra: &[Extra],
     ) -> PortResult<Written> {
         unless_moved(|| async {
             let mut deletion = self.deletion(account, version, None).await?;
-            deletion.delete(receive_key(receive_token_hash), None, Written::Moved);
+            for hash in receive_token_hashes {
+                deletion.delete(receive_key(hash), None, Written::Moved);
+            }
             for key in leaving_keys(&account.id) {
                 let stays = Expression::new("REMOVE #until").name("#until", "until");
                 deletion.update(key, stays, Some(leaving.is_ours()), Written::Moved);

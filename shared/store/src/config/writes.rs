@@ -6,6 +6,7 @@ use domain::effect::Target;
 use domain::ids::AccountId;
 use domain::plan::ActionPlan;
 use engine::ports::{PortError, System, World};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{WAKES, entity_key, plan_key, receive_key, revision_key, unique_key, wakes_key};
@@ -61,6 +62,20 @@ pub enum Extra {
         hash: String,
         /// The account.
         account: AccountId,
+    },
+    /// The hash of a token that was replaced: it leads to the account for some time.
+    ReplacedToken {
+        /// SHA-256, hex.
+        hash: String,
+        /// The account.
+        account: AccountId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A token that leads nowhere any more.
+    EndedToken {
+        /// SHA-256, hex.
+        hash: String,
     },
     /// A version of an account's plan.
     Plan {
@@ -259,6 +274,17 @@ pub(super) fn add(transaction: &mut Transaction<'_, Written>, extra: &[Extra]) -
                 let mut entry = item(receive_key(hash));
                 entry.insert("owner".to_owned(), s(account.as_str()));
                 entry
+            }
+            Extra::ReplacedToken { hash, account, until } => {
+                let mut entry = item(receive_key(hash));
+                entry.insert("owner".to_owned(), s(account.as_str()));
+                entry.insert("until".to_owned(), n(until.as_millisecond()));
+                entry.insert("expires_at".to_owned(), n(until.as_second() + 1));
+                entry
+            }
+            Extra::EndedToken { hash } => {
+                transaction.delete(receive_key(hash), None, Written::Changed);
+                continue;
             }
             Extra::Plan { account, plan } => data_item(plan_key(account, plan.version), plan)?,
             Extra::Wakes(owed) => data_item(wakes_key(&owed.id), owed)?,

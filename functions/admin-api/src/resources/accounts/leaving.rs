@@ -108,8 +108,9 @@ async fn leave(app: &App, account: &Account, version: u64, leaving: &Leaving, en
         let interactions = open.iter().take(NAMED).map(|open| open.interaction.to_string()).collect();
         return Err(ApiError::OpenInteractions { count: open.len(), interactions, closed: closed.len() });
     }
-    let token = hash(path_token(account));
-    written(app.configuration().delete_account(account, version, &token, leaving, entry).await?).map(drop)
+    let previous = account.replaced.receive_token.iter().map(|previous| previous.hash.clone());
+    let tokens: Vec<String> = previous.chain([hash(path_token(account))]).collect();
+    written(app.configuration().delete_account(account, version, &tokens, leaving, entry).await?).map(drop)
 }
 
 /// Closes interactions of an account that is leaving, as many as a request has time for, and returns those it closed.

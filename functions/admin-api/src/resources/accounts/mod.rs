@@ -1,7 +1,10 @@
 //! Accounts: connected WhatsApp numbers.
 
 mod leaving;
+mod rotation;
 mod secrets;
+
+use std::collections::BTreeSet;
 
 use api::{Error, FieldError, FromPath, OptionalIfMatch, Versioned};
 use axum::extract::State;
@@ -11,7 +14,7 @@ use domain::catalog::{Disposition, Pause};
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, AiAgentId, ListId};
 use domain::interval::Interval;
-use domain::plan::{ActionPlan, PlanStep};
+use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164};
 use domain::wakes;
@@ -22,6 +25,7 @@ use store::Extra;
 use utoipa::ToSchema;
 
 pub(crate) use leaving::*;
+pub(crate) use rotation::*;
 
 use secrets::{changed_secrets, forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
 
@@ -77,6 +81,9 @@ pub(crate) struct AccountView {
     /// feature gets one with its next change.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret: Option<String>,
+    /// Until when previous secrets are accepted. Absent if none was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_secrets: Option<ReplacedSecrets>,
     /// Settings that work but could be better.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FieldError>,
@@ -115,6 +122,7 @@ pub(crate) const NO_PROOF: &str = "callbacks carry no proof of origin, unless th
 fn view(account: Account, version: u64, public_url: &str) -> AccountView {
     AccountView {
         warnings: warnings(&account),
+        replaced_secrets: ReplacedSecrets::of(&account),
         receive_url: receive_url(&account, public_url),
         id: account.id,
         name: account.name,
@@ -140,8 +148,9 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
     if before.steps == steps { before.clone() } else { ActionPlan { version: before.version + 1, steps: steps.to_vec() } }
 }
 
-/// Fails if the account refers to a resource that does not exist, its key is taken, or no agent could answer.
-async fn check(app: &App, input: &AccountInput, own: &AccountId) -> Result<(), ApiError> {
+/// Fails if the account refers to a resource that does not exist, its key is taken, an address is not public, or no
+/// agent could answer. Addresses that the account has already are not vetted again: they are whenever they are used.
+async fn check(app: &App, input: &AccountInput, before: Option<&Account>, own: &AccountId) -> Result<(), ApiError> {
     let configuration = app.configuration();
     let (lists, pauses, dispositions, agents, queues, intervals, accounts) = tokio::try_join!(
         configuration.all::<List>(),
@@ -152,6 +161,7 @@ async fn check(app: &App, input: &AccountInput, own: &AccountId) -> Result<(), A
         configuration.all::<Interval>(),
         configuration.all::<Account>(),
     )?;
+    let had = before.map(addresses).unwrap_or_default();
     let around = Surroundings {
         lists: lists.into_iter().map(|(list, _)| list.id).collect(),
         pauses: pauses.into_iter().map(|(pause, _)| pause.id).collect(),
@@ -160,10 +170,19 @@ async fn check(app: &App, input: &AccountInput, own: &AccountId) -> Result<(), A
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),
         keys: accounts.into_iter().filter(|(account, _)| account.id != *own).map(|(account, _)| account.key.to_string()).collect(),
-        allowed: app.allowed_origins.to_vec(),
+        refused: app.refused(input.addresses().filter(|url| !had.contains(url.as_str()))).await,
     };
     input.check(&around)?;
     if input.has_somebody(&around) { Ok(()) } else { Err(ApiError::NoAgent { accounts: vec![input.key.to_string()] }) }
+}
+
+/// The values of an account that may be addresses: the public fields of its provider and its Webhook steps.
+fn addresses(account: &Account) -> BTreeSet<&str> {
+    let steps = account.plan.steps.iter().filter_map(|step| match &step.step {
+        Step::Webhook { url } => Some(url.as_str()),
+        _ => None,
+    });
+    account.provider.fields.values().map(String::as_str).chain(steps).collect()
 }
 
 impl Resource for Account {
@@ -207,6 +226,7 @@ impl Resource for Account {
                 None => token()?.into(),
             },
             webhook_secret: Some(webhook_secret),
+            replaced: before.map(|before| before.replaced.clone()).unwrap_or_default(),
             phone: input.phone.clone(),
             description: input.description.clone(),
             active: input.active,
@@ -232,7 +252,7 @@ impl Resource for Account {
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
-        check(app, change.input, &change.after.id).await
+        check(app, change.input, change.before, &change.after.id).await
     }
 
     /// The secret is written first. A failure between the two writes then leaves an unused secret, and not an account
@@ -299,8 +319,8 @@ shells! {
 
     /// Replaces an account.
     ///
-    /// Omitted secrets stay. A new secret is used at once, and signatures made with the previous one are still
-    /// accepted. Another provider type, or another `base_url`, requires all secrets again (422 otherwise). Another
+    /// Omitted secrets stay. A new secret is used at once, and signatures made with the previous one are accepted for 24
+    /// hours, unless that is ended (`DELETE …/secrets/provider/previous`). Another provider type, or another `base_url`, requires all secrets again (422 otherwise). Another
     /// type also gets another Receive URL. Refused (409, `no-agent`) if an active account would have no agent to
     /// answer. Waiting interactions are routed again.
     put put_account;
@@ -386,8 +406,6 @@ mod tests {
     use domain::ids::QueueId;
     use ulid::Ulid;
 
-    use domain::plan::Step;
-
     use super::*;
 
     fn account() -> Account {
@@ -399,6 +417,7 @@ mod tests {
             domain: None,
             proxy_token: "proxy".into(),
             webhook_secret: None,
+            replaced: domain::account::Replaced::default(),
             provider: Provider { kind: "TWILIO".into(), fields: [("account_sid".to_owned(), format!("AC{}", "0".repeat(32)))].into() },
             phone: E164::parse("+1234567890").unwrap(),
             description: None,

@@ -1,0 +1,91 @@
+//! How often an agent may do what costs money, an hour. The limits are far above what people do. They stop a script, and
+//! whoever has stolen a token.
+
+use cloud::config::{ConfigError, Env};
+use domain::ids::AgentId;
+use store::Counted;
+
+use crate::app::App;
+use crate::problem::Failure;
+
+/// A new conversation is a paid template to a person. One every half a minute is more than anybody writes by hand.
+const CONVERSATIONS: u32 = 120;
+
+/// A message carries one file, and an agent has up to 100 conversations.
+const UPLOADS: u32 = 600;
+
+/// A transcript is a file of its own with all attachments. One every half a minute is more than anybody reads.
+const TRANSCRIPTS: u32 = 120;
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// A conversation that the agent starts.
+    Conversation,
+    /// A file that the agent uploads.
+    Upload,
+    /// A transcript that the agent requests.
+    Transcript,
+}
+
+/// The limits of an agent, an hour. 0: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    conversations: u32,
+    uploads: u32,
+    transcripts: u32,
+}
+
+impl Limits {
+    /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600) and `TRANSCRIPTS_PER_HOUR` (120).
+    ///
+    /// # Errors
+    /// One of them is not a number.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let number = |name, usual| Ok(env.parsed(name, "a whole number from 0 on")?.unwrap_or(usual));
+        Ok(Self {
+            conversations: number("CONVERSATIONS_PER_HOUR", CONVERSATIONS)?,
+            uploads: number("UPLOADS_PER_HOUR", UPLOADS)?,
+            transcripts: number("TRANSCRIPTS_PER_HOUR", TRANSCRIPTS)?,
+        })
+    }
+
+    fn of(self, what: Limited) -> (&'static str, u32) {
+        match what {
+            Limited::Conversation => ("conversation", self.conversations),
+            Limited::Upload => ("upload", self.uploads),
+            Limited::Transcript => ("transcript", self.transcripts),
+        }
+    }
+}
+
+impl App {
+    /// Counts what the agent is about to do.
+    ///
+    /// # Errors
+    /// The agent did it too often in this hour (429), or the table can't be written.
+    pub(crate) async fn count(&self, agent: &AgentId, what: Limited) -> Result<(), Failure> {
+        let (name, most) = self.limits.of(what);
+        if most == 0 {
+            return Ok(());
+        }
+        match self.store().count(agent, name, most, self.now()).await? {
+            Counted::Within => Ok(()),
+            Counted::Over { seconds } => Err(Failure::TooOften { what: name, most, seconds }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_has_its_default_and_can_be_set_or_switched_off() {
+        let usual = Limits::from_env(&Env::from_pairs([("A", "b")])).unwrap();
+        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120 });
+        let set = Env::from_pairs([("CONVERSATIONS_PER_HOUR", "5"), ("UPLOADS_PER_HOUR", "0")]);
+        assert_eq!(Limits::from_env(&set).unwrap(), Limits { conversations: 5, uploads: 0, transcripts: 120 });
+        assert!(Limits::from_env(&Env::from_pairs([("TRANSCRIPTS_PER_HOUR", "-1")])).is_err());
+    }
+}
