@@ -86,8 +86,8 @@ impl Api for App {
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `PUBLIC_URL`, `ROLE_SOURCE`,
-    /// `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Verifier::from_env`], [`Client::from_env`]
-    /// and [`Ingest::from_env`].
+    /// `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the variables of
+    /// [`Verifier::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.

@@ -1,5 +1,5 @@
-//! How often an agent may do what costs money, an hour. The limits are far above what people do. They stop a script, and
-//! whoever has stolen a token.
+//! How often an agent may do what costs money, an hour. The limits are far above what people do. They stop a script,
+//! and whoever has stolen a token.
 
 use cloud::config::{ConfigError, Env};
 use domain::ids::AgentId;

@@ -71,8 +71,8 @@ pub(crate) fn body(account: &Account, interaction: &Interaction, now: Timestamp)
 }
 
 /// The headers that prove the origin of `body`, by the Standard Webhooks specification (standardwebhooks.com). The
-/// signature is the HMAC-SHA256 of `id.timestamp.body` under the bytes after `whsec_`. After a rotation there is one for
-/// each secret, separated by spaces, so that the other side may use either. `None` if there is no secret, or one
+/// signature is the HMAC-SHA256 of `id.timestamp.body` under the bytes after `whsec_`. After a rotation there is one
+/// for each secret, separated by spaces, so that the other side may use either. `None` if there is no secret, or one
 /// without this form.
 pub(crate) fn headers<'a>(secrets: impl Iterator<Item = &'a Secret>, id: &str, now: Timestamp, body: &[u8]) -> Option<HeaderMap> {
     let seconds = now.as_second().to_string();

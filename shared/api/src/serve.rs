@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::observe::observe;
 
 /// Serves `routes` under `prefix` (`/agent`) of `public_url`, with their description at `{prefix}/openapi.json`, which
-/// needs no token unless the API's [`Documents`](crate::Documents) say otherwise. Every other path and method is a problem too.
+/// needs no token unless the API's [`Documents`](crate::Documents) say otherwise. Every other path and method is a
+/// problem too.
 pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, public_url: &str, app: A) -> Router {
     let (routes, mut description) = routes.split_for_parts();
     description.servers = Some(vec![Server::new(format!("{public_url}{prefix}"))]);

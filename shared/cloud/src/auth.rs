@@ -26,7 +26,8 @@ const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(30);
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest token. Cognito's tokens with all claims have some 2 KB; API Gateway passes headers of 10 KB.
 const MAX_TOKEN_BYTES: usize = 10_240;
-/// The longest `sub` claim that OpenID Connect allows (Core 1.0, section 2). A table's key has no room for one of 2,000.
+/// The longest `sub` claim that OpenID Connect allows (Core 1.0, section 2). A table's key has no room for one of
+/// 2,000.
 const MAX_SUBJECT_BYTES: usize = 255;
 
 /// The caller.

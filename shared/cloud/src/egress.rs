@@ -209,8 +209,8 @@ impl Egress {
     }
 
     /// Whether a person may choose this address. It must be https, its host a name of the public Internet that is
-    /// spelled as it is understood, and lead to public addresses only. A name that leads nowhere (yet) may be chosen: it
-    /// is vetted again whenever it is used.
+    /// spelled as it is understood, and lead to public addresses only. A name that leads nowhere (yet) may be
+    /// chosen: it is vetted again whenever it is used.
     ///
     /// # Errors
     /// The address is refused, with the reason.
@@ -710,8 +710,8 @@ mod tests {
         }
     }
 
-    /// The spellings of an IPv4 address that a URL's host may have (WHATWG URL, "IPv4 parser"): one to four parts, each
-    /// decimal, octal or hexadecimal.
+    /// The spellings of an IPv4 address that a URL's host may have (WHATWG URL, "IPv4 parser"): one to four parts,
+    /// each decimal, octal or hexadecimal.
     fn spellings(address: u32) -> Vec<String> {
         let [a, b, c, d] = address.to_be_bytes();
         let parts = [

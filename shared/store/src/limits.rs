@@ -1,5 +1,5 @@
-//! How often an agent does what costs money: one counter for each hour, so that every copy of the function counts in the
-//! same place. A limit in each process would be multiplied by their number, which grows with the load.
+//! How often an agent does what costs money: one counter for each hour, so that every copy of the function counts in
+//! the same place. A limit in each process would be multiplied by their number, which grows with the load.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use domain::ids::AgentId;

@@ -25,7 +25,8 @@ pub struct InteractionView {
     /// The phone number to which answers go: the one that the customer wrote from last. Absent if it was a user id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_phone: Option<String>,
-    /// The provider's id of the customer (BSUID) to which answers go. Absent if the customer wrote from a phone number.
+    /// The provider's id of the customer (BSUID) to which answers go. Absent if the customer wrote from a phone
+    /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_user_id: Option<String>,
     /// When the address to which answers go changed last while the interaction was open.
@@ -366,8 +367,8 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
     },
-    /// Something happened to an interaction of an account that the agent does not belong to (any more). The interaction
-    /// can be taken off the screen.
+    /// Something happened to an interaction of an account that the agent does not belong to (any more). The
+    /// interaction can be taken off the screen.
     Withheld {
         /// The interaction's id.
         interaction: InteractionId,

@@ -22,7 +22,8 @@ pub(crate) struct ProviderInput {
     /// One of the types that `GET /providers` lists. The other fields depend on the type and are listed there too.
     /// Secret fields are write-only: the API never shows them. Required secrets must be given when the account is
     /// created. A PUT without a secret keeps the stored one. A new secret replaces the previous one, and signatures
-    /// made with the previous one are accepted for 24 hours. Another type or another `base_url` requires all secrets again.
+    /// made with the previous one are accepted for 24 hours. Another type or another `base_url` requires all secrets
+    /// again.
     #[schema(rename = "type", example = "TWILIO")]
     pub(crate) kind: String,
     /// The public fields.

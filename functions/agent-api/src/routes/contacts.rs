@@ -168,8 +168,8 @@ async fn visible(app: &App, caller: &AgentCaller, id: &ContactId) -> Result<Opti
     Ok((!found.is_empty()).then_some(contact))
 }
 
-/// The conversations of a customer on accounts. What shows that two contacts are one customer may hold for one business
-/// only.
+/// The conversations of a customer on accounts. What shows that two contacts are one customer may hold for one
+/// business only.
 async fn conversations(
     app: &App,
     accounts: impl Iterator<Item = &Account>,

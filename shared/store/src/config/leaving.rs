@@ -69,8 +69,8 @@ impl Configuration {
     }
 
     /// Deletes an account that is marked, has nothing open, and still has this version. Also deletes its Receive
-    /// URLs, whose tokens are given by their hashes. The mark stays. [`Written::Moved`] if another deletion of it is under
-    /// way.
+    /// URLs, whose tokens are given by their hashes. The mark stays. [`Written::Moved`] if another deletion of it is
+    /// under way.
     ///
     /// # Errors
     /// The table can't be written.

@@ -11,8 +11,8 @@ use super::Configuration;
 use crate::codec::PortResult;
 
 impl Configuration {
-    /// Whether the agent belongs to the account. A no of the cached account is asked again: somebody may have added the
-    /// agent a moment ago, and an event that is withheld for that reason would not be shown again.
+    /// Whether the agent belongs to the account. A no of the cached account is asked again: somebody may have added
+    /// the agent a moment ago, and an event that is withheld for that reason would not be shown again.
     ///
     /// # Errors
     /// The table can't be read.

@@ -319,10 +319,10 @@ shells! {
 
     /// Replaces an account.
     ///
-    /// Omitted secrets stay. A new secret is used at once, and signatures made with the previous one are accepted for 24
-    /// hours, unless that is ended (`DELETE …/secrets/provider/previous`). Another provider type, or another `base_url`, requires all secrets again (422 otherwise). Another
-    /// type also gets another Receive URL. Refused (409, `no-agent`) if an active account would have no agent to
-    /// answer. Waiting interactions are routed again.
+    /// Omitted secrets stay. A new secret is used at once, and signatures made with the previous one are accepted
+    /// for 24 hours, unless that is ended (`DELETE …/secrets/provider/previous`). Another provider type, or another
+    /// `base_url`, requires all secrets again (422 otherwise). Another type also gets another Receive URL. Refused
+    /// (409, `no-agent`) if an active account would have no agent to answer. Waiting interactions are routed again.
     put put_account;
 
     /// Changes fields of an account.

@@ -101,10 +101,10 @@ impl ReplacedSecrets {
 
 /// Replaces a generated secret of an account with a new one.
 ///
-/// `secret` is `receive_url`, `webhook_secret` or `proxy_token`. The new value is generated, never chosen. The previous
-/// one is accepted for `previous_valid_seconds` more. A secret that was already being replaced ends now: at most two
-/// values are accepted. After a new Receive URL, set the webhook at the provider again. Only owners may replace the
-/// proxy token (403).
+/// `secret` is `receive_url`, `webhook_secret` or `proxy_token`. The new value is generated, never chosen. The
+/// previous one is accepted for `previous_valid_seconds` more. A secret that was already being replaced ends now: at
+/// most two values are accepted. After a new Receive URL, set the webhook at the provider again. Only owners may
+/// replace the proxy token (403).
 #[utoipa::path(post, path = "/accounts/{id}/secrets/{secret}/rotate", tag = "accounts",
     params(("id" = String, Path), ("secret" = GeneratedSecret, Path), ("If-Match" = String, Header)),
     request_body(content = Rotation),
@@ -123,8 +123,8 @@ pub(crate) async fn rotate_secret(
 
 /// Ends the previous value of a secret at once.
 ///
-/// `secret` is `receive_url`, `webhook_secret`, `proxy_token` or `provider`. It is refused within 15 seconds from then on.
-/// If there is none, nothing changes. Only owners may end the previous proxy token (403).
+/// `secret` is `receive_url`, `webhook_secret`, `proxy_token` or `provider`. It is refused within 15 seconds from
+/// then on. If there is none, nothing changes. Only owners may end the previous proxy token (403).
 #[utoipa::path(delete, path = "/accounts/{id}/secrets/{secret}/previous", tag = "accounts",
     params(("id" = String, Path), ("secret" = PreviousSecret, Path), ("If-Match" = String, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
