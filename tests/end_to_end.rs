@@ -225,7 +225,7 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     refused(&lost.text("nobody's").await.unwrap(), 404, "not found");
     let json = local::http().post(&signed.url).header(header, "x").json(&json!({"Body": "x"})).send().await.unwrap();
     assert_eq!(json.status(), 415);
-    let long = "x".repeat(70_000);
+    let long = "x".repeat(1_100_000);
     refused(&customer.deliver(&customer.form("text", &[("Body", &long)]).unwrap()).await.unwrap(), 413, "longer");
     refused(&customer.deliver(&customer.form("text", &[("MessageSid", "")]).unwrap()).await.unwrap(), 400, "MessageSid");
 

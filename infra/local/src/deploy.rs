@@ -166,7 +166,8 @@ impl Stack {
     /// The function failed. The error holds its answer.
     pub async fn invoke(&self, function: &str) -> Result<()> {
         let url = format!("{}/2015-03-31/functions/{}-{function}/invocations", self.api.endpoint, self.name);
-        let request = self.api.http.post(url).header("authorization", self.api.authorization("lambda")).body("{}");
+        let request =
+            self.api.http.post(url).header("authorization", self.api.authorization("lambda")).body(r#"{"detail-type": "Scheduled Event"}"#);
         let answer = request.send().await.context("the engine does not answer")?;
         let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
         let said = answer.text().await?;

@@ -56,8 +56,8 @@ impl Env {
         self.optional("AWS_ENDPOINT_URL").is_some_and(|url| url.starts_with("http://"))
     }
 
-    /// A required base URL (`scheme://host[:port][/prefix]`; https or wss), without a slash at its end. Tokens, keys and
-    /// customers' messages go there, so only the local engine may have http or ws.
+    /// A required base URL (`scheme://host[:port][/prefix]`; https or wss), without a slash at its end. Tokens, keys
+    /// and customers' messages go there, so only the local engine may have http or ws.
     pub fn base_url(&self, name: &'static str) -> Result<String, ConfigError> {
         let value = self.required(name)?;
         let invalid = ConfigError::Invalid { name, expected: "a URL such as https://example.com/prefix" };

@@ -1,7 +1,7 @@
 //! HTTP to the outside. [`Egress`] is the one client for addresses that a person may choose: strangers (media) and
-//! administrators (base URLs of providers, Webhook steps). It allows https only, resolves the name itself, checks every
-//! address, and connects to those very addresses. [`Egress::vet`] applies the same rule when an address is saved.
-//! [`fixed_client`] is for addresses that whoever deploys has set.
+//! administrators (base URLs of providers, Webhook steps). It allows https only, resolves the name itself, checks
+//! every address, and connects to those very addresses. [`Egress::vet`] applies the same rule when an address is
+//! saved. [`fixed_client`] is for addresses that whoever deploys has set.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -158,6 +158,8 @@ pub fn aside(opening: Opening, message: MessageId, at: Timestamp, context: &Cont
         ..opening.interaction(context)
     };
     let mut change = Change::of(&interaction, context);
+    change.fact(Fact::Opened);
+    change.fact(Fact::Closed { agent: None, disposition: Some(WRITTEN_ELSEWHERE.to_owned()) });
     change.overheard(message, false);
     change.done(None)
 }

@@ -103,6 +103,14 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             call("owner", method, format!("{at}/links")).json(&json!({"contact": other["id"]}))
         }
         (_, "/{id}/unlink") => call("owner", method, format!("{at}/unlink")).json(&json!({"user_id": made["user_ids"][0]})),
+        (_, "/{id}/secrets/{secret}/rotate") => {
+            call("owner", method, format!("{at}/secrets/webhook_secret/rotate")).if_match("\"1\"").json(&json!({}))
+        }
+        (_, "/{id}/secrets/{secret}/previous") => {
+            let rotate = call("owner", "POST", format!("{at}/secrets/webhook_secret/rotate"));
+            rotate.if_match("\"1\"").json(&json!({})).to(&admin.router).await.is(200);
+            call("owner", method, format!("{at}/secrets/webhook_secret/previous")).if_match("\"2\"")
+        }
         _ => panic!("{operation} has no case: each change writes an entry, and this says which"),
     }
 }
@@ -154,7 +162,7 @@ async fn each_change_by_each_route_has_one_entry_and_a_call_that_changes_nothing
         let entry = &entries[0];
         let whole = operation.ends_with("{id}");
         let action = match operation.split(' ').next().unwrap() {
-            "POST" if operation.ends_with("link") || operation.ends_with("links") => "changed",
+            "POST" if ["link", "links", "rotate"].iter().any(|end| operation.ends_with(end)) => "changed",
             "POST" => "created",
             "DELETE" if whole => "deleted",
             _ => "changed",

@@ -836,6 +836,8 @@ impl Sim {
         let job = Job::queued(errand);
         match &job {
             Job::Queued(Errand { job: Body::Push(push), .. }) => self.pushed(push),
+            // Files are copied outside the engine.
+            Job::Queued(Errand { job: Body::Media(_), .. }) => {}
             Job::Queued(Errand { job: Body::Archive(ArchiveJob { interaction }), .. }) => {
                 self.archived.push(interaction.interaction.clone())
             }

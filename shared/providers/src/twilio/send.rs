@@ -108,7 +108,8 @@ pub(super) fn content(content: &Content, attachment: Option<&OutgoingAttachment<
 /// A content has one list of variables: those with names, and the others numbered over the header's text, the body,
 /// then the buttons. A file or a place in the header is part of the content itself, or one of its variables.
 fn template(template: &ApprovedTemplate) -> Result<Parameters, RenderError> {
-    if !(template.name.starts_with("HX") && is_sid(&template.name)) || !template.cards.is_empty() || template.offer_ends_at.is_some() {
+    let content = template.name.starts_with("HX") && is_sid(&template.name);
+    if !content || !template.cards.is_empty() || template.offer_ends_at.is_some() {
         return Err(RenderError::MalformedTemplate);
     }
     match &template.header {

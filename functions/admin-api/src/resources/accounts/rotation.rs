@@ -106,7 +106,7 @@ impl ReplacedSecrets {
 /// most two values are accepted. After a new Receive URL, set the webhook at the provider again. Only owners may
 /// replace the proxy token (403).
 #[utoipa::path(post, path = "/accounts/{id}/secrets/{secret}/rotate", tag = "accounts",
-    params(("id" = String, Path), ("secret" = GeneratedSecret, Path), ("If-Match" = String, Header)),
+    params(("id" = String, Path), ("secret" = inline(GeneratedSecret), Path), ("If-Match" = String, Header)),
     request_body(content = Rotation),
     responses((status = 200, description = "The account, with the new secret.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn rotate_secret(
@@ -126,7 +126,7 @@ pub(crate) async fn rotate_secret(
 /// `secret` is `receive_url`, `webhook_secret`, `proxy_token` or `provider`. It is refused within 15 seconds from
 /// then on. If there is none, nothing changes. Only owners may end the previous proxy token (403).
 #[utoipa::path(delete, path = "/accounts/{id}/secrets/{secret}/previous", tag = "accounts",
-    params(("id" = String, Path), ("secret" = PreviousSecret, Path), ("If-Match" = String, Header)),
+    params(("id" = String, Path), ("secret" = inline(PreviousSecret), Path), ("If-Match" = String, Header)),
     responses((status = 200, description = "The account.", body = AccountView, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn end_previous_secret(
     State(app): State<App>,
