@@ -1,5 +1,6 @@
 //! Every shape in which a provider names two addresses of one customer, with proof and without, at the account's own
 //! business and at another one.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::task::{Context, Poll, Waker};
 

@@ -167,7 +167,7 @@ fn some(field: &str, text: &str, most: usize) -> Result<(), Failure> {
 
 /// The template in the form that is sent, and the upload that its header shows.
 pub(crate) fn read_template(input: TemplateInput) -> Result<(ApprovedTemplate, Option<Upload>), Failure> {
-    let (template, upload) = input.read().map_err(|misfits| of_template(misfits))?;
+    let (template, upload) = input.read().map_err(of_template)?;
     let faults = template.faults();
     if !faults.is_empty() {
         return Err(of_template(faults));
