@@ -369,10 +369,10 @@ fn a_profile_of_a_batch_names_only_the_sender_that_it_belongs_to() {
     let zoe = || Some("Zoë".to_owned());
     let with_id = || json!([{"profile": {"name": "Zoë"}, "wa_id": "393331234567"}]);
     assert_eq!(named(&[own.clone(), other.clone()], with_id()), [zoe(), None]);
-    assert_eq!(named(&[other.clone()], with_id()), [None]);
+    assert_eq!(named(std::slice::from_ref(&other), with_id()), [None]);
     // A contact without an id is the sender's if there is one message only.
     let nameless = || json!([{"profile": {"name": "Zoë"}}]);
-    assert_eq!(named(&[own.clone()], nameless()), [zoe()]);
+    assert_eq!(named(std::slice::from_ref(&own), nameless()), [zoe()]);
     assert_eq!(named(&[own, other], nameless()), [None, None]);
 }
 
