@@ -1042,7 +1042,7 @@ async fn a_link_of_changed_contacts_is_refused_and_leaves_nothing<B: Bench>(benc
     // An address that was unknown belongs to a contact by now.
     let taken = joined([first.clone()], &phone(1), &[phone(2)]);
     assert_eq!(port.link(&taken).await.unwrap(), Committed::Conflict);
-    let more = joined([first.clone()], &phone(1), &[user.clone()]);
+    let more = joined([first.clone()], &phone(1), std::slice::from_ref(&user));
     assert_eq!(port.link(&more).await.unwrap(), Committed::Done);
     // A link rests on all versions.
     assert_eq!(port.link(&together).await.unwrap(), Committed::Conflict);
