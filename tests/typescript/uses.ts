@@ -26,6 +26,8 @@ export function headline(event: Schema["AgentEvent"]): string {
       return `${author(event.message.author)}: ${text(event.message.content)}`;
     case "interaction":
       return `${event.interaction.customer_name ?? event.interaction.id} is ${event.interaction.status}`;
+    case "withheld":
+      return `Something in ${event.interaction}, which is not yours any more`;
     case "presence":
       return event.state === "paused" ? `Paused: ${event.reason}` : event.state;
     default:
