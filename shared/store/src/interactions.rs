@@ -78,7 +78,7 @@ impl Interactions {
 
     /// A page of an interaction's thread, oldest first, from `after` on (a [`Thread::next`]): its own messages and
     /// those of the interactions that it absorbed, by time. Reads up to `limit` of each. A page ends at about
-    /// [`PAGE_BYTES`] too.
+    /// `PAGE_BYTES` too.
     pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> PortResult<Thread> {
         let prefix = keys::messages(&interaction.id);
         // The cursor comes from outside, so it may only point into this thread.
