@@ -4,12 +4,14 @@
 use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::contact::Marketing;
 use domain::effect::MessageKey;
 use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::message::{DeliveryError, ErrorClass};
 use domain::tag::Tag;
 use domain::template::{ApprovedTemplate, ListedTemplate, TemplateCatalogue};
 use domain::text_template::TextTemplate;
+use engine::ports::{Committed, Idempotency, Store};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use store::{AuditQuery, Entity, Write};
@@ -223,6 +225,23 @@ async fn a_template_whose_parameters_are_not_those_that_the_provider_lists_is_re
     keep(json!({"format": "variables", "parameters": ["1"]}), "paused").await;
     let (status, problem) = anna.post(&messages, template(json!(["a"]))).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("template.name")), "{problem}");
+    // It is advertising, which the customer refuses on this account.
+    let advertising =
+        ListedTemplate { category: "marketing".into(), ..listed(json!({"format": "variables", "parameters": ["1"]}), "approved") };
+    let catalogue = TemplateCatalogue::of(desk.account.id.clone(), cloud::time::now(), &[advertising]);
+    desk.deployment.configuration.keep_templates(&catalogue).await.unwrap();
+    let key = desk.deployment.engine.locate(&path.rsplit('/').next().unwrap().parse().unwrap()).await.unwrap();
+    let contact = desk.deployment.store.contact(&key.conversation.contact).await.unwrap().unwrap();
+    let phone = contact.addresses[0].phone().unwrap().as_str().to_owned();
+    let refused = contact.with_marketing(&desk.account.id, Marketing { stopped: true, at: cloud::time::now() }).unwrap();
+    assert_eq!(desk.deployment.store.commit_contact(&refused, &Idempotency::Guarded).await.unwrap(), Committed::Done);
+    let conversations = format!("/accounts/{}/conversations", desk.account.id);
+    let mut first = template(json!(["a"]));
+    let written = anna.post(&messages, first.clone()).await;
+    first["phone"] = json!(phone);
+    for (status, problem) in [written, anna.post(&conversations, first.clone()).await] {
+        assert_eq!((status, &problem["type"]), (409, &json!("/problems/marketing-refused")), "{problem}");
+    }
     // Nobody has listed it: the provider decides.
     desk.deployment.configuration.drop_templates(&desk.account.id).await.unwrap();
     assert_eq!(anna.post(&messages, template(json!(["a"]))).await.0, 201);

@@ -53,6 +53,9 @@ pub(crate) enum Failure {
     /// The recontact template has parameters that are empty for this customer.
     #[error("the recontact template can't be filled in")]
     RecontactUnfilled(Vec<Misfit>),
+    /// The template is marketing, and the customer refuses that.
+    #[error("the customer refuses marketing messages")]
+    MarketingRefused,
     /// Only a message that failed is sent again.
     #[error("the message did not fail")]
     NotFailed { state: Option<DeliveryState> },
@@ -129,6 +132,8 @@ impl Failure {
                     )
                     .with("fields", fields)
             }
+            Failure::MarketingRefused => Problem::conflict("marketing-refused", "The customer refuses marketing messages")
+                .detail("The provider would not deliver a template of the category marketing. Choose another one."),
             Failure::NotFailed { state } => Problem::conflict("not-failed", "The message did not fail")
                 .detail("Only a message that failed, or whose outcome is unknown, can be sent again.")
                 .with("state", state.and_then(|state| serde_json::to_value(state).ok())),

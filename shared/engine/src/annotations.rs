@@ -97,15 +97,17 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// Notes on the contact that the customer refuses marketing messages of this account, or takes that back, and adds
-    /// a line to the thread.
+    /// a line to the thread. Without proof it is the line alone: anybody could silence a business at its customers.
     async fn preferred(&self, event: &InboundEvent, annotation: &Annotation, stopped: bool, body: &str) -> Result<(), EngineError> {
+        let line = Content::System { body: body.to_owned() };
+        let Some(origin) = origin(event) else {
+            return self.noted(event, annotation, None, Author::System, line, Some(body.to_owned())).await;
+        };
         let account = self.directory.account(&event.account).await?.ok_or_else(|| EngineError::NoAccount(event.account.clone()))?;
         let others: Vec<Address> = annotation.alias.iter().chain(&annotation.also).cloned().collect();
-        let origin = origin(event);
         let word = Marketing { stopped, at: to_millisecond(annotation.sent_at.unwrap_or(event.received_at)) };
         for attempt in 1..=ATTEMPTS {
-            let shown = origin.as_ref().map(|origin| (&others[..], origin));
-            match self.identify(&account, &annotation.from, shown, attempt > 1).await? {
+            match self.identify(&account, &annotation.from, Some((&others[..], &origin)), attempt > 1).await? {
                 Identified::Known(person) => {
                     let owner = self.store.contact(&person.owner).await?;
                     let Some(after) = owner.and_then(|owner| owner.with_marketing(&event.account, word.clone())) else { break };
@@ -122,7 +124,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             self.world.pause(attempt).await;
         }
-        self.noted(event, annotation, None, Author::System, Content::System { body: body.to_owned() }, None).await
+        self.noted(event, annotation, None, Author::System, line, None).await
     }
 
     /// Adds a line to the thread of the open interaction, if there is one. A customer who moved stays the same

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::account::Account;
 use domain::business::Business;
-use domain::contact::{Contact, Identity};
+use domain::contact::{Contact, Identity, Place};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
@@ -27,7 +27,7 @@ use views::{InteractionView, MessageView};
 
 use super::Named;
 use super::interactions::refused;
-use super::messages::{fits, listed};
+use super::messages::{fits, listed, takes_marketing};
 use super::outgoing::read_template;
 use crate::app::App;
 use crate::limits::Limited;
@@ -230,7 +230,8 @@ pub(crate) async fn past(
 /// belong to the account.
 ///
 /// 409: `other-open` (the customer has an open interaction on the account, named in `other`), `not-ready`,
-/// `at-capacity`, `account-inactive`. 429: the caller has started as many conversations as are allowed in an hour.
+/// `at-capacity`, `account-inactive`, `marketing-refused`. 429: the caller has started as many conversations as are
+/// allowed in an hour.
 #[utoipa::path(
     post, path = "/accounts/{id}/conversations", tag = "contacts", request_body = NewConversation,
     params(("id" = String, Path, description = "The account's id")),
@@ -268,7 +269,7 @@ pub(crate) async fn start(
             filled.map_err(Failure::RecontactUnfilled)?
         }
     };
-    if let Err(refused) = sendable(&app, &account, &template).await {
+    if let Err(refused) = sendable(&app, &account, &template, &to).await {
         // The list may have changed since the first attempt of a repeated command.
         return match earlier(&app, &command).await? {
             Some((interaction, message)) => Ok(opened(&interaction, &message)),
@@ -291,9 +292,15 @@ pub(crate) async fn start(
     }
 }
 
-async fn sendable(app: &App, account: &Account, template: &ApprovedTemplate) -> Result<(), Failure> {
+async fn sendable(app: &App, account: &Account, template: &ApprovedTemplate, to: &Address) -> Result<(), Failure> {
     fits(account, &Content::Template(template.clone()), &[])?;
-    listed(app, account, template).await
+    let business = Business::of(account);
+    if listed(app, account, template).await?
+        && let Some(person) = app.store().contact_of(&Place::of(to, &business), &business, true).await?
+    {
+        takes_marketing(app, account, &person).await?;
+    }
+    Ok(())
 }
 
 /// The account has no recontact template.

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cloud::objects::LINK_LIFETIME;
 use domain::account::Account;
+use domain::business::Business;
+use domain::contact::Identity;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
 use domain::message::{ApprovedTemplate, Attachment, AttachmentKind, Content, Copy, DeliveryState, Message, TemplateHeader};
@@ -77,7 +79,8 @@ fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
 /// than a day old. 413 and 415: the provider does not take the file. 422: a field is wrong, or a parameter of a listed
 /// template is missing or superfluous; `not-sendable`: the provider can't send such a message. 409
 /// `recontact-unfilled`: a parameter of the recontact template is empty for this customer, and the account sets no
-/// fallback. 409 `not-failed`: the message in `again` did not fail.
+/// fallback. 409 `not-failed`: the message in `again` did not fail. 409 `marketing-refused`: the provider lists the
+/// template as marketing, and the customer refuses that.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),
@@ -171,8 +174,12 @@ async fn prepare(app: &App, place: &Located, wanted: Wanted, answers: Option<Mes
         }
     };
     fits(&place.account, &sending.content, &sending.attachments)?;
-    if let Content::Template(template) = &sending.content {
-        listed(app, &place.account, template).await?;
+    if let Content::Template(template) = &sending.content
+        && listed(app, &place.account, template).await?
+        && let Some(contact) = app.store().contact(&key.conversation.contact).await?
+    {
+        let person = app.engine.person(&contact, &Business::of(&place.account)).await?;
+        takes_marketing(app, &place.account, &person).await?;
     }
     Ok(sending)
 }
@@ -212,14 +219,22 @@ pub(crate) fn fits(account: &Account, content: &Content, files: &[Attachment]) -
 
 /// Fails if the provider lists the template with other parameters, or not as approved. A template that is not in the
 /// list may be sent, and so may any while nobody has listed the templates for a day: then the provider checks it.
-pub(crate) async fn listed(app: &App, account: &Account, template: &ApprovedTemplate) -> Result<(), Failure> {
-    let Some(catalogue) = app.directory().templates(&account.id).await? else { return Ok(()) };
-    let Some(listed) = catalogue.find(&template.name, &template.language, app.now()) else { return Ok(()) };
+/// Returns whether the template is listed as marketing.
+pub(crate) async fn listed(app: &App, account: &Account, template: &ApprovedTemplate) -> Result<bool, Failure> {
+    let Some(catalogue) = app.directory().templates(&account.id).await? else { return Ok(false) };
+    let Some(listed) = catalogue.find(&template.name, &template.language, app.now()) else { return Ok(false) };
     let misfits = listed.parts.misfits(template);
     if !listed.is_approved() {
         return Err(Failure::field("template.name", &format!("the provider lists this template as {}", listed.status)));
     }
-    if misfits.is_empty() { Ok(()) } else { Err(of_template(misfits)) }
+    if misfits.is_empty() { Ok(listed.is_marketing()) } else { Err(of_template(misfits)) }
+}
+
+/// Fails if the customer refuses the account's marketing messages.
+pub(crate) async fn takes_marketing(app: &App, account: &Account, person: &Identity) -> Result<(), Failure> {
+    let owner = app.store().contact(&person.owner).await?;
+    let refuses = owner.is_some_and(|owner| owner.refuses_marketing(&account.id));
+    if refuses { Err(Failure::MarketingRefused) } else { Ok(()) }
 }
 
 /// The provider's id of a message of this interaction. `field` names the input field.

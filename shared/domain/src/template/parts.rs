@@ -29,6 +29,11 @@ impl ListedTemplate {
         self.status == "approved"
     }
 
+    /// Whether it is advertising, which customers may refuse.
+    pub fn is_marketing(&self) -> bool {
+        self.category == "marketing"
+    }
+
     /// About as many bytes as it takes without its texts: those of its names, and the words around them.
     fn bytes(&self) -> usize {
         let of_names = |names: &[String]| names.iter().map(|name| name.len() + 3).sum::<usize>();

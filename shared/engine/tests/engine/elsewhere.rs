@@ -207,6 +207,23 @@ fn a_customer_who_stops_marketing_messages_is_known_by_it_on_this_account_only()
 }
 
 #[test]
+fn without_proof_a_refusal_of_marketing_is_a_line_and_nothing_more() {
+    let (mut sim, _, _) = Sim::desk(Strategy::Beepall, 1);
+    let interaction = sim.writes(1);
+    let contact = sim.interaction(&interaction).contact;
+    for _ in 0..2 {
+        sim.wait(1);
+        let mut event = sim.annotation(1, Annotated::Marketing { stopped: true, body: "stopped".to_owned() });
+        event.proven = Some(false);
+        sim.annotated(&event);
+    }
+    let account = sim.interaction(&interaction).account;
+    assert!(!futures_now(sim.memory.contact(&contact)).unwrap().refuses_marketing(&account));
+    let lines = thread(&sim, &interaction).into_iter().filter(|message| message.content.readable() == "stopped").count();
+    assert_eq!(lines, 1, "a claim is told once");
+}
+
+#[test]
 fn an_alert_is_kept_with_its_account_once() {
     let (mut sim, _, _) = Sim::desk(Strategy::Beepall, 1);
     let alert = Alert {
