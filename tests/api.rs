@@ -222,7 +222,7 @@ impl Desk {
                 cut: false,
             }),
         };
-        self.deployment.store.receive(&event, "").await.unwrap();
+        self.deployment.store.receive(&event, "", false).await.unwrap();
         self.deployment.engine.route(&event).await.unwrap();
         self.deployment.engine.wake(&Target::Queue(self.queue.clone()), Reach::Far).await.unwrap();
         let (_, mine) = self.anna().get("/interactions").await;

@@ -110,7 +110,7 @@ impl Bench for OnTables {
     }
 
     async fn receive(&self, event: &InboundEvent) {
-        self.0.store.receive(event, "raw").await.unwrap();
+        self.0.store.receive(event, "raw", false).await.unwrap();
     }
 
     async fn routed(&self, event: &InboundEvent) -> Option<String> {

@@ -116,7 +116,7 @@ impl App {
     /// The result of an earlier run of the command, by an earlier request with its key or by an attempt of this one
     /// whose answer was lost: the id of a message, otherwise of the interaction.
     pub(crate) async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
-        Ok(self.store().command_result(&command.id).await?)
+        if command.is_repeatable { Ok(self.store().command_result(&command.id).await?) } else { Ok(None) }
     }
 
     /// The account in a path, for its agents and for supervisors. An account that the caller may not see is not

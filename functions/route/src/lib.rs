@@ -78,7 +78,7 @@ impl Route {
         if event.kind != InboundKind::Stored {
             return self.engine.route(event).await;
         }
-        let (stored, _) = self.engine.store.event(&event.account, &event.id).await?.ok_or(EngineError::NotFound)?;
+        let stored = self.engine.store.stored_event(&event.account, &event.id).await?.ok_or(EngineError::NotFound)?;
         self.engine.route(&stored).await
     }
 

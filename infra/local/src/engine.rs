@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
+use crate::meter::Meter;
+
 /// The three packages are pinned together. MiniStack accepts any version of the other two, but its behaviour was
 /// checked with exactly these.
 const PACKAGES: [&str; 3] = ["ministack==1.5.33", "cryptography==50.0.2", "aws-sam-translator==1.115.0"];
@@ -81,6 +83,18 @@ impl Engine {
         let port = free_port(0).context("no free port on 127.0.0.1")?;
         let environment = [("LD_PRELOAD", library.as_path()), ("CLOCK_AHEAD", clock.file.as_path())];
         Ok((Self::start_with(dir, name, &python, port, &environment).await?, clock))
+    }
+
+    /// Starts the engine like [`start`](Self::start). The functions reach it through a meter.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start), or there is no port for the meter.
+    pub async fn start_metered(dir: &Path, name: &str) -> Result<(Engine, Meter)> {
+        let python = prepare(dir).await?;
+        let port = chosen(None)?;
+        let meter = Meter::start(&format!("http://127.0.0.1:{port}")).await?;
+        let environment = [("AWS_ENDPOINT_URL", Path::new(&meter.url))];
+        Ok((Self::start_with(dir, name, &python, port, &environment).await?, meter))
     }
 
     async fn start_with(dir: &Path, name: &str, python: &Path, port: u16, environment: &[(&str, &Path)]) -> Result<Engine> {

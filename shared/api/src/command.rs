@@ -23,14 +23,17 @@ pub struct Command {
     pub caller: AgentCaller,
     /// The command's id, the same for every request with its `Idempotency-Key`.
     pub id: String,
+    /// Whether the client sent that header, and so may send the command again.
+    pub is_repeatable: bool,
     /// The version that the client has seen, if it sent one.
     pub version: Option<u64>,
 }
 
 impl Command {
-    /// The mark by which the engine carries out the command once.
+    /// The mark by which the engine carries out the command once. A command without a key has nothing by which a
+    /// repetition could be told, so it needs none.
     pub fn mark(&self) -> Idempotency {
-        Idempotency::Command { id: self.id.clone() }
+        if self.is_repeatable { Idempotency::Command { id: self.id.clone() } } else { Idempotency::Guarded }
     }
 }
 
@@ -39,12 +42,14 @@ impl<A: Api> FromRequestParts<A> for Command {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
         let caller = AgentCaller::from_request_parts(parts, app).await?;
-        let id = match parts.headers.get(IDEMPOTENCY_KEY) {
+        let key = parts.headers.get(IDEMPOTENCY_KEY);
+        let id = match key {
             Some(key) => command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?,
             None => cloud::ids::ulid().to_string(),
         };
+        let is_repeatable = key.is_some();
         let version = parts.headers.get(IF_MATCH).map(|value| version(value.as_bytes())).transpose()?;
-        Ok(Self { caller, id, version })
+        Ok(Self { caller, id, is_repeatable, version })
     }
 }
 

@@ -205,7 +205,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::OpenTab { agent } => {
             change.owned_by(&agent)?;
             change.must_be_logged_in(&agent)?;
-            change.tab_opened(agent);
+            change.tab_opened(agent)?;
         }
         Event::CloseTab { agent } => {
             change.owned_by(&agent)?;

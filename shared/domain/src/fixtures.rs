@@ -65,6 +65,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         unanswered_since: None,
         tried: Vec::new(),
         last_message: None,
+        heard_at: None,
         inactivity: Inactivity::default(),
         tags: Vec::new(),
         priority: Priority::default(),

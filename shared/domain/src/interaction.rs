@@ -88,6 +88,10 @@ pub struct Interaction {
     /// The latest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message: Option<LastMessage>,
+    /// The provider's time of the customer's latest message in the conversation, as far as it was known when this
+    /// interaction heard from the customer. While the interaction is open, the conversation's head may be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
     /// The inactivity timer.
     #[serde(default, skip_serializing_if = "Inactivity::is_idle")]
     pub inactivity: Inactivity,

@@ -96,12 +96,21 @@ struct Head {
     last_inbound_at: Option<Timestamp>,
 }
 
+/// A webhook's event as it is stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Stored {
+    /// The provider's id, if it is a customer's message: that tells whether it was routed.
+    provider_id: Option<String>,
+    /// The mark of any other event.
+    routed: Option<String>,
+}
+
 /// A message's place: interaction, milliseconds, id, as in the table's sort key.
 type MessagePlace = (InteractionId, i64, MessageId);
 
 #[derive(Default)]
 struct State {
-    events: BTreeMap<(AccountId, String), Option<String>>,
+    events: BTreeMap<(AccountId, String), Stored>,
     aliases: BTreeMap<String, Standing>,
     /// The cached aliases. They stay as they are until a fresh one is requested.
     remembered: BTreeMap<String, Standing>,
@@ -336,7 +345,11 @@ impl Memory {
         if state.events.contains_key(&place) {
             return false;
         }
-        state.events.insert(place, None);
+        let provider_id = match &event.kind {
+            InboundKind::Message(message) => Some(message.provider_id.clone()),
+            _ => None,
+        };
+        state.events.insert(place, Stored { provider_id, routed: None });
         if !matches!(event.kind, InboundKind::Other { .. }) {
             state.outbox.push(Grown { item: Owner::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
         }
@@ -351,7 +364,10 @@ impl Memory {
 
     /// The interaction that an event went to (`-` if it belongs to none); `None` until it is routed.
     pub fn routed(&self, account: &AccountId, event: &str) -> Option<String> {
-        locked(&self.state).events.get(&(account.clone(), event.to_owned())).cloned().flatten()
+        let state = locked(&self.state);
+        let Stored { provider_id, routed } = state.events.get(&(account.clone(), event.to_owned())).cloned()?;
+        let place = || state.provider_ids.get(&(account.clone(), provider_id?)).map(|key| key.interaction.interaction.to_string());
+        routed.or_else(place)
     }
 
     /// The effects since the last call, in the order in which they were written.
@@ -452,7 +468,7 @@ impl Conditions {
         match mark {
             Idempotency::Guarded => {}
             Idempotency::Event { account, id } => {
-                let routed = state.events.get(&(account.clone(), id.clone())).is_some_and(Option::is_some);
+                let routed = state.events.get(&(account.clone(), id.clone())).is_some_and(|stored| stored.routed.is_some());
                 self.item(format!("EVT#{account}#{id}"), !routed, Committed::AlreadyDone);
             }
             Idempotency::Command { id } => self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone),
@@ -522,7 +538,7 @@ impl State {
         let (was_open, is_open) = (before.as_ref().is_some_and(Interaction::is_open), after.is_open());
         let current = self.interactions.get(id).map(|current| current.version);
         conditions.item(format!("INT#{id}"), current == before.as_ref().map(|before| before.version), Committed::Conflict);
-        if commit.last_inbound_at.is_some() || was_open != is_open {
+        if commit.heard_at_head().is_some() || was_open != is_open {
             let open = self.heads.get(&conversation).and_then(|head| head.open.as_ref());
             let holds = match (was_open, is_open) {
                 (false, true) => open.is_none(),
@@ -539,7 +555,8 @@ impl State {
 
     /// Writes the interaction itself.
     fn apply(&mut self, commit: Commit) {
-        let Commit { before, after, effects, history, last_inbound_at, .. } = commit;
+        let heard_at = commit.heard_at_head();
+        let Commit { before, after, effects, history, .. } = commit;
         let (id, was_open) = (after.id.clone(), before.as_ref().is_some_and(Interaction::is_open));
         let head = self.heads.entry(after.conversation().group()).or_default();
         match (was_open, after.is_open()) {
@@ -547,7 +564,7 @@ impl State {
             (true, false) => head.open = None,
             (true, true) | (false, false) => {}
         }
-        if let Some(at) = last_inbound_at {
+        if let Some(at) = heard_at {
             head.last_inbound_at = Some(to_millisecond(at));
         }
         let old = before.as_ref().map(footprint).unwrap_or_default();
@@ -762,7 +779,7 @@ impl State {
     fn set_mark(&mut self, mark: &Idempotency, made: String) {
         match mark {
             Idempotency::Guarded => {}
-            Idempotency::Event { account, id } => drop(self.events.insert((account.clone(), id.clone()), Some(made))),
+            Idempotency::Event { account, id } => self.events.entry((account.clone(), id.clone())).or_default().routed = Some(made),
             Idempotency::Command { id } => drop(self.commands.insert(id.clone(), made)),
         }
     }
@@ -810,7 +827,8 @@ impl Store for Memory {
             let open = open.and_then(|interaction| state.interaction(&InteractionKey { conversation: key.clone(), interaction }));
             let own = |interaction: &&Interaction| open.is_none() && interaction.conversation() == *key;
             let latest = state.interactions.values().rev().find(own).cloned();
-            Conversation { open, last_inbound_at: head.and_then(|head| head.last_inbound_at), latest }
+            let heard_at = open.as_ref().and_then(|open| open.heard_at);
+            Conversation { last_inbound_at: head.and_then(|head| head.last_inbound_at).max(heard_at), open, latest }
         })
         .await
     }
@@ -880,7 +898,7 @@ impl Store for Memory {
         self.write("keep_alert", None, |state| {
             let place = (event.account.clone(), event.id.clone());
             state.alerts.insert(place.clone(), alert.clone());
-            state.events.entry(place).or_default().get_or_insert_with(|| "-".to_owned());
+            state.events.entry(place).or_default().routed.get_or_insert_with(|| "-".to_owned());
             Ok(())
         })
         .await
@@ -905,8 +923,8 @@ impl Store for Memory {
 
     async fn settle(&self, event: &InboundEvent) -> PortResult<()> {
         self.write("settle", None, |state| {
-            let routed = state.events.entry((event.account.clone(), event.id.clone())).or_default();
-            routed.get_or_insert_with(|| "-".to_owned());
+            let stored = state.events.entry((event.account.clone(), event.id.clone())).or_default();
+            stored.routed.get_or_insert_with(|| "-".to_owned());
             Ok(())
         })
         .await

@@ -157,7 +157,7 @@ pub trait Store: Send + Sync {
 /// The mark that makes a command idempotent. Its commit records it and a repetition finds it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Idempotency {
-    /// The version that it refers to is the guard: timers, rings.
+    /// What the commit rests on or adds is the guard: a version (timers, rings), or the provider's id of a message.
     Guarded,
     /// A webhook's event, which is marked as routed, once.
     Event {
@@ -200,7 +200,8 @@ pub struct Commit {
     /// For an interaction that is opened: the address must belong to the customer as it was read, and none of the
     /// customer's contacts may have an open interaction on the account.
     pub identity: Option<Owned>,
-    /// The provider's time of the customer's latest message, if it moves.
+    /// The provider's time of the customer's latest message, if it moves. The interaction has it too
+    /// ([`Self::heard_at_head`]).
     pub last_inbound_at: Option<Timestamp>,
     /// The mark that makes it idempotent.
     pub mark: Idempotency,
@@ -271,6 +272,19 @@ impl Commit {
             }
         }
         all
+    }
+
+    /// The time of the customer's latest message that the conversation's head takes with this commit. An open
+    /// interaction keeps that time itself, and the head follows once an hour: functions of the version before know
+    /// the head alone. When the interaction opens or closes, the head is written anyway.
+    pub fn heard_at_head(&self) -> Option<Timestamp> {
+        let hour = |at: Timestamp| at.as_second().div_euclid(3600);
+        let moved = self.last_inbound_at;
+        match (&self.before, self.after.is_open()) {
+            (Some(before), true) if before.is_open() => moved.filter(|at| before.heard_at.is_none_or(|known| hour(known) != hour(*at))),
+            (Some(before), false) if before.is_open() => moved.max(self.after.heard_at),
+            _ => moved,
+        }
     }
 
     /// The id for the answer to a repetition of its command: the agent's message, otherwise the interaction; the

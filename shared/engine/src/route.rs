@@ -341,7 +341,8 @@ impl Met {
             // was read.
             identity: self.person.filter(|_| before.is_none()).map(|person| Owned { place, business, person }),
             last_inbound_at: self.conversation.last_inbound_at.is_none_or(|last| last < at).then_some(at),
-            ..Commit::of(before, decision, Idempotency::of(event))
+            // The message's provider id is written new, which a repetition finds.
+            ..Commit::of(before, decision, Idempotency::Guarded)
         };
         let mut commit = commit.with(message, effects);
         commit.messages.extend(claim);

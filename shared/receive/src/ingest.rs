@@ -32,15 +32,32 @@ pub struct Kept {
     pub repeated: usize,
 }
 
-/// Some events may not be stored, so the provider must send the request again. All others are stored.
+impl Kept {
+    /// Counts an event, and tells whether it was routed before.
+    fn count(&mut self, received: &Received) -> bool {
+        match received {
+            Received::New => self.new += 1,
+            Received::Repeated { .. } => self.repeated += 1,
+        }
+        *received == Received::Repeated { routed: true }
+    }
+}
+
+/// Some events may not be stored or enqueued, so the provider must send the request again. All others are.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The table failed.
     #[error("the event could not be stored; please try again")]
     Port(#[from] PortError),
-    /// The queue failed.
+    /// The queue failed. What is stored is enqueued a moment later, also if the provider never sends it again.
     #[error("the event could not be enqueued; please try again")]
     Queue(#[from] QueueError),
+}
+
+/// Whether an event is enqueued before it is stored. Only a customer's message is recognised by what it leaves when it
+/// is routed, and only a short one is not read from the table.
+fn goes_first(event: &InboundEvent) -> bool {
+    matches!((&event.kind, event.queued()), (InboundKind::Message(_), Cow::Borrowed(_)))
 }
 
 impl Ingest {
@@ -57,48 +74,72 @@ impl Ingest {
         Ok(Self::new(Interactions::from_env(aws, env)?, Queue::from_env(aws, env, "INBOUND_QUEUE_URL")?))
     }
 
-    /// Stores the events of one request, each by itself, then enqueues them in order for each customer. A repetition
-    /// is enqueued too until it was routed, in case the first attempt crashed in between. If an event can't be stored,
-    /// later events of the same customer are not enqueued, so that they can't overtake it. All other events are.
+    /// Stores and enqueues the events of one request.
+    ///
+    /// A customer's message is enqueued first and stored then: once the queue has it, it will be routed, whatever
+    /// happens here. If the queue refuses it, it is stored with the effect that enqueues it later. Everything else is
+    /// stored first, since `route` reads or marks what is stored. If an event can't be stored, later events of the same
+    /// customer are not enqueued here, so that they can't overtake it.
     ///
     /// # Errors
     /// The first failure. By then all other events are stored and enqueued.
     pub async fn keep(&self, events: &[Parsed]) -> Result<Kept, IngestError> {
-        let puts: Vec<_> = events.iter().map(|parsed| self.interactions.receive(&parsed.event, &parsed.raw)).collect();
-        let puts: Vec<Result<Received, PortError>> = stream::iter(puts).buffered(WRITES).collect().await;
         let mut kept = Kept::default();
         let mut failure = None;
+        let mut stored =
+            self.put(events.iter().filter(|parsed| !goes_first(&parsed.event)).map(|parsed| (parsed, false))).await.into_iter();
         let mut held_back = HashSet::new();
         let mut jobs: Vec<(Cow<'_, InboundEvent>, SendOptions)> = Vec::new();
-        for (parsed, put) in events.iter().zip(puts) {
+        // Messages, each with whether it is on its way to the queue.
+        let mut messages: Vec<(&Parsed, bool)> = Vec::new();
+        for parsed in events {
             let group = parsed.event.group();
-            match put {
-                Ok(Received::New) => kept.new += 1,
-                Ok(Received::Repeated { routed }) => {
-                    kept.repeated += 1;
-                    if routed {
+            let goes_first = goes_first(&parsed.event);
+            if !goes_first {
+                match stored.next() {
+                    Some(Ok(received)) if !kept.count(&received) => {}
+                    Some(Err(error)) => {
+                        failure.get_or_insert(error);
+                        held_back.insert(group);
                         continue;
                     }
-                }
-                Err(error) => {
-                    failure.get_or_insert(error);
-                    held_back.insert(group);
-                    continue;
+                    // It was routed before.
+                    Some(Ok(_)) | None => continue,
                 }
             }
             let routed = !matches!(parsed.event.kind, InboundKind::Other { .. });
-            if routed && !held_back.contains(&group) {
+            let enqueued = routed && !held_back.contains(&group);
+            if goes_first {
+                messages.push((parsed, enqueued));
+            }
+            if enqueued {
                 jobs.push((parsed.event.queued(), SendOptions::fifo(group, inbound_dedup(&parsed.event))));
             }
         }
-        match jobs.pop() {
-            Some((event, options)) if jobs.is_empty() => self.inbound.send(&*event, options).await?,
-            Some(last) => self.inbound.send_batch(jobs.into_iter().chain([last])).await?,
-            None => {}
+        let sent = self.enqueue(jobs).await;
+        for received in self.put(messages.into_iter().map(|(parsed, enqueued)| (parsed, enqueued && sent.is_ok()))).await {
+            match received {
+                Ok(received) => drop(kept.count(&received)),
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
         }
         match failure {
             Some(error) => Err(error.into()),
-            None => Ok(kept),
+            None => Ok(sent.map(|()| kept)?),
+        }
+    }
+
+    /// Stores events, each by itself, with whether it is enqueued already.
+    async fn put<'a>(&self, events: impl Iterator<Item = (&'a Parsed, bool)>) -> Vec<Result<Received, PortError>> {
+        let puts: Vec<_> = events.map(|(Parsed { event, raw, .. }, enqueued)| self.interactions.receive(event, raw, enqueued)).collect();
+        stream::iter(puts).buffered(WRITES).collect().await
+    }
+
+    async fn enqueue(&self, mut jobs: Vec<(Cow<'_, InboundEvent>, SendOptions)>) -> Result<(), QueueError> {
+        match jobs.pop() {
+            Some((event, options)) if jobs.is_empty() => self.inbound.send(&*event, options).await,
+            Some(last) => self.inbound.send_batch(jobs.into_iter().chain([last])).await,
+            None => Ok(()),
         }
     }
 

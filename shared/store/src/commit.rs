@@ -11,7 +11,7 @@ use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::queue::Queue;
-use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned};
+use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
@@ -143,7 +143,9 @@ async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Commit
     Ok(match transaction.send().await? {
         Outcome::Done => Committed::Done,
         Outcome::Lost(lost) => meaning(lost),
-        Outcome::UnderWay => Committed::Conflict,
+        // The SDK has repeated it and waited in vain. It may still be written, so nobody may decide anew: whoever
+        // asked asks again.
+        Outcome::UnderWay => return Err(PortError { operation: "TransactWriteItems", reason: "still under way".to_owned() }),
     })
 }
 
@@ -420,7 +422,8 @@ impl Interactions {
     fn move_head(&self, transaction: &mut Transaction<'_, Committed>, commit: &Commit, old: &Footprint, new: &Footprint) {
         let (mut set, mut remove) = (Vec::new(), "");
         let mut condition = None;
-        if commit.last_inbound_at.is_some() {
+        let heard_at = commit.heard_at_head();
+        if heard_at.is_some() {
             set.push("last_inbound_at = :at");
         }
         match (old.open, new.open) {
@@ -439,7 +442,7 @@ impl Interactions {
         }
         let set = if set.is_empty() { String::new() } else { format!("SET {}", set.join(", ")) };
         let change = Expression::new(format!("{set}{remove}"));
-        let change = commit.last_inbound_at.into_iter().fold(change, |change, at| change.value(":at", n(at.as_millisecond())));
+        let change = heard_at.into_iter().fold(change, |change, at| change.value(":at", n(at.as_millisecond())));
         let condition =
             condition.map(|condition| Expression::new(condition).name("#open", "open").value(":id", s(commit.after.id.as_str())));
         transaction.update(keys::head(&commit.after.conversation()), change, condition, Committed::Conflict);

@@ -1,17 +1,18 @@
 //! Events of webhooks: the first write of everything that comes in.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::effect::Effect;
 use domain::ids::AccountId;
 use domain::inbound::{Alert, EVENTS_KEPT, InboundEvent, InboundKind};
+use engine::ports::Store;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{Item, PortResult, data_item, failed, from_data, n, number, s, text, versioned_item};
 use crate::interactions::{Interactions, expires};
-use crate::keys;
+use crate::keys::{self, Key};
 
 /// How long alerts are kept: a quarter, so that an administrator who was away sees what happened, and no longer, since
 /// nothing else reads them.
@@ -45,13 +46,15 @@ pub enum Received {
 
 impl Interactions {
     /// Writes an event if it is not there yet, with the part of the request that it was read from, as far as an item
-    /// has room for both. Its stream record enqueues it too, so a crash after this write loses nothing.
+    /// has room for both. Unless it is `enqueued` already, its stream record enqueues it, so a crash after this write
+    /// loses nothing.
     ///
     /// # Errors
     /// It is not certain that the event was written, so the provider must send it again.
-    pub async fn receive(&self, event: &InboundEvent, raw: &str) -> PortResult<Received> {
+    pub async fn receive(&self, event: &InboundEvent, raw: &str, enqueued: bool) -> PortResult<Received> {
         // An event that is not routed is stored and has no effects.
-        let effects: &[Effect] = if matches!(event.kind, InboundKind::Other { .. }) { &[] } else { &[Effect::Route] };
+        let is_routed = !matches!(event.kind, InboundKind::Other { .. });
+        let effects: &[Effect] = if is_routed && !enqueued { &[Effect::Route] } else { &[] };
         let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
         item.insert("raw".to_owned(), s(raw));
@@ -101,19 +104,34 @@ impl Interactions {
         Ok((answer.items.unwrap_or_default().iter().map(kept).collect::<PortResult<_>>()?, next))
     }
 
-    /// Which of these events were routed, by account and id. The answer may lag by a moment: an event that was just
-    /// routed may be missing.
+    /// Which of these events were routed, by account and id: a customer's message left its provider id, any other event
+    /// is marked. The answer may lag by a moment: an event that was just routed may be missing.
     ///
     /// # Errors
     /// The table can't be read.
     pub async fn routed<'a>(&self, events: impl IntoIterator<Item = &'a InboundEvent>) -> PortResult<HashSet<(AccountId, String)>> {
-        // A batch may not name a key twice.
-        let ids: BTreeSet<(&AccountId, &str)> = events.into_iter().map(|event| (&event.account, event.id.as_str())).collect();
-        let by_key: HashMap<String, (&AccountId, &str)> =
-            ids.iter().map(|(account, id)| (keys::event(account, id).pk, (*account, *id))).collect();
-        let items = self.table.batch_of_hints(ids.iter().map(|(account, id)| keys::event(account, id)).collect(), &["pk", ROUTED]).await?;
-        let routed = items.iter().filter(|item| item.contains_key(ROUTED)).filter_map(|item| by_key.get(text(item, "pk")?));
-        Ok(routed.map(|(account, id)| ((*account).clone(), (*id).to_owned())).collect())
+        // A batch may not name a key twice, and two events may be about one message.
+        let mut by_key: HashMap<String, (Key, bool, Vec<&InboundEvent>)> = HashMap::new();
+        for event in events {
+            let (key, exists) = match &event.kind {
+                InboundKind::Message(message) => (keys::provider_message(&event.account, &message.provider_id), true),
+                _ => (keys::event(&event.account, &event.id), false),
+            };
+            by_key.entry(key.pk.clone()).or_insert((key, exists, Vec::new())).2.push(event);
+        }
+        let keys = by_key.values().map(|(key, ..)| key.clone()).collect();
+        let items = self.table.batch_of_hints(keys, &["pk", ROUTED]).await?;
+        let found = items.iter().filter_map(|item| by_key.get(text(item, "pk")?).map(|asked| (item, asked)));
+        let routed = found.filter(|(item, (_, exists, _))| *exists || item.contains_key(ROUTED));
+        Ok(routed.flat_map(|(_, (.., events))| events).map(|event| (event.account.clone(), event.id.clone())).collect())
+    }
+
+    /// An event as it was stored.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn stored_event(&self, account: &AccountId, id: &str) -> PortResult<Option<InboundEvent>> {
+        self.table.get(keys::event(account, id)).await?.as_ref().map(from_data).transpose()
     }
 
     /// An event, and the interaction that it went to once it was routed (`-` if it belongs to none).
@@ -121,10 +139,17 @@ impl Interactions {
     /// # Errors
     /// The table can't be read.
     pub async fn event(&self, account: &AccountId, id: &str) -> PortResult<Option<(InboundEvent, Option<String>)>> {
-        match self.table.get(keys::event(account, id)).await? {
-            Some(item) => Ok(Some((from_data(&item)?, text(&item, ROUTED).map(str::to_owned)))),
-            None => Ok(None),
-        }
+        let Some(item) = self.table.get(keys::event(account, id)).await? else { return Ok(None) };
+        let event: InboundEvent = from_data(&item)?;
+        let routed = match (text(&item, ROUTED), &event.kind) {
+            (Some(routed), _) => Some(routed.to_owned()),
+            (None, InboundKind::Message(message)) => {
+                let place = self.message_by_provider_id(account, &message.provider_id).await?;
+                place.map(|place| place.interaction.interaction.to_string())
+            }
+            (None, _) => None,
+        };
+        Ok(Some((event, routed)))
     }
 
     /// The result of an API command: the id of its message, otherwise of its interaction; `None` if the command is

@@ -331,17 +331,18 @@ impl Store for Interactions {
             .expression_attribute_values(":sk", s(keys::INTERACTION_PREFIX));
         let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
         let head = items.iter().find(|item| text(item, "sk") == Some(keys::HEAD));
-        let last_inbound_at = head.and_then(|head| number(head, "last_inbound_at")).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let at_head = head.and_then(|head| number(head, "last_inbound_at")).and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let Some(open) = head.and_then(|head| text(head, "open")).and_then(|id| id.parse::<InteractionId>().ok()) else {
             let latest = items.iter().find(|item| text(item, "sk") != Some(keys::HEAD)).map(from_data).transpose()?;
-            return Ok(Conversation { open: None, last_inbound_at, latest });
+            return Ok(Conversation { open: None, last_inbound_at: at_head, latest });
         };
         let place = InteractionKey { conversation: key.clone(), interaction: open };
         let sk = keys::interaction(&place).sk;
-        let open = match items.iter().find(|item| text(item, "sk") == Some(&sk)) {
+        let open: Option<Interaction> = match items.iter().find(|item| text(item, "sk") == Some(&sk)) {
             Some(item) => Some(from_data(item)?),
             None => self.interaction(&place).await?,
         };
+        let last_inbound_at = at_head.max(open.as_ref().and_then(|open| open.heard_at));
         Ok(Conversation { open, last_inbound_at, latest: None })
     }
 

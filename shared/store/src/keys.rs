@@ -251,6 +251,7 @@ mod tests {
         let target = Target::Agent(agent.clone());
         vec![
             ("event", event(&account, "SM1")),
+            ("alert", alert(&account, Timestamp::UNIX_EPOCH, "SM1")),
             ("alias", alias(&Place::before(&Address::Bsuid("CON".into())))),
             ("contact", contact(&contact_id)),
             ("head", head(&of)),
@@ -263,6 +264,7 @@ mod tests {
             ("waiting", waiting(&target, "2026#int")),
             ("cursor", cursor(&target)),
             ("command", command("c")),
+            ("limit", limit(&agent, "uploads", 1)),
             ("feed_head", feed_head(&agent)),
             ("feed_event", feed_event(&agent, 1)),
             ("feed_done", feed_done(&agent, "e")),

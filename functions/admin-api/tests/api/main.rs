@@ -333,7 +333,7 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
         proven: Some(true),
         kind: InboundKind::Message(message),
     };
-    admin.engine.store.receive(&event, "").await.unwrap();
+    admin.engine.store.receive(&event, "", false).await.unwrap();
     admin.engine.route(&event).await
 }
 

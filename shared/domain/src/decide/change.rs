@@ -85,6 +85,12 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// The customer wrote at `at`, or earlier, as the conversation knows.
+    pub(super) fn heard(&mut self, at: Option<Timestamp>) {
+        self.last_inbound_at = self.last_inbound_at.max(at).max(self.next.heard_at);
+        self.next.heard_at = self.last_inbound_at;
+    }
+
     pub(super) fn fact(&mut self, fact: Fact) {
         self.history.push(HistoryEntry { at: self.context.now, version: self.next.version, fact });
     }

@@ -164,6 +164,8 @@ impl Change<'_> {
         }
         self.must_take_one_more(&agent)?;
         self.next.status = Status::Open;
+        // The customer may have written in a later interaction.
+        self.heard(None);
         self.next.closed_at = None;
         self.next.disposition = None;
         self.next.archived = false;

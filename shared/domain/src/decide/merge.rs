@@ -64,6 +64,7 @@ impl Change<'_> {
             return Err(Refusal::Stale);
         }
         let unanswered = newer.unanswered_since;
+        self.heard(newer.heard_at);
         self.next.one_sided &= newer.one_sided;
         self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());

@@ -63,7 +63,7 @@ impl Change<'_> {
         self.next.one_sided = false;
         self.next.inactivity.deadline = None;
         self.next.unanswered_since.get_or_insert(now);
-        self.last_inbound_at = self.last_inbound_at.max(Some(at));
+        self.heard(Some(at));
         let asked_for = self.context.account.plan.asks_for_message() || self.context.running_plan.is_some_and(ActionPlan::asks_for_message);
         self.next.run.message = self.context.heard.filter(|_| asked_for).map(Heard::of);
         if self.next.last_message.as_ref().is_none_or(|last| last.at <= at) {

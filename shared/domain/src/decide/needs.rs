@@ -11,7 +11,8 @@ use crate::interaction::{Interaction, Stage};
 /// decision reads nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// When the customer wrote last: the decision may send something, and the service window may be over.
+    /// When the customer wrote last: the decision may send something, and the service window may be over, or it keeps
+    /// that time.
     pub service_window: bool,
     /// The presences of these agents.
     pub presences: BTreeSet<AgentId>,
@@ -94,6 +95,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
             needs.presences.insert(agent.clone());
             needs.membership = membership(interaction, agent);
             needs.no_other_open = true;
+            needs.service_window = true;
         }
         Event::OpenTab { agent } | Event::AgentUnavailable { agent } => drop(needs.presences.insert(agent.clone())),
         Event::Close { agent, .. } => {

@@ -61,6 +61,7 @@ impl Opening {
             unanswered_since: None,
             tried: Vec::new(),
             last_message: None,
+            heard_at: None,
             inactivity: Inactivity::default(),
             tags: Vec::new(),
             priority: Priority::default(),

@@ -13,7 +13,7 @@ impl Change<'_> {
     /// Stores the message and sends the predefined reply, and nothing more.
     pub(super) fn not_welcome(&mut self, message: MessageId, at: Timestamp) {
         self.next.address_at = Some(at);
-        self.last_inbound_at = self.last_inbound_at.max(Some(at));
+        self.heard(Some(at));
         self.next.last_message = Some(LastMessage { at, from_customer: true });
         self.fact(Fact::MessageReceived { message, delivered: false });
         self.fact(Fact::NotWhitelisted);

@@ -10,7 +10,11 @@ use crate::ids::AgentId;
 use crate::interaction::{Inactivity, Interaction, Status, WrapUp};
 
 impl Change<'_> {
-    pub(super) fn tab_opened(&mut self, agent: AgentId) {
+    pub(super) fn tab_opened(&mut self, agent: AgentId) -> Result<(), Refusal> {
+        // A client may say so as often as it likes: whenever its page is loaded, or the tab is shown again.
+        if self.is_attended() && !self.next.unread && !self.waits_on_own_agent() {
+            return Err(Refusal::NothingToDo);
+        }
         self.next.tab_open = true;
         self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
@@ -20,6 +24,7 @@ impl Change<'_> {
         }
         self.tell(vec![agent.clone()], Notice::Interaction);
         self.fact(Fact::TabOpened { agent });
+        Ok(())
     }
 
     /// Closes the interaction for its agent. Where a disposition is mandatory and has a pause, the agent may ask to

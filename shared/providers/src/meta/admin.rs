@@ -335,7 +335,9 @@ mod tests {
         let nameless = with(&without(PHONE_NUMBER_ID), |connection| register(connection, RECEIVE_URL, &[]));
         assert_eq!(nameless, Step::Done(Registration::Failed(Problem::NotFound { field: "phone_number_id" })));
         let text = instructions("a verify token", RECEIVE_URL);
-        for named in [RECEIVE_URL, "a verify token", "app_secret", "messages, calls, user_preferences", "smb_message_echoes, history and standby"] {
+        for named in
+            [RECEIVE_URL, "a verify token", "app_secret", "messages, calls, user_preferences", "smb_message_echoes, history and standby"]
+        {
             assert!(text.contains(named), "{named} is not in the instructions");
         }
     }

@@ -2,29 +2,25 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use domain::ids::AccountId;
 use jiff::Timestamp;
 
-use super::Configuration;
 use super::keys::{RECEIVE, receive_key};
+use super::{Configuration, Revision};
 use crate::codec::{PortResult, failed, number, s, text};
 
-/// How old the knowledge of a token may be. A new token is known, and an ended one unknown, after this time.
-const CACHED: Duration = Duration::from_secs(5);
-
-/// What is known of tokens, by their hashes.
+/// What is known of tokens, by their hashes, with the configuration's revision at which it was read.
 #[derive(Clone, Default)]
 pub(super) struct Tokens(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
     /// Tokens that lead to an account: two for each account at most.
-    owners: HashMap<String, (Owner, Instant)>,
+    owners: HashMap<String, (Owner, Revision)>,
     /// The hashes of all tokens. They are read when a token is not found, and answer for the unknown ones after that,
     /// however many random tokens come.
-    all: Option<(BTreeSet<String>, Instant)>,
+    all: Option<(BTreeSet<String>, Revision)>,
 }
 
 #[derive(Clone)]
@@ -40,14 +36,14 @@ impl Tokens {
     }
 
     /// What is known of a token: its owner, that it has none, or nothing.
-    fn look_up(&self, hash: &str) -> Option<Option<Owner>> {
+    fn look_up(&self, hash: &str, at: Revision) -> Option<Option<Owner>> {
         let known = self.known();
         if let Some((owner, read)) = known.owners.get(hash)
-            && read.elapsed() < CACHED
+            && *read == at
         {
             return Some(Some(owner.clone()));
         }
-        let lacks = known.all.as_ref().is_some_and(|(all, read)| read.elapsed() < CACHED && !all.contains(hash));
+        let lacks = known.all.as_ref().is_some_and(|(all, read)| *read == at && !all.contains(hash));
         lacks.then_some(None)
     }
 
@@ -57,32 +53,32 @@ impl Tokens {
 }
 
 impl Configuration {
-    /// The account whose Receive URL has a token with this hash. A known one costs a read in five seconds, and unknown
-    /// ones together a read and a query.
+    /// The account whose Receive URL has a token with this hash. Until the configuration changes, a known one costs a
+    /// read, and unknown ones together a read and a query.
     ///
     /// # Errors
     /// The table can't be read.
     pub async fn account_of_token(&self, token_hash: &str) -> PortResult<Option<AccountId>> {
-        let owner = match self.tokens.look_up(token_hash) {
+        let at = self.recent_revision().await?;
+        let owner = match self.tokens.look_up(token_hash, at) {
             Some(known) => known,
-            None => self.owner_of_token(token_hash).await?,
+            None => self.owner_of_token(token_hash, at).await?,
         };
         let accepted = owner.filter(|owner| owner.until.is_none_or(|until| cloud::time::now() < until));
         Ok(accepted.map(|owner| owner.account))
     }
 
-    async fn owner_of_token(&self, token_hash: &str) -> PortResult<Option<Owner>> {
-        let read = Instant::now();
+    async fn owner_of_token(&self, token_hash: &str, at: Revision) -> PortResult<Option<Owner>> {
         let found = self.table.get(receive_key(token_hash)).await?;
         let owner = found.as_ref().and_then(|item| {
             let until = number(item, "until").and_then(|until| Timestamp::from_millisecond(until).ok());
             Some(Owner { account: text(item, "owner")?.parse().ok()?, until })
         });
         if let Some(owner) = &owner {
-            self.tokens.known().owners.insert(token_hash.to_owned(), (owner.clone(), read));
+            self.tokens.known().owners.insert(token_hash.to_owned(), (owner.clone(), at));
         } else if let Ok(all) = self.token_hashes().await {
             // If the others can't be read, this one is unknown all the same.
-            self.tokens.known().all = Some((all, read));
+            self.tokens.known().all = Some((all, at));
         }
         Ok(owner)
     }
