@@ -60,6 +60,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tab_opened_at: None,
         unread: false,
         wrap_up: None,
+        answered: false,
         one_sided: false,
         wait: None,
         unanswered_since: None,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Audience, Target};
 use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
 use crate::interaction::Stage;
+use crate::message::{Author, Decided, Message};
 use crate::priority::Priority;
 use crate::tag::Tag;
 use crate::variables::VariableName;
@@ -21,6 +22,34 @@ pub struct HistoryEntry {
     /// The decision's kind, with the facts that explain it.
     #[serde(flatten)]
     pub fact: Fact,
+}
+
+/// The entry that a message stands for: it went to the open tab of the interaction's agent, or its agent sent it, and
+/// nothing else happened.
+pub fn entry_of(message: &Message) -> Option<HistoryEntry> {
+    let Decided { at, version } = message.decided?;
+    let id = message.id.clone();
+    let fact = match &message.author {
+        Author::Customer => Fact::MessageReceived { message: id, delivered: true },
+        Author::Agent { agent } => Fact::MessageSent { message: id, agent: agent.clone() },
+        Author::System => return None,
+    };
+    Some(HistoryEntry { at, version, fact })
+}
+
+impl HistoryEntry {
+    /// Whether a message can stand for this entry, if the decision has no other.
+    pub fn is_told_by_message(&self) -> bool {
+        matches!(self.fact, Fact::MessageReceived { delivered: true, .. } | Fact::MessageSent { .. })
+    }
+}
+
+/// The entries and those that messages stand for, in the order of the decisions.
+pub fn whole(mut entries: Vec<HistoryEntry>, told: impl IntoIterator<Item = HistoryEntry>) -> Vec<HistoryEntry> {
+    entries.extend(told);
+    // The entries of one decision stay in their order.
+    entries.sort_by_key(|entry| entry.version);
+    entries
 }
 
 /// A decision, with the facts that explain it.

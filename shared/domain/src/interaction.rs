@@ -73,6 +73,9 @@ pub struct Interaction {
     /// Set while the interaction's agent has asked to close it and still owes the disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
+    /// Whether an agent has written to the customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
     /// Whether an agent wrote first and the customer has not written yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_sided: bool,

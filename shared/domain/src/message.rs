@@ -76,6 +76,19 @@ pub struct Message {
     /// The delivery state; `None` for a customer's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// The decision that brought the message, if the message says all that its history entry would say
+    /// ([`crate::history::entry_of`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+}
+
+/// A decision about an interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Its time.
+    pub at: Timestamp,
+    /// The version of the interaction that it made.
+    pub version: u64,
 }
 
 /// The longest text of WhatsApp's clients, in characters (Unicode scalar values). A longer one is cut, and says so.
@@ -123,6 +136,7 @@ impl Message {
             edits: Vec::new(),
             deleted_at: None,
             delivery: None,
+            decided: None,
         }
     }
 

@@ -18,7 +18,7 @@ use domain::catalog::Pause;
 use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint};
-use domain::history::HistoryEntry;
+use domain::history::{HistoryEntry, entry_of, whole};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId};
 use domain::inbound::{Alert, InboundEvent, InboundKind};
 use domain::interaction::Interaction;
@@ -389,7 +389,9 @@ impl Memory {
     pub fn history(&self, interaction: &InteractionId) -> Vec<HistoryEntry> {
         let state = locked(&self.state);
         let of_it = (interaction.clone(), 0)..=(interaction.clone(), u64::MAX);
-        state.history.range(of_it).flat_map(|(_, entries)| entries.clone()).collect()
+        let entries = state.history.range(of_it).flat_map(|(_, entries)| entries.clone()).collect();
+        let messages = state.messages.values().filter(|(key, _)| key.interaction.interaction == *interaction);
+        whole(entries, messages.filter_map(|(_, message)| entry_of(message)))
     }
 
     /// All presences, by agent.
@@ -644,7 +646,7 @@ impl State {
             lost => return Ok(lost),
         }
 
-        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+        let now = commit.decided_at().unwrap_or(Timestamp::UNIX_EPOCH);
         for (agent, changes) in &slots {
             if let Some(presence) = self.presences.get_mut(agent) {
                 changes.iter().for_each(|(interaction, slots)| apply(slots, presence, interaction, now));

@@ -14,12 +14,12 @@ pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
-use domain::history::HistoryEntry;
+use domain::history::{HistoryEntry, entry_of};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
-use domain::message::{Author, Content, Message};
+use domain::message::{Author, Content, Decided, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use jiff::Timestamp;
@@ -254,11 +254,27 @@ impl Commit {
         }
     }
 
-    /// Adds the event's message, before the replies to it.
+    /// Adds the event's message, before the replies to it. If the message says all that the history would say, it
+    /// stands for its entry. The first answer has an entry in any case: it ends the customer's first wait.
     #[must_use]
-    pub fn with(mut self, message: Message, effects: Vec<Effect>) -> Self {
+    pub fn with(mut self, mut message: Message, effects: Vec<Effect>) -> Self {
+        if let [only] = self.history.as_slice() {
+            let first_answer = self.after.answered && !self.before.as_ref().is_some_and(|before| before.answered);
+            let decided = Decided { at: only.at, version: only.version };
+            let stands_for = Message { decided: Some(decided), ..message.clone() };
+            if !first_answer && only.is_told_by_message() && entry_of(&stands_for).as_ref() == Some(only) {
+                message = stands_for;
+                self.history.clear();
+            }
+        }
         self.messages.insert(0, (message, effects));
         self
+    }
+
+    /// The time of the decision.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        let told = || self.messages.iter().find_map(|(message, _)| message.decided);
+        self.history.first().map(|entry| entry.at).or_else(|| told().map(|decided| decided.at))
     }
 
     /// The changes to the agents' presences, of this commit and of the interaction merged into it. A transaction

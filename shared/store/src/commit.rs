@@ -319,7 +319,7 @@ impl Interactions {
 
     async fn attempt(&self, commit: &Commit, known: KnownBy) -> PortResult<Committed> {
         let after = &commit.after;
-        let now = commit.history.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+        let now = commit.decided_at().unwrap_or(Timestamp::UNIX_EPOCH);
         let key = after.key();
         let mut transaction = self.table.transaction();
         self.change(&mut transaction, commit)?;

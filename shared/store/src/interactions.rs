@@ -12,7 +12,7 @@ use domain::business::Business;
 use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
-use domain::history::HistoryEntry;
+use domain::history::{HistoryEntry, entry_of, whole};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
@@ -184,7 +184,14 @@ impl Interactions {
     pub async fn history(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         let items = self.table.all(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
         let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
-        Ok(entries.into_iter().flatten().collect())
+        Ok(whole(entries.into_iter().flatten().collect(), self.told_by_messages(key).await?))
+    }
+
+    /// The history entries that messages stand for.
+    async fn told_by_messages(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
+        let items = self.table.all(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?;
+        let messages: Vec<Message> = items.iter().map(from_data).collect::<PortResult<_>>()?;
+        Ok(messages.iter().filter_map(entry_of).collect())
     }
 
     /// A page of an interaction's history, oldest first: `limit` decisions after the one that made version `after`,
@@ -201,8 +208,20 @@ impl Interactions {
         let answer = query.send().await.map_err(failed("Query"))?;
         let entries: Vec<Vec<HistoryEntry>> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
         let entries: Vec<HistoryEntry> = entries.into_iter().flatten().collect();
-        let next = answer.last_evaluated_key.and(entries.last().map(|last| last.version));
-        Ok((entries, next))
+        // Behind this version there is more.
+        let through = answer.last_evaluated_key.and(entries.last().map(|last| last.version));
+        let mut told = self.told_by_messages(key).await?;
+        told.retain(|entry| entry.version > after && through.is_none_or(|through| entry.version <= through));
+        let mut entries = whole(entries, told);
+        let versions: BTreeSet<u64> = entries.iter().map(|entry| entry.version).collect();
+        let cut = usize::try_from(limit)
+            .ok()
+            .filter(|limit| versions.len() > *limit)
+            .and_then(|limit| versions.iter().nth(limit.saturating_sub(1)));
+        if let Some(cut) = cut {
+            entries.retain(|entry| entry.version <= *cut);
+        }
+        Ok((entries, cut.copied().or(through)))
     }
 
     /// Writes ties of contacts and addresses, or their cut, with the entry of the audit trail.

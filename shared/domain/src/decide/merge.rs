@@ -66,6 +66,7 @@ impl Change<'_> {
         let unanswered = newer.unanswered_since;
         self.heard(newer.heard_at);
         self.next.one_sided &= newer.one_sided;
+        self.next.answered |= newer.answered;
         self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());
         self.next.absorbed.push(newer.key());

@@ -133,6 +133,7 @@ impl Change<'_> {
     pub(super) fn sent_by(&mut self, agent: AgentId, message: MessageId) {
         let now = self.context.now;
         self.next.last_message = Some(LastMessage { at: now, from_customer: false });
+        self.next.answered = true;
         self.next.unanswered_since = None;
         self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
         if let Some(deadline) = self.next.inactivity.deadline {

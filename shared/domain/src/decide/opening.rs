@@ -56,6 +56,7 @@ impl Opening {
             tab_opened_at: None,
             unread: false,
             wrap_up: None,
+            answered: false,
             one_sided: false,
             wait: None,
             unanswered_since: None,

@@ -328,7 +328,6 @@ fn an_unguarded_account_re_points_nobody() {
     let (victim, attacker) = (phone(1), phone(666));
     let first = sim.writes(1);
     sim.accept(&agents[0], &first).unwrap();
-    sim.open_tab(&agents[0], &first).unwrap();
     // The victim also wrote to the unguarded account once, so that there is a thread for the line.
     let event = sim.event_from(victim.clone(), None);
     sim.receives(&at(event, &unguarded, false));
@@ -441,7 +440,6 @@ fn an_answer_goes_to_the_address_that_wrote_last_when_it_was_sent() {
     let event = sim.event_from(phone(1), Some(bsuid(1)));
     let interaction = sim.receives(&event);
     sim.accept(&agents[0], &interaction).unwrap();
-    sim.open_tab(&agents[0], &interaction).unwrap();
     let first = sim.answers(&agents[0], &interaction).unwrap();
     assert_eq!(sim.interaction(&interaction).address_changed_at, None);
     sim.wait(10);
@@ -562,7 +560,6 @@ fn unlinking_restores_separation_and_the_pair_is_never_linked_again_by_itself() 
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
     let first = sim.writes(1);
     sim.accept(&agents[0], &first).unwrap();
-    sim.open_tab(&agents[0], &first).unwrap();
     sim.wait(1);
     let second = sim.writes(2);
     sim.wait(1);
@@ -623,7 +620,6 @@ fn an_empty_name_is_filled_at_once_and_follows_the_profile_until_a_person_edits_
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
-    sim.open_tab(&agents[0], &interaction).unwrap();
     let seen = |sim: &Sim| sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::Interaction).count();
     let called = |sim: &Sim| (sim.interaction(&interaction).customer_name, sim.memory.contacts()[0].name.clone());
     for name in ["Zoë", "Z. ☀"] {
