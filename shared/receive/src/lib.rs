@@ -187,7 +187,7 @@ impl Receive {
         tracing::Span::current().record("account", account.id.as_str());
         let adapter = providers::adapter(&account.provider.kind).filter(|adapter| adapter.receive_name() == self.name);
         let adapter = adapter.ok_or(Refused::NotFound)?;
-        check_proxy(&account, request, received_at)?;
+        self.check_proxy(&account, request, received_at).await?;
         if request.body().len() > adapter.body_limit() {
             let error = VerifyError::TooLarge { limit: adapter.body_limit() };
             return Err(Refused::Verify { error, kind: adapter.kind() });
@@ -205,6 +205,18 @@ impl Receive {
         self.ingest.keep(&events).await?;
         let acknowledgement = adapter.acknowledgement();
         Ok(Taken { events: events.len(), content_type: acknowledgement.content_type, body: acknowledgement.body.to_owned() })
+    }
+
+    /// If an account has its own domain, only the proxy of that domain may call.
+    async fn check_proxy(&self, account: &Account, request: &Request, now: Timestamp) -> Result<(), Refused> {
+        if account.domain.is_none() {
+            return Ok(());
+        }
+        let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
+        let tokens = self.configuration.proxy_tokens(account).await?;
+        let mut accepted = tokens.iter().flat_map(|tokens| tokens.accepted(now));
+        let right = accepted.any(|token| bool::from(sent.ct_eq(token.reveal().as_bytes())));
+        if right { Ok(()) } else { Err(Refused::ProxyToken) }
     }
 
     async fn account(&self, token: &str) -> Result<Option<Arc<Account>>, Refused> {
@@ -252,18 +264,6 @@ impl Receive {
         outcome.map_err(|error| Refused::Verify { error, kind: adapter.kind() })
     }
 
-    /// Moves each event to the account of its number, for providers that send the webhooks of several numbers to
-    /// one URL. The request must prove its origin for that account too. Any other event is stored and routed
-    /// nowhere.
-    async fn by_number(
-        &self,
-        adapter: &'static dyn Adapter,
-        account: &Account,
-        webhook: &Webhook<'_>,
-        mut events: Vec<Parsed>,
-        now: Timestamp,
-    ) -> Result<Vec<Parsed>, Refused> {
-        let Some(field) = adapter.number_field() else { return Ok(events) };
     /// Tries the current version, and only if that fails and the one before it is still accepted, both.
     async fn proven_with(
         &self,
@@ -286,6 +286,18 @@ impl Receive {
         }
     }
 
+    /// Moves each event to the account of its number, for providers that send the webhooks of several numbers to
+    /// one URL. The request must prove its origin for that account too. Any other event is stored and routed
+    /// nowhere.
+    async fn by_number(
+        &self,
+        adapter: &'static dyn Adapter,
+        account: &Account,
+        webhook: &Webhook<'_>,
+        mut events: Vec<Parsed>,
+        now: Timestamp,
+    ) -> Result<Vec<Parsed>, Refused> {
+        let Some(field) = adapter.number_field() else { return Ok(events) };
         let own = account.provider.field(field);
         let foreign = |parsed: &Parsed| parsed.number.as_deref().is_some_and(|number| !own.is_empty() && number != own);
         if !events.iter().any(foreign) {
@@ -323,16 +335,6 @@ fn prove(
     Ok(if adapter.proves_origin(&account.provider, current) { Proof::Origin } else { Proof::Nothing })
 }
 
-/// If an account has its own domain, only the proxy of that domain may call.
-fn check_proxy(account: &Account, request: &Request, now: Timestamp) -> Result<(), Refused> {
-    if account.domain.is_none() {
-        return Ok(());
-    }
-    let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
-    let right = account.proxy_tokens(now).any(|token| bool::from(sent.ct_eq(token.reveal().as_bytes())));
-    if right { Ok(()) } else { Err(Refused::ProxyToken) }
-}
-
 /// The token of a Receive URL, and whether the URL is the one for statuses.
 fn token_of<'a>(path: &'a str, name: &str) -> Option<(&'a str, bool)> {
     let (_, rest) = path.split_once(&format!("/receive/{name}/"))?;
@@ -367,10 +369,10 @@ pub async fn run(name: &'static str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     use cloud::testing::Stub;
     use lambda_http::http::{HeaderMap, Method};
+
+    use super::*;
 
     #[test]
     fn a_request_proves_its_origin_by_a_signature_or_the_configured_guard_only() {
@@ -399,8 +401,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_token_is_the_last_part_of_the_path_or_the_one_before_status() {
     fn signed(url: &str, token: &str) -> HeaderMap {
         let signature = providers::twilio::sign(url, [("Body", "hi")], &token.into());
         let mut headers = HeaderMap::new();
@@ -459,6 +459,8 @@ mod tests {
         assert_eq!(calls(), ["AWSCURRENT"]);
     }
 
+    #[test]
+    fn the_token_is_the_last_part_of_the_path_or_the_one_before_status() {
         assert_eq!(token_of("/receive/twilio/abc", "twilio"), Some(("abc", false)));
         // Behind an API mapping the path may have its part in front.
         assert_eq!(token_of("/stage/receive/twilio/abc/status", "twilio"), Some(("abc", true)));
