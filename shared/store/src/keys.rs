@@ -55,8 +55,11 @@ pub(crate) fn business_of(attribute: &str) -> Option<Business> {
 const OWNER_AT: &str = "owner@";
 
 pub(crate) fn contact(id: &ContactId) -> Key {
-    Key::new(format!("CON#{id}"), "CON")
+    Key::new(format!("CON#{id}"), CONTACT)
 }
+
+/// The sort key of contacts, and of nothing else.
+pub(crate) const CONTACT: &str = "CON";
 
 pub(crate) fn conversation(key: &ConversationKey) -> String {
     format!("CONV#{}#{}", key.account, key.contact)
@@ -251,10 +254,10 @@ mod tests {
         let target = Target::Agent(agent.clone());
         vec![
             ("event", event(&account, "SM1")),
+            ("alert", alert(&account, Timestamp::UNIX_EPOCH, "SM1")),
             ("alias", alias(&Place::before(&Address::Bsuid("CON".into())))),
             ("contact", contact(&contact_id)),
             ("head", head(&of)),
-            ("alert", alert(&account, Timestamp::UNIX_EPOCH, "SM1")),
             ("interaction", interaction(&place)),
             ("reference", reference(&place.interaction)),
             ("message", message(&of_message)),
@@ -264,10 +267,10 @@ mod tests {
             ("waiting", waiting(&target, "2026#int")),
             ("cursor", cursor(&target)),
             ("command", command("c")),
+            ("limit", limit(&agent, "uploads", 1)),
             ("feed_head", feed_head(&agent)),
             ("feed_event", feed_event(&agent, 1)),
             ("feed_done", feed_done(&agent, "e")),
-            ("limit", limit(&agent, "uploads", 1)),
             ("connection", connection(&agent, "c")),
             ("connection_lost", connection_lost(&agent)),
             ("ticket", ticket("h")),
