@@ -1,7 +1,8 @@
 //! Rights that end: accounts that an agent was taken off, secrets that were replaced, limits that are reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::contact::Contact;
 use domain::ids::ContactId;
 use domain::message::{Author, Message};
@@ -241,6 +242,27 @@ async fn only_an_owner_replaces_the_proxy_token_and_the_previous_one_is_accepted
     assert!(passes("first").await && passes(&second).await && !passes("third").await);
     assert_eq!(owner.at_version("DELETE", &format!("{path}/previous"), 3, None).await.0, 200);
     assert!(!passes("first").await && passes(&second).await);
+    // The tokens lie in an item of their own, which counts while it is as old as the account.
+    let own = async |of: u64, token: &str| {
+        let data = HashMap::from([
+            ("of".to_owned(), AttributeValue::N(of.to_string())),
+            ("current".to_owned(), AttributeValue::S(token.to_owned())),
+        ]);
+        let put = desk.deployment.aws.dynamodb().put_item().table_name("config");
+        let put = put.item("pk", AttributeValue::S("proxy".to_owned())).item("sk", AttributeValue::S(desk.account.id.to_string()));
+        put.item("data", AttributeValue::M(data)).send().await.unwrap();
+    };
+    own(3, "third").await;
+    assert!(passes("third").await && !passes(&second).await, "written with this version of the account");
+    own(2, "third").await;
+    assert!(!passes("third").await && passes(&second).await, "the version before wrote the account since");
+    // The next change writes it anew.
+    assert_eq!(owner.at_version("POST", &format!("{path}/rotate"), 4, Some(json!({}))).await.0, 200);
+    assert!(!passes("third").await && passes(&second).await);
+    let item = desk.deployment.aws.dynamodb().get_item().table_name("config");
+    let item = item.key("pk", AttributeValue::S("proxy".to_owned())).key("sk", AttributeValue::S(desk.account.id.to_string()));
+    let item = item.send().await.unwrap().item.unwrap();
+    assert_eq!(item["data"].as_m().unwrap()["previous"].as_m().unwrap()["secret"], AttributeValue::S(second));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
 use local::standin::StandIn;
 use serde_json::{Value, json};
+use support::fault::When;
 use support::{AUTH_TOKEN, Deployment, sid, text, webhook};
 use tower::ServiceExt;
 use views::AgentEvent;
@@ -600,4 +601,43 @@ async fn a_ticket_opens_one_socket_within_30_seconds() {
     assert_eq!(taken, [desk.agents[0].clone()]);
     let (_, late) = desk.anna().post("/tickets", json!({})).await;
     assert_eq!(store.take_ticket(&hash_of(&late), now + SignedDuration::from_secs(31)).await.unwrap(), None);
+}
+
+/// The calls of `POST /accounts`.
+const CALLS: [&str; 4] =
+    ["DynamoDB_20120810.GetItem", "DynamoDB_20120810.Query", "secretsmanager.CreateSecret", "DynamoDB_20120810.TransactWriteItems"];
+
+#[tokio::test]
+async fn an_account_that_cannot_be_made_now_is_503_and_the_same_request_completes_later() {
+    let desk = Desk::open("BUSY0", 5).await;
+    let proxy = &desk.deployment.proxy;
+    let body = |key: &str| {
+        let provider = json!({"type": "TWILIO", "account_sid": format!("AC{}", "a".repeat(32)), "auth_token": "t0ken"});
+        json!({"name": "Sales", "key": key, "list": desk.account.list, "provider": provider, "phone": "+390612345678", "agents": [desk.agents[0]]})
+    };
+    let make = async |key: &str| {
+        let caller = Caller { router: desk.fresh_routers()["/admin"].clone(), ..desk.administrator() };
+        caller.post("/accounts", body(key)).await
+    };
+    for (call, target) in CALLS.iter().enumerate() {
+        for (how, when) in [When::Throttled, When::Before, When::After].into_iter().enumerate() {
+            let key = format!("BU{call}{how}Y");
+            proxy.fail(target, when);
+            let (status, problem) = make(&key).await;
+            proxy.heal();
+            assert_eq!((status, &problem["type"]), (503, &json!("/problems/unavailable")), "{target} {when:?}");
+            let (status, answer) = make(&key).await;
+            // The answer of the write itself was lost: the account is there, and the refusal says so.
+            let is_there = when == When::After && target.ends_with("TransactWriteItems");
+            assert_eq!(status, if is_there { 422 } else { 201 }, "{target} {when:?} {answer}");
+            assert!(!is_there || answer["errors"][0]["field"] == "key", "{answer}");
+        }
+    }
+    // An answer that is lost once: the second attempt of the SDK meets the secret of the first.
+    proxy.fail_some("secretsmanager.CreateSecret", When::Retried, 0, 1);
+    let (status, account) = make("BUSYZ").await;
+    assert_eq!(status, 201, "{account}");
+    let secrets = cloud::secrets::SecretStore::from_env(&desk.deployment.aws, &desk.deployment.env).unwrap();
+    let id = account["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(secrets.current::<Value>(&id).await.unwrap().value, json!({"auth_token": "t0ken"}));
 }

@@ -780,7 +780,7 @@ async fn a_contact_changes_only_if_it_is_unchanged_since_the_read<B: Bench>(benc
 async fn an_alert_settles_its_event<B: Bench>(bench: &B) {
     let event = event("alert");
     bench.receive(&event).await;
-    let alert = Alert { name: "account_update".to_owned(), event: None, detail: "event: X".to_owned(), at: Some(now()) };
+    let alert = Alert { name: "account_update".to_owned(), event: None, detail: "event: X".to_owned(), at: Some(now()), unproven: false };
     for _ in 0..2 {
         bench.port().keep_alert(&event, &alert).await.unwrap();
     }

@@ -2,7 +2,6 @@
 //! the effect of bad ones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use domain::account::{Account, Credentials, Provider};
 use domain::inbound::{InboundEvent, InboundKind};
@@ -421,13 +420,19 @@ fn complete(said: &BTreeMap<String, Vec<String>>, how: &str) {
 }
 
 #[tokio::test]
-async fn a_thousand_updates_in_one_request_are_all_taken_once_and_in_order_within_the_functions_time() {
+async fn a_thousand_updates_in_one_request_are_all_taken_once_and_in_order_with_few_calls_one_after_the_other() {
     let line = Line::open(&KINDS[1]).await;
     let webhook = thousand(&line);
-    let began = Instant::now();
+    line.deployment.proxy.calls();
     assert_eq!(line.give(&webhook).await, 200);
-    // The function has 15 seconds, for tables and queues that are faster than the engine.
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // The function has 29 seconds. 32 puts at once and ten entries a batch make some 130 calls one after the other, of
+    // some 20 ms each. A call that got no answer in time on a busy machine is made again.
+    let calls = line.deployment.proxy.calls();
+    let made = |target: &str| calls.iter().filter(|call| *call == target).count();
+    let (puts, batches) = (made("DynamoDB_20120810.PutItem"), made("AmazonSQS.SendMessageBatch"));
+    assert!((1000..1100).contains(&puts) && (100..120).contains(&batches), "{puts} {batches}");
+    let at_once = line.deployment.proxy.most_at_once("DynamoDB_20120810.PutItem");
+    assert!((16..=32).contains(&at_once), "{at_once}");
     let (events, said) = by_customer(&line.deployment).await;
     complete(&said, "undisturbed");
     // The interactions have them in the same order.

@@ -177,7 +177,7 @@ impl Deployment {
         let id = AccountId::from_ulid(cloud::ids::ulid());
         let secrets = SecretStore::from_env(&self.aws, &self.env).unwrap();
         let (first, later) = credentials.split_first().unwrap();
-        secrets.create(&id, first).await.unwrap();
+        secrets.create(&id, first, providers::adapter(&provider.kind).unwrap().receive_name()).await.unwrap();
         for version in later {
             secrets.put(&id, version).await.unwrap();
         }

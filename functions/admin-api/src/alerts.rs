@@ -28,10 +28,20 @@ pub(crate) struct AlertView {
     event: Option<String>,
     /// All that the provider says, one name and value a line.
     detail: String,
+    /// `false`: the request carried no proof of origin, so somebody may have made it up. Otherwise absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<bool>,
 }
 
 fn view(KeptAlert { id, received_at, alert }: KeptAlert) -> AlertView {
-    AlertView { id, at: alert.at.unwrap_or(received_at), name: alert.name, event: alert.event, detail: alert.detail }
+    AlertView {
+        id,
+        at: alert.at.unwrap_or(received_at),
+        name: alert.name,
+        event: alert.event,
+        detail: alert.detail,
+        proven: alert.unproven.then_some(false),
+    }
 }
 
 /// Lists what the provider says about an account, newest first.

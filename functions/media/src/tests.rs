@@ -8,10 +8,10 @@ use cloud::aws::CallError;
 use cloud::batch::Failure;
 use cloud::egress::{self, EgressError, Fetched, Origin};
 use cloud::secrets::SecretError;
-use domain::account::Credentials;
+use domain::account::{Account, Credentials};
 use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
-use domain::ids::{AccountId, MessageId};
+use domain::ids::MessageId;
 use domain::interaction::{Interaction, Status};
 use domain::message::{Attachment, Content, Copy, Message};
 use domain::values::Secret;
@@ -73,11 +73,11 @@ fn credentials(token: &str) -> Credentials {
 }
 
 impl Keys for FakeKeys {
-    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+    async fn get(&self, _: &Account) -> Result<Credentials, SecretError> {
         self.cached.clone().map(credentials)
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+    async fn refetch(&self, _: &Account) -> Result<Option<Credentials>, SecretError> {
         Ok(self.fresh.lock().unwrap().take().map(credentials))
     }
 }

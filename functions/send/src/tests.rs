@@ -9,10 +9,10 @@ use client::{Client, Http, Keys};
 use cloud::aws::CallError;
 use cloud::batch::Failure;
 use cloud::secrets::SecretError;
-use domain::account::Credentials;
+use domain::account::{Account, Credentials};
 use domain::effect::{Effect, MessageKey};
 use domain::fixtures::{self, account};
-use domain::ids::{AccountId, AgentId, MessageId};
+use domain::ids::{AgentId, MessageId};
 use domain::interaction::{Interaction, Status};
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
 use domain::values::Secret;
@@ -56,11 +56,11 @@ fn credentials(token: &str) -> Credentials {
 }
 
 impl Keys for FakeKeys {
-    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+    async fn get(&self, _: &Account) -> Result<Credentials, SecretError> {
         self.cached.clone().map(credentials)
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+    async fn refetch(&self, _: &Account) -> Result<Option<Credentials>, SecretError> {
         Ok(self.fresh.lock().unwrap().take().map(credentials))
     }
 }

@@ -90,6 +90,45 @@ fn strangers_reach_functions_that_put_events_one_by_one_and_nothing_else() {
 }
 
 #[test]
+fn a_receive_function_reads_only_the_secrets_that_are_tagged_with_its_name_or_not_at_all() {
+    let template = template();
+    let reads = |statement: &&Value| allows(statement) && list(&statement["Action"]).contains(&"secretsmanager:GetSecretValue");
+    for id in RECEIVERS {
+        let function = template.resource(id);
+        let name = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().strip_prefix("receive-").unwrap();
+        let mut conditions: Vec<_> =
+            statements(function).into_iter().filter(reads).map(|statement| statement["Condition"].to_string()).collect();
+        conditions.sort();
+        let tagged = format!(r#"{{"StringLike":{{"secretsmanager:ResourceTag/receive":"*{name}*"}}}}"#);
+        assert_eq!(conditions, [r#"{"Null":{"secretsmanager:ResourceTag/receive":true}}"#, tagged.as_str()], "{id}");
+        // The pattern finds no other function's tag.
+        assert_eq!(RECEIVERS.iter().filter(|other| other.to_lowercase().contains(name)).count(), 1, "{id}");
+    }
+    // Who writes a secret tags it.
+    let writer = statements(template.resource("AdminApiFunction"));
+    let tags = |statement: &&Value| {
+        let actions = list(&statement["Action"]);
+        ["secretsmanager:CreateSecret", "secretsmanager:TagResource"].iter().all(|action| actions.contains(action))
+    };
+    assert_eq!(writer.iter().filter(|statement| tags(statement)).count(), 1, "{writer:#?}");
+}
+
+#[test]
+fn the_api_of_agents_cannot_read_the_tokens_of_proxies_and_receive_functions_can() {
+    let template = template();
+    let of_config = |id: &str| -> Vec<&Value> {
+        statements(template.resource(id)).into_iter().filter(|statement| is_on(statement, "ConfigTable.Arn")).collect()
+    };
+    let denied = of_config("AgentApiFunction").into_iter().find(|statement| !allows(statement)).unwrap();
+    assert_eq!(denied["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"], serde_json::json!(["proxy"]));
+    let reads = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"];
+    assert!(reads.iter().all(|read| list(&denied["Action"]).contains(read)), "{denied}");
+    for id in RECEIVERS {
+        assert!(of_config(id).iter().any(|statement| keys(statement).is_some_and(|keys| keys.contains(&"proxy"))), "{id}");
+    }
+}
+
+#[test]
 fn one_statement_allows_all_keys_of_the_transaction_that_deletes_an_account_and_closes_its_interactions() {
     let template = template();
     let statements = statements(template.resource("AdminApiFunction"));

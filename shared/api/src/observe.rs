@@ -1,22 +1,29 @@
 //! One log line for each request, and the request's ids in every line that is written meanwhile.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::RequestExt as _;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::RequestExt as _;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::problem::Problem;
+
+/// What is left of a Lambda's time for the answer. A function that its timeout ends is answered by API Gateway: with
+/// 500, and nothing about trying again.
+const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
+
 /// Runs a request inside its span, and logs its answer. The span carries Lambda's id of the request, the route
 /// (never the path) and the ids in the path. Handlers add further ids with [`saw_agent`], [`saw_account`] and
 /// [`saw_interaction`].
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    let limit = request.lambda_context_ref().and_then(|context| time_left(context.deadline()));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     let span = tracing::info_span!(
         "request",
@@ -33,7 +40,10 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     }
     async move {
         let began = Instant::now();
-        let mut response = next.run(request).await;
+        let mut response = match limit {
+            None => next.run(request).await,
+            Some(limit) => tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| too_slow()),
+        };
         // Answers hold personal data, and secrets such as Receive URLs, so no cache on the way may keep them.
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -45,6 +55,19 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// How long a handler may take. `None` outside a Lambda.
+fn time_left(deadline: SystemTime) -> Option<Duration> {
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    (deadline != SystemTime::UNIX_EPOCH).then(|| left.saturating_sub(FOR_THE_ANSWER))
+}
+
+/// The answer to a request whose handler had no time left: the services that it asks are overloaded.
+fn too_slow() -> Response {
+    let problem = Problem::unavailable().detail("It took too long. It may have taken effect: read before you send it again.");
+    tracing::error!(event = "request.failed", kind = problem.kind(), status = problem.status().as_u16(), error = "no time left");
+    problem.into_response()
 }
 
 /// Records a part of the path if it is an id. Other text, which anybody may send, is not logged.
@@ -149,6 +172,27 @@ mod tests {
             }
             assert_eq!(lines[1]["status"], 200);
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_time_is_over_is_503_and_tells_when_to_try_again_before_the_lambda_ends() {
+        let routes = Router::new().route("/slow", get(std::future::pending::<()>)).route("/quick", get(async || "done"));
+        let app = routes.layer(from_fn(observe));
+        let status = async |path: &str, left: Option<Duration>| {
+            let mut context = Context::default();
+            let at = left.map(|left| (SystemTime::now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis());
+            context.deadline = at.map_or(0, |at| u64::try_from(at).unwrap());
+            let request = http::Request::get(path).body(Body::empty()).unwrap().with_lambda_context(context);
+            let response = app.clone().oneshot(request).await.unwrap();
+            (response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER))
+        };
+        assert_eq!(status("/slow", Some(FOR_THE_ANSWER)).await, (503, true));
+        assert_eq!(status("/slow", Some(Duration::ZERO)).await, (503, true));
+        assert_eq!(status("/quick", Some(FOR_THE_ANSWER)).await, (200, false));
+        assert_eq!(status("/quick", None).await, (200, false));
+        assert_eq!(time_left(SystemTime::UNIX_EPOCH), None);
+        let left = time_left(SystemTime::now() + Duration::from_secs(29)).unwrap();
+        assert!(left > Duration::from_secs(27) && left <= Duration::from_secs(28), "{left:?}");
     }
 
     #[test]

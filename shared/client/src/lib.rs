@@ -35,18 +35,18 @@ pub trait Http: Send + Sync {
 /// The accounts' credentials.
 pub trait Keys: Send + Sync {
     /// The current credentials, perhaps slightly out of date.
-    fn get(&self, account: &AccountId) -> impl Future<Output = Result<Credentials, SecretError>> + Send;
+    fn get(&self, account: &Account) -> impl Future<Output = Result<Credentials, SecretError>> + Send;
     /// Reads the credentials again; `None` if that was done a moment ago.
-    fn refetch(&self, account: &AccountId) -> impl Future<Output = Result<Option<Credentials>, SecretError>> + Send;
+    fn refetch(&self, account: &Account) -> impl Future<Output = Result<Option<Credentials>, SecretError>> + Send;
 }
 
 impl Keys for AccountSecrets<Credentials> {
-    async fn get(&self, account: &AccountId) -> Result<Credentials, SecretError> {
-        Ok(AccountSecrets::get(self, account).await?.current.clone())
+    async fn get(&self, account: &Account) -> Result<Credentials, SecretError> {
+        Ok(AccountSecrets::get(self, &account.id, account.version).await?.value.clone())
     }
 
-    async fn refetch(&self, account: &AccountId) -> Result<Option<Credentials>, SecretError> {
-        Ok(AccountSecrets::refetch(self, account).await?.map(|versions| versions.current.clone()))
+    async fn refetch(&self, account: &Account) -> Result<Option<Credentials>, SecretError> {
+        Ok(AccountSecrets::refetch(self, &account.id, account.version).await?.map(|current| current.value.clone()))
     }
 }
 
@@ -206,13 +206,13 @@ impl<H: Http, K: Keys> Client<H, K> {
     /// # Errors
     /// The account has no credentials, or gets no token for them.
     pub async fn access(&self, account: &Account) -> Result<Access, AccessError> {
-        let credentials = match self.keys.get(&account.id).await {
+        let credentials = match self.keys.get(account).await {
             // Somebody may have written it a moment ago.
-            Err(error @ (SecretError::Missing | SecretError::Malformed)) => self.keys.refetch(&account.id).await?.ok_or(error)?,
+            Err(error @ (SecretError::Missing | SecretError::Malformed)) => self.keys.refetch(account).await?.ok_or(error)?,
             found => found?,
         };
         match self.with_token(account, credentials.clone()).await {
-            Err(AccessError::Refused) => match self.keys.refetch(&account.id).await? {
+            Err(AccessError::Refused) => match self.keys.refetch(account).await? {
                 Some(fresh) if fresh != credentials => self.with_token(account, fresh).await,
                 _ => Err(AccessError::Refused),
             },
@@ -228,7 +228,7 @@ impl<H: Http, K: Keys> Client<H, K> {
         if refused.token.is_some() {
             self.tokens().remove(&account.id);
         }
-        let credentials = self.keys.refetch(&account.id).await?.unwrap_or_else(|| refused.credentials.clone());
+        let credentials = self.keys.refetch(account).await?.unwrap_or_else(|| refused.credentials.clone());
         if refused.token.is_none() && credentials == refused.credentials {
             return Ok(None);
         }
@@ -314,11 +314,11 @@ impl<H: Http, K: Keys> Client<H, K> {
 pub struct Given(Credentials);
 
 impl Keys for Given {
-    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+    async fn get(&self, _: &Account) -> Result<Credentials, SecretError> {
         Ok(self.0.clone())
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+    async fn refetch(&self, _: &Account) -> Result<Option<Credentials>, SecretError> {
         Ok(None)
     }
 }
@@ -331,11 +331,11 @@ impl<H: Clone, K> Client<H, K> {
 }
 
 impl<K: Keys> Keys for Arc<K> {
-    async fn get(&self, account: &AccountId) -> Result<Credentials, SecretError> {
+    async fn get(&self, account: &Account) -> Result<Credentials, SecretError> {
         K::get(self, account).await
     }
 
-    async fn refetch(&self, account: &AccountId) -> Result<Option<Credentials>, SecretError> {
+    async fn refetch(&self, account: &Account) -> Result<Option<Credentials>, SecretError> {
         K::refetch(self, account).await
     }
 }

@@ -24,11 +24,11 @@ fn secret(text: &str) -> Credentials {
 }
 
 impl Keys for Fixed {
-    async fn get(&self, _: &AccountId) -> Result<Credentials, SecretError> {
+    async fn get(&self, _: &Account) -> Result<Credentials, SecretError> {
         Ok(secret(self.0))
     }
 
-    async fn refetch(&self, _: &AccountId) -> Result<Option<Credentials>, SecretError> {
+    async fn refetch(&self, _: &Account) -> Result<Option<Credentials>, SecretError> {
         Ok(self.1.lock().unwrap().take().map(secret))
     }
 }

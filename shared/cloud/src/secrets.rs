@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::types::Tag;
 use domain::ids::AccountId;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -13,12 +15,15 @@ use serde::de::DeserializeOwned;
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 
-/// How long a secret is cached. A changed secret is used within a minute, and a busy account calls Secrets Manager
-/// once a minute for each warm function.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// How long a version is cached. A busy account then costs each warm function four calls an hour. A version that an
+/// administrator replaces is read anew before that: with the change of the account, or after a mismatch.
+const LIFETIME: Duration = Duration::from_mins(15);
 /// The shortest time between two refetches. Anybody can send requests with a wrong signature, so they must not
 /// cause a call each.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// The tag that says which receive functions may read a secret: their names, with slashes between them. A policy of
+/// the template asks for it.
+const RECEIVE_TAG: &str = "receive";
 /// Secrets Manager's shortest recovery window, in days. A deleted account can be restored within it.
 const RECOVERY_DAYS: i64 = 7;
 
@@ -39,31 +44,34 @@ pub enum SecretError {
     Call(#[from] CallError),
 }
 
-/// The versions of a secret that are accepted.
+/// The current version of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versions<T> {
-    /// The version to use.
-    pub current: T,
-    /// The version before, because a provider may still sign with it.
-    pub previous: Option<T>,
-    /// When the current version replaced the one before.
+pub struct Current<T> {
+    /// Its value.
+    pub value: T,
+    /// When it replaced the one before.
     pub written_at: Option<Timestamp>,
-    /// When they were read.
+    /// When it was read.
     pub read_at: Timestamp,
+    /// Secrets Manager's id of the version.
+    id: Option<String>,
 }
 
-impl<T> Versions<T> {
-    /// The versions that may have made a signature at `now`, the current first. A secret that was replaced is accepted
-    /// for `validity`, unless it was revoked after that.
-    pub fn accepted(&self, now: Timestamp, validity: SignedDuration, revoked_at: Option<Timestamp>) -> impl Iterator<Item = &T> {
-        let valid = self
-            .written_at
-            .is_some_and(|replaced| now.duration_since(replaced) < validity && revoked_at.is_none_or(|revoked| revoked < replaced));
-        std::iter::once(&self.current).chain(self.previous.as_ref().filter(|_| valid))
+impl<T> Current<T> {
+    /// Whether the version before may have made a signature at `now`. A secret that was replaced is accepted for
+    /// `validity`, unless it was revoked after that.
+    pub fn accepts_previous(&self, now: Timestamp, validity: SignedDuration, revoked_at: Option<Timestamp>) -> bool {
+        self.written_at
+            .is_some_and(|replaced| now.duration_since(replaced) < validity && revoked_at.is_none_or(|revoked| revoked < replaced))
+    }
+
+    /// Two versions without an id may differ.
+    fn is_same_version(&self, other: &Self) -> bool {
+        self.id.is_some() && self.id == other.id
     }
 }
 
-/// Reads secrets of the form `T`, and caches each for a minute.
+/// Reads secrets of the form `T`, and caches their versions for a quarter of an hour.
 pub struct AccountSecrets<T> {
     store: SecretStore,
     cache: Mutex<Cache<T>>,
@@ -75,26 +83,39 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
         Ok(Self { store: SecretStore::from_env(aws, env)?, cache: Mutex::new(Cache::default()) })
     }
 
-    /// The account's secret, up to a minute old.
-    pub async fn get(&self, account: &AccountId) -> Result<Arc<Versions<T>>, SecretError> {
-        let kept = self.cache().fresh(account, Instant::now());
+    /// The account's current secret, up to a quarter of an hour old. `changes` is the version of the account: every
+    /// change of it may come with a new secret, so what was read before it is read anew.
+    pub async fn get(&self, account: &AccountId, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
+        let kept = self.cache().fresh(account, changes, Instant::now());
         match kept {
-            Some(versions) => Ok(versions),
-            None => self.fetch(account).await,
+            Some(current) => Ok(current),
+            None => self.fetch(account, changes).await,
         }
     }
 
-    /// Reads the account's secret again, for a signature that matches none of the cached versions. `None` if that
-    /// happened in the last 10 seconds, so that there is nothing new to try.
-    pub async fn refetch(&self, account: &AccountId) -> Result<Option<Arc<Versions<T>>>, SecretError> {
+    /// Reads the account's secret again, for a signature that does not match. `None` if that happened in the last 10
+    /// seconds, so that there is nothing new to try.
+    pub async fn refetch(&self, account: &AccountId, changes: u64) -> Result<Option<Arc<Current<T>>>, SecretError> {
         let allowed = self.cache().may_refetch(account, Instant::now());
-        if allowed { self.fetch(account).await.map(Some) } else { Ok(None) }
+        if allowed { self.fetch(account, changes).await.map(Some) } else { Ok(None) }
     }
 
-    async fn fetch(&self, account: &AccountId) -> Result<Arc<Versions<T>>, SecretError> {
-        let versions = Arc::new(self.store.read(account).await?);
-        self.cache().keep(account, &versions, Instant::now());
-        Ok(versions)
+    /// The version before `current`, for a signature that `current` did not make. It is read once and kept as long as
+    /// `current` is.
+    pub async fn previous(&self, account: &AccountId, current: &Current<T>) -> Result<Option<Arc<T>>, SecretError> {
+        let kept = self.cache().previous(account, current);
+        if let Some(previous) = kept {
+            return Ok(previous.0);
+        }
+        let previous = self.store.previous(account).await?.map(Arc::new);
+        self.cache().keep_previous(account, current, previous.as_ref());
+        Ok(previous)
+    }
+
+    async fn fetch(&self, account: &AccountId, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
+        let current = Arc::new(self.store.current(account).await?);
+        self.cache().keep(account, changes, &current, Instant::now());
+        Ok(current)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache<T>> {
@@ -105,11 +126,18 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
 struct Cache<T>(HashMap<AccountId, Kept<T>>);
 
 struct Kept<T> {
-    versions: Arc<Versions<T>>,
+    current: Arc<Current<T>>,
+    /// The version before, once it was read.
+    previous: Option<Previous<T>>,
+    /// The account's version when it was read.
+    changes: u64,
     since: Instant,
     /// When a refetch was last allowed, even if it failed.
     refetched: Option<Instant>,
 }
+
+/// A version before another; `None` if there is none.
+struct Previous<T>(Option<Arc<T>>);
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
@@ -118,9 +146,10 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T> Cache<T> {
-    fn fresh(&self, account: &AccountId, now: Instant) -> Option<Arc<Versions<T>>> {
+    fn fresh(&self, account: &AccountId, changes: u64, now: Instant) -> Option<Arc<Current<T>>> {
         let kept = self.0.get(account)?;
-        (now.saturating_duration_since(kept.since) < LIFETIME).then(|| Arc::clone(&kept.versions))
+        let is_fresh = now.saturating_duration_since(kept.since) < LIFETIME && kept.changes >= changes;
+        is_fresh.then(|| Arc::clone(&kept.current))
     }
 
     fn may_refetch(&mut self, account: &AccountId, now: Instant) -> bool {
@@ -133,9 +162,24 @@ impl<T> Cache<T> {
         allowed
     }
 
-    fn keep(&mut self, account: &AccountId, versions: &Arc<Versions<T>>, now: Instant) {
-        let refetched = self.0.get(account).and_then(|kept| kept.refetched);
-        self.0.insert(account.clone(), Kept { versions: Arc::clone(versions), since: now, refetched });
+    fn keep(&mut self, account: &AccountId, changes: u64, current: &Arc<Current<T>>, now: Instant) {
+        let before = self.0.remove(account);
+        let refetched = before.as_ref().and_then(|kept| kept.refetched);
+        // The version before the same version is the same.
+        let previous = before.filter(|kept| kept.current.is_same_version(current)).and_then(|kept| kept.previous);
+        self.0.insert(account.clone(), Kept { current: Arc::clone(current), previous, changes, since: now, refetched });
+    }
+
+    fn previous(&self, account: &AccountId, current: &Current<T>) -> Option<Previous<T>> {
+        let kept = self.0.get(account).filter(|kept| std::ptr::eq(&raw const *kept.current, current))?;
+        kept.previous.as_ref().map(|previous| Previous(previous.0.clone()))
+    }
+
+    fn keep_previous(&mut self, account: &AccountId, current: &Current<T>, previous: Option<&Arc<T>>) {
+        let kept = self.0.get_mut(account).filter(|kept| std::ptr::eq(&raw const *kept.current, current));
+        if let Some(kept) = kept {
+            kept.previous = Some(Previous(previous.cloned()));
+        }
     }
 }
 
@@ -156,28 +200,25 @@ impl SecretStore {
         format!("{}{account}", self.prefix)
     }
 
-    /// The current and the previous version.
-    pub async fn read<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Versions<T>, SecretError> {
+    /// The current version.
+    pub async fn current<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Current<T>, SecretError> {
         let read_at = crate::time::now();
-        let (current, previous) = tokio::join!(self.version(account, "AWSCURRENT"), self.version(account, "AWSPREVIOUS"));
-        let (current, written_at) = current?.ok_or(SecretError::Missing)?;
-        Ok(Versions {
-            current: parse(&current)?,
-            // A secret of an older form can't verify anything, so it counts as absent.
-            previous: previous?.and_then(|(text, _)| parse(&text).ok()),
-            written_at,
-            read_at,
-        })
+        let version = self.version(account, "AWSCURRENT").await?.ok_or(SecretError::Missing)?;
+        let text = version.secret_string().ok_or(SecretError::Missing)?;
+        let written_at = version.created_date().and_then(|date| date.to_millis().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        Ok(Current { value: parse(text)?, written_at, read_at, id: version.version_id().map(str::to_owned) })
     }
 
-    /// The value of a version, and when it was written.
-    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<(String, Option<Timestamp>)>, SecretError> {
+    /// The version before the current one, if there is one.
+    pub async fn previous<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Option<T>, SecretError> {
+        let version = self.version(account, "AWSPREVIOUS").await?;
+        // A secret of an older form can't verify anything, so it counts as absent.
+        Ok(version.and_then(|version| parse(version.secret_string()?).ok()))
+    }
+
+    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<GetSecretValueOutput>, SecretError> {
         match self.client.get_secret_value().secret_id(self.name(account)).version_stage(stage).send().await {
-            Ok(answer) => {
-                let written_at =
-                    answer.created_date.and_then(|date| date.to_millis().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
-                Ok(answer.secret_string.map(|text| (text, written_at)))
-            }
+            Ok(version) => Ok(Some(version)),
             Err(error) => match error.as_service_error() {
                 // A secret that waits for its deletion answers "invalid request".
                 Some(refusal) if refusal.is_resource_not_found_exception() || refusal.is_invalid_request_exception() => Ok(None),
@@ -186,12 +227,25 @@ impl SecretStore {
         }
     }
 
-    /// Creates the account's secret.
-    pub async fn create(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
-        match self.client.create_secret().name(self.name(account)).secret_string(text(value)?).send().await {
+    /// Creates the account's secret, for the receive function `receive`.
+    pub async fn create(&self, account: &AccountId, value: &impl Serialize, receive: &str) -> Result<(), SecretError> {
+        let request = self.client.create_secret().name(self.name(account)).secret_string(text(value)?).tags(tag(receive));
+        match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_exists_exception() || refusal.is_invalid_request_exception() => SecretError::Exists,
+                _ => CallError::of("secretsmanager", &error).into(),
+            }),
+        }
+    }
+
+    /// Lets the functions `receive` (names with slashes between them) read the account's secret, and no other receive
+    /// function.
+    pub async fn permit(&self, account: &AccountId, receive: &str) -> Result<(), SecretError> {
+        match self.client.tag_resource().secret_id(self.name(account)).tags(tag(receive)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(refusal) if refusal.is_resource_not_found_exception() => SecretError::Missing,
                 _ => CallError::of("secretsmanager", &error).into(),
             }),
         }
@@ -222,6 +276,10 @@ impl SecretStore {
     }
 }
 
+fn tag(receive: &str) -> Tag {
+    Tag::builder().key(RECEIVE_TAG).value(receive).build()
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, SecretError> {
     serde_json::from_str(text).map_err(|_| SecretError::Malformed)
 }
@@ -232,9 +290,11 @@ fn text(value: &impl Serialize) -> Result<String, SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use ulid::Ulid;
 
     use super::*;
+    use crate::testing::Stub;
 
     fn account(n: u128) -> AccountId {
         AccountId::from_ulid(Ulid::from_parts(1, n))
@@ -244,48 +304,101 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + 3_600 * hours).unwrap()
     }
 
-    fn versions(current: &str) -> Arc<Versions<String>> {
-        Arc::new(Versions { current: current.into(), previous: Some("old".into()), written_at: Some(at(0)), read_at: at(0) })
+    fn current(value: &str) -> Arc<Current<String>> {
+        Arc::new(Current { value: value.into(), written_at: Some(at(0)), read_at: at(0), id: Some(value.into()) })
     }
 
     #[test]
-    fn a_secret_is_kept_for_a_minute() {
+    fn a_secret_is_kept_for_a_quarter_of_an_hour_or_until_the_account_changes() {
         let start = Instant::now();
         let mut cache = Cache::default();
-        assert!(cache.fresh(&account(1), start).is_none());
-        cache.keep(&account(1), &versions("a"), start);
-        assert_eq!(cache.fresh(&account(1), start + LIFETIME - Duration::from_millis(1)), Some(versions("a")));
-        assert!(cache.fresh(&account(1), start + LIFETIME).is_none());
-        assert!(cache.fresh(&account(2), start).is_none());
+        assert!(cache.fresh(&account(1), 7, start).is_none());
+        cache.keep(&account(1), 7, &current("a"), start);
+        assert_eq!(cache.fresh(&account(1), 7, start + LIFETIME - Duration::from_millis(1)), Some(current("a")));
+        assert!(cache.fresh(&account(1), 7, start + LIFETIME).is_none());
+        assert!(cache.fresh(&account(1), 8, start).is_none(), "the change may have come with a new secret");
+        assert!(cache.fresh(&account(1), 6, start).is_some(), "a cache that has not seen the change");
+        assert!(cache.fresh(&account(2), 7, start).is_none());
     }
 
     #[test]
     fn wrong_signatures_refetch_once_in_ten_seconds_for_each_account() {
         let start = Instant::now();
         let mut cache = Cache::default();
-        cache.keep(&account(1), &versions("a"), start);
-        cache.keep(&account(2), &versions("b"), start);
+        cache.keep(&account(1), 1, &current("a"), start);
+        cache.keep(&account(2), 1, &current("b"), start);
         assert!(!cache.may_refetch(&account(1), start + Duration::from_secs(9)), "it was fetched just now");
         let later = start + Duration::from_secs(11);
         assert!(cache.may_refetch(&account(1), later));
         assert!(!cache.may_refetch(&account(1), later), "also when the first one failed or is on its way");
         assert!(cache.may_refetch(&account(2), later), "accounts don't share the limit");
-        cache.keep(&account(1), &versions("c"), later);
+        cache.keep(&account(1), 1, &current("c"), later);
         assert!(!cache.may_refetch(&account(1), later + Duration::from_secs(9)));
         assert!(cache.may_refetch(&account(1), later + Duration::from_secs(10)));
     }
 
     #[test]
     fn a_replaced_secret_is_accepted_for_its_time_unless_it_is_revoked() {
-        let day = SignedDuration::from_hours(24);
-        let accepted = |hours, revoked_at| versions("new").accepted(at(hours), day, revoked_at).cloned().collect::<Vec<_>>();
-        assert_eq!(accepted(0, None), ["new", "old"]);
-        assert_eq!(accepted(23, None), ["new", "old"]);
-        assert_eq!(accepted(24, None), ["new"]);
-        assert_eq!(accepted(2, Some(at(1))), ["new"]);
-        assert_eq!(accepted(2, Some(at(0))), ["new"], "in the same instant");
-        assert_eq!(accepted(2, Some(at(-1))), ["new", "old"], "an earlier one was revoked");
-        let unknown = Versions { written_at: None, ..Versions::clone(&versions("new")) };
-        assert_eq!(unknown.accepted(at(0), day, None).count(), 1, "nobody knows when it was replaced");
+        let accepts = |hours, revoked_at| current("new").accepts_previous(at(hours), SignedDuration::from_hours(24), revoked_at);
+        assert!(accepts(0, None));
+        assert!(accepts(23, None));
+        assert!(!accepts(24, None));
+        assert!(!accepts(2, Some(at(1))));
+        assert!(!accepts(2, Some(at(0))), "in the same instant");
+        assert!(accepts(2, Some(at(-1))), "an earlier one was revoked");
+        let unknown = Current { written_at: None, ..Current::clone(&current("new")) };
+        assert!(!unknown.accepts_previous(at(0), SignedDuration::from_hours(24), None), "nobody knows when it was replaced");
+    }
+
+    /// Secrets Manager with a secret whose current version is `generation` and whose previous one is that before.
+    async fn secrets(generation: &Arc<Mutex<u32>>) -> (Stub, AccountSecrets<String>) {
+        let generation = Arc::clone(generation);
+        let stub = Stub::start(move |call| {
+            let current = *generation.lock().unwrap();
+            let number = if call.body["VersionStage"] == "AWSCURRENT" { current } else { current - 1 };
+            let body = json!({"SecretString": format!("\"{number}\""), "VersionId": number.to_string(), "CreatedDate": 1_800_000_000});
+            Some((200, body.to_string()))
+        });
+        let stub = stub.await;
+        let env = Env::from_pairs([("SECRET_PREFIX", "stack/accounts/")]);
+        let secrets = AccountSecrets::from_env(&stub.aws, &env).unwrap();
+        (stub, secrets)
+    }
+
+    fn stages(stub: &Stub) -> Vec<String> {
+        stub.calls().iter().map(|call| call.body["VersionStage"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_current_version_costs_one_call_and_the_one_before_it_one_more_once_it_is_asked_for() {
+        let generation = Arc::new(Mutex::new(2));
+        let (stub, secrets) = secrets(&generation).await;
+        for _ in 0..5 {
+            assert_eq!(secrets.get(&account(1), 1).await.unwrap().value, "2");
+        }
+        assert_eq!(stages(&stub), ["AWSCURRENT"]);
+        let current = secrets.get(&account(1), 1).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(secrets.previous(&account(1), &current).await.unwrap().as_deref().map(String::as_str), Some("1"));
+        }
+        assert_eq!(stages(&stub), ["AWSPREVIOUS"]);
+        assert!(secrets.refetch(&account(1), 1).await.unwrap().is_none());
+        assert!(stages(&stub).is_empty(), "it was read just now");
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_account_reads_the_current_version_and_keeps_the_one_before_only_with_the_same() {
+        let generation = Arc::new(Mutex::new(2));
+        let (stub, secrets) = secrets(&generation).await;
+        let first = secrets.get(&account(1), 1).await.unwrap();
+        secrets.previous(&account(1), &first).await.unwrap();
+        let same = secrets.get(&account(1), 2).await.unwrap();
+        secrets.previous(&account(1), &same).await.unwrap();
+        assert_eq!(stages(&stub), ["AWSCURRENT", "AWSPREVIOUS", "AWSCURRENT"]);
+        *generation.lock().unwrap() = 3;
+        let next = secrets.get(&account(1), 3).await.unwrap();
+        let previous = secrets.previous(&account(1), &next).await.unwrap();
+        assert_eq!((next.value.as_str(), previous.as_deref().map(String::as_str)), ("3", Some("2")));
+        assert_eq!(stages(&stub), ["AWSCURRENT", "AWSPREVIOUS"]);
     }
 }

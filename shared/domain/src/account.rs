@@ -26,7 +26,9 @@ pub struct Account {
     /// The public host of the Receive URL; `None` for this deployment's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own.
+    /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own. It is
+    /// kept in [`ProxyTokens`] too. A later version leaves it out here; then it is empty.
+    #[serde(default = "no_token")]
     pub proxy_token: Secret,
     /// The secret that signs requests to other systems, so that they can verify the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,44 @@ pub struct Account {
     pub plan: ActionPlan,
     /// The version; every change adds one. It is the `ETag`.
     pub version: u64,
+}
+
+fn no_token() -> Secret {
+    Secret::new("")
+}
+
+/// The tokens that an account's proxy may send, in an item of their own: not everybody who reads accounts may read
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTokens {
+    /// The account's version that they belong to. If the account has another, the version before wrote the account.
+    pub of: u64,
+    /// The present one.
+    pub current: Secret,
+    /// The one that it replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ReplacedSecret>,
+}
+
+impl ProxyTokens {
+    /// The tokens as the account has them; `None` if it has none.
+    pub fn of(account: &Account) -> Option<Self> {
+        let Account { version, proxy_token, replaced, .. } = account;
+        let is_there = !proxy_token.reveal().is_empty();
+        is_there.then(|| Self { of: *version, current: proxy_token.clone(), previous: replaced.proxy_token.clone() })
+    }
+
+    /// The tokens of an account, given its own item if there is one.
+    pub fn choose(account: &Account, own: Option<Self>) -> Option<Self> {
+        let told = Self::of(account);
+        own.filter(|own| told.is_none() || own.of == account.version).or(told)
+    }
+
+    /// The tokens that are accepted, the present one first.
+    pub fn accepted(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let previous = self.previous.as_ref().and_then(|previous| previous.at(now));
+        std::iter::once(&self.current).chain(previous).filter(|token| !token.reveal().is_empty())
+    }
 }
 
 /// The secrets of an account that were replaced. Each is accepted until its time, so that the other side can change at
@@ -114,12 +154,6 @@ impl Account {
     pub fn webhook_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         let previous = self.replaced.webhook_secret.as_ref().and_then(|previous| previous.at(now));
         self.webhook_secret.iter().chain(previous)
-    }
-
-    /// The tokens that the customer's proxy may send, the present one first.
-    pub fn proxy_tokens(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        let previous = self.replaced.proxy_token.as_ref().and_then(|previous| previous.at(now));
-        std::iter::once(&self.proxy_token).chain(previous)
     }
 }
 
@@ -397,4 +431,31 @@ pub struct List {
     pub id: ListId,
     /// The list's name.
     pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accounts_own_item_tells_its_proxys_tokens_unless_the_version_before_wrote_the_account_since() {
+        let account = crate::fixtures::account();
+        let of = |version: u64, token: &str| Account { version, proxy_token: token.into(), ..account.clone() };
+        let current = |account: &Account, own: &Account| {
+            let tokens = ProxyTokens::choose(account, ProxyTokens::of(own));
+            tokens.map(|tokens| tokens.current.reveal().to_owned())
+        };
+        assert_eq!(current(&of(2, "field"), &of(2, "item")).as_deref(), Some("item"));
+        assert_eq!(current(&of(3, "field"), &of(2, "item")).as_deref(), Some("field"), "written without its item");
+        assert_eq!(current(&of(2, "field"), &of(3, "item")).as_deref(), Some("field"), "a cached account");
+        assert_eq!(current(&of(9, ""), &of(2, "item")).as_deref(), Some("item"), "a later version wrote the account");
+        assert_eq!(current(&of(2, "field"), &of(2, "")).as_deref(), Some("field"), "no item");
+        assert_eq!(current(&of(2, ""), &of(2, "")), None);
+        // An empty token is never right, whatever is sent.
+        let empty = ProxyTokens { of: 1, current: "".into(), previous: None };
+        assert_eq!(empty.accepted(Timestamp::UNIX_EPOCH).count(), 0);
+        let mut later = serde_json::to_value(&account).unwrap();
+        later.as_object_mut().unwrap().remove("proxy_token");
+        assert_eq!(serde_json::from_value::<Account>(later).unwrap(), of(account.version, ""));
+    }
 }

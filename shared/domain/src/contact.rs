@@ -523,6 +523,20 @@ impl People {
         Some(self.written_all(&BTreeSet::new(), one.clone(), effects))
     }
 
+    /// Records who confirmed that two contacts are one customer, where nobody knows why they are. `None` if that is
+    /// known, or if they are not tied.
+    pub fn explain(mut self, one: &ContactId, other: &ContactId, origin: &Origin) -> Option<Link> {
+        let mut any = false;
+        for (end, to) in [(one, other), (other, one)] {
+            let ties = self.0.get_mut(end)?.ties.iter_mut().filter(|tie| tie.cut.is_none() && tie.origin == Origin::Before);
+            for tie in ties.filter(|tie| matches!(&tie.to, Tied::Contact { contact } if contact == to)) {
+                tie.origin = origin.clone();
+                any = true;
+            }
+        }
+        any.then(|| self.written_all(&BTreeSet::new(), one.clone(), Vec::new()))
+    }
+
     /// Cuts a contact and another apart, or a contact and one of its addresses, which then gets a contact of its own
     /// (`new_id`). `None` if they are not tied, or if it is the contact's only address.
     pub fn part(mut self, contact: &ContactId, from: &Tied, cut: &Cut, new_id: ContactId) -> Option<Link> {
@@ -758,6 +772,12 @@ mod tests {
         let parted = all.part(&id(2), &Tied::Contact { contact: id(1) }, &cut(), id(9)).unwrap();
         assert!(parted.contacts.iter().all(|contact| contact.linked.is_empty() && contact.linked_to.is_none() && contact.version == 4));
         assert!(parted.contacts.iter().all(|contact| contact.ties[0].origin == Origin::Before && contact.ties[0].cut.is_some()));
+        // A supervisor who confirms one widens nothing: it holds everywhere already.
+        let confirmed = Origin::Person { by: "agt_1".into(), at: Timestamp::UNIX_EPOCH };
+        let explained = people(old.clone()).explain(&id(2), &id(1), &confirmed).unwrap();
+        assert!(explained.contacts.iter().all(|contact| contact.ties.len() == 1 && contact.ties[0].origin == confirmed));
+        assert_eq!((explained.contacts[0].linked.len(), explained.effects), (1, Vec::new()));
+        assert_eq!(people(explained.contacts).explain(&id(1), &id(2), &confirmed), None, "it is known now");
         // A name of that form may be a person's.
         let named = Contact { name: Some(ProfileName("Zoë".into())), ..old[0].clone() };
         assert_eq!((named.named(&ProfileName("Z".into())), old[0].named(&ProfileName("Z".into())).is_some()), (None, true));

@@ -122,6 +122,11 @@ impl InboundEvent {
         self.proven == Some(true)
     }
 
+    /// Whether the request is known not to have proved its origin. Events of the version before don't say.
+    pub fn is_unproven(&self) -> bool {
+        self.proven == Some(false)
+    }
+
     /// The event as the queue takes it.
     pub fn queued(&self) -> Cow<'_, Self> {
         if self.kind.weight() <= QUEUED_ROOM {
@@ -274,6 +279,9 @@ pub struct Alert {
     /// The provider's time, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Whether it came without proof: anybody who knows the account's Receive URL may have made it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
 }
 
 /// Something that happened to a message or to a customer.

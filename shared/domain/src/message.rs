@@ -63,6 +63,10 @@ pub struct Message {
     /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Whether a message from elsewhere came without proof: anybody who knows the account's Receive URL may have made
+    /// it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// Reactions, at most one per side. A reaction that was taken back stays here without an emoji, so that an older
     /// one that arrives late does not replace it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,6 +136,7 @@ impl Message {
             product: None,
             referral: None,
             origin: None,
+            unproven: false,
             reactions: Vec::new(),
             edits: Vec::new(),
             deleted_at: None,

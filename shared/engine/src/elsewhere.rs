@@ -82,6 +82,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             words: said.words.clone(),
             cut: said.cut,
             origin: said.origin,
+            unproven: event.is_unproven(),
             ..Message::new(id, decision.interaction.id.clone(), at, author_of(said), said.content.clone())
         };
         let mut effects = std::mem::take(&mut decision.message_effects);
@@ -176,6 +177,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let mut after = before.clone();
             after.version += 1;
             after.content = said.content.clone();
+            after.unproven |= event.is_unproven();
             after.attachments = said.attachments.iter().map(InboundAttachment::to_be_copied).collect();
             let effects = (0..after.attachments.len()).map(|index| Effect::CopyMedia { index }).collect();
             let commit = MessageCommit { mark: Idempotency::of(event), ..MessageCommit::of(key, before.version, after, effects) };

@@ -8,7 +8,7 @@ use domain::contact::{Contact, Identity, NamedBy, Place, Tie};
 use domain::decide::{self, Context, CustomerName, Decision, Event, Opening};
 use domain::effect::{Effect, MessageKey};
 use domain::ids::{ContactId, InteractionId, MessageId};
-use domain::inbound::{InboundAttachment, InboundEvent, InboundKind, InboundMessage};
+use domain::inbound::{Alert, InboundAttachment, InboundEvent, InboundKind, InboundMessage};
 use domain::interaction::Interaction;
 use domain::message::{Author, Content, Message};
 use domain::values::{Address, to_millisecond};
@@ -33,7 +33,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             InboundKind::Status(status) => self.route_status(event, status).await,
             InboundKind::Annotation(annotation) => self.route_annotation(event, annotation).await,
             InboundKind::Elsewhere(said) => self.route_elsewhere(event, said).await,
-            InboundKind::Alert(alert) => Ok(self.store.keep_alert(event, alert).await?),
+            InboundKind::Alert(alert) => {
+                let alert = Alert { unproven: event.is_unproven(), ..alert.clone() };
+                Ok(self.store.keep_alert(event, &alert).await?)
+            }
             // `route` reads it from the table first.
             InboundKind::Stored => Err(EngineError::NotFound),
             // The event is stored with its raw body. There is nothing to route.

@@ -21,7 +21,7 @@ pub(crate) fn alert(name: &str, value: &Value, at: Option<Timestamp>) -> Alert {
     let mut lines = Vec::new();
     tell("", value, DEPTH, &mut lines);
     let event = EVENTS.into_iter().find_map(|event| json::value(&value[event]));
-    Alert { name: name.to_owned(), event, detail: lines.join("\n"), at }
+    Alert { name: name.to_owned(), event, detail: lines.join("\n"), at, unproven: false }
 }
 
 fn tell(path: &str, value: &Value, depth: usize, lines: &mut Vec<String>) {

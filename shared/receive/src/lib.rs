@@ -21,9 +21,9 @@ mod reconcile;
 use std::sync::Arc;
 
 use cloud::aws::Aws;
-use cloud::config::Env;
+use cloud::config::{ConfigError, Env};
 use cloud::sampling::Sampler;
-use cloud::secrets::{AccountSecrets, Versions};
+use cloud::secrets::{AccountSecrets, Current, SecretError};
 use cloud::telemetry::{self, Metric};
 use domain::account::{Account, Credentials};
 use domain::inbound::InboundKind;
@@ -77,7 +77,7 @@ enum Refused {
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error("the account's secret could not be read; please try again")]
-    Secret(#[from] cloud::secrets::SecretError),
+    Secret(#[from] SecretError),
 }
 
 impl Refused {
@@ -136,11 +136,14 @@ impl Receive {
     /// # Errors
     /// A variable is missing.
     pub fn from_env(env: &Env, name: &'static str) -> Result<Self, Error> {
-        let aws = Aws::new(env)?;
+        Ok(Self::with(&Aws::new(env)?, env, name)?)
+    }
+
+    fn with(aws: &Aws, env: &Env, name: &'static str) -> Result<Self, ConfigError> {
         Ok(Self {
-            ingest: Ingest::from_env(&aws, env)?,
-            configuration: Configuration::from_env(&aws, env)?,
-            secrets: AccountSecrets::from_env(&aws, env)?,
+            ingest: Ingest::from_env(aws, env)?,
+            configuration: Configuration::from_env(aws, env)?,
+            secrets: AccountSecrets::from_env(aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             previous_secret: SignedDuration::from_hours(
                 env.parsed("PREVIOUS_SECRET_HOURS", "a number of hours")?.map_or(PREVIOUS_SECRET_HOURS, |hours: u32| i64::from(hours)),
@@ -184,7 +187,7 @@ impl Receive {
         tracing::Span::current().record("account", account.id.as_str());
         let adapter = providers::adapter(&account.provider.kind).filter(|adapter| adapter.receive_name() == self.name);
         let adapter = adapter.ok_or(Refused::NotFound)?;
-        check_proxy(&account, request, received_at)?;
+        self.check_proxy(&account, request, received_at).await?;
         if request.body().len() > adapter.body_limit() {
             let error = VerifyError::TooLarge { limit: adapter.body_limit() };
             return Err(Refused::Verify { error, kind: adapter.kind() });
@@ -202,6 +205,18 @@ impl Receive {
         self.ingest.keep(&events).await?;
         let acknowledgement = adapter.acknowledgement();
         Ok(Taken { events: events.len(), content_type: acknowledgement.content_type, body: acknowledgement.body.to_owned() })
+    }
+
+    /// If an account has its own domain, only the proxy of that domain may call.
+    async fn check_proxy(&self, account: &Account, request: &Request, now: Timestamp) -> Result<(), Refused> {
+        if account.domain.is_none() {
+            return Ok(());
+        }
+        let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
+        let tokens = self.configuration.proxy_tokens(account).await?;
+        let mut accepted = tokens.iter().flat_map(|tokens| tokens.accepted(now));
+        let right = accepted.any(|token| bool::from(sent.ct_eq(token.reveal().as_bytes())));
+        if right { Ok(()) } else { Err(Refused::ProxyToken) }
     }
 
     async fn account(&self, token: &str) -> Result<Option<Arc<Account>>, Refused> {
@@ -232,24 +247,43 @@ impl Receive {
         now: Timestamp,
     ) -> Result<Proof, Refused> {
         let revoked_at = account.replaced.credentials_revoked_at;
-        let mut secrets = self.secrets.get(&account.id).await?;
+        let mut current = self.secrets.get(&account.id, account.version).await?;
         // What was read before may hold the revoked secret as the current one.
-        if revoked_at.is_some_and(|revoked| secrets.read_at <= revoked)
-            && let Some(fresh) = self.secrets.refetch(&account.id).await?
+        if revoked_at.is_some_and(|revoked| current.read_at <= revoked)
+            && let Some(fresh) = self.secrets.refetch(&account.id, account.version).await?
         {
-            secrets = fresh;
+            current = fresh;
         }
-        let prove = |secrets: &Versions<Credentials>| {
-            prove(adapter, account, webhook, &secrets.accepted(now, self.previous_secret, revoked_at).collect::<Vec<_>>())
-        };
-        let outcome = match prove(&secrets) {
-            Err(error) if error.secret_may_be_stale() => match self.secrets.refetch(&account.id).await? {
-                Some(fresh) => prove(&fresh),
+        let outcome = match self.proven_with(adapter, account, webhook, now, &current).await? {
+            Err(error) if error.secret_may_be_stale() => match self.secrets.refetch(&account.id, account.version).await? {
+                Some(fresh) => self.proven_with(adapter, account, webhook, now, &fresh).await?,
                 None => Err(error),
             },
-            other => other,
+            outcome => outcome,
         };
         outcome.map_err(|error| Refused::Verify { error, kind: adapter.kind() })
+    }
+
+    /// Tries the current version, and only if that fails and the one before it is still accepted, both.
+    async fn proven_with(
+        &self,
+        adapter: &'static dyn Adapter,
+        account: &Account,
+        webhook: &Webhook<'_>,
+        now: Timestamp,
+        current: &Current<Credentials>,
+    ) -> Result<Result<Proof, VerifyError>, SecretError> {
+        let outcome = prove(adapter, account, webhook, &[&current.value]);
+        let revoked_at = account.replaced.credentials_revoked_at;
+        match outcome {
+            Err(error) if error.secret_may_be_stale() && current.accepts_previous(now, self.previous_secret, revoked_at) => {
+                Ok(match self.secrets.previous(&account.id, current).await? {
+                    Some(previous) => prove(adapter, account, webhook, &[&current.value, &previous]),
+                    None => Err(error),
+                })
+            }
+            outcome => Ok(outcome),
+        }
     }
 
     /// Moves each event to the account of its number, for providers that send the webhooks of several numbers to
@@ -301,16 +335,6 @@ fn prove(
     Ok(if adapter.proves_origin(&account.provider, current) { Proof::Origin } else { Proof::Nothing })
 }
 
-/// If an account has its own domain, only the proxy of that domain may call.
-fn check_proxy(account: &Account, request: &Request, now: Timestamp) -> Result<(), Refused> {
-    if account.domain.is_none() {
-        return Ok(());
-    }
-    let sent = request.headers().get(PROXY_TOKEN).map_or(&b""[..], |value| value.as_bytes());
-    let right = account.proxy_tokens(now).any(|token| bool::from(sent.ct_eq(token.reveal().as_bytes())));
-    if right { Ok(()) } else { Err(Refused::ProxyToken) }
-}
-
 /// The token of a Receive URL, and whether the URL is the one for statuses.
 fn token_of<'a>(path: &'a str, name: &str) -> Option<(&'a str, bool)> {
     let (_, rest) = path.split_once(&format!("/receive/{name}/"))?;
@@ -345,12 +369,14 @@ pub async fn run(name: &'static str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use cloud::testing::Stub;
+    use lambda_http::http::{HeaderMap, Method};
+
     use super::*;
 
     #[test]
     fn a_request_proves_its_origin_by_a_signature_or_the_configured_guard_only() {
         use domain::account::Provider;
-        use lambda_http::http::{HeaderMap, Method};
 
         let provider = |kind: &str, fields: &[(&str, &str)]| {
             let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -373,6 +399,64 @@ mod tests {
         for kind in ["TWILIO", "META", "SINCH_V2"] {
             assert!(proof(&provider(kind, &[]), &[], plain).is_err(), "{kind} is always signed");
         }
+    }
+
+    fn signed(url: &str, token: &str) -> HeaderMap {
+        let signature = providers::twilio::sign(url, [("Body", "hi")], &token.into());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(providers::twilio::SIGNATURE_HEADER, signature.parse().unwrap());
+        headers
+    }
+
+    /// Secrets Manager with the token `new`, which replaced `old` two hours ago.
+    async fn secrets_manager() -> Stub {
+        let replaced = cloud::time::now().as_second() - 7_200;
+        Stub::start(move |call| {
+            let token = if call.body["VersionStage"] == "AWSCURRENT" { "new" } else { "old" };
+            let secret = serde_json::json!({"auth_token": token}).to_string();
+            let body = serde_json::json!({"SecretString": secret, "VersionId": token, "CreatedDate": replaced});
+            Some((200, body.to_string()))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_signature_of_the_current_secret_costs_one_call_and_the_previous_one_is_read_after_a_mismatch_only() {
+        let stub = secrets_manager().await;
+        let env = Env::from_pairs([
+            ("CONFIG_TABLE", "config"),
+            ("INTERACTIONS_TABLE", "interactions"),
+            ("INBOUND_QUEUE_URL", "http://127.0.0.1/inbound"),
+            ("SECRET_PREFIX", "stack/accounts/"),
+            ("PUBLIC_URL", "https://h.example"),
+        ]);
+        let receive = Receive::with(&stub.aws, &env, "twilio").unwrap();
+        let account = domain::fixtures::account();
+        let now = cloud::time::now();
+        let proven = async |account: &Account, token: &str| {
+            let url = "https://h.example/receive/twilio/T0KEN";
+            let (headers, body) = (signed(url, token), b"Body=hi");
+            let webhook = Webhook { method: &Method::POST, public_url: url, headers: &headers, body };
+            let adapter = providers::adapter("TWILIO").unwrap();
+            receive.proven(adapter, account, &webhook, now).await.is_ok_and(|proof| proof == Proof::Origin)
+        };
+        let calls = || stub.calls().iter().map(|call| call.body["VersionStage"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        for _ in 0..3 {
+            assert!(proven(&account, "new").await);
+        }
+        assert_eq!(calls(), ["AWSCURRENT"]);
+        for _ in 0..3 {
+            assert!(proven(&account, "old").await);
+            assert!(!proven(&account, "forged").await);
+        }
+        assert_eq!(calls(), ["AWSPREVIOUS"], "forged signatures cost no call each");
+        // It is revoked: nothing that was read before is believed, and the previous version is not even asked for.
+        let replaced = domain::account::Replaced { credentials_revoked_at: Some(now), ..Default::default() };
+        let revoked = Account { version: account.version + 1, replaced, ..account };
+        assert!(!proven(&revoked, "old").await);
+        assert!(proven(&revoked, "new").await);
+        assert_eq!(calls(), ["AWSCURRENT"]);
     }
 
     #[test]

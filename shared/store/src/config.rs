@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use domain::account::{Account, List};
+use domain::account::{Account, List, ProxyTokens};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, KnownTag, Pause};
 use domain::ids::{AgentId, IntervalId, ListId, QueueId};
@@ -51,6 +51,7 @@ pub struct Configuration {
     tags: Cached<Vec<KnownTag>>,
     canned_answers: Cached<Vec<CannedAnswer>>,
     account: CachedById<Option<Arc<Account>>>,
+    proxies: CachedById<Option<ProxyTokens>>,
     owners: CachedById<Option<String>>,
     tokens: Tokens,
 }
@@ -77,6 +78,7 @@ impl Configuration {
             tags: Arc::default(),
             canned_answers: Arc::default(),
             account: Arc::default(),
+            proxies: Arc::default(),
             owners: Arc::default(),
             tokens: Tokens::default(),
         }

@@ -36,6 +36,29 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// The most cached addresses. Beyond it, the cache starts anew.
 const ALIASES_KEPT: usize = 10_000;
 
+/// A part of the table, for reads that look at every contact.
+#[derive(Debug, Clone)]
+pub struct ScannedContacts {
+    /// The contacts in it, in no order.
+    pub contacts: Vec<Contact>,
+    /// Where the next part begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// Parts the two keys of a place in the table. No key has a line break.
+const BETWEEN_KEYS: char = '\n';
+
+/// The place in the table behind a contact, as [`Interactions::scan_contacts`] takes it.
+pub fn after_contact(id: &ContactId) -> String {
+    let place = keys::contact(id);
+    format!("{}{BETWEEN_KEYS}{}", place.pk, place.sk)
+}
+
+/// Whether a text is a place in the table.
+pub fn is_place(text: &str) -> bool {
+    text.split_once(BETWEEN_KEYS).is_some_and(|(pk, sk)| !pk.is_empty() && !sk.is_empty())
+}
+
 /// The interactions table.
 #[derive(Clone)]
 pub struct Interactions {
@@ -74,6 +97,20 @@ impl Interactions {
     /// The interactions at these places, in no order. Missing ones are left out.
     pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
         self.table.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
+    }
+
+    /// A part of the table, a megabyte at most, with the contacts in it: from the beginning, or from a
+    /// [`ScannedContacts::next`] or [`after_contact`] on. It reads everything that lies between the contacts too, so it
+    /// is for rare work of administrators.
+    pub async fn scan_contacts(&self, after: Option<&str>) -> PortResult<ScannedContacts> {
+        let from = after.and_then(|after| after.split_once(BETWEEN_KEYS));
+        let from = from.map(|(pk, sk)| HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]));
+        let scan = self.table.client.scan().table_name(&*self.table.name).set_exclusive_start_key(from);
+        let scan = scan.filter_expression("sk = :contact").expression_attribute_values(":contact", s(keys::CONTACT));
+        let answer = scan.send().await.map_err(failed("Scan"))?;
+        let contacts = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
+        let place = |last: Item| Some(format!("{}{BETWEEN_KEYS}{}", text(&last, "pk")?, text(&last, "sk")?));
+        Ok(ScannedContacts { contacts, next: answer.last_evaluated_key.and_then(place) })
     }
 
     /// A page of an interaction's thread, oldest first, from `after` on (a [`Thread::next`]): its own messages and

@@ -55,8 +55,11 @@ pub(crate) fn business_of(attribute: &str) -> Option<Business> {
 const OWNER_AT: &str = "owner@";
 
 pub(crate) fn contact(id: &ContactId) -> Key {
-    Key::new(format!("CON#{id}"), "CON")
+    Key::new(format!("CON#{id}"), CONTACT)
 }
+
+/// The sort key of contacts, and of nothing else.
+pub(crate) const CONTACT: &str = "CON";
 
 pub(crate) fn conversation(key: &ConversationKey) -> String {
     format!("CONV#{}#{}", key.account, key.contact)

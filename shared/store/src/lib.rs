@@ -20,6 +20,6 @@ pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::{KeptAlert, Received};
 pub use feed::{Appended, Connection, FeedEvent, Reader};
-pub use interactions::{Interactions, Thread};
+pub use interactions::{Interactions, ScannedContacts, Thread, after_contact, is_place};
 pub use limits::Counted;
 pub use wiring::open_engine;

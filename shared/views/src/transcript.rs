@@ -142,6 +142,7 @@ impl<'a> Transcript<'a> {
             let _ = write!(shown, "  [{}]", delivery_words(delivery));
         }
         let note = if message.content.is_note() { " (internal note)" } else { "" };
+        let note = if message.unproven { " (without proof of origin)" } else { note };
         let _ = writeln!(text, "{}  {}{note}: {shown}", time(message.at), one_line(&self.writer(message)));
     }
 
@@ -243,6 +244,7 @@ impl<'a> Transcript<'a> {
             "cut": message.cut,
             "product": message.product,
             "origin": message.origin,
+            "unproven": message.unproven,
             "referral": message.referral,
             "reactions": message.standing_reactions().collect::<Vec<_>>(),
             "edits": message.edits,
@@ -666,6 +668,18 @@ Disposition: Solved
         old.origin = Some(Origin::History);
         let shown = shown(&[echo, old]);
         assert!(shown.contains("Z  Business, in its phone app: Scritto") && shown.contains("Z  Customer: Prima"), "{shown}");
+    }
+
+    #[test]
+    fn what_came_from_elsewhere_without_proof_says_so() {
+        let mut echo = message(1, "2026-01-01T10:00:00Z", Author::System, text("Pay to this account"));
+        (echo.origin, echo.unproven) = (Some(Origin::PhoneApp), true);
+        assert!(shown(std::slice::from_ref(&echo)).contains("Z  Business, in its phone app (without proof of origin): Pay"));
+        let json = with(&[echo.clone()], &[], |transcript| transcript.json());
+        assert_eq!(json["messages"][0]["unproven"], true);
+        let view = |message: &Message| serde_json::to_value(crate::MessageView::from(message)).unwrap().get("proven").cloned();
+        assert_eq!(view(&echo), Some(json!(false)));
+        assert_eq!(view(&Message { unproven: false, ..echo }), None);
     }
 
     #[test]

@@ -209,6 +209,10 @@ pub struct MessageView {
     /// or before the number was connected. If the author is `system`, the business wrote it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// `false`: the request that told of a message from elsewhere carried no proof of origin, so somebody may have made
+    /// it up. Otherwise absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<bool>,
     /// The advertisement or post that led the customer to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
@@ -302,6 +306,7 @@ impl From<&Message> for MessageView {
             cut: message.cut,
             product: message.product.clone(),
             origin: message.origin,
+            proven: message.unproven.then_some(false),
             referral: message.referral.clone(),
             reactions: message.standing_reactions().cloned().collect(),
             edited_at: message.edits.last().map(|edit| edit.at),

@@ -64,8 +64,19 @@ pub(crate) struct LinkView {
     cut_by: Option<String>,
 }
 
+impl LinkView {
+    /// Whether nobody knows why the contact `own` has this link. A link of two contacts counts for the newer one. User
+    /// ids that are told apart by business are younger than the record of origins: somebody entered them.
+    pub(super) fn is_unexplained_of(&self, own: &ContactId) -> bool {
+        self.origin == OriginView::Before
+            && self.everywhere
+            && self.cut_at.is_none()
+            && self.contact.as_ref().is_none_or(|other| other < own)
+    }
+}
+
 /// Where a link came from.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = LinkOrigin)]
 enum OriginView {
@@ -104,7 +115,7 @@ fn view(to: &Tied, holds: Option<&Business>, origin: &Origin, cut: Option<&Cut>,
 }
 
 /// The links of a contact: its ties, and addresses that a version without origins added.
-fn views(people: &People, id: &ContactId, accounts: &[Account]) -> Vec<LinkView> {
+pub(super) fn views(people: &People, id: &ContactId, accounts: &[Account]) -> Vec<LinkView> {
     let Some(contact) = people.get(id) else { return Vec::new() };
     let told: BTreeSet<&Place> =
         contact.ties.iter().filter_map(|tie| if let Tied::Address { place } = &tie.to { Some(place) } else { None }).collect();
@@ -140,8 +151,8 @@ pub(crate) async fn list_links(State(app): State<App>, _: Overseer, Id(id): Id<C
 /// Links a contact with another one for all accounts.
 ///
 /// It confirms a link that a request showed for some accounts, or makes one, also of contacts that were unlinked. Two
-/// open interactions on one account become one. If the contacts are linked for all accounts already, nothing
-/// changes.
+/// open interactions on one account become one. If the contacts are linked for all accounts already, only a link
+/// without an origin changes: it gets this one, and leaves the review (`GET /links`).
 #[utoipa::path(post, path = "/contacts/{id}/links", tag = "contacts", params(("id" = String, Path)), request_body = LinkInput,
     responses((status = 200, description = "The links of the contact.", body = Listed<LinkView>), WriteRefusals))]
 pub(crate) async fn link_contacts(
@@ -161,10 +172,10 @@ pub(crate) async fn link_contacts(
         &by,
         &id,
         |people| {
-            if people.identity(&id, None).has(&other) {
-                return Ok(None);
-            }
             let origin = Origin::Person { by: who.clone(), at: cloud::time::now() };
+            if people.identity(&id, None).has(&other) {
+                return Ok(people.explain(&id, &other, &origin));
+            }
             let link = people.confirm(&id, &other, &origin);
             link.map(Some).ok_or_else(|| Errors::one("contact", "has too many contacts and addresses together with this one").into())
         },

@@ -10,6 +10,7 @@ pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod pauses;
 pub(crate) mod queues;
+pub(crate) mod review;
 pub(crate) mod tags;
 
 use domain::ids::{AccountId, AgentId, CannedAnswerId, ContactId, DispositionId, IntervalId, ListId, PauseId, QueueId, TagId};
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
         .routes(routes!(links::list_links, links::link_contacts))
         .routes(routes!(links::unlink_contact))
+        .routes(routes!(review::review_links))
         .merge(pauses::routes())
         .merge(dispositions::routes())
         .merge(tags::routes())

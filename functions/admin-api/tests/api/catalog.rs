@@ -1,5 +1,10 @@
 //! The lists that agents choose from, and the roles that may write them.
 
+use domain::contact::{Contact, Place};
+use domain::ids::ContactId;
+use engine::ports::Committed;
+use ulid::Ulid;
+
 use super::*;
 
 impl Admin {
@@ -266,4 +271,58 @@ async fn the_links_of_a_contact_are_listed_confirmed_and_cut() {
     assert_eq!(cutting(json!({"phone": "+393331234561"})).await.fields(), ["phone"], "it is the last address");
     assert_eq!(cutting(json!({})).await.fields(), ["contact"]);
     call("agent", "POST", place(&one, "unlink")).json(&json!({"contact": other["id"]})).to(&admin.router).await.problem(403, "forbidden");
+}
+
+/// A contact as the version before wrote it, with the addresses that lead to it.
+async fn written_before(admin: &Admin, contact: &Contact) {
+    let by = ::audit::By { who: "owner".to_owned(), role: Role::Owner };
+    let subject = ::audit::Subject { kind: "contact", id: contact.id.as_str(), versions: (None, Some(1)) };
+    let entry = ::audit::Entry::new(cloud::ids::ulid(), by, ::audit::Action::Created, subject, Vec::new());
+    assert_eq!(admin.engine.store.add_contact(contact, &entry).await.unwrap(), Committed::Done);
+}
+
+#[tokio::test]
+async fn links_without_an_origin_are_listed_over_all_contacts_until_they_are_reviewed() {
+    let admin = Admin::start().await;
+    let id = |number: u128| ContactId::from_ulid(Ulid(number));
+    let phone = |number: u128| Address::Phone(E164::parse(&format!("+39333{number:07}")).unwrap());
+    let known = |number, addresses: &[u128]| {
+        Contact::known_by(id(number), Timestamp::now(), addresses.iter().map(|address| Place::before(&phone(*address))))
+    };
+    // Two contacts that were linked, one with two numbers, and one that is fine.
+    let (mut older, mut newer) = (known(1, &[1]), known(2, &[2]));
+    (older.linked, newer.linked_to) = ([id(2)].into(), Some(id(1)));
+    for contact in [&older, &newer, &known(3, &[3, 4]), &known(5, &[5])] {
+        written_before(&admin, contact).await;
+    }
+    let page = async |query: &str| call("supervisor", "GET", format!("/links{query}")).to(&admin.router).await.is(200);
+    let review = async || {
+        let all = page("").await;
+        let mut items = all["items"].as_array().unwrap().clone();
+        items.sort_by_key(|item| item["of"].to_string());
+        (items, all)
+    };
+    let (items, all) = review().await;
+    assert_eq!((&all["scanned"], all.get("next"), items.len()), (&json!(4), None, 2), "{all}");
+    assert_eq!((&items[0]["of"], &items[0]["link"]["contact"]), (&json!(id(2)), &json!(id(1))));
+    assert_eq!((&items[1]["of"], &items[1]["link"]["phone"]), (&json!(id(3)), &json!("+393330000004")));
+    assert!(items.iter().all(|item| item["link"]["origin"] == "before" && item["link"]["everywhere"] == true), "{all}");
+    // Page by page, nothing is missing and nothing comes twice.
+    let (mut paged, mut scanned, mut after) = (Vec::new(), 0, String::new());
+    loop {
+        let part = page(&format!("?limit=1{after}")).await;
+        paged.extend(part["items"].as_array().unwrap().clone());
+        scanned += part["scanned"].as_u64().unwrap();
+        let Some(next) = part["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    paged.sort_by_key(|item| item["of"].to_string());
+    assert_eq!((paged, scanned), (items, 4));
+    assert_eq!(call("supervisor", "GET", "/links?after=x").to(&admin.router).await.fields(), ["after"]);
+    call("agent", "GET", "/links").to(&admin.router).await.problem(403, "forbidden");
+    // What was confirmed or cut is not listed again.
+    let of = |number| place("contacts", &json!({"id": id(number)}));
+    call("supervisor", "POST", format!("{}/links", of(2))).json(&json!({"contact": id(1)})).to(&admin.router).await.is(200);
+    call("supervisor", "POST", format!("{}/unlink", of(3))).json(&json!({"phone": "+393330000004"})).to(&admin.router).await.is(200);
+    assert_eq!(review().await.0, Vec::<Value>::new());
 }

@@ -1,6 +1,7 @@
 //! Partial changes: merge patches, and adding or removing single agents and lists.
 
 use super::*;
+use crate::fault::{FaultProxy, When};
 
 #[tokio::test]
 async fn a_patch_changes_the_fields_it_names_and_no_others() {
@@ -91,6 +92,45 @@ async fn a_patch_of_an_account_keeps_its_checks_its_secrets_and_its_wakes() {
     admin.patch(&path, 4, &json!({"provider": {"callback_password": null}})).await.is(200);
     let secret = admin.secret(&account).await;
     assert_eq!((secret.current, secret.previous.is_some()), (json!({"api_key": "second-t0ken"}), true));
+}
+
+#[tokio::test]
+async fn a_secret_is_tagged_for_the_receive_function_of_its_account_and_for_both_while_that_changes() {
+    let mut admin = Admin::start().await;
+    let proxy = FaultProxy::start(&admin.endpoint).await;
+    admin.router = router(app(&environment(&proxy.url, &admin.account, &admin.wakes)));
+    let mut body = admin.account_body("TAGGD").await;
+    let account = admin.made("accounts", body.clone()).await;
+    let path = place("accounts", &account);
+    let secrets = Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().secretsmanager();
+    let name = format!("test/accounts/{}", account["id"].as_str().unwrap());
+    let tags = async || -> Vec<String> {
+        let secret = secrets.describe_secret().secret_id(&name).send().await.unwrap();
+        secret.tags().iter().map(|tag| format!("{}={}", tag.key().unwrap(), tag.value().unwrap())).collect()
+    };
+    assert_eq!(tags().await, ["receive=twilio"]);
+    // The version before made it without a tag.
+    secrets.untag_resource().secret_id(&name).tag_keys("receive").send().await.unwrap();
+    admin.patch(&path, 1, &json!({"name": "Sales Italy"})).await.is(200);
+    assert_eq!(tags().await, Vec::<String>::new(), "a change that writes no secret calls nobody");
+    admin.patch(&path, 2, &json!({"provider": {"auth_token": "second-t0ken"}})).await.is(200);
+    assert_eq!(tags().await, ["receive=twilio"]);
+    // Another type, in a request that breaks off before the account is written.
+    body["provider"] = json!({"type": "KALEYRA", "base_url": "https://api.eu.kaleyra.io", "waba_id": "1", "account_sid": "HX1",
+        "api_key": "k3y"});
+    proxy.fail("DynamoDB_20120810.TransactWriteItems", When::Before);
+    admin.put(&path, 3, &body).await.problem(503, "unavailable");
+    assert_eq!(tags().await, ["receive=twilio/kaleyra"], "neither function is locked out");
+    proxy.heal();
+    admin.put(&path, 3, &body).await.is(200);
+    assert_eq!(tags().await, ["receive=kaleyra"]);
+    // The account is written, and the tag is not narrowed: the same request completes it.
+    body["provider"] = json!({"type": "TWILIO", "account_sid": format!("AC{}", "a".repeat(32)), "auth_token": "third-t0ken"});
+    proxy.fail_some("secretsmanager.TagResource", When::Before, 1, 1);
+    admin.put(&path, 4, &body).await.problem(503, "unavailable");
+    assert_eq!(tags().await, ["receive=kaleyra/twilio"]);
+    admin.put(&path, 5, &body).await.is(200);
+    assert_eq!(tags().await, ["receive=twilio"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use cloud::auth::{AuthError, Claims, RoleSource};
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::envelope::Envelope;
-use cloud::secrets::{SecretStore, Versions};
+use cloud::secrets::SecretStore;
 use domain::agent::{Presence, PresenceState, Role};
 use domain::decide::Event;
 use domain::effect::{InteractionKey, Target};
@@ -63,6 +63,12 @@ impl Gate for RolesByName {
         };
         Box::pin(async { Ok(Claims { subject: "caller".to_owned(), roles }) })
     }
+}
+
+/// The stored versions of an account's secret.
+struct Versions {
+    current: Value,
+    previous: Option<Value>,
 }
 
 /// A deployment of the API.
@@ -278,9 +284,9 @@ impl Admin {
         self.engine.store.presences(std::slice::from_ref(&id)).await.unwrap().remove(&id)
     }
 
-    async fn secret(&self, account: &Value) -> Versions<Value> {
+    async fn secret(&self, account: &Value) -> Versions {
         let id: AccountId = account["id"].as_str().unwrap().parse().unwrap();
-        self.secrets.read(&id).await.unwrap()
+        Versions { current: self.secrets.current(&id).await.unwrap().value, previous: self.secrets.previous(&id).await.unwrap() }
     }
 
     /// The targets that were woken since the last call.
@@ -364,9 +370,9 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             }
             call("agent", method, &path).to(&router).await.problem(403, "forbidden");
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
-            let of_links = path.ends_with("/links") || path.ends_with("/unlink");
+            let of_links = path == "/contacts/x/links" || path.ends_with("/unlink");
             let may_write = of_links || under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts"]);
+            let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts", "/links"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") || of_links {
@@ -816,7 +822,7 @@ async fn an_account_is_deleted_when_confirmed_and_without_open_interactions() {
     assert_eq!(admin.delete(&format!("{path}?confirm=OTHER"), 1).await.fields(), ["confirm"]);
     admin.delete(&format!("{path}?confirm=ABC12"), 1).await.is(204);
     admin.get(&path).await.problem(404, "not-found");
-    assert!(admin.secrets.read::<Value>(&id(&account)).await.is_err());
+    assert!(admin.secrets.current::<Value>(&id(&account)).await.is_err());
     // Its key is free again.
     admin.made("accounts", body).await;
 }

@@ -63,6 +63,7 @@ const ADMIN: &str = "
     admin PUT /intervals/{id}
     admin PATCH /intervals/{id}
     admin DELETE /intervals/{id}
+    supervisor GET /links
     admin GET /lists
     admin POST /lists
     admin GET /lists/{id}

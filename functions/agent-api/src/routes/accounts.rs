@@ -34,12 +34,11 @@ const LOOKED_AT: usize = 500;
 /// The colleagues of an agent in an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Colleagues {
-    /// The account's agents with their presence, sorted by name. An interaction can be transferred to any of them
-    /// All other agents, sorted by name. Interactions, events and the history may refer to them.
+    /// The account's agents with their presence, sorted by name. An interaction can be transferred to any of them.
     agents: Vec<Colleague>,
-    /// The queues, sorted by name. An interaction can be transferred to any of them.
+    /// All other agents, sorted by name. Interactions, events and the history may refer to them.
     others: Vec<Named>,
-    /// The queues, by name: an interaction can be transferred to each.
+    /// The queues, sorted by name. An interaction can be transferred to any of them.
     queues: Vec<Named>,
 }
 

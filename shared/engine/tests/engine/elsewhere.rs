@@ -231,12 +231,33 @@ fn an_alert_is_kept_with_its_account_once() {
         event: Some("DISABLED_UPDATE".to_owned()),
         detail: "event: DISABLED_UPDATE".to_owned(),
         at: None,
+        unproven: false,
     };
     let mut event = sim.event(1);
     event.kind = InboundKind::Alert(alert.clone());
     assert_eq!(arrives_twice(&mut sim, &event).as_deref(), Some("-"));
     assert_eq!(sim.memory.alerts(&event.account), [alert]);
     assert!(sim.memory.interactions().is_empty());
+}
+
+#[test]
+fn an_echo_and_an_alert_that_came_without_proof_say_so() {
+    for (proven, unproven) in [(None, false), (Some(true), false), (Some(false), true)] {
+        let (mut sim, _, _) = Sim::desk(Strategy::Beepall, 1);
+        let interaction = sim.writes(1);
+        let mut echo = sim.echo(1, Origin::PhoneApp);
+        echo.proven = proven;
+        sim.annotated(&echo);
+        let told: Vec<bool> =
+            thread(&sim, &interaction).iter().filter(|message| message.origin.is_some()).map(|message| message.unproven).collect();
+        assert_eq!(told, [unproven], "{proven:?}");
+        let mut alert = sim.event(1);
+        alert.kind =
+            InboundKind::Alert(Alert { name: "account_update".into(), event: None, detail: String::new(), at: None, unproven: false });
+        alert.proven = proven;
+        sim.annotated(&alert);
+        assert_eq!(sim.memory.alerts(&alert.account)[0].unproven, unproven, "{proven:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use domain::account::{Account, List};
+use domain::account::{Account, List, ProxyTokens};
 use domain::agent::{Agent, Role};
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
@@ -13,7 +13,7 @@ use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use engine::ports::Directory;
 
-use super::keys::{plan_key, unique_key};
+use super::keys::{plan_key, proxy_key, unique_key};
 use super::{Configuration, Entity, Revision};
 use crate::codec::{PortResult, from_data, text};
 use crate::keys::Key;
@@ -119,6 +119,23 @@ impl Configuration {
         Ok(self.agents().await?.values().any(is_owner) || self.each::<Agent>().await?.iter().any(is_owner))
     }
 
+    /// The tokens that the proxy of an account may send; `None` if the account has none.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn proxy_tokens(&self, account: &Account) -> PortResult<Option<ProxyTokens>> {
+        let at = self.recent_revision().await?;
+        let own = match cached(&self.proxies, account.id.as_str(), at) {
+            Some(own) => own,
+            None => {
+                let own = self.table.get(proxy_key(&account.id)).await?.as_ref().map(from_data).transpose()?;
+                remember(&self.proxies, account.id.to_string(), own.clone(), at);
+                own
+            }
+        };
+        Ok(ProxyTokens::choose(account, own))
+    }
+
     /// The pauses that agents choose from.
     ///
     /// # Errors
@@ -194,6 +211,7 @@ impl Configuration {
         clear(&self.tags);
         clear(&self.canned_answers);
         clear(&self.account);
+        clear(&self.proxies);
         clear(&self.owners);
         self.tokens.forget();
     }
@@ -362,6 +380,7 @@ mod tests {
         let revision = Arc::new(AtomicU64::new(7));
         let (configuration, stub) = table(&revision).await;
         burst(&configuration).await;
+        // The token is looked for, then the hashes of all tokens are read.
         assert_eq!(reads(&stub), ["config", "account", "queue", "agent", "receive", "receive"]);
         for _ in 0..3 {
             burst(&configuration).await;

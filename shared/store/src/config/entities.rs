@@ -23,6 +23,10 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     fn members(&self) -> Option<&[AgentId]> {
         None
     }
+    /// The account, if it is one. A part of it lies in an item of its own.
+    fn account(&self) -> Option<&Account> {
+        None
+    }
 }
 
 impl Entity for Account {
@@ -35,6 +39,9 @@ impl Entity for Account {
     }
     fn members(&self) -> Option<&[AgentId]> {
         Some(&self.agents)
+    }
+    fn account(&self) -> Option<&Account> {
+        Some(self)
     }
 }
 

@@ -34,6 +34,13 @@ pub(crate) fn receive_key(token_hash: &str) -> Key {
     Key { pk: RECEIVE.to_owned(), sk: token_hash.to_owned() }
 }
 
+/// The partition of the tokens of accounts' proxies. Who may read accounts may not read it.
+const PROXY: &str = "proxy";
+
+pub(crate) fn proxy_key(account: &AccountId) -> Key {
+    Key { pk: PROXY.to_owned(), sk: account.to_string() }
+}
+
 pub(crate) fn plan_key(account: &AccountId, version: u64) -> Key {
     Key { pk: format!("plan#{account}"), sk: format!("{version:010}") }
 }

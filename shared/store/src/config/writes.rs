@@ -2,6 +2,7 @@
 //! entity against others holds.
 
 use audit::Entry;
+use domain::account::ProxyTokens;
 use domain::effect::Target;
 use domain::ids::AccountId;
 use domain::plan::ActionPlan;
@@ -9,7 +10,7 @@ use engine::ports::{PortError, System, World};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{WAKES, entity_key, plan_key, receive_key, revision_key, unique_key, wakes_key};
+use super::keys::{WAKES, entity_key, plan_key, proxy_key, receive_key, revision_key, unique_key, wakes_key};
 use super::{Configuration, Entity, audit_items};
 use crate::codec::{PortResult, data_item, failed, from_data, item, n, number, s};
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
@@ -166,6 +167,11 @@ impl Configuration {
             transaction.delete(unique_key(name), None, Written::Changed);
         }
         moves.add::<T>(&mut transaction, entity.id());
+        if let Some(account) = entity.account()
+            && let Some(tokens) = ProxyTokens::of(account)
+        {
+            transaction.put(data_item(proxy_key(&account.id), &tokens)?, None, Written::Changed);
+        }
         add(&mut transaction, extra)?;
         let written = self.transact(transaction, version + 1).await?;
         if matches!(written, Written::Done { .. }) && !moves.fit() {
@@ -206,6 +212,9 @@ impl Configuration {
         transaction.delete(entity_key::<T>(entity.id()), Some(Expression::version(version)), Written::Changed);
         for name in entity.unique_names() {
             transaction.delete(unique_key(&name), None, Written::Moved);
+        }
+        if let Some(account) = entity.account() {
+            transaction.delete(proxy_key(&account.id), None, Written::Moved);
         }
         Ok(transaction)
     }

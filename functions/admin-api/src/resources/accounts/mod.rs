@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 pub(crate) use leaving::*;
 pub(crate) use rotation::*;
 
-use secrets::{changed_secrets, forget_secret, hash, path_token, receive_path, rotate, token, webhook_secret};
+use secrets::{changed_secrets, forget_secret, hash, narrow, path_token, receive_path, rotate, store, token, webhook_secret};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -262,10 +262,17 @@ impl Resource for Account {
         match change.before {
             None => {
                 let credentials = change.input.provider.credentials(None, token)?.unwrap_or_default();
-                app.secrets.create(&change.after.id, &credentials).await?;
+                store(app, change.after, &credentials).await?;
                 Ok(changed_secrets(&Credentials::default(), &credentials))
             }
-            Some(_) => rotate(app, &change.after.id, &change.input.provider).await,
+            Some(before) => rotate(app, before, change.after, &change.input.provider).await,
+        }
+    }
+
+    async fn finish(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
+        match change.before {
+            Some(before) => narrow(app, before, change.after).await,
+            None => Ok(()),
         }
     }
 

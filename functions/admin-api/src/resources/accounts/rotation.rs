@@ -198,6 +198,7 @@ fn ended(before: &Account, secret: PreviousSecret, now: Timestamp) -> Option<(Ac
 
 #[cfg(test)]
 mod tests {
+    use domain::account::ProxyTokens;
     use domain::fixtures;
 
     use super::*;
@@ -227,10 +228,11 @@ mod tests {
         let (third, _) = rotated(&second, GeneratedSecret::ProxyToken, at(60)).unwrap();
         assert_eq!(third.webhook_secrets(at(59)).count(), 2);
         assert_eq!(third.webhook_secrets(at(60)).collect::<Vec<_>>(), [third.webhook_secret.as_ref().unwrap()]);
-        assert_eq!(third.proxy_tokens(at(59)).collect::<Vec<_>>(), [&third.proxy_token, &first.proxy_token]);
-        assert_eq!(third.proxy_tokens(at(60)).count(), 1);
+        let tokens = ProxyTokens::of(&third).unwrap();
+        assert_eq!(tokens.accepted(at(59)).collect::<Vec<_>>(), [&third.proxy_token, &first.proxy_token]);
+        assert_eq!(tokens.accepted(at(60)).count(), 1);
         let (fourth, _) = ended(&third, PreviousSecret::ProxyToken, at(0)).unwrap();
-        assert_eq!((fourth.proxy_tokens(at(0)).count(), fourth.webhook_secrets(at(0)).count()), (1, 2));
+        assert_eq!((ProxyTokens::of(&fourth).unwrap().accepted(at(0)).count(), fourth.webhook_secrets(at(0)).count()), (1, 2));
         assert!(ended(&fourth, PreviousSecret::ProxyToken, at(0)).is_none(), "there is nothing to end");
         let (fifth, _) = ended(&fourth, PreviousSecret::Provider, at(7)).unwrap();
         assert_eq!(fifth.replaced.credentials_revoked_at, Some(at(7)));

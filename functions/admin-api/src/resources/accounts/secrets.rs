@@ -18,8 +18,7 @@ const TOKEN_BYTES: usize = 32;
 
 /// The path of a Receive URL. It leads to the function for the provider's type.
 pub(super) fn receive_path(kind: &str, token: &str) -> Secret {
-    let name = providers::adapter(kind).map_or("", |adapter| adapter.receive_name());
-    format!("/receive/{name}/{token}").into()
+    format!("/receive/{}/{token}", receive_name(kind)).into()
 }
 
 /// The token at the end of an account's Receive URL.
@@ -27,23 +26,54 @@ pub(super) fn path_token(account: &Account) -> &str {
     account.receive_path.reveal().rsplit('/').next().unwrap_or_default()
 }
 
+/// The name of the receive function for a provider's type.
+fn receive_name(kind: &str) -> &'static str {
+    providers::adapter(kind).map_or("", |adapter| adapter.receive_name())
+}
+
+/// Stores the secret of a new account.
+pub(super) async fn store(app: &App, account: &Account, credentials: &Credentials) -> Result<(), ApiError> {
+    match app.secrets.create(&account.id, credentials, receive_name(&account.provider.kind)).await {
+        // Nobody else makes a secret for an id that was made just now: the answer of the first attempt was lost.
+        Err(SecretError::Exists) => Ok(app.secrets.put(&account.id, credentials).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
 /// Writes the new secrets and keeps the others. If there are no new secrets and the address stays, nothing is read.
-pub(super) async fn rotate(app: &App, id: &AccountId, provider: &ProviderInput) -> Result<Vec<String>, ApiError> {
+/// Another type has another receive function: both may read the secret until the account is written.
+pub(super) async fn rotate(app: &App, before: &Account, after: &Account, provider: &ProviderInput) -> Result<Vec<String>, ApiError> {
     if !provider.writes_secrets() && !provider.elsewhere {
         return Ok(Vec::new());
     }
-    let stored = match app.secrets.read::<Credentials>(id).await {
-        Ok(versions) => Some(versions.current),
+    let id = &after.id;
+    let stored = match app.secrets.current::<Credentials>(id).await {
+        Ok(current) => Some(current.value),
         // The secret was deleted by hand, so the account gets a new one.
         Err(SecretError::Missing | SecretError::Malformed) => None,
         Err(error) => return Err(error.into()),
     };
+    let (old, new) = (receive_name(&before.provider.kind), receive_name(&after.provider.kind));
+    let both = if old == new { new.to_owned() } else { format!("{old}/{new}") };
+    match app.secrets.permit(id, &both).await {
+        Ok(()) | Err(SecretError::Missing) => {}
+        Err(error) => return Err(error.into()),
+    }
     let Some(credentials) = provider.credentials(stored.as_ref(), token)? else { return Ok(Vec::new()) };
     match app.secrets.put(id, &credentials).await {
-        Err(SecretError::Missing) => app.secrets.create(id, &credentials).await?,
+        Err(SecretError::Missing) => app.secrets.create(id, &credentials, &both).await?,
         outcome => outcome?,
     }
     Ok(changed_secrets(&stored.unwrap_or_default(), &credentials))
+}
+
+/// Takes the right to read the secret from the receive function of the type that an account had.
+pub(super) async fn narrow(app: &App, before: &Account, after: &Account) -> Result<(), ApiError> {
+    let (old, new) = (receive_name(&before.provider.kind), receive_name(&after.provider.kind));
+    if old != new {
+        app.secrets.permit(&after.id, new).await?;
+    }
+    Ok(())
 }
 
 /// The secrets that differ, as paths in the account's view.
