@@ -264,7 +264,7 @@ async fn a_message_that_failed_is_sent_again_as_a_new_one_that_names_it_once_for
         message: message["id"].as_str().unwrap().parse().unwrap(),
     };
     let error = DeliveryError { class: ErrorClass::Permanent, code: None };
-    engine.sent(&place(&first), &engine::Sent::Failed { error }).await.unwrap();
+    engine.sent(&place(&first), None, &engine::Sent::Failed { error }).await.unwrap();
     let ((status, one), (_, two)) = tokio::join!(again("key-1"), again("key-1"));
     assert_eq!(
         (status, &one["again_of"], &one["content"], &one["state"]),
@@ -275,7 +275,7 @@ async fn a_message_that_failed_is_sent_again_as_a_new_one_that_names_it_once_for
     assert_ne!(one["id"], first["id"]);
     // An unknown outcome may be repeated too, and a repetition again.
     assert!(matches!(engine.claim(&place(&one)).await.unwrap(), engine::Claim::Send(_)));
-    engine.sent(&place(&one), &engine::Sent::Unknown).await.unwrap();
+    engine.sent(&place(&one), None, &engine::Sent::Unknown).await.unwrap();
     let (status, three) = anna.post(&messages, json!({"again": one["id"]})).await;
     assert_eq!((status, &three["again_of"]), (201, &one["id"]), "{three}");
     // A customer's message, and one of another interaction.

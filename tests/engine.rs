@@ -330,11 +330,16 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
     for state in ["delivered", "read", "delivered", "sent"] {
         let parameters = [("MessageSid", "SMout"), ("MessageStatus", state)];
         let path = format!("{}/status", account.receive_path.reveal());
+        deployment.proxy.calls();
         let answer = receive.handle(&webhook(&path, &format!("?ref={reference}"), &parameters, Some(AUTH_TOKEN))).await;
         assert_eq!(answer.status(), StatusCode::OK);
+        let calls = deployment.proxy.calls();
+        assert!(state == "delivered" || calls == ["AmazonSQS.SendMessage"], "once it is warm: {calls:?}");
+        assert!(!calls.iter().any(|call| call.ends_with("PutItem")), "{calls:?}");
     }
     deployment.route_inbound().await;
-    deployment.engine.sent(&place, &engine::Sent::Accepted { provider_id: "SMout".into() }).await.unwrap();
+    assert_eq!(deployment.store.event(&account.id, "SMout#read").await.unwrap(), None, "no item remembers it");
+    deployment.engine.sent(&place, None, &engine::Sent::Accepted { provider_id: "SMout".into() }).await.unwrap();
     let message = deployment.store.message(&place).await.unwrap().unwrap();
     assert_eq!(message.delivery.unwrap().state, domain::message::DeliveryState::Read);
     assert_eq!(message.provider_id.as_deref(), Some("SMout"));

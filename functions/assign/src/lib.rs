@@ -139,7 +139,7 @@ impl Assign {
         let notification = self.engine.notification(&interaction).await?;
         let job = PushJob {
             id: format!("{wake_id}-{}", key.interaction),
-            to: Audience::Agents(vec![agent.clone()]),
+            to: Audience::Agents(vec![agent.clone()]).into(),
             account: None,
             news: News::Offered { interaction: Box::new(interaction), offer, until, notification },
         };
@@ -152,7 +152,7 @@ impl Assign {
         let jobs = rows.iter().filter_map(|WaitingRow { interaction: key, offer, .. }| {
             let job = PushJob {
                 id: format!("{wake_id}-{}-gone", key.interaction),
-                to: Audience::Agents(vec![agent.clone()]),
+                to: Audience::Agents(vec![agent.clone()]).into(),
                 account: None,
                 news: News::Withdrawn { interaction: key.interaction.clone(), offer: offer.as_ref()?.id, taken_by: None },
             };

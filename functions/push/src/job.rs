@@ -2,7 +2,7 @@
 
 use domain::effect::Audience;
 use domain::ids::AccountId;
-use engine::jobs::PushJob;
+use engine::jobs::{PushJob, Recipients};
 use serde::Deserialize;
 use views::AgentEvent;
 
@@ -11,7 +11,7 @@ use views::AgentEvent;
 #[serde(from = "Written")]
 pub(crate) struct Job {
     pub(crate) id: String,
-    pub(crate) to: Audience,
+    pub(crate) to: Recipients,
     pub(crate) account: Option<AccountId>,
     pub(crate) event: AgentEvent,
 }
@@ -35,7 +35,7 @@ impl From<Written> for Job {
     fn from(written: Written) -> Self {
         match written {
             Written::News(PushJob { id, to, account, news }) => Self { id, to, account, event: (&news).into() },
-            Written::View { id, to, account, event } => Self { id, to, account, event: *event },
+            Written::View { id, to, account, event } => Self { id, to: to.into(), account, event: *event },
         }
     }
 }
@@ -59,7 +59,7 @@ mod tests {
 
     fn job(news: News) -> PushJob {
         let to = Audience::Members { queue: QueueId::from_ulid(Ulid::from_parts(1, 8)), except: Vec::new() };
-        PushJob { id: "int_1-2-0".to_owned(), to, account: Some(fixtures::account().id), news }
+        PushJob { id: "int_1-2-0".to_owned(), to: to.into(), account: Some(fixtures::account().id), news }
     }
 
     fn news() -> Vec<News> {
@@ -87,6 +87,17 @@ mod tests {
             let PushJob { id, to, account, .. } = job(news.clone());
             assert_eq!(read(&body), Job { id, to, account, event: AgentEvent::from(&news) });
         }
+    }
+
+    #[test]
+    fn a_job_for_whoever_has_an_interaction_is_read_and_was_a_failure_in_the_version_before() {
+        let interaction = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH);
+        let to = Recipients::Holder { holder_of: interaction.key() };
+        let job = PushJob { to: to.clone(), ..job(news().remove(3)) };
+        let body = serde_json::to_string(&Envelope::new(job.clone())).unwrap();
+        assert_eq!(read(&body).to, to);
+        // A failure leaves the job in the queue.
+        assert!(serde_json::from_value::<Audience>(serde_json::to_value(&job.to).unwrap()).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | input | result |
 //! |---|---|
 //! | an event for agents | it is appended to the feed of each, then sent to each open connection; many agents at once, and one agent's failure affects no other |
+//! | an event for whoever has an interaction | the same for the agent who has it now, also if it was merged into another |
 //! | an event for a queue | the same for the members who are on the account and can take it |
 //! | a repetition | nothing: each feed knows the effect's id |
 //! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
@@ -27,7 +28,7 @@ use domain::agent::{Agent, Presence, Role};
 use domain::effect::Audience;
 use domain::ids::{AccountId, AgentId};
 use domain::news::Told;
-use engine::jobs::Wakeup;
+use engine::jobs::{Recipients, Wakeup};
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -124,8 +125,9 @@ impl Push {
     /// not reject it, and can take it now. Its withdrawal goes to all members who are logged in.
     async fn audience(&self, job: &Job) -> Result<Vec<AgentId>, PortError> {
         let (queue, except) = match &job.to {
-            Audience::Agents(agents) => return Ok(agents.clone()),
-            Audience::Members { queue, except } => (queue, except),
+            Recipients::Audience(Audience::Agents(agents)) => return Ok(agents.clone()),
+            Recipients::Audience(Audience::Members { queue, except }) => (queue, except),
+            Recipients::Holder { holder_of } => return Ok(engine::holder(&self.store, holder_of).await?.into_iter().collect()),
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };
         let account = match &job.account {

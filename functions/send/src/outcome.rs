@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn tried(attempts: u32, last: Option<ErrorClass>) -> Delivery {
-        Delivery { state: DeliveryState::Queued, since: at("2026-01-01T10:00:00Z"), error: last.map(error), attempts }
+        Delivery { state: DeliveryState::Queued, since: at("2026-01-01T10:00:00Z"), error: last.map(error), attempts, claim: None }
     }
 
     #[test]

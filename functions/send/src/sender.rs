@@ -152,7 +152,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
             DeliveryState::Queued => match self.prepare(key, &message).await {
                 Ok(prepared) => Some(prepared),
                 Err(NotSent::Error(error)) => return Err(error),
-                Err(NotSent::Never(error)) => return self.finish(key, &Sent::Failed { error }, None).await,
+                Err(NotSent::Never(error)) => return self.finish(key, None, &Sent::Failed { error }, None).await,
             },
             _ => None,
         };
@@ -164,7 +164,10 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
                 return Ok(None);
             }
             // It went back to `queued` after it was read, so it was certainly not sent.
-            (Claim::Send(_), None) => return self.finish(key, &Sent::Later { error: of_class(ErrorClass::Temporary) }, Some(1)).await,
+            (Claim::Send(message), None) => {
+                let later = Sent::Later { error: of_class(ErrorClass::Temporary) };
+                return self.finish(key, Some(&message), &later, Some(1)).await;
+            }
         };
         let result = self.call(key, &message, prepared).await;
         let of_number = matches!(result, SendResult::RateLimited { scope: RateScope::Number, .. });
@@ -173,7 +176,7 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
             let until = self.engine.world.now().saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX);
             self.pauses.pause(&key.interaction.conversation.account, until);
         }
-        self.finish(key, &sent, wait).await
+        self.finish(key, Some(&message), &sent, wait).await
     }
 
     async fn prepare(&self, key: &MessageKey, message: &Message) -> Result<Prepared, NotSent> {
@@ -278,10 +281,10 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         account.ok().flatten()
     }
 
-    async fn finish(&self, key: &MessageKey, sent: &Sent, wait: Option<u32>) -> Result<Option<u32>, SendError> {
+    async fn finish(&self, key: &MessageKey, claimed: Option<&Message>, sent: &Sent, wait: Option<u32>) -> Result<Option<u32>, SendError> {
         let mut attempt = 1;
         let state = loop {
-            match self.engine.sent(key, sent).await {
+            match self.engine.sent(key, claimed, sent).await {
                 Err(EngineError::Port(_) | EngineError::Busy) if attempt < WRITES => self.engine.world.pause(attempt).await,
                 written => break written?,
             }

@@ -98,7 +98,7 @@ fn interaction() -> Interaction {
 fn message() -> Message {
     Message {
         author: Author::Agent { agent: AgentId::from_ulid(Ulid::from_parts(1, 7)) },
-        delivery: Some(Delivery { state: DeliveryState::Queued, since: now(), error: None, attempts: 0 }),
+        delivery: Some(Delivery { state: DeliveryState::Queued, since: now(), error: None, attempts: 0, claim: None }),
         ..fixtures::message(now())
     }
 }
@@ -366,6 +366,25 @@ async fn a_claim_that_could_not_be_written_calls_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_whose_writes_lose_their_answer_in_turn_is_sent_once_and_never_unknown() {
+    // The claim, the provider's id, the result, and one that does not happen.
+    for place in 0..4 {
+        for fault in [Fault::AnswerLost, Fault::MetItself, Fault::Conflict, Fault::Refused] {
+            let scene = scene([taken()]).await;
+            let mut writes = 0..;
+            scene.memory.inject(move |_| if writes.next() == Some(place) { fault } else { Fault::None });
+            assert_eq!(scene.deliver().await, Ok(()), "{place} {fault:?}");
+            assert_eq!((scene.calls().len(), scene.delivery().state), (1, DeliveryState::Accepted), "{place} {fault:?}");
+            assert_eq!(scene.memory.message_of(&account().id, "SM1"), Some(scene.key.clone()), "{place} {fault:?}");
+            let states = scene.memory.take_effects().into_iter().flat_map(|grown| grown.effects).count();
+            assert_eq!(states, 1, "its state is told once: {place} {fault:?}");
+            assert_eq!(scene.deliver().await, Ok(()));
+            assert_eq!((scene.calls().len(), scene.delivery().state), (1, DeliveryState::Accepted), "{place} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_end_of_a_call_is_written_again_when_the_first_write_fails() {
     let scene = scene([taken()]).await;
     let mut writes = 0;
@@ -400,17 +419,10 @@ async fn a_status_that_overtakes_the_answer_stays() {
     let mut read = memory.messages()[0].1.clone();
     let before = read.version;
     read.version += 1;
-    read.delivery = Some(Delivery { state: DeliveryState::Read, since: now(), error: None, attempts: 0 });
-    let commit = engine::ports::MessageCommit {
-        key: scene.key.clone(),
-        before,
-        after: read,
-        effects: vec![],
-        mark: Idempotency::Guarded,
-        index_provider_id: false,
-    };
+    read.delivery = Some(Delivery { state: DeliveryState::Read, since: now(), error: None, attempts: 0, claim: None });
+    let commit = engine::ports::MessageCommit { key: scene.key.clone(), before, after: read, effects: vec![], mark: Idempotency::Guarded };
     assert_eq!(memory.commit_message(commit).await.unwrap(), Committed::Done);
-    engine.sent(&scene.key, &Sent::Accepted { provider_id: "SM1".into() }).await.unwrap();
+    engine.sent(&scene.key, None, &Sent::Accepted { provider_id: "SM1".into() }).await.unwrap();
     assert_eq!((scene.delivery().state, scene.message().provider_id.as_deref()), (DeliveryState::Read, Some("SM1")));
 }
 

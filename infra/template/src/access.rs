@@ -152,6 +152,29 @@ fn functions_that_write_media_or_archives_touch_conversations_only() {
 }
 
 #[test]
+fn push_reads_conversations_and_writes_none() {
+    let template = template();
+    let of_conversations: Vec<_> = statements(template.resource("PushFunction"))
+        .into_iter()
+        .filter(|statement| keys(statement).is_some_and(|keys| keys.contains(&"CONV#*")))
+        .map(|statement| list(&statement["Action"]))
+        .collect();
+    assert_eq!(of_conversations, [vec!["dynamodb:GetItem"]]);
+}
+
+#[test]
+fn a_function_is_updated_after_those_that_read_what_it_writes() {
+    let template = template();
+    let after = |id: &str| list(&template.resource(id)["DependsOn"]).into_iter().collect::<BTreeSet<_>>();
+    for id in ["RouteFunction", "SendFunction", "MediaFunction"] {
+        assert!(after(id).is_superset(&BTreeSet::from(["DispatchFunction", "PushFunction"])), "{id}");
+    }
+    for id in RECEIVERS {
+        assert!(after(id).contains("RouteFunction"), "{id}");
+    }
+}
+
+#[test]
 fn access_logs_carry_the_callers_address_and_never_a_path() {
     let template = template();
     let format = template.at("/Resources/HttpStage/Properties/AccessLogSettings/Format").unwrap().as_str().unwrap();

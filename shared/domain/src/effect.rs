@@ -189,6 +189,12 @@ pub enum Effect {
         /// The notice that they get.
         notice: Notice,
     },
+    /// Tell the agent who has the interaction of this message about the change. Who that is turns out when the push is
+    /// made: meanwhile the interaction may change hands or be merged into another.
+    TellHolder {
+        /// The notice that the agent gets.
+        notice: Notice,
+    },
     /// Call another system, and give the interaction its answer.
     Webhook {
         /// The wait that the answer ends.

@@ -101,6 +101,8 @@ ids! {
     InteractionId "int_",
     /// One message of an interaction.
     MessageId "msg_",
+    /// One attempt at sending a message.
+    ClaimId "clm_",
     /// Working hours.
     IntervalId "ivl_",
     /// An artificial agent that answers customers.

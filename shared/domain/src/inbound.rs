@@ -106,7 +106,8 @@ impl InboundKind {
                 what: Annotated::Moved { body, .. } | Annotated::Marketing { body, .. } | Annotated::System { body },
                 ..
             }) => body.len(),
-            InboundKind::Annotation(_) | InboundKind::Status(_) | InboundKind::Other { .. } | InboundKind::Stored => 0,
+            InboundKind::Status(status) => status.weight(),
+            InboundKind::Annotation(_) | InboundKind::Other { .. } | InboundKind::Stored => 0,
         }
     }
 }
@@ -436,6 +437,13 @@ pub struct StatusUpdate {
     /// the message was sent to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<Address>,
+}
+
+impl StatusUpdate {
+    fn weight(&self) -> usize {
+        let addresses = self.recipients.iter().map(|recipient| recipient.key().len());
+        self.provider_id.len() + self.reference.as_ref().map_or(0, String::len) + addresses.sum::<usize>()
+    }
 }
 
 #[cfg(test)]

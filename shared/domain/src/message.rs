@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentId, InteractionId, MessageId};
+use crate::ids::{AgentId, ClaimId, InteractionId, MessageId};
 use crate::media_type::essence;
 pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::values::{Address, to_millisecond};
@@ -148,7 +148,8 @@ impl Message {
     /// The message, waiting to be sent to the customer at this address.
     #[must_use]
     pub fn queued(self, since: Timestamp, to: &Address) -> Self {
-        Self { to: Some(to.clone()), delivery: Some(Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0 }), ..self }
+        let delivery = Delivery { state: DeliveryState::Queued, since, error: None, attempts: 0, claim: None };
+        Self { to: Some(to.clone()), delivery: Some(delivery), ..self }
     }
 
     /// Reactions that were not taken back.
@@ -824,6 +825,10 @@ pub struct Delivery {
     /// How often the provider refused the message for a temporary reason.
     #[serde(default)]
     pub attempts: u32,
+    /// In the state [`Sending`](DeliveryState::Sending): the attempt that claimed the message. Claims of the version
+    /// before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimId>,
 }
 
 /// States of a sent message, in the order in which they may follow each other.
@@ -1045,6 +1050,10 @@ mod tests {
         assert_eq!(place, Content::Location { latitude: 1.5, longitude: 2.5, label: None, address: None, url: None });
         let edit: Edit = serde_json::from_str(r#"{"at":"2026-01-01T00:00:00Z","before":{"type":"text","body":"a"}}"#).unwrap();
         assert!(!edit.cut);
+        let claimed = r#"{"state":"sending","since":"2026-01-01T00:00:00Z","attempts":1}"#;
+        let claimed: Delivery = serde_json::from_str(claimed).unwrap();
+        assert_eq!((claimed.state, claimed.claim.as_ref()), (Sending, None));
+        assert!(serde_json::to_value(&claimed).unwrap().get("claim").is_none());
         // A short text is stored as before.
         let stored = serde_json::to_value(crate::fixtures::message(second(0))).unwrap();
         for new in ["words", "cut", "product", "origin"] {

@@ -234,6 +234,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(())
     }
 
+    /// Moves a message on. Nothing marks the report as done: it changes a message only forwards, so a repetition
+    /// changes nothing.
     pub(crate) async fn route_status(&self, event: &InboundEvent, status: &StatusUpdate) -> Result<(), EngineError> {
         let referred = status.reference.clone().and_then(|reference| MessageRef(reference).key(&event.account));
         let key = match referred {
@@ -243,43 +245,38 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let Some(key) = key else {
             // The report may have overtaken our own record of the send. A report with a foreign reference is about
             // a message that another system sent through the same number.
-            return match status.reference {
-                None if self.is_young(event) => Err(EngineError::NotYet),
-                _ => Ok(self.store.settle(event).await?),
-            };
+            let waits = status.reference.is_none() && self.is_young(event);
+            return if waits { Err(EngineError::NotYet) } else { Ok(()) };
         };
         let mut looked = status.recipients.is_empty();
         for attempt in 1..=ATTEMPTS {
-            let now = self.world.now();
-            let Some(before) = self.store.message(&key).await? else { return Ok(self.store.settle(event).await?) };
+            let Some(before) = self.store.message(&key).await? else { return Ok(()) };
+            // First, so that a process that dies in between does it when the report comes again.
             if !std::mem::replace(&mut looked, true) {
                 self.shows_customer(event, &key, before.to.as_ref(), &status.recipients).await?;
             }
-            let current = before.delivery.as_ref();
-            if !current.is_some_and(|delivery| delivery.state.moves_to(status.state)) {
-                return Ok(self.store.settle(event).await?);
+            let Some(after) = self.reported(&before, status) else { return Ok(()) };
+            // As with the provider's answer, the id leads to the message before the message names it.
+            let named = before.provider_id.is_some() || self.indexed(&key, &status.provider_id).await?;
+            if named && self.write_delivery(&key, before.version, after).await? == Committed::Done {
+                return Ok(());
             }
-            let mut after = before.clone();
-            after.version += 1;
-            after.delivery = Some(Delivery {
-                state: status.state,
-                since: status.at.unwrap_or(now),
-                error: status.error.clone(),
-                attempts: current.map_or(0, |delivery| delivery.attempts),
-            });
-            let index_provider_id = after.provider_id.is_none();
-            after.provider_id.get_or_insert_with(|| status.provider_id.clone());
-            let effects = self.seen_in_thread(&key).await?;
-            let commit = MessageCommit {
-                mark: Idempotency::of(event),
-                index_provider_id,
-                ..MessageCommit::of(&key, before.version, after, effects)
-            };
-            match self.store.commit_message(commit).await? {
-                Committed::Done | Committed::AlreadyDone => return Ok(()),
-                Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
-            }
+            self.world.pause(attempt).await;
         }
         Err(EngineError::Busy)
+    }
+
+    /// The message after a report; `None` if the report doesn't move it on.
+    fn reported(&self, before: &Message, status: &StatusUpdate) -> Option<Message> {
+        let current = before.delivery.as_ref().filter(|delivery| delivery.state.moves_to(status.state))?;
+        let delivery = Delivery {
+            state: status.state,
+            since: status.at.unwrap_or_else(|| self.world.now()),
+            error: status.error.clone(),
+            attempts: current.attempts,
+            claim: None,
+        };
+        let provider_id = before.provider_id.clone().or_else(|| Some(status.provider_id.clone()));
+        Some(Message { version: before.version + 1, provider_id, delivery: Some(delivery), ..before.clone() })
     }
 }

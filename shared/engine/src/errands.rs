@@ -7,7 +7,7 @@ use domain::inbound::InboundEvent;
 use domain::news::News;
 use jiff::Timestamp;
 
-use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob, inbound_dedup};
+use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, SendJob, Wakeup, WebhookJob, inbound_dedup};
 use crate::stream::{Grown, Owner};
 
 /// A body to send to a queue.
@@ -71,8 +71,8 @@ impl Errand {
     }
 
     /// Pushes news to agents. News of one `group` keeps its order on their screens.
-    fn push(id: String, group: String, to: &Audience, account: Option<AccountId>, news: News) -> Self {
-        Self { id: id.clone(), group: Some(group), job: Job::Push(Box::new(PushJob { id, to: to.clone(), account, news })) }
+    fn push(id: String, group: String, to: impl Into<Recipients>, account: Option<AccountId>, news: News) -> Self {
+        Self { id: id.clone(), group: Some(group), job: Job::Push(Box::new(PushJob { id, to: to.into(), account, news })) }
     }
 
     /// Sends a wake-up at `at`. Timers have no order.
@@ -152,14 +152,19 @@ impl Owner {
                     _ => None,
                 };
                 let group = own_order.unwrap_or_else(|| interaction.conversation().group());
-                Errand::push(id, group, to, Some(interaction.account.clone()), news)
+                Errand::push(id, group, to.clone(), Some(interaction.account.clone()), news)
             }
             (Effect::Push { to, notice }, Self::Message { message, key }) => {
                 let conversation = &key.interaction.conversation;
+                Errand::push(id, conversation.group(), to.clone(), Some(conversation.account.clone()), News::of_message(notice, message)?)
+            }
+            (Effect::TellHolder { notice }, Self::Message { message, key }) => {
+                let conversation = &key.interaction.conversation;
+                let to = Recipients::Holder { holder_of: key.interaction.clone() };
                 Errand::push(id, conversation.group(), to, Some(conversation.account.clone()), News::of_message(notice, message)?)
             }
             (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
-                Errand::push(id, agent.to_string(), to, None, News::Presence { state: *state })
+                Errand::push(id, agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
             (
                 Effect::Route
@@ -172,6 +177,7 @@ impl Owner {
                 | Effect::Missed { .. }
                 | Effect::Webhook { .. }
                 | Effect::Unify { .. }
+                | Effect::TellHolder { .. }
                 | Effect::Push { .. },
                 _,
             ) => return None,

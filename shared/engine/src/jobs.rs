@@ -158,13 +158,33 @@ pub struct ArchiveJob {
     pub interaction: InteractionKey,
 }
 
+/// The agents to whom a push goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Recipients {
+    /// Those whom the cause of the push named.
+    Audience(Audience),
+    /// The agent who has an interaction when the push is made ([`holder`](crate::holder)). The version before does not
+    /// know this form: there the job fails and comes again.
+    Holder {
+        /// The interaction. It may have been merged into another meanwhile.
+        holder_of: InteractionKey,
+    },
+}
+
+impl From<Audience> for Recipients {
+    fn from(audience: Audience) -> Self {
+        Self::Audience(audience)
+    }
+}
+
 /// On `push.fifo`, group = conversation or agent: append an event to the feeds of agents and send it to their sockets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PushJob {
     /// The effect's id, so that a repetition changes nothing.
     pub id: String,
     /// The agents whose feeds get the event.
-    pub to: Audience,
+    pub to: Recipients,
     /// The account of an offer to a queue: only the account's agents get it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,

@@ -29,7 +29,7 @@ use domain::ids::AccountId;
 
 pub use assign::{Reach, Swept, Woken};
 pub use interactions::{Sending, Told};
-pub use messages::{Claim, Sent};
+pub use messages::{Claim, Sent, holder};
 pub use missed::MISSED_TOO_MANY;
 pub use presence::Released;
 pub use start::{Start, Started};

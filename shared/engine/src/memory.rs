@@ -47,6 +47,9 @@ pub enum Fault {
     Refused,
     /// It is written, but the answer is lost, so the call fails.
     AnswerLost,
+    /// It is written, and the client's own repetition meets it: the answer is [`Committed::Conflict`]. That happens to
+    /// plain writes only; a transaction recognises its repetition.
+    MetItself,
 }
 
 /// A fault of the next read.
@@ -338,9 +341,14 @@ impl Memory {
         (state.faults, state.read_faults) = (None, None);
     }
 
-    /// Writes a webhook's event if it does not exist, and returns whether it was new.
+    /// Takes a webhook's event, and returns whether it was new. It is written if it does not exist. A status goes to
+    /// the queue alone.
     pub fn receive(&self, event: &InboundEvent) -> bool {
         let mut state = locked(&self.state);
+        if matches!(event.kind, InboundKind::Status(_)) {
+            state.outbox.push(Grown { item: Owner::Event(Box::new(event.clone())), version: 1, effects: vec![Effect::Route] });
+            return true;
+        }
         let place = (event.account.clone(), event.id.clone());
         if state.events.contains_key(&place) {
             return false;
@@ -413,6 +421,16 @@ impl Memory {
         state.aliases.extend(leads.into_iter().map(|(place, person)| (place.key(), standing(person))));
     }
 
+    /// The message to which a provider's id leads.
+    pub fn message_of(&self, account: &AccountId, provider_id: &str) -> Option<MessageKey> {
+        locked(&self.state).provider_ids.get(&(account.clone(), provider_id.to_owned())).cloned()
+    }
+
+    /// An interaction.
+    pub fn interaction_of(&self, id: &InteractionId) -> Option<Interaction> {
+        locked(&self.state).interactions.get(id).cloned()
+    }
+
     /// All contacts, by id.
     pub fn contacts(&self) -> Vec<Contact> {
         locked(&self.state).contacts.values().cloned().collect()
@@ -434,6 +452,17 @@ impl Memory {
         conflict: Option<T>,
         write: impl FnOnce(&mut State) -> PortResult<T>,
     ) -> PortResult<T> {
+        self.write_as(operation, conflict, None, write).await
+    }
+
+    /// A write, and the answer if the client's own repetition meets it.
+    async fn write_as<T>(
+        &self,
+        operation: &'static str,
+        conflict: Option<T>,
+        met_itself: Option<T>,
+        write: impl FnOnce(&mut State) -> PortResult<T>,
+    ) -> PortResult<T> {
         give_way().await;
         let mut state = locked(&self.state);
         let fault = state.faults.as_mut().map_or(Fault::None, |faults| faults(operation));
@@ -442,6 +471,7 @@ impl Memory {
             (Fault::Conflict, Some(conflict)) => Ok(conflict),
             (Fault::Refused | Fault::Conflict, _) => Err(failed("refused")),
             (Fault::AnswerLost, _) => write(&mut state).and(Err(failed("the answer was lost"))),
+            (Fault::MetItself, _) => write(&mut state).map(|answer| met_itself.unwrap_or(answer)),
             (Fault::None, _) => write(&mut state),
         }
     }
@@ -709,7 +739,7 @@ impl State {
     }
 
     fn commit_message(&mut self, commit: MessageCommit) -> PortResult<Committed> {
-        let MessageCommit { key, before, after, effects, mark, index_provider_id } = commit;
+        let MessageCommit { key, before, after, effects, mark } = commit;
         let mut conditions = Conditions::default();
         let current = self.messages.get(&place(&key)).filter(|(known, _)| *known == key).map(|(_, message)| message.version);
         conditions.item("message".to_owned(), current == Some(before), Committed::Conflict);
@@ -717,9 +747,6 @@ impl State {
         match conditions.outcome("commit_message")? {
             Committed::Done => {}
             lost => return Ok(lost),
-        }
-        if let Some(provider_id) = after.provider_id.clone().filter(|_| index_provider_id) {
-            self.provider_ids.insert((key.interaction.conversation.account.clone(), provider_id), key.clone());
         }
         self.set_mark(&mark, after.interaction.to_string());
         self.caused(Owner::Message { message: Box::new(after.clone()), key: key.clone() }, after.version, effects);
@@ -885,7 +912,17 @@ impl Store for Memory {
     }
 
     async fn commit_message(&self, commit: MessageCommit) -> PortResult<Committed> {
-        self.write("commit_message", Some(Committed::Conflict), |state| state.commit_message(commit)).await
+        let met_itself = (commit.mark == Idempotency::Guarded).then_some(Committed::Conflict);
+        self.write_as("commit_message", Some(Committed::Conflict), met_itself, |state| state.commit_message(commit)).await
+    }
+
+    async fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<Committed> {
+        self.write("index_provider_id", Some(Committed::Conflict), |state| {
+            let place = (key.interaction.conversation.account.clone(), provider_id.to_owned());
+            let there = state.provider_ids.entry(place).or_insert_with(|| key.clone());
+            Ok(if there == key { Committed::Done } else { Committed::AlreadyDone })
+        })
+        .await
     }
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {

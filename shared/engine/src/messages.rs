@@ -1,11 +1,15 @@
 //! Changes of single messages: sends, and copies of attachments.
 
-use domain::effect::{Audience, Effect, MessageKey, Notice};
-use domain::interaction::Interaction;
+use domain::effect::{Effect, InteractionKey, MessageKey, Notice};
+use domain::ids::{AgentId, ClaimId};
 use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
-use crate::ports::{Committed, Directory, MessageCommit, Store, World};
+use crate::ports::{Committed, Directory, MessageCommit, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
+
+/// How many failed calls a claim survives. It may have been written, and only this attempt knows its id: in any later
+/// one the message is in doubt. Each call was tried again by the client before it failed.
+const UNANSWERED: u32 = 3;
 
 /// The result of a claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,69 +43,124 @@ pub enum Sent {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// Claims a message durably before the call to the provider. If it is claimed already, its sender died in the
-    /// call: the message becomes `unknown`, and nothing is called again.
+    /// Claims a message durably before the call to the provider, under an id of this attempt. If another attempt has
+    /// claimed it, its sender died in the call: the message becomes `unknown`, and nothing is called again. An own
+    /// claim whose answer was lost is found by its id.
+    ///
+    /// # Errors
+    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again. A claim that
+    /// was written nevertheless is another attempt's then.
+    pub async fn claim(&self, key: &MessageKey) -> Result<Claim, EngineError> {
+        let claim = ClaimId::from_ulid(self.world.ulid());
+        let mut unanswered = 0;
+        for attempt in 1..=ATTEMPTS {
+            match self.try_claim(key, &claim).await {
+                Ok(Some(claimed)) => return Ok(claimed),
+                Ok(None) => {}
+                Err(EngineError::Port(error)) if unanswered < UNANSWERED => {
+                    unanswered += 1;
+                    tracing::info!(event = "engine.claim_unanswered", message = %key.message, %error);
+                }
+                Err(error) => return Err(error),
+            }
+            self.world.pause(attempt).await;
+        }
+        Err(EngineError::Busy)
+    }
+
+    /// `None` if the write met another one, which may be an own one.
+    async fn try_claim(&self, key: &MessageKey, claim: &ClaimId) -> Result<Option<Claim>, EngineError> {
+        let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+        let Some(delivery) = &before.delivery else { return Err(EngineError::NotFound) };
+        let (state, error, own) = match delivery.state {
+            DeliveryState::Queued => (DeliveryState::Sending, None, Some(claim.clone())),
+            DeliveryState::Sending if delivery.claim.as_ref() == Some(claim) => return Ok(Some(Claim::Send(Box::new(before)))),
+            DeliveryState::Sending => (DeliveryState::Unknown, Some(DeliveryError { class: ErrorClass::OutcomeUnknown, code: None }), None),
+            settled => return Ok(Some(Claim::Settled(settled))),
+        };
+        let attempts = delivery.attempts;
+        let after = delivered(&before, Delivery { state, since: self.world.now(), error, attempts, claim: own });
+        Ok(match self.write_delivery(key, before.version, after.clone()).await? {
+            Committed::Done if state == DeliveryState::Sending => Some(Claim::Send(Box::new(after))),
+            Committed::Done => Some(Claim::Settled(state)),
+            _ => None,
+        })
+    }
+
+    /// Writes the outcome of sending a message. `claimed` is the message as it was claimed for that; `None` if it
+    /// failed before. A status that overtook the provider's answer stays. The provider's id is stored in any case, and
+    /// before the outcome: a process that dies in between leaves a message that the provider's reports still find.
     ///
     /// # Errors
     /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
-    pub async fn claim(&self, key: &MessageKey) -> Result<Claim, EngineError> {
+    pub async fn sent(&self, key: &MessageKey, claimed: Option<&Message>, outcome: &Sent) -> Result<DeliveryState, EngineError> {
+        let claim = claimed.and_then(|claimed| claimed.delivery.as_ref()?.claim.clone());
+        let mut known = claimed.cloned();
+        let mut indexed = false;
         for attempt in 1..=ATTEMPTS {
-            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
-            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
-            let (state, error) = match delivery.state {
-                DeliveryState::Queued => (DeliveryState::Sending, None),
-                DeliveryState::Sending => (DeliveryState::Unknown, Some(DeliveryError { class: ErrorClass::OutcomeUnknown, code: None })),
-                settled => return Ok(Claim::Settled(settled)),
+            let before = match known.take() {
+                Some(claimed) => claimed,
+                None => self.store.message(key).await?.ok_or(EngineError::NotFound)?,
             };
-            let after = self.delivered(&before, Delivery { state, since: self.world.now(), error, attempts: delivery.attempts });
-            match self.write(key, &before, after.clone(), false).await? {
-                Committed::Done if state == DeliveryState::Sending => return Ok(Claim::Send(Box::new(after))),
-                Committed::Done => return Ok(Claim::Settled(state)),
+            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
+            let provider_id = match outcome {
+                Sent::Accepted { provider_id } => Some(provider_id),
+                Sent::Later { .. } | Sent::Failed { .. } | Sent::Unknown => None,
+            };
+            if let Some(provider_id) = provider_id.filter(|id| !indexed && before.provider_id.as_ref() != Some(*id)) {
+                indexed = self.indexed(key, provider_id).await?;
+                if !indexed {
+                    self.world.pause(attempt).await;
+                    continue;
+                }
+            }
+            let ours = claim.is_some() && delivery.state == DeliveryState::Sending && delivery.claim == claim;
+            let after = self.with_outcome(&before, &delivery, ours, outcome);
+            if after == before {
+                return Ok(delivery.state);
+            }
+            let reached = after.delivery.as_ref().map_or(delivery.state, |delivery| delivery.state);
+            match self.write_delivery(key, before.version, after).await? {
+                Committed::Done => return Ok(reached),
                 _ => self.world.pause(attempt).await,
             }
         }
         Err(EngineError::Busy)
     }
 
-    /// Writes the outcome of sending a claimed message. A status that overtook the provider's answer stays. The
-    /// provider's id is stored in any case.
-    ///
-    /// # Errors
-    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
-    pub async fn sent(&self, key: &MessageKey, outcome: &Sent) -> Result<DeliveryState, EngineError> {
-        for attempt in 1..=ATTEMPTS {
-            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
-            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
-            let unknown = DeliveryError { class: ErrorClass::OutcomeUnknown, code: None };
-            let (state, error, attempts) = match outcome {
-                Sent::Accepted { .. } => (DeliveryState::Accepted, None, delivery.attempts),
-                // Going back to `queued` is not a step backwards for the customer: nothing was sent.
-                Sent::Later { error } => (DeliveryState::Queued, Some(error.clone()), delivery.attempts + 1),
-                Sent::Failed { error } => (DeliveryState::Failed, Some(error.clone()), delivery.attempts),
-                Sent::Unknown => (DeliveryState::Unknown, Some(unknown), delivery.attempts),
-            };
-            let ours = delivery.state == DeliveryState::Sending;
-            let moves = ours || (delivery.state.moves_to(state) && state != DeliveryState::Queued);
-            let since = self.world.now();
-            let mut after = if moves { self.delivered(&before, Delivery { state, since, error, attempts }) } else { before.clone() };
-            let mut index = false;
-            if let Sent::Accepted { provider_id } = outcome
-                && before.provider_id.is_none()
-            {
-                after.provider_id = Some(provider_id.clone());
-                after.version = before.version + 1;
-                index = true;
-            }
-            if after == before {
-                return Ok(delivery.state);
-            }
-            let reached = after.delivery.as_ref().map_or(delivery.state, |delivery| delivery.state);
-            match self.write(key, &before, after, index).await? {
-                Committed::Done => return Ok(reached),
-                _ => self.world.pause(attempt).await,
-            }
+    /// The message after an outcome. Nothing moves it back but its own attempt (`ours`).
+    fn with_outcome(&self, before: &Message, delivery: &Delivery, ours: bool, outcome: &Sent) -> Message {
+        let unknown = DeliveryError { class: ErrorClass::OutcomeUnknown, code: None };
+        let (state, error, attempts) = match outcome {
+            Sent::Accepted { .. } => (DeliveryState::Accepted, None, delivery.attempts),
+            // Going back to `queued` is not a step backwards for the customer: nothing was sent.
+            Sent::Later { error } => (DeliveryState::Queued, Some(error.clone()), delivery.attempts + 1),
+            Sent::Failed { error } => (DeliveryState::Failed, Some(error.clone()), delivery.attempts),
+            Sent::Unknown => (DeliveryState::Unknown, Some(unknown), delivery.attempts),
+        };
+        let moves = ours || (delivery.state.moves_to(state) && state != DeliveryState::Queued);
+        let mut after = before.clone();
+        if moves {
+            after = delivered(before, Delivery { state, since: self.world.now(), error, attempts, claim: None });
         }
-        Err(EngineError::Busy)
+        if let (Sent::Accepted { provider_id }, None) = (outcome, &before.provider_id) {
+            after.provider_id = Some(provider_id.clone());
+            after.version = before.version + 1;
+        }
+        after
+    }
+
+    /// Lets a provider's id lead to a message. False if another write of it is under way.
+    pub(crate) async fn indexed(&self, key: &MessageKey, provider_id: &str) -> Result<bool, EngineError> {
+        Ok(match self.store.index_provider_id(key, provider_id).await? {
+            Committed::Conflict => false,
+            Committed::AlreadyDone => {
+                // No provider uses an id twice. If the business's own app told of the message first, its line stays.
+                tracing::warn!(event = "engine.provider_id_taken", message = %key.message, interaction = %key.interaction.interaction);
+                true
+            }
+            _ => true,
+        })
     }
 
     /// Writes the result of copying an attachment. After the last one of a closed interaction, its archive is made
@@ -133,36 +192,36 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
         let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
         let archive = (!own.is_open()).then_some(Effect::Archive);
-        Ok(archive.into_iter().chain(self.told_of_thread(own).await?).collect())
+        Ok(archive.into_iter().chain([TOLD]).collect())
     }
 
-    /// The effects of a new delivery state: the agent with the thread sees it.
-    pub(crate) async fn seen_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
-        let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
-        Ok(self.told_of_thread(own).await?.into_iter().collect())
-    }
-
-    /// Tells the agent who has the interaction now, also if it was merged into another. The agent who wrote the
-    /// message may no longer be on the account.
-    async fn told_of_thread(&self, mut living: Interaction) -> Result<Option<Effect>, EngineError> {
-        // Mergers lead to ever older interactions, so the loop ends.
-        while let Some(into) = living.merged_into.take() {
-            living = self.store.interaction(&into).await?.ok_or(EngineError::NotFound)?;
-        }
-        Ok(living.agent.map(|agent| Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::MessageState }))
-    }
-
-    fn delivered(&self, before: &Message, delivery: Delivery) -> Message {
-        Message { version: before.version + 1, delivery: Some(delivery), ..before.clone() }
-    }
-
-    async fn write(&self, key: &MessageKey, before: &Message, after: Message, index: bool) -> Result<Committed, EngineError> {
+    /// Writes a delivery state: one plain write, which its version guards.
+    pub(crate) async fn write_delivery(&self, key: &MessageKey, before: u64, after: Message) -> Result<Committed, EngineError> {
         // A claim is no news for agents.
-        let effects = match &after.delivery {
-            Some(delivery) if delivery.state != DeliveryState::Sending => self.seen_in_thread(key).await?,
-            _ => Vec::new(),
-        };
-        let commit = MessageCommit { index_provider_id: index, ..MessageCommit::of(key, before.version, after, effects) };
-        Ok(self.store.commit_message(commit).await?)
+        let claim = after.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Sending);
+        let effects = if claim { Vec::new() } else { vec![TOLD] };
+        Ok(self.store.commit_message(MessageCommit::of(key, before, after, effects)).await?)
     }
+}
+
+/// The agent with the thread sees the change.
+const TOLD: Effect = Effect::TellHolder { notice: Notice::MessageState };
+
+/// The agent who has an interaction now, also if it was merged into another. The agent who wrote a message in it may no
+/// longer be on the account.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn holder<S: Store>(store: &S, interaction: &InteractionKey) -> Result<Option<AgentId>, PortError> {
+    let mut next = interaction.clone();
+    // Mergers lead to ever older interactions, so the loop ends.
+    while let Some(living) = store.interaction(&next).await? {
+        let Some(into) = living.merged_into else { return Ok(living.agent) };
+        next = into;
+    }
+    Ok(None)
+}
+
+fn delivered(before: &Message, delivery: Delivery) -> Message {
+    Message { version: before.version + 1, delivery: Some(delivery), ..before.clone() }
 }

@@ -128,8 +128,12 @@ pub trait Store: Send + Sync {
     fn cursor(&self, target: &Target) -> impl Future<Output = Result<Option<AgentId>, PortError>> + Send;
     /// Writes a change of an interaction, all or nothing.
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, PortError>> + Send;
-    /// Writes a change of a message, all or nothing.
+    /// Writes a change of a message. Without a mark ([`Idempotency::Guarded`]) it is one plain write. The client's own
+    /// repetition may meet it: then the answer is a conflict although it was written.
     fn commit_message(&self, commit: MessageCommit) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Lets a provider's id lead to a message. Twice changes nothing. If it leads to another message, that stays, and
+    /// the answer is [`Committed::AlreadyDone`].
+    fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Replaces a contact's previous version. It is a conflict if somebody changed it meanwhile.
     fn commit_contact(&self, contact: &Contact, mark: &Idempotency) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Keeps an alert with its account for a while, and marks its event as done. Twice changes nothing.
@@ -327,14 +331,12 @@ pub struct MessageCommit {
     pub effects: Vec<Effect>,
     /// The mark that makes it idempotent.
     pub mark: Idempotency,
-    /// Whether the provider's id leads to the message from now on.
-    pub index_provider_id: bool,
 }
 
 impl MessageCommit {
     /// A change of the message at `key` from its version `before`, which guards against repetition.
     pub fn of(key: &MessageKey, before: u64, after: Message, effects: Vec<Effect>) -> Self {
-        Self { key: key.clone(), before, after, effects, mark: Idempotency::Guarded, index_provider_id: false }
+        Self { key: key.clone(), before, after, effects, mark: Idempotency::Guarded }
     }
 }
 

@@ -9,6 +9,7 @@ use cloud::queues::{Queue, QueueError, SendOptions};
 use domain::inbound::{InboundEvent, InboundKind};
 use engine::jobs::inbound_dedup;
 use engine::ports::PortError;
+use futures_util::future::join;
 use futures_util::{StreamExt, stream};
 use providers::Parsed;
 use store::{Interactions, Received};
@@ -23,10 +24,10 @@ pub struct Ingest {
     inbound: Queue,
 }
 
-/// How many events of a request were stored.
+/// How many events of a request were kept. Statuses always count as new.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// Events that were stored now.
+    /// Events that were stored or enqueued now.
     pub new: usize,
     /// Events that had been stored before.
     pub repeated: usize,
@@ -74,25 +75,49 @@ impl Ingest {
         Ok(Self::new(Interactions::from_env(aws, env)?, Queue::from_env(aws, env, "INBOUND_QUEUE_URL")?))
     }
 
-    /// Stores and enqueues the events of one request.
+    /// Keeps the events of one request: statuses in the queue, all others in the table and in the queue.
+    ///
+    /// # Errors
+    /// The first failure. By then all other events are stored and enqueued.
+    pub async fn keep(&self, events: &[Parsed]) -> Result<Kept, IngestError> {
+        let (statuses, others): (Vec<&Parsed>, Vec<&Parsed>) =
+            events.iter().partition(|parsed| matches!(parsed.event.kind, InboundKind::Status(_)));
+        // A failure of one kind keeps nothing from the other.
+        let (statuses, others) = join(self.enqueue_statuses(&statuses), self.enqueue_and_store(&others)).await;
+        let (statuses, others) = (statuses?, others?);
+        Ok(Kept { new: statuses.new + others.new, repeated: statuses.repeated + others.repeated })
+    }
+
+    /// Enqueues statuses. They move a message only forwards, in any order and however often they come, so nothing needs
+    /// to be remembered of them. Those that the queue does not take are stored, and the table's stream sends them.
+    async fn enqueue_statuses(&self, statuses: &[&Parsed]) -> Result<Kept, IngestError> {
+        let fits = |parsed: &&Parsed| matches!(parsed.event.queued(), Cow::Borrowed(_));
+        let (short, mut left): (Vec<&Parsed>, Vec<&Parsed>) = statuses.iter().copied().partition(fits);
+        if let Err(error) = self.enqueue(short.iter().map(|parsed| queued(parsed)).collect()).await {
+            tracing::warn!(event = "receive.statuses_stored", %error, statuses = short.len());
+            left.extend(short);
+        }
+        self.put(left.into_iter().map(|parsed| (parsed, false))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // Nothing tells whether one came before.
+        Ok(Kept { new: statuses.len(), repeated: 0 })
+    }
+
+    /// Enqueues and stores events.
     ///
     /// A customer's message is enqueued first and stored then: once the queue has it, it will be routed, whatever
     /// happens here. If the queue refuses it, it is stored with the effect that enqueues it later. Everything else is
     /// stored first, since `route` reads or marks what is stored. If an event can't be stored, later events of the same
     /// customer are not enqueued here, so that they can't overtake it.
-    ///
-    /// # Errors
-    /// The first failure. By then all other events are stored and enqueued.
-    pub async fn keep(&self, events: &[Parsed]) -> Result<Kept, IngestError> {
+    async fn enqueue_and_store(&self, events: &[&Parsed]) -> Result<Kept, IngestError> {
         let mut kept = Kept::default();
         let mut failure = None;
-        let mut stored =
-            self.put(events.iter().filter(|parsed| !goes_first(&parsed.event)).map(|parsed| (parsed, false))).await.into_iter();
+        let first = events.iter().copied().filter(|parsed| !goes_first(&parsed.event));
+        let mut stored = self.put(first.map(|parsed| (parsed, false))).await.into_iter();
         let mut held_back = HashSet::new();
         let mut jobs: Vec<(Cow<'_, InboundEvent>, SendOptions)> = Vec::new();
         // Messages, each with whether it is on its way to the queue.
         let mut messages: Vec<(&Parsed, bool)> = Vec::new();
-        for parsed in events {
+        for parsed in events.iter().copied() {
             let group = parsed.event.group();
             let goes_first = goes_first(&parsed.event);
             if !goes_first {
@@ -113,7 +138,7 @@ impl Ingest {
                 messages.push((parsed, enqueued));
             }
             if enqueued {
-                jobs.push((parsed.event.queued(), SendOptions::fifo(group, inbound_dedup(&parsed.event))));
+                jobs.push(queued(parsed));
             }
         }
         let sent = self.enqueue(jobs).await;
@@ -154,5 +179,86 @@ impl Ingest {
         events.retain(|Parsed { event, .. }| !routed.contains(&(event.account.clone(), event.id.clone())));
         let kept = self.keep(&events).await?;
         Ok(Kept { repeated: kept.repeated + found - events.len(), ..kept })
+    }
+}
+
+/// An event's job, with its group and its id.
+fn queued(Parsed { event, .. }: &Parsed) -> (Cow<'_, InboundEvent>, SendOptions) {
+    (event.queued(), SendOptions::fifo(event.group(), inbound_dedup(event)))
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::testing::Stub;
+    use domain::inbound::StatusUpdate;
+    use domain::message::DeliveryState;
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(number: u32, reference: String) -> Parsed {
+        let update = StatusUpdate {
+            provider_id: format!("SM{number}"),
+            reference: Some(reference),
+            state: DeliveryState::Delivered,
+            error: None,
+            at: None,
+            recipients: Vec::new(),
+        };
+        let account = domain::fixtures::account().id;
+        let event = InboundEvent::new(account, format!("SM{number}#delivered"), Timestamp::UNIX_EPOCH, InboundKind::Status(update));
+        Parsed { event, raw: String::new(), number: None }
+    }
+
+    /// A table and a queue that answer, or refuse.
+    async fn ingest(table: bool, queue: bool) -> (Stub, Ingest) {
+        let stub = Stub::start(move |call| {
+            let well = if call.operation.starts_with("AmazonSQS") { queue } else { table };
+            let answer = match call.operation.as_str() {
+                "AmazonSQS.SendMessageBatch" => json!({ "Successful": [], "Failed": [] }),
+                "AmazonSQS.SendMessage" => json!({ "MessageId": "1", "MD5OfMessageBody": "" }),
+                _ => json!({}),
+            };
+            Some(if well { (200, answer.to_string()) } else { (400, json!({ "__type": "AccessDenied" }).to_string()) })
+        })
+        .await;
+        let interactions = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let env = Env::from_pairs([("INBOUND_QUEUE_URL", "http://127.0.0.1/inbound.fifo")]);
+        let queue = Queue::from_env(&stub.aws, &env, "INBOUND_QUEUE_URL").unwrap();
+        let ingest = Ingest::new(interactions, queue);
+        (stub, ingest)
+    }
+
+    async fn calls(table: bool, queue: bool, statuses: &[Parsed]) -> (bool, Vec<String>) {
+        let (stub, ingest) = ingest(table, queue).await;
+        let kept = ingest.keep(statuses).await;
+        let names = stub.calls().into_iter().map(|call| call.operation.rsplit('.').next().unwrap().to_owned());
+        (kept.is_ok(), names.collect())
+    }
+
+    #[tokio::test]
+    async fn a_webhook_of_statuses_makes_one_call() {
+        let statuses: Vec<Parsed> = (0..10).map(|number| status(number, "r".to_owned())).collect();
+        for (statuses, call) in [(&statuses[..1], "SendMessage"), (&statuses[..], "SendMessageBatch")] {
+            assert_eq!(calls(true, true, statuses).await, (true, vec![call.to_owned()]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_status_that_the_queue_does_not_take_is_stored_with_its_effect_and_one_that_nothing_takes_is_an_error() {
+        let statuses = [status(1, "r".to_owned())];
+        let both = vec!["SendMessage".to_owned(), "PutItem".to_owned()];
+        assert_eq!(calls(true, false, &statuses).await, (true, both.clone()));
+        assert_eq!(calls(false, false, &statuses).await, (false, both));
+        // Longer than the queue takes.
+        let long = [status(2, "r".repeat(200_000))];
+        assert_eq!(calls(false, true, &long).await, (false, vec!["PutItem".to_owned()]));
+        let (stub, ingest) = ingest(true, false).await;
+        for statuses in [&statuses, &long] {
+            ingest.keep(statuses).await.unwrap();
+            let put = stub.calls().pop().unwrap().body;
+            assert_eq!(put["Item"]["effects"]["L"][0]["M"]["effect"]["S"], "route");
+        }
     }
 }

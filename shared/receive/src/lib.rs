@@ -3,7 +3,8 @@
 //!
 //! A warm webhook with one message makes two calls: it puts the event under its id, then enqueues it. A failure in
 //! between loses nothing. Before the put the provider gets a 5xx and tries again. After the put, the event's stream
-//! record enqueues it too, under the same deduplication id.
+//! record enqueues it too, under the same deduplication id. A webhook with statuses only makes one call: they go to the
+//! queue alone, and to the table only if the queue does not take them.
 //!
 //! | request | answer |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! | proven, but unreadable | 400 with the reason; nothing written |
 //! | Meta's handshake | its challenge as text |
 //! | messages, statuses, unknown kinds | 200 |
-//! | a repetition, also at the same time or a day late | 200; enqueued again until it was routed |
+//! | a repetition, also at the same time or a day late | 200; enqueued again until it was routed; a status each time |
 //! | the table or the queue fails | 503; the provider's retry completes it |
 
 mod ingest;

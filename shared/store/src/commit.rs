@@ -1,4 +1,5 @@
-//! Commits. Every change is one transaction, and the condition that it loses tells what won.
+//! Commits. A change of several items is one transaction, and the condition that it loses tells what won. A change of
+//! a message alone is a plain write.
 
 use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,10 +15,11 @@ use domain::queue::Queue;
 use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::codec::{Item, PortResult, data_item, item, n, s, to_attribute, versioned_item};
+use crate::codec::{Item, PortResult, data_item, from_data, item, n, s, to_attribute, versioned_item};
 use crate::config::{audit_items, entity_key, leaving_key, member_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
+use crate::table::Put;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
 
 /// How long the marks of API commands are kept: longer than any client retries.
@@ -449,16 +451,31 @@ impl Interactions {
     }
 
     pub(crate) async fn write_message(&self, commit: MessageCommit) -> PortResult<Committed> {
-        let mut transaction = self.table.transaction();
-        let MessageCommit { key, before, after, effects, mark, index_provider_id } = &commit;
+        let MessageCommit { key, before, after, effects, mark } = &commit;
         let item = versioned_item(keys::message(key), after, after.version, effects)?;
-        transaction.put(item, Some(Expression::version(*before)), Committed::Conflict);
-        if let Some(provider_id) = after.provider_id.as_ref().filter(|_| *index_provider_id) {
-            let place = data_item(keys::provider_message(&key.interaction.conversation.account, provider_id), key)?;
-            transaction.put(place, None, Committed::Conflict);
+        let unchanged = Expression::version(*before);
+        // A transaction costs twice as much.
+        if *mark == Idempotency::Guarded {
+            return Ok(match self.table.put_if(item, unchanged).await? {
+                Put::Done => Committed::Done,
+                Put::Lost(_) | Put::Rival => Committed::Conflict,
+            });
         }
+        let mut transaction = self.table.transaction();
+        transaction.put(item, Some(unchanged), Committed::Conflict);
         transaction.mark(mark, &owner_of(after), Timestamp::UNIX_EPOCH);
         committed(transaction).await
+    }
+
+    pub(crate) async fn write_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<Committed> {
+        let item = data_item(keys::provider_message(&key.interaction.conversation.account, provider_id), key)?;
+        let leads_here = |there: &Item| from_data::<MessageKey>(there).is_ok_and(|there| there == *key);
+        Ok(match self.table.put_if(item, Expression::absent()).await? {
+            Put::Done => Committed::Done,
+            Put::Lost(there) if there.as_ref().is_some_and(leads_here) => Committed::Done,
+            Put::Lost(_) => Committed::AlreadyDone,
+            Put::Rival => Committed::Conflict,
+        })
     }
 
     pub(crate) async fn write_presence(
@@ -515,9 +532,14 @@ fn owner_of(message: &Message) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+
     use cloud::testing::{Call, Stub};
     use domain::ids::{ContactId, QueueId};
+    use domain::inbound::{InboundEvent, InboundKind, StatusUpdate};
     use domain::interaction::Status;
+    use domain::message::DeliveryState;
     use serde_json::{Value, json};
     use ulid::Ulid;
 
@@ -605,6 +627,107 @@ mod tests {
         assert_eq!(calls.len(), 2);
         assert!(checked(&calls[0]).iter().all(|item| item.starts_with("config members#")), "{:?}", checked(&calls[0]));
         assert_eq!(checked(&calls[1]), ["config account", "config queue"]);
+    }
+
+    type Items = Arc<Mutex<HashMap<String, Value>>>;
+
+    fn key_of(item: &Value) -> String {
+        format!("{}/{}", item["pk"]["S"].as_str().unwrap(), item["sk"]["S"].as_str().unwrap())
+    }
+
+    /// A table that keeps what is put and checks no condition.
+    async fn keeping() -> (Stub, Items) {
+        let items = Items::default();
+        let kept = items.clone();
+        let stub = Stub::start(move |call| {
+            let mut items = kept.lock().unwrap();
+            let answer = match call.operation.as_str() {
+                "DynamoDB_20120810.GetItem" => items.get(&key_of(&call.body["Key"])).map_or(json!({}), |item| json!({ "Item": item })),
+                "DynamoDB_20120810.PutItem" => {
+                    items.insert(key_of(&call.body["Item"]), call.body["Item"].clone());
+                    json!({})
+                }
+                other => panic!("{other}"),
+            };
+            Some((200, answer.to_string()))
+        });
+        (stub.await, items)
+    }
+
+    /// The names of the calls, without the service's.
+    fn names(calls: &[Call]) -> Vec<&str> {
+        calls.iter().map(|call| call.operation.rsplit('.').next().unwrap()).collect()
+    }
+
+    /// A message that waits to be sent.
+    fn waiting() -> (MessageKey, Message) {
+        let at = Timestamp::UNIX_EPOCH;
+        let interaction = domain::fixtures::interaction(Status::Open, at);
+        let message = Message { provider_id: None, ..domain::fixtures::message(at).queued(at, &interaction.address) };
+        (MessageKey { interaction: interaction.key(), at: message.at, message: message.id.clone() }, message)
+    }
+
+    #[tokio::test]
+    async fn a_send_costs_three_plain_writes_and_a_status_one() {
+        let (stub, items) = keeping().await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let (key, message) = waiting();
+        store.table.put(versioned_item(keys::message(&key), &message, 1, &[]).unwrap()).await.unwrap();
+        let directory = engine::memory::Memory::new().directory();
+        let engine = engine::Engine { store, directory, world: engine::ports::System };
+        stub.calls();
+
+        let engine::Claim::Send(claimed) = engine.claim(&key).await.unwrap() else { panic!("it waits") };
+        assert_eq!(names(&stub.calls()), ["GetItem", "PutItem"], "the claim");
+        engine.sent(&key, Some(&claimed), &engine::Sent::Accepted { provider_id: "SM1".to_owned() }).await.unwrap();
+        let calls = stub.calls();
+        assert_eq!(names(&calls), ["PutItem", "PutItem"], "the result");
+        let written: Vec<&str> =
+            calls.iter().map(|call| call.body["Item"]["pk"]["S"].as_str().unwrap().split('#').next().unwrap()).collect();
+        assert_eq!(written, ["PROV", "CONV"], "the provider's id first");
+
+        let report = |state, reference| {
+            let status = StatusUpdate { provider_id: "SM1".to_owned(), reference, state, error: None, at: None, recipients: Vec::new() };
+            let account = key.interaction.conversation.account.clone();
+            InboundEvent::new(account, format!("SM1#{state:?}"), Timestamp::now(), InboundKind::Status(status))
+        };
+        engine.route(&report(DeliveryState::Sent, Some(key.reference().0))).await.unwrap();
+        assert_eq!(names(&stub.calls()), ["GetItem", "PutItem"], "a status with our reference");
+        engine.route(&report(DeliveryState::Delivered, None)).await.unwrap();
+        assert_eq!(names(&stub.calls()), ["GetItem", "GetItem", "PutItem"], "a status without it");
+        engine.route(&report(DeliveryState::Delivered, None)).await.unwrap();
+        assert_eq!(names(&stub.calls()), ["GetItem", "GetItem"], "a repetition");
+        assert_eq!(items.lock().unwrap().len(), 2, "the message and its provider's id, and nothing else");
+    }
+
+    #[tokio::test]
+    async fn a_plain_write_that_meets_a_transaction_or_itself_is_a_conflict() {
+        let (key, message) = waiting();
+        let there = Arc::new(Mutex::new(Value::Null));
+        for (refusal, of_message, of_id) in [
+            ("TransactionConflictException", Committed::Conflict, Committed::Conflict),
+            ("ConditionalCheckFailedException", Committed::Conflict, Committed::Done),
+        ] {
+            let item = there.clone();
+            let stub = Stub::start(move |call| {
+                *item.lock().unwrap() = call.body["Item"].clone();
+                Some((400, json!({ "__type": refusal, "Message": "no", "Item": call.body["Item"] }).to_string()))
+            })
+            .await;
+            let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+            let commit = MessageCommit::of(&key, 1, Message { version: 2, ..message.clone() }, Vec::new());
+            assert_eq!(store.write_message(commit).await.unwrap(), of_message, "{refusal}");
+            assert_eq!(store.write_provider_id(&key, "SM1").await.unwrap(), of_id, "{refusal}");
+        }
+        // Another message has the id.
+        let place = there.lock().unwrap().clone();
+        let stub = Stub::start(move |_| {
+            Some((400, json!({ "__type": "ConditionalCheckFailedException", "Message": "no", "Item": place }).to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let other = MessageKey { message: domain::ids::MessageId::from_ulid(Ulid::from_parts(9, 9)), ..key };
+        assert_eq!(store.write_provider_id(&other, "SM1").await.unwrap(), Committed::AlreadyDone);
     }
 
     #[test]

@@ -485,6 +485,10 @@ impl Store for Interactions {
         self.write_message(commit).await
     }
 
+    async fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<Committed> {
+        self.write_provider_id(key, provider_id).await
+    }
+
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {
         self.write_presence(presence, effects, mark, None).await
     }

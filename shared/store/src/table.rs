@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use engine::ports::PortError;
 
 use crate::codec::{Item, PortResult, failed, key_item, s};
 use crate::keys::Key;
-use crate::transaction::Transaction;
+use crate::transaction::{Expression, Transaction};
 
 /// DynamoDB reads at most 100 items in one batch.
 const BATCH: usize = 100;
@@ -21,6 +22,18 @@ const BATCH: usize = 100;
 pub(crate) struct Table {
     pub(crate) client: Client,
     pub(crate) name: Arc<str>,
+}
+
+/// The outcome of a plain write with a condition.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Put {
+    /// It is written.
+    Done,
+    /// The condition does not hold. This is the item as it is. It may be one's own: a client repeats a write whose
+    /// answer it misses.
+    Lost(Option<Item>),
+    /// A transaction is just writing the item.
+    Rival,
 }
 
 impl std::fmt::Debug for Table {
@@ -99,6 +112,21 @@ impl Table {
     /// Writes an item, and replaces an earlier one.
     pub(crate) async fn put(&self, item: Item) -> PortResult<()> {
         self.client.put_item().table_name(&*self.name).set_item(Some(item)).send().await.map(drop).map_err(failed("PutItem"))
+    }
+
+    /// Writes an item, and replaces an earlier one, if the condition holds.
+    pub(crate) async fn put_if(&self, item: Item, condition: Expression) -> PortResult<Put> {
+        let (text, names, values) = condition.parts();
+        let put = self.client.put_item().table_name(&*self.name).set_item(Some(item)).condition_expression(text);
+        let put = put.set_expression_attribute_names(names).set_expression_attribute_values(values);
+        // A lost condition returns the item at no further cost.
+        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(Put::Done) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Put::Lost(lost.item.clone())),
+            Some(PutItemError::TransactionConflictException(_)) => Ok(Put::Rival),
+            _ => Err(failed("PutItem")(error)),
+        }
     }
 
     pub(crate) async fn delete(&self, key: Key) -> PortResult<()> {

@@ -524,10 +524,10 @@ mod tests {
             vec![attachment(Some("../../photo.jpg"), stored(1234)), attachment(None, failed), attachment(None, Copy::Pending)];
         let mut answer = message(3, "2026-01-02T00:01:00Z", by_anna.clone(), text("Ecco"));
         let since = at("2026-01-02T00:01:05Z");
-        answer.delivery = Some(Delivery { state: DeliveryState::Read, since, error: None, attempts: 0 });
+        answer.delivery = Some(Delivery { state: DeliveryState::Read, since, error: None, attempts: 0, claim: None });
         let mut late = message(4, "2026-01-02T00:02:00Z", by_anna, text("Ancora"));
         let error = DeliveryError { class: ErrorClass::WindowExpired, code: Some("63016".into()) };
-        late.delivery = Some(Delivery { state: DeliveryState::Failed, since, error: Some(error), attempts: 0 });
+        late.delivery = Some(Delivery { state: DeliveryState::Failed, since, error: Some(error), attempts: 0, claim: None });
         vec![first, media, answer, late]
     }
 

@@ -30,7 +30,7 @@ use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
 use domain::wakes;
 use engine::errands::{Errand, Job as Body};
-use engine::jobs::{ArchiveJob, AssignJob, PushJob, SendJob, Wakeup};
+use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::Owner;
@@ -200,6 +200,15 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// The result once the table is not throttled.
+pub(crate) fn surely<T, E, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
+    loop {
+        if let Ok(found) = run(attempt()) {
+            return found;
+        }
+    }
+}
+
 /// A job under way.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome>>>;
 
@@ -241,7 +250,7 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
                     let provider_id = format!("SM{}", message.id);
                     provider.outcomes.pop_front().unwrap_or(Sent::Accepted { provider_id })
                 };
-                let state = engine.sent(&key, &outcome).await?;
+                let state = engine.sent(&key, Some(&message), &outcome).await?;
                 if state == DeliveryState::Queued {
                     return Ok((vec![Errand::send(errand.id, key)], Vec::new(), None));
                 }
@@ -832,7 +841,7 @@ impl Sim {
     }
 
     /// A queue takes a body. Timers wait, and bodies that only look at the engine's work are handled at once.
-    fn enqueue(&mut self, errand: Errand) {
+    pub(crate) fn enqueue(&mut self, errand: Errand) {
         let job = Job::queued(errand);
         match &job {
             Job::Queued(Errand { job: Body::Push(push), .. }) => self.pushed(push),
@@ -860,9 +869,26 @@ impl Sim {
             News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
-        for agent in self.expand(to, matches!(news, News::Offered { .. })) {
+        let agents = match to {
+            Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
+            Recipients::Holder { holder_of } => surely(|| engine::holder(&self.memory, holder_of)).into_iter().collect(),
+        };
+        if let News::MessageState { message } = news {
+            let now: Vec<AgentId> = self.held_by(&message.interaction).into_iter().collect();
+            assert_eq!(agents, now, "the state of a message goes to the agent who has its interaction now");
+        }
+        for agent in agents {
             self.seen.entry(agent).or_default().push(seen.clone());
         }
+    }
+
+    /// The agent who has the thread of an interaction now.
+    fn held_by(&self, interaction: &InteractionId) -> Option<AgentId> {
+        let mut living = self.memory.interaction_of(interaction)?;
+        while let Some(into) = &living.merged_into {
+            living = self.memory.interaction_of(&into.interaction)?;
+        }
+        living.agent
     }
 
     /// The agents of an audience: for a queue, its members of the account, and for an offer only the ready ones.

@@ -136,7 +136,9 @@ fn one_of_our_own_messages_is_not_shown_twice() {
     if let InboundKind::Status(status) = &mut report.kind {
         (status.reference, status.provider_id) = (None, "echo".to_owned());
     }
-    assert_eq!(sim.annotated(&report).as_deref(), Some("-"));
+    let before = sim.memory.messages();
+    sim.annotated(&report);
+    assert_eq!((sim.memory.messages(), sim.jobs.len(), sim.memory.message_of(&sim.account, "echo").is_some()), (before, 0, true));
 }
 
 #[test]

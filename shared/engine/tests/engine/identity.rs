@@ -9,10 +9,13 @@ use domain::interaction::{Interaction, Stage};
 use domain::message::Author;
 use domain::queue::Strategy;
 use domain::values::Address;
+use engine::errands::Job as Body;
 use engine::memory::Fault;
 use engine::ports::{Committed, Store, World};
+use engine::stream::Owner;
+use std::task::{Context, Waker};
 
-use crate::driver::{Command, Job, Sim, phone, run};
+use crate::driver::{Command, Job, Sim, phone, run, start};
 
 fn bsuid(number: u32) -> Address {
     Address::Bsuid(format!("IT.{number}"))
@@ -215,6 +218,46 @@ fn reports_and_reactions_find_messages_of_a_merged_interaction() {
     let event = sim.annotation(1, reaction);
     assert!(sim.annotated(&event).is_some());
     assert_eq!(sim.shown(&agents[0], &newer).len(), told + 1, "the agent of the older one is told");
+}
+
+#[test]
+fn a_status_in_the_middle_of_a_merge_reaches_the_living_interactions_agent() {
+    for step in 0..4 {
+        let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
+        let [by_phone, by_user_id, by_both] = three(&mut sim);
+        let older = sim.receives(&by_phone);
+        sim.accept(&agents[0], &older).unwrap();
+        sim.wait(1);
+        let newer = sim.receives(&by_user_id);
+        sim.accept(&agents[1], &newer).unwrap();
+        let answer = sim.answers(&agents[1], &newer).unwrap();
+        let told = [0, 1].map(|agent| sim.shown(&agents[agent], &newer).len());
+        // The report's process stops after some calls, the interactions are merged, and it goes on.
+        let report = sim.report(&answer, domain::message::DeliveryState::Read);
+        let mut routed = start(&sim.engine, &sim.provider, Job::route(&report));
+        let mut done = false;
+        for _ in 0..step {
+            done = done || routed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        }
+        sim.memory.receive(&by_both);
+        let jobs: Vec<_> = sim.memory.take_effects();
+        let merging = jobs.iter().flat_map(|grown| grown.errands().unwrap()).find(|errand| matches!(errand.job, Body::Route(_)));
+        run(start(&sim.engine, &sim.provider, Job::queued(merging.unwrap())));
+        let person = sim.person(&phone(1)).unwrap();
+        run(sim.engine.unify(&person.owner, None)).unwrap();
+        assert_eq!(sim.interaction(&newer).merged_into.unwrap().interaction, older);
+        if !done {
+            run(routed);
+        }
+        // What the stream shows of the message now.
+        let shown = jobs.into_iter().chain(sim.memory.take_effects());
+        let states = shown.filter(|grown| matches!(&grown.item, Owner::Message { message, .. } if message.id == answer));
+        let pushes: Vec<_> = states.flat_map(|grown| grown.errands().unwrap()).collect();
+        pushes.into_iter().for_each(|errand| sim.enqueue(errand));
+        assert_eq!(sim.delivery(&answer), domain::message::DeliveryState::Read);
+        let now = [0, 1].map(|agent| sim.shown(&agents[agent], &newer).len());
+        assert_eq!(now, [told[0] + 1, told[1]], "after {step} calls");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
-use domain::effect::{Audience, Target, Timer};
+use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WebhookFailure};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
@@ -29,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start};
+use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start, surely};
 
 /// Many short histories find more than a few long ones. These take a few seconds. `SEEDS=3000` plays more,
 /// `SEED=241` plays one again.
@@ -265,7 +265,7 @@ impl Story {
         }
         let mut faults = Dice(seed ^ 0xfa17);
         story.sim.memory.inject(move |_| match faults.percent(weather.faults) {
-            true => [Fault::Conflict, Fault::AnswerLost, Fault::Refused][faults.below(3)],
+            true => [Fault::Conflict, Fault::AnswerLost, Fault::MetItself, Fault::Refused][faults.below(4)],
             false => Fault::None,
         });
         let mut faults = Dice(seed ^ 0x4ead);
@@ -820,7 +820,11 @@ impl Story {
 
         let messages = self.sim.memory.messages();
         let mut received = BTreeSet::new();
-        for (_, message) in &messages {
+        for (key, message) in &messages {
+            if let Some(provider_id) = &message.provider_id {
+                let account = &key.interaction.conversation.account;
+                assert!(self.sim.memory.message_of(account, provider_id).is_some(), "{provider_id} leads nowhere");
+            }
             if message.author == Author::Customer {
                 assert!(received.insert(message.provider_id.clone()), "a message in the threads twice");
             } else if let Some(delivery) = &message.delivery {
@@ -860,6 +864,13 @@ impl Story {
         self.check();
         let messages = self.sim.memory.messages();
         for event in &self.events {
+            if let InboundKind::Status(status) = &event.kind {
+                let key = status.reference.clone().and_then(|reference| MessageRef(reference).key(&event.account));
+                let about = messages.iter().find(|(place, _)| key.as_ref() == Some(place));
+                let state = about.and_then(|(_, message)| Some(message.delivery.as_ref()?.state));
+                assert!(state.is_none_or(|state| !state.moves_to(status.state)), "a status was lost");
+                continue;
+            }
             let Some(routed) = self.sim.memory.routed(&event.account, &event.id) else {
                 // Neither address of a move is known yet.
                 assert!(self.sim.timers.iter().any(|(_, job)| *job == Job::route(event)), "an event was not routed");
@@ -1150,15 +1161,6 @@ fn circle(all: &BTreeMap<ContactId, Contact>, contact: &ContactId) -> People {
 
 fn interval_id(number: u64) -> IntervalId {
     IntervalId::from_ulid(Ulid::from_parts(0, number.into()))
-}
-
-/// The result once the table is not throttled.
-fn surely<T, E, F: Future<Output = Result<T, E>>>(attempt: impl Fn() -> F) -> T {
-    loop {
-        if let Ok(found) = run(attempt()) {
-            return found;
-        }
-    }
 }
 
 fn toggle(agents: &mut Vec<AgentId>, agent: &AgentId) {
