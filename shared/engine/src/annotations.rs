@@ -269,7 +269,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             });
             let index_provider_id = after.provider_id.is_none();
             after.provider_id.get_or_insert_with(|| status.provider_id.clone());
-            let effects = self.seen_in_thread(&key).await?;
+            let is_news = status.state.is_news(current.map(|delivery| delivery.state));
+            let effects = if is_news { self.seen_in_thread(&key).await? } else { Vec::new() };
             let commit = MessageCommit {
                 mark: Idempotency::of(event),
                 index_provider_id,

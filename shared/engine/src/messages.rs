@@ -157,9 +157,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     async fn write(&self, key: &MessageKey, before: &Message, after: Message, index: bool) -> Result<Committed, EngineError> {
-        // A claim is no news for agents.
+        let state_before = before.delivery.as_ref().map(|delivery| delivery.state);
         let effects = match &after.delivery {
-            Some(delivery) if delivery.state != DeliveryState::Sending => self.seen_in_thread(key).await?,
+            Some(delivery) if delivery.state.is_news(state_before) => self.seen_in_thread(key).await?,
             _ => Vec::new(),
         };
         let commit = MessageCommit { index_provider_id: index, ..MessageCommit::of(key, before.version, after, effects) };
