@@ -60,11 +60,15 @@ async fn an_agent_who_was_taken_off_an_account_reads_none_of_its_texts_and_misse
         AgentEvent::Message { message: MessageView::from(&Message::new(id, interaction.clone(), now, Author::Customer, content)) }
     };
     let withdrawn = AgentEvent::Withdrawn { interaction: interaction.clone(), offer: 1, taken_by: None };
-    store.append(agent, "one", &message(1), Some(account), now).await.unwrap();
+    let caused_by = |effect| store::CausedBy { effect, committed_at: Some(now) };
+    store.append(agent, caused_by("one"), &message(1), Some(account), now).await.unwrap();
     // The version before did not note the account.
-    store.append(agent, "two", &message(2), None, now).await.unwrap();
-    store.append(agent, "three", &withdrawn, Some(account), now).await.unwrap();
-    store.append(agent, "four", &AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None }, None, now).await.unwrap();
+    store.append(agent, caused_by("two"), &message(2), None, now).await.unwrap();
+    store.append(agent, caused_by("three"), &withdrawn, Some(account), now).await.unwrap();
+    store
+        .append(agent, caused_by("four"), &AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None }, None, now)
+        .await
+        .unwrap();
     let feed = async |desk: &Desk, roles: &[&str]| {
         let caller = Caller { router: desk.fresh_routers()["/agent"].clone(), ..desk.caller("anna", roles) };
         let (status, page) = caller.get("/events").await;
@@ -86,7 +90,7 @@ async fn an_agent_who_was_taken_off_an_account_reads_none_of_its_texts_and_misse
     // What the API shows and what a socket gets come from the same place.
     let reader = Reader { agent, oversees: false };
     let configuration = store::Configuration::new(desk.deployment.aws.dynamodb(), "config");
-    let socket = store.events_for::<AgentEvent>(&configuration, reader, 0, 200).await.unwrap();
+    let socket = store.events_for::<AgentEvent>(&configuration, reader, 0, 200, Timestamp::now()).await.unwrap().events;
     assert_eq!(serde_json::to_value(&socket[0].event).unwrap(), events[0]);
 }
 

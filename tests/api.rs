@@ -568,23 +568,46 @@ async fn a_malformed_request_gets_a_problem_that_names_the_field() {
 #[tokio::test]
 async fn concurrent_appends_leave_no_gap_in_a_feed_and_a_repeated_event_is_there_once() {
     let desk = Desk::open("FEED1", 5).await;
-    let store = &desk.deployment.store;
-    let agent = &desk.agents[0];
+    let (store, agent) = (&desk.deployment.store, &desk.agents[0]);
+    append_each_twice(store, agent, 0..12).await;
+    assert_eq!(feed_of(&desk, "after=0&limit=500").await, ((1..=12).collect(), 12));
+    assert_eq!(feed_of(&desk, "after=10").await, (vec![11, 12], 12));
+    // An hour later, the version before is gone. The next event raises the floor, and the following are plain writes.
+    let passed = desk.deployment.aws.dynamodb().update_item().table_name("interactions");
+    let key = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+    let passed = passed.key("pk", key(format!("FEED#{agent}"))).key("sk", key("HEAD".to_owned()));
+    passed.update_expression("REMOVE shared_since").send().await.unwrap();
+    append_each_twice(store, agent, 12..24).await;
+    append_each_twice(store, agent, 0..24).await;
+    assert_eq!(feed_of(&desk, "after=0&limit=500").await, ((1..=24).collect(), 24));
+    assert_eq!(feed_of(&desk, "after=24").await, (Vec::new(), 24));
+    assert_eq!(feed_of(&desk, "after=22&limit=1").await, (vec![23], 24));
+    assert_eq!(store.last_event(agent, Timestamp::now()).await.unwrap(), 24);
+    // A client that never was here, or that was given another place, begins anew.
+    let (_, behind) = desk.anna().get("/events?after=256").await;
+    assert_eq!((&behind["items"][0]["event"], &behind["items"][0]["seq"]), (&json!({"type": "expired"}), &json!(24)));
+}
+
+/// Appends an event for each number, each twice, all at once.
+async fn append_each_twice(store: &store::Interactions, agent: &AgentId, numbers: std::ops::Range<u32>) {
     let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None };
-    // Twelve events, each sent twice, all at once.
-    let ids: Vec<String> = (0..24).map(|number| format!("effect-{}", number % 12)).collect();
-    let appends = ids.iter().map(|id| store.append(agent, id, &event, None, Timestamp::now()));
+    let ids: Vec<String> = numbers.clone().chain(numbers).map(|number| format!("effect-{number}")).collect();
+    // What was committed before the test began is found too.
+    let committed_at = Some(Timestamp::now() - SignedDuration::from_mins(10));
+    let append = |id| store.append(agent, store::CausedBy { effect: id, committed_at }, &event, None, Timestamp::now());
     // An append that loses too often is retried, as its queue would do.
-    let _ = futures_util::future::join_all(appends).await;
+    let _ = futures_util::future::join_all(ids.iter().map(|id| append(id))).await;
     for id in &ids {
-        store.append(agent, id, &event, None, Timestamp::now()).await.unwrap();
+        append(id).await.unwrap();
     }
-    let (status, body) = desk.anna().get("/events?after=0&limit=500").await;
+}
+
+/// The numbers of a page of Anna's feed, and the last one.
+async fn feed_of(desk: &Desk, query: &str) -> (Vec<u64>, u64) {
+    let (status, body) = desk.anna().get(&format!("/events?{query}")).await;
     assert_eq!(status, 200);
-    let numbers: Vec<u64> = body["items"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
-    assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
-    let (_, rest) = desk.anna().get("/events?after=10").await;
-    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["last"]), (2, &json!(12)));
+    let numbers = body["items"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap());
+    (numbers.collect(), body["last"].as_u64().unwrap())
 }
 
 #[tokio::test]

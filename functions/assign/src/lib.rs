@@ -89,14 +89,13 @@ impl Assign {
     }
 
     async fn wake(&self, job: &AssignJob, delivery: &Delivery) -> Result<(), Failed> {
-        let wake_id = delivery.message_id.as_str();
         if job.reconfigured {
             self.engine.directory.forget();
         }
         if let Some(agent) = job.reconfigured_agent() {
             let Released { interactions, unseen, unfinished } = self.engine.release(agent).await?;
             tracing::info!(event = "assign.released", agent = %agent, interactions, unseen = unseen.len(), unfinished);
-            self.withdraw(agent, &unseen, wake_id).await?;
+            self.withdraw(agent, &unseen, delivery).await?;
             if unfinished {
                 return self.send(vec![job.clone()], delivery).await;
             }
@@ -112,7 +111,7 @@ impl Assign {
             also = woken.also.len(),
             related = woken.related.len()
         );
-        self.join(&job.target, &woken, wake_id).await?;
+        self.join(&job.target, &woken, delivery).await?;
         self.send(job.then(&woken), delivery).await
     }
 
@@ -125,20 +124,22 @@ impl Assign {
     }
 
     /// Tells an agent who became available about the offers that already ring at all members of a queue.
-    async fn join(&self, target: &Target, woken: &Woken, wake_id: &str) -> Result<(), Failed> {
+    async fn join(&self, target: &Target, woken: &Woken, wake: &Delivery) -> Result<(), Failed> {
         let Target::Agent(agent) = target else { return Ok(()) };
-        let jobs = stream::iter(&woken.joined).map(|row| self.joins(agent, row, wake_id));
+        let jobs = stream::iter(&woken.joined).map(|row| self.joins(agent, row, wake));
         let jobs: Vec<Option<_>> = jobs.buffered(AT_ONCE).try_collect().await?;
         Ok(self.push.send_batch(jobs.into_iter().flatten()).await?)
     }
 
-    async fn joins(&self, agent: &AgentId, row: &WaitingRow, wake_id: &str) -> Result<Option<(PushJob, SendOptions)>, Failed> {
+    async fn joins(&self, agent: &AgentId, row: &WaitingRow, wake: &Delivery) -> Result<Option<(PushJob, SendOptions)>, Failed> {
         let Some(Offer { id: offer, until, .. }) = row.offer.clone() else { return Ok(None) };
         let key = &row.interaction;
         let Some(interaction) = self.engine.store.interaction(key).await.map_err(EngineError::from)? else { return Ok(None) };
         let notification = self.engine.notification(&interaction).await?;
         let job = PushJob {
-            id: format!("{wake_id}-{}", key.interaction),
+            id: format!("{}-{}", wake.message_id, key.interaction),
+            // A wake that is delivered again sends the same id.
+            committed_at: wake.sent_at,
             to: Audience::Agents(vec![agent.clone()]).into(),
             account: None,
             news: News::Offered { interaction: Box::new(interaction), offer, until, notification },
@@ -148,10 +149,11 @@ impl Assign {
     }
 
     /// Withdraws the offers that ring at a queue or an account from an agent who was taken off it.
-    async fn withdraw(&self, agent: &AgentId, rows: &[WaitingRow], wake_id: &str) -> Result<(), Failed> {
+    async fn withdraw(&self, agent: &AgentId, rows: &[WaitingRow], wake: &Delivery) -> Result<(), Failed> {
         let jobs = rows.iter().filter_map(|WaitingRow { interaction: key, offer, .. }| {
             let job = PushJob {
-                id: format!("{wake_id}-{}-gone", key.interaction),
+                id: format!("{}-{}-gone", wake.message_id, key.interaction),
+                committed_at: wake.sent_at,
                 to: Audience::Agents(vec![agent.clone()]).into(),
                 account: None,
                 news: News::Withdrawn { interaction: key.interaction.clone(), offer: offer.as_ref()?.id, taken_by: None },

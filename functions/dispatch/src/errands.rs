@@ -2,6 +2,7 @@
 
 use aws_lambda_events::event::dynamodb::{EventRecord, StreamRecord};
 use engine::errands::{Errand, Misplaced};
+use jiff::Timestamp;
 use serde::Serialize;
 use store::stream::{self, UnknownForm};
 
@@ -38,8 +39,15 @@ impl Parked {
 /// The errands of a record: none unless its version grew, so that marks, slots, backfills and restores emit nothing.
 pub(crate) fn errands(record: &StreamRecord) -> Result<Vec<Errand>, Unreadable> {
     let grown = stream::grown(&record.keys, &record.old_image, &record.new_image).map_err(|UnknownForm| Unreadable::Form)?;
-    let errands = grown.map(|grown| grown.errands()).transpose()?;
+    let errands = grown.map(|grown| grown.errands(committed_at(record))).transpose()?;
     Ok(errands.unwrap_or_default())
+}
+
+/// When the stream got the record: right after the commit, and always before anybody reads it. A record that was made
+/// by hand has no time.
+fn committed_at(record: &StreamRecord) -> Option<Timestamp> {
+    let ms = record.approximate_creation_date_time.timestamp_millis();
+    Timestamp::from_millisecond(ms).ok().filter(|at| *at > Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -53,7 +61,6 @@ mod tests {
     use domain::news::News;
     use engine::errands::Job;
     use engine::jobs::Wakeup;
-    use jiff::Timestamp;
     use serde_dynamo::{AttributeValue, Item};
     use ulid::Ulid;
 
@@ -104,6 +111,20 @@ mod tests {
         assert_eq!(errands.iter().map(|errand| errand.id.clone()).collect::<Vec<_>>(), [0, 1, 2].map(|index| format!("{id}-2-{index}")));
         assert_eq!(errands[0].group, Some(key().conversation.group()));
         assert!(matches!(&errands[2].job, Job::Push(job) if matches!(job.news, News::Message { .. })));
+    }
+
+    #[test]
+    fn a_push_carries_the_time_of_its_record_and_none_if_the_record_was_made_by_hand() {
+        let push = Effect::Push { to: Audience::Agents(vec![AgentId::from_ulid(Ulid::nil())]), notice: Notice::Message };
+        let by_hand = record(None, image(1, std::slice::from_ref(&push)));
+        let created = serde_json::json!({ "ApproximateCreationDateTime": 1_800_000_000, "SizeBytes": 1 });
+        let created: StreamRecord = serde_json::from_value(created).unwrap();
+        let mut streamed = by_hand.clone();
+        streamed.approximate_creation_date_time = created.approximate_creation_date_time;
+        for (record, expected) in [(by_hand, None), (streamed, Some(Timestamp::from_second(1_800_000_000).unwrap()))] {
+            let [Errand { job: Job::Push(job), .. }] = &errands(&record).unwrap()[..] else { panic!("another errand") };
+            assert_eq!(job.committed_at, expected);
+        }
     }
 
     #[test]

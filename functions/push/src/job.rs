@@ -3,6 +3,7 @@
 use domain::effect::Audience;
 use domain::ids::AccountId;
 use engine::jobs::{PushJob, Recipients};
+use jiff::Timestamp;
 use serde::Deserialize;
 use views::AgentEvent;
 
@@ -11,6 +12,7 @@ use views::AgentEvent;
 #[serde(from = "Written")]
 pub(crate) struct Job {
     pub(crate) id: String,
+    pub(crate) committed_at: Option<Timestamp>,
     pub(crate) to: Recipients,
     pub(crate) account: Option<AccountId>,
     pub(crate) event: AgentEvent,
@@ -34,8 +36,8 @@ enum Written {
 impl From<Written> for Job {
     fn from(written: Written) -> Self {
         match written {
-            Written::News(PushJob { id, to, account, news }) => Self { id, to, account, event: (&news).into() },
-            Written::View { id, to, account, event } => Self { id, to: to.into(), account, event: *event },
+            Written::News(PushJob { id, committed_at, to, account, news }) => Self { id, committed_at, to, account, event: (&news).into() },
+            Written::View { id, to, account, event } => Self { id, committed_at: None, to: to.into(), account, event: *event },
         }
     }
 }
@@ -48,7 +50,6 @@ mod tests {
     use domain::ids::{AgentId, QueueId};
     use domain::interaction::Status;
     use domain::news::News;
-    use jiff::Timestamp;
     use serde_json::Value;
     use ulid::Ulid;
 
@@ -59,7 +60,13 @@ mod tests {
 
     fn job(news: News) -> PushJob {
         let to = Audience::Members { queue: QueueId::from_ulid(Ulid::from_parts(1, 8)), except: Vec::new() };
-        PushJob { id: "int_1-2-0".to_owned(), to: to.into(), account: Some(fixtures::account().id), news }
+        PushJob {
+            id: "int_1-2-0".to_owned(),
+            committed_at: Some(Timestamp::UNIX_EPOCH),
+            to: to.into(),
+            account: Some(fixtures::account().id),
+            news,
+        }
     }
 
     fn news() -> Vec<News> {
@@ -84,8 +91,8 @@ mod tests {
     fn a_job_is_read_with_the_view_of_its_news() {
         for news in news() {
             let body = serde_json::to_string(&Envelope::new(job(news.clone()))).unwrap();
-            let PushJob { id, to, account, .. } = job(news.clone());
-            assert_eq!(read(&body), Job { id, to, account, event: AgentEvent::from(&news) });
+            let PushJob { id, committed_at, to, account, .. } = job(news.clone());
+            assert_eq!(read(&body), Job { id, committed_at, to, account, event: AgentEvent::from(&news) });
         }
     }
 
@@ -101,11 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn a_job_of_the_version_before_tells_no_time() {
+        let before = PushJob { committed_at: None, ..job(News::Presence { state: PresenceWord::Ready }) };
+        let body = serde_json::to_string(&Envelope::new(before)).unwrap();
+        assert!(!body.contains("committed_at"), "{body}");
+        assert_eq!(read(&body).committed_at, None);
+    }
+
+    #[test]
     fn a_job_of_the_version_before_is_read() {
         assert_eq!(BEFORE.lines().count(), news().len());
         for (body, news) in BEFORE.lines().zip(news()) {
             let PushJob { id, to, account, .. } = job(news.clone());
-            assert_eq!(read(body), Job { id, to, account, event: AgentEvent::from(&news) }, "{body}");
+            assert_eq!(read(body), Job { id, committed_at: None, to, account, event: AgentEvent::from(&news) }, "{body}");
         }
     }
 

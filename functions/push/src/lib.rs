@@ -1,4 +1,4 @@
-//! The Lambda `push`: appends events to the agents' gapless feeds and sends them to their sockets.
+//! The Lambda `push`: appends events to the agents' feeds and sends them to their sockets.
 //!
 //! | input | result |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | an event for whoever has an interaction | the same for the agent who has it now, also if it was merged into another |
 //! | an event for a queue | the same for the members who are on the account and can take it |
 //! | a repetition | nothing: each feed knows the effect's id |
+//! | an effect of six days ago or more | the clients are told that they are behind: its event may have been there and expired |
 //! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
 //! | an event of an account that the agent was taken off | it is appended; the sockets get its number without its content |
 //! | an event for an agent who was deleted | nothing is appended; sockets that are still open are closed |
@@ -32,7 +33,7 @@ use engine::jobs::{Recipients, Wakeup};
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
-use store::{Appended, Configuration, Connection, FeedEvent, Interactions};
+use store::{Appended, CausedBy, Configuration, Connection, FeedEvent, Interactions};
 use tokio::sync::Semaphore;
 use views::AgentEvent;
 
@@ -79,8 +80,9 @@ impl Push {
         let event = self.as_it_is(&agent, &job.event).await?;
         let account = job.account.as_ref().or(event.account());
         let withheld = self.withheld(&record, &event, account).await?;
-        if let Appended::New(mut appended) = self.store.append(&agent, &job.id, &*event, account, cloud::time::now()).await? {
-            if let Some(withheld) = withheld {
+        let cause = CausedBy { effect: &job.id, committed_at: job.committed_at };
+        if let Appended::New(mut appended) = self.store.append(&agent, cause, &*event, account, cloud::time::now()).await? {
+            if let Some(withheld) = withheld.filter(|_| appended.event.shows().is_some()) {
                 appended.event = withheld;
             }
             self.post(&agent, &appended).await;

@@ -5,7 +5,7 @@
 //! | connect with a good ticket | the connection is noted; 200 |
 //! | connect without a ticket, or with one that is used, too old or unknown | 401; nothing written |
 //! | connect or ask of an agent whose record was deleted | 403; a connection that is there is closed and forgotten |
-//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now; ask again with the last number |
+//! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now, and `expired` in the place of those that are gone; ask again with the last number |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that lists the valid requests |
 //! | disconnect | the connection is forgotten; an agent without a connection half a minute later is logged out |
@@ -135,7 +135,8 @@ impl Realtime {
         // Where the token decides, the record's role grants nothing.
         let oversees = self.role_source == RoleSource::Record && agent.role >= Role::Supervisor;
         let reader = Reader { agent: &agent.id, oversees };
-        for event in self.store.events_for::<AgentEvent>(&self.configuration, reader, after, CATCH_UP).await? {
+        let now = cloud::time::now();
+        for event in self.store.events_for::<AgentEvent>(&self.configuration, reader, after, CATCH_UP, now).await?.events {
             self.post(connection, &serde_json::to_value(&event)?).await?;
         }
         Ok(())

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::de::DeserializeOwned;
 
@@ -37,6 +38,8 @@ pub struct Delivery {
     pub receive_count: u32,
     /// Its message group, if it has one.
     pub group: Option<String>,
+    /// When it was sent.
+    pub sent_at: Option<Timestamp>,
 }
 
 /// A record is not done. The handler has logged the reason.
@@ -238,9 +241,14 @@ fn delivery_of(record: &SqsMessage) -> Delivery {
     Delivery {
         message_id: record.message_id.clone().unwrap_or_default(),
         receipt_handle: record.receipt_handle.clone().unwrap_or_default(),
-        receive_count: record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+        receive_count: number_of(record, "ApproximateReceiveCount").unwrap_or(1),
         group: group_of(record),
+        sent_at: number_of(record, "SentTimestamp").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
     }
+}
+
+fn number_of<N: std::str::FromStr>(record: &SqsMessage, attribute: &str) -> Option<N> {
+    record.attributes.get(attribute)?.parse().ok()
 }
 
 async fn one<T, F, Fut>(record: &SqsMessage, delivery: &Delivery, handler: &F) -> Result<(), Failure>
@@ -365,6 +373,7 @@ mod tests {
             record.body = Some((*body).into());
             record.attributes.insert("MessageGroupId".into(), (*group).into());
             record.attributes.insert("ApproximateReceiveCount".into(), "3".into());
+            record.attributes.insert("SentTimestamp".into(), "1800000000123".into());
             record
         });
         let mut event = SqsEvent::default();
@@ -405,8 +414,13 @@ mod tests {
     async fn the_handler_sees_how_the_record_came() {
         let source = FakeQueue::default();
         let response = each(event(&[("1", "g", &job("x"))]), &source, |_: String, delivery| async move {
-            let expected =
-                Delivery { message_id: "1".into(), receipt_handle: "handle-1".into(), receive_count: 3, group: Some("g".into()) };
+            let expected = Delivery {
+                message_id: "1".into(),
+                receipt_handle: "handle-1".into(),
+                receive_count: 3,
+                group: Some("g".into()),
+                sent_at: Some(Timestamp::from_millisecond(1_800_000_000_123).unwrap()),
+            };
             assert_eq!(delivery, expected);
             Ok(())
         })

@@ -868,6 +868,16 @@ impl DeliveryState {
         }
     }
 
+    /// Whether agents are told at once that a message went from `before` to `self`. On the way to the customer they
+    /// would learn nothing that they act on, unless it ends a doubt: they may send an unknown message again.
+    pub fn is_news(self, before: Option<DeliveryState>) -> bool {
+        match self {
+            DeliveryState::Sending => false,
+            DeliveryState::Accepted | DeliveryState::Sent => before == Some(DeliveryState::Unknown),
+            DeliveryState::Queued | DeliveryState::Unknown | DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Failed => true,
+        }
+    }
+
     fn rank(self) -> u8 {
         match self {
             DeliveryState::Queued => 0,
@@ -1082,5 +1092,16 @@ mod tests {
             assert!(Unknown.moves_to(word));
         }
         assert!(!Unknown.moves_to(Sending));
+    }
+
+    #[test]
+    fn what_happens_on_the_way_to_the_customer_is_news_only_if_it_ends_a_doubt() {
+        use DeliveryState::{Accepted, Delivered, Failed, Queued, Read, Sending, Sent, Unknown};
+        for state in [Accepted, Sent] {
+            assert!(!state.is_news(None) && !state.is_news(Some(Sending)) && !state.is_news(Some(Queued)));
+            assert!(state.is_news(Some(Unknown)));
+        }
+        assert!(!Sending.is_news(Some(Unknown)));
+        assert!([Queued, Unknown, Delivered, Read, Failed].into_iter().all(|state| state.is_news(Some(Sending))));
     }
 }

@@ -19,6 +19,8 @@ pub trait Told: Sized {
     fn account(&self) -> Option<&AccountId>;
     /// What an agent sees instead who may not read the interaction (any more).
     fn withheld(interaction: InteractionId) -> Self;
+    /// What an agent gets in the place of events that are gone, or that came too late to be told from repetitions.
+    fn expired() -> Self;
 }
 
 /// A notice with its subject. `push` turns it into the view that agents get.

@@ -258,7 +258,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let Some(after) = self.reported(&before, status) else { return Ok(()) };
             // As with the provider's answer, the id leads to the message before the message names it.
             let named = before.provider_id.is_some() || self.indexed(&key, &status.provider_id).await?;
-            if named && self.write_delivery(&key, before.version, after).await? == Committed::Done {
+            if named && self.write_delivery(&key, &before, after).await? == Committed::Done {
                 return Ok(());
             }
             self.world.pause(attempt).await;

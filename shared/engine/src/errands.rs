@@ -1,7 +1,7 @@
 //! Maps a committed effect to the body of a queue, with its group and its id. `dispatch` and the random histories
 //! of the tests run this same mapping.
 
-use domain::effect::{Audience, Effect, MessageKey, Notice, effect_id};
+use domain::effect::{Audience, ConversationKey, Effect, MessageKey, Notice, effect_id};
 use domain::ids::AccountId;
 use domain::inbound::InboundEvent;
 use domain::news::News;
@@ -48,6 +48,12 @@ pub enum Job {
     },
 }
 
+/// An effect's id, and when it was committed if that is known.
+struct Committed {
+    id: String,
+    at: Option<Timestamp>,
+}
+
 /// An effect that an item of this kind can't cause.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the effect {0} does not belong to this kind of item")]
@@ -71,8 +77,10 @@ impl Errand {
     }
 
     /// Pushes news to agents. News of one `group` keeps its order on their screens.
-    fn push(id: String, group: String, to: impl Into<Recipients>, account: Option<AccountId>, news: News) -> Self {
-        Self { id: id.clone(), group: Some(group), job: Job::Push(Box::new(PushJob { id, to: to.into(), account, news })) }
+    fn push(effect: Committed, group: String, to: impl Into<Recipients>, account: Option<AccountId>, news: News) -> Self {
+        let Committed { id, at: committed_at } = effect;
+        let job = PushJob { id: id.clone(), committed_at, to: to.into(), account, news };
+        Self { id, group: Some(group), job: Job::Push(Box::new(job)) }
     }
 
     /// Sends a wake-up at `at`. Timers have no order.
@@ -86,12 +94,12 @@ impl Errand {
 }
 
 impl Grown {
-    /// The errands of the version's effects.
+    /// The errands of the version's effects. `committed_at` is the time of the version's record in the stream.
     ///
     /// # Errors
     /// One of them is an effect that an item of this kind can't cause.
-    pub fn errands(&self) -> Result<Vec<Errand>, Misplaced> {
-        let errand = |(index, effect)| self.item.errand(self.version, index, effect).ok_or(Misplaced(index));
+    pub fn errands(&self, committed_at: Option<Timestamp>) -> Result<Vec<Errand>, Misplaced> {
+        let errand = |(index, effect)| self.item.errand(self.version, index, effect, committed_at).ok_or(Misplaced(index));
         self.effects.iter().enumerate().map(errand).collect()
     }
 }
@@ -108,8 +116,9 @@ impl Owner {
         effect_id(item, version, index)
     }
 
-    fn errand(&self, version: u64, index: usize, effect: &Effect) -> Option<Errand> {
+    fn errand(&self, version: u64, index: usize, effect: &Effect, committed_at: Option<Timestamp>) -> Option<Errand> {
         let id = self.id(version, index);
+        let committed = |id| Committed { id, at: committed_at };
         let at_once = Timestamp::UNIX_EPOCH;
         Some(match (effect, self) {
             (Effect::Route, Self::Event(event)) => Errand::route(event),
@@ -152,19 +161,21 @@ impl Owner {
                     _ => None,
                 };
                 let group = own_order.unwrap_or_else(|| interaction.conversation().group());
-                Errand::push(id, group, to.clone(), Some(interaction.account.clone()), news)
+                Errand::push(committed(id), group, to.clone(), Some(interaction.account.clone()), news)
             }
             (Effect::Push { to, notice }, Self::Message { message, key }) => {
-                let conversation = &key.interaction.conversation;
-                Errand::push(id, conversation.group(), to.clone(), Some(conversation.account.clone()), News::of_message(notice, message)?)
+                let ConversationKey { account, .. } = &key.interaction.conversation;
+                let (group, news) = (key.interaction.conversation.group(), News::of_message(notice, message)?);
+                Errand::push(committed(id), group, to.clone(), Some(account.clone()), news)
             }
             (Effect::TellHolder { notice }, Self::Message { message, key }) => {
-                let conversation = &key.interaction.conversation;
+                let ConversationKey { account, .. } = &key.interaction.conversation;
                 let to = Recipients::Holder { holder_of: key.interaction.clone() };
-                Errand::push(id, conversation.group(), to, Some(conversation.account.clone()), News::of_message(notice, message)?)
+                let (group, news) = (key.interaction.conversation.group(), News::of_message(notice, message)?);
+                Errand::push(committed(id), group, to, Some(account.clone()), news)
             }
             (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
-                Errand::push(id, agent.to_string(), to.clone(), None, News::Presence { state: *state })
+                Errand::push(committed(id), agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
             (
                 Effect::Route

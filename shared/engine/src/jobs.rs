@@ -183,6 +183,10 @@ impl From<Audience> for Recipients {
 pub struct PushJob {
     /// The effect's id, so that a repetition changes nothing.
     pub id: String,
+    /// When the effect was committed, or a little later, but always before the first job of this id: its event is not
+    /// in a feed for longer than since then. `None` if it is not known, and in jobs of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed_at: Option<Timestamp>,
     /// The agents whose feeds get the event.
     pub to: Recipients,
     /// The account of an offer to a queue: only the account's agents get it.

@@ -80,7 +80,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let attempts = delivery.attempts;
         let after = delivered(&before, Delivery { state, since: self.world.now(), error, attempts, claim: own });
-        Ok(match self.write_delivery(key, before.version, after.clone()).await? {
+        Ok(match self.write_delivery(key, &before, after.clone()).await? {
             Committed::Done if state == DeliveryState::Sending => Some(Claim::Send(Box::new(after))),
             Committed::Done => Some(Claim::Settled(state)),
             _ => None,
@@ -120,7 +120,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(delivery.state);
             }
             let reached = after.delivery.as_ref().map_or(delivery.state, |delivery| delivery.state);
-            match self.write_delivery(key, before.version, after).await? {
+            match self.write_delivery(key, &before, after).await? {
                 Committed::Done => return Ok(reached),
                 _ => self.world.pause(attempt).await,
             }
@@ -196,11 +196,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// Writes a delivery state: one plain write, which its version guards.
-    pub(crate) async fn write_delivery(&self, key: &MessageKey, before: u64, after: Message) -> Result<Committed, EngineError> {
-        // A claim is no news for agents.
-        let claim = after.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Sending);
-        let effects = if claim { Vec::new() } else { vec![TOLD] };
-        Ok(self.store.commit_message(MessageCommit::of(key, before, after, effects)).await?)
+    pub(crate) async fn write_delivery(&self, key: &MessageKey, before: &Message, after: Message) -> Result<Committed, EngineError> {
+        let state = |message: &Message| message.delivery.as_ref().map(|delivery| delivery.state);
+        let is_news = state(&after).is_some_and(|reached| reached.is_news(state(before)));
+        let effects = if is_news { vec![TOLD] } else { Vec::new() };
+        Ok(self.store.commit_message(MessageCommit::of(key, before.version, after, effects)).await?)
     }
 }
 

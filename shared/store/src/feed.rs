@@ -1,4 +1,12 @@
-//! Each agent's feed: a gapless sequence of events, the sockets that get it, and the tickets that open them.
+//! Each agent's feed: a sequence of events, the sockets that get it, and the tickets that open them.
+
+mod append;
+#[cfg(test)]
+mod model;
+mod numbering;
+#[cfg(test)]
+mod numbering_tests;
+mod table;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,31 +14,28 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::{AccountId, AgentId, InteractionId};
 use domain::news::Told;
-use engine::ports::{PortError, Store, System, World};
+use engine::ports::{PortError, Store};
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, n, number, s, text};
+use append::{Newest, Numbered};
+use numbering::{EVENTS_KEPT, Shown};
+use table::{Feed, entry_of};
+
+use crate::codec::{Item, PortResult, failed, from_data, item, key_item, n, number, s, text, undecodable};
 use crate::config::Configuration;
 use crate::interactions::{Interactions, expires};
 use crate::keys;
-use crate::transaction::{Cause, Expression, Outcome};
 
-/// How long events are kept. A client that was away longer reads its interactions anew.
-const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// How long the marks of done effects are kept: longer than a push message can live in its queue and dead-letter
+/// How long the latest loss of a connection is kept: longer than a wake-up can live in its queue and dead-letter
 /// queue together.
-const DONE_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
+const LOSS_KEPT: SignedDuration = SignedDuration::from_hours(29 * 24);
 
 /// How long a connection's row is kept. If a connection ended without notice, the next event that it doesn't accept
 /// reveals that. Until then the row must exist, even after the right has ended, so it is kept as long as an event.
 const CONNECTION_KEPT: SignedDuration = EVENTS_KEPT;
-
-/// The attempts at one append. The only rivals are the other conversations of the same agent.
-const ATTEMPTS: u32 = 12;
 
 /// How long a connection may be opening. It is noted before API Gateway opens it, and until then a post is answered
 /// as if it were gone. That takes well under a second, or some seconds with a cold start and a slow network.
@@ -39,7 +44,7 @@ const OPENING: SignedDuration = SignedDuration::from_secs(10);
 /// One event of a feed. The event itself is a view, which is not the store's concern.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeedEvent<E> {
-    /// Its number. The first is 1, and there are no gaps.
+    /// Its number. A gap means that events are gone.
     pub seq: u64,
     /// When it was appended.
     pub at: Timestamp,
@@ -57,6 +62,24 @@ pub struct Reader<'a> {
     pub agent: &'a AgentId,
     /// Whether the agent reads the interactions of all accounts.
     pub oversees: bool,
+}
+
+/// A page of a feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<E> {
+    /// The events, oldest first.
+    pub events: Vec<FeedEvent<E>>,
+    /// The number of the feed's last event; `None` if there may be more than the page shows.
+    pub last: Option<u64>,
+}
+
+/// The effect that causes an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CausedBy<'a> {
+    /// Its id.
+    pub effect: &'a str,
+    /// When it was committed, or earlier; `None` if it is not known.
+    pub committed_at: Option<Timestamp>,
 }
 
 /// The result of an append.
@@ -82,15 +105,6 @@ pub struct Connection {
     pub expires_at: Timestamp,
 }
 
-/// The condition that an append lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lost {
-    /// It was appended before.
-    Repeated,
-    /// Another event has its number.
-    Place,
-}
-
 impl Connection {
     /// Whether the connection may not be open yet. Its client asks for the events that it misses until then.
     pub fn is_opening(&self, now: Timestamp) -> bool {
@@ -99,51 +113,31 @@ impl Connection {
 }
 
 impl Interactions {
-    /// Appends an event under the id of the effect that caused it, so that a repetition changes nothing. `account` is
-    /// the account whose customer it shows.
+    /// Appends the event of an effect, so that a repetition changes nothing. `account` is the account whose customer
+    /// it shows. An effect of the last days is found among the events themselves. An older one may have been appended
+    /// and removed, so instead of its event the clients are told that they are behind.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.
     pub async fn append<E>(
         &self,
         agent: &AgentId,
-        effect: &str,
+        cause: CausedBy<'_>,
         event: &E,
         account: Option<&AccountId>,
         now: Timestamp,
     ) -> PortResult<Appended<E>>
     where
-        E: Serialize + Clone,
+        E: Told + Serialize + Clone,
     {
-        for attempt in 1..=ATTEMPTS {
-            let last = self.last_event(agent).await?;
-            let seq = last + 1;
-            let mut entry = data_item(keys::feed_event(agent, seq), event)?;
-            entry.insert("at".to_owned(), n(now.as_millisecond()));
-            entry.extend(account.map(|account| ("account".to_owned(), s(account.as_str()))));
-            entry.insert("expires_at".to_owned(), expires(now, EVENTS_KEPT));
-            let mut done = item(keys::feed_done(agent, effect));
-            done.insert("expires_at".to_owned(), expires(now, DONE_KEPT));
-            // Nothing was appended since.
-            let last = if last == 0 {
-                Expression::new("attribute_not_exists(seq)")
-            } else {
-                Expression::new("seq = :last").value(":last", n(last))
-            };
-            let mut transaction = self.table.transaction();
-            transaction.put_new(done, Lost::Repeated);
-            transaction.update(keys::feed_head(agent), Expression::new("SET seq = :seq").value(":seq", n(seq)), Some(last), Lost::Place);
-            transaction.put_new(entry, Lost::Place);
-            match transaction.send().await? {
-                Outcome::Done => {
-                    return Ok(Appended::New(Box::new(FeedEvent { seq, at: now, account: account.cloned(), event: event.clone() })));
-                }
-                Outcome::Lost(lost) if lost.contains(&(Lost::Repeated, Cause::Condition)) => return Ok(Appended::Repeated),
-                Outcome::Lost(_) | Outcome::UnderWay => {}
+        let feed = Feed { table: &self.table, agent, account, event };
+        Ok(match append::append(&feed, cause, now).await? {
+            Numbered::Repeated => Appended::Repeated,
+            Numbered::New(entry) => {
+                let event = if entry.late { E::expired() } else { event.clone() };
+                Appended::New(Box::new(FeedEvent { seq: entry.seq, at: entry.at, account: account.cloned(), event }))
             }
-            System.pause(attempt).await;
-        }
-        Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
+        })
     }
 
     /// The agent's connections, including those whose right has ended, because their end may not have been noticed.
@@ -155,7 +149,8 @@ impl Interactions {
     }
 
     /// The events after number `after` as the agent may read them now, oldest first, at most `limit`. An event of an
-    /// account that the agent does not belong to any more keeps its number, and its content is withheld.
+    /// account that the agent does not belong to any more keeps its number, and its content is withheld. Where events
+    /// are missing, the page begins behind the last gap, with an event that tells the client that it is behind.
     ///
     /// # Errors
     /// A table can't be read.
@@ -165,17 +160,18 @@ impl Interactions {
         reader: Reader<'_>,
         after: u64,
         limit: i32,
-    ) -> PortResult<Vec<FeedEvent<E>>>
+        now: Timestamp,
+    ) -> PortResult<Page<E>>
     where
         E: Told + DeserializeOwned + Send + Sync,
     {
-        let mut events = self.events_after::<E>(reader.agent, after, limit).await?;
+        let mut page = self.events_after::<E>(reader.agent, after, limit, now).await?;
         if reader.oversees {
-            return Ok(events);
+            return Ok(page);
         }
-        let places = self.places(&events).await?;
+        let places = self.places(&page.events).await?;
         let mut known = BTreeMap::new();
-        for event in &mut events {
+        for event in &mut page.events {
             let Some(interaction) = event.event.shows().cloned() else { continue };
             let account = event.account.as_ref().or(event.event.account()).or(places.get(&interaction));
             let reads = match account {
@@ -194,7 +190,7 @@ impl Interactions {
                 event.event = E::withheld(interaction);
             }
         }
-        Ok(events)
+        Ok(page)
     }
 
     /// The accounts of interactions that events of the version before don't name. A page shows few interactions.
@@ -208,32 +204,42 @@ impl Interactions {
         Ok(try_join_all(located).await?.into_iter().flatten().collect())
     }
 
-    async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32) -> PortResult<Vec<FeedEvent<E>>>
+    async fn events_after<E>(&self, agent: &AgentId, after: u64, limit: i32, now: Timestamp) -> PortResult<Page<E>>
     where
-        E: DeserializeOwned,
+        E: Told + DeserializeOwned,
     {
-        let query = self.table.query().limit(limit);
-        let query = query
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", s(keys::feed(agent)))
-            .expression_attribute_values(":first", s(keys::feed_event(agent, after.saturating_add(1)).sk))
-            .expression_attribute_values(":last", s("EVENT#~"));
-        let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
-        let parse = |item: &Item| {
-            let seq = text(item, "sk").and_then(|sk| sk.strip_prefix("EVENT#")).and_then(|seq| seq.parse().ok()).unwrap_or_default();
-            let at = number(item, "at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-            let account = text(item, "account").and_then(|account| account.parse().ok());
-            Ok(FeedEvent { seq, at, account, event: from_data(item)? })
-        };
-        items.iter().map(parse).collect()
+        // The event that the client has tells that it is not behind, and `HEAD` that nothing follows.
+        let (mut items, ends) = table::from(&self.table, agent, after, limit.saturating_add(2)).await?;
+        let head = items.pop_if(|item| table::is_head(item)).as_ref().map(table::head_of).unwrap_or_default();
+        let read: Vec<_> = items.iter().filter_map(entry_of).map(|entry| (entry.seq, entry.at)).collect();
+        let behind = |seq, at| FeedEvent { seq, at, account: None, event: E::expired() };
+        match numbering::shown(after, usize::try_from(limit).unwrap_or_default(), &read, ends.then_some(head.seq), now) {
+            Shown::Events { from, to, behind: missed, last } => {
+                let missed = missed.map(|seq| Ok(behind(seq, read.get(from).map_or(now, |(_, at)| *at))));
+                let events = items.iter().take(to).skip(from).map(event_of);
+                Ok(Page { events: missed.into_iter().chain(events).collect::<PortResult<_>>()?, last })
+            }
+            Shown::AskNewest => {
+                let (head, newest) = self.end(agent).await?;
+                let (missed, last) = numbering::without_events(after, head, newest, now);
+                Ok(Page { events: missed.map(|seq| behind(seq, now)).into_iter().collect(), last: Some(last) })
+            }
+        }
     }
 
-    /// The number of the feed's last event; 0 if there is none.
+    /// `HEAD`, and the number and time of the newest event that is there.
+    async fn end(&self, agent: &AgentId) -> PortResult<(u64, Option<(u64, Timestamp)>)> {
+        let Newest { head, entries, .. } = table::newest(&self.table, agent, None, 2).await?;
+        Ok((head.seq, entries.first().map(|entry| (entry.seq, entry.at))))
+    }
+
+    /// The number of the feed's last event; 0 if there has been none.
     ///
     /// # Errors
     /// The table can't be read.
-    pub async fn last_event(&self, agent: &AgentId) -> PortResult<u64> {
-        Ok(self.table.get(keys::feed_head(agent)).await?.as_ref().and_then(|head| number(head, "seq")).unwrap_or(0))
+    pub async fn last_event(&self, agent: &AgentId, now: Timestamp) -> PortResult<u64> {
+        let (head, newest) = self.end(agent).await?;
+        Ok(numbering::last(head, newest, now))
     }
 
     /// Stores a ticket under the hash of its secret.
@@ -295,7 +301,7 @@ impl Interactions {
     pub async fn lose(&self, agent: &AgentId, connection: &str, at: Timestamp) -> PortResult<()> {
         let mut lost = item(keys::connection_lost(agent));
         lost.insert("at".to_owned(), n(at.as_millisecond()));
-        lost.insert("expires_at".to_owned(), expires(at, DONE_KEPT));
+        lost.insert("expires_at".to_owned(), expires(at, LOSS_KEPT));
         self.table.put(lost).await?;
         self.disconnect(agent, connection).await
     }
@@ -325,6 +331,14 @@ impl Interactions {
     }
 }
 
+fn event_of<E: Told + DeserializeOwned>(item: &Item) -> PortResult<FeedEvent<E>> {
+    let entry = entry_of(item).ok_or_else(|| undecodable("an event's number"))?;
+    let account = text(item, "account").and_then(|account| account.parse().ok());
+    // What the late event says may be long past. Those of the version before are shown as they are.
+    let event = if entry.late { E::expired() } else { from_data(item)? };
+    Ok(FeedEvent { seq: entry.seq, at: entry.at, account, event })
+}
+
 fn row_of(connection: &Connection) -> Item {
     let mut row = item(keys::connection(&connection.agent, &connection.id));
     row.insert("opened_at".to_owned(), n(connection.opened_at.as_millisecond()));
@@ -345,7 +359,172 @@ fn connection_of(agent: &AgentId, item: &Item) -> Option<Connection> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use cloud::testing::{Call, Stub};
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// An event as long as a short message.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Short(String);
+
+    impl Told for Short {
+        fn shows(&self) -> Option<&InteractionId> {
+            None
+        }
+
+        fn account(&self) -> Option<&AccountId> {
+            None
+        }
+
+        fn withheld(_: InteractionId) -> Self {
+            Self("withheld".to_owned())
+        }
+
+        fn expired() -> Self {
+            Self("expired".to_owned())
+        }
+    }
+
+    fn head(seq: u64) -> Value {
+        json!({ "pk": { "S": "FEED#x" }, "sk": { "S": "HEAD" }, "seq": { "N": seq.to_string() }, "own": { "N": seq.to_string() } })
+    }
+
+    fn event(seq: u64, effect: &str, at: Timestamp) -> Value {
+        let at = at.as_millisecond().to_string();
+        json!({ "pk": { "S": "FEED#x" }, "sk": { "S": format!("EVENT#{seq:012}") }, "at": { "N": at }, "effect": { "S": effect }, "data": { "S": "x" } })
+    }
+
+    /// A table that answers queries with `items`, and writes with these in turn; the last one stays.
+    async fn table(items: Vec<Value>, writes: Vec<(u16, Value)>) -> (Interactions, Stub) {
+        let writes = Mutex::new(writes);
+        let stub = Stub::start(move |call| {
+            if call.operation.ends_with(".Query") {
+                return Some((200, json!({ "Items": items, "Count": items.len() }).to_string()));
+            }
+            let mut writes = writes.lock().unwrap();
+            let (status, body) = if writes.len() > 1 { writes.remove(0) } else { writes[0].clone() };
+            Some((status, body.to_string()))
+        })
+        .await;
+        (Interactions::new(stub.aws.dynamodb(), "interactions", "config"), stub)
+    }
+
+    fn operations(calls: &[Call]) -> Vec<&str> {
+        calls.iter().filter_map(|call| call.operation.split('.').nth(1)).collect()
+    }
+
+    fn lost(item: &Value) -> (u16, Value) {
+        (400, json!({ "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "Item": item }))
+    }
+
+    async fn append(store: &Interactions, committed_at: Option<Timestamp>) -> Appended<Short> {
+        let cause = CausedBy { effect: "int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0", committed_at };
+        let account = AccountId::from_ulid(ulid::Ulid::from_parts(1, 2));
+        store.append(&agent(), cause, &Short("x".repeat(500)), Some(&account), at(60)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_append_is_one_read_and_one_write_of_less_than_a_kilobyte() {
+        let (store, stub) = table(vec![head(512), event(300, "another", at(0))], vec![(200, json!({}))]).await;
+        let Appended::New(appended) = append(&store, Some(at(59))).await else { panic!("it is new") };
+        assert_eq!((appended.seq, appended.at), (301, at(60)));
+        let calls = stub.calls();
+        assert_eq!(operations(&calls), ["Query", "PutItem"]);
+        assert_eq!(calls[0].body["ConsistentRead"], true);
+        assert_eq!(calls[1].body["ConditionExpression"], "attribute_not_exists(pk)");
+        let item = calls[1].body["Item"].as_object().unwrap();
+        // As DynamoDB counts them: names and values, and numbers with half a byte for each digit.
+        let size: usize = item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+        assert!(size < 1_024, "{size}");
+        assert_eq!(item["effect"]["S"], "int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0");
+    }
+
+    #[tokio::test]
+    async fn a_repetition_is_one_read() {
+        let own = event(300, "int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0", at(59));
+        let (store, stub) = table(vec![head(512), event(301, "another", at(60)), own], vec![(200, json!({}))]).await;
+        assert_eq!(append(&store, Some(at(59))).await, Appended::Repeated);
+        assert_eq!(operations(&stub.calls()), ["Query"]);
+    }
+
+    #[tokio::test]
+    async fn a_taken_number_leads_to_the_next_one_and_an_own_event_is_found() {
+        let other = lost(&event(301, "another", at(70)));
+        let (store, stub) = table(vec![head(512), event(300, "another", at(0))], vec![other.clone(), (200, json!({}))]).await;
+        let Appended::New(appended) = append(&store, Some(at(59))).await else { panic!("it is new") };
+        assert_eq!((appended.seq, appended.at), (302, at(70)), "times never decrease");
+        assert_eq!(operations(&stub.calls()), ["Query", "PutItem", "PutItem"]);
+        // A write that was tried again meets itself. The sockets get it, since the first try may not have sent it.
+        let own = lost(&event(302, "int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0", at(70)));
+        let (store, _stub) = table(vec![head(512), event(300, "another", at(0))], vec![other, own]).await;
+        let Appended::New(appended) = append(&store, Some(at(59))).await else { panic!("it is new") };
+        assert_eq!(appended.seq, 302);
+    }
+
+    #[tokio::test]
+    async fn an_event_above_the_floor_raises_it_and_a_job_without_time_leaves_a_mark() {
+        let (store, stub) = table(vec![head(512), event(512, "another", at(0))], vec![(200, json!({}))]).await;
+        append(&store, Some(at(59))).await;
+        let calls = stub.calls();
+        assert_eq!(operations(&calls), ["Query", "TransactWriteItems"]);
+        let writes = calls[1].body["TransactItems"].as_array().unwrap();
+        assert_eq!(writes.len(), 2);
+        assert_eq!(writes[0]["Update"]["ExpressionAttributeValues"], json!({ ":last": { "N": "512" }, ":seq": { "N": "768" } }));
+        let (store, stub) = table(vec![head(512), event(300, "another", at(0))], vec![(200, json!({}))]).await;
+        append(&store, None).await;
+        let calls = stub.calls();
+        let writes = calls[1].body["TransactItems"].as_array().unwrap();
+        assert_eq!(writes[0]["Put"]["Item"]["sk"]["S"], "DONE#int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0");
+        assert_eq!((writes.len(), &writes[1]["Put"]["Item"]["sk"]["S"]), (2, &json!("EVENT#000000000301")));
+    }
+
+    #[tokio::test]
+    async fn beside_the_version_before_an_append_writes_what_that_version_reads() {
+        let mut before = head(300);
+        before.as_object_mut().unwrap().remove("own");
+        let mut unnamed = event(300, "", at(0));
+        unnamed.as_object_mut().unwrap().remove("effect");
+        let (store, stub) = table(vec![before, unnamed], vec![(200, json!({}))]).await;
+        let Appended::New(appended) = append(&store, Some(at(200))).await else { panic!("it is new") };
+        assert_eq!(appended.seq, 301);
+        let calls = stub.calls();
+        assert_eq!(operations(&calls), ["Query", "TransactWriteItems"]);
+        let writes = calls[1].body["TransactItems"].as_array().unwrap();
+        assert_eq!(writes[0]["Put"]["Item"]["sk"]["S"], "DONE#int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0");
+        assert_eq!(writes[1]["Update"]["ExpressionAttributeValues"][":seq"]["N"], "301");
+    }
+
+    #[tokio::test]
+    async fn an_effect_of_a_week_ago_tells_the_client_that_it_is_behind() {
+        let (store, stub) = table(vec![head(512), event(300, "another", at(0))], vec![(200, json!({}))]).await;
+        let Appended::New(appended) = append(&store, Some(at(-7 * 24 * 3_600))).await else { panic!("it is new") };
+        assert_eq!(appended.event, Short::expired());
+        let calls = stub.calls();
+        // The version before, which knows no such event, shows the late one.
+        assert_eq!(calls[1].body["Item"]["data"]["S"].as_str().unwrap().len(), 500);
+        assert_eq!(calls[1].body["Item"]["late"]["BOOL"], true);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_up_to_date_costs_one_read() {
+        let (store, stub) = table(vec![event(300, "another", at(0)), head(512)], vec![(200, json!({}))]).await;
+        let page = store.events_after::<Short>(&agent(), 300, 10, at(60)).await.unwrap();
+        assert_eq!(page, Page { events: Vec::new(), last: Some(300) });
+        assert_eq!(operations(&stub.calls()), ["Query"]);
+    }
+
+    #[tokio::test]
+    async fn a_hole_is_told_in_the_place_of_what_is_gone() {
+        let items = vec![event(300, "a", at(0)), event(513, "b", at(10)), event(514, "c", at(11)), head(768)];
+        let (store, _stub) = table(items, vec![(200, json!({}))]).await;
+        let page = store.events_after::<Short>(&agent(), 300, 10, at(60)).await.unwrap();
+        let shown: Vec<_> = page.events.iter().map(|event| (event.seq, event.event.0.as_str())).collect();
+        assert_eq!((shown, page.last), (vec![(512, "expired"), (513, "x"), (514, "x")], Some(514)));
+    }
 
     fn agent() -> AgentId {
         AgentId::from_ulid(ulid::Ulid::from_parts(1, 1))

@@ -164,16 +164,22 @@ pub(crate) fn limit(agent: &AgentId, what: &str, window: i64) -> Key {
     Key::new(format!("LIMIT#{agent}#{what}"), window.to_string())
 }
 
+/// Sorts after all events of the feed, so that one query reads it with them.
+pub(crate) const FEED_HEAD: &str = "HEAD";
+
+/// Sorts before all events of a feed.
+pub(crate) const FEED_EVENTS: &str = "EVENT#";
+
 pub(crate) fn feed(agent: &AgentId) -> String {
     format!("FEED#{agent}")
 }
 
 pub(crate) fn feed_head(agent: &AgentId) -> Key {
-    Key::new(feed(agent), "HEAD")
+    Key::new(feed(agent), FEED_HEAD)
 }
 
 pub(crate) fn feed_event(agent: &AgentId, sequence: u64) -> Key {
-    Key::new(feed(agent), format!("EVENT#{sequence:012}"))
+    Key::new(feed(agent), format!("{FEED_EVENTS}{sequence:012}"))
 }
 
 pub(crate) fn feed_done(agent: &AgentId, effect: &str) -> Key {

@@ -19,7 +19,7 @@ mod wiring;
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::{KeptAlert, Received};
-pub use feed::{Appended, Connection, FeedEvent, Reader};
+pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};
 pub use interactions::{Interactions, ScannedContacts, Thread, after_contact, is_place};
 pub use limits::Counted;
 pub use wiring::open_engine;

@@ -378,6 +378,8 @@ pub enum AgentEvent {
         /// The interaction's id.
         interaction: InteractionId,
     },
+    /// Events that the client does not have are gone, up to this number. Read the interactions and the presence anew.
+    Expired,
 }
 
 impl Told for AgentEvent {
@@ -386,21 +388,28 @@ impl Told for AgentEvent {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
             Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
-            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } => None,
+            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Expired => None,
         }
     }
 
     fn account(&self) -> Option<&AccountId> {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.account),
-            Self::Message { .. } | Self::MessageState { .. } | Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } => {
-                None
-            }
+            Self::Message { .. }
+            | Self::MessageState { .. }
+            | Self::Withdrawn { .. }
+            | Self::Presence { .. }
+            | Self::Withheld { .. }
+            | Self::Expired => None,
         }
     }
 
     fn withheld(interaction: InteractionId) -> Self {
         Self::Withheld { interaction }
+    }
+
+    fn expired() -> Self {
+        Self::Expired
     }
 }
 

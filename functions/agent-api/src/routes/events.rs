@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use store::Reader;
+use store::{Page, Reader};
 use utoipa::ToSchema;
 use views::AgentEvent;
 
@@ -33,20 +33,20 @@ const TICKET_BYTES: usize = 32;
 /// A page of the caller's feed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Events {
-    /// The events after `after`, oldest first. If numbers are missing right after `after`, those events have expired
-    /// (after 7 days): read the interactions again.
+    /// The events after `after`, oldest first. If events are missing, because they have expired (after 7 days), the
+    /// page begins with `expired`: read the interactions again.
     items: Vec<FeedEntry>,
     /// Send this as `after` to get the next page. It is absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-    /// The number of the feed's last event. 0: the feed is empty.
+    /// The number of the feed's last event. 0: the feed has had no events.
     last: u64,
 }
 
 /// An event of the feed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FeedEntry {
-    /// The event's number in the feed. Numbers start at 1 and have no gaps.
+    /// The event's number in the feed. Numbers rise by 1, except where events have expired.
     seq: u64,
     /// When the event happened.
     at: Timestamp,
@@ -68,7 +68,8 @@ pub(crate) struct Ticket {
 /// Lists the caller's events after `after`.
 ///
 /// A client that lost its connection catches up here. An event of an account that the caller does not belong to any
-/// more is `withheld`: it keeps its number and names the interaction only.
+/// more is `withheld`: it keeps its number and names the interaction only. A client that was away for so long that
+/// events are gone gets `expired` in their place.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
     params(
@@ -81,19 +82,15 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let after = parameters.number("after")?;
     let reader = Reader { agent: &caller.agent, oversees: caller.oversees() };
-    let events = app.store().events_for(app.directory(), reader, after, limit).await?;
-    let last = match events.last() {
-        // A page that is not full ends with the last event, unless the query stopped at 1 MB.
-        Some(last) if events.len() < SURELY_WHOLE.min(usize::try_from(limit).unwrap_or_default()) => last.seq,
-        _ => app.store().last_event(&caller.agent).await?,
+    let Page { events, last } = app.store().events_for(app.directory(), reader, after, limit, app.now()).await?;
+    let last = match last {
+        Some(last) => last,
+        None => app.store().last_event(&caller.agent, app.now()).await?,
     };
     let next = events.last().filter(|shown| shown.seq < last).map(|shown| shown.seq.to_string());
     let items = events.into_iter().map(|event| FeedEntry { seq: event.seq, at: event.at, event: event.event });
     Ok(Json(Events { items: items.collect(), next, last }))
 }
-
-/// A page with fewer events is never cut short: the 50 longest events take less than 1 MB.
-const SURELY_WHOLE: usize = 50;
 
 /// Creates a ticket for the WebSocket.
 ///

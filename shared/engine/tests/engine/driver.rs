@@ -831,7 +831,7 @@ impl Sim {
                 });
                 self.committed.extend(sent);
             }
-            for errand in grown.errands().unwrap() {
+            for errand in grown.errands(Some(self.world.now())).unwrap() {
                 // Acts as an ordered queue does for five minutes: no id is used again, then or later.
                 if errand.group.is_none() || self.ids.insert((queue_of(&errand.job), errand.id.clone())) {
                     self.enqueue(errand);

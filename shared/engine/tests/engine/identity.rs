@@ -241,7 +241,7 @@ fn a_status_in_the_middle_of_a_merge_reaches_the_living_interactions_agent() {
         }
         sim.memory.receive(&by_both);
         let jobs: Vec<_> = sim.memory.take_effects();
-        let merging = jobs.iter().flat_map(|grown| grown.errands().unwrap()).find(|errand| matches!(errand.job, Body::Route(_)));
+        let merging = jobs.iter().flat_map(|grown| grown.errands(None).unwrap()).find(|errand| matches!(errand.job, Body::Route(_)));
         run(start(&sim.engine, &sim.provider, Job::queued(merging.unwrap())));
         let person = sim.person(&phone(1)).unwrap();
         run(sim.engine.unify(&person.owner, None)).unwrap();
@@ -252,7 +252,7 @@ fn a_status_in_the_middle_of_a_merge_reaches_the_living_interactions_agent() {
         // What the stream shows of the message now.
         let shown = jobs.into_iter().chain(sim.memory.take_effects());
         let states = shown.filter(|grown| matches!(&grown.item, Owner::Message { message, .. } if message.id == answer));
-        let pushes: Vec<_> = states.flat_map(|grown| grown.errands().unwrap()).collect();
+        let pushes: Vec<_> = states.flat_map(|grown| grown.errands(None).unwrap()).collect();
         pushes.into_iter().for_each(|errand| sim.enqueue(errand));
         assert_eq!(sim.delivery(&answer), domain::message::DeliveryState::Read);
         let now = [0, 1].map(|agent| sim.shown(&agents[agent], &newer).len());
