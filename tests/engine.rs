@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use cloud::queues::SendOptions;
 use cloud::timers::{Plan, Timers};
+use domain::agent::PresenceState;
 use domain::decide::{Event, Refusal};
 use domain::effect::Target;
 use domain::ids::{AgentId, InteractionId};
@@ -71,6 +72,29 @@ async fn a_warm_message_to_an_agent_who_is_there_costs_one_query_one_presence_re
     write(11).await;
     let calls = write(12).await;
     assert_eq!(calls, ["Query", "GetItem", "TransactWriteItems"].map(|call| format!("DynamoDB_20120810.{call}")));
+}
+
+#[tokio::test]
+async fn a_wake_of_a_queue_without_a_ready_agent_does_not_read_what_waits_there() {
+    let deployment = Deployment::new().await;
+    let agent = deployment.ready_agent("anna", 5).await;
+    let queue = deployment.queue(Strategy::Rrmemory, std::slice::from_ref(&agent)).await;
+    let account = deployment.account("NIGHT", std::slice::from_ref(&agent), &queue).await;
+    let pause = PresenceState::Paused { reason: "Lunch".to_owned() };
+    deployment.engine.set_presence(&agent, pause, Idempotency::Guarded).await.unwrap();
+    for number in 1..=3 {
+        open(&deployment, &account, number).await;
+    }
+    let wake = async || {
+        deployment.proxy.calls();
+        let woken = deployment.engine.wake(&Target::Queue(queue.clone()), Reach::Far).await.unwrap();
+        (woken.rung, deployment.proxy.calls().iter().filter(|call| call.ends_with(".Query")).count())
+    };
+    wake().await;
+    // Whether anything waits at all.
+    assert_eq!(wake().await, (0, 1));
+    deployment.engine.set_presence(&agent, PresenceState::Ready, Idempotency::Guarded).await.unwrap();
+    assert_eq!(wake().await.0, 3);
 }
 
 #[tokio::test]

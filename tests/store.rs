@@ -153,6 +153,8 @@ cases!(
     a_change_of_an_old_version_is_refused_and_leaves_nothing,
     closing_makes_room_and_reopening_needs_it,
     the_time_of_the_customers_latest_message_stays_with_the_conversation,
+    an_open_interaction_keeps_that_time_and_the_head_takes_it_over,
+    a_message_stands_for_its_entry_of_the_history,
     an_event_is_marked_once_and_its_repetition_changes_nothing,
     an_event_without_changes_is_settled_and_keeps_its_destination,
     a_command_is_done_once,
@@ -410,6 +412,56 @@ async fn the_time_of_the_customers_latest_message_stays_with_the_conversation<B:
     done(bench, Commit { last_inbound_at: Some(later(5)), ..commit(Some(&second), &third) }).await;
     turned(bench, third.clone(), closed(&third)).await;
     assert_eq!(window().await, Some(later(5)), "it outlives the interaction");
+}
+
+async fn an_open_interaction_keeps_that_time_and_the_head_takes_it_over<B: Bench>(bench: &B) {
+    let hears = |before: &Interaction, at: Timestamp| next(before, |after| after.heard_at = Some(at));
+    let first = new(1, 1);
+    let window = async || bench.port().conversation(&first.conversation()).await.unwrap().last_inbound_at;
+    let first = hears(&Interaction { version: first.version - 1, ..first.clone() }, now());
+    done(bench, Commit { last_inbound_at: first.heard_at, ..commit(None, &first) }).await;
+    // Within the hour the head stays as it is, and the answer is right.
+    let second = hears(&first, later(60));
+    let told = Commit { last_inbound_at: second.heard_at, ..commit(Some(&first), &second) };
+    assert_eq!(told.heard_at_head(), None);
+    done(bench, told).await;
+    assert_eq!(window().await, Some(later(60)));
+    let third = hears(&second, later(3_600));
+    let told = Commit { last_inbound_at: third.heard_at, ..commit(Some(&second), &third) };
+    assert_eq!(told.heard_at_head(), Some(later(3_600)), "functions of the version before know the head alone");
+    done(bench, told).await;
+    let fourth = hears(&third, later(3_700));
+    done(bench, Commit { last_inbound_at: fourth.heard_at, ..commit(Some(&third), &fourth) }).await;
+    turned(bench, fourth.clone(), closed(&fourth)).await;
+    assert_eq!(window().await, Some(later(3_700)), "it outlives the interaction");
+}
+
+async fn a_message_stands_for_its_entry_of_the_history<B: Bench>(bench: &B) {
+    let first = open(bench, 1, 1).await;
+    let fact = |fact: Fact, after: &Interaction| vec![HistoryEntry { at: later(1), version: after.version, fact }];
+    let mut before = first.clone();
+    let mut expected = bench.history(&first.key()).await;
+    for number in 1..=4 {
+        let after = next(&before, |after| after.answered = true);
+        let (_, mut message) = written(number, &after, None);
+        let history = match number {
+            // Not delivered: that says more than the message.
+            3 => fact(Fact::MessageReceived { message: message.id.clone(), delivered: false }, &after),
+            4 => fact(Fact::MessageReceived { message: message.id.clone(), delivered: true }, &after),
+            _ => {
+                message.author = Author::Agent { agent: agent(1) };
+                fact(Fact::MessageSent { message: message.id.clone(), agent: agent(1) }, &after)
+            }
+        };
+        expected.extend(history.clone());
+        let commit = Commit { history, ..commit(Some(&before), &after) }.with(message, Vec::new());
+        // The first answer and what was not delivered keep their entries.
+        assert_eq!(commit.history.is_empty(), number == 2 || number == 4, "{number}");
+        assert_eq!(commit.decided_at(), Some(later(1)));
+        done(bench, commit).await;
+        before = after;
+    }
+    assert_eq!(bench.history(&first.key()).await, expected);
 }
 
 async fn an_event_is_marked_once_and_its_repetition_changes_nothing<B: Bench>(bench: &B) {

@@ -1,8 +1,8 @@
 //! Counts what the functions ask of AWS, in the units that AWS bills: a proxy between them and the local engine.
 //!
 //! The engine reports no sizes, so the meter looks at each item before and after it is written and counts as DynamoDB
-//! does: a write costs a unit for each KB of the larger of the two, a transaction costs double, a read costs a unit for
-//! each 4 KB, half of that if it need not be consistent.
+//! does: a write costs a unit for each KB of the larger of the two, a transaction costs double, a read costs a unit
+//! for each 4 KB, half of that if it need not be consistent.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -38,8 +38,6 @@ pub struct Usage {
     pub sends: u64,
     /// Messages in them.
     pub messages: u64,
-    /// Events posted to sockets.
-    pub posts: u64,
     /// Everything else, such as `GetSecretValue`.
     pub others: u64,
     /// The write units by what they were for: the beginning of the item's keys.
@@ -61,7 +59,6 @@ impl AddAssign<&Usage> for Usage {
         self.transactions += other.transactions;
         self.sends += other.sends;
         self.messages += other.messages;
-        self.posts += other.posts;
         self.others += other.others;
         for (kind, units) in &other.by_kind {
             *self.by_kind.entry(kind.clone()).or_default() += units;
@@ -176,7 +173,6 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
             usage.sends = u64::try_from(body.len().div_ceil(QUEUE_PART).max(1)).unwrap_or(1);
             usage.messages = asked["Entries"].as_array().map_or(1, |entries| u64::try_from(entries.len()).unwrap_or(1));
         }
-        _ if uri.contains("/@connections/") => usage.posts = 1,
         // The loop in which a function waits for its events.
         _ if uri.contains("/runtime/") => {}
         _ => usage.others = 1,
@@ -248,7 +244,8 @@ impl Usage {
     }
 }
 
-/// What an item is for, by its keys: the part before the first `#`, and for a conversation or a feed that of the sort key.
+/// What an item is for, by its keys: the part before the first `#`, and for a conversation or a feed that of the sort
+/// key.
 fn kind_of(key: &Value) -> String {
     let first = |name: &str| key[name]["S"].as_str().and_then(|text| text.split(['#', '~']).next()).unwrap_or_default().to_owned();
     match first("pk").as_str() {

@@ -90,6 +90,17 @@ fn strangers_reach_functions_that_put_events_one_by_one_and_nothing_else() {
 }
 
 #[test]
+fn whoever_looks_for_lost_messages_reads_what_tells_that_they_were_routed() {
+    let template = template();
+    for id in ["ReconcileFunction", "AdminApiFunction"] {
+        let reads =
+            |statement: &&Value| allows(statement) && is_on(statement, TABLE) && list(&statement["Action"]) == ["dynamodb:BatchGetItem"];
+        let events = |statement: &&Value| keys(statement).is_some_and(|keys| keys.contains(&"EVT#*") && keys.contains(&"PROV#*"));
+        assert_eq!(statements(template.resource(id)).into_iter().filter(reads).filter(events).count(), 1, "{id}");
+    }
+}
+
+#[test]
 fn a_receive_function_reads_only_the_secrets_that_are_tagged_with_its_name_or_not_at_all() {
     let template = template();
     let reads = |statement: &&Value| allows(statement) && list(&statement["Action"]).contains(&"secretsmanager:GetSecretValue");

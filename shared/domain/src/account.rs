@@ -26,8 +26,8 @@ pub struct Account {
     /// The public host of the Receive URL; `None` for this deployment's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own. It is
-    /// kept in [`ProxyTokens`] too. A later version leaves it out here; then it is empty.
+    /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own. It
+    /// is kept in [`ProxyTokens`] too. A later version leaves it out here; then it is empty.
     #[serde(default = "no_token")]
     pub proxy_token: Secret,
     /// The secret that signs requests to other systems, so that they can verify the sender.

@@ -125,16 +125,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Agents who are not needed here may be needed in their other queues, which left them to this one.
     async fn free_for_others(&self, id: &QueueId, woken: &mut Woken) -> Result<(), EngineError> {
         let Some(queue) = self.directory.queue(id).await? else { return Ok(()) };
-        let mut others = self.rivals(&queue, |_| true).await?;
-        others.retain(|rival| rival.rows.iter().any(|row| row.offer.is_none()));
-        if others.is_empty() {
-            return Ok(());
-        }
         let presences = self.store.presences(&queue.members).await?;
         let now = self.world.now();
         let free = |agent: &AgentId| presences.get(agent).is_some_and(|presence| presence.free_slots(now) > 0);
-        let related = others.into_iter().filter(|rival| rival.queue.members.iter().any(free));
-        woken.related.extend(related.map(|rival| Target::Queue(rival.queue.id)));
+        // Only then are the other queues of those agents read.
+        let mut related = self.rivals(&queue, free).await?;
+        related.retain(|rival| rival.rows.iter().any(|row| row.offer.is_none()));
+        woken.related.extend(related.into_iter().map(|rival| Target::Queue(rival.queue.id)));
         Ok(())
     }
 
@@ -184,14 +181,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         {
             return Ok(Time::Enough);
         }
-        let mut rows = self.store.waiting(target).await?;
-        if rows.is_empty() {
-            return Ok(Time::Enough);
-        }
         let queue = match target {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
+        if let Some(queue) = &queue
+            && self.rings_nowhere(target, queue).await?
+        {
+            return Ok(Time::Enough);
+        }
+        let mut rows = self.store.waiting(target).await?;
+        if rows.is_empty() {
+            return Ok(Time::Enough);
+        }
         let queue = queue.as_ref();
         let mut accounts = BTreeMap::new();
         self.know_accounts(&rows, &mut accounts).await?;
@@ -276,6 +278,20 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(Time::Over);
             }
         }
+    }
+
+    /// Whether nothing can change here, whatever waits: nobody in the queue is ready. At night a queue's backlog
+    /// grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full don't
+    /// count as nobody, since an interaction rings at its own agent without a second slot.
+    async fn rings_nowhere(&self, target: &Target, queue: &Queue) -> Result<bool, EngineError> {
+        if !self.store.anything_waits(target).await? {
+            return Ok(true);
+        }
+        // Offers of an account that is off end, whoever is there.
+        if self.directory.accounts().await?.iter().any(|account| !account.active) {
+            return Ok(false);
+        }
+        Ok(!self.store.presences(&queue.members).await?.values().any(Presence::is_ready))
     }
 
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {

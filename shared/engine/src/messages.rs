@@ -207,8 +207,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
 /// The agent with the thread sees the change.
 const TOLD: Effect = Effect::TellHolder { notice: Notice::MessageState };
 
-/// The agent who has an interaction now, also if it was merged into another. The agent who wrote a message in it may no
-/// longer be on the account.
+/// The agent who has an interaction now, also if it was merged into another. The agent who wrote a message in it may
+/// no longer be on the account.
 ///
 /// # Errors
 /// The store can't be read.

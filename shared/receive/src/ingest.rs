@@ -88,8 +88,9 @@ impl Ingest {
         Ok(Kept { new: statuses.new + others.new, repeated: statuses.repeated + others.repeated })
     }
 
-    /// Enqueues statuses. They move a message only forwards, in any order and however often they come, so nothing needs
-    /// to be remembered of them. Those that the queue does not take are stored, and the table's stream sends them.
+    /// Enqueues statuses. They move a message only forwards, in any order and however often they come, so nothing
+    /// needs to be remembered of them. Those that the queue does not take are stored, and the table's stream sends
+    /// them.
     async fn enqueue_statuses(&self, statuses: &[&Parsed]) -> Result<Kept, IngestError> {
         let fits = |parsed: &&Parsed| matches!(parsed.event.queued(), Cow::Borrowed(_));
         let (short, mut left): (Vec<&Parsed>, Vec<&Parsed>) = statuses.iter().copied().partition(fits);
@@ -106,8 +107,8 @@ impl Ingest {
     ///
     /// A customer's message is enqueued first and stored then: once the queue has it, it will be routed, whatever
     /// happens here. If the queue refuses it, it is stored with the effect that enqueues it later. Everything else is
-    /// stored first, since `route` reads or marks what is stored. If an event can't be stored, later events of the same
-    /// customer are not enqueued here, so that they can't overtake it.
+    /// stored first, since `route` reads or marks what is stored. If an event can't be stored, later events of the
+    /// same customer are not enqueued here, so that they can't overtake it.
     async fn enqueue_and_store(&self, events: &[&Parsed]) -> Result<Kept, IngestError> {
         let mut kept = Kept::default();
         let mut failure = None;

@@ -3,8 +3,8 @@
 //!
 //! A warm webhook with one message makes two calls: it puts the event under its id, then enqueues it. A failure in
 //! between loses nothing. Before the put the provider gets a 5xx and tries again. After the put, the event's stream
-//! record enqueues it too, under the same deduplication id. A webhook with statuses only makes one call: they go to the
-//! queue alone, and to the table only if the queue does not take them.
+//! record enqueues it too, under the same deduplication id. A webhook with statuses only makes one call: they go to
+//! the queue alone, and to the table only if the queue does not take them.
 //!
 //! | request | answer |
 //! |---|---|

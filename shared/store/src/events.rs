@@ -104,8 +104,8 @@ impl Interactions {
         Ok((answer.items.unwrap_or_default().iter().map(kept).collect::<PortResult<_>>()?, next))
     }
 
-    /// Which of these events were routed, by account and id: a customer's message left its provider id, any other event
-    /// is marked. The answer may lag by a moment: an event that was just routed may be missing.
+    /// Which of these events were routed, by account and id: a customer's message left its provider id, any other
+    /// event is marked. The answer may lag by a moment: an event that was just routed may be missing.
     ///
     /// # Errors
     /// The table can't be read.

@@ -100,8 +100,8 @@ impl Interactions {
     }
 
     /// A part of the table, a megabyte at most, with the contacts in it: from the beginning, or from a
-    /// [`ScannedContacts::next`] or [`after_contact`] on. It reads everything that lies between the contacts too, so it
-    /// is for rare work of administrators.
+    /// [`ScannedContacts::next`] or [`after_contact`] on. It reads everything that lies between the contacts too, so
+    /// it is for rare work of administrators.
     pub async fn scan_contacts(&self, after: Option<&str>) -> PortResult<ScannedContacts> {
         let from = after.and_then(|after| after.split_once(BETWEEN_KEYS));
         let from = from.map(|(pk, sk)| HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]));

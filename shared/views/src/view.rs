@@ -209,8 +209,8 @@ pub struct MessageView {
     /// or before the number was connected. If the author is `system`, the business wrote it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// `false`: the request that told of a message from elsewhere carried no proof of origin, so somebody may have made
-    /// it up. Otherwise absent.
+    /// `false`: the request that told of a message from elsewhere carried no proof of origin, so somebody may have
+    /// made it up. Otherwise absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<bool>,
     /// The advertisement or post that led the customer to write.

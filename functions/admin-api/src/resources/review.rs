@@ -1,4 +1,5 @@
-//! Links without a recorded origin, over all contacts: a version that kept no origins made them, perhaps without proof.
+//! Links without a recorded origin, over all contacts: a version that kept no origins made them, perhaps without
+//! proof.
 
 use std::collections::BTreeSet;
 
@@ -48,10 +49,10 @@ pub(crate) struct Review {
 
 /// Lists links without a recorded origin, for review.
 ///
-/// A version that kept no origins made them, and they hold for all accounts. `GET /contacts/{id}/links` shows them with
-/// the origin `before`. Cut the wrong ones and confirm the right ones: either takes a link of two contacts off this
-/// list. There is no order, and contacts are looked for in the whole table: a page may have no links, or a few more
-/// than `limit`, and still have a `next`.
+/// A version that kept no origins made them, and they hold for all accounts. `GET /contacts/{id}/links` shows them
+/// with the origin `before`. Cut the wrong ones and confirm the right ones: either takes a link of two contacts off
+/// this list. There is no order, and contacts are looked for in the whole table: a page may have no links, or a few
+/// more than `limit`, and still have a `next`.
 #[utoipa::path(get, path = "/links", tag = "contacts", params(api::PageParams),
     responses((status = 200, description = "A page.", body = Review), Refusals))]
 pub(crate) async fn review_links(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Json<Review>, ApiError> {
