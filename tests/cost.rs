@@ -146,8 +146,8 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
-        ("an opening message", 33, 4),
-        ("accept and open the tab", 19, 3),
+        ("an opening message", 35, 4),
+        ("accept and open the tab", 18, 3),
         ("a message of the customer", 9, 2),
         ("a message of the agent", 11, 2),
         ("its three statuses", 6, 5),
