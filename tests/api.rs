@@ -517,6 +517,21 @@ async fn a_message_posted_twice_with_the_same_key_is_sent_once() {
 }
 
 #[tokio::test]
+async fn a_command_leaves_a_mark_only_if_it_can_be_told_when_it_comes_again() {
+    let desk = Desk::open("MARKS", 5).await;
+    let path = format!("{}/messages", desk.accepted(1).await);
+    let marks = async || {
+        let items = desk.deployment.aws.dynamodb().scan().table_name("interactions").send().await.unwrap().items.unwrap();
+        items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("CMD#")).count()
+    };
+    let before = marks().await;
+    for (key, left) in [(None, 0), (Some("key-1"), 1)] {
+        assert_eq!(desk.anna().call("POST", &path, key, Some(json!({"text": "hello"}))).await.0, 201);
+        assert_eq!(marks().await, before + left);
+    }
+}
+
+#[tokio::test]
 async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
     let desk = Desk::open("LATE1", 5).await;
     let path = desk.accepted_long_ago().await;

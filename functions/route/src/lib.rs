@@ -5,7 +5,7 @@
 //! | an event | it joins or opens an interaction, moves its message on, or changes it |
 //! | an event that is too long for the queue | it is read from the table first |
 //! | an event about a message that is not there yet | it comes again, for some minutes; then it becomes a note in the thread, or nothing |
-//! | a repeated event | nothing: its item is marked; a repeated status moves nothing on |
+//! | a repeated event | nothing: a message left its provider id, other events are marked, a status moves nothing on |
 //! | a timer that is due | it is applied to its interaction; a timer of a wait that is over changes nothing |
 //! | a timer of an account that was deleted | nothing |
 //! | a timer that comes early | it is held if it is due within a second, otherwise armed again |

@@ -1,10 +1,10 @@
 //! The one path of all webhooks: find the account, check the proof of origin, parse the request, store and enqueue
 //! its events.
 //!
-//! A warm webhook with one message makes two calls: it puts the event under its id, then enqueues it. A failure in
-//! between loses nothing. Before the put the provider gets a 5xx and tries again. After the put, the event's stream
-//! record enqueues it too, under the same deduplication id. A webhook with statuses only makes one call: they go to
-//! the queue alone, and to the table only if the queue does not take them.
+//! A warm webhook with one message makes two calls: it enqueues the message, then puts its event. A failure in between
+//! loses nothing: what is in the queue is routed. If the queue refuses, the event is put with the effect that enqueues
+//! it from the table's stream. Other events are put first. A webhook with statuses only makes one call: they go to the
+//! queue alone, and to the table only if the queue does not take them.
 //!
 //! | request | answer |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | proven, but unreadable | 400 with the reason; nothing written |
 //! | Meta's handshake | its challenge as text |
 //! | messages, statuses, unknown kinds | 200 |
-//! | a repetition, also at the same time or a day late | 200; enqueued again until it was routed; a status each time |
+//! | a repetition, also at the same time or a day late | 200; enqueued again, and recognised when it is routed |
 //! | the table or the queue fails | 503; the provider's retry completes it |
 
 mod ingest;

@@ -730,6 +730,17 @@ mod tests {
         assert_eq!(store.write_provider_id(&other, "SM1").await.unwrap(), Committed::AlreadyDone);
     }
 
+    #[tokio::test]
+    async fn a_transaction_that_may_still_be_written_is_no_conflict_upon_which_somebody_decides_anew() {
+        let stub = Stub::start(|_| {
+            Some((400, json!({ "__type": "TransactionInProgressException", "Message": "the earlier one is under way" }).to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let unanswered = Commit { mark: Idempotency::Guarded, ..acceptance(1) };
+        assert_eq!(store.write_commit(unanswered).await.unwrap_err().operation, "TransactWriteItems");
+    }
+
     #[test]
     fn an_earlier_attempt_says_more_than_any_other_lost_condition() {
         let lost = |meanings: &[Committed]| meaning(meanings.iter().map(|meaning| (*meaning, Cause::Condition)).collect());

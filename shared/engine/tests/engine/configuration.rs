@@ -162,6 +162,18 @@ fn switching_an_account_off_silences_its_offers_and_nobody_can_accept_them() {
 }
 
 #[test]
+fn switching_an_account_off_ends_its_offers_also_while_nobody_is_ready() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 2);
+    let interaction = sim.writes(1);
+    assert_eq!(sim.rings_at(&interaction), agents);
+    agents.iter().for_each(|agent| sim.pause(agent));
+    sim.settle();
+    sim.set_active(false);
+    sim.settle();
+    assert!(sim.interaction(&interaction).offer().is_none(), "{:?}", sim.interaction(&interaction).wait);
+}
+
+#[test]
 fn a_message_after_the_plan_while_the_account_is_off_runs_the_plan_again() {
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     sim.log_out(&agents[0]);
