@@ -61,8 +61,9 @@ type Answer = (u16, Value);
 /// The API descriptions by path prefix. Every response in every test is checked against them.
 static DESCRIBED: LazyLock<BTreeMap<&str, Answers>> = LazyLock::new(|| {
     let agent = Answers::new("/agent", &agent_api::openapi());
+    let supervisor = Answers::new("/supervisor", &supervisor_api::openapi());
     let admin = Answers::new("/admin", &admin_api::openapi());
-    BTreeMap::from([("/agent", agent), ("/admin", admin)])
+    BTreeMap::from([("/agent", agent), ("/supervisor", supervisor), ("/admin", admin)])
 });
 
 impl Caller {
@@ -111,20 +112,23 @@ impl Desk {
         desk
     }
 
-    /// Both APIs with empty caches.
+    /// The APIs with empty caches.
     fn fresh_routers(&self) -> BTreeMap<&'static str, Router> {
         self.routers_of(&self.deployment.env)
     }
 
-    /// Both APIs with this environment.
+    /// The APIs with this environment.
     fn routers_of(&self, env: &cloud::config::Env) -> BTreeMap<&'static str, Router> {
         let mut app = agent_api::App::from_env(env).unwrap();
         let (url, keys) = (self.issuer.url.clone(), self.issuer.jwks_url());
         let rules = self.deployment.env_with(&[("JWT_ISSUER", &url), ("JWKS_URL", &keys), ("JWT_AUDIENCE", local::standin::AUDIENCE)]);
         app.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        let mut supervisor = supervisor_api::App::from_env(env).unwrap();
+        supervisor.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(env).unwrap();
         admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
-        BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/admin", admin_api::router(admin))])
+        let supervisor = supervisor_api::router(Arc::new(supervisor));
+        BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/supervisor", supervisor), ("/admin", admin_api::router(admin))])
     }
 
     fn caller(&self, subject: &str, roles: &[&str]) -> Caller {
@@ -465,9 +469,11 @@ async fn an_invalid_account_is_refused_naming_the_field_and_nothing_is_written()
 }
 
 #[tokio::test]
-async fn both_apis_serve_their_descriptions_without_a_token() {
+async fn each_api_serves_its_description_without_a_token() {
     let desk = Desk::open("PAPER", 5).await;
-    for (base, documented) in [("/agent", agent_api::openapi()), ("/admin", admin_api::openapi())] {
+    for (base, documented) in
+        [("/agent", agent_api::openapi()), ("/supervisor", supervisor_api::openapi()), ("/admin", admin_api::openapi())]
+    {
         let (status, served) = desk.with_token(base, String::new()).get("/openapi.json").await;
         let documented = serde_json::to_value(documented).unwrap();
         assert_eq!((status, &served["openapi"], &served["paths"]), (200, &json!("3.1.0"), &documented["paths"]));
@@ -496,6 +502,21 @@ async fn another_accounts_interaction_does_not_exist_for_an_agent_and_is_readabl
         assert_eq!(desk.anna().get(nowhere).await.0, 404, "{nowhere}");
     }
     assert_eq!(desk.caller("stranger", &["supervisor"]).get(&path).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_api_of_supervisors_shows_any_interaction_to_supervisors_and_to_nobody_else() {
+    let desk = Desk::open("OVERS", 5).await;
+    let path = desk.ring(1).await;
+    let caller = |role: &str| desk.with_token("/supervisor", desk.issuer.mint("anybody", &[role], Duration::from_secs(600)).unwrap());
+    for role in ["supervisor", "admin", "owner"] {
+        let (status, shown) = caller(role).get(&path).await;
+        assert_eq!((status, shown["unread"].as_bool()), (200, Some(true)), "{role}: {shown}");
+    }
+    assert_eq!(caller("agent").get(&path).await.0, 403);
+    for nowhere in ["/interactions/x", "/interactions/int_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/nothing"] {
+        assert_eq!(caller("supervisor").get(nowhere).await.0, 404, "{nowhere}");
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ fn lines_of_prose_in_the_documents_are_short() {
 }
 
 /// Folders whose comments are checked.
-const COMMENTED: [&str; 25] = [
+const COMMENTED: [&str; 27] = [
     "fuzz/src",
     "functions/admin-api",
     "functions/agent-api",
@@ -94,7 +94,9 @@ const COMMENTED: [&str; 25] = [
     "functions/reconcile",
     "functions/route",
     "functions/send",
+    "functions/supervisor-api",
     "functions/webhook",
+    "functions/worker",
     "infra/local",
     "shared/api",
     "shared/audit",

@@ -45,7 +45,7 @@ pub struct Deployment {
 }
 
 /// The names of the queues' variables.
-const QUEUES: [&str; 7] = [
+const QUEUES: [&str; 8] = [
     "INBOUND_QUEUE_URL",
     "ASSIGN_QUEUE_URL",
     "OUTBOUND_QUEUE_URL",
@@ -53,6 +53,7 @@ const QUEUES: [&str; 7] = [
     "TIMERS_QUEUE_URL",
     "MEDIA_QUEUE_URL",
     "ARCHIVE_QUEUE_URL",
+    "JOBS_QUEUE_URL",
 ];
 
 /// Engine accounts of this process. The engine separates them by a 12-digit access key.
@@ -73,6 +74,7 @@ impl Deployment {
             ("AWS_ENDPOINT_URL", proxy.url.as_str()),
             ("CONFIG_TABLE", "config"),
             ("INTERACTIONS_TABLE", "interactions"),
+            ("DERIVED_TABLE", "derived"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
             // All accounts share the bucket names, here as on AWS.

@@ -106,7 +106,7 @@ fn tables_that_throttle_or_fail_are_noticed() {
     for metric in ["ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors"] {
         assert_eq!(watched(template, metric, "TableName"), tables, "{metric}");
     }
-    assert_eq!(watched(template, "WriteThrottleEvents", "GlobalSecondaryIndexName"), BTreeSet::from(["open-interactions"]));
+    assert_eq!(watched(template, "WriteThrottleEvents", "GlobalSecondaryIndexName"), BTreeSet::from(["list", "open-interactions"]));
 }
 
 #[test]

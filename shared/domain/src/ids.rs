@@ -115,6 +115,8 @@ ids! {
     TagId "tag_",
     /// A prepared text.
     CannedAnswerId "can_",
+    /// Work that takes longer than a request.
+    JobId "job_",
 }
 
 #[cfg(test)]

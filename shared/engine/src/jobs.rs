@@ -2,7 +2,7 @@
 
 use domain::business::Business;
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::inbound::InboundEvent;
 use domain::news::News;
 use domain::plan::WebhookUrl;
@@ -149,6 +149,13 @@ pub struct MediaJob {
     pub message: MessageKey,
     /// The attachment's index in the message.
     pub index: usize,
+}
+
+/// On `jobs`: a step of a job of a supervisor. A job sends itself on until it is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobStep {
+    /// The job.
+    pub job: JobId,
 }
 
 /// On `archive`: write the transcript and the log.

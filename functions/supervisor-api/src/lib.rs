@@ -1,0 +1,31 @@
+//! The Lambda `supervisor-api`: the HTTP API under `/supervisor`, by which supervisors, admins and owners find and read
+//! the interactions of all accounts.
+//!
+//! Roles are those of the agents' records. Errors are problem documents (RFC 9457).
+//!
+//! | request | reads and writes, with warm caches |
+//! |---|---|
+//! | `GET /interactions/{id}` | 2 reads |
+//!
+//! Each request also reads the caller's record (1 consistent read), unless roles come from the token.
+
+mod app;
+mod error;
+mod routes;
+
+pub use app::App;
+pub use routes::{openapi, router};
+
+use std::sync::Arc;
+
+use cloud::config::Env;
+
+/// Runs the Lambda.
+///
+/// # Errors
+/// A variable of the environment is missing, or the runtime fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let env = Env::of_process();
+    cloud::telemetry::init(&env);
+    lambda_http::run(router(Arc::new(App::from_env(&env)?))).await
+}
