@@ -6,6 +6,7 @@
 
 mod access;
 mod colleagues;
+mod supervising;
 mod support;
 
 use std::collections::BTreeMap;
@@ -502,21 +503,6 @@ async fn another_accounts_interaction_does_not_exist_for_an_agent_and_is_readabl
         assert_eq!(desk.anna().get(nowhere).await.0, 404, "{nowhere}");
     }
     assert_eq!(desk.caller("stranger", &["supervisor"]).get(&path).await.0, 200);
-}
-
-#[tokio::test]
-async fn the_api_of_supervisors_shows_any_interaction_to_supervisors_and_to_nobody_else() {
-    let desk = Desk::open("OVERS", 5).await;
-    let path = desk.ring(1).await;
-    let caller = |role: &str| desk.with_token("/supervisor", desk.issuer.mint("anybody", &[role], Duration::from_secs(600)).unwrap());
-    for role in ["supervisor", "admin", "owner"] {
-        let (status, shown) = caller(role).get(&path).await;
-        assert_eq!((status, shown["unread"].as_bool()), (200, Some(true)), "{role}: {shown}");
-    }
-    assert_eq!(caller("agent").get(&path).await.0, 403);
-    for nowhere in ["/interactions/x", "/interactions/int_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/nothing"] {
-        assert_eq!(caller("supervisor").get(nowhere).await.0, 404, "{nowhere}");
-    }
 }
 
 #[tokio::test]

@@ -37,14 +37,11 @@
 //! command that loses a race repeats its reads and its transaction.
 
 mod app;
-mod limits;
 mod offers;
 mod problem;
 mod routes;
-mod text;
 
 pub use app::App;
-pub use limits::Limits;
 pub use routes::{openapi, router};
 
 use std::sync::Arc;

@@ -3,16 +3,12 @@
 use api::{Error, Errors, Problem};
 use axum::response::{IntoResponse, Response};
 use cloud::aws::CallError;
-use domain::decide::Refusal;
-use domain::ids::AgentId;
-use domain::interaction::Interaction;
-use domain::message::{ApprovedTemplate, DeliveryState};
+use domain::message::DeliveryState;
 use domain::template::Misfit;
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
 use providers::{FileRefusal, RenderError};
-use views::InteractionView;
 
 /// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
@@ -20,24 +16,15 @@ pub(crate) enum Failure {
     /// A refusal or failure of every API.
     #[error(transparent)]
     Kit(#[from] Error),
+    /// A refusal or failure of the routes that this API shares.
+    #[error(transparent)]
+    Desk(#[from] desk::Failure),
     /// The caller may not take interactions.
     #[error("WhatsApp is switched off for the caller")]
     NotEnabled,
     /// Only a logged-in agent can be paused.
     #[error("the agent is logged out")]
     LoggedOut,
-    /// The interaction does not allow it.
-    #[error("the interaction does not allow it")]
-    Refused(Box<Refused>),
-    /// The bucket has no transcript.
-    #[error("there is no transcript yet")]
-    TranscriptNotReady,
-    /// The attachment is still being copied.
-    #[error("the attachment is still being copied")]
-    AttachmentPending,
-    /// The attachment was given up.
-    #[error("the attachment could not be copied")]
-    AttachmentFailed { reason: String },
     /// The account's provider does not take the file.
     #[error(transparent)]
     File(#[from] FileRefusal),
@@ -62,37 +49,9 @@ pub(crate) enum Failure {
     /// The upload's id leads to no file.
     #[error("nothing was uploaded")]
     UploadMissing,
-    /// The agent did it too often in this hour.
-    #[error("more than {most} of these in an hour: {what}")]
-    TooOften {
-        /// A conversation, an upload or a transcript.
-        what: &'static str,
-        /// How often it is allowed.
-        most: u32,
-        /// The seconds until it is allowed again.
-        seconds: u32,
-    },
-    /// Rivals won every attempt.
-    #[error("rivals won every attempt")]
-    Busy,
-    /// A call to AWS failed.
-    #[error(transparent)]
-    Call(#[from] CallError),
     /// There are no random bytes.
     #[error("no random bytes")]
     NoRandomness,
-}
-
-/// A command that the interaction did not allow.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) refusal: Refusal,
-    /// The interaction as it is now, if there is one.
-    pub(crate) interaction: Option<Interaction>,
-    /// The name of its agent.
-    pub(crate) owner_name: Option<String>,
-    /// The template that may be sent although the service window is over.
-    pub(crate) recontact: Option<ApprovedTemplate>,
 }
 
 impl Failure {
@@ -104,15 +63,9 @@ impl Failure {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Failure::Kit(error) => error.problem(),
+            Failure::Desk(failure) => failure.problem(),
             Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
             Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
-            Failure::Refused(refused) => refused.problem(),
-            Failure::TranscriptNotReady => Problem::new(StatusCode::NOT_FOUND, "transcript-not-ready", "There is no transcript yet")
-                .detail("It is written when the interaction closes, or a moment after it was requested."),
-            Failure::AttachmentPending => Problem::conflict("attachment-pending", "The attachment is still being copied"),
-            Failure::AttachmentFailed { reason } => {
-                Problem::new(StatusCode::GONE, "attachment-failed", "The attachment could not be copied").detail(reason)
-            }
             Failure::File(refusal) => of_file(refusal),
             Failure::MediaType => media_type(),
             Failure::OtherContent { declared, found } => {
@@ -139,11 +92,6 @@ impl Failure {
                 .with("state", state.and_then(|state| serde_json::to_value(state).ok())),
             Failure::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "The file was not uploaded")
                 .detail("The upload failed, or it is more than a day old."),
-            Failure::TooOften { what, most, seconds } => Problem::too_many_requests(*seconds)
-                .detail(format!("At most {most} in an hour. Try again after the time in Retry-After."))
-                .with("limit", *most)
-                .with("of", *what),
-            Failure::Busy | Failure::Call(_) => Problem::unavailable(),
             Failure::NoRandomness => Problem::internal(),
         }
     }
@@ -194,229 +142,12 @@ impl From<Errors> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Port(error) => error.into(),
-            EngineError::Busy => Self::Busy,
-            // Only events wait for a message.
-            EngineError::NotFound | EngineError::NoAccount(_) | EngineError::NotYet => Error::NotFound.into(),
-        }
+        desk::Failure::from(error).into()
     }
 }
 
-impl Refused {
-    fn problem(&self) -> Problem {
-        let conflict = |slug, title| Problem::conflict(slug, title).detail(sentence(&self.refusal));
-        let problem = match &self.refusal {
-            Refusal::OfferGone { owner } => self.owned(Problem::conflict("offer-gone", "The offer is gone"), owner.as_ref()),
-            Refusal::NotYours { owner } => self.owned(Problem::conflict("not-yours", "This interaction is not yours"), owner.as_ref()),
-            Refusal::Closed => conflict("closed", "The interaction is closed"),
-            Refusal::NotReady => conflict("not-ready", "You are not ready"),
-            Refusal::AtCapacity => conflict("at-capacity", "You have no free slot"),
-            Refusal::NotAMember => conflict("not-a-member", "You are not a member"),
-            Refusal::Changed => conflict("changed", "The interaction changed since you read it"),
-            Refusal::TransferOff => conflict("transfer-off", "Transfers of this kind are switched off"),
-            Refusal::NothingFromCustomer => conflict("no-customer-message", "The customer has not written yet"),
-            Refusal::TransferUnderway => conflict("transfer-underway", "The interaction is already being transferred"),
-            Refusal::NoSuchTarget => conflict("no-such-target", "The interaction can't be given to this agent or queue"),
-            Refusal::AccountInactive => conflict("account-inactive", "The account is switched off"),
-            Refusal::StillOpen => conflict("still-open", "The interaction is open"),
-            Refusal::MergedAway { into } => conflict("merged", "Merged into another interaction").with("other", into.to_string()),
-            Refusal::OtherOpen { interaction } => {
-                conflict("other-open", "The customer has another open interaction").with("other", interaction.to_string())
-            }
-            Refusal::WindowExpired => {
-                let recontact = self.recontact.as_ref().and_then(|template| serde_json::to_value(template).ok());
-                conflict("window-expired", "The 24-hour service window is over").with("recontact", recontact)
-            }
-            Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
-            Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
-            Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
-            Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent to answer"),
-            // No command of this API is normally refused like this, but a rival may make one late.
-            Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
-                conflict("superseded", "Another change came first")
-            }
-        };
-        match &self.interaction {
-            Some(interaction) => problem.with("interaction", serde_json::to_value(InteractionView::from(interaction)).unwrap_or_default()),
-            None => problem,
-        }
-    }
-
-    fn owned(&self, problem: Problem, owner: Option<&AgentId>) -> Problem {
-        let detail = match (owner, &self.owner_name) {
-            (Some(_), Some(name)) => format!("{name} has the interaction."),
-            (Some(_), None) => "Another agent has the interaction.".to_owned(),
-            (None, _) => "No agent has the interaction.".to_owned(),
-        };
-        let problem = problem.detail(detail).with("owner", owner.map(|owner| owner.to_string()));
-        problem.with("owner_name", self.owner_name.clone().filter(|_| owner.is_some()))
-    }
-}
-
-/// The agent who has the interaction, as far as the refusal tells.
-pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
-    match refusal {
-        Refusal::OfferGone { owner } | Refusal::NotYours { owner } => owner.as_ref(),
-        Refusal::Stale
-        | Refusal::Early(_)
-        | Refusal::AlreadyYours
-        | Refusal::Closed
-        | Refusal::NotReady
-        | Refusal::AtCapacity
-        | Refusal::NotAMember
-        | Refusal::DispositionRequired
-        | Refusal::UnknownDisposition
-        | Refusal::NothingToDo
-        | Refusal::TooManyTags
-        | Refusal::NoAiAgent
-        | Refusal::Changed
-        | Refusal::TransferOff
-        | Refusal::NothingFromCustomer
-        | Refusal::TransferUnderway
-        | Refusal::NoSuchTarget
-        | Refusal::AccountInactive
-        | Refusal::StillOpen
-        | Refusal::MergedAway { .. }
-        | Refusal::OtherOpen { .. }
-        | Refusal::WindowExpired => None,
-    }
-}
-
-/// The refusal's own words as a sentence.
-fn sentence(refusal: &Refusal) -> String {
-    let text = refusal.to_string();
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", characters.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    use domain::ids::InteractionId;
-    use domain::interaction::Status;
-
-    use jiff::Timestamp;
-    use serde_json::Value;
-    use ulid::Ulid;
-
-    fn anna() -> AgentId {
-        AgentId::from_ulid(Ulid::from_parts(1, 1))
-    }
-
-    fn answer(refusal: Refusal) -> Value {
-        let interaction = Interaction {
-            version: 7,
-            agent: Some(anna()),
-            tab_open: true,
-            ..domain::fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH)
-        };
-        let recontact = ApprovedTemplate { body: vec!["Zoë".into()], ..ApprovedTemplate::plain("hello", "it") };
-        let refused = Refused { refusal, interaction: Some(interaction), owner_name: Some("Anna".into()), recontact: Some(recontact) };
-        serde_json::to_value(Failure::Refused(Box::new(refused)).problem()).unwrap()
-    }
-
-    #[test]
-    fn an_offer_that_is_gone_names_the_agent_who_has_it() {
-        let problem = answer(Refusal::OfferGone { owner: Some(anna()) });
-        assert_eq!(problem["type"], "/problems/offer-gone");
-        assert_eq!(problem["status"], 409);
-        assert_eq!(problem["owner"], anna().as_str());
-        assert_eq!(problem["owner_name"], "Anna");
-        assert_eq!(problem["detail"], "Anna has the interaction.");
-        assert_eq!(problem["interaction"]["version"], 7);
-    }
-
-    #[test]
-    fn an_offer_without_an_owner_names_none() {
-        let problem = answer(Refusal::OfferGone { owner: None });
-        assert_eq!((&problem["owner"], &problem["owner_name"]), (&Value::Null, &Value::Null));
-        assert!(problem.as_object().unwrap().contains_key("owner"));
-    }
-
-    #[test]
-    fn outside_the_window_the_recontact_template_is_offered() {
-        let problem = answer(Refusal::WindowExpired);
-        assert_eq!(problem["recontact"], serde_json::json!({"name": "hello", "language": "it", "body": ["Zoë"]}));
-        assert!(answer(Refusal::Closed).get("recontact").is_none());
-    }
-
-    #[test]
-    fn every_refusal_has_its_answer() {
-        let answers: Vec<_> = [
-            Refusal::OfferGone { owner: None },
-            Refusal::NotYours { owner: None },
-            Refusal::Closed,
-            Refusal::NotReady,
-            Refusal::AtCapacity,
-            Refusal::NotAMember,
-            Refusal::WindowExpired,
-            Refusal::DispositionRequired,
-            Refusal::UnknownDisposition,
-            Refusal::TooManyTags,
-            Refusal::NoAiAgent,
-            Refusal::Stale,
-            Refusal::Changed,
-            Refusal::TransferOff,
-            Refusal::NothingFromCustomer,
-            Refusal::TransferUnderway,
-            Refusal::NoSuchTarget,
-            Refusal::AccountInactive,
-            Refusal::StillOpen,
-            Refusal::MergedAway { into: InteractionId::from_ulid(Ulid::nil()) },
-            Refusal::OtherOpen { interaction: InteractionId::from_ulid(Ulid::nil()) },
-        ]
-        .map(|refusal| {
-            let problem = answer(refusal);
-            format!(
-                "{} {} {}",
-                problem["status"],
-                problem["type"].as_str().unwrap(),
-                problem["errors"][0]["field"].as_str().unwrap_or_default()
-            )
-        })
-        .to_vec();
-        let answers: Vec<_> = answers.iter().map(|answer| answer.trim_end()).collect();
-        assert_eq!(
-            answers,
-            [
-                "409 /problems/offer-gone",
-                "409 /problems/not-yours",
-                "409 /problems/closed",
-                "409 /problems/not-ready",
-                "409 /problems/at-capacity",
-                "409 /problems/not-a-member",
-                "409 /problems/window-expired",
-                "422 /problems/invalid disposition",
-                "422 /problems/invalid disposition",
-                "422 /problems/invalid add",
-                "409 /problems/no-ai-agent",
-                "409 /problems/superseded",
-                "409 /problems/changed",
-                "409 /problems/transfer-off",
-                "409 /problems/no-customer-message",
-                "409 /problems/transfer-underway",
-                "409 /problems/no-such-target",
-                "409 /problems/account-inactive",
-                "409 /problems/still-open",
-                "409 /problems/merged",
-                "409 /problems/other-open",
-            ]
-        );
-    }
-
-    #[test]
-    fn internal_failures_are_a_503_with_retry_after() {
-        let failures = [
-            Failure::from(EngineError::Busy),
-            Failure::from(PortError { operation: "Query", reason: "table conversations".into() }),
-            Failure::from(CallError::NoAnswer { service: "s3" }),
-        ];
-        for failure in failures {
-            let answer = failure.into_response();
-            assert_eq!((answer.status(), answer.headers()["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice()));
-        }
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        desk::Failure::from(error).into()
     }
 }

@@ -2,32 +2,25 @@
 
 use std::sync::Arc;
 
-use api::{Api, Documents, Error, Gate, saw_account};
+use api::{Api, Documents, Gate};
 use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
-use cloud::objects::Objects;
 use cloud::queues::Queue;
-use domain::effect::InteractionKey;
-use domain::ids::InteractionId;
-use engine::Engine;
-use engine::ports::{Store, System};
-use store::{Configuration, Interactions};
-
-use crate::error::Failure;
+use desk::{Desk, HasDesk};
+use domain::agent::Role;
+use store::Configuration;
 
 /// The state that every request works with.
 pub struct App {
-    /// Decides and commits; holds the store and the configuration.
-    pub engine: Engine<Interactions, Configuration, System>,
+    /// What this API shares with that of agents: the engine, the bucket, the limits.
+    pub desk: Desk,
     /// Verifies tokens.
     pub gate: Arc<dyn Gate>,
     /// The source of callers' roles.
     pub role_source: RoleSource,
     /// Who may read the API's description.
     pub documents: Documents,
-    /// The bucket of transcripts, logs, media and exports.
-    pub objects: Objects,
     /// The queue of jobs.
     pub jobs: Queue,
     /// The public address of the HTTP API, without a slash at the end.
@@ -36,7 +29,7 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("engine", &self.engine).field("public_url", &self.public_url).finish_non_exhaustive()
+        f.debug_struct("App").field("desk", &self.desk).field("public_url", &self.public_url).finish_non_exhaustive()
     }
 }
 
@@ -46,7 +39,7 @@ impl Api for App {
     }
 
     fn configuration(&self) -> &Configuration {
-        &self.engine.directory
+        self.desk.directory()
     }
 
     fn role_source(&self) -> RoleSource {
@@ -56,10 +49,20 @@ impl Api for App {
     fn documents(&self) -> Documents {
         self.documents
     }
+
+    fn least_role(&self) -> Role {
+        Role::Supervisor
+    }
+}
+
+impl HasDesk for App {
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
 }
 
 impl App {
-    /// Wires the clients from the environment: the tables, the bucket, the queue of jobs, the tokens' issuer and
+    /// Wires the clients from the environment: the [`Desk`], the queue of jobs, the tokens' issuer and
     /// `PUBLIC_URL`.
     ///
     /// # Errors
@@ -67,25 +70,12 @@ impl App {
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         let aws = Aws::new(env)?;
         Ok(Self {
-            engine: store::open_engine(&aws, env)?,
+            desk: Desk::from_env(&aws, env)?,
             gate: Arc::new(Verifier::from_env(env)?),
             role_source: RoleSource::from_env(env)?,
             documents: Documents::from_env(env)?,
-            objects: Objects::from_env(&aws, env)?,
             jobs: Queue::from_env(&aws, env, "JOBS_QUEUE_URL")?,
             public_url: env.base_url("PUBLIC_URL")?,
         })
-    }
-
-    pub(crate) fn store(&self) -> &Interactions {
-        &self.engine.store
-    }
-
-    /// The interaction in a path. One with a malformed id is not found either.
-    pub(crate) async fn locate(&self, id: &str) -> Result<InteractionKey, Failure> {
-        let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
-        let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;
-        saw_account(&key.conversation.account);
-        Ok(key)
     }
 }

@@ -10,6 +10,9 @@ pub(crate) enum Failure {
     /// A refusal or failure of every API.
     #[error(transparent)]
     Kit(#[from] Error),
+    /// A refusal or failure of the routes that this API shares.
+    #[error(transparent)]
+    Desk(#[from] desk::Failure),
 }
 
 impl From<PortError> for Failure {
@@ -22,6 +25,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Failure::Kit(error) => error.into_response(),
+            Failure::Desk(failure) => failure.into_response(),
         }
     }
 }

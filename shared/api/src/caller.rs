@@ -28,6 +28,10 @@ pub trait Api: Send + Sync {
     fn role_source(&self) -> RoleSource;
     /// Who may read the API's description.
     fn documents(&self) -> Documents;
+    /// The lowest role that the API lets in. Below it every route is refused (403), whatever the route asks for.
+    fn least_role(&self) -> Role {
+        Role::Agent
+    }
 }
 
 impl<A: Api> Api for Arc<A> {
@@ -45,6 +49,10 @@ impl<A: Api> Api for Arc<A> {
 
     fn documents(&self) -> Documents {
         (**self).documents()
+    }
+
+    fn least_role(&self) -> Role {
+        (**self).least_role()
     }
 }
 
@@ -81,13 +89,14 @@ impl Caller {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or(Error::Unauthorized("none"))?;
         let claims = app.gate().verify(token, cloud::time::now()).await?;
-        match app.role_source() {
-            RoleSource::Record => Self::of_record(claims, app.configuration()).await,
+        let caller = match app.role_source() {
+            RoleSource::Record => Self::of_record(claims, app.configuration()).await?,
             RoleSource::Claim => {
                 let role = claims.role().ok_or(Error::Forbidden)?;
-                Ok(Self { subject: claims.subject, role, record: None })
+                Self { subject: claims.subject, role, record: None }
             }
-        }
+        };
+        if caller.may(app.least_role()) { Ok(caller) } else { Err(Error::Forbidden) }
     }
 
     /// The caller with the role of the record, which is read with each call. The claim `owner` counts while no
@@ -153,6 +162,44 @@ impl<A: Api> FromRequestParts<A> for AgentCaller {
         let agent = caller.agent(app).await?.ok_or(Error::NoAgent)?;
         saw_agent(&agent);
         Ok(Self { agent, role: caller.role })
+    }
+}
+
+/// Whoever reads interactions. An API that lets in supervisors and higher roles only asks for no agent's record,
+/// since they read all accounts. Elsewhere it is an [`AgentCaller`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// A supervisor, admin or owner, with or without a record.
+    OfAll,
+    /// An agent, who reads the own accounts, or all with a higher role.
+    Agent(AgentCaller),
+}
+
+impl Reader {
+    /// Whether the caller reads the interactions of this account.
+    pub fn reads(&self, account: &Account) -> bool {
+        match self {
+            Self::OfAll => true,
+            Self::Agent(agent) => agent.reads(account),
+        }
+    }
+}
+
+impl From<&AgentCaller> for Reader {
+    fn from(caller: &AgentCaller) -> Self {
+        Self::Agent(caller.clone())
+    }
+}
+
+impl<A: Api> FromRequestParts<A> for Reader {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
+        if app.least_role() >= Role::Supervisor {
+            Caller::of(parts, app).await.map(|_| Self::OfAll)
+        } else {
+            AgentCaller::from_request_parts(parts, app).await.map(Self::Agent)
+        }
     }
 }
 

@@ -5,10 +5,10 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`], [`AgentCaller`] |
+//! | let in a role | [`Overseer`], [`Administrator`], [`Owner`], [`Anyone`], [`AgentCaller`], [`Reader`] |
 //! | read the request | [`Id`], [`FromPath`], [`Parameters`], [`Page`], [`Body`], [`JsonBody`], [`IfMatch`], [`Command`] |
 //! | answer | [`Versioned`], [`Listed`], [`Error`] |
-//! | serve | [`serve`], [`complete`], [`Documents`] |
+//! | serve | [`serve`], [`complete`], [`complete_commands`], [`Documents`] |
 //! | test a description | `api::testing` (feature `testing`) |
 
 mod caller;
@@ -25,13 +25,13 @@ mod serve;
 pub mod testing;
 mod version;
 
-pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer, Owner};
+pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer, Owner, Reader};
 pub use command::Command;
 pub use documents::Documents;
 pub use error::{Error, refuse};
 pub use input::{BODY_LIMIT, Body, FromPath, Id, JsonBody, Page, Parameters};
 pub use observe::{saw_account, saw_agent, saw_interaction};
-pub use openapi::{PageParams, SECURITY_SCHEME, based_on, complete, operations, refusals, repeatable};
+pub use openapi::{PageParams, SECURITY_SCHEME, complete, complete_commands, operations, refusals};
 pub use problem::{Errors, FieldError, Problem};
 pub use reply::{Listed, Versioned};
 pub use serve::serve;

@@ -43,6 +43,21 @@ pub fn complete(description: &mut openapi::OpenApi) {
     }
 }
 
+/// [`complete`], and before it what [`Command`](crate::Command) reads: the `Idempotency-Key` of commands at the paths
+/// for which `is_command` holds, and `If-Match` of those on an interaction.
+pub fn complete_commands(description: &mut openapi::OpenApi, is_command: impl Fn(&str) -> bool) {
+    for (path, item) in &mut description.paths.paths {
+        let commands = [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
+        for operation in commands.filter(|_| is_command(path)) {
+            repeatable(operation);
+            if path.starts_with("/interactions/{id}/") {
+                based_on(operation);
+            }
+        }
+    }
+    complete(description);
+}
+
 /// The operations of a path.
 pub fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
@@ -82,7 +97,7 @@ fn common(path: &str, operation: &Operation) -> Vec<(&'static str, &'static str)
 }
 
 /// Describes that a command may carry an `Idempotency-Key`.
-pub fn repeatable(operation: &mut Operation) {
+fn repeatable(operation: &mut Operation) {
     let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).build();
     let parameter = ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -97,7 +112,7 @@ pub fn repeatable(operation: &mut Operation) {
 }
 
 /// Describes that a command may carry `If-Match`, with the version of its interaction.
-pub fn based_on(operation: &mut Operation) {
+fn based_on(operation: &mut Operation) {
     let version = ObjectBuilder::new().schema_type(Type::Integer).build();
     let parameter = ParameterBuilder::new()
         .name("If-Match")

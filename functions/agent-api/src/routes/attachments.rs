@@ -12,6 +12,8 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cloud::objects::{Head, LINK_LIFETIME};
+use desk::interactions::refused;
+use desk::{Limited, Located};
 use domain::account::Account;
 use domain::decide::Refusal;
 use domain::effect::InteractionKey;
@@ -25,9 +27,7 @@ use providers::Adapter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::interactions::refused;
-use crate::app::{App, Located};
-use crate::limits::Limited;
+use crate::app::App;
 use crate::problem::Failure;
 
 /// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
@@ -166,7 +166,7 @@ pub(crate) async fn upload(
     FromPath(id): FromPath<String>,
     Body(new): Body<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
-    let place = app.locate(&caller, &id).await?;
+    let place = app.desk.locate(&caller, &id).await?;
     let content_type = new.check(adapter(&place.account)?)?;
     let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let refusal = match &interaction.agent {
@@ -175,12 +175,12 @@ pub(crate) async fn upload(
         other => Some(Refusal::NotYours { owner: other.clone() }),
     };
     if let Some(refusal) = refusal {
-        return Err(refused(&app, refusal, Some(interaction)).await?);
+        return Err(refused(&app.desk, refusal, Some(interaction)).await?.into());
     }
-    app.count(&caller.agent, Limited::Upload).await?;
-    let upload = Upload { place: app.engine.world.ulid().to_string(), name: new.name };
+    app.desk.count(&caller.agent, Limited::Upload).await?;
+    let upload = Upload { place: app.desk.engine.world.ulid().to_string(), name: new.name };
     let expires_at = app.now() + LINK_LIFETIME;
-    let url = app.objects.upload_link(&upload.uploaded(&place.key), &content_type, new.size).await?;
+    let url = app.desk.objects.upload_link(&upload.uploaded(&place.key), &content_type, new.size).await?;
     Ok((StatusCode::CREATED, Json(UploadPlace { id: upload.id(), url, content_type, expires_at })))
 }
 
@@ -205,22 +205,22 @@ pub(crate) async fn taken(app: &App, place: &Located, upload: &Upload) -> Result
     let adapter = adapter(&place.account)?;
     let kept = upload.kept(&place.key);
     // If the file was sent before, perhaps by an attempt whose response was lost, the copy already exists.
-    let head = match app.objects.head(&kept).await? {
+    let head = match app.desk.objects.head(&kept).await? {
         Some(head) => head,
         None => {
             let uploaded = upload.uploaded(&place.key);
-            let head = app.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
-            let first = app.objects.start(&uploaded, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
+            let head = app.desk.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
+            let first = app.desk.objects.start(&uploaded, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
             // Files that break a limit are not copied.
             let (_, content_type) = examine(adapter, &head, &first)?;
-            if !app.objects.copy(&uploaded, &kept, &content_type).await? {
+            if !app.desk.objects.copy(&uploaded, &kept, &content_type).await? {
                 return Err(Failure::UploadMissing);
             }
             // The file may have been replaced in between.
-            app.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
+            app.desk.objects.head(&kept).await?.ok_or(Failure::UploadMissing)?
         }
     };
-    let first = app.objects.start(&kept, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
+    let first = app.desk.objects.start(&kept, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
     let (kind, content_type) = examine(adapter, &head, &first)?;
     Ok(attachment(upload, kept, kind, content_type, head.size))
 }

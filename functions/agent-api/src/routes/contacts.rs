@@ -7,6 +7,9 @@ use std::sync::Arc;
 use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
+use desk::Limited;
+use desk::interactions::refused;
+use desk::text::short_text;
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, Place};
@@ -26,13 +29,10 @@ use utoipa::ToSchema;
 use views::{InteractionView, MessageView};
 
 use super::Named;
-use super::interactions::refused;
 use super::messages::{fits, listed, takes_marketing};
 use super::outgoing::read_template;
 use crate::app::App;
-use crate::limits::Limited;
 use crate::problem::Failure;
-use crate::text::short_text;
 
 /// A screen of interactions.
 const PAST: i32 = 20;
@@ -104,7 +104,7 @@ pub(crate) async fn contact(
     caller: AgentCaller,
     FromPath(id): FromPath<String>,
 ) -> Result<Json<ContactView>, Failure> {
-    let place = app.locate(&caller, &id).await?;
+    let place = app.desk.locate(&caller, &id).await?;
     let account = app.directory().account(&place.key.conversation.account).await?.ok_or(Error::NotFound)?;
     let business = Business::of(&account);
     let contacts = contacts_of(&app, &place.key.conversation.contact, &business).await?;
@@ -133,7 +133,7 @@ pub(crate) async fn contact(
 /// The customer's contacts for an account of `business`, the oldest first.
 async fn contacts_of(app: &App, contact: &ContactId, business: &Business) -> Result<Vec<Contact>, Failure> {
     let Some(own) = app.store().contact(contact).await? else { return Ok(Vec::new()) };
-    let person = app.engine.person(&own, business).await?;
+    let person = app.desk.engine.person(&own, business).await?;
     let mut contacts = Vec::new();
     for id in person.contacts() {
         contacts.extend(if *id == own.id { Some(own.clone()) } else { app.store().contact(id).await? });
@@ -181,7 +181,7 @@ async fn conversations(
         let business = Business::of(account);
         if let Entry::Vacant(vacant) = people.entry(business.clone()) {
             vacant.insert(match contact {
-                Some(contact) => app.engine.person(contact, &business).await?,
+                Some(contact) => app.desk.engine.person(contact, &business).await?,
                 None => Identity::one(id.clone()),
             });
         }
@@ -214,7 +214,7 @@ pub(crate) async fn past(
 ) -> Result<Listed<InteractionView>, Failure> {
     let limit = parameters.limit(PAST, LONGEST_PAST)?;
     let after = parameters.id::<InteractionId>("after")?;
-    let place = app.locate(&caller, &id).await?;
+    let place = app.desk.locate(&caller, &id).await?;
     let contact = app.store().contact(&place.key.conversation.contact).await?;
     let accounts = app.directory().accounts().await?;
     let readable = accounts.iter().filter(|account| caller.reads(account));
@@ -265,7 +265,7 @@ pub(crate) async fn start(
     let template = match wanted.template {
         Some(template) => template,
         None => {
-            let filled = app.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?;
+            let filled = app.desk.engine.recontact(&account, name.as_ref(), &to).await?.ok_or_else(no_recontact)?;
             filled.map_err(Failure::RecontactUnfilled)?
         }
     };
@@ -276,10 +276,10 @@ pub(crate) async fn start(
             None => Err(refused),
         };
     }
-    app.count(&command.caller.agent, Limited::Conversation).await?;
-    let message = MessageId::from_ulid(app.engine.world.ulid());
+    app.desk.count(&command.caller.agent, Limited::Conversation).await?;
+    let message = MessageId::from_ulid(app.desk.engine.world.ulid());
     let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
-    let refusal = match app.engine.start(&account, &start, &command.mark()).await? {
+    let refusal = match app.desk.engine.start(&account, &start, &command.mark()).await? {
         Started::Opened(interaction, message) => return Ok(opened(&interaction, &message)),
         Started::Before => None,
         Started::Refused(refusal) => Some(refusal),
@@ -287,7 +287,7 @@ pub(crate) async fn start(
     // A repeated command finds the interaction that the first one opened. Its idempotency mark shows this.
     match (earlier(&app, &command).await?, refusal) {
         (Some((interaction, message)), _) => Ok(opened(&interaction, &message)),
-        (None, Some(refusal)) => Err(refused(&app, refusal, None).await?),
+        (None, Some(refusal)) => Err(refused(&app.desk, refusal, None).await?.into()),
         (None, None) => Err(Error::NotFound.into()),
     }
 }
@@ -314,7 +314,7 @@ fn opened(interaction: &Interaction, message: &Message) -> (StatusCode, Json<Con
 
 /// The interaction and the message that an earlier attempt of this command created.
 async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Message)>, Failure> {
-    let Some(id) = app.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
+    let Some(id) = app.desk.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
     let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
     let first = app.store().thread(&interaction, None, 1).await?.messages.into_iter().next();

@@ -1,20 +1,21 @@
-//! Handing interactions over: transfer, pick and reassign. Also archive and reopen.
+//! Handing interactions over: transfer and pick. Also reopen.
 
 use std::sync::Arc;
 
-use api::{Body, Command, Error, FromPath};
+use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
+use desk::Failure;
+use desk::handover::agent;
+use desk::interactions::tell;
 use domain::decide::Event;
 use domain::effect::Target;
-use domain::ids::{AgentId, QueueId};
+use domain::ids::QueueId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use views::InteractionView;
 
-use super::interactions::tell;
 use crate::app::App;
-use crate::problem::Failure;
 
 /// The target of a transfer: an agent of the account, or a queue.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -39,18 +40,6 @@ impl Transfer {
     }
 }
 
-/// The agent who gets the interaction.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reassignment {
-    /// The id of an agent of the account.
-    agent: String,
-}
-
-fn agent(id: &str) -> Result<AgentId, Failure> {
-    id.parse().map_err(|_| Failure::field("agent", "must be the id of an agent"))
-}
-
 /// Transfers one of the caller's interactions to another agent or a queue.
 ///
 /// The caller keeps the interaction until an agent accepts it. If no agent accepts within the account's time limit,
@@ -71,7 +60,7 @@ pub(crate) async fn transfer(
     Body(body): Body<Transfer>,
 ) -> Result<Json<InteractionView>, Failure> {
     let (agent, to) = (command.caller.agent.clone(), body.target()?);
-    tell(&app, &command, &id, Event::Transfer { agent, to }).await
+    tell(&app.desk, &command, &id, Event::Transfer { agent, to }).await
 }
 
 /// Takes an interaction that no agent has, whether it is being offered or not.
@@ -87,44 +76,7 @@ pub(crate) async fn pick(
     FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
-    tell(&app, &command, &id, Event::Pick { agent }).await
-}
-
-/// Assigns an open interaction to an agent of its account who has a free slot.
-///
-/// Only supervisors, admins and owners may do this (403 otherwise). The interaction is offered to that agent first.
-/// If the agent is unavailable or does not accept in time, the account's plan routes it.
-#[utoipa::path(
-    post, path = "/interactions/{id}/reassign", tag = "interactions", request_body = Reassignment,
-    params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
-)]
-pub(crate) async fn reassign(
-    State(app): State<Arc<App>>,
-    command: Command,
-    FromPath(id): FromPath<String>,
-    Body(body): Body<Reassignment>,
-) -> Result<Json<InteractionView>, Failure> {
-    if !command.caller.oversees() {
-        // A caller who may not see the interaction learns nothing else about it.
-        return app.locate(&command.caller, &id).await.and(Err(Error::Forbidden.into()));
-    }
-    let (by, to) = (command.caller.agent.clone(), agent(&body.agent)?);
-    tell(&app, &command, &id, Event::Reassign { by, to }).await
-}
-
-/// Hides a closed interaction from lists.
-#[utoipa::path(
-    post, path = "/interactions/{id}/archive", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
-    responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
-)]
-pub(crate) async fn archive(
-    State(app): State<Arc<App>>,
-    command: Command,
-    FromPath(id): FromPath<String>,
-) -> Result<Json<InteractionView>, Failure> {
-    let agent = command.caller.agent.clone();
-    tell(&app, &command, &id, Event::Archive { agent }).await
+    tell(&app.desk, &command, &id, Event::Pick { agent }).await
 }
 
 /// Reopens a closed interaction and gives it to the caller.
@@ -141,7 +93,7 @@ pub(crate) async fn reopen(
     FromPath(id): FromPath<String>,
 ) -> Result<Json<InteractionView>, Failure> {
     let agent = command.caller.agent.clone();
-    tell(&app, &command, &id, Event::Reopen { agent }).await
+    tell(&app.desk, &command, &id, Event::Reopen { agent }).await
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use api::{AgentCaller, Body, Command, Error, FromPath};
 use audit::By;
 use axum::Json;
 use axum::extract::State;
+use desk::text::short_text;
 use domain::agent::{Agent, Presence, PresenceState, PresenceWord, Role};
 use domain::catalog::Pause;
 use domain::ids::AgentId;
@@ -18,7 +19,6 @@ use utoipa::ToSchema;
 use super::Named;
 use crate::app::App;
 use crate::problem::Failure;
-use crate::text::short_text;
 
 /// A reason is a word or two on a supervisor's screen.
 const LONGEST_REASON: usize = 100;
@@ -128,7 +128,7 @@ impl From<&Presence> for PresenceView {
 /// Returns the caller's record, accounts and choices.
 #[utoipa::path(get, path = "/me", tag = "agent", responses((status = OK, body = Me)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Result<Json<Me>, Failure> {
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
+    let agent = app.desk.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
@@ -167,7 +167,7 @@ pub(crate) async fn presence(State(app): State<Arc<App>>, caller: AgentCaller) -
     if let Some(presence) = app.store().presences(std::slice::from_ref(&caller.agent)).await?.get(&caller.agent) {
         return Ok(Json(presence.into()));
     }
-    let agent = app.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
+    let agent = app.desk.agent(&caller.agent).await?.ok_or(Error::NoAgent)?;
     Ok(Json((&Presence::logged_out(agent.id, agent.capacity, app.now())).into()))
 }
 
@@ -187,10 +187,10 @@ pub(crate) async fn set_presence(
         return Err(Failure::NotEnabled);
     }
     let ready = state == PresenceState::Ready;
-    let presence = app.engine.set_presence(&agent.id, state, command.mark()).await?;
+    let presence = app.desk.engine.set_presence(&agent.id, state, command.mark()).await?;
     // WhatsApp was switched off in the meantime. That change may have logged the agent out just before this one.
     if ready && !app.fresh_agent(&agent.id).await?.is_some_and(|agent| agent.whatsapp) {
-        app.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
+        app.desk.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;
         return Err(Failure::NotEnabled);
     }
     Ok(Json((&presence).into()))
@@ -227,11 +227,11 @@ pub(crate) async fn force_presence(
     // Pausing would log the agent in. A repeated command returns the agent's present state, which may have changed
     // since.
     if !before.logged_in() && state != PresenceState::LoggedOut {
-        return if app.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
+        return if app.desk.earlier(&command).await?.is_some() { Ok(Json((&before).into())) } else { Err(Failure::LoggedOut) };
     }
     let word = state.word().name();
     let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
-    let presence = app.engine.force_presence(&agent.id, state, command.mark(), &by, cloud::ids::ulid()).await?;
+    let presence = app.desk.engine.force_presence(&agent.id, state, command.mark(), &by, cloud::ids::ulid()).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json((&presence).into()))
 }
@@ -252,7 +252,7 @@ pub(crate) async fn presence_of_agent(
         return Err(Error::Forbidden.into());
     }
     let id: AgentId = id.parse().map_err(|_| Error::NotFound)?;
-    let agent = app.agent(&id).await?.ok_or(Error::NotFound)?;
+    let agent = app.desk.agent(&id).await?.ok_or(Error::NotFound)?;
     Ok(Json((&presence_of(&app, &agent).await?).into()))
 }
 

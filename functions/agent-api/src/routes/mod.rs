@@ -1,7 +1,6 @@
 //! The routes, and the OpenAPI document built from them.
 
 mod accounts;
-mod ai;
 mod answers;
 mod attachments;
 mod contacts;
@@ -10,30 +9,17 @@ mod handover;
 mod interactions;
 mod me;
 mod messages;
-mod notes;
 mod outgoing;
-mod tags;
-mod transcripts;
 
 use std::sync::Arc;
 
 use axum::Router;
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-
-/// A download link for a browser.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Link {
-    /// The address of the file. Browsers save it. It needs no token.
-    pub(crate) url: String,
-    /// When the link expires.
-    pub(crate) expires_at: Timestamp,
-}
 
 /// An id with its name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,49 +58,35 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(me::presence, me::set_presence))
         .routes(routes!(me::presence_of_agent, me::force_presence))
         .routes(routes!(interactions::list))
-        .routes(routes!(interactions::read))
-        .routes(routes!(interactions::history))
+        .routes(routes!(desk::interactions::read))
+        .routes(routes!(desk::interactions::history))
         .routes(routes!(interactions::accept))
         .routes(routes!(interactions::reject))
         .routes(routes!(interactions::open_tab, interactions::close_tab))
-        .routes(routes!(interactions::close))
+        .routes(routes!(desk::interactions::close))
         .routes(routes!(handover::transfer))
         .routes(routes!(handover::pick))
-        .routes(routes!(handover::reassign))
-        .routes(routes!(handover::archive))
+        .routes(routes!(desk::handover::reassign))
+        .routes(routes!(desk::handover::archive))
         .routes(routes!(handover::reopen))
-        .routes(routes!(notes::note))
-        .routes(routes!(tags::retag))
-        .routes(routes!(ai::switch_ai))
+        .routes(routes!(desk::notes::note))
+        .routes(routes!(desk::tags::retag))
+        .routes(routes!(desk::ai::switch_ai))
         .routes(routes!(contacts::contact))
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))
         .routes(routes!(accounts::interactions))
         .routes(routes!(accounts::colleagues))
         .routes(routes!(answers::list))
-        .routes(routes!(messages::thread, messages::send))
-        .routes(routes!(messages::attachment))
+        .routes(routes!(desk::messages::thread, messages::send))
+        .routes(routes!(desk::messages::attachment))
         .routes(routes!(attachments::upload))
-        .routes(routes!(transcripts::read, transcripts::request))
+        .routes(routes!(desk::transcripts::read, desk::transcripts::request))
         .routes(routes!(events::list))
         .routes(routes!(events::ticket));
-    complete(router.get_openapi_mut());
+    // Every call makes a new ticket or upload.
+    api::complete_commands(router.get_openapi_mut(), |path| path != "/tickets" && !path.ends_with("/attachments"));
     router
-}
-
-/// Adds the parts that all operations, or all commands, have in common.
-fn complete(document: &mut utoipa::openapi::OpenApi) {
-    for (path, item) in &mut document.paths.paths {
-        let commands = [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
-        // Every call makes a new ticket or upload.
-        for operation in commands.filter(|_| path != "/tickets" && !path.ends_with("/attachments")) {
-            api::repeatable(operation);
-            if path.starts_with("/interactions/{id}/") {
-                api::based_on(operation);
-            }
-        }
-    }
-    api::complete(document);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Parses the messages that agents send.
 
 use api::Errors;
+use desk::text::{lines, one_line};
 use domain::account::Provider;
 use domain::ids::MessageId;
 use domain::message::{ApprovedTemplate, Content};
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 
 use super::attachments::Upload;
 use crate::problem::Failure;
-use crate::text::{lines, one_line};
 
 /// WhatsApp accepts captions of up to 1024 characters.
 const LONGEST_CAPTION: usize = 1024;

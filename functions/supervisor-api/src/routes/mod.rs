@@ -1,7 +1,5 @@
 //! The routes, and the OpenAPI document built from them.
 
-mod interactions;
-
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,8 +29,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn documented() -> OpenApiRouter<Arc<App>> {
-    let mut router = OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(interactions::read));
-    api::complete(router.get_openapi_mut());
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(desk::interactions::read))
+        .routes(routes!(desk::interactions::history))
+        .routes(routes!(desk::interactions::close))
+        .routes(routes!(desk::handover::reassign))
+        .routes(routes!(desk::handover::archive))
+        .routes(routes!(desk::messages::thread))
+        .routes(routes!(desk::messages::attachment))
+        .routes(routes!(desk::notes::note))
+        .routes(routes!(desk::tags::retag))
+        .routes(routes!(desk::ai::switch_ai))
+        .routes(routes!(desk::transcripts::read, desk::transcripts::request));
+    api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/"));
     router
 }
 

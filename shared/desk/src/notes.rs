@@ -1,7 +1,5 @@
 //! Internal notes: agents see them among the messages, and the customer never does.
 
-use std::sync::Arc;
-
 use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
@@ -12,10 +10,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use views::MessageView;
 
-use super::messages::{created, settled};
-use crate::app::App;
-use crate::problem::Failure;
+use crate::messages::{created, settled};
 use crate::text::long_text;
+use crate::{Desk, Failure};
 
 /// The limit of a WhatsApp text, because a note appears among the messages.
 const LONGEST_NOTE: usize = 4096;
@@ -23,7 +20,7 @@ const LONGEST_NOTE: usize = 4096;
 /// A note.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewNote {
+pub struct NewNote {
     /// The text: 1 to 4096 characters.
     text: String,
 }
@@ -36,16 +33,16 @@ pub(crate) struct NewNote {
     params(("id" = String, Path, description = "The interaction's id")),
     responses((status = CREATED, body = MessageView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn note(
-    State(app): State<Arc<App>>,
+pub async fn note(
+    State(desk): State<Desk>,
     command: Command,
     FromPath(id): FromPath<String>,
     Body(note): Body<NewNote>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let text = long_text("text", &note.text, LONGEST_NOTE)?;
-    let place = app.locate(&command.caller, &id).await?;
-    let message = MessageId::from_ulid(app.engine.world.ulid());
+    let place = desk.locate(&command.caller, &id).await?;
+    let message = MessageId::from_ulid(desk.engine.world.ulid());
     let by = command.caller.agent.clone();
-    let told = app.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
-    Ok(created(&settled(&app, &command, &place.key, told).await?))
+    let told = desk.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
+    Ok(created(&settled(&desk, &command, &place.key, told).await?))
 }

@@ -1,7 +1,5 @@
 //! Switches the AI agent on or off for an interaction.
 
-use std::sync::Arc;
-
 use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
@@ -10,14 +8,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use views::InteractionView;
 
-use super::interactions::tell;
-use crate::app::App;
-use crate::problem::Failure;
+use crate::interactions::tell;
+use crate::{Desk, Failure};
 
 /// Whether an AI agent answers.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AiSwitch {
+pub struct AiSwitch {
     /// `true`: the AI agent answers until a human agent accepts the interaction or someone switches it off.
     on: bool,
 }
@@ -32,12 +29,12 @@ pub(crate) struct AiSwitch {
     params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn switch_ai(
-    State(app): State<Arc<App>>,
+pub async fn switch_ai(
+    State(desk): State<Desk>,
     command: Command,
     FromPath(id): FromPath<String>,
     Body(AiSwitch { on }): Body<AiSwitch>,
 ) -> Result<Json<InteractionView>, Failure> {
     let (by, oversees) = (command.caller.agent.clone(), command.caller.oversees());
-    tell(&app, &command, &id, Event::AiSwitched { by, oversees, on }).await
+    tell(&desk, &command, &id, Event::AiSwitched { by, oversees, on }).await
 }

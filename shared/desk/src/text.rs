@@ -3,7 +3,7 @@
 use api::Error;
 
 /// A short text on one line, of at most `most` characters.
-pub(crate) fn short_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
+pub fn short_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Error::field(field, "must not be empty"));
@@ -12,7 +12,7 @@ pub(crate) fn short_text(field: &'static str, text: &str, most: usize) -> Result
 }
 
 /// A text on any number of lines, of at most `most` characters.
-pub(crate) fn long_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
+pub fn long_text(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Error::field(field, "must not be empty"));
@@ -22,7 +22,7 @@ pub(crate) fn long_text(field: &'static str, text: &str, most: usize) -> Result<
 
 /// Refuses a text, empty or not, that is not one line of at most `most` characters: it would break logs, screens
 /// and the providers' templates.
-pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error> {
+pub fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error> {
     // Unicode's own line and paragraph separators are not control characters.
     if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(Error::field(field, "must be one line, without control characters"));
@@ -32,7 +32,7 @@ pub(crate) fn one_line(field: &str, text: &str, most: usize) -> Result<(), Error
 
 /// Refuses a text, empty or not, with more than `most` characters or with control characters other than line breaks
 /// and tabs.
-pub(crate) fn lines(field: &str, text: &str, most: usize) -> Result<(), Error> {
+pub fn lines(field: &str, text: &str, most: usize) -> Result<(), Error> {
     if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(Error::field(field, "must not have control characters other than line breaks and tabs"));
     }

@@ -1,7 +1,5 @@
 //! Tags on an interaction.
 
-use std::sync::Arc;
-
 use api::{Body, Command, FromPath};
 use axum::Json;
 use axum::extract::State;
@@ -11,14 +9,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use views::InteractionView;
 
-use super::interactions::tell;
-use crate::app::App;
-use crate::problem::Failure;
+use crate::interactions::tell;
+use crate::{Desk, Failure};
 
 /// Tags to add and to remove.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Retagging {
+pub struct Retagging {
     /// Tags to add, 1 to 32 characters each. If the deployment has configured tags (`GET /me`), only those are
     /// allowed.
     #[serde(default)]
@@ -36,15 +33,15 @@ pub(crate) struct Retagging {
     params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = InteractionView), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn retag(
-    State(app): State<Arc<App>>,
+pub async fn retag(
+    State(desk): State<Desk>,
     command: Command,
     FromPath(id): FromPath<String>,
     Body(body): Body<Retagging>,
 ) -> Result<Json<InteractionView>, Failure> {
-    let (add, remove) = body.read(&app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect::<Vec<_>>())?;
+    let (add, remove) = body.read(&desk.directory().tags().await?.iter().map(|known| known.tag.clone()).collect::<Vec<_>>())?;
     let by = command.caller.agent.clone();
-    tell(&app, &command, &id, Event::Retagged { by, add, remove }).await
+    tell(&desk, &command, &id, Event::Retagged { by, add, remove }).await
 }
 
 impl Retagging {

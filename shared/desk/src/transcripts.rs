@@ -1,8 +1,6 @@
 //! Transcripts, stored as zip files in the bucket.
 
-use std::sync::Arc;
-
-use api::{AgentCaller, Command, Error, FromPath, Parameters};
+use api::{Command, Error, FromPath, Parameters, Reader};
 use axum::Json;
 use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
@@ -11,11 +9,8 @@ use engine::ports::Store;
 use http::StatusCode;
 use views::transcript::transcript_key;
 
-use super::Link;
-use super::interactions::tell;
-use crate::app::App;
-use crate::limits::Limited;
-use crate::problem::Failure;
+use crate::interactions::tell;
+use crate::{Desk, Failure, Limited, Link};
 
 /// Returns a download link to the transcript.
 ///
@@ -29,20 +24,20 @@ use crate::problem::Failure;
     ),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn read(
-    State(app): State<Arc<App>>,
-    caller: AgentCaller,
+pub async fn read(
+    State(desk): State<Desk>,
+    caller: Reader,
     FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
-    let place = app.locate(&caller, &id).await?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let place = desk.locate(caller, &id).await?;
+    let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let key = transcript_key(&interaction, attachments);
-    app.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
+    desk.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
     let name = key.rsplit('/').next().unwrap_or(&key);
-    let expires_at = app.now() + LINK_LIFETIME;
-    Ok(Json(Link { url: app.objects.link(&key, &format!("{}-{name}", place.account.key)).await?, expires_at }))
+    let expires_at = desk.now() + LINK_LIFETIME;
+    Ok(Json(Link { url: desk.objects.link(&key, &format!("{}-{name}", place.account.key)).await?, expires_at }))
 }
 
 /// Requests a transcript of the interaction in its present state.
@@ -57,8 +52,8 @@ pub(crate) async fn read(
         (status = TOO_MANY_REQUESTS, body = api::Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn request(State(app): State<Arc<App>>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
+pub async fn request(State(desk): State<Desk>, command: Command, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
     let agent = command.caller.agent.clone();
-    app.count(&agent, Limited::Transcript).await?;
-    tell(&app, &command, &id, Event::RequestTranscript { agent }).await.map(|_| StatusCode::ACCEPTED)
+    desk.count(&agent, Limited::Transcript).await?;
+    tell(&desk, &command, &id, Event::RequestTranscript { agent }).await.map(|_| StatusCode::ACCEPTED)
 }

@@ -5,8 +5,7 @@ use cloud::config::{ConfigError, Env};
 use domain::ids::AgentId;
 use store::Counted;
 
-use crate::app::App;
-use crate::problem::Failure;
+use crate::{Desk, Failure};
 
 /// A new conversation is a paid template to a person. One every half a minute is more than anybody writes by hand.
 const CONVERSATIONS: u32 = 120;
@@ -19,7 +18,7 @@ const TRANSCRIPTS: u32 = 120;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limited {
+pub enum Limited {
     /// A conversation that the agent starts.
     Conversation,
     /// A file that the agent uploads.
@@ -59,12 +58,12 @@ impl Limits {
     }
 }
 
-impl App {
+impl Desk {
     /// Counts what the agent is about to do.
     ///
     /// # Errors
     /// The agent did it too often in this hour (429), or the table can't be written.
-    pub(crate) async fn count(&self, agent: &AgentId, what: Limited) -> Result<(), Failure> {
+    pub async fn count(&self, agent: &AgentId, what: Limited) -> Result<(), Failure> {
         let (name, most) = self.limits.of(what);
         if most == 0 {
             return Ok(());

@@ -1,0 +1,139 @@
+//! What the APIs of agents and of supervisors have in common: reading interactions, and acting on them.
+//!
+//! A route that both have is written here once. Each API names it in its list of routes, and its state holds a
+//! [`Desk`] ([`HasDesk`]). Who gets in is the API's own matter: [`api::Api::least_role`] says which role it wants at
+//! least, and [`api::Reader`] follows from it.
+//!
+//! | module | routes |
+//! |---|---|
+//! | [`interactions`] | one interaction, its history, close |
+//! | [`messages`] | the thread, links to attachments |
+//! | [`handover`] | reassign, archive |
+//! | [`notes`], [`tags`], [`ai`], [`transcripts`] | what their names say |
+
+pub mod ai;
+mod error;
+pub mod handover;
+pub mod interactions;
+mod limits;
+pub mod messages;
+pub mod notes;
+pub mod tags;
+pub mod text;
+pub mod transcripts;
+
+use std::sync::Arc;
+
+use api::{Command, Error, Reader, saw_account};
+use axum::extract::FromRef;
+use cloud::aws::Aws;
+use cloud::config::{ConfigError, Env};
+use cloud::objects::Objects;
+use domain::account::Account;
+use domain::agent::Agent;
+use domain::effect::InteractionKey;
+use domain::ids::{AgentId, InteractionId};
+use engine::Engine;
+use engine::ports::{Directory, Store, System, World};
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{Configuration, Interactions};
+use utoipa::ToSchema;
+
+pub use error::{Failure, Refused};
+pub use limits::{Limited, Limits};
+
+/// What the shared routes work with.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// Decides and commits; holds the store and the configuration.
+    pub engine: Engine<Interactions, Configuration, System>,
+    /// The bucket of transcripts, logs and media.
+    pub objects: Objects,
+    /// How often a caller may do what costs money.
+    pub limits: Limits,
+}
+
+/// The state of an API with shared routes.
+pub trait HasDesk {
+    /// The desk.
+    fn desk(&self) -> &Desk;
+}
+
+impl<A: HasDesk> FromRef<Arc<A>> for Desk {
+    fn from_ref(app: &Arc<A>) -> Self {
+        app.desk().clone()
+    }
+}
+
+/// An interaction that the caller may see, and its account.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The interaction's key.
+    pub key: InteractionKey,
+    /// Its account.
+    pub account: Arc<Account>,
+}
+
+/// A download link for a browser.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Link {
+    /// The address of the file. Browsers save it. It needs no token.
+    pub url: String,
+    /// When the link expires.
+    pub expires_at: Timestamp,
+}
+
+impl Desk {
+    /// Wires the clients from the environment: the tables, the bucket, and the [`Limits`].
+    ///
+    /// # Errors
+    /// A variable is missing or can't be used.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
+        Ok(Self { engine: store::open_engine(aws, env)?, objects: Objects::from_env(aws, env)?, limits: Limits::from_env(env)? })
+    }
+
+    /// The table of interactions.
+    pub fn store(&self) -> &Interactions {
+        &self.engine.store
+    }
+
+    /// The configuration, cached for seconds.
+    pub fn directory(&self) -> &Configuration {
+        &self.engine.directory
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        self.engine.world.now()
+    }
+
+    /// The agent's record. One that was made a moment ago may not be in the cached view of all agents.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
+        Ok(self.directory().agent(id).await?)
+    }
+
+    /// The result of an earlier run of the command, by an earlier request with its key or by an attempt of this one
+    /// whose answer was lost: the id of a message, otherwise of the interaction.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
+        if command.is_repeatable { Ok(self.store().command_result(&command.id).await?) } else { Ok(None) }
+    }
+
+    /// The interaction in a path.
+    ///
+    /// # Errors
+    /// One that the caller may not see is not found, like one with a malformed id.
+    pub async fn locate(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
+        let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
+        let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;
+        let account = self.directory().account(&key.conversation.account).await?.ok_or(Error::NotFound)?;
+        saw_account(&account.id);
+        if reader.into().reads(&account) { Ok(Located { key, account }) } else { Err(Error::NotFound.into()) }
+    }
+}

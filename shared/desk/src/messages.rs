@@ -1,0 +1,158 @@
+//! The messages of an interaction: reading them and their attachments.
+
+use std::collections::BTreeMap;
+
+use api::{Command, Error, FromPath, Listed, Parameters, Reader};
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use cloud::objects::LINK_LIFETIME;
+use domain::effect::InteractionKey;
+use domain::ids::MessageId;
+use domain::message::{Copy, Message};
+use engine::Told;
+use engine::ports::Store;
+use futures_util::future::try_join;
+use http::StatusCode;
+use views::MessageView;
+use views::transcript::Transcript;
+
+use crate::interactions::{Done, settle};
+use crate::{Desk, Failure, Link};
+
+/// A screen or two of messages.
+const PAGE: i32 = 50;
+
+/// Most messages take a few KB at most, so 200 fit into the 1 MB at which a page ends too.
+const LONGEST_PAGE: i32 = 200;
+
+/// How many messages one query reads to find a message.
+const SEARCH_PAGE: i32 = 100;
+
+/// Lists the messages of an interaction.
+#[utoipa::path(
+    get, path = "/interactions/{id}/messages", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
+    ),
+    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first. A page may have fewer entries than `limit`: it ends at about 1 MB too."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+)]
+pub async fn thread(
+    State(desk): State<Desk>,
+    caller: Reader,
+    FromPath(id): FromPath<String>,
+    parameters: Parameters,
+) -> Result<Listed<MessageView>, Failure> {
+    let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
+    let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
+    let place = desk.locate(caller, &id).await?;
+    let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let page = desk.store().thread(&interaction, after.as_deref(), limit).await?;
+    let items = page.messages.iter().map(MessageView::from).collect();
+    Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
+}
+
+/// The contents of a cursor in this interaction's messages.
+fn opened(cursor: &str, interaction: &str) -> Result<String, Failure> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| key.contains(interaction));
+    key.ok_or_else(|| Failure::field("after", "is not a cursor of this interaction"))
+}
+
+/// The message that a command wrote, now or before.
+pub async fn settled(desk: &Desk, command: &Command, key: &InteractionKey, told: Told) -> Result<Message, Failure> {
+    let message = match settle(desk, command, told).await? {
+        Done::Now(_, message) => message.map(|message| *message),
+        Done::Before(_, made) => match made.and_then(|made| made.parse().ok()) {
+            Some(made) => find(desk, key, &made).await?,
+            None => None,
+        },
+    };
+    message.ok_or(Error::NotFound.into())
+}
+
+/// The answer with a new message.
+pub fn created(message: &Message) -> (StatusCode, Json<MessageView>) {
+    (StatusCode::CREATED, Json(message.into()))
+}
+
+/// Returns a download link to an attachment.
+///
+/// Browsers save the file and never display it. 409 `attachment-pending`: the file is still being copied. 410: the
+/// copy failed for good.
+#[utoipa::path(
+    get, path = "/interactions/{id}/messages/{message}/attachments/{index}", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The interaction's id"),
+        ("message" = String, Path, description = "The message's id"),
+        ("index" = u32, Path, description = "The attachment's index in the message, starting at 0")
+    ),
+    responses(
+        (status = OK, body = Link),
+        (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"),
+        (status = GONE, body = api::Problem, content_type = "application/problem+json")
+    )
+)]
+pub async fn attachment(
+    State(desk): State<Desk>,
+    caller: Reader,
+    FromPath((id, message, index)): FromPath<(String, String, String)>,
+) -> Result<Json<Link>, Failure> {
+    let message: MessageId = message.parse().map_err(|_| Error::NotFound)?;
+    let index: usize = index.parse().map_err(|_| Error::NotFound)?;
+    let place = desk.locate(caller, &id).await?;
+    let (interaction, message) =
+        try_join(async { Ok(desk.store().interaction(&place.key).await?) }, find(&desk, &place.key, &message)).await?;
+    let (Some(interaction), Some(message)) = (interaction, message) else { return Err(Error::NotFound.into()) };
+    let attachment = message.attachments.get(index).ok_or(Error::NotFound)?;
+    let key = match &attachment.copy {
+        Copy::Stored { key, .. } => key,
+        Copy::Pending => return Err(Failure::AttachmentPending),
+        Copy::Failed { reason } => return Err(Failure::AttachmentFailed { reason: reason.clone() }),
+    };
+    let messages = [message.clone()];
+    let transcript = Transcript {
+        account: Some(place.account.as_ref()),
+        interaction: &interaction,
+        messages: &messages,
+        agents: &BTreeMap::new(),
+        left_out: BTreeMap::new(),
+    };
+    let name = transcript.files().into_iter().nth(index).map(|file| file.name).unwrap_or_default();
+    let expires_at = desk.now() + LINK_LIFETIME;
+    Ok(Json(Link { url: desk.objects.link(key, &name).await?, expires_at }))
+}
+
+/// Finds a message by its id alone. Messages are sorted by time, which the id does not contain.
+pub async fn find(desk: &Desk, key: &InteractionKey, id: &MessageId) -> Result<Option<Message>, Failure> {
+    let Some(interaction) = desk.store().interaction(key).await? else { return Ok(None) };
+    let mut after = None;
+    loop {
+        let page = desk.store().thread(&interaction, after.as_deref(), SEARCH_PAGE).await?;
+        if let Some(found) = page.messages.into_iter().find(|message| message.id == *id) {
+            return Ok(Some(found));
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_valid_for_its_own_interaction_only() {
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode("MSG#int_1#000#msg_1");
+        assert_eq!(opened(&cursor, "int_1").unwrap(), "MSG#int_1#000#msg_1");
+        for (cursor, interaction) in [(cursor.as_str(), "int_2"), ("MSG#int_1", "int_1"), ("!", "int_1")] {
+            let problem = serde_json::to_value(opened(cursor, interaction).unwrap_err().problem()).unwrap();
+            assert_eq!(problem["errors"][0]["field"], "after");
+        }
+    }
+}
