@@ -1,6 +1,6 @@
 //! Rights that end: accounts that an agent was taken off, secrets that were replaced, limits that are reached.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::contact::Contact;
@@ -246,27 +246,31 @@ async fn only_an_owner_replaces_the_proxy_token_and_the_previous_one_is_accepted
     assert!(passes("first").await && passes(&second).await && !passes("third").await);
     assert_eq!(owner.at_version("DELETE", &format!("{path}/previous"), 3, None).await.0, 200);
     assert!(!passes("first").await && passes(&second).await);
-    // The tokens lie in an item of their own, which counts while it is as old as the account.
-    let own = async |of: u64, token: &str| {
-        let data = HashMap::from([
-            ("of".to_owned(), AttributeValue::N(of.to_string())),
-            ("current".to_owned(), AttributeValue::S(token.to_owned())),
-        ]);
-        let put = desk.deployment.aws.dynamodb().put_item().table_name("config");
-        let put = put.item("pk", AttributeValue::S("proxy".to_owned())).item("sk", AttributeValue::S(desk.account.id.to_string()));
-        put.item("data", AttributeValue::M(data)).send().await.unwrap();
+    // The tokens lie in an item of their own, and not in the account's, which the API of agents may read.
+    let (table, id) = (desk.deployment.aws.dynamodb(), AttributeValue::S(desk.account.id.to_string()));
+    let stored = async |kind: &str| {
+        let get = table.get_item().table_name("config").key("pk", AttributeValue::S(kind.to_owned())).key("sk", id.clone());
+        get.send().await.unwrap().item.unwrap()["data"].as_m().unwrap().clone()
     };
-    own(3, "third").await;
-    assert!(passes("third").await && !passes(&second).await, "written with this version of the account");
-    own(2, "third").await;
-    assert!(!passes("third").await && passes(&second).await, "the version before wrote the account since");
-    // The next change writes it anew.
-    assert_eq!(owner.at_version("POST", &format!("{path}/rotate"), 4, Some(json!({}))).await.0, 200);
-    assert!(!passes("third").await && passes(&second).await);
-    let item = desk.deployment.aws.dynamodb().get_item().table_name("config");
-    let item = item.key("pk", AttributeValue::S("proxy".to_owned())).key("sk", AttributeValue::S(desk.account.id.to_string()));
-    let item = item.send().await.unwrap().item.unwrap();
-    assert_eq!(item["data"].as_m().unwrap()["previous"].as_m().unwrap()["secret"], AttributeValue::S(second));
+    assert_eq!(stored("proxy").await["current"], AttributeValue::S(second.clone()));
+    let own = stored("account").await;
+    assert!(!own.contains_key("proxy_token") && !format!("{own:?}").contains(&second));
+    // A version before writes its token into the account, and leaves the item as it is.
+    let change = table.update_item().table_name("config").key("pk", AttributeValue::S("account".to_owned())).key("sk", id.clone());
+    let change =
+        change.update_expression("SET #data.proxy_token = :token, #data.version = :version").expression_attribute_names("#data", "data");
+    let change = change.expression_attribute_values(":token", AttributeValue::S("third".to_owned()));
+    change.expression_attribute_values(":version", AttributeValue::N("9".to_owned())).send().await.unwrap();
+    assert!(passes("third").await && !passes(&second).await);
+    let shown = owner.get(&format!("/accounts/{}", desk.account.id)).await.1;
+    assert_eq!(shown["proxy_token"], "third");
+    // The next change takes it out.
+    let (status, rotated) = owner.at_version("POST", &format!("{path}/rotate"), 4, Some(json!({}))).await;
+    assert_eq!(status, 200, "{rotated}");
+    assert!(!stored("account").await.contains_key("proxy_token"));
+    let own = stored("proxy").await;
+    assert_eq!(own["previous"].as_m().unwrap()["secret"], AttributeValue::S("third".to_owned()));
+    assert_eq!(own["current"], AttributeValue::S(rotated["proxy_token"].as_str().unwrap().to_owned()));
 }
 
 #[tokio::test]

@@ -115,7 +115,10 @@ impl App {
 
     /// One resource of a kind, with its version.
     pub(crate) async fn load<T: Entity>(&self, id: &str) -> Result<(T, u64), ApiError> {
-        self.configuration().get::<T>(id).await?.ok_or(Error::NotFound.into())
+        let mut found = [self.configuration().get::<T>(id).await?.ok_or(Error::NotFound)?];
+        self.configuration().complete(&mut found).await?;
+        let [found] = found;
+        Ok(found)
     }
 
     /// A page of the resources of a kind.
@@ -127,6 +130,7 @@ impl App {
             found.truncate(limit);
             next = found.last().map(|(last, _)| last.id().to_owned());
         }
+        self.configuration().complete(&mut found).await?;
         Ok(Listed { items: found.into_iter().map(|(entity, version)| view(entity, version)).collect(), next })
     }
 

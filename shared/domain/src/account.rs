@@ -27,8 +27,9 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// The token that a customer's proxy must send in `X-Proxy-Token` when `domain` is not this deployment's own. It
-    /// is kept in [`ProxyTokens`] too. A later version leaves it out here; then it is empty.
-    #[serde(default = "no_token")]
+    /// is stored in [`ProxyTokens`], apart from the account, and empty where nobody looked there. The versions before
+    /// stored it here.
+    #[serde(default = "no_token", skip_serializing_if = "is_no_token")]
     pub proxy_token: Secret,
     /// The secret that signs requests to other systems, so that they can verify the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,11 +66,35 @@ fn no_token() -> Secret {
     Secret::new("")
 }
 
+fn is_no_token(token: &Secret) -> bool {
+    token.reveal().is_empty()
+}
+
+impl Account {
+    /// The account without its proxy's tokens, as it is stored.
+    #[must_use]
+    pub fn without_proxy_tokens(&self) -> Self {
+        let mut account = self.clone();
+        account.proxy_token = no_token();
+        account.replaced.proxy_token = None;
+        account
+    }
+
+    /// Takes the proxy's tokens from the account's own item for them, if there is one.
+    pub fn take_proxy_tokens(&mut self, own: Option<ProxyTokens>) {
+        if let Some(ProxyTokens { current, previous, .. }) = ProxyTokens::choose(self, own) {
+            self.proxy_token = current;
+            self.replaced.proxy_token = previous;
+        }
+    }
+}
+
 /// The tokens that an account's proxy may send, in an item of their own: not everybody who reads accounts may read
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyTokens {
-    /// The account's version that they belong to. If the account has another, the version before wrote the account.
+    /// The account's version that they belong to. If the account has another and tokens of its own, a version before
+    /// wrote it since.
     pub of: u64,
     /// The present one.
     pub current: Secret,
@@ -82,8 +107,7 @@ impl ProxyTokens {
     /// The tokens as the account has them; `None` if it has none.
     pub fn of(account: &Account) -> Option<Self> {
         let Account { version, proxy_token, replaced, .. } = account;
-        let is_there = !proxy_token.reveal().is_empty();
-        is_there.then(|| Self { of: *version, current: proxy_token.clone(), previous: replaced.proxy_token.clone() })
+        (!is_no_token(proxy_token)).then(|| Self { of: *version, current: proxy_token.clone(), previous: replaced.proxy_token.clone() })
     }
 
     /// The tokens of an account, given its own item if there is one.
@@ -95,7 +119,7 @@ impl ProxyTokens {
     /// The tokens that are accepted, the present one first.
     pub fn accepted(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         let previous = self.previous.as_ref().and_then(|previous| previous.at(now));
-        std::iter::once(&self.current).chain(previous).filter(|token| !token.reveal().is_empty())
+        std::iter::once(&self.current).chain(previous).filter(|token| !is_no_token(token))
     }
 }
 
@@ -454,8 +478,24 @@ mod tests {
         // An empty token is never right, whatever is sent.
         let empty = ProxyTokens { of: 1, current: "".into(), previous: None };
         assert_eq!(empty.accepted(Timestamp::UNIX_EPOCH).count(), 0);
-        let mut later = serde_json::to_value(&account).unwrap();
-        later.as_object_mut().unwrap().remove("proxy_token");
-        assert_eq!(serde_json::from_value::<Account>(later).unwrap(), of(account.version, ""));
+    }
+
+    #[test]
+    fn an_account_is_stored_without_its_proxys_tokens_and_gets_them_back() {
+        let until = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut account = crate::fixtures::account();
+        account.replaced.proxy_token = Some(ReplacedSecret { secret: "previous".into(), until });
+        let tokens = ProxyTokens::of(&account).unwrap();
+        let stored = serde_json::to_string(&account.without_proxy_tokens()).unwrap();
+        assert!(!stored.contains("proxy_token") && !stored.contains("previous"), "{stored}");
+        let mut read: Account = serde_json::from_str(&stored).unwrap();
+        read.take_proxy_tokens(None);
+        assert_eq!(read, account.without_proxy_tokens(), "an account without tokens stays without");
+        read.take_proxy_tokens(Some(tokens.clone()));
+        assert_eq!(read, account);
+        // An account of a version before, which it wrote after its item.
+        let mut older = Account { proxy_token: "newer".into(), version: tokens.of + 1, ..account.without_proxy_tokens() };
+        older.take_proxy_tokens(Some(tokens));
+        assert_eq!((older.proxy_token, older.replaced.proxy_token), ("newer".into(), None));
     }
 }

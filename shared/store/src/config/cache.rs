@@ -136,6 +136,25 @@ impl Configuration {
         Ok(ProxyTokens::choose(account, own))
     }
 
+    /// Completes entities with what lies in items of their own, past the cache: accounts with their proxies' tokens.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn complete<T: Entity>(&self, entities: &mut [(T, u64)]) -> PortResult<()> {
+        let keys: Vec<_> = entities.iter().filter_map(|(entity, _)| entity.account()).map(|account| proxy_key(&account.id)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut tokens = BTreeMap::new();
+        for item in self.table.batch(keys).await? {
+            tokens.insert(text(&item, "sk").unwrap_or_default().to_owned(), from_data::<ProxyTokens>(&item)?);
+        }
+        for account in entities.iter_mut().filter_map(|(entity, _)| entity.account_mut()) {
+            account.take_proxy_tokens(tokens.remove(account.id.as_str()));
+        }
+        Ok(())
+    }
+
     /// The pauses that agents choose from.
     ///
     /// # Errors

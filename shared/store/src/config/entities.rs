@@ -1,5 +1,7 @@
 //! The kinds of configured things.
 
+use std::borrow::Cow;
+
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
@@ -23,9 +25,17 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     fn members(&self) -> Option<&[AgentId]> {
         None
     }
-    /// The account, if it is one. A part of it lies in an item of its own.
+    /// The account, if it is one. Its proxy's tokens lie in an item of their own.
     fn account(&self) -> Option<&Account> {
         None
+    }
+    /// The account, if it is one, to be completed with its proxy's tokens.
+    fn account_mut(&mut self) -> Option<&mut Account> {
+        None
+    }
+    /// The part that its own item holds.
+    fn stored(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
     }
 }
 
@@ -42,6 +52,12 @@ impl Entity for Account {
     }
     fn account(&self) -> Option<&Account> {
         Some(self)
+    }
+    fn account_mut(&mut self) -> Option<&mut Account> {
+        Some(self)
+    }
+    fn stored(&self) -> Cow<'_, Self> {
+        Cow::Owned(self.without_proxy_tokens())
     }
 }
 

@@ -153,7 +153,7 @@ impl Configuration {
         let at = self.resting_on(at, &moves).await?;
         self.before_write::<T>(entity.id(), &moves).await?;
         let mut transaction = self.counted(at);
-        let mut entry = data_item(entity_key::<T>(entity.id()), entity)?;
+        let mut entry = data_item(entity_key::<T>(entity.id()), &*entity.stored())?;
         entry.insert("version".to_owned(), n(version + 1));
         transaction.put(entry, Some(condition), Written::Changed);
         let had = before.map(Entity::unique_names).unwrap_or_default();
