@@ -12,9 +12,10 @@ use crate::demo::{self, Demo, Story};
 use crate::deploy::{Deployment, Stack};
 use crate::engine::Engine;
 use crate::functions;
+use crate::history;
 use crate::standin::StandIn;
 
-const USAGE: &str = "Usage: cargo local [--once] [--port N] [--template FILE] [--policies]
+const USAGE: &str = "Usage: cargo local [--once] [--port N] [--template FILE] [--policies] [--history N]
 
 Runs the whole product on this machine and plays a conversation through every provider.
   --once     ends after the conversations, with an error when a step failed
@@ -22,7 +23,9 @@ Runs the whole product on this machine and plays a conversation through every pr
   --template FILE
              deploys this template, such as one that CDK made, in the place of infra/template.yaml
   --policies
-             lets each function do what its role allows, and nothing else";
+             lets each function do what its role allows, and nothing else
+  --history N
+             adds N closed conversations of the last three months, so that lists and searches have something in them";
 
 /// The engine's account of this run; any 12 digits.
 const ACCOUNT: &str = "000000000001";
@@ -36,6 +39,7 @@ struct Options {
     port: Option<u16>,
     template: Option<PathBuf>,
     policies: bool,
+    history: usize,
 }
 
 /// Runs the command with this process's arguments.
@@ -90,6 +94,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>>
                 let port = arguments.next().and_then(|port| port.parse().ok()).filter(|port| *port > 0);
                 options.port = Some(port.context("--port wants a number from 1 to 65535")?);
             }
+            "--history" => {
+                let count = arguments.next().and_then(|count| count.parse().ok()).filter(|count| (1..=history::MOST).contains(count));
+                options.history = count.with_context(|| format!("--history wants a number from 1 to {}", history::MOST))?;
+            }
             "--help" | "-h" => return Ok(None),
             other => bail!("{other} is not an option"),
         }
@@ -125,6 +133,11 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
         demo::play(&mut story, &demo, &standin).await?;
         for connected in demo.accounts.iter().filter(|connected| connected.key != demo::ACCOUNT_KEY) {
             demo::exchange(&mut story, &demo, &standin, connected.key).await?;
+        }
+        if options.history > 0 {
+            println!("\nA past is added:");
+            let words = format!("{} conversations of the last three months are written.", options.history);
+            story.step(&words, history::load(&engine, &stack, &demo, options.history)).await?;
         }
         anyhow::Ok((demo, endpoints))
     };
@@ -244,8 +257,8 @@ mod tests {
     #[test]
     fn options_are_read() {
         assert_eq!(parsed(&[]).unwrap(), Some(Options::default()));
-        let all = ["--once", "--port", "4701", "--template", "a.json", "--policies"];
-        let expected = Options { once: true, port: Some(4701), template: Some("a.json".into()), policies: true };
+        let all = ["--once", "--port", "4701", "--template", "a.json", "--policies", "--history", "5000"];
+        let expected = Options { once: true, port: Some(4701), template: Some("a.json".into()), policies: true, history: 5000 };
         assert_eq!(parsed(&all).unwrap(), Some(expected));
         assert_eq!(parsed(&["--help"]).unwrap(), None);
     }
@@ -254,6 +267,9 @@ mod tests {
     fn a_wrong_option_is_named() {
         assert_eq!(parsed(&["--twice"]).unwrap_err().to_string(), "--twice is not an option");
         assert_eq!(parsed(&["--template"]).unwrap_err().to_string(), "--template wants a file");
+        for count in [&["--history"][..], &["--history", "0"], &["--history", "200001"]] {
+            assert!(parsed(count).unwrap_err().to_string().starts_with("--history wants"));
+        }
         for port in [&["--port"][..], &["--port", "0"], &["--port", "70000"], &["--port", "x"]] {
             assert!(parsed(port).unwrap_err().to_string().starts_with("--port wants"));
         }

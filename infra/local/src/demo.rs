@@ -86,6 +86,10 @@ pub struct Demo {
     pub admin_token: String,
     /// Anna and Ben.
     pub agents: Vec<Person>,
+    /// Their queue.
+    pub queue: String,
+    /// The list of the accounts' contacts.
+    pub list: String,
     /// One account of every provider type, Twilio's first.
     pub accounts: Vec<Connected>,
 }
@@ -186,7 +190,7 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
         let id = made["id"].as_str().context("the account has no id")?.to_owned();
         accounts.push(Connected { key, id, receive_url, customer });
     }
-    Ok(Demo { agent_url, admin_url, admin_token, agents, accounts })
+    Ok(Demo { agent_url, admin_url, admin_token, agents, queue, list, accounts })
 }
 
 /// The fields that no answer may show.

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod deploy;
 pub mod engine;
 pub mod functions;
+pub mod history;
 pub mod meter;
 pub mod standin;
 pub mod template;
