@@ -146,13 +146,13 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
-        ("an opening message", 35, 4),
+        ("an opening message", 38, 4),
         ("accept and open the tab", 18, 3),
         ("a message of the customer", 9, 2),
-        ("a message of the agent", 11, 2),
+        ("a message of the agent", 13, 2),
         ("its three statuses", 6, 5),
-        ("close", 13, 3),
-        ("a message of this conversation", 18, 6),
+        ("close", 15, 3),
+        ("a message of this conversation", 20, 6),
     ];
     for (name, writes, sends) in limits {
         let (_, times, usage) = counted.steps.iter().find(|(step, ..)| *step == name).unwrap();

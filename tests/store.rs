@@ -18,6 +18,7 @@ use domain::interaction::{Interaction, Offer, Stage, Status, Wait, WrapUp};
 use domain::message::{Author, Content, Message};
 use domain::priority::Priority;
 use domain::queue::{Queue, Strategy, Weight};
+use domain::row::{Listing, Position, Shelf};
 use domain::values::{Address, E164};
 use engine::memory::Memory;
 use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Owned, Store};
@@ -43,6 +44,8 @@ trait Bench {
     /// The effects that the stream shows for an interaction, version by version. For the table, the current version
     /// is enough.
     async fn effects(&self, key: &InteractionKey) -> Vec<Effect>;
+    /// The row of an interaction in the index of lists.
+    async fn listing(&self, key: &InteractionKey) -> Option<Listing>;
 }
 
 struct InMemory(Memory);
@@ -86,6 +89,10 @@ impl Bench for InMemory {
             .rfind(|caused| matches!(&caused.item, Owner::Interaction(interaction) if interaction.key() == *key));
         caused.map(|caused| caused.effects).unwrap_or_default()
     }
+
+    async fn listing(&self, key: &InteractionKey) -> Option<Listing> {
+        self.0.listings().remove(&key.interaction)
+    }
 }
 
 struct OnTables(Deployment);
@@ -126,6 +133,23 @@ impl Bench for OnTables {
         let read = self.0.aws.dynamodb().get_item().table_name("interactions");
         let read = read.key("pk", S(format!("CONV#{}", key.conversation.group()))).key("sk", S(format!("INT#{}", key.interaction)));
         store::effects_of(&read.send().await.unwrap().item.unwrap()).unwrap()
+    }
+
+    async fn listing(&self, key: &InteractionKey) -> Option<Listing> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let account = &key.conversation.account;
+        for shelf in Shelf::all(account, false).chain(Shelf::all(account, true)) {
+            let query = self.0.aws.dynamodb().query().table_name("interactions").index_name("list");
+            let query = query.key_condition_expression("list_of = :shelf").expression_attribute_values(":shelf", S(shelf.key()));
+            for item in query.send().await.unwrap().items.unwrap() {
+                let position = Position::parse(item["listed"].as_s().unwrap()).unwrap();
+                if *position.interaction() == key.interaction {
+                    let row = store::from_data(&[("data".to_owned(), item["row"].clone())].into()).unwrap();
+                    return Some(Listing { shelf, position, row });
+                }
+            }
+        }
+        None
     }
 }
 
@@ -187,6 +211,7 @@ cases!(
     a_link_of_changed_contacts_is_refused_and_leaves_nothing,
     two_interactions_are_merged_in_one_transaction_or_not_at_all,
     the_open_interactions_of_an_account_are_listed_newest_first_until_they_close,
+    the_row_of_the_lists_follows_each_version_and_goes_with_a_merge,
 );
 
 fn now() -> Timestamp {
@@ -1176,4 +1201,20 @@ async fn the_open_interactions_of_an_account_are_listed_newest_first_until_they_
     turned(bench, over.clone(), next(&over, |after| (after.status, after.closed_at) = (Status::Open, None))).await;
     turned(bench, held.clone(), closed(&held)).await;
     assert_eq!(open_pages(bench, &open[0], 3).await, [[ids[3].clone(), ids[2].clone(), ids[0].clone()]]);
+}
+
+async fn the_row_of_the_lists_follows_each_version_and_goes_with_a_merge<B: Bench>(bench: &B) {
+    let anna = ready(bench, 1, 5).await;
+    let (older, newer) = (open(bench, 1, 1).await, open(bench, 2, 2).await);
+    let place = older.key();
+    assert_eq!(bench.listing(&place).await, Listing::of(&older));
+    let held = turned(bench, older.clone(), held(&older, &anna)).await;
+    assert_eq!(bench.listing(&place).await.unwrap().row.agent, Some(anna));
+    let over = turned(bench, held.clone(), closed(&held)).await;
+    let archived = turned(bench, over.clone(), next(&over, |after| after.archived = true)).await;
+    let listing = bench.listing(&place).await.unwrap();
+    assert_eq!((&listing.shelf, Some(listing.clone())), (&Shelf::of(&older.account, true, &older.id), Listing::of(&archived)));
+    let merged = next(&newer, |after| (after.status, after.merged_into) = (Status::Closed, Some(place)));
+    turned(bench, newer.clone(), merged).await;
+    assert_eq!(bench.listing(&newer.key()).await, None);
 }

@@ -239,8 +239,26 @@ impl Usage {
         if before["open_of"] != after["open_of"] {
             units += 1;
         }
+        units += listing(before, after);
         self.writes += units;
         *self.by_kind.entry(kind_of(key)).or_default() += units;
+    }
+}
+
+/// The units that the index of lists takes, which holds the keys and the row: none if these stay as they were, one
+/// for each KB to add, replace or take away a row, and both if the row moves to another place.
+fn listing(before: &Value, after: &Value) -> u64 {
+    let held = |item: &Value| {
+        let held = ["pk", "sk", "list_of", "listed", "row"].iter().map(|name| ((*name).to_owned(), item[name].clone()));
+        Some(Value::Object(held.collect())).filter(|_| item["list_of"].is_object())
+    };
+    let units = |row: &Value| u64::try_from(size_of(row).div_ceil(1024)).unwrap_or(1);
+    match (held(before), held(after)) {
+        (None, None) => 0,
+        (Some(before), Some(after)) if before == after => 0,
+        (Some(before), Some(after)) if before["list_of"] != after["list_of"] => units(&before) + units(&after),
+        (Some(before), Some(after)) => units(&before).max(units(&after)),
+        (Some(row), None) | (None, Some(row)) => units(&row),
     }
 }
 
@@ -306,6 +324,19 @@ mod tests {
         let mut opened = Usage::default();
         opened.write(&key, &Value::Null, &json!({"open_of": {"S": "acc"}}), 2);
         assert_eq!(opened.writes, 3, "the index is written too");
+    }
+
+    #[test]
+    fn the_index_of_lists_is_written_when_a_row_comes_changes_moves_or_goes() {
+        let item = |list: &str, row: &str| json!({"list_of": {"S": list}, "row": {"M": {"status": {"S": row}}}, "version": {"N": row.len().to_string()}});
+        let open = item("acc#1", "open");
+        let cost = |before: &Value, after: &Value| listing(before, after);
+        assert_eq!(cost(&Value::Null, &open), 1);
+        assert_eq!(cost(&open, &json!({"list_of": {"S": "acc#1"}, "row": open["row"], "version": {"N": "9"}})), 0);
+        assert_eq!(cost(&open, &item("acc#1", "closed")), 1);
+        assert_eq!(cost(&open, &item("acc#A1", "closed")), 2);
+        assert_eq!(cost(&open, &Value::Null), 1);
+        assert_eq!(cost(&Value::Null, &Value::Null), 0);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod notification;
 pub mod plan;
 pub mod priority;
 pub mod queue;
+pub mod row;
 pub mod tag;
 pub mod template;
 pub mod text_template;

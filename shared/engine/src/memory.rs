@@ -26,6 +26,7 @@ use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::row::Listing;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
@@ -120,6 +121,7 @@ struct State {
     contacts: BTreeMap<ContactId, Contact>,
     heads: BTreeMap<String, Head>,
     interactions: BTreeMap<InteractionId, Interaction>,
+    listings: BTreeMap<InteractionId, Listing>,
     messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
     history: BTreeMap<(InteractionId, u64), Vec<HistoryEntry>>,
     presences: BTreeMap<AgentId, Presence>,
@@ -413,6 +415,11 @@ impl Memory {
         state.waiting.iter().flat_map(|(target, rows)| rows.values().map(|row| (target.clone(), row.clone()))).collect()
     }
 
+    /// The rows of the index of lists, by interaction.
+    pub fn listings(&self) -> BTreeMap<InteractionId, Listing> {
+        locked(&self.state).listings.clone()
+    }
+
     /// Writes what the version before wrote: contacts, and addresses that lead to a customer.
     pub fn before(&self, contacts: impl IntoIterator<Item = Contact>, leads: impl IntoIterator<Item = (Place, Identity)>) {
         let mut state = locked(&self.state);
@@ -611,6 +618,11 @@ impl State {
             if old.waiting.get(target) != Some(row) {
                 self.waiting.entry(target.clone()).or_default().insert(row.order(), row.clone());
             }
+        }
+        // The index follows each version of the item. A version without a row takes it away.
+        match Listing::of(&after) {
+            Some(listing) => drop(self.listings.insert(id.clone(), listing)),
+            None => drop(self.listings.remove(&id)),
         }
         if !history.is_empty() {
             self.history.insert((id.clone(), after.version), history);

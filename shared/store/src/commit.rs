@@ -12,6 +12,7 @@ use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::queue::Queue;
+use domain::row::Listing;
 use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -279,6 +280,11 @@ impl Interactions {
         if after.is_open() {
             // The index holds only the keys, so it is written when this attribute is set or removed.
             item.insert(keys::OPEN_OF.to_owned(), s(after.account.as_str()));
+        }
+        if let Some(Listing { shelf, position, row }) = Listing::of(after) {
+            item.insert(keys::LIST_OF.to_owned(), s(shelf.key()));
+            item.insert(keys::LISTED.to_owned(), s(position.key()));
+            item.insert(keys::ROW.to_owned(), to_attribute(&row)?);
         }
         match before {
             Some(before) => {

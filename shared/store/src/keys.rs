@@ -104,6 +104,17 @@ pub(crate) const OPEN_INDEX: &str = "open-interactions";
 /// The attribute that an interaction has while it is open. It holds the account's id.
 pub(crate) const OPEN_OF: &str = "open_of";
 
+/// The attribute of an interaction by which the index of lists finds its account and shard:
+/// [`Shelf::key`](domain::row::Shelf::key).
+pub(crate) const LIST_OF: &str = "list_of";
+
+/// The attribute of an interaction with its place in the index of lists:
+/// [`Position::key`](domain::row::Position::key).
+pub(crate) const LISTED: &str = "listed";
+
+/// The attribute of an interaction that the index of lists holds.
+pub(crate) const ROW: &str = "row";
+
 pub(crate) fn reference(id: &InteractionId) -> Key {
     Key::new(format!("REF#{id}"), "REF")
 }

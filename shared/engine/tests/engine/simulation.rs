@@ -19,6 +19,7 @@ use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
+use domain::row::Listing;
 use domain::tag::Tag;
 use domain::values::Address;
 use domain::variables::VariableName;
@@ -817,6 +818,8 @@ impl Story {
         }
         rows.sort_by_key(|(target, row)| (target.clone(), row.order()));
         assert_eq!(self.sim.memory.rows(), rows, "the rows among the waiting");
+        let listed = interactions.iter().filter_map(|interaction| Some((interaction.id.clone(), Listing::of(interaction)?)));
+        assert_eq!(self.sim.memory.listings(), listed.collect(), "the rows of the lists");
 
         let messages = self.sim.memory.messages();
         let mut received = BTreeSet::new();
