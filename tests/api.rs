@@ -6,6 +6,7 @@
 
 mod access;
 mod colleagues;
+mod jobs;
 mod supervising;
 mod support;
 
@@ -85,6 +86,11 @@ impl Caller {
         let body = to_bytes(body, usize::MAX).await.unwrap();
         DESCRIBED[self.base].check(method, &format!("{}{path}", self.base), answer.status, &answer.headers, &body);
         (answer.status.as_u16(), serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// The same person at another API.
+    fn with_base(&self, desk: &Desk, base: &'static str) -> Self {
+        Self { router: desk.routers[base].clone(), base, token: self.token.clone() }
     }
 
     async fn get(&self, path: &str) -> Answer {

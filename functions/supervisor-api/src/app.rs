@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use api::{Api, Documents, Gate};
+use api::{Api, Caller, Documents, Gate};
+use audit::{Action, By, Entry, Shows, Subject, changes};
 use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::queues::Queue;
 use desk::{Desk, HasDesk};
 use domain::agent::Role;
-use store::Configuration;
+use domain::job::Orderer;
+use engine::ports::World;
+use serde_json::Value;
+use store::{Configuration, Interactions};
+
+use crate::error::Failure;
 
 /// The state that every request works with.
 pub struct App {
@@ -77,5 +83,23 @@ impl App {
             jobs: Queue::from_env(&aws, env, "JOBS_QUEUE_URL")?,
             public_url: env.base_url("PUBLIC_URL")?,
         })
+    }
+
+    pub(crate) fn store(&self) -> &Interactions {
+        self.desk.store()
+    }
+
+    /// The caller, as jobs and the audit trail name a person.
+    pub(crate) async fn by(&self, caller: &Caller) -> Result<Orderer, Failure> {
+        let who = caller.agent(self).await?.map_or_else(|| caller.subject.clone(), |agent| agent.to_string());
+        Ok(Orderer { who, role: caller.role })
+    }
+
+    /// An entry of the audit trail about the object `id`, with what is told of the action.
+    pub(crate) fn entry(&self, by: &Orderer, action: Action, kind: &str, id: &str, told: &Value) -> Entry {
+        let by = By { who: by.who.clone(), role: by.role };
+        let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
+        let subject = Subject { kind, id, versions: (None, None) };
+        Entry::new(self.desk.engine.world.ulid(), by, action, subject, changes(&Value::Null, told, &shows))
     }
 }

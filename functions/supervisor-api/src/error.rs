@@ -1,8 +1,10 @@
 //! Why a request is refused or fails, and the answer to it.
 
-use api::Error;
+use api::{Error, Errors, Problem, refuse};
 use axum::response::{IntoResponse, Response};
+use cloud::aws::CallError;
 use engine::ports::PortError;
+use http::StatusCode;
 
 /// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,21 @@ pub(crate) enum Failure {
     /// A refusal or failure of the routes that this API shares.
     #[error(transparent)]
     Desk(#[from] desk::Failure),
+    /// The job has no file, or no longer.
+    #[error("the job has no file")]
+    NoFile,
+}
+
+impl From<Errors> for Failure {
+    fn from(errors: Errors) -> Self {
+        Error::Invalid(errors).into()
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        desk::Failure::Call(error).into()
+    }
 }
 
 impl From<PortError> for Failure {
@@ -26,6 +43,11 @@ impl IntoResponse for Failure {
         match self {
             Failure::Kit(error) => error.into_response(),
             Failure::Desk(failure) => failure.into_response(),
+            Failure::NoFile => refuse(
+                Problem::new(StatusCode::NOT_FOUND, "no-file", "No file")
+                    .detail("The job has made no file, or it was kept for seven days."),
+                &self,
+            ),
         }
     }
 }

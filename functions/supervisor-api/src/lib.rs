@@ -6,6 +6,10 @@
 //! | request | reads and writes, with warm caches |
 //! |---|---|
 //! | `GET /interactions/{id}` | 2 reads |
+//! | `GET /jobs`, `GET /jobs/{id}` | 1 read |
+//! | `DELETE /jobs/{id}` | 1 read, 1 write |
+//! | `GET /jobs/{id}/file` | 1 read, 1 request to the bucket |
+//! | `POST /exports` | 1 write for each 5,000 ids, 1 transaction, 1 message |
 //!
 //! Each request also reads the caller's record (1 consistent read), unless roles come from the token.
 

@@ -1,19 +1,127 @@
 //! The Lambda `worker`: carries out the jobs of supervisors.
+//!
+//! | input | result |
+//! |---|---|
+//! | a step of a job | the job's lease is taken; it goes on for a minute, then with another message |
+//! | a step of a job that somebody works on, or whose time has not come | it comes again then |
+//! | a repeated step, or one of a job that has ended | nothing |
+//! | a failing table or bucket | the step comes again after 2 s and more; after 20 failures in a row the job has failed |
+//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost |
+//! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
+//!
+//! [`steps`] leads every job, and a module for each kind does its units.
 
+mod csv;
+mod export;
+mod records;
+mod rows;
+mod steps;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
 use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
+use cloud::function;
+use cloud::objects::Objects;
 use cloud::queues::Queue;
+use domain::job::{Job, Task};
 use engine::jobs::JobStep;
-use lambda_runtime::Error;
+use engine::ports::System;
+use lambda_runtime::{Error, LambdaEvent};
+use serde::Deserialize;
+use store::{Configuration, Interactions};
 
-struct Worker {
+use export::Exporter;
+use records::{Files, Kept, Tables};
+use steps::{Ended, Steps, Unit, Work, WorkError};
+
+/// The work of each kind of job.
+struct Works {
+    exporter: Exporter<Tables, Files, System>,
+}
+
+impl Work for Works {
+    async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
+        match &job.task {
+            Task::ExportInteractions { .. } | Task::ExportContacts { .. } => self.exporter.unit(job).await,
+        }
+    }
+}
+
+/// The function.
+pub struct Worker {
+    steps: Steps<Kept, Works, System>,
     queue: Queue,
 }
 
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+/// A batch of steps, or the schedule's tick. An event that is neither is an error: taken for a tick, the records of a
+/// batch would be lost in silence.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Steps(SqsEvent),
+    Sweep {
+        #[serde(rename = "detail-type")]
+        _kind: serde::de::IgnoredAny,
+    },
+}
+
 impl Worker {
-    fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
-        Ok(Self { queue: Queue::from_env(aws, env, "JOBS_QUEUE_URL")? })
+    /// Wires the clients from the environment: the tables, the bucket and the queue of jobs.
+    ///
+    /// # Errors
+    /// A variable is missing.
+    pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
+        let (store, configuration) = (Interactions::from_env(aws, env)?, Configuration::from_env(aws, env)?);
+        let queue = Queue::from_env(aws, env, "JOBS_QUEUE_URL")?;
+        let tables = Tables { store: store.clone(), configuration };
+        let works = Works { exporter: Exporter::new(tables, Files(Objects::from_env(aws, env)?), System) };
+        Ok(Self { steps: Steps { jobs: Kept { store, queue: queue.clone() }, work: works, world: System }, queue })
+    }
+
+    async fn handle(&self, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
+        match event.payload {
+            Input::Steps(batch) => Ok(batch::consume(self, batch).await),
+            Input::Sweep { .. } => {
+                self.sweep().await?;
+                Ok(SqsBatchResponse::default())
+            }
+        }
+    }
+
+    /// Sends forgotten jobs on. Returns how many there were.
+    ///
+    /// # Errors
+    /// The table can't be read, or the queue not be reached.
+    pub async fn sweep(&self) -> Result<usize, Error> {
+        let forgotten = self.steps.sweep().await?;
+        tracing::info!(event = "job.swept", forgotten);
+        Ok(forgotten)
+    }
+
+    /// Carries out a step. `holder` names this delivery of its message.
+    ///
+    /// # Errors
+    /// It comes again later.
+    pub async fn step(&self, step: &JobStep, holder: &str) -> Result<(), Failure> {
+        let job = &step.job;
+        match self.steps.step(step, holder).await {
+            Ok(Ended::Wait(seconds)) => Err(Failure::Wait(seconds)),
+            Ok(ended) => {
+                tracing::info!(event = "job.step", %job, turn = step.turn, ?ended);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(event = "job.failed", %job, turn = step.turn, wait_seconds = error.wait, %error);
+                Err(Failure::RetryAfter(error.wait))
+            }
+        }
     }
 }
 
@@ -24,9 +132,8 @@ impl Consumer for Worker {
         &self.queue
     }
 
-    async fn consume(&self, JobStep { job }: JobStep, _: Delivery) -> Result<(), Failure> {
-        tracing::warn!(event = "job.unknown", %job);
-        Err(Failure::Hopeless)
+    async fn consume(&self, step: JobStep, delivery: Delivery) -> Result<(), Failure> {
+        self.step(&step, &format!("{}-{}", delivery.message_id, delivery.receive_count)).await
     }
 }
 
@@ -35,5 +142,18 @@ impl Consumer for Worker {
 /// # Errors
 /// The environment is incomplete, or the runtime ends.
 pub async fn run() -> Result<(), Error> {
-    batch::run(Worker::from_env).await
+    function::run(Worker::from_env, Worker::handle).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedules_tick_is_a_sweep_and_a_batch_is_not() {
+        let tick = r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}"#;
+        assert!(matches!(serde_json::from_str(tick).unwrap(), Input::Sweep { .. }));
+        assert!(matches!(serde_json::from_str(r#"{"Records":[]}"#).unwrap(), Input::Steps(_)));
+        assert!(serde_json::from_str::<Input>(r#"{"Records":[{"body":7}]}"#).is_err(), "its records would be lost");
+    }
 }

@@ -22,6 +22,16 @@ fn no_consumer_of_a_queue_can_take_all_of_the_accounts_concurrency() {
 }
 
 #[test]
+fn functions_that_send_themselves_on_may_do_so_and_a_schedule_finds_what_a_job_lost() {
+    // AWS stops any other function that causes its own calls, after 16 of them.
+    let functions = template().of_type("AWS::Serverless::Function");
+    let loops = functions.filter(|(_, function)| function["Properties"]["RecursiveLoop"] == "Allow").map(|(id, _)| id);
+    assert_eq!(loops.collect::<BTreeSet<_>>(), BTreeSet::from(["AssignFunction", "RouteFunction", "WorkerFunction"]));
+    let sweep = &template().resource("WorkerFunction")["Properties"]["Events"]["Sweep"];
+    assert_eq!(sweep["Type"], "Schedule", "{sweep}");
+}
+
+#[test]
 fn throttles_are_set_for_routes_that_are_there_before_them() {
     let template = template();
     let stage = template.resource("HttpStage");

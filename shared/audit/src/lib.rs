@@ -34,6 +34,8 @@ pub enum Action {
     Deleted,
     /// Another person paused an agent or logged the agent out.
     PresenceForced,
+    /// Interactions or contacts were exported.
+    Exported,
 }
 
 /// One change of the configuration.

@@ -21,3 +21,4 @@ pub mod telemetry;
 pub mod testing;
 pub mod time;
 pub mod timers;
+pub mod uploads;

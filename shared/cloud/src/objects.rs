@@ -45,8 +45,8 @@ pub struct Head {
 /// The objects of one bucket. Every error is a [`CallError`]; an absent object is `None`.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    client: Client,
-    bucket: String,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
 }
 
 impl Objects {
@@ -94,11 +94,7 @@ impl Objects {
     /// A URL from which a browser saves the object as `filename`, valid for [`LINK_LIFETIME`]. Makes no call; the
     /// object need not exist.
     pub async fn link(&self, key: &str, filename: &str) -> Result<String, CallError> {
-        let not_made = || CallError::NotMade { service: "s3" };
-        let lifetime = PresigningConfig::expires_in(LINK_LIFETIME).map_err(|_| not_made())?;
-        let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_disposition(attachment(filename));
-        let signed = request.presigned(lifetime).await.map_err(|_| not_made())?;
-        Ok(signed.uri().to_owned())
+        self.link_during(key, filename, LINK_LIFETIME).await
     }
 
     /// An address under which a provider can fetch an object for up to `lifetime`, at most 7 days, and no longer
@@ -162,7 +158,7 @@ impl Objects {
 
 /// A `Content-Disposition` that makes a browser save the file and never show it: customers' files must not run
 /// beside the console (RFC 6266).
-fn attachment(filename: &str) -> String {
+pub(crate) fn attachment(filename: &str) -> String {
     let plain: String = filename.chars().map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' }).collect();
     let mut full = String::new();
     for byte in filename.bytes() {

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod inbound;
 pub mod interaction;
 pub mod interval;
+pub mod job;
 pub mod media_type;
 pub mod message;
 pub mod news;

@@ -156,6 +156,9 @@ pub struct MediaJob {
 pub struct JobStep {
     /// The job.
     pub job: JobId,
+    /// The number of the step. A step with another number than the job's next one is a repetition.
+    #[serde(default)]
+    pub turn: u64,
 }
 
 /// On `archive`: write the transcript and the log.

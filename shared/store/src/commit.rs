@@ -42,7 +42,7 @@ impl Transaction<'_, Committed> {
     }
 
     /// The change is told of in the audit trail, which lies in the configuration's table.
-    fn audit(&mut self, config_table: &str, entry: Option<&Entry>) -> PortResult<()> {
+    pub(crate) fn audit(&mut self, config_table: &str, entry: Option<&Entry>) -> PortResult<()> {
         let items = entry.map(audit_items).transpose()?;
         items.into_iter().flatten().for_each(|item| self.put_new_in(config_table, item, Committed::Conflict));
         Ok(())
@@ -142,7 +142,7 @@ enum KnownBy {
 }
 
 /// The outcome of a commit's transaction. "Done before" says more than any other lost condition.
-async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Committed> {
+pub(crate) async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Committed> {
     Ok(match transaction.send().await? {
         Outcome::Done => Committed::Done,
         Outcome::Lost(lost) => meaning(lost),

@@ -3,7 +3,7 @@
 use domain::business::Business;
 use domain::contact::Place;
 use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use jiff::Timestamp;
 
 /// Partition and sort key of an item.
@@ -214,6 +214,25 @@ pub(crate) fn connection_owner(connection: &str) -> Key {
     Key::new(format!("SOCKET#{connection}"), "SOCKET")
 }
 
+/// The partition of all jobs: they are few, and a list of them is one query.
+pub(crate) const JOBS: &str = "JOBS";
+
+pub(crate) fn job(id: &JobId) -> Key {
+    Key::new(JOBS, id.as_str())
+}
+
+/// The partition of the jobs that have not ended.
+pub(crate) const UNFINISHED: &str = "JOBS#UNFINISHED";
+
+pub(crate) fn unfinished(id: &JobId) -> Key {
+    Key::new(UNFINISHED, id.as_str())
+}
+
+/// A part of a job's ids, counted from 0.
+pub(crate) fn job_part(id: &JobId, part: u64) -> Key {
+    Key::new(format!("JOB#{id}"), format!("PART#{part:06}"))
+}
+
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -269,6 +288,7 @@ mod tests {
         let place = InteractionKey { conversation: of.clone(), interaction: InteractionId::from_ulid(Ulid(3)) };
         let of_message = MessageKey { interaction: place.clone(), at: Timestamp::UNIX_EPOCH, message: MessageId::from_ulid(Ulid(5)) };
         let target = Target::Agent(agent.clone());
+        let job_id = JobId::from_ulid(Ulid(6));
         vec![
             ("event", event(&account, "SM1")),
             ("alert", alert(&account, Timestamp::UNIX_EPOCH, "SM1")),
@@ -292,6 +312,9 @@ mod tests {
             ("connection_lost", connection_lost(&agent)),
             ("ticket", ticket("h")),
             ("connection_owner", connection_owner("c")),
+            ("job", job(&job_id)),
+            ("unfinished", unfinished(&job_id)),
+            ("job_part", job_part(&job_id, 0)),
         ]
     }
 

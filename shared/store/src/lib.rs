@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod feed;
 mod interactions;
+mod jobs;
 mod keys;
 mod limits;
 pub mod stream;

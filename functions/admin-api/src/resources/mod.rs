@@ -13,14 +13,16 @@ pub(crate) mod queues;
 pub(crate) mod review;
 pub(crate) mod tags;
 
-use domain::ids::{AccountId, AgentId, CannedAnswerId, ContactId, DispositionId, IntervalId, ListId, PauseId, QueueId, TagId};
+use domain::ids::{
+    AccountId, AgentId, CannedAnswerId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId, PauseId, QueueId, TagId,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 10] = [
+pub(crate) const KINDS: [(&str, &str); 12] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (QueueId::PREFIX, "queue"),
@@ -31,6 +33,9 @@ pub(crate) const KINDS: [(&str, &str); 10] = [
     (TagId::PREFIX, "tag"),
     (CannedAnswerId::PREFIX, "canned_answer"),
     (ContactId::PREFIX, "contact"),
+    // Supervisors export and delete through their own API.
+    (InteractionId::PREFIX, "interaction"),
+    (JobId::PREFIX, "job"),
 ];
 
 /// The routes of all kinds.

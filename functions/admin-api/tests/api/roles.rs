@@ -138,6 +138,7 @@ const AGENT: &str = "
 /// The same for the supervisors' API. A star: the caller must also be an agent, since the history of an interaction
 /// names the agent who acted.
 const SUPERVISOR: &str = "
+    supervisor POST /exports
     supervisor GET /interactions/{id}
     supervisor* PUT /interactions/{id}/ai
     supervisor* POST /interactions/{id}/archive
@@ -150,6 +151,10 @@ const SUPERVISOR: &str = "
     supervisor* POST /interactions/{id}/tags
     supervisor GET /interactions/{id}/transcript
     supervisor* POST /interactions/{id}/transcript
+    supervisor GET /jobs
+    supervisor GET /jobs/{id}
+    supervisor DELETE /jobs/{id}
+    supervisor GET /jobs/{id}/file
 ";
 
 const ROLES: [(&str, Role); 4] = [("agent", Role::Agent), ("supervisor", Role::Supervisor), ("admin", Role::Admin), ("owner", Role::Owner)];

@@ -1,5 +1,8 @@
 //! The routes, and the OpenAPI document built from them.
 
+mod exports;
+mod jobs;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -40,7 +43,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(desk::notes::note))
         .routes(routes!(desk::tags::retag))
         .routes(routes!(desk::ai::switch_ai))
-        .routes(routes!(desk::transcripts::read, desk::transcripts::request));
+        .routes(routes!(desk::transcripts::read, desk::transcripts::request))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
+        .routes(routes!(jobs::file))
+        .routes(routes!(exports::export));
     api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/"));
     router
 }
