@@ -1,5 +1,5 @@
-//! The Lambda `supervisor-api`: the HTTP API under `/supervisor`, by which supervisors, admins and owners find and read
-//! the interactions of all accounts.
+//! The Lambda `supervisor-api`: the HTTP API under `/supervisor`, by which supervisors, admins and owners find and
+//! read the interactions of all accounts.
 //!
 //! Roles are those of the agents' records. Errors are problem documents (RFC 9457).
 //!

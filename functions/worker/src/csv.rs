@@ -1,4 +1,5 @@
-//! CSV for spreadsheets: UTF-8 with a byte order mark, comma, CRLF, and no cell that a spreadsheet takes for a formula.
+//! CSV for spreadsheets: UTF-8 with a byte order mark, comma, CRLF, and no cell that a spreadsheet takes for a
+//! formula.
 
 use csv::{Terminator, Writer, WriterBuilder};
 

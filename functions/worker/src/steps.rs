@@ -174,7 +174,8 @@ impl<J: Jobs, U: Work, W: World> Steps<J, U, W> {
         }
     }
 
-    /// Sends forgotten jobs on: their message was lost, or ended in the dead-letter queue. Returns how many there were.
+    /// Sends forgotten jobs on: their message was lost, or ended in the dead-letter queue. Returns how many there
+    /// were.
     pub(crate) async fn sweep(&self) -> Result<usize, PortError> {
         let mut forgotten = 0;
         for id in self.jobs.unfinished().await? {

@@ -296,8 +296,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// The members of a queue; `None` if nothing can change here, whatever waits: nobody is ready. At night a queue's
-    /// backlog grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full
-    /// don't count as nobody, since an interaction rings at its own agent without a second slot.
+    /// backlog grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but
+    /// full don't count as nobody, since an interaction rings at its own agent without a second slot.
     async fn to_be_rung(&self, target: &Target, queue: &Queue) -> Result<Option<BTreeMap<AgentId, Presence>>, EngineError> {
         if !self.store.anything_waits(target).await? {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Permissions: every route of the three APIs and the WebSocket, with every role, for both sources of roles. The tests run
-//! before and after demotion and deletion, on records that the previous version wrote.
+//! Permissions: every route of the three APIs and the WebSocket, with every role, for both sources of roles. The
+//! tests run before and after demotion and deletion, on records that the previous version wrote.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use realtime::Realtime;

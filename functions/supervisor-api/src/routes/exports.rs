@@ -29,8 +29,8 @@ pub(crate) enum Exporting {
         /// out.
         #[schema(min_items = 1, max_items = 5000)]
         interactions: Vec<InteractionId>,
-        /// A spreadsheet calculates a cell that begins with `=`, `+`, `-`, `@` or a control character. Therefore such a
-        /// cell gets a leading apostrophe, unless this is `true`: for programs.
+        /// A spreadsheet calculates a cell that begins with `=`, `+`, `-`, `@` or a control character. Therefore such
+        /// a cell gets a leading apostrophe, unless this is `true`: for programs.
         #[serde(default)]
         raw: bool,
     },
