@@ -397,8 +397,10 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
         account: of.map(|account| account.id.clone()),
         title: title.to_owned(),
         text: text.to_owned(),
+        attachment: None,
     };
-    for one in [answer(None, "Hello", "Good morning!"), answer(Some(&desk.account), "Hours", "Mornings, 9 to 12.")] {
+    let hello = "Good morning {{contact.phone}}, {{agent.name}} of {{account.name}}!";
+    for one in [answer(None, "Hello", hello), answer(Some(&desk.account), "Hours", "Mornings, 9 to 12.")] {
         desk.add(&one).await;
     }
     let path = format!("/accounts/{}/canned-answers", desk.account.id);
@@ -406,6 +408,17 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     let shown: Vec<_> = found["items"].as_array().unwrap().iter().map(|one| (&one["scope"], &one["title"])).collect();
     assert_eq!(shown, [(&json!("general"), &json!("Hello")), (&json!("local"), &json!("Hours"))], "{found}");
     assert_eq!(desk.anna().get(&format!("{path}?search=12%20hours")).await.1["total"], 1);
+    // For an interaction the variables are filled in.
+    assert!(found["items"][0].get("filled").is_none() && found["items"][0]["text"] == hello, "{found}");
+    let interaction = desk.accepted(1).await.rsplit('/').next().unwrap().to_owned();
+    let (status, for_customer) = desk.anna().get(&format!("{path}?search=MORNING&interaction={interaction}")).await;
+    let filled = format!("Good morning +393500000001, anna of {}!", desk.account.name);
+    assert_eq!((status, &for_customer["items"][0]["filled"]), (200, &json!(filled)), "{for_customer}");
+    assert_eq!(for_customer["items"][1]["filled"], "Mornings, 9 to 12.");
+    for nowhere in ["x", "int_01ARZ3NDEKTSV4RRFFQ69G5FAV"] {
+        let (status, problem) = desk.anna().get(&format!("{path}?interaction={nowhere}")).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("interaction")), "{nowhere}");
+    }
     assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
@@ -502,7 +515,7 @@ async fn an_offer_is_listed_with_its_notification_and_its_queue() {
     let path = desk.ring(1).await;
     let (anna, ben) = (desk.anna(), desk.ben());
     let offer = anna.get("/interactions").await.1["offers"][0].take();
-    let shown = json!({"text": "Zoë Rossi for Support of SHOWN", "sound": false, "shake": true});
+    let shown = json!({"text": "Zoë Rossi for Support of SHOWN", "sound": false, "shake": true, "style": "neutral"});
     assert_eq!(offer["notification"], shown, "{offer}");
     assert_eq!(offer["queue"], json!({"id": desk.queue, "name": "Support"}));
     assert_eq!(offer["waits_on"], "step", "beside what is known of every interaction");

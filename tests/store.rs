@@ -254,7 +254,7 @@ fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
         before: before.cloned(),
         after: after.clone(),
         effects: Vec::new(),
-        history: vec![HistoryEntry { at: later(1), version: after.version, fact: Fact::Opened }],
+        history: vec![HistoryEntry { at: later(1), version: after.version, role: None, fact: Fact::Opened }],
         messages: Vec::new(),
         contact: None,
         changed: Vec::new(),
@@ -463,7 +463,7 @@ async fn an_open_interaction_keeps_that_time_and_the_head_takes_it_over<B: Bench
 
 async fn a_message_stands_for_its_entry_of_the_history<B: Bench>(bench: &B) {
     let first = open(bench, 1, 1).await;
-    let fact = |fact: Fact, after: &Interaction| vec![HistoryEntry { at: later(1), version: after.version, fact }];
+    let fact = |fact: Fact, after: &Interaction| vec![HistoryEntry { at: later(1), version: after.version, role: None, fact }];
     let mut before = first.clone();
     let mut expected = bench.history(&first.key()).await;
     for number in 1..=4 {
@@ -774,7 +774,7 @@ async fn the_cursor_is_the_last_engaged_agent<B: Bench>(bench: &B) {
 
 async fn the_history_is_kept_in_order_and_a_version_carries_its_effects<B: Bench>(bench: &B) {
     let (wake, archive) = (Effect::Wake { target: Target::Queue(queue(1)) }, Effect::Archive);
-    let entry = |version, fact| HistoryEntry { at: now(), version, fact };
+    let entry = |version, fact| HistoryEntry { at: now(), version, role: None, fact };
     let first = new(1, 1);
     let opened = vec![entry(1, Fact::Opened), entry(1, Fact::PlanStarted { plan: 1 })];
     done(bench, Commit { history: opened.clone(), effects: vec![wake.clone()], ..commit(None, &first) }).await;

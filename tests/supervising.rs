@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use cloud::objects::Objects;
+use domain::effect::InteractionKey;
 use domain::ids::InteractionId;
 use engine::ports::Store;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use store::Order;
+use views::transcript::log_key;
 
 use crate::{Caller, Desk};
 
@@ -12,6 +17,12 @@ impl Desk {
     /// A caller of the supervisors' API. `subject` may be no agent's.
     fn over(&self, subject: &str, role: &str) -> Caller {
         self.with_token("/supervisor", self.issuer.mint(subject, &[role], Duration::from_secs(600)).unwrap())
+    }
+
+    /// The key of the interaction at a path.
+    async fn key(&self, path: &str) -> InteractionKey {
+        let id: InteractionId = path.rsplit('/').next().unwrap().parse().unwrap();
+        self.deployment.store.locate(&id).await.unwrap().unwrap()
     }
 
     /// A supervisor with an agent's record who is on no account.
@@ -28,8 +39,7 @@ const READS: [&str; 4] = ["", "/history", "/messages", "/transcript"];
 async fn supervisors_read_any_interaction_nobody_else_does_and_nothing_is_marked_read() {
     let desk = Desk::open("OVERS", 5).await;
     let path = desk.ring(1).await;
-    let id: InteractionId = path.rsplit('/').next().unwrap().parse().unwrap();
-    let key = desk.deployment.store.locate(&id).await.unwrap().unwrap();
+    let key = desk.key(&path).await;
     let before = desk.deployment.store.interaction(&key).await.unwrap().unwrap();
     // With `RoleSource=claim` a supervisor needs no agent's record to read.
     for role in ["supervisor", "admin", "owner"] {
@@ -102,4 +112,188 @@ async fn a_supervisor_without_an_agents_record_reads_but_does_not_act() {
         assert_eq!((status, &problem["type"]), (403, &json!("/problems/no_agent")), "{command}");
     }
     assert_eq!(desk.over("nobody", "owner").get(&path).await, (200, before));
+}
+
+#[tokio::test]
+async fn a_supervisor_watches_a_thread_and_neither_its_agent_nor_its_state_tells() {
+    let desk = Desk::open("WATCH", 5).await;
+    let path = desk.accepted(1).await;
+    let (sue, anna) = (desk.supervisor().await, desk.anna());
+    let before = anna.get(&path).await.1;
+    let watch = format!("{path}/watch");
+    let (status, first) = sue.call("PUT", &watch, None, None).await;
+    assert_eq!(status, 200, "{first}");
+    let lasts = first["until"].as_str().unwrap().parse::<Timestamp>().unwrap().duration_since(Timestamp::now());
+    assert!(lasts.as_mins() >= 239 && lasts.as_mins() <= 240, "{first}");
+    let (status, renewed) = sue.call("PUT", &watch, None, None).await;
+    assert_eq!((status, renewed["until"].as_str() >= first["until"].as_str()), (200, true));
+    // Only the version has grown.
+    let after = anna.get(&path).await.1;
+    let unversioned = |mut shown: Value| {
+        shown.as_object_mut().unwrap().remove("version");
+        shown
+    };
+    assert_eq!(unversioned(after), unversioned(before));
+    assert_eq!(desk.deployment.store.interaction(&desk.key(&path).await).await.unwrap().unwrap().watchers.len(), 1);
+    for _ in 0..2 {
+        assert_eq!(sue.call("DELETE", &watch, None, None).await.0, 204);
+    }
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    let (status, problem) = sue.call("PUT", &watch, None, None).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/closed")));
+    assert_eq!(sue.call("DELETE", &watch, None, None).await.0, 204);
+}
+
+#[tokio::test]
+async fn a_sixth_watcher_and_one_without_a_record_are_refused() {
+    let desk = Desk::open("SIXTH", 5).await;
+    let watch = format!("{}/watch", desk.ring(1).await);
+    for number in 0..6 {
+        let subject = format!("supervisor-{number}");
+        desk.deployment.ready_agent(&subject, 5).await;
+        let (status, answer) = desk.over(&subject, "supervisor").call("PUT", &watch, None, None).await;
+        let expected = if number < 5 { (200, &Value::Null) } else { (409, &json!("/problems/too-many-watchers")) };
+        assert_eq!((status, &answer["type"]), expected, "{number}");
+    }
+    let (status, problem) = desk.over("nobody", "owner").call("PUT", &watch, None, None).await;
+    assert_eq!((status, &problem["type"]), (403, &json!("/problems/no_agent")));
+    assert_eq!(desk.over("anna", "agent").call("PUT", &watch, None, None).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_supervisor_reopens_for_an_agent_or_for_whomever_the_plan_finds() {
+    let desk = Desk::open("AGAIN", 5).await;
+    let path = desk.accepted(1).await;
+    let (sue, reopen) = (desk.supervisor().await, format!("{path}/reopen"));
+    assert_eq!(sue.post(&reopen, json!({})).await.1["type"], "/problems/still-open");
+    for (body, agent) in [(json!({"agent": desk.agents[1]}), json!(desk.agents[1])), (json!({}), Value::Null)] {
+        assert_eq!(sue.post(&format!("{path}/close"), json!({})).await.0, 200);
+        let (status, reopened) = sue.post(&reopen, body).await;
+        assert_eq!((status, &reopened["status"], &reopened["agent"], &reopened["unread"]), (200, &json!("open"), &agent, &json!(true)));
+    }
+    assert_eq!(sue.post(&format!("{path}/close"), json!({})).await.0, 200);
+    assert_eq!(sue.post(&reopen, json!({"agent": "ben"})).await.1["errors"][0]["field"], "agent");
+    let stranger = desk.deployment.ready_agent("stranger", 5).await;
+    assert_eq!(sue.post(&reopen, json!({"agent": stranger})).await.1["type"], "/problems/no-such-target");
+}
+
+#[tokio::test]
+async fn logs_are_listed_by_account_and_day_in_pages_and_downloaded() {
+    let desk = Desk::open("LOGS1", 5).await;
+    let objects = Objects::from_env(&desk.deployment.aws, &desk.deployment.env).unwrap();
+    let reader = desk.over("anybody", "supervisor");
+    let path = desk.accepted(1).await;
+    assert_eq!(reader.get(&format!("{path}/log")).await.1["type"], "/problems/log-not-ready");
+    assert_eq!(desk.anna().post(&format!("{path}/close"), json!({})).await.0, 200);
+    assert_eq!(reader.get(&format!("{path}/log")).await.1["type"], "/problems/log-not-ready");
+    let closed = desk.deployment.store.interaction(&desk.key(&path).await).await.unwrap().unwrap();
+    objects.put(&log_key(&closed).unwrap(), b"{}".to_vec(), "application/json").await.unwrap();
+    let (status, link) = reader.get(&format!("{path}/log")).await;
+    assert_eq!(status, 200, "{link}");
+    let url = link["url"].as_str().unwrap();
+    assert!(url.contains("attachment") && url.contains(&format!("LOGS1-{}", closed.id)), "{url}");
+    // Two more of that day, one of another day and one of another account.
+    let (account, day) = (&desk.account.id, closed.closed_at.unwrap().strftime("%Y-%m-%d").to_string());
+    let other = domain::ids::AccountId::from_ulid(cloud::ids::ulid());
+    let id = || InteractionId::from_ulid(cloud::ids::ulid());
+    let mut later = [id(), id()];
+    later.sort();
+    let keys = [
+        format!("logs/{account}/{day}/{}.json", later[0]),
+        format!("logs/{account}/{day}/{}.json", later[1]),
+        format!("logs/{account}/2020-02-29/{}.json", id()),
+        format!("logs/{other}/{day}/{}.json", id()),
+    ];
+    for key in keys {
+        objects.put(&key, b"{}".to_vec(), "application/json").await.unwrap();
+    }
+    let page = async |after: &str| {
+        let (status, page) = reader.get(&format!("/logs?account={account}&day={day}&limit=2{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        let shown: Vec<Value> = page["items"].as_array().unwrap().iter().map(|entry| entry["interaction"].clone()).collect();
+        (shown, page["next"].as_str().map(|next| format!("&after={next}")))
+    };
+    let (first, next) = page("").await;
+    let (second, end) = page(&next.unwrap()).await;
+    assert_eq!([first, second].concat(), [json!(closed.id), json!(later[0]), json!(later[1])]);
+    assert_eq!(end, None);
+    assert_eq!(reader.get(&format!("/logs?account={account}&day=2020-02-29")).await.1["items"].as_array().unwrap().len(), 1);
+    let nothing = reader.get(&format!("/logs?account={account}&day=2020-03-01")).await;
+    assert_eq!(nothing, (200, json!({"items": []})));
+    for (query, field) in [
+        ("day=2026-01-01".to_owned(), "account"),
+        (format!("account={account}"), "day"),
+        (format!("account={account}&day=2026-02-30"), "day"),
+        (format!("account={account}&day=2026-01-01/x"), "day"),
+        (format!("account=x&day={day}"), "account"),
+        (format!("account={account}&day={day}&after=../x"), "after"),
+    ] {
+        let (status, problem) = reader.get(&format!("/logs?{query}")).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{query}");
+    }
+    assert_eq!(desk.over("anna", "agent").get(&format!("/logs?account={account}&day={day}")).await.0, 403);
+    assert_eq!(desk.over("anna", "agent").get(&format!("{path}/log")).await.0, 403);
+}
+
+#[tokio::test]
+async fn the_history_notes_the_role_of_whoever_acted_at_that_time() {
+    let desk = Desk::open("ROLES", 5).await;
+    let path = desk.accepted(1).await;
+    let sue = desk.supervisor().await;
+    assert_eq!(sue.post(&format!("{path}/tags"), json!({"add": ["vip"]})).await.0, 200);
+    assert_eq!(desk.anna().post(&format!("{path}/messages"), json!({"text": "hello"})).await.0, 201);
+    assert_eq!(desk.caller("anna", &["admin"]).post(&format!("{path}/messages"), json!({"text": "hello"})).await.0, 201);
+    assert_eq!(desk.over("sue", "owner").post(&format!("{path}/close"), json!({})).await.0, 200);
+    let (_, history) = sue.get(&format!("{path}/history?limit=200")).await;
+    let of = |fact: &str| -> Vec<Value> {
+        let entries = history["items"].as_array().unwrap();
+        entries.iter().filter(|entry| entry["fact"] == fact).map(|entry| entry["role"].clone()).collect()
+    };
+    assert_eq!(of("accepted"), [json!("agent")]);
+    assert_eq!(of("retagged"), [json!("supervisor")]);
+    assert_eq!(of("message_sent").last(), Some(&json!("admin")), "{history}");
+    assert_eq!(of("closed"), [json!("owner")]);
+    assert_eq!(of("opened"), [Value::Null]);
+}
+
+#[tokio::test]
+async fn a_thread_is_read_newest_page_first_too_also_where_another_was_merged_into_it() {
+    let desk = Desk::open("NEWST", 5).await;
+    let path = desk.accepted(1).await;
+    let reader = desk.over("anybody", "supervisor");
+    for number in 0..6 {
+        assert_eq!(desk.anna().post(&format!("{path}/messages"), json!({"text": format!("{number}")})).await.0, 201);
+    }
+    // A second source of messages, as after a merger.
+    let other = desk.ring(2).await;
+    let key = desk.key(&other).await;
+    let mut merged = desk.deployment.store.interaction(&desk.key(&path).await).await.unwrap().unwrap();
+    merged.absorbed.push(key);
+    let walk = async |order: Order, limit: i32| {
+        let (mut seen, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = desk.deployment.store.thread(&merged, after.as_deref(), limit, order).await.unwrap();
+            assert!(page.messages.len() <= usize::try_from(limit).unwrap());
+            seen.extend(page.messages.into_iter().map(|message| message.id));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return seen,
+            }
+        }
+    };
+    let forwards = walk(Order::OldestFirst, 3).await;
+    assert_eq!(forwards.len(), 8);
+    for limit in 1..=9 {
+        let mut backwards = walk(Order::NewestFirst, limit).await;
+        backwards.reverse();
+        assert_eq!(backwards, forwards, "{limit}");
+    }
+    let (status, page) = reader.get(&format!("{path}/messages?newest=true&limit=2")).await;
+    let bodies = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|message| message["content"]["body"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((status, bodies(&page)), (200, vec!["5".to_owned(), "4".to_owned()]));
+    let next = page["next"].as_str().unwrap();
+    let (_, page) = reader.get(&format!("{path}/messages?newest=true&limit=2&after={next}")).await;
+    assert_eq!(bodies(&page), ["3", "2"]);
 }

@@ -154,6 +154,11 @@ pub(crate) struct Writer<R> {
 }
 
 impl<R> Writer<R> {
+    /// A caller whom a route lets in by a rule of its own, since it writes a part only.
+    pub(crate) fn of(by: Caller) -> Self {
+        Self { by, of: PhantomData }
+    }
+
     /// The caller who writes.
     pub(crate) fn by(&self) -> &Caller {
         &self.by

@@ -234,7 +234,7 @@ mod tests {
         }
 
         async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
-            Ok(vec![HistoryEntry { at: now(), version: 1, fact: Fact::Opened }])
+            Ok(vec![HistoryEntry { at: now(), version: 1, role: None, fact: Fact::Opened }])
         }
     }
 

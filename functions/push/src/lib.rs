@@ -3,7 +3,8 @@
 //! | input | result |
 //! |---|---|
 //! | an event for agents | it is appended to the feed of each, then sent to each open connection; many agents at once, and one agent's failure affects no other |
-//! | an event for whoever has an interaction | the same for the agent who has it now, also if it was merged into another |
+//! | an event for whoever has an interaction | the same for the agent who has it now, also if it was merged into another, and for its watchers |
+//! | an event for supervisors who watch an interaction | the same for those who still do: their time is not over, and they have not logged out |
 //! | an event for a queue | the same for the members who are on the account and can take it |
 //! | a repetition | nothing: each feed knows the effect's id |
 //! | an effect of six days ago or more | the clients are told that they are behind: its event may have been there and expired |
@@ -129,7 +130,8 @@ impl Push {
         let (queue, except) = match &job.to {
             Recipients::Audience(Audience::Agents(agents)) => return Ok(agents.clone()),
             Recipients::Audience(Audience::Members { queue, except }) => (queue, except),
-            Recipients::Holder { holder_of } => return Ok(engine::holder(&self.store, holder_of).await?.into_iter().collect()),
+            Recipients::Holder { holder_of } => return engine::followers(&self.store, holder_of, cloud::time::now()).await,
+            Recipients::Watchers { watchers } => return engine::watching(&self.store, watchers, cloud::time::now()).await,
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };
         let account = match &job.account {

@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// A refusal or failure of every API.
     #[error(transparent)]
     Kit(#[from] Error),
+    /// The bucket has no log.
+    #[error("there is no log yet")]
+    LogNotReady,
     /// A refusal or failure of the routes that this API shares.
     #[error(transparent)]
     Desk(#[from] desk::Failure),
@@ -42,6 +45,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Failure::Kit(error) => error.into_response(),
+            Failure::LogNotReady => {
+                let problem = Problem::new(StatusCode::NOT_FOUND, "log-not-ready", "There is no log yet");
+                refuse(problem.detail("It is written when the interaction closes, and a moment later it is there."), &self)
+            }
             Failure::Desk(failure) => failure.into_response(),
             Failure::NoFile => refuse(
                 Problem::new(StatusCode::NOT_FOUND, "no-file", "No file")

@@ -10,7 +10,7 @@ use domain::interaction::Interaction;
 use domain::job::Job;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, PortError};
-use store::{Configuration, Interactions, ScannedContacts};
+use store::{Configuration, Interactions, Order, ScannedContacts};
 
 use crate::export::{Bucket, Records};
 use crate::rows::{Digest, Names};
@@ -62,7 +62,7 @@ impl Records for Tables {
     async fn digest(&self, interaction: &Interaction) -> Result<Digest, PortError> {
         let (mut digest, mut after) = (Digest::default(), None::<String>);
         loop {
-            let page = self.store.thread(interaction, after.as_deref(), MESSAGES).await?;
+            let page = self.store.thread(interaction, after.as_deref(), MESSAGES, Order::OldestFirst).await?;
             page.messages.iter().for_each(|message| digest.add(message));
             match page.next {
                 Some(next) => after = Some(next),

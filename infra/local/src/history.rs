@@ -219,6 +219,7 @@ impl Teller<'_> {
             run: Run { number: 1, entered: 1, ..Run::default() },
             absorbed: Vec::new(),
             merged_into: None,
+            watchers: Vec::new(),
         }
     }
 
@@ -234,7 +235,7 @@ impl Teller<'_> {
         let (mut at, mut messages) = (interaction.opened_at, Vec::new());
         let mut history: Vec<HistoryEntry> = Vec::new();
         // Each decision makes a version.
-        let mut decide = |at: Timestamp, fact: Fact| history.push(HistoryEntry { at, version: history.len() as u64 + 1, fact });
+        let mut decide = |at: Timestamp, fact: Fact| history.push(HistoryEntry { at, version: history.len() as u64 + 1, role: None, fact });
         decide(at, Fact::Opened);
         let agent = interaction.agent.clone();
         for (number, line) in lines.iter().enumerate() {

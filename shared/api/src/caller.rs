@@ -176,11 +176,11 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// Whether the caller reads the interactions of this account.
-    pub fn reads(&self, account: &Account) -> bool {
+    /// Whether the caller reads the interactions of this account; `None`: it was deleted.
+    pub fn reads(&self, account: Option<&Account>) -> bool {
         match self {
             Self::OfAll => true,
-            Self::Agent(agent) => agent.reads(account),
+            Self::Agent(agent) => account.is_some_and(|account| agent.reads(account)),
         }
     }
 }

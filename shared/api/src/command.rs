@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use domain::ids::AgentId;
+use engine::Basis;
 use engine::ports::Idempotency;
 use http::Method;
 use http::header::IF_MATCH;
@@ -30,6 +31,11 @@ pub struct Command {
 }
 
 impl Command {
+    /// What the engine notes or checks of the caller: the role, and the version that was seen.
+    pub fn basis(&self) -> Basis {
+        Basis { version: self.version, role: Some(self.caller.role) }
+    }
+
     /// The mark by which the engine carries out the command once. A command without a key has nothing by which a
     /// repetition could be told, so it needs none.
     pub fn mark(&self) -> Idempotency {

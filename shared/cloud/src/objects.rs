@@ -8,6 +8,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::MetadataDirective;
+use jiff::Timestamp;
 
 use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
@@ -40,6 +41,17 @@ pub struct Head {
     pub size: u64,
     /// Its media type, as it was stored.
     pub content_type: Option<String>,
+}
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written last.
+    pub written_at: Timestamp,
 }
 
 /// The objects of one bucket. Every error is a [`CallError`]; an absent object is `None`.
@@ -89,6 +101,21 @@ impl Objects {
             Err(error) if error.as_service_error().is_some_and(|refusal| refusal.is_not_found()) => Ok(None),
             Err(error) => Err(CallError::of("s3", &error)),
         }
+    }
+
+    /// At most `limit` objects (S3 lists no more than 1,000) whose keys begin with `prefix` and come after `after`, in
+    /// the order of their keys, and whether more follow.
+    pub async fn list(&self, prefix: &str, after: Option<&str>, limit: i32) -> Result<(Vec<Entry>, bool), CallError> {
+        let request =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(limit).set_start_after(after.map(str::to_owned));
+        let answer = request.send().await.map_err(|error| CallError::of("s3", &error))?;
+        let more = answer.is_truncated().unwrap_or_default();
+        let entries = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let written_at = object.last_modified().and_then(|at| Timestamp::from_second(at.secs()).ok())?;
+            let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            Some(Entry { key: object.key?, size, written_at })
+        });
+        Ok((entries.collect(), more))
     }
 
     /// A URL from which a browser saves the object as `filename`, valid for [`LINK_LIFETIME`]. Makes no call; the

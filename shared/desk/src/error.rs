@@ -147,6 +147,7 @@ impl Refused {
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
             Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
+            Refusal::TooManyWatchers => conflict("too-many-watchers", "As many supervisors watch it as may at once"),
             Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent to answer"),
             // No command of this API is normally refused like this, but a rival may make one late.
             Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
@@ -195,6 +196,7 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::StillOpen
         | Refusal::MergedAway { .. }
         | Refusal::OtherOpen { .. }
+        | Refusal::TooManyWatchers
         | Refusal::WindowExpired => None,
     }
 }
@@ -283,6 +285,7 @@ mod tests {
             Refusal::StillOpen,
             Refusal::MergedAway { into: InteractionId::from_ulid(Ulid::nil()) },
             Refusal::OtherOpen { interaction: InteractionId::from_ulid(Ulid::nil()) },
+            Refusal::TooManyWatchers,
         ]
         .map(|refusal| {
             let problem = answer(refusal);
@@ -319,6 +322,7 @@ mod tests {
                 "409 /problems/still-open",
                 "409 /problems/merged",
                 "409 /problems/other-open",
+                "409 /problems/too-many-watchers",
             ]
         );
     }

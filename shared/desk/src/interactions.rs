@@ -104,7 +104,7 @@ pub async fn close(
 /// The caller may not see the interaction, it refuses, or a port fails.
 pub async fn tell(desk: &Desk, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
     let place = desk.locate(&command.caller, id).await?;
-    let told = desk.engine.tell_based_on(&place.key, event, command.mark(), command.version).await?;
+    let told = desk.engine.tell_based_on(&place.key, event, command.mark(), command.basis()).await?;
     let done = settle(desk, command, told).await?;
     Ok(Json(done.interaction().into()))
 }
@@ -119,7 +119,8 @@ pub enum Done {
 }
 
 impl Done {
-    fn interaction(&self) -> &Interaction {
+    /// The interaction as it is now.
+    pub fn interaction(&self) -> &Interaction {
         match self {
             Done::Now(interaction, _) | Done::Before(interaction, _) => interaction,
         }

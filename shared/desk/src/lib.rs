@@ -71,8 +71,23 @@ impl<A: HasDesk> FromRef<Arc<A>> for Desk {
 pub struct Located {
     /// The interaction's key.
     pub key: InteractionKey,
+    account: Option<Arc<Account>>,
+}
+
+impl Located {
     /// Its account.
-    pub account: Arc<Account>,
+    ///
+    /// # Errors
+    /// The account was deleted. Its closed interactions stay readable for supervisors.
+    pub fn account(&self) -> Result<&Arc<Account>, Failure> {
+        Ok(self.account.as_ref().ok_or(Error::NotFound)?)
+    }
+
+    /// The name of a file of the interaction that a browser saves: with the account's key, if it still has one.
+    pub fn file_name(&self, name: &str) -> String {
+        let account = self.account.as_ref().map_or(self.key.conversation.account.as_str(), |account| account.key.as_str());
+        format!("{account}-{name}")
+    }
 }
 
 /// A download link for a browser.
@@ -132,8 +147,8 @@ impl Desk {
     pub async fn locate(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
         let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;
-        let account = self.directory().account(&key.conversation.account).await?.ok_or(Error::NotFound)?;
-        saw_account(&account.id);
-        if reader.into().reads(&account) { Ok(Located { key, account }) } else { Err(Error::NotFound.into()) }
+        let account = self.directory().account(&key.conversation.account).await?;
+        saw_account(&key.conversation.account);
+        if reader.into().reads(account.as_deref()) { Ok(Located { key, account }) } else { Err(Error::NotFound.into()) }
     }
 }

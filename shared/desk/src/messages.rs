@@ -15,6 +15,7 @@ use engine::Told;
 use engine::ports::Store;
 use futures_util::future::try_join;
 use http::StatusCode;
+use store::Order;
 use views::MessageView;
 use views::transcript::Transcript;
 
@@ -36,9 +37,10 @@ const SEARCH_PAGE: i32 = 100;
     params(
         ("id" = String, Path, description = "The interaction's id"),
         ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("newest" = Option<bool>, Query, description = "`true`: newest first. A `next` value belongs to its order."),
         ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
     ),
-    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first. A page may have fewer entries than `limit`: it ends at about 1 MB too."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+    responses((status = OK, body = Listed<MessageView>, description = "Messages, oldest first unless `newest`. A page may have fewer entries than `limit`: it ends at about 1 MB too."), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub async fn thread(
     State(desk): State<Desk>,
@@ -47,10 +49,11 @@ pub async fn thread(
     parameters: Parameters,
 ) -> Result<Listed<MessageView>, Failure> {
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
+    let order = if parameters.flag("newest")? { Order::NewestFirst } else { Order::OldestFirst };
     let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = desk.locate(caller, &id).await?;
     let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
-    let page = desk.store().thread(&interaction, after.as_deref(), limit).await?;
+    let page = desk.store().thread(&interaction, after.as_deref(), limit, order).await?;
     let items = page.messages.iter().map(MessageView::from).collect();
     Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
 }
@@ -115,7 +118,7 @@ pub async fn attachment(
     };
     let messages = [message.clone()];
     let transcript = Transcript {
-        account: Some(place.account.as_ref()),
+        account: place.account.as_deref(),
         interaction: &interaction,
         messages: &messages,
         agents: &BTreeMap::new(),
@@ -131,7 +134,7 @@ pub async fn find(desk: &Desk, key: &InteractionKey, id: &MessageId) -> Result<O
     let Some(interaction) = desk.store().interaction(key).await? else { return Ok(None) };
     let mut after = None;
     loop {
-        let page = desk.store().thread(&interaction, after.as_deref(), SEARCH_PAGE).await?;
+        let page = desk.store().thread(&interaction, after.as_deref(), SEARCH_PAGE, Order::OldestFirst).await?;
         if let Some(found) = page.messages.into_iter().find(|message| message.id == *id) {
             return Ok(Some(found));
         }

@@ -43,6 +43,6 @@ pub async fn note(
     let place = desk.locate(&command.caller, &id).await?;
     let message = MessageId::from_ulid(desk.engine.world.ulid());
     let by = command.caller.agent.clone();
-    let told = desk.engine.note_based_on(&place.key, by, message, text, command.mark(), command.version).await?;
+    let told = desk.engine.note_based_on(&place.key, by, message, text, command.mark(), command.basis()).await?;
     Ok(created(&settled(&desk, &command, &place.key, told).await?))
 }

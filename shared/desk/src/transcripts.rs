@@ -37,7 +37,7 @@ pub async fn read(
     desk.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
     let name = key.rsplit('/').next().unwrap_or(&key);
     let expires_at = desk.now() + LINK_LIFETIME;
-    Ok(Json(Link { url: desk.objects.link(&key, &format!("{}-{name}", place.account.key)).await?, expires_at }))
+    Ok(Json(Link { url: desk.objects.link(&key, &place.file_name(name)).await?, expires_at }))
 }
 
 /// Requests a transcript of the interaction in its present state.

@@ -357,9 +357,30 @@ pub struct Announcement {
     /// Whether the screen shakes the announcement.
     #[cfg_attr(feature = "openapi", schema(required = false, default = false))]
     pub shake: bool,
+    /// How the screen colours the announcement.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub style: AnnouncementStyle,
     /// The text of the announcement; a template with variables.
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, min_length = 1, max_length = 2_048))]
     pub template: TextTemplate,
+}
+
+/// How a screen colours an announcement. Colleagues who serve several accounts tell them apart by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotificationStyle))]
+#[serde(rename_all = "snake_case")]
+pub enum AnnouncementStyle {
+    /// Like anything else on the screen.
+    #[default]
+    Neutral,
+    /// Like a piece of information.
+    Info,
+    /// Like good news.
+    Success,
+    /// Like a warning.
+    Warning,
+    /// Like an alarm.
+    Danger,
 }
 
 impl Announcement {
@@ -370,7 +391,7 @@ impl Announcement {
 
 impl Default for Announcement {
     fn default() -> Self {
-        Self { sound: true, shake: false, template: TextTemplate::trusted(Self::TEMPLATE) }
+        Self { sound: true, shake: false, style: AnnouncementStyle::default(), template: TextTemplate::trusted(Self::TEMPLATE) }
     }
 }
 

@@ -21,6 +21,7 @@ mod tabs;
 mod tags;
 mod timers;
 mod waits;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -30,10 +31,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::{Account, List};
-use crate::agent::Presence;
+use crate::agent::{Presence, Role};
 use crate::catalog::Pause;
 use crate::effect::Effect;
-use crate::history::{Fact, HistoryEntry, PassedOver};
+use crate::history::{Actor, Fact, HistoryEntry, PassedOver};
 use crate::ids::{AgentId, IntervalId, MessageId, QueueId};
 use crate::interaction::{Interaction, Status};
 use crate::interval::Interval;
@@ -112,6 +113,16 @@ pub struct Decision {
     /// An agent at whom no other offer may ring any more, with the revision of the presence that was read. The
     /// commit fails if the presence has changed, since an offer that began to ring meanwhile must be withdrawn too.
     pub presence_revision: Option<(AgentId, u64)>,
+}
+
+impl Decision {
+    /// Notes the role in which the caller acted. It stands with the actions of agents only, not with what followed.
+    #[must_use]
+    pub fn in_role(mut self, role: Option<Role>) -> Self {
+        let acts = self.history.iter_mut().filter(|entry| matches!(entry.fact.actor(), Actor::Agent(_)));
+        acts.for_each(|entry| entry.role = role);
+        self
+    }
 }
 
 /// An automatic reply, sent by the service itself.
@@ -222,6 +233,9 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Reassign { by, to } => change.reassign(by, to)?,
         Event::Archive { agent } => change.archive(agent)?,
         Event::Reopen { agent } => change.reopen(agent)?,
+        Event::ReopenFor { by, to } => change.reopen_for(by, to)?,
+        Event::Watch { by } => change.watch(by)?,
+        Event::Unwatch { by } => change.unwatch(&by)?,
         Event::RequestTranscript { agent } => {
             change.fact(Fact::TranscriptRequested { agent });
             change.effects.push(Effect::Archive);

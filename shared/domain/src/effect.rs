@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::PresenceWord;
 use crate::business::Business;
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
+use crate::interaction::Watcher;
 use crate::notification::Notification;
 use crate::plan::WebhookUrl;
 use crate::queue::MissedLimit;
@@ -193,6 +194,14 @@ pub enum Effect {
     /// made: meanwhile the interaction may change hands or be merged into another.
     TellHolder {
         /// The notice that the agent gets.
+        notice: Notice,
+    },
+    /// Tell the supervisors who watch the interaction about the change. Whether they still do turns out when the push
+    /// is made. The version before does not know this effect.
+    TellWatchers {
+        /// The supervisors.
+        watchers: Vec<Watcher>,
+        /// The notice that they get.
         notice: Notice,
     },
     /// Call another system, and give the interaction its answer.

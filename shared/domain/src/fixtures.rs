@@ -75,6 +75,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         run: Run::default(),
         absorbed: Vec::new(),
         merged_into: None,
+        watchers: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Role;
 use crate::effect::{Audience, Target};
 use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
 use crate::interaction::Stage;
@@ -19,6 +20,10 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// The version of the interaction that the decision made.
     pub version: u64,
+    /// The role that the agent who acted had at that time. Absent if it was no agent's action, for messages that
+    /// agents sent in the role of an agent, and in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The decision's kind, with the facts that explain it.
     #[serde(flatten)]
     pub fact: Fact,
@@ -34,13 +39,76 @@ pub fn entry_of(message: &Message) -> Option<HistoryEntry> {
         Author::Agent { agent } => Fact::MessageSent { message: id, agent: agent.clone() },
         Author::System => return None,
     };
-    Some(HistoryEntry { at, version, fact })
+    Some(HistoryEntry { at, version, role: None, fact })
 }
 
 impl HistoryEntry {
-    /// Whether a message can stand for this entry, if the decision has no other.
-    pub fn is_told_by_message(&self) -> bool {
-        matches!(self.fact, Fact::MessageReceived { delivered: true, .. } | Fact::MessageSent { .. })
+    /// Whether this message, with its [`Decided`], stands for the entry, if the decision has no other. A message says
+    /// who sent it, but not in which role, so a supervisor's message stands for nothing.
+    pub fn is_told_by(&self, message: &Message) -> bool {
+        let told = matches!(self.fact, Fact::MessageReceived { delivered: true, .. } | Fact::MessageSent { .. });
+        let plain = Self { role: self.role.filter(|role| *role > Role::Agent), ..self.clone() };
+        told && entry_of(message) == Some(plain)
+    }
+}
+
+/// Whoever caused a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor<'a> {
+    /// The customer.
+    Customer,
+    /// An agent of whatever role.
+    Agent(&'a AgentId),
+    /// The service itself: the plan, a timer, a change of the configuration.
+    System,
+}
+
+impl Fact {
+    /// Whoever caused the decision.
+    pub fn actor(&self) -> Actor<'_> {
+        match self {
+            Self::Opened | Self::MessageReceived { .. } => Actor::Customer,
+            Self::Started { agent, .. }
+            | Self::CloseRequested { agent, .. }
+            | Self::CloseForgotten { agent }
+            | Self::NoteAdded { agent, .. }
+            | Self::Retagged { agent, .. }
+            | Self::AiSwitched { agent, .. }
+            | Self::MessageSent { agent, .. }
+            | Self::Rejected { agent }
+            | Self::Accepted { agent, .. }
+            | Self::Transferred { agent, .. }
+            | Self::Picked { agent }
+            | Self::Reassigned { by: agent, .. }
+            | Self::Archived { agent }
+            | Self::Reopened { agent }
+            | Self::ReopenedFor { by: agent, .. }
+            | Self::TabOpened { agent }
+            | Self::TabClosed { agent }
+            | Self::Closed { agent: Some(agent), .. }
+            | Self::TranscriptRequested { agent } => Actor::Agent(agent),
+            Self::NotWhitelisted
+            | Self::Replied { .. }
+            | Self::AccountInactive
+            | Self::PlanStarted { .. }
+            | Self::StepDone { .. }
+            | Self::LoopCut { .. }
+            | Self::WebhookAnswered { .. }
+            | Self::WebhookFailed { .. }
+            | Self::WaitStarted { .. }
+            | Self::StageSkipped { .. }
+            | Self::WaitEnded { .. }
+            | Self::Offered { .. }
+            | Self::OfferMissed { .. }
+            | Self::OfferWithdrawn { .. }
+            | Self::Returned { .. }
+            | Self::AgentLeft { .. }
+            | Self::Unassigned { .. }
+            | Self::Closed { agent: None, .. }
+            | Self::Noted { .. }
+            | Self::Merged { .. }
+            | Self::Absorbed { .. } => Actor::System,
+        }
     }
 }
 
@@ -260,6 +328,13 @@ pub enum Fact {
     Reopened {
         /// The agent who reopened it and has it now.
         agent: AgentId,
+    },
+    /// A supervisor opened the closed interaction again, for an agent or for whomever the plan finds.
+    ReopenedFor {
+        /// The supervisor.
+        by: AgentId,
+        /// The agent who has it now; `None`: the plan began.
+        to: Option<AgentId>,
     },
     /// The interaction's agent was removed from the account. The interaction goes on without that agent.
     AgentLeft {

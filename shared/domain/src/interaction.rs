@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Presence;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
@@ -120,6 +121,36 @@ pub struct Interaction {
     /// The older interaction into which this one was merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionKey>,
+    /// Supervisors whose feeds carry the thread. They lie here so that a message to an interaction that nobody watches
+    /// costs no look-up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watchers: Vec<Watcher>,
+}
+
+/// A supervisor whose feed carries the thread of an open interaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watcher {
+    /// The supervisor.
+    pub agent: AgentId,
+    /// The beginning. A later logout ends the watch.
+    pub since: Timestamp,
+    /// The end, unless it is renewed.
+    pub until: Timestamp,
+}
+
+impl Watcher {
+    /// How long a watch lasts: half a shift. One that was forgotten in an open window then stops to fill a feed.
+    pub const LASTS: SignedDuration = SignedDuration::from_hours(4);
+
+    /// The most watchers of one interaction. A team has one supervisor, a second one and a trainer; and the item of
+    /// the interaction must stay small.
+    pub const MOST: usize = 5;
+
+    /// Whether the watch is over: its time is, or the supervisor has logged out since it began. A supervisor need not
+    /// log in to watch.
+    pub fn has_ended(&self, presence: Option<&Presence>, now: Timestamp) -> bool {
+        self.until <= now || presence.is_some_and(|presence| !presence.logged_in() && presence.since > self.since)
+    }
 }
 
 /// The state of the latest run of the action plan.
@@ -341,6 +372,27 @@ impl Interaction {
 
     /// The most claims without proof that one thread tells.
     pub(crate) const MOST_CLAIMS: usize = 20;
+
+    /// Whether people see no difference between the interaction and `other`. A field that is not left out here counts.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let seen = |interaction: &Self| Self {
+            version: 0,
+            claims: Vec::new(),
+            address_at: None,
+            tab_opened_at: None,
+            answered: false,
+            one_sided: false,
+            unanswered_since: None,
+            tried: Vec::new(),
+            last_message: None,
+            heard_at: None,
+            inactivity: Inactivity::default(),
+            run: Run::default(),
+            watchers: Vec::new(),
+            ..interaction.clone()
+        };
+        seen(self) == seen(other)
+    }
 
     /// Whether the interaction is open.
     pub fn is_open(&self) -> bool {

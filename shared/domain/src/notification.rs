@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, Announcement, List};
+use crate::account::{Account, Announcement, AnnouncementStyle, List};
 use crate::inbound::ProfileName;
 use crate::queue::Queue;
 use crate::text_template::Groups;
@@ -84,6 +84,9 @@ pub struct Notification {
     pub sound: bool,
     /// Whether the screen shakes the notification.
     pub shake: bool,
+    /// How the screen colours the notification.
+    #[serde(default)]
+    pub style: AnnouncementStyle,
 }
 
 impl Notification {
@@ -92,8 +95,8 @@ impl Notification {
 
     /// The account's announcement, filled in for one interaction.
     pub fn of(values: &Values<'_>) -> Self {
-        let Announcement { sound, shake, template } = &values.account.settings.notification;
-        Self { text: template.render(&values.groups(), Self::LONGEST), sound: *sound, shake: *shake }
+        let Announcement { sound, shake, style, template } = &values.account.settings.notification;
+        Self { text: template.render(&values.groups(), Self::LONGEST), sound: *sound, shake: *shake, style: *style }
     }
 }
 
@@ -144,6 +147,19 @@ mod tests {
         let notification = Notification::of(&values);
         assert_eq!((notification.text.as_str(), notification.sound, notification.shake), ("Roma: IT.1", true, false));
         assert!(!format!("{notification:?}").contains("IT.1"));
+    }
+
+    #[test]
+    fn a_notification_has_the_accounts_style_and_one_of_the_version_before_is_neutral() {
+        let mut account = fixtures::account();
+        account.settings.notification.style = AnnouncementStyle::Danger;
+        let address = Address::Bsuid("IT.1".into());
+        let notification = Notification::of(&Values { account: &account, queue: None, list: None, name: None, address: &address });
+        assert_eq!(serde_json::to_value(&notification).unwrap()["style"], "danger");
+        let before: Notification = serde_json::from_str(r#"{"text": "Roma: IT.1", "sound": true, "shake": false}"#).unwrap();
+        assert_eq!(before, Notification { style: AnnouncementStyle::Neutral, ..notification });
+        let before: Announcement = serde_json::from_str(r#"{"sound": false, "shake": true, "template": "x"}"#).unwrap();
+        assert_eq!((before.style, before.shake), (AnnouncementStyle::Neutral, true));
     }
 
     #[test]

@@ -49,13 +49,23 @@ impl TextTemplate {
     /// # Errors
     /// The text is not a template. The error holds the place.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        if text.len() > Self::LONGEST {
+            let at = (0..=Self::LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let reason = "a template has at most 2048 bytes".to_owned();
+            return Err(TemplateError { at, column: text[..at].chars().count() + 1, reason });
+        }
+        Self::of_any_length(text)
+    }
+
+    /// Reads a template whose length is limited elsewhere.
+    ///
+    /// # Errors
+    /// The text is not a template. The error holds the place.
+    pub fn of_any_length(text: &str) -> Result<Self, TemplateError> {
         let error = |at: usize, reason: &str| {
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             TemplateError { at, column: text[..at].chars().count() + 1, reason: reason.to_owned() }
         };
-        if text.len() > Self::LONGEST {
-            return Err(error(Self::LONGEST, "a template has at most 2048 bytes"));
-        }
         if let Some((at, reason)) = wrong_tag(text) {
             return Err(error(at, reason));
         }

@@ -174,6 +174,17 @@ impl Owner {
                 let (group, news) = (key.interaction.conversation.group(), News::of_message(notice, message)?);
                 Errand::push(committed(id), group, to, Some(account.clone()), news)
             }
+            (Effect::TellWatchers { watchers, notice }, Self::Interaction(interaction)) => {
+                let to = Recipients::Watchers { watchers: watchers.clone() };
+                let (account, news) = (interaction.account.clone(), News::of_interaction(notice, interaction)?);
+                Errand::push(committed(id), interaction.conversation().group(), to, Some(account), news)
+            }
+            (Effect::TellWatchers { watchers, notice }, Self::Message { message, key }) => {
+                let ConversationKey { account, .. } = &key.interaction.conversation;
+                let to = Recipients::Watchers { watchers: watchers.clone() };
+                let (group, news) = (key.interaction.conversation.group(), News::of_message(notice, message)?);
+                Errand::push(committed(id), group, to, Some(account.clone()), news)
+            }
             (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
                 Errand::push(committed(id), agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
@@ -189,6 +200,7 @@ impl Owner {
                 | Effect::Webhook { .. }
                 | Effect::Unify { .. }
                 | Effect::TellHolder { .. }
+                | Effect::TellWatchers { .. }
                 | Effect::Push { .. },
                 _,
             ) => return None,

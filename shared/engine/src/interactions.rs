@@ -1,6 +1,8 @@
 //! Applies commands, timers and rings to their interaction.
 
 use domain::account::Account;
+use domain::agent::Role;
+use domain::catalog::CannedAnswer;
 use domain::decide::{self, Decision, Event, Refusal};
 use domain::effect::{InteractionKey, Target};
 use domain::ids::{AgentId, InteractionId, MessageId};
@@ -48,6 +50,16 @@ pub struct Sending {
     pub again_of: Option<MessageId>,
 }
 
+/// What a command brings from its caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The version of the interaction that the caller has seen. If it has another by now, the command is refused as
+    /// [`Refusal::Changed`].
+    pub version: Option<u64>,
+    /// The caller's role, which the history notes.
+    pub role: Option<Role>,
+}
+
 /// Further conditions and writes of a change.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
@@ -55,8 +67,8 @@ pub(crate) struct Extra {
     pub(crate) sending: Option<(AgentId, Sending)>,
     pub(crate) presence_revision: Option<(AgentId, u64)>,
     pub(crate) cursor: Option<(Target, AgentId)>,
-    /// The version that the event is based on.
-    pub(crate) based_on: Option<u64>,
+    /// The version that the event is based on, and the caller's role.
+    pub(crate) basis: Basis,
 }
 
 impl Sending {
@@ -97,19 +109,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra::default()).await
     }
 
-    /// Like [`Engine::tell`], but only if the interaction still has the version that the event is based on.
-    /// Otherwise it is refused as [`Refusal::Changed`].
+    /// Like [`Engine::tell`], for a caller with a [`Basis`].
     ///
     /// # Errors
     /// The same as for [`Engine::tell`].
-    pub async fn tell_based_on(
-        &self,
-        key: &InteractionKey,
-        event: Event,
-        mark: Idempotency,
-        version: Option<u64>,
-    ) -> Result<Told, EngineError> {
-        self.change(key, &event, mark, Extra { based_on: version, ..Extra::default() }).await
+    pub async fn tell_based_on(&self, key: &InteractionKey, event: Event, mark: Idempotency, basis: Basis) -> Result<Told, EngineError> {
+        self.change(key, &event, mark, Extra { basis, ..Extra::default() }).await
     }
 
     /// Sends a message of `agent`. It is written with the state `queued`, in the same transaction as the
@@ -118,11 +123,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// # Errors
     /// The same as for [`Engine::tell`].
     pub async fn send(&self, key: &InteractionKey, agent: AgentId, sending: Sending, mark: Idempotency) -> Result<Told, EngineError> {
-        self.send_based_on(key, agent, sending, mark, None).await
+        self.send_based_on(key, agent, sending, mark, Basis::default()).await
     }
 
-    /// Like [`Engine::send`], but only if the interaction still has the version that the message is based on.
-    /// Otherwise it is refused as [`Refusal::Changed`].
+    /// Like [`Engine::send`], for a caller with a [`Basis`].
     ///
     /// # Errors
     /// The same as for [`Engine::tell`].
@@ -132,10 +136,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         agent: AgentId,
         sending: Sending,
         mark: Idempotency,
-        version: Option<u64>,
+        basis: Basis,
     ) -> Result<Told, EngineError> {
         let event = Event::MessageSent { agent: agent.clone(), message: sending.id.clone(), template: sending.content.is_template() };
-        self.change(key, &event, mark, Extra { sending: Some((agent, sending)), based_on: version, ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some((agent, sending)), basis, ..Extra::default() }).await
     }
 
     /// Adds an internal note of `by` to the thread.
@@ -150,11 +154,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         text: String,
         mark: Idempotency,
     ) -> Result<Told, EngineError> {
-        self.note_based_on(key, by, id, text, mark, None).await
+        self.note_based_on(key, by, id, text, mark, Basis::default()).await
     }
 
-    /// Like [`Engine::note`], but only if the interaction still has the version that the note is based on.
-    /// Otherwise it is refused as [`Refusal::Changed`].
+    /// Like [`Engine::note`], for a caller with a [`Basis`].
     ///
     /// # Errors
     /// The same as for [`Engine::tell`].
@@ -165,12 +168,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         id: MessageId,
         text: String,
         mark: Idempotency,
-        version: Option<u64>,
+        basis: Basis,
     ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by: by.clone(), message: id.clone() };
         let content = Content::Note { body: text };
         let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None };
-        self.change(key, &event, mark, Extra { sending: Some((by, sending)), based_on: version, ..Extra::default() }).await
+        self.change(key, &event, mark, Extra { sending: Some((by, sending)), basis, ..Extra::default() }).await
     }
 
     /// The filled-in recontact template, with which agents of `account` write to a customer whose service window is
@@ -206,13 +209,34 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(Notification::of(&Values { account: &account, queue: queue.as_ref(), list: list.as_ref(), name, address })))
     }
 
+    /// The texts of canned answers, filled in for the customer of `interaction` as from `agent`, in their order.
+    ///
+    /// # Errors
+    /// A port fails.
+    pub async fn filled(
+        &self,
+        account: &Account,
+        interaction: &Interaction,
+        agent: &str,
+        answers: &[&CannedAnswer],
+    ) -> Result<Vec<String>, EngineError> {
+        let queue = match &interaction.accepted_via {
+            Some(queue) => self.directory.queue(queue).await?,
+            None => None,
+        };
+        let list = self.directory.list(&account.list).await?;
+        let (name, address) = (interaction.customer_name.as_ref(), &interaction.address);
+        let values = Values { account, queue: queue.as_ref(), list: list.as_ref(), name, address };
+        Ok(answers.iter().map(|answer| answer.filled(&values, agent)).collect())
+    }
+
     pub(crate) async fn change(&self, key: &InteractionKey, event: &Event, mark: Idempotency, extra: Extra) -> Result<Told, EngineError> {
         let account_id = &key.conversation.account;
         let account = self.directory.account(account_id).await?.ok_or_else(|| EngineError::NoAccount(account_id.clone()))?;
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let (mut before, last_inbound_at) = self.load(key, decide::needs(event, None).service_window).await?;
-            if extra.based_on.is_some_and(|version| version != before.version) {
+            if extra.basis.version.is_some_and(|version| version != before.version) {
                 return Ok(Told::Refused(Refusal::Changed, Box::new(before)));
             }
             let needs = decide::needs(event, Some(&before));
@@ -223,7 +247,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let facts = self.gather(&account, &needs, Some(&before), now).await?;
             let decision = match decide::decide(&before, event.clone(), &facts.context(&account, last_inbound_at, now)) {
-                Ok(decision) => decision,
+                Ok(decision) => decision.in_role(extra.basis.role),
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
             let after = decision.interaction.clone();

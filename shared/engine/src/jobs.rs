@@ -4,6 +4,7 @@ use domain::business::Business;
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::inbound::InboundEvent;
+use domain::interaction::Watcher;
 use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
@@ -174,11 +175,17 @@ pub struct ArchiveJob {
 pub enum Recipients {
     /// Those whom the cause of the push named.
     Audience(Audience),
-    /// The agent who has an interaction when the push is made ([`holder`](crate::holder)). The version before does not
-    /// know this form: there the job fails and comes again.
+    /// The agent who has an interaction when the push is made, and whoever watches it
+    /// ([`followers`](crate::followers)).
     Holder {
         /// The interaction. It may have been merged into another meanwhile.
         holder_of: InteractionKey,
+    },
+    /// Those of these supervisors who still watch when the push is made ([`watching`](crate::watching)). The version
+    /// before does not know this form: there the job fails and comes again.
+    Watchers {
+        /// The supervisors who watched the interaction when it changed.
+        watchers: Vec<Watcher>,
     },
 }
 

@@ -23,16 +23,18 @@ mod presence;
 mod route;
 mod start;
 mod unify;
+mod watch;
 
 use domain::decide::Refusal;
 use domain::ids::AccountId;
 
 pub use assign::{Reach, Swept, Woken};
-pub use interactions::{Sending, Told};
-pub use messages::{Claim, Sent, holder};
+pub use interactions::{Basis, Sending, Told};
+pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;
 pub use presence::Released;
 pub use start::{Start, Started};
+pub use watch::{followers, watching};
 
 /// Attempts at one change before the caller gets it back (the queue, or the client with 503). A conversation never
 /// has that many rivals.

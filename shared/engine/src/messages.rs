@@ -1,10 +1,10 @@
 //! Changes of single messages: sends, and copies of attachments.
 
-use domain::effect::{Effect, InteractionKey, MessageKey, Notice};
-use domain::ids::{AgentId, ClaimId};
+use domain::effect::{Effect, MessageKey, Notice};
+use domain::ids::ClaimId;
 use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
-use crate::ports::{Committed, Directory, MessageCommit, PortError, Store, World};
+use crate::ports::{Committed, Directory, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// How many failed calls a claim survives. It may have been written, and only this attempt knows its id: in any later
@@ -204,23 +204,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 }
 
-/// The agent with the thread sees the change.
+/// The agent with the thread sees the change, and so does whoever watches it.
 const TOLD: Effect = Effect::TellHolder { notice: Notice::MessageState };
-
-/// The agent who has an interaction now, also if it was merged into another. The agent who wrote a message in it may
-/// no longer be on the account.
-///
-/// # Errors
-/// The store can't be read.
-pub async fn holder<S: Store>(store: &S, interaction: &InteractionKey) -> Result<Option<AgentId>, PortError> {
-    let mut next = interaction.clone();
-    // Mergers lead to ever older interactions, so the loop ends.
-    while let Some(living) = store.interaction(&next).await? {
-        let Some(into) = living.merged_into else { return Ok(living.agent) };
-        next = into;
-    }
-    Ok(None)
-}
 
 fn delivered(before: &Message, delivery: Delivery) -> Message {
     Message { version: before.version + 1, delivery: Some(delivery), ..before.clone() }

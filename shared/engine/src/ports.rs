@@ -14,7 +14,7 @@ pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
-use domain::history::{HistoryEntry, entry_of};
+use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
@@ -266,7 +266,7 @@ impl Commit {
             let first_answer = self.after.answered && !self.before.as_ref().is_some_and(|before| before.answered);
             let decided = Decided { at: only.at, version: only.version };
             let stands_for = Message { decided: Some(decided), ..message.clone() };
-            if !first_answer && only.is_told_by_message() && entry_of(&stands_for).as_ref() == Some(only) {
+            if !first_answer && only.is_told_by(&stands_for) {
                 message = stands_for;
                 self.history.clear();
             }

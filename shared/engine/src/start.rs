@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::account::Account;
+use domain::agent::Role;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, NamedBy, Place};
 use domain::decide::{self, CustomerName, Needs, Opening, Refusal};
@@ -21,6 +22,8 @@ use crate::{ATTEMPTS, Engine, EngineError};
 pub struct Start {
     /// The agent.
     pub agent: AgentId,
+    /// The agent's role, which the history notes.
+    pub role: Option<Role>,
     /// The customer's address.
     pub to: Address,
     /// The customer's name, for a new contact.
@@ -112,7 +115,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             welcome: true,
         };
         let mut decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &facts.context(account, None, now)) {
-            Ok(decision) => decision,
+            Ok(decision) => decision.in_role(start.role),
             Err(refusal) => return Ok(Err(refusal)),
         };
         // The agent chose the name of a new contact.

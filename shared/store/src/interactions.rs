@@ -59,6 +59,15 @@ pub fn is_place(text: &str) -> bool {
     text.split_once(BETWEEN_KEYS).is_some_and(|(pk, sk)| !pk.is_empty() && !sk.is_empty())
 }
 
+/// The order of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As it was written.
+    OldestFirst,
+    /// As people read it who come to it now.
+    NewestFirst,
+}
+
 /// The interactions table.
 #[derive(Clone)]
 pub struct Interactions {
@@ -113,38 +122,47 @@ impl Interactions {
         Ok(ScannedContacts { contacts, next: answer.last_evaluated_key.and_then(place) })
     }
 
-    /// A page of an interaction's thread, oldest first, from `after` on (a [`Thread::next`]): its own messages and
+    /// A page of an interaction's thread, from `after` on (a [`Thread::next`] of the same order): its own messages and
     /// those of the interactions that it absorbed, by time. Reads up to `limit` of each. A page ends at about
     /// `PAGE_BYTES` too.
-    pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32) -> PortResult<Thread> {
+    pub async fn thread(&self, interaction: &Interaction, after: Option<&str>, limit: i32, order: Order) -> PortResult<Thread> {
+        let newest = order == Order::NewestFirst;
         let prefix = keys::messages(&interaction.id);
         // The cursor comes from outside, so it may only point into this thread.
         let place = after.and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default();
         let (mut messages, mut horizon) = (Vec::new(), None::<String>);
         for source in sources(interaction) {
             let prefix = keys::messages(&source.interaction);
-            let query = self.table.query().limit(limit);
-            // After the place itself, and before every item that is not a message of this source.
+            // Between the place itself and every item that is not a message of this source. Backwards the place is
+            // read too, and left out.
+            let (from, to, more) = match (place, order) {
+                ("", _) => (prefix.clone(), format!("{prefix}~"), 0),
+                (place, Order::OldestFirst) => (format!("{prefix}{place}!"), format!("{prefix}~"), 0),
+                (place, Order::NewestFirst) => (prefix.clone(), format!("{prefix}{place}"), 1),
+            };
+            let query = self.table.query().limit(limit + more).scan_index_forward(!newest);
             let query = query
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
                 .expression_attribute_values(":pk", s(keys::conversation(&source.conversation)))
-                .expression_attribute_values(":from", s(if place.is_empty() { prefix.clone() } else { format!("{prefix}{place}!") }))
-                .expression_attribute_values(":to", s(format!("{prefix}~")));
+                .expression_attribute_values(":from", s(from))
+                .expression_attribute_values(":to", s(to));
             let answer = query.send().await.map_err(failed("Query"))?;
             for item in answer.items.unwrap_or_default() {
-                let place = text(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default().to_owned();
-                messages.push((place, from_data::<Message>(&item)?));
+                let at = text(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix)).unwrap_or_default().to_owned();
+                if at != place {
+                    messages.push((at, from_data::<Message>(&item)?));
+                }
             }
             let read_to = answer.last_evaluated_key.as_ref().and_then(|last| text(last, "sk")?.strip_prefix(&prefix));
             // Beyond the messages that were read of one source, the order is unknown.
-            if let Some(read_to) = read_to.filter(|read_to| horizon.as_deref().is_none_or(|horizon| *read_to < horizon)) {
+            if let Some(read_to) = read_to.filter(|read_to| horizon.as_deref().is_none_or(|horizon| (*read_to < horizon) != newest)) {
                 horizon = Some(read_to.to_owned());
             }
         }
-        messages.sort_by(|(a, _), (b, _)| a.cmp(b));
+        messages.sort_by(|(a, _), (b, _)| if newest { b.cmp(a) } else { a.cmp(b) });
         let found = messages.len();
         if let Some(horizon) = &horizon {
-            messages.retain(|(place, _)| place <= horizon);
+            messages.retain(|(place, _)| place == horizon || (place < horizon) != newest);
         }
         let mut left = PAGE_BYTES;
         let fit = messages.iter().position(|(_, message)| {

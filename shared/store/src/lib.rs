@@ -21,6 +21,6 @@ pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use events::{KeptAlert, Received};
 pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};
-pub use interactions::{Interactions, ScannedContacts, Thread, after_contact, is_place};
+pub use interactions::{Interactions, Order, ScannedContacts, Thread, after_contact, is_place};
 pub use limits::Counted;
 pub use wiring::open_engine;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use domain::account::Account;
-use domain::agent::Agent;
-use domain::history::HistoryEntry;
-use domain::ids::AgentId;
+use domain::agent::{Agent, Role};
+use domain::history::{Actor, Fact, HistoryEntry};
+use domain::ids::{AccountId, AgentId};
 use domain::interaction::Interaction;
 use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
 use domain::values::Address;
@@ -43,7 +45,12 @@ pub fn transcript_key(interaction: &Interaction, attachments: bool) -> String {
 /// An open interaction has none.
 pub fn log_key(interaction: &Interaction) -> Option<String> {
     let closed_at = interaction.closed_at.filter(|_| !interaction.is_open())?;
-    Some(format!("logs/{}/{}/{}.json", interaction.account, day(closed_at), interaction.id))
+    Some(format!("{}{}.json", logs_of(&interaction.account, closed_at.to_zoned(TimeZone::UTC).date()), interaction.id))
+}
+
+/// The folder of the logs of an account's interactions that closed on a day, with a slash at the end.
+pub fn logs_of(account: &AccountId, day: Date) -> String {
+    format!("logs/{account}/{day}/")
 }
 
 /// A snapshot of a conversation.
@@ -264,15 +271,35 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// The log: everything about the interaction, in its stored form, with every decision.
+    /// The log: everything about the interaction, in its stored form, with every decision, by whom (`who`) and in
+    /// which role. The role is that of the time, `null` if it is not known.
     pub fn log(&self, history: &[HistoryEntry]) -> Value {
+        let history = history.iter().map(|entry| {
+            let mut shown = json!(entry);
+            shown["who"] = self.who(entry);
+            shown
+        });
         json!({
             "form": FORM,
             "account": { "id": self.interaction.account, "name": self.account.map(|account| &account.name), "key": self.account.map(|account| &account.key) },
             "interaction": self.interaction,
             "messages": self.messages,
-            "history": history,
+            "history": history.collect::<Vec<_>>(),
         })
+    }
+
+    /// Whoever caused a decision, with name and role.
+    fn who(&self, entry: &HistoryEntry) -> Value {
+        match entry.fact.actor() {
+            Actor::Customer => json!({ "kind": "customer" }),
+            Actor::System => json!({ "kind": "system" }),
+            Actor::Agent(agent) => {
+                let name = self.agents.get(agent).map(|agent| &agent.name);
+                // A message that an agent sent in that role tells itself.
+                let sent = matches!(entry.fact, Fact::MessageSent { .. }).then_some(Role::Agent);
+                json!({ "kind": "agent", "id": agent, "name": name, "role": entry.role.or(sent) })
+            }
+        }
     }
 
     fn account_name(&self) -> String {
@@ -450,8 +477,7 @@ mod tests {
     use super::*;
     use domain::fixtures;
 
-    use domain::agent::{Capacity, Role};
-    use domain::history::Fact;
+    use domain::agent::Capacity;
     use domain::ids::MessageId;
     use domain::inbound::ProfileName;
     use domain::interaction::Status;
@@ -698,9 +724,30 @@ Disposition: Solved
 
     #[test]
     fn the_log_holds_the_whole_history() {
-        let history = [HistoryEntry { at: at("2026-01-01T23:59:59Z"), version: 1, fact: Fact::Opened }];
+        let entry = |version, role, fact| HistoryEntry { at: at("2026-01-01T23:59:59Z"), version, role, fact };
+        let (anna, gone) = (anna().id, AgentId::from_ulid(Ulid::from_parts(1, 99)));
+        let history = [
+            entry(1, None, Fact::Opened),
+            entry(2, Some(Role::Agent), Fact::Picked { agent: anna.clone() }),
+            entry(3, None, Fact::MessageSent { message: MessageId::from_ulid(Ulid::nil()), agent: anna.clone() }),
+            entry(4, Some(Role::Supervisor), Fact::Closed { agent: Some(gone.clone()), disposition: None }),
+            entry(5, None, Fact::Archived { agent: anna.clone() }),
+            entry(6, None, Fact::Closed { agent: None, disposition: None }),
+        ];
         let log = with(&conversation(), &[], |transcript| transcript.log(&history));
         assert_eq!(log["history"][0]["fact"], "opened");
+        let who: Vec<Value> = log["history"].as_array().unwrap().iter().map(|entry| entry["who"].clone()).collect();
+        let by = |id: &AgentId, name: Option<&str>, role: Option<&str>| json!({"kind": "agent", "id": id, "name": name, "role": role});
+        let expected = [
+            json!({"kind": "customer"}),
+            by(&anna, Some("Anna"), Some("agent")),
+            by(&anna, Some("Anna"), Some("agent")),
+            by(&gone, None, Some("supervisor")),
+            // An entry of an earlier version.
+            by(&anna, Some("Anna"), None),
+            json!({"kind": "system"}),
+        ];
+        assert_eq!(who, expected);
         assert_eq!(log["messages"].as_array().unwrap().len(), 4);
         assert_eq!(log["interaction"]["disposition"], "Solved");
     }

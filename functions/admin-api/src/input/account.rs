@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::is_public_name;
-use domain::account::Announcement;
-use domain::account::{Account, Minutes, Recontact, Settings, TransferRule, Whitelist};
+use domain::account::{Account, Announcement, AnnouncementStyle, Minutes, Recontact, Settings, TransferRule, Whitelist};
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::ZoneName;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
@@ -29,7 +28,7 @@ const DESCRIPTION: usize = 2_000;
 /// actions writes these rows, and the interaction's own item names them all within 4 KB.
 const STEPS: usize = ActionPlan::MOST_STEPS;
 /// As many as an agent can choose from. It keeps the account's item far below DynamoDB's 400 KB.
-const DISPOSITIONS: usize = 200;
+pub(crate) const DISPOSITIONS: usize = 200;
 /// Each list is looked up when the account is saved, and before an interaction is opened.
 const WHITELISTED: usize = 50;
 /// WhatsApp's limits: a template's name has at most 512 characters, and a body of 1024 characters holds at most 100
@@ -437,13 +436,18 @@ fn transfer_rule(mut fields: Fields<'_>) -> TransferRule {
     TransferRule { enabled, timeout }
 }
 
+fn style(text: &str) -> Result<AnnouncementStyle, Refusal> {
+    serde_json::from_value(text.into()).map_err(|_| "must be neutral, info, success, warning or danger")
+}
+
 fn announcement(mut fields: Fields<'_>) -> Announcement {
     let default = Announcement::default();
     let sound = fields.optional("sound", boolean).unwrap_or(default.sound);
     let shake = fields.optional("shake", boolean).unwrap_or(default.shake);
+    let style = fields.optional("style", parsed(style)).unwrap_or(default.style);
     let template = if fields.has("template") { read(&mut fields, "template", filled_template) } else { None };
     fields.finish();
-    Announcement { sound, shake, template: template.unwrap_or(default.template) }
+    Announcement { sound, shake, style, template: template.unwrap_or(default.template) }
 }
 
 #[cfg(test)]

@@ -10,15 +10,13 @@ mod plan;
 mod provider;
 mod queue;
 
-pub(crate) use account::{AccountInput, AccountSettings, KEY_TAKEN, Surroundings, answers_without};
+pub(crate) use account::{AccountInput, AccountSettings, DISPOSITIONS, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
 pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, USER_ID, UnlinkInput};
 #[cfg(test)]
-pub(crate) use fields::REQUIRED;
-#[cfg(test)]
 pub(crate) use fields::testing;
 pub(crate) use fields::{
-    Errors, Fields, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, disposition, id, integer, line, parsed, text, whole,
+    Errors, Fields, REQUIRED, Refusal, UNKNOWN_ACCOUNT, UNKNOWN_LIST, boolean, disposition, id, integer, line, parsed, text, whole,
 };
 #[cfg(test)]
 pub(crate) use plan::step;

@@ -1,10 +1,12 @@
 //! Canned answers: prepared texts.
 
-use api::Caller;
+use api::{Caller, Listed, Page, Parameters};
+use axum::extract::State;
 use domain::account::Account;
 use domain::agent::Role;
 use domain::catalog::CannedAnswer;
 use domain::ids::{AccountId, CannedAnswerId};
+use domain::text_template::TextTemplate;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,11 +14,8 @@ use utoipa::ToSchema;
 use crate::app::{App, written};
 use crate::error::ApiError;
 use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole};
-use crate::resource::{Change, Resource, Stored};
+use crate::resource::{Change, Reader, Resource, Stored, list};
 use crate::shells::shells;
-
-/// The longest text that WhatsApp accepts in one message.
-const TEXT: usize = 4_096;
 
 /// A canned answer.
 #[derive(PartialEq, ToSchema)]
@@ -26,8 +25,8 @@ pub(crate) struct CannedAnswerInput {
     /// The title that agents search by.
     #[schema(min_length = 1, max_length = 200, example = "Opening hours")]
     title: String,
-    /// The text of the answer.
-    #[schema(min_length = 1, max_length = 4_096)]
+    /// The text of the answer; a Mustache template with the variables of the notification and `{{agent.name}}`.
+    #[schema(min_length = 1, max_length = 4_096, example = "Good morning {{contact.firstName}}, {{agent.name}} speaking.")]
     text: String,
 }
 
@@ -67,18 +66,22 @@ impl Resource for CannedAnswer {
         whole(body, shown, |fields| {
             let account = fields.optional("account", id(UNKNOWN_ACCOUNT));
             let title = fields.required("title", line(NAME));
-            let text = fields.required("text", text(TEXT));
+            let text = fields.required("text", text(CannedAnswer::LONGEST));
+            if let Some(error) = text.as_ref().and_then(|text| TextTemplate::of_any_length(text).err()) {
+                fields.refuse_with("text", error.to_string());
+            }
             Some(CannedAnswerInput { account, title: title?, text: text? })
         })
     }
 
-    fn make(id: CannedAnswerId, input: &mut CannedAnswerInput, _: Option<&Self>) -> Result<Self, ApiError> {
+    fn make(id: CannedAnswerId, input: &mut CannedAnswerInput, before: Option<&Self>) -> Result<Self, ApiError> {
         let CannedAnswerInput { account, title, text } = input;
-        Ok(Self { id, account: account.clone(), title: title.clone(), text: text.clone() })
+        let attachment = before.and_then(|before| before.attachment.clone());
+        Ok(Self { id, account: account.clone(), title: title.clone(), text: text.clone(), attachment })
     }
 
     fn view(self, version: u64, _: &App) -> CannedAnswerView {
-        let Self { id, account, title, text } = self;
+        let Self { id, account, title, text, .. } = self;
         CannedAnswerView { id, account, title, text, version }
     }
 
@@ -109,13 +112,39 @@ pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) 
     }
 }
 
+/// Lists the canned answers.
+///
+/// The agent API shows an account's own answers and the general ones together, and so does `account` here.
+#[utoipa::path(get, path = "/canned-answers", tag = "canned-answers",
+    params(
+        crate::openapi::PageParams,
+        ("search" = Option<String>, Query, description = "Words that must all appear in the title or the text. Case is ignored."),
+        ("account" = Option<String>, Query, description = "The id of an account: only its own answers and the general ones")
+    ),
+    responses((status = 200, description = "A page.", body = Listed<CannedAnswerView>), crate::openapi::Refusals))]
+pub(crate) async fn list_canned_answers(
+    State(app): State<App>,
+    reader: Reader<CannedAnswer>,
+    parameters: Parameters,
+) -> Result<Listed<CannedAnswerView>, ApiError> {
+    let (words, account) = (parameters.get("search").unwrap_or_default(), parameters.id::<AccountId>("account")?);
+    if words.trim().is_empty() && account.is_none() {
+        return list(&app, reader, &parameters).await;
+    }
+    let page = Page::of::<CannedAnswerId>(&parameters)?;
+    let limit = usize::try_from(page.limit).unwrap_or_default();
+    let mut found = app.configuration().all::<CannedAnswer>().await?;
+    let follows = |answer: &CannedAnswer| page.after.as_deref().is_none_or(|after| answer.id.as_str() > after);
+    found.retain(|(answer, _)| follows(answer) && answer.found_by(account.as_ref(), words));
+    found.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|(last, _)| last.id.to_string());
+    Ok(Listed { items: found.into_iter().map(|(answer, version)| answer.view(version, &app)).collect(), next })
+}
+
 shells! {
     CannedAnswer: CannedAnswerInput => CannedAnswerView, "canned-answers", "/canned-answers", "/canned-answers/{id}";
-
-    /// Lists the canned answers.
-    ///
-    /// The agent API shows an account's own answers and the general ones together.
-    list list_canned_answers;
 
     /// Creates a canned answer.
     ///
@@ -158,6 +187,8 @@ mod tests {
             ("text", json!(null)),
             ("text", json!(" ")),
             ("text", json!("x".repeat(4_097))),
+            ("text", json!("Dear {{contact.name")),
+            ("text", json!("{{#queue}}")),
             ("version", json!(1)),
             ("colour", json!("red")),
         ] {
@@ -165,6 +196,8 @@ mod tests {
             body[field] = bad;
             assert_eq!(names(CannedAnswer::parse(body, None)), [field]);
         }
+        let refused = CannedAnswer::parse(json!({"title": "Hi", "text": "Dear {{> name}}"}), None).unwrap_err();
+        assert!(refused.iter().next().unwrap().message.starts_with("at character 6: "), "{refused:?}");
         assert_eq!(names(CannedAnswer::parse(json!({}), None)), ["title", "text"]);
     }
 

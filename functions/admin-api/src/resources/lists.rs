@@ -38,7 +38,7 @@ impl Resource for List {
     type Input = ListInput;
     type View = ListView;
     const PLACE: &'static str = "lists";
-    const READERS: Role = Role::Admin;
+    const READERS: Role = Role::Supervisor;
     const WRITERS: Role = Role::Admin;
 
     fn parse(body: Value, shown: Option<&Value>) -> Result<ListInput, Errors> {

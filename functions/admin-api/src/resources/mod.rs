@@ -46,6 +46,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::rotate_secret))
         .routes(routes!(accounts::end_previous_secret))
         .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
+        .routes(routes!(accounts::account_dispositions, accounts::put_account_dispositions))
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .merge(agents::routes())
         .merge(queues::routes())
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(dispositions::routes())
         .merge(tags::routes())
         .merge(canned_answers::routes())
+        .routes(routes!(canned_answers::list_canned_answers))
 }
 
 #[cfg(test)]
@@ -74,12 +76,14 @@ mod tests {
 
     use crate::input::{AccountInput, AgentInput, ContactInput, Errors, LinkInput, NewContactInput, QueueInput, REQUIRED, UnlinkInput};
     use crate::resource::Resource;
+    use crate::resources::accounts::AccountDispositionsInput;
 
     #[test]
     fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 13] = [
+        let parsers: [(&str, Parse); 14] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
+            ("AccountDispositionsInput", |body| AccountDispositionsInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
             ("IntervalInput", |body| Interval::parse(body, None).err()),

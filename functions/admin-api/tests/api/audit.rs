@@ -98,6 +98,9 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             admin.patch(&at, 1, &json!({"settings": {"whitelist": {"lists": before, "reply": "Sorry."}}})).await.is(200);
             call("owner", method, format!("{at}/whitelist/{}", lists[1]["id"].as_str().unwrap()))
         }
+        (_, "/{id}/dispositions") => {
+            call("owner", method, format!("{at}/dispositions")).if_match("\"1\"").json(&json!({"dispositions": ["Sold", "Lost"]}))
+        }
         (_, "/{id}/links") => {
             let other = admin.made(kind, json!({"phone": format!("+393338{n:06}")})).await;
             call("owner", method, format!("{at}/links")).json(&json!({"contact": other["id"]}))

@@ -110,6 +110,78 @@ async fn supervisors_write_dispositions_tags_and_canned_answers_but_not_pauses()
 }
 
 #[tokio::test]
+async fn supervisors_manage_the_dispositions_of_an_account_and_see_nothing_else_of_it() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("DISPO").await;
+    body["settings"] = json!({"dispositions": ["Sold"], "mandatory_disposition": true});
+    body["plan"] = json!([{"step": "close", "disposition": "Sold"}]);
+    let account = admin.made("accounts", body).await;
+    let at = format!("{}/dispositions", place("accounts", &account));
+    let ask = |role: &'static str, method: &'static str| call(role, method, at.clone());
+    let shown = ask("supervisor", "GET").to(&admin.router).await;
+    assert_eq!((shown.etag.as_str(), &shown.body), ("\"1\"", &json!({"id": account["id"], "dispositions": ["Sold"], "version": 1})));
+    let put = async |version: u64, body: Value| admin.as_supervisor("PUT", &at, version, &body).await;
+    let changed = put(1, json!({"dispositions": ["Sold", "Complaint / Late"]})).await.is(200);
+    assert_eq!(changed, json!({"id": account["id"], "dispositions": ["Sold", "Complaint/Late"], "version": 2}));
+    // What was read may be sent back. The rest of the account stays as it is.
+    assert_eq!(put(2, changed.clone()).await.is(200), changed);
+    let whole = admin.get(&place("accounts", &account)).await.is(200);
+    let mut expected = account.clone();
+    (expected["settings"]["dispositions"], expected["version"]) = (changed["dispositions"].clone(), json!(2));
+    assert_eq!(whole, expected);
+    put(1, json!({"dispositions": ["Sold"]})).await.problem(412, "changed-meanwhile");
+    // The plan closes with one.
+    assert_eq!(put(2, json!({"dispositions": ["Lost"]})).await.fields(), ["plan[0].disposition"]);
+    for (bad, field) in [
+        (json!({}), "dispositions"),
+        (json!({"dispositions": ["Sold", "a//b"]}), "dispositions[1]"),
+        (json!({"dispositions": ["Sold"], "name": "Mine"}), "name"),
+    ] {
+        assert_eq!(put(2, bad.clone()).await.fields(), [field], "{bad}");
+    }
+    admin.as_supervisor("GET", &place("accounts", &account), 0, &Value::Null).await.problem(403, "forbidden");
+    ask("agent", "GET").to(&admin.router).await.problem(403, "forbidden");
+    ask("agent", "PUT").if_match("\"2\"").json(&changed).to(&admin.router).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn canned_answers_are_searched_by_words_and_by_account_page_by_page() {
+    let admin = Admin::start().await;
+    let account = admin.made("accounts", admin.account_body("FIND1").await).await;
+    let other = admin.made("accounts", admin.account_body("FIND2").await).await;
+    for (of, title, text) in [
+        (None, "Hours", "We are open from 9 to 18, {{contact.firstName}}."),
+        (Some(&account), "Opening hours of this shop", "From 10"),
+        (Some(&other), "Hours", "From 11"),
+        (None, "Returns", "Within 14 days"),
+    ] {
+        let mut body = json!({"title": title, "text": text});
+        if let Some(of) = of {
+            body["account"] = of["id"].clone();
+        }
+        admin.made("canned-answers", body).await;
+    }
+    let texts = async |query: &str| {
+        let page = call("supervisor", "GET", format!("/canned-answers?{query}")).to(&admin.router).await.is(200);
+        let texts: Vec<String> =
+            page["items"].as_array().unwrap().iter().map(|answer| answer["text"].as_str().unwrap()[..7].to_owned()).collect();
+        (texts, page["next"].as_str().map(str::to_owned))
+    };
+    let own = account["id"].as_str().unwrap();
+    assert_eq!(texts("search=HOURS").await.0, ["We are ", "From 10", "From 11"]);
+    assert_eq!(texts(&format!("search=hours&account={own}")).await.0, ["We are ", "From 10"]);
+    assert_eq!(texts(&format!("account={own}")).await.0, ["We are ", "From 10", "Within "]);
+    assert_eq!(texts("search=hours%20returns").await.0, Vec::<String>::new());
+    let (first, next) = texts("search=hours&limit=2").await;
+    let (second, end) = texts(&format!("search=hours&limit=2&after={}", next.unwrap())).await;
+    assert_eq!((first.len(), second, end), (2, vec!["From 11".to_owned()], None));
+    assert_eq!(call("supervisor", "GET", "/canned-answers?account=x").to(&admin.router).await.fields(), ["account"]);
+    let bad = json!({"title": "Hi", "text": "Dear {{contact.name"});
+    let refused = call("supervisor", "POST", "/canned-answers").json(&bad).to(&admin.router).await;
+    assert_eq!(refused.fields(), ["text"]);
+}
+
+#[tokio::test]
 async fn an_accounts_own_canned_answers_are_deleted_with_it_and_the_general_ones_stay() {
     let admin = Admin::start().await;
     let nobodys = json!({"account": "acc_00000000000000000000000001", "title": "Hours", "text": "9 to 18"});

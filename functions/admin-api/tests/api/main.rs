@@ -371,11 +371,12 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             call("agent", method, &path).to(&router).await.problem(403, "forbidden");
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
             let of_links = path == "/contacts/x/links" || path.ends_with("/unlink");
-            let may_write = of_links || under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read = may_write || under(&["/agents", "/queues", "/pauses", "/contacts", "/links"]);
+            let of_account = path == "/accounts/x/dispositions";
+            let may_write = of_links || of_account || under(&["/dispositions", "/tags", "/canned-answers"]);
+            let may_read = may_write || under(&["/agents", "/queues", "/lists", "/pauses", "/contacts", "/links"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
-            } else if path.ends_with("/x") || of_links {
+            } else if path.ends_with("/x") || of_links || of_account {
                 call("supervisor", method, &path).to(&router).await.problem(404, "not-found");
             } else if method == "POST" {
                 call("supervisor", method, &path).to(&router).await.problem(400, "bad-request");

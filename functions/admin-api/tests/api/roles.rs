@@ -23,6 +23,8 @@ const ADMIN: &str = "
     admin PUT /accounts/{id}/whitelist/{list}
     admin DELETE /accounts/{id}/whitelist/{list}
     admin GET /accounts/{id}/alerts
+    supervisor GET /accounts/{id}/dispositions
+    supervisor PUT /accounts/{id}/dispositions
     admin POST /accounts/{id}/check
     admin GET /accounts/{id}/numbers
     admin POST /accounts/{id}/reconcile
@@ -65,9 +67,9 @@ const ADMIN: &str = "
     admin PATCH /intervals/{id}
     admin DELETE /intervals/{id}
     supervisor GET /links
-    admin GET /lists
+    supervisor GET /lists
     admin POST /lists
-    admin GET /lists/{id}
+    supervisor GET /lists/{id}
     admin PUT /lists/{id}
     admin PATCH /lists/{id}
     admin DELETE /lists/{id}
@@ -147,7 +149,9 @@ const SUPERVISOR: &str = "
     supervisor GET /interactions/{id}/messages
     supervisor GET /interactions/{id}/messages/{message}/attachments/{index}
     supervisor* POST /interactions/{id}/notes
+    supervisor GET /interactions/{id}/log
     supervisor* POST /interactions/{id}/reassign
+    supervisor* POST /interactions/{id}/reopen
     supervisor* POST /interactions/{id}/tags
     supervisor GET /interactions/{id}/transcript
     supervisor* POST /interactions/{id}/transcript
@@ -155,6 +159,9 @@ const SUPERVISOR: &str = "
     supervisor GET /jobs/{id}
     supervisor DELETE /jobs/{id}
     supervisor GET /jobs/{id}/file
+    supervisor* PUT /interactions/{id}/watch
+    supervisor* DELETE /interactions/{id}/watch
+    supervisor GET /logs
 ";
 
 const ROLES: [(&str, Role); 4] = [("agent", Role::Agent), ("supervisor", Role::Supervisor), ("admin", Role::Admin), ("owner", Role::Owner)];

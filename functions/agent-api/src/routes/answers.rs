@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use api::{AgentCaller, FromPath, Parameters};
+use api::{AgentCaller, Error, FromPath, Parameters};
 use axum::Json;
 use axum::extract::State;
+use domain::account::Account;
 use domain::catalog::CannedAnswer;
 use domain::ids::AccountId;
+use engine::ports::Store;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,8 +38,11 @@ pub(crate) struct AnswerView {
     scope: &'static str,
     /// The title that agents search by.
     title: String,
-    /// The text of the answer.
+    /// The text of the answer, with its variables.
     text: String,
+    /// The text for the customer of the `interaction` in the request, as from the caller. Clients send this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filled: Option<String>,
 }
 
 /// Lists an account's canned answers, including the general ones.
@@ -48,6 +53,7 @@ pub(crate) struct AnswerView {
     params(
         ("id" = String, Path, description = "The account's id"),
         ("search" = Option<String>, Query, description = "Words that must all appear in the title or the text. Case is ignored."),
+        ("interaction" = Option<String>, Query, description = "The id of an interaction of this account. Each answer is then `filled` for its customer."),
         ("limit" = Option<u32>, Query, description = "1 to 200; the default is 50")
     ),
     responses((status = OK, body = Answers), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
@@ -58,24 +64,47 @@ pub(crate) async fn list(
     FromPath(id): FromPath<String>,
     parameters: Parameters,
 ) -> Result<Json<Answers>, Failure> {
-    let limit = parameters.limit(SHOWN, SHOWN_AT_MOST)?;
-    let id = app.account(&caller, &id).await?.id.clone();
+    let limit = usize::try_from(parameters.limit(SHOWN, SHOWN_AT_MOST)?).unwrap_or_default();
+    let account = app.account(&caller, &id).await?;
     let all = app.directory().canned_answers().await?;
-    Ok(Json(found(&all, &id, parameters.get("search").unwrap_or_default(), usize::try_from(limit).unwrap_or_default())))
-}
-
-fn found(all: &[CannedAnswer], account: &AccountId, words: &str, limit: usize) -> Answers {
-    let mut found: Vec<&CannedAnswer> = all.iter().filter(|answer| answer.found_by(account, words)).collect();
-    // If two answers share a title, the account's own comes first.
-    found.sort_by_key(|answer| (answer.title.to_lowercase(), answer.account.is_none(), answer.id.clone()));
-    let total = found.len();
-    let answers = found.into_iter().take(limit).map(|answer| AnswerView {
+    let (answers, total) = found(&all, &account.id, parameters.get("search").unwrap_or_default(), limit);
+    let filled = match parameters.get("interaction") {
+        Some(id) => filled(&app, &caller, &account, id, &answers).await?.into_iter().map(Some).collect(),
+        None => vec![None; answers.len()],
+    };
+    let items = answers.into_iter().zip(filled).map(|(answer, filled)| AnswerView {
         id: answer.id.to_string(),
         scope: if answer.account.is_some() { "local" } else { "general" },
         title: answer.title.clone(),
         text: answer.text.clone(),
+        filled,
     });
-    Answers { items: answers.collect(), total }
+    Ok(Json(Answers { items: items.collect(), total }))
+}
+
+/// The answers that match, at most `limit`, and how many match in total.
+fn found<'a>(all: &'a [CannedAnswer], account: &AccountId, words: &str, limit: usize) -> (Vec<&'a CannedAnswer>, usize) {
+    let mut found: Vec<&CannedAnswer> = all.iter().filter(|answer| answer.found_by(Some(account), words)).collect();
+    // If two answers share a title, the account's own comes first.
+    found.sort_by_key(|answer| (answer.title.to_lowercase(), answer.account.is_none(), answer.id.clone()));
+    let total = found.len();
+    found.truncate(limit);
+    (found, total)
+}
+
+/// The texts of the answers for the customer of an interaction of the account.
+async fn filled(app: &App, caller: &AgentCaller, account: &Account, id: &str, answers: &[&CannedAnswer]) -> Result<Vec<String>, Failure> {
+    let other = || Failure::field("interaction", "must be the id of an interaction of this account");
+    let place = match app.desk.locate(caller, id).await {
+        Err(desk::Failure::Kit(Error::NotFound)) => return Err(other()),
+        place => place?,
+    };
+    if place.key.conversation.account != account.id {
+        return Err(other());
+    }
+    let interaction = app.store().interaction(&place.key).await?.ok_or_else(other)?;
+    let name = app.desk.agent(&caller.agent).await?.map(|agent| agent.name).unwrap_or_default();
+    Ok(app.desk.engine.filled(account, &interaction, &name, answers).await?)
 }
 
 #[cfg(test)]
@@ -92,11 +121,13 @@ mod tests {
             account: of.map(account),
             title: title.to_owned(),
             text: "Siamo aperti".to_owned(),
+            attachment: None,
         };
         let all = [answer(1, None, "Orari"), answer(2, Some(1), "orari"), answer(3, Some(2), "Orari"), answer(4, None, "Bentornati")];
         let shown = |words: &str, limit| {
-            let Answers { items, total } = found(&all, &account(1), words, limit);
-            (items.into_iter().map(|answer| format!("{} {}", answer.scope, answer.title)).collect::<Vec<_>>(), total)
+            let (found, total) = found(&all, &account(1), words, limit);
+            let scope = |answer: &CannedAnswer| if answer.account.is_some() { "local" } else { "general" };
+            (found.into_iter().map(|answer| format!("{} {}", scope(answer), answer.title)).collect::<Vec<_>>(), total)
         };
         assert_eq!(shown("", 50), (vec!["general Bentornati".to_owned(), "local orari".to_owned(), "general Orari".to_owned()], 3));
         assert_eq!(shown("orari APERTI", 1), (vec!["local orari".to_owned()], 2));

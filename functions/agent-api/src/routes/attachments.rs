@@ -167,7 +167,7 @@ pub(crate) async fn upload(
     Body(new): Body<NewUpload>,
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
     let place = app.desk.locate(&caller, &id).await?;
-    let content_type = new.check(adapter(&place.account)?)?;
+    let content_type = new.check(adapter(place.account()?)?)?;
     let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let refusal = match &interaction.agent {
         _ if !interaction.is_open() => Some(Refusal::Closed),
@@ -202,7 +202,7 @@ impl NewUpload {
 
 /// Takes an upload as the attachment for a message of its interaction.
 pub(crate) async fn taken(app: &App, place: &Located, upload: &Upload) -> Result<Attachment, Failure> {
-    let adapter = adapter(&place.account)?;
+    let adapter = adapter(place.account()?)?;
     let kept = upload.kept(&place.key);
     // If the file was sent before, perhaps by an attempt whose response was lost, the copy already exists.
     let head = match app.desk.objects.head(&kept).await? {

@@ -25,6 +25,7 @@ use engine::{Start, Started};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::Order;
 use utoipa::ToSchema;
 use views::{InteractionView, MessageView};
 
@@ -278,7 +279,7 @@ pub(crate) async fn start(
     }
     app.desk.count(&command.caller.agent, Limited::Conversation).await?;
     let message = MessageId::from_ulid(app.desk.engine.world.ulid());
-    let start = Start { agent: command.caller.agent.clone(), to, name, message, template };
+    let start = Start { agent: command.caller.agent.clone(), role: Some(command.caller.role), to, name, message, template };
     let refusal = match app.desk.engine.start(&account, &start, &command.mark()).await? {
         Started::Opened(interaction, message) => return Ok(opened(&interaction, &message)),
         Started::Before => None,
@@ -317,7 +318,7 @@ async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Me
     let Some(id) = app.desk.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
     let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
-    let first = app.store().thread(&interaction, None, 1).await?.messages.into_iter().next();
+    let first = app.store().thread(&interaction, None, 1, Order::OldestFirst).await?.messages.into_iter().next();
     Ok(first.map(|message| (interaction, message)))
 }
 

@@ -54,7 +54,7 @@ pub(crate) async fn send(
     Body(new): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.desk.locate(&command.caller, &id).await?;
-    let (wanted, answers) = new.read(&place.account.provider)?;
+    let (wanted, answers) = new.read(&place.account()?.provider)?;
     let sending = match prepare(&app, &place, wanted, answers).await {
         // The message or file that a repeated command refers to may be gone by now.
         Err(failure) => match app.desk.earlier(&command).await?.and_then(|made| made.parse().ok()) {
@@ -64,7 +64,7 @@ pub(crate) async fn send(
         Ok(sending) => sending,
     };
     let agent = command.caller.agent.clone();
-    let told = app.desk.engine.send_based_on(&place.key, agent, sending, command.mark(), command.version).await?;
+    let told = app.desk.engine.send_based_on(&place.key, agent, sending, command.mark(), command.basis()).await?;
     Ok(created(&settled(&app.desk, &command, &place.key, told).await?))
 }
 
@@ -112,13 +112,14 @@ async fn prepare(app: &App, place: &Located, wanted: Wanted, answers: Option<Mes
             again(old, id.clone())?
         }
     };
-    fits(&place.account, &sending.content, &sending.attachments)?;
+    let account = place.account()?;
+    fits(account, &sending.content, &sending.attachments)?;
     if let Content::Template(template) = &sending.content
-        && listed(app, &place.account, template).await?
+        && listed(app, account, template).await?
         && let Some(contact) = app.store().contact(&key.conversation.contact).await?
     {
-        let person = app.desk.engine.person(&contact, &Business::of(&place.account)).await?;
-        takes_marketing(app, &place.account, &person).await?;
+        let person = app.desk.engine.person(&contact, &Business::of(account)).await?;
+        takes_marketing(app, account, &person).await?;
     }
     Ok(sending)
 }

@@ -2,6 +2,9 @@
 
 mod exports;
 mod jobs;
+mod logs;
+mod reopening;
+mod watch;
 
 use std::sync::Arc;
 
@@ -44,6 +47,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(desk::tags::retag))
         .routes(routes!(desk::ai::switch_ai))
         .routes(routes!(desk::transcripts::read, desk::transcripts::request))
+        .routes(routes!(reopening::reopen))
+        .routes(routes!(watch::watch, watch::unwatch))
+        .routes(routes!(logs::list))
+        .routes(routes!(logs::read))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(jobs::file))

@@ -56,6 +56,7 @@ impl<'a> Change<'a> {
             self.wake(target);
         }
         self.withdraw_elsewhere(before);
+        self.tell_watchers(before);
         let Self { next: interaction, effects, message_effects, replies, history, presence_revision, .. } = self;
         Decision { interaction, effects, message_effects, replies, history, presence_revision }
     }
@@ -92,7 +93,7 @@ impl<'a> Change<'a> {
     }
 
     pub(super) fn fact(&mut self, fact: Fact) {
-        self.history.push(HistoryEntry { at: self.context.now, version: self.next.version, fact });
+        self.history.push(HistoryEntry { at: self.context.now, version: self.next.version, role: None, fact });
     }
 
     pub(super) fn tell(&mut self, agents: Vec<AgentId>, notice: Notice) {

@@ -151,6 +151,23 @@ pub enum Event {
         /// The agent, who then has it.
         agent: AgentId,
     },
+    /// A supervisor reopens it for another agent, or for whomever the plan finds.
+    ReopenFor {
+        /// The supervisor.
+        by: AgentId,
+        /// The agent who gets it; `None`: the plan begins.
+        to: Option<AgentId>,
+    },
+    /// A supervisor begins to watch it, or goes on for longer.
+    Watch {
+        /// The supervisor.
+        by: AgentId,
+    },
+    /// A supervisor watches it no more.
+    Unwatch {
+        /// The supervisor.
+        by: AgentId,
+    },
     /// An agent asks for the present transcript.
     RequestTranscript {
         /// The agent.

@@ -92,30 +92,17 @@ impl Change<'_> {
 
     pub(super) fn reassign(&mut self, by: AgentId, to: AgentId) -> Result<(), Refusal> {
         self.still_open()?;
-        if !self.of_account(&to) {
-            return Err(Refusal::NoSuchTarget);
-        }
-        if self.next.agent.as_ref() == Some(&to) {
+        if self.of_account(&to) && self.next.agent.as_ref() == Some(&to) {
             return Err(Refusal::AlreadyYours);
         }
-        if self.context.presences.get(&to).is_some_and(|presence| !presence.has_room()) {
-            return Err(Refusal::AtCapacity);
-        }
+        self.can_be_given(&to)?;
         self.withdraw_offer(None);
         self.next.wait = None;
         self.next.accepted_via = None;
         let previous = self.next.agent.replace(to.clone());
-        self.next.tab_open = false;
-        self.next.unread = true;
         self.fact(Fact::Reassigned { by, to: to.clone(), previous: previous.clone() });
         self.tell(previous.into_iter().chain([to]).collect(), Notice::Interaction);
-        // As after a message: the agent who was given it is offered it first, and if that agent is absent it goes
-        // on.
-        if self.context.account.active {
-            self.wait_for_agent()
-        } else {
-            self.hold_while_inactive()
-        }
+        self.offered_anew();
         Ok(())
     }
 
@@ -153,16 +140,39 @@ impl Change<'_> {
 
     /// The transaction ensures that the customer has no other open interaction on the account.
     pub(super) fn reopen(&mut self, agent: AgentId) -> Result<(), Refusal> {
-        if self.next.is_open() {
-            return Err(Refusal::StillOpen);
-        }
-        if let Some(older) = &self.next.merged_into {
-            return Err(Refusal::MergedAway { into: older.interaction.clone() });
-        }
+        self.may_be_reopened()?;
         if !self.of_account(&agent) {
             return Err(Refusal::NotAMember);
         }
         self.must_take_one_more(&agent)?;
+        self.opened_again();
+        self.fact(Fact::Reopened { agent: agent.clone() });
+        self.taken(agent);
+        Ok(())
+    }
+
+    /// As after a message that nobody has seen: the agent who was given it is offered it first. Without one, the plan
+    /// begins.
+    pub(super) fn reopen_for(&mut self, by: AgentId, to: Option<AgentId>) -> Result<(), Refusal> {
+        self.may_be_reopened()?;
+        if let Some(to) = &to {
+            self.can_be_given(to)?;
+        }
+        self.opened_again();
+        self.next.agent.clone_from(&to);
+        self.fact(Fact::ReopenedFor { by, to: to.clone() });
+        if let Some(to) = to {
+            self.tell(vec![to], Notice::Interaction);
+        }
+        self.offered_anew();
+        Ok(())
+    }
+
+    fn may_be_reopened(&self) -> Result<(), Refusal> {
+        if self.next.is_open() { Err(Refusal::StillOpen) } else { self.not_merged() }
+    }
+
+    fn opened_again(&mut self) {
         self.next.status = Status::Open;
         // The customer may have written in a later interaction.
         self.heard(None);
@@ -170,9 +180,24 @@ impl Change<'_> {
         self.next.disposition = None;
         self.next.archived = false;
         self.next.accepted_via = None;
-        self.fact(Fact::Reopened { agent: agent.clone() });
-        self.taken(agent);
+    }
+
+    /// Whether a supervisor may give it to this agent. The transaction checks the room again.
+    fn can_be_given(&self, to: &AgentId) -> Result<(), Refusal> {
+        if !self.of_account(to) {
+            return Err(Refusal::NoSuchTarget);
+        }
+        if self.context.presences.get(to).is_some_and(|presence| !presence.has_room()) {
+            return Err(Refusal::AtCapacity);
+        }
         Ok(())
+    }
+
+    /// Its agent, if it has one, is offered it first, and if that agent is absent it goes on.
+    fn offered_anew(&mut self) {
+        self.next.tab_open = false;
+        self.next.unread = true;
+        if self.context.account.active { self.wait_for_agent() } else { self.hold_while_inactive() }
     }
 
     /// Whether the agent is ready and has room for one more. The transaction checks the room again.

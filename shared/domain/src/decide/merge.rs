@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::change::Change;
 use super::{MERGED, Refusal};
-use crate::effect::{Audience, Effect, InteractionKey, Notice};
+use crate::effect::{Effect, InteractionKey};
 use crate::history::Fact;
 use crate::ids::MessageId;
-use crate::interaction::Interaction;
+use crate::interaction::{Interaction, Watcher};
 use crate::tag::Tag;
 use crate::values::Address;
 
@@ -32,9 +32,7 @@ impl Change<'_> {
             self.heard_from(&address, at);
         }
         self.fact(Fact::Noted { message });
-        if let Some(agent) = self.next.agent.clone() {
-            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
-        }
+        self.tell_of_message(self.next.agent.iter().cloned().collect());
         Ok(())
     }
 
@@ -51,8 +49,8 @@ impl Change<'_> {
         self.fact(Fact::Noted { message });
         if !self.next.is_open() {
             self.effects.extend(archive.then_some(Effect::Archive));
-        } else if let Some(agent) = self.next.agent.clone() {
-            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+        } else {
+            self.tell_of_message(self.next.agent.iter().cloned().collect());
         }
     }
 
@@ -85,6 +83,11 @@ impl Change<'_> {
         }
         self.next.claims.extend(newer.claims.iter().filter(|claim| !self.next.claims.contains(claim)).copied().collect::<Vec<_>>());
         self.next.claims.truncate(Interaction::MOST_CLAIMS);
+        // Whoever watched the newer one goes on here.
+        let watching = |watcher: &&Watcher| !self.next.watchers.iter().any(|own| own.agent == watcher.agent);
+        let watchers: Vec<Watcher> = newer.watchers.iter().filter(watching).cloned().collect();
+        self.next.watchers.extend(watchers);
+        self.next.watchers.truncate(Watcher::MOST);
         if self.next.customer_name.is_none() {
             (self.next.customer_name, self.next.name_kept) = (newer.customer_name.clone(), newer.name_kept);
         }

@@ -74,9 +74,7 @@ impl Change<'_> {
         let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
         let delivered = there && (self.next.wait.is_none() || self.is_handed_over());
         self.fact(Fact::MessageReceived { message, delivered });
-        if let Some(agent) = self.next.agent.clone() {
-            self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
-        }
+        self.tell_of_message(self.next.agent.iter().cloned().collect());
         if !delivered {
             self.unread();
         }
@@ -140,7 +138,7 @@ impl Change<'_> {
             self.arm_inactivity(deadline);
         }
         self.effects.push(Effect::SendMessage { message, at: now });
-        self.message_effects.push(Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Message });
+        self.tell_of_message(vec![agent]);
     }
 
     /// Whether free text may be sent.

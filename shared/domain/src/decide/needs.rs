@@ -97,6 +97,17 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
             needs.no_other_open = true;
             needs.service_window = true;
         }
+        Event::ReopenFor { to, .. } => {
+            needs.presences.extend(to.clone());
+            needs.membership = to.as_ref().and_then(|to| membership(interaction, to));
+            needs.no_other_open = true;
+            needs.service_window = true;
+        }
+        // Watches that have ended make room.
+        Event::Watch { .. } => {
+            let watchers = interaction.into_iter().flat_map(|interaction| &interaction.watchers);
+            needs.presences.extend(watchers.map(|watcher| watcher.agent.clone()));
+        }
         Event::OpenTab { agent } | Event::AgentUnavailable { agent } => drop(needs.presences.insert(agent.clone())),
         Event::Close { agent, .. } => {
             needs.presences.insert(agent.clone());
@@ -115,6 +126,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::CloseTab { .. }
         | Event::Archive { .. }
         | Event::RequestTranscript { .. }
+        | Event::Unwatch { .. }
         | Event::Timer(Timer::Offer { .. } | Timer::Again { .. } | Timer::Inactivity { .. })
         | Event::AccountDeactivated
         | Event::AccountLeaves => {}

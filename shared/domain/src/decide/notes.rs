@@ -2,7 +2,6 @@
 
 use super::Refusal;
 use super::change::Change;
-use crate::effect::{Audience, Effect, Notice};
 use crate::history::Fact;
 use crate::ids::{AgentId, MessageId};
 
@@ -13,7 +12,7 @@ impl Change<'_> {
         self.fact(Fact::NoteAdded { message, agent: by.clone() });
         let mut to = vec![by];
         to.extend(self.next.agent.clone().filter(|agent| !to.contains(agent)));
-        self.message_effects.push(Effect::Push { to: Audience::Agents(to), notice: Notice::Message });
+        self.tell_of_message(to);
         self.archive_again();
         Ok(())
     }

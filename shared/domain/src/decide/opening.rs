@@ -71,6 +71,7 @@ impl Opening {
             run: Run::default(),
             absorbed: Vec::new(),
             merged_into: None,
+            watchers: Vec::new(),
         }
     }
 }

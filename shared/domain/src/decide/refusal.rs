@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::ids::{AgentId, InteractionId};
+use crate::interaction::Watcher;
 use crate::tag::Tag;
 
 /// Why an event changes nothing.
@@ -90,6 +91,9 @@ pub enum Refusal {
         /// The other interaction.
         interaction: InteractionId,
     },
+    /// As many supervisors watch it as may at once.
+    #[error("{most} supervisors watch it already", most = Watcher::MOST)]
+    TooManyWatchers,
     /// The 24-hour service window is over.
     #[error("the 24-hour service window is over; only an approved template may be sent")]
     WindowExpired,

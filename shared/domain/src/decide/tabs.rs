@@ -108,6 +108,7 @@ impl Change<'_> {
         self.next.unread = false;
         self.next.unanswered_since = None;
         self.next.inactivity = Inactivity::default();
+        self.next.watchers.clear();
         self.fact(Fact::Closed { agent: by, disposition });
         self.effects.push(Effect::Archive);
         if let Some(agent) = self.next.agent.clone() {

@@ -134,6 +134,9 @@ pub(crate) enum Command {
     Reassign(InteractionId, AgentId),
     Archive(InteractionId),
     Reopen(InteractionId),
+    ReopenFor(InteractionId, Option<AgentId>),
+    Watch(InteractionId),
+    Unwatch(InteractionId),
     Write(InteractionId, MessageId, String),
     Note(InteractionId, MessageId),
     Tag(InteractionId, Vec<Tag>, Vec<Tag>),
@@ -334,6 +337,9 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Reassign(interaction, to) => (interaction, Event::Reassign { by: agent, to }),
         Command::Archive(interaction) => (interaction, Event::Archive { agent }),
         Command::Reopen(interaction) => (interaction, Event::Reopen { agent }),
+        Command::ReopenFor(interaction, to) => (interaction, Event::ReopenFor { by: agent, to }),
+        Command::Watch(interaction) => (interaction, Event::Watch { by: agent }),
+        Command::Unwatch(interaction) => (interaction, Event::Unwatch { by: agent }),
         Command::Write(interaction, message, body) => {
             let key = engine.locate(&interaction).await?;
             let sending = Sending {
@@ -355,7 +361,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         Command::Start(to, message) => {
             let account = engine.directory.accounts().await?[0].clone();
             let template = ApprovedTemplate::plain("recontact", "it");
-            let start = Start { agent, to, name: None, message, template };
+            let start = Start { agent, role: None, to, name: None, message, template };
             let told = match engine.start(&account, &start, &mark).await? {
                 Started::Opened(interaction, message) => Some(Told::Changed { interaction, message: Some(message) }),
                 Started::Before | Started::Refused(_) => None,
@@ -754,7 +760,7 @@ impl Sim {
         let account = run(self.engine.directory.accounts()).unwrap()[0].clone();
         let template = ApprovedTemplate::plain("recontact", "it");
         let message = MessageId::from_ulid(self.world.ulid());
-        let start = Start { agent: agent.clone(), to: phone(to), name: None, message, template };
+        let start = Start { agent: agent.clone(), role: None, to: phone(to), name: None, message, template };
         let mark = Idempotency::Command { id: format!("start-{}", self.next()) };
         let started = run(self.engine.start(&account, &start, &mark)).unwrap();
         assert!(
@@ -871,24 +877,29 @@ impl Sim {
         let seen = Seen { interaction: interaction.cloned(), notice };
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
-            Recipients::Holder { holder_of } => surely(|| engine::holder(&self.memory, holder_of)).into_iter().collect(),
+            Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
+            Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news {
-            let now: Vec<AgentId> = self.held_by(&message.interaction).into_iter().collect();
-            assert_eq!(agents, now, "the state of a message goes to the agent who has its interaction now");
+            let living = self.living(&message.interaction);
+            let now: Vec<AgentId> = living.agent.into_iter().collect();
+            let (holder, others) = agents.split_at(now.len());
+            assert_eq!(holder, now, "the state of a message goes to the agent who has its interaction now");
+            let watching = |agent: &AgentId| living.watchers.iter().any(|watcher| watcher.agent == *agent);
+            assert!(others.iter().all(watching), "and to nobody else but its watchers");
         }
         for agent in agents {
             self.seen.entry(agent).or_default().push(seen.clone());
         }
     }
 
-    /// The agent who has the thread of an interaction now.
-    fn held_by(&self, interaction: &InteractionId) -> Option<AgentId> {
-        let mut living = self.memory.interaction_of(interaction)?;
+    /// The interaction that goes on with this one: itself, or the one that it was merged into.
+    fn living(&self, interaction: &InteractionId) -> Interaction {
+        let mut living = self.interaction(interaction);
         while let Some(into) = &living.merged_into {
-            living = self.memory.interaction_of(&into.interaction)?;
+            living = self.interaction(&into.interaction);
         }
-        living.agent
+        living
     }
 
     /// The agents of an audience: for a queue, its members of the account, and for an offer only the ready ones.

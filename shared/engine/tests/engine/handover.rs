@@ -8,8 +8,8 @@ use domain::ids::{AgentId, InteractionId, QueueId};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 
-use engine::Told;
 use engine::ports::Idempotency;
+use engine::{Basis, Told};
 
 use crate::driver::{Command, Sim, run, seconds};
 
@@ -170,7 +170,13 @@ fn a_command_that_is_based_on_an_older_version_is_refused_and_shows_the_current_
     sim.writes(1);
     let close = |version| {
         let event = Event::Close { agent: agents[0].clone(), disposition: None };
-        run(sim.engine.tell_based_on(&key, event, Idempotency::Command { id: format!("close {version}") }, Some(version))).unwrap()
+        run(sim.engine.tell_based_on(
+            &key,
+            event,
+            Idempotency::Command { id: format!("close {version}") },
+            Basis { version: Some(version), role: None },
+        ))
+        .unwrap()
     };
     let Told::Refused(Refusal::Changed, current) = close(seen) else { panic!("it was carried out") };
     assert!(matches!(close(current.version), Told::Changed { .. }));

@@ -45,7 +45,7 @@ fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
                 Fact::WaitEnded { .. } | Fact::Accepted { .. } | Fact::Picked { .. } | Fact::Reassigned { .. } => wait = None,
                 Fact::Closed { .. } => (wait, end) = (None, Some("closed")),
                 Fact::Archived { .. } => end = Some("archived"),
-                Fact::Reopened { .. } => (wait, end) = (None, None),
+                Fact::Reopened { .. } | Fact::ReopenedFor { .. } => (wait, end) = (None, None),
                 _ => {}
             }
         }

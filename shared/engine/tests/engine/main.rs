@@ -22,3 +22,4 @@ mod repetition;
 mod returning;
 mod simulation;
 mod steps;
+mod watching;

@@ -525,7 +525,10 @@ impl Story {
             }
             109..112 => {
                 let message = MessageId::from_ulid(self.sim.world.ulid());
-                any.into_iter().for_each(|interaction| self.command(&agent, Command::Note(interaction, message.clone())));
+                any.iter().for_each(|interaction| self.command(&agent, Command::Note(interaction.clone(), message.clone())));
+                let watches = self.dice.percent(70);
+                let command = |interaction| if watches { Command::Watch(interaction) } else { Command::Unwatch(interaction) };
+                any.into_iter().for_each(|interaction| self.command(&agent, command(interaction)));
             }
             112..114 => {
                 let tags = ["one", "two", "three"].map(|tag| Tag::parse(tag).unwrap());
@@ -548,7 +551,11 @@ impl Story {
                 let closed = self.sim.memory.interactions().into_iter().filter(|interaction| !interaction.is_open());
                 let closed: Vec<InteractionId> = closed.map(|interaction| interaction.id).collect();
                 let Some(interaction) = self.dice.pick(&closed).cloned() else { return };
-                let command = if self.dice.percent(30) { Command::Archive(interaction) } else { Command::Reopen(interaction) };
+                let command = match self.dice.below(4) {
+                    0 => Command::Archive(interaction),
+                    1 => Command::ReopenFor(interaction, self.dice.pick(&self.agents).filter(|to| **to != agent).cloned()),
+                    _ => Command::Reopen(interaction),
+                };
                 self.command(&agent, command);
             }
         }
@@ -855,6 +862,7 @@ impl Story {
                 Fact::Unassigned { agent } => assert_eq!(owner.take(), Some(agent)),
                 Fact::Picked { agent } | Fact::Reopened { agent } | Fact::Started { agent, .. } => owner = Some(agent),
                 Fact::Reassigned { to, previous, .. } => assert_eq!(owner.replace(to), previous),
+                Fact::ReopenedFor { to, .. } => owner = to,
                 _ => {}
             }
         }

@@ -1,5 +1,6 @@
 //! Accounts: connected WhatsApp numbers.
 
+mod dispositions;
 mod leaving;
 mod rotation;
 mod secrets;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use store::Extra;
 use utoipa::ToSchema;
 
+pub(crate) use dispositions::*;
 pub(crate) use leaving::*;
 pub(crate) use rotation::*;
 
