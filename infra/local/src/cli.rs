@@ -110,6 +110,9 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let mut story = Story::begin();
 
+    // Beside everything else. A run that ends at once shows it to nobody.
+    let console =
+        (!options.once).then(|| tokio::task::spawn_blocking(|| build_console::build(&crate::workspace(), |step| println!("{step}"))));
     println!("Starting the local engine …");
     let engine = if options.policies {
         Engine::start_with_policies(&folder, "engine", options.port).await?
@@ -152,7 +155,11 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
     if options.once {
         return Ok(());
     }
-    show(&engine, &stack, &standin, &demo, &endpoints)?;
+    let problem = match console {
+        Some(console) => console.await.context("the console's build broke off")?.err(),
+        None => None,
+    };
+    show(&engine, &stack, &standin, &demo, &endpoints, problem.as_ref())?;
     up.set(true);
     // Waits for Ctrl-C.
     std::future::pending().await
@@ -187,6 +194,7 @@ pub fn endpoints(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo)
         "engine": engine.endpoint,
         "api": demo.agent_url,
         "admin": demo.admin_url,
+        "console": format!("{}/console", stack.public_url),
         "websocket": stack.websocket_url,
         "provider_stub": standin.url,
         "receive": receive,
@@ -210,8 +218,19 @@ impl Drop for Endpoints {
 }
 
 /// Prints everything that a person needs to go on by hand.
-fn show(engine: &Engine, stack: &Stack, standin: &StandIn, demo: &Demo, endpoints: &Endpoints) -> Result<()> {
+fn show(
+    engine: &Engine,
+    stack: &Stack,
+    standin: &StandIn,
+    demo: &Demo,
+    endpoints: &Endpoints,
+    console: Option<&build_console::Error>,
+) -> Result<()> {
     println!("\nEverything stays up. Ctrl-C stops it.");
+    println!("  Console         {}/console/desk  (log in as anna or ben)", stack.public_url);
+    if let Some(problem) = console {
+        println!("                  is not built, everything else works: {problem}");
+    }
     println!("  Agent API       {}  (description: {}/openapi.json)", demo.agent_url, demo.agent_url);
     println!("  Admin API       {}", demo.admin_url);
     println!("  WebSocket       {}?ticket=…  (POST {}/tickets)", stack.websocket_url, demo.agent_url);

@@ -41,6 +41,8 @@ functions! {
     "admin-api" => admin_api::run(),
     "realtime" => realtime::run(),
     "webhook" => webhook::run(),
+    // From the folder, so that a page that was built meanwhile is served.
+    "console" => console::run(console::Files::Folder(build_console::dist(&crate::workspace()))),
 }
 
 /// Runs the function that `AWS_LAMBDA_FUNCTION_NAME` (`<stack>-<function>`) names, until the engine ends the process.

@@ -206,6 +206,22 @@ fn the_first_owner_can_get_a_token_from_the_command_line_and_nobody_can_sign_up(
 }
 
 #[test]
+fn the_console_has_no_rights_and_logs_in_by_code_at_its_own_addresses_only() {
+    let template = template();
+    assert!(statements(template.resource("ConsoleFunction")).is_empty());
+    let client = &template.resource("UserPoolClient")["Properties"];
+    assert_eq!(list(&client["AllowedOAuthFlows"]), ["code"]);
+    // PKCE stands in for it: a secret in a browser is none.
+    assert!(client.get("GenerateSecret").is_none());
+    for (addresses, path) in [("CallbackURLs", "/console/session/callback"), ("LogoutURLs", "/console/login")] {
+        let own = &client[addresses][0];
+        let expected =
+            [format!("${{PublicUrl}}{path}"), format!("https://${{HttpApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}{path}")];
+        assert_eq!(list(own), ["HasPublicUrl", expected[0].as_str(), expected[1].as_str()], "{addresses}");
+    }
+}
+
+#[test]
 fn schedules_may_reach_the_timers_queue_and_their_dead_letters_and_nothing_else() {
     let template = template();
     let role = statements(template.resource("SchedulerRole"));

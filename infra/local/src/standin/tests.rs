@@ -122,6 +122,60 @@ fn the_example_curl_is_signed_and_quoted() {
 }
 
 #[tokio::test]
+async fn a_code_is_good_once_and_only_with_its_verifier() {
+    let standin = StandIn::start().await.unwrap();
+    let http = crate::http();
+    let description: Value =
+        http.get(format!("{}/.well-known/openid-configuration", standin.url)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(description["issuer"], standin.url);
+    // RFC 7636, appendix B.
+    let (verifier, challenge) = ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    let back = "http://127.0.0.1:1/console/session/callback";
+    let ask = async |redirect_uri: &str| {
+        let asked = [
+            ("response_type", "code"),
+            ("client_id", AUDIENCE),
+            ("redirect_uri", redirect_uri),
+            ("state", "s&1"),
+            ("code_challenge", challenge),
+            ("code_challenge_method", "S256"),
+            ("subject", "anna"),
+        ];
+        http.get(format!("{}/authorize/as", standin.url)).query(&asked).send().await.unwrap()
+    };
+    let code = async || {
+        let answer = ask(back).await;
+        let url: reqwest::Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
+        let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+        assert_eq!(query["state"], "s&1");
+        query["code"].clone()
+    };
+    let exchange = async |form: &[(&str, &str)]| {
+        let form: Vec<_> = form.iter().copied().chain([("client_id", AUDIENCE), ("redirect_uri", back)]).collect();
+        let answer = http.post(description["token_endpoint"].as_str().unwrap()).form(&form).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let by_code = async |code: &str, verifier: &str| {
+        exchange(&[("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)]).await
+    };
+
+    let first = code().await;
+    let (status, tokens) = by_code(&first, verifier).await;
+    assert_eq!((status, tokens["expires_in"].as_u64()), (200, Some(3600)));
+    assert_eq!(by_code(&first, verifier).await, (400, json!({"error": "invalid_grant"})));
+    assert_eq!(by_code(&code().await, "another").await.0, 400);
+
+    let session = tokens["refresh_token"].as_str().unwrap();
+    let renew = [("grant_type", "refresh_token"), ("refresh_token", session)];
+    assert!(exchange(&renew).await.1["id_token"].is_string());
+    let revoked = http.post(description["revocation_endpoint"].as_str().unwrap()).form(&[("token", session)]).send().await.unwrap();
+    assert_eq!((revoked.status().as_u16(), exchange(&renew).await.0), (200, 400));
+    // A code leaves this machine for nobody.
+    assert_eq!(ask("https://evil.example/").await.status(), 400);
+    assert_eq!(ask("http://127.0.0.1.evil.example/").await.status(), 400);
+}
+
+#[tokio::test]
 async fn twilio_accepts_a_message_and_calls_back_in_order_and_signed() {
     let standin = started(&[twilio_account()]).await;
     let (url, mut received) = receiver().await;

@@ -1,0 +1,211 @@
+/**
+ * The agent's numbered events, without a gap: an event is applied only after the one before it. A hole that stays open
+ * is read over HTTP; where the events are gone, everything is read anew.
+ */
+import type { Entry } from '../api'
+import type { Snapshot } from './store'
+
+/** A socket as far as the feed needs one. */
+export interface Line {
+  send(text: string): void
+  close(): void
+}
+
+export interface Listener {
+  open(): void
+  frame(text: string): void
+  closed(): void
+}
+
+/** Where events come from and go to. */
+export interface Ports {
+  snapshot(): Promise<Snapshot>
+  /** Events after a number; fewer than all when `next` is there. */
+  read(after: number): Promise<{ items: Entry[]; next?: string | null }>
+  connect(listener: Listener): Promise<Line>
+  replace(snapshot: Snapshot): void
+  /** `live` is false while missed events are read: nothing of them rings any more. */
+  apply(entry: Entry, live: boolean): void
+  /** Since when there is no connection; undefined: there is one. */
+  state?(lostSince: number | undefined): void
+  timer(run: () => void, ms: number): () => void
+  now(): number
+  random(): number
+}
+
+/** A hole mostly closes by itself: events of one moment overtake each other by less than this. */
+const HOLE = 300
+/** The API ends a silent connection after ten minutes, and a lost event shows at the next question. */
+const ASK = 4 * 60_000
+/** Any connection ends after two hours; the next one stands before that. */
+const RENEW = 110 * 60_000
+const FIRST_PAUSE = 500
+const LONGEST_PAUSE = 30_000
+/** The socket gives this many missed events for one question. */
+const PAGE = 200
+
+export class Feed {
+  /** The number of the last event that was applied. */
+  seq = 0
+  private waiting = new Map<number, Entry>()
+  private line: Line | undefined
+  private generation = 0
+  private failures = 0
+  private lostSince: number | undefined
+  private closeHole: (() => void) | undefined
+  private retry: (() => void) | undefined
+  private timers: (() => void)[] = []
+  private reading: Promise<void> | undefined
+  private asked = 0
+  private ended = false
+
+  constructor(private readonly ports: Ports) {}
+
+  /** Reads everything, then listens. */
+  async start(): Promise<void> {
+    await this.renew()
+    this.lostSince = this.ports.now()
+    this.connect()
+  }
+
+  stop() {
+    this.ended = true
+    this.drop()
+    this.retry?.()
+    this.closeHole?.()
+  }
+
+  /** The machine woke up, or the network is back: do not wait for the next try. */
+  wake() {
+    if (this.ended || !this.retry) return
+    this.retry()
+    this.failures = 0
+    this.connect()
+  }
+
+  private drop() {
+    this.generation += 1
+    for (const cancel of this.timers.splice(0)) cancel()
+    this.line?.close()
+    this.line = undefined
+  }
+
+  private connect() {
+    this.retry = undefined
+    const generation = (this.generation += 1)
+    const before = this.line
+    const current = () => generation === this.generation && !this.ended
+    const lost = () => {
+      if (!current()) return
+      this.drop()
+      this.lostSince ??= this.ports.now()
+      this.ports.state?.(this.lostSince)
+      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.failures)
+      this.failures += 1
+      // Half of it by chance, so that not everybody comes back at once.
+      this.retry = this.ports.timer(() => this.connect(), pause / 2 + (pause / 2) * this.ports.random())
+    }
+    let open = false
+    const opened = () => {
+      if (!current() || !this.line || open) return
+      open = true
+      if (before && before !== this.line) before.close()
+      for (const cancel of this.timers.splice(0)) cancel()
+      this.failures = 0
+      this.lostSince = undefined
+      this.ports.state?.(undefined)
+      this.ask()
+      this.timers.push(this.ports.timer(() => this.connect(), RENEW))
+    }
+    let early = false
+    this.ports
+      .connect({
+        open: () => (this.line && current() ? opened() : (early = true)),
+        frame: (text) => current() && this.frame(text),
+        closed: lost
+      })
+      .then((line) => {
+        if (!current()) return line.close()
+        this.line = line
+        if (early) opened()
+      }, lost)
+  }
+
+  /** Asks for what happened while the connection opened, and from then on from time to time. */
+  private ask() {
+    this.asked = this.seq
+    this.line?.send(JSON.stringify({ after: this.seq }))
+    this.timers.push(this.ports.timer(() => this.ask(), ASK))
+  }
+
+  /** A frame of the socket. */
+  frame(text: string) {
+    const said = JSON.parse(text) as Partial<Entry>
+    if (typeof said.seq === 'number' && said.event) this.take(said as Entry, true)
+  }
+
+  private take(entry: Entry, live: boolean) {
+    if (entry.event.type === 'expired') {
+      if (entry.seq > this.seq) void this.catchUp(true)
+      return
+    }
+    if (entry.seq <= this.seq) return
+    this.waiting.set(entry.seq, entry)
+    this.advance(live)
+    if (this.waiting.size > 0 && !this.closeHole && !this.reading) {
+      this.closeHole = this.ports.timer(() => {
+        this.closeHole = undefined
+        if (this.waiting.size > 0) void this.catchUp(false)
+      }, HOLE)
+    }
+    // A full page: there may be more.
+    if (this.line && this.seq - this.asked >= PAGE) {
+      this.asked = this.seq
+      this.line.send(JSON.stringify({ after: this.seq }))
+    }
+  }
+
+  private advance(live: boolean) {
+    for (let next; (next = this.waiting.get(this.seq + 1)); ) {
+      this.waiting.delete(next.seq)
+      this.seq = next.seq
+      this.ports.apply(next, live)
+    }
+    for (const seq of this.waiting.keys()) if (seq <= this.seq) this.waiting.delete(seq)
+  }
+
+  /** Reads the missing events; `anew`: all of it. One at a time. */
+  catchUp(anew: boolean): Promise<void> {
+    return (this.reading ??= this.readOn(anew)
+      .catch(() => {
+        // The network again. The hole is still there; look once more in a while.
+        this.closeHole ??= this.ports.timer(() => {
+          this.closeHole = undefined
+          void this.catchUp(anew)
+        }, LONGEST_PAUSE / 6)
+      })
+      .finally(() => (this.reading = undefined)))
+  }
+
+  private async readOn(anew: boolean) {
+    if (anew) await this.renew()
+    for (;;) {
+      const page = await this.ports.read(this.seq)
+      const expired = page.items.find((entry) => entry.event.type === 'expired' && entry.seq > this.seq)
+      if (expired) {
+        await this.renew()
+        continue
+      }
+      const before = this.seq
+      for (const entry of page.items) this.take(entry, false)
+      if (!page.next || this.seq === before) return
+    }
+  }
+
+  private async renew() {
+    const snapshot = await this.ports.snapshot()
+    this.ports.replace(snapshot)
+    this.seq = Math.max(this.seq, snapshot.seq)
+    this.advance(false)
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * What this agent's screen knows. Events of the feed and answers of the API go through the same `apply…`: an entity
+ * gives way only to a greater version of itself, so neither repetition nor order matters.
+ */
+import type { Entry, Interaction, Message, Offered, Presence } from '../api'
+
+/** An offer that rings here. */
+export interface Offer {
+  interaction: Interaction
+  /** Its number within the interaction; a later offer has a greater one. */
+  offer: number
+  until?: string | null
+  notification?: Offered['notification']
+  queue?: Offered['queue']
+}
+
+/** Everything that the API says of an agent at one moment, and the number of the last event before it. */
+export interface Snapshot {
+  seq: number
+  interactions: Interaction[]
+  offers: Offered[]
+  presence: Presence
+}
+
+/** What a change means for a person. */
+export type Effect =
+  | { type: 'offered'; offer: Offer }
+  | { type: 'taken'; interaction: Interaction | undefined; by: string }
+  | { type: 'message'; message: Message }
+
+type Maps = <V>() => Map<string, V>
+
+export class Store {
+  readonly interactions: Map<string, Interaction>
+  readonly offers: Map<string, Offer>
+  /** Messages by interaction, then by id. */
+  readonly threads: Map<string, Map<string, Message>>
+  readonly single: Map<string, Presence>
+  /** Counts the snapshots. */
+  epoch = 0
+  /** The highest offer of an interaction that was withdrawn: an older `offered` must not bring it back. */
+  private readonly withdrawn = new Map<string, number>()
+
+  /** `maps` makes the maps: plain ones, or those that a screen can watch. */
+  constructor(
+    readonly agent: string,
+    private readonly maps: Maps = () => new Map()
+  ) {
+    this.interactions = maps()
+    this.offers = maps()
+    this.threads = maps()
+    this.single = maps()
+  }
+
+  get presence(): Presence | undefined {
+    return this.single.get('presence')
+  }
+
+  setPresence(presence: Presence) {
+    this.single.set('presence', presence)
+  }
+
+  /**
+   * Keeps the greater version. `asked` is the epoch in which an answer was asked for: one from before the last snapshot
+   * may call mine what the snapshot does not list any more.
+   */
+  applyInteraction(interaction: Interaction, asked = this.epoch): void {
+    const known = this.interactions.get(interaction.id)
+    if (known && known.version >= interaction.version) return
+    if (!known && asked < this.epoch && interaction.agent === this.agent && interaction.status === 'open') return
+    this.interactions.set(interaction.id, interaction)
+  }
+
+  /** Keeps the greater version, and the whole text where an event carries only its beginning. */
+  applyMessage(message: Message): void {
+    let thread = this.threads.get(message.interaction)
+    if (!thread) this.threads.set(message.interaction, (thread = this.maps()))
+    const known = thread.get(message.id)
+    if (known && (known.version > message.version || (known.version === message.version && !(known.cut && !message.cut)))) return
+    thread.set(message.id, message)
+  }
+
+  private offer(offer: Offer): boolean {
+    const id = offer.interaction.id
+    if ((this.withdrawn.get(id) ?? -1) >= offer.offer || (this.offers.get(id)?.offer ?? -1) >= offer.offer) return false
+    this.offers.set(id, offer)
+    return true
+  }
+
+  private withdraw(id: string, offer: number) {
+    this.withdrawn.set(id, Math.max(offer, this.withdrawn.get(id) ?? -1))
+    if ((this.offers.get(id)?.offer ?? Infinity) <= offer) this.offers.delete(id)
+  }
+
+  /** Ends what rings for an interaction, because this agent has answered it. */
+  answered(id: string) {
+    const offer = this.offers.get(id)
+    if (offer) this.withdraw(id, offer.offer)
+  }
+
+  /** One event. The caller sees to it that none is left out. */
+  apply(entry: Entry): Effect | undefined {
+    const event = entry.event
+    switch (event.type) {
+      case 'offered': {
+        this.applyInteraction(event.interaction)
+        const { interaction, offer, until, notification } = event
+        const queue = 'queue' in event ? (event.queue as Offered['queue']) : undefined
+        const made: Offer = { interaction, offer, until, notification, queue }
+        return this.offer(made) ? { type: 'offered', offer: made } : undefined
+      }
+      case 'withdrawn': {
+        const rang = this.offers.get(event.interaction)
+        this.withdraw(event.interaction, event.offer)
+        const taken = rang && event.taken_by && event.taken_by !== this.agent && !this.offers.has(event.interaction)
+        return taken ? { type: 'taken', interaction: rang.interaction, by: event.taken_by as string } : undefined
+      }
+      case 'message': {
+        const isNew = !this.threads.get(event.message.interaction)?.has(event.message.id)
+        this.applyMessage(event.message)
+        return isNew ? { type: 'message', message: event.message } : undefined
+      }
+      case 'message_state':
+        this.applyMessage(event.message)
+        return
+      case 'interaction':
+        this.applyInteraction(event.interaction)
+        return
+      case 'presence': {
+        const { state, reason, since } = event
+        const { capacity = 0, load = 0 } = this.presence ?? {}
+        this.setPresence({ state, reason, since, capacity, load })
+        return
+      }
+      case 'withheld':
+        this.interactions.delete(event.interaction)
+        this.threads.delete(event.interaction)
+        this.offers.delete(event.interaction)
+        return
+      default:
+        // A type that a later version adds. It is nothing that this screen shows.
+        return
+    }
+  }
+
+  /** Takes the API's word for what is mine and what rings. */
+  replace(snapshot: Snapshot): void {
+    this.epoch += 1
+    const listed = new Set(snapshot.interactions.map((interaction) => interaction.id))
+    for (const [id, interaction] of [...this.interactions]) {
+      // It was mine, and went while nobody told us. What is on the screen is read again by whoever shows it.
+      if (interaction.agent === this.agent && interaction.status === 'open' && !listed.has(id)) this.interactions.delete(id)
+    }
+    for (const interaction of snapshot.interactions) this.applyInteraction(interaction)
+    const ringing = new Set(snapshot.offers.map((offer) => offer.id))
+    for (const id of [...this.offers.keys()]) if (!ringing.has(id)) this.offers.delete(id)
+    for (const offered of snapshot.offers) {
+      const { notification, queue, ...interaction } = offered
+      this.applyInteraction(interaction)
+      if (offered.offer) this.offer({ interaction, offer: offered.offer.id, until: offered.offer.until, notification, queue })
+    }
+    this.setPresence(snapshot.presence)
+  }
+
+  /** This agent's open interactions, the latest message first. */
+  mine(): Interaction[] {
+    const mine = [...this.interactions.values()].filter((it) => it.agent === this.agent && it.status === 'open')
+    return mine.sort((a, b) => latest(b).localeCompare(latest(a)) || a.id.localeCompare(b.id))
+  }
+
+  /** A thread in its order: by the provider's time, then by id, which sorts by time too. */
+  thread(id: string): Message[] {
+    return [...(this.threads.get(id)?.values() ?? [])].sort(inOrder)
+  }
+}
+
+export const latest = (interaction: Interaction): string => interaction.last_message_at ?? interaction.opened_at
+
+const inOrder = (a: Message, b: Message) => Date.parse(a.at) - Date.parse(b.at) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)

@@ -1,0 +1,381 @@
+/** The desk: the store, bound to the screen, and what an agent does with it. */
+import { del, get, set } from 'idb-keyval'
+import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
+import * as api from '../api'
+import { Problem, type Caller } from '../api/client'
+import { Feed } from '../core/feed'
+import { Outbox, type Row } from '../core/outbox'
+import { Store, type Snapshot } from '../core/store'
+import { Ring } from '../core/ring'
+import { Session } from '../core/session'
+import { t } from '../i18n'
+
+const base = document.baseURI
+const apiBase = new URL('../agent', base).href
+
+/** The session of this page. */
+export const ended = ref(false)
+const session = new Session({
+  post: (path) => fetch(new URL(path, base), { method: 'POST', headers: { 'X-Console': '1' }, signal: AbortSignal.timeout(25_000) }),
+  exclusively: async (run) => await navigator.locks.request('console-renewal', run),
+  now: Date.now,
+  ended: () => (ended.value = true)
+})
+export const caller: Caller = { base: apiBase, token: () => session.token(), refused: () => session.forget() }
+
+export function logIn(to: string) {
+  location.assign(new URL(`session/login?to=${encodeURIComponent(to)}`, base))
+}
+
+/** What a person reads for a moment. */
+export interface Toast {
+  id: number
+  text: string
+  bad: boolean
+}
+
+const shallowMap = <V>() => shallowReactive(new Map<string, V>())
+const DRAFT_DAYS = 7
+
+export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; at: number }
+export type Past = api.Interaction
+
+/** All state of the desk; made once the agent is known. */
+export function makeDesk(me: api.Me) {
+  const store = new Store(me.id, shallowMap)
+  const now = ref(Date.now())
+  const lostSince = ref<number>()
+  const toasts = reactive<Toast[]>([])
+  const tabs = reactive<string[]>([])
+  const waiting = shallowRef<api.Interaction[]>([])
+  const names = shallowReactive(new Map<string, string>())
+  const colleagues = shallowReactive(new Map<string, api.Colleagues>())
+  /** Customers' messages that nobody has looked at, by interaction. */
+  const unseen = shallowReactive(new Map<string, number>())
+  /** Threads that were read whole. */
+  const loaded = shallowReactive(new Map<string, 'loading' | 'ready' | 'failed'>())
+  const drafts = shallowReactive(new Map<string, Draft>())
+  const open = ref<string>()
+  const announced = ref('')
+  const ring = new Ring()
+  setInterval(() => (now.value = Date.now()), 1000)
+
+  let toastId = 0
+  function say(text: string, bad = false) {
+    const toast = { id: (toastId += 1), text, bad }
+    toasts.push(toast)
+    setTimeout(() => dismiss(toast.id), bad ? 12_000 : 6_000)
+  }
+  function dismiss(id: number) {
+    const at = toasts.findIndex((toast) => toast.id === id)
+    if (at >= 0) toasts.splice(at, 1)
+  }
+  function sayProblem(error: unknown) {
+    if (error instanceof Problem && error.status === 401) return
+    say(error instanceof Problem ? (error.status === 0 ? t('networkFailed') : (error.detail ?? error.title)) : String(error), true)
+  }
+
+  // ---- The feed.
+  async function snapshot(): Promise<Snapshot> {
+    // The number first: what happens meanwhile comes twice, and never not at all.
+    const { last } = await api.events(caller, { query: { after: Number.MAX_SAFE_INTEGER, limit: 1 } })
+    const [mine, presence] = await Promise.all([api.mine(caller), api.presence(caller)])
+    return { seq: last, ...mine, presence }
+  }
+
+  const feed = new Feed({
+    snapshot,
+    read: (after) => api.events(caller, { query: { after, limit: 200 } }),
+    async connect(listener) {
+      const { url } = await api.ticket(caller)
+      const socket = new WebSocket(url)
+      socket.onopen = () => listener.open()
+      socket.onmessage = (message) => listener.frame(String(message.data))
+      socket.onclose = () => listener.closed()
+      return { send: (text) => socket.readyState === WebSocket.OPEN && socket.send(text), close: () => socket.close() }
+    },
+    replace(snapshot) {
+      store.replace(snapshot)
+      for (const it of store.mine()) {
+        learnNames(it.account)
+        if (it.tab_open) showTab(it.id)
+        void loadThread(it.id, true)
+      }
+      for (const id of tabs) if (!store.interactions.has(id)) void refresh(id)
+      soundOffers()
+    },
+    apply(entry, live) {
+      const effect = store.apply(entry)
+      if (entry.event.type === 'interaction') {
+        learnNames(entry.event.interaction.account)
+        const merged = entry.event.interaction.merged_into
+        if (merged && open.value === entry.event.interaction.id) void openTab(merged)
+      }
+      if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
+      if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
+      if (effect?.type === 'message' && effect.message.author.kind === 'customer') {
+        const id = effect.message.interaction
+        if (id !== open.value || document.hidden) {
+          unseen.set(id, (unseen.get(id) ?? 0) + 1)
+          if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
+        }
+      }
+      soundOffers()
+    },
+    state: (since) => (lostSince.value = since),
+    timer(run, ms) {
+      const id = setTimeout(run, ms)
+      return () => clearTimeout(id)
+    },
+    now: Date.now,
+    random: Math.random
+  })
+
+  /** Every offer rings until it ends. */
+  function soundOffers() {
+    const ringing = offers.value.filter((offer) => offer.notification?.sound !== false)
+    ring.ring(ringing.length > 0)
+  }
+
+  const offers = computed(() => [...store.offers.values()].filter((offer) => !offer.until || Date.parse(offer.until) > now.value - 2000))
+  const mine = computed(() => store.mine())
+  const presence = computed(() => store.presence)
+  const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
+
+  // ---- Names.
+  const account = (id: string) => me.accounts.find((account) => account.id === id)
+  function nameOf(it: api.Interaction): string {
+    return it.customer_name || it.customer_phone || t('customer')
+  }
+  function learnNames(id: string) {
+    if (!colleagues.has(id)) void loadColleagues(id)
+  }
+  async function loadColleagues(id: string) {
+    try {
+      const found = await api.colleagues(caller, { path: { id } })
+      colleagues.set(id, found)
+      for (const { id, name } of [...found.agents, ...found.others, ...found.queues]) names.set(id, name)
+    } catch {
+      // Names are not worth a message; ids are never shown.
+    }
+  }
+
+  // ---- Reading.
+  async function refresh(id: string): Promise<api.Interaction | undefined> {
+    const asked = store.epoch
+    try {
+      const found = await api.interaction(caller, { path: { id } })
+      store.applyInteraction(found, asked)
+      return found
+    } catch (error) {
+      if (error instanceof Problem && (error.status === 404 || error.status === 403)) closeTabHere(id)
+      return undefined
+    }
+  }
+
+  /** Reads a thread. The API gives its oldest page first, so a long one takes several calls. */
+  async function loadThread(id: string, anew = false) {
+    if (!anew && loaded.get(id) && loaded.get(id) !== 'failed') return
+    if (loaded.get(id) !== 'ready') loaded.set(id, 'loading')
+    try {
+      let after: string | undefined
+      do {
+        const page = await api.messages(caller, { path: { id }, query: { after, limit: 100 } })
+        for (const message of page.items) store.applyMessage(message.interaction === id ? message : { ...message, interaction: id })
+        after = page.next ?? undefined
+      } while (after)
+      loaded.set(id, 'ready')
+    } catch {
+      loaded.set(id, 'failed')
+    }
+  }
+
+  async function loadWaiting() {
+    try {
+      const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
+      // Those that ring here stand among the offers.
+      const found = pages.flatMap((page) => page.items).filter((it) => !it.agent && !store.offers.has(it.id))
+      waiting.value = found.sort((a, b) => a.opened_at.localeCompare(b.opened_at))
+    } catch {
+      // The list that is there stays; the bar tells of a lost connection.
+    }
+  }
+
+  // ---- Commands.
+  /** Carries out a command on an interaction, with a key, so that a repetition after a lost answer changes nothing. */
+  async function command(run: (key: string) => Promise<api.Interaction>): Promise<boolean> {
+    const key = crypto.randomUUID()
+    for (let tries = 0; ; tries += 1) {
+      const asked = store.epoch
+      try {
+        store.applyInteraction(await run(key), asked)
+        return true
+      } catch (error) {
+        if (error instanceof Problem && error.mayPass && tries < 2) {
+          await new Promise((resolve) => setTimeout(resolve, 1000))
+          continue
+        }
+        const now = error instanceof Problem ? (error.body.interaction as api.Interaction | undefined) : undefined
+        if (now) store.applyInteraction(now, asked)
+        sayProblem(error)
+        return false
+      }
+    }
+  }
+
+  async function accept(id: string) {
+    ring.unlock()
+    const done = await command((key) => api.accept(caller, { path: { id }, key }))
+    store.answered(id)
+    soundOffers()
+    if (done) await show(id)
+  }
+  async function reject(id: string) {
+    await command((key) => api.reject(caller, { path: { id }, key }))
+    store.answered(id)
+    soundOffers()
+  }
+  async function pick(id: string) {
+    if (await command((key) => api.pick(caller, { path: { id }, key }))) await show(id)
+    await loadWaiting()
+  }
+  function showTab(id: string) {
+    if (!tabs.includes(id)) tabs.push(id)
+  }
+  /** Shows an interaction that this agent has, and tells the others that its tab is open. */
+  async function openTab(id: string) {
+    await show(id)
+    const it = store.interactions.get(id)
+    if (it?.agent === me.id && it.status === 'open' && presence.value?.state !== 'logged_out') await command((key) => api.openTab(caller, { path: { id }, key }))
+  }
+  let goTo: (id: string | undefined) => void = () => {}
+  async function show(id: string) {
+    if (!store.interactions.has(id)) await refresh(id)
+    if (store.interactions.get(id)?.agent === me.id) showTab(id)
+    goTo(id)
+    seen(id)
+    await loadThread(id)
+  }
+  function seen(id: string) {
+    unseen.delete(id)
+  }
+  function closeTabHere(id: string) {
+    const at = tabs.indexOf(id)
+    if (at >= 0) tabs.splice(at, 1)
+    if (open.value === id) goTo(tabs[Math.max(0, at - 1)])
+  }
+  async function closeTab(id: string) {
+    closeTabHere(id)
+    const it = store.interactions.get(id)
+    if (it?.agent === me.id && it.tab_open) await command((key) => api.closeTab(caller, { path: { id }, key }))
+  }
+  async function setPresence(state: api.Presence['state'], reason?: string) {
+    ring.unlock()
+    const before = presence.value?.state
+    try {
+      store.setPresence(await api.setPresence(caller, { body: { state, reason }, key: crypto.randomUUID() }))
+    } catch (error) {
+      return sayProblem(error)
+    }
+    // A tab that was opened before this login does not count.
+    if (before === 'logged_out' && state !== 'logged_out') for (const id of tabs) void command((key) => api.openTab(caller, { path: { id }, key }))
+    if (state === 'ready') void loadWaiting()
+  }
+
+  // ---- Writing.
+  const rows = shallowMap<Row>()
+  const outbox = new Outbox(
+    {
+      async send(row) {
+        const sent = { path: { id: row.interaction }, key: row.key }
+        return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '' } }) : api.send(caller, { ...sent, body: row.body })
+      },
+      sent: (_, message) => store.applyMessage(message),
+      keep: (rows) => void (rows.length > 0 ? set('outbox', { at: Date.now(), agent: me.id, rows }) : del('outbox')).catch(() => undefined),
+      timer(run, ms) {
+        const id = setTimeout(run, ms)
+        return () => clearTimeout(id)
+      },
+      now: Date.now
+    },
+    rows
+  )
+  addEventListener('beforeunload', (event) => {
+    if (!outbox.isEmpty) event.preventDefault()
+  })
+
+  function draftOf(id: string): Draft {
+    let draft = drafts.get(id)
+    if (!draft) drafts.set(id, (draft = reactive<Draft>({ text: '', mode: 'message', at: Date.now() })))
+    return draft
+  }
+  let saving: ReturnType<typeof setTimeout> | undefined
+  function saveDrafts() {
+    clearTimeout(saving)
+    saving = setTimeout(() => {
+      const kept = [...drafts].filter(([, draft]) => draft.text).map(([id, draft]) => [id, { ...draft }])
+      void set('drafts', { agent: me.id, kept }).catch(() => undefined)
+    }, 300)
+  }
+  async function restore() {
+    const oldest = Date.now() - DRAFT_DAYS * 86_400_000
+    try {
+      const found = await get<{ agent: string; kept: [string, Draft][] }>('drafts')
+      if (found?.agent === me.id) for (const [id, draft] of found.kept) if (draft.at > oldest) drafts.set(id, reactive(draft))
+      const left = await get<{ agent: string; at: number; rows: Row[] }>('outbox')
+      // A key is good for a day. After that a second sending would be a second message.
+      if (left?.agent === me.id && left.at > Date.now() - 86_400_000 / 2) outbox.restore(left.rows)
+    } catch {
+      // A browser that keeps nothing; the desk works without.
+    }
+  }
+
+  async function upload(id: string, file: File): Promise<{ id: string } | undefined> {
+    try {
+      const content_type = file.type || 'application/octet-stream'
+      const place = await api.upload(caller, { path: { id }, body: { name: file.name, content_type, size: file.size } })
+      const put = await fetch(place.url, { method: 'PUT', headers: { 'Content-Type': place.content_type }, body: file })
+      if (!put.ok) throw new Problem(put.status, 'upload', t('uploadFailed'))
+      return place
+    } catch (error) {
+      sayProblem(error)
+      return undefined
+    }
+  }
+
+  /** Wipes what this browser keeps, and leaves. */
+  async function leave() {
+    if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
+    await Promise.all([del('drafts'), del('outbox')]).catch(() => undefined)
+    outbox.rows.clear()
+    feed.stop()
+    location.assign(await session.logout())
+  }
+
+  async function start() {
+    await restore()
+    await feed.start()
+    for (const it of me.accounts) if (it.member) learnNames(it.id)
+    await loadWaiting()
+    // Asked for while somebody looks, until the feed tells of them.
+    setInterval(() => document.hidden || void loadWaiting(), 10_000)
+    addEventListener('online', () => feed.wake())
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return
+      feed.wake()
+      if (open.value) seen(open.value)
+    })
+  }
+
+  return {
+    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, unreadTotal, loaded, open, announced, ring,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    setPresence, outbox, draftOf, saveDrafts, upload, leave, start,
+    navigate: (go: (id: string | undefined) => void) => (goTo = go)
+  }
+}
+
+export type Desk = ReturnType<typeof makeDesk>
+export const desk = shallowRef<Desk>()
+/** The desk where there is one: below the login. */
+export const useDesk = (): Desk => desk.value as Desk

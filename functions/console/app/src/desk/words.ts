@@ -1,0 +1,73 @@
+/** What messages and histories are in words. */
+import type { HistoryEntry, Message } from '../api'
+import { t, type Key } from '../i18n'
+
+const KINDS: Record<string, Key> = { image: 'photo', video: 'video', audio: 'audio', voice: 'voice', document: 'file', sticker: 'sticker' }
+
+/** A message without its author: its text, or what it is. */
+export function gist(message: Message): string {
+  const content = message.content
+  const kind = message.attachments?.[0]?.kind
+  switch (content.type) {
+    case 'text':
+    case 'note':
+    case 'system':
+      return content.body
+    case 'media':
+      return content.caption || t(KINDS[kind ?? ''] ?? 'file')
+    case 'location':
+      return content.label || content.address || t('location')
+    case 'button':
+    case 'form':
+      return content.text
+    case 'list_reply':
+      return content.title
+    case 'contacts':
+      return content.cards.map((card) => card.name).filter(Boolean).join(', ') || t('contactCard')
+    case 'template':
+      return t('templateNamed', { name: content.name })
+    case 'reaction':
+      return content.emoji
+    default:
+      return t('unsupported')
+  }
+}
+
+export function preview(message: Message, me: string): string {
+  const author = message.author
+  return author.kind === 'agent' && author.agent === me ? t('you', { text: gist(message) }) : gist(message)
+}
+
+/** One line of "why here", or nothing where it tells a person nothing. */
+export function sentence(entry: HistoryEntry, name: (id: string | null | undefined) => string): string | undefined {
+  switch (entry.fact) {
+    case 'opened': return t('whyOpened')
+    case 'started': return t('whyStarted', { name: name(entry.agent) })
+    case 'not_whitelisted': return t('whyNotWhitelisted')
+    case 'account_inactive': return t('whyInactive')
+    case 'offered': {
+      const rung = (entry.rung ?? []).map(name).join(', ')
+      const over = (entry.passed_over ?? []).map((it) => t('whyPassedOver', { name: name(it.agent), why: t(WHY[it.why] ?? 'notAvailable') }))
+      const target = entry.target.kind === 'account' ? t('everybody') : name(entry.target.id)
+      return [rung ? t('whyOffered', { target, rung }) : t('whyWaited', { target }), ...over].join(' ')
+    }
+    case 'offer_missed': return t('whyMissed')
+    case 'rejected': return t('whyRejected', { name: name(entry.agent) })
+    case 'accepted': return t('whyAccepted', { name: name(entry.agent) })
+    case 'picked': return t('whyPicked', { name: name(entry.agent) })
+    case 'transferred': return t('whyTransferred', { name: name(entry.agent), target: name(entry.to.id) })
+    case 'returned': return t('whyReturned', { name: name(entry.agent) })
+    case 'reassigned': return t('whyReassigned', { name: name(entry.by), target: name(entry.to) })
+    case 'unassigned': return t('whyUnassigned', { name: name(entry.agent) })
+    case 'agent_left': return t('whyLeft', { name: name(entry.agent) })
+    case 'closed': return entry.agent ? t('whyClosed', { name: name(entry.agent) }) : t('whyClosedItself')
+    case 'reopened': return t('whyReopened', { name: name(entry.agent) })
+    case 'loop_cut': return t('whyLoop')
+    case 'wait_started': return entry.stage.stage === 'exhausted' ? t('whyExhausted') : undefined
+    default: return undefined
+  }
+}
+
+const WHY: Record<string, Key> = {
+  logged_out: 'becauseLoggedOut', paused: 'becausePaused', no_free_slot: 'becauseFull', rejected: 'becauseRejected', missed: 'becauseMissed'
+}

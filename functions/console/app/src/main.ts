@@ -1,0 +1,21 @@
+import { createApp } from 'vue'
+import { createRouter, createWebHistory } from 'vue-router'
+import App from './App.vue'
+import { use } from './i18n'
+import { applyTheme } from './ui/theme'
+import Login from './Login.vue'
+import DeskView from './desk/DeskView.vue'
+import './style.css'
+
+const router = createRouter({
+  // The page says where the console is.
+  history: createWebHistory(new URL(document.baseURI).pathname),
+  routes: [
+    { path: '/login', component: Login },
+    { path: '/desk/:id?', component: DeskView, name: 'desk' },
+    { path: '/:rest(.*)*', redirect: '/desk' }
+  ]
+})
+
+applyTheme()
+void use().then(() => createApp(App).use(router).mount('#app'))

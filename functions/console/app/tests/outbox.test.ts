@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest'
+import { Problem } from '../src/api/client'
+import type { Message } from '../src/api'
+import { Outbox, type Row } from '../src/core/outbox'
+
+const network = new Problem(0, 'network', 'The connection failed')
+
+/** An outbox whose API does what the test says, one word for each try. */
+function outboxWith(answers: (Problem | 'ok')[]) {
+  const [tries, arrived, kept]: [Row[], Set<string>, Row[][]] = [[], new Set(), []]
+  let now = 0
+  const confirmed: string[] = []
+  const outbox = new Outbox({
+    async send(row) {
+      tries.push(row)
+      const answer = answers.shift() ?? 'ok'
+      // The API carries out a key once, also when its answer is lost.
+      if (answer === 'ok' || answer.status === 0) arrived.add(row.key)
+      if (answer !== 'ok') throw answer
+      return { id: `msg_${row.key}` } as Message
+    },
+    sent: (row) => void confirmed.push(row.key),
+    keep: (rows) => void kept.push(rows),
+    timer(run, ms) {
+      now += ms
+      queueMicrotask(run)
+      return () => undefined
+    },
+    now: () => now
+  })
+  const settle = async () => { for (let n = 0; n < 400; n += 1) await Promise.resolve() }
+  const write = (key: string, interaction = 'int_1') => outbox.add({ key, interaction, kind: 'message', body: { text: key } })
+  return { outbox, tries, arrived, kept, confirmed, settle, write }
+}
+
+describe('the outbox', () => {
+  it('sends a message whose answer was lost once more with the same key, so it arrives once', async () => {
+    const it_ = outboxWith([network, new Problem(503, '', 'busy'), 'ok'])
+    it_.write('k1')
+    await it_.settle()
+    expect(it_.tries.map((row) => row.key)).toEqual(['k1', 'k1', 'k1'])
+    expect([[...it_.arrived], it_.confirmed, it_.outbox.isEmpty]).toEqual([['k1'], ['k1'], true])
+  })
+
+  it('sends the messages of a conversation in their order', async () => {
+    const it_ = outboxWith([network, network])
+    for (const key of ['k1', 'k2', 'k3']) it_.write(key)
+    await it_.settle()
+    expect(it_.confirmed).toEqual(['k1', 'k2', 'k3'])
+  })
+
+  it('leaves the decision to a person after two minutes', async () => {
+    const it_ = outboxWith(Array(40).fill(network))
+    it_.write('k1')
+    await it_.settle()
+    expect(it_.outbox.of('int_1').map((row) => row.state)).toEqual(['unsure'])
+    const tries = it_.tries.length
+    it_.outbox.again('k1')
+    await Promise.resolve()
+    expect(it_.tries.slice(tries).map((row) => row.key)).toEqual(['k1'])
+  })
+
+  it('keeps a refused message with its reason, and sends the next one', async () => {
+    const it_ = outboxWith([new Problem(409, 'window-expired', 'The window is closed'), 'ok'])
+    it_.write('k1')
+    it_.write('k2')
+    await it_.settle()
+    expect(it_.outbox.of('int_1').map((row) => [row.key, row.state, row.problem?.kind])).toEqual([['k1', 'refused', 'window-expired']])
+    expect(it_.confirmed).toEqual(['k2'])
+  })
+
+  it('asks a person about rows of an earlier page, and never sends them by itself', async () => {
+    const it_ = outboxWith([])
+    it_.outbox.restore([{ key: 'k0', interaction: 'int_1', kind: 'message', body: { text: 'hello' }, at: 0, state: 'sending' }])
+    await it_.settle()
+    expect([it_.tries.length, it_.outbox.of('int_1')[0]?.state]).toEqual([0, 'unsure'])
+  })
+
+  it('keeps every row until it is confirmed', async () => {
+    const it_ = outboxWith([network])
+    it_.write('k1')
+    expect(it_.kept.at(-1)?.map((row) => row.key)).toEqual(['k1'])
+    await it_.settle()
+    expect(it_.kept.at(-1)).toEqual([])
+  })
+})
