@@ -47,7 +47,19 @@ async function customerWrites(text, name) {
 const customer = `+39333${String(Date.now()).slice(-7)}`
 const button = (name, options = {}) => page.getByRole('button', { name, exact: true, ...options })
 
+/** What an administrator has configured, unless an earlier story did. */
+async function configured(path, body) {
+  const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
+  const answer = await fetch(`${endpoints.admin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
+}
+
 try {
+  await configured('/dispositions', { name: 'Complaint/Delivery/Late' })
+  await configured('/dispositions', { name: 'Sold/Online' })
+  await configured('/tags', { tag: 'refund' })
+  await configured('/canned-answers', { title: 'Opening hours', text: 'We are open from 9 to 18.' })
+  await configured('/pauses', { name: 'Lunch' })
   await page.goto(`${endpoints.console}/desk`)
   await accessible('login')
   await button('Log in').click()
@@ -100,10 +112,38 @@ try {
     await page.setViewportSize({ width: 1440, height: 900 })
   }
 
-  await button('Close …').click()
-  await page.getByRole('dialog').waitFor()
+  // Canned answers, by "/" and the keyboard.
+  await field.fill('/opening')
+  await page.getByRole('option', { name: /Opening hours/ }).waitFor()
+  await accessible('canned')
+  await field.press('Enter')
+  assert.equal(await field.inputValue(), 'We are open from 9 to 18.')
+  await field.fill('')
+
+  // A reply names its message.
+  const asked = thread.getByRole('listitem').filter({ hasText: text })
+  await asked.hover()
+  await asked.getByRole('button', { name: 'Reply' }).click()
+  await field.fill('Which parcel?')
+  await field.press('Enter')
+  await thread.getByRole('listitem').filter({ hasText: 'Which parcel?' }).getByRole('button', { name: text }).waitFor()
+
+  // A file that is pasted or chosen is uploaded and sent.
+  await page.locator('input[type=file]').setInputFiles({ name: 'hello.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4 hello') })
+  await thread.getByRole('button', { name: /hello\.pdf/ }).waitFor()
+  await page.getByRole('combobox', { name: 'Add a tag' }).selectOption('refund')
+  await page.getByRole('button', { name: 'Remove the tag refund' }).waitFor()
+
+  await button('Transfer').click()
+  await page.getByRole('dialog').getByRole('option', { name: /Ben/ }).waitFor()
+  await accessible('transfer')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await page.keyboard.press('Alt+KeyW')
+  await page.getByRole('dialog').getByRole('combobox').fill('late')
   await accessible('close')
-  await page.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).click()
+  await page.keyboard.press('Enter')
+  await page.getByText('Closed: Complaint/Delivery/Late').waitFor()
   await button('Reopen').waitFor()
   await page.locator('.list').getByText(answer).waitFor({ state: 'hidden' })
 
