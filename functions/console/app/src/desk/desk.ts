@@ -58,6 +58,8 @@ export function makeDesk(me: api.Me) {
   const open = ref<string>()
   const announced = ref('')
   const ring = new Ring()
+  // Browsers allow sound after any gesture.
+  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
   setInterval(() => (now.value = Date.now()), 1000)
 
   let toastId = 0
