@@ -1,5 +1,6 @@
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { compileMessage } from '@lingui/message-utils/compileMessage'
 import vue from '@vitejs/plugin-vue'
 
@@ -15,17 +16,21 @@ const messages = {
   }
 }
 
-/** Writes each file that is text a second and a third time, compressed. Fonts are compressed already. */
+/**
+ * Writes each file that is text a second and a third time, compressed. Fonts are compressed already. From the written
+ * files, because other plugins change a bundle until the end.
+ */
 const compressed = {
   name: 'compressed',
   apply: 'build',
-  generateBundle(_, bundle) {
-    for (const [name, file] of Object.entries(bundle)) {
-      if (!/\.(js|css|json|svg)$/.test(name)) continue
-      const bytes = Buffer.from(file.type === 'chunk' ? file.code : file.source)
+  enforce: 'post',
+  writeBundle({ dir }, bundle) {
+    for (const name of Object.keys(bundle).filter((name) => /\.(js|css|json|svg)$/.test(name))) {
+      const path = join(dir, name)
+      const bytes = readFileSync(path)
       const quality = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY }
-      this.emitFile({ type: 'asset', fileName: `${name}.br`, source: brotliCompressSync(bytes, { params: quality }) })
-      this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: gzipSync(bytes, { level: 9 }) })
+      writeFileSync(`${path}.br`, brotliCompressSync(bytes, { params: quality }))
+      writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }))
     }
   }
 }

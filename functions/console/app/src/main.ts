@@ -18,4 +18,5 @@ const router = createRouter({
 })
 
 applyTheme()
-void use().then(() => createApp(App).use(router).mount('#app'))
+// Without its language's texts the desk is English, and works.
+void use().catch(() => use('en')).then(() => createApp(App).use(router).mount('#app'))

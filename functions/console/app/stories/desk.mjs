@@ -62,6 +62,11 @@ try {
   await configured('/pauses', { name: 'Lunch' })
   await page.goto(`${endpoints.console}/desk`)
   await accessible('login')
+  // Another language is another file, which its people load.
+  const italian = await browser.newPage({ locale: 'it-IT' })
+  await italian.goto(`${endpoints.console}/login`)
+  await italian.getByRole('button', { name: 'Accedi', exact: true }).waitFor()
+  await italian.close()
   await button('Log in').click()
   await page.getByRole('button', { name: /^anna/ }).click()
   await page.getByRole('heading', { name: /^Mine/ }).waitFor()
