@@ -46,9 +46,11 @@ export function sentence(entry: HistoryEntry, name: (id: string | null | undefin
     case 'not_whitelisted': return t('whyNotWhitelisted')
     case 'account_inactive': return t('whyInactive')
     case 'offered': {
-      const rung = (entry.rung ?? []).map(name).join(', ')
+      // A queue's members are chosen by `assign`, which names them; one agent is named by the offer itself.
+      const rung = (entry.audience.kind === 'agents' ? entry.audience.who : (entry.rung ?? [])).map(name).join(', ')
       const over = (entry.passed_over ?? []).map((it) => t('whyPassedOver', { name: name(it.agent), why: t(WHY[it.why] ?? 'notAvailable') }))
       const target = entry.target.kind === 'account' ? t('everybody') : name(entry.target.id)
+      if (entry.target.kind === 'agent') return [t('whyOfferedTo', { target }), ...over].join(' ')
       return [rung ? t('whyOffered', { target, rung }) : t('whyWaited', { target }), ...over].join(' ')
     }
     case 'offer_missed': return t('whyMissed')
