@@ -7,6 +7,7 @@
 mod access;
 mod colleagues;
 mod jobs;
+mod removal;
 mod supervising;
 mod support;
 

@@ -37,6 +37,8 @@ pub(crate) trait Records: Sync {
 pub(crate) trait Bucket: Sync {
     /// An object's bytes.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CallError>> + Send;
+    /// Deletes an object. An absent one is a success.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<(), CallError>> + Send;
     /// Writes an object, and replaces one with the same key.
     fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
 }
@@ -101,7 +103,10 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         let Some(mut snapshot) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
         for _ in 0..ROUNDS {
             self.write(key, &snapshot).await?;
-            let Some(latest) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
+            let Some(latest) = self.snapshot(key).await? else {
+                self.forget(&snapshot.interaction).await?;
+                return Ok(Written::Nothing);
+            };
             if latest == snapshot {
                 return Ok(if snapshot.interaction.is_open() { Written::Transcript } else { Written::TranscriptAndLog });
             }
@@ -109,6 +114,15 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         }
         // An open interaction goes on, so its transcript is a snapshot anyway.
         if snapshot.interaction.is_open() { Ok(Written::Transcript) } else { Err(ArchiveError::Restless) }
+    }
+
+    /// Deletes what was written for an interaction that was deleted meanwhile.
+    async fn forget(&self, interaction: &Interaction) -> Result<(), ArchiveError> {
+        let transcripts = [false, true].map(|attachments| transcript_key(interaction, attachments));
+        for key in transcripts.into_iter().chain(log_key(interaction)) {
+            self.bucket.delete(&key).await?;
+        }
+        Ok(())
     }
 
     async fn snapshot(&self, key: &InteractionKey) -> Result<Option<Snapshot>, PortError> {
@@ -250,6 +264,11 @@ mod tests {
             self.0.lock().unwrap().insert(key.into(), bytes);
             Ok(())
         }
+
+        async fn delete(&self, key: &str) -> Result<(), CallError> {
+            self.0.lock().unwrap().remove(key);
+            Ok(())
+        }
     }
 
     fn now() -> Timestamp {
@@ -332,6 +351,31 @@ mod tests {
         let log: Value = serde_json::from_slice(&archivist.object(&log_key(&closed).unwrap()).unwrap()).unwrap();
         assert_eq!(log["history"][0]["fact"], "opened");
         assert_eq!(log["messages"].as_array().unwrap().len(), 1);
+    }
+
+    /// An interaction that is deleted once it has been read.
+    struct Vanishing(Mutex<Option<Interaction>>);
+
+    impl Records for Vanishing {
+        async fn interaction(&self, _: &InteractionKey) -> Result<Option<Interaction>, PortError> {
+            Ok(self.0.lock().unwrap().take())
+        }
+
+        async fn messages(&self, _: &Interaction) -> Result<Vec<Message>, PortError> {
+            Ok(vec![message(vec![])])
+        }
+
+        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_for_an_interaction_that_was_deleted_meanwhile_is_deleted() {
+        let records = Vanishing(Mutex::new(Some(interaction(Status::Closed, 4))));
+        let archivist = Archivist { records, directory: Memory::new().directory(), bucket: FakeBucket::default() };
+        assert_eq!(archivist.archive(&key()).await.unwrap(), Written::Nothing);
+        assert!(archivist.bucket.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

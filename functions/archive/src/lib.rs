@@ -66,6 +66,10 @@ impl Bucket for Files {
     async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
         self.0.put(key, bytes, content_type).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.0.delete(key).await
+    }
 }
 
 struct Function {

@@ -45,6 +45,8 @@ pub(crate) trait Source: Sync {
 pub(crate) trait Bucket: Sync {
     /// Writes an object, and replaces one with the same key.
     fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> impl Future<Output = Result<(), CallError>> + Send;
+    /// Deletes an object. An absent one is a success.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
 /// Copies attachments.
@@ -137,7 +139,14 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Source, B: Bucket> C
                 tracing::warn!(event = "media.later", message = %job.message.message, index = job.index, wait_seconds = wait, reason = %no_copy);
                 ("later", Err(Failure::RetryAfter(wait)))
             }
-            Err(Unsettled::Engine(EngineError::NotFound)) => ("gone", Ok(())),
+            // The message was deleted meanwhile. This attempt or an earlier one may have stored a copy.
+            Err(Unsettled::Engine(EngineError::NotFound)) => match self.bucket.delete(&key(job)).await {
+                Ok(()) => ("gone", Ok(())),
+                Err(error) => {
+                    tracing::error!(event = "media.not_deleted", message = %job.message.message, index = job.index, %error);
+                    ("error", Err(Failure::RetryAfter(wait(received))))
+                }
+            },
             Err(Unsettled::Engine(error)) => {
                 tracing::error!(event = "media.error", message = %job.message.message, index = job.index, %error);
                 ("error", Err(Failure::RetryAfter(wait(received))))

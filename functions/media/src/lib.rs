@@ -9,6 +9,7 @@
 //! | a hash other than the declared one | fetched again, twice; then stored as it came |
 //! | 410, an address in a private network, any other answer | given up; the message says why |
 //! | an attachment that is copied or given up already | nothing |
+//! | a message that was deleted meanwhile | its copy is deleted |
 //! | a body that can't be read | the dead-letter queue, after the queue's tries |
 //!
 //! Tries come after 5 s, 1, 5 and 15 minutes, 1 and 3 hours, then every 6 hours for as long as the provider keeps the
@@ -54,6 +55,10 @@ struct Copies(Objects);
 impl Bucket for Copies {
     async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), CallError> {
         self.0.put(key, bytes, content_type).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.0.delete(key).await
     }
 }
 

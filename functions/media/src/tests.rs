@@ -61,6 +61,11 @@ impl Bucket for FakeBucket {
         self.objects.lock().unwrap().insert(key.into(), (bytes, content_type.into()));
         Ok(())
     }
+
+    async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.objects.lock().unwrap().remove(key);
+        Ok(())
+    }
 }
 
 struct FakeKeys {
@@ -337,4 +342,17 @@ async fn a_message_that_is_gone_is_done() {
     assert_eq!(scene.deliver(1).await, Ok(()));
     scene.job.message.message = MessageId::from_ulid(Ulid::from_parts(1, 99));
     assert_eq!(scene.deliver(1).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_copy_whose_message_was_deleted_meanwhile_is_deleted() {
+    let scene = scene_with(attachment("https://api.twilio.com/m", "image/png"), Status::Closed, []).await;
+    // An earlier attempt stored it and died.
+    let place = &scene.job.message;
+    let interaction = &place.interaction;
+    let key = format!("media/{}/{}/{}/0", interaction.conversation.account, interaction.interaction, place.message);
+    scene.copier.bucket.objects.lock().unwrap().insert(key, (b"png".to_vec(), "image/png".into()));
+    assert!(scene.memory.delete(&interaction.interaction));
+    scene.copier.handle(&scene.job, 2).await.unwrap();
+    assert!(scene.copier.bucket.objects.lock().unwrap().is_empty());
 }

@@ -10,6 +10,7 @@
 //! | an effect of six days ago or more | the clients are told that they are behind: its event may have been there and expired |
 //! | a connection that is "gone" in its first seconds | nothing: it is being opened, and the client asks for the events that it missed |
 //! | an event of an account that the agent was taken off | it is appended; the sockets get its number without its content |
+//! | an event about an interaction that was deleted, ten minutes or more after its cause | the clients are told that it was deleted |
 //! | an event for an agent who was deleted | nothing is appended; sockets that are still open are closed |
 //! | any other connection that is gone | it is forgotten; an agent without a connection half a minute later is logged out |
 //! | a socket that fails otherwise | nothing: the event is in the feed, and the next event shows the gap |
@@ -30,6 +31,7 @@ use domain::agent::{Agent, Presence, Role};
 use domain::effect::Audience;
 use domain::ids::{AccountId, AgentId};
 use domain::news::Told;
+use domain::removal::LATE;
 use engine::jobs::{Recipients, Wakeup};
 use engine::ports::{Directory, PortError, Store};
 use futures_util::future::join_all;
@@ -78,7 +80,7 @@ impl Push {
             self.close(&agent).await;
             return Ok(());
         };
-        let event = self.as_it_is(&agent, &job.event).await?;
+        let event = self.unless_deleted(self.as_it_is(&agent, &job.event).await?, job).await?;
         let account = job.account.as_ref().or(event.account());
         let withheld = self.withheld(&record, &event, account).await?;
         let cause = CausedBy { effect: &job.id, committed_at: job.committed_at };
@@ -89,6 +91,15 @@ impl Push {
             self.post(&agent, &appended).await;
         }
         Ok(())
+    }
+
+    /// The event, unless its interaction was deleted while the job was on its way for long. What comes sooner is found
+    /// by the deletion's second pass, so that most events need no read.
+    async fn unless_deleted<'e>(&self, event: Cow<'e, AgentEvent>, job: &Job) -> Result<Cow<'e, AgentEvent>, PortError> {
+        let is_late = job.committed_at.is_none_or(|at| cloud::time::now().duration_since(at) > LATE);
+        let Some(interaction) = event.shows().filter(|_| is_late).cloned() else { return Ok(event) };
+        let gone = self.store.gone(&interaction).await?;
+        Ok(gone.map_or(event, |_| Cow::Owned(AgentEvent::deleted(interaction))))
     }
 
     /// What an agent who may not read the interaction gets instead of the event. The configuration is cached, so this

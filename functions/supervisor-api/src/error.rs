@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// A refusal or failure of the routes that this API shares.
     #[error(transparent)]
     Desk(#[from] desk::Failure),
+    /// An owner holds the interaction or its contact.
+    #[error("an owner holds it")]
+    Held,
     /// The job has no file, or no longer.
     #[error("the job has no file")]
     NoFile,
@@ -50,6 +53,10 @@ impl IntoResponse for Failure {
                 refuse(problem.detail("It is written when the interaction closes, and a moment later it is there."), &self)
             }
             Failure::Desk(failure) => failure.into_response(),
+            Failure::Held => refuse(
+                Problem::conflict("held", "Held").detail("An owner holds the interaction, one that was merged into it, or its contact."),
+                &self,
+            ),
             Failure::NoFile => refuse(
                 Problem::new(StatusCode::NOT_FOUND, "no-file", "No file")
                     .detail("The job has made no file, or it was kept for seven days."),

@@ -14,6 +14,7 @@
 mod csv;
 mod export;
 mod records;
+mod removal;
 mod rows;
 mod steps;
 
@@ -29,21 +30,23 @@ use engine::jobs::JobStep;
 use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
-use store::{Configuration, Interactions};
 
 use export::Exporter;
 use records::{Files, Kept, Tables};
+use removal::Remover;
 use steps::{Ended, Steps, Unit, Work, WorkError};
 
 /// The work of each kind of job.
 struct Works {
     exporter: Exporter<Tables, Files, System>,
+    remover: Remover<Tables, Files, System>,
 }
 
 impl Work for Works {
     async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
         match &job.task {
             Task::ExportInteractions { .. } | Task::ExportContacts { .. } => self.exporter.unit(job).await,
+            Task::Delete { close } => self.remover.unit(job, *close).await,
         }
     }
 }
@@ -78,10 +81,12 @@ impl Worker {
     /// # Errors
     /// A variable is missing.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
-        let (store, configuration) = (Interactions::from_env(aws, env)?, Configuration::from_env(aws, env)?);
+        let engine = store::open_engine(aws, env)?;
+        let store = engine.store.clone();
         let queue = Queue::from_env(aws, env, "JOBS_QUEUE_URL")?;
-        let tables = Tables { store: store.clone(), configuration };
-        let works = Works { exporter: Exporter::new(tables, Files(Objects::from_env(aws, env)?), System) };
+        let (tables, files) = (Tables { engine }, Files(Objects::from_env(aws, env)?));
+        let remover = Remover { remains: tables.clone(), shelf: files.clone(), world: System };
+        let works = Works { exporter: Exporter::new(tables, files, System), remover };
         Ok(Self { steps: Steps { jobs: Kept { store, queue: queue.clone() }, work: works, world: System }, queue })
     }
 

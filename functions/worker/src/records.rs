@@ -5,14 +5,20 @@ use cloud::objects::Objects;
 use cloud::queues::{Queue, SendOptions};
 use domain::account::List;
 use domain::contact::Contact;
-use domain::ids::{InteractionId, JobId};
+use domain::decide::{Event, Refusal};
+use domain::effect::InteractionKey;
+use domain::ids::{AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::Job;
+use domain::removal::Gone;
 use engine::jobs::JobStep;
-use engine::ports::{Committed, Directory, PortError};
-use store::{Configuration, Interactions, Order, ScannedContacts};
+use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
+use engine::{Engine, EngineError, Told};
+use store::{Configuration, Entombed, Interactions, Order, ScannedContacts};
+use views::AgentEvent;
 
 use crate::export::{Bucket, Records};
+use crate::removal::{Remains, Shelf};
 use crate::rows::{Digest, Names};
 use crate::steps::Jobs;
 
@@ -44,25 +50,25 @@ impl Jobs for Kept {
     }
 }
 
-/// What exports read.
+/// What jobs read and write.
+#[derive(Clone)]
 pub(crate) struct Tables {
-    pub(crate) store: Interactions,
-    pub(crate) configuration: Configuration,
+    pub(crate) engine: Engine<Interactions, Configuration, System>,
 }
 
 impl Records for Tables {
     async fn frozen(&self, job: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
-        self.store.frozen(job, part).await
+        self.engine.store.frozen(job, part).await
     }
 
     async fn interactions(&self, ids: &[InteractionId]) -> Result<Vec<Interaction>, PortError> {
-        self.store.interactions(ids).await
+        self.engine.store.interactions(ids).await
     }
 
     async fn digest(&self, interaction: &Interaction) -> Result<Digest, PortError> {
         let (mut digest, mut after) = (Digest::default(), None::<String>);
         loop {
-            let page = self.store.thread(interaction, after.as_deref(), MESSAGES, Order::OldestFirst).await?;
+            let page = self.engine.store.thread(interaction, after.as_deref(), MESSAGES, Order::OldestFirst).await?;
             page.messages.iter().for_each(|message| digest.add(message));
             match page.next {
                 Some(next) => after = Some(next),
@@ -72,22 +78,73 @@ impl Records for Tables {
     }
 
     async fn contacts(&self, after: Option<&str>) -> Result<(Vec<Contact>, Option<String>), PortError> {
-        let ScannedContacts { contacts, next } = self.store.scan_contacts(after).await?;
+        let ScannedContacts { contacts, next } = self.engine.store.scan_contacts(after).await?;
         Ok((contacts, next))
     }
 
     async fn names(&self) -> Result<Names, PortError> {
-        let lists = self.configuration.all::<List>().await?;
+        let lists = self.engine.directory.all::<List>().await?;
         Ok(Names {
-            accounts: self.configuration.accounts().await?,
-            agents: self.configuration.agents().await?,
-            queues: self.configuration.queues().await?,
+            accounts: self.engine.directory.accounts().await?,
+            agents: self.engine.directory.agents().await?,
+            queues: self.engine.directory.queues().await?,
             lists: lists.into_iter().map(|(list, _)| (list.id.clone(), list)).collect(),
         })
     }
 }
 
-/// Exports in the bucket.
+impl Remains for Tables {
+    async fn frozen(&self, job: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
+        self.engine.store.frozen(job, part).await
+    }
+
+    async fn interaction(&self, id: &InteractionId) -> Result<Option<Interaction>, PortError> {
+        match self.engine.store.locate(id).await? {
+            Some(key) => self.engine.store.interaction(&key).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn gone(&self, id: &InteractionId) -> Result<Option<Gone>, PortError> {
+        self.engine.store.gone(id).await
+    }
+
+    async fn customer(&self, interaction: &Interaction) -> Result<Vec<ContactId>, PortError> {
+        self.engine.customer(interaction).await
+    }
+
+    async fn is_held(&self, interaction: &Interaction, customer: &[ContactId]) -> Result<bool, PortError> {
+        self.engine.store.is_held(interaction, customer).await
+    }
+
+    async fn close(&self, key: &InteractionKey) -> Result<bool, PortError> {
+        match self.engine.tell(key, Event::Removed, Idempotency::Guarded).await {
+            Ok(Told::Changed { .. } | Told::AlreadyDone(_) | Told::Refused(Refusal::Closed, _)) | Err(EngineError::NotFound) => Ok(true),
+            Ok(Told::Refused(..)) | Err(EngineError::NoAccount(_)) => Ok(false),
+            Err(EngineError::Port(error)) => Err(error),
+            Err(error @ (EngineError::Busy | EngineError::NotYet)) => Err(PortError { operation: "close", reason: error.to_string() }),
+        }
+    }
+
+    async fn entomb(&self, interaction: &Interaction, customer: &[ContactId]) -> Result<Entombed, PortError> {
+        self.engine.store.entomb(interaction, customer, None, self.engine.world.now()).await
+    }
+
+    async fn purge(&self, gone: &Gone) -> Result<(), PortError> {
+        self.engine.store.purge(gone).await
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentId>, PortError> {
+        Ok(self.engine.directory.agents().await?.keys().cloned().collect())
+    }
+
+    async fn scrub(&self, agent: &AgentId) -> Result<(), PortError> {
+        self.engine.store.scrub::<AgentEvent>(agent).await.map(drop)
+    }
+}
+
+/// The bucket.
+#[derive(Clone)]
 pub(crate) struct Files(pub(crate) Objects);
 
 const CSV: &str = "text/csv; charset=utf-8";
@@ -119,6 +176,16 @@ impl Bucket for Files {
 
     async fn size(&self, key: &str) -> Result<Option<u64>, CallError> {
         Ok(self.0.head(key).await?.map(|head| head.size))
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), CallError> {
+        self.0.delete(key).await
+    }
+}
+
+impl Shelf for Files {
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, CallError> {
+        self.0.all_under(prefix).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), CallError> {

@@ -58,7 +58,6 @@ pub(crate) enum Then {
     /// The next unit.
     More,
     /// The next unit, at this time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no kind of job waits yet"))]
     Later(Timestamp),
     /// Nothing: the job is done, with this file.
     Done(Option<File>),

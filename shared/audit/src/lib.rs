@@ -36,6 +36,10 @@ pub enum Action {
     PresenceForced,
     /// Interactions or contacts were exported.
     Exported,
+    /// An owner keeps an interaction or a contact from being deleted.
+    Held,
+    /// The hold ended.
+    Released,
 }
 
 /// One change of the configuration.

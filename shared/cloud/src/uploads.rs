@@ -1,4 +1,4 @@
-//! Objects that are written in parts, so that a long one never lies in memory as a whole.
+//! Objects that are written in parts, so that a long one never lies in memory as a whole, and lists of objects.
 
 use std::time::Duration;
 
@@ -19,6 +19,20 @@ fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 impl Objects {
+    /// The keys that begin with `prefix`.
+    pub async fn all_under(&self, prefix: &str) -> Result<Vec<String>, CallError> {
+        let (mut keys, mut from) = (Vec::new(), None);
+        loop {
+            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(from);
+            let answer = request.send().await.map_err(|error| CallError::of("s3", &error))?;
+            keys.extend(answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+            from = answer.next_continuation_token;
+            if from.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
     /// Begins an upload, and returns its id.
     pub async fn begin_upload(&self, key: &str, content_type: &str) -> Result<String, CallError> {
         let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);

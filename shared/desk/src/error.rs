@@ -43,6 +43,9 @@ pub enum Failure {
         /// The seconds until it is allowed again.
         seconds: u32,
     },
+    /// The interaction was deleted.
+    #[error("the interaction was deleted")]
+    Deleted,
     /// Rivals won every attempt.
     #[error("rivals won every attempt")]
     Busy,
@@ -85,6 +88,7 @@ impl Failure {
                 .detail(format!("At most {most} in an hour. Try again after the time in Retry-After."))
                 .with("limit", *most)
                 .with("of", *what),
+            Failure::Deleted => Problem::new(StatusCode::GONE, "deleted", "Deleted").detail("The interaction was deleted."),
             Failure::Busy | Failure::Call(_) => Problem::unavailable(),
         }
     }

@@ -143,12 +143,19 @@ impl Desk {
     /// The interaction in a path.
     ///
     /// # Errors
-    /// One that the caller may not see is not found, like one with a malformed id.
+    /// One that the caller may not see is not found, like one with a malformed id. One that was deleted is
+    /// [`Failure::Deleted`] for a caller who might have seen it.
     pub async fn locate(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
-        let key = self.store().locate(&id).await?.ok_or(Error::NotFound)?;
+        let (key, deleted) = match self.store().locate(&id).await? {
+            Some(key) => (key, false),
+            None => (self.store().gone(&id).await?.ok_or(Error::NotFound)?.key, true),
+        };
         let account = self.directory().account(&key.conversation.account).await?;
         saw_account(&key.conversation.account);
-        if reader.into().reads(account.as_deref()) { Ok(Located { key, account }) } else { Err(Error::NotFound.into()) }
+        if !reader.into().reads(account.as_deref()) {
+            return Err(Error::NotFound.into());
+        }
+        if deleted { Err(Failure::Deleted) } else { Ok(Located { key, account }) }
     }
 }

@@ -53,6 +53,8 @@ pub const CLOSED_FOR_INACTIVITY: &str = "Closed for inactivity";
 
 /// The disposition of an interaction whose account is about to be deleted.
 pub const ACCOUNT_DELETED: &str = "Account deleted";
+/// The disposition of an interaction that is closed because a supervisor deletes it. Reports outlive it.
+pub const DELETED: &str = "Deleted";
 
 /// The disposition of an interaction that was merged into an older one of the same person.
 pub const MERGED: &str = "Merged";
@@ -248,6 +250,10 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::AccountLeaves => {
             change.still_open()?;
             change.close(None, Some(ACCOUNT_DELETED.to_owned()));
+        }
+        Event::Removed => {
+            change.still_open()?;
+            change.close(None, Some(DELETED.to_owned()));
         }
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }

@@ -84,6 +84,11 @@ pub enum Task {
         /// Whether cells that a spreadsheet takes for a formula stay as they are.
         raw: bool,
     },
+    /// Deletes interactions.
+    Delete {
+        /// Whether open ones are closed first. Otherwise they are left out.
+        close: bool,
+    },
     /// Writes all contacts as CSV.
     ExportContacts {
         /// The same.
@@ -148,9 +153,19 @@ pub struct Place {
     /// Where a walk through a table goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The pass: 0, then 1 for what came late.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub round: u32,
+    /// Whether agents' feeds may show what is deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_feeds: bool,
     /// The upload under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A file that is uploaded in parts.

@@ -28,6 +28,7 @@ pub mod notification;
 pub mod plan;
 pub mod priority;
 pub mod queue;
+pub mod removal;
 pub mod row;
 pub mod tag;
 pub mod template;

@@ -84,6 +84,9 @@ pub struct Message {
     /// ([`crate::history::entry_of`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
+    /// The webhooks' events that made or changed it, if they are not named by `provider_id`; the latest of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
 }
 
 /// A decision about an interaction.
@@ -94,6 +97,9 @@ pub struct Decided {
     /// The version of the interaction that it made.
     pub version: u64,
 }
+
+/// How many events a message names. A customer may react and edit without end; events themselves are kept 30 days.
+const MOST_EVENTS: usize = 100;
 
 /// The longest text of WhatsApp's clients, in characters (Unicode scalar values). A longer one is cut, and says so.
 pub const LONGEST_TEXT: usize = 65_536;
@@ -142,7 +148,20 @@ impl Message {
             deleted_at: None,
             delivery: None,
             decided: None,
+            events: Vec::new(),
         }
+    }
+
+    /// Notes that a webhook's event made or changed the message, so that a deletion finds the event. One that is named
+    /// like the message at the provider is found by that.
+    pub fn came_with(&mut self, event: &str) {
+        if self.provider_id.as_deref() == Some(event) || self.events.iter().any(|known| known == event) {
+            return;
+        }
+        if self.events.len() >= MOST_EVENTS {
+            self.events.remove(0);
+        }
+        self.events.push(event.to_owned());
     }
 
     /// The message, waiting to be sent to the customer at this address.

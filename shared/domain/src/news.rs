@@ -21,6 +21,8 @@ pub trait Told: Sized {
     fn withheld(interaction: InteractionId) -> Self;
     /// What an agent gets in the place of events that are gone, or that came too late to be told from repetitions.
     fn expired() -> Self;
+    /// What takes the place of an event whose interaction was deleted.
+    fn deleted(interaction: InteractionId) -> Self;
 }
 
 /// A notice with its subject. `push` turns it into the view that agents get.

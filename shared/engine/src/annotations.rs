@@ -71,6 +71,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 break;
             }
             after.version += 1;
+            after.came_with(&event.id);
             let effects = self.changed_in_thread(key).await?;
             let commit = MessageCommit { mark: Idempotency::of(event), ..MessageCommit::of(key, before.version, after, effects) };
             match self.store.commit_message(commit).await? {
@@ -179,10 +180,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(self.store.settle(event).await?);
             }
             if let Ok(mut decision) = decision {
-                let message = Message {
+                let mut message = Message {
                     provider_id: Some(annotation.provider_id.clone()),
                     ..Message::new(id, open.id.clone(), at, author.clone(), content.clone())
                 };
+                message.came_with(&event.id);
                 let effects = std::mem::take(&mut decision.message_effects);
                 let commit = Commit::of(Some(open), decision, Idempotency::of(event)).with(message, effects);
                 match self.store.commit(commit).await? {

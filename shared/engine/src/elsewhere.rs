@@ -85,6 +85,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             unproven: event.is_unproven(),
             ..Message::new(id, decision.interaction.id.clone(), at, author_of(said), said.content.clone())
         };
+        let mut message = message;
+        message.came_with(&event.id);
         let mut effects = std::mem::take(&mut decision.message_effects);
         effects.extend((0..message.attachments.len()).map(|index| Effect::CopyMedia { index }));
         let new = match person {
@@ -178,6 +180,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             after.version += 1;
             after.content = said.content.clone();
             after.unproven |= event.is_unproven();
+            after.came_with(&event.id);
             after.attachments = said.attachments.iter().map(InboundAttachment::to_be_copied).collect();
             let effects = (0..after.attachments.len()).map(|index| Effect::CopyMedia { index }).collect();
             let commit = MessageCommit { mark: Idempotency::of(event), ..MessageCommit::of(key, before.version, after, effects) };

@@ -1,11 +1,15 @@
 //! Applies commands, timers and rings to their interaction.
 
+use std::collections::BTreeSet;
+
 use domain::account::Account;
 use domain::agent::Role;
+use domain::business::Business;
 use domain::catalog::CannedAnswer;
+use domain::contact::{Identity, Place};
 use domain::decide::{self, Decision, Event, Refusal};
 use domain::effect::{InteractionKey, Target};
-use domain::ids::{AgentId, InteractionId, MessageId};
+use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Message};
@@ -14,7 +18,7 @@ use domain::template::Misfit;
 use domain::values::Address;
 use jiff::Timestamp;
 
-use crate::ports::{Commit, Committed, Directory, Idempotency, Store, World};
+use crate::ports::{Commit, Committed, Directory, Idempotency, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// The result of an event for an interaction.
@@ -272,6 +276,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         Err(EngineError::Busy)
+    }
+
+    /// All contacts of an interaction's customer.
+    ///
+    /// # Errors
+    /// A port fails.
+    pub async fn customer(&self, interaction: &Interaction) -> Result<Vec<ContactId>, PortError> {
+        let mut contacts = BTreeSet::from([interaction.contact.clone()]);
+        if let Some(account) = self.directory.account(&interaction.account).await? {
+            let business = Business::of(&account);
+            let place = Place::of(&interaction.address, &business);
+            let person = self.store.contact_of(&place, &business, true).await?;
+            contacts.extend(person.iter().flat_map(Identity::contacts).cloned());
+        }
+        Ok(contacts.into_iter().collect())
     }
 
     /// The key of a command's interaction.

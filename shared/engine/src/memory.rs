@@ -130,6 +130,8 @@ struct State {
     cursors: BTreeMap<Target, AgentId>,
     commands: BTreeMap<String, String>,
     provider_ids: BTreeMap<(AccountId, String), MessageKey>,
+    /// Ids of deleted messages: they lead nowhere and are not free.
+    blank: BTreeSet<(AccountId, String)>,
     alerts: BTreeMap<(AccountId, String), Alert>,
     outbox: Vec<Grown>,
     config: Config,
@@ -438,6 +440,32 @@ impl Memory {
         locked(&self.state).interactions.get(id).cloned()
     }
 
+    /// Deletes a closed interaction as the worker does, with those that were merged into it. False if it is open,
+    /// merged into another, or not there.
+    pub fn delete(&self, id: &InteractionId) -> bool {
+        let mut state = locked(&self.state);
+        let deletable = state.interactions.get(id).filter(|known| !known.is_open() && known.merged_into.is_none()).cloned();
+        let Some(interaction) = deletable else { return false };
+        for key in std::iter::once(interaction.key()).chain(interaction.absorbed.clone()) {
+            state.interactions.remove(&key.interaction);
+            state.history.retain(|(of, _), _| *of != key.interaction);
+            let (gone, kept) = std::mem::take(&mut state.messages).into_iter().partition(|((of, ..), _)| *of == key.interaction);
+            state.messages = kept;
+            let gone: BTreeMap<MessagePlace, (MessageKey, Message)> = gone;
+            for (place, message) in gone.values() {
+                let id = message.provider_id.clone().map(|id| (place.interaction.conversation.account.clone(), id));
+                if let Some(id) = id.filter(|id| state.provider_ids.get(id) == Some(place)) {
+                    state.provider_ids.remove(&id);
+                    state.blank.insert(id);
+                }
+            }
+            if !state.interactions.values().any(|other| other.conversation() == key.conversation) {
+                state.heads.remove(&key.conversation.group());
+            }
+        }
+        true
+    }
+
     /// All contacts, by id.
     pub fn contacts(&self) -> Vec<Contact> {
         locked(&self.state).contacts.values().cloned().collect()
@@ -652,7 +680,8 @@ impl State {
             conditions.item(format!("MSG#{:?}", place(key)), !self.messages.contains_key(&place(key)), Committed::Conflict);
         }
         for provider_id in commit.messages.iter().filter_map(|(message, _)| message.provider_id.clone()) {
-            let known = self.provider_ids.contains_key(&(commit.after.account.clone(), provider_id.clone()));
+            let id = (commit.after.account.clone(), provider_id.clone());
+            let known = self.provider_ids.contains_key(&id) || self.blank.contains(&id);
             conditions.item(format!("PROV#{provider_id}"), !known, Committed::AlreadyDone);
         }
         for contact in &commit.changed {
@@ -931,8 +960,23 @@ impl Store for Memory {
     async fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<Committed> {
         self.write("index_provider_id", Some(Committed::Conflict), |state| {
             let place = (key.interaction.conversation.account.clone(), provider_id.to_owned());
+            if state.blank.contains(&place) {
+                return Ok(Committed::AlreadyDone);
+            }
             let there = state.provider_ids.entry(place).or_insert_with(|| key.clone());
             Ok(if there == key { Committed::Done } else { Committed::AlreadyDone })
+        })
+        .await
+    }
+
+    async fn forget_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<()> {
+        self.write("forget_provider_id", None, |state| {
+            let place = (key.interaction.conversation.account.clone(), provider_id.to_owned());
+            if state.provider_ids.get(&place) == Some(key) {
+                state.provider_ids.remove(&place);
+                state.blank.insert(place);
+            }
+            Ok(())
         })
         .await
     }

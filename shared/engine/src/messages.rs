@@ -98,15 +98,22 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let mut known = claimed.cloned();
         let mut indexed = false;
         for attempt in 1..=ATTEMPTS {
-            let before = match known.take() {
-                Some(claimed) => claimed,
-                None => self.store.message(key).await?.ok_or(EngineError::NotFound)?,
-            };
-            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
             let provider_id = match outcome {
                 Sent::Accepted { provider_id } => Some(provider_id),
                 Sent::Later { .. } | Sent::Failed { .. } | Sent::Unknown => None,
             };
+            let stored = match known.take() {
+                Some(claimed) => Some(claimed),
+                None => self.store.message(key).await?,
+            };
+            let Some(before) = stored else {
+                // It was deleted during the call to the provider, whose id must not lead to it.
+                if let Some(provider_id) = provider_id {
+                    self.store.forget_provider_id(key, provider_id).await?;
+                }
+                return Err(EngineError::NotFound);
+            };
+            let Some(delivery) = before.delivery.clone() else { return Err(EngineError::NotFound) };
             if let Some(provider_id) = provider_id.filter(|id| !indexed && before.provider_id.as_ref() != Some(*id)) {
                 indexed = self.indexed(key, provider_id).await?;
                 if !indexed {

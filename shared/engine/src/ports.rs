@@ -134,6 +134,8 @@ pub trait Store: Send + Sync {
     /// Lets a provider's id lead to a message. Twice changes nothing. If it leads to another message, that stays, and
     /// the answer is [`Committed::AlreadyDone`].
     fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Takes from a provider's id the way to a message that was deleted meanwhile. The id stays known.
+    fn forget_provider_id(&self, key: &MessageKey, provider_id: &str) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Replaces a contact's previous version. It is a conflict if somebody changed it meanwhile.
     fn commit_contact(&self, contact: &Contact, mark: &Idempotency) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Keeps an alert with its account for a while, and marks its event as done. Twice changes nothing.

@@ -312,6 +312,8 @@ impl Met {
             cut: inbound.cut,
             ..Message::new(message, decision.interaction.id.clone(), at, Author::Customer, inbound.content.clone())
         };
+        let mut message = message;
+        message.came_with(&event.id);
         let mut effects = std::mem::take(&mut decision.message_effects);
         let told: Vec<Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Push { .. })).cloned().collect();
         effects.extend((0..message.attachments.len()).map(|index| Effect::CopyMedia { index }));

@@ -131,7 +131,9 @@ impl Interactions {
     /// # Errors
     /// The table can't be read.
     pub async fn stored_event(&self, account: &AccountId, id: &str) -> PortResult<Option<InboundEvent>> {
-        self.table.get(keys::event(account, id)).await?.as_ref().map(from_data).transpose()
+        let item = self.table.get(keys::event(account, id)).await?;
+        // One whose interaction was deleted says nothing any more.
+        item.as_ref().filter(|item| item.contains_key("data")).map(from_data).transpose()
     }
 
     /// An event, and the interaction that it went to once it was routed (`-` if it belongs to none).
@@ -139,7 +141,8 @@ impl Interactions {
     /// # Errors
     /// The table can't be read.
     pub async fn event(&self, account: &AccountId, id: &str) -> PortResult<Option<(InboundEvent, Option<String>)>> {
-        let Some(item) = self.table.get(keys::event(account, id)).await? else { return Ok(None) };
+        let item = self.table.get(keys::event(account, id)).await?.filter(|item| item.contains_key("data"));
+        let Some(item) = item else { return Ok(None) };
         let event: InboundEvent = from_data(&item)?;
         let routed = match (text(&item, ROUTED), &event.kind) {
             (Some(routed), _) => Some(routed.to_owned()),

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use append::{Newest, Numbered};
 use numbering::{EVENTS_KEPT, Shown};
 use table::{Feed, entry_of};
+pub(crate) use table::{from as events_from, number_of};
 
 use crate::codec::{Item, PortResult, failed, from_data, item, key_item, n, number, s, text, undecodable};
 use crate::config::Configuration;
@@ -386,6 +387,10 @@ mod tests {
 
         fn expired() -> Self {
             Self("expired".to_owned())
+        }
+
+        fn deleted(_: InteractionId) -> Self {
+            Self("deleted".to_owned())
         }
     }
 

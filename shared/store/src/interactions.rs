@@ -468,7 +468,9 @@ impl Store for Interactions {
     }
 
     async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
-        self.table.get(keys::provider_message(account, provider_id)).await?.as_ref().map(from_data).transpose()
+        let item = self.table.get(keys::provider_message(account, provider_id)).await?;
+        // The id of a deleted message leads nowhere.
+        item.as_ref().filter(|item| item.contains_key("data")).map(from_data).transpose()
     }
 
     async fn presences(&self, agents: &[AgentId]) -> PortResult<BTreeMap<AgentId, Presence>> {
@@ -505,6 +507,11 @@ impl Store for Interactions {
 
     async fn index_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<Committed> {
         self.write_provider_id(key, provider_id).await
+    }
+
+    async fn forget_provider_id(&self, key: &MessageKey, provider_id: &str) -> PortResult<()> {
+        let account = &key.interaction.conversation.account;
+        self.blank_provider_id(account, provider_id, key.message.as_str(), key.at).await
     }
 
     async fn commit_presence(&self, presence: &Presence, effects: &[Effect], mark: &Idempotency) -> PortResult<Committed> {

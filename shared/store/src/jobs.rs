@@ -7,6 +7,7 @@ use domain::ids::{InteractionId, JobId};
 use domain::job::{self, Job};
 use engine::ports::Committed;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{Item, PortResult, data_item, failed, from_data, item, n, s, text, to_attribute, undecodable};
 use crate::commit::committed;
@@ -18,7 +19,34 @@ use crate::transaction::Expression;
 /// How many jobs that have not ended are looked at in one sweep. A sweep comes every few minutes.
 const SWEPT: i32 = 1_000;
 
+/// The count of a selection that was frozen before anything is ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// How many ids were frozen.
+    pub total: u64,
+    /// Until when it can be ordered.
+    pub expires_at: Timestamp,
+}
+
 impl Interactions {
+    /// Keeps what a preview has counted, under the id of the job that it may become.
+    ///
+    /// # Errors
+    /// The table can't be written.
+    pub async fn put_preview(&self, id: &JobId, preview: &Preview) -> PortResult<()> {
+        let mut stored = data_item(keys::preview(id), preview)?;
+        stored.insert("expires_at".to_owned(), n(preview.expires_at.as_second()));
+        self.table.put(stored).await
+    }
+
+    /// What a preview has counted.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn preview(&self, id: &JobId) -> PortResult<Option<Preview>> {
+        self.table.get(keys::preview(id)).await?.as_ref().map(from_data).transpose()
+    }
+
     /// Writes a new job with its entry of the audit trail. Its message is sent afterwards; if it is not, the sweep
     /// finds the job.
     ///
@@ -112,7 +140,7 @@ impl Interactions {
     }
 }
 
-fn job_item(job: &Job) -> PortResult<Item> {
+pub(crate) fn job_item(job: &Job) -> PortResult<Item> {
     let mut stored = data_item(keys::job(&job.id), job)?;
     stored.insert("version".to_owned(), n(job.version));
     stored.insert("expires_at".to_owned(), expires(job.created_at, job::KEPT));

@@ -233,6 +233,20 @@ pub(crate) fn job_part(id: &JobId, part: u64) -> Key {
     Key::new(format!("JOB#{id}"), format!("PART#{part:06}"))
 }
 
+pub(crate) fn tombstone(id: &InteractionId) -> Key {
+    Key::new(format!("GONE#{id}"), "GONE")
+}
+
+/// The hold of an interaction or a contact.
+pub(crate) fn hold(id: &str) -> Key {
+    Key::new(format!("HOLD#{id}"), "HOLD")
+}
+
+/// What a preview of a job's ids has counted.
+pub(crate) fn preview(id: &JobId) -> Key {
+    Key::new(format!("JOB#{id}"), "PREVIEW")
+}
+
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -315,6 +329,9 @@ mod tests {
             ("job", job(&job_id)),
             ("unfinished", unfinished(&job_id)),
             ("job_part", job_part(&job_id, 0)),
+            ("tombstone", tombstone(&place.interaction)),
+            ("hold", hold("int_1")),
+            ("preview", preview(&job_id)),
         ]
     }
 

@@ -12,6 +12,7 @@ mod interactions;
 mod jobs;
 mod keys;
 mod limits;
+mod removal;
 pub mod stream;
 mod table;
 mod transaction;
@@ -22,5 +23,7 @@ pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, R
 pub use events::{KeptAlert, Received};
 pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};
 pub use interactions::{Interactions, Order, ScannedContacts, Thread, after_contact, is_place};
+pub use jobs::Preview;
 pub use limits::Counted;
+pub use removal::{Entombed, Hold};
 pub use wiring::open_engine;

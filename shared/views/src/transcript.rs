@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 
 use domain::account::Account;
 use domain::agent::{Agent, Role};
+use domain::effect::InteractionKey;
 use domain::history::{Actor, Fact, HistoryEntry};
 use domain::ids::{AccountId, AgentId};
 use domain::interaction::Interaction;
 use domain::message::{Attachment, Author, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
+use domain::removal::Gone;
 use domain::values::Address;
 
 /// The version of the JSON documents' form. It grows when readers of the documents must change.
@@ -37,15 +39,29 @@ const QUOTED: usize = 80;
 /// The transcript's key in the bucket: `transcripts/{account}/{day of opening, UTC}/{interaction}.zip`, with
 /// attachments `…/{interaction}-attachments.zip`. It never changes.
 pub fn transcript_key(interaction: &Interaction, attachments: bool) -> String {
+    transcript_at(&interaction.key(), interaction.opened_at, attachments)
+}
+
+fn transcript_at(key: &InteractionKey, opened_at: Timestamp, attachments: bool) -> String {
     let suffix = if attachments { "-attachments" } else { "" };
-    format!("transcripts/{}/{}/{}{suffix}.zip", interaction.account, day(interaction.opened_at), interaction.id)
+    format!("transcripts/{}/{}/{}{suffix}.zip", key.conversation.account, day(opened_at), key.interaction)
+}
+
+fn log_at(key: &InteractionKey, closed_at: Timestamp) -> String {
+    format!("{}{}.json", logs_of(&key.conversation.account, closed_at.to_zoned(TimeZone::UTC).date()), key.interaction)
+}
+
+/// The keys of both transcripts and the log of an interaction that was deleted.
+pub fn objects_of(gone: &Gone) -> Vec<String> {
+    let transcripts = [false, true].map(|attachments| transcript_at(&gone.key, gone.opened_at, attachments));
+    transcripts.into_iter().chain(gone.closed_at.map(|closed_at| log_at(&gone.key, closed_at))).collect()
 }
 
 /// The key of a closed interaction's log in the bucket: `logs/{account}/{day of closing, UTC}/{interaction}.json`.
 /// An open interaction has none.
 pub fn log_key(interaction: &Interaction) -> Option<String> {
     let closed_at = interaction.closed_at.filter(|_| !interaction.is_open())?;
-    Some(format!("{}{}.json", logs_of(&interaction.account, closed_at.to_zoned(TimeZone::UTC).date()), interaction.id))
+    Some(log_at(&interaction.key(), closed_at))
 }
 
 /// The folder of the logs of an account's interactions that closed on a day, with a slash at the end.

@@ -378,6 +378,11 @@ pub enum AgentEvent {
         /// The interaction's id.
         interaction: InteractionId,
     },
+    /// The event was about an interaction that was deleted. It can be taken off the screen.
+    Deleted {
+        /// The interaction's id.
+        interaction: InteractionId,
+    },
     /// Events that the client does not have are gone, up to this number. Read the interactions and the presence anew.
     Expired,
 }
@@ -388,7 +393,7 @@ impl Told for AgentEvent {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
             Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
-            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Expired => None,
+            Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Deleted { .. } | Self::Expired => None,
         }
     }
 
@@ -400,6 +405,7 @@ impl Told for AgentEvent {
             | Self::Withdrawn { .. }
             | Self::Presence { .. }
             | Self::Withheld { .. }
+            | Self::Deleted { .. }
             | Self::Expired => None,
         }
     }
@@ -410,6 +416,10 @@ impl Told for AgentEvent {
 
     fn expired() -> Self {
         Self::Expired
+    }
+
+    fn deleted(interaction: InteractionId) -> Self {
+        Self::Deleted { interaction }
     }
 }
 

@@ -140,7 +140,16 @@ const AGENT: &str = "
 /// The same for the supervisors' API. A star: the caller must also be an agent, since the history of an interaction
 /// names the agent who acted.
 const SUPERVISOR: &str = "
+    owner PUT /contacts/{id}/hold
+    owner DELETE /contacts/{id}/hold
+    supervisor GET /contacts/{id}/hold
+    supervisor POST /deletions
+    supervisor POST /deletions/preview
     supervisor POST /exports
+    supervisor DELETE /interactions/{id}
+    owner PUT /interactions/{id}/hold
+    owner DELETE /interactions/{id}/hold
+    supervisor GET /interactions/{id}/hold
     supervisor GET /interactions/{id}
     supervisor* PUT /interactions/{id}/ai
     supervisor* POST /interactions/{id}/archive

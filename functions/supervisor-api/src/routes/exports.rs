@@ -62,16 +62,12 @@ pub(crate) async fn export(
     Overseer(caller): Overseer,
     Body(wanted): Body<Exporting>,
 ) -> Result<(StatusCode, Json<JobView>), Failure> {
-    let (task, ids) = match wanted {
-        Exporting::Interactions { interactions, raw } => (Task::ExportInteractions { raw }, selected(interactions)?),
-        Exporting::Contacts { raw } => (Task::ExportContacts { raw }, Vec::new()),
+    let (task, what, raw, ids) = match wanted {
+        Exporting::Interactions { interactions, raw } => (Task::ExportInteractions { raw }, "interactions", raw, selected(interactions)?),
+        Exporting::Contacts { raw } => (Task::ExportContacts { raw }, "contacts", raw, Vec::new()),
     };
     let job = app.ordered(&caller, task, ids.len() as u64).await?;
     app.store().freeze(&job.id, &ids, job.created_at).await?;
-    let (what, raw) = match &job.task {
-        Task::ExportInteractions { raw } => ("interactions", *raw),
-        Task::ExportContacts { raw } => ("contacts", *raw),
-    };
     let entry = app.entry(&job.by, Action::Exported, "job", job.id.as_str(), &json!({"of": what, "count": ids.len(), "raw": raw}));
     app.store().add_job(&job, &entry).await?;
     app.begin(&job).await;

@@ -62,6 +62,8 @@ pub(crate) enum Kind {
     ExportInteractions,
     /// Contacts as CSV.
     ExportContacts,
+    /// A deletion of interactions.
+    Delete,
 }
 
 impl From<&Task> for Kind {
@@ -69,6 +71,7 @@ impl From<&Task> for Kind {
         match task {
             Task::ExportInteractions { .. } => Self::ExportInteractions,
             Task::ExportContacts { .. } => Self::ExportContacts,
+            Task::Delete { .. } => Self::Delete,
         }
     }
 }
@@ -159,6 +162,8 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
     let what = match &job.task {
         Task::ExportInteractions { .. } => "interactions",
         Task::ExportContacts { .. } => "contacts",
+        // It makes no file.
+        Task::Delete { .. } => return Err(Failure::NoFile),
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
     let expires_at = cloud::time::now() + FILE_LINK;

@@ -1,6 +1,8 @@
 //! The routes, and the OpenAPI document built from them.
 
+mod deletions;
 mod exports;
+mod holds;
 mod jobs;
 mod logs;
 mod reopening;
@@ -36,7 +38,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(desk::interactions::read))
+        .routes(routes!(desk::interactions::read, deletions::delete))
         .routes(routes!(desk::interactions::history))
         .routes(routes!(desk::interactions::close))
         .routes(routes!(desk::handover::reassign))
@@ -54,7 +56,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(jobs::file))
-        .routes(routes!(exports::export));
+        .routes(routes!(exports::export))
+        .routes(routes!(deletions::preview))
+        .routes(routes!(deletions::order))
+        .routes(routes!(holds::read, holds::put, holds::release))
+        .routes(routes!(holds::read_contact, holds::put_contact, holds::release_contact));
     api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/"));
     router
 }

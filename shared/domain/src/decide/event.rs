@@ -192,6 +192,8 @@ pub enum Event {
     AccountActivated,
     /// The account is about to be deleted, with its open interactions.
     AccountLeaves,
+    /// A supervisor deletes it although it is open.
+    Removed,
     /// Another system answered a Webhook step, or did not.
     WebhookAnswered {
         /// The wait of the step.

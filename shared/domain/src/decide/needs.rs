@@ -129,7 +129,8 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::Unwatch { .. }
         | Event::Timer(Timer::Offer { .. } | Timer::Again { .. } | Timer::Inactivity { .. })
         | Event::AccountDeactivated
-        | Event::AccountLeaves => {}
+        | Event::AccountLeaves
+        | Event::Removed => {}
     }
     if let Some(interaction) = interaction {
         // When an agent no longer owes a disposition, the agent returns to the presence before.

@@ -450,6 +450,7 @@ fn nothing_moves_a_closed_interaction() {
         (Event::AgentUnavailable { agent }, Refusal::Stale),
         (Event::AccountActivated, Refusal::Closed),
         (Event::AccountLeaves, Refusal::Closed),
+        (Event::Removed, Refusal::Closed),
     ] {
         assert_eq!(desk.decide(&closed, event), Err(refusal));
     }
@@ -596,6 +597,7 @@ fn any_event(what: u8, who: u64, desk: &Desk, before: &Interaction) -> Option<Ev
         30 => Event::Absorb(Box::new(Interaction { id: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..before.clone() })),
         31 => Event::MergeInto(Interaction { id: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..before.clone() }.key()),
         32 => Event::AccountLeaves,
+        35 => Event::Removed,
         33 => Event::NoteAdded { by: agent, message: message(who) },
         34 => Event::Timer(Timer::Inactivity { armed: before.inactivity.armed? }),
         _ => Event::Timer(Timer::Wait { wait: id }),

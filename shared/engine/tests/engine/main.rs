@@ -18,6 +18,7 @@ mod messages;
 mod plan;
 mod presence;
 mod queues;
+mod removal;
 mod repetition;
 mod returning;
 mod simulation;

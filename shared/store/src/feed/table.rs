@@ -129,7 +129,7 @@ pub(super) async fn newest(table: &Table, agent: &AgentId, below: Option<u64>, l
 }
 
 /// The items from number `from` on, at most `limit`, and whether they reach to the feed's end. `HEAD` is the last one.
-pub(super) async fn from(table: &Table, agent: &AgentId, from: u64, limit: i32) -> PortResult<(Vec<Item>, bool)> {
+pub(crate) async fn from(table: &Table, agent: &AgentId, from: u64, limit: i32) -> PortResult<(Vec<Item>, bool)> {
     let query = table.query().limit(limit);
     let query = query
         .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
@@ -149,9 +149,14 @@ pub(super) fn head_of(item: &Item) -> Head {
     Head { seq: number(item, "seq").unwrap_or(0), own: number(item, "own"), shared_since }
 }
 
+/// An event's number; `None` for an item that is no event.
+pub(crate) fn number_of(item: &Item) -> Option<u64> {
+    text(item, "sk")?.strip_prefix(keys::FEED_EVENTS)?.parse().ok()
+}
+
 /// An event's place; `None` for an item that is no event.
 pub(super) fn entry_of(item: &Item) -> Option<Entry> {
-    let seq = text(item, "sk")?.strip_prefix(keys::FEED_EVENTS)?.parse().ok()?;
+    let seq = number_of(item)?;
     let at = number(item, "at").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     let late = item.get("late").and_then(|late| late.as_bool().ok()).copied().unwrap_or_default();
     Some(Entry { seq, at, effect: text(item, "effect").map(str::to_owned), late })
