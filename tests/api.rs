@@ -6,6 +6,7 @@
 
 mod access;
 mod colleagues;
+mod finding;
 mod jobs;
 mod removal;
 mod supervising;

@@ -109,6 +109,7 @@ const COMMENTED: [&str; 30] = [
     "shared/engine",
     "shared/providers",
     "shared/receive",
+    "shared/search",
     "shared/store",
     "shared/views",
     "tests",

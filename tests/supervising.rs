@@ -15,7 +15,7 @@ use crate::{Caller, Desk};
 
 impl Desk {
     /// A caller of the supervisors' API. `subject` may be no agent's.
-    fn over(&self, subject: &str, role: &str) -> Caller {
+    pub(crate) fn over(&self, subject: &str, role: &str) -> Caller {
         self.with_token("/supervisor", self.issuer.mint(subject, &[role], Duration::from_secs(600)).unwrap())
     }
 

@@ -12,6 +12,8 @@
 //! | `GET /agents/{id}/presence` | 1 read |
 //! | `PUT /agents/{id}/presence` | 3 reads, 1 transaction |
 //! | `GET /interactions` | 1 read; while available, 1 query for each queue of the agent; 2 batch reads when there is anything to show |
+//! | `GET /interactions/all` | 1 query for each of an account's four shelves, 3 at most where a filter leaves most out; 1 batch read; 1 query for each entry |
+//! | `POST /search` | for 5 s at most: 1 query for each 3,000 rows of a shelf; batch reads of what may match; 1 query for each thread, if messages are asked for |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET …/messages` | 2 reads, 1 query; one more for each interaction that was merged into it |
 //! | `GET …/history` | 1 read, 1 query |

@@ -5,6 +5,8 @@
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|
+//! | `GET /interactions` | 1 query for each of an account's four shelves, 3 at most where a filter leaves most out; 1 batch read; 1 query for each entry; 1 query of the deleted accounts |
+//! | `POST /search` | for 5 s at most: 1 query for each 3,000 rows of a shelf; batch reads of what may match; 1 query for each thread, if messages are asked for |
 //! | `GET /interactions/{id}` | 2 reads |
 //! | `GET /jobs`, `GET /jobs/{id}` | 1 read |
 //! | `DELETE /jobs/{id}` | 1 read, 1 write |

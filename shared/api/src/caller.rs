@@ -176,6 +176,14 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// Whether the caller reads the interactions of all accounts.
+    pub fn oversees(&self) -> bool {
+        match self {
+            Self::OfAll => true,
+            Self::Agent(agent) => agent.oversees(),
+        }
+    }
+
     /// Whether the caller reads the interactions of this account; `None`: it was deleted.
     pub fn reads(&self, account: Option<&Account>) -> bool {
         match self {

@@ -1,6 +1,5 @@
 //! The input of a request: ids in the path, parameters, a page, a JSON body.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 
 use axum::body::{Bytes, to_bytes};
@@ -49,14 +48,19 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for FromPat
     }
 }
 
-/// The parameters of the query, once each.
+/// The parameters of the query.
 #[derive(Debug, Clone, Default)]
-pub struct Parameters(HashMap<String, String>);
+pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// The parameter as it is. An empty one counts as absent.
+    /// The parameter as it is, the last of several. An empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// All values of a parameter that may be given several times. Empty ones count as absent.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, text)| known == name && !text.is_empty()).map(|(_, text)| text.as_str())
     }
 
     /// How many entries a page may have: 1 to `most`, by default `usual`.
@@ -256,6 +260,13 @@ mod tests {
         }
         assert_eq!(page(&[("after", "que_00000000000000000000000001")]), Err(Errors::one("after", after)));
         assert_eq!(page(&[("limit", "0"), ("after", "x")]).unwrap_err().iter().count(), 2);
+    }
+
+    #[test]
+    fn a_parameter_may_be_given_several_times() {
+        let given = parameters(&[("tags", "a"), ("limit", "1"), ("tags", ""), ("tags", "b")]);
+        assert_eq!(given.all("tags").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((given.get("tags"), given.all("other").next()), (Some("b"), None));
     }
 
     #[test]

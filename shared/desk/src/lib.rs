@@ -9,6 +9,7 @@
 //! | [`interactions`] | one interaction, its history, close |
 //! | [`messages`] | the thread, links to attachments |
 //! | [`handover`] | reassign, archive |
+//! | [`searches`] | the advanced search and its fields |
 //! | [`notes`], [`tags`], [`ai`], [`transcripts`] | what their names say |
 
 pub mod ai;
@@ -16,8 +17,10 @@ mod error;
 pub mod handover;
 pub mod interactions;
 mod limits;
+mod lists;
 pub mod messages;
 pub mod notes;
+pub mod searches;
 pub mod tags;
 pub mod text;
 pub mod transcripts;

@@ -478,6 +478,17 @@ pub struct List {
     pub name: String,
 }
 
+/// What is kept of an account that was deleted, for the lists that still show its interactions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Its key, which another account may have now.
+    pub key: AccountKey,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

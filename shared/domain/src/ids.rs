@@ -1,5 +1,6 @@
 //! Identifiers: a prefix for the kind, then a ULID, so that ids of one kind sort by the time of their creation.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
@@ -35,6 +36,17 @@ macro_rules! ids {
             /// The id as it is stored and shown.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// When it was made, to the millisecond.
+            pub fn made_at(&self) -> Timestamp {
+                let milliseconds = Ulid::from_string(&self.0[$prefix.len()..]).map_or(0, |ulid| ulid.timestamp_ms());
+                Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+            }
+
+            /// The last of all ids that can be made in the millisecond of `at`.
+            pub fn last_of(at: Timestamp) -> Self {
+                Self::from_ulid(Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), u128::MAX))
             }
         }
 
@@ -130,6 +142,15 @@ mod tests {
         assert_eq!(id.as_str().parse::<QueueId>(), Err(NotAnId("que_")));
         assert!("agt_#".parse::<AgentId>().is_err());
         assert!("agt_01ARZ3NDEKTSV4RRFFQ69G5FA#".parse::<AgentId>().is_err());
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let at = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
+        let id = AgentId::from_ulid(Ulid::from_parts(1_700_000_000_123, 5));
+        assert_eq!(id.made_at(), at);
+        assert!(id < AgentId::last_of(at) && AgentId::last_of(at).made_at() == at);
+        assert!(AgentId::from_ulid(Ulid::from_parts(1_700_000_000_124, 0)) > AgentId::last_of(at));
     }
 
     #[test]

@@ -399,6 +399,11 @@ impl Interaction {
         self.status == Status::Open
     }
 
+    /// The end of the service window as far as the interaction knows: 24 hours after the customer's latest message.
+    pub fn window_until(&self) -> Option<Timestamp> {
+        self.heard_at.and_then(|at| at.checked_add(crate::decide::SERVICE_WINDOW).ok())
+    }
+
     /// The current offer.
     pub fn offer(&self) -> Option<&Offer> {
         self.wait.as_ref()?.offer.as_ref()

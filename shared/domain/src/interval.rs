@@ -101,9 +101,14 @@ impl ZoneName {
         &self.0
     }
 
-    /// The wall clock's time at `at`. A name that the database has lost since it was checked counts as UTC.
+    /// The time zone. A name that the database has lost since it was checked counts as UTC.
+    pub fn zone(&self) -> TimeZone {
+        TimeZone::get(&self.0).unwrap_or(TimeZone::UTC)
+    }
+
+    /// The wall clock's time at `at`.
     pub fn clock(&self, at: Timestamp) -> DateTime {
-        TimeZone::get(&self.0).unwrap_or(TimeZone::UTC).to_datetime(at)
+        self.zone().to_datetime(at)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod business;
 pub mod catalog;
 pub mod condition;
 pub mod contact;
+pub mod day;
 pub mod decide;
 pub mod effect;
 #[cfg(any(test, feature = "fixtures"))]
@@ -30,6 +31,7 @@ pub mod priority;
 pub mod queue;
 pub mod removal;
 pub mod row;
+pub mod search;
 pub mod tag;
 pub mod template;
 pub mod text_template;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use crate::effect::Target;
 use crate::ids::{AccountId, AgentId, InteractionId, QueueId};
@@ -93,6 +94,102 @@ fn queues(interaction: &Interaction) -> BTreeSet<QueueId> {
     if asked.is_empty() { interaction.tried.iter().cloned().collect() } else { asked }
 }
 
+/// What must hold of a row. All that is given must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Its state; without one, archived interactions are left out.
+    pub state: Option<State>,
+    /// Whether something arrived that its agent has not seen.
+    pub unread: Option<bool>,
+    /// The agent.
+    pub agent: Option<AgentId>,
+    /// One of its queues.
+    pub queue: Option<QueueId>,
+    /// Tags that it has, all of them.
+    pub tags: Vec<Tag>,
+}
+
+/// The state of an interaction in lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is under way.
+    Open,
+    /// It is closed, and not archived.
+    Closed,
+    /// It is closed and hidden from lists.
+    Archived,
+}
+
+impl Row {
+    /// Its state.
+    pub fn state(&self) -> State {
+        match self.status {
+            Status::Open => State::Open,
+            Status::Closed if self.archived => State::Archived,
+            Status::Closed => State::Closed,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a list with this filter shows the row.
+    pub fn matches(&self, row: &Row) -> bool {
+        let state = match self.state {
+            Some(state) => row.state() == state,
+            None => row.state() != State::Archived,
+        };
+        state
+            && self.unread.is_none_or(|unread| row.unread == unread)
+            && self.agent.as_ref().is_none_or(|agent| row.agent.as_ref() == Some(agent))
+            && self.queue.as_ref().is_none_or(|queue| row.queues.contains(queue))
+            && self.tags.iter().all(|tag| row.tags.contains(tag))
+    }
+
+    /// Whether it takes all rows of the shelves that it asks for.
+    pub fn takes_all(&self) -> bool {
+        let Self { state, unread, agent, queue, tags } = self;
+        !matches!(state, Some(State::Open | State::Closed)) && unread.is_none() && agent.is_none() && queue.is_none() && tags.is_empty()
+    }
+}
+
+/// A stretch of time: from its first instant until before its last one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub from: Option<Timestamp>,
+    /// The first instant after it.
+    pub until: Option<Timestamp>,
+}
+
+impl Span {
+    /// Whether `at` is in it.
+    pub fn has(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// The place after which the next page begins, as clients send it back. It is bound to what was asked for. It guards
+/// against mistakes only: a forged one shows nothing that its maker may not see.
+#[derive(Debug)]
+pub struct Cursor;
+
+impl Cursor {
+    /// The cursor after `position` of what `asked` describes.
+    pub fn write(position: &Position, asked: &str) -> String {
+        let place = format!("{}-{}", position.opened, position.interaction);
+        format!("{place}-{:08x}", fingerprint(&format!("{place} {asked}")))
+    }
+
+    /// The position of a cursor of what `asked` describes.
+    pub fn read(text: &str, asked: &str) -> Option<Position> {
+        let (place, _) = text.rsplit_once('-')?;
+        let (opened, interaction) = place.split_once('-')?;
+        let opened = opened.parse().ok().filter(|opened| Timestamp::from_millisecond(*opened).is_ok())?;
+        let position = Position { opened, interaction: interaction.parse().ok()? };
+        (Self::write(&position, asked) == text).then_some(position)
+    }
+}
+
 /// A row with its place in the index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
@@ -148,6 +245,11 @@ impl Shelf {
         &self.account
     }
 
+    /// Whether it is one of archived interactions.
+    pub fn is_of_archived(&self) -> bool {
+        self.archived
+    }
+
     /// Its key: `acc_…#2`, or `acc_…#A2` for archived interactions.
     pub fn key(&self) -> String {
         format!("{}#{}{}", self.account, if self.archived { "A" } else { "" }, self.shard)
@@ -182,6 +284,11 @@ impl Position {
         format!("{}{}", Self::from(self.opened_at()), self.interaction)
     }
 
+    /// The place before all of those opened at `at` or later.
+    pub fn before_all(at: Timestamp) -> Self {
+        Self::of(at, &InteractionId::from_ulid(Ulid::nil()))
+    }
+
     /// The key before all of those opened at `at` or later.
     pub fn from(at: Timestamp) -> String {
         format!("{:015}#", at.as_millisecond().max(0))
@@ -205,7 +312,6 @@ mod tests {
     use crate::fixtures;
     use crate::interaction::{LastMessage, Stage, Wait};
     use proptest::prelude::*;
-    use ulid::Ulid;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -284,6 +390,43 @@ mod tests {
             prop_assert_eq!(Position::parse(&first.key()), Some(first.clone()));
             prop_assert!(Position::from(first.opened_at()) < first.key());
             prop_assert_eq!(first.opened_at().as_millisecond(), one);
+        }
+    }
+
+    #[test]
+    fn a_filter_asks_for_all_that_is_given() {
+        let (agent, tag) = (AgentId::from_ulid(Ulid(1)), Tag::parse("VIP").unwrap());
+        let row = Row { agent: Some(agent.clone()), tags: vec![tag.clone()], queues: [queue(1)].into(), unread: true, ..Row::of(&open()) };
+        let archived = Row { status: Status::Closed, archived: true, ..row.clone() };
+        let all = Filter { state: Some(State::Open), unread: Some(true), agent: Some(agent), queue: Some(queue(1)), tags: vec![tag] };
+        assert!(all.matches(&row) && !all.matches(&archived) && !all.takes_all());
+        assert!(Filter::default().matches(&row) && !Filter::default().matches(&archived) && Filter::default().takes_all());
+        assert!(Filter { state: Some(State::Archived), ..all.clone() }.matches(&archived));
+        let closed = Row { archived: false, ..archived };
+        assert!(Filter { state: Some(State::Closed), ..all.clone() }.matches(&closed));
+        for other in [
+            Filter { unread: Some(false), ..all.clone() },
+            Filter { agent: Some(AgentId::from_ulid(Ulid(2))), ..all.clone() },
+            Filter { queue: Some(queue(2)), ..all.clone() },
+            Filter { tags: vec![all.tags[0].clone(), Tag::parse("Gold").unwrap()], ..all.clone() },
+        ] {
+            assert!(!other.matches(&row), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_for_what_it_was_written_for_and_for_nothing_else() {
+        let position = Position::of(open().opened_at, &open().id);
+        let cursor = Cursor::write(&position, "this list");
+        assert_eq!(Cursor::read(&cursor, "this list"), Some(position));
+        assert_eq!(Cursor::read(&cursor, "that list"), None);
+        for place in 0..cursor.len() {
+            let mut tampered = cursor.clone().into_bytes();
+            tampered[place] = if tampered[place] == b'1' { b'2' } else { b'1' };
+            assert_eq!(Cursor::read(&String::from_utf8(tampered).unwrap(), "this list"), None, "{place}");
+        }
+        for bad in ["", "-", "--", "1-2-3"] {
+            assert_eq!(Cursor::read(bad, "this list"), None);
         }
     }
 

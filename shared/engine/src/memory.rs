@@ -31,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
+use crate::ports::{Lists, Rows, RowsWanted};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -1021,6 +1022,58 @@ impl Store for Memory {
             let stored = state.events.entry((event.account.clone(), event.id.clone())).or_default();
             stored.routed.get_or_insert_with(|| "-".to_owned());
             Ok(())
+        })
+        .await
+    }
+}
+
+impl Lists for Memory {
+    async fn rows(&self, wanted: RowsWanted<'_>) -> PortResult<Rows> {
+        let RowsWanted { shelf, span, before, filter, most } = wanted;
+        self.read(|state| {
+            let of_shelf = state.listings.values().filter(|listing| listing.shelf == *shelf);
+            let mut rows: Vec<&Listing> = of_shelf
+                .filter(|listing| span.has(listing.position.opened_at()) && before.is_none_or(|before| listing.position < *before))
+                .collect();
+            rows.sort_by(|one, other| other.position.cmp(&one.position));
+            let more = rows.len() > most;
+            rows.truncate(most);
+            let through = rows.last().filter(|_| more).map(|last| last.position.clone());
+            let scanned = rows.len();
+            let matching = rows.into_iter().filter(|listing| filter.matches(&listing.row));
+            let place = |listing: &Listing| state.interactions.get(listing.position.interaction()).map(Interaction::key);
+            let found = matching.filter_map(|listing| Some((place(listing)?, listing.position.clone(), listing.row.clone())));
+            Rows { found: found.collect(), through, scanned }
+        })
+        .await
+    }
+
+    async fn open_now(&self, account: &AccountId, before: Option<&InteractionId>, most: usize) -> PortResult<Vec<InteractionKey>> {
+        self.open_interactions(account, before, most).await
+    }
+
+    async fn interactions_now(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
+        self.read(|state| places.iter().filter_map(|place| state.interactions.get(&place.interaction).cloned()).collect()).await
+    }
+
+    async fn thread(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
+        let of = |id: &InteractionId| *id == interaction.id || interaction.absorbed.iter().any(|place| place.interaction == *id);
+        let in_order = |(at, message): (i64, &Message)| (at, message.id.clone());
+        self.read(|state| {
+            let of_it = state.messages.iter().filter(|((id, ..), _)| of(id)).map(|((_, at, _), (_, message))| (*at, message));
+            let mut messages: Vec<(i64, &Message)> = of_it.collect();
+            messages.sort_by_key(|message| in_order(*message));
+            messages.into_iter().map(|(_, message)| message.clone()).collect()
+        })
+        .await
+    }
+
+    async fn latest_message(&self, interaction: &Interaction) -> PortResult<Option<Message>> {
+        let Some(last) = &interaction.last_message else { return Ok(None) };
+        let of = |id: &InteractionId| *id == interaction.id || interaction.absorbed.iter().any(|place| place.interaction == *id);
+        self.read(|state| {
+            let known = state.messages.iter().filter(|((id, at, _), _)| of(id) && *at <= last.at.as_millisecond());
+            known.max_by_key(|((_, at, id), _)| (*at, id.clone())).map(|(_, (_, message))| message.clone())
         })
         .await
     }

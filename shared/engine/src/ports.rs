@@ -22,6 +22,7 @@ use domain::interval::Interval;
 use domain::message::{Author, Content, Decided, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::row::{Filter, Position, Row, Shelf, Span};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -158,6 +159,51 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Committed, PortError>> + Send;
     /// Marks an event that needs nothing written as done.
     fn settle(&self, event: &InboundEvent) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The rows of the index of lists and what they lead to. Unlike other reads, the index may lag by a moment.
+pub trait Lists: Send + Sync {
+    /// Rows of a shelf, newest first.
+    fn rows(&self, wanted: RowsWanted<'_>) -> impl Future<Output = Result<Rows, PortError>> + Send;
+    /// The places of an account's open interactions, newest id first: up to `most` with ids before `before`.
+    fn open_now(
+        &self,
+        account: &AccountId,
+        before: Option<&InteractionId>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<InteractionKey>, PortError>> + Send;
+    /// The interactions at these places, in no order. Missing ones are left out.
+    fn interactions_now(&self, places: &[InteractionKey]) -> impl Future<Output = Result<Vec<Interaction>, PortError>> + Send;
+    /// The whole thread of an interaction, oldest first, with the threads of those that it absorbed.
+    fn thread(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
+    /// The latest message of an interaction, as [`Interaction::last_message`] tells of it.
+    fn latest_message(&self, interaction: &Interaction) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
+}
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RowsWanted<'a> {
+    /// The shelf.
+    pub shelf: &'a Shelf,
+    /// The time of opening.
+    pub span: Span,
+    /// Only rows that come after this one, which are older.
+    pub before: Option<&'a Position>,
+    /// What must hold of them. Of its state, the shelf tells whether they are archived.
+    pub filter: &'a Filter,
+    /// How many to look at. Fewer may be looked at.
+    pub most: usize,
+}
+
+/// Rows of a shelf.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows {
+    /// Those that match, newest first.
+    pub found: Vec<(InteractionKey, Position, Row)>,
+    /// The last one that was looked at; `None` if nothing is left.
+    pub through: Option<Position>,
+    /// How many were looked at.
+    pub scanned: usize,
 }
 
 /// The mark that makes a command idempotent. Its commit records it and a repetition finds it.

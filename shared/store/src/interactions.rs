@@ -309,7 +309,7 @@ impl Interactions {
 }
 
 /// The interactions whose messages make the thread of an interaction.
-fn sources(interaction: &Interaction) -> impl Iterator<Item = InteractionKey> {
+pub(crate) fn sources(interaction: &Interaction) -> impl Iterator<Item = InteractionKey> {
     std::iter::once(interaction.key()).chain(interaction.absorbed.iter().cloned())
 }
 

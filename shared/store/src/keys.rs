@@ -123,6 +123,13 @@ pub(crate) fn messages(interaction: &InteractionId) -> String {
     format!("MSG#{interaction}#")
 }
 
+/// The bounds of the sort keys of an interaction's messages up to `at`.
+pub(crate) fn messages_until(interaction: &InteractionId, at: Timestamp) -> (String, String) {
+    let prefix = messages(interaction);
+    let until = format!("{prefix}{}#~", millis(at));
+    (prefix, until)
+}
+
 pub(crate) fn message(key: &MessageKey) -> Key {
     let at = millis(key.at);
     let InteractionKey { conversation: of, interaction } = &key.interaction;

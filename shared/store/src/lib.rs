@@ -12,6 +12,7 @@ mod interactions;
 mod jobs;
 mod keys;
 mod limits;
+mod lists;
 mod removal;
 pub mod stream;
 mod table;

@@ -108,6 +108,7 @@ const AGENT: &str = "
     supervisor PUT /agents/{id}/presence
     agent GET /events
     agent GET /interactions
+    agent GET /interactions/all
     agent GET /interactions/{id}
     agent POST /interactions/{id}/accept
     agent PUT /interactions/{id}/ai
@@ -134,6 +135,8 @@ const AGENT: &str = "
     agent GET /me
     agent GET /presence
     agent PUT /presence
+    agent POST /search
+    agent GET /search/fields
     agent POST /tickets
 ";
 
@@ -146,6 +149,7 @@ const SUPERVISOR: &str = "
     supervisor POST /deletions
     supervisor POST /deletions/preview
     supervisor POST /exports
+    supervisor GET /interactions
     supervisor DELETE /interactions/{id}
     owner PUT /interactions/{id}/hold
     owner DELETE /interactions/{id}/hold
@@ -162,6 +166,8 @@ const SUPERVISOR: &str = "
     supervisor* POST /interactions/{id}/reassign
     supervisor* POST /interactions/{id}/reopen
     supervisor* POST /interactions/{id}/tags
+    supervisor POST /search
+    supervisor GET /search/fields
     supervisor GET /interactions/{id}/transcript
     supervisor* POST /interactions/{id}/transcript
     supervisor GET /jobs

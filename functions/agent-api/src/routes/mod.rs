@@ -7,6 +7,7 @@ mod contacts;
 mod events;
 mod handover;
 mod interactions;
+mod lists;
 mod me;
 mod messages;
 mod outgoing;
@@ -58,6 +59,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(me::presence, me::set_presence))
         .routes(routes!(me::presence_of_agent, me::force_presence))
         .routes(routes!(interactions::list))
+        .routes(routes!(lists::list))
+        .routes(routes!(desk::searches::search))
+        .routes(routes!(desk::searches::fields))
         .routes(routes!(desk::interactions::read))
         .routes(routes!(desk::interactions::history))
         .routes(routes!(interactions::accept))
@@ -85,7 +89,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::list))
         .routes(routes!(events::ticket));
     // Every call makes a new ticket or upload.
-    api::complete_commands(router.get_openapi_mut(), |path| path != "/tickets" && !path.ends_with("/attachments"));
+    api::complete_commands(router.get_openapi_mut(), |path| path != "/tickets" && path != "/search" && !path.ends_with("/attachments"));
     router
 }
 

@@ -4,6 +4,7 @@ mod deletions;
 mod exports;
 mod holds;
 mod jobs;
+mod lists;
 mod logs;
 mod reopening;
 mod watch;
@@ -38,6 +39,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(lists::list))
+        .routes(routes!(desk::searches::search))
+        .routes(routes!(desk::searches::fields))
         .routes(routes!(desk::interactions::read, deletions::delete))
         .routes(routes!(desk::interactions::history))
         .routes(routes!(desk::interactions::close))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::account::{Account, List};
+use domain::account::{Account, DeletedAccount, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::ids::AgentId;
@@ -58,6 +58,13 @@ impl Entity for Account {
     }
     fn stored(&self) -> Cow<'_, Self> {
         Cow::Owned(self.without_proxy_tokens())
+    }
+}
+
+impl Entity for DeletedAccount {
+    const KIND: &'static str = "deleted_account";
+    fn id(&self) -> &str {
+        self.id.as_str()
     }
 }
 

@@ -1,14 +1,14 @@
 //! Accounts that are about to be deleted.
 
-use domain::account::Account;
+use domain::account::{Account, DeletedAccount};
 use domain::ids::AccountId;
 use engine::ports::{PortError, System, World};
 use jiff::Timestamp;
 
 use super::Configuration;
-use super::keys::{leaving_keys, receive_key};
+use super::keys::{entity_key, leaving_keys, receive_key};
 use super::writes::{ATTEMPTS, Extra, Written, add, unless_moved};
-use crate::codec::{PortResult, item, n, s};
+use crate::codec::{PortResult, data_item, item, n, s};
 use crate::transaction::{Expression, Transaction};
 
 /// The mark of an account that is about to be deleted. No interaction is opened on it.
@@ -69,7 +69,8 @@ impl Configuration {
     }
 
     /// Deletes an account that is marked, has nothing open, and still has this version. Also deletes its Receive
-    /// URLs, whose tokens are given by their hashes. The mark stays. [`Written::Moved`] if another deletion of it is
+    /// URLs, whose tokens are given by their hashes. The mark stays, and a note of the account, by which its
+    /// interactions stay listed. [`Written::Moved`] if another deletion of it is
     /// under way.
     ///
     /// # Errors
@@ -87,6 +88,10 @@ impl Configuration {
             for hash in receive_token_hashes {
                 deletion.delete(receive_key(hash), None, Written::Moved);
             }
+            let deleted = DeletedAccount { id: account.id.clone(), name: account.name.clone(), key: account.key.clone() };
+            let mut left = data_item(entity_key::<DeletedAccount>(deleted.id.as_str()), &deleted)?;
+            left.insert("version".to_owned(), n(1));
+            deletion.put(left, None, Written::Moved);
             for key in leaving_keys(&account.id) {
                 let stays = Expression::new("REMOVE #until").name("#until", "until");
                 deletion.update(key, stays, Some(leaving.is_ours()), Written::Moved);

@@ -1,0 +1,41 @@
+//! Lists of interactions with filters: those that the caller may see.
+
+use std::collections::BTreeMap;
+
+use api::{Errors, Listed, Parameters, Reader};
+use domain::account::DeletedAccount;
+use domain::ids::AccountId;
+use engine::ports::Directory;
+use search::{ListEntry, ListQuery};
+
+use crate::{Desk, Failure};
+
+impl Desk {
+    /// The accounts whose interactions the caller sees, and whether each is still there. Those of deleted accounts are
+    /// for supervisors.
+    pub(crate) async fn accounts_of(&self, reader: &Reader) -> Result<BTreeMap<AccountId, bool>, Failure> {
+        let mut known = BTreeMap::new();
+        if reader.oversees() {
+            let deleted = self.directory().all::<DeletedAccount>().await?;
+            known.extend(deleted.into_iter().map(|(deleted, _)| (deleted.id, false)));
+        }
+        let there = self.directory().accounts().await?;
+        known.extend(there.iter().filter(|account| reader.reads(Some(account))).map(|account| (account.id.clone(), true)));
+        Ok(known)
+    }
+
+    /// A page of the interactions that the caller may see, with the filters of the request.
+    ///
+    /// # Errors
+    /// A parameter is refused, or a table can't be read.
+    pub async fn list(&self, reader: &Reader, parameters: &Parameters) -> Result<Listed<ListEntry>, Failure> {
+        let query = ListQuery::read(parameters)?;
+        let known = self.accounts_of(reader).await?;
+        let asked: Vec<AccountId> = match &query.account {
+            Some(account) if known.contains_key(account) => vec![account.clone()],
+            Some(_) => return Err(Errors::one("account", "is no account whose interactions you may see").into()),
+            None => known.keys().cloned().collect(),
+        };
+        Ok(search::page(self.store(), &asked, &query, |account| known.get(account) == Some(&true)).await?)
+    }
+}

@@ -1,0 +1,160 @@
+//! Advanced search: one call of a search that is resumed until all was looked at.
+
+use std::collections::BTreeMap;
+
+use domain::effect::InteractionKey;
+use domain::ids::AccountId;
+use domain::interaction::Interaction;
+use domain::row::{Cursor, Filter, Listing, Position, Row, Shelf, Span, State};
+use domain::search::{Facts, Names, Search, Subject};
+use engine::ports::{Lists, PortError, RowsWanted};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::list::AT_ONCE;
+use crate::merge::{Known, Merge, Stream};
+
+/// The rows that a shelf is asked for first. Many searches look for something recent.
+const FIRST_ROUND: usize = 250;
+
+/// The rows of each further round: about what DynamoDB reads at once, a megabyte.
+const NEXT_ROUND: usize = 3_000;
+
+/// How many candidates are read and matched before the clock is asked again.
+const CHUNK: usize = 32;
+
+/// A search that somebody asks for.
+#[derive(Debug, Clone)]
+pub struct SearchQuery {
+    /// The search.
+    pub search: Search,
+    /// The place after which it goes on.
+    pub after: Option<Position>,
+    /// How many interactions the answer may have.
+    pub limit: usize,
+}
+
+/// What one call of a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hits {
+    /// The interactions that match now, newest first.
+    pub interactions: Vec<Interaction>,
+    /// The place after which the next call goes on; `None` once all was looked at.
+    pub next: Option<Position>,
+    /// How many interactions this call looked at.
+    pub scanned: usize,
+}
+
+impl SearchQuery {
+    /// What a cursor is bound to.
+    fn name(search: &Search) -> String {
+        format!("{search:?}")
+    }
+
+    /// The place of a cursor of this search.
+    pub fn place(search: &Search, cursor: &str) -> Option<Position> {
+        Cursor::read(cursor, &Self::name(search))
+    }
+
+    /// The cursor of the next call.
+    pub fn next(&self, position: &Position) -> String {
+        Cursor::write(position, &Self::name(&self.search))
+    }
+}
+
+/// Looks for interactions of `accounts`, newest first, until it has as many as are asked for, or `is_late`. It always
+/// gets on by a little, so that a client that asks on comes to the end.
+///
+/// The rows tell which interactions may match. These are read, with their messages if the search asks for what only
+/// messages tell, and matched as they are now.
+///
+/// # Errors
+/// A table can't be read.
+pub async fn find<L: Lists>(
+    lists: &L,
+    accounts: &[AccountId],
+    names: &Names,
+    query: &SearchQuery,
+    is_late: impl Fn() -> bool,
+) -> Result<Hits, PortError> {
+    let shelves = accounts.iter().flat_map(|account| Shelf::all(account, false).chain(Shelf::all(account, true)));
+    let mut merge: Merge<Shelf, InteractionKey> = Merge::new(shelves);
+    let mut hits = Hits { interactions: Vec::new(), next: None, scanned: 0 };
+    let mut reached: Option<Position> = None;
+    loop {
+        let room = CHUNK.min(query.limit - hits.interactions.len());
+        let candidates: Vec<(Position, InteractionKey)> = std::iter::from_fn(|| merge.pop()).take(room).collect();
+        if let Some((last, _)) = candidates.last() {
+            reached = Some(last.clone());
+            let places: Vec<InteractionKey> = candidates.into_iter().map(|(_, place)| place).collect();
+            hits.interactions.extend(matching(lists, names, &query.search, &places).await?);
+        } else {
+            match merge.horizon() {
+                None => return Ok(hits),
+                Some(Known::Through(horizon)) => reached = Some(horizon),
+                Some(Known::All | Known::Nothing) => {}
+            }
+            // Nothing is known at first, so the first round is always asked.
+            if reached.is_none() || !is_late() {
+                let asked: Vec<_> = merge.hungry().map(|stream| ask(lists, names, query, stream)).collect();
+                let scanned: Vec<usize> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
+                hits.scanned += scanned.iter().sum::<usize>();
+                continue;
+            }
+        }
+        if hits.interactions.len() == query.limit || is_late() {
+            hits.next = reached.filter(|_| !merge.is_over());
+            return Ok(hits);
+        }
+    }
+}
+
+/// The interactions at these places that match as they are now, newest first.
+async fn matching<L: Lists>(lists: &L, names: &Names, search: &Search, places: &[InteractionKey]) -> Result<Vec<Interaction>, PortError> {
+    let live = lists.interactions_now(places).await?;
+    let mut matched: BTreeMap<Position, Interaction> = BTreeMap::new();
+    let mut read: Vec<(Listing, Interaction, Option<Facts>)> = Vec::new();
+    let listed = live.into_iter().filter_map(|interaction| Some((Listing::of(&interaction)?, interaction)));
+    if search.needs_facts() {
+        let threads = stream::iter(listed).map(|(listing, interaction)| async move {
+            let facts = Facts::of(&interaction, &lists.thread(&interaction).await?);
+            Ok::<_, PortError>((listing, interaction, Some(facts)))
+        });
+        read.extend(threads.buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
+    } else {
+        read.extend(listed.map(|(listing, interaction)| (listing, interaction, None)));
+    }
+    for (Listing { position, row, .. }, interaction, facts) in read {
+        let Interaction { account, contact, .. } = &interaction;
+        let subject = Subject { position: &position, account, contact, row: &row, facts: facts.as_ref() };
+        if search.matches(&subject, names) {
+            matched.insert(position, interaction);
+        }
+    }
+    Ok(matched.into_values().rev().collect())
+}
+
+/// Asks a shelf for more, and returns how many rows it looked at.
+async fn ask<L: Lists>(
+    lists: &L,
+    names: &Names,
+    query: &SearchQuery,
+    stream: &mut Stream<Shelf, InteractionKey>,
+) -> Result<usize, PortError> {
+    let before = match &stream.known {
+        Known::Through(position) => Some(position),
+        Known::All | Known::Nothing => query.after.as_ref(),
+    };
+    let shelf = &stream.source;
+    // Everything that is on the shelf.
+    let filter = Filter { state: shelf.is_of_archived().then_some(State::Archived), ..Filter::default() };
+    let most = if stream.rounds == 0 { FIRST_ROUND } else { NEXT_ROUND };
+    let rows = lists.rows(RowsWanted { shelf, span: Span::default(), before, filter: &filter, most }).await?;
+    let may_match = |(place, position, row): &(InteractionKey, Position, Row)| {
+        let (account, contact) = (&place.conversation.account, &place.conversation.contact);
+        query.search.may_match(&Subject { position, account, contact, row, facts: None }, names)
+    };
+    let found: Vec<_> = rows.found.into_iter().filter(may_match).map(|(place, position, _)| (position, place)).collect();
+    let scanned = rows.scanned;
+    stream.feed(found, rows.through.map_or(Known::All, Known::Through));
+    Ok(scanned)
+}

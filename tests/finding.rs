@@ -1,0 +1,219 @@
+//! Lists of interactions: the filters, who sees what, the pages, and what a page costs.
+
+use serde_json::{Value, json};
+
+use crate::{Caller, Desk};
+
+/// The ids on all pages of a list, in order, and how many pages there were.
+async fn all(caller: &Caller, path: &str) -> (Vec<String>, usize) {
+    let (mut ids, mut pages, mut after) = (Vec::new(), 0, String::new());
+    loop {
+        let (status, page) = caller.get(&format!("{path}{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        ids.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return (ids, pages),
+        }
+    }
+}
+
+fn id(path: &str) -> String {
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn each_filter_finds_what_it_names_and_all_of_them_must_hold() {
+    let desk = Desk::open("FILTR", 5).await;
+    let (anna, sue) = (desk.anna(), desk.over("anybody", "supervisor"));
+    let (open, closed, archived) = (desk.ring(1).await, desk.accepted(2).await, desk.accepted(3).await);
+    assert_eq!(anna.post(&format!("{closed}/tags"), json!({"add": ["vip", "refund"]})).await.0, 200);
+    for path in [&closed, &archived] {
+        assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    }
+    assert_eq!(anna.post(&format!("{archived}/archive"), json!({})).await.0, 200);
+    let (open, closed, archived) = (id(&open), id(&closed), id(&archived));
+    let (queue, agent, account) = (&desk.queue, &desk.agents[0], &desk.account.id);
+    for (filter, expected) in [
+        (String::new(), vec![&closed, &open]),
+        ("status=open".to_owned(), vec![&open]),
+        ("status=closed".to_owned(), vec![&closed]),
+        ("status=archived".to_owned(), vec![&archived]),
+        ("read=false".to_owned(), vec![&open]),
+        ("read=true".to_owned(), vec![&closed]),
+        (format!("agent={agent}"), vec![&closed]),
+        (format!("agent={agent}&status=archived"), vec![&archived]),
+        (format!("queue={queue}"), vec![&closed, &open]),
+        (format!("account={account}&status=open"), vec![&open]),
+        ("tags=vip".to_owned(), vec![&closed]),
+        ("tags=vip&tags=refund".to_owned(), vec![&closed]),
+        ("tags=vip&tags=gold".to_owned(), vec![]),
+        ("tags=vip&status=open".to_owned(), vec![]),
+        ("from=2026-01-01&to=9999-12-30".to_owned(), vec![&closed, &open]),
+        ("to=2020-01-01&zone=Europe/Rome".to_owned(), vec![]),
+        ("from=9999-01-01T00:00:00Z".to_owned(), vec![]),
+        ("status=open&to=2020-01-01".to_owned(), vec![]),
+    ] {
+        assert_eq!(
+            all(&sue, &format!("/interactions?{filter}")).await.0,
+            expected.iter().map(|id| (*id).clone()).collect::<Vec<_>>(),
+            "{filter}"
+        );
+        let own = all(&anna, &format!("/interactions/all?{filter}")).await.0;
+        assert_eq!(own, expected.iter().map(|id| (*id).clone()).collect::<Vec<_>>(), "{filter}");
+    }
+    let (_, page) = sue.get("/interactions?limit=2").await;
+    let [first, second] = [0, 1].map(|at| page["items"][at].clone());
+    assert_eq!(
+        (&first["status"], &first["tags"], &first["queues"]),
+        (&json!("closed"), &json!(["vip", "refund"]), &json!([queue])),
+        "{first}"
+    );
+    assert_eq!((&second["last"]["text"], &second["last"]["direction"]), (&json!("hello"), &json!("in")), "{second}");
+    assert!(second["window_until"].is_string() && second["unread"] == true && second["customer_phone"] == "+393500000001");
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_and_a_parameter_that_is_wrong_is_named() {
+    let desk = Desk::open("PAGES", 5).await;
+    let sue = desk.over("anybody", "supervisor");
+    let mut rung = Vec::new();
+    for number in 1..=7 {
+        rung.push(id(&desk.ring(number).await));
+    }
+    rung.reverse();
+    for filter in ["limit=3", "limit=3&status=open"] {
+        assert_eq!(all(&sue, &format!("/interactions?{filter}")).await, (rung.clone(), 3), "{filter}");
+    }
+    let next = sue.get("/interactions?limit=3").await.1["next"].as_str().unwrap().to_owned();
+    let tampered = next.replacen(&next[..2], "99", 1);
+    for (query, field) in [
+        ("limit=0".to_owned(), "limit"),
+        ("status=over".to_owned(), "status"),
+        ("read=maybe".to_owned(), "read"),
+        ("account=x".to_owned(), "account"),
+        ("account=acc_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), "account"),
+        ("agent=que_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), "agent"),
+        ("queue=x".to_owned(), "queue"),
+        ("tags=%0A".to_owned(), "tags"),
+        ("from=2026-02-30".to_owned(), "from"),
+        ("to=2011-12-30&zone=Pacific/Apia".to_owned(), "to"),
+        ("zone=Mars/Base".to_owned(), "zone"),
+        (format!("after={next}&status=open"), "after"),
+        (format!("after={tampered}"), "after"),
+        ("after=x".to_owned(), "after"),
+    ] {
+        let (status, problem) = sue.get(&format!("/interactions?{query}")).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{query}: {problem}");
+        assert_eq!(problem["errors"].as_array().map(Vec::len), Some(1), "{query}: {problem}");
+    }
+    let (status, problem) = sue.get("/interactions?limit=0&status=over&from=x").await;
+    assert_eq!((status, problem["errors"].as_array().map(Vec::len)), (422, Some(3)), "{problem}");
+}
+
+#[tokio::test]
+async fn agents_list_their_own_accounts_and_a_deleted_account_stays_listed_for_supervisors() {
+    let desk = Desk::open("OWNED", 5).await;
+    let path = desk.accepted(1).await;
+    let (account, shown) = (&desk.account.id, id(&path));
+    assert_eq!(desk.anna().post(&format!("{path}/close"), json!({})).await.0, 200);
+    desk.deployment.ready_agent("zoe", 5).await;
+    let zoe = desk.caller("zoe", &["agent"]);
+    assert_eq!(zoe.get("/interactions/all").await, (200, json!({"items": []})));
+    assert_eq!(zoe.get(&format!("/interactions/all?account={account}")).await.1["errors"][0]["field"], "account");
+    assert_eq!(desk.over("anna", "agent").get("/interactions").await.0, 403);
+    let sue = desk.over("anybody", "supervisor");
+    assert_eq!(sue.get("/interactions").await.1["items"][0]["account_deleted"], Value::Null);
+    let stored = desk.administrator();
+    let version = stored.get(&format!("/accounts/{account}")).await.1["version"].clone();
+    let version = if version.is_null() { json!(1) } else { version };
+    let (at, based_on) = (format!("/accounts/{account}?confirm=OWNED"), [("if-match", format!("\"{version}\""))]);
+    let (status, problem) = stored.call_with("DELETE", &at, &based_on, None).await;
+    assert_eq!(status, 204, "{problem}");
+    // Caches of the configuration are seconds old.
+    let sue = Caller { router: desk.fresh_routers()["/supervisor"].clone(), ..sue };
+    let (_, page) = sue.get(&format!("/interactions?account={account}")).await;
+    assert_eq!((&page["items"][0]["id"], &page["items"][0]["account_deleted"]), (&json!(shown), &json!(true)), "{page}");
+    assert_eq!(all(&sue, "/interactions?").await.0, [shown]);
+}
+
+#[tokio::test]
+async fn a_page_asks_each_shelf_once_and_three_times_at_most_where_a_filter_leaves_most_out() {
+    let desk = Desk::open("COSTS", 5).await;
+    for number in 1..=5 {
+        desk.ring(number).await;
+    }
+    let sue = desk.over("anybody", "supervisor");
+    sue.get("/interactions").await;
+    let queries = async |path: &str| {
+        desk.deployment.proxy.calls();
+        assert_eq!(sue.get(path).await.0, 200);
+        desk.deployment.proxy.calls().iter().filter(|call| call.contains("Query")).count()
+    };
+    // Four shelves, the latest message of each entry, and the deleted accounts.
+    assert_eq!(queries("/interactions").await, 4 + 5 + 1);
+    assert_eq!(queries("/interactions?tags=none").await, 4 + 1);
+    assert_eq!(queries("/interactions?status=open").await, 1 + 5 + 1);
+}
+
+#[tokio::test]
+async fn a_search_finds_by_rows_and_by_the_text_of_messages_and_is_resumed_to_its_end() {
+    let desk = Desk::open("SEEKS", 5).await;
+    let (anna, sue) = (desk.anna(), desk.over("anybody", "supervisor"));
+    let (open, closed) = (desk.accepted(1).await, desk.accepted(2).await);
+    assert_eq!(anna.post(&format!("{closed}/notes"), json!({"text": "Perché  così TARDI?"})).await.0, 201);
+    assert_eq!(anna.post(&format!("{closed}/close"), json!({})).await.0, 200);
+    assert_eq!(anna.post(&format!("{closed}/archive"), json!({})).await.0, 200);
+    let condition = |field: &str, operator: &str, value: &str| json!({"field": field, "operator": operator, "value": value});
+    let found = async |caller: &Caller, search: Value| {
+        let (mut ids, mut after) = (Vec::new(), Value::Null);
+        loop {
+            let (status, answer) = caller.post("/search", json!({"search": search, "limit": 1, "after": after})).await;
+            assert_eq!(status, 200, "{answer}");
+            ids.extend(answer["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            assert_eq!(answer["through"].is_string(), answer["next"].is_string(), "{answer}");
+            after = answer["next"].clone();
+            if after.is_null() {
+                return ids;
+            }
+        }
+    };
+    let (first, second) = (id(&open), id(&closed));
+    for (conditions, expected) in [
+        (json!([]), vec![&second, &first]),
+        (json!([condition("text", "contains", "perche cosi tardi")]), vec![&second]),
+        (json!([condition("text", "equals", "HELLO")]), vec![&second, &first]),
+        (json!([condition("agent", "starts_with", "ann"), condition("status", "equals", "open")]), vec![&first]),
+        (json!([condition("account", "equals", "seeks"), condition("status", "equals", "archived")]), vec![&second]),
+        (json!([condition("queue", "equals", "nobody's")]), vec![]),
+    ] {
+        for caller in [&sue, &anna] {
+            let ids = found(caller, json!({"conditions": conditions})).await;
+            assert_eq!(ids, expected.iter().map(|id| (*id).clone()).collect::<Vec<_>>(), "{conditions}");
+        }
+    }
+    desk.deployment.ready_agent("zoe", 5).await;
+    assert!(found(&desk.caller("zoe", &["agent"]), json!({})).await.is_empty(), "an agent searches the own accounts alone");
+    assert_eq!(desk.over("anna", "agent").post("/search", json!({"search": {}})).await.0, 403);
+    let (_, fields) = sue.get("/search/fields").await;
+    assert_eq!((&fields["items"].as_array().map(Vec::len), &fields["most_conditions"]), (&Some(20), &json!(20)));
+    // What is wrong is named by its place, and nothing is looked for.
+    let cursor = sue.post("/search", json!({"search": {}, "limit": 1})).await.1["next"].clone();
+    let many: Vec<Value> = (0..21).map(|_| condition("id", "differs", "x")).collect();
+    for (call, field) in [
+        (json!({"search": {"conditions": [condition("colour", "equals", "red")]}}), "search.conditions[0].field"),
+        (json!({"search": {"conditions": [condition("text", "like", "x")]}}), "search.conditions[0].operator"),
+        (json!({"search": {"conditions": [{"field": "priority", "operator": "less", "value": "x"}]}}), "search.conditions[0].value"),
+        (json!({"search": {"conditions": [{"field": "text", "operator": "equals", "value": true}]}}), "search.conditions[0].value"),
+        (json!({"search": {"conditions": many}}), "search.conditions[20]"),
+        (json!({"search": {"zone": "Mars/Base"}}), "search.zone"),
+        (json!({"search": {"conditions": [condition("tags", "equals", "x")]}, "after": cursor}), "after"),
+        (json!({"search": {}, "after": format!("1{}", cursor.as_str().unwrap())}), "after"),
+        (json!({"search": {}, "limit": 101}), "limit"),
+        (json!({"search": {}, "colour": 1}), "colour"),
+    ] {
+        let (status, problem) = sue.post("/search", call.clone()).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{call}: {problem}");
+    }
+}
