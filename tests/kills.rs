@@ -216,7 +216,8 @@ async fn a_function_that_dies_in_the_middle_of_a_batch_loses_nothing_and_does_no
     let mut in_doubt = false;
     let template = Template::read().unwrap();
     let fed = template.fed();
-    for function in local::functions::NAMES.iter().copied().filter(|name| fed.contains(name)) {
+    // No conversation leads to `worker`. Its own tests let it die at every call.
+    for function in local::functions::NAMES.iter().copied().filter(|name| fed.contains(name) && *name != "worker") {
         in_doubt |= function == "send";
         let (began, over) = (Instant::now(), kill(&engine.log, function));
         let mut rounds = 0;

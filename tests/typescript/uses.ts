@@ -28,6 +28,8 @@ export function headline(event: Schema["AgentEvent"]): string {
       return `${event.interaction.customer_name ?? event.interaction.id} is ${event.interaction.status}`;
     case "withheld":
       return `Something in ${event.interaction}, which is not yours any more`;
+    case "deleted":
+      return `${event.interaction} was deleted for good`;
     case "expired":
       return "Something is missing: reads everything anew";
     case "presence":

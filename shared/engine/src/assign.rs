@@ -11,7 +11,7 @@ use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
 use domain::queue::Queue;
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::interactions::Extra;
@@ -108,18 +108,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// at all members.
     async fn rivals(&self, queue: &Queue, shares: impl Fn(&AgentId) -> bool) -> Result<Vec<Rival>, EngineError> {
         let now = self.world.now();
-        let queues = self.directory.queues().await?;
-        let related = |other: &&Queue| other.members.iter().any(|agent| queue.members.contains(agent) && shares(agent));
-        let others: Vec<&Queue> = queues.values().filter(|other| other.id != queue.id).filter(related).collect();
         let mut rivals = Vec::new();
-        // A customer waits for this, so the reads don't wait for each other.
-        for some in others.chunks(AT_ONCE) {
-            let rows = try_join_all(some.iter().map(|other| async { self.store.waiting(&Target::Queue(other.id.clone())).await })).await?;
-            for (other, mut rows) in some.iter().zip(rows) {
-                rows.retain(|row| row.offer.is_none() || rings_at_all(row, now));
-                if !rows.is_empty() {
-                    rivals.push(Rival { queue: (*other).clone(), rows });
-                }
+        for other in self.directory.queues().await?.values().filter(|other| other.id != queue.id) {
+            if !other.members.iter().any(|agent| queue.members.contains(agent) && shares(agent)) {
+                continue;
+            }
+            let mut rows = self.store.waiting(&Target::Queue(other.id.clone())).await?;
+            rows.retain(|row| row.offer.is_none() || rings_at_all(row, now));
+            if !rows.is_empty() {
+                rivals.push(Rival { queue: other.clone(), rows });
             }
         }
         Ok(rivals)
@@ -188,37 +185,25 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
-        let members = match &queue {
-            Some(queue) => match self.to_be_rung(target, queue).await? {
-                Some(members) => Some(members),
-                None => return Ok(Time::Enough),
-            },
-            None => None,
-        };
-        // Where nothing waits, nobody wants to know who was engaged last. In a queue something does.
-        let cursor = async { if members.is_some() { self.store.cursor(target).await } else { Ok(None) } };
-        let (mut rows, mut cursor) = try_join(self.store.waiting(target), cursor).await?;
+        if let Some(queue) = &queue
+            && self.rings_nowhere(target, queue).await?
+        {
+            return Ok(Time::Enough);
+        }
+        let mut rows = self.store.waiting(target).await?;
         if rows.is_empty() {
             return Ok(Time::Enough);
         }
         let queue = queue.as_ref();
         let mut accounts = BTreeMap::new();
         self.know_accounts(&rows, &mut accounts).await?;
-        let mut presences = match (members, target) {
-            (Some(members), _) => members,
-            (None, Target::Queue(_)) => BTreeMap::new(),
-            (None, Target::Agent(agent)) => {
-                // It is always this agent's turn.
-                cursor = Some(agent.clone());
-                self.store.presences(std::slice::from_ref(agent)).await?
-            }
-            (None, Target::Account(id)) => {
-                let agents = accounts.get(id).map(|account| account.agents.as_slice()).unwrap_or_default();
-                let (presences, engaged) = try_join(self.store.presences(agents), self.store.cursor(target)).await?;
-                cursor = engaged;
-                presences
-            }
+        let candidates: BTreeSet<AgentId> = match (target, queue) {
+            (Target::Queue(_), queue) => queue.iter().flat_map(|queue| queue.members.iter().cloned()).collect(),
+            (Target::Agent(agent), _) => BTreeSet::from([agent.clone()]),
+            (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
         };
+        let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
+        let mut cursor = self.store.cursor(target).await?;
         match self.silence(&rows, &accounts, until).await? {
             None => {}
             Some(Time::Enough) => rows = self.store.waiting(target).await?,
@@ -295,17 +280,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// The members of a queue; `None` if nothing can change here, whatever waits: nobody is ready. At night a queue's
-    /// backlog grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but
-    /// full don't count as nobody, since an interaction rings at its own agent without a second slot.
-    async fn to_be_rung(&self, target: &Target, queue: &Queue) -> Result<Option<BTreeMap<AgentId, Presence>>, EngineError> {
+    /// Whether nothing can change here, whatever waits: nobody in the queue is ready. At night a queue's backlog
+    /// grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full don't
+    /// count as nobody, since an interaction rings at its own agent without a second slot.
+    async fn rings_nowhere(&self, target: &Target, queue: &Queue) -> Result<bool, EngineError> {
         if !self.store.anything_waits(target).await? {
-            return Ok(None);
+            return Ok(true);
         }
-        let presences = self.store.presences(&queue.members).await?;
         // Offers of an account that is off end, whoever is there.
-        let some_off = self.directory.accounts().await?.iter().any(|account| !account.active);
-        Ok((some_off || presences.values().any(Presence::is_ready)).then_some(presences))
+        if self.directory.accounts().await?.iter().any(|account| !account.active) {
+            return Ok(false);
+        }
+        Ok(!self.store.presences(&queue.members).await?.values().any(Presence::is_ready))
     }
 
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {

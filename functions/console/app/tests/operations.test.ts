@@ -8,6 +8,9 @@ const LEFT_OUT: Record<string, string> = {
   'put /agents/{id}/presence': 'for supervisors',
   'put /interactions/{id}/ai': 'there is no AI agent yet',
   'post /interactions/{id}/reassign': 'for supervisors',
+  'get /interactions/all': 'lists and searches have no screen yet',
+  'post /search': 'lists and searches have no screen yet',
+  'get /search/fields': 'lists and searches have no screen yet',
   'get /interactions/{id}/transcript': 'transcripts have no screen yet',
   'post /interactions/{id}/transcript': 'transcripts have no screen yet'
 }

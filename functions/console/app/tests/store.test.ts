@@ -50,11 +50,11 @@ describe('the store', () => {
     expect(store.thread('int_1').map((it) => it.id)).toEqual(['a', 'b', 'c'])
   })
 
-  it('takes an interaction off the screen that is withheld', () => {
+  it.each(['withheld', 'deleted'])('takes an interaction off the screen that is %s', (type) => {
     const store = new Store('agt_me')
     store.apply(event(1, { type: 'interaction', interaction: interaction(1, 'agt_me') }))
     store.apply(event(2, { type: 'message', message: message('msg_1', '2026-11-26T08:00:00Z') }))
-    store.apply(event(3, { type: 'withheld', interaction: 'int_1' }))
+    store.apply(event(3, { type, interaction: 'int_1' }))
     expect([store.mine(), store.thread('int_1')]).toEqual([[], []])
   })
 

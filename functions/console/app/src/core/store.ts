@@ -133,6 +133,7 @@ export class Store {
         return
       }
       case 'withheld':
+      case 'deleted':
         this.interactions.delete(event.interaction)
         this.threads.delete(event.interaction)
         this.offers.delete(event.interaction)
