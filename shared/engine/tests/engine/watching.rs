@@ -172,12 +172,12 @@ fn a_supervisor_reopens_for_an_agent_or_for_whomever_the_plan_finds() {
     assert_eq!(sim.command(&sue, Command::ReopenFor(interaction.clone(), Some(stranger))), Err(Refusal::NoSuchTarget));
     let reopened = sim.command(&sue, Command::ReopenFor(interaction.clone(), Some(anna.clone()))).unwrap();
     assert_eq!((reopened.status, reopened.agent.as_ref(), reopened.unread), (Status::Open, Some(&anna), true));
-    assert_eq!(sim.rings_at(&interaction), [anna.clone()]);
+    assert_eq!(sim.rings_at(&interaction), std::slice::from_ref(&anna));
     sim.accept(&anna, &interaction).unwrap();
     sim.close(&anna, &interaction).unwrap();
     let reopened = sim.command(&sue, Command::ReopenFor(interaction.clone(), None)).unwrap();
     assert_eq!((reopened.agent, reopened.unread, reopened.disposition), (None, true, None));
-    assert_eq!(sim.rings_at(&interaction), [anna.clone()], "the plan rings");
+    assert_eq!(sim.rings_at(&interaction), std::slice::from_ref(&anna), "the plan rings");
     // The customer's next interaction is open, so the earlier one stays closed.
     sim.accept(&anna, &interaction).unwrap();
     sim.close(&anna, &interaction).unwrap();
