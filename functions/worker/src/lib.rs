@@ -9,7 +9,7 @@
 //! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
-//! [`steps`] leads every job, and a module for each kind does its units.
+//! `steps` leads every job, and a module for each kind does its units.
 
 mod csv;
 mod export;

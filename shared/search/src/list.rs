@@ -67,7 +67,7 @@ enum Candidate {
 ///
 /// What matches throughout is on one page exactly, in the order of the times of opening, however rows change between
 /// the pages: that time never changes. A page may be short, or empty, although there is more: it ends when
-/// [`MOST_ROWS`] were looked at.
+/// `MOST_ROWS` were looked at.
 ///
 /// # Errors
 /// A table can't be read.
