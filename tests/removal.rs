@@ -96,7 +96,7 @@ impl Desk {
     /// holds nothing else.
     async fn traces(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for table in ["interactions", "config", "derived"] {
+        for table in ["interactions", "config"] {
             let mut pages = self.deployment.aws.dynamodb().scan().table_name(table).into_paginator().items().send();
             while let Some(item) = pages.next().await {
                 let mut item = item.unwrap();

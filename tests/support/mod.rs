@@ -74,7 +74,6 @@ impl Deployment {
             ("AWS_ENDPOINT_URL", proxy.url.as_str()),
             ("CONFIG_TABLE", "config"),
             ("INTERACTIONS_TABLE", "interactions"),
-            ("DERIVED_TABLE", "derived"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
             // All accounts share the bucket names, here as on AWS.

@@ -11,14 +11,17 @@ use search::{ListEntry, ListQuery};
 use crate::{Desk, Failure};
 
 impl Desk {
-    /// The accounts whose interactions the caller sees, and whether each is still there. Those of deleted accounts are
-    /// for supervisors.
-    pub(crate) async fn accounts_of(&self, reader: &Reader) -> Result<BTreeMap<AccountId, bool>, Failure> {
-        let mut known = BTreeMap::new();
-        if reader.oversees() {
-            let deleted = self.directory().all::<DeletedAccount>().await?;
-            known.extend(deleted.into_iter().map(|(deleted, _)| (deleted.id, false)));
+    /// The deleted accounts whose interactions the caller sees: they are for supervisors.
+    pub(crate) async fn deleted_accounts(&self, reader: &Reader) -> Result<Vec<DeletedAccount>, Failure> {
+        if !reader.oversees() {
+            return Ok(Vec::new());
         }
+        Ok(self.directory().all::<DeletedAccount>().await?.into_iter().map(|(deleted, _)| deleted).collect())
+    }
+
+    /// The accounts whose interactions the caller sees, and whether each is still there.
+    pub(crate) async fn accounts_of(&self, reader: &Reader, deleted: &[DeletedAccount]) -> Result<BTreeMap<AccountId, bool>, Failure> {
+        let mut known: BTreeMap<AccountId, bool> = deleted.iter().map(|deleted| (deleted.id.clone(), false)).collect();
         let there = self.directory().accounts().await?;
         known.extend(there.iter().filter(|account| reader.reads(Some(account))).map(|account| (account.id.clone(), true)));
         Ok(known)
@@ -30,7 +33,7 @@ impl Desk {
     /// A parameter is refused, or a table can't be read.
     pub async fn list(&self, reader: &Reader, parameters: &Parameters) -> Result<Listed<ListEntry>, Failure> {
         let query = ListQuery::read(parameters)?;
-        let known = self.accounts_of(reader).await?;
+        let known = self.accounts_of(reader, &self.deleted_accounts(reader).await?).await?;
         let asked: Vec<AccountId> = match &query.account {
             Some(account) if known.contains_key(account) => vec![account.clone()],
             Some(_) => return Err(Errors::one("account", "is no account whose interactions you may see").into()),

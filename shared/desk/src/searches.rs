@@ -103,9 +103,10 @@ pub async fn fields(_caller: Reader) -> Json<SearchFields> {
 pub async fn search(State(desk): State<Desk>, caller: Reader, Body(call): Body<SearchCall>) -> Result<Json<SearchAnswer>, Failure> {
     let began = Instant::now();
     let query = call.check()?;
-    let known = desk.accounts_of(&caller).await?;
+    let deleted = desk.deleted_accounts(&caller).await?;
+    let known = desk.accounts_of(&caller, &deleted).await?;
     let asked: Vec<AccountId> = known.keys().cloned().collect();
-    let names = desk.names().await?;
+    let names = desk.names(&deleted).await?;
     let hits = search::find(desk.store(), &asked, &names, &query, || began.elapsed() >= LOOKS).await?;
     let (next, through) = (hits.next.as_ref().map(|next| query.next(next)), hits.next.as_ref().map(|next| next.opened_at()));
     let items = search::entries(desk.store(), hits.interactions, |account| known.get(account) == Some(&true)).await?;
@@ -136,11 +137,9 @@ impl SearchCall {
 
 impl Desk {
     /// The names by which accounts, agents and queues are found.
-    async fn names(&self) -> Result<Names, Failure> {
+    async fn names(&self, deleted: &[DeletedAccount]) -> Result<Names, Failure> {
         let mut names = Names::default();
-        for (deleted, _) in self.directory().all::<DeletedAccount>().await? {
-            names.account(&deleted.id, &deleted.name, &deleted.key.to_string());
-        }
+        deleted.iter().for_each(|deleted| names.account(&deleted.id, &deleted.name, &deleted.key.to_string()));
         for account in self.directory().accounts().await?.iter() {
             names.account(&account.id, &account.name, &account.key.to_string());
         }

@@ -6,7 +6,7 @@
 //! Texts are compared without regard to case, accents and blanks ([`fold`]): `perche` finds `Perché`. A value that an
 //! interaction lacks is empty: *differs* holds for it, and nothing else but *is empty* does.
 
-mod document;
+mod facts;
 mod fields;
 mod fold;
 mod input;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use document::{Document, Facts};
+pub use facts::Facts;
 pub use fields::{Field, Kind, Operator};
 pub use fold::fold;
 pub use input::{ConditionInput, Fault, SearchInput, ValueInput};
@@ -169,7 +169,7 @@ impl Search {
     /// The longest value, in characters.
     pub const LONGEST_VALUE: usize = 200;
 
-    /// Whether it asks for what rows don't have, so that documents must be read.
+    /// Whether it asks for what rows don't have, so that messages must be read.
     pub fn needs_facts(&self) -> bool {
         self.conditions.iter().any(|condition| condition.field.is_fact())
     }

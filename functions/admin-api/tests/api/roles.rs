@@ -243,7 +243,6 @@ impl House {
         pairs.extend([
             ("ROLE_SOURCE", word),
             ("BUCKET", "bucket"),
-            ("DERIVED_TABLE", "derived"),
             ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs"),
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", admin.endpoint.as_str()),

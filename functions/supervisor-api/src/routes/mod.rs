@@ -84,7 +84,6 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
             ("CONFIG_TABLE", "config"),
             ("INTERACTIONS_TABLE", "interactions"),
-            ("DERIVED_TABLE", "derived"),
             ("BUCKET", "bucket"),
             ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs"),
             ("JWT_ISSUER", "https://issuer.test"),

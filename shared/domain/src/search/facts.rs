@@ -1,35 +1,26 @@
-//! The document of an interaction: what a search reads in place of its messages.
+//! What a search reads of an interaction's messages.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::{Direction, fold};
 use crate::interaction::Interaction;
 use crate::message::{Author, Content, Message};
-use crate::row::Row;
 use crate::variables::Variables;
 
 /// What only an interaction's messages and variables tell.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Facts {
     /// The time of the first message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<Timestamp>,
     /// The time of the latest message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<Timestamp>,
     /// The direction of the latest message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// The variables that the plan has set.
-    #[serde(skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,
     /// The customer's mood. Nothing tells it yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<String>,
-    /// The folded texts of all messages, one a line. It is stored apart from the rest, deflated.
-    #[serde(skip)]
+    /// The folded texts of all messages, one a line.
     pub text: String,
 }
 
@@ -74,26 +65,5 @@ fn line(message: &Message) -> String {
     match &message.words {
         Some(words) => fold(&format!("{readable} {words}")),
         None => fold(&readable),
-    }
-}
-
-/// A closed interaction as it is searched. It is derived: whoever makes it anew from the interaction and its messages
-/// gets the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document {
-    /// The version of the interaction that it was made from.
-    pub version: u64,
-    /// The row.
-    pub row: Row,
-    /// The facts, with the text.
-    pub facts: Facts,
-}
-
-impl Document {
-    /// The document of `interaction` with the messages of its thread. One that was merged into an older one has
-    /// none, as it has no row.
-    pub fn of(interaction: &Interaction, messages: &[Message]) -> Option<Self> {
-        let document = || Self { version: interaction.version, row: Row::of(interaction), facts: Facts::of(interaction, messages) };
-        interaction.merged_into.is_none().then(document)
     }
 }
