@@ -69,11 +69,15 @@ mod tests {
         reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
     }
 
-    /// Texts that begin with anything, often with something dangerous.
+    /// What a spreadsheet may take for the beginning of a formula. It is written here once more, so that a beginning
+    /// that the code forgets is found.
+    const DANGEROUS: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+
+    /// Texts that begin with anything, often with something dangerous or with the mark against it.
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
-            (prop::sample::select(ACTIVE.to_vec()), any::<String>()).prop_map(|(first, rest)| format!("{first}{rest}"))
+            (prop::sample::select([&DANGEROUS[..], &['\'']].concat()), any::<String>()).prop_map(|(first, rest)| format!("{first}{rest}"))
         ]
     }
 
@@ -82,8 +86,7 @@ mod tests {
         fn no_cell_is_a_formula_and_an_import_reads_what_was_exported(rows in prop::collection::vec(prop::collection::vec(texts(), 3), 1..5)) {
             let cells = read(&written(&rows, false));
             for cell in cells.iter().flatten() {
-                let dangerous = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
-                prop_assert!(!cell.starts_with(dangerous), "{cell:?}");
+                prop_assert!(!cell.starts_with(DANGEROUS), "{cell:?}");
             }
             let back: Vec<Vec<String>> = cells.iter().map(|row| row.iter().map(|cell| taken_off(cell).to_owned()).collect()).collect();
             prop_assert_eq!(back, rows);

@@ -79,6 +79,8 @@ fn an_interaction_that_nobody_watches_carries_no_effect_for_watchers() {
     assert!(!tells(&mut sim));
     watch(&mut sim, &sue, &interaction).unwrap();
     assert!(tells(&mut sim));
+    sim.world.advance(Watcher::LASTS);
+    assert!(!tells(&mut sim), "the watch is over");
 }
 
 #[test]
