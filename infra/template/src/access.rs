@@ -140,6 +140,19 @@ fn the_api_of_agents_cannot_read_the_tokens_of_proxies_and_receive_functions_can
 }
 
 #[test]
+fn whoever_lists_interactions_may_ask_both_indexes() {
+    let template = template();
+    for id in ["AgentApiFunction", "SupervisorApiFunction"] {
+        let asks = |statement: &&Value| allows(statement) && list(&statement["Action"]).contains(&"dynamodb:Query");
+        let asked: Vec<_> = statements(template.resource(id)).into_iter().filter(asks).flat_map(|asks| list(&asks["Resource"])).collect();
+        // Open interactions are listed from an index of their own.
+        for index in ["list", "open-interactions"] {
+            assert!(asked.contains(&format!("${{InteractionsTable.Arn}}/index/{index}").as_str()), "{id}: {asked:?}");
+        }
+    }
+}
+
+#[test]
 fn one_statement_allows_all_keys_of_the_transaction_that_deletes_an_account_and_closes_its_interactions() {
     let template = template();
     let statements = statements(template.resource("AdminApiFunction"));
