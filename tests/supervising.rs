@@ -123,10 +123,11 @@ async fn a_supervisor_watches_a_thread_and_neither_its_agent_nor_its_state_tells
     let watch = format!("{path}/watch");
     let (status, first) = sue.call("PUT", &watch, None, None).await;
     assert_eq!(status, 200, "{first}");
-    let lasts = first["until"].as_str().unwrap().parse::<Timestamp>().unwrap().duration_since(Timestamp::now());
+    let until = |watch: &Value| watch["until"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let lasts = until(&first).duration_since(Timestamp::now());
     assert!(lasts.as_mins() >= 239 && lasts.as_mins() <= 240, "{first}");
     let (status, renewed) = sue.call("PUT", &watch, None, None).await;
-    assert_eq!((status, renewed["until"].as_str() >= first["until"].as_str()), (200, true));
+    assert_eq!((status, until(&renewed) >= until(&first)), (200, true), "{first} {renewed}");
     // Only the version has grown.
     let after = anna.get(&path).await.1;
     let unversioned = |mut shown: Value| {
