@@ -4,7 +4,7 @@ import App from './App.vue'
 import { use } from './i18n'
 import { applyTheme } from './ui/theme'
 import Login from './Login.vue'
-import DeskView from './desk/DeskView.vue'
+import { VIEWS } from './views'
 import './style.css'
 
 const router = createRouter({
@@ -12,7 +12,7 @@ const router = createRouter({
   history: createWebHistory(new URL(document.baseURI).pathname),
   routes: [
     { path: '/login', component: Login },
-    { path: '/desk/:id?', component: DeskView, name: 'desk' },
+    ...VIEWS.map((view) => view.route),
     { path: '/:rest(.*)*', redirect: '/desk' }
   ]
 })

@@ -1,60 +1,15 @@
 /**
  * The desk, played in a browser against `cargo local`: Anna logs in, is offered a conversation, accepts, answers, sees
  * that it was read, adds a note and closes. Every screen is checked by axe, in light and dark, and nothing may break
- * the pages' policy. `node stories/desk.mjs`, with CHROMIUM; SHOTS=folder keeps pictures.
+ * the pages' policy. `node stories/desk.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { AxeBuilder } from '@axe-core/playwright'
-import { chromium } from 'playwright-core'
+import { configured, customerWrites, endpoints, story } from './kit/story.mjs'
 
-const endpoints = JSON.parse(readFileSync(new URL('../../../../.local/endpoints.json', import.meta.url), 'utf8'))
-const shots = process.env.SHOTS
-const PATIENCE = 20_000
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--autoplay-policy=user-gesture-required'] })
-const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: process.env.LOCALE ?? 'en-GB', reducedMotion: 'reduce' })
-context.setDefaultTimeout(PATIENCE)
-const page = await context.newPage()
-const complaints = []
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`) })
-page.on('pageerror', (error) => complaints.push(String(error)))
-
-async function picture(name) {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png` })
-}
-
-/** No finding of axe in light and in dark. */
-async function accessible(name) {
-  for (const theme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
-    const { violations } = await new AxeBuilder({ page }).analyze()
-    const found = violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.target).join(' ')}`)
-    assert.deepEqual(found, [], `${name}, ${theme}`)
-    await picture(`${name}-${theme}`)
-  }
-  await page.emulateMedia({ colorScheme: 'light' })
-}
-
-/** The provider's answer to a customer's message of the demo's Meta account. */
-async function customerWrites(text, name) {
-  const account = '106540352242922'
-  const url = `${endpoints.provider_stub}/_standin/messages?provider=META&account=${account}`
-  const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ from: customer, text, name }) })
-  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`)
-}
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
-const button = (name, options = {}) => page.getByRole('button', { name, exact: true, ...options })
 
-/** What an administrator has configured, unless an earlier story did. */
-async function configured(path, body) {
-  const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
-  const answer = await fetch(`${endpoints.admin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
-}
-
-try {
+await story('the desk', async ({ browser, page, accessible, button, logIn }) => {
   await configured('/dispositions', { name: 'Complaint/Delivery/Late' })
   await configured('/dispositions', { name: 'Sold/Online' })
   await configured('/tags', { tag: 'refund' })
@@ -67,8 +22,7 @@ try {
   await italian.goto(`${endpoints.console}/login`)
   await italian.getByRole('button', { name: 'Accedi', exact: true }).waitFor()
   await italian.close()
-  await button('Log in').click()
-  await page.getByRole('button', { name: /^anna/ }).click()
+  await logIn('anna')
   await page.getByRole('heading', { name: /^Mine/ }).waitFor()
   // The login left nothing that a script could take.
   assert.equal(await page.evaluate(() => document.cookie), '')
@@ -80,8 +34,9 @@ try {
   await accessible('empty')
 
   const text = `<img src=x onerror=alert(1)> Where is my parcel? ${Date.now()}`
-  await customerWrites(text, 'Zoë <b>Rossi</b>')
-  const offer = page.getByRole('article').first()
+  const name = `Zoë <b>${customer.slice(-5)}</b>`
+  await customerWrites(customer, text, name)
+  const offer = page.getByRole('article').filter({ hasText: name })
   await offer.waitFor()
   await accessible('offer')
   await offer.getByRole('button', { name: 'Accept' }).click()
@@ -109,17 +64,10 @@ try {
   assert.equal(await field.inputValue(), 'Not sent yet')
   await field.fill('')
   await accessible('conversation')
-  if (shots) {
-    for (const [width, height] of [[1024, 768], [390, 844]]) {
-      await page.setViewportSize({ width, height })
-      await picture(`conversation-${width}`)
-    }
-    await page.setViewportSize({ width: 1440, height: 900 })
-  }
 
   // Canned answers, by "/" and the keyboard.
   await field.fill('/opening')
-  await page.getByRole('option', { name: /Opening hours/ }).waitFor()
+  await page.getByRole('option', { name: /Opening hours/ }).first().waitFor()
   await accessible('canned')
   await field.press('Enter')
   assert.equal(await field.inputValue(), 'We are open from 9 to 18.')
@@ -158,13 +106,4 @@ try {
   await button('Log in').waitFor()
   await page.goto(`${endpoints.console}/desk`)
   await button('Log in').waitFor()
-  // Without a session the first answer is 401, which browsers write down; the stand-in has no icon.
-  assert.deepEqual(complaints.filter((text) => !/session\/token|favicon/.test(text)), [])
-  console.log('The story of the desk holds.')
-} catch (error) {
-  await picture('failed')
-  console.error(complaints.join('\n'))
-  throw error
-} finally {
-  await browser.close()
-}
+})

@@ -16,7 +16,8 @@ it.each(languages)('%s has every text, with the same values', (language) => {
 })
 
 it('shows every text somewhere', () => {
-  const files = ['src', 'src/desk', 'src/ui'].flatMap((folder) => readdirSync(new URL(`../${folder}`, import.meta.url)).filter((name) => /\.(vue|ts)$/.test(name)).map((name) => read(`${folder}/${name}`)))
+  const sources = readdirSync(new URL('../src', import.meta.url), { recursive: true, encoding: 'utf8' })
+  const files = sources.filter((name) => /\.(vue|ts)$/.test(name)).map((name) => read(`src/${name}`))
   const all = files.join('\n')
   expect(Object.keys(en).filter((key) => !all.includes(`'${key}'`))).toEqual([])
 })

@@ -1,5 +1,7 @@
 /** Calls of the HTTP APIs, typed by their OpenAPI descriptions. */
+import type { paths as AdminPaths } from './admin.gen'
 import type { paths as AgentPaths } from './agent.gen'
+import type { paths as SupervisorPaths } from './supervisor.gen'
 
 /** A problem document (RFC 9457), or what stands for one when the network fails: then `status` is 0. */
 export class Problem extends Error {
@@ -30,6 +32,8 @@ export interface Caller {
   token(): Promise<string>
   /** Told when a valid token is refused all the same. */
   refused?(): void
+  /** Told when the caller's role does not allow it: it may be another one by now. */
+  forbidden?(): void
   fetch?: typeof fetch
 }
 
@@ -60,7 +64,9 @@ export function operationOf<Paths>() {
       const values = (sent.path ?? {}) as Record<string, string | number>
       const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])))
       const query = new URLSearchParams()
-      for (const [name, value] of Object.entries(sent.query ?? {})) if (value !== undefined && value !== null) query.set(name, String(value))
+      for (const [name, value] of Object.entries(sent.query ?? {})) {
+        for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) query.append(name, String(one))
+      }
       const url = `${caller.base}${filled}${query.size ? `?${query}` : ''}`
       const headers: Record<string, string> = { Authorization: `Bearer ${await caller.token()}` }
       if (sent.body !== undefined) headers['Content-Type'] = 'application/json'
@@ -78,8 +84,11 @@ export function operationOf<Paths>() {
       if (answer.status === 401) caller.refused?.()
       const problem = (said ?? {}) as Record<string, unknown>
       const kind = typeof problem.type === 'string' ? (problem.type.split('/').at(-1) ?? '') : ''
+      if (kind === 'forbidden') caller.forbidden?.()
       throw new Problem(answer.status, kind, typeof problem.title === 'string' ? problem.title : `${answer.status}`, problem)
     }
 }
 
 export const agentOperation = operationOf<AgentPaths>()
+export const supervisorOperation = operationOf<SupervisorPaths>()
+export const adminOperation = operationOf<AdminPaths>()

@@ -1,4 +1,7 @@
-/** The operations that the console calls, one line each; tests/operations.test.ts holds them against the API's own list. */
+/**
+ * The operations of the agents' API that the console calls, one line each; supervisor.ts and admin.ts have those of the
+ * other APIs. tests/operations.test.ts holds them against the APIs' own lists.
+ */
 import { agentOperation as op } from './client'
 import type { components } from './agent.gen'
 

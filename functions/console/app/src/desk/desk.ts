@@ -11,7 +11,6 @@ import { Session } from '../core/session'
 import { t } from '../i18n'
 
 const base = document.baseURI
-const apiBase = new URL('../agent', base).href
 
 /** The session of this page. */
 export const ended = ref(false)
@@ -21,7 +20,15 @@ const session = new Session({
   now: Date.now,
   ended: () => (ended.value = true)
 })
-export const caller: Caller = { base: apiBase, token: () => session.token(), refused: () => session.forget() }
+const callerOf = (api: 'agent' | 'supervisor' | 'admin'): Caller => ({
+  base: new URL(`../${api}`, base).href,
+  token: () => session.token(),
+  refused: () => session.forget(),
+  forbidden: () => void desk.value?.renewMe()
+})
+export const caller = callerOf('agent')
+export const supervisorCaller = callerOf('supervisor')
+export const adminCaller = callerOf('admin')
 
 export function logIn(to: string) {
   location.assign(new URL(`session/login?to=${encodeURIComponent(to)}`, base))
@@ -41,7 +48,8 @@ export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; 
 export type Past = api.Interaction
 
 /** All state of the desk; made once the agent is known. */
-export function makeDesk(me: api.Me) {
+export function makeDesk(given: api.Me) {
+  const me = shallowReactive(given)
   const store = new Store(me.id, shallowMap)
   const now = ref(Date.now())
   const lostSince = ref<number>()
@@ -143,6 +151,20 @@ export function makeDesk(me: api.Me) {
   const mine = computed(() => store.mine())
   const presence = computed(() => store.presence)
   const unreadTotal = computed(() => [...unseen.values()].reduce((sum, n) => sum + n, 0))
+
+  /** Reads the own role and accounts again. */
+  let renewing = false
+  async function renewMe() {
+    if (renewing) return
+    renewing = true
+    try {
+      Object.assign(me, await api.me(caller))
+    } catch {
+      // What was refused says so itself.
+    } finally {
+      renewing = false
+    }
+  }
 
   // ---- Names.
   const account = (id: string) => me.accounts.find((account) => account.id === id)
@@ -372,7 +394,7 @@ export function makeDesk(me: api.Me) {
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, unreadTotal, loaded, open, announced, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
-    setPresence, outbox, draftOf, saveDrafts, upload, leave, start,
+    setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }
 }

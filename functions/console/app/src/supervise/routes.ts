@@ -1,0 +1,11 @@
+/** The routes of Supervise. Their screens are in files of their own, which agents never load. */
+import type { RouteRecordRaw } from 'vue-router'
+
+export const supervise: RouteRecordRaw = {
+  path: '/supervise',
+  component: () => import('./SuperviseView.vue'),
+  redirect: '/supervise/interactions',
+  children: [
+    { path: 'interactions', component: () => import('./InteractionsView.vue') }
+  ]
+}

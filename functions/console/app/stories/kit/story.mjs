@@ -1,0 +1,78 @@
+/**
+ * What all stories need: a browser against `cargo local`, a look by axe in light and dark, and the word of everything
+ * that broke the pages' policy. With CHROMIUM; SHOTS=folder keeps pictures; LOCALE=it-IT plays another language.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { AxeBuilder } from '@axe-core/playwright'
+import { chromium } from 'playwright-core'
+
+export const endpoints = JSON.parse(readFileSync(new URL('../../../../../.local/endpoints.json', import.meta.url), 'utf8'))
+const shots = process.env.SHOTS
+const PATIENCE = 20_000
+
+/** An administrator's call. What an earlier story has made already may be refused. */
+export async function configured(path, body) {
+  const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
+  const answer = await fetch(`${endpoints.admin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
+}
+
+/** A customer of the demo's Meta account writes. */
+export async function customerWrites(customer, text, name) {
+  const account = '106540352242922'
+  const url = `${endpoints.provider_stub}/_standin/messages?provider=META&account=${account}`
+  const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ from: customer, text, name }) })
+  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`)
+}
+
+/** Plays a story. What `play` gets: the page, and helpers on it. */
+export async function story(title, play) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--autoplay-policy=user-gesture-required'] })
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: process.env.LOCALE ?? 'en-GB', reducedMotion: 'reduce' })
+  context.setDefaultTimeout(PATIENCE)
+  const page = await context.newPage()
+  const complaints = []
+  // Without a session the first answer is 401, which browsers write down; the stand-in has no icon.
+  const expected = [/session\/token/, /favicon/]
+  page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`) })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+
+  async function picture(name) {
+    if (shots) await page.screenshot({ path: `${shots}/${name}.png` })
+  }
+  /** No finding of axe in light and in dark; pictures of the usual widths. */
+  async function accessible(name) {
+    for (const theme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      const found = violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.target).join(' ')}`)
+      assert.deepEqual(found, [], `${name}, ${theme}`)
+      await picture(`${name}-${theme}`)
+    }
+    await page.emulateMedia({ colorScheme: 'light' })
+    if (!shots) return
+    for (const [width, height] of [[1024, 768], [390, 844]]) {
+      await page.setViewportSize({ width, height })
+      await picture(`${name}-${width}`)
+    }
+    await page.setViewportSize({ width: 1440, height: 900 })
+  }
+  const button = (name, options = {}) => page.getByRole('button', { name, exact: true, ...options })
+  /** Logs in as one of the demo's people, from the page that is open. */
+  async function logIn(person) {
+    await button('Log in').click()
+    await page.getByRole('button', { name: new RegExp(`^${person}`) }).click()
+  }
+  try {
+    await play({ browser, context, page, picture, accessible, button, logIn, expects: (words) => expected.push(words) })
+    assert.deepEqual(complaints.filter((text) => !expected.some((words) => words.test(text))), [])
+    console.log(`The story of ${title} holds.`)
+  } catch (error) {
+    await picture('failed')
+    console.error(complaints.join('\n'))
+    throw error
+  } finally {
+    await browser.close()
+  }
+}
