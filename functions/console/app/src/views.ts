@@ -20,7 +20,8 @@ export interface View {
 
 export const VIEWS: View[] = [
   { label: 'desk', least: 'agent', path: '/desk', route: { path: '/desk/:id?', component: DeskView, name: 'desk' } },
-  { label: 'supervise', least: 'supervisor', path: '/supervise', route: supervise }
+  { label: 'supervise', least: 'supervisor', path: '/supervise', route: supervise },
+  { label: 'configure', least: 'supervisor', path: '/configure', route: { path: '/configure/:rest(.*)*', component: () => import('./configure/ConfigureView.vue') } }
 ]
 
 /** The views of a person. A desk without WhatsApp has nothing to do: only who has no other view sees it. */

@@ -37,7 +37,7 @@ const grounds = ['bg', 'surface', 'raised', 'sunken']
 const pairs: [string, string, number][] = [
   ...grounds.flatMap((ground) => ['text', 'muted', 'bad', 'warn', 'good', 'accent'].map((ink): [string, string, number] => [ink, ground, 4.5])),
   ...grounds.flatMap((ground) => ['control', 'focus'].map((ink): [string, string, number] => [ink, ground, 3])),
-  ['on-accent', 'accent', 4.5], ['accent', 'accent-soft', 4.5], ['text', 'accent-soft', 4.5], ['muted', 'accent-soft', 4.5], ['note', 'note-soft', 4.5], ['text', 'note-soft', 4.5], ['bad', 'accent-soft', 4.5]
+  ['on-accent', 'accent', 4.5], ['accent', 'accent-soft', 4.5], ['text', 'accent-soft', 4.5], ['muted', 'accent-soft', 4.5], ['note', 'note-soft', 4.5], ['text', 'note-soft', 4.5], ['bad', 'accent-soft', 4.5], ['text', 'bad-soft', 4.5], ['accent', 'bad-soft', 4.5]
 ]
 
 it.each(pairs)('%s can be read on %s, in light and dark', (ink, ground, least) => {

@@ -37,7 +37,7 @@ export interface Caller {
   fetch?: typeof fetch
 }
 
-type Method = 'get' | 'post' | 'put' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Of<T, K extends string> = T extends { [P in K]: infer V } ? V : never
 type Json<T> = T extends { content: { 'application/json': infer V } } ? V : undefined
 type Answer<T> = Json<Of<T, 'responses'> extends infer R ? R[keyof R & (200 | 201 | 202)] : never>

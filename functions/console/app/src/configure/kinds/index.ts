@@ -1,0 +1,203 @@
+/** The kinds of resources that the administrators' API offers: what each consists of, and the calls for it. */
+import * as admin from '../../api/admin'
+import type { Caller } from '../../api/client'
+import { t, type Key } from '../../i18n'
+import { accountSections } from '../accounts/sections'
+import { caller } from '../kit/caller'
+import type { Choice, Kind, KindName, Paged } from '../kit/fields'
+import { useOptions } from '../kit/options'
+import type { Doc } from '../kit/paths'
+import ContactLinks from './ContactLinks.vue'
+import HolidaysInput from './HolidaysInput.vue'
+import RangesInput from './RangesInput.vue'
+import { holidaysShown, rangesShown } from './times'
+
+type Operation = (caller: Caller, sent?: never) => Promise<unknown>
+const call = (operation: Operation, sent: object) => operation(caller, sent as never)
+
+/** The calls of a kind. Each operation is typed where it is declared; here they only have to be the same five. */
+const calls = (list: Operation, get: Operation, create: Operation, patch: Operation, remove?: Operation) => ({
+  list: async (query: object) => (await call(list, { query })) as Paged,
+  get: async (id: string) => (await call(get, { path: { id } })) as Doc,
+  create: async (body: Doc) => (await call(create, { body })) as Doc,
+  patch: async (id: string, version: number, body: Doc) => (await call(patch, { path: { id }, version, body })) as Doc,
+  remove: remove && (async (id: string, version: number) => await call(remove, { path: { id }, version }))
+})
+
+export const ROLES: Choice[] = [
+  { value: 'agent', label: 'roleAgent', help: 'roleAgentHelp' },
+  { value: 'supervisor', label: 'roleSupervisor', help: 'roleSupervisorHelp' },
+  { value: 'admin', label: 'roleAdmin', help: 'roleAdminHelp' },
+  { value: 'owner', label: 'roleOwner', help: 'roleOwnerHelp' }
+]
+export const STRATEGIES: Choice[] = [
+  { value: 'beepall', label: 'strategyAll', help: 'strategyAllHelp' },
+  { value: 'rrmemory', label: 'strategyRound', help: 'strategyRoundHelp' },
+  { value: 'least_recent', label: 'strategyLeast', help: 'strategyLeastHelp' }
+]
+const word = (choices: Choice[], value: unknown) => {
+  const found = choices.find((choice) => choice.value === value)
+  return found ? t(found.label) : String(value ?? '')
+}
+const list = (value: unknown) => (Array.isArray(value) ? value : [])
+const named = (doc: Doc) => String(doc.name ?? '')
+const yes = (value: unknown) => (value ? t('yes') : t('no'))
+
+const kinds: Kind[] = [
+  {
+    name: 'accounts', title: 'accounts', one: 'accountName', add: 'connectNumber', intro: 'accountsIntro', reads: 'admin', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'accountKey', text: (doc) => String(doc.key) },
+      { label: 'phone', text: (doc) => String(doc.phone), num: true, wide: true },
+      { label: 'provider', text: (doc) => String((doc.provider as Doc).type), wide: true },
+      { label: 'accountState', text: (doc) => (doc.active ? t('active') : t('inactive')) },
+      { label: 'agents', text: (doc) => String(list(doc.agents).length), num: true, wide: true }
+    ],
+    sections: accountSections,
+    ...calls(admin.listAccounts, admin.getAccount, admin.createAccount, admin.patchAccount)
+  },
+  {
+    name: 'agents', title: 'agents', one: 'oneAgent', add: 'agentAdd', intro: 'agentsIntro', reads: 'supervisor', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'role', text: (doc) => word(ROLES, doc.role) },
+      { label: 'whatsapp', text: (doc) => yes(doc.whatsapp) },
+      { label: 'capacity', text: (doc) => String(doc.capacity), num: true, wide: true }
+    ],
+    sections: [
+      {
+        name: 'person', title: 'person', fields: [
+          { path: 'name', label: 'name', as: 'text', required: true },
+          { path: 'email', label: 'agentEmail', help: 'agentEmailHelp', as: 'email', only: 'new' },
+          { path: 'subject', label: 'agentSubject', help: 'agentSubjectHelp', as: 'text', only: 'new' },
+          { path: 'subject', label: 'agentSubject', help: 'agentSubjectOld', as: 'text', only: 'old', required: true },
+          { path: 'role', label: 'role', help: 'roleHelp', as: 'choice', options: ROLES, radio: true, default: 'agent' }
+        ]
+      },
+      {
+        name: 'work', title: 'work', fields: [
+          { path: 'whatsapp', label: 'agentWhatsapp', help: 'agentWhatsappHelp', as: 'switch', default: true },
+          { path: 'capacity', label: 'capacity', help: 'capacityHelp', as: 'number', min: 1, max: 100, required: true, default: 5 }
+        ]
+      }
+    ],
+    ...calls(admin.agents, admin.getAgent, admin.createAgent, admin.patchAgent, admin.deleteAgent)
+  },
+  {
+    name: 'queues', title: 'queues', one: 'oneQueue', add: 'queueAdd', intro: 'queuesIntro', reads: 'supervisor', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'queueStrategy', text: (doc) => word(STRATEGIES, doc.strategy), wide: true },
+      { label: 'members', text: (doc) => String(list(doc.members).length), num: true },
+      { label: 'weight', text: (doc) => String(doc.weight), num: true, wide: true }
+    ],
+    sections: [
+      {
+        name: 'ringing', title: 'ringing', fields: [
+          { path: 'name', label: 'name', help: 'queueNameHelp', as: 'text', required: true },
+          { path: 'strategy', label: 'queueStrategy', as: 'choice', options: STRATEGIES, radio: true, default: 'beepall' },
+          { path: 'agent_timeout', label: 'agentTimeout', help: 'agentTimeoutHelp', as: 'number', min: 1, max: 2_147_483, unit: 'seconds', required: true, default: 15 },
+          { path: 'weight', label: 'weight', help: 'weightHelp', as: 'number', min: 0, max: 10, required: true, default: 0 },
+          { path: 'pause_after_missed', label: 'pauseAfterMissed', help: 'pauseAfterMissedHelp', as: 'number', min: 1, max: 100, unit: 'missedOffers' }
+        ]
+      },
+      {
+        name: 'members', title: 'members', help: 'membersHelp', fields: [
+          { path: 'members', label: 'members', as: 'many', of: 'agents', ordered: true }
+        ]
+      }
+    ],
+    ...calls(admin.queues, admin.getQueue, admin.createQueue, admin.patchQueue, admin.deleteQueue)
+  },
+  {
+    name: 'lists', title: 'lists', one: 'listName', add: 'listAdd', intro: 'listsIntro', reads: 'supervisor', writes: 'admin',
+    label: named, columns: [], sections: [nameOnly('listName')],
+    ...calls(admin.listLists, admin.getList, admin.createList, admin.patchList, admin.deleteList)
+  },
+  {
+    name: 'intervals', title: 'intervals', one: 'oneInterval', add: 'intervalAdd', intro: 'intervalsIntro', reads: 'admin', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'timeZone', text: (doc) => String(doc.time_zone), wide: true },
+      { label: 'ranges', text: (doc) => rangesShown(doc.ranges) }
+    ],
+    sections: [
+      {
+        name: 'when', title: 'oneInterval', fields: [
+          { path: 'name', label: 'name', as: 'text', required: true },
+          { path: 'time_zone', label: 'timeZone', help: 'timeZoneHelp', as: 'zone', required: true, default: Intl.DateTimeFormat().resolvedOptions().timeZone },
+          { path: 'ranges', label: 'ranges', help: 'rangesHelp', as: 'own', input: RangesInput, shown: rangesShown }
+        ]
+      },
+      {
+        name: 'holidays', title: 'holidays', help: 'holidaysHelp', fields: [
+          { path: 'holidays', label: 'holidays', as: 'own', input: HolidaysInput, shown: holidaysShown }
+        ]
+      }
+    ],
+    ...calls(admin.listIntervals, admin.getInterval, admin.createInterval, admin.patchInterval, admin.deleteInterval)
+  },
+  {
+    name: 'pauses', title: 'pauses', one: 'pause', add: 'pauseAdd', intro: 'pausesIntro', reads: 'supervisor', writes: 'admin',
+    label: named, columns: [], sections: [nameOnly('pause')],
+    ...calls(admin.listPauses, admin.getPause, admin.createPause, admin.patchPause, admin.deletePause)
+  },
+  {
+    name: 'dispositions', title: 'dispositions', one: 'disposition', add: 'dispositionAdd', intro: 'dispositionsIntro', reads: 'supervisor', writes: 'supervisor',
+    label: (doc) => named(doc).replaceAll('/', ' / '), columns: [], sections: [nameOnly('disposition', 'dispositionHelp')],
+    ...calls(admin.listDispositions, admin.getDisposition, admin.createDisposition, admin.patchDisposition, admin.deleteDisposition)
+  },
+  {
+    name: 'tags', title: 'tags', one: 'oneTag', add: 'tagAdd', intro: 'tagsIntro', reads: 'supervisor', writes: 'supervisor',
+    label: (doc) => String(doc.tag ?? ''), columns: [],
+    sections: [{ name: 'tag', title: 'oneTag', fields: [{ path: 'tag', label: 'name', as: 'text', required: true }] }],
+    ...calls(admin.listTags, admin.getTag, admin.createTag, admin.patchTag, admin.deleteTag)
+  },
+  {
+    name: 'answers', title: 'canned', one: 'oneAnswer', add: 'answerAdd', intro: 'answersIntro', reads: 'supervisor', writes: 'supervisor',
+    label: (doc) => String(doc.title ?? ''),
+    searches: true,
+    columns: [
+      { label: 'answerText', text: (doc) => short(String(doc.text ?? '')), wide: true },
+      { label: 'accountName', text: (doc) => (doc.account ? useOptions().nameOf('accounts', doc.account) : t('allAccounts')) }
+    ],
+    sections: [
+      {
+        name: 'answer', title: 'oneAnswer', fields: [
+          { path: 'title', label: 'answerTitle', help: 'answerTitleHelp', as: 'text', required: true },
+          { path: 'text', label: 'answerText', help: 'answerTextHelp', as: 'template', required: true },
+          { path: 'account', label: 'accountName', help: 'answerAccountHelp', as: 'one', of: 'accounts', none: 'allAccounts' }
+        ]
+      }
+    ],
+    ...calls(admin.listCannedAnswers, admin.getCannedAnswer, admin.createCannedAnswer, admin.patchCannedAnswer, admin.deleteCannedAnswer)
+  },
+  {
+    name: 'contacts', title: 'contacts', one: 'contact', add: 'contactAdd', intro: 'contactsIntro', reads: 'supervisor', writes: 'admin',
+    label: (doc) => String(doc.name ?? doc.username ?? (doc.phones as string[] | undefined)?.[0] ?? t('customer')),
+    columns: [],
+    sections: [
+      {
+        name: 'contact', title: 'contact', fields: [
+          { path: 'name', label: 'name', help: 'contactNameHelp', as: 'text' },
+          { path: 'phone', label: 'phone', help: 'phoneHelp', as: 'text', only: 'new' },
+          { path: 'user_id', label: 'userId', help: 'userIdHelp', as: 'text', only: 'new' },
+          { path: 'account', label: 'accountName', help: 'contactAccountHelp', as: 'one', of: 'accounts', none: 'noneChosen', only: 'new' },
+          { path: 'lists', label: 'lists', as: 'many', of: 'lists' }
+        ]
+      }
+    ],
+    more: ContactLinks,
+    ...calls(admin.findContacts, admin.getContact, admin.createContact, admin.patchContact)
+  }
+]
+
+function nameOnly(title: Key, help?: Key) {
+  return { name: 'name', title, fields: [{ path: 'name', label: 'name' as const, help, as: 'text' as const, required: true }] }
+}
+
+const short = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
+
+export const KINDS = kinds
+export const kindOf = (name: KindName): Kind => kinds.find((kind) => kind.name === name)!

@@ -1,0 +1,116 @@
+/** What a kind of resource consists of, told once: lists, forms, checks and comparisons follow from it. */
+import type { Component } from 'vue'
+import { t, type Key } from '../../i18n'
+import type { Role } from '../../views'
+import { isEmpty, shownAt, type Doc, type Place } from './paths'
+
+export type KindName =
+  | 'accounts' | 'agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts'
+export interface Choice {
+  value: string
+  label: Key
+  help?: Key
+}
+
+export type Field = Place & {
+  label: Key
+  /** The label itself, where it comes from elsewhere. */
+  words?: string
+  help?: Key
+  helpWords?: string
+  required?: boolean
+  /** Only when something is made, or only afterwards. */
+  only?: 'new' | 'old'
+  /** The role that may write it, where others may not. */
+  writes?: Role
+} & (
+    | { as: 'text' | 'email' | 'lines' | 'template' | 'zone' | 'secret' | 'texts' | 'switch' }
+    | { as: 'number'; min: number; max: number; unit?: Key }
+    | { as: 'choice'; options: Choice[]; radio?: boolean }
+    | { as: 'one'; of: KindName; none?: Key }
+    | { as: 'many'; of: KindName; ordered?: boolean; hint?: Key }
+    | { as: 'own'; input: Component; shown: (value: unknown) => string }
+  )
+
+export interface Section {
+  name: string
+  title: Key
+  help?: Key
+  fields: Field[]
+}
+
+export interface Column {
+  label: Key
+  text: (doc: Doc) => string
+  /** Left out on narrow screens. */
+  wide?: boolean
+  num?: boolean
+}
+
+export interface Paged {
+  items: Doc[]
+  next?: string | null
+}
+
+export interface Kind {
+  name: KindName
+  title: Key
+  one: Key
+  add: Key
+  /** What they are for, for those who have none. */
+  intro: Key
+  reads: Role
+  writes: Role
+  label: (doc: Doc) => string
+  columns: Column[]
+  sections: Section[]
+  /** The API searches by itself. */
+  searches?: boolean
+  list: (query: { after?: string; limit?: number; search?: string; account?: string }) => Promise<Paged>
+  get: (id: string) => Promise<Doc>
+  create: (body: Doc) => Promise<Doc>
+  patch: (id: string, version: number, body: Doc) => Promise<Doc>
+  remove?: (id: string, version: number) => Promise<unknown>
+  /** What stands below the form. */
+  more?: Component
+}
+
+/** What is wrong with a value before anybody asks the API. */
+export function wrong(field: Field, value: unknown): string | undefined {
+  if (field.required && isEmpty(typeof value === 'string' ? value.trim() : value)) return t('refusedRequired')
+  if (field.as === 'number' && !isEmpty(value)) {
+    const number = Number(value)
+    if (!Number.isInteger(number) || number < field.min || number > field.max) {
+      return t('refusedRange', { min: field.min, max: field.max })
+    }
+  }
+  if (field.as === 'email' && !isEmpty(value) && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(String(value))) return t('refusedEmail')
+  return undefined
+}
+
+/** What is wrong with the fields of a form, by path. */
+export function wrongs(fields: Field[], draft: Doc): Map<string, string> {
+  return new Map(fields.flatMap((field) => {
+    const word = wrong(field, shownAt(draft, field))
+    return word ? [[field.path, word] as const] : []
+  }))
+}
+
+/** A refusal of the API in the person's language, where it is one of the usual ones; else in the API's words. */
+export function refusal(message: string): string {
+  const range = /^must be from (-?\d+) to (\d+)(?: seconds| minutes)?$/.exec(message)
+  if (range) return t('refusedRange', { min: range[1]!, max: range[2]! })
+  const most = /^must have at most (\d+) characters$/.exec(message)
+  if (most) return t('refusedLong', { most: most[1]! })
+  if (message === 'is required' || message === 'must not be empty') return t('refusedRequired')
+  if (message === 'another account has this key') return t('refusedKeyTaken')
+  if (message.startsWith('must be exactly five')) return t('refusedKey')
+  if (message.startsWith('must be a phone number')) return t('refusedPhone')
+  if (message === 'is required, or email, and never both') return t('refusedSubject')
+  if (message === 'must name a list') return t('refusedNoList')
+  if (message === 'another step has this label') return t('refusedLabel')
+  if (message.startsWith('must be the place (from 0)')) return t('refusedJump')
+  const tag = /^at character (\d+): (.*)$/.exec(message)
+  if (tag) return t('refusedAt', { place: tag[1]!, reason: tag[2]! })
+  return message
+}
