@@ -70,7 +70,8 @@ export function useFound<T>(read: (after: string | undefined) => Promise<Answer<
     clear() {
       question += 1
       items.value = []
-      next.value = at.value = problem.value = undefined
+      next.value = at.value = problem.value = through.value = undefined
+      scanned.value = 0
       reading.value = false
     }
   }

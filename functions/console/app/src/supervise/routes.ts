@@ -6,6 +6,7 @@ export const supervise: RouteRecordRaw = {
   component: () => import('./SuperviseView.vue'),
   redirect: '/supervise/interactions',
   children: [
-    { path: 'interactions', component: () => import('./InteractionsView.vue') }
+    { path: 'interactions', component: () => import('./InteractionsView.vue') },
+    { path: 'jobs', component: () => import('./JobsView.vue') }
   ]
 }
