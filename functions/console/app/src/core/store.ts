@@ -40,6 +40,8 @@ export class Store {
   epoch = 0
   /** The highest offer of an interaction that was withdrawn: an older `offered` must not bring it back. */
   private readonly withdrawn = new Map<string, number>()
+  /** The oldest message of a thread of which older ones were not read. */
+  private readonly begins = new Map<string, Message>()
 
   /** `maps` makes the maps: plain ones, or those that a screen can watch. */
   constructor(
@@ -71,8 +73,21 @@ export class Store {
     this.interactions.set(interaction.id, interaction)
   }
 
-  /** Keeps the greater version, and the whole text where an event carries only its beginning. */
+  /** Says where a thread begins, as far as it was read; undefined: it is here from its beginning. */
+  begin(id: string, oldest: Message | undefined): void {
+    if (!oldest) return void this.begins.delete(id)
+    this.begins.set(id, oldest)
+    const thread = this.threads.get(id)
+    for (const message of thread?.values() ?? []) if (inOrder(message, oldest) < 0) thread?.delete(message.id)
+  }
+
+  /**
+   * Keeps the greater version, and the whole text where an event carries only its beginning. What lies before the
+   * thread's beginning is left to whoever reads on there.
+   */
   applyMessage(message: Message): void {
+    const begin = this.begins.get(message.interaction)
+    if (begin && inOrder(message, begin) < 0) return
     let thread = this.threads.get(message.interaction)
     if (!thread) this.threads.set(message.interaction, (thread = this.maps()))
     const known = thread.get(message.id)
@@ -136,6 +151,7 @@ export class Store {
       case 'deleted':
         this.interactions.delete(event.interaction)
         this.threads.delete(event.interaction)
+        this.begins.delete(event.interaction)
         this.offers.delete(event.interaction)
         return
       default:

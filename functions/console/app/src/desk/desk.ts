@@ -6,6 +6,7 @@ import { Problem, type Caller } from '../api/client'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
 import { Store, type Snapshot } from '../core/store'
+import { PAGE, Threads } from '../core/threads'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
 import { t } from '../i18n'
@@ -60,8 +61,8 @@ export function makeDesk(given: api.Me) {
   const colleagues = shallowReactive(new Map<string, api.Colleagues>())
   /** Customers' messages that nobody has looked at, by interaction. */
   const unseen = shallowReactive(new Map<string, number>())
-  /** Threads that were read whole. */
-  const loaded = shallowReactive(new Map<string, 'loading' | 'ready' | 'failed'>())
+  const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
+  const { loaded, older } = threads
   const drafts = shallowReactive(new Map<string, Draft>())
   const open = ref<string>()
   const announced = ref('')
@@ -197,22 +198,7 @@ export function makeDesk(given: api.Me) {
     }
   }
 
-  /** Reads a thread. The API gives its oldest page first, so a long one takes several calls. */
-  async function loadThread(id: string, anew = false) {
-    if (!anew && loaded.get(id) && loaded.get(id) !== 'failed') return
-    if (loaded.get(id) !== 'ready') loaded.set(id, 'loading')
-    try {
-      let after: string | undefined
-      do {
-        const page = await api.messages(caller, { path: { id }, query: { after, limit: 100 } })
-        for (const message of page.items) store.applyMessage(message.interaction === id ? message : { ...message, interaction: id })
-        after = page.next ?? undefined
-      } while (after)
-      loaded.set(id, 'ready')
-    } catch {
-      loaded.set(id, 'failed')
-    }
-  }
+  const loadThread = (id: string, anew = false) => threads.load(id, anew)
 
   async function loadWaiting() {
     try {
@@ -393,8 +379,10 @@ export function makeDesk(given: api.Me) {
 
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, unreadTotal, loaded, open, announced, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
+    /** Where somebody read on in a thread: the first row that was seen. */
+    places: new Map<string, string>(),
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
   }
 }

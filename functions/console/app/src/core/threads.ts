@@ -1,0 +1,94 @@
+/**
+ * Threads, read newest first and page by page: a conversation opens as fast with 10,000 messages as with ten. What lies
+ * before the oldest page that was read stays unread, and no event puts a single message there, with a hole behind it.
+ */
+import type { Message } from '../api'
+import type { Store } from './store'
+
+/** A page: some screens of messages, and one call. */
+export const PAGE = 100
+/** As many stay of a thread that nobody looks at; whoever scrolls back reads the rest again. */
+export const KEPT = 2000
+
+type Answer = { items: Message[]; next?: string | null }
+type State = 'loading' | 'ready' | 'failed'
+/** A page that was read: what asks for it, and its oldest message. */
+interface Page {
+  after: string | undefined
+  oldest: Message
+}
+
+export class Threads {
+  /** Whether the newest page is there. */
+  readonly loaded: Map<string, State>
+  /** What asks for the page before the oldest one, for threads that have one. */
+  readonly older: Map<string, string>
+  private readonly pages = new Map<string, Page[]>()
+  private readonly asking = new Map<string, Promise<void>>()
+
+  constructor(
+    private readonly store: Store,
+    private readonly read: (id: string, after: string | undefined) => Promise<Answer>,
+    maps: <V>() => Map<string, V> = () => new Map()
+  ) {
+    this.loaded = maps()
+    this.older = maps()
+  }
+
+  /** Reads the newest page; `anew`: although it is there, since events were missed for good. */
+  async load(id: string, anew = false): Promise<void> {
+    const state = this.loaded.get(id)
+    if (state === 'loading' || (state === 'ready' && !anew)) return
+    if (state !== 'ready') this.loaded.set(id, 'loading')
+    try {
+      await this.page(id, undefined)
+      this.loaded.set(id, 'ready')
+    } catch {
+      // What is there stays, unless nothing is.
+      if (this.loaded.get(id) !== 'ready') this.loaded.set(id, 'failed')
+    }
+  }
+
+  /** Reads the page before the oldest one; false: it could not be read. One at a time. */
+  async more(id: string): Promise<boolean> {
+    const after = this.older.get(id)
+    if (after === undefined) return true
+    const asking = this.asking.get(id) ?? this.page(id, after).finally(() => this.asking.delete(id))
+    this.asking.set(id, asking)
+    return asking.then(() => true, () => false)
+  }
+
+  /** Lets go of the oldest pages of a long thread. */
+  trim(id: string) {
+    const pages = this.pages.get(id)
+    if (!pages) return
+    while (pages.length > 1 && (this.store.threads.get(id)?.size ?? 0) > KEPT) {
+      const gone = pages.pop()!
+      this.older.set(id, gone.after!)
+      this.store.begin(id, pages.at(-1)!.oldest)
+    }
+  }
+
+  /** A page, or as many as it takes to find a message: one may be empty. */
+  private async page(id: string, after: string | undefined) {
+    const newest = after === undefined
+    let cursor = after
+    let items: Message[]
+    let next: string | undefined
+    do {
+      const answer = await this.read(id, cursor)
+      items = answer.items.map((it) => (it.interaction === id ? it : { ...it, interaction: id }))
+      next = answer.next ?? undefined
+      if (items.length === 0) cursor = next
+    } while (items.length === 0 && next !== undefined)
+    // A newest page that came meanwhile has begun the thread anew: this one belongs to the thread of before.
+    if (!newest && this.older.get(id) !== after) return
+    const oldest = items.at(-1)
+    // Before its messages, or the store would take none of them.
+    this.store.begin(id, next === undefined ? undefined : oldest)
+    for (const message of items) this.store.applyMessage(message)
+    if (oldest) this.pages.set(id, [...(newest ? [] : (this.pages.get(id) ?? [])), { after: cursor, oldest }])
+    if (next === undefined) this.older.delete(id)
+    else this.older.set(id, next)
+  }
+}

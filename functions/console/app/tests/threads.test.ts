@@ -1,0 +1,130 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Entry, Message } from '../src/api'
+import { Store } from '../src/core/store'
+import { KEPT, PAGE, Threads } from '../src/core/threads'
+
+const made = (n: number, version = 1) =>
+  ({ id: `msg_${String(n).padStart(6, '0')}`, interaction: 'int_1', at: new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString(), version, author: { kind: 'customer' }, content: { type: 'text', body: `${n}` } }) as unknown as Message
+
+/** The API's side: messages, and pages of at most `most` of them, newest first. */
+class Server {
+  messages: Message[] = []
+  calls = 0
+  fails = false
+  constructor(readonly most = PAGE) {}
+  read = async (_: string, after: string | undefined) => {
+    this.calls += 1
+    await undefined
+    if (this.fails) throw new Error('the network')
+    const until = after === undefined ? this.messages.length : Number(after)
+    const from = Math.max(0, until - this.most)
+    return { items: this.messages.slice(from, until).reverse(), next: from > 0 ? String(from) : null }
+  }
+}
+const event = (type: string, message: Message) => ({ seq: 1, at: '', event: { type, message } }) as unknown as Entry
+const ids = (store: Store) => store.thread('int_1').map((it) => it.id)
+
+describe('threads', () => {
+  it('open with their newest page, in one call', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 10_000 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    expect([server.calls, ids(store)[0], ids(store).length]).toEqual([1, made(9_900).id, PAGE])
+    expect([await threads.more('int_1'), ids(store)[0]]).toEqual([true, made(9_800).id])
+  })
+
+  it('ask for an older page once, however often somebody scrolls there', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 500 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    await Promise.all([threads.more('int_1'), threads.more('int_1'), threads.more('int_1')])
+    expect([server.calls, ids(store).length]).toEqual([2, 2 * PAGE])
+    server.fails = true
+    expect([await threads.more('int_1'), ids(store).length]).toEqual([false, 2 * PAGE])
+    server.fails = false
+    expect([await threads.more('int_1'), ids(store).length]).toEqual([true, 3 * PAGE])
+  })
+
+  it('keep so many of what nobody looks at, and read the rest again', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 5_000 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    while (threads.older.has('int_1')) await threads.more('int_1')
+    expect(ids(store).length).toBe(5_000)
+    threads.trim('int_1')
+    expect([ids(store).length, ids(store)[0]]).toEqual([KEPT, made(3_000).id])
+    await threads.more('int_1')
+    expect(ids(store)[0]).toBe(made(2_900).id)
+  })
+
+  it('take no event about a message before what was read: it would stand there alone', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 300 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    // Before the thread is read, too.
+    store.apply(event('message_state', made(5, 2)))
+    await threads.load('int_1')
+    store.apply(event('message_state', made(7, 2)))
+    expect(ids(store)[0]).toBe(made(200).id)
+    while (threads.older.has('int_1')) await threads.more('int_1')
+    expect(ids(store).length).toBe(300)
+  })
+
+  it('drop an older page of a thread that was begun anew meanwhile', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 300 }, (_, n) => made(n))
+    let slow: (() => void) | undefined
+    const threads = new Threads(store, async (id, after) => {
+      const answer = await server.read(id, after)
+      if (after !== undefined) await new Promise<void>((resolve) => (slow = resolve))
+      return answer
+    })
+    await threads.load('int_1')
+    const more = threads.more('int_1')
+    // Events were missed: more than a page of them.
+    for (let n = 300; n < 450; n += 1) server.messages.push(made(n))
+    await threads.load('int_1', true)
+    slow?.()
+    await more
+    expect([ids(store)[0], ids(store).length]).toEqual([made(350).id, PAGE])
+  })
+
+  it('are the end of the true thread without a hole, whatever happens meanwhile', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('new' as const), told: fc.constant(true) }), fc.record({ kind: fc.constant('state' as const), at: fc.nat(400) }),
+      fc.record({ kind: fc.constantFrom('load' as const, 'anew' as const, 'more' as const, 'trim' as const, 'fail' as const, 'mend' as const, 'wait' as const) }))
+    await fc.assert(fc.asyncProperty(fc.nat(60), fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 40 }), async (begun, most, steps) => {
+      const [server, store] = [new Server(most), new Store('agt_me')]
+      server.messages = Array.from({ length: begun }, (_, n) => made(n))
+      const threads = new Threads(store, server.read)
+      const running: Promise<unknown>[] = [threads.load('int_1')]
+      for (const it of steps) {
+        if (it.kind === 'new') {
+          const message = made(server.messages.length)
+          server.messages.push(message)
+          store.apply(event('message', message))
+        } else if (it.kind === 'state' && it.at < server.messages.length) {
+          const message = made(it.at, server.messages[it.at]!.version + 1)
+          server.messages[it.at] = message
+          store.apply(event('message_state', message))
+        } else if (it.kind === 'load' || it.kind === 'anew') running.push(threads.load('int_1', it.kind === 'anew'))
+        else if (it.kind === 'more') running.push(threads.more('int_1'))
+        else if (it.kind === 'trim') threads.trim('int_1')
+        else if (it.kind === 'fail' || it.kind === 'mend') server.fails = it.kind === 'fail'
+        else if (it.kind === 'wait') await Promise.all(running.splice(0))
+      }
+      server.fails = false
+      await Promise.all(running)
+      await threads.load('int_1')
+      const shown = store.thread('int_1')
+      expect(shown).toEqual(shown.length === 0 ? [] : server.messages.slice(-shown.length))
+      // And all of it can be read.
+      while (threads.older.has('int_1')) await threads.more('int_1')
+      expect(store.thread('int_1')).toEqual(server.messages)
+    }))
+  })
+})
