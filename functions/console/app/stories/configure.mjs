@@ -3,20 +3,10 @@
  * configure. `node stories/configure.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { endpoints, story } from './kit/story.mjs'
+import { administers, endpoints, story } from './kit/story.mjs'
 
 /** New names with each run. */
 const run = String(Date.now()).slice(-6)
-
-/** A call of somebody else, at another screen. */
-async function meanwhile(method, path, body, version) {
-  const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
-  if (version !== undefined) headers['If-Match'] = `"${version}"`
-  const answer = await fetch(`${endpoints.admin}${path}`, { method, headers, body: body && JSON.stringify(body) })
-  const said = await answer.text()
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${said}`)
-  return said ? JSON.parse(said) : undefined
-}
 
 await story('Configure', async ({ page, context, accessible, button, logIn, expects }) => {
   // Refusals are what this story is about.
@@ -41,8 +31,8 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await button('Create').click()
   await page.getByRole('heading', { name: `Sales ${run}` }).waitFor()
   const id = page.url().split('/').at(-1)
-  const queue = await meanwhile('GET', `/queues/${id}`)
-  const { items: agents } = await meanwhile('GET', '/agents?limit=100')
+  const queue = await administers('GET', `/queues/${id}`)
+  const { items: agents } = await administers('GET', '/agents?limit=100')
   const named = (name) => agents.find((agent) => agent.name === name).id
   assert.deepEqual([queue.strategy, queue.members], ['rrmemory', [named('Anna'), named('Ben')]])
 
@@ -52,13 +42,13 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await page.getByText('A whole number from 0 to 10.').waitFor()
   await page.getByLabel('Weight').fill('7')
   // Somebody else changes other fields: both changes hold.
-  await meanwhile('PATCH', `/queues/${id}`, { agent_timeout: 33 }, queue.version)
+  await administers('PATCH', `/queues/${id}`, { agent_timeout: 33 }, queue.version)
   await button('Save').click()
   await saved()
   assert.equal(await page.getByLabel('Ring one agent for').inputValue(), '33')
   // Somebody else changes the same field: both versions are shown.
-  const { version } = await meanwhile('GET', `/queues/${id}`)
-  await meanwhile('PATCH', `/queues/${id}`, { weight: 2 }, version)
+  const { version } = await administers('GET', `/queues/${id}`)
+  await administers('PATCH', `/queues/${id}`, { weight: 2 }, version)
   await page.getByLabel('Weight').fill('9')
   await button('Save').click()
   const clash = page.getByRole('dialog')
@@ -67,7 +57,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await clash.getByRole('button', { name: 'Save mine' }).click()
   await clash.waitFor({ state: 'detached' })
   await saved()
-  assert.equal((await meanwhile('GET', `/queues/${id}`)).weight, 9)
+  assert.equal((await administers('GET', `/queues/${id}`)).weight, 9)
 
   // Leaving asks while something is not saved.
   await page.getByLabel('Weight').fill('1')
@@ -113,7 +103,7 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   await accessible('configure-interval')
   await button('Create').click()
   await page.getByRole('heading', { name: `Office hours ${run}` }).waitFor()
-  const [range] = (await meanwhile('GET', `/intervals/${page.url().split('/').at(-1)}`)).ranges
+  const [range] = (await administers('GET', `/intervals/${page.url().split('/').at(-1)}`)).ranges
   assert.deepEqual([range.from, range.to, range.weekdays.length], ['09:00', '18:00', 6])
 
   // A text with variables is checked while it is typed.

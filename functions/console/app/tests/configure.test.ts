@@ -25,6 +25,14 @@ describe('a merge patch', () => {
   it('removes an emptied value by null, and empties a list by an empty one', () => {
     expect(patchOf(fields, before, { ...before, note: '', agents: [] })).toEqual({ note: null, agents: [] })
   })
+  it('removes by name what an object has no more, since objects are merged', () => {
+    const one = [{ path: 'recontact' }]
+    const was = { recontact: { name: 'a', header: { type: 'image', url: 'x' }, parameters: ['1', '2'] } }
+    expect(patchOf(one, was, { recontact: { name: 'b', parameters: ['1'], language: '' } })).toEqual({
+      recontact: { name: 'b', header: null, parameters: ['1'] }
+    })
+    expect(patchOf(one, was, {})).toEqual({ recontact: null })
+  })
   it('tells of an object that it makes all that the form shows, so that no default of the API comes in', () => {
     const after: Doc = structuredClone(before)
     put(after, 'settings.whitelist.reply', 'No')

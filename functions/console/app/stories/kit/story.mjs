@@ -18,6 +18,16 @@ export async function configured(path, body) {
   assert.ok(answer.ok || answer.status === 409 || answer.status === 422, `${path}: ${answer.status} ${await answer.text()}`)
 }
 
+/** An administrator's call that has to work, such as of somebody else at another screen. */
+export async function administers(method, path, body, version) {
+  const headers = { Authorization: `Bearer ${endpoints.tokens.admin}`, 'Content-Type': 'application/json' }
+  if (version !== undefined) headers['If-Match'] = `"${version}"`
+  const answer = await fetch(`${endpoints.admin}${path}`, { method, headers, body: body && JSON.stringify(body) })
+  const said = await answer.text()
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${said}`)
+  return said ? JSON.parse(said) : undefined
+}
+
 /** A customer of the demo's Meta account writes. */
 export async function customerWrites(customer, text, name) {
   const account = '106540352242922'

@@ -1,4 +1,78 @@
 /** The fields of an account, by section. */
-import type { Section } from '../kit/fields'
+import PlanInput from '../plan/PlanInput.vue'
+import { planShown } from '../plan/shown'
+import type { Choice, Field, Section } from '../kit/fields'
+import RecontactInput from './RecontactInput.vue'
+import { recontactShown } from './recontact'
 
-export const accountSections: Section[] = []
+export const STYLES: Choice[] = [
+  { value: 'neutral', label: 'styleNeutral' }, { value: 'info', label: 'styleInfo' }, { value: 'success', label: 'styleSuccess' },
+  { value: 'warning', label: 'styleWarning' }, { value: 'danger', label: 'styleDanger' }
+]
+/** A wait in seconds. The most is what a scheduler can wait. */
+const seconds = { as: 'number', min: 1, max: 2_147_483, unit: 'seconds', required: true } as const
+const transfer = (to: 'agent' | 'queue'): Field[] => [
+  { path: `settings.transfer_to_${to}.enabled`, label: to === 'agent' ? 'transferToAgent' : 'transferToQueue', as: 'switch', default: true },
+  { path: `settings.transfer_to_${to}.timeout`, label: to === 'agent' ? 'transferAgentTimeout' : 'transferQueueTimeout', ...seconds, default: 30 }
+]
+
+const sections = {
+  general: {
+    name: 'general', title: 'accountName', fields: [
+      { path: 'name', label: 'name', help: 'accountNameHelp', as: 'text', required: true },
+      { path: 'key', label: 'accountKey', help: 'accountKeyHelp', as: 'text', required: true },
+      { path: 'list', label: 'listName', help: 'accountListHelp', as: 'one', of: 'lists', required: true },
+      { path: 'description', label: 'description', help: 'descriptionHelp', as: 'lines' },
+      { path: 'active', label: 'active', help: 'activeHelp', as: 'switch', default: true }
+    ]
+  },
+  waits: {
+    name: 'waits', title: 'waits', help: 'waitsHelp', fields: [
+      { path: 'settings.wait_for_assigned_agent', label: 'waitAgent', help: 'waitAgentHelp', ...seconds, default: 10 },
+      { path: 'settings.wait_for_assigned_queue', label: 'waitQueue', help: 'waitQueueHelp', ...seconds, default: 10 },
+      { path: 'settings.inactivity_timeout', label: 'inactivity', help: 'inactivityHelp', as: 'number', min: 1, max: 525_600, unit: 'minutesUnit' },
+      { path: 'settings.time_zone', label: 'timeZone', help: 'accountZoneHelp', as: 'zone', required: true, default: 'UTC' }
+    ]
+  },
+  notifications: {
+    name: 'notifications', title: 'notifications', help: 'notificationsHelp', fields: [
+      { path: 'settings.notification.sound', label: 'notifySound', as: 'switch', default: true },
+      { path: 'settings.notification.shake', label: 'notifyShake', as: 'switch', default: false },
+      { path: 'settings.notification.style', label: 'notifyStyle', help: 'notifyStyleHelp', as: 'choice', options: STYLES, default: 'neutral', required: true },
+      { path: 'settings.notification.template', label: 'notifyTemplate', help: 'notifyTemplateHelp', as: 'template', required: true }
+    ]
+  },
+  transfer: { name: 'transfer', title: 'transfers', help: 'transferHelp', fields: [...transfer('agent'), ...transfer('queue')] },
+  dispositions: {
+    name: 'dispositions', title: 'dispositions', fields: [
+      { path: 'settings.mandatory_disposition', label: 'mandatoryDisposition', help: 'mandatoryDispositionHelp', as: 'switch', default: false },
+      { path: 'settings.disposition_pause', label: 'dispositionPause', help: 'dispositionPauseHelp', as: 'one', of: 'pauses', none: 'noneChosen' },
+      { path: 'settings.dispositions', label: 'dispositionsOfAccount', help: 'dispositionHelp', as: 'texts' }
+    ]
+  },
+  recontact: {
+    name: 'recontact', title: 'recontactTitle', help: 'recontactHelp', fields: [
+      { path: 'settings.recontact', label: 'recontactTemplate', as: 'own', input: RecontactInput, shown: recontactShown }
+    ]
+  },
+  agents: {
+    name: 'agents', title: 'agents', help: 'accountAgentsHelp', fields: [{ path: 'agents', label: 'agents', as: 'many', of: 'agents' }]
+  },
+  whitelist: {
+    name: 'whitelist', title: 'whitelist', help: 'whitelistHelp', fields: [
+      { path: 'settings.whitelist.enabled', label: 'whitelistOn', as: 'switch', default: false },
+      { path: 'settings.whitelist.lists', label: 'lists', as: 'many', of: 'lists' },
+      { path: 'settings.whitelist.reply', label: 'whitelistReply', help: 'whitelistReplyHelp', as: 'template' }
+    ]
+  },
+  proxy: {
+    name: 'proxy', title: 'proxy', help: 'proxyHelp', fields: [{ path: 'domain', label: 'domain', help: 'domainHelp', as: 'text' }]
+  },
+  actions: {
+    name: 'actions', title: 'plan', help: 'planHelp', fields: [{ path: 'plan', label: 'planSteps', as: 'own', input: PlanInput, shown: planShown }]
+  }
+} satisfies Record<string, Section>
+
+export type SectionName = keyof typeof sections
+export const SECTIONS: Record<SectionName, Section> = sections
+export const accountSections: Section[] = Object.values(sections)

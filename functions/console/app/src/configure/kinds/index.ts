@@ -7,6 +7,7 @@ import { caller } from '../kit/caller'
 import type { Choice, Kind, KindName, Paged } from '../kit/fields'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
+import AgentPlaces from './AgentPlaces.vue'
 import ContactLinks from './ContactLinks.vue'
 import HolidaysInput from './HolidaysInput.vue'
 import RangesInput from './RangesInput.vue'
@@ -82,6 +83,7 @@ const kinds: Kind[] = [
         ]
       }
     ],
+    more: AgentPlaces,
     ...calls(admin.agents, admin.getAgent, admin.createAgent, admin.patchAgent, admin.deleteAgent)
   },
   {

@@ -24,7 +24,9 @@ export type Field = Place & {
   /** The role that may write it, where others may not. */
   writes?: Role
 } & (
-    | { as: 'text' | 'email' | 'lines' | 'template' | 'zone' | 'secret' | 'texts' | 'switch' }
+    | { as: 'text'; /** Offers what there is of a kind, and takes any text. */ suggest?: KindName }
+    | { as: 'email' | 'lines' | 'template' | 'zone' | 'texts' | 'switch' }
+    | { as: 'secret'; /** Whether one is stored; what is optional may or may not be. */ stored?: 'yes' | 'maybe' }
     | { as: 'number'; min: number; max: number; unit?: Key }
     | { as: 'choice'; options: Choice[]; radio?: boolean }
     | { as: 'one'; of: KindName; none?: Key }

@@ -2,7 +2,7 @@
 import type { Key } from '../../i18n'
 
 export const VARIABLES = [
-  'account.name', 'account.key', 'queue.name', 'contact.name', 'contact.firstName', 'contact.lastName', 'contact.mobile', 'list.name'
+  'account.name', 'account.key', 'queue.name', 'contact.name', 'contact.firstName', 'contact.lastName', 'contact.mobile', 'contact.address', 'list.name'
 ]
 
 export interface Fault {

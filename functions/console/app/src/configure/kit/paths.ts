@@ -49,6 +49,14 @@ const parent = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf('.')
 export const changed = <F extends Place>(fields: F[], before: Doc | undefined, after: Doc) =>
   fields.filter((field) => !same(shownAt(before, field), shownAt(after, field)))
 
+/** The value of a patch. An object is merged into the one that is there, so what it has no more is removed by name. */
+function patched(before: unknown, after: unknown): unknown {
+  if (isEmpty(after)) return Array.isArray(after) ? [] : null
+  if (!isObject(before) || !isObject(after)) return after
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => !same(before[name], after[name]))
+  return Object.fromEntries(names.map((name) => [name, patched(before[name], after[name])]))
+}
+
 /**
  * The merge patch (RFC 7396) that makes the fields of `before` those of `after`; `undefined` where nothing differs. A
  * list is sent whole, and an emptied value as `null`.
@@ -58,8 +66,7 @@ export function patchOf(fields: Place[], before: Doc, after: Doc): Doc | undefin
   if (differing.length === 0) return undefined
   const patch: Doc = {}
   for (const field of differing) {
-    const value = shownAt(after, field)
-    put(patch, field.path, isEmpty(value) ? (Array.isArray(value) ? [] : null) : value)
+    put(patch, field.path, patched(shownAt(before, field), shownAt(after, field)))
   }
   // An object that this patch makes gets all that the form shows of it, not the API's own defaults.
   for (const field of fields.filter((field) => field.default !== undefined && parent(field.path))) {
