@@ -1,9 +1,10 @@
 /**
- * Supervise, played against `cargo local`: a supervisor filters and searches the conversations, exports and deletes.
+ * Supervise, played against `cargo local`: a supervisor filters and searches the conversations, reads one live, gives it
+ * to an agent, closes it, exports and deletes.
  * `node stories/supervise.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { customerWrites, endpoints, story } from './kit/story.mjs'
+import { ask, customerWrites, endpoints, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
@@ -41,6 +42,52 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await page.unroute('**/supervisor/interactions?*')
   await button('Try again').click()
   await page.getByText('Reading failed.').waitFor({ state: 'detached' })
+
+  // Spying: live, and without a trace. Whether somebody holds it is asked, and mostly nobody does.
+  expects(/status of 404.*hold/)
+  await page.getByRole('link', { name }).click()
+  await page.getByText('Live. Nobody is told').waitFor()
+  const thread = page.getByRole('log')
+  await thread.getByText('Where is my parcel?').waitFor()
+  const id = page.url().split('/').at(-1)
+  await customerWrites(customer, 'Is anybody there?', name)
+  await thread.getByText('Is anybody there?').waitFor()
+  assert.equal((await ask('supervisor', 'GET', 'supervisor', `/interactions/${id}`)).unread, true, 'still unread')
+  const note = page.getByRole('textbox', { name: 'A note for colleagues …' })
+  await note.fill('Offer a refund')
+  await note.press('Enter')
+  await thread.getByText('only colleagues see this').waitFor()
+  await accessible('spy')
+  await ask('agents.anna', 'PUT', 'api', '/presence', { state: 'ready' })
+  await button('Reassign …').click()
+  await page.getByRole('dialog').getByRole('option', { name: /^Anna/ }).click()
+  await accessible('reassign')
+  await page.getByRole('dialog').getByRole('button', { name: 'Reassign' }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await ask('agents.anna', 'POST', 'api', `/interactions/${id}/accept`)
+  await page.getByText('With Anna').waitFor()
+  await ask('agents.anna', 'POST', 'api', `/interactions/${id}/messages`, { text: 'It is on its way' })
+  const answer = thread.getByRole('listitem').filter({ hasText: 'It is on its way' })
+  await answer.getByText('read', { exact: true }).waitFor()
+  await page.getByRole('complementary').getByText('Anna accepted.').waitFor()
+  const more = page.getByRole('button', { name: `Actions for ${name}` })
+  expects(/status of 404.*transcript/)
+  await more.click()
+  const [zip] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Transcript with files' }).click()])
+  assert.match(zip.url(), /\.zip/)
+  await button('Close …').click()
+  const options = page.getByRole('dialog').getByRole('option')
+  if (await options.count()) await options.first().click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+  await page.getByText('This conversation is closed.').waitFor()
+  await accessible('spy-closed')
+  await button('Reopen …').click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Reopen' }).click()
+  await page.getByText('Live. Nobody is told').waitFor()
+  await customerWrites(customer, 'One more thing', name)
+  await thread.getByText('One more thing').waitFor()
+  await button('Back to the list').click()
+  await row.waitFor()
 
   // A search: a condition is added, switched off, edited, removed. It lives in the address, beside the filters.
   await page.getByRole('combobox', { name: 'State' }).selectOption('closed')
@@ -96,6 +143,15 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await page.getByText('A second look follows').waitFor()
   await page.getByRole('combobox', { name: 'State' }).selectOption('')
   await row.waitFor({ state: 'detached' })
+  await page.getByRole('link', { name: 'Logs' }).click()
+  await page.getByRole('heading', { name: 'Logs' }).waitFor()
+  await page.getByRole('combobox', { name: 'Account' }).selectOption({ label: 'META1 · Demo META' })
+  await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download int_/ }).first().click()])
+  await accessible('logs')
+  await page.goto(`${endpoints.console}/supervise/interactions/${id}`)
+  expects(/status of 410/)
+  await page.getByText('This conversation was deleted').waitFor()
+  await accessible('spy-gone')
   await page.getByRole('link', { name: 'Jobs' }).click()
   await page.getByText('CSV of conversations').first().waitFor()
   await accessible('jobs')

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { expect, it } from 'vitest'
 
+const SHARED = 'the desk’s screens, which Supervise shows too, call that of the agents’ API'
 /** Operations that the console does not call, and why. */
 const LEFT_OUT: Record<string, Record<string, string>> = {
   agent: {
@@ -8,16 +9,25 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
-    'post /interactions/{id}/reassign': 'for supervisors',
+    'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
     'post /search': 'supervisors have the search of their own API; agents have no screen for it yet',
     'get /search/fields': 'supervisors have the search of their own API; agents have no screen for it yet',
     'get /interactions/{id}/transcript': 'transcripts have no screen for agents yet',
     'post /interactions/{id}/transcript': 'transcripts have no screen for agents yet'
+  },
+  supervisor: {
+    'get /interactions/{id}/messages': SHARED,
+    'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
+    'post /interactions/{id}/notes': SHARED,
+    'post /interactions/{id}/tags': SHARED,
+    'post /interactions/{id}/close': SHARED,
+    'post /interactions/{id}/archive': SHARED,
+    'put /interactions/{id}/ai': 'there is no AI agent yet'
   }
 }
 /** The operations of each API are in a file of `src/api`. */
-const FILES: Record<string, string> = { agent: 'index.ts' }
+const FILES: Record<string, string> = { agent: 'index.ts', supervisor: 'supervisor.ts' }
 
 const app = new URL('../', import.meta.url)
 const read = (file: string) => readFileSync(new URL(file, app), 'utf8')

@@ -53,6 +53,8 @@ export interface Sent<T> {
   key?: string
   /** The version that the command is based on. */
   version?: number
+  /** The page may be gone before the answer. */
+  keepalive?: boolean
 }
 
 export type Operation<T> = (caller: Caller, sent?: Sent<T>) => Promise<Answer<T>>
@@ -75,7 +77,7 @@ export function operationOf<Paths>() {
       const body = sent.body === undefined ? undefined : JSON.stringify(sent.body)
       let answer: Response
       try {
-        answer = await (caller.fetch ?? fetch)(url, { method: method.toUpperCase(), headers, body, signal: AbortSignal.timeout(35_000) })
+        answer = await (caller.fetch ?? fetch)(url, { method: method.toUpperCase(), headers, body, keepalive: sent.keepalive, signal: AbortSignal.timeout(35_000) })
       } catch {
         throw new Problem(0, 'network', 'The connection failed')
       }

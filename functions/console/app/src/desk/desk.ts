@@ -60,6 +60,8 @@ export function makeDesk(given: api.Me) {
   const names = shallowReactive(new Map<string, string>())
   const colleagues = shallowReactive(new Map<string, api.Colleagues>())
   /** Customers' messages that nobody has looked at, by interaction. */
+  /** Those whose thread is watched: their messages are nothing that this agent has to answer. */
+  const watched = shallowReactive(new Set<string>())
   const unseen = shallowReactive(new Map<string, number>())
   const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
   const { loaded, older } = threads
@@ -126,7 +128,8 @@ export function makeDesk(given: api.Me) {
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
       if (effect?.type === 'message' && effect.message.author.kind === 'customer') {
         const id = effect.message.interaction
-        if (id !== open.value || document.hidden) {
+        const foreign = watched.has(id) && store.interactions.get(id)?.agent !== me.id
+        if (!foreign && (id !== open.value || document.hidden)) {
           unseen.set(id, (unseen.get(id) ?? 0) + 1)
           if (live && store.interactions.get(id)?.agent === me.id) ring.tone()
         }
@@ -378,7 +381,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, unreadTotal, loaded, open, announced, ring,
+    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */

@@ -7,6 +7,8 @@ export const supervise: RouteRecordRaw = {
   redirect: '/supervise/interactions',
   children: [
     { path: 'interactions', component: () => import('./InteractionsView.vue') },
+    { path: 'interactions/:id', component: () => import('./SpyView.vue') },
+    { path: 'logs', component: () => import('./LogsView.vue') },
     { path: 'jobs', component: () => import('./JobsView.vue') }
   ]
 }

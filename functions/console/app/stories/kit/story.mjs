@@ -28,6 +28,16 @@ export async function administers(method, path, body, version) {
   return said ? JSON.parse(said) : undefined
 }
 
+/** A call of an API as one of the demo's people: `ask('agents.anna', 'PUT', 'api', '/presence', {…})`. */
+export async function ask(person, method, api, path, body) {
+  const token = person.split('.').reduce((found, key) => found[key], endpoints.tokens)
+  const base = api === 'supervisor' ? endpoints.api.replace(/agent$/, 'supervisor') : endpoints[api]
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+  const answer = await fetch(`${base}${path}`, { method, headers, body: body && JSON.stringify(body) })
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`)
+  return answer.status === 204 ? undefined : answer.json()
+}
+
 /** A customer of the demo's Meta account writes. */
 export async function customerWrites(customer, text, name) {
   const account = '106540352242922'
