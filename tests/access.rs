@@ -66,7 +66,13 @@ async fn an_agent_who_was_taken_off_an_account_reads_none_of_its_texts_and_misse
     store.append(agent, caused_by("two"), &message(2), None, now).await.unwrap();
     store.append(agent, caused_by("three"), &withdrawn, Some(account), now).await.unwrap();
     store
-        .append(agent, caused_by("four"), &AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None }, None, now)
+        .append(
+            agent,
+            caused_by("four"),
+            &AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None, by: None, by_name: None },
+            None,
+            now,
+        )
         .await
         .unwrap();
     let feed = async |desk: &Desk, roles: &[&str]| {

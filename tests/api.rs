@@ -8,6 +8,7 @@ mod access;
 mod colleagues;
 mod finding;
 mod jobs;
+mod overseeing;
 mod removal;
 mod supervising;
 mod support;
@@ -620,7 +621,7 @@ async fn concurrent_appends_leave_no_gap_in_a_feed_and_a_repeated_event_is_there
 
 /// Appends an event for each number, each twice, all at once.
 async fn append_each_twice(store: &store::Interactions, agent: &AgentId, numbers: std::ops::Range<u32>) {
-    let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None };
+    let event = AgentEvent::Presence { state: PresenceWord::Ready, reason: None, since: None, by: None, by_name: None };
     let ids: Vec<String> = numbers.clone().chain(numbers).map(|number| format!("effect-{number}")).collect();
     // What was committed before the test began is found too.
     let committed_at = Some(Timestamp::now() - SignedDuration::from_mins(10));

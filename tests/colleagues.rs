@@ -36,7 +36,7 @@ impl Desk {
     }
 
     /// The audit trail, newest first.
-    async fn audit(&self) -> Vec<Value> {
+    pub(crate) async fn audit(&self) -> Vec<Value> {
         let (from, to) = (cloud::time::now() - SignedDuration::from_hours(1), cloud::time::now() + SignedDuration::from_hours(1));
         let query = AuditQuery { who: None, kind: None, of: None, from, to, after: None, limit: 100 };
         let (entries, next) = self.deployment.configuration.audit(&query).await.unwrap();

@@ -26,7 +26,7 @@ impl Desk {
     }
 
     /// A supervisor with an agent's record who is on no account.
-    async fn supervisor(&self) -> Caller {
+    pub(crate) async fn supervisor(&self) -> Caller {
         self.deployment.ready_agent("sue", 5).await;
         self.over("sue", "supervisor")
     }

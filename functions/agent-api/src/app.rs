@@ -8,10 +8,10 @@ use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use desk::{Desk, HasDesk};
 use domain::account::Account;
-use domain::agent::Agent;
-use domain::ids::{AccountId, AgentId};
+use domain::ids::AccountId;
 use engine::ports::Directory;
 use jiff::Timestamp;
+use oversight::Board;
 use store::{Configuration, Interactions};
 
 use crate::problem::Failure;
@@ -30,6 +30,8 @@ pub struct App {
     pub public_url: String,
     /// The address for clients' sockets.
     pub websocket_url: String,
+    /// How many wait in the queues.
+    pub board: Board,
 }
 
 impl std::fmt::Debug for App {
@@ -77,6 +79,7 @@ impl App {
             documents: Documents::from_env(env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
+            board: Board::default(),
         })
     }
 
@@ -90,12 +93,6 @@ impl App {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.desk.now()
-    }
-
-    /// The agent's record right now, past the cache, for decisions that must not rest on a record that is some
-    /// seconds old.
-    pub(crate) async fn fresh_agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
-        Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
     /// The account in a path, for its agents and for supervisors. An account that the caller may not see is not

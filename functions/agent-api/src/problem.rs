@@ -22,9 +22,6 @@ pub(crate) enum Failure {
     /// The caller may not take interactions.
     #[error("WhatsApp is switched off for the caller")]
     NotEnabled,
-    /// Only a logged-in agent can be paused.
-    #[error("the agent is logged out")]
-    LoggedOut,
     /// The account's provider does not take the file.
     #[error(transparent)]
     File(#[from] FileRefusal),
@@ -65,7 +62,6 @@ impl Failure {
             Failure::Kit(error) => error.problem(),
             Failure::Desk(failure) => failure.problem(),
             Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
-            Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
             Failure::File(refusal) => of_file(refusal),
             Failure::MediaType => media_type(),
             Failure::OtherContent { declared, found } => {

@@ -127,12 +127,20 @@ impl Push {
         }
     }
 
-    /// A presence event with the presence as it is now. Several changes may be on their way, and the last event
-    /// that an agent receives must be true.
+    /// A presence event with the presence as it is now, and the name of whoever forced it. Several changes may be on
+    /// their way, and the last event that an agent receives must be true.
     async fn as_it_is<'e>(&self, agent: &AgentId, event: &'e AgentEvent) -> Result<Cow<'e, AgentEvent>, PortError> {
         let AgentEvent::Presence { .. } = event else { return Ok(Cow::Borrowed(event)) };
-        let presence = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent);
-        Ok(presence.map_or(Cow::Borrowed(event), |presence| Cow::Owned(AgentEvent::of_presence(&presence))))
+        let Some(presence) = self.store.presences(std::slice::from_ref(agent)).await?.remove(agent) else {
+            return Ok(Cow::Borrowed(event));
+        };
+        let mut now = AgentEvent::of_presence(&presence);
+        if let AgentEvent::Presence { by: Some(by), by_name, .. } = &mut now
+            && let Ok(by) = by.parse()
+        {
+            *by_name = self.configuration.agent(&by).await?.map(|agent| agent.name);
+        }
+        Ok(Cow::Owned(now))
     }
 
     /// The agents whose feeds get the event. An offer to a queue goes to the members who are on the account, did

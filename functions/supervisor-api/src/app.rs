@@ -12,6 +12,7 @@ use desk::{Desk, HasDesk};
 use domain::agent::Role;
 use domain::job::Orderer;
 use engine::ports::World;
+use oversight::Board;
 use serde_json::Value;
 use store::{Configuration, Interactions};
 
@@ -31,6 +32,8 @@ pub struct App {
     pub jobs: Queue,
     /// The public address of the HTTP API, without a slash at the end.
     pub public_url: String,
+    /// What waits and who works.
+    pub board: Board,
 }
 
 impl std::fmt::Debug for App {
@@ -82,6 +85,7 @@ impl App {
             documents: Documents::from_env(env)?,
             jobs: Queue::from_env(&aws, env, "JOBS_QUEUE_URL")?,
             public_url: env.base_url("PUBLIC_URL")?,
+            board: Board::default(),
         })
     }
 

@@ -35,4 +35,4 @@ pub use openapi::{PageParams, SECURITY_SCHEME, complete, complete_commands, oper
 pub use problem::{Errors, FieldError, Problem};
 pub use reply::{Listed, Versioned};
 pub use serve::serve;
-pub use version::{IfMatch, OptionalIfMatch, etag};
+pub use version::{IfMatch, IfNoneMatch, OptionalIfMatch, Polled, etag};

@@ -1,8 +1,12 @@
 //! Versions of stored resources: `ETag` and `If-Match`.
 
+use axum::Json;
 use axum::extract::FromRequestParts;
-use http::header::{HeaderMap, IF_MATCH};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
+use serde::Serialize;
 
 use crate::error::Error;
 
@@ -67,6 +71,46 @@ impl<S: Send + Sync> FromRequestParts<S> for OptionalIfMatch {
     }
 }
 
+/// The versions that a reader has already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IfNoneMatch(Vec<String>);
+
+/// What a reader who asks again and again gets: the view with its `ETag`, or 304 if the reader has it already.
+#[derive(Debug)]
+pub struct Polled<T> {
+    version: u64,
+    view: Option<T>,
+}
+
+impl IfNoneMatch {
+    /// The view of `version`, which is made only if the reader does not have it.
+    pub fn unless_known<T>(&self, version: u64, view: impl FnOnce() -> T) -> Polled<T> {
+        let own = etag(version);
+        // Readers compare weakly (RFC 9110, section 13.1.2). Proxies that compress make a tag weak.
+        let known = self.0.iter().any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own);
+        Polled { version, view: (!known).then(view) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let values = parts.headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+        Ok(Self(values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect()))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Polled<T> {
+    fn into_response(self) -> Response {
+        let tag = [(ETAG, etag(self.version))];
+        match self.view {
+            Some(view) => (tag, Json(view)).into_response(),
+            None => (StatusCode::NOT_MODIFIED, tag).into_response(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +131,21 @@ mod tests {
         assert!(if_match(&["*"]).unwrap().check(9).is_ok());
         for stale in ["\"2\"", "3", "W/\"3\"", "", "\"33\""] {
             assert!(matches!(if_match(&[stale]).unwrap().check(3), Err(Error::Changed)), "{stale}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_has_the_version_gets_no_body() {
+        for (header, known) in
+            [(None, false), (Some("\"6\""), false), (Some("\"7\""), true), (Some("\"6\", W/\"7\""), true), (Some("*"), true)]
+        {
+            let request = http::Request::builder().uri("/");
+            let request = header.iter().fold(request, |request, header| request.header("if-none-match", *header));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let Ok(reader) = IfNoneMatch::from_request_parts(&mut parts, &()).await;
+            let response = reader.unless_known(7, || "view").into_response();
+            let told = (response.status().as_u16(), response.headers()["etag"].to_str().unwrap());
+            assert_eq!(told, (if known { 304 } else { 200 }, "\"7\""), "{header:?}");
         }
     }
 }

@@ -43,6 +43,9 @@ pub enum Failure {
         /// The seconds until it is allowed again.
         seconds: u32,
     },
+    /// Only a logged-in agent can be paused.
+    #[error("the agent is logged out")]
+    LoggedOut,
     /// The interaction was deleted.
     #[error("the interaction was deleted")]
     Deleted,
@@ -88,6 +91,7 @@ impl Failure {
                 .detail(format!("At most {most} in an hour. Try again after the time in Retry-After."))
                 .with("limit", *most)
                 .with("of", *what),
+            Failure::LoggedOut => Problem::conflict("logged-out", "The agent is logged out"),
             Failure::Deleted => Problem::new(StatusCode::GONE, "deleted", "Deleted").detail("The interaction was deleted."),
             Failure::Busy | Failure::Call(_) => Problem::unavailable(),
         }

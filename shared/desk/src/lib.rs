@@ -9,6 +9,7 @@
 //! | [`interactions`] | one interaction, its history, close |
 //! | [`messages`] | the thread, links to attachments |
 //! | [`handover`] | reassign, archive |
+//! | [`presence`] | an agent's presence, forced by a supervisor |
 //! | [`searches`] | the advanced search and its fields |
 //! | [`notes`], [`tags`], [`ai`], [`transcripts`] | what their names say |
 
@@ -20,6 +21,7 @@ mod limits;
 mod lists;
 pub mod messages;
 pub mod notes;
+pub mod presence;
 pub mod searches;
 pub mod tags;
 pub mod text;
@@ -132,6 +134,15 @@ impl Desk {
     /// The table can't be read.
     pub async fn agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
         Ok(self.directory().agent(id).await?)
+    }
+
+    /// The agent's record right now, past the cache, for decisions that must not rest on a record that is some
+    /// seconds old.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn fresh_agent(&self, id: &AgentId) -> Result<Option<Agent>, Failure> {
+        Ok(self.directory().get::<Agent>(id.as_str()).await?.map(|(agent, _)| agent))
     }
 
     /// The result of an earlier run of the command, by an earlier request with its key or by an attempt of this one

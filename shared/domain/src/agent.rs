@@ -110,6 +110,10 @@ pub struct Presence {
     /// When the agent last logged in. Tabs that were opened before are closed.
     #[serde(default)]
     pub logged_in_at: Option<Timestamp>,
+    /// Who chose the state for the agent: another agent's id, or the `sub` of a token without an agent's record. `None`:
+    /// the agent, or the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced_by: Option<String>,
     /// The version; every change of state adds one. Effects and their ids derive from it.
     pub version: u64,
     /// The revision; every change of state, load or ringing adds one. A ring is committed only if the revision that
@@ -182,6 +186,7 @@ impl Presence {
             missed: 0,
             last_offered: None,
             logged_in_at: None,
+            forced_by: None,
             version: 0,
             revision: 0,
         }

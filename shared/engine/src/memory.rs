@@ -31,7 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
-use crate::ports::{Lists, Rows, RowsWanted};
+use crate::ports::{Lists, Panel, Rows, RowsWanted, Turn};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -134,6 +134,8 @@ struct State {
     /// Ids of deleted messages: they lead nowhere and are not free.
     blank: BTreeSet<(AccountId, String)>,
     alerts: BTreeMap<(AccountId, String), Alert>,
+    turn: Option<Turn>,
+    picture: Option<(u64, Vec<u8>)>,
     outbox: Vec<Grown>,
     config: Config,
     /// The configuration that readers see, if it is older than the present one.
@@ -1076,5 +1078,36 @@ impl Lists for Memory {
             known.max_by_key(|((_, at, id), _)| (*at, id.clone())).map(|(_, (_, message))| message.clone())
         })
         .await
+    }
+}
+
+impl Panel for Memory {
+    async fn turn(&self) -> PortResult<Option<Turn>> {
+        give_way().await;
+        Ok(locked(&self.state).turn.clone())
+    }
+
+    async fn take_turn(&self, seen: Option<&Turn>, next: &Turn) -> PortResult<bool> {
+        give_way().await;
+        let mut state = locked(&self.state);
+        let is_as_seen = state.turn.as_ref() == seen;
+        if is_as_seen {
+            state.turn = Some(next.clone());
+        }
+        Ok(is_as_seen)
+    }
+
+    async fn kept_picture(&self) -> PortResult<Option<(u64, Vec<u8>)>> {
+        give_way().await;
+        Ok(locked(&self.state).picture.clone())
+    }
+
+    async fn keep_picture(&self, turn: &Turn, picture: Vec<u8>) -> PortResult<()> {
+        give_way().await;
+        let mut state = locked(&self.state);
+        if state.picture.as_ref().is_none_or(|(number, _)| *number < turn.number) {
+            state.picture = Some((turn.number, picture));
+        }
+        Ok(())
     }
 }

@@ -29,6 +29,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             if after.missed >= limit.get() {
                 after.chosen = PresenceState::Paused { reason: MISSED_TOO_MANY.to_owned() };
                 after.since = now;
+                after.forced_by = None;
                 after.missed = 0;
                 let ringing = after.ringing.iter().filter(|(_, until)| **until > now);
                 effects.extend(ringing.map(|(interaction, _)| Effect::Withdraw { interaction: interaction.clone(), agent: agent.clone() }));

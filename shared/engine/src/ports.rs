@@ -180,6 +180,27 @@ pub trait Lists: Send + Sync {
     fn latest_message(&self, interaction: &Interaction) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
 }
 
+/// The picture of what waits and who works, which the APIs share, and whose turn it is to make it.
+pub trait Panel: Send + Sync {
+    /// The latest turn.
+    fn turn(&self) -> impl Future<Output = Result<Option<Turn>, PortError>> + Send;
+    /// Takes the turn after `seen`. Only one who saw it gets it.
+    fn take_turn(&self, seen: Option<&Turn>, next: &Turn) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// The picture that was made last, with the number of its turn.
+    fn kept_picture(&self) -> impl Future<Output = Result<Option<(u64, Vec<u8>)>, PortError>> + Send;
+    /// Keeps the picture of a turn, unless that of a later one is there.
+    fn keep_picture(&self, turn: &Turn, picture: Vec<u8>) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A turn at making the picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Its number; each one has the next.
+    pub number: u64,
+    /// The moment that its picture shows.
+    pub as_of: Timestamp,
+}
+
 /// Which rows are asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct RowsWanted<'a> {

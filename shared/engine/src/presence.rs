@@ -81,6 +81,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 after.logged_in_at = Some(to_millisecond(now));
             }
             after.chosen = state.clone();
+            after.forced_by = forced.map(|(by, _)| by.who.clone());
             after.version += 1;
             let entry = forced.map(|(by, id)| Entry::forced(id, by.clone(), &before, &after));
             let committed = match &entry {

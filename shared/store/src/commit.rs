@@ -497,18 +497,23 @@ impl Interactions {
             PresenceState::Ready => ("ready", ""),
             PresenceState::Paused { reason } => ("paused", reason.as_str()),
         };
-        let (login, never) = match presence.logged_in_at {
-            Some(_) => (", logged_in_at = :login", ""),
-            None => ("", " REMOVE logged_in_at"),
-        };
+        let optional = [
+            ("logged_in_at", ":login", presence.logged_in_at.map(|at| n(at.as_millisecond()))),
+            ("forced_by", ":by", presence.forced_by.as_ref().map(s)),
+        ];
+        let (set, removed): (Vec<_>, Vec<_>) = optional.into_iter().partition(|(.., value)| value.is_some());
+        let also: String = set.iter().map(|(name, placeholder, _)| format!(", {name} = {placeholder}")).collect();
+        let removed = removed.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
+        let removed = if removed.is_empty() { removed } else { format!(" REMOVE {removed}") };
         // Load and rings belong to the interactions' commits, so this write leaves them alone. But a ring that was
         // decided on the old state must fail, and this write must notice a ring that began since the presence was
         // read. The revision covers both.
         let change = Expression::new(format!(
             "SET #state = :state, reason = :reason, since = :since, #capacity = :capacity, version = :version, effects = :effects, v = :form, \
-             missed = :missed{login}, ringing = if_not_exists(ringing, :empty) ADD revision :one{never}"
+             missed = :missed{also}, ringing = if_not_exists(ringing, :empty) ADD revision :one{removed}"
         ));
-        let change = presence.logged_in_at.into_iter().fold(change, |change, at| change.value(":login", n(at.as_millisecond())));
+        let values = set.into_iter().filter_map(|(_, placeholder, value)| Some((placeholder, value?)));
+        let change = values.fold(change, |change, (placeholder, value)| change.value(placeholder, value));
         let change = change
             .name("#state", "state")
             .name("#capacity", "capacity")

@@ -6,6 +6,7 @@ mod entities;
 mod keys;
 mod leaving;
 mod members;
+mod panel;
 mod rights;
 mod templates;
 mod tokens;

@@ -366,6 +366,7 @@ pub(crate) fn presence_of(item: &Item) -> PortResult<Presence> {
             ringing: ringing.collect(),
             missed: number(item, "missed").unwrap_or_default(),
             logged_in_at: number(item, "logged_in_at").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            forced_by: text(item, "forced_by").map(str::to_owned),
             last_offered: number(item, "last_offered").and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             version: number(item, "version")?,
             revision: number(item, "revision")?,

@@ -371,6 +371,13 @@ pub enum AgentEvent {
         /// The time of the latest change of state.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
+        /// Who chose the state for the agent: a supervisor's agent id, or the `sub` of a token without an agent's
+        /// record. Absent: the agent, or the system.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// That person's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_name: Option<String>,
     },
     /// Something happened to an interaction of an account that the agent does not belong to (any more). The
     /// interaction can be taken off the screen.
@@ -424,12 +431,13 @@ impl Told for AgentEvent {
 }
 
 impl AgentEvent {
-    /// The event that tells an agent about the agent's own presence.
+    /// The event that tells an agent about the agent's own presence. The name of whoever chose it is added by those who
+    /// know names.
     pub fn of_presence(presence: &Presence) -> Self {
         let state = presence.state();
         let word = state.word();
         let reason = if let PresenceState::Paused { reason } = state { Some(reason) } else { None };
-        Self::Presence { state: word, reason, since: Some(presence.since) }
+        Self::Presence { state: word, reason, since: Some(presence.since), by: presence.forced_by.clone(), by_name: None }
     }
 }
 
@@ -445,7 +453,7 @@ impl From<&News> for AgentEvent {
             News::Message { message } => Self::Message { message: (&message.short()).into() },
             News::MessageState { message } => Self::MessageState { message: (&message.short()).into() },
             News::Interaction { interaction } => Self::Interaction { interaction: (&**interaction).into() },
-            News::Presence { state } => Self::Presence { state: *state, reason: None, since: None },
+            News::Presence { state } => Self::Presence { state: *state, reason: None, since: None, by: None, by_name: None },
         }
     }
 }

@@ -135,6 +135,7 @@ const AGENT: &str = "
     agent GET /me
     agent GET /presence
     agent PUT /presence
+    agent GET /queues
     agent POST /search
     agent GET /search/fields
     agent POST /tickets
@@ -143,6 +144,8 @@ const AGENT: &str = "
 /// The same for the supervisors' API. A star: the caller must also be an agent, since the history of an interaction
 /// names the agent who acted.
 const SUPERVISOR: &str = "
+    supervisor GET /agents/{id}/presence
+    supervisor* PUT /agents/{id}/presence
     owner PUT /contacts/{id}/hold
     owner DELETE /contacts/{id}/hold
     supervisor GET /contacts/{id}/hold
@@ -177,6 +180,7 @@ const SUPERVISOR: &str = "
     supervisor* PUT /interactions/{id}/watch
     supervisor* DELETE /interactions/{id}/watch
     supervisor GET /logs
+    supervisor GET /oversight
 ";
 
 const ROLES: [(&str, Role); 4] = [("agent", Role::Agent), ("supervisor", Role::Supervisor), ("admin", Role::Admin), ("owner", Role::Owner)];

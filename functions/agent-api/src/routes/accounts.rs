@@ -7,6 +7,7 @@ use std::sync::Arc;
 use api::{AgentCaller, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
+use desk::presence::PresenceView;
 use domain::agent::{Agent, Presence};
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
@@ -17,7 +18,6 @@ use utoipa::ToSchema;
 use views::InteractionView;
 
 use super::Named;
-use super::me::PresenceView;
 use crate::app::App;
 use crate::problem::Failure;
 

@@ -11,6 +11,7 @@ mod lists;
 mod me;
 mod messages;
 mod outgoing;
+mod queues;
 
 use std::sync::Arc;
 
@@ -57,7 +58,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(me::me))
         .routes(routes!(me::presence, me::set_presence))
-        .routes(routes!(me::presence_of_agent, me::force_presence))
+        .routes(routes!(desk::presence::presence_of_agent, desk::presence::force_presence))
+        .routes(routes!(queues::list))
         .routes(routes!(interactions::list))
         .routes(routes!(lists::list))
         .routes(routes!(desk::searches::search))

@@ -8,6 +8,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /accounts/{id}/conversations': 'starting a conversation has no screen yet',
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
+    'get /queues': 'what waits in the own queues has no place on the screen yet',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',

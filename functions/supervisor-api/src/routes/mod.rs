@@ -6,6 +6,7 @@ mod holds;
 mod jobs;
 mod lists;
 mod logs;
+mod oversight;
 mod reopening;
 mod watch;
 
@@ -39,6 +40,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(oversight::read))
+        .routes(routes!(desk::presence::presence_of_agent, desk::presence::force_presence))
         .routes(routes!(lists::list))
         .routes(routes!(desk::searches::search))
         .routes(routes!(desk::searches::fields))
@@ -65,7 +68,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(deletions::order))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::read_contact, holds::put_contact, holds::release_contact));
-    api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/"));
+    api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/") || path == "/agents/{id}/presence");
     router
 }
 

@@ -77,3 +77,15 @@ fn leaving_mark(account: &AccountId, mark: u8) -> Key {
 pub(crate) fn revision_key() -> Key {
     Key { pk: "config".to_owned(), sk: "revision".to_owned() }
 }
+
+/// The partition of the picture of what waits and who works.
+const PANEL: &str = "panel";
+
+/// Whose turn it is to make the picture.
+pub(crate) fn panel_turn_key() -> Key {
+    Key { pk: PANEL.to_owned(), sk: "turn".to_owned() }
+}
+
+pub(crate) fn panel_picture_key() -> Key {
+    Key { pk: PANEL.to_owned(), sk: "picture".to_owned() }
+}

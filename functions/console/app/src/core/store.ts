@@ -142,9 +142,9 @@ export class Store {
         this.applyInteraction(event.interaction)
         return
       case 'presence': {
-        const { state, reason, since } = event
+        const { state, reason, since, by, by_name } = event
         const { capacity = 0, load = 0 } = this.presence ?? {}
-        this.setPresence({ state, reason, since, capacity, load })
+        this.setPresence({ state, reason, since, by, by_name, capacity, load })
         return
       }
       case 'withheld':
