@@ -18,6 +18,9 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/transcript': 'transcripts have no screen for agents yet'
   },
   supervisor: {
+    'get /oversight': 'the realtime view of queues and agents is not there yet',
+    'get /agents/{id}/presence': 'part of the realtime view, which is not there yet',
+    'put /agents/{id}/presence': 'part of the realtime view, which is not there yet',
     'get /interactions/{id}/messages': SHARED,
     'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
     'post /interactions/{id}/notes': SHARED,
