@@ -160,6 +160,11 @@ describe('a form', () => {
     resource.draft.name = 'bad'
     expect(await resource.save(form)).toBe(false)
     expect([[...resource.errors], resource.refused.value, state.patches]).toEqual([[['name', 'is bad']], undefined, []])
+    // It goes with the next change of the field, and of no other.
+    resource.set(form[1]!, 3)
+    expect(resource.errors.size).toBe(1)
+    resource.set(form[0]!, 'better')
+    expect(resource.errors.size).toBe(0)
     resource.discard(form)
     expect([resource.draft.name, resource.errors.size]).toEqual(['A', 0])
   })

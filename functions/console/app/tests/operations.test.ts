@@ -28,10 +28,18 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/close': SHARED,
     'post /interactions/{id}/archive': SHARED,
     'put /interactions/{id}/ai': 'there is no AI agent yet'
+  },
+  admin: {
+    // A form sends what a person has changed, and nothing else.
+    ...Object.fromEntries(['accounts', 'agents', 'canned-answers', 'contacts', 'dispositions', 'intervals', 'lists', 'pauses', 'queues', 'tags']
+      .map((kind) => [`put /${kind}/{id}`, 'forms send merge patches'])),
+    'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
+    'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
+    'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'
   }
 }
 /** The operations of each API are in a file of `src/api`. */
-const FILES: Record<string, string> = { agent: 'index.ts', supervisor: 'supervisor.ts' }
+const FILES: Record<string, string> = { agent: 'index.ts', supervisor: 'supervisor.ts', admin: 'admin.ts' }
 
 const app = new URL('../', import.meta.url)
 const read = (file: string) => readFileSync(new URL(file, app), 'utf8')

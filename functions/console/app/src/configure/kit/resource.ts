@@ -17,6 +17,9 @@ export interface Clash {
 /** A draft is reactive, which `structuredClone` refuses. */
 const copy = <T>(value: T): T => (value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T))
 
+/** Whether what is said of a path is said of the field: of itself or of something in it. */
+const isOf = (path: string, field: Field) => path === field.path || (path.startsWith(field.path) && /^[.[]/.test(path.slice(field.path.length)))
+
 /** How often a save that touches nothing of others' changes is tried on their version. */
 const RACES = 3
 
@@ -61,8 +64,15 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
 
   const isDirty = (fields: Field[]) => (doc.value || !id ? changed(fields, doc.value, draft).length > 0 : false)
 
+  /** Forgets what was wrong with a field: a person has changed it, or it is asked about anew. */
+  const forgive = (field: Field) => [...errors.keys()].filter((path) => isOf(path, field)).forEach((path) => errors.delete(path))
+  function set(field: Field, value: unknown) {
+    put(draft, field.path, value)
+    forgive(field)
+  }
+
   function check(fields: Field[]): boolean {
-    for (const field of fields) for (const path of [...errors.keys()]) if (path.startsWith(field.path)) errors.delete(path)
+    fields.forEach(forgive)
     const found = wrongs(fields, draft)
     for (const [path, word] of found) errors.set(path, word)
     return found.size === 0
@@ -72,7 +82,7 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
     const met = asProblem(error)
     if (met.status === 401) return
     for (const [path, word] of refusedFields(met.body)) errors.set(path, word)
-    const shown = (path: string) => fields.some((field) => path === field.path || /^[.[]/.test(path.slice(field.path.length)) && path.startsWith(field.path))
+    const shown = (path: string) => fields.some((field) => isOf(path, field))
     const all = [...refusedFields(met.body).keys()]
     // The fields say it themselves.
     refused.value = met.status === 422 && all.length > 0 && all.every(shown) ? undefined : met
@@ -146,7 +156,7 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
   function discard(fields: Field[]) {
     for (const field of fields) {
       put(draft, field.path, copy(shownAt(doc.value, field)))
-      for (const path of [...errors.keys()]) if (path.startsWith(field.path)) errors.delete(path)
+      forgive(field)
     }
     refused.value = undefined
   }
@@ -180,7 +190,7 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
 
   return {
     kind, id, state, doc, draft, problem, asOf, saving, errors, refused, clash,
-    load, take, isDirty, save, keepMine, takeTheirs, discard, create, remove
+    load, take, isDirty, set, check, meet, save, keepMine, takeTheirs, discard, create, remove
   }
 }
 export type Resource = ReturnType<typeof useResource>
