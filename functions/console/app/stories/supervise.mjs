@@ -1,5 +1,5 @@
 /**
- * Supervise, played against `cargo local`: a supervisor filters and searches the conversations, reads one live, gives it
+ * Supervise, played against `cargo local`: a supervisor sees what waits, puts an agent on a pause, filters and searches the conversations, reads one live, gives it
  * to an agent, closes it, exports and deletes.
  * `node stories/supervise.mjs`; see kit/story.mjs.
  */
@@ -87,6 +87,33 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await customerWrites(customer, 'One more thing', name)
   await thread.getByText('One more thing').waitFor()
   await button('Back to the list').click()
+  await row.waitFor()
+
+  // What waits and who works, now. An agent is put on a pause, and logged out.
+  await page.getByRole('link', { name: 'Now' }).click()
+  const anna = page.getByRole('table', { name: 'Agents' }).getByRole('row').filter({ hasText: 'Anna' })
+  await anna.getByText('Ready').waitFor()
+  await page.getByRole('table', { name: 'Queues' }).getByRole('row').filter({ hasText: 'Support' }).waitFor()
+  await accessible('now')
+  await anna.getByRole('button', { name: 'Actions for Anna' }).click()
+  await accessible('now-menu')
+  await page.getByRole('menuitem').first().click()
+  await page.getByText('Anna is on a pause.').waitFor()
+  assert.equal((await ask('agents.anna', 'GET', 'api', '/presence')).state, 'paused')
+  await anna.getByText('Ready').waitFor({ state: 'detached' })
+  await anna.getByRole('button', { name: 'Actions for Anna' }).click()
+  await page.getByRole('menuitem', { name: 'Log out …' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Log out' }).click()
+  await page.getByText('Anna is logged out.').waitFor()
+  assert.equal((await ask('agents.anna', 'GET', 'api', '/presence')).state, 'logged_out')
+  // A picture that gets old says so.
+  await page.route('**/supervisor/oversight', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"type":"/problems/unavailable","title":"Unavailable","status":503}' }))
+  await page.getByText('Reading failed.').waitFor()
+  await accessible('now-old')
+  await page.unroute('**/supervisor/oversight')
+  await button('Try again').click()
+  await page.getByText('Reading failed.').waitFor({ state: 'detached' })
+  await page.getByRole('link', { name: 'Conversations', exact: true }).click()
   await row.waitFor()
 
   // A search: a condition is added, switched off, edited, removed. It lives in the address, beside the filters.

@@ -8,7 +8,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /accounts/{id}/conversations': 'starting a conversation has no screen yet',
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
-    'get /queues': 'what waits in the own queues has no place on the screen yet',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
@@ -18,9 +17,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/transcript': 'transcripts have no screen for agents yet'
   },
   supervisor: {
-    'get /oversight': 'the realtime view of queues and agents is not there yet',
-    'get /agents/{id}/presence': 'part of the realtime view, which is not there yet',
-    'put /agents/{id}/presence': 'part of the realtime view, which is not there yet',
+    'get /agents/{id}/presence': 'the picture of oversight has all presences',
     'get /interactions/{id}/messages': SHARED,
     'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
     'post /interactions/{id}/notes': SHARED,

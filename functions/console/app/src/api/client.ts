@@ -53,6 +53,8 @@ export interface Sent<T> {
   key?: string
   /** The version that the command is based on. */
   version?: number
+  /** The `ETag` of the last answer, kept here from call to call. The answer is undefined while there is nothing newer. */
+  etag?: { value?: string }
   /** The page may be gone before the answer. */
   keepalive?: boolean
 }
@@ -74,6 +76,7 @@ export function operationOf<Paths>() {
       if (sent.body !== undefined) headers['Content-Type'] = 'application/json'
       if (sent.key) headers['Idempotency-Key'] = sent.key
       if (sent.version !== undefined) headers['If-Match'] = `"${sent.version}"`
+      if (sent.etag?.value) headers['If-None-Match'] = sent.etag.value
       const body = sent.body === undefined ? undefined : JSON.stringify(sent.body)
       let answer: Response
       try {
@@ -81,6 +84,8 @@ export function operationOf<Paths>() {
       } catch {
         throw new Problem(0, 'network', 'The connection failed')
       }
+      if (sent.etag && answer.status === 304) return undefined as never
+      if (sent.etag) sent.etag.value = answer.headers.get('ETag') ?? undefined
       const said = await answer.json().catch(() => undefined)
       if (answer.ok) return said as never
       if (answer.status === 401) caller.refused?.()

@@ -10,6 +10,8 @@ export type Previewed = Schemas['Previewed']
 export type HistoryEntry = Schemas['HistoryEntry']
 export type Hold = Schemas['Hold']
 export type LogEntry = Schemas['LogEntry']
+export type Oversight = Schemas['Oversight']
+export type AgentNow = Schemas['AgentNow']
 
 export const interactions = op('get', '/interactions')
 export const search = op('post', '/search')
@@ -38,3 +40,5 @@ export const endHold = op('delete', '/interactions/{id}/hold')
 export const contactHold = op('get', '/contacts/{id}/hold')
 export const putContactHold = op('put', '/contacts/{id}/hold')
 export const endContactHold = op('delete', '/contacts/{id}/hold')
+export const oversight = op('get', '/oversight')
+export const setPresence = op('put', '/agents/{id}/presence')

@@ -10,6 +10,7 @@ import { PAGE, Threads } from '../core/threads'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
 import { t } from '../i18n'
+import { said } from '../problems'
 
 const base = document.baseURI
 
@@ -57,6 +58,8 @@ export function makeDesk(given: api.Me) {
   const toasts = reactive<Toast[]>([])
   const tabs = reactive<string[]>([])
   const waiting = shallowRef<api.Interaction[]>([])
+  /** How many wait in the agent's own queues, and since when. */
+  const queues = shallowRef<Awaited<ReturnType<typeof api.ofQueues>>['queues']>([])
   const names = shallowReactive(new Map<string, string>())
   const colleagues = shallowReactive(new Map<string, api.Colleagues>())
   /** Customers' messages that nobody has looked at, by interaction. */
@@ -85,7 +88,7 @@ export function makeDesk(given: api.Me) {
   }
   function sayProblem(error: unknown) {
     if (error instanceof Problem && error.status === 401) return
-    say(error instanceof Problem ? (error.status === 0 ? t('networkFailed') : (error.detail ?? error.title)) : String(error), true)
+    say(said(error), true)
   }
 
   // ---- The feed.
@@ -205,6 +208,7 @@ export function makeDesk(given: api.Me) {
 
   async function loadWaiting() {
     try {
+      if (me.queues.length > 0) void api.ofQueues(caller).then((found) => (queues.value = found.queues), () => undefined)
       const pages = await Promise.all(me.accounts.filter((it) => it.member).map((it) => api.ofAccount(caller, { path: { id: it.id }, query: { waiting: true, limit: 50 } })))
       // Those that ring here stand among the offers.
       const found = pages.flatMap((page) => page.items).filter((it) => !it.agent && !store.offers.has(it.id))
@@ -381,7 +385,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, ring,
+    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */

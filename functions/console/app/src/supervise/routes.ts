@@ -4,8 +4,8 @@ import type { RouteRecordRaw } from 'vue-router'
 export const supervise: RouteRecordRaw = {
   path: '/supervise',
   component: () => import('./SuperviseView.vue'),
-  redirect: '/supervise/interactions',
   children: [
+    { path: '', component: () => import('./RealtimeView.vue') },
     { path: 'interactions', component: () => import('./InteractionsView.vue') },
     { path: 'interactions/:id', component: () => import('./SpyView.vue') },
     { path: 'logs', component: () => import('./LogsView.vue') },

@@ -1,0 +1,25 @@
+/** What the agents' and the supervisors' APIs refuse, in the person's language. */
+import { Problem } from './api/client'
+import { t, type Key } from './i18n'
+
+const WORDS: Record<string, Key> = {
+  'account-inactive': 'refusedInactive', 'at-capacity': 'refusedCapacity', 'attachment-pending': 'filePending', 'attachment-too-large': 'refusedTooLarge', changed: 'refusedChanged', closed: 'spyClosed', deleted: 'spyGone',
+  forbidden: 'problemForbidden', held: 'refusedHeld', 'log-not-ready': 'refusedLog', 'logged-out': 'refusedLoggedOut', 'marketing-refused': 'refusedMarketing', 'media-type': 'refusedMediaType', merged: 'refusedMerged',
+  'no-agent': 'noAgent', no_agent: 'noAgent', 'no-customer-message': 'refusedNoMessage', 'no-file': 'refusedNoFile', 'no-such-target': 'refusedTarget', 'not-a-member': 'refusedMember', 'not-found': 'problemGone',
+  'not-ready': 'refusedNotReady', 'not-sendable': 'refusedNotSendable', 'not-yours': 'refusedNotYours', 'offer-gone': 'refusedOffer', 'other-open': 'refusedOtherOpen', 'recontact-unfilled': 'refusedUnfilled',
+  'still-open': 'refusedStillOpen', 'too-many-requests': 'refusedTooMany', 'transcript-not-ready': 'transcriptLate', 'transfer-off': 'refusedTransferOff', 'transfer-underway': 'transferRuns',
+  'whatsapp-disabled': 'refusedWhatsapp', 'window-expired': 'windowOver'
+}
+
+export function said(error: unknown): string {
+  if (!(error instanceof Problem)) return String(error)
+  if (error.status === 0) return t('networkFailed')
+  // An offer that somebody else has.
+  if (typeof error.body.owner_name === 'string') return t('withAgent', { name: error.body.owner_name })
+  const known = WORDS[error.kind]
+  if (known) return t(known)
+  if (error.status >= 500) return t('problemBusy')
+  // What names a field is for whoever filled it in.
+  const [fault] = (error.body.errors ?? []) as { field: string; message: string }[]
+  return fault ? `${fault.field}: ${fault.message}` : (error.detail ?? error.title)
+}
