@@ -4,7 +4,7 @@
  * `node stories/supervise.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { ask, customerWrites, endpoints, story } from './kit/story.mjs'
+import { administers, ask, customerWrites, endpoints, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39333${String(Date.now()).slice(-7)}`
@@ -182,4 +182,18 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await page.getByRole('link', { name: 'Jobs' }).click()
   await page.getByText('CSV of conversations').first().waitFor()
   await accessible('jobs')
+
+  // A supervisor who is demoted loses the view with the next answer.
+  const me = (await ask('admin', 'GET', 'admin', '/agents?limit=100')).items.find((it) => it.subject === 'supervisor')
+  const role = (role, version) => administers('PATCH', `/agents/${me.id}`, { role }, version)
+  const demoted = await role('agent', me.version)
+  try {
+    expects(/status of 403/)
+    await button('Refresh').click()
+    await page.getByRole('heading', { name: /^Mine/ }).waitFor()
+    assert.equal(await page.getByRole('link', { name: 'Supervise' }).count(), 0)
+    assert.match(page.url(), /\/desk$/)
+  } finally {
+    await role('supervisor', demoted.version)
+  }
 })
