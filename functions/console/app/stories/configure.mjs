@@ -14,8 +14,14 @@ await story('Configure', async ({ page, context, accessible, button, logIn, expe
   expects(/ERR_INTERNET_DISCONNECTED/)
   const open = (path) => page.goto(`${endpoints.console}/configure/${path}`)
   const saved = () => page.getByText('Saved.', { exact: true }).last().waitFor()
-  await open('queues/new')
+  // Where there is nothing yet, a sentence says what it is for.
+  await page.route('**/admin/queues?*', (route) => route.fulfill({ json: { items: [] } }))
+  await open('queues')
   await logIn('admin')
+  await page.getByText('A queue is a group of agents').waitFor()
+  await accessible('configure-empty')
+  await page.unroute('**/admin/queues?*')
+  await page.getByRole('link', { name: 'New queue' }).click()
   await page.getByRole('heading', { name: 'New queue' }).waitFor()
 
   // What is missing is said at its field, which gets the focus.

@@ -2,6 +2,7 @@
 import * as admin from '../../api/admin'
 import type { Caller } from '../../api/client'
 import { t, type Key } from '../../i18n'
+import { providerOf } from '../accounts/providers'
 import { accountSections } from '../accounts/sections'
 import { caller } from '../kit/caller'
 import type { Choice, Kind, KindName, Paged } from '../kit/fields'
@@ -50,8 +51,8 @@ const kinds: Kind[] = [
     label: named,
     columns: [
       { label: 'accountKey', text: (doc) => String(doc.key) },
-      { label: 'phone', text: (doc) => String(doc.phone), num: true, wide: true },
-      { label: 'provider', text: (doc) => String((doc.provider as Doc).type), wide: true },
+      { label: 'phone', text: (doc) => String(doc.phone), wide: true },
+      { label: 'provider', text: (doc) => providerOf((doc.provider as Doc).type)?.name ?? String((doc.provider as Doc).type), wide: true },
       { label: 'accountState', text: (doc) => (doc.active ? t('active') : t('inactive')) },
       { label: 'agents', text: (doc) => String(list(doc.agents).length), num: true, wide: true }
     ],

@@ -1,6 +1,7 @@
 /** The words for what the administrators' API refuses. */
 import { Problem } from '../../api/client'
 import { t, type Key } from '../../i18n'
+import { said as general } from '../../problems'
 
 export { adminCaller as caller } from '../../desk/desk'
 
@@ -15,15 +16,10 @@ const WORDS: Record<string, Key> = {
 
 /** A problem in the person's language. */
 export function said(error: unknown): string {
-  if (!(error instanceof Problem)) return String(error)
-  const known = WORDS[error.kind]
+  const known = error instanceof Problem ? WORDS[error.kind] : undefined
   if (known) return t(known)
-  if (error.status === 0) return t('networkFailed')
-  if (error.status === 403) return t('problemForbidden')
-  if (error.status === 404) return t('problemGone')
-  if (error.status === 422) return t('problemFields')
-  if (error.status === 503) return t('problemBusy')
-  return error.detail ?? error.title
+  // Which fields, they say themselves.
+  return error instanceof Problem && error.status === 422 ? t('problemFields') : general(error)
 }
 
 /** The words for a kind of problem inside an answer, such as a finding of a check. */
