@@ -12,6 +12,7 @@ mod exchange;
 // Processes are found through Linux's `/proc`.
 #[cfg(target_os = "linux")]
 mod kills;
+mod notifying;
 mod rights;
 
 use std::path::Path;

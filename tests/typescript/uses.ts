@@ -26,6 +26,8 @@ export function headline(event: Schema["AgentEvent"]): string {
       return `${author(event.message.author)}: ${text(event.message.content)}`;
     case "interaction":
       return `${event.interaction.customer_name ?? event.interaction.id} is ${event.interaction.status}`;
+    case "notification":
+      return `${event.notification.kind}: ${event.notification.interaction ?? event.notification.alert?.name ?? event.notification.account}`;
     case "withheld":
       return `Something in ${event.interaction}, which is not yours any more`;
     case "deleted":

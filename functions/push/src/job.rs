@@ -2,6 +2,8 @@
 
 use domain::effect::Audience;
 use domain::ids::AccountId;
+use domain::news::News;
+use domain::note::Note;
 use engine::jobs::{PushJob, Recipients};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,6 +18,19 @@ pub(crate) struct Job {
     pub(crate) to: Recipients,
     pub(crate) account: Option<AccountId>,
     pub(crate) event: AgentEvent,
+    /// What is kept for the agent until it is read.
+    pub(crate) note: Option<Note>,
+}
+
+/// The note that the news leave. Its time is that of the push, so that a client which has read all up to a moment has
+/// seen every note of before.
+fn note_of(news: &News) -> Option<Note> {
+    let now = cloud::time::now();
+    match news {
+        News::Interaction { interaction, note: Some(kind) } => Some(Note::of_interaction(*kind, interaction, now)),
+        News::Alert { account, alert, at } => Some(Note::of_alert(account.clone(), alert.clone(), *at, now)),
+        _ => None,
+    }
 }
 
 /// The accepted forms of a body.
@@ -36,8 +51,10 @@ enum Written {
 impl From<Written> for Job {
     fn from(written: Written) -> Self {
         match written {
-            Written::News(PushJob { id, committed_at, to, account, news }) => Self { id, committed_at, to, account, event: (&news).into() },
-            Written::View { id, to, account, event } => Self { id, committed_at: None, to: to.into(), account, event: *event },
+            Written::News(PushJob { id, committed_at, to, account, news }) => {
+                Self { id, committed_at, to, account, event: (&news).into(), note: note_of(&news) }
+            }
+            Written::View { id, to, account, event } => Self { id, committed_at: None, to: to.into(), account, event: *event, note: None },
         }
     }
 }
@@ -49,7 +66,6 @@ mod tests {
     use domain::fixtures;
     use domain::ids::{AgentId, QueueId};
     use domain::interaction::Status;
-    use domain::news::News;
     use serde_json::Value;
     use ulid::Ulid;
 
@@ -78,7 +94,7 @@ mod tests {
             News::Withdrawn { interaction: interaction.id.clone(), offer: 3, taken_by: Some(AgentId::from_ulid(Ulid::from_parts(1, 7))) },
             News::Message { message: message.clone() },
             News::MessageState { message },
-            News::Interaction { interaction },
+            News::Interaction { interaction, note: None },
             News::Presence { state: PresenceWord::Paused },
         ]
     }
@@ -92,7 +108,7 @@ mod tests {
         for news in news() {
             let body = serde_json::to_string(&Envelope::new(job(news.clone()))).unwrap();
             let PushJob { id, committed_at, to, account, .. } = job(news.clone());
-            assert_eq!(read(&body), Job { id, committed_at, to, account, event: AgentEvent::from(&news) });
+            assert_eq!(read(&body), Job { id, committed_at, to, account, event: AgentEvent::from(&news), note: None });
         }
     }
 
@@ -120,7 +136,7 @@ mod tests {
         assert_eq!(BEFORE.lines().count(), news().len());
         for (body, news) in BEFORE.lines().zip(news()) {
             let PushJob { id, to, account, .. } = job(news.clone());
-            assert_eq!(read(body), Job { id, committed_at: None, to, account, event: AgentEvent::from(&news) }, "{body}");
+            assert_eq!(read(body), Job { id, committed_at: None, to, account, event: AgentEvent::from(&news), note: None }, "{body}");
         }
     }
 

@@ -83,12 +83,35 @@ impl Push {
         let event = self.unless_deleted(self.as_it_is(&agent, &job.event).await?, job).await?;
         let account = job.account.as_ref().or(event.account());
         let withheld = self.withheld(&record, &event, account).await?;
-        let cause = CausedBy { effect: &job.id, committed_at: job.committed_at };
-        if let Appended::New(mut appended) = self.store.append(&agent, cause, &*event, account, cloud::time::now()).await? {
+        // Of an interaction that the agent may not read, or that was deleted, no note is kept.
+        let note = job.note.as_ref().filter(|_| withheld.is_none() && !matches!(*event, AgentEvent::Deleted { .. }));
+        if let Some(note) = note {
+            self.store.put_note(&agent, note).await?;
+        }
+        self.append(&agent, &job.id, job, &event, account, withheld).await?;
+        if let Some(note) = note.filter(|_| !matches!(*event, AgentEvent::Notification { .. })) {
+            let told = AgentEvent::Notification { notification: note.into() };
+            self.append(&agent, &format!("{}-note", job.id), job, &told, account, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends an event to an agent's feed, under the id `effect`, and sends it to the agent's sockets.
+    async fn append(
+        &self,
+        agent: &AgentId,
+        effect: &str,
+        job: &Job,
+        event: &AgentEvent,
+        account: Option<&AccountId>,
+        withheld: Option<AgentEvent>,
+    ) -> Result<(), PortError> {
+        let cause = CausedBy { effect, committed_at: job.committed_at };
+        if let Appended::New(mut appended) = self.store.append(agent, cause, event, account, cloud::time::now()).await? {
             if let Some(withheld) = withheld.filter(|_| appended.event.shows().is_some()) {
                 appended.event = withheld;
             }
-            self.post(&agent, &appended).await;
+            self.post(agent, &appended).await;
         }
         Ok(())
     }
@@ -150,6 +173,10 @@ impl Push {
             Recipients::Audience(Audience::Agents(agents)) => return Ok(agents.clone()),
             Recipients::Audience(Audience::Members { queue, except }) => (queue, except),
             Recipients::Holder { holder_of } => return engine::followers(&self.store, holder_of, cloud::time::now()).await,
+            Recipients::Administrators { .. } => {
+                let agents = self.configuration.agents().await?;
+                return Ok(agents.values().filter(|agent| agent.role >= Role::Admin).map(|agent| agent.id.clone()).collect());
+            }
             Recipients::Watchers { watchers } => return engine::watching(&self.store, watchers, cloud::time::now()).await,
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };

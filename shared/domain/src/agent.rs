@@ -110,8 +110,8 @@ pub struct Presence {
     /// When the agent last logged in. Tabs that were opened before are closed.
     #[serde(default)]
     pub logged_in_at: Option<Timestamp>,
-    /// Who chose the state for the agent: another agent's id, or the `sub` of a token without an agent's record. `None`:
-    /// the agent, or the system.
+    /// Who chose the state for the agent: another agent's id, or the `sub` of a token without an agent's record.
+    /// `None`: the agent, or the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forced_by: Option<String>,
     /// The version; every change of state adds one. Effects and their ids derive from it.

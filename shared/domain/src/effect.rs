@@ -8,6 +8,7 @@ use crate::agent::PresenceWord;
 use crate::business::Business;
 use crate::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, QueueId};
 use crate::interaction::Watcher;
+use crate::note::NoteKind;
 use crate::notification::Notification;
 use crate::plan::WebhookUrl;
 use crate::queue::MissedLimit;
@@ -183,6 +184,8 @@ pub enum Effect {
     },
     /// Write the transcript and the log of the interaction.
     Archive,
+    /// Notify admins and owners of the alert that this item holds.
+    Alert,
     /// Tell agents about the change.
     Push {
         /// The agents.
@@ -281,7 +284,11 @@ pub enum Notice {
     /// The state of a message or of its attachment changed.
     MessageState,
     /// The interaction changed, e.g. its agent, its status or whether it is unread.
-    Interaction,
+    Interaction {
+        /// What its agent is notified of. The version before does not know it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<NoteKind>,
+    },
     /// The agent's own presence changed.
     Presence,
     /// The agent's own presence changed because of this interaction: `ready` or `paused`.
@@ -289,6 +296,11 @@ pub enum Notice {
         /// The new state.
         state: PresenceWord,
     },
+}
+
+impl Notice {
+    /// The interaction changed, and nobody is notified.
+    pub const INTERACTION: Self = Self::Interaction { note: None };
 }
 
 /// The id of effect `index` of `version` of the item `owner`. It has letters, digits, `_` and `-` only and at most

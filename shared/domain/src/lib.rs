@@ -25,6 +25,7 @@ pub mod job;
 pub mod media_type;
 pub mod message;
 pub mod news;
+pub mod note;
 pub mod notification;
 pub mod plan;
 pub mod priority;

@@ -8,6 +8,7 @@ use crate::effect::Notice;
 use crate::ids::{AccountId, AgentId, InteractionId};
 use crate::interaction::Interaction;
 use crate::message::Message;
+use crate::note::{AlertNote, NoteKind};
 use crate::notification::Notification;
 
 /// An event of an agent's feed. The feed keeps what happened. What the agent sees of it depends on the accounts that
@@ -66,6 +67,18 @@ pub enum News {
     Interaction {
         /// The interaction.
         interaction: Box<Interaction>,
+        /// What its agent is notified of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<NoteKind>,
+    },
+    /// The provider says something about an account.
+    Alert {
+        /// The account.
+        account: AccountId,
+        /// The provider's words.
+        alert: AlertNote,
+        /// When it came.
+        at: Timestamp,
     },
     /// The agent's own presence changed.
     Presence {
@@ -87,7 +100,7 @@ impl News {
             Notice::Withdrawn { offer, taken_by } => {
                 Some(Self::Withdrawn { interaction: interaction.id.clone(), offer: *offer, taken_by: taken_by.clone() })
             }
-            Notice::Interaction => Some(Self::Interaction { interaction: Box::new(interaction.clone()) }),
+            Notice::Interaction { note } => Some(Self::Interaction { interaction: Box::new(interaction.clone()), note: *note }),
             Notice::PresenceNow { state } => Some(Self::Presence { state: *state }),
             Notice::Message | Notice::MessageState | Notice::Presence => None,
         }
@@ -98,7 +111,11 @@ impl News {
         match notice {
             Notice::Message => Some(Self::Message { message: Box::new(message.short()) }),
             Notice::MessageState => Some(Self::MessageState { message: Box::new(message.short()) }),
-            Notice::Offered { .. } | Notice::Withdrawn { .. } | Notice::Interaction | Notice::Presence | Notice::PresenceNow { .. } => None,
+            Notice::Offered { .. }
+            | Notice::Withdrawn { .. }
+            | Notice::Interaction { .. }
+            | Notice::Presence
+            | Notice::PresenceNow { .. } => None,
         }
     }
 }
@@ -136,7 +153,7 @@ mod tests {
         for (notice, of_interaction, of_message) in [
             (Notice::Offered { offer: 1, until: None, notification: None }, true, false),
             (Notice::Withdrawn { offer: 1, taken_by: None }, true, false),
-            (Notice::Interaction, true, false),
+            (Notice::INTERACTION, true, false),
             (Notice::PresenceNow { state: PresenceWord::Ready }, true, false),
             (Notice::Message, false, true),
             (Notice::MessageState, false, true),
@@ -155,7 +172,7 @@ mod tests {
         for news in [
             News::Withdrawn { interaction: interaction.id.clone(), offer: 3, taken_by: None },
             News::Offered { interaction: interaction.clone(), offer: 3, until: Some(at), notification: None },
-            News::Interaction { interaction },
+            News::Interaction { interaction, note: None },
             News::Message { message: message.clone() },
             News::MessageState { message },
             News::Presence { state: PresenceWord::Ready },

@@ -112,6 +112,8 @@ impl Owner {
             Self::Message { message, .. } => message.id.as_str(),
             Self::Contact(contact) => contact.id.as_str(),
             Self::Presence { agent, .. } => agent.as_str(),
+            // The same event's errand on another queue has the same id.
+            Self::Alert { account, event, .. } => return format!("{account}#{event}"),
         };
         effect_id(item, version, index)
     }
@@ -185,6 +187,11 @@ impl Owner {
                 let (group, news) = (key.interaction.conversation.group(), News::of_message(notice, message)?);
                 Errand::push(committed(id), group, to, Some(account.clone()), news)
             }
+            (Effect::Alert, Self::Alert { account, alert, received_at, .. }) => {
+                let to = Recipients::Administrators { administrators_of: account.clone() };
+                let news = News::Alert { account: account.clone(), alert: (&**alert).into(), at: *received_at };
+                Errand::push(committed(id), account.to_string(), to, Some(account.clone()), news)
+            }
             (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
                 Errand::push(committed(id), agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
@@ -194,6 +201,7 @@ impl Owner {
                 | Effect::SendMessage { .. }
                 | Effect::CopyMedia { .. }
                 | Effect::Archive
+                | Effect::Alert
                 | Effect::Timer { .. }
                 | Effect::Withdraw { .. }
                 | Effect::Missed { .. }

@@ -187,6 +187,11 @@ pub enum Recipients {
         /// The supervisors who watched the interaction when it changed.
         watchers: Vec<Watcher>,
     },
+    /// All admins and owners. The version before does not know this form: there the job fails and comes again.
+    Administrators {
+        /// The account that it is about.
+        administrators_of: AccountId,
+    },
 }
 
 impl From<Audience> for Recipients {

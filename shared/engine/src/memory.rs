@@ -995,7 +995,12 @@ impl Store for Memory {
     async fn keep_alert(&self, event: &InboundEvent, alert: &Alert) -> PortResult<()> {
         self.write("keep_alert", None, |state| {
             let place = (event.account.clone(), event.id.clone());
-            state.alerts.insert(place.clone(), alert.clone());
+            let known = state.alerts.insert(place.clone(), alert.clone()).is_some();
+            if !known && !alert.unproven {
+                let (account, event_id) = place.clone();
+                let (alert, received_at) = (Box::new(alert.clone()), event.received_at);
+                state.caused(Owner::Alert { account, event: event_id, alert, received_at }, 1, vec![Effect::Alert]);
+            }
             state.events.entry(place).or_default().routed.get_or_insert_with(|| "-".to_owned());
             Ok(())
         })

@@ -3,10 +3,11 @@
 use domain::agent::PresenceWord;
 use domain::contact::Contact;
 use domain::effect::{Effect, MessageKey};
-use domain::ids::AgentId;
-use domain::inbound::InboundEvent;
+use domain::ids::{AccountId, AgentId};
+use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::message::Message;
+use jiff::Timestamp;
 
 /// An item whose version grew.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,17 @@ pub enum Owner {
     },
     /// A contact.
     Contact(Box<Contact>),
+    /// A provider's alert about an account.
+    Alert {
+        /// The account.
+        account: AccountId,
+        /// The id of the event that brought it.
+        event: String,
+        /// The alert.
+        alert: Box<Alert>,
+        /// When it came.
+        received_at: Timestamp,
+    },
     /// An agent's presence.
     Presence {
         /// The agent.

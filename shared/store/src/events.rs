@@ -10,7 +10,7 @@ use domain::inbound::{Alert, EVENTS_KEPT, InboundEvent, InboundKind};
 use engine::ports::Store;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::codec::{Item, PortResult, data_item, failed, from_data, n, number, s, text, versioned_item};
+use crate::codec::{Item, PortResult, failed, from_data, n, number, s, text, versioned_item};
 use crate::interactions::{Interactions, expires};
 use crate::keys::{self, Key};
 
@@ -81,7 +81,9 @@ impl Interactions {
     /// Keeps an alert under its account and time. The same event has the same place.
     pub(crate) async fn write_alert(&self, event: &InboundEvent, alert: &Alert) -> PortResult<()> {
         let at = alert.at.unwrap_or(event.received_at);
-        let mut item = data_item(keys::alert(&event.account, at, &event.id), alert)?;
+        // What anybody may have made up notifies nobody.
+        let effects: &[Effect] = if alert.unproven { &[] } else { &[Effect::Alert] };
+        let mut item = versioned_item(keys::alert(&event.account, at, &event.id), alert, 1, effects)?;
         item.insert("received_at".to_owned(), n(event.received_at.as_millisecond()));
         item.insert("expires_at".to_owned(), expires(event.received_at, ALERTS_KEPT));
         self.table.put(item).await

@@ -25,7 +25,14 @@ pub(crate) fn event(account: &AccountId, id: &str) -> Key {
 
 /// The partition of an account's alerts.
 pub(crate) fn alerts(account: &AccountId) -> String {
-    format!("ALERT#{account}")
+    format!("{ALERTS}{account}")
+}
+
+const ALERTS: &str = "ALERT#";
+
+/// The account and the event of the alert at this key.
+pub(crate) fn alert_at<'a>(pk: &str, sk: &'a str) -> Option<(AccountId, &'a str)> {
+    Some((pk.strip_prefix(ALERTS)?.parse().ok()?, sk.split_once('#')?.1))
 }
 
 /// Sorts by time. `event` is the id of the event that brought it.
@@ -130,6 +137,12 @@ pub(crate) fn messages_until(interaction: &InteractionId, at: Timestamp) -> (Str
     (prefix, until)
 }
 
+/// The bounds of the sort keys of an interaction's messages from `at` on.
+pub(crate) fn messages_from(interaction: &InteractionId, at: Timestamp) -> (String, String) {
+    let prefix = messages(interaction);
+    (format!("{prefix}{}", millis(at)), format!("{prefix}~"))
+}
+
 pub(crate) fn message(key: &MessageKey) -> Key {
     let at = millis(key.at);
     let InteractionKey { conversation: of, interaction } = &key.interaction;
@@ -212,6 +225,23 @@ pub(crate) fn connection_lost(agent: &AgentId) -> Key {
     Key::new(feed(agent), "LOST")
 }
 
+/// The partition of an agent's notifications.
+pub(crate) fn notes(agent: &AgentId) -> String {
+    format!("NOTE#{agent}")
+}
+
+/// The notification about an interaction or an account.
+pub(crate) fn note(agent: &AgentId, of: &str) -> Key {
+    Key::new(notes(agent), of)
+}
+
+/// Up to when an agent has read all notifications. Sorts apart from the ids of interactions and accounts.
+pub(crate) const NOTES_READ: &str = "READ";
+
+pub(crate) fn notes_read(agent: &AgentId) -> Key {
+    Key::new(notes(agent), NOTES_READ)
+}
+
 pub(crate) fn ticket(hash: &str) -> Key {
     Key::new(format!("TICKET#{hash}"), "TICKET")
 }
@@ -267,6 +297,8 @@ pub(crate) enum Kind {
     Contact,
     /// An agent's presence.
     Presence,
+    /// A provider's alert.
+    Alert,
     /// An item without effects.
     Other,
 }
@@ -283,6 +315,8 @@ pub(crate) fn kind_of(pk: &str, sk: &str) -> Kind {
         Kind::Contact
     } else if sk == "PRESENCE" {
         Kind::Presence
+    } else if pk.starts_with(ALERTS) {
+        Kind::Alert
     } else {
         Kind::Other
     }
@@ -331,6 +365,8 @@ mod tests {
             ("feed_done", feed_done(&agent, "e")),
             ("connection", connection(&agent, "c")),
             ("connection_lost", connection_lost(&agent)),
+            ("note", note(&agent, "int_1")),
+            ("notes_read", notes_read(&agent)),
             ("ticket", ticket("h")),
             ("connection_owner", connection_owner("c")),
             ("job", job(&job_id)),
@@ -375,8 +411,8 @@ mod tests {
                 let record = json!({ "eventName": change, "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } } } });
                 let may_have_effects = match kind {
                     Kind::Other => false,
-                    // Later it is only marked as routed.
-                    Kind::Event => change == "INSERT",
+                    // Later an event is only marked as routed, and an alert does not change.
+                    Kind::Event | Kind::Alert => change == "INSERT",
                     Kind::Interaction | Kind::Message | Kind::Contact | Kind::Presence => change != "REMOVE",
                 };
                 let passes = patterns.iter().any(|pattern| lets_through(pattern, &record));

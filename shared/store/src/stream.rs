@@ -6,6 +6,7 @@ use domain::agent::PresenceWord;
 use domain::effect::{Effect, InteractionKey, MessageKey};
 use domain::message::Message;
 use engine::stream::{Grown, Owner};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::{AttributeValue, Item};
@@ -38,6 +39,12 @@ struct PresenceState {
     wrapping_up: BTreeSet<String>,
 }
 
+/// The attribute of an alert that tells when it came.
+#[derive(Deserialize)]
+struct ReceivedAt {
+    received_at: i64,
+}
+
 impl PresenceState {
     /// As [`domain::agent::Presence::state`] gives it.
     fn word(&self) -> PresenceWord {
@@ -60,7 +67,7 @@ pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, Unkno
     if version <= version_of(old) || effects.is_empty() {
         return Ok(None);
     }
-    Ok(owner(kind, pk, new)?.map(|item| Grown { item, version, effects }))
+    Ok(owner(kind, (pk, sk), new)?.map(|item| Grown { item, version, effects }))
 }
 
 /// The partition and sort key of a record.
@@ -80,7 +87,7 @@ fn version_of(image: &Item) -> u64 {
     }
 }
 
-fn owner(kind: Kind, pk: &str, image: &Item) -> Result<Option<Owner>, UnknownForm> {
+fn owner(kind: Kind, (pk, sk): (&str, &str), image: &Item) -> Result<Option<Owner>, UnknownForm> {
     Ok(Some(match kind {
         Kind::Event => Owner::Event(data(image)?),
         Kind::Interaction => Owner::Interaction(data(image)?),
@@ -95,6 +102,11 @@ fn owner(kind: Kind, pk: &str, image: &Item) -> Result<Option<Owner>, UnknownFor
         Kind::Presence => {
             let agent = keys::agent_at(pk).ok_or(UnknownForm)?;
             Owner::Presence { agent, state: read::<PresenceState>(image)?.word() }
+        }
+        Kind::Alert => {
+            let (account, event) = keys::alert_at(pk, sk).ok_or(UnknownForm)?;
+            let received_at = Timestamp::from_millisecond(read::<ReceivedAt>(image)?.received_at).map_err(|_| UnknownForm)?;
+            Owner::Alert { account, event: event.to_owned(), alert: data(image)?, received_at }
         }
         Kind::Other => return Ok(None),
     }))
@@ -112,7 +124,6 @@ fn read<T: DeserializeOwned>(image: &Item) -> Result<T, UnknownForm> {
 mod tests {
     use domain::effect::ConversationKey;
     use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
-    use jiff::Timestamp;
     use serde::Serialize;
     use ulid::Ulid;
 

@@ -6,4 +6,4 @@
 pub mod transcript;
 mod view;
 
-pub use view::{AgentEvent, AttachmentState, AttachmentView, InteractionView, MessageView, OfferView, WaitsOn};
+pub use view::{AgentEvent, AttachmentState, AttachmentView, InteractionView, MessageView, NotificationView, OfferView, WaitsOn};

@@ -8,6 +8,7 @@ use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, Messa
 use domain::interaction::{Interaction, Stage, Status};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
 use domain::news::{News, Told};
+use domain::note::{AlertNote, Note, NoteKind};
 use domain::notification::Notification;
 use domain::priority::Priority;
 use domain::tag::Tag;
@@ -379,6 +380,11 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by_name: Option<String>,
     },
+    /// The agent is notified of something. `GET /notifications` lists all of the last 30 days.
+    Notification {
+        /// The notification.
+        notification: NotificationView,
+    },
     /// Something happened to an interaction of an account that the agent does not belong to (any more). The
     /// interaction can be taken off the screen.
     Withheld {
@@ -394,12 +400,46 @@ pub enum AgentEvent {
     Expired,
 }
 
+/// A notification as its agent sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NotificationView {
+    /// Its id. There is one for each interaction and each account; the next news of it replaces it.
+    pub id: String,
+    /// Why the agent is notified.
+    pub kind: NoteKind,
+    /// When.
+    pub at: Timestamp,
+    /// The account.
+    pub account: AccountId,
+    /// The interaction that it leads to. Absent: it is about the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction: Option<InteractionId>,
+    /// What the provider says. `GET /admin/accounts/{id}/alerts` tells more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertNote>,
+}
+
+impl From<&Note> for NotificationView {
+    fn from(note: &Note) -> Self {
+        Self {
+            id: note.id().to_owned(),
+            kind: note.kind,
+            at: note.at,
+            account: note.account.clone(),
+            interaction: note.interaction.as_ref().map(|place| place.interaction.clone()),
+            alert: note.alert.clone(),
+        }
+    }
+}
+
 impl Told for AgentEvent {
     /// A withdrawn offer shows nothing of a customer, and it must reach the agent who was taken off the account.
     fn shows(&self) -> Option<&InteractionId> {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.id),
             Self::Message { message } | Self::MessageState { message } => Some(&message.interaction),
+            Self::Notification { notification } => notification.interaction.as_ref(),
             Self::Withdrawn { .. } | Self::Presence { .. } | Self::Withheld { .. } | Self::Deleted { .. } | Self::Expired => None,
         }
     }
@@ -407,6 +447,7 @@ impl Told for AgentEvent {
     fn account(&self) -> Option<&AccountId> {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.account),
+            Self::Notification { notification } => Some(&notification.account),
             Self::Message { .. }
             | Self::MessageState { .. }
             | Self::Withdrawn { .. }
@@ -431,8 +472,8 @@ impl Told for AgentEvent {
 }
 
 impl AgentEvent {
-    /// The event that tells an agent about the agent's own presence. The name of whoever chose it is added by those who
-    /// know names.
+    /// The event that tells an agent about the agent's own presence. The name of whoever chose it is added by those
+    /// who know names.
     pub fn of_presence(presence: &Presence) -> Self {
         let state = presence.state();
         let word = state.word();
@@ -452,7 +493,11 @@ impl From<&News> for AgentEvent {
             }
             News::Message { message } => Self::Message { message: (&message.short()).into() },
             News::MessageState { message } => Self::MessageState { message: (&message.short()).into() },
-            News::Interaction { interaction } => Self::Interaction { interaction: (&**interaction).into() },
+            News::Interaction { interaction, .. } => Self::Interaction { interaction: (&**interaction).into() },
+            News::Alert { account, alert, at } => {
+                let note = Note::of_alert(account.clone(), alert.clone(), *at, *at);
+                Self::Notification { notification: (&note).into() }
+            }
             News::Presence { state } => Self::Presence { state: *state, reason: None, since: None, by: None, by_name: None },
         }
     }

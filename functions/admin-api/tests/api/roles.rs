@@ -133,6 +133,9 @@ const AGENT: &str = "
     agent POST /interactions/{id}/transcript
     agent POST /interactions/{id}/transfer
     agent GET /me
+    agent GET /notifications
+    agent POST /notifications/read
+    agent POST /notifications/{id}/read
     agent GET /presence
     agent PUT /presence
     agent GET /queues

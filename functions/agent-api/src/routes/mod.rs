@@ -10,6 +10,7 @@ mod interactions;
 mod lists;
 mod me;
 mod messages;
+mod notifications;
 mod outgoing;
 mod queues;
 
@@ -60,6 +61,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(me::presence, me::set_presence))
         .routes(routes!(desk::presence::presence_of_agent, desk::presence::force_presence))
         .routes(routes!(queues::list))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::read))
+        .routes(routes!(notifications::read_all))
         .routes(routes!(interactions::list))
         .routes(routes!(lists::list))
         .routes(routes!(desk::searches::search))
@@ -91,7 +95,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::list))
         .routes(routes!(events::ticket));
     // Every call makes a new ticket or upload.
-    api::complete_commands(router.get_openapi_mut(), |path| path != "/tickets" && path != "/search" && !path.ends_with("/attachments"));
+    api::complete_commands(router.get_openapi_mut(), |path| {
+        // Reading notifications twice changes nothing.
+        path != "/tickets" && path != "/search" && !path.ends_with("/attachments") && !path.starts_with("/notifications")
+    });
     router
 }
 

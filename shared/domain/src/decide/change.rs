@@ -148,7 +148,7 @@ impl<'a> Change<'a> {
     pub(super) fn tell_about(&mut self, by: AgentId) {
         let mut to = vec![by];
         to.extend(self.next.agent.clone().filter(|agent| !to.contains(agent)));
-        self.tell(to, Notice::Interaction);
+        self.tell(to, Notice::INTERACTION);
     }
 
     /// A closed interaction's transcript and log are written again.

@@ -6,6 +6,7 @@ use crate::effect::{Notice, Target};
 use crate::history::{Fact, WaitEnd};
 use crate::ids::AgentId;
 use crate::interaction::{Stage, Status, Wait};
+use crate::note::NoteKind;
 
 impl Change<'_> {
     /// Whether its agent is transferring it. The agent keeps it, sees its messages and may write until somebody
@@ -51,7 +52,7 @@ impl Change<'_> {
             // The transferring agent is not rung, even as a member of the queue.
             wait.rejected.push(agent.clone());
         }
-        self.tell(vec![agent], Notice::Interaction);
+        self.tell(vec![agent], Notice::INTERACTION);
         Ok(())
     }
 
@@ -62,7 +63,7 @@ impl Change<'_> {
         let undelivered = std::mem::replace(&mut self.next.unread, true);
         self.next.tab_open = false;
         self.fact(Fact::Returned { agent: agent.clone() });
-        self.tell(vec![agent.clone()], Notice::Interaction);
+        self.tell(vec![agent.clone()], Notice::Interaction { note: Some(NoteKind::TransferReturned) });
         if undelivered || !self.is_logged_in(&agent) || !self.of_account(&agent) {
             if self.context.account.active { self.wait_for_agent() } else { self.hold_while_inactive() }
         }
@@ -101,7 +102,7 @@ impl Change<'_> {
         self.next.accepted_via = None;
         let previous = self.next.agent.replace(to.clone());
         self.fact(Fact::Reassigned { by, to: to.clone(), previous: previous.clone() });
-        self.tell(previous.into_iter().chain([to]).collect(), Notice::Interaction);
+        self.tell(previous.into_iter().chain([to]).collect(), Notice::INTERACTION);
         self.offered_anew();
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Change<'_> {
         self.next.agent.clone_from(&to);
         self.fact(Fact::ReopenedFor { by, to: to.clone() });
         if let Some(to) = to {
-            self.tell(vec![to], Notice::Interaction);
+            self.tell(vec![to], Notice::INTERACTION);
         }
         self.offered_anew();
         Ok(())
@@ -219,6 +220,6 @@ impl Change<'_> {
         self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
         self.next.ai = None;
-        self.tell(vec![agent], Notice::Interaction);
+        self.tell(vec![agent], Notice::INTERACTION);
     }
 }

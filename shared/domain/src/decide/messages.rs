@@ -9,6 +9,7 @@ use crate::effect::{Audience, Effect, Notice, Timer};
 use crate::history::{Fact, WaitEnd};
 use crate::ids::{AgentId, MessageId};
 use crate::interaction::{Heard, LastMessage, Stage, Wait};
+use crate::note::NoteKind;
 use crate::plan::ActionPlan;
 use crate::values::Address;
 
@@ -44,10 +45,20 @@ impl Change<'_> {
 
     /// Shows the interaction's new state to its agent, once.
     pub(super) fn show_change(&mut self) {
+        self.show(None);
+    }
+
+    /// The same, and notifies the agent.
+    fn show(&mut self, note: Option<NoteKind>) {
         let Some(agent) = self.next.agent.clone() else { return };
-        let shown = Effect::Push { to: Audience::Agents(vec![agent]), notice: Notice::Interaction };
-        if !self.effects.contains(&shown) {
-            self.effects.push(shown);
+        let own = Audience::Agents(vec![agent]);
+        let shown = self.effects.iter_mut().find_map(|effect| match effect {
+            Effect::Push { to, notice: Notice::Interaction { note } } if *to == own => Some(note),
+            _ => None,
+        });
+        match shown {
+            Some(shown) => *shown = note.or(*shown),
+            None => self.effects.push(Effect::Push { to: own, notice: Notice::Interaction { note } }),
         }
     }
 
@@ -83,8 +94,9 @@ impl Change<'_> {
     /// A message came that its agent has not seen, or that has no agent.
     pub(super) fn unread(&mut self) {
         let was_unread = std::mem::replace(&mut self.next.unread, true);
+        // One notification until the agent has read it: later messages are counted when the agent looks.
         if !was_unread {
-            self.show_change();
+            self.show(Some(NoteKind::NewMessages));
         }
         match &self.next.wait {
             None if !self.context.account.active => self.hold_while_inactive(),
@@ -122,7 +134,7 @@ impl Change<'_> {
         if self.waits_on_own_agent() {
             self.next.unread = false;
             self.end_wait(WaitEnd::TabOpened);
-            self.tell(vec![agent], Notice::Interaction);
+            self.tell(vec![agent], Notice::INTERACTION);
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ impl Change<'_> {
         self.next.ai = None;
         let told = previous.iter().cloned().chain([agent.clone()]).collect();
         self.fact(Fact::Accepted { agent, queue, previous });
-        self.tell(told, Notice::Interaction);
+        self.tell(told, Notice::INTERACTION);
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl Change<'_> {
             self.next.accepted_via = None;
             self.next.tab_open = false;
             self.fact(Fact::Unassigned { agent: agent.clone() });
-            self.tell(vec![agent], Notice::Interaction);
+            self.tell(vec![agent], Notice::INTERACTION);
         }
     }
 

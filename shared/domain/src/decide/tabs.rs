@@ -22,7 +22,7 @@ impl Change<'_> {
             self.withdraw_offer(Some(&agent));
             self.end_wait(WaitEnd::TabOpened);
         }
-        self.tell(vec![agent.clone()], Notice::Interaction);
+        self.tell(vec![agent.clone()], Notice::INTERACTION);
         self.fact(Fact::TabOpened { agent });
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Change<'_> {
             self.presence_revision = Some((agent.clone(), presence.revision));
         }
         self.next.wrap_up = Some(WrapUp { agent: agent.clone(), pause, since: now });
-        self.tell(vec![agent.clone()], Notice::Interaction);
+        self.tell(vec![agent.clone()], Notice::INTERACTION);
         self.tell(vec![agent], Notice::PresenceNow { state: PresenceWord::Paused });
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Change<'_> {
         self.fact(Fact::Closed { agent: by, disposition });
         self.effects.push(Effect::Archive);
         if let Some(agent) = self.next.agent.clone() {
-            self.tell(vec![agent], Notice::Interaction);
+            self.tell(vec![agent], Notice::INTERACTION);
         }
     }
 }

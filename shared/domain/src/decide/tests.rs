@@ -13,6 +13,7 @@ use crate::footprint::{Footprint, footprint, holder, occupied};
 use crate::history::NotOffered;
 use crate::ids::{ContactId, InteractionId, PauseId};
 use crate::interaction::{Inactivity, Stage, Status};
+use crate::note::NoteKind;
 use crate::plan::{PlanStep, Step, WebhookUrl, When};
 use crate::queue::{Strategy as Ringing, Weight};
 use crate::text_template::TextTemplate;
@@ -325,6 +326,48 @@ fn the_agent_keeps_the_slot_until_the_plan_restarts() {
     assert_eq!((plan.interaction.agent.as_ref(), &plan.interaction.accepted_via), (None, &None));
     assert!(wakes(&plan).contains(&Target::Agent(agent(1))));
     assert!(plan.history.iter().any(|entry| entry.fact == Fact::Unassigned { agent: agent(1) }));
+}
+
+/// What a decision notifies agents of.
+fn notes(decision: &Decision) -> Vec<(Vec<AgentId>, NoteKind)> {
+    let notes = decision.effects.iter().filter_map(|effect| match effect {
+        Effect::Push { to: Audience::Agents(agents), notice: Notice::Interaction { note: Some(kind) } } => Some((agents.clone(), *kind)),
+        _ => None,
+    });
+    notes.collect()
+}
+
+#[test]
+fn an_agent_is_notified_of_the_first_message_that_was_not_seen_and_of_no_other() {
+    let mut desk = Desk::new();
+    assert_eq!(notes(&desk.open()), [], "it is nobody's");
+    assert_eq!(notes(&desk.receive(&desk.accepted())), [], "the thread is open");
+    let first = desk.receive(&desk.away());
+    assert_eq!(notes(&first), [(vec![agent(1)], NoteKind::NewMessages)]);
+    assert_eq!(notes(&desk.receive(&first.interaction)), []);
+    // It is one push with the change of the name and of the address, not another.
+    let (from, name) = (Address::Phone(E164::parse("+393330000009").unwrap()), CustomerName { name: None, kept: true });
+    desk.now = after(START, 5);
+    let renamed = Event::MessageReceived { message: message(3), at: desk.now, from, name: Some(name) };
+    let decision = desk.decide(&desk.away(), renamed).unwrap();
+    let pushes = decision.effects.iter().filter(|effect| matches!(effect, Effect::Push { notice: Notice::Interaction { .. }, .. }));
+    assert_eq!((pushes.count(), notes(&decision).len()), (1, 1));
+    // Read, and away again.
+    let read = desk.decide(&first.interaction, Event::OpenTab { agent: agent(1) }).unwrap();
+    assert_eq!(notes(&read), []);
+    let away = desk.decide(&read.interaction, Event::CloseTab { agent: agent(1) }).unwrap().interaction;
+    assert_eq!(notes(&desk.receive(&away)).len(), 1);
+}
+
+#[test]
+fn an_agent_is_notified_of_a_transfer_that_nobody_accepted() {
+    let desk = Desk::new();
+    let transfer = Event::Transfer { agent: agent(1), to: Target::Agent(agent(3)) };
+    let handed = desk.decide(&desk.accepted(), transfer).unwrap();
+    assert_eq!(notes(&handed), []);
+    let wait = handed.interaction.wait.as_ref().unwrap().id;
+    let over = Desk { now: after(START, 30), ..desk }.decide(&handed.interaction, Event::Timer(Timer::Wait { wait })).unwrap();
+    assert_eq!(notes(&over), [(vec![agent(1)], NoteKind::TransferReturned)]);
 }
 
 #[test]

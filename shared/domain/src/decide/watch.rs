@@ -42,14 +42,14 @@ impl Change<'_> {
         let watched = if self.next.is_open() { &self.next } else { before };
         let told: Vec<AgentId> = (self.effects.iter())
             .filter_map(|effect| match effect {
-                Effect::Push { to: Audience::Agents(agents), notice: Notice::Interaction } => Some(agents.clone()),
+                Effect::Push { to: Audience::Agents(agents), notice: Notice::Interaction { .. } } => Some(agents.clone()),
                 _ => None,
             })
             .flatten()
             .collect();
         let watchers = self.watchers_beside(watched, &told);
         if !watchers.is_empty() {
-            self.effects.push(Effect::TellWatchers { watchers, notice: Notice::Interaction });
+            self.effects.push(Effect::TellWatchers { watchers, notice: Notice::INTERACTION });
         }
     }
 

@@ -871,13 +871,16 @@ impl Sim {
             }
             News::Message { message } => (Some(&message.interaction), Notice::Message),
             News::MessageState { message } => (Some(&message.interaction), Notice::MessageState),
-            News::Interaction { interaction } => (Some(&interaction.id), Notice::Interaction),
+            News::Interaction { interaction, .. } => (Some(&interaction.id), Notice::INTERACTION),
             News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
+            // Nobody is an admin here.
+            News::Alert { .. } => return,
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
             Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
+            Recipients::Administrators { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news {

@@ -42,7 +42,7 @@ fn a_transferred_interaction_stays_with_its_agent_until_the_other_accepts() {
     assert_eq!((taken.agent, taken.accepted_via, taken.wait), (Some(agents[1].clone()), None, None));
     assert!(sim.presence(&agents[0]).unwrap().load.is_empty());
     assert_eq!(sim.presence(&agents[1]).unwrap().load.len(), 1);
-    assert!(sim.shown(&agents[0], &interaction).contains(&Notice::Interaction));
+    assert!(sim.shown(&agents[0], &interaction).contains(&Notice::INTERACTION));
 }
 
 #[test]

@@ -486,12 +486,12 @@ fn an_answer_goes_to_the_address_that_wrote_last_when_it_was_sent() {
     let first = sim.answers(&agents[0], &interaction).unwrap();
     assert_eq!(sim.interaction(&interaction).address_changed_at, None);
     sim.wait(10);
-    let told = sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::Interaction).count();
+    let told = sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::INTERACTION).count();
     let event = sim.event_from(bsuid(1), None);
     sim.receives(&event);
     let second = sim.answers(&agents[0], &interaction).unwrap();
     assert_eq!([first, second].map(|id| sim.message(&id).1.to.unwrap()), [phone(1), bsuid(1)]);
-    let shown = sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::Interaction).count();
+    let shown = sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::INTERACTION).count();
     assert_eq!((sim.interaction(&interaction).address_changed_at, shown), (Some(sim.world.now()), told + 1), "its agent sees it");
     // What the customer wrote before comes late and turns nothing back.
     let mut late = sim.event_from(phone(1), None);
@@ -663,7 +663,7 @@ fn an_empty_name_is_filled_at_once_and_follows_the_profile_until_a_person_edits_
     let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
     let interaction = sim.writes(1);
     sim.accept(&agents[0], &interaction).unwrap();
-    let seen = |sim: &Sim| sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::Interaction).count();
+    let seen = |sim: &Sim| sim.shown(&agents[0], &interaction).iter().filter(|notice| **notice == Notice::INTERACTION).count();
     let called = |sim: &Sim| (sim.interaction(&interaction).customer_name, sim.memory.contacts()[0].name.clone());
     for name in ["Zoë", "Z. ☀"] {
         let told = seen(&sim);

@@ -42,7 +42,7 @@ fn a_watcher_sees_messages_states_and_changes_and_nothing_else_differs() {
     // The two messages after the first, and the answer with all its states.
     assert_eq!((count(&seen, &Notice::Message), count(&of_anna, &Notice::Message)), (3, 3), "{seen:?}");
     assert_eq!(count(&seen, &Notice::MessageState), count(&of_anna, &Notice::MessageState), "{seen:?}");
-    assert!(count(&seen, &Notice::MessageState) >= 1 && count(&seen, &Notice::Interaction) >= 3, "{seen:?}");
+    assert!(count(&seen, &Notice::MessageState) >= 1 && count(&seen, &Notice::INTERACTION) >= 3, "{seen:?}");
     // Without a watcher all is the same, but for the watch and the version that wrote it.
     let (nothing, of_anna_alone, facts_alone, alone) = play(false);
     assert_eq!((nothing, of_anna_alone.len(), facts_alone.len()), (Vec::new(), of_anna.len(), facts.len()));
@@ -90,7 +90,7 @@ fn a_watch_ends_with_the_interaction_which_the_watcher_is_told() {
     sim.accept(&anna, &interaction).unwrap();
     watch(&mut sim, &sue, &interaction).unwrap();
     assert_eq!(sim.close(&anna, &interaction).unwrap().watchers, []);
-    assert_eq!(sim.shown(&sue, &interaction).last(), Some(&Notice::Interaction));
+    assert_eq!(sim.shown(&sue, &interaction).last(), Some(&Notice::INTERACTION));
     assert_eq!(watch(&mut sim, &sue, &interaction), Err(Refusal::Closed));
     let told = sim.shown(&sue, &interaction).len();
     sim.command(&anna, Command::Reopen(interaction.clone())).unwrap();

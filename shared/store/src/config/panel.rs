@@ -32,8 +32,8 @@ impl Panel for Configuration {
         };
         Ok(match self.table.put_if(taken, as_seen).await? {
             Put::Done => true,
-            // The client repeats a write whose answer it misses, and meets itself. A rival has another moment, or makes
-            // the same picture too, which harms nobody.
+            // The client repeats a write whose answer it misses, and meets itself. A rival has another moment, or
+            // makes the same picture too, which harms nobody.
             Put::Lost(there) => there.as_ref().and_then(turn_of).as_ref() == Some(next),
             Put::Rival => false,
         })
