@@ -12,6 +12,7 @@ mod overseeing;
 mod removal;
 mod supervising;
 mod support;
+mod translation;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -68,7 +69,8 @@ static DESCRIBED: LazyLock<BTreeMap<&str, Answers>> = LazyLock::new(|| {
     let agent = Answers::new("/agent", &agent_api::openapi());
     let supervisor = Answers::new("/supervisor", &supervisor_api::openapi());
     let admin = Answers::new("/admin", &admin_api::openapi());
-    BTreeMap::from([("/agent", agent), ("/supervisor", supervisor), ("/admin", admin)])
+    let assist = Answers::new("/assist", &assist_api::openapi());
+    BTreeMap::from([("/agent", agent), ("/supervisor", supervisor), ("/assist", assist), ("/admin", admin)])
 });
 
 impl Caller {
@@ -137,8 +139,19 @@ impl Desk {
         supervisor.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(env).unwrap();
         admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
-        let supervisor = supervisor_api::router(Arc::new(supervisor));
-        BTreeMap::from([("/agent", agent_api::router(Arc::new(app))), ("/supervisor", supervisor), ("/admin", admin_api::router(admin))])
+        let mut assist = assist_api::App::from_env(
+            &self
+                .deployment
+                .env_with(&[("TRANSLATE_URL", &format!("{url}/translate")), ("GOOGLE_TRANSLATE_URL", &format!("{url}/google-translate"))]),
+        )
+        .unwrap();
+        assist.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        BTreeMap::from([
+            ("/agent", agent_api::router(Arc::new(app))),
+            ("/supervisor", supervisor_api::router(Arc::new(supervisor))),
+            ("/assist", assist_api::router(Arc::new(assist))),
+            ("/admin", admin_api::router(admin)),
+        ])
     }
 
     fn caller(&self, subject: &str, roles: &[&str]) -> Caller {
@@ -304,6 +317,7 @@ async fn an_account_is_not_found_for_an_agent_outside_it() {
                 "ai" => json!({"on": true}),
                 "attachments" => json!({"name": "a.pdf", "content_type": "application/pdf", "size": 14}),
                 "close" => json!({"disposition": "Done"}),
+                "language" => json!({"language": "pt"}),
                 "conversations" => json!({"phone": "+393500000042", "template": {"name": "HX1", "language": "it"}}),
                 "messages" | "notes" => json!({"text": "hello"}),
                 "reassign" | "transfer" => json!({"agent": desk.agents[1]}),
@@ -481,9 +495,12 @@ async fn an_invalid_account_is_refused_naming_the_field_and_nothing_is_written()
 #[tokio::test]
 async fn each_api_serves_its_description_without_a_token() {
     let desk = Desk::open("PAPER", 5).await;
-    for (base, documented) in
-        [("/agent", agent_api::openapi()), ("/supervisor", supervisor_api::openapi()), ("/admin", admin_api::openapi())]
-    {
+    for (base, documented) in [
+        ("/agent", agent_api::openapi()),
+        ("/supervisor", supervisor_api::openapi()),
+        ("/assist", assist_api::openapi()),
+        ("/admin", admin_api::openapi()),
+    ] {
         let (status, served) = desk.with_token(base, String::new()).get("/openapi.json").await;
         let documented = serde_json::to_value(documented).unwrap();
         assert_eq!((status, &served["openapi"], &served["paths"]), (200, &json!("3.1.0"), &documented["paths"]));

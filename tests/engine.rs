@@ -343,6 +343,7 @@ async fn a_status_that_comes_late_repeated_or_out_of_order_never_moves_a_message
         reply_to: None,
         answers: None,
         again_of: None,
+        translation: None,
     };
     let told = deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c1".into() }).await.unwrap();
     let Told::Changed { message: Some(message), .. } = told else { panic!("{told:?}") };
@@ -383,6 +384,7 @@ async fn a_redelivered_message_that_was_claimed_is_marked_unknown_and_not_sent_a
         reply_to: None,
         answers: None,
         again_of: None,
+        translation: None,
     };
     let Told::Changed { message: Some(message), .. } =
         deployment.engine.send(&key, agent, sending, Idempotency::Command { id: "c2".into() }).await.unwrap()

@@ -76,6 +76,7 @@ impl Deployment {
             ("INTERACTIONS_TABLE", "interactions"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
+            ("TRANSLATION_KEY_PREFIX", "test/translation/"),
             // All accounts share the bucket names, here as on AWS.
             ("BUCKET", bucket.as_str()),
             ("SCHEDULE_GROUP", "timers"),

@@ -251,6 +251,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
         agents: Vec::new(),
         answering_ai_agent: None,
         settings: Settings::default(),
+        translation_key_set_at: None,
         plan: ActionPlan::default(),
         version: 0,
     })

@@ -82,6 +82,8 @@ impl<'a> Deployment<'a> {
             .parameter("TwilioMessagingUrl", url)
             .parameter("MetaApiUrl", &format!("{url}/meta/v26.0"))
             .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
+            .parameter("TranslateUrl", &format!("{url}/translate"))
+            .parameter("GoogleTranslateUrl", &format!("{url}/google-translate"))
             .parameter("JwtIssuer", url)
             .parameter("JwtAudience", crate::standin::AUDIENCE)
             .parameter("JwksUrl", &format!("{url}/.well-known/jwks.json"))

@@ -38,6 +38,7 @@ functions! {
     "push" => push::run(),
     "agent-api" => agent_api::run(),
     "supervisor-api" => supervisor_api::run(),
+    "assist-api" => assist_api::run(),
     "admin-api" => admin_api::run(),
     "realtime" => realtime::run(),
     "webhook" => webhook::run(),

@@ -217,6 +217,8 @@ impl Teller<'_> {
             variables: Variables::default(),
             ai: None,
             run: Run { number: 1, entered: 1, ..Run::default() },
+            language: None,
+            language_kept: false,
             absorbed: Vec::new(),
             merged_into: None,
             watchers: Vec::new(),

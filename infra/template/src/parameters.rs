@@ -38,8 +38,18 @@ fn the_operations_page_names_every_parameter() {
 #[test]
 fn addresses_are_encrypted_outside_this_machine() {
     let template = template();
-    let addresses =
-        ["PublicUrl", "JwtIssuer", "JwksUrl", "TwilioApiUrl", "TwilioContentUrl", "TwilioMessagingUrl", "MetaApiUrl", "SinchAuthUrl"];
+    let addresses = [
+        "PublicUrl",
+        "JwtIssuer",
+        "JwksUrl",
+        "TwilioApiUrl",
+        "TwilioContentUrl",
+        "TwilioMessagingUrl",
+        "MetaApiUrl",
+        "SinchAuthUrl",
+        "TranslateUrl",
+        "GoogleTranslateUrl",
+    ];
     for (name, scheme) in addresses.map(|name| (name, "http")).into_iter().chain([("WebSocketUrl", "ws")]) {
         let pattern = template.at(&format!("/Parameters/{name}/AllowedPattern")).unwrap().as_str().unwrap();
         let pattern = Regex::new(pattern).unwrap();

@@ -205,7 +205,7 @@ impl Problem {
 
     /// The request may be sent again after some seconds.
     #[must_use]
-    fn after(mut self, seconds: u32) -> Self {
+    pub fn after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }

@@ -83,6 +83,11 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
         Ok(Self { store: SecretStore::from_env(aws, env)?, cache: Mutex::new(Cache::default()) })
     }
 
+    /// Secrets of another kind, whose prefix the variable `variable` holds.
+    pub fn of_kind(aws: &Aws, env: &Env, variable: &'static str) -> Result<Self, ConfigError> {
+        Ok(Self { store: SecretStore::of_kind(aws, env, variable)?, cache: Mutex::new(Cache::default()) })
+    }
+
     /// The account's current secret, up to a quarter of an hour old. `changes` is the version of the account: every
     /// change of it may come with a new secret, so what was read before it is read anew.
     pub async fn get(&self, account: &AccountId, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
@@ -196,6 +201,11 @@ impl SecretStore {
         Ok(Self { client: aws.secretsmanager(), prefix: env.required("SECRET_PREFIX")?.to_owned() })
     }
 
+    /// Secrets of another kind, whose prefix the variable `variable` holds.
+    pub fn of_kind(aws: &Aws, env: &Env, variable: &'static str) -> Result<Self, ConfigError> {
+        Ok(Self { client: aws.secretsmanager(), prefix: env.required(variable)?.to_owned() })
+    }
+
     fn name(&self, account: &AccountId) -> String {
         format!("{}{account}", self.prefix)
     }
@@ -259,6 +269,20 @@ impl SecretStore {
                 Some(refusal) if refusal.is_resource_not_found_exception() => SecretError::Missing,
                 _ => CallError::of("secretsmanager", &error).into(),
             }),
+        }
+    }
+
+    /// Writes the secret of an account that may have none yet.
+    pub async fn keep(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
+        match self.put(account, value).await {
+            Err(SecretError::Missing) => {}
+            outcome => return outcome,
+        }
+        // No receive function may read it.
+        match self.create(account, value, "").await {
+            // The answer of the first attempt was lost.
+            Err(SecretError::Exists) => self.put(account, value).await,
+            outcome => outcome,
         }
     }
 

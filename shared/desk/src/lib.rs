@@ -11,12 +11,13 @@
 //! | [`handover`] | reassign, archive |
 //! | [`presence`] | an agent's presence, forced by a supervisor |
 //! | [`searches`] | the advanced search and its fields |
-//! | [`notes`], [`tags`], [`ai`], [`transcripts`] | what their names say |
+//! | [`notes`], [`tags`], [`ai`], [`language`], [`transcripts`] | what their names say |
 
 pub mod ai;
 mod error;
 pub mod handover;
 pub mod interactions;
+pub mod language;
 mod limits;
 mod lists;
 pub mod messages;

@@ -16,6 +16,9 @@ const UPLOADS: u32 = 600;
 /// A transcript is a file of its own with all attachments. One every half a minute is more than anybody reads.
 const TRANSCRIPTS: u32 = 120;
 
+/// A long thread in a foreign language has some hundred messages. At their longest these cost $1.50 by list prices.
+const TRANSLATIONS: u32 = 1_000;
+
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
@@ -25,6 +28,8 @@ pub enum Limited {
     Upload,
     /// A transcript that the agent requests.
     Transcript,
+    /// A message or a draft that the agent has translated.
+    Translation,
 }
 
 /// The limits of an agent, an hour. 0: no limit.
@@ -33,10 +38,12 @@ pub struct Limits {
     conversations: u32,
     uploads: u32,
     transcripts: u32,
+    translations: u32,
 }
 
 impl Limits {
-    /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600) and `TRANSCRIPTS_PER_HOUR` (120).
+    /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600), `TRANSCRIPTS_PER_HOUR` (120) and
+    /// `TRANSLATIONS_PER_HOUR` (1000).
     ///
     /// # Errors
     /// One of them is not a number.
@@ -46,6 +53,7 @@ impl Limits {
             conversations: number("CONVERSATIONS_PER_HOUR", CONVERSATIONS)?,
             uploads: number("UPLOADS_PER_HOUR", UPLOADS)?,
             transcripts: number("TRANSCRIPTS_PER_HOUR", TRANSCRIPTS)?,
+            translations: number("TRANSLATIONS_PER_HOUR", TRANSLATIONS)?,
         })
     }
 
@@ -54,6 +62,7 @@ impl Limits {
             Limited::Conversation => ("conversation", self.conversations),
             Limited::Upload => ("upload", self.uploads),
             Limited::Transcript => ("transcript", self.transcripts),
+            Limited::Translation => ("translation", self.translations),
         }
     }
 }
@@ -64,11 +73,20 @@ impl Desk {
     /// # Errors
     /// The agent did it too often in this hour (429), or the table can't be written.
     pub async fn count(&self, agent: &AgentId, what: Limited) -> Result<(), Failure> {
+        self.count_several(agent, what, 1).await
+    }
+
+    /// Counts `uses` of what the agent is about to do, all or none of them.
+    ///
+    /// # Errors
+    /// The agent had reached the limit in this hour (429), or the table can't be written.
+    pub async fn count_several(&self, agent: &AgentId, what: Limited, uses: usize) -> Result<(), Failure> {
         let (name, most) = self.limits.of(what);
-        if most == 0 {
+        let uses = u32::try_from(uses).unwrap_or(u32::MAX);
+        if most == 0 || uses == 0 {
             return Ok(());
         }
-        match self.store().count(agent, name, most, self.now()).await? {
+        match self.store().count(agent, name, uses, most, self.now()).await? {
             Counted::Within => Ok(()),
             Counted::Over { seconds } => Err(Failure::TooOften { what: name, most, seconds }),
         }
@@ -82,9 +100,9 @@ mod tests {
     #[test]
     fn each_limit_has_its_default_and_can_be_set_or_switched_off() {
         let usual = Limits::from_env(&Env::from_pairs([("A", "b")])).unwrap();
-        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120 });
+        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120, translations: 1_000 });
         let set = Env::from_pairs([("CONVERSATIONS_PER_HOUR", "5"), ("UPLOADS_PER_HOUR", "0")]);
-        assert_eq!(Limits::from_env(&set).unwrap(), Limits { conversations: 5, uploads: 0, transcripts: 120 });
+        assert_eq!(Limits::from_env(&set).unwrap(), Limits { conversations: 5, uploads: 0, transcripts: 120, translations: 1_000 });
         assert!(Limits::from_env(&Env::from_pairs([("TRANSCRIPTS_PER_HOUR", "-1")])).is_err());
     }
 }

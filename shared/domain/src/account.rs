@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
 use crate::interval::ZoneName;
+use crate::language::{Language, Translator};
 use crate::plan::ActionPlan;
 use crate::template::{ApprovedTemplate, LONGEST_PARAMETER, Misfit, TemplateButton, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::text_template::{Groups, TextTemplate};
@@ -54,6 +55,9 @@ pub struct Account {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answering_ai_agent: Option<AiAgentId>,
+    /// When the key of the translation's provider was set; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation_key_set_at: Option<Timestamp>,
     /// Waits and timeouts.
     pub settings: Settings,
     /// The action plan, which routes interactions.
@@ -265,6 +269,9 @@ pub struct Settings {
     /// The template that agents may send when the service window is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recontact: Option<Recontact>,
+    /// Translation between the customers' languages and the agents'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Translation>,
 }
 
 /// The contacts whose interactions are opened. Other contacts only get an automatic reply.
@@ -280,6 +287,20 @@ pub struct Whitelist {
     /// The automatic reply to other contacts; a template with variables.
     #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 2_048))]
     pub reply: TextTemplate,
+}
+
+/// Translation between the customers' languages and the agents'. The key of a provider that needs one is in the secret
+/// store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TranslationSettings))]
+pub struct Translation {
+    /// Whether agents can have messages translated.
+    #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
+    pub enabled: bool,
+    /// The service. `GOOGLE` needs a key (`PUT …/translation/key`).
+    pub provider: Translator,
+    /// The agents' language: what customers write is translated into it, and what agents write from it.
+    pub language: Language,
 }
 
 /// The approved template with which agents write to a customer when the service window is over. The texts of its
@@ -432,6 +453,7 @@ impl Default for Settings {
             transfer_to_queue: TransferRule::default(),
             whitelist: None,
             recontact: None,
+            translation: None,
         }
     }
 }

@@ -21,13 +21,14 @@ use serde::{Deserialize, Serialize};
 
 /// The names that conditions can use beside variables. Any other name is refused when a condition is saved, because
 /// it would be empty for ever.
-pub const NAMES: [&str; 24] = [
+pub const NAMES: [&str; 25] = [
     "account.id",
     "account.key",
     "account.name",
     "account.phone",
     "contact.firstName",
     "contact.id",
+    "contact.language",
     "contact.lastName",
     "contact.mobile",
     "contact.name",

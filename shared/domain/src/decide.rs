@@ -8,6 +8,7 @@ mod ai;
 mod change;
 mod event;
 mod handover;
+mod language;
 mod merge;
 mod messages;
 mod needs;
@@ -206,6 +207,8 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::MessageSent { agent, message, template } => change.message_sent(agent, message, template)?,
         Event::NoteAdded { by, message } => change.note_added(by, message)?,
         Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
+        Event::LanguageChosen { by, oversees, language } => change.language_chosen(by, oversees, language)?,
+        Event::LanguageDetected { language } => change.language_detected(language)?,
         Event::AiSwitched { by, oversees, on } => change.ai_switched(by, oversees, on)?,
         Event::Noted { message, at, moved_to, claim } => change.noted(message, at, moved_to, claim)?,
         Event::Readdressed { address } => change.readdressed(address)?,

@@ -31,6 +31,7 @@ pub fn account() -> Account {
         agents: Vec::new(),
         answering_ai_agent: None,
         settings: Settings::default(),
+        translation_key_set_at: None,
         plan: ActionPlan { version: 1, steps: Vec::new() },
         version: 1,
     }
@@ -73,6 +74,8 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         variables: Variables::default(),
         ai: None,
         run: Run::default(),
+        language: None,
+        language_kept: false,
         absorbed: Vec::new(),
         merged_into: None,
         watchers: Vec::new(),

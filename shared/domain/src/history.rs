@@ -7,6 +7,7 @@ use crate::agent::Role;
 use crate::effect::{Audience, Target};
 use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
 use crate::interaction::Stage;
+use crate::language::Language;
 use crate::message::{Author, Decided, Message};
 use crate::priority::Priority;
 use crate::tag::Tag;
@@ -74,6 +75,7 @@ impl Fact {
             | Self::NoteAdded { agent, .. }
             | Self::Retagged { agent, .. }
             | Self::AiSwitched { agent, .. }
+            | Self::LanguageChosen { agent, .. }
             | Self::MessageSent { agent, .. }
             | Self::Rejected { agent }
             | Self::Accepted { agent, .. }
@@ -177,6 +179,13 @@ pub enum Fact {
         agent: AgentId,
         /// The AI agent that answers from now on; `None` when it was switched off.
         ai_agent: Option<AiAgentId>,
+    },
+    /// Somebody chose the customer's language.
+    LanguageChosen {
+        /// The person who did so.
+        agent: AgentId,
+        /// The language; `None` when it was left to detection again.
+        language: Option<Language>,
     },
     /// A message from the customer arrived.
     MessageReceived {

@@ -7,6 +7,7 @@ use crate::agent::Presence;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
+use crate::language::Language;
 use crate::message::{Content, SHORT, limit};
 use crate::priority::Priority;
 use crate::tag::Tag;
@@ -121,6 +122,12 @@ pub struct Interaction {
     /// The older interaction into which this one was merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionKey>,
+    /// The customer's language, if it is known: as an agent chose it, else as it was detected last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    /// Whether an agent chose the language, so that no detection changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub language_kept: bool,
     /// Supervisors whose feeds carry the thread. They lie here so that a message to an interaction that nobody watches
     /// costs no look-up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

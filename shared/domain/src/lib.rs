@@ -22,6 +22,7 @@ pub mod inbound;
 pub mod interaction;
 pub mod interval;
 pub mod job;
+pub mod language;
 pub mod media_type;
 pub mod message;
 pub mod news;

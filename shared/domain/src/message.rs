@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, ClaimId, InteractionId, MessageId};
+use crate::language::Rendering;
 use crate::media_type::essence;
 pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::values::{Address, to_millisecond};
@@ -53,6 +54,9 @@ pub struct Message {
     /// Whether a text of the message is not whole: it was longer than [`LONGEST_TEXT`], or this is a short form.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// What it says in the agents' language, if it was translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Rendering>,
     /// The product that the customer asks about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<Product>,
@@ -139,6 +143,7 @@ impl Message {
             forwarded: false,
             words: None,
             cut: false,
+            translation: None,
             product: None,
             referral: None,
             origin: None,
@@ -210,6 +215,8 @@ impl Message {
                 let before = std::mem::replace(&mut self.content, content);
                 let cut = std::mem::replace(&mut self.cut, cut);
                 self.edits.push(Edit { at, before, cut });
+                // It translates what is no longer there.
+                self.translation = None;
             }
         }
         if self.edits.len() > EDITS_KEPT {
@@ -223,7 +230,10 @@ impl Message {
     pub fn weight(&self) -> usize {
         /// Ids, times, states and a file or two.
         const REST: usize = 1_000;
-        self.content.weight() + self.words.as_deref().map_or(0, weight) + REST
+        self.content.weight()
+            + self.words.as_deref().map_or(0, weight)
+            + self.translation.as_ref().map_or(0, |translation| weight(&translation.text))
+            + REST
     }
 
     /// Cuts the longest earlier texts if an item could not hold all. Each says that it was cut.
@@ -252,6 +262,8 @@ impl Message {
         let mut room = SHORT;
         let cut = short.content.limit(&mut room) | short.words.as_mut().is_some_and(|words| limit(words, &mut room));
         short.cut |= cut;
+        // Half a translation would pass for the whole one.
+        short.translation = short.translation.filter(|translation| translation.text.len() <= SHORT);
         short
     }
 

@@ -12,6 +12,7 @@ use domain::effect::{InteractionKey, Target};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
+use domain::language::Rendering;
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Message};
 use domain::notification::{Notification, Values};
 use domain::template::Misfit;
@@ -52,6 +53,8 @@ pub struct Sending {
     pub answers: Option<MessageId>,
     /// The message that it repeats.
     pub again_of: Option<MessageId>,
+    /// What the agent wrote, if the contents are its translation.
+    pub translation: Option<Rendering>,
 }
 
 /// What a command brings from its caller.
@@ -85,6 +88,7 @@ impl Sending {
             reply_to: self.reply_to.clone(),
             answers: self.answers.clone(),
             again_of: self.again_of.clone(),
+            translation: self.translation.clone(),
             ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
         };
         if self.content.is_note() { message } else { message.queued(now, &interaction.address) }
@@ -176,7 +180,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     ) -> Result<Told, EngineError> {
         let event = Event::NoteAdded { by: by.clone(), message: id.clone() };
         let content = Content::Note { body: text };
-        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None };
+        let sending = Sending { id, content, attachments: Vec::new(), reply_to: None, answers: None, again_of: None, translation: None };
         self.change(key, &event, mark, Extra { sending: Some((by, sending)), basis, ..Extra::default() }).await
     }
 

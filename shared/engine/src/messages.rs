@@ -2,7 +2,8 @@
 
 use domain::effect::{Effect, MessageKey, Notice};
 use domain::ids::ClaimId;
-use domain::message::{Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::language::Rendering;
+use domain::message::{Content, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
 use crate::ports::{Committed, Directory, MessageCommit, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
@@ -188,6 +189,27 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let effects = self.changed_in_thread(key).await?;
             match self.store.commit_message(MessageCommit::of(key, before.version, after, effects)).await? {
                 Committed::Done => return Ok(()),
+                _ => self.world.pause(attempt).await,
+            }
+        }
+        Err(EngineError::Busy)
+    }
+
+    /// Keeps the translation of a message, unless its contents are no longer `of`: then it translates what is
+    /// no longer there. Returns the message as it is now.
+    ///
+    /// # Errors
+    /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
+    pub async fn translated(&self, key: &MessageKey, of: &Content, translation: &Rendering) -> Result<Message, EngineError> {
+        for attempt in 1..=ATTEMPTS {
+            let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+            if before.content != *of || before.translation.as_ref() == Some(translation) {
+                return Ok(before);
+            }
+            let after = Message { version: before.version + 1, translation: Some(translation.clone()), ..before.clone() };
+            let effects = self.changed_in_thread(key).await?;
+            match self.store.commit_message(MessageCommit::of(key, before.version, after.clone(), effects)).await? {
+                Committed::Done => return Ok(after),
                 _ => self.world.pause(attempt).await,
             }
         }

@@ -28,18 +28,18 @@ pub enum Counted {
 }
 
 impl Interactions {
-    /// Counts one more use of `what` by the agent in the hour of `now`, unless there were `most` already. 1 write.
+    /// Counts `uses` more of `what` by the agent in the hour of `now`, unless there were `most` already. 1 write.
     ///
     /// # Errors
     /// The table can't be written. A use may have been counted.
-    pub async fn count(&self, agent: &AgentId, what: &str, most: u32, now: Timestamp) -> PortResult<Counted> {
+    pub async fn count(&self, agent: &AgentId, what: &str, uses: u32, most: u32, now: Timestamp) -> PortResult<Counted> {
         let window = now.as_second().div_euclid(WINDOW_SECONDS);
         let update = self.table.client.update_item().table_name(&*self.table.name);
         let update = update
             .set_key(Some(key_item(keys::limit(agent, what, window))))
-            .update_expression("ADD uses :one SET expires_at = :expires, v = :form")
+            .update_expression("ADD uses :new SET expires_at = :expires, v = :form")
             .condition_expression("attribute_not_exists(uses) OR uses < :most")
-            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":new", n(uses))
             .expression_attribute_values(":most", n(most))
             .expression_attribute_values(":form", n(1))
             .expression_attribute_values(":expires", expires(now, KEPT));

@@ -148,6 +148,7 @@ impl<'a> Transcript<'a> {
             parts.push(body);
         }
         parts.extend(message.words.clone());
+        parts.extend(message.translation.as_ref().map(|translation| format!("[in {}: {}]", translation.language, translation.text)));
         if message.cut {
             parts.push(format!("[cut: longer than {} characters]", domain::message::LONGEST_TEXT));
         }
@@ -264,6 +265,7 @@ impl<'a> Transcript<'a> {
             "answers": message.answers,
             "forwarded": message.forwarded,
             "words": message.words,
+            "translation": message.translation,
             "cut": message.cut,
             "product": message.product,
             "origin": message.origin,

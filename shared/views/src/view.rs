@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use domain::agent::{Presence, PresenceState, PresenceWord};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
 use domain::interaction::{Interaction, Stage, Status};
+use domain::language::{Language, Rendering};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
 use domain::news::{News, Told};
 use domain::note::{AlertNote, Note, NoteKind};
@@ -69,6 +70,9 @@ pub struct InteractionView {
     /// The AI agent that has the conversation, until a person accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
+    /// The customer's language: as an agent chose it, else as it was detected last. Absent while it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// The older interaction of the same customer into which this one was merged. The conversation goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionId>,
@@ -117,6 +121,7 @@ impl From<&Interaction> for InteractionView {
             tags: interaction.tags.clone(),
             priority: interaction.priority,
             ai: interaction.ai.clone(),
+            language: interaction.language.clone(),
             merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),
             wrap_up_since: interaction.wrap_up.as_ref().map(|wrap_up| wrap_up.since),
             waits_on: interaction.wait.as_ref().map(|wait| (&wait.stage).into()),
@@ -193,6 +198,9 @@ pub struct MessageView {
     /// The id of the message that failed, or whose outcome is unknown, and that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_of: Option<MessageId>,
+    /// What it says in the agents' language, if it was translated, or if an agent wrote it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Rendering>,
     /// Whether the customer forwarded it from another chat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
@@ -302,6 +310,7 @@ impl From<&Message> for MessageView {
             attachments: attachments.collect(),
             reply_to: message.answers.as_ref().map(ToString::to_string).or_else(|| message.reply_to.clone()),
             again_of: message.again_of.clone(),
+            translation: message.translation.clone(),
             forwarded: message.forwarded,
             words: message.words.clone(),
             cut: message.cut,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::egress::is_public_name;
-use domain::account::{Account, Announcement, AnnouncementStyle, Minutes, Recontact, Settings, TransferRule, Whitelist};
+use domain::account::{Account, Announcement, AnnouncementStyle, Minutes, Recontact, Settings, TransferRule, Translation, Whitelist};
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::ZoneName;
+use domain::language::Language;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
 use domain::template::{ApprovedTemplate, HeaderInput, Misfit, TemplateInput, TextRule};
 use domain::values::{AccountKey, E164, Seconds};
@@ -42,8 +43,17 @@ const TEMPLATE_LANGUAGE: usize = 15;
 const HOST: usize = 253;
 
 /// The fields that the service sets.
-const SET_HERE: [&str; 8] =
-    ["id", "receive_url", "proxy_token", "webhook_secret", "replaced_secrets", "plan_version", "warnings", "version"];
+const SET_HERE: [&str; 9] = [
+    "id",
+    "receive_url",
+    "proxy_token",
+    "webhook_secret",
+    "replaced_secrets",
+    "plan_version",
+    "translation_key_set_at",
+    "warnings",
+    "version",
+];
 
 /// A connected WhatsApp number.
 #[derive(Debug, PartialEq, ToSchema)]
@@ -127,6 +137,9 @@ pub(crate) struct AccountSettings {
     /// The approved template that agents may send after the 24-hour window ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recontact: Option<Recontact>,
+    /// Translation between the customers' languages and the agents'. If absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) translation: Option<Translation>,
 }
 
 impl From<Settings> for AccountSettings {
@@ -144,6 +157,7 @@ impl From<Settings> for AccountSettings {
             transfer_to_queue: settings.transfer_to_queue,
             whitelist: settings.whitelist,
             recontact: settings.recontact,
+            translation: settings.translation,
         }
     }
 }
@@ -163,6 +177,7 @@ impl From<AccountSettings> for Settings {
             transfer_to_queue: settings.transfer_to_queue,
             whitelist: settings.whitelist,
             recontact: settings.recontact,
+            translation: settings.translation,
         }
     }
 }
@@ -341,6 +356,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let transfer_to_queue = fields.object("transfer_to_queue").map_or_else(TransferRule::default, transfer_rule);
     let whitelist = fields.object("whitelist").and_then(whitelist);
     let recontact = fields.object("recontact").and_then(recontact);
+    let translation = fields.object("translation").and_then(translation);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -355,6 +371,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         transfer_to_queue,
         whitelist,
         recontact,
+        translation,
     }
 }
 
@@ -368,6 +385,14 @@ fn whitelist(mut fields: Fields<'_>) -> Option<Whitelist> {
     let reply = read(&mut fields, "reply", filled_template);
     fields.finish();
     Some(Whitelist { enabled, lists, reply: reply? })
+}
+
+fn translation(mut fields: Fields<'_>) -> Option<Translation> {
+    let enabled = fields.optional("enabled", boolean).unwrap_or(true);
+    let provider = fields.required("provider", |value| serde_json::from_value(value).map_err(|_| "must be AWS or GOOGLE"));
+    let language = fields.required("language", parsed(|text| Language::parse(text).map_err(|invalid| invalid.0)));
+    fields.finish();
+    Some(Translation { enabled, provider: provider?, language: language? })
 }
 
 fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {

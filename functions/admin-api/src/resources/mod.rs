@@ -48,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::put_account_agent, accounts::delete_account_agent))
         .routes(routes!(accounts::account_dispositions, accounts::put_account_dispositions))
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
+        .routes(routes!(accounts::put_translation_key, accounts::delete_translation_key))
         .merge(agents::routes())
         .merge(queues::routes())
         .routes(routes!(queues::put_member, queues::delete_member))

@@ -114,6 +114,17 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             rotate.if_match("\"1\"").json(&json!({})).to(&admin.router).await.is(200);
             call("owner", method, format!("{at}/secrets/webhook_secret/previous")).if_match("\"2\"")
         }
+        (_, "/{id}/translation/key") => {
+            let put = |version: u8, key: &str| {
+                let key = json!({"key": key});
+                call("owner", "PUT", format!("{at}/translation/key")).if_match(&format!("\"{version}\"")).json(&key)
+            };
+            if method == "PUT" {
+                return put(1, "AIza-of-this-test");
+            }
+            put(1, "AIza-of-this-test").to(&admin.router).await.is(200);
+            call("owner", method, format!("{at}/translation/key")).if_match("\"2\"")
+        }
         _ => panic!("{operation} has no case: each change writes an entry, and this says which"),
     }
 }

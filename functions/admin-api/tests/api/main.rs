@@ -182,6 +182,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("ASSIGN_QUEUE_URL", wakes),
         ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound.fifo"),
         ("SECRET_PREFIX", "test/accounts/"),
+        ("TRANSLATION_KEY_PREFIX", "test/translation/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
         ("JWT_AUDIENCE", "app"),

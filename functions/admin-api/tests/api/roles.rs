@@ -1,4 +1,4 @@
-//! Permissions: every route of the three APIs and the WebSocket, with every role, for both sources of roles. The
+//! Permissions: every route of the four APIs and the WebSocket, with every role, for both sources of roles. The
 //! tests run before and after demotion and deletion, on records that the previous version wrote.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,6 +9,7 @@ use super::*;
 /// The responses of the other APIs, which these tests check too.
 static AGENT_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/agent", &agent_api::openapi()));
 static SUPERVISOR_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/supervisor", &supervisor_api::openapi()));
+static ASSIST_API: LazyLock<Answers> = LazyLock::new(|| Answers::new("/assist", &assist_api::openapi()));
 
 /// The lowest role for each operation of the admin API. The test fails for an operation that is missing here.
 const ADMIN: &str = "
@@ -22,6 +23,8 @@ const ADMIN: &str = "
     admin DELETE /accounts/{id}/agents/{agent}
     admin PUT /accounts/{id}/whitelist/{list}
     admin DELETE /accounts/{id}/whitelist/{list}
+    admin PUT /accounts/{id}/translation/key
+    admin DELETE /accounts/{id}/translation/key
     admin GET /accounts/{id}/alerts
     supervisor GET /accounts/{id}/dispositions
     supervisor PUT /accounts/{id}/dispositions
@@ -112,6 +115,7 @@ const AGENT: &str = "
     agent GET /interactions/{id}
     agent POST /interactions/{id}/accept
     agent PUT /interactions/{id}/ai
+    agent PUT /interactions/{id}/language
     agent POST /interactions/{id}/archive
     agent POST /interactions/{id}/attachments
     agent POST /interactions/{id}/close
@@ -162,6 +166,7 @@ const SUPERVISOR: &str = "
     supervisor GET /interactions/{id}/hold
     supervisor GET /interactions/{id}
     supervisor* PUT /interactions/{id}/ai
+    supervisor* PUT /interactions/{id}/language
     supervisor* POST /interactions/{id}/archive
     supervisor* POST /interactions/{id}/close
     supervisor GET /interactions/{id}/history
@@ -231,14 +236,21 @@ impl Gate for Words {
     }
 }
 
-/// The three APIs and the WebSocket on the same tables.
+/// The operations of the assist API. All of them look for the caller's record.
+const ASSIST: &str = "
+    agent POST /interactions/{id}/translations
+    agent POST /interactions/{id}/drafts
+";
+
+/// The four APIs and the WebSocket on the same tables.
 struct House {
     admin: Admin,
     agent: Router,
     supervisor: Router,
+    assist: Router,
     socket: Realtime,
     dynamodb: aws_sdk_dynamodb::Client,
-    operations: [(&'static str, Vec<Operation>); 3],
+    operations: [(&'static str, Vec<Operation>); 4],
 }
 
 impl House {
@@ -261,16 +273,20 @@ impl House {
         let aws = Aws::new(&env).unwrap();
         let (dynamodb, socket) = (aws.dynamodb(), Realtime::from_env(&aws, &env).unwrap());
         let supervisor = supervisor_api::App { gate: Arc::new(Words), ..supervisor_api::App::from_env(&env).unwrap() };
+        let assist = assist_api::App { gate: Arc::new(Words), ..assist_api::App::from_env(&env).unwrap() };
         let mut of_agents = operations(AGENT, &agent_api::openapi());
-        of_agents.iter_mut().for_each(|operation| operation.record = true);
+        let mut of_assist = operations(ASSIST, &assist_api::openapi());
+        of_agents.iter_mut().chain(&mut of_assist).for_each(|operation| operation.record = true);
         let operations = [
             ("/admin", operations(ADMIN, &admin_api::openapi())),
             ("/agent", of_agents),
             ("/supervisor", operations(SUPERVISOR, &supervisor_api::openapi())),
+            ("/assist", of_assist),
         ];
         admin.router = router;
         let (agent, supervisor) = (agent_api::router(Arc::new(agent)), supervisor_api::router(Arc::new(supervisor)));
-        Self { admin, agent, supervisor, socket, dynamodb, operations }
+        let assist = assist_api::router(Arc::new(assist));
+        Self { admin, agent, supervisor, assist, socket, dynamodb, operations }
     }
 
     /// Writes a record in the format of the previous version: the agent and its subject.
@@ -292,6 +308,7 @@ impl House {
         let (router, described) = match prefix {
             "/agent" => (&self.agent, &AGENT_API),
             "/supervisor" => (&self.supervisor, &SUPERVISOR_API),
+            "/assist" => (&self.assist, &ASSIST_API),
             _ => (&self.admin.router, &DESCRIBED),
         };
         let path = path.replace(['{', '}'], "");
@@ -315,7 +332,7 @@ impl House {
                 let no_record = *record && !has_record;
                 match role {
                     None => assert_eq!((status, kind.as_str()), (403, refusal), "{what}"),
-                    Some(role) if role < *least && !(no_record && *prefix == "/agent") => {
+                    Some(role) if role < *least && !(no_record && ["/agent", "/assist"].contains(prefix)) => {
                         assert_eq!((status, kind.as_str()), (403, "/problems/forbidden"), "{what}");
                     }
                     Some(_) if no_record => assert_eq!((status, kind.as_str()), (403, "/problems/no_agent"), "{what}"),

@@ -13,6 +13,7 @@ use domain::business::Business;
 use domain::contact::Identity;
 use domain::effect::InteractionKey;
 use domain::ids::MessageId;
+use domain::language::Rendering;
 use domain::message::{ApprovedTemplate, Attachment, AttachmentKind, Content, Copy, DeliveryState, Message, TemplateHeader};
 use engine::Sending;
 use engine::ports::{Store, World};
@@ -54,8 +55,9 @@ pub(crate) async fn send(
     Body(new): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
     let place = app.desk.locate(&command.caller, &id).await?;
+    let translation = new.original(place.account()?)?;
     let (wanted, answers) = new.read(&place.account()?.provider)?;
-    let sending = match prepare(&app, &place, wanted, answers).await {
+    let sending = match prepare(&app, &place, wanted, answers, translation).await {
         // The message or file that a repeated command refers to may be gone by now.
         Err(failure) => match app.desk.earlier(&command).await?.and_then(|made| made.parse().ok()) {
             Some(made) => return Ok(created(&find(&app.desk, &place.key, &made).await?.ok_or(Error::NotFound)?)),
@@ -70,7 +72,13 @@ pub(crate) async fn send(
 
 /// Prepares a message for sending: copies the file to its place, looks up the messages that it refers to, and checks
 /// that the provider takes what it holds.
-async fn prepare(app: &App, place: &Located, wanted: Wanted, answers: Option<MessageId>) -> Result<Sending, Failure> {
+async fn prepare(
+    app: &App,
+    place: &Located,
+    wanted: Wanted,
+    answers: Option<MessageId>,
+    translation: Option<Rendering>,
+) -> Result<Sending, Failure> {
     let key = &place.key;
     let id = MessageId::from_ulid(app.desk.engine.world.ulid());
     let reply_to = match &answers {
@@ -78,8 +86,8 @@ async fn prepare(app: &App, place: &Located, wanted: Wanted, answers: Option<Mes
         None => None,
     };
     let sending = |content, attachments| {
-        let (id, reply_to, answers) = (id.clone(), reply_to.clone(), answers.clone());
-        Sending { id, content, attachments, reply_to, answers, again_of: None }
+        let (id, reply_to, answers, translation) = (id.clone(), reply_to.clone(), answers.clone(), translation.clone());
+        Sending { id, content, attachments, reply_to, answers, again_of: None, translation }
     };
     let sending = match wanted {
         Wanted::Ready(content) => sending(content, Vec::new()),
@@ -130,8 +138,8 @@ fn again(old: Message, id: MessageId) -> Result<Sending, Failure> {
     if !matches!(state, Some(DeliveryState::Failed | DeliveryState::Unknown)) {
         return Err(Failure::NotFailed { state });
     }
-    let Message { content, attachments, reply_to, answers, .. } = old;
-    Ok(Sending { id, content, attachments, reply_to, answers, again_of: Some(old.id) })
+    let Message { content, attachments, reply_to, answers, translation, .. } = old;
+    Ok(Sending { id, content, attachments, reply_to, answers, again_of: Some(old.id), translation })
 }
 
 /// The file of a template's header, if it is of the header's kind.

@@ -2,8 +2,9 @@
 
 use api::Errors;
 use desk::text::{lines, one_line};
-use domain::account::Provider;
+use domain::account::{Account, Provider};
 use domain::ids::MessageId;
+use domain::language::{LONGEST_TRANSLATED, Language, Rendering};
 use domain::message::{ApprovedTemplate, Content};
 use domain::template::{Misfit, TemplateInput};
 use serde::Deserialize;
@@ -43,8 +44,28 @@ pub(crate) struct NewMessage {
     /// The id of a message of this interaction that failed, or whose outcome is unknown: sends it once more, as a new
     /// message that names it in `again_of`. If the outcome is unknown, the customer may get it twice.
     pub(crate) again: Option<String>,
+    /// What the agent wrote, if `text` or `caption` is its translation. Agents see it beside the message.
+    pub(crate) original: Option<Original>,
     /// The id of the message to reply to, in this interaction. Not allowed with a template, a reaction or `again`.
     pub(crate) reply_to: Option<String>,
+}
+
+/// What an agent wrote before it was translated.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Original {
+    /// The text in the agents' language: at most 10,000 bytes.
+    text: String,
+    /// The language of the translation, which the customer reads.
+    #[schema(example = "pt")]
+    translated_to: String,
+}
+
+/// An agent's words never reach a log.
+impl std::fmt::Debug for Original {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Original(…)")
+    }
 }
 
 /// A location.
@@ -89,6 +110,27 @@ pub(crate) enum Wanted {
 }
 
 impl NewMessage {
+    /// The agent's own words, if the message is a translation of them.
+    pub(crate) fn original(&self, account: &Account) -> Result<Option<Rendering>, Failure> {
+        let Some(Original { text, translated_to }) = &self.original else { return Ok(None) };
+        if self.text.is_none() && self.caption.is_none() {
+            return Err(Failure::field("original", "goes with a text or a caption only"));
+        }
+        let Some(translation) = account.settings.translation.as_ref().filter(|translation| translation.enabled) else {
+            return Err(Failure::field("original", "is not taken: the account's translation is off"));
+        };
+        if text.trim().is_empty() {
+            return Err(Failure::field("original.text", "must not be empty"));
+        }
+        if text.len() > LONGEST_TRANSLATED {
+            return Err(Failure::field("original.text", "must have at most 10,000 bytes"));
+        }
+        lines("original.text", text, LONGEST_TRANSLATED)?;
+        let from = Language::parse(translated_to).map_err(|invalid| Failure::field("original.translated_to", invalid.0))?;
+        let (language, by) = (translation.language.clone(), translation.provider);
+        Ok(Some(Rendering { text: text.clone(), language, from: Some(from), by }))
+    }
+
     /// The parsed content, and the message that it replies to.
     pub(crate) fn read(self, provider: &Provider) -> Result<(Wanted, Option<MessageId>), Failure> {
         // A type that this version does not know sends nothing.

@@ -12,6 +12,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /notifications/read': 'notifications have no screen yet',
     'post /notifications/{id}/read': 'notifications have no screen yet',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
+    'put /interactions/{id}/language': 'translation has no screen yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
     'post /search': 'supervisors have the search of their own API; agents have no screen for it yet',
@@ -27,13 +28,16 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/tags': SHARED,
     'post /interactions/{id}/close': SHARED,
     'post /interactions/{id}/archive': SHARED,
-    'put /interactions/{id}/ai': 'there is no AI agent yet'
+    'put /interactions/{id}/ai': 'there is no AI agent yet',
+    'put /interactions/{id}/language': 'translation has no screen yet'
   },
   admin: {
     // A form sends what a person has changed, and nothing else.
     ...Object.fromEntries(['accounts', 'agents', 'canned-answers', 'contacts', 'dispositions', 'intervals', 'lists', 'pauses', 'queues', 'tags']
       .map((kind) => [`put /${kind}/{id}`, 'forms send merge patches'])),
     'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
+    'put /accounts/{id}/translation/key': 'translation has no screen yet',
+    'delete /accounts/{id}/translation/key': 'translation has no screen yet',
     'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
     'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'
   }

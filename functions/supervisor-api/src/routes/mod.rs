@@ -55,6 +55,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(desk::notes::note))
         .routes(routes!(desk::tags::retag))
         .routes(routes!(desk::ai::switch_ai))
+        .routes(routes!(desk::language::set_language))
         .routes(routes!(desk::transcripts::read, desk::transcripts::request))
         .routes(routes!(reopening::reopen))
         .routes(routes!(watch::watch, watch::unwatch))

@@ -11,6 +11,7 @@ mod kaleyra;
 mod meta;
 mod sinch;
 mod sinch_legacy;
+mod translators;
 mod twilio;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -34,6 +35,7 @@ use ulid::Ulid;
 pub use identity::AUDIENCE;
 pub use meta::batch as meta_batch;
 pub use sinch::signature as sinch_signature;
+pub use translators::{Asked, GOOGLE_KEY};
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
 
 /// A customer's picture: one pixel (PNG).
@@ -165,6 +167,8 @@ struct Inside {
     received: Vec<Received>,
     callbacks: Vec<Callback>,
     next: VecDeque<Fault>,
+    /// What translators were asked.
+    asked: Vec<Asked>,
     files: HashMap<String, StoredFile>,
     /// Temporary addresses of files: the file, and when the address expires.
     tickets: HashMap<String, (String, Instant)>,
@@ -569,6 +573,11 @@ impl StandIn {
         self.shared.inside().sent.clone()
     }
 
+    /// What translators were asked to translate, oldest first.
+    pub fn translations(&self) -> Vec<Asked> {
+        self.shared.inside().asked.clone()
+    }
+
     /// All status callbacks that were answered or failed, oldest first.
     pub fn callbacks(&self) -> Vec<Callback> {
         self.shared.inside().callbacks.clone()
@@ -876,7 +885,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/files/{ticket}", get(file));
     let providers = PROVIDERS.into_iter().fold(Router::new(), |router, provider| router.merge(provider.routes()));
     let nothing = async || twilio::error(404, 20404, "The requested resource was not found");
-    steering.merge(identity::routes()).merge(providers).fallback(nothing).with_state(shared)
+    steering.merge(identity::routes()).merge(translators::routes()).merge(providers).fallback(nothing).with_state(shared)
 }
 
 /// A file at a public address.

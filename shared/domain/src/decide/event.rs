@@ -7,6 +7,7 @@ use crate::effect::{Audience, InteractionKey, Target, Timer};
 use crate::history::{PassedOver, WebhookFailure};
 use crate::ids::{AgentId, MessageId};
 use crate::interaction::Interaction;
+use crate::language::Language;
 use crate::tag::Tag;
 use crate::values::Address;
 use crate::variables::VariableName;
@@ -58,6 +59,20 @@ pub enum Event {
         oversees: bool,
         /// Whether the AI agent answers from now on.
         on: bool,
+    },
+    /// Its agent, or a supervisor, says which language the customer speaks.
+    LanguageChosen {
+        /// The agent.
+        by: AgentId,
+        /// Whether the caller acts as a supervisor, even if another agent has it.
+        oversees: bool,
+        /// The language; `None` leaves it to detection again.
+        language: Option<Language>,
+    },
+    /// A translation told which language the customer writes.
+    LanguageDetected {
+        /// The language.
+        language: Language,
     },
     /// A line that needs no answer joins the thread.
     Noted {

@@ -118,6 +118,8 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         Event::NoteAdded { .. }
         | Event::Retagged { .. }
         | Event::AiSwitched { .. }
+        | Event::LanguageChosen { .. }
+        | Event::LanguageDetected { .. }
         | Event::Noted { .. }
         | Event::Readdressed { .. }
         | Event::Overheard { .. }

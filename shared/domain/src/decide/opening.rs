@@ -69,6 +69,8 @@ impl Opening {
             variables: Variables::default(),
             ai: None,
             run: Run::default(),
+            language: None,
+            language_kept: false,
             absorbed: Vec::new(),
             merged_into: None,
             watchers: Vec::new(),

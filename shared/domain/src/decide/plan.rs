@@ -11,6 +11,7 @@ use crate::history::{Did, Fact, NoReply, Skip, WaitEnd, WebhookFailure};
 use crate::ids::{InteractionId, MessageId};
 use crate::interaction::{LastMessage, Stage};
 use crate::interval::Weekday;
+use crate::language::Language;
 use crate::notification::Values;
 use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
 use crate::priority::Priority;
@@ -238,6 +239,7 @@ impl Change<'_> {
             "account.phone" => account.phone.as_str().to_owned(),
             "contact.firstName" => values.first_name().to_owned(),
             "contact.id" => self.next.contact.to_string(),
+            "contact.language" => self.next.language.as_ref().map_or_else(String::new, Language::to_string),
             "contact.lastName" => values.last_name().to_owned(),
             "contact.mobile" | "contact.phone" => values.phone().to_owned(),
             "contact.name" => values.name().to_owned(),

@@ -39,7 +39,7 @@ impl Facts {
     /// the first nor the latest one: no customer sees them.
     pub fn of(interaction: &Interaction, messages: &[Message]) -> Self {
         let told = |message: &&Message| !matches!(message.content, Content::Reaction { .. } | Content::System { .. });
-        let lines: Vec<String> = messages.iter().filter(told).map(line).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<String> = messages.iter().filter(told).flat_map(lines).filter(|line| !line.is_empty()).collect();
         let mut seen: Vec<&Message> = messages.iter().filter(told).filter(|message| !message.content.is_note()).collect();
         seen.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         let direction = |message: &&Message| if message.author == Author::Customer { Direction::In } else { Direction::Out };
@@ -59,11 +59,12 @@ impl Facts {
     }
 }
 
-/// All that a person reads of a message. Folding leaves no line break in it.
-fn line(message: &Message) -> String {
+/// All that a person reads of a message, and its translation as a line of its own. Folding leaves no line break in it.
+fn lines(message: &Message) -> impl Iterator<Item = String> {
     let readable = message.content.readable();
-    match &message.words {
+    let own = match &message.words {
         Some(words) => fold(&format!("{readable} {words}")),
         None => fold(&readable),
-    }
+    };
+    std::iter::once(own).chain(message.translation.iter().map(|translation| fold(&translation.text)))
 }

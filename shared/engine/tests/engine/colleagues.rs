@@ -6,6 +6,7 @@ use domain::effect::{Effect, Notice, Target};
 use domain::history::Fact;
 use domain::ids::{AiAgentId, InteractionId, MessageId};
 use domain::interaction::Status;
+use domain::language::Language;
 use domain::message::{Author, DeliveryState};
 use domain::queue::Strategy;
 use domain::tag::Tag;
@@ -179,6 +180,30 @@ fn an_ai_agent_answers_from_an_explicit_on_until_a_person_accepts() {
     sim.command(anna, switch(true)).unwrap();
     sim.command(anna, Command::Transfer(interaction.clone(), Target::Agent(bruno.clone()))).unwrap();
     assert_eq!(sim.accept(bruno, &interaction).unwrap().ai, None);
+}
+
+#[test]
+fn the_language_is_the_one_detected_last_until_its_agent_chooses_one() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
+    let (anna, bruno) = (&agents[0], &agents[1]);
+    let interaction = sim.writes(1);
+    sim.accept(anna, &interaction).unwrap();
+    let [pt, it] = ["pt", "it"].map(|code| Language::parse(code).unwrap());
+    let detected = |language: &Language| Command::Detected(interaction.clone(), language.clone());
+    let chosen = |language: Option<&Language>| Command::Language(interaction.clone(), language.cloned());
+    assert_eq!(sim.command(anna, detected(&pt)).unwrap().language, Some(pt.clone()));
+    assert_eq!(sim.command(anna, detected(&pt)), Err(Refusal::NothingToDo));
+    assert_eq!(sim.command(anna, detected(&it)).unwrap().language, Some(it.clone()));
+    assert!(matches!(sim.command(bruno, chosen(Some(&pt))), Err(Refusal::NotYours { .. })));
+    // The same language, but from now on it stays.
+    sim.command(anna, chosen(Some(&it))).unwrap();
+    assert_eq!(sim.command(anna, detected(&pt)), Err(Refusal::NothingToDo));
+    assert_eq!(sim.command(anna, chosen(Some(&it))), Err(Refusal::NothingToDo));
+    assert_eq!(sim.command(anna, chosen(None)).unwrap().language, None);
+    assert_eq!(sim.command(anna, detected(&pt)).unwrap().language, Some(pt));
+    sim.close(anna, &interaction).unwrap();
+    assert_eq!(sim.command(anna, detected(&it)), Err(Refusal::Closed));
+    assert_eq!(sim.facts(&interaction).iter().filter(|fact| matches!(fact, Fact::LanguageChosen { .. })).count(), 2);
 }
 
 #[test]

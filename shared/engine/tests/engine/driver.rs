@@ -20,6 +20,7 @@ use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, Elsewhere, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
+use domain::language::Language;
 use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
 use domain::news::News;
 use domain::plan::{ActionPlan, PlanStep, Step};
@@ -141,6 +142,9 @@ pub(crate) enum Command {
     Note(InteractionId, MessageId),
     Tag(InteractionId, Vec<Tag>, Vec<Tag>),
     Ai(InteractionId, bool),
+    /// What the agent chose, or what was detected.
+    Language(InteractionId, Option<Language>),
+    Detected(InteractionId, Language),
     Start(Address, MessageId),
     Presence(PresenceState),
     Capacity(Capacity),
@@ -349,6 +353,7 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
                 reply_to: None,
                 answers: None,
                 again_of: None,
+                translation: None,
             };
             return Ok((Vec::new(), Vec::new(), Some(engine.send(&key, agent, sending, mark).await?)));
         }
@@ -357,6 +362,8 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
             return Ok((Vec::new(), Vec::new(), Some(engine.note(&key, agent, message, "a note".into(), mark).await?)));
         }
         Command::Tag(interaction, add, remove) => (interaction, Event::Retagged { by: agent, add, remove }),
+        Command::Language(interaction, language) => (interaction, Event::LanguageChosen { by: agent, oversees: false, language }),
+        Command::Detected(interaction, language) => (interaction, Event::LanguageDetected { language }),
         Command::Ai(interaction, on) => (interaction, Event::AiSwitched { by: agent, oversees: false, on }),
         Command::Start(to, message) => {
             let account = engine.directory.accounts().await?[0].clone();

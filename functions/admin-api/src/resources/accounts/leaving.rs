@@ -18,6 +18,7 @@ use jiff::SignedDuration;
 use store::{Extra, Leaving};
 
 use super::secrets::{forget_secret, hash, path_token};
+use super::translation::forget_key;
 use crate::app::{App, changed, written};
 use crate::error::ApiError;
 use crate::input::Errors;
@@ -87,6 +88,9 @@ pub(crate) async fn delete_account(
     }
     changed("account", "deleted", id.as_str(), writer.by());
     forget_secret(&app, &id, false).await;
+    if account.translation_key_set_at.is_some() {
+        forget_key(&app, &id).await;
+    }
     forget_answers(&app, writer.by(), &id).await;
     // It only spares the provider messages, and nobody asks for it any more.
     if let Err(error) = app.configuration().drop_templates(&id).await {

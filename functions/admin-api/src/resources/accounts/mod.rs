@@ -4,6 +4,7 @@ mod dispositions;
 mod leaving;
 mod rotation;
 mod secrets;
+mod translation;
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,12 @@ use domain::catalog::{Disposition, Pause};
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, AiAgentId, ListId};
 use domain::interval::Interval;
+use domain::language::Translator;
 use domain::plan::{ActionPlan, PlanStep, Step};
 use domain::queue::Queue;
 use domain::values::{AccountKey, E164};
 use domain::wakes;
+use jiff::Timestamp;
 use providers::Source;
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +31,7 @@ use utoipa::ToSchema;
 pub(crate) use dispositions::*;
 pub(crate) use leaving::*;
 pub(crate) use rotation::*;
+pub(crate) use translation::*;
 
 use secrets::{changed_secrets, forget_secret, hash, narrow, path_token, receive_path, rotate, store, token, webhook_secret};
 
@@ -86,6 +90,9 @@ pub(crate) struct AccountView {
     /// Until when previous secrets are accepted. Absent if none was replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_secrets: Option<ReplacedSecrets>,
+    /// When the key of the translation's provider was set. Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    translation_key_set_at: Option<Timestamp>,
     /// Settings that work but could be better.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FieldError>,
@@ -113,7 +120,11 @@ fn warnings(account: &Account) -> Vec<FieldError> {
     let warning = |field: &str, message: &str| FieldError { field: field.to_owned(), message: message.to_owned() };
     let template = (recontacts && account.settings.recontact.is_none()).then(|| warning("settings.recontact", no_template));
     let guard = (!guarded).then(|| warning("provider", NO_PROOF));
-    template.into_iter().chain(guard).collect()
+    let translated_by =
+        account.settings.translation.as_ref().filter(|translation| translation.enabled).map(|translation| translation.provider);
+    let keyless = translated_by == Some(Translator::Google) && account.translation_key_set_at.is_none();
+    let key = keyless.then(|| warning("settings.translation", "nothing is translated until Google's key is set: PUT …/translation/key"));
+    template.into_iter().chain(guard).chain(key).collect()
 }
 
 /// The warning about an account whose callbacks prove nothing.
@@ -142,6 +153,7 @@ fn view(account: Account, version: u64, public_url: &str) -> AccountView {
         plan_version: account.plan.version,
         proxy_token: account.proxy_token.reveal().to_owned(),
         webhook_secret: account.webhook_secret.map(|secret| secret.reveal().to_owned()),
+        translation_key_set_at: account.translation_key_set_at,
         version,
     }
 }
@@ -236,6 +248,7 @@ impl Resource for Account {
             agents: input.agents.clone(),
             answering_ai_agent: input.answering_ai_agent.clone(),
             settings: input.settings.clone().into(),
+            translation_key_set_at: before.and_then(|before| before.translation_key_set_at),
             plan,
             version: before.map_or(1, |before| before.version + 1),
         })
@@ -435,6 +448,7 @@ mod tests {
             agents: vec![AgentId::from_ulid(Ulid(1))],
             answering_ai_agent: None,
             settings: Settings::default(),
+            translation_key_set_at: None,
             plan: ActionPlan { version: 1, steps: vec![step(1)] },
             version: 1,
         }

@@ -1,0 +1,76 @@
+//! The state that every request works with.
+
+use std::sync::Arc;
+
+use api::{Api, Documents, Gate};
+use cloud::auth::{RoleSource, Verifier};
+use cloud::aws::Aws;
+use cloud::config::{ConfigError, Env};
+use desk::{Desk, HasDesk};
+use store::Configuration;
+
+use crate::translate::Translators;
+
+/// The state that every request works with.
+pub struct App {
+    /// What this API shares with the others: the engine, the limits.
+    pub desk: Desk,
+    /// Verifies tokens.
+    pub gate: Arc<dyn Gate>,
+    /// The source of callers' roles.
+    pub role_source: RoleSource,
+    /// Who may read the API's description.
+    pub documents: Documents,
+    /// Amazon Translate and Google Cloud Translation.
+    pub translators: Translators,
+    /// The public address of the HTTP API, without a slash at the end.
+    pub public_url: String,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("desk", &self.desk).field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl Api for App {
+    fn gate(&self) -> &dyn Gate {
+        &*self.gate
+    }
+
+    fn configuration(&self) -> &Configuration {
+        self.desk.directory()
+    }
+
+    fn role_source(&self) -> RoleSource {
+        self.role_source
+    }
+
+    fn documents(&self) -> Documents {
+        self.documents
+    }
+}
+
+impl HasDesk for App {
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl App {
+    /// Wires the clients from the environment: the [`Desk`], the translators, the tokens' issuer and `PUBLIC_URL`.
+    ///
+    /// # Errors
+    /// A variable is missing or can't be used.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let aws = Aws::new(env)?;
+        Ok(Self {
+            desk: Desk::from_env(&aws, env)?,
+            gate: Arc::new(Verifier::from_env(env)?),
+            role_source: RoleSource::from_env(env)?,
+            documents: Documents::from_env(env)?,
+            translators: Translators::from_env(&aws, env)?,
+            public_url: env.base_url("PUBLIC_URL")?,
+        })
+    }
+}

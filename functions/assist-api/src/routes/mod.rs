@@ -1,0 +1,91 @@
+//! The routes, and the OpenAPI document built from them.
+
+mod translations;
+
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Assist API",
+    description = "The API that helps agents and supervisors with a conversation: translations. Errors are problem documents (RFC 9457).",
+    license(name = "Apache-2.0", identifier = "Apache-2.0")
+))]
+struct Document;
+
+/// The API. Every path begins with `/assist`.
+pub fn router(app: Arc<App>) -> Router {
+    let public_url = app.public_url.clone();
+    api::serve("/assist", documented(), &public_url, app)
+}
+
+/// The OpenAPI document, without the address of a deployment.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<Arc<App>> {
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(translations::translate))
+        .routes(routes!(translations::translate_draft));
+    // A translation that is there already is not made again, and a draft changes nothing.
+    api::complete_commands(router.get_openapi_mut(), |_| false);
+    router
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::config::Env;
+
+    /// An API that can reach neither AWS nor the issuer. Requests that are refused before anything is read need
+    /// neither.
+    fn api() -> Router {
+        let env = Env::from_pairs([
+            ("AWS_REGION", "eu-south-1"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("CONFIG_TABLE", "config"),
+            ("INTERACTIONS_TABLE", "interactions"),
+            ("BUCKET", "bucket"),
+            ("TRANSLATION_KEY_PREFIX", "x/translation/"),
+            ("JWT_ISSUER", "https://issuer.test"),
+            ("JWT_AUDIENCE", "app"),
+            ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),
+            ("PUBLIC_URL", "https://api.test"),
+        ]);
+        router(Arc::new(App::from_env(&env).unwrap()))
+    }
+
+    #[test]
+    fn the_document_lists_every_route() {
+        insta::assert_snapshot!(api::testing::listing(&openapi()));
+    }
+
+    #[test]
+    fn the_document_is_sound() {
+        api::testing::is_sound(&openapi());
+    }
+
+    #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        api::testing::is_committed(&openapi(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi/assist.json"));
+    }
+
+    #[test]
+    fn every_schema_says_what_it_holds() {
+        api::testing::is_typed(&openapi());
+    }
+
+    #[tokio::test]
+    async fn every_route_except_the_document_requires_a_token() {
+        api::testing::is_guarded(&api(), "/assist", "https://api.test/assist", &openapi()).await;
+    }
+}
