@@ -32,6 +32,9 @@ await story('the desk', async ({ browser, page, accessible, button, logIn }) => 
   if (await start.isVisible()) await start.click()
   await button('Presence: Ready').waitFor()
   await accessible('empty')
+  await page.getByRole('button', { name: /notification/i }).click()
+  await accessible('notifications')
+  await page.keyboard.press('Escape')
 
   const text = `<img src=x onerror=alert(1)> Where is my parcel? ${Date.now()}`
   const name = `Zoë <b>${customer.slice(-5)}</b>`

@@ -18,6 +18,8 @@ export type Colleagues = Schemas['Colleagues']
 export type Answer = Schemas['AnswerView']
 export type Attachment = Schemas['AttachmentView']
 export type HistoryEntry = Schemas['HistoryEntry']
+export type Notifications = Schemas['Notifications']
+export type Notified = Schemas['Notified']
 export type NewMessage = Schemas['NewMessage']
 
 export const me = op('get', '/me')
@@ -49,3 +51,6 @@ export const archive = op('post', '/interactions/{id}/archive')
 export const reopen = op('post', '/interactions/{id}/reopen')
 export const events = op('get', '/events')
 export const ticket = op('post', '/tickets')
+export const notifications = op('get', '/notifications')
+export const readNotifications = op('post', '/notifications/read')
+export const readNotification = op('post', '/notifications/{id}/read')

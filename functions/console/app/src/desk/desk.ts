@@ -71,6 +71,8 @@ export function makeDesk(given: api.Me) {
   const drafts = shallowReactive(new Map<string, Draft>())
   const open = ref<string>()
   const announced = ref('')
+  /** Counts what is told of notifications. */
+  const news = ref(0)
   const ring = new Ring()
   // Browsers allow sound after any gesture.
   for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
@@ -112,6 +114,7 @@ export function makeDesk(given: api.Me) {
     },
     replace(snapshot) {
       store.replace(snapshot)
+      news.value += 1
       for (const it of store.mine()) {
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
@@ -122,6 +125,7 @@ export function makeDesk(given: api.Me) {
     },
     apply(entry, live) {
       const effect = store.apply(entry)
+      if (entry.event.type === 'notification') news.value += 1
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         const merged = entry.event.interaction.merged_into
@@ -385,7 +389,7 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, ring,
+    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */

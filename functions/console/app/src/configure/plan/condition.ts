@@ -2,7 +2,7 @@
 import type { Key } from '../../i18n'
 
 export const NAMES = [
-  'account.id', 'account.key', 'account.name', 'account.phone', 'contact.firstName', 'contact.id', 'contact.lastName', 'contact.mobile',
+  'account.id', 'account.key', 'account.name', 'account.phone', 'contact.firstName', 'contact.id', 'contact.language', 'contact.lastName', 'contact.mobile',
   'contact.name', 'contact.phone', 'interaction.id', 'interaction.priority', 'interaction.tags', 'list.id', 'list.name', 'message.text',
   'message.type', 'time.date', 'time.day', 'time.hour', 'time.minute', 'time.month', 'time.time', 'time.weekday'
 ]
