@@ -13,17 +13,22 @@ export interface Option {
 }
 interface Known {
   state: 'idle' | 'loading' | 'ready' | 'failed'
+  /** The last ones stay while they are read again. */
   options: Option[]
 }
 const all = reactive(new Map<KindName, Known>())
+/** When each was asked for: others add and rename things too, so after a minute it is read again. */
+const asked = new Map<KindName, number>()
+const FRESH = 60_000
 
 export function useOptions() {
   const desk = useDesk()
   function known(kind: KindName): Known {
     if (!all.has(kind)) all.set(kind, { state: 'idle', options: [] })
     const found = all.get(kind)!
-    if (found.state === 'idle') {
-      found.state = 'loading'
+    if (found.state === 'idle' || (found.state === 'ready' && Date.now() - (asked.get(kind) ?? 0) > FRESH)) {
+      asked.set(kind, Date.now())
+      if (found.state === 'idle') found.state = 'loading'
       void read(kind).then(
         (options) => Object.assign(found, { options, state: 'ready' }),
         () => (found.state = 'failed')
@@ -50,10 +55,13 @@ export function useOptions() {
     options: (kind: KindName) => known(kind).options,
     state: (kind: KindName) => known(kind).state,
     nameOf: (kind: KindName, id: unknown) => known(kind).options.find((option) => option.id === id)?.text ?? String(id ?? ''),
-    again: (kind: KindName) => { all.delete(kind) }
+    again: forgetOptions
   }
 }
 export type Options = ReturnType<typeof useOptions>
 
 /** The next choice reads them again. */
-export const forgetOptions = (kind: KindName) => { all.delete(kind) }
+export function forgetOptions(kind: KindName) {
+  const found = all.get(kind)
+  if (found) found.state = 'idle'
+}

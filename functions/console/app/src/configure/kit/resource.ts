@@ -36,6 +36,9 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
   /** What a saved section met that is no field's. */
   const refused = shallowRef<Problem>()
   const clash = shallowRef<Clash>()
+  /** The fields that a save was about: what it met is said beside them. */
+  const asked = shallowRef<Field[]>([])
+  const isAbout = (fields: Field[]) => asked.value.some((field) => fields.includes(field))
   const everything = computed(() => [...kind.sections.flatMap((section) => section.fields), ...others()])
 
   /** A newer version: the draft follows it, but for the fields that a person has changed. */
@@ -96,6 +99,7 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
   /** Saves some fields. Answers whether that is done. */
   async function save(fields: Field[], again = RACES): Promise<boolean> {
     const before = doc.value
+    asked.value = fields
     if (!before || !id || saving.value || !check(fields)) return false
     const patch = patchOf(fields, before, copy(draft))
     refused.value = undefined
@@ -190,7 +194,7 @@ export function useResource(kind: Kind, id?: string, others: () => Field[] = () 
 
   return {
     kind, id, state, doc, draft, problem, asOf, saving, errors, refused, clash,
-    load, take, isDirty, set, check, meet, save, keepMine, takeTheirs, discard, create, remove
+    load, take, isDirty, isAbout, set, check, meet, save, keepMine, takeTheirs, discard, create, remove
   }
 }
 export type Resource = ReturnType<typeof useResource>
