@@ -62,6 +62,10 @@ impl Desk {
     }
 }
 
+fn id_of(path: &str) -> String {
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
 /// The cell of a column.
 fn cell<'a>(rows: &'a [Vec<String>], row: usize, column: &str) -> &'a str {
     let place = rows[0].iter().position(|name| name == column).unwrap();
@@ -103,6 +107,42 @@ async fn selected_interactions_are_exported_as_a_file_without_formulas() {
 }
 
 #[tokio::test]
+async fn all_that_a_search_or_a_list_finds_is_exported_newest_first() {
+    let desk = Desk::open("EXALL", 5).await;
+    let ids: Vec<String> = [desk.accepted(1).await, desk.ring(2).await, desk.ring(3).await].map(|path| id_of(&path)).into();
+    desk.says(3, 13, "Perché no?").await;
+    assert_eq!(desk.anna().post(&format!("/interactions/{}/tags", ids[0]), json!({"add": ["vip"]})).await.0, 200);
+    let supervisor = desk.overseer();
+    let text = json!({"match": "any", "conditions": [
+        {"field": "text", "operator": "contains", "value": "perche"},
+        {"field": "tags", "operator": "equals", "value": "vip"},
+        {"field": "priority", "operator": "greater", "value": 8}
+    ]});
+    let wanted = [
+        (json!({"search": text}), vec![&ids[2], &ids[0]]),
+        (json!({"filters": {"read": false}}), vec![&ids[2], &ids[1]]),
+        (json!({"filters": {"status": "open", "account": desk.account.id, "from": "2026-01-01"}}), vec![&ids[2], &ids[1], &ids[0]]),
+        (json!({"search": {}}), vec![&ids[2], &ids[1], &ids[0]]),
+        (json!({"filters": {"status": "archived"}}), vec![]),
+    ];
+    for (mut matching, expected) in wanted {
+        matching["of"] = json!("interactions");
+        let (status, job) = supervisor.post("/exports", matching.clone()).await;
+        assert_eq!((status, &job["scanned"]), (202, &json!(0)), "{job}");
+        // What is opened after the order is left out; the job alone knows what it looks for, and forgets it then.
+        desk.work().await;
+        let rows = desk.file(&job).await;
+        let exported: Vec<&String> = rows.iter().skip(1).map(|row| &row[0]).collect();
+        assert_eq!(exported, expected, "{matching}");
+        let (_, done) = supervisor.get(&format!("/jobs/{}", job["id"].as_str().unwrap())).await;
+        assert_eq!(done["counts"], json!({"total": expected.len(), "done": expected.len(), "skipped": 0}), "{done}");
+        assert_eq!(desk.stored(&job).await.place.seek.unwrap().matching, None);
+    }
+    let (_, trail) = desk.administrator().get("/audit?kind=job").await;
+    assert!(trail.to_string().contains(r#"["text","tags","priority"]"#) && !trail.to_string().contains("perche"), "{trail}");
+}
+
+#[tokio::test]
 async fn contacts_are_exported_once_each() {
     let desk = Desk::open("CONTA", 5).await;
     desk.ring(1).await;
@@ -126,6 +166,21 @@ async fn a_wrong_export_is_refused_by_the_name_of_its_field() {
         (json!({"of": "interactions", "interactions": ["con_1"]}), "of"),
         (json!({"of": "messages"}), "of"),
         (json!({}), "of"),
+        (json!({"of": "interactions"}), "search"),
+        (json!({"of": "interactions", "interactions": ["int_00000000000000000000000000"], "search": {}}), "search"),
+        (json!({"of": "interactions", "search": {}, "filters": {}}), "search"),
+        (json!({"of": "contacts", "search": {}}), "of"),
+        (json!({"of": "interactions", "search": {"zone": "Mars"}}), "search.zone"),
+        (json!({"of": "interactions", "search": {"conditions": [{"field": "text", "operator": "like"}]}}), "search.conditions[0].operator"),
+        (
+            json!({"of": "interactions", "search": {"conditions": [{"field": "text", "operator": "equals", "value": true}]}}),
+            "search.conditions[0].value",
+        ),
+        (json!({"of": "interactions", "search": {"conditions": [], "sort": 1}}), "search.sort"),
+        (json!({"of": "interactions", "filters": {"status": "over"}}), "filters.status"),
+        (json!({"of": "interactions", "filters": {"from": "2026-02-30"}}), "filters.from"),
+        (json!({"of": "interactions", "filters": {"account": "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}}), "filters.account"),
+        (json!({"of": "interactions", "filters": {"limit": 5}}), "filters.limit"),
     ] {
         let (status, problem) = supervisor.post("/exports", body.clone()).await;
         assert_eq!(status, 422, "{body}: {problem}");

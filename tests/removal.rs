@@ -247,6 +247,44 @@ async fn selected_interactions_are_deleted_as_they_were_previewed() {
 }
 
 #[tokio::test]
+async fn all_that_matches_is_previewed_by_a_job_and_deleted_as_it_was_then() {
+    let desk = Desk::open("DLALL", 5).await;
+    let supervisor = desk.overseer();
+    let (first, second) = (desk.talked(1).await, desk.talked(2).await);
+    let open = desk.accepted(3).await;
+    let open = open.rsplit('/').next().unwrap();
+    let search = json!({"conditions": [{"field": "opened", "operator": "after", "value": "2026-01-01"}]});
+    let (status, job) = supervisor.post("/deletions/preview/matching", json!({"search": search})).await;
+    assert_eq!((status, &job["kind"], &job["preview"]), (202, &json!("preview_deletion"), &Value::Null), "{job}");
+    desk.work().await;
+    let (_, done) = supervisor.get(&format!("/jobs/{}", job["id"].as_str().unwrap())).await;
+    assert_eq!((&done["preview"]["count"], &done["preview"]["open"], &done["scanned"]), (&json!(3), &json!(1), &json!(3)), "{done}");
+    assert_eq!(supervisor.get(&format!("/jobs/{}/file", job["id"].as_str().unwrap())).await.1["type"], "/problems/no-file");
+    // What comes now is not part of it, though it matches.
+    let later = desk.talked(4).await;
+    let token = json!({"token": done["preview"]["token"]});
+    let (status, deletion) = supervisor.post("/deletions", token.clone()).await;
+    assert_eq!((status, &deletion["counts"]["total"]), (202, &json!(3)), "{deletion}");
+    assert_eq!(supervisor.post("/deletions", token).await.1["id"], deletion["id"], "a token orders one job");
+    desk.work().await;
+    let counts = desk.the_job(&deletion).await.counts;
+    assert_eq!((counts.done, counts.skipped), (2, 1), "an open one is left out");
+    let ids = [(first.interaction.as_str(), 410), (second.interaction.as_str(), 410), (open, 200), (later.interaction.as_str(), 200)];
+    for (id, status) in ids {
+        assert_eq!(supervisor.get(&format!("/interactions/{id}")).await.0, status, "{id}");
+    }
+    let (_, previewed) = supervisor.post("/deletions/preview/matching", json!({"filters": {"status": "closed"}})).await;
+    desk.work().await;
+    let (_, done) = supervisor.get(&format!("/jobs/{}", previewed["id"].as_str().unwrap())).await;
+    assert_eq!((&done["preview"]["count"], &done["preview"]["open"]), (&json!(1), &json!(0)), "{done}");
+    let (status, problem) = supervisor.post("/deletions/preview/matching", json!({"filters": {"tags": ["\n"]}})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("filters.tags")), "{problem}");
+    // A preview alone hands nothing out and changes nothing.
+    let (_, trail) = desk.administrator().get("/audit?kind=job").await;
+    assert_eq!(trail["items"].as_array().map(Vec::len), Some(1), "{trail}");
+}
+
+#[tokio::test]
 async fn a_held_contact_keeps_its_interactions() {
     let desk = Desk::open("HOLDS", 5).await;
     let key = desk.talked(1).await;

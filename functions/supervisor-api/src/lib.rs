@@ -15,6 +15,7 @@
 //! | `GET /jobs/{id}/file` | 1 read, 1 request to the bucket |
 //! | `DELETE /interactions/{id}` | 3 reads, 1 write, 1 transaction, 1 message |
 //! | `POST /deletions/preview` | 1 read for each interaction, 1 write for each 5,000, 1 write |
+//! | `POST /deletions/preview/matching` | 1 transaction, 1 message |
 //! | `POST /deletions` | 2 reads, 1 transaction, 1 message |
 //! | `GET`, `PUT`, `DELETE /interactions/{id}/hold`, `/contacts/{id}/hold` | 1 to 3 reads, 1 transaction |
 //! | `POST /exports` | 1 write for each 5,000 ids, 1 transaction, 1 message |

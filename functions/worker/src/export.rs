@@ -100,7 +100,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
         let (raw, header): (bool, &[&str]) = match &job.task {
             Task::ExportInteractions { raw } => (*raw, &rows::INTERACTION),
             Task::ExportContacts { raw } => (*raw, &rows::CONTACT),
-            Task::Delete { .. } => return Err(WorkError::Form),
+            Task::Delete { .. } | Task::PreviewDeletion { .. } => return Err(WorkError::Form),
         };
         let begun = match &upload.rest {
             Some(rest) => match self.bucket.get(rest).await? {
@@ -121,7 +121,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             match &job.task {
                 Task::ExportInteractions { .. } => self.gather_interactions(&job.id, &names, &mut gathered).await?,
                 Task::ExportContacts { .. } => self.gather_contacts(&names, &mut gathered).await?,
-                Task::Delete { .. } => return Err(WorkError::Form),
+                Task::Delete { .. } | Task::PreviewDeletion { .. } => return Err(WorkError::Form),
             }
         }
         self.keep(&key, upload, gathered).await
@@ -201,7 +201,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             Some(size) => Ok(Unit { counts, place, then: Then::Done(Some(File { key: key.to_owned(), size })) }),
             None => {
                 let counts = Counts { total: counts.total, ..Counts::default() };
-                Ok(Unit { counts, place: Place::default(), then: Then::More })
+                Ok(Unit { counts, place: Place { seek: place.seek, ..Place::default() }, then: Then::More })
             }
         }
     }

@@ -9,10 +9,12 @@
 //! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
-//! `steps` leads every job, and a module for each kind does its units.
+//! `steps` leads every job, and a module for each kind does its units. `finder` finds the interactions of those that
+//! were ordered for all that match.
 
 mod csv;
 mod export;
+mod finder;
 mod records;
 mod removal;
 mod rows;
@@ -32,21 +34,29 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 
 use export::Exporter;
+use finder::Finder;
 use records::{Files, Kept, Tables};
 use removal::Remover;
-use steps::{Ended, Steps, Unit, Work, WorkError};
+use steps::{Ended, Steps, Then, Unit, Work, WorkError};
+use store::Interactions;
 
 /// The work of each kind of job.
 struct Works {
+    finder: Finder<Interactions, Tables, System>,
     exporter: Exporter<Tables, Files, System>,
     remover: Remover<Tables, Files, System>,
 }
 
 impl Work for Works {
     async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
+        if let Some(matching) = job.place.seek.as_ref().and_then(|seek| seek.matching.as_ref()) {
+            return self.finder.unit(job, matching).await;
+        }
         match &job.task {
             Task::ExportInteractions { .. } | Task::ExportContacts { .. } => self.exporter.unit(job).await,
             Task::Delete { close } => self.remover.unit(job, *close).await,
+            // It has found everything.
+            Task::PreviewDeletion { .. } => Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) }),
         }
     }
 }
@@ -86,7 +96,8 @@ impl Worker {
         let queue = Queue::from_env(aws, env, "JOBS_QUEUE_URL")?;
         let (tables, files) = (Tables { engine }, Files(Objects::from_env(aws, env)?));
         let remover = Remover { remains: tables.clone(), shelf: files.clone(), world: System };
-        let works = Works { exporter: Exporter::new(tables, files, System), remover };
+        let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
+        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover };
         Ok(Self { steps: Steps { jobs: Kept { store, queue: queue.clone() }, work: works, world: System }, queue })
     }
 

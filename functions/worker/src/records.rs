@@ -1,23 +1,26 @@
 //! The tables, the bucket and the queue behind the worker's ports.
 
+use std::collections::BTreeSet;
+
 use cloud::aws::CallError;
 use cloud::objects::Objects;
 use cloud::queues::{Queue, SendOptions};
-use domain::account::List;
+use domain::account::{DeletedAccount, List};
 use domain::contact::Contact;
 use domain::decide::{Event, Refusal};
 use domain::effect::InteractionKey;
-use domain::ids::{AgentId, ContactId, InteractionId, JobId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::Job;
 use domain::removal::Gone;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
-use store::{Configuration, Entombed, Interactions, Order, ScannedContacts};
+use store::{Configuration, Entombed, Interactions, Order, Preview, ScannedContacts};
 use views::AgentEvent;
 
 use crate::export::{Bucket, Records};
+use crate::finder::Selections;
 use crate::removal::{Remains, Shelf};
 use crate::rows::{Digest, Names};
 use crate::steps::Jobs;
@@ -90,6 +93,32 @@ impl Records for Tables {
             queues: self.engine.directory.queues().await?,
             lists: lists.into_iter().map(|(list, _)| (list.id.clone(), list)).collect(),
         })
+    }
+}
+
+impl Selections for Tables {
+    async fn accounts(&self) -> Result<Vec<AccountId>, PortError> {
+        let deleted = self.engine.directory.all::<DeletedAccount>().await?;
+        let there = self.engine.directory.accounts().await?;
+        let all = there.iter().map(|account| account.id.clone()).chain(deleted.into_iter().map(|(deleted, _)| deleted.id));
+        Ok(all.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    async fn names(&self) -> Result<domain::search::Names, PortError> {
+        let deleted = self.engine.directory.all::<DeletedAccount>().await?;
+        search::names(&self.engine.directory, &deleted.into_iter().map(|(deleted, _)| deleted).collect::<Vec<_>>()).await
+    }
+
+    async fn frozen(&self, job: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
+        self.engine.store.frozen(job, part).await
+    }
+
+    async fn freeze(&self, job: &JobId, part: u64, ids: &[InteractionId]) -> Result<(), PortError> {
+        self.engine.store.freeze_part(job, part, ids, self.engine.world.now()).await
+    }
+
+    async fn keep_preview(&self, token: &JobId, preview: &Preview) -> Result<(), PortError> {
+        self.engine.store.put_preview(token, preview).await
     }
 }
 

@@ -92,7 +92,7 @@ impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
         }
         let then = match (place.round, job.cancelled) {
             (0, _) if counts.done > 0 => {
-                place = Place { round: 1, in_feeds: place.in_feeds, ..Place::default() };
+                place = Place { round: 1, index: 0, after: None, ..place };
                 Then::Later(self.world.now().saturating_add(SECOND_PASS).unwrap_or(Timestamp::MAX))
             }
             (_, true) if counts.done + counts.skipped < counts.total => Then::Stopped,

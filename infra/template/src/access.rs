@@ -161,7 +161,7 @@ fn the_api_of_agents_cannot_read_the_tokens_of_proxies_and_receive_functions_can
 #[test]
 fn whoever_lists_interactions_may_ask_both_indexes() {
     let template = template();
-    for id in ["AgentApiFunction", "SupervisorApiFunction"] {
+    for id in ["AgentApiFunction", "SupervisorApiFunction", "WorkerFunction"] {
         let asks = |statement: &&Value| allows(statement) && list(&statement["Action"]).contains(&"dynamodb:Query");
         let asked: Vec<_> = statements(template.resource(id)).into_iter().filter(asks).flat_map(|asks| list(&asks["Resource"])).collect();
         // Open interactions are listed from an index of their own.
@@ -215,6 +215,7 @@ fn a_function_is_updated_after_those_that_read_what_it_writes() {
     for id in RECEIVERS {
         assert!(after(id).contains("RouteFunction"), "{id}");
     }
+    assert!(after("SupervisorApiFunction").contains("WorkerFunction"));
 }
 
 #[test]

@@ -52,6 +52,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for FromPat
 #[derive(Debug, Clone, Default)]
 pub struct Parameters(Vec<(String, String)>);
 
+/// Parameters that came another way, as the filters of a list in a body.
+impl FromIterator<(String, String)> for Parameters {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
 impl Parameters {
     /// The parameter as it is, the last of several. An empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -63,6 +63,13 @@ impl Errors {
         self.0.extend(others.0);
     }
 
+    /// The same, as fields of `place`.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        self.0.iter_mut().for_each(|error| error.field = format!("{place}.{}", error.field));
+        self
+    }
+
     /// Fails if any field was refused.
     ///
     /// # Errors

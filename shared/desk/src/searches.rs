@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use api::{Body, Errors, Reader};
 use axum::Json;
 use axum::extract::State;
-use domain::account::DeletedAccount;
 use domain::ids::AccountId;
-use domain::search::{Field, Kind, Names, Operator, Search, SearchInput};
-use engine::ports::Directory;
+use domain::search::{Field, Kind, Operator, Search, SearchInput};
 use jiff::Timestamp;
 use search::{ListEntry, SearchQuery};
 use serde::{Deserialize, Serialize};
@@ -106,7 +104,7 @@ pub async fn search(State(desk): State<Desk>, caller: Reader, Body(call): Body<S
     let deleted = desk.deleted_accounts(&caller).await?;
     let known = desk.accounts_of(&caller, &deleted).await?;
     let asked: Vec<AccountId> = known.keys().cloned().collect();
-    let names = desk.names(&deleted).await?;
+    let names = search::names(desk.directory(), &deleted).await?;
     let hits = search::find(desk.store(), &asked, &names, &query, || began.elapsed() >= LOOKS).await?;
     let (next, through) = (hits.next.as_ref().map(|next| query.next(next)), hits.next.as_ref().map(|next| next.opened_at()));
     let items = search::entries(desk.store(), hits.interactions, |account| known.get(account) == Some(&true)).await?;
@@ -120,10 +118,10 @@ impl SearchCall {
         if !(1..=LONGEST_PAGE).contains(&limit) {
             errors.add("limit", format!("must be a whole number from 1 to {LONGEST_PAGE}"));
         }
-        let search = match self.search.check() {
+        let search = match checked(&self.search) {
             Ok(search) => search,
-            Err(faults) => {
-                faults.into_iter().for_each(|fault| errors.add(format!("search.{}", fault.place), fault.message));
+            Err(refused) => {
+                errors.extend(refused);
                 return Err(errors);
             }
         };
@@ -135,16 +133,14 @@ impl SearchCall {
     }
 }
 
-impl Desk {
-    /// The names by which accounts, agents and queues are found.
-    async fn names(&self, deleted: &[DeletedAccount]) -> Result<Names, Failure> {
-        let mut names = Names::default();
-        deleted.iter().for_each(|deleted| names.account(&deleted.id, &deleted.name, &deleted.key.to_string()));
-        for account in self.directory().accounts().await?.iter() {
-            names.account(&account.id, &account.name, &account.key.to_string());
-        }
-        self.directory().agents().await?.values().for_each(|agent| names.agent(&agent.id, &agent.name));
-        self.directory().queues().await?.values().for_each(|queue| names.queue(&queue.id, &queue.name));
-        Ok(names)
-    }
+/// Checks a search that a body has as `search`.
+///
+/// # Errors
+/// All faults with their places.
+pub fn checked(search: &SearchInput) -> Result<Search, Errors> {
+    search.check().map_err(|faults| {
+        let mut errors = Errors::default();
+        faults.into_iter().for_each(|fault| errors.add(fault.place, fault.message));
+        errors.within("search")
+    })
 }

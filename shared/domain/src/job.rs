@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Role;
 use crate::ids::JobId;
+use crate::seek::Seek;
 
 /// How long a lease is held without being saved again: longer than a function lives, so that a lease that has run
 /// out belongs to nobody who is still at work.
@@ -23,6 +24,10 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// A job is taken for forgotten when nobody has touched it for this long: its message was lost. Two leases, so that
 /// somebody whose clock is late is not disturbed.
 pub const FORGOTTEN: SignedDuration = SignedDuration::from_secs(360);
+
+/// How long the preview of a deletion can be ordered: as long as a person looks at it, and no longer, since the
+/// interactions go on.
+pub const PREVIEW_KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 /// The most ids of one part of a job. An id has 30 bytes, so a part stays below the 400 KB of an item.
 pub const PART: usize = 5_000;
@@ -75,7 +80,8 @@ pub struct Job {
     pub version: u64,
 }
 
-/// What a job does. Its interactions are frozen in parts of [`PART`] ids.
+/// What a job does. Its interactions are frozen in parts of [`PART`] ids: with its order, or by itself first
+/// ([`Place::seek`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Task {
@@ -93,6 +99,11 @@ pub enum Task {
     ExportContacts {
         /// The same.
         raw: bool,
+    },
+    /// Finds what a deletion would delete, and freezes it.
+    PreviewDeletion {
+        /// The id of the deletion, under which the ids are frozen.
+        token: JobId,
     },
 }
 
@@ -162,6 +173,9 @@ pub struct Place {
     /// The upload under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,
+    /// The search for its interactions, of a job that was ordered for all that match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seek: Option<Seek>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -241,12 +255,18 @@ impl Job {
         self.finished_at = Some(now);
         self.lease = None;
         self.resumes_at = None;
+        if let Some(seek) = &mut self.place.seek {
+            // It may name a customer.
+            seek.matching = None;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{Filter, Span};
+    use crate::seek::Matching;
     use ulid::Ulid;
 
     fn job() -> Job {
@@ -269,6 +289,15 @@ mod tests {
         let mut ended = job();
         ended.end(State::Done, after(1));
         assert!(!ended.is_forgotten(after(forgotten)));
+    }
+
+    #[test]
+    fn a_job_that_has_ended_forgets_what_it_looked_for() {
+        let matching = Matching::List { account: None, filter: Filter::default(), span: Span::default() };
+        let mut seeking = Job { place: Place { seek: Some(Seek::of(matching)), ..Place::default() }, ..job() };
+        assert_eq!(serde_json::from_str::<Job>(&serde_json::to_string(&seeking).unwrap()).unwrap(), seeking);
+        seeking.end(State::Failed, after(1));
+        assert_eq!(seeking.place.seek.unwrap().matching, None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub mod queue;
 pub mod removal;
 pub mod row;
 pub mod search;
+pub mod seek;
 pub mod tag;
 pub mod template;
 pub mod text_template;

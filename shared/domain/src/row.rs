@@ -95,22 +95,29 @@ fn queues(interaction: &Interaction) -> BTreeSet<QueueId> {
 }
 
 /// What must hold of a row. All that is given must.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// Its state; without one, archived interactions are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Whether something arrived that its agent has not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<bool>,
     /// The agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// One of its queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueId>,
     /// Tags that it has, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
 }
 
 /// The state of an interaction in lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It is under way.
     Open,
@@ -153,11 +160,14 @@ impl Filter {
 }
 
 /// A stretch of time: from its first instant until before its last one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Span {
     /// The first instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// The first instant after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 

@@ -5,13 +5,15 @@
 //! accounts at once, and puts them in order. Rows may lag by a moment and don't have everything, so what is shown is
 //! read from the interactions, and filtered again.
 
+mod all;
 mod find;
 mod list;
 mod merge;
 mod query;
 mod view;
 
+pub use all::{Portion, Wanted, names, portion};
 pub use find::{Hits, SearchQuery, find};
 pub use list::{Found, list};
-pub use query::{ListFilters, ListQuery};
+pub use query::{FiltersInput, ListFilters, ListQuery};
 pub use view::{LastView, ListEntry, entries, page};

@@ -5,9 +5,11 @@ use domain::day::Day;
 use domain::ids::AccountId;
 use domain::interval::ZoneName;
 use domain::row::{Cursor, Filter, Position, Span, State};
+use domain::seek::Matching;
 use domain::tag::Tag;
 use jiff::Timestamp;
-use utoipa::IntoParams;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 /// A screen or two.
 const PAGE: i32 = 50;
@@ -41,6 +43,55 @@ pub struct ListFilters {
     pub after: Option<String>,
     /// 1 to 100; the default is 50.
     pub limit: Option<u32>,
+}
+
+/// The filters of a list in a body, for what is done with all that it shows.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = Filters)]
+pub struct FiltersInput {
+    /// Opened on this day or later, or at this instant or later: `2026-03-29` or `2026-03-29T09:00:00Z`.
+    from: Option<String>,
+    /// Opened on this day or earlier, or before this instant.
+    to: Option<String>,
+    /// The time zone of `from` and `to`, such as `Europe/Rome`; UTC by default.
+    zone: Option<String>,
+    /// `open`, `closed` or `archived`; without it, archived interactions are left out.
+    status: Option<String>,
+    /// `false`: something arrived that the interaction's agent has not seen.
+    read: Option<bool>,
+    /// The id of an account.
+    account: Option<String>,
+    /// The id of the agent who has it, or had it when it closed.
+    agent: Option<String>,
+    /// The id of the queue through which the agent accepted; otherwise one in which it waits or waited.
+    queue: Option<String>,
+    /// Tags that it has, all of them.
+    tags: Vec<String>,
+}
+
+impl FiltersInput {
+    /// Reads the filters, as the parameters of a list are read.
+    ///
+    /// # Errors
+    /// All that are refused, by name.
+    pub fn check(self) -> Result<ListQuery, Errors> {
+        let Self { from, to, zone, status, read, account, agent, queue, tags } = self;
+        let read = read.map(|read| read.to_string());
+        let named = [
+            ("from", from),
+            ("to", to),
+            ("zone", zone),
+            ("status", status),
+            ("read", read),
+            ("account", account),
+            ("agent", agent),
+            ("queue", queue),
+        ];
+        let named = named.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let all = named.chain(tags.into_iter().map(|tag| ("tags", tag)));
+        ListQuery::read(&all.map(|(name, text)| (name.to_owned(), text)).collect())
+    }
 }
 
 /// A list that somebody asks for.
@@ -110,6 +161,11 @@ impl ListQuery {
             }
         };
         errors.check().map(|()| query)
+    }
+
+    /// All that it shows, on whatever page.
+    pub fn matching(self) -> Matching {
+        Matching::List { account: self.account, filter: self.filter, span: self.span }
     }
 
     /// The cursor of the page after `position`.

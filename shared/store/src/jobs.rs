@@ -47,16 +47,16 @@ impl Interactions {
         self.table.get(keys::preview(id)).await?.as_ref().map(from_data).transpose()
     }
 
-    /// Writes a new job with its entry of the audit trail. Its message is sent afterwards; if it is not, the sweep
-    /// finds the job.
+    /// Writes a new job with its entry of the audit trail, unless it changes nothing and hands nothing out. Its
+    /// message is sent afterwards; if it is not, the sweep finds the job.
     ///
     /// # Errors
     /// The table can't be written.
-    pub async fn add_job(&self, job: &Job, entry: &Entry) -> PortResult<Committed> {
+    pub async fn add_job(&self, job: &Job, entry: Option<&Entry>) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
         transaction.put_new(job_item(job)?, Committed::AlreadyDone);
         transaction.put_new(item(keys::unfinished(&job.id)), Committed::AlreadyDone);
-        transaction.audit(&self.config_table, Some(entry))?;
+        transaction.audit(&self.config_table, entry)?;
         committed(transaction).await
     }
 
@@ -120,12 +120,20 @@ impl Interactions {
     /// The table can't be written.
     pub async fn freeze(&self, id: &JobId, ids: &[InteractionId], now: Timestamp) -> PortResult<()> {
         for (number, part) in (0..).zip(ids.chunks(job::PART)) {
-            let mut frozen = item(keys::job_part(id, number));
-            frozen.insert("ids".to_owned(), to_attribute(&part)?);
-            frozen.insert("expires_at".to_owned(), expires(now, job::KEPT));
-            self.table.put(frozen).await?;
+            self.freeze_part(id, number, part, now).await?;
         }
         Ok(())
+    }
+
+    /// Freezes one part of a job's ids, counted from 0. It replaces the part that is there.
+    ///
+    /// # Errors
+    /// The table can't be written.
+    pub async fn freeze_part(&self, id: &JobId, number: u64, ids: &[InteractionId], now: Timestamp) -> PortResult<()> {
+        let mut frozen = item(keys::job_part(id, number));
+        frozen.insert("ids".to_owned(), to_attribute(&ids)?);
+        frozen.insert("expires_at".to_owned(), expires(now, job::KEPT));
+        self.table.put(frozen).await
     }
 
     /// A part of a job's ids, counted from 0. A part behind the last one is empty.

@@ -158,6 +158,7 @@ const SUPERVISOR: &str = "
     supervisor GET /contacts/{id}/hold
     supervisor POST /deletions
     supervisor POST /deletions/preview
+    supervisor POST /deletions/preview/matching
     supervisor POST /exports
     supervisor GET /interactions
     supervisor DELETE /interactions/{id}

@@ -10,22 +10,21 @@ use desk::Refused;
 use domain::decide::{Event, Refusal};
 use domain::ids::{InteractionId, JobId};
 use domain::interaction::Interaction;
-use domain::job::Task;
+use domain::job::{PREVIEW_KEPT, Task};
+use domain::search::SearchInput;
 use engine::ports::{Committed, Idempotency, Store, World};
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use search::FiltersInput;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Entombed, Preview};
 use utoipa::ToSchema;
 
-use super::exports::selected;
+use super::exports::{selected, wanted};
 use super::jobs::JobView;
 use crate::app::App;
 use crate::error::Failure;
-
-/// How long a preview can be ordered: as long as a person looks at it, and no longer, since the interactions go on.
-const PREVIEW_KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often a deletion is tried if the interaction changes at the same instant.
 const ATTEMPTS: u32 = 5;
@@ -37,6 +36,17 @@ pub(crate) struct Selection {
     /// The selected interactions, 1 to 5,000.
     #[schema(min_items = 1, max_items = 5000)]
     interactions: Vec<InteractionId>,
+}
+
+/// The interactions to delete: exactly one of `search` and `filters`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = MatchingSelection)]
+pub(crate) struct All {
+    /// All that this search finds.
+    search: Option<SearchInput>,
+    /// All that a list with these filters shows.
+    filters: Option<FiltersInput>,
 }
 
 /// What a deletion would delete.
@@ -150,6 +160,28 @@ pub(crate) async fn preview(
     Ok(Json(Previewed { token, expires_at, count: found.len() as u64, open, merged }))
 }
 
+/// Shows what the deletion of all that matches would delete, and freezes it.
+///
+/// The answer is a job, since a million interactions may be looked at. Once it is done, it has a `preview` with the
+/// count and the token.
+#[utoipa::path(
+    post, path = "/deletions/preview/matching", operation_id = "preview_matching_deletion", tag = "deletions", request_body = All,
+    responses((status = ACCEPTED, body = JobView))
+)]
+pub(crate) async fn preview_matching(
+    State(app): State<Arc<App>>,
+    Overseer(caller): Overseer,
+    Body(All { search, filters }): Body<All>,
+) -> Result<(StatusCode, Json<JobView>), Failure> {
+    let all = wanted(&app, None, search, filters).await?;
+    let token = JobId::from_ulid(app.desk.engine.world.ulid());
+    let job = app.ordered_for(&caller, Task::PreviewDeletion { token }, all).await?;
+    // It shows how many there are, and changes nothing.
+    app.store().add_job(&job, None).await?;
+    app.begin(&job).await;
+    Ok((StatusCode::ACCEPTED, Json(job.into())))
+}
+
 /// Deletes the interactions of a preview.
 ///
 /// The answer is a job. Interactions that are open (unless `close` is true), held, merged into another or gone are
@@ -172,7 +204,7 @@ pub(crate) async fn order(
     let preview = app.store().preview(&token).await?.filter(|preview| preview.expires_at > now).ok_or(Error::NotFound)?;
     let job = domain::job::Job { id: token, ..app.ordered(&caller, Task::Delete { close }, preview.total).await? };
     let entry = app.entry(&job.by, Action::Deleted, "job", job.id.as_str(), &json!({"count": preview.total, "close": close}));
-    match app.store().add_job(&job, &entry).await? {
+    match app.store().add_job(&job, Some(&entry)).await? {
         Committed::Done => app.begin(&job).await,
         // The same request, a moment earlier.
         _ => tracing::info!(event = "job.repeated", job = %job.id),

@@ -48,9 +48,28 @@ pub(crate) struct JobView {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+    /// How many interactions it has looked at, if it looks for all that match. Those that it has found are the `total`
+    /// of its counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned: Option<u64>,
+    /// What a preview has found, once it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<Found>,
     /// The size of its file in bytes. `GET /jobs/{id}/file` gives a link to it, for seven days.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_size: Option<u64>,
+}
+
+/// What the preview of a deletion of all that matches has found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PreviewFound)]
+pub(crate) struct Found {
+    /// Orders the deletion of exactly these interactions, for an hour after the job's end.
+    token: JobId,
+    /// How many interactions match.
+    count: u64,
+    /// How many of these were open. They are left out, unless the deletion closes them.
+    open: u64,
 }
 
 /// The kind of a job.
@@ -64,6 +83,8 @@ pub(crate) enum Kind {
     ExportContacts,
     /// A deletion of interactions.
     Delete,
+    /// The preview of a deletion of all interactions that match.
+    PreviewDeletion,
 }
 
 impl From<&Task> for Kind {
@@ -72,13 +93,24 @@ impl From<&Task> for Kind {
             Task::ExportInteractions { .. } => Self::ExportInteractions,
             Task::ExportContacts { .. } => Self::ExportContacts,
             Task::Delete { .. } => Self::Delete,
+            Task::PreviewDeletion { .. } => Self::PreviewDeletion,
         }
     }
 }
 
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
+        let seek = job.place.seek.as_ref();
+        let open = seek.map_or(0, |seek| seek.open);
+        let preview = match &job.task {
+            Task::PreviewDeletion { token } if job.state == job::State::Done => {
+                Some(Found { token: token.clone(), count: job.counts.total, open })
+            }
+            _ => None,
+        };
         Self {
+            scanned: seek.map(|seek| seek.scanned),
+            preview,
             kind: (&job.task).into(),
             id: job.id,
             by: job.by.who,
@@ -162,8 +194,8 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
     let what = match &job.task {
         Task::ExportInteractions { .. } => "interactions",
         Task::ExportContacts { .. } => "contacts",
-        // It makes no file.
-        Task::Delete { .. } => return Err(Failure::NoFile),
+        // They make no file.
+        Task::Delete { .. } | Task::PreviewDeletion { .. } => return Err(Failure::NoFile),
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
     let expires_at = cloud::time::now() + FILE_LINK;

@@ -66,6 +66,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::file))
         .routes(routes!(exports::export))
         .routes(routes!(deletions::preview))
+        .routes(routes!(deletions::preview_matching))
         .routes(routes!(deletions::order))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::read_contact, holds::put_contact, holds::release_contact));

@@ -7,7 +7,7 @@ use crate::day::Day;
 use crate::interval::ZoneName;
 
 /// A search as it is written and saved.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Search))]
 #[serde(deny_unknown_fields)]
 pub struct SearchInput {
@@ -25,7 +25,7 @@ pub struct SearchInput {
 }
 
 /// A condition as it is written and saved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SearchCondition))]
 #[serde(deny_unknown_fields)]
 pub struct ConditionInput {
