@@ -19,6 +19,74 @@ async fn all(caller: &Caller, path: &str) -> (Vec<String>, usize) {
     }
 }
 
+#[tokio::test]
+async fn searches_are_kept_by_name_and_a_shared_one_is_changed_by_its_owner_and_by_admins() {
+    let desk = Desk::open("SAVED", 5).await;
+    let (sue, bob, boss) = (desk.over("sue", "supervisor"), desk.over("bob", "supervisor"), desk.over("boss", "admin"));
+    let body = |value: &str, shared: bool| {
+        let condition = json!({"field": "text", "operator": "contains", "value": value});
+        json!({"search": {"match": "all", "conditions": [condition]}, "shared": shared})
+    };
+    let put = async |caller: &Caller, path: &str, body: serde_json::Value| caller.call("PUT", path, None, Some(body)).await;
+    let names = async |caller: &Caller| -> Vec<String> {
+        let (_, page) = caller.get("/searches").await;
+        page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (status, saved) = put(&sue, "/searches/Perch%C3%A9%20no%3F", body("x", false)).await;
+    assert_eq!((status, &saved["name"], &saved["own"]), (200, &json!("Perché no?"), &json!(true)), "{saved}");
+    assert_eq!(put(&sue, "/searches/Shared", body("y", true)).await.0, 200);
+    // The same name again, without its accent, is the same search.
+    assert_eq!(put(&sue, "/searches/PERCHE%20no%3F", body("z", false)).await.0, 200);
+    assert_eq!(names(&sue).await, ["PERCHE no?", "Shared"]);
+    assert_eq!(names(&bob).await, ["Shared"]);
+    assert_eq!(put(&bob, "/searches/Shared", body("mine", false)).await.0, 200, "another person's name is free");
+    assert_eq!(names(&bob).await, ["Shared", "Shared"]);
+    let (_, first) = bob.get("/searches?limit=1").await;
+    let (_, second) = bob.get(&format!("/searches?limit=1&after={}", first["next"].as_str().unwrap())).await;
+    assert_ne!(first["items"][0]["owner"], second["items"][0]["owner"], "{first} {second}");
+
+    let owner = saved["owner"].as_str().unwrap();
+    let of_sue = format!("/searches/Shared?owner={owner}");
+    assert_eq!(put(&bob, &of_sue, body("no", true)).await.0, 403);
+    assert_eq!(bob.call("DELETE", &of_sue, None, None).await.0, 403);
+    let (status, changed) = put(&boss, &of_sue, body("better", true)).await;
+    assert_eq!((status, &changed["owner"], &changed["own"]), (200, &json!(owner), &json!(false)), "{changed}");
+    let (_, mine) = sue.get("/searches").await;
+    assert_eq!(
+        (&mine["items"][1]["search"], &mine["items"][1]["changed_by"]),
+        (&body("better", true)["search"], &changed["changed_by"]),
+        "{mine}"
+    );
+    for path in [format!("/searches/perche%20no%3F?owner={owner}"), format!("/searches/none?owner={owner}")] {
+        assert_eq!(put(&boss, &path, body("x", true)).await.0, 404, "{path}: it is not shared");
+        assert_eq!(boss.call("DELETE", &path, None, None).await.0, 404, "{path}");
+    }
+    assert_eq!(boss.call("DELETE", &of_sue, None, None).await.0, 204);
+    assert_eq!(sue.call("DELETE", "/searches/perche%20NO%3F", None, None).await.0, 204);
+    assert_eq!((names(&sue).await, sue.call("DELETE", "/searches/Shared", None, None).await.0), (vec![], 404));
+
+    for (path, body, field) in [
+        ("/searches/x", json!({}), "search"),
+        ("/searches/x", json!({"search": {"zone": "Mars"}}), "search.zone"),
+        (
+            "/searches/x",
+            json!({"search": {"conditions": [{"field": "colour", "operator": "equals", "value": "x"}]}}),
+            "search.conditions[0].field",
+        ),
+        ("/searches/a%2Fb", body("x", true), "name"),
+        ("/searches/%20", body("x", true), "name"),
+    ] {
+        let (status, problem) = put(&sue, path, body).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{path}: {problem}");
+    }
+    for number in 0..50 {
+        assert_eq!(put(&sue, &format!("/searches/{number}"), body("x", false)).await.0, 200);
+    }
+    assert_eq!(put(&sue, "/searches/one%20more", body("x", false)).await.1["type"], "/problems/too-many-searches");
+    assert_eq!(put(&sue, "/searches/7", body("y", false)).await.0, 200, "one of them is changed");
+    assert_eq!(sue.get("/searches?after=x").await.1["errors"][0]["field"], "after");
+}
+
 fn id(path: &str) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }

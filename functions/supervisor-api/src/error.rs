@@ -3,6 +3,7 @@
 use api::{Error, Errors, Problem, refuse};
 use axum::response::{IntoResponse, Response};
 use cloud::aws::CallError;
+use domain::search::SavedSearch;
 use engine::ports::PortError;
 use http::StatusCode;
 
@@ -21,6 +22,9 @@ pub(crate) enum Failure {
     /// An owner holds the interaction or its contact.
     #[error("an owner holds it")]
     Held,
+    /// The person keeps as many searches as anybody may.
+    #[error("too many searches")]
+    TooManySearches,
     /// The job has no file, or no longer.
     #[error("the job has no file")]
     NoFile,
@@ -57,6 +61,10 @@ impl IntoResponse for Failure {
                 Problem::conflict("held", "Held").detail("An owner holds the interaction, one that was merged into it, or its contact."),
                 &self,
             ),
+            Failure::TooManySearches => {
+                let detail = format!("A person keeps up to {} searches. Delete one first.", SavedSearch::MOST);
+                refuse(Problem::conflict("too-many-searches", "Too many searches").detail(detail), &self)
+            }
             Failure::NoFile => refuse(
                 Problem::new(StatusCode::NOT_FOUND, "no-file", "No file")
                     .detail("The job has made no file, or it was kept for seven days."),

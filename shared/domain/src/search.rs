@@ -10,6 +10,7 @@ mod facts;
 mod fields;
 mod fold;
 mod input;
+mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use facts::Facts;
 pub use fields::{Field, Kind, Operator};
 pub use fold::fold;
 pub use input::{ConditionInput, Fault, SearchInput, ValueInput};
+pub use saved::SavedSearch;
 
 use crate::ids::{AccountId, AgentId, ContactId, QueueId};
 use crate::interaction::Status;

@@ -284,6 +284,23 @@ pub(crate) fn preview(id: &JobId) -> Key {
     Key::new(format!("JOB#{id}"), "PREVIEW")
 }
 
+/// The partition of all searches that people keep.
+pub(crate) const SEARCHES: &str = "SEARCHES";
+
+/// Sorts before all searches of an owner. The length comes first, since an owner may have any characters.
+pub(crate) fn saved_searches_of(owner: &str) -> String {
+    format!("{:03}#{owner}#", owner.len())
+}
+
+pub(crate) fn saved_search(owner: &str, name: &str) -> Key {
+    saved_search_at(&format!("{}{name}", saved_searches_of(owner)))
+}
+
+/// A search by its sort key.
+pub(crate) fn saved_search_at(place: &str) -> Key {
+    Key::new(SEARCHES, place)
+}
+
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -375,6 +392,8 @@ mod tests {
             ("tombstone", tombstone(&place.interaction)),
             ("hold", hold("int_1")),
             ("preview", preview(&job_id)),
+            ("saved_search", saved_search("agt_1", "vips")),
+            ("saved_search_at", saved_search_at("005#agt_1#vips")),
         ]
     }
 

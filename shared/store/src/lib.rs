@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod notes;
 mod removal;
+mod searches;
 pub mod stream;
 mod table;
 mod transaction;

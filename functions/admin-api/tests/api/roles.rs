@@ -180,6 +180,9 @@ const SUPERVISOR: &str = "
     supervisor* POST /interactions/{id}/tags
     supervisor POST /search
     supervisor GET /search/fields
+    supervisor GET /searches
+    supervisor PUT /searches/{name}
+    supervisor DELETE /searches/{name}
     supervisor GET /interactions/{id}/transcript
     supervisor* POST /interactions/{id}/transcript
     supervisor GET /jobs

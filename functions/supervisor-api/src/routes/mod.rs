@@ -8,6 +8,7 @@ mod lists;
 mod logs;
 mod oversight;
 mod reopening;
+mod searches;
 mod watch;
 
 use std::sync::Arc;
@@ -45,6 +46,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(lists::list))
         .routes(routes!(desk::searches::search))
         .routes(routes!(desk::searches::fields))
+        .routes(routes!(searches::list))
+        .routes(routes!(searches::put, searches::delete))
         .routes(routes!(desk::interactions::read, deletions::delete))
         .routes(routes!(desk::interactions::history))
         .routes(routes!(desk::interactions::close))
