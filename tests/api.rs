@@ -6,6 +6,7 @@
 
 mod access;
 mod colleagues;
+mod erasing;
 mod finding;
 mod jobs;
 mod overseeing;

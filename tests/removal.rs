@@ -12,23 +12,23 @@ use views::transcript::{log_key, transcript_key};
 use super::*;
 
 /// A part of everything that a customer says in these tests.
-const CANARY: &str = "canary";
+pub(crate) const CANARY: &str = "canary";
 
 /// The provider's ids of the tests begin with this.
 const SID: &str = "SM00000000";
 
 impl Desk {
-    fn boss(&self) -> Caller {
+    pub(crate) fn boss(&self) -> Caller {
         self.with_token("/supervisor", self.issuer.mint("boss", &["owner"], Duration::from_secs(600)).unwrap())
     }
 
-    fn objects(&self) -> Objects {
+    pub(crate) fn objects(&self) -> Objects {
         Objects::from_env(&self.deployment.aws, &self.deployment.env).unwrap()
     }
 
     /// A closed conversation of customer 1 with everything that a conversation leaves: messages in both directions, an
     /// edited one, attachments, a transcript and a log, history, and events in an agent's feed.
-    async fn talked(&self, number: usize) -> InteractionKey {
+    pub(crate) async fn talked(&self, number: usize) -> InteractionKey {
         let path = self.ring(number).await;
         self.says(number, number + 100, &format!("my {CANARY}")).await;
         assert_eq!(self.anna().post(&format!("{path}/accept"), json!({})).await.0, 200);
@@ -79,7 +79,7 @@ impl Desk {
     }
 
     /// The copy of an attachment, and what `archive` writes.
-    async fn copies(&self, key: &InteractionKey) {
+    pub(crate) async fn copies(&self, key: &InteractionKey) {
         let interaction = domain::interaction::Interaction {
             id: key.interaction.clone(),
             account: key.conversation.account.clone(),
@@ -122,7 +122,7 @@ impl Desk {
     }
 
     /// The quarter of an hour is over.
-    async fn second_pass(&self, view: &Value) -> Job {
+    pub(crate) async fn second_pass(&self, view: &Value) -> Job {
         let job = self.the_job(view).await;
         assert!(job.resumes_at.is_some_and(|at| at > Timestamp::now() + SignedDuration::from_mins(14)), "{job:?}");
         let due = Job { resumes_at: None, version: job.version + 1, ..job.clone() };
@@ -314,7 +314,7 @@ impl Desk {
     }
 
     /// The worker died: its lease runs out.
-    async fn expire_lease(&self, view: &Value) {
+    pub(crate) async fn expire_lease(&self, view: &Value) {
         let job = self.the_job(view).await;
         let free = Job { lease: None, version: job.version + 1, ..job };
         self.deployment.store.save_job(&free).await.unwrap();

@@ -18,6 +18,7 @@
 //! | `POST /deletions/preview/matching` | 1 transaction, 1 message |
 //! | `POST /deletions` | 2 reads, 1 transaction, 1 message |
 //! | `GET`, `PUT`, `DELETE /interactions/{id}/hold`, `/contacts/{id}/hold` | 1 to 3 reads, 1 transaction |
+//! | `POST /contacts/{id}/erase` | 1 read and 1 query for each account and contact, 1 transaction, 1 message |
 //! | `GET /searches` | 1 query |
 //! | `PUT`, `DELETE /searches/{name}` | 1 or 2 reads, 1 write |
 //! | `POST /exports` | 1 write for each 5,000 ids, 1 transaction, 1 message |

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 
-use domain::ids::{AccountId, InteractionId, JobId};
+use domain::ids::{AccountId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::{Job, PART, PREVIEW_KEPT, Place, Task};
 use domain::row::Position;
@@ -22,12 +22,24 @@ use crate::steps::{Then, Unit, WorkError};
 /// How long a unit looks: a third of a step, so that somebody who cancels does not wait long.
 const LOOKS: SignedDuration = SignedDuration::from_secs(20);
 
+/// How many interactions of a customer are read at once. Nobody has many.
+const CUSTOMERS: usize = 500;
+
 /// Where it looks, and where it keeps what it finds.
 pub(crate) trait Selections: Sync {
     /// All accounts that have or had interactions, those that were deleted too, in order.
     fn accounts(&self) -> impl Future<Output = Result<Vec<AccountId>, PortError>> + Send;
     /// The names by which a search finds accounts, agents and queues.
     fn names(&self) -> impl Future<Output = Result<Names, PortError>> + Send;
+    /// A part of a customer's interactions on an account, newest first, those that were merged too; and the `before`
+    /// of the next part.
+    fn of_contacts(
+        &self,
+        account: &AccountId,
+        contacts: &[ContactId],
+        before: Option<&InteractionId>,
+        most: usize,
+    ) -> impl Future<Output = Result<(Vec<Interaction>, Option<InteractionId>), PortError>> + Send;
     /// A part of a job's ids.
     fn frozen(&self, job: &JobId, part: u64) -> impl Future<Output = Result<Vec<InteractionId>, PortError>> + Send;
     /// Replaces a part of a job's ids.
@@ -52,7 +64,7 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
         }
         let under = match &job.task {
             Task::PreviewDeletion { token } => token,
-            Task::ExportInteractions { .. } | Task::ExportContacts { .. } | Task::Delete { .. } => &job.id,
+            Task::ExportInteractions { .. } | Task::ExportContacts { .. } | Task::Delete { .. } | Task::Erase { .. } => &job.id,
         };
         let (part, kept) = (counts.total / PART as u64, counts.total % PART as u64);
         let mut ids = match kept {
@@ -84,7 +96,7 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
         matching: &Matching,
         ids: &mut Vec<InteractionId>,
     ) -> Result<Seek, WorkError> {
-        let wanted = Wanted::of(matching.clone()).ok_or(WorkError::Form)?;
+        let wanted = Wanted::of(matching.clone());
         let names = self.selections.names().await?;
         let until = self.world.now().saturating_add(LOOKS).unwrap_or(Timestamp::MAX);
         let is_late = || self.world.now() >= until;
@@ -101,7 +113,11 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
                     return Ok(seek);
                 }
                 let most = PART - ids.len();
-                let portion = search::portion(&self.lists, (&account, &names), &wanted, after, most, is_late).await?;
+                let portion = match (matching, &wanted) {
+                    (Matching::Contacts { contacts }, _) => self.of_contacts(&account, contacts, &seek, most).await?,
+                    (_, Some(wanted)) => search::portion(&self.lists, (&account, &names), wanted, after, most, is_late).await?,
+                    (_, None) => return Err(WorkError::Form),
+                };
                 asked = true;
                 let Portion { interactions, next, scanned } = portion;
                 seek.scanned += scanned as u64;
@@ -116,6 +132,15 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
         }
         seek.matching = None;
         Ok(seek)
+    }
+
+    /// A part of a customer's interactions. Its order is that of the ids.
+    async fn of_contacts(&self, account: &AccountId, contacts: &[ContactId], seek: &Seek, most: usize) -> Result<Portion, WorkError> {
+        let before = seek.after.as_deref().filter(|_| seek.account.as_ref() == Some(account)).and_then(Position::parse);
+        let before = before.as_ref().map(Position::interaction);
+        let (interactions, next) = self.selections.of_contacts(account, contacts, before, most.min(CUSTOMERS)).await?;
+        let next = next.map(|next| Position::of(next.made_at(), &next));
+        Ok(Portion { scanned: interactions.len(), interactions, next })
     }
 }
 
@@ -307,6 +332,24 @@ mod tests {
             Ok(Names::default())
         }
 
+        async fn of_contacts(
+            &self,
+            account: &AccountId,
+            contacts: &[ContactId],
+            before: Option<&InteractionId>,
+            most: usize,
+        ) -> Result<(Vec<Interaction>, Option<InteractionId>), PortError> {
+            self.world.advance(self.between);
+            self.call(|| ())?;
+            let mut all = self.memory.interactions();
+            all.retain(|one| one.account == *account && contacts.contains(&one.contact) && before.is_none_or(|before| one.id < *before));
+            all.sort_by(|one, other| other.id.cmp(&one.id));
+            let more = all.len() > most.min(7);
+            all.truncate(most.min(7));
+            let next = all.last().filter(|_| more).map(|last| last.id.clone());
+            Ok((all, next))
+        }
+
         async fn frozen(&self, job: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
             self.call(|| self.parts.lock().unwrap().get(&(job.clone(), part)).cloned().unwrap_or_default())
         }
@@ -393,6 +436,16 @@ mod tests {
         }
         let (found, _) = fakes.play(wanted).await;
         assert_eq!((fakes.ids(&id(1)), found.counts.total), (Vec::new(), 0));
+    }
+
+    #[tokio::test]
+    async fn all_interactions_of_a_customer_are_found_whenever_they_were_opened() {
+        let fakes = Fakes { between: SignedDuration::from_secs(12), ..Fakes::new(200).await };
+        let contacts: Vec<ContactId> = (0..200).step_by(2).chain([31, 77]).map(|number| ContactId::from_ulid(Ulid(number))).collect();
+        let task = Task::Erase { contacts: contacts.clone() };
+        let (found, units) = fakes.play(job(task, Matching::Contacts { contacts: contacts.clone() }, 10)).await;
+        assert_eq!(fakes.ids(&id(1)), expected(200, |one| contacts.contains(&one.contact)));
+        assert!(found.counts.total == 102 && units > 5, "{units}");
     }
 
     #[tokio::test]

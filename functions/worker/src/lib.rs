@@ -13,6 +13,7 @@
 //! were ordered for all that match.
 
 mod csv;
+mod eraser;
 mod export;
 mod finder;
 mod records;
@@ -33,10 +34,11 @@ use engine::ports::System;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Deserialize;
 
+use eraser::Eraser;
 use export::Exporter;
 use finder::Finder;
-use records::{Files, Kept, Tables};
-use removal::Remover;
+use records::{Files, Kept, Rest, Tables};
+use removal::{Remover, Thoroughly};
 use steps::{Ended, Steps, Then, Unit, Work, WorkError};
 use store::Interactions;
 
@@ -45,6 +47,7 @@ struct Works {
     finder: Finder<Interactions, Tables, System>,
     exporter: Exporter<Tables, Files, System>,
     remover: Remover<Tables, Files, System>,
+    rest: Rest,
 }
 
 impl Work for Works {
@@ -54,7 +57,8 @@ impl Work for Works {
         }
         match &job.task {
             Task::ExportInteractions { .. } | Task::ExportContacts { .. } => self.exporter.unit(job).await,
-            Task::Delete { close } => self.remover.unit(job, *close).await,
+            Task::Delete { close } => self.remover.unit(job, Thoroughly { close: *close, merged: false }).await,
+            Task::Erase { contacts } => Eraser { remover: &self.remover, traces: &self.rest }.unit(job, contacts).await,
             // It has found everything.
             Task::PreviewDeletion { .. } => Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) }),
         }
@@ -96,8 +100,9 @@ impl Worker {
         let queue = Queue::from_env(aws, env, "JOBS_QUEUE_URL")?;
         let (tables, files) = (Tables { engine }, Files(Objects::from_env(aws, env)?));
         let remover = Remover { remains: tables.clone(), shelf: files.clone(), world: System };
+        let rest = Rest { store: store.clone(), files: files.clone() };
         let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
-        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover };
+        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest };
         Ok(Self { steps: Steps { jobs: Kept { store, queue: queue.clone() }, work: works, world: System }, queue })
     }
 

@@ -11,22 +11,26 @@ use domain::decide::{Event, Refusal};
 use domain::effect::InteractionKey;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
-use domain::job::Job;
+use domain::job::{Job, Task};
 use domain::removal::Gone;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
-use store::{Configuration, Entombed, Interactions, Order, Preview, ScannedContacts};
+use store::{Configuration, Entombed, Erasure, Interactions, Order, Preview, ScannedContacts};
 use views::AgentEvent;
 
+use crate::eraser::Traces;
 use crate::export::{Bucket, Records};
 use crate::finder::Selections;
 use crate::removal::{Remains, Shelf};
 use crate::rows::{Digest, Names};
-use crate::steps::Jobs;
+use crate::steps::{Jobs, WorkError};
 
 /// How many messages of a thread are read at once. A page has 1 MB at most anyway.
 const MESSAGES: i32 = 200;
+
+/// How many jobs are read at once: an item has a kilobyte.
+const JOBS: i32 = 100;
 
 /// Jobs in the table, and their queue.
 pub(crate) struct Kept {
@@ -81,7 +85,8 @@ impl Records for Tables {
     }
 
     async fn contacts(&self, after: Option<&str>) -> Result<(Vec<Contact>, Option<String>), PortError> {
-        let ScannedContacts { contacts, next } = self.engine.store.scan_contacts(after).await?;
+        let ScannedContacts { mut contacts, next } = self.engine.store.scan_contacts(after).await?;
+        contacts.retain(|contact| contact.erased.is_none());
         Ok((contacts, next))
     }
 
@@ -111,6 +116,16 @@ impl Selections for Tables {
 
     async fn frozen(&self, job: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
         self.engine.store.frozen(job, part).await
+    }
+
+    async fn of_contacts(
+        &self,
+        account: &AccountId,
+        contacts: &[ContactId],
+        before: Option<&InteractionId>,
+        most: usize,
+    ) -> Result<(Vec<Interaction>, Option<InteractionId>), PortError> {
+        self.engine.store.of_contacts(account, contacts, before, most).await
     }
 
     async fn freeze(&self, job: &JobId, part: u64, ids: &[InteractionId]) -> Result<(), PortError> {
@@ -169,6 +184,33 @@ impl Remains for Tables {
 
     async fn scrub(&self, agent: &AgentId) -> Result<(), PortError> {
         self.engine.store.scrub::<AgentEvent>(agent).await.map(drop)
+    }
+}
+
+/// What else an erasure reaches.
+pub(crate) struct Rest {
+    pub(crate) store: Interactions,
+    pub(crate) files: Files,
+}
+
+impl Traces for Rest {
+    async fn jobs(&self, after: Option<&JobId>) -> Result<(Vec<Job>, Option<JobId>), PortError> {
+        self.store.jobs(after, JOBS).await
+    }
+
+    async fn cancel(&self, job: &JobId) -> Result<(), PortError> {
+        self.store.cancel_job(job).await.map(drop)
+    }
+
+    async fn forget(&self, contact: &ContactId) -> Result<(), PortError> {
+        self.store.forget_contact(contact).await
+    }
+
+    async fn note(&self, key: &str, job: &Job) -> Result<(), WorkError> {
+        let Task::Erase { contacts } = &job.task else { return Ok(()) };
+        let erasure = Erasure { contacts: contacts.clone(), at: job.created_at, by: job.by.who.clone() };
+        let bytes = serde_json::to_vec(&erasure).map_err(|_| WorkError::Form)?;
+        Ok(self.files.0.put(key, bytes, "application/json").await?)
     }
 }
 

@@ -66,6 +66,15 @@ pub(crate) struct Remover<R, B, W> {
     pub(crate) world: W,
 }
 
+/// What a job deletes too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thoroughly {
+    /// Open interactions, which are closed first. Otherwise they are left out.
+    pub(crate) close: bool,
+    /// Those that were merged into another one. Otherwise they go with that one.
+    pub(crate) merged: bool,
+}
+
 /// What became of one interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -76,15 +85,15 @@ enum Fate {
 }
 
 impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
-    /// Does the unit at the job's place. `close`: open interactions are closed first.
-    pub(crate) async fn unit(&self, job: &Job, close: bool) -> Result<Unit, WorkError> {
+    /// Does the unit at the job's place.
+    pub(crate) async fn unit(&self, job: &Job, thoroughly: Thoroughly) -> Result<Unit, WorkError> {
         let Job { counts, mut place, .. } = job.clone();
         // A cancelled job winds up what it has deleted.
         if !job.cancelled || place.round > 0 {
             let ids = self.remains.frozen(&job.id, place.index / PART as u64).await?;
             let ids: Vec<InteractionId> = ids.into_iter().skip(in_part(&place)).take(AT_ONCE).collect();
             if !ids.is_empty() {
-                return self.delete(&ids, counts, place, close).await;
+                return self.delete(&ids, counts, place, thoroughly).await;
             }
         }
         if place.in_feeds && !self.scrub(&mut place).await? {
@@ -101,9 +110,15 @@ impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
         Ok(Unit { counts, place, then })
     }
 
-    async fn delete(&self, ids: &[InteractionId], mut counts: Counts, mut place: Place, close: bool) -> Result<Unit, WorkError> {
+    async fn delete(
+        &self,
+        ids: &[InteractionId],
+        mut counts: Counts,
+        mut place: Place,
+        thoroughly: Thoroughly,
+    ) -> Result<Unit, WorkError> {
         let first = place.round == 0;
-        let fates: Vec<_> = ids.iter().map(|id| self.delete_one(id, first, close)).collect();
+        let fates: Vec<_> = ids.iter().map(|id| self.delete_one(id, first, thoroughly)).collect();
         let fates: Vec<Fate> = stream::iter(fates).buffered(AT_ONCE).try_collect().await?;
         for fate in fates {
             match fate {
@@ -119,7 +134,7 @@ impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
     }
 
     /// Deletes one interaction, or what came late for one that is gone.
-    async fn delete_one(&self, id: &InteractionId, first: bool, close: bool) -> Result<Fate, WorkError> {
+    async fn delete_one(&self, id: &InteractionId, first: bool, thoroughly: Thoroughly) -> Result<Fate, WorkError> {
         for _ in 0..ATTEMPTS {
             let living = match first {
                 true => self.remains.interaction(id).await?,
@@ -131,13 +146,13 @@ impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
                 return Ok(Fate::Deleted { shown: gone.may_be_in_feeds() });
             };
             // Its messages are part of the thread into which it was merged.
-            if interaction.merged_into.is_some() {
+            if interaction.merged_into.is_some() && !thoroughly.merged {
                 return Ok(Fate::Skipped);
             }
             let customer = self.remains.customer(&interaction).await?;
             if interaction.is_open() {
                 // What is held is not closed either.
-                let stays = !close || self.remains.is_held(&interaction, &customer).await?;
+                let stays = !thoroughly.close || self.remains.is_held(&interaction, &customer).await?;
                 if stays || !self.remains.close(&interaction.key()).await? {
                     return Ok(Fate::Skipped);
                 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::business::Business;
 use crate::effect::Effect;
-use crate::ids::{AccountId, ContactId, ListId};
+use crate::ids::{AccountId, ContactId, JobId, ListId};
 use crate::inbound::ProfileName;
 use crate::values::Address;
 
@@ -63,6 +63,9 @@ pub struct Contact {
     /// The older contact of the same customer for every account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
+    /// The job that erases the customer. Nothing about the customer is left here, and no address leads here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<JobId>,
 }
 
 /// A customer's word about marketing messages.
@@ -239,9 +242,16 @@ impl Contact {
             version: 1,
             linked: BTreeSet::new(),
             linked_to: None,
+            erased: None,
         };
         places.into_iter().for_each(|place| contact.gain(place));
         contact
+    }
+
+    /// The contact without anything about the customer, until the job that erases the customer deletes it.
+    pub fn erased_by(&self, job: &JobId) -> Self {
+        let empty = Self::known_by(self.id.clone(), self.created_at, []);
+        Self { version: self.version + 1, erased: Some(job.clone()), ..empty }
     }
 
     /// The addresses that lead here.
@@ -392,6 +402,11 @@ impl People {
             Tied::Address { .. } => None,
         });
         contact.linked.iter().chain(&contact.linked_to).chain(tied)
+    }
+
+    /// All of them.
+    pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        self.0.values()
     }
 
     /// One of the contacts.

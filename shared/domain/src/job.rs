@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Role;
-use crate::ids::JobId;
+use crate::ids::{ContactId, JobId};
 use crate::seek::Seek;
 
 /// How long a lease is held without being saved again: longer than a function lives, so that a lease that has run
@@ -104,6 +104,11 @@ pub enum Task {
     PreviewDeletion {
         /// The id of the deletion, under which the ids are frozen.
         token: JobId,
+    },
+    /// Erases a customer: all interactions, exports that may hold them, and the contacts.
+    Erase {
+        /// The customer's contacts.
+        contacts: Vec<ContactId>,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ContactId};
 use crate::row::{Filter, Span};
 use crate::search::SearchInput;
 
@@ -25,20 +25,25 @@ pub enum Matching {
         /// When they were opened.
         span: Span,
     },
+    /// All of a customer, whenever they were opened.
+    Contacts {
+        /// The customer's contacts.
+        contacts: Vec<ContactId>,
+    },
 }
 
 impl Matching {
     /// Whether it looks into the interactions of `account`.
     pub fn is_in(&self, account: &AccountId) -> bool {
         match self {
-            Self::Search { .. } => true,
+            Self::Search { .. } | Self::Contacts { .. } => true,
             Self::List { account: wanted, .. } => wanted.as_ref().is_none_or(|wanted| wanted == account),
         }
     }
 }
 
 /// A search for the interactions of a job: account by account, in each from the newest on. What was opened after the
-/// job was ordered is left out, so that it comes to an end.
+/// job was ordered is left out, so that it comes to an end; of a customer nothing can be opened then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seek {
     /// What it looks for; `None` once all of it is found. A search may name a customer, so it is not kept longer.

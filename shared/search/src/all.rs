@@ -25,10 +25,11 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// What `matching` looks for; `None` if its search can't be read any more.
+    /// What `matching` looks for; `None` if its search can't be read any more, or it names contacts.
     pub fn of(matching: Matching) -> Option<Self> {
         Some(match matching {
             Matching::Search { search } => Self::Search(search.check().ok()?),
+            Matching::Contacts { .. } => return None,
             Matching::List { account, filter, span } => Self::List(ListQuery { account, filter, span, after: None, limit: 0 }),
         })
     }

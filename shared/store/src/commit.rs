@@ -51,12 +51,7 @@ impl Transaction<'_, Committed> {
     /// Replaces a contact's previous version.
     fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> PortResult<()> {
         let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
-        // Contacts of the form before this one had no version.
-        let before = match contact.version {
-            1 => Expression::new("attribute_exists(pk) AND attribute_not_exists(version)"),
-            version => Expression::version(version - 1),
-        };
-        self.put(item, Some(before), Committed::Conflict);
+        self.put(item, Some(contact_before(contact.version)), Committed::Conflict);
         Ok(())
     }
 
@@ -142,6 +137,15 @@ enum KnownBy {
 }
 
 /// The outcome of a commit's transaction. "Done before" says more than any other lost condition.
+/// The condition that a contact has the version before this one.
+pub(crate) fn contact_before(version: u64) -> Expression {
+    match version {
+        // Contacts of the form before this one had no version.
+        1 => Expression::new("attribute_exists(pk) AND attribute_not_exists(version)"),
+        version => Expression::version(version - 1),
+    }
+}
+
 pub(crate) async fn committed(transaction: Transaction<'_, Committed>) -> PortResult<Committed> {
     Ok(match transaction.send().await? {
         Outcome::Done => Committed::Done,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use audit::Entry;
 use domain::ids::{InteractionId, JobId};
 use domain::job::{self, Job};
-use engine::ports::Committed;
+use engine::ports::{Committed, PortError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ use crate::transaction::Expression;
 
 /// How many jobs that have not ended are looked at in one sweep. A sweep comes every few minutes.
 const SWEPT: i32 = 1_000;
+
+/// How often a request to cancel is tried while the job saves its place.
+const CANCELS: u32 = 10;
 
 /// The count of a selection that was frozen before anything is ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +104,24 @@ impl Interactions {
             Put::Lost(there) if there.as_ref().is_some_and(own) => Committed::Done,
             Put::Lost(_) | Put::Rival => Committed::Conflict,
         })
+    }
+
+    /// Asks a job to end early, unless it has ended. `None`: there is no such job.
+    ///
+    /// # Errors
+    /// The table can't be read or written, or the job saves its place at every attempt.
+    pub async fn cancel_job(&self, id: &JobId) -> PortResult<Option<Job>> {
+        for _ in 0..CANCELS {
+            let Some(job) = self.job(id).await? else { return Ok(None) };
+            if job.state.is_final() || job.cancelled {
+                return Ok(Some(job));
+            }
+            let cancelled = Job { cancelled: true, version: job.version + 1, ..job };
+            if self.save_job(&cancelled).await? == Committed::Done {
+                return Ok(Some(cancelled));
+            }
+        }
+        Err(PortError { operation: "cancel", reason: format!("still in conflict after {CANCELS} attempts") })
     }
 
     /// The jobs that have not ended, the oldest first.

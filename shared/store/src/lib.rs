@@ -6,6 +6,7 @@
 mod codec;
 mod commit;
 mod config;
+mod erasure;
 mod events;
 mod feed;
 mod interactions;
@@ -23,6 +24,7 @@ mod wiring;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
+pub use erasure::{Erased, Erasure};
 pub use events::{KeptAlert, Received};
 pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};
 pub use interactions::{Interactions, Order, ScannedContacts, Thread, after_contact, is_place};

@@ -136,12 +136,15 @@ impl Interactions {
         self.table.get(keys::hold(id)).await?.as_ref().map(from_data).transpose()
     }
 
-    /// Holds an interaction that is there. False if it was deleted a moment ago.
+    /// Holds an interaction that is there. False if it was deleted a moment ago, or its customer is being erased.
     ///
     /// # Errors
     /// The table can't be written.
-    pub async fn hold_interaction(&self, id: &InteractionId, hold: &Hold, entry: &Entry) -> PortResult<bool> {
-        self.put_hold(id.as_str(), keys::reference(id), hold, entry).await
+    pub async fn hold_interaction(&self, key: &InteractionKey, hold: &Hold, entry: &Entry) -> PortResult<bool> {
+        let id = &key.interaction;
+        let there = (keys::reference(id), Expression::new("attribute_exists(pk)"));
+        let stays = (keys::contact(&key.conversation.contact), not_erased("attribute_not_exists"));
+        self.put_hold(id.as_str(), [there, stays], hold, entry).await
     }
 
     /// Holds a contact that is there, and so all of its interactions.
@@ -149,13 +152,19 @@ impl Interactions {
     /// # Errors
     /// The table can't be written.
     pub async fn hold_contact(&self, id: &ContactId, hold: &Hold, entry: &Entry) -> PortResult<bool> {
-        self.put_hold(id.as_str(), keys::contact(id), hold, entry).await
+        self.put_hold(id.as_str(), [(keys::contact(id), not_erased("attribute_exists(pk) AND attribute_not_exists"))], hold, entry).await
     }
 
-    async fn put_hold(&self, id: &str, what: Key, hold: &Hold, entry: &Entry) -> PortResult<bool> {
+    async fn put_hold(
+        &self,
+        id: &str,
+        conditions: impl IntoIterator<Item = (Key, Expression)>,
+        hold: &Hold,
+        entry: &Entry,
+    ) -> PortResult<bool> {
         let mut transaction = self.table.transaction();
         transaction.put(data_item(keys::hold(id), hold)?, None, ());
-        transaction.check(what, Expression::new("attribute_exists(pk)"), ());
+        conditions.into_iter().for_each(|(key, condition)| transaction.check(key, condition, ()));
         for item in audit_items(entry)? {
             transaction.put_new_in(&self.config_table, item, ());
         }
@@ -298,6 +307,11 @@ impl Interactions {
             }
         }
     }
+}
+
+/// The condition `does` on the mark of a contact that is being erased.
+fn not_erased(does: &str) -> Expression {
+    Expression::new(format!("{does}(#data.#erased)")).name("#data", "data").name("#erased", "erased")
 }
 
 /// The ids whose holds keep an interaction from being deleted.

@@ -93,7 +93,7 @@ async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result
 /// The contact. If it was merged into an older one, the older one, which has all addresses.
 async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     let store = &app.engine.store;
-    let contact = store.contact(id).await?.ok_or(Error::NotFound)?;
+    let contact = store.contact(id).await?.filter(|contact| contact.erased.is_none()).ok_or(Error::NotFound)?;
     match &contact.linked_to {
         Some(owner) => store.contact(owner).await?.ok_or(Error::NotFound.into()),
         None => Ok(contact),

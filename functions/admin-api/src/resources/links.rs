@@ -128,7 +128,7 @@ pub(super) fn views(people: &People, id: &ContactId, accounts: &[Account]) -> Ve
 }
 
 async fn known(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
-    Ok(app.engine.store.contact(id).await?.ok_or(Error::NotFound)?)
+    Ok(app.engine.store.contact(id).await?.filter(|contact| contact.erased.is_none()).ok_or(Error::NotFound)?)
 }
 
 async fn listed(app: &App, id: &ContactId) -> Result<Listed<LinkView>, ApiError> {
@@ -236,7 +236,8 @@ async fn change(
     for _ in 0..ATTEMPTS {
         let mut ids = BTreeSet::from([id.clone()]);
         for other in others {
-            ids.extend(app.engine.store.contact(other).await?.map(|contact| contact.id));
+            let there = app.engine.store.contact(other).await?.filter(|contact| contact.erased.is_none());
+            ids.extend(there.map(|contact| contact.id));
         }
         let people = app.engine.people(ids).await?;
         let before = people.get(id).cloned();

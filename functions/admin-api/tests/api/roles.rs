@@ -156,6 +156,7 @@ const SUPERVISOR: &str = "
     owner PUT /contacts/{id}/hold
     owner DELETE /contacts/{id}/hold
     supervisor GET /contacts/{id}/hold
+    owner POST /contacts/{id}/erase
     supervisor POST /deletions
     supervisor POST /deletions/preview
     supervisor POST /deletions/preview/matching

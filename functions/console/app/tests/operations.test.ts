@@ -30,6 +30,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'put /interactions/{id}/language': 'translation has no screen yet'
 =======
     'post /deletions/preview/matching': 'deleting all that matches has no screen yet',
+    'post /contacts/{id}/erase': 'erasing has no screen yet',
     'get /searches': 'searches by name have no screen yet',
     'put /searches/{name}': 'searches by name have no screen yet',
     'delete /searches/{name}': 'searches by name have no screen yet'

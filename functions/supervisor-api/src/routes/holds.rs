@@ -82,7 +82,7 @@ pub(crate) async fn put(
     let by = app.by(&caller).await?;
     let hold = Hold { who: by.who.clone(), at: app.desk.engine.world.now(), reason: holding.checked()? };
     let entry = app.entry(&by, Action::Held, "interaction", key.interaction.as_str(), &json!({"reason": hold.reason}));
-    if app.store().hold_interaction(&key.interaction, &hold, &entry).await? { Ok(Json(hold.into())) } else { Err(Error::NotFound.into()) }
+    if app.store().hold_interaction(&key, &hold, &entry).await? { Ok(Json(hold.into())) } else { Err(Error::NotFound.into()) }
 }
 
 /// Ends the hold of an interaction.
@@ -121,7 +121,7 @@ pub(crate) async fn put_contact(
     Id(id): Id<ContactId>,
     Body(holding): Body<Holding>,
 ) -> Result<Json<HoldView>, Failure> {
-    app.store().contact(&id).await?.ok_or(Error::NotFound)?;
+    app.store().contact(&id).await?.filter(|contact| contact.erased.is_none()).ok_or(Error::NotFound)?;
     let by = app.by(&caller).await?;
     let hold = Hold { who: by.who.clone(), at: app.desk.engine.world.now(), reason: holding.checked()? };
     let entry = app.entry(&by, Action::Held, "contact", id.as_str(), &json!({"reason": hold.reason}));

@@ -10,7 +10,6 @@ use desk::Link;
 use domain::ids::JobId;
 use domain::job::{self, Counts, Job, Task};
 use engine::jobs::JobStep;
-use engine::ports::{Committed, PortError};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,9 +20,6 @@ use crate::error::Failure;
 /// How long a link to a job's file is valid: a supervisor may be asked for a place on the disk, and a large file must
 /// begin to load by then.
 const FILE_LINK: Duration = Duration::from_secs(15 * 60);
-
-/// How often a request to cancel is tried while the job saves its place.
-const ATTEMPTS: u32 = 10;
 
 /// Work that takes longer than a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,6 +81,8 @@ pub(crate) enum Kind {
     Delete,
     /// The preview of a deletion of all interactions that match.
     PreviewDeletion,
+    /// The erasure of a customer.
+    Erase,
 }
 
 impl From<&Task> for Kind {
@@ -94,6 +92,7 @@ impl From<&Task> for Kind {
             Task::ExportContacts { .. } => Self::ExportContacts,
             Task::Delete { .. } => Self::Delete,
             Task::PreviewDeletion { .. } => Self::PreviewDeletion,
+            Task::Erase { .. } => Self::Erase,
         }
     }
 }
@@ -157,7 +156,7 @@ pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
 /// Ends a job early.
 ///
 /// It stops within a minute, after the piece of work that is under way. What it has done stays done. A job that has
-/// ended stays as it is.
+/// ended stays as it is, and so does an erasure: half of a customer helps nobody.
 #[utoipa::path(
     delete, path = "/jobs/{id}", operation_id = "cancel_job", tag = "jobs", params(("id" = String, Path, description = "The job's id")),
     responses((status = ACCEPTED, body = JobView))
@@ -167,17 +166,12 @@ pub(crate) async fn cancel(
     _: Overseer,
     Id(id): Id<JobId>,
 ) -> Result<(http::StatusCode, Json<JobView>), Failure> {
-    for _ in 0..ATTEMPTS {
-        let job = app.store().job(&id).await?.ok_or(Error::NotFound)?;
-        if job.state.is_final() || job.cancelled {
-            return Ok((http::StatusCode::ACCEPTED, Json(job.into())));
-        }
-        let cancelled = Job { cancelled: true, version: job.version + 1, ..job };
-        if app.store().save_job(&cancelled).await? == Committed::Done {
-            return Ok((http::StatusCode::ACCEPTED, Json(cancelled.into())));
-        }
-    }
-    Err(PortError { operation: "cancel", reason: format!("still in conflict after {ATTEMPTS} attempts") }.into())
+    let job = app.store().job(&id).await?.ok_or(Error::NotFound)?;
+    let job = match &job.task {
+        Task::Erase { .. } => job,
+        _ => app.store().cancel_job(&id).await?.ok_or(Error::NotFound)?,
+    };
+    Ok((http::StatusCode::ACCEPTED, Json(job.into())))
 }
 
 /// Returns a download link to the file that a job made.
@@ -195,7 +189,7 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
         Task::ExportInteractions { .. } => "interactions",
         Task::ExportContacts { .. } => "contacts",
         // They make no file.
-        Task::Delete { .. } | Task::PreviewDeletion { .. } => return Err(Failure::NoFile),
+        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::Erase { .. } => return Err(Failure::NoFile),
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
     let expires_at = cloud::time::now() + FILE_LINK;

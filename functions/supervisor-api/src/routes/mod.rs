@@ -1,6 +1,7 @@
 //! The routes, and the OpenAPI document built from them.
 
 mod deletions;
+mod erasures;
 mod exports;
 mod holds;
 mod jobs;
@@ -71,6 +72,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(deletions::preview))
         .routes(routes!(deletions::preview_matching))
         .routes(routes!(deletions::order))
+        .routes(routes!(erasures::erase))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::read_contact, holds::put_contact, holds::release_contact));
     api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/") || path == "/agents/{id}/presence");
