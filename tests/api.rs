@@ -11,6 +11,7 @@ mod finding;
 mod jobs;
 mod overseeing;
 mod removal;
+mod retaining;
 mod supervising;
 mod support;
 mod translation;

@@ -101,9 +101,14 @@ impl App {
 
     /// An entry of the audit trail about the object `id`, with what is told of the action.
     pub(crate) fn entry(&self, by: &Orderer, action: Action, kind: &str, id: &str, told: &Value) -> Entry {
+        let subject = Subject { kind, id, versions: (None, None) };
+        self.told(by, action, subject, &Value::Null, told)
+    }
+
+    /// An entry of the audit trail about a change of `subject`.
+    pub(crate) fn told(&self, by: &Orderer, action: Action, subject: Subject<'_>, before: &Value, after: &Value) -> Entry {
         let by = By { who: by.who.clone(), role: by.role };
         let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
-        let subject = Subject { kind, id, versions: (None, None) };
-        Entry::new(self.desk.engine.world.ulid(), by, action, subject, changes(&Value::Null, told, &shows))
+        Entry::new(self.desk.engine.world.ulid(), by, action, subject, changes(before, after, &shows))
     }
 }

@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// An owner holds the interaction or its contact.
     #[error("an owner holds it")]
     Held,
+    /// A retention time that keeps less was not previewed.
+    #[error("the retention time was not previewed")]
+    Unconfirmed,
     /// The person keeps as many searches as anybody may.
     #[error("too many searches")]
     TooManySearches,
@@ -61,6 +64,11 @@ impl IntoResponse for Failure {
                 Problem::conflict("held", "Held").detail("An owner holds the interaction, one that was merged into it, or its contact."),
                 &self,
             ),
+            Failure::Unconfirmed => {
+                let problem = Problem::conflict("retention-unconfirmed", "Preview it first");
+                let detail = "It keeps something for a shorter time. POST /retention/preview shows what it deletes; repeat with its token.";
+                refuse(problem.detail(detail), &self)
+            }
             Failure::TooManySearches => {
                 let detail = format!("A person keeps up to {} searches. Delete one first.", SavedSearch::MOST);
                 refuse(Problem::conflict("too-many-searches", "Too many searches").detail(detail), &self)

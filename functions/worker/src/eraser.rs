@@ -53,7 +53,9 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
         let then = match then {
             Then::Later(at) => Then::Later(at),
             // An export may be under way that read the customer before the order.
-            Then::Done(_) if place.round == 0 => Then::Later(self.remover.world.now().saturating_add(SECOND_PASS).unwrap_or(Timestamp::MAX)),
+            Then::Done(_) if place.round == 0 => {
+                Then::Later(self.remover.world.now().saturating_add(SECOND_PASS).unwrap_or(Timestamp::MAX))
+            }
             then @ (Then::More | Then::Stopped) => return Ok(Unit { counts, place, then }),
             Then::Done(file) => Then::Done(file),
         };
@@ -104,7 +106,7 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
                 }
                 Ok(false)
             }
-            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::Erase { .. } => Ok(false),
+            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => Ok(false),
         }
     }
 

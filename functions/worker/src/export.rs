@@ -100,7 +100,9 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
         let (raw, header): (bool, &[&str]) = match &job.task {
             Task::ExportInteractions { raw } => (*raw, &rows::INTERACTION),
             Task::ExportContacts { raw } => (*raw, &rows::CONTACT),
-            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::Erase { .. } => return Err(WorkError::Form),
+            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+                return Err(WorkError::Form);
+            }
         };
         let begun = match &upload.rest {
             Some(rest) => match self.bucket.get(rest).await? {
@@ -121,7 +123,9 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             match &job.task {
                 Task::ExportInteractions { .. } => self.gather_interactions(&job.id, &names, &mut gathered).await?,
                 Task::ExportContacts { .. } => self.gather_contacts(&names, &mut gathered).await?,
-                Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::Erase { .. } => return Err(WorkError::Form),
+                Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+                    return Err(WorkError::Form);
+                }
             }
         }
         self.keep(&key, upload, gathered).await

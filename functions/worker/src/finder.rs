@@ -64,7 +64,11 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
         }
         let under = match &job.task {
             Task::PreviewDeletion { token } => token,
-            Task::ExportInteractions { .. } | Task::ExportContacts { .. } | Task::Delete { .. } | Task::Erase { .. } => &job.id,
+            Task::ExportInteractions { .. }
+            | Task::ExportContacts { .. }
+            | Task::Delete { .. }
+            | Task::PreviewRetention { .. }
+            | Task::Erase { .. } => &job.id,
         };
         let (part, kept) = (counts.total / PART as u64, counts.total % PART as u64);
         let mut ids = match kept {
@@ -78,14 +82,16 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
         counts.total = part * PART as u64 + ids.len() as u64;
         let is_over = seek.matching.is_none();
         let place = Place { seek: Some(seek), ..place };
-        if let Task::PreviewDeletion { token } = &job.task
-            && is_over
-        {
-            let expires_at = self.world.now().saturating_add(PREVIEW_KEPT).unwrap_or(Timestamp::MAX);
-            self.selections.keep_preview(token, &Preview { total: counts.total, expires_at }).await?;
-            return Ok(Unit { counts, place, then: Then::Done(None) });
-        }
-        Ok(Unit { counts, place, then: Then::More })
+        let then = match &job.task {
+            Task::PreviewDeletion { token } if is_over => {
+                let expires_at = self.world.now().saturating_add(PREVIEW_KEPT).unwrap_or(Timestamp::MAX);
+                self.selections.keep_preview(token, &Preview { total: counts.total, expires_at }).await?;
+                Then::Done(None)
+            }
+            Task::PreviewRetention { .. } if is_over => Then::Done(None),
+            _ => Then::More,
+        };
+        Ok(Unit { counts, place, then })
     }
 
     /// Adds what matches to `ids`, until the part is full or it has looked for a while.
@@ -446,6 +452,15 @@ mod tests {
         let (found, units) = fakes.play(job(task, Matching::Contacts { contacts: contacts.clone() }, 10)).await;
         assert_eq!(fakes.ids(&id(1)), expected(200, |one| contacts.contains(&one.contact)));
         assert!(found.counts.total == 102 && units > 5, "{units}");
+    }
+
+    #[tokio::test]
+    async fn what_was_closed_before_a_time_is_found_on_the_accounts_that_have_one() {
+        let fakes = Fakes::new(300).await;
+        let before = [(account(2), after(120))].into();
+        let (found, _) = fakes.play(job(Task::Delete { close: false }, Matching::Closed { before }, 300)).await;
+        assert_eq!(fakes.ids(&id(1)), expected(120, |one| one.account == account(2) && !one.is_open()));
+        assert_eq!(found.place.seek.unwrap().scanned, 60, "nothing younger is looked at");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 //! | a step of a job that somebody works on, or whose time has not come | it comes again then |
 //! | a repeated step, or one of a job that has ended | nothing |
 //! | a failing table or bucket | the step comes again after 2 s and more; after 20 failures in a row the job has failed |
-//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost |
+//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost; once a day, a deletion of what is kept no longer |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
 //! `steps` leads every job, and a module for each kind does its units. `finder` finds the interactions of those that
@@ -18,6 +18,7 @@ mod export;
 mod finder;
 mod records;
 mod removal;
+mod retention;
 mod rows;
 mod steps;
 
@@ -39,6 +40,7 @@ use export::Exporter;
 use finder::Finder;
 use records::{Files, Kept, Rest, Tables};
 use removal::{Remover, Thoroughly};
+use retention::Keeping;
 use steps::{Ended, Steps, Then, Unit, Work, WorkError};
 use store::Interactions;
 
@@ -60,7 +62,9 @@ impl Work for Works {
             Task::Delete { close } => self.remover.unit(job, Thoroughly { close: *close, merged: false }).await,
             Task::Erase { contacts } => Eraser { remover: &self.remover, traces: &self.rest }.unit(job, contacts).await,
             // It has found everything.
-            Task::PreviewDeletion { .. } => Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) }),
+            Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } => {
+                Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) })
+            }
         }
     }
 }
@@ -68,6 +72,7 @@ impl Work for Works {
 /// The function.
 pub struct Worker {
     steps: Steps<Kept, Works, System>,
+    keeping: Keeping<Kept, Tables, System>,
     queue: Queue,
 }
 
@@ -101,9 +106,11 @@ impl Worker {
         let (tables, files) = (Tables { engine }, Files(Objects::from_env(aws, env)?));
         let remover = Remover { remains: tables.clone(), shelf: files.clone(), world: System };
         let rest = Rest { store: store.clone(), files: files.clone() };
+        let kept = Kept { store: store.clone(), queue: queue.clone() };
+        let keeping = Keeping { jobs: kept.clone(), settings: tables.clone(), world: System };
         let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
         let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest };
-        Ok(Self { steps: Steps { jobs: Kept { store, queue: queue.clone() }, work: works, world: System }, queue })
+        Ok(Self { steps: Steps { jobs: kept, work: works, world: System }, keeping, queue })
     }
 
     async fn handle(&self, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
@@ -116,13 +123,15 @@ impl Worker {
         }
     }
 
-    /// Sends forgotten jobs on. Returns how many there were.
+    /// Sends forgotten jobs on, and orders the deletion of what is kept no longer, once a day. Returns how many jobs
+    /// were forgotten.
     ///
     /// # Errors
     /// The table can't be read, or the queue not be reached.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let forgotten = self.steps.sweep().await?;
-        tracing::info!(event = "job.swept", forgotten);
+        let ordered = self.keeping.order().await?;
+        tracing::info!(event = "job.swept", forgotten, ordered);
         Ok(forgotten)
     }
 

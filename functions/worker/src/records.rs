@@ -13,6 +13,7 @@ use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::{Job, Task};
 use domain::removal::Gone;
+use domain::retention::Retention;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
@@ -23,6 +24,7 @@ use crate::eraser::Traces;
 use crate::export::{Bucket, Records};
 use crate::finder::Selections;
 use crate::removal::{Remains, Shelf};
+use crate::retention::Settings;
 use crate::rows::{Digest, Names};
 use crate::steps::{Jobs, WorkError};
 
@@ -33,6 +35,7 @@ const MESSAGES: i32 = 200;
 const JOBS: i32 = 100;
 
 /// Jobs in the table, and their queue.
+#[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) store: Interactions,
     pub(crate) queue: Queue,
@@ -134,6 +137,20 @@ impl Selections for Tables {
 
     async fn keep_preview(&self, token: &JobId, preview: &Preview) -> Result<(), PortError> {
         self.engine.store.put_preview(token, preview).await
+    }
+}
+
+impl Settings for Tables {
+    async fn retention(&self) -> Result<Retention, PortError> {
+        Ok(self.engine.directory.retention().await?.0)
+    }
+
+    async fn all_accounts(&self) -> Result<Vec<AccountId>, PortError> {
+        Selections::accounts(self).await
+    }
+
+    async fn add(&self, job: &Job) -> Result<Committed, PortError> {
+        self.engine.store.add_job(job, None).await
     }
 }
 

@@ -110,13 +110,7 @@ impl<R: Remains, B: Shelf, W: World> Remover<R, B, W> {
         Ok(Unit { counts, place, then })
     }
 
-    async fn delete(
-        &self,
-        ids: &[InteractionId],
-        mut counts: Counts,
-        mut place: Place,
-        thoroughly: Thoroughly,
-    ) -> Result<Unit, WorkError> {
+    async fn delete(&self, ids: &[InteractionId], mut counts: Counts, mut place: Place, thoroughly: Thoroughly) -> Result<Unit, WorkError> {
         let first = place.round == 0;
         let fates: Vec<_> = ids.iter().map(|id| self.delete_one(id, first, thoroughly)).collect();
         let fates: Vec<Fate> = stream::iter(fates).buffered(AT_ONCE).try_collect().await?;

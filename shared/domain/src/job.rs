@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Role;
 use crate::ids::{ContactId, JobId};
+use crate::retention::Retention;
 use crate::seek::Seek;
 
 /// How long a lease is held without being saved again: longer than a function lives, so that a lease that has run
@@ -104,6 +105,11 @@ pub enum Task {
     PreviewDeletion {
         /// The id of the deletion, under which the ids are frozen.
         token: JobId,
+    },
+    /// Counts what a retention time would delete.
+    PreviewRetention {
+        /// The retention time.
+        retention: Retention,
     },
     /// Erases a customer: all interactions, exports that may hold them, and the contacts.
     Erase {

@@ -32,6 +32,7 @@ pub mod plan;
 pub mod priority;
 pub mod queue;
 pub mod removal;
+pub mod retention;
 pub mod row;
 pub mod search;
 pub mod seek;

@@ -171,6 +171,12 @@ impl Search {
     /// The longest value, in characters.
     pub const LONGEST_VALUE: usize = 200;
 
+    /// The search for all that was closed before `at`.
+    pub fn closed_before(at: Timestamp) -> Self {
+        let condition = Condition { field: Field::Closed, test: Test::Time(TimeTest::Before, at, at) };
+        Self { combine: Combine::All, conditions: vec![condition] }
+    }
+
     /// Whether it asks for what rows don't have, so that messages must be read.
     pub fn needs_facts(&self) -> bool {
         self.conditions.iter().any(|condition| condition.field.is_fact())

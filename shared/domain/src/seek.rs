@@ -1,5 +1,8 @@
 //! What a job looks for among all interactions, and how far it has looked.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ContactId};
@@ -25,6 +28,11 @@ pub enum Matching {
         /// When they were opened.
         span: Span,
     },
+    /// All that were closed before a time, on these accounts.
+    Closed {
+        /// The time, for each account.
+        before: BTreeMap<AccountId, Timestamp>,
+    },
     /// All of a customer, whenever they were opened.
     Contacts {
         /// The customer's contacts.
@@ -37,6 +45,7 @@ impl Matching {
     pub fn is_in(&self, account: &AccountId) -> bool {
         match self {
             Self::Search { .. } | Self::Contacts { .. } => true,
+            Self::Closed { before } => before.contains_key(account),
             Self::List { account: wanted, .. } => wanted.as_ref().is_none_or(|wanted| wanted == account),
         }
     }

@@ -3,6 +3,8 @@
 //! An account by itself has eight shelves, so what is known of them is a few megabytes, however many accounts there
 //! are.
 
+use std::collections::BTreeMap;
+
 use domain::account::DeletedAccount;
 use domain::ids::AccountId;
 use domain::interaction::Interaction;
@@ -10,6 +12,7 @@ use domain::row::Position;
 use domain::search::{Names, Search};
 use domain::seek::Matching;
 use engine::ports::{Directory, Lists, PortError};
+use jiff::Timestamp;
 
 use crate::find::{Hits, SearchQuery, find};
 use crate::list::{Found, list};
@@ -22,6 +25,8 @@ pub enum Wanted {
     Search(Search),
     /// What a list shows.
     List(ListQuery),
+    /// What was closed before a time, on each of these accounts.
+    Closed(BTreeMap<AccountId, Timestamp>),
 }
 
 impl Wanted {
@@ -30,6 +35,7 @@ impl Wanted {
         Some(match matching {
             Matching::Search { search } => Self::Search(search.check().ok()?),
             Matching::Contacts { .. } => return None,
+            Matching::Closed { before } => Self::Closed(before),
             Matching::List { account, filter, span } => Self::List(ListQuery { account, filter, span, after: None, limit: 0 }),
         })
     }
@@ -60,18 +66,22 @@ pub async fn portion<L: Lists>(
     is_late: impl Fn() -> bool,
 ) -> Result<Portion, PortError> {
     let accounts = std::slice::from_ref(account);
-    Ok(match wanted {
-        Wanted::Search(search) => {
-            let query = SearchQuery { search: search.clone(), after: Some(after), limit: most };
-            let Hits { interactions, next, scanned } = find(lists, accounts, names, &query, is_late).await?;
-            Portion { interactions, next, scanned }
-        }
+    let (search, after) = match wanted {
+        Wanted::Search(search) => (search.clone(), after),
         Wanted::List(query) => {
             let query = ListQuery { after: Some(after), limit: most, ..query.clone() };
             let Found { interactions, next, scanned } = list(lists, accounts, &query).await?;
-            Portion { interactions, next, scanned }
+            return Ok(Portion { interactions, next, scanned });
         }
-    })
+        Wanted::Closed(before) => match before.get(account) {
+            // What was closed before was opened before, so a day's look reads only what is old enough.
+            Some(before) => (Search::closed_before(*before), after.min(Position::before_all(*before))),
+            None => return Ok(Portion { interactions: Vec::new(), next: None, scanned: 0 }),
+        },
+    };
+    let query = SearchQuery { search, after: Some(after), limit: most };
+    let Hits { interactions, next, scanned } = find(lists, accounts, names, &query, is_late).await?;
+    Ok(Portion { interactions, next, scanned })
 }
 
 /// The names by which a search finds accounts, agents and queues.

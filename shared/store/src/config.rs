@@ -7,6 +7,7 @@ mod keys;
 mod leaving;
 mod members;
 mod panel;
+mod retention;
 mod rights;
 mod templates;
 mod tokens;

@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 12] = [
+pub(crate) const KINDS: [(&str, &str); 13] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (QueueId::PREFIX, "queue"),
@@ -36,6 +36,8 @@ pub(crate) const KINDS: [(&str, &str); 12] = [
     // Supervisors export and delete through their own API.
     (InteractionId::PREFIX, "interaction"),
     (JobId::PREFIX, "job"),
+    // The one setting of theirs, whose id is its kind.
+    ("retention", "retention"),
 ];
 
 /// The routes of all kinds.

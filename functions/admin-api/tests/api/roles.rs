@@ -180,6 +180,9 @@ const SUPERVISOR: &str = "
     supervisor* POST /interactions/{id}/reopen
     supervisor* POST /interactions/{id}/tags
     supervisor POST /search
+    supervisor GET /retention
+    owner PUT /retention
+    owner POST /retention/preview
     supervisor GET /search/fields
     supervisor GET /searches
     supervisor PUT /searches/{name}

@@ -79,6 +79,7 @@ impl Wanted {
                 let fields = search.conditions.iter().filter(|condition| !condition.disabled).map(|condition| &condition.field);
                 Some(json!({"search": fields.collect::<Vec<_>>()}))
             }
+            Self::All(Matching::Closed { before }) => Some(json!({"closed_before": before})),
             Self::All(Matching::Contacts { contacts }) => Some(json!({"contacts": contacts})),
             Self::All(Matching::List { account, filter, span }) => Some(json!({"account": account, "filters": filter, "opened": span})),
         }

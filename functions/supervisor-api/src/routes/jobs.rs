@@ -28,7 +28,8 @@ pub(crate) struct JobView {
     id: JobId,
     /// What it does.
     kind: Kind,
-    /// The person who ordered it: the agent's id, or the `sub` of the token if there is no agent record.
+    /// The person who ordered it: the agent's id, or the `sub` of the token if there is no agent record; `retention`
+    /// for the daily deletion of what is kept no longer.
     by: String,
     /// Where it stands.
     state: job::State,
@@ -56,11 +57,12 @@ pub(crate) struct JobView {
     file_size: Option<u64>,
 }
 
-/// What the preview of a deletion of all that matches has found.
+/// What the preview of a deletion of all that matches, or of a retention time, has found.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PreviewFound)]
 pub(crate) struct Found {
-    /// Orders the deletion of exactly these interactions, for an hour after the job's end.
+    /// For an hour after the job's end, it orders the deletion of exactly these interactions, or confirms the
+    /// retention time.
     token: JobId,
     /// How many interactions match.
     count: u64,
@@ -81,6 +83,8 @@ pub(crate) enum Kind {
     Delete,
     /// The preview of a deletion of all interactions that match.
     PreviewDeletion,
+    /// The preview of a retention time.
+    PreviewRetention,
     /// The erasure of a customer.
     Erase,
 }
@@ -92,6 +96,7 @@ impl From<&Task> for Kind {
             Task::ExportContacts { .. } => Self::ExportContacts,
             Task::Delete { .. } => Self::Delete,
             Task::PreviewDeletion { .. } => Self::PreviewDeletion,
+            Task::PreviewRetention { .. } => Self::PreviewRetention,
             Task::Erase { .. } => Self::Erase,
         }
     }
@@ -104,6 +109,9 @@ impl From<Job> for JobView {
         let preview = match &job.task {
             Task::PreviewDeletion { token } if job.state == job::State::Done => {
                 Some(Found { token: token.clone(), count: job.counts.total, open })
+            }
+            Task::PreviewRetention { .. } if job.state == job::State::Done => {
+                Some(Found { token: job.id.clone(), count: job.counts.total, open })
             }
             _ => None,
         };
@@ -189,7 +197,9 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
         Task::ExportInteractions { .. } => "interactions",
         Task::ExportContacts { .. } => "contacts",
         // They make no file.
-        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::Erase { .. } => return Err(Failure::NoFile),
+        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+            return Err(Failure::NoFile);
+        }
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
     let expires_at = cloud::time::now() + FILE_LINK;

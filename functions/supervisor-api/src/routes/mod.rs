@@ -9,6 +9,7 @@ mod lists;
 mod logs;
 mod oversight;
 mod reopening;
+mod retention;
 mod searches;
 mod watch;
 
@@ -73,6 +74,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(deletions::preview_matching))
         .routes(routes!(deletions::order))
         .routes(routes!(erasures::erase))
+        .routes(routes!(retention::read, retention::put))
+        .routes(routes!(retention::preview))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::read_contact, holds::put_contact, holds::release_contact));
     api::complete_commands(router.get_openapi_mut(), |path| path.starts_with("/interactions/{id}/") || path == "/agents/{id}/presence");
