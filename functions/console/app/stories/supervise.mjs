@@ -147,6 +147,35 @@ await story('Supervise', async ({ page, accessible, button, logIn, expects }) =>
   await page.getByRole('button', { name: /^Remove: Variable/ }).click()
   await row.waitFor()
 
+  // A search is kept by its name, and found again.
+  await button('Saved searches').click()
+  const kept = `Zoë ${customer.slice(-4)}`
+  await page.getByLabel('Save this search as').fill(kept)
+  await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click()
+  await page.getByRole('dialog').getByRole('button', { name: kept, exact: true }).waitFor()
+  await accessible('saved-searches')
+  await page.keyboard.press('Escape')
+  await button('End the search').click()
+  await button('Saved searches').click()
+  await page.getByRole('dialog').getByRole('button', { name: kept, exact: true }).click()
+  await row.waitFor()
+  assert.equal(await page.getByRole('row').count(), 2, 'the search is in force again')
+  await button('Saved searches').click()
+  await page.getByRole('dialog').getByRole('button', { name: `Delete ${kept}` }).click()
+  await page.getByRole('dialog').getByRole('button', { name: kept, exact: true }).waitFor({ state: 'detached' })
+  await page.keyboard.press('Escape')
+
+  // All that match, shown or not: a job looks for them first.
+  await button('All that match').click()
+  await page.getByRole('menuitem', { name: 'Export as CSV' }).click()
+  const [matching] = await Promise.all([page.waitForEvent('download'), button('Download').click()])
+  assert.match(matching.url(), /exports/)
+  await button('Dismiss').click()
+  await button('All that match').click()
+  await page.getByRole('menuitem', { name: 'Delete …' }).click()
+  await page.getByRole('dialog').getByText('0 conversations will be deleted.').waitFor()
+  await page.keyboard.press('Escape')
+
   // What is selected stays so over searches; it is exported, and deleted after its number was typed.
   await row.getByRole('checkbox').check()
   await button('End the search').click()

@@ -26,15 +26,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/close': SHARED,
     'post /interactions/{id}/archive': SHARED,
     'put /interactions/{id}/ai': 'there is no AI agent yet',
-    'put /interactions/{id}/language': 'translation has no screen yet',
-    'post /deletions/preview/matching': 'deleting all that matches has no screen yet',
-    'post /contacts/{id}/erase': 'erasing has no screen yet',
-    'get /retention': 'the retention time has no screen yet',
-    'put /retention': 'the retention time has no screen yet',
-    'post /retention/preview': 'the retention time has no screen yet',
-    'get /searches': 'searches by name have no screen yet',
-    'put /searches/{name}': 'searches by name have no screen yet',
-    'delete /searches/{name}': 'searches by name have no screen yet'
+    'put /interactions/{id}/language': 'translation has no screen yet'
   },
   admin: {
     // A form sends what a person has changed, and nothing else.

@@ -15,7 +15,7 @@ export const followed = shallowReactive(new Map<string, api.Job>())
 export const hasEnded = (job: api.Job) => job.state === 'done' || job.state === 'failed' || job.state === 'cancelled'
 export const share = ({ counts: { done, skipped, total } }: api.Job) => (total > 0 ? Math.min(1, (done + skipped) / total) : 0)
 
-export const KINDS: Record<string, Key> = { export_interactions: 'jobExport', export_contacts: 'jobContacts', delete: 'jobDelete' }
+export const KINDS: Record<string, Key> = { export_interactions: 'jobExport', export_contacts: 'jobContacts', delete: 'jobDelete', preview_deletion: 'jobPreview', preview_retention: 'jobPreview', erase: 'jobErase' }
 export const STATES: Record<api.Job['state'], Key> = { queued: 'jobQueued', running: 'jobRunning', done: 'jobDone', failed: 'jobFailed', cancelled: 'jobCancelled' }
 
 export function follow(job: api.Job) {
@@ -34,6 +34,16 @@ async function look(id: string) {
     // The last word about it stays on the screen.
     follow(known)
   }
+}
+
+/** Waits for a job whose end somebody watches; when that one has `gone`, it is stopped. */
+export async function ended(job: api.Job, seen: (job: api.Job) => void, gone: () => boolean): Promise<api.Job | undefined> {
+  for (seen(job); !hasEnded(job); seen(job)) {
+    await new Promise((resolve) => setTimeout(resolve, SOON))
+    if (gone()) return void (await cancel(job.id))
+    job = await api.job(caller, { path: { id: job.id } })
+  }
+  return job
 }
 
 export async function cancel(id: string): Promise<api.Job | undefined> {
