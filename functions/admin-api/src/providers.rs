@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::error::{ApiError, of_provider};
 use crate::input::{Errors, Fields, ProviderInput};
 use crate::openapi::{ProviderRefusals, Refusals};
-use crate::resources::accounts::{NO_PROOF, receive_url};
+use crate::resources::accounts::{NO_PROOF, lend, receive_url};
 
 /// How far back a reconciliation looks by default: one night and the outage before it.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -201,7 +201,7 @@ pub(crate) async fn account_numbers(State(app): State<App>, _: Administrator, Id
 
 /// Lists the numbers of a provider account that are not connected here yet.
 ///
-/// The body has the format of an account's `provider`. Nothing in it is stored.
+/// The body has the format of an account's `provider`, with its fields or `credentials_from`. Nothing in it is stored.
 #[utoipa::path(post, path = "/providers/{type}/numbers", tag = "providers", params(("type" = String, Path)), request_body = ProviderInput,
     responses((status = 200, description = "The numbers.", body = Numbers), ProviderRefusals))]
 pub(crate) async fn provider_numbers(
@@ -214,6 +214,7 @@ pub(crate) async fn provider_numbers(
     if let Some(body) = body.as_object_mut() {
         body.entry("type").or_insert_with(|| kind.clone().into());
     }
+    lend(&app, &mut body, "").await?;
     let mut errors = Errors::default();
     let input = Fields::open(String::new(), body, &mut errors).and_then(|fields| ProviderInput::parse(fields, None));
     if let Some(input) = &input {

@@ -64,6 +64,11 @@ pub(crate) trait Resource: Entity + 'static {
         false
     }
 
+    /// Fills in parts of the body of a POST that it only names, before it is parsed.
+    fn expand(_app: &App, _body: &mut Value) -> impl Future<Output = Result<(), ApiError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Completes the input of a POST with data from other services, before the resource is made.
     fn complete(_app: &App, _input: &mut Self::Input, _by: &Caller) -> impl Future<Output = Result<(), ApiError>> + Send {
         async { Ok(()) }
@@ -185,7 +190,8 @@ pub(crate) async fn get<R: Resource>(app: &App, _: Reader<R>, id: &R::Id) -> Res
 }
 
 /// Makes a resource.
-pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, body: Value) -> Result<Versioned<R::View>, ApiError> {
+pub(crate) async fn create<R: Resource>(app: &App, writer: Writer<R>, mut body: Value) -> Result<Versioned<R::View>, ApiError> {
+    R::expand(app, &mut body).await?;
     let mut input = R::parse(body, None)?;
     R::complete(app, &mut input, &writer.by).await?;
     let id = R::Id::of(cloud::ids::ulid());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::{Credentials, Provider};
+use domain::ids::AccountId;
 use domain::values::Secret;
 use providers::{ADAPTERS, Adapter, Field, Shape, Source};
 use serde_json::Value;
@@ -16,6 +17,9 @@ const SECRET: usize = 4_000;
 /// The longest of the other values: ids, user names, hosts.
 const VALUE: usize = 500;
 
+/// The field that names the account whose credentials a new account takes. It is replaced before the rest is parsed.
+pub(crate) const CREDENTIALS_FROM: &str = "credentials_from";
+
 /// The provider, and how to reach it.
 #[derive(Debug, PartialEq, ToSchema)]
 pub(crate) struct ProviderInput {
@@ -26,6 +30,11 @@ pub(crate) struct ProviderInput {
     /// again.
     #[schema(rename = "type", example = "TWILIO")]
     pub(crate) kind: String,
+    /// For a new account only: the id of an account of the same provider account, whose credentials are taken. Besides
+    /// it only what belongs to the number must be given: `phone_number_id` for `META`, `app_id` for `SINCH_V2`. A
+    /// `base_url` must be the same. The credentials are copied: a later change of them is not taken.
+    #[allow(dead_code, reason = "only described")]
+    pub(crate) credentials_from: Option<AccountId>,
     /// The public fields.
     #[schema(ignore)]
     pub(crate) fields: BTreeMap<String, String>,
@@ -56,6 +65,10 @@ impl ProviderInput {
                 return None;
             }
         };
+        if fields.has(CREDENTIALS_FROM) {
+            let _ = fields.optional(CREDENTIALS_FROM, Ok);
+            fields.refuse(CREDENTIALS_FROM, "is for a new account only");
+        }
         let before = |name: &str| shown.and_then(|shown| shown[name].as_str());
         let same_kind = before("type") == Some(adapter.kind());
         let mut public = BTreeMap::new();
@@ -86,7 +99,8 @@ impl ProviderInput {
             secrets.extend(value.map(|value| (field.name.to_owned(), value)));
         }
         fields.finish();
-        Some(Self { kind: adapter.kind().to_owned(), fields: public, secrets, removed: BTreeSet::new(), elsewhere })
+        let kind = adapter.kind().to_owned();
+        Some(Self { kind, credentials_from: None, fields: public, secrets, removed: BTreeSet::new(), elsewhere })
     }
 
     /// The fields of the type that are generated and were omitted.

@@ -601,6 +601,35 @@ async fn an_accounts_templates_are_read_by_its_own_agents_only() {
 }
 
 #[tokio::test]
+async fn a_further_number_takes_the_credentials_of_an_account_that_is_there() {
+    let admin = Admin::start().await;
+    let mut body = admin.account_body("ABC12").await;
+    let first = admin.made("accounts", body.clone()).await;
+    body["key"] = json!("ABC13");
+    body["provider"] = json!({"credentials_from": first["id"]});
+    let second = admin.made("accounts", body.clone()).await;
+    assert_eq!(second["provider"], first["provider"]);
+    assert!(!second.to_string().contains("t0ken"));
+    // A copy of its own: what the first changes later, the second does not.
+    admin.patch(&place("accounts", &first), 1, &json!({"provider": {"auth_token": "other-t0ken"}})).await.is(200);
+    assert_eq!(admin.secret(&second).await.current, json!({"auth_token": "first-t0ken"}));
+    body["key"] = json!("ABC14");
+    for (provider, refused) in [
+        (json!({"credentials_from": "acc_00000000000000000000000001"}), "provider.credentials_from"),
+        (json!({"credentials_from": 5}), "provider.credentials_from"),
+        (json!({"type": "META", "credentials_from": first["id"]}), "provider.type"),
+    ] {
+        body["provider"] = provider;
+        assert_eq!(call("admin", "POST", "/accounts").json(&body).to(&admin.router).await.fields(), [refused]);
+    }
+    // An account that is there changes its credentials only by new ones.
+    let patched = admin.patch(&place("accounts", &second), 1, &json!({"provider": {"credentials_from": first["id"]}})).await;
+    assert_eq!(patched.fields(), ["provider.credentials_from"]);
+    let numbers = call("admin", "POST", "/providers/META/numbers").json(&json!({"credentials_from": first["id"]})).to(&admin.router).await;
+    assert_eq!(numbers.fields(), ["type"]);
+}
+
+#[tokio::test]
 async fn a_new_secret_replaces_the_one_before_which_stays_valid() {
     let admin = Admin::start().await;
     let mut body = admin.account_body("ABC12").await;

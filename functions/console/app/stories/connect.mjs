@@ -140,4 +140,28 @@ await story('connecting numbers', async ({ page, accessible, button, logIn, expe
     if (it.registers) await administers('POST', `/accounts/${demos.find((demo) => demo.key === it.demo).id}/webhook`)
     await administers('DELETE', `/accounts/${id}?confirm=${key}&close=true`, undefined, active.version)
   }
+
+  // A further number of a provider account needs no credentials of its own.
+  const key = `FU${run}`
+  await page.goto(`${endpoints.console}/configure/accounts/new`)
+  await page.getByRole('radio', { name: /^Meta/ }).check()
+  await goOn()
+  await page.getByRole('radio', { name: 'Take those of an account that is there' }).check()
+  await goOn()
+  await page.getByText('This must be filled in.').waitFor()
+  await page.getByRole('combobox', { name: 'Account' }).selectOption({ label: 'Demo META (META1)' })
+  await accessible('connect-further')
+  await goOn()
+  await page.getByRole('combobox', { name: 'Numbers of the provider account' }).selectOption(secrets.META1.phone)
+  await page.getByLabel('Name').fill(`Further ${key}`)
+  await page.getByLabel('Key').fill(key)
+  await page.getByRole('combobox', { name: 'List' }).selectOption({ index: 1 })
+  await button('Save and continue').click()
+  await page.waitForURL(/account=acc_/)
+  const id = new URL(page.url()).searchParams.get('account')
+  const made = await administers('GET', `/accounts/${id}`)
+  assert.equal(made.provider.app_id, secrets.META1.app_id)
+  await goOn()
+  await step(/Check/).getByText('in order').first().waitFor()
+  await administers('DELETE', `/accounts/${id}?confirm=${key}`, undefined, made.version)
 })

@@ -2,6 +2,7 @@
 
 mod dispositions;
 mod leaving;
+mod lending;
 mod rotation;
 mod secrets;
 mod translation;
@@ -30,6 +31,7 @@ use utoipa::ToSchema;
 
 pub(crate) use dispositions::*;
 pub(crate) use leaving::*;
+pub(crate) use lending::lend;
 pub(crate) use rotation::*;
 pub(crate) use translation::*;
 
@@ -264,6 +266,13 @@ impl Resource for Account {
 
     fn is_secret(input: &AccountInput) -> bool {
         input.provider.writes_secrets()
+    }
+
+    async fn expand(app: &App, body: &mut Value) -> Result<(), ApiError> {
+        match body.get_mut("provider") {
+            Some(provider) => lend(app, provider, "provider.").await,
+            None => Ok(()),
+        }
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {

@@ -14,6 +14,8 @@ export interface ProviderWords {
   /** Where a region's base URL is the usual one. */
   base?: string
   fields: Record<string, Words>
+  /** The field that each number has of its own, even with the credentials of another account. */
+  number?: string
   /** What to do by hand, step by step. */
   guide: Key[]
   /** The webhook can be set from here. */
@@ -38,7 +40,7 @@ export const PROVIDERS: ProviderWords[] = [
     guide: ['guideTwilio1', 'guideTwilio2', 'guideTwilio3']
   },
   {
-    type: 'META', name: 'Meta (Cloud API)', about: 'aboutMeta', registers: true,
+    type: 'META', name: 'Meta (Cloud API)', about: 'aboutMeta', registers: true, number: 'phone_number_id',
     fields: {
       account_sid: { label: 'fieldWabaId', help: 'fieldWabaIdHelp' },
       auth_token: { label: 'fieldMetaToken', help: 'fieldMetaTokenHelp' },
@@ -51,7 +53,7 @@ export const PROVIDERS: ProviderWords[] = [
     besides: ['guideMeta3', 'guideMeta4']
   },
   {
-    type: 'SINCH_V2', name: 'Sinch Conversation API', about: 'aboutSinchV2', registers: true, base: 'https://eu.conversation.api.sinch.com',
+    type: 'SINCH_V2', name: 'Sinch Conversation API', about: 'aboutSinchV2', registers: true, number: 'app_id', base: 'https://eu.conversation.api.sinch.com',
     fields: {
       base_url: base,
       project_id: { label: 'fieldProjectId', help: 'fieldProjectIdHelp' },
