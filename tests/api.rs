@@ -567,6 +567,16 @@ async fn a_command_leaves_a_mark_only_if_it_can_be_told_when_it_comes_again() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_presence_command_is_refused_with_another_state() {
+    let desk = Desk::open("STATE", 5).await;
+    let set = async |state: Value| desk.anna().call("PUT", "/presence", Some("key-1"), Some(state)).await;
+    assert_eq!(set(json!({"state": "paused", "reason": "Lunch"})).await.0, 200);
+    assert_eq!(set(json!({"reason": "Lunch", "state": "paused"})).await.0, 200);
+    let (status, problem) = set(json!({"state": "ready"})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("Idempotency-Key")), "{problem}");
+}
+
+#[tokio::test]
 async fn a_free_text_outside_the_24_hour_window_is_refused_before_it_is_sent() {
     let desk = Desk::open("LATE1", 5).await;
     let path = desk.accepted_long_ago().await;

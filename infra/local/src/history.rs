@@ -222,6 +222,7 @@ impl Teller<'_> {
             absorbed: Vec::new(),
             merged_into: None,
             watchers: Vec::new(),
+            commands: None,
         }
     }
 

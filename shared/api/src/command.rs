@@ -1,15 +1,22 @@
 //! Commands: each is carried out once, however often it is sent.
 
-use axum::extract::FromRequestParts;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::commands::Keyed;
 use domain::ids::AgentId;
+use domain::text_template::fingerprint;
 use engine::Basis;
 use engine::ports::Idempotency;
 use http::Method;
 use http::header::IF_MATCH;
 use http::request::Parts;
+use serde_json::Value;
 
 use crate::caller::{AgentCaller, Api};
 use crate::error::Error;
+use crate::input::BODY_LIMIT;
 
 /// The header by which a client makes a command repeatable.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -22,10 +29,8 @@ const LONGEST_KEY: usize = 128;
 pub struct Command {
     /// The agent who sent it.
     pub caller: AgentCaller,
-    /// The command's id, the same for every request with its `Idempotency-Key`.
-    pub id: String,
-    /// Whether the client sent that header, and so may send the command again.
-    pub is_repeatable: bool,
+    /// What tells its repetitions, if the client sent an `Idempotency-Key`, and so may send it again.
+    pub keyed: Option<Keyed>,
     /// The version that the client has seen, if it sent one.
     pub version: Option<u64>,
 }
@@ -39,7 +44,7 @@ impl Command {
     /// The mark by which the engine carries out the command once. A command without a key has nothing by which a
     /// repetition could be told, so it needs none.
     pub fn mark(&self) -> Idempotency {
-        if self.is_repeatable { Idempotency::Command { id: self.id.clone() } } else { Idempotency::Guarded }
+        self.keyed.clone().map_or(Idempotency::Guarded, Idempotency::Keyed)
     }
 }
 
@@ -48,14 +53,39 @@ impl<A: Api> FromRequestParts<A> for Command {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
         let caller = AgentCaller::from_request_parts(parts, app).await?;
-        let key = parts.headers.get(IDEMPOTENCY_KEY);
-        let id = match key {
-            Some(key) => command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?,
-            None => cloud::ids::ulid().to_string(),
+        let keyed = match parts.headers.get(IDEMPOTENCY_KEY) {
+            Some(key) => {
+                let id = command_id(&caller.agent, &parts.method, parts.uri.path(), key.as_bytes())?;
+                Some(Keyed { id, body: parts.extensions.get::<Print>().map_or(0, |Print(print)| *print) })
+            }
+            None => None,
         };
-        let is_repeatable = key.is_some();
         let version = parts.headers.get(IF_MATCH).map(|value| version(value.as_bytes())).transpose()?;
-        Ok(Self { caller, id, is_repeatable, version })
+        Ok(Self { caller, keyed, version })
+    }
+}
+
+/// The fingerprint of a command's body.
+#[derive(Debug, Clone, Copy)]
+struct Print(u32);
+
+/// Takes the fingerprint of the body of a request with a key, for [`Command`], which does not see the body.
+pub(crate) async fn printed(request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return Error::TooLarge.into_response() };
+    parts.extensions.insert(Print(print(&body)));
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+/// The same for two bodies that say the same: blanks and the order of fields don't count, and no body is `{}`.
+fn print(body: &[u8]) -> u32 {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => fingerprint(&value.to_string()),
+        Err(_) if body.trim_ascii().is_empty() => fingerprint("{}"),
+        Err(_) => fingerprint(&String::from_utf8_lossy(body)),
     }
 }
 
@@ -97,6 +127,16 @@ mod tests {
             id(1, Method::POST, "/interactions/int_1/accept", "K"),
         ];
         assert!(!others.contains(&first));
+    }
+
+    #[test]
+    fn a_body_that_says_the_same_is_the_same() {
+        let body = br#"{"text": "ciao", "again": null}"#;
+        assert_eq!(print(body), print(b"{ \"again\":null,\"text\":\"ciao\" }\n"));
+        assert_eq!(print(b""), print(b" {}"));
+        for other in [&b"{}"[..], br#"{"text": "Ciao", "again": null}"#, br#"{"text": "ciao"}"#, b"ciao", b"\xff"] {
+            assert_ne!(print(body), print(other));
+        }
     }
 
     #[test]

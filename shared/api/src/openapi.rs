@@ -103,8 +103,8 @@ fn repeatable(operation: &mut Operation) {
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .description(Some(
-            "Printable ASCII. A command that is repeated with the same key within 24 hours changes nothing and is answered like the first one, \
-             whatever its body.",
+            "Printable ASCII. A command that is repeated with the same key and body within 24 hours changes nothing and is answered like the \
+             first one. With another body it is refused (422).",
         ))
         .schema(Some(key))
         .build();

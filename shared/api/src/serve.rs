@@ -10,6 +10,7 @@ use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::Api;
+use crate::command::printed;
 use crate::documents::Document;
 use crate::error::Error;
 use crate::observe::observe;
@@ -23,7 +24,7 @@ pub fn serve<A: Api + Clone + 'static>(prefix: &str, routes: OpenApiRouter<A>, p
     let document = Arc::new(Document::new(description));
     let described = async move |State(app): State<A>, request: Request| document.answer(&mut request.into_parts().0, &app).await;
     let routes = routes.route("/openapi.json", get(described)).method_not_allowed_fallback(async || Error::MethodNotAllowed);
-    at(prefix, public_url, routes).fallback(async || Error::NotFound).layer(from_fn(observe)).with_state(app)
+    at(prefix, public_url, routes).fallback(async || Error::NotFound).layer(from_fn(printed)).layer(from_fn(observe)).with_state(app)
 }
 
 /// `routes` under `prefix`, with and without the path of `public_url` before it. An API mapping of API Gateway

@@ -76,6 +76,11 @@ impl Failure {
         Error::field(field, message).into()
     }
 
+    /// The command's key came before with another body.
+    pub fn key_reused() -> Self {
+        Self::Refused(Box::new(Refused { refusal: Refusal::KeyReused, interaction: None, owner_name: None, recontact: None }))
+    }
+
     /// The answer.
     pub fn problem(&self) -> Problem {
         match self {
@@ -155,6 +160,7 @@ impl Refused {
             Refusal::DispositionRequired => Problem::invalid().field("disposition", "is mandatory"),
             Refusal::UnknownDisposition => Problem::invalid().field("disposition", "is not among the account's dispositions"),
             Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
+            Refusal::KeyReused => Problem::invalid().field("Idempotency-Key", sentence(&self.refusal)),
             Refusal::TooManyWatchers => conflict("too-many-watchers", "As many supervisors watch it as may at once"),
             Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent to answer"),
             // No command of this API is normally refused like this, but a rival may make one late.
@@ -205,6 +211,7 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::MergedAway { .. }
         | Refusal::OtherOpen { .. }
         | Refusal::TooManyWatchers
+        | Refusal::KeyReused
         | Refusal::WindowExpired => None,
     }
 }
@@ -294,6 +301,7 @@ mod tests {
             Refusal::MergedAway { into: InteractionId::from_ulid(Ulid::nil()) },
             Refusal::OtherOpen { interaction: InteractionId::from_ulid(Ulid::nil()) },
             Refusal::TooManyWatchers,
+            Refusal::KeyReused,
         ]
         .map(|refusal| {
             let problem = answer(refusal);
@@ -331,6 +339,7 @@ mod tests {
                 "409 /problems/merged",
                 "409 /problems/other-open",
                 "409 /problems/too-many-watchers",
+                "422 /problems/invalid Idempotency-Key",
             ]
         );
     }

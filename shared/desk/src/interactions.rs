@@ -130,15 +130,18 @@ impl Done {
 /// Translates the engine's reply for the caller.
 ///
 /// A repeated command may be refused because of changes the first one made: a closed interaction can't be closed
-/// again. The first command's idempotency mark shows this.
+/// again. The interaction, or the first command's mark, shows this.
 pub async fn settle(desk: &Desk, command: &Command, told: Told) -> Result<Done, Failure> {
     match told {
         Told::Changed { interaction, message } => Ok(Done::Now(interaction, message)),
-        Told::AlreadyDone(interaction) => Ok(Done::Before(interaction, desk.earlier(command).await?)),
+        Told::AlreadyDone(interaction) => {
+            let made = desk.earlier(command, Some(&interaction)).await?;
+            Ok(Done::Before(interaction, made))
+        }
         // The requested state already holds.
         Told::Refused(Refusal::AlreadyYours | Refusal::NothingToDo, interaction) => Ok(Done::Now(interaction, None)),
         Told::Refused(refusal, interaction) => {
-            if let Some(made) = desk.earlier(command).await? {
+            if let Some(made) = desk.earlier(command, Some(&interaction)).await? {
                 return Ok(Done::Before(interaction, Some(made)));
             }
             Err(refused(desk, refusal, Some(*interaction)).await?)

@@ -37,8 +37,10 @@ use cloud::config::{ConfigError, Env};
 use cloud::objects::Objects;
 use domain::account::Account;
 use domain::agent::Agent;
+use domain::commands::Earlier;
 use domain::effect::InteractionKey;
 use domain::ids::{AgentId, InteractionId};
+use domain::interaction::Interaction;
 use engine::Engine;
 use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
@@ -147,12 +149,23 @@ impl Desk {
     }
 
     /// The result of an earlier run of the command, by an earlier request with its key or by an attempt of this one
-    /// whose answer was lost: the id of a message, otherwise of the interaction.
+    /// whose answer was lost: the id of a message, otherwise of the interaction. `interaction` is the one that it was
+    /// about, if there is one: it may remember the command.
     ///
     /// # Errors
-    /// The table can't be read.
-    pub async fn earlier(&self, command: &Command) -> Result<Option<String>, Failure> {
-        if command.is_repeatable { Ok(self.store().command_result(&command.id).await?) } else { Ok(None) }
+    /// The table can't be read, or the key came before with another body.
+    pub async fn earlier(&self, command: &Command, interaction: Option<&Interaction>) -> Result<Option<String>, Failure> {
+        let Some(keyed) = &command.keyed else { return Ok(None) };
+        if let Some((interaction, earlier)) = interaction.and_then(|known| Some((known, known.earlier(keyed)?))) {
+            return match earlier {
+                Earlier::Same { made } => Ok(Some(made.map_or_else(|| interaction.id.to_string(), |made| made.to_string()))),
+                Earlier::OtherBody => Err(Failure::key_reused()),
+            };
+        }
+        match self.store().command_mark(&keyed.id).await? {
+            Some(mark) if mark.body.is_some_and(|body| body != keyed.body) => Err(Failure::key_reused()),
+            mark => Ok(mark.map(|mark| mark.made)),
+        }
     }
 
     /// The interaction in a path.

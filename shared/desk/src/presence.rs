@@ -105,6 +105,18 @@ impl Desk {
         let by = if let Some(by) = by { self.agent(&by).await? } else { None };
         Ok(PresenceView { by_name: by.map(|by| by.name), ..presence.into() })
     }
+
+    /// Checks that a presence is as the command wants it. If not, it is that of an earlier command with its key, or
+    /// somebody has changed it since.
+    ///
+    /// # Errors
+    /// The table can't be read, or the key came before with another body.
+    pub async fn meant(&self, command: &Command, presence: &Presence, state: &PresenceState) -> Result<(), Failure> {
+        if presence.chosen != *state {
+            self.earlier(command, None).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Pauses another agent or logs the agent out.
@@ -138,7 +150,7 @@ pub async fn force_presence(
     // Pausing would log the agent in. A repeated command returns the agent's present state, which may have changed
     // since.
     if !before.logged_in() && state != PresenceState::LoggedOut {
-        return if desk.earlier(&command).await?.is_some() {
+        return if desk.earlier(&command, None).await?.is_some() {
             Ok(Json(desk.presence_view(&before).await?))
         } else {
             Err(Failure::LoggedOut)
@@ -146,7 +158,8 @@ pub async fn force_presence(
     }
     let word = state.word().name();
     let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
-    let presence = desk.engine.force_presence(&agent.id, state, command.mark(), &by, desk.engine.world.ulid()).await?;
+    let presence = desk.engine.force_presence(&agent.id, state.clone(), command.mark(), &by, desk.engine.world.ulid()).await?;
+    desk.meant(&command, &presence, &state).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);
     Ok(Json(desk.presence_view(&presence).await?))
 }

@@ -79,6 +79,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         absorbed: Vec::new(),
         merged_into: None,
         watchers: Vec::new(),
+        commands: None,
     }
 }
 

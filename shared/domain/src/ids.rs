@@ -44,6 +44,13 @@ macro_rules! ids {
                 Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
             }
 
+            /// The ULID that it is made of; `None` if the text after the prefix is none.
+            pub fn ulid(&self) -> Option<Ulid> {
+                let ulid = Ulid::from_string(&self.0[$prefix.len()..]).ok()?;
+                // The reader of ULIDs takes letters for digits that look alike.
+                (Self::from_ulid(ulid) == *self).then_some(ulid)
+            }
+
             /// The last of all ids that can be made in the millisecond of `at`.
             pub fn last_of(at: Timestamp) -> Self {
                 Self::from_ulid(Ulid::from_parts(u64::try_from(at.as_millisecond()).unwrap_or_default(), u128::MAX))

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Presence;
+use crate::commands::Commands;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
@@ -132,6 +133,9 @@ pub struct Interaction {
     /// costs no look-up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watchers: Vec<Watcher>,
+    /// The commands that need no mark; `None` in interactions of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
 }
 
 /// A supervisor whose feed carries the thread of an open interaction.
@@ -396,6 +400,7 @@ impl Interaction {
             inactivity: Inactivity::default(),
             run: Run::default(),
             watchers: Vec::new(),
+            commands: None,
             ..interaction.clone()
         };
         seen(self) == seen(other)

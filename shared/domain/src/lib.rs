@@ -7,6 +7,7 @@ pub mod agent;
 pub mod assign;
 pub mod business;
 pub mod catalog;
+pub mod commands;
 pub mod condition;
 pub mod contact;
 pub mod day;

@@ -35,7 +35,7 @@ pub struct TemplateError {
 }
 
 /// 32 bits of FNV-1a.
-pub(crate) fn fingerprint(text: &str) -> u32 {
+pub fn fingerprint(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

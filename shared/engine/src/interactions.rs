@@ -6,6 +6,7 @@ use domain::account::Account;
 use domain::agent::Role;
 use domain::business::Business;
 use domain::catalog::CannedAnswer;
+use domain::commands::Earlier;
 use domain::contact::{Identity, Place};
 use domain::decide::{self, Decision, Event, Refusal};
 use domain::effect::{InteractionKey, Target};
@@ -105,6 +106,23 @@ impl Extra {
             Some(message) => commit.with(message, effects),
             None => commit,
         }
+    }
+}
+
+/// What the interaction remembers of the command with this mark.
+fn known(interaction: &Interaction, mark: &Idempotency) -> Option<Earlier> {
+    match mark {
+        Idempotency::Keyed(keyed) => interaction.earlier(keyed),
+        Idempotency::Guarded | Idempotency::Event { .. } | Idempotency::Command { .. } => None,
+    }
+}
+
+/// The mark that a commit needs. A command that the interaction remembers needs none: the commit rests on the version
+/// that did not know it yet.
+fn noted(after: &mut Interaction, mark: &Idempotency, message: Option<&Message>, now: Timestamp) -> Idempotency {
+    match mark {
+        Idempotency::Keyed(keyed) if after.remember(keyed, message.map(|message| &message.id), now) => Idempotency::Guarded,
+        mark => mark.clone(),
     }
 }
 
@@ -244,6 +262,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for attempt in 1..=ATTEMPTS {
             let now = self.world.now();
             let (mut before, last_inbound_at) = self.load(key, decide::needs(event, None).service_window).await?;
+            if let Some(earlier) = known(&before, &mark) {
+                return Ok(match earlier {
+                    Earlier::Same { .. } => Told::AlreadyDone(Box::new(before)),
+                    Earlier::OtherBody => Told::Refused(Refusal::KeyReused, Box::new(before)),
+                });
+            }
             if extra.basis.version.is_some_and(|version| version != before.version) {
                 return Ok(Told::Refused(Refusal::Changed, Box::new(before)));
             }
@@ -254,13 +278,14 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Err(other) => return Ok(Told::Refused(Refusal::OtherOpen { interaction: other }, Box::new(before))),
             };
             let facts = self.gather(&account, &needs, Some(&before), now).await?;
-            let decision = match decide::decide(&before, event.clone(), &facts.context(&account, last_inbound_at, now)) {
+            let mut decision = match decide::decide(&before, event.clone(), &facts.context(&account, last_inbound_at, now)) {
                 Ok(decision) => decision.in_role(extra.basis.role),
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
-            let after = decision.interaction.clone();
             let message = extra.sending.as_ref().map(|(agent, sending)| sending.message(&before, agent, now));
-            let commit = extra.assemble(before, decision, message.clone(), mark.clone());
+            let mark = noted(&mut decision.interaction, &mark, message.as_ref(), now);
+            let after = decision.interaction.clone();
+            let commit = extra.assemble(before, decision, message.clone(), mark);
             let commit = Commit { identity, membership: needs.membership, ..commit };
             let refused = |refusal| async move {
                 let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;

@@ -15,6 +15,7 @@ use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::business::Business;
 use domain::catalog::Pause;
+use domain::commands::Keyed;
 use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint};
@@ -541,7 +542,9 @@ impl Conditions {
                 let routed = state.events.get(&(account.clone(), id.clone())).is_some_and(|stored| stored.routed.is_some());
                 self.item(format!("EVT#{account}#{id}"), !routed, Committed::AlreadyDone);
             }
-            Idempotency::Command { id } => self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone),
+            Idempotency::Command { id } | Idempotency::Keyed(Keyed { id, .. }) => {
+                self.item(format!("CMD#{id}"), !state.commands.contains_key(id), Committed::AlreadyDone);
+            }
         }
     }
 
@@ -853,7 +856,7 @@ impl State {
         match mark {
             Idempotency::Guarded => {}
             Idempotency::Event { account, id } => self.events.entry((account.clone(), id.clone())).or_default().routed = Some(made),
-            Idempotency::Command { id } => drop(self.commands.insert(id.clone(), made)),
+            Idempotency::Command { id } | Idempotency::Keyed(Keyed { id, .. }) => drop(self.commands.insert(id.clone(), made)),
         }
     }
 

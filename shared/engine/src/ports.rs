@@ -9,6 +9,7 @@ use domain::account::{Account, List};
 use domain::agent::{Agent, Presence};
 use domain::business::Business;
 use domain::catalog::Pause;
+use domain::commands::Keyed;
 use domain::contact::{Contact, Identity, Link, Place};
 pub use domain::decide::Membership;
 use domain::decide::{Decision, Reply};
@@ -239,11 +240,13 @@ pub enum Idempotency {
         /// The event's id.
         id: String,
     },
-    /// A command of the API.
+    /// A command of our own, by an id that only it has.
     Command {
-        /// The id, unique for the caller and the command.
+        /// The id.
         id: String,
     },
+    /// A command of the API with a key. An interaction may remember it instead ([`Interaction::remember`]).
+    Keyed(Keyed),
 }
 
 impl Idempotency {
@@ -381,7 +384,7 @@ impl Commit {
     pub fn made(&self) -> &str {
         let written = self.messages.iter().find(|(message, _)| matches!(message.author, Author::Agent { .. }));
         match (&self.mark, written.filter(|_| self.before.is_some())) {
-            (Idempotency::Command { .. }, Some((message, _))) => message.id.as_str(),
+            (Idempotency::Command { .. } | Idempotency::Keyed(_), Some((message, _))) => message.id.as_str(),
             _ => self.after.id.as_str(),
         }
     }

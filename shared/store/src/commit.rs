@@ -5,6 +5,7 @@ use audit::Entry;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::Account;
 use domain::agent::{Presence, PresenceState};
+use domain::commands::{Keyed, REMEMBERED};
 use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, MessageKey};
 use domain::footprint::{Footprint, SlotChange, footprint};
@@ -14,7 +15,7 @@ use domain::message::Message;
 use domain::queue::Queue;
 use domain::row::Listing;
 use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::codec::{Item, PortResult, data_item, from_data, item, n, s, to_attribute, versioned_item};
 use crate::config::{audit_items, entity_key, leaving_key, member_key};
@@ -22,9 +23,6 @@ use crate::interactions::{Interactions, expires};
 use crate::keys;
 use crate::table::Put;
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
-
-/// How long the marks of API commands are kept: longer than any client retries.
-const COMMANDS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// A condition's values.
 type Values = Vec<(&'static str, AttributeValue)>;
@@ -64,10 +62,10 @@ impl Transaction<'_, Committed> {
                 Some(Expression::new("attribute_not_exists(routed)")),
                 Committed::AlreadyDone,
             ),
-            Idempotency::Command { id } => {
-                let mut mark = item(keys::command(id));
-                mark.insert("owner".to_owned(), s(owner));
-                mark.insert("expires_at".to_owned(), expires(now, COMMANDS_KEPT));
+            Idempotency::Command { id } => self.put_new(command_item(id, owner, now), Committed::AlreadyDone),
+            Idempotency::Keyed(Keyed { id, body }) => {
+                let mut mark = command_item(id, owner, now);
+                mark.insert(keys::BODY.to_owned(), n(body));
                 self.put_new(mark, Committed::AlreadyDone);
             }
         }
@@ -124,6 +122,14 @@ impl Transaction<'_, Committed> {
             self.check_in(config_table, key, condition, Committed::NotAMember);
         }
     }
+}
+
+/// The mark of a command, with what it made.
+fn command_item(id: &str, owner: &str, now: Timestamp) -> Item {
+    let mut mark = item(keys::command(id));
+    mark.insert("owner".to_owned(), s(owner));
+    mark.insert("expires_at".to_owned(), expires(now, REMEMBERED));
+    mark
 }
 
 /// Where a membership is looked up.

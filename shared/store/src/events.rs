@@ -29,6 +29,15 @@ pub struct KeptAlert {
     pub alert: Alert,
 }
 
+/// The mark that an API command left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandMark {
+    /// The id of its message, otherwise of its interaction or of its agent.
+    pub made: String,
+    /// The fingerprint of its body; `None` in marks of the version before.
+    pub body: Option<u32>,
+}
+
 /// The attribute that names the interaction that an event went to.
 const ROUTED: &str = "routed";
 
@@ -157,12 +166,13 @@ impl Interactions {
         Ok(Some((event, routed)))
     }
 
-    /// The result of an API command: the id of its message, otherwise of its interaction; `None` if the command is
-    /// unknown.
+    /// The mark of an API command; `None` if it has none.
     ///
     /// # Errors
     /// The table can't be read.
-    pub async fn command_result(&self, id: &str) -> PortResult<Option<String>> {
-        Ok(self.table.get(keys::command(id)).await?.as_ref().and_then(|item| text(item, "owner")).map(str::to_owned))
+    pub async fn command_mark(&self, id: &str) -> PortResult<Option<CommandMark>> {
+        let item = self.table.get(keys::command(id)).await?;
+        let mark = |item: &Item| Some(CommandMark { made: text(item, "owner")?.to_owned(), body: number(item, keys::BODY) });
+        Ok(item.as_ref().and_then(mark))
     }
 }

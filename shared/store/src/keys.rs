@@ -191,6 +191,9 @@ pub(crate) fn command(id: &str) -> Key {
     Key::new(format!("CMD#{id}"), "CMD")
 }
 
+/// The attribute of a command's mark with the fingerprint of its body. Marks of the version before have none.
+pub(crate) const BODY: &str = "body";
+
 pub(crate) fn limit(agent: &AgentId, what: &str, window: i64) -> Key {
     Key::new(format!("LIMIT#{agent}#{what}"), window.to_string())
 }

@@ -25,7 +25,7 @@ mod wiring;
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use erasure::{Erased, Erasure};
-pub use events::{KeptAlert, Received};
+pub use events::{CommandMark, KeptAlert, Received};
 pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};
 pub use interactions::{Interactions, Order, ScannedContacts, Thread, after_contact, is_place};
 pub use jobs::Preview;

@@ -315,7 +315,7 @@ fn opened(interaction: &Interaction, message: &Message) -> (StatusCode, Json<Con
 
 /// The interaction and the message that an earlier attempt of this command created.
 async fn earlier(app: &App, command: &Command) -> Result<Option<(Interaction, Message)>, Failure> {
-    let Some(id) = app.desk.earlier(command).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
+    let Some(id) = app.desk.earlier(command, None).await?.and_then(|made| made.parse::<InteractionId>().ok()) else { return Ok(None) };
     let Some(key) = app.store().locate(&id).await? else { return Ok(None) };
     let Some(interaction) = app.store().interaction(&key).await? else { return Ok(None) };
     let first = app.store().thread(&interaction, None, 1, Order::OldestFirst).await?.messages.into_iter().next();

@@ -122,7 +122,8 @@ pub(crate) async fn set_presence(
         return Err(Failure::NotEnabled);
     }
     let ready = state == PresenceState::Ready;
-    let presence = app.desk.engine.set_presence(&agent.id, state, command.mark()).await?;
+    let presence = app.desk.engine.set_presence(&agent.id, state.clone(), command.mark()).await?;
+    app.desk.meant(&command, &presence, &state).await?;
     // WhatsApp was switched off in the meantime. That change may have logged the agent out just before this one.
     if ready && !app.desk.fresh_agent(&agent.id).await?.is_some_and(|agent| agent.whatsapp) {
         app.desk.engine.set_presence(&agent.id, PresenceState::LoggedOut, Idempotency::Guarded).await?;

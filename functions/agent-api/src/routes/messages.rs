@@ -59,10 +59,13 @@ pub(crate) async fn send(
     let (wanted, answers) = new.read(&place.account()?.provider)?;
     let sending = match prepare(&app, &place, wanted, answers, translation).await {
         // The message or file that a repeated command refers to may be gone by now.
-        Err(failure) => match app.desk.earlier(&command).await?.and_then(|made| made.parse().ok()) {
-            Some(made) => return Ok(created(&find(&app.desk, &place.key, &made).await?.ok_or(Error::NotFound)?)),
-            None => return Err(failure),
-        },
+        Err(failure) => {
+            let interaction = app.store().interaction(&place.key).await?;
+            match app.desk.earlier(&command, interaction.as_ref()).await?.and_then(|made| made.parse().ok()) {
+                Some(made) => return Ok(created(&find(&app.desk, &place.key, &made).await?.ok_or(Error::NotFound)?)),
+                None => return Err(failure),
+            }
+        }
         Ok(sending) => sending,
     };
     let agent = command.caller.agent.clone();

@@ -1,6 +1,7 @@
 //! A new interaction, before any event.
 
 use super::Context;
+use crate::commands::Commands;
 use crate::ids::{ContactId, InteractionId};
 use crate::inbound::ProfileName;
 use crate::interaction::{Inactivity, Interaction, Run, Status};
@@ -74,6 +75,7 @@ impl Opening {
             absorbed: Vec::new(),
             merged_into: None,
             watchers: Vec::new(),
+            commands: Some(Commands::default()),
         }
     }
 }

@@ -94,6 +94,9 @@ pub enum Refusal {
     /// As many supervisors watch it as may at once.
     #[error("{most} supervisors watch it already", most = Watcher::MOST)]
     TooManyWatchers,
+    /// The command's `Idempotency-Key` came before, with another body.
+    #[error("this key came before with another body; a new command needs a new key")]
+    KeyReused,
     /// The 24-hour service window is over.
     #[error("the 24-hour service window is over; only an approved template may be sent")]
     WindowExpired,

@@ -11,6 +11,7 @@ use domain::account::{Account, Minutes, Whitelist};
 use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role};
 use domain::business::Business;
 use domain::catalog::Pause;
+use domain::commands::Keyed;
 use domain::contact::{Identity, Place};
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
@@ -257,7 +258,7 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
                     let provider_id = format!("SM{}", message.id);
                     provider.outcomes.pop_front().unwrap_or(Sent::Accepted { provider_id })
                 };
-                let state = engine.sent(&key, Some(&message), &outcome).await?;
+                let state = written(engine, &key, &message, &outcome).await?;
                 if state == DeliveryState::Queued {
                     return Ok((vec![Errand::send(errand.id, key)], Vec::new(), None));
                 }
@@ -270,6 +271,14 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
             Ok((Vec::new(), Vec::new(), Some(engine.tell(&job.interaction, event, Idempotency::Guarded).await?)))
         }
         body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_)) => panic!("{body:?} is taken up as soon as it is sent"),
+    }
+}
+
+/// Writes the outcome of a send, as `send` does: only this attempt knows it, so a lost answer is asked for again.
+async fn written(engine: &Machine, key: &MessageKey, claimed: &Message, outcome: &Sent) -> Result<DeliveryState, EngineError> {
+    match engine.sent(key, Some(claimed), outcome).await {
+        Err(EngineError::Port(_) | EngineError::Busy) => engine.sent(key, Some(claimed), outcome).await,
+        written => written,
     }
 }
 
@@ -329,7 +338,7 @@ async fn wake_up(engine: &Machine, errand: String, wakeup: Wakeup) -> Result<Led
 
 async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) -> Result<Led, EngineError> {
     let nothing = (Vec::new(), Vec::new(), None);
-    let mark = Idempotency::Command { id };
+    let mark = Idempotency::Keyed(Keyed { id, body: 0 });
     let (interaction, event) = match command {
         Command::Accept(interaction) => (interaction, Event::Accept { agent }),
         Command::Reject(interaction) => (interaction, Event::Reject { agent }),

@@ -8,6 +8,7 @@ mod accepting;
 mod annotations;
 mod backlog;
 mod colleagues;
+mod commands;
 mod configuration;
 mod elsewhere;
 mod handover;
