@@ -552,7 +552,7 @@ async fn a_message_posted_twice_with_the_same_key_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_command_leaves_a_mark_only_if_it_can_be_told_when_it_comes_again() {
+async fn an_interaction_remembers_eight_commands_and_others_leave_a_mark() {
     let desk = Desk::open("MARKS", 5).await;
     let path = format!("{}/messages", desk.accepted(1).await);
     let marks = async || {
@@ -560,10 +560,22 @@ async fn a_command_leaves_a_mark_only_if_it_can_be_told_when_it_comes_again() {
         items.iter().filter(|item| item["pk"].as_s().unwrap().starts_with("CMD#")).count()
     };
     let before = marks().await;
-    for (key, left) in [(None, 0), (Some("key-1"), 1)] {
-        assert_eq!(desk.anna().call("POST", &path, key, Some(json!({"text": "hello"}))).await.0, 201);
-        assert_eq!(marks().await, before + left);
+    let say = async |key: Option<&str>, text: &str| desk.anna().call("POST", &path, key, Some(json!({"text": text}))).await;
+    assert_eq!(say(None, "without a key").await.0, 201);
+    let mut ids = Vec::new();
+    for number in 1..=9 {
+        let (status, said) = say(Some(&format!("key-{number}")), "hello").await;
+        assert_eq!((status, marks().await), (201, before + usize::from(number == 9)), "{said}");
+        ids.push(said["id"].clone());
     }
+    for number in [1, 8, 9] {
+        let key = format!("key-{number}");
+        let (status, again) = say(Some(&key), "hello").await;
+        assert_eq!((status, &again["id"]), (201, &ids[number - 1]), "{again}");
+        let (status, problem) = say(Some(&key), "hello again").await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("Idempotency-Key")), "{problem}");
+    }
+    assert_eq!(desk.anna().get(&path).await.1["items"].as_array().unwrap().len(), 11, "the customer's, and ten of the agent");
 }
 
 #[tokio::test]

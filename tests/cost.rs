@@ -91,6 +91,9 @@ impl Counted {
                 each(usage.sends),
                 kinds.join(", ")
             );
+            let reads: Vec<String> =
+                usage.half_reads_by_kind.iter().map(|(kind, halves)| format!("{kind} {}", each(*halves) / 2.0)).collect();
+            println!("{:<36} reads: {}", "", reads.join(", "));
         }
     }
 }
@@ -147,12 +150,12 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
         ("an opening message", 38, 4),
-        ("accept and open the tab", 18, 3),
+        ("accept and open the tab", 17, 3),
         ("a message of the customer", 9, 2),
-        ("a message of the agent", 13, 2),
+        ("a message of the agent", 12, 2),
         ("its three statuses", 6, 5),
-        ("close", 15, 3),
-        ("a message of this conversation", 20, 6),
+        ("close", 14, 3),
+        ("a message of this conversation", 19, 6),
     ];
     for (name, writes, sends) in limits {
         let (_, times, usage) = counted.steps.iter().find(|(step, ..)| *step == name).unwrap();

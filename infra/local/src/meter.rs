@@ -42,6 +42,8 @@ pub struct Usage {
     pub others: u64,
     /// The write units by what they were for: the beginning of the item's keys.
     pub by_kind: BTreeMap<String, u64>,
+    /// The halves of read units in the same way. `~` marks reads that need not be consistent.
+    pub half_reads_by_kind: BTreeMap<String, u64>,
 }
 
 impl Usage {
@@ -62,6 +64,9 @@ impl AddAssign<&Usage> for Usage {
         self.others += other.others;
         for (kind, units) in &other.by_kind {
             *self.by_kind.entry(kind.clone()).or_default() += units;
+        }
+        for (kind, halves) in &other.half_reads_by_kind {
+            *self.half_reads_by_kind.entry(kind.clone()).or_default() += halves;
         }
     }
 }
@@ -168,7 +173,10 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
                 usage.write(key, before, after, 1);
             }
         }
-        ("DynamoDB", _) => usage.half_reads = read(&operation, &asked, &said),
+        ("DynamoDB", _) => {
+            usage.half_reads = read(&operation, &asked, &said);
+            usage.half_reads_by_kind.insert(kind_of_read(&asked), usage.half_reads);
+        }
         _ if operation.starts_with("SendMessage") => {
             usage.sends = u64::try_from(body.len().div_ceil(QUEUE_PART).max(1)).unwrap_or(1);
             usage.messages = asked["Entries"].as_array().map_or(1, |entries| u64::try_from(entries.len()).unwrap_or(1));
@@ -260,6 +268,16 @@ fn listing(before: &Value, after: &Value) -> u64 {
         (Some(before), Some(after)) => units(&before).max(units(&after)),
         (Some(row), None) | (None, Some(row)) => units(&row),
     }
+}
+
+/// What a read is for, by the key of the item, of the first of several, or of the partition.
+fn kind_of_read(asked: &Value) -> String {
+    let batch = asked["RequestItems"].as_object().and_then(|tables| tables.values().next()).unwrap_or(asked);
+    let key = batch["Keys"].get(0).unwrap_or(&batch["Key"]);
+    let values = &asked["ExpressionAttributeValues"];
+    let partition = json!({ "pk": values.get(":pk").or_else(|| values.as_object()?.values().next()), "sk": values[":sk"] });
+    let kind = kind_of(if key.is_object() { key } else { &partition });
+    if batch["ConsistentRead"] == json!(true) { kind } else { format!("{kind}~") }
 }
 
 /// What an item is for, by its keys: the part before the first `#`, and for a conversation or a feed that of the sort

@@ -14,9 +14,10 @@ use crate::interaction::Interaction;
 /// How long a command is recognised: longer than any client retries.
 pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// The most commands that an interaction remembers: none yet. A version that doesn't know them would drop them, so one
-/// that reads and keeps them comes first.
-const MOST: usize = 0;
+/// The most commands that an interaction remembers. A conversation of five answers has eight: accept, open the tab,
+/// five messages, close. More would let its item grow beyond a kilobyte, and then each of its versions costs more
+/// than the marks.
+const MOST: usize = 8;
 
 /// A command with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,11 +182,8 @@ mod tests {
         Interaction { commands: Some(Commands::default()), ..fixtures::interaction(Status::Open, at(0)) }
     }
 
-    /// As many as there is room for in the version that writes.
-    const ROOM: usize = 8;
-
     fn remember(interaction: &mut Interaction, number: u32, made: Option<&MessageId>, second: i64) -> bool {
-        interaction.remember_among(&command(number), made, at(second), ROOM)
+        interaction.remember_among(&command(number), made, at(second), MOST)
     }
 
     fn at(second: i64) -> Timestamp {
@@ -260,7 +258,7 @@ mod tests {
             for (number, (pause, only_reads)) in (0_u32..).zip(acts) {
                 now += pause;
                 // A version that reads what is remembered, and writes marks, runs side by side with this one.
-                let kept = interaction.remember_among(&command(number), None, at(now), if only_reads { 0 } else { ROOM });
+                let kept = interaction.remember_among(&command(number), None, at(now), if only_reads { 0 } else { MOST });
                 if kept { remembered.push((number, now)) } else { marked.push((number, now)) }
                 let within = |then: i64| now - then < DAY;
                 for (known, _) in remembered.iter().filter(|(_, then)| within(*then)) {

@@ -1,7 +1,7 @@
 //! Commands with an `Idempotency-Key` that come again.
 
 use domain::commands::Keyed;
-use domain::decide::{Decision, Event};
+use domain::decide::{Decision, Event, Refusal};
 use domain::ids::{AgentId, InteractionId, MessageId};
 use domain::interaction::Interaction;
 use domain::message::DeliveryState;
@@ -80,6 +80,18 @@ fn one_key_again_after_a_second_ten_minutes_23_hours_and_20_other_commands_sends
 
 fn keyed(id: &str, body: u32) -> Idempotency {
     Idempotency::Keyed(Keyed { id: id.to_owned(), body })
+}
+
+#[test]
+fn a_key_that_comes_again_with_another_body_is_refused() {
+    let (sim, agent, interaction) = chat();
+    let key = sim.interaction(&interaction).key();
+    let tell = |event, mark| run(sim.engine.tell(&key, event, mark)).unwrap();
+    assert!(matches!(tell(Event::CloseTab { agent: agent.clone() }, keyed("k", 1)), Told::Changed { .. }));
+    let before = sim.interaction(&interaction);
+    let again = tell(Event::CloseTab { agent: agent.clone() }, keyed("k", 2));
+    assert!(matches!(again, Told::Refused(Refusal::KeyReused, _)));
+    assert_eq!(sim.interaction(&interaction), before);
 }
 
 #[test]
