@@ -8,6 +8,7 @@ mod access;
 mod colleagues;
 mod erasing;
 mod finding;
+mod importing;
 mod jobs;
 mod overseeing;
 mod removal;

@@ -241,6 +241,7 @@ fn taken(name: &str) -> Errors {
         Some("subject") => Errors::one("subject", "another agent has this subject"),
         Some("pause") => Errors::one("name", "another pause has this name"),
         Some("disposition") => Errors::one("name", "another disposition has this name"),
+        Some("contact_field") => Errors::one("name", "another field has this name"),
         Some("tag") => Errors::one("tag", "this tag is there already"),
         _ => Errors::one("key", KEY_TAKEN),
     }

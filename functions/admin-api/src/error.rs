@@ -27,6 +27,12 @@ pub(crate) enum ApiError {
     InUse { users: Vec<String> },
     #[error("the contact exists already")]
     ContactExists { contact: String },
+    #[error("the contact has interactions")]
+    HasInteractions,
+    #[error("the contact is linked with others")]
+    Linked,
+    #[error("an owner holds it")]
+    Held,
     #[error("open interactions")]
     OpenInteractions { count: usize, interactions: Vec<String>, closed: usize },
     #[error("the provider: {0}")]
@@ -100,6 +106,10 @@ impl ApiError {
                 Problem::conflict("contact-exists", "The phone number or user id already belongs to a contact")
                     .with("contact", contact.clone())
             }
+            ApiError::HasInteractions => Problem::conflict("has-interactions", "The contact has interactions")
+                .detail("Delete its interactions first, closed ones too."),
+            ApiError::Linked => Problem::conflict("linked", "The contact is one customer with other contacts").detail("Unlink them first."),
+            ApiError::Held => Problem::conflict("held", "Held").detail("An owner keeps the contact."),
             ApiError::OpenInteractions { count, interactions, closed } => {
                 Problem::conflict("open-interactions", "The account has open interactions")
                     .detail(match closed {

@@ -21,6 +21,8 @@
 //! | `POST /contacts/{id}/erase` | 1 read and 1 query for each account and contact, 1 transaction, 1 message |
 //! | `GET /searches` | 1 query |
 //! | `PUT`, `DELETE /searches/{name}` | 1 or 2 reads, 1 write |
+//! | `POST /imports/uploads` | nothing |
+//! | `POST /imports` | 1 request to the bucket, 2 queries, 1 transaction, 1 message |
 //! | `POST /exports` | 1 write for each 5,000 ids, 1 transaction, 1 message |
 //!
 //! Each request also reads the caller's record (1 consistent read), unless roles come from the token.

@@ -56,7 +56,7 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
             Then::Done(_) if place.round == 0 => {
                 Then::Later(self.remover.world.now().saturating_add(SECOND_PASS).unwrap_or(Timestamp::MAX))
             }
-            then @ (Then::More | Then::Stopped) => return Ok(Unit { counts, place, then }),
+            then @ (Then::More | Then::Stopped | Then::Failed(_)) => return Ok(Unit { counts, place, then }),
             Then::Done(file) => Then::Done(file),
         };
         self.delete_exports(job).await?;
@@ -106,7 +106,12 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
                 }
                 Ok(false)
             }
-            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => Ok(false),
+            // The errors of an import name rows and columns, and nothing of a customer.
+            Task::ImportContacts(_)
+            | Task::Delete { .. }
+            | Task::PreviewDeletion { .. }
+            | Task::PreviewRetention { .. }
+            | Task::Erase { .. } => Ok(false),
         }
     }
 

@@ -100,7 +100,11 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
         let (raw, header): (bool, &[&str]) = match &job.task {
             Task::ExportInteractions { raw } => (*raw, &rows::INTERACTION),
             Task::ExportContacts { raw } => (*raw, &rows::CONTACT),
-            Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+            Task::Delete { .. }
+            | Task::PreviewDeletion { .. }
+            | Task::PreviewRetention { .. }
+            | Task::Erase { .. }
+            | Task::ImportContacts(_) => {
                 return Err(WorkError::Form);
             }
         };
@@ -123,7 +127,11 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             match &job.task {
                 Task::ExportInteractions { .. } => self.gather_interactions(&job.id, &names, &mut gathered).await?,
                 Task::ExportContacts { .. } => self.gather_contacts(&names, &mut gathered).await?,
-                Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+                Task::Delete { .. }
+                | Task::PreviewDeletion { .. }
+                | Task::PreviewRetention { .. }
+                | Task::Erase { .. }
+                | Task::ImportContacts(_) => {
                     return Err(WorkError::Form);
                 }
             }

@@ -66,6 +66,7 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
             Task::PreviewDeletion { token } => token,
             Task::ExportInteractions { .. }
             | Task::ExportContacts { .. }
+            | Task::ImportContacts(_)
             | Task::Delete { .. }
             | Task::PreviewRetention { .. }
             | Task::Erase { .. } => &job.id,

@@ -16,6 +16,7 @@ mod csv;
 mod eraser;
 mod export;
 mod finder;
+mod import;
 mod records;
 mod removal;
 mod retention;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 use eraser::Eraser;
 use export::Exporter;
 use finder::Finder;
+use import::Importer;
 use records::{Files, Kept, Rest, Tables};
 use removal::{Remover, Thoroughly};
 use retention::Keeping;
@@ -50,6 +52,7 @@ struct Works {
     exporter: Exporter<Tables, Files, System>,
     remover: Remover<Tables, Files, System>,
     rest: Rest,
+    importer: Importer<Tables, Files>,
 }
 
 impl Work for Works {
@@ -65,6 +68,7 @@ impl Work for Works {
             Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } => {
                 Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) })
             }
+            Task::ImportContacts(import) => self.importer.unit(job, import).await,
         }
     }
 }
@@ -105,11 +109,12 @@ impl Worker {
         let queue = Queue::from_env(aws, env, "JOBS_QUEUE_URL")?;
         let (tables, files) = (Tables { engine }, Files(Objects::from_env(aws, env)?));
         let remover = Remover { remains: tables.clone(), shelf: files.clone(), world: System };
+        let importer = Importer::new(tables.clone(), files.clone());
         let rest = Rest { store: store.clone(), files: files.clone() };
         let kept = Kept { store: store.clone(), queue: queue.clone() };
         let keeping = Keeping { jobs: kept.clone(), settings: tables.clone(), world: System };
         let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
-        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest };
+        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest, importer };
         Ok(Self { steps: Steps { jobs: kept, work: works, world: System }, keeping, queue })
     }
 

@@ -61,6 +61,8 @@ pub(crate) enum Then {
     Later(Timestamp),
     /// Nothing: the job is done, with this file.
     Done(Option<File>),
+    /// Nothing: the job can't be done, for this reason, in words for the person who ordered it.
+    Failed(String),
     /// Nothing: the job was cancelled, and what it had begun is wound up.
     Stopped,
 }
@@ -140,6 +142,11 @@ impl<J: Jobs, U: Work, W: World> Steps<J, U, W> {
                 Then::Done(file) => {
                     job.file = file;
                     job.end(State::Done, now);
+                    None
+                }
+                Then::Failed(problem) => {
+                    job.problem = Some(problem);
+                    job.end(State::Failed, now);
                     None
                 }
                 Then::Stopped => {

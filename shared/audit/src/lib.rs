@@ -36,6 +36,8 @@ pub enum Action {
     PresenceForced,
     /// Interactions or contacts were exported.
     Exported,
+    /// Contacts were imported.
+    Imported,
     /// An owner keeps an interaction or a contact from being deleted.
     Held,
     /// The hold ended.

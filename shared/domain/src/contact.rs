@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::business::Business;
+use crate::details::Details;
 use crate::effect::Effect;
 use crate::ids::{AccountId, ContactId, JobId, ListId};
 use crate::inbound::ProfileName;
@@ -43,6 +44,9 @@ pub struct Contact {
     /// stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_by: Option<NamedBy>,
+    /// What people on our side have noted.
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
     /// Why this contact and others, or this contact and its further addresses, are one customer; and the ties that a
     /// supervisor cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -236,6 +240,7 @@ impl Contact {
             addresses: Vec::new(),
             user_ids: Vec::new(),
             named_by: None,
+            details: Details::default(),
             ties: Vec::new(),
             marketing: BTreeMap::new(),
             created_at,

@@ -130,6 +130,8 @@ ids! {
     PauseId "pau_",
     /// A disposition of all accounts.
     DispositionId "dsp_",
+    /// A field of contacts that administrators define.
+    ContactFieldId "cfd_",
     /// A tag that agents choose from.
     TagId "tag_",
     /// A prepared text.

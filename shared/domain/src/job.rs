@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Role;
 use crate::ids::{ContactId, JobId};
+use crate::import::Import;
 use crate::retention::Retention;
 use crate::seek::Seek;
 
@@ -96,6 +97,8 @@ pub enum Task {
         /// Whether open ones are closed first. Otherwise they are left out.
         close: bool,
     },
+    /// Makes contacts of a CSV file.
+    ImportContacts(Box<Import>),
     /// Writes all contacts as CSV.
     ExportContacts {
         /// The same.

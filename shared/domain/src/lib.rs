@@ -12,6 +12,7 @@ pub mod condition;
 pub mod contact;
 pub mod day;
 pub mod decide;
+pub mod details;
 pub mod effect;
 #[cfg(any(test, feature = "fixtures"))]
 #[allow(clippy::unwrap_used, reason = "tests may fail loudly")]
@@ -19,6 +20,7 @@ pub mod fixtures;
 pub mod footprint;
 pub mod history;
 pub mod ids;
+pub mod import;
 pub mod inbound;
 pub mod interaction;
 pub mod interval;

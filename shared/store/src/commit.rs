@@ -30,7 +30,7 @@ type Values = Vec<(&'static str, AttributeValue)>;
 /// The writes and conditions of the product's commits.
 impl Transaction<'_, Committed> {
     /// Adds a contact. Its addresses lead to it from now on.
-    fn add_contact(&mut self, contact: &Contact) -> PortResult<()> {
+    pub(crate) fn add_contact(&mut self, contact: &Contact) -> PortResult<()> {
         self.put_new(versioned_item(keys::contact(&contact.id), contact, contact.version, &[])?, Committed::Conflict);
         let standing = Standing::one(contact.id.clone());
         for place in contact.places() {

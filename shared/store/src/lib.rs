@@ -6,6 +6,7 @@
 mod codec;
 mod commit;
 mod config;
+mod contacts;
 mod erasure;
 mod events;
 mod feed;
@@ -24,6 +25,7 @@ mod wiring;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
+pub use contacts::Removed;
 pub use erasure::{Erased, Erasure};
 pub use events::{CommandMark, KeptAlert, Received};
 pub use feed::{Appended, CausedBy, Connection, FeedEvent, Page, Reader};

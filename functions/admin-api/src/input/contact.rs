@@ -1,13 +1,17 @@
 //! Contacts: customers.
 
-use domain::ids::{AccountId, ContactId, ListId};
-use domain::values::{Address, E164};
+use std::collections::BTreeMap;
+
+use domain::details::{self, Details, MOST_BYTES};
+use domain::ids::{AccountId, ContactFieldId, ContactId, ListId};
+use domain::values::{Address, E164, Invalid};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::NAME;
 use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, id, line, parsed};
 
+pub(crate) const UNKNOWN_FIELD: &str = "there is no field with this id";
 const OF_CONTACT: &str = "must be the id of a contact";
 
 /// As many lists as are useful for one customer.
@@ -26,12 +30,28 @@ pub(crate) struct NewContactInput {
     pub(crate) user_id: Option<String>,
     /// An account of the business that issued `user_id`. Required with it if there are accounts of several businesses.
     pub(crate) account: Option<AccountId>,
-    /// The customer's name.
+    /// The customer's name. If it is absent, first and last name are it.
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
     /// The ids of the contact lists that include the customer.
     #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
+    /// The first name.
+    #[schema(max_length = 100)]
+    pub(crate) first_name: Option<String>,
+    /// The last name.
+    #[schema(max_length = 100)]
+    pub(crate) last_name: Option<String>,
+    /// The e-mail address.
+    #[schema(max_length = 254, example = "zoe@example.com")]
+    pub(crate) email: Option<String>,
+    /// The company.
+    #[schema(max_length = 100)]
+    pub(crate) company: Option<String>,
+    /// The values of defined fields (`GET /contact-fields`) by their ids: 1 to 500 characters each. A value of `null`
+    /// is none. All details of a contact have at most 2,048 bytes.
+    #[schema(required = false)]
+    pub(crate) fields: BTreeMap<ContactFieldId, String>,
 }
 
 /// The contact to link with.
@@ -78,12 +98,28 @@ impl ToSchema for UnlinkInput {
 /// The fields of a contact that can change.
 #[derive(PartialEq, ToSchema)]
 pub(crate) struct ContactInput {
-    /// The customer's name.
+    /// The customer's name. If it is absent, first and last name are it.
     #[schema(max_length = 200)]
     pub(crate) name: Option<String>,
     /// The ids of the contact lists that include the customer.
     #[schema(required = false, max_items = 50)]
     pub(crate) lists: Vec<ListId>,
+    /// The first name.
+    #[schema(max_length = 100)]
+    pub(crate) first_name: Option<String>,
+    /// The last name.
+    #[schema(max_length = 100)]
+    pub(crate) last_name: Option<String>,
+    /// The e-mail address.
+    #[schema(max_length = 254, example = "zoe@example.com")]
+    pub(crate) email: Option<String>,
+    /// The company.
+    #[schema(max_length = 100)]
+    pub(crate) company: Option<String>,
+    /// The values of defined fields (`GET /contact-fields`) by their ids: 1 to 500 characters each. A value of `null`
+    /// is none. All details of a contact have at most 2,048 bytes.
+    #[schema(required = false)]
+    pub(crate) fields: BTreeMap<ContactFieldId, String>,
 }
 
 /// Names and numbers of customers never reach a log.
@@ -111,8 +147,9 @@ impl NewContactInput {
             let user_id = fields.optional("user_id", parsed(user_id));
             let account = fields.optional("account", id("must be the id of an account"));
             let (name, lists) = named(&mut fields);
+            let Details { first_name, last_name, email, company, fields: defined } = details(&mut fields);
             fields.finish_with(&["id", "version"], None);
-            Self { phone, user_id, account, name, lists }
+            Self { phone, user_id, account, name, lists, first_name, last_name, email, company, fields: defined }
         });
         errors.check()?;
         input.ok_or_else(Errors::default)
@@ -159,8 +196,10 @@ impl ContactInput {
         let mut errors = Errors::default();
         let input = Fields::open(String::new(), body, &mut errors).map(|mut fields| {
             let (name, lists) = named(&mut fields);
-            fields.finish_with(&["id", "username", "phones", "user_ids", "created_at", "version"], Some(shown));
-            Self { name, lists }
+            let Details { first_name, last_name, email, company, fields: defined } = details(&mut fields);
+            let set_here = ["id", "username", "phones", "user_ids", "refuses_marketing", "created_at", "version"];
+            fields.finish_with(&set_here, Some(shown));
+            Self { name, lists, first_name, last_name, email, company, fields: defined }
         });
         errors.check()?;
         input.ok_or_else(Errors::default)
@@ -170,6 +209,59 @@ impl ContactInput {
 fn named(fields: &mut Fields<'_>) -> (Option<String>, Vec<ListId>) {
     let name = fields.optional("name", line(NAME));
     (name, fields.set("lists", LISTS, "must have at most 50 lists", id(UNKNOWN_LIST)))
+}
+
+/// What is noted of the customer.
+fn details(fields: &mut Fields<'_>) -> Details {
+    let words = |parse: fn(&str) -> Result<String, Invalid>| parsed(move |text| parse(text).map_err(|invalid| invalid.0));
+    let mut read = Details {
+        first_name: fields.optional("first_name", words(details::name)),
+        last_name: fields.optional("last_name", words(details::name)),
+        email: fields.optional("email", words(details::email)),
+        company: fields.optional("company", words(details::name)),
+        ..Details::default()
+    };
+    if let Some(mut defined) = fields.object("fields") {
+        for name in defined.names() {
+            match name.parse::<ContactFieldId>() {
+                Ok(id) => read.fields.extend(defined.optional(&name, words(details::value)).map(|value| (id, value))),
+                Err(_) => defined.unknown(&name, UNKNOWN_FIELD),
+            }
+        }
+        defined.finish();
+    }
+    if read.size() > MOST_BYTES {
+        fields.refuse("fields", "and the other details have more than 2,048 bytes together");
+    }
+    read
+}
+
+impl NewContactInput {
+    /// What is noted of the customer.
+    pub(crate) fn details(&self) -> Details {
+        let Self { first_name, last_name, email, company, fields, .. } = self;
+        Details {
+            first_name: first_name.clone(),
+            last_name: last_name.clone(),
+            email: email.clone(),
+            company: company.clone(),
+            fields: fields.clone(),
+        }
+    }
+}
+
+impl ContactInput {
+    /// The same.
+    pub(crate) fn details(&self) -> Details {
+        let Self { first_name, last_name, email, company, fields, .. } = self;
+        Details {
+            first_name: first_name.clone(),
+            last_name: last_name.clone(),
+            email: email.clone(),
+            company: company.clone(),
+            fields: fields.clone(),
+        }
+    }
 }
 
 fn user_id(text: &str) -> Result<String, Refusal> {
@@ -200,6 +292,31 @@ mod tests {
         ] {
             assert_eq!(names(NewContactInput::parse(body)), named);
         }
+    }
+
+    #[test]
+    fn details_are_checked_one_by_one_and_their_place_is_named() {
+        let field = ContactFieldId::from_ulid(ulid::Ulid(1));
+        let body = json!({"phone": "+393331234567", "first_name": " Zoë ", "email": "z@b.it", "fields": {field.as_str(): "gold"}});
+        let details = NewContactInput::parse(body).unwrap().details();
+        assert_eq!((details.first_name.as_deref(), details.email.as_deref()), (Some("Zoë"), Some("z@b.it")));
+        assert_eq!(details.fields[&field], "gold");
+        let none = json!({"first_name": null, "fields": {field.as_str(): null}});
+        assert!(ContactInput::parse(none, &json!({})).unwrap().details().is_empty());
+        let (at, long) = (format!("fields.{field}"), "x".repeat(501));
+        for (body, named) in [
+            (
+                json!({"first_name": "a\nb", "last_name": "", "email": "x", "company": 7}),
+                vec!["first_name", "last_name", "email", "company"],
+            ),
+            (json!({"fields": {field.as_str(): long, "colour": "red"}}), vec![at.as_str(), "fields.colour"]),
+            (json!({"fields": []}), vec!["fields"]),
+        ] {
+            assert_eq!(names(ContactInput::parse(body, &json!({}))), named);
+        }
+        let many: serde_json::Map<String, Value> =
+            (1..=5).map(|number| (ContactFieldId::from_ulid(ulid::Ulid(number)).to_string(), json!("é".repeat(210)))).collect();
+        assert_eq!(names(ContactInput::parse(json!({"fields": many}), &json!({}))), ["fields"]);
     }
 
     #[test]

@@ -153,6 +153,17 @@ impl<'a> Fields<'a> {
         self.object(name)
     }
 
+    /// The names of the fields that were not taken.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.left.keys().cloned().collect()
+    }
+
+    /// Takes a field and refuses it.
+    pub(crate) fn unknown(&mut self, name: &str, message: Refusal) {
+        self.left.remove(name);
+        self.refuse(name, message);
+    }
+
     /// Drops the remaining fields, for an object whose fields are not known.
     pub(crate) fn give_up(self) {}
 

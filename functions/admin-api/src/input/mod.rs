@@ -12,7 +12,7 @@ mod queue;
 
 pub(crate) use account::{AccountInput, AccountSettings, DISPOSITIONS, KEY_TAKEN, Surroundings, answers_without};
 pub(crate) use agent::AgentInput;
-pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, USER_ID, UnlinkInput};
+pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, UNKNOWN_FIELD, USER_ID, UnlinkInput};
 #[cfg(test)]
 pub(crate) use fields::testing;
 pub(crate) use fields::{

@@ -1,14 +1,15 @@
 //! Contacts: customers, shared by all accounts.
 
-use api::{Administrator, Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
-use std::collections::BTreeSet;
+use api::{Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{Entry, Shows, Subject};
 use axum::extract::State;
 use domain::account::{Account, List};
 use domain::business::Business;
 use domain::contact::{Contact, NamedBy, Place};
-use domain::ids::{AccountId, ContactId, ListId};
+use domain::details::{ContactField, Details};
+use domain::ids::{AccountId, ContactFieldId, ContactId, ListId};
 use domain::inbound::ProfileName;
 use domain::values::{Address, E164};
 use engine::ports::{Committed, Store};
@@ -19,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, changed};
 use crate::error::ApiError;
-use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_LIST, USER_ID};
+use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_FIELD, UNKNOWN_LIST, USER_ID};
 use crate::merge::merged;
 use crate::openapi::{Refusals, WriteRefusals};
 use crate::trail::Trail;
@@ -33,6 +34,21 @@ pub(crate) struct ContactView {
     /// The customer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<ProfileName>,
+    /// The first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    /// The last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// The company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<String>,
+    /// The values of defined fields by their ids.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<ContactFieldId, String>,
     /// The customer's username on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<ProfileName>,
@@ -59,6 +75,11 @@ fn view(contact: Contact) -> ContactView {
         user_ids: user_ids.into_iter().collect(),
         id: contact.id,
         name: contact.name,
+        first_name: contact.details.first_name,
+        last_name: contact.details.last_name,
+        email: contact.details.email,
+        company: contact.details.company,
+        fields: contact.details.fields,
         username: contact.username,
         lists: contact.lists,
         refuses_marketing: contact.marketing.into_iter().filter(|(_, word)| word.stopped).map(|(account, _)| account).collect(),
@@ -69,7 +90,7 @@ fn view(contact: Contact) -> ContactView {
 
 /// The audit entry of a change. It has the names of the fields, and no data about the customer. `None` if nothing
 /// changed.
-async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact) -> Result<Option<Entry>, ApiError> {
+pub(crate) async fn told(app: &App, by: &Caller, before: Option<&Contact>, after: &Contact) -> Result<Option<Entry>, ApiError> {
     let shown = |contact: &Contact| serde_json::to_value(view(contact.clone())).map_err(|_| Error::Encode);
     let shows = Shows { ignored: &["id", "version", "created_at"], hidden: &|_| true, names_only: true };
     let versions = (before.map(|before| before.version), Some(after.version));
@@ -90,8 +111,24 @@ async fn known(app: &App, named: &[ListId], before: &BTreeSet<ListId>) -> Result
     Ok(named.iter().filter(|list| all.contains(*list)).cloned().collect())
 }
 
+/// The details with the defined fields that exist. Fails if one does not exist, unless the contact `before` has it: a
+/// field that was deleted since is left out.
+async fn defined(app: &App, mut details: Details, before: &Details) -> Result<Details, ApiError> {
+    if details.fields.is_empty() {
+        return Ok(details);
+    }
+    let all: BTreeSet<ContactFieldId> = app.configuration().all::<ContactField>().await?.into_iter().map(|(field, _)| field.id).collect();
+    let mut errors = Errors::default();
+    for field in details.fields.keys().filter(|field| !all.contains(*field) && !before.fields.contains_key(*field)) {
+        errors.add(format!("fields.{field}"), UNKNOWN_FIELD);
+    }
+    errors.check()?;
+    details.fields.retain(|field, _| all.contains(field));
+    Ok(details)
+}
+
 /// The contact. If it was merged into an older one, the older one, which has all addresses.
-async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
+pub(crate) async fn load(app: &App, id: &ContactId) -> Result<Contact, ApiError> {
     let store = &app.engine.store;
     let contact = store.contact(id).await?.filter(|contact| contact.erased.is_none()).ok_or(Error::NotFound)?;
     match &contact.linked_to {
@@ -133,10 +170,13 @@ async fn owner_of(app: &App, place: &Place) -> Result<Option<ContactId>, ApiErro
     responses((status = 201, description = "Created.", body = ContactView, headers(("ETag" = String), ("Location" = String))), WriteRefusals))]
 pub(crate) async fn create_contact(
     State(app): State<App>,
-    Administrator(by): Administrator,
+    Overseer(by): Overseer,
     JsonBody(body): JsonBody,
 ) -> Result<Versioned<ContactView>, ApiError> {
-    let NewContactInput { phone, user_id, account, name, lists } = NewContactInput::parse(body)?;
+    let input = NewContactInput::parse(body)?;
+    let details = defined(&app, input.details(), &Details::default()).await?;
+    let NewContactInput { phone, user_id, account, name, lists, .. } = input;
+    let name = name.or_else(|| details.full_name());
     let lists = known(&app, &lists, &BTreeSet::new()).await?;
     let mut places: Vec<Place> = phone.map(Address::Phone).iter().map(Place::before).collect();
     if let Some(user_id) = user_id {
@@ -146,6 +186,7 @@ pub(crate) async fn create_contact(
         lists,
         named_by: name.as_ref().map(|_| NamedBy::Person),
         name: name.map(ProfileName),
+        details,
         ..Contact::known_by(ContactId::from_ulid(cloud::ids::ulid()), cloud::time::now(), places)
     };
     let entry = told(&app, &by, None, &contact).await?.ok_or(Error::Encode)?;
@@ -201,7 +242,7 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Replaces a contact's name and lists.
+/// Replaces a contact's name, details and lists.
 ///
 /// The addresses do not change. A list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
@@ -209,7 +250,7 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn put_contact(
     State(app): State<App>,
-    Administrator(by): Administrator,
+    Overseer(by): Overseer,
     Id(id): Id<ContactId>,
     condition: IfMatch,
     JsonBody(body): JsonBody,
@@ -217,13 +258,13 @@ pub(crate) async fn put_contact(
     change(&app, &by, &id, &condition, true, |_| body).await
 }
 
-/// Changes fields of a contact: its name and its lists.
+/// Changes fields of a contact: its name, its details and its lists.
 #[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body(content = ContactInput, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn patch_contact(
     State(app): State<App>,
-    Administrator(by): Administrator,
+    Overseer(by): Overseer,
     Id(id): Id<ContactId>,
     condition: IfMatch,
     JsonBody(patch): JsonBody,
@@ -243,17 +284,19 @@ async fn change(
     let before = load(app, id).await?;
     condition.check(before.version)?;
     let shown = serde_json::to_value(view(before.clone())).map_err(|_| Error::Encode)?;
-    let ContactInput { name, lists } = ContactInput::parse(body(&shown), &shown)?;
-    let name = name.map(ProfileName);
+    let input = ContactInput::parse(body(&shown), &shown)?;
+    let details = defined(app, input.details(), &before.details).await?;
+    let ContactInput { name, lists, .. } = input;
+    let name = name.or_else(|| details.full_name()).map(ProfileName);
     let lists = known(app, &lists, &before.lists).await?;
-    if !always && (&name, &lists) == (&before.name, &before.lists) {
+    if !always && (&name, &lists, &details) == (&before.name, &before.lists, &before.details) {
         let version = before.version;
         return Ok(Versioned::new(view(before), version));
     }
     let version = before.version + 1;
     // From now on the customer's profile does not change the name, unless a person takes it away.
     let named_by = if name == before.name { before.named_by } else { name.as_ref().map(|_| NamedBy::Person) };
-    let contact = Contact { name, named_by, lists, version, ..before.clone() };
+    let contact = Contact { name, named_by, lists, details, version, ..before.clone() };
     let entry = told(app, by, Some(&before), &contact).await?;
     if app.engine.store.replace_contact(&contact, entry.as_ref()).await? != Committed::Done {
         return Err(Error::Changed.into());

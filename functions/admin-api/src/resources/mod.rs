@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod agents;
 pub(crate) mod canned_answers;
+pub(crate) mod contact_fields;
 pub(crate) mod contacts;
 pub(crate) mod dispositions;
 pub(crate) mod intervals;
@@ -10,11 +11,13 @@ pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod pauses;
 pub(crate) mod queues;
+pub(crate) mod removal;
 pub(crate) mod review;
 pub(crate) mod tags;
 
 use domain::ids::{
-    AccountId, AgentId, CannedAnswerId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId, PauseId, QueueId, TagId,
+    AccountId, AgentId, CannedAnswerId, ContactFieldId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId, PauseId,
+    QueueId, TagId,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,7 +25,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 13] = [
+pub(crate) const KINDS: [(&str, &str); 14] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (QueueId::PREFIX, "queue"),
@@ -33,6 +36,7 @@ pub(crate) const KINDS: [(&str, &str); 13] = [
     (TagId::PREFIX, "tag"),
     (CannedAnswerId::PREFIX, "canned_answer"),
     (ContactId::PREFIX, "contact"),
+    (ContactFieldId::PREFIX, "contact_field"),
     // Supervisors export and delete through their own API.
     (InteractionId::PREFIX, "interaction"),
     (JobId::PREFIX, "job"),
@@ -57,7 +61,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(intervals::routes())
         .merge(lists::routes())
         .routes(routes!(contacts::find_contacts, contacts::create_contact))
-        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact))
+        .routes(routes!(contacts::get_contact, contacts::put_contact, contacts::patch_contact, removal::delete_contact))
+        .merge(contact_fields::routes())
         .routes(routes!(links::list_links, links::link_contacts))
         .routes(routes!(links::unlink_contact))
         .routes(routes!(review::review_links))
@@ -74,6 +79,7 @@ mod tests {
 
     use domain::account::List;
     use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+    use domain::details::ContactField;
     use domain::interval::Interval;
     use serde_json::{Value, json};
 
@@ -84,7 +90,7 @@ mod tests {
     #[test]
     fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 14] = [
+        let parsers: [(&str, Parse); 15] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AccountDispositionsInput", |body| AccountDispositionsInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
@@ -97,6 +103,7 @@ mod tests {
             ("UnlinkInput", |body| UnlinkInput::parse(body).err()),
             ("PauseInput", |body| Pause::parse(body, None).err()),
             ("DispositionInput", |body| Disposition::parse(body, None).err()),
+            ("ContactFieldInput", |body| ContactField::parse(body, None).err()),
             ("TagInput", |body| KnownTag::parse(body, None).err()),
             ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
         ];

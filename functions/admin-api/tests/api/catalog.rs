@@ -270,12 +270,82 @@ async fn contacts_are_created_found_and_added_to_lists() {
     admin.put(&path, 1, &changed).await.problem(412, "changed-meanwhile");
     let unknown = json!({"user_id": "IT.1", "lists": ["lst_00000000000000000000000001"]});
     assert_eq!(call("admin", "POST", "/contacts").json(&unknown).to(&admin.router).await.fields(), ["lists[0]"]);
-    call("supervisor", "POST", "/contacts").json(&body).to(&admin.router).await.problem(403, "forbidden");
+    call("supervisor", "POST", "/contacts").json(&body).to(&admin.router).await.problem(409, "contact-exists");
     admin.get("/contacts/con_00000000000000000000000001").await.problem(404, "not-found");
     // A customer who writes later is the contact that was created here.
     let account = admin.made("accounts", admin.account_body("ABC12").await).await;
     a_customer_writes(&admin, &account).await;
     assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"][0]["id"], made["id"]);
+}
+
+#[tokio::test]
+async fn a_contact_has_details_and_the_fields_that_administrators_define() {
+    let admin = Admin::start().await;
+    let level = admin.made("contact-fields", json!({"name": "Level"})).await;
+    assert_eq!(call("admin", "POST", "/contact-fields").json(&json!({"name": "level"})).to(&admin.router).await.fields(), ["name"]);
+    let field = level["id"].as_str().unwrap();
+    let body =
+        json!({"phone": "+393331234567", "first_name": "Zoë", "last_name": "Rossi", "company": "Rossi Srl", "fields": {field: "gold"}});
+    let made = call("supervisor", "POST", "/contacts").json(&body).to(&admin.router).await.is(201);
+    assert_eq!((&made["name"], &made["fields"]), (&json!("Zoë Rossi"), &json!({field: "gold"})), "{made}");
+    let path = place("contacts", &made);
+    let patch = json!({"email": "zoe@example.com", "fields": {field: null}});
+    let changed = call("supervisor", "PATCH", &*path).if_match("\"1\"").json(&patch).to(&admin.router).await.is(200);
+    assert_eq!((&changed["email"], &changed["company"], changed.get("fields")), (&json!("zoe@example.com"), &json!("Rossi Srl"), None));
+    assert_eq!(admin.get(&path).await.is(200), changed);
+    let unknown = json!({"fields": {"cfd_00000000000000000000000001": "x"}, "email": "zoe"});
+    assert_eq!(admin.patch(&path, 2, &unknown).await.fields(), ["email"]);
+    let unknown = json!({"fields": {"cfd_00000000000000000000000001": "x"}});
+    assert_eq!(admin.patch(&path, 2, &unknown).await.fields(), ["fields.cfd_00000000000000000000000001"]);
+    // A field that was deleted since is left out.
+    admin.patch(&path, 2, &json!({"fields": {field: "tin"}})).await.is(200);
+    admin.delete(&place("contact-fields", &level), 1).await.is(204);
+    let after = admin.patch(&path, 3, &json!({"company": null})).await.is(200);
+    assert_eq!((after.get("fields"), after.get("company")), (None, None), "{after}");
+    // The trail names what changed, and nothing else.
+    let trail = admin.get(&format!("/audit?kind=contact&id={}", made["id"].as_str().unwrap())).await.is(200);
+    let told = trail.to_string();
+    assert!(told.contains("email") && !told.contains("zoe@") && !told.contains("gold") && !told.contains("Srl"), "{told}");
+}
+
+#[tokio::test]
+async fn there_are_fifty_defined_fields_at_most() {
+    let admin = Admin::start().await;
+    for number in 0..50 {
+        admin.made("contact-fields", json!({"name": format!("field {number}")})).await;
+    }
+    let one_more = call("admin", "POST", "/contact-fields").json(&json!({"name": "one more"})).to(&admin.router).await;
+    assert_eq!(one_more.fields(), ["name"]);
+}
+
+#[tokio::test]
+async fn a_contact_is_deleted_unless_it_has_interactions_or_links() {
+    let admin = Admin::start().await;
+    let body = json!({"phone": "+393331000001", "user_id": "IT.1", "account": Value::Null});
+    let account = admin.made("accounts", admin.account_body("ABC12").await).await;
+    let made = admin.made("contacts", body.clone()).await;
+    let path = place("contacts", &made);
+    call("supervisor", "DELETE", &*path).if_match("\"1\"").to(&admin.router).await.problem(403, "forbidden");
+    admin.delete(&path, 2).await.problem(412, "changed-meanwhile");
+    // From here on this process remembers whose address it is.
+    assert_eq!(admin.get("/contacts?phone=%2B393331000001").await.is(200)["items"], json!([made]));
+    admin.delete(&path, 1).await.is(204);
+    admin.get(&path).await.problem(404, "not-found");
+    admin.delete(&path, 1).await.problem(404, "not-found");
+    assert_eq!(admin.get("/contacts?phone=%2B393331000001").await.is(200)["items"], json!([]));
+    // The addresses are free. Who writes is another contact.
+    a_customer_writes(&admin, &account).await;
+    let found = admin.get("/contacts?phone=%2B393331000001").await.is(200)["items"][0].clone();
+    assert_ne!((&found["id"], &found["id"]), (&made["id"], &Value::Null));
+    let version = found["version"].as_u64().unwrap();
+    admin.delete(&place("contacts", &found), version).await.problem(409, "has-interactions");
+    // One customer with two contacts.
+    let [one, other] = ["+393331234561", "+393331234562"].map(|phone| json!({"phone": phone}));
+    let (one, other) = (admin.made("contacts", one).await, admin.made("contacts", other).await);
+    let links = format!("{}/links", place("contacts", &one));
+    call("supervisor", "POST", &*links).json(&json!({"contact": other["id"]})).to(&admin.router).await.is(200);
+    let version = admin.get(&place("contacts", &one)).await.is(200)["version"].as_u64().unwrap();
+    admin.delete(&place("contacts", &one), version).await.problem(409, "linked");
 }
 
 #[tokio::test]

@@ -373,8 +373,9 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
             let of_links = path == "/contacts/x/links" || path.ends_with("/unlink");
             let of_account = path == "/accounts/x/dispositions";
-            let may_write = of_links || of_account || under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read = may_write || under(&["/agents", "/queues", "/lists", "/pauses", "/contacts", "/links"]);
+            let of_contacts = under(&["/contacts"]) && method != "DELETE";
+            let may_write = of_links || of_account || of_contacts || under(&["/dispositions", "/tags", "/canned-answers"]);
+            let may_read = may_write || under(&["/agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") || of_links || of_account {

@@ -50,10 +50,17 @@ const ADMIN: &str = "
     supervisor PATCH /canned-answers/{id}
     supervisor DELETE /canned-answers/{id}
     supervisor GET /contacts
-    admin POST /contacts
+    supervisor POST /contacts
     supervisor GET /contacts/{id}
-    admin PUT /contacts/{id}
-    admin PATCH /contacts/{id}
+    supervisor PUT /contacts/{id}
+    supervisor PATCH /contacts/{id}
+    admin DELETE /contacts/{id}
+    supervisor GET /contact-fields
+    admin POST /contact-fields
+    supervisor GET /contact-fields/{id}
+    admin PUT /contact-fields/{id}
+    admin PATCH /contact-fields/{id}
+    admin DELETE /contact-fields/{id}
     supervisor GET /contacts/{id}/links
     supervisor POST /contacts/{id}/links
     supervisor POST /contacts/{id}/unlink
@@ -161,6 +168,8 @@ const SUPERVISOR: &str = "
     supervisor POST /deletions/preview
     supervisor POST /deletions/preview/matching
     supervisor POST /exports
+    supervisor POST /imports
+    supervisor POST /imports/uploads
     supervisor GET /interactions
     supervisor DELETE /interactions/{id}
     owner PUT /interactions/{id}/hold

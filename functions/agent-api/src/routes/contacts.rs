@@ -13,6 +13,7 @@ use desk::text::short_text;
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, Place};
+use domain::details::{ContactField, Details};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
@@ -51,6 +52,21 @@ pub(crate) struct ContactView {
     /// The customer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<ProfileName>,
+    /// The first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    /// The last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// The company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<String>,
+    /// The fields that administrators define, as far as the customer has a value, sorted by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldValue>,
     /// The customer's username on WhatsApp.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<ProfileName>,
@@ -65,6 +81,15 @@ pub(crate) struct ContactView {
     refuses_marketing: bool,
     /// When the contact was created.
     created_at: Timestamp,
+}
+
+/// A value of a defined field.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldValue {
+    /// The field's name.
+    name: String,
+    /// The value.
+    value: String,
 }
 
 /// A conversation that the caller starts with a contact or a phone number. The first message is a template or the
@@ -119,16 +144,43 @@ pub(crate) async fn contact(
     }
     let others: Vec<Contact> = contacts.collect();
     let all = || std::iter::once(&contact).chain(&others).flat_map(|contact| contact.reached_at(&business));
+    let phones = all().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect();
+    let user_ids = all().filter_map(Address::user_id).map(str::to_owned).collect();
+    // Of several contacts of one customer, the older one's details come first.
+    let details = others.iter().fold(contact.details.clone(), |details, newer| details.or(&newer.details));
+    let fields = field_values(&app, &details).await?;
+    let refuses_marketing = contact.refuses_marketing(&place.key.conversation.account);
+    let name = contact.name.or_else(|| details.full_name().map(ProfileName));
     Ok(Json(ContactView {
-        phones: all().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect(),
-        user_ids: all().filter_map(Address::user_id).map(str::to_owned).collect(),
+        phones,
+        user_ids,
         lists,
-        refuses_marketing: contact.refuses_marketing(&place.key.conversation.account),
+        refuses_marketing,
         created_at: contact.created_at,
         id: contact.id,
-        name: contact.name,
+        name,
+        first_name: details.first_name,
+        last_name: details.last_name,
+        email: details.email,
+        company: details.company,
+        fields,
         username: contact.username,
     }))
+}
+
+/// The values with the names of their fields. Those of deleted fields are left out.
+async fn field_values(app: &App, details: &Details) -> Result<Vec<FieldValue>, Failure> {
+    if details.fields.is_empty() {
+        return Ok(Vec::new());
+    }
+    let defined = app.directory().all::<ContactField>().await?;
+    let value = |(field, _): (ContactField, u64)| {
+        let value = details.fields.get(&field.id)?.clone();
+        Some(FieldValue { name: field.name, value })
+    };
+    let mut values: Vec<FieldValue> = defined.into_iter().filter_map(value).collect();
+    values.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(values)
 }
 
 /// The customer's contacts for an account of `business`, the oldest first.

@@ -79,6 +79,8 @@ pub(crate) enum Kind {
     ExportInteractions,
     /// Contacts as CSV.
     ExportContacts,
+    /// Contacts from a CSV file. Its own file, if it has one, tells the rows that were not imported, and why.
+    ImportContacts,
     /// A deletion of interactions.
     Delete,
     /// The preview of a deletion of all interactions that match.
@@ -94,6 +96,7 @@ impl From<&Task> for Kind {
         match task {
             Task::ExportInteractions { .. } => Self::ExportInteractions,
             Task::ExportContacts { .. } => Self::ExportContacts,
+            Task::ImportContacts(_) => Self::ImportContacts,
             Task::Delete { .. } => Self::Delete,
             Task::PreviewDeletion { .. } => Self::PreviewDeletion,
             Task::PreviewRetention { .. } => Self::PreviewRetention,
@@ -196,6 +199,7 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
     let what = match &job.task {
         Task::ExportInteractions { .. } => "interactions",
         Task::ExportContacts { .. } => "contacts",
+        Task::ImportContacts(_) => "import-errors",
         // They make no file.
         Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
             return Err(Failure::NoFile);

@@ -4,6 +4,7 @@ mod deletions;
 mod erasures;
 mod exports;
 mod holds;
+mod imports;
 mod jobs;
 mod lists;
 mod logs;
@@ -70,6 +71,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(jobs::file))
         .routes(routes!(exports::export))
+        .routes(routes!(imports::upload))
+        .routes(routes!(imports::order))
         .routes(routes!(deletions::preview))
         .routes(routes!(deletions::preview_matching))
         .routes(routes!(deletions::order))

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use domain::account::{Account, DeletedAccount, List};
 use domain::agent::Agent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::details::ContactField;
 use domain::ids::AgentId;
 use domain::interval::Interval;
 use domain::queue::Queue;
@@ -129,6 +130,16 @@ impl Entity for KnownTag {
     }
     fn unique_names(&self) -> Vec<String> {
         vec![format!("tag#{}", self.tag.as_str().to_lowercase())]
+    }
+}
+
+impl Entity for ContactField {
+    const KIND: &'static str = "contact_field";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn unique_names(&self) -> Vec<String> {
+        vec![format!("contact_field#{}", self.name.to_lowercase())]
     }
 }
 
