@@ -15,8 +15,8 @@ const OTHER_TYPE: Refusal = "must be the type of the account whose credentials a
 const OTHER_ADDRESS: Refusal = "must be that of the account whose credentials are taken: they are sent nowhere else";
 const NOTHING: Refusal = "the account has no credentials that could be taken";
 
-/// Fills in the `provider` of a new account from the account that its `credentials_from` names. `at` is the path of the
-/// provider's fields.
+/// Fills in the `provider` of a new account from the account that its `credentials_from` names. `at` is the path of
+/// the provider's fields.
 pub(crate) async fn lend(app: &App, provider: &mut Value, at: &str) -> Result<(), ApiError> {
     let Some(fields) = provider.as_object_mut() else { return Ok(()) };
     let from = match fields.remove(CREDENTIALS_FROM) {
