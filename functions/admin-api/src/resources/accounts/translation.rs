@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::input::Errors;
 use crate::openapi::WriteRefusals;
-use crate::resource::{Writer, rewrite};
+use crate::resource::{Stored, Writer, rewrite};
 
 /// Google's keys have 39 characters. Other forms may come.
 const LONGEST_KEY: usize = 200;
@@ -53,8 +53,8 @@ pub(crate) async fn put_translation_key(
     if !printable {
         return Err(Errors::one("key", "must be 1 to 200 printable ASCII characters without blanks").into());
     }
-    // An account that does not exist gets no secret.
-    app.load::<Account>(id.as_str()).await?;
+    // An account that does not exist gets no secret, and a refused change (412) leaves the key as it is.
+    Stored::<Account>::load(&app, &writer, &id, Some(&condition)).await?;
     app.translation_keys.keep(&id, &Secret::from(key)).await?;
     let now = app.engine.world.now();
     rewrite(&app, &writer, &id, &condition, "translation key set", |before| Ok(Some((with_key(before, Some(now)), Vec::new())))).await
