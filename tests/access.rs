@@ -308,3 +308,25 @@ async fn a_flood_of_random_tokens_costs_neither_a_read_nor_memory_each() {
     assert!(calls.len() <= 24, "{calls:?}");
     assert_eq!(desk.give_to(&receive, &path, 2, AUTH_TOKEN).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_notification_that_comes_again_does_not_bring_back_what_was_read() {
+    let deployment = Deployment::new().await;
+    let anna = deployment.ready_agent("anna", 5).await;
+    let (store, now) = (&deployment.store, Timestamp::now());
+    let interaction = domain::fixtures::interaction(domain::interaction::Status::Open, now);
+    let note = |version| {
+        let interaction = domain::interaction::Interaction { version, ..interaction.clone() };
+        domain::note::Note::of_interaction(domain::note::NoteKind::NewMessages, &interaction, now)
+    };
+    let marked = async || store.notes(&anna, now).await.unwrap().iter().map(|kept| kept.marked).collect::<Vec<_>>();
+    store.put_note(&anna, &note(7)).await.unwrap();
+    assert_eq!(marked().await, [false]);
+    assert!(store.read_note(&anna, note(7).id()).await.unwrap());
+    for version in [7, 6] {
+        store.put_note(&anna, &note(version)).await.unwrap();
+        assert_eq!(marked().await, [true], "{version}");
+    }
+    store.put_note(&anna, &note(8)).await.unwrap();
+    assert_eq!(marked().await, [false]);
+}
