@@ -267,6 +267,9 @@ async fn googles_key_is_written_never_shown_and_a_new_one_is_used_at_once() {
     let right = json!({ "key": GOOGLE_KEY });
     let (status, shown) = admin.call_with("PUT", &key, &[("if-match", format!("\"{version}\""))], Some(right)).await;
     assert_eq!(status, 200, "{shown}");
+    // A change that comes too late (412) leaves the key as it is.
+    let late = json!({ "key": "AIzaTooLate" });
+    assert_eq!(admin.call_with("PUT", &key, &[("if-match", format!("\"{version}\""))], Some(late)).await.0, 412);
     desk.routers = desk.fresh_routers();
     desk.fails("GOOGLE_TRANSLATE", 403, "User Rate Limit Exceeded");
     assert_eq!(problem(&desk).await, "/problems/translator-busy");
@@ -299,16 +302,35 @@ async fn a_translation_of_words_that_were_edited_meanwhile_is_not_kept() {
         by: Translator::Aws,
     };
     let old = Content::Text { body: "before the edit".to_owned() };
-    let kept = desk.deployment.engine.translated(&place, &old, &rendering).await.unwrap();
+    let kept = desk.deployment.engine.translated(&place, &old, &rendering, true).await.unwrap();
     assert_eq!((kept.translation, kept.version), (None, message.version));
     // Twice is once.
     for _ in 0..2 {
-        let kept = desk.deployment.engine.translated(&place, &message.content, &rendering).await.unwrap();
+        let kept = desk.deployment.engine.translated(&place, &message.content, &rendering, true).await.unwrap();
         assert_eq!((kept.translation.as_ref(), kept.version), (Some(&rendering), message.version + 1));
     }
     let mut edited = desk.deployment.store.message(&place).await.unwrap().unwrap();
     assert!(edited.edited(Content::Text { body: "Outra coisa".to_owned() }, message.at));
     assert_eq!(edited.translation, None);
+}
+
+#[tokio::test]
+async fn the_archive_of_a_closed_interaction_is_made_again_once_for_all_its_translations() {
+    let (desk, path) = Desk::translating("ARCHV", Translator::Aws).await;
+    for (number, words) in [(100, "Olá!"), (101, "Quando chega o meu pedido?"), (102, "Muito obrigado!")] {
+        desk.hears(&path, number, words).await;
+    }
+    assert_eq!(desk.anna().post(&format!("{path}/close"), json!({})).await.0, 200);
+    let answer = desk.translated(&path, Value::Null).await;
+    assert!(answer["items"].as_array().unwrap().iter().all(|item| item["translation"].is_object()), "{answer}");
+    let request = desk.deployment.aws.dynamodb().scan().table_name("interactions").consistent_read(true);
+    let items = request.send().await.unwrap().items.unwrap_or_default();
+    let archives = |item: &&std::collections::HashMap<_, _>| {
+        let is_message =
+            item.get("sk").and_then(|sk: &aws_sdk_dynamodb::types::AttributeValue| sk.as_s().ok()).is_some_and(|sk| sk.starts_with("MSG#"));
+        is_message && format!("{item:?}").contains("archive")
+    };
+    assert_eq!(items.iter().filter(archives).count(), 1);
 }
 
 #[tokio::test]

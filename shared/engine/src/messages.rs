@@ -196,18 +196,20 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// Keeps the translation of a message, unless its contents are no longer `of`: then it translates what is
-    /// no longer there. Returns the message as it is now.
+    /// no longer there. Returns the message as it is now. A closed interaction's archive is made again if it is the
+    /// `last` of several: an archive may hold 100 MB of files.
     ///
     /// # Errors
     /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again.
-    pub async fn translated(&self, key: &MessageKey, of: &Content, translation: &Rendering) -> Result<Message, EngineError> {
+    pub async fn translated(&self, key: &MessageKey, of: &Content, translation: &Rendering, last: bool) -> Result<Message, EngineError> {
         for attempt in 1..=ATTEMPTS {
             let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
             if before.content != *of || before.translation.as_ref() == Some(translation) {
                 return Ok(before);
             }
             let after = Message { version: before.version + 1, translation: Some(translation.clone()), ..before.clone() };
-            let effects = self.changed_in_thread(key).await?;
+            let mut effects = self.changed_in_thread(key).await?;
+            effects.retain(|effect| last || *effect != Effect::Archive);
             match self.store.commit_message(MessageCommit::of(key, before.version, after.clone(), effects)).await? {
                 Committed::Done => return Ok(after),
                 _ => self.world.pause(attempt).await,

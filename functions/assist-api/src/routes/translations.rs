@@ -26,14 +26,15 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::{Failure, problem};
-use crate::translate::Untranslated;
+use crate::translate::{Translated, Untranslated};
 
 /// A screen or two, as much as a client asks for while a person reads.
 const MOST: usize = 50;
 /// Messages that are under way at once.
 const AT_ONCE: usize = 4;
-/// The HTTP API ends after 30 s. Until then the answer must have left, with what was translated.
-const TIME: Duration = Duration::from_secs(24);
+/// The HTTP API ends after 30 s. Until then what was translated must be written, 50 messages at most, and the answer
+/// must have left.
+const TIME: Duration = Duration::from_secs(22);
 /// How many messages one query reads.
 const PAGE: i32 = 100;
 /// Without ids, the latest messages are looked through for those without a translation: ten screens.
@@ -107,19 +108,14 @@ pub(crate) async fn translate(
     app.desk.count_several(&caller.agent, Limited::Translation, new).await?;
     let translated = stream::iter(messages).map(|message| async {
         if let (true, Some(known)) = (is_done(&message), message.translation.clone()) {
-            return Ok(Outcome { message, of: Ok(known), is_new: false });
+            return Outcome { message, of: Ok(known), is_new: false };
         }
         let work = timeout_at(until, one(&app, account, settings, &interaction, &message));
-        match work.await.unwrap_or(Ok(Err(Untranslated::Late))) {
-            Ok(of) => Ok(Outcome { message, of, is_new: true }),
-            Err(failure) => Err(failure),
-        }
+        let of = work.await.unwrap_or(Err(Untranslated::Late));
+        Outcome { message, of, is_new: true }
     });
-    let mut outcomes = Vec::new();
-    // What fails in the middle is our own table; what was translated until then is kept.
-    for outcome in translated.buffered(AT_ONCE).collect::<Vec<Result<_, Failure>>>().await {
-        outcomes.push(outcome?);
-    }
+    let outcomes: Vec<Outcome> = translated.buffered(AT_ONCE).collect().await;
+    keep(&app, &interaction, &outcomes).await?;
     let detected = detected(&outcomes);
     let items = outcomes.into_iter().map(|Outcome { message, of, .. }| outcome_of(settings.provider, message.id, of));
     let items = items.collect();
@@ -236,15 +232,15 @@ fn text_of(message: &Message) -> Option<&str> {
     Some(text.as_str()).filter(|text| !text.trim().is_empty())
 }
 
-/// Translates a message and keeps the translation with it.
+/// Translates a message.
 async fn one(
     app: &App,
     account: &Account,
     settings: &Translation,
     interaction: &Interaction,
     message: &Message,
-) -> Result<Result<Rendering, Untranslated>, Failure> {
-    let Some(text) = text_of(message) else { return Ok(Err(Untranslated::Nothing)) };
+) -> Result<Rendering, Untranslated> {
+    let Some(text) = text_of(message) else { return Err(Untranslated::Nothing) };
     let customers = message.author == Author::Customer;
     let chosen = interaction.language.as_ref().filter(|_| interaction.language_kept && customers);
     let into = &settings.language;
@@ -255,14 +251,24 @@ async fn one(
         }
         outcome => outcome,
     };
-    let translated = match translated {
-        Ok(translated) => translated,
-        Err(why) => return Ok(Err(why)),
-    };
-    let rendering = Rendering { text: translated.text, language: into.clone(), from: Some(translated.from), by: settings.provider };
-    let Some(key) = key_of(interaction, message) else { return Ok(Ok(rendering)) };
-    app.desk.engine.translated(&key, &message.content, &rendering).await?;
-    Ok(Ok(rendering))
+    let Translated { text, from } = translated?;
+    Ok(Rendering { text, language: into.clone(), from: Some(from), by: settings.provider })
+}
+
+/// Keeps each new translation with its message. They come one after the other, so that the last one is the last: it has
+/// a closed interaction's archive made again, once. If this breaks off, whoever asks again translates the rest.
+async fn keep(app: &App, interaction: &Interaction, outcomes: &[Outcome]) -> Result<(), Failure> {
+    let mut new = Vec::new();
+    for Outcome { message, of, is_new } in outcomes {
+        if let (true, Ok(rendering), Some(key)) = (is_new, of, key_of(interaction, message)) {
+            new.push((key, message, rendering));
+        }
+    }
+    let count = new.len();
+    for (place, (key, message, rendering)) in new.into_iter().enumerate() {
+        app.desk.engine.translated(&key, &message.content, rendering, place + 1 == count).await?;
+    }
+    Ok(())
 }
 
 /// The place of a message, which may have been merged into the interaction with another one.
