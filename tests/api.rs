@@ -137,18 +137,18 @@ impl Desk {
         let mut app = agent_api::App::from_env(env).unwrap();
         let (url, keys) = (self.issuer.url.clone(), self.issuer.jwks_url());
         let rules = self.deployment.env_with(&[("JWT_ISSUER", &url), ("JWKS_URL", &keys), ("JWT_AUDIENCE", local::standin::AUDIENCE)]);
-        app.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        app.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut supervisor = supervisor_api::App::from_env(env).unwrap();
-        supervisor.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        supervisor.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(env).unwrap();
-        admin.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        admin.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut assist = assist_api::App::from_env(
             &self
                 .deployment
                 .env_with(&[("TRANSLATE_URL", &format!("{url}/translate")), ("GOOGLE_TRANSLATE_URL", &format!("{url}/google-translate"))]),
         )
         .unwrap();
-        assist.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+        assist.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         BTreeMap::from([
             ("/agent", agent_api::router(Arc::new(app))),
             ("/supervisor", supervisor_api::router(Arc::new(supervisor))),

@@ -345,7 +345,7 @@ async fn an_agent_translates_so_much_in_an_hour() {
         ("JWKS_URL", &desk.issuer.jwks_url()),
         ("JWT_AUDIENCE", local::standin::AUDIENCE),
     ]);
-    assist.gate = std::sync::Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
+    assist.access.gate = std::sync::Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
     let anna = Caller { router: assist_api::router(std::sync::Arc::new(assist)), ..desk.assistant("anna") };
     let translations = format!("{path}/translations");
     assert_eq!(anna.post(&translations, json!({ "messages": ids })).await.0, 200);

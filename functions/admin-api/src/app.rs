@@ -1,11 +1,10 @@
 //! The state of the API.
 
-use api::{Api, Caller, Documents, Error, Gate, Listed, Page};
+use api::{Access, Api, Caller, Error, Listed, Page};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use client::Client;
-use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::Egress;
@@ -44,12 +43,8 @@ pub struct App {
     pub wakes: Queue,
     /// The sockets of agents.
     pub sockets: Sockets,
-    /// Verifies tokens.
-    pub gate: Arc<dyn Gate>,
-    /// The source of callers' roles.
-    pub role_source: RoleSource,
-    /// Who may read the API's description.
-    pub documents: Documents,
+    /// Who gets in.
+    pub access: Access,
     /// The stack's own user pool, if it has one.
     pub users: Option<UserPool>,
     /// The public address of the HTTP API, scheme://host\[/prefix\].
@@ -69,27 +64,19 @@ impl std::fmt::Debug for App {
 }
 
 impl Api for App {
-    fn gate(&self) -> &dyn Gate {
-        &*self.gate
+    fn access(&self) -> &Access {
+        &self.access
     }
 
     fn configuration(&self) -> &Configuration {
         &self.engine.directory
-    }
-
-    fn role_source(&self) -> RoleSource {
-        self.role_source
-    }
-
-    fn documents(&self) -> Documents {
-        self.documents
     }
 }
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `TRANSLATION_KEY_PREFIX`,
     /// `PUBLIC_URL`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the
-    /// variables of [`Verifier::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
+    /// variables of [`Access::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -101,9 +88,7 @@ impl App {
             translation_keys: SecretStore::of_kind(&aws, env, "TRANSLATION_KEY_PREFIX")?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             sockets: Sockets::from_env(&aws, env)?,
-            gate: Arc::new(Verifier::from_env(env)?),
-            role_source: RoleSource::from_env(env)?,
-            documents: Documents::from_env(env)?,
+            access: Access::from_env(env)?,
             users: UserPool::from_env(&aws, env),
             public_url: env.base_url("PUBLIC_URL")?.into(),
             client: Arc::new(Client::from_env(&aws, env)?),

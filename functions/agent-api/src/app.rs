@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{AgentCaller, Api, Documents, Error, Gate};
-use cloud::auth::{RoleSource, Verifier};
+use api::{Access, AgentCaller, Api, Error};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use desk::{Desk, HasDesk};
@@ -20,12 +19,8 @@ use crate::problem::Failure;
 pub struct App {
     /// What this API shares with that of supervisors: the engine, the bucket, the limits.
     pub desk: Desk,
-    /// Verifies tokens.
-    pub gate: Arc<dyn Gate>,
-    /// The source of callers' roles.
-    pub role_source: RoleSource,
-    /// Who may read the API's description.
-    pub documents: Documents,
+    /// Who gets in.
+    pub access: Access,
     /// The public address of the HTTP API, without a slash at the end.
     pub public_url: String,
     /// The address for clients' sockets.
@@ -41,20 +36,12 @@ impl std::fmt::Debug for App {
 }
 
 impl Api for App {
-    fn gate(&self) -> &dyn Gate {
-        &*self.gate
+    fn access(&self) -> &Access {
+        &self.access
     }
 
     fn configuration(&self) -> &Configuration {
         self.desk.directory()
-    }
-
-    fn role_source(&self) -> RoleSource {
-        self.role_source
-    }
-
-    fn documents(&self) -> Documents {
-        self.documents
     }
 }
 
@@ -74,9 +61,7 @@ impl App {
         let aws = Aws::new(env)?;
         Ok(Self {
             desk: Desk::from_env(&aws, env)?,
-            gate: Arc::new(Verifier::from_env(env)?),
-            role_source: RoleSource::from_env(env)?,
-            documents: Documents::from_env(env)?,
+            access: Access::from_env(env)?,
             public_url: env.base_url("PUBLIC_URL")?,
             websocket_url: env.base_url("WEBSOCKET_URL")?,
             board: Board::default(),

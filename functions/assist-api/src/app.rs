@@ -1,9 +1,6 @@
 //! The state that every request works with.
 
-use std::sync::Arc;
-
-use api::{Api, Documents, Gate};
-use cloud::auth::{RoleSource, Verifier};
+use api::{Access, Api};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use desk::{Desk, HasDesk};
@@ -15,12 +12,8 @@ use crate::translate::Translators;
 pub struct App {
     /// What this API shares with the others: the engine, the limits.
     pub desk: Desk,
-    /// Verifies tokens.
-    pub gate: Arc<dyn Gate>,
-    /// The source of callers' roles.
-    pub role_source: RoleSource,
-    /// Who may read the API's description.
-    pub documents: Documents,
+    /// Who gets in.
+    pub access: Access,
     /// Amazon Translate and Google Cloud Translation.
     pub translators: Translators,
     /// The public address of the HTTP API, without a slash at the end.
@@ -34,20 +27,12 @@ impl std::fmt::Debug for App {
 }
 
 impl Api for App {
-    fn gate(&self) -> &dyn Gate {
-        &*self.gate
+    fn access(&self) -> &Access {
+        &self.access
     }
 
     fn configuration(&self) -> &Configuration {
         self.desk.directory()
-    }
-
-    fn role_source(&self) -> RoleSource {
-        self.role_source
-    }
-
-    fn documents(&self) -> Documents {
-        self.documents
     }
 }
 
@@ -66,9 +51,7 @@ impl App {
         let aws = Aws::new(env)?;
         Ok(Self {
             desk: Desk::from_env(&aws, env)?,
-            gate: Arc::new(Verifier::from_env(env)?),
-            role_source: RoleSource::from_env(env)?,
-            documents: Documents::from_env(env)?,
+            access: Access::from_env(env)?,
             translators: Translators::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
         })

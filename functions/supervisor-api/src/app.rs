@@ -1,10 +1,7 @@
 //! The state that every request works with.
 
-use std::sync::Arc;
-
-use api::{Api, Caller, Documents, Gate};
+use api::{Access, Api, Caller};
 use audit::{Action, By, Entry, Shows, Subject, changes};
-use cloud::auth::{RoleSource, Verifier};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::queues::Queue;
@@ -22,12 +19,8 @@ use crate::error::Failure;
 pub struct App {
     /// What this API shares with that of agents: the engine, the bucket, the limits.
     pub desk: Desk,
-    /// Verifies tokens.
-    pub gate: Arc<dyn Gate>,
-    /// The source of callers' roles.
-    pub role_source: RoleSource,
-    /// Who may read the API's description.
-    pub documents: Documents,
+    /// Who gets in.
+    pub access: Access,
     /// The queue of jobs.
     pub jobs: Queue,
     /// The public address of the HTTP API, without a slash at the end.
@@ -43,20 +36,12 @@ impl std::fmt::Debug for App {
 }
 
 impl Api for App {
-    fn gate(&self) -> &dyn Gate {
-        &*self.gate
+    fn access(&self) -> &Access {
+        &self.access
     }
 
     fn configuration(&self) -> &Configuration {
         self.desk.directory()
-    }
-
-    fn role_source(&self) -> RoleSource {
-        self.role_source
-    }
-
-    fn documents(&self) -> Documents {
-        self.documents
     }
 
     fn least_role(&self) -> Role {
@@ -80,9 +65,7 @@ impl App {
         let aws = Aws::new(env)?;
         Ok(Self {
             desk: Desk::from_env(&aws, env)?,
-            gate: Arc::new(Verifier::from_env(env)?),
-            role_source: RoleSource::from_env(env)?,
-            documents: Documents::from_env(env)?,
+            access: Access::from_env(env)?,
             jobs: Queue::from_env(&aws, env, "JOBS_QUEUE_URL")?,
             public_url: env.base_url("PUBLIC_URL")?,
             board: Board::default(),

@@ -14,20 +14,16 @@ use http::request::Parts;
 use jiff::Timestamp;
 use store::Configuration;
 
-use crate::documents::Documents;
+use crate::access::Access;
 use crate::error::Error;
 use crate::observe::saw_agent;
 
 /// The state of an API, as far as the kit needs it.
 pub trait Api: Send + Sync {
-    /// Verifies tokens.
-    fn gate(&self) -> &dyn Gate;
+    /// What decides who gets in.
+    fn access(&self) -> &Access;
     /// Knows the agents.
     fn configuration(&self) -> &Configuration;
-    /// The source of callers' roles.
-    fn role_source(&self) -> RoleSource;
-    /// Who may read the API's description.
-    fn documents(&self) -> Documents;
     /// The lowest role that the API lets in. Below it every route is refused (403), whatever the route asks for.
     fn least_role(&self) -> Role {
         Role::Agent
@@ -35,20 +31,12 @@ pub trait Api: Send + Sync {
 }
 
 impl<A: Api> Api for Arc<A> {
-    fn gate(&self) -> &dyn Gate {
-        (**self).gate()
+    fn access(&self) -> &Access {
+        (**self).access()
     }
 
     fn configuration(&self) -> &Configuration {
         (**self).configuration()
-    }
-
-    fn role_source(&self) -> RoleSource {
-        (**self).role_source()
-    }
-
-    fn documents(&self) -> Documents {
-        (**self).documents()
     }
 
     fn least_role(&self) -> Role {
@@ -88,8 +76,8 @@ impl Caller {
     async fn of(parts: &Parts, app: &impl Api) -> Result<Self, Error> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or(Error::Unauthorized("none"))?;
-        let claims = app.gate().verify(token, cloud::time::now()).await?;
-        let caller = match app.role_source() {
+        let claims = app.access().gate.verify(token, cloud::time::now()).await?;
+        let caller = match app.access().role_source {
             RoleSource::Record => Self::of_record(claims, app.configuration()).await?,
             RoleSource::Claim => {
                 let role = claims.role().ok_or(Error::Forbidden)?;
@@ -116,7 +104,7 @@ impl Caller {
     /// # Errors
     /// The table can't be read.
     pub async fn agent(&self, app: &impl Api) -> Result<Option<AgentId>, Error> {
-        match (&self.record, app.role_source()) {
+        match (&self.record, app.access().role_source) {
             (Some(agent), _) => Ok(Some(agent.clone())),
             (None, RoleSource::Record) => Ok(None),
             (None, RoleSource::Claim) => Ok(app.configuration().agent_of_subject(&self.subject).await?),

@@ -65,7 +65,7 @@ impl Document {
 
     /// The answer to a request for the document.
     pub(crate) async fn answer(&self, parts: &mut Parts, app: &impl Api) -> Result<Response, Error> {
-        match app.documents() {
+        match app.access().documents {
             Documents::Public => {}
             Documents::Authenticated => drop(Anyone::from_request_parts(parts, app).await?),
             Documents::Off => return Err(Error::NotFound),

@@ -11,6 +11,7 @@
 //! | serve | [`serve`], [`complete`], [`complete_commands`], [`Documents`] |
 //! | test a description | `api::testing` (feature `testing`) |
 
+mod access;
 mod caller;
 mod command;
 mod documents;
@@ -25,6 +26,7 @@ mod serve;
 pub mod testing;
 mod version;
 
+pub use access::Access;
 pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer, Owner, Reader};
 pub use command::Command;
 pub use documents::Documents;

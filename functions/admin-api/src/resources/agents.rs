@@ -150,7 +150,7 @@ fn may_manage(by: &Caller, role: Role) -> Result<(), ApiError> {
 
 /// Fails if `agent` is the last owner. With roles from the token there is no such check.
 async fn another_owner(app: &App, agent: &AgentId) -> Result<(), ApiError> {
-    if app.role_source == RoleSource::Claim {
+    if app.access.role_source == RoleSource::Claim {
         return Ok(());
     }
     let agents = app.configuration().all::<Agent>().await?;

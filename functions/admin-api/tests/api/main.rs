@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use admin_api::{App, Gate, router};
+use api::Access;
 use api::testing::Answers;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -193,7 +194,8 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
 }
 
 fn app(env: &Env) -> App {
-    App { gate: Arc::new(RolesByName), ..App::from_env(env).unwrap() }
+    let access = Access { gate: Arc::new(RolesByName), ..Access::from_env(env).unwrap() };
+    App { access, ..App::from_env(env).unwrap() }
 }
 
 /// An API that can reach no other service, for responses that need none.

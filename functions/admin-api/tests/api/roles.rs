@@ -285,12 +285,13 @@ impl House {
             ("TIMERS_QUEUE_URL", "http://127.0.0.1:1/timers"),
         ]);
         let env = Env::from_pairs(pairs);
-        let router = router(App { gate: Arc::new(Words), ..App::from_env(&env).unwrap() });
-        let agent = agent_api::App { gate: Arc::new(Words), ..agent_api::App::from_env(&env).unwrap() };
+        let access = || Access { gate: Arc::new(Words), ..Access::from_env(&env).unwrap() };
+        let router = router(App { access: access(), ..App::from_env(&env).unwrap() });
+        let agent = agent_api::App { access: access(), ..agent_api::App::from_env(&env).unwrap() };
         let aws = Aws::new(&env).unwrap();
         let (dynamodb, socket) = (aws.dynamodb(), Realtime::from_env(&aws, &env).unwrap());
-        let supervisor = supervisor_api::App { gate: Arc::new(Words), ..supervisor_api::App::from_env(&env).unwrap() };
-        let assist = assist_api::App { gate: Arc::new(Words), ..assist_api::App::from_env(&env).unwrap() };
+        let supervisor = supervisor_api::App { access: access(), ..supervisor_api::App::from_env(&env).unwrap() };
+        let assist = assist_api::App { access: access(), ..assist_api::App::from_env(&env).unwrap() };
         let mut of_agents = operations(AGENT, &agent_api::openapi());
         let mut of_assist = operations(ASSIST, &assist_api::openapi());
         of_agents.iter_mut().chain(&mut of_assist).for_each(|operation| operation.record = true);
