@@ -82,7 +82,7 @@ pub fn is_sound(description: &OpenApi) {
 }
 
 /// The variable that has [`is_committed`] write the file anew:
-/// `UPDATE_OPENAPI=1 cargo test -p agent-api -p admin-api committed`.
+/// `UPDATE_OPENAPI=1 cargo test -p agent-api -p supervisor-api -p assist-api -p admin-api committed`.
 const UPDATE: &str = "UPDATE_OPENAPI";
 
 /// The file holds this description, without the address of a deployment.
