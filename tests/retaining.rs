@@ -20,22 +20,7 @@ impl Desk {
             ..fixtures::interaction(Status::Closed, at)
         };
         let key = after.key();
-        let commit = Commit {
-            before: None,
-            after,
-            effects: Vec::new(),
-            history: Vec::new(),
-            messages: Vec::new(),
-            contact: None,
-            changed: Vec::new(),
-            identity: None,
-            last_inbound_at: None,
-            mark: Idempotency::Guarded,
-            membership: None,
-            presence_revision: None,
-            cursor: None,
-            merged: None,
-        };
+        let commit = Commit::plain(None, after);
         assert_eq!(self.deployment.store.commit(commit).await.unwrap(), Committed::Done);
         key
     }

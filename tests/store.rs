@@ -251,20 +251,8 @@ fn new(number: u128, customer: u128) -> Interaction {
 /// The commit that turns `before` into `after`, and nothing else.
 fn commit(before: Option<&Interaction>, after: &Interaction) -> Commit {
     Commit {
-        before: before.cloned(),
-        after: after.clone(),
-        effects: Vec::new(),
         history: vec![HistoryEntry { at: later(1), version: after.version, role: None, fact: Fact::Opened }],
-        messages: Vec::new(),
-        contact: None,
-        changed: Vec::new(),
-        identity: None,
-        last_inbound_at: None,
-        mark: Idempotency::Guarded,
-        membership: None,
-        presence_revision: None,
-        cursor: None,
-        merged: None,
+        ..Commit::plain(before.cloned(), after.clone())
     }
 }
 

@@ -18,7 +18,7 @@ use domain::values::Secret;
 use engine::Engine;
 use engine::jobs::MediaJob;
 use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Commit, Committed, Idempotency, Store, World};
+use engine::ports::{Commit, Committed, Store, World};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use providers::{Answer, Hosts, OutgoingRequest, TransportFailure};
@@ -135,22 +135,7 @@ async fn scene_with(attachment: Attachment, status: Status, said: impl IntoItera
         ..fixtures::message(now())
     };
     let message_key = MessageKey { interaction: interaction(status).key(), at: message.at, message: message.id.clone() };
-    let seed = Commit {
-        before: None,
-        after: interaction(status),
-        effects: vec![],
-        history: vec![],
-        messages: vec![(message, vec![])],
-        contact: None,
-        changed: Vec::new(),
-        identity: None,
-        last_inbound_at: Some(now()),
-        mark: Idempotency::Guarded,
-        membership: None,
-        presence_revision: None,
-        cursor: None,
-        merged: None,
-    };
+    let seed = Commit { messages: vec![(message, vec![])], last_inbound_at: Some(now()), ..Commit::plain(None, interaction(status)) };
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();
     let copier = Copier {

@@ -113,20 +113,9 @@ async fn scene_with(message: Message, said: impl IntoIterator<Item = Said>) -> S
     memory.directory().put_account(account());
     let key = MessageKey { interaction: interaction().key(), at: message.at, message: message.id.clone() };
     let seed = Commit {
-        before: None,
-        after: interaction(),
-        effects: vec![],
-        history: vec![],
         messages: vec![(message, vec![Effect::Send])],
-        contact: None,
-        changed: Vec::new(),
-        identity: None,
         last_inbound_at: Some(now() - SignedDuration::from_mins(1)),
-        mark: Idempotency::Guarded,
-        membership: None,
-        presence_revision: None,
-        cursor: None,
-        merged: None,
+        ..Commit::plain(None, interaction())
     };
     assert_eq!(memory.commit(seed).await.unwrap(), Committed::Done);
     memory.take_effects();

@@ -163,7 +163,7 @@ mod tests {
     use domain::row::{Filter, Span, State};
     use domain::tag::Tag;
     use engine::memory::{Memory, VirtualWorld};
-    use engine::ports::{Commit, Committed, Idempotency, Rows, RowsWanted, Store};
+    use engine::ports::{Commit, Committed, Rows, RowsWanted, Store};
     use proptest::prelude::*;
     use ulid::Ulid;
 
@@ -228,22 +228,7 @@ mod tests {
     }
 
     async fn write(memory: &Memory, before: Option<Interaction>, after: Interaction) {
-        let commit = Commit {
-            before,
-            after,
-            effects: Vec::new(),
-            history: Vec::new(),
-            messages: Vec::new(),
-            contact: None,
-            changed: Vec::new(),
-            identity: None,
-            last_inbound_at: None,
-            mark: Idempotency::Guarded,
-            membership: None,
-            presence_revision: None,
-            cursor: None,
-            merged: None,
-        };
+        let commit = Commit::plain(before, after);
         assert_eq!(memory.commit(commit).await.unwrap(), Committed::Done);
     }
 

@@ -312,19 +312,25 @@ impl Commit {
             let message = Message::new(id, interaction.id.clone(), at, Author::System, Content::Text { body: text });
             (message.queued(at, &interaction.address), Vec::new())
         };
+        let messages = replies.into_iter().map(reply).collect();
+        Self { messages, effects, history, mark, presence_revision, ..Self::plain(before, interaction) }
+    }
+
+    /// The commit that turns `before` into `after`, and nothing else.
+    pub fn plain(before: Option<Interaction>, after: Interaction) -> Self {
         Self {
-            messages: replies.into_iter().map(reply).collect(),
             before,
-            after: interaction,
-            effects,
-            history,
+            after,
+            effects: Vec::new(),
+            history: Vec::new(),
+            messages: Vec::new(),
             contact: None,
             changed: Vec::new(),
             identity: None,
             last_inbound_at: None,
-            mark,
+            mark: Idempotency::Guarded,
             membership: None,
-            presence_revision,
+            presence_revision: None,
             cursor: None,
             merged: None,
         }

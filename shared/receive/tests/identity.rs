@@ -15,7 +15,7 @@ use domain::interaction::Interaction;
 use domain::message::{Author, Content, Message};
 use domain::values::{Address, E164};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
-use engine::ports::{Commit, Committed, Idempotency, Store, World};
+use engine::ports::{Commit, Committed, Store, World};
 use engine::{Engine, EngineError};
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -284,22 +284,7 @@ impl Desk {
         let id = MessageId::from_ulid(self.engine.world.ulid());
         let message = Message::new(id, after.id.clone(), self.engine.world.now(), Author::System, content);
         let message = Message { provider_id: Some(OURS.to_owned()), ..message.queued(self.engine.world.now(), to) };
-        let commit = Commit {
-            before: Some(before),
-            after,
-            effects: Vec::new(),
-            history: Vec::new(),
-            messages: vec![(message, Vec::new())],
-            contact: None,
-            changed: Vec::new(),
-            identity: None,
-            last_inbound_at: None,
-            mark: Idempotency::Guarded,
-            membership: None,
-            presence_revision: None,
-            cursor: None,
-            merged: None,
-        };
+        let commit = Commit { messages: vec![(message, Vec::new())], ..Commit::plain(Some(before), after) };
         assert_eq!(run(self.engine.store.commit(commit)).unwrap(), Committed::Done);
     }
 

@@ -14,7 +14,7 @@ use domain::row::{Filter, Listing, Position, Span, State};
 use domain::search::{Facts, Names, SearchInput, Subject};
 use domain::tag::Tag;
 use engine::memory::Memory;
-use engine::ports::{Commit, Committed, Idempotency, Store};
+use engine::ports::{Commit, Committed, Store};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use search::{ListQuery, SearchQuery, find, list};
@@ -42,22 +42,7 @@ fn interaction(number: usize, of: u128, second: u64) -> Interaction {
 }
 
 fn write(before: Option<Interaction>, after: Interaction) -> Commit {
-    Commit {
-        before,
-        after,
-        effects: Vec::new(),
-        history: Vec::new(),
-        messages: Vec::new(),
-        contact: None,
-        changed: Vec::new(),
-        identity: None,
-        last_inbound_at: None,
-        mark: Idempotency::Guarded,
-        membership: None,
-        presence_revision: None,
-        cursor: None,
-        merged: None,
-    }
+    Commit::plain(before, after)
 }
 
 async fn commit(memory: &Memory, before: Option<Interaction>, after: Interaction) {

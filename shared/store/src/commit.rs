@@ -577,21 +577,11 @@ mod tests {
         };
         let agent = AgentId::from_ulid(id(number));
         let membership = Membership { agent: agent.clone(), account: before.account.clone(), queue: Some(QueueId::from_ulid(id(1))) };
+        let after = Interaction { version: before.version + 1, agent: Some(agent), ..before.clone() };
         Commit {
-            after: Interaction { version: before.version + 1, agent: Some(agent), ..before.clone() },
-            before: Some(before),
-            effects: Vec::new(),
-            history: Vec::new(),
-            messages: Vec::new(),
-            contact: None,
-            changed: Vec::new(),
-            identity: None,
-            last_inbound_at: None,
             mark: Idempotency::Command { id: format!("accept-{number}") },
             membership: Some(membership),
-            presence_revision: None,
-            cursor: None,
-            merged: None,
+            ..Commit::plain(Some(before), after)
         }
     }
 
