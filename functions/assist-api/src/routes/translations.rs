@@ -255,8 +255,8 @@ async fn one(
     Ok(Rendering { text, language: into.clone(), from: Some(from), by: settings.provider })
 }
 
-/// Keeps each new translation with its message. They come one after the other, so that the last one is the last: it has
-/// a closed interaction's archive made again, once. If this breaks off, whoever asks again translates the rest.
+/// Keeps each new translation with its message. They come one after the other, so that the last one is the last: it
+/// has a closed interaction's archive made again, once. If this breaks off, whoever asks again translates the rest.
 async fn keep(app: &App, interaction: &Interaction, outcomes: &[Outcome]) -> Result<(), Failure> {
     let mut new = Vec::new();
     for Outcome { message, of, is_new } in outcomes {
