@@ -77,6 +77,8 @@ async fn a_message_is_translated_once_and_keeps_its_translation() {
     assert_eq!((&thread["items"][0]["translation"], &thread["items"][1]["translation"]), (&translation, &Value::Null));
     let (_, interaction) = desk.anna().get(&path).await;
     assert_eq!(interaction["language"], "pt");
+    // The agents' language is on their accounts.
+    assert_eq!(desk.anna().get("/me").await.1["accounts"][0]["translation"], "it");
     // The search finds the words of the translation.
     let conditions = json!([{ "field": "text", "operator": "contains", "value": "pacco" }]);
     let (status, found) = desk.anna().post("/search", json!({ "search": { "conditions": conditions } })).await;

@@ -8,6 +8,7 @@ use axum::extract::State;
 use desk::presence::{PresenceChange, PresenceView};
 use domain::agent::{Presence, PresenceState, Role};
 use domain::ids::AgentId;
+use domain::language::Language;
 use domain::tag::Tag;
 use engine::ports::{Directory, Idempotency, Store};
 use serde::Serialize;
@@ -58,6 +59,9 @@ struct MyAccount {
     dispositions: Vec<String>,
     /// Whether the account has a recontact template.
     recontact: bool,
+    /// The agents' language, if the account translates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    translation: Option<Language>,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -75,6 +79,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         mandatory_disposition: account.settings.mandatory_disposition,
         dispositions: blended(&account.settings.dispositions, &general),
         recontact: account.settings.recontact.is_some(),
+        translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });

@@ -4,11 +4,18 @@ import { t, type Key } from './i18n'
 
 const WORDS: Record<string, Key> = {
   'account-inactive': 'refusedInactive', 'at-capacity': 'refusedCapacity', 'attachment-pending': 'filePending', 'attachment-too-large': 'refusedTooLarge', changed: 'refusedChanged', closed: 'spyClosed', deleted: 'spyGone',
-  forbidden: 'problemForbidden', held: 'refusedHeld', 'log-not-ready': 'refusedLog', 'logged-out': 'refusedLoggedOut', 'marketing-refused': 'refusedMarketing', 'media-type': 'refusedMediaType', merged: 'refusedMerged',
+  forbidden: 'problemForbidden', held: 'refusedHeld', 'language-unclear': 'translateUnclear', 'language-unknown': 'translateUnknown', 'language-unsupported': 'translateUnsupported', 'log-not-ready': 'refusedLog', 'logged-out': 'refusedLoggedOut', 'marketing-refused': 'refusedMarketing', 'media-type': 'refusedMediaType', merged: 'refusedMerged',
   'no-agent': 'noAgent', no_agent: 'noAgent', 'no-customer-message': 'refusedNoMessage', 'no-file': 'refusedNoFile', 'no-such-target': 'refusedTarget', 'not-a-member': 'refusedMember', 'not-found': 'problemGone',
-  'not-ready': 'refusedNotReady', 'not-sendable': 'refusedNotSendable', 'not-yours': 'refusedNotYours', 'offer-gone': 'refusedOffer', 'other-open': 'refusedOtherOpen', 'recontact-unfilled': 'refusedUnfilled',
-  'still-open': 'refusedStillOpen', 'too-many-requests': 'refusedTooMany', 'transcript-not-ready': 'transcriptLate', 'transfer-off': 'refusedTransferOff', 'transfer-underway': 'transferRuns',
+  'not-ready': 'refusedNotReady', 'nothing-to-translate': 'translateNothing', 'not-sendable': 'refusedNotSendable', 'not-yours': 'refusedNotYours', 'offer-gone': 'refusedOffer', 'other-open': 'refusedOtherOpen', 'recontact-unfilled': 'refusedUnfilled',
+  'still-open': 'refusedStillOpen', 'text-too-long': 'translateTooLong', 'too-many-requests': 'refusedTooMany', 'transcript-not-ready': 'transcriptLate', 'transfer-off': 'refusedTransferOff', 'transfer-underway': 'transferRuns', 'translation-key-missing': 'translateNoKey', 'translation-off': 'translateOff',
+  'translator-busy': 'translateBusy', 'translator-failed': 'translateFailed', 'translator-late': 'translateLate', 'translator-refused': 'translateRefused',
   'whatsapp-disabled': 'refusedWhatsapp', 'window-expired': 'windowOver'
+}
+
+/** The words for a kind of problem, such as one inside an answer. */
+export const saidOf = (type: string): string | undefined => {
+  const known = WORDS[type.split('/').at(-1) ?? '']
+  return known && t(known)
 }
 
 export function said(error: unknown): string {

@@ -9,7 +9,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
-    'put /interactions/{id}/language': 'translation has no screen yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
     'post /search': 'supervisors have the search of their own API; agents have no screen for it yet',
@@ -28,7 +27,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/close': SHARED,
     'post /interactions/{id}/archive': SHARED,
     'put /interactions/{id}/ai': 'there is no AI agent yet',
-    'put /interactions/{id}/language': 'translation has no screen yet'
+    'put /interactions/{id}/language': SHARED
   },
   admin: {
     // A form sends what a person has changed, and nothing else.
@@ -42,14 +41,12 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'patch /contact-fields/{id}': 'defined fields have no screen yet',
     'delete /contact-fields/{id}': 'defined fields have no screen yet',
     'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
-    'put /accounts/{id}/translation/key': 'translation has no screen yet',
-    'delete /accounts/{id}/translation/key': 'translation has no screen yet',
     'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
     'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'
   }
 }
 /** The operations of each API are in a file of `src/api`. */
-const FILES: Record<string, string> = { agent: 'index.ts', supervisor: 'supervisor.ts', admin: 'admin.ts' }
+const FILES: Record<string, string> = { agent: 'index.ts', supervisor: 'supervisor.ts', assist: 'assist.ts', admin: 'admin.ts' }
 
 const app = new URL('../', import.meta.url)
 const read = (file: string) => readFileSync(new URL(file, app), 'utf8')
@@ -65,5 +62,5 @@ it.each(Object.keys(FILES))('calls every operation of the API %s, but for those 
   expect([...called, ...Object.keys(LEFT_OUT[api] ?? {})].sort()).toEqual(all.sort())
   // Each is used, too: a line alone reaches nothing.
   const names = [...source.matchAll(/export const (\w+) = op/g)].map(([, name]) => name!)
-  expect(names.filter((name) => !new RegExp(`(api|admin)\\.${name}\\b`).test(screens))).toEqual([])
+  expect(names.filter((name) => !new RegExp(`(api|admin|assist)\\.${name}\\b`).test(screens))).toEqual([])
 })

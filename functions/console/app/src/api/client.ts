@@ -1,6 +1,7 @@
 /** Calls of the HTTP APIs, typed by their OpenAPI descriptions. */
 import type { paths as AdminPaths } from './admin.gen'
 import type { paths as AgentPaths } from './agent.gen'
+import type { paths as AssistPaths } from './assist.gen'
 import type { paths as SupervisorPaths } from './supervisor.gen'
 
 /** A problem document (RFC 9457), or what stands for one when the network fails: then `status` is 0. */
@@ -98,4 +99,5 @@ export function operationOf<Paths>() {
 
 export const agentOperation = operationOf<AgentPaths>()
 export const supervisorOperation = operationOf<SupervisorPaths>()
+export const assistOperation = operationOf<AssistPaths>()
 export const adminOperation = operationOf<AdminPaths>()

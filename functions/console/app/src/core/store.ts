@@ -95,6 +95,13 @@ export class Store {
     thread.set(message.id, message)
   }
 
+  /** Adds to a message what it says in the agents' language, if its words are still those that were translated. */
+  translate(id: string, message: string, version: number | undefined, translation: Message['translation']) {
+    const thread = this.threads.get(id)
+    const known = thread?.get(message)
+    if (known && known.version === version) thread!.set(message, { ...known, translation })
+  }
+
   private offer(offer: Offer): boolean {
     const id = offer.interaction.id
     if ((this.withdrawn.get(id) ?? -1) >= offer.offer || (this.offers.get(id)?.offer ?? -1) >= offer.offer) return false

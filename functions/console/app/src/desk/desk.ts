@@ -2,6 +2,7 @@
 import { del, get, set } from 'idb-keyval'
 import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import * as api from '../api'
+import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
@@ -11,6 +12,7 @@ import { Ring } from '../core/ring'
 import { Session } from '../core/session'
 import { t } from '../i18n'
 import { said } from '../problems'
+import { makeTranslations, type DraftTranslation } from './translations'
 
 const base = document.baseURI
 
@@ -22,7 +24,7 @@ const session = new Session({
   now: Date.now,
   ended: () => (ended.value = true)
 })
-const callerOf = (api: 'agent' | 'supervisor' | 'admin'): Caller => ({
+const callerOf = (api: 'agent' | 'supervisor' | 'assist' | 'admin'): Caller => ({
   base: new URL(`../${api}`, base).href,
   token: () => session.token(),
   refused: () => session.forget(),
@@ -30,6 +32,7 @@ const callerOf = (api: 'agent' | 'supervisor' | 'admin'): Caller => ({
 })
 export const caller = callerOf('agent')
 export const supervisorCaller = callerOf('supervisor')
+export const assistCaller = callerOf('assist')
 export const adminCaller = callerOf('admin')
 
 export function logIn(to: string) {
@@ -46,7 +49,7 @@ export interface Toast {
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
 const DRAFT_DAYS = 7
 
-export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; at: number }
+export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; translation?: DraftTranslation; at: number }
 export type Past = api.Interaction
 
 /** All state of the desk; made once the agent is known. */
@@ -222,6 +225,14 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  const translations = makeTranslations(store, {
+    translate: (id, messages) => assist.translations(assistCaller, { path: { id }, body: { messages } }),
+    draft: (id, text) => assist.drafts(assistCaller, { path: { id }, body: { text } }),
+    refresh: (id) => void refresh(id),
+    say: (text) => say(text),
+    sayProblem
+  }, { busy: shallowReactive(new Set<string>()), problems: shallowMap<string>() })
+
   // ---- Commands.
   /** Carries out a command on an interaction, with a key, so that a repetition after a lost answer changes nothing. */
   async function command(run: (key: string) => Promise<api.Interaction>): Promise<boolean> {
@@ -390,7 +401,7 @@ export function makeDesk(given: api.Me) {
 
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
     places: new Map<string, string>(),

@@ -2,6 +2,8 @@
 import PlanInput from '../plan/PlanInput.vue'
 import { planShown } from '../plan/shown'
 import type { Choice, Field, Section } from '../kit/fields'
+import { languageName } from '../../desk/languages'
+import LanguageInput from './LanguageInput.vue'
 import RecontactInput from './RecontactInput.vue'
 import { recontactShown } from './recontact'
 
@@ -9,6 +11,7 @@ export const STYLES: Choice[] = [
   { value: 'neutral', label: 'styleNeutral' }, { value: 'info', label: 'styleInfo' }, { value: 'success', label: 'styleSuccess' },
   { value: 'warning', label: 'styleWarning' }, { value: 'danger', label: 'styleDanger' }
 ]
+const TRANSLATORS: Choice[] = [{ value: 'AWS', label: 'translatorAws', help: 'translatorAwsHelp' }, { value: 'GOOGLE', label: 'translatorGoogle', help: 'translatorGoogleHelp' }]
 /** A wait in seconds. The most is what a scheduler can wait. */
 const seconds = { as: 'number', min: 1, max: 2_147_483, unit: 'seconds', required: true } as const
 const transfer = (to: 'agent' | 'queue'): Field[] => [
@@ -53,6 +56,13 @@ const sections = {
   recontact: {
     name: 'recontact', title: 'recontactTitle', help: 'recontactHelp', fields: [
       { path: 'settings.recontact', label: 'recontactTemplate', as: 'own', input: RecontactInput, shown: recontactShown }
+    ]
+  },
+  translation: {
+    name: 'translation', title: 'translation', help: 'translationHelp', fields: [
+      { path: 'settings.translation.enabled', label: 'translationOn', as: 'switch', default: false },
+      { path: 'settings.translation.provider', label: 'translator', as: 'choice', options: TRANSLATORS, radio: true, default: 'AWS' },
+      { path: 'settings.translation.language', label: 'agentsLanguage', help: 'agentsLanguageHelp', as: 'own', input: LanguageInput, required: true, shown: (value) => (value ? languageName(String(value)) : '–') }
     ]
   },
   agents: {

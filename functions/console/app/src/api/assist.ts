@@ -1,0 +1,9 @@
+/** The operations of the API that helps agents, which the console calls, one line each. */
+import { assistOperation as op } from './client'
+import type { components } from './assist.gen'
+
+type Schemas = components['schemas']
+export type Outcome = Schemas['TranslationOutcome']
+
+export const translations = op('post', '/interactions/{id}/translations')
+export const drafts = op('post', '/interactions/{id}/drafts')
