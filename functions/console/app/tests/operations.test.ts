@@ -5,16 +5,12 @@ const SHARED = 'the desk’s screens, which Supervise shows too, call that of th
 /** Operations that the console does not call, and why. */
 const LEFT_OUT: Record<string, Record<string, string>> = {
   agent: {
-    'post /accounts/{id}/conversations': 'starting a conversation has no screen yet',
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
     'put /interactions/{id}/ai': 'there is no AI agent yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
-    'post /search': 'supervisors have the search of their own API; agents have no screen for it yet',
-    'get /search/fields': 'supervisors have the search of their own API; agents have no screen for it yet',
-    'get /interactions/{id}/transcript': 'transcripts have no screen for agents yet',
-    'post /interactions/{id}/transcript': 'transcripts have no screen for agents yet'
+    'get /search/fields': 'agents search by name and number, without choosing fields'
   },
   supervisor: {
     'get /agents/{id}/presence': 'the picture of oversight has all presences',

@@ -25,12 +25,35 @@ export function gist(message: Message): string {
     case 'contacts':
       return content.cards.map((card) => card.name).filter(Boolean).join(', ') || t('contactCard')
     case 'template':
-      return t('templateNamed', { name: content.name })
+      // The provider has the template's text; its parameters tell what it was about.
+      return [t('templateNamed', { name: content.name }), (content.body ?? []).map(parameter).filter(Boolean).join(' · ')].filter(Boolean).join(': ')
     case 'reaction':
       return content.emoji
     default:
       return t('unsupported')
   }
+}
+
+/** An agent's reaction shows at the message that it is about; one that did not arrive is a line of its own. */
+export const standsAtItsMessage = (message: Message): boolean =>
+  message.content.type === 'reaction' && message.author.kind === 'agent' && !!message.reply_to && message.state !== 'failed' && message.state !== 'unknown'
+
+/** Our side's latest reaction to each message; WhatsApp keeps one a side. */
+export function ourReactions(thread: Message[]): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const message of thread) {
+    if (message.content.type !== 'reaction' || !standsAtItsMessage(message)) continue
+    if (message.content.emoji) found.set(message.reply_to!, message.content.emoji)
+    else found.delete(message.reply_to!)
+  }
+  return found
+}
+
+type Parameter = NonNullable<Extract<Message['content'], { type: 'template' }>['body']>[number]
+function parameter(it: Parameter): string {
+  if (typeof it === 'string') return it
+  if ('text' in it) return it.text
+  return 'currency' in it ? it.currency.fallback : it.date_time.fallback
 }
 
 export function preview(message: Message, me: string): string {
