@@ -12,6 +12,7 @@ import { Ring } from '../core/ring'
 import { Session } from '../core/session'
 import { t } from '../i18n'
 import { said } from '../problems'
+import type { Acts } from './keys'
 import { makeTranslations, type DraftTranslation } from './translations'
 
 const base = document.baseURI
@@ -76,6 +77,10 @@ export function makeDesk(given: api.Me) {
   const announced = ref('')
   /** Counts what is told of notifications. */
   const news = ref(0)
+  /** What may be done with the conversation on the screen. */
+  const acts = shallowRef<Acts>()
+  /** Whether a customer is being looked for. */
+  const finding = ref(false)
   const ring = new Ring()
   // Browsers allow sound after any gesture.
   for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
@@ -255,6 +260,25 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  /**
+   * A command that is meant for what is on the screen. An agent's own message makes a new version that no event tells
+   * of: where the thread is here to its last message, the command is repeated on that version.
+   */
+  async function commandOnSeen(id: string, run: (key: string, version: number) => Promise<api.Interaction>): Promise<boolean> {
+    return await command(async (key) => {
+      const version = store.interactions.get(id)?.version ?? 0
+      try {
+        return await run(key, version)
+      } catch (error) {
+        const now = error instanceof Problem && error.kind === 'changed' ? (error.body.interaction as api.Interaction | undefined) : undefined
+        const last = store.thread(id).at(-1)
+        const seen = now && now.agent === me.id && now.status === 'open' && last && Date.parse(last.at) >= Date.parse(now.last_message_at ?? now.opened_at)
+        if (!seen) throw error
+        return await run(crypto.randomUUID(), now.version)
+      }
+    })
+  }
+
   async function accept(id: string) {
     ring.unlock()
     const done = await command((key) => api.accept(caller, { path: { id }, key }))
@@ -400,8 +424,8 @@ export function makeDesk(given: api.Me) {
   }
 
   return {
-    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
     places: new Map<string, string>(),

@@ -1,13 +1,25 @@
 /** Keyboard shortcuts: Alt and a key by its position. */
+import type { Key } from '../i18n'
 import type { Desk } from './desk'
+
+/** What may be done with the open conversation now; `code` is the letter of its shortcut. */
+export interface Act {
+  code: string
+  label: Key
+  run: () => void
+}
 
 /** What a shortcut asks of the open conversation. */
 export interface Acts {
-  toggleNote(): void
-  canned(): void
-  transfer(): void
-  close(): void
+  available(): Act[]
 }
+
+/** The letters with what they do. */
+export const KEYS: [string, Key][] = [
+  ['A', 'accept'], ['X', 'reject'], ['J / K', 'keyNext'], ['Q', 'keyUnread'], ['M', 'keyNote'], ['C', 'canned'], ['L', 'templateOne'],
+  ['G', 'tags'], ['O', 'transfer'], ['W', 'close'], ['P', 'presence']
+]
+export const GLOBAL_KEYS: [string, Key][] = [['Ctrl K', 'palette'], ['Ctrl /', 'keys'], ['F6', 'keyRegion'], ['Shift F6', 'keyRegionBack'], ['Esc', 'keyEscape']]
 
 /** Carries out a shortcut; false: it is none. */
 export function act(code: string, desk: Desk, open: string | undefined, conversation: Acts | null | undefined): boolean {
@@ -28,10 +40,11 @@ export function act(code: string, desk: Desk, open: string | undefined, conversa
       if (unread) void desk.openTab(unread)
       return true
     }
-    case 'KeyM': conversation?.toggleNote(); return true
-    case 'KeyC': conversation?.canned(); return true
-    case 'KeyO': conversation?.transfer(); return true
-    case 'KeyW': conversation?.close(); return true
+    case 'KeyG': document.querySelector<HTMLElement>('[data-tags]')?.focus(); return true
+    case 'KeyP': document.querySelector<HTMLElement>('.presence > .btn')?.click(); return true
+    case 'KeyM': case 'KeyC': case 'KeyL': case 'KeyO': case 'KeyW':
+      conversation?.available().find((it) => `Key${it.code}` === code)?.run()
+      return true
     default: return false
   }
 }

@@ -1,0 +1,36 @@
+/** What there is to configure, in groups: who answers, how conversations are found and closed, customers, the record. */
+import type { Key } from '../i18n'
+import type { Role } from '../views'
+
+export interface ConfigurePlace {
+  path: string
+  label: Key
+  /** Others never see it. */
+  reads: Role
+}
+
+export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
+  { title: 'groupNumbers', entries: [{ path: 'accounts', label: 'accounts', reads: 'admin' }] },
+  {
+    title: 'groupRouting', entries: [
+      { path: 'agents', label: 'agents', reads: 'supervisor' },
+      { path: 'queues', label: 'queues', reads: 'supervisor' },
+      { path: 'intervals', label: 'intervals', reads: 'admin' },
+      { path: 'pauses', label: 'pauses', reads: 'supervisor' }
+    ]
+  },
+  {
+    title: 'groupWork', entries: [
+      { path: 'answers', label: 'canned', reads: 'supervisor' },
+      { path: 'dispositions', label: 'dispositions', reads: 'supervisor' },
+      { path: 'tags', label: 'tags', reads: 'supervisor' }
+    ]
+  },
+  {
+    title: 'groupCustomers', entries: [
+      { path: 'contacts', label: 'contacts', reads: 'supervisor' },
+      { path: 'lists', label: 'lists', reads: 'supervisor' }
+    ]
+  },
+  { title: 'groupRecord', entries: [{ path: 'retention', label: 'retention', reads: 'supervisor' }, { path: 'audit', label: 'audit', reads: 'admin' }] }
+]
