@@ -13,6 +13,7 @@ mod jobs;
 mod overseeing;
 mod removal;
 mod retaining;
+mod seeking;
 mod supervising;
 mod support;
 mod translation;

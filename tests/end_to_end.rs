@@ -245,6 +245,13 @@ async fn a_conversation_goes_from_the_first_message_to_the_transcript_and_wrong_
     assert_eq!(thread["items"][0]["content"]["body"], "signed");
     let mine = anna.get("/interactions").await.unwrap();
     assert_eq!(mine["offers"].as_array().unwrap().len(), 1, "{mine}");
+
+    // The customer is in the index of contacts, which is kept behind the stream.
+    let found = until("the contact in the index", async || {
+        let found = anna.get("/contacts?q=39999991").await.unwrap();
+        found["items"].get(0).cloned()
+    });
+    assert_eq!(found.await["phones"], json!(["+393339999991"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

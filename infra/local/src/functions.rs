@@ -31,6 +31,7 @@ functions! {
     "route" => route::run(),
     "assign" => assign::run(),
     "dispatch" => dispatch::run(),
+    "index" => index::run(),
     "send" => send::run(),
     "media" => media::run(),
     "archive" => archive::run(),

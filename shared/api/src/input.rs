@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -144,6 +146,26 @@ impl Page {
             errors.add("after", "must be what the page before gave as next");
         }
         errors.check().map(|()| Self { after, limit })
+    }
+}
+
+/// A place in a list that may have any characters, encoded as an opaque text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+impl Cursor {
+    /// The text for the answer.
+    pub fn encoded(place: &str) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(place)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let place = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(drop)?;
+        String::from_utf8(place).ok().filter(|place| !place.is_empty()).map(Self).ok_or(())
     }
 }
 

@@ -31,7 +31,7 @@ pub use caller::{Administrator, AgentCaller, Anyone, Api, Caller, Gate, Overseer
 pub use command::Command;
 pub use documents::Documents;
 pub use error::{Error, refuse};
-pub use input::{BODY_LIMIT, Body, FromPath, Id, JsonBody, Page, Parameters};
+pub use input::{BODY_LIMIT, Body, Cursor, FromPath, Id, JsonBody, Page, Parameters};
 pub use observe::{saw_account, saw_agent, saw_interaction};
 pub use openapi::{PageParams, SECURITY_SCHEME, complete, complete_commands, operations, refusals};
 pub use problem::{Errors, FieldError, Problem};

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod commands;
 pub mod condition;
 pub mod contact;
+pub mod contact_index;
 pub mod day;
 pub mod decide;
 pub mod details;

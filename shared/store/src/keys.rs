@@ -2,8 +2,9 @@
 
 use domain::business::Business;
 use domain::contact::Place;
+use domain::contact_index::{Entry, LEAST_DIGITS, shard_of, shelf_of};
 use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, ListId};
 use jiff::Timestamp;
 
 /// Partition and sort key of an item.
@@ -304,6 +305,30 @@ pub(crate) fn saved_search_at(place: &str) -> Key {
     Key::new(SEARCHES, place)
 }
 
+/// The partition of the words that begin as this one does.
+pub(crate) fn words_like(word: &str) -> String {
+    format!("NAME#{}", shelf_of(word))
+}
+
+/// The partition of the numbers that end as this one does, whose digits are reversed.
+pub(crate) fn numbers_like(digits: &str) -> String {
+    format!("TAIL#{}", digits.get(..LEAST_DIGITS).unwrap_or(digits))
+}
+
+/// A shard of the contacts on a list, or of all.
+pub(crate) fn listed_in(list: Option<&ListId>, shard: u32) -> String {
+    format!("LISTED#{}#{shard}", list.map_or("all", ListId::as_str))
+}
+
+/// An entry of the index of contacts. Neither words nor numbers have a `#`.
+pub(crate) fn contact_entry(entry: &Entry, contact: &ContactId) -> Key {
+    match entry {
+        Entry::Word(word) => Key::new(words_like(word), format!("{word}#{contact}")),
+        Entry::Number(digits) => Key::new(numbers_like(digits), format!("{digits}#{contact}")),
+        Entry::Listed(list) => Key::new(listed_in(list.as_ref(), shard_of(contact)), contact.as_str()),
+    }
+}
+
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -397,13 +422,14 @@ mod tests {
             ("preview", preview(&job_id)),
             ("saved_search", saved_search("agt_1", "vips")),
             ("saved_search_at", saved_search_at("005#agt_1#vips")),
+            ("contact_entry", contact_entry(&Entry::Word("con".into()), &contact_id)),
         ]
     }
 
-    /// The patterns of the stream's event source in the template.
-    fn patterns() -> Vec<Value> {
+    /// The patterns of an event source of the stream in the template.
+    fn patterns(source: &str) -> Vec<Value> {
         let template = include_str!("../../../infra/template.yaml");
-        let source = template.split("\n  DispatchStream:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let source = template.split(&format!("\n  {source}:\n")).nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
         let quoted = source.lines().filter_map(|line| line.trim().strip_prefix("- Pattern: '")?.strip_suffix('\''));
         quoted.map(|pattern| serde_json::from_str(pattern).unwrap()).collect()
     }
@@ -425,7 +451,7 @@ mod tests {
         let functions = include_str!("keys.rs").lines().filter(|line| line.starts_with("pub(crate) fn ") && line.contains("-> Key {"));
         let functions: Vec<_> = functions.map(|line| line["pub(crate) fn ".len()..].split('(').next().unwrap()).collect();
         assert_eq!(samples().iter().map(|(name, _)| *name).collect::<Vec<_>>(), functions, "each kind needs its sample");
-        let patterns = patterns();
+        let patterns = patterns("DispatchStream");
         assert!(!patterns.is_empty());
         for (name, Key { pk, sk }) in samples() {
             let kind = kind_of(&pk, &sk);
@@ -439,6 +465,19 @@ mod tests {
                 };
                 let passes = patterns.iter().any(|pattern| lets_through(pattern, &record));
                 assert_eq!(passes, may_have_effects, "{name} {change}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_is_told_of_every_change_of_a_contact_and_of_nothing_else() {
+        let patterns = patterns("IndexStream");
+        assert!(!patterns.is_empty());
+        for (name, Key { pk, sk }) in samples() {
+            for change in ["INSERT", "MODIFY", "REMOVE"] {
+                let record = json!({ "eventName": change, "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } } } });
+                let passes = patterns.iter().any(|pattern| lets_through(pattern, &record));
+                assert_eq!(passes, name == "contact", "{name} {change}");
             }
         }
     }

@@ -6,6 +6,7 @@
 mod codec;
 mod commit;
 mod config;
+mod contact_index;
 mod contacts;
 mod erasure;
 mod events;
@@ -25,6 +26,7 @@ mod wiring;
 
 pub use codec::{PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
+pub use contact_index::FoundContacts;
 pub use contacts::Removed;
 pub use erasure::{Erased, Erasure};
 pub use events::{CommandMark, KeptAlert, Received};

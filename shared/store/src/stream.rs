@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::agent::PresenceWord;
+use domain::contact::Contact;
 use domain::effect::{Effect, InteractionKey, MessageKey};
 use domain::message::Message;
 use engine::stream::{Grown, Owner};
@@ -68,6 +69,14 @@ pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, Unkno
         return Ok(None);
     }
     Ok(owner(kind, (pk, sk), new)?.map(|item| Grown { item, version, effects }))
+}
+
+/// The contact in an image; `None` if the record has no such image.
+///
+/// # Errors
+/// The item has an unknown form.
+pub fn contact(image: &Item) -> Result<Option<Contact>, UnknownForm> {
+    if image.is_empty() { Ok(None) } else { data(image).map(|contact| Some(*contact)) }
 }
 
 /// The partition and sort key of a record.

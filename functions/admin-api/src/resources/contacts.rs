@@ -1,6 +1,6 @@
 //! Contacts: customers, shared by all accounts.
 
-use api::{Caller, Error, Id, IfMatch, JsonBody, Listed, Overseer, Parameters, Versioned};
+use api::{Caller, Cursor, Error, Id, IfMatch, JsonBody, Listed, Overseer, Page, Parameters, Versioned};
 use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{Entry, Shows, Subject};
@@ -8,6 +8,7 @@ use axum::extract::State;
 use domain::account::{Account, List};
 use domain::business::Business;
 use domain::contact::{Contact, NamedBy, Place};
+use domain::contact_index::Wanted;
 use domain::details::{ContactField, Details};
 use domain::ids::{AccountId, ContactFieldId, ContactId, ListId};
 use domain::inbound::ProfileName;
@@ -22,7 +23,7 @@ use crate::app::{App, changed};
 use crate::error::ApiError;
 use crate::input::{ContactInput, Errors, NewContactInput, UNKNOWN_FIELD, UNKNOWN_LIST, USER_ID};
 use crate::merge::merged;
-use crate::openapi::{Refusals, WriteRefusals};
+use crate::openapi::{PageParams, Refusals, WriteRefusals};
 use crate::trail::Trail;
 
 /// A customer.
@@ -203,19 +204,33 @@ pub(crate) async fn create_contact(
     Ok(Versioned::made(view(contact), place))
 }
 
-/// Finds a contact by phone number or user id.
+/// Finds contacts.
 ///
-/// A phone number has at most one contact. A user id has at most one for each business that issued it.
+/// By `phone` or `user_id`: whose address it is. A phone number has at most one contact, a user id at most one for each
+/// business that issued it. By `q`: contacts with a name, a company or an e-mail address in which each word of the text
+/// begins a word, or with a number that ends with these digits. By `list`: the contacts on it, the newest first. Without
+/// any of these: all contacts, the newest first. A new contact is found by its address at once, by the rest within
+/// seconds. A contact that was merged into an older one is shown as the older one.
 #[utoipa::path(get, path = "/contacts", tag = "contacts",
-    params(("phone" = Option<String>, Query, description = "A phone number (E.164). Give either this or `user_id`."), ("user_id" = Option<String>, Query)),
-    responses((status = 200, description = "The contact, or an empty list.", body = Listed<ContactView>), Refusals))]
+    params(
+        ("phone" = Option<String>, Query, description = "A phone number (E.164)"),
+        ("user_id" = Option<String>, Query, description = "A user id"),
+        ("q" = Option<String>, Query, description = "Words of a name, two letters or more, or at least the last three digits of a number"),
+        ("list" = Option<String>, Query, description = "The id of a contact list"),
+        PageParams
+    ),
+    responses((status = 200, description = "A page, which may have fewer entries than `limit`.", body = Listed<ContactView>), Refusals))]
 pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameters: Parameters) -> Result<Listed<ContactView>, ApiError> {
+    let given: Vec<&str> = ["phone", "user_id", "q", "list"].into_iter().filter(|name| parameters.get(name).is_some()).collect();
+    if let [_, second, ..] = given[..] {
+        return Err(Errors::one(second, "can't be combined: give one of phone, user_id, q and list").into());
+    }
     let address = match (parameters.get("phone"), parameters.get("user_id")) {
-        (Some(phone), None) => Address::Phone(E164::parse(phone).map_err(|invalid| Errors::one("phone", invalid.0))?),
+        (Some(phone), _) => Address::Phone(E164::parse(phone).map_err(|invalid| Errors::one("phone", invalid.0))?),
         // No user id is longer, and a long value would become a key.
         (None, Some(id)) if id.len() > USER_ID => return Err(Errors::one("user_id", "is too long").into()),
         (None, Some(id)) => Address::Bsuid(id.to_owned()),
-        _ => return Err(Errors::one("phone", "is required, or user_id").into()),
+        (None, None) => return sought(&app, &parameters).await,
     };
     // A user id may be known to several businesses, as different customers.
     let mut places = BTreeSet::from([Place::before(&address)]);
@@ -229,6 +244,22 @@ pub(crate) async fn find_contacts(State(app): State<App>, _: Overseer, parameter
         items.push(view(load(&app, owner).await?));
     }
     Ok(Listed { items, next: None })
+}
+
+/// The contacts that the index leads to.
+async fn sought(app: &App, parameters: &Parameters) -> Result<Listed<ContactView>, ApiError> {
+    let wanted = match parameters.get("q") {
+        Some(text) => Wanted::typed(text).map_err(|invalid| Errors::one("q", invalid.0))?,
+        None => Wanted::Listed(parameters.id::<ListId>("list")?),
+    };
+    let Page { after, limit } = Page::of::<Cursor>(parameters)?;
+    let after = after.and_then(|after| after.parse::<Cursor>().ok()).map(|Cursor(place)| place);
+    if after.as_ref().is_some_and(|place| !wanted.has_place(place)) {
+        return Err(Errors::one("after", "belongs to another search").into());
+    }
+    let most = usize::try_from(limit).unwrap_or_default();
+    let found = app.engine.store.find_contacts(&wanted, after.as_deref(), most).await?;
+    Ok(Listed { items: found.contacts.into_iter().map(view).collect(), next: found.next.as_deref().map(Cursor::encoded) })
 }
 
 /// Returns a contact.

@@ -260,7 +260,7 @@ async fn contacts_are_created_found_and_added_to_lists() {
     assert_eq!(call("supervisor", "GET", &path).to(&admin.router).await.is(200), made);
     assert_eq!(admin.get("/contacts?phone=%2B393331234567").await.is(200)["items"], json!([made]));
     assert_eq!(admin.get("/contacts?phone=%2B393331234568").await.is(200)["items"], json!([]));
-    assert_eq!(admin.get("/contacts").await.fields(), ["phone"]);
+    assert_eq!(admin.get("/contacts").await.is(200)["items"], json!([]), "nobody has brought the index up to date");
     let again = call("admin", "POST", "/contacts").json(&body).to(&admin.router).await.problem(409, "contact-exists");
     assert_eq!(again["contact"], made["id"]);
     let mut changed = made.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use api::{AgentCaller, Body, Command, Error, FromPath, Listed, Parameters};
+use api::{AgentCaller, Body, Command, Cursor, Error, FromPath, Listed, Parameters};
 use axum::Json;
 use axum::extract::State;
 use desk::Limited;
@@ -13,6 +13,7 @@ use desk::text::short_text;
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, Place};
+use domain::contact_index;
 use domain::details::{ContactField, Details};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
@@ -23,6 +24,7 @@ use domain::template::TemplateInput;
 use domain::values::{Address, E164};
 use engine::ports::{Directory, Store, World};
 use engine::{Start, Started};
+use futures_util::future::try_join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,11 @@ use crate::problem::Failure;
 const PAST: i32 = 20;
 /// An interaction takes about 2 KB, so a page stays far below the 6 MB limit of a Lambda response.
 const LONGEST_PAST: i32 = 100;
+
+/// What somebody reads who looks for one contact.
+const FOUND: i32 = 20;
+/// Of contacts that are on no list of the caller's accounts, each is looked up by its conversations.
+const LONGEST_FOUND: i32 = 50;
 
 /// WhatsApp's profile names have at most 25 characters. Some people have longer names.
 const LONGEST_NAME: usize = 100;
@@ -81,6 +88,35 @@ pub(crate) struct ContactView {
     refuses_marketing: bool,
     /// When the contact was created.
     created_at: Timestamp,
+}
+
+/// A contact that was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FoundContact {
+    /// The contact's id.
+    id: ContactId,
+    /// The customer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<ProfileName>,
+    /// The company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<String>,
+    /// The customer's phone numbers.
+    phones: Vec<String>,
+    /// When the contact was created.
+    created_at: Timestamp,
+}
+
+impl From<Contact> for FoundContact {
+    fn from(contact: Contact) -> Self {
+        Self {
+            phones: contact.addresses.iter().filter_map(Address::phone).map(|phone| phone.as_str().to_owned()).collect(),
+            name: contact.name.or_else(|| contact.details.full_name().map(ProfileName)),
+            id: contact.id,
+            company: contact.details.company,
+            created_at: contact.created_at,
+        }
+    }
 }
 
 /// A value of a defined field.
@@ -203,22 +239,59 @@ async fn owner(app: &App, id: &ContactId) -> Result<Option<Contact>, Failure> {
     }
 }
 
-/// The contact, if the caller may know it: supervisors know all contacts, and agents those on a list of one of their
-/// accounts or with a conversation there. Ids are in links and logs, so knowing one is no right.
+/// The contact, if the caller may know it. Ids are in links and logs, so knowing one is no right.
 async fn visible(app: &App, caller: &AgentCaller, id: &ContactId) -> Result<Option<Contact>, Failure> {
     let Some(contact) = owner(app, id).await? else { return Ok(None) };
+    Ok(may_know(app, caller, &contact).await?.then_some(contact))
+}
+
+/// Supervisors know all contacts, and agents those on a list of one of their accounts or with a conversation there.
+async fn may_know(app: &App, caller: &AgentCaller, contact: &Contact) -> Result<bool, Failure> {
     if caller.oversees() {
-        return Ok(Some(contact));
+        return Ok(true);
     }
     let accounts = app.directory().accounts().await?;
     let own: Vec<&Account> = accounts.iter().filter(|account| caller.reads(account)).collect();
     let whitelisted = own.iter().flat_map(|account| &account.settings.whitelist).flat_map(|whitelist| &whitelist.lists);
     if own.iter().map(|account| &account.list).chain(whitelisted).any(|list| contact.lists.contains(list)) {
-        return Ok(Some(contact));
+        return Ok(true);
     }
-    let conversations = conversations(app, own.into_iter(), &contact.id, Some(&contact)).await?;
+    let conversations = conversations(app, own.into_iter(), &contact.id, Some(contact)).await?;
     let (found, _) = app.store().past(&conversations, None, 1).await?;
-    Ok((!found.is_empty()).then_some(contact))
+    Ok(!found.is_empty())
+}
+
+/// Finds contacts by name or number.
+///
+/// Agents find the contacts on the lists of their accounts, and those with a conversation there. Supervisors, admins
+/// and owners find all. A new contact is found within seconds.
+#[utoipa::path(
+    get, path = "/contacts", operation_id = "find_contacts", tag = "contacts",
+    params(
+        ("q" = String, Query, description = "Beginnings of words of the name, the company or the e-mail address, two letters or more; or at least the last three digits of a number"),
+        ("after" = Option<String>, Query, description = "The `next` value of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 50; the default is 20")
+    ),
+    responses((status = OK, body = Listed<FoundContact>, description = "A page. It may have fewer entries than `limit`."))
+)]
+pub(crate) async fn find(
+    State(app): State<Arc<App>>,
+    caller: AgentCaller,
+    parameters: Parameters,
+) -> Result<Listed<FoundContact>, Failure> {
+    let limit = parameters.limit(FOUND, LONGEST_FOUND)?;
+    let text = parameters.get("q").ok_or_else(|| Failure::field("q", "is required"))?;
+    let wanted = contact_index::Wanted::typed(text).map_err(|why| Failure::field("q", why.0))?;
+    let after = parameters.get("after").map(|after| after.parse::<Cursor>().ok().filter(|Cursor(place)| wanted.has_place(place)));
+    if after == Some(None) {
+        return Err(Failure::field("after", "must be what the page before gave as next"));
+    }
+    let after = after.flatten().map(|Cursor(place)| place);
+    let found = app.store().find_contacts(&wanted, after.as_deref(), usize::try_from(limit).unwrap_or_default()).await?;
+    let known = found.contacts.iter().map(|contact| may_know(&app, &caller, contact));
+    let known = try_join_all(known).await?;
+    let shown = found.contacts.into_iter().zip(known).filter(|(_, known)| *known);
+    Ok(Listed { items: shown.map(|(contact, _)| contact.into()).collect(), next: found.next.as_deref().map(Cursor::encoded) })
 }
 
 /// The conversations of a customer on accounts. What shows that two contacts are one customer may hold for one

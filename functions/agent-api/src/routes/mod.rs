@@ -83,6 +83,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(desk::tags::retag))
         .routes(routes!(desk::ai::switch_ai))
         .routes(routes!(desk::language::set_language))
+        .routes(routes!(contacts::find))
         .routes(routes!(contacts::contact))
         .routes(routes!(contacts::past))
         .routes(routes!(contacts::start))

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use api::{Body, Caller, Error, FromPath, Listed, Overseer, Page, Parameters};
+use api::{Body, Caller, Cursor, Error, FromPath, Listed, Overseer, Page, Parameters};
 use axum::Json;
 use axum::extract::State;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::agent::Role;
 use domain::search::{SavedSearch, SearchInput};
 use engine::ports::World;
@@ -74,25 +72,13 @@ pub(crate) async fn list(
     Overseer(caller): Overseer,
     parameters: Parameters,
 ) -> Result<Listed<SavedView>, Failure> {
-    let Page { after, limit } = Page::of::<Place>(&parameters)?;
-    let after = after.and_then(|after| after.parse::<Place>().ok());
+    let Page { after, limit } = Page::of::<Cursor>(&parameters)?;
+    let after = after.and_then(|after| after.parse::<Cursor>().ok());
     let reader = app.by(&caller).await?.who;
     let most = usize::try_from(limit).unwrap_or_default();
-    let (found, next) = app.store().saved_searches(&reader, after.as_ref().map(|Place(place)| place.as_str()), most).await?;
+    let (found, next) = app.store().saved_searches(&reader, after.as_ref().map(|Cursor(place)| place.as_str()), most).await?;
     let items = found.into_iter().map(|saved| SavedView::of(saved, &reader)).collect();
-    Ok(Listed { items, next: next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
-}
-
-/// The place of a search among all of them. Names and owners may have any characters, so it is encoded.
-struct Place(String);
-
-impl std::str::FromStr for Place {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let place = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(drop)?;
-        String::from_utf8(place).ok().filter(|place| !place.is_empty()).map(Self).ok_or(())
-    }
+    Ok(Listed { items, next: next.as_deref().map(Cursor::encoded) })
 }
 
 /// Keeps a search by this name: a new one, or in place of the one that has it.
