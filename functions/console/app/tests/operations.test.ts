@@ -15,8 +15,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
   },
   supervisor: {
     'get /agents/{id}/presence': 'the picture of oversight has all presences',
-    'post /imports': 'importing contacts has no screen yet',
-    'post /imports/uploads': 'importing contacts has no screen yet',
     'get /interactions/{id}/messages': SHARED,
     'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
     'post /interactions/{id}/notes': SHARED,
@@ -28,15 +26,8 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
   },
   admin: {
     // A form sends what a person has changed, and nothing else.
-    ...Object.fromEntries(['accounts', 'agents', 'canned-answers', 'contacts', 'dispositions', 'intervals', 'lists', 'pauses', 'queues', 'tags']
+    ...Object.fromEntries(['accounts', 'agents', 'canned-answers', 'contact-fields', 'contacts', 'dispositions', 'intervals', 'lists', 'pauses', 'queues', 'tags']
       .map((kind) => [`put /${kind}/{id}`, 'forms send merge patches'])),
-    'delete /contacts/{id}': 'the screen of contacts deletes none yet',
-    'get /contact-fields': 'defined fields have no screen yet',
-    'post /contact-fields': 'defined fields have no screen yet',
-    'get /contact-fields/{id}': 'defined fields have no screen yet',
-    'put /contact-fields/{id}': 'defined fields have no screen yet',
-    'patch /contact-fields/{id}': 'defined fields have no screen yet',
-    'delete /contact-fields/{id}': 'defined fields have no screen yet',
     'get /accounts/{id}/webhook': 'the account itself has the Receive URL, and the console has the steps in the person’s language',
     'put /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply',
     'delete /accounts/{id}/whitelist/{list}': 'the section saves all lists at once, with their reply'

@@ -29,7 +29,9 @@ export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
   {
     title: 'groupCustomers', entries: [
       { path: 'contacts', label: 'contacts', reads: 'supervisor' },
-      { path: 'lists', label: 'lists', reads: 'supervisor' }
+      { path: 'lists', label: 'lists', reads: 'supervisor' },
+      { path: 'contact-fields', label: 'contactFields', reads: 'supervisor' },
+      { path: 'import', label: 'importContacts', reads: 'supervisor' }
     ]
   },
   { title: 'groupRecord', entries: [{ path: 'retention', label: 'retention', reads: 'supervisor' }, { path: 'audit', label: 'audit', reads: 'admin' }] }

@@ -9,6 +9,7 @@ import type { Choice, Kind, KindName, Paged } from '../kit/fields'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
 import AgentPlaces from './AgentPlaces.vue'
+import ContactFieldsInput from './ContactFieldsInput.vue'
 import ContactLinks from './ContactLinks.vue'
 import HolidaysInput from './HolidaysInput.vue'
 import RangesInput from './RangesInput.vue'
@@ -177,7 +178,7 @@ const kinds: Kind[] = [
     ...calls(admin.listCannedAnswers, admin.getCannedAnswer, admin.createCannedAnswer, admin.patchCannedAnswer, admin.deleteCannedAnswer)
   },
   {
-    name: 'contacts', title: 'contacts', one: 'contact', add: 'contactAdd', intro: 'contactsIntro', reads: 'supervisor', writes: 'admin',
+    name: 'contacts', title: 'contacts', one: 'contact', add: 'contactAdd', intro: 'contactsIntro', reads: 'supervisor', writes: 'supervisor', removes: 'admin',
     label: (doc) => String(doc.name ?? doc.username ?? (doc.phones as string[] | undefined)?.[0] ?? t('customer')),
     columns: [],
     sections: [
@@ -189,10 +190,24 @@ const kinds: Kind[] = [
           { path: 'account', label: 'accountName', help: 'contactAccountHelp', as: 'one', of: 'accounts', none: 'noneChosen', only: 'new' },
           { path: 'lists', label: 'lists', as: 'many', of: 'lists' }
         ]
+      },
+      {
+        name: 'details', title: 'details', fields: [
+          { path: 'first_name', label: 'firstName', as: 'text' },
+          { path: 'last_name', label: 'lastName', as: 'text' },
+          { path: 'email', label: 'email', as: 'email' },
+          { path: 'company', label: 'company', as: 'text' },
+          { path: 'fields', label: 'contactFields', as: 'own', input: ContactFieldsInput, shown: (value) => Object.values((value ?? {}) as Doc).join(', ') || '–' }
+        ]
       }
     ],
     more: ContactLinks,
-    ...calls(admin.findContacts, admin.getContact, admin.createContact, admin.patchContact)
+    ...calls(admin.findContacts, admin.getContact, admin.createContact, admin.patchContact, admin.deleteContact)
+  },
+  {
+    name: 'contact-fields', title: 'contactFields', one: 'contactField', add: 'contactFieldAdd', intro: 'contactFieldsIntro', reads: 'supervisor', writes: 'admin',
+    label: named, columns: [], sections: [nameOnly('contactField')],
+    ...calls(admin.listContactFields, admin.getContactField, admin.createContactField, admin.patchContactField, admin.deleteContactField)
   }
 ]
 

@@ -5,7 +5,7 @@ import type { Role } from '../../views'
 import { isEmpty, shownAt, type Doc, type Place } from './paths'
 
 export type KindName =
-  | 'accounts' | 'agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts'
+  | 'accounts' | 'agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts' | 'contact-fields'
 export interface Choice {
   value: string
   label: Key
@@ -73,6 +73,8 @@ export interface Kind {
   create: (body: Doc) => Promise<Doc>
   patch: (id: string, version: number, body: Doc) => Promise<Doc>
   remove?: (id: string, version: number) => Promise<unknown>
+  /** The role that may delete, where more may write. */
+  removes?: Role
   /** What stands below the form. */
   more?: Component
 }
