@@ -12,6 +12,8 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 
+import items
+
 # How long an event is kept: its attribute `expires_at` is that much later than its arrival.
 EVENTS_KEPT = timedelta(days=30)
 TABLES = ("ConfigTable", "InteractionsTable")
@@ -135,7 +137,7 @@ def timers(table, queue):
             continue
         account, contact = re.fullmatch(r"CONV#([^#]+)#(.+)", item["pk"]["S"]).groups()
         place = {"account": account, "contact": contact, "interaction": item["sk"]["S"].removeprefix("INT#")}
-        for at, which in waits(plain(item["data"])):
+        for at, which in waits(plain(items.plain(item)["data"])):
             job = {"v": 1, "job": {"wakeup": "timer", **place, "at": at, "which": which}}
             aws("sqs", "send-message", "--queue-url", queue, "--message-body", json.dumps(job))
             count += 1

@@ -24,7 +24,7 @@ use engine::memory::Memory;
 use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Owned, Store};
 use engine::stream::Owner;
 use jiff::{SignedDuration, Timestamp};
-use store::{Interactions, Write};
+use store::{Form, Interactions, Write};
 use ulid::Ulid;
 
 use crate::support::Deployment;
@@ -95,6 +95,7 @@ impl Bench for InMemory {
     }
 }
 
+/// The tables, with items in the compact form.
 struct OnTables(Deployment);
 
 impl Bench for OnTables {
@@ -153,7 +154,52 @@ impl Bench for OnTables {
     }
 }
 
-/// Runs each case on both ports.
+/// The tables, with items as the version before reads them.
+struct InPlainForm(OnTables);
+
+impl Bench for InPlainForm {
+    type Port = Interactions;
+
+    async fn start() -> Self {
+        let mut deployment = Deployment::new().await;
+        deployment.store = deployment.store.writing(Form::Plain);
+        Self(OnTables(deployment))
+    }
+
+    fn port(&self) -> &Interactions {
+        self.0.port()
+    }
+
+    async fn put_account(&self, account: Account) {
+        self.0.put_account(account).await;
+    }
+
+    async fn put_queue(&self, queue: Queue) {
+        self.0.put_queue(queue).await;
+    }
+
+    async fn receive(&self, event: &InboundEvent) {
+        self.0.receive(event).await;
+    }
+
+    async fn routed(&self, event: &InboundEvent) -> Option<String> {
+        self.0.routed(event).await
+    }
+
+    async fn history(&self, key: &InteractionKey) -> Vec<HistoryEntry> {
+        self.0.history(key).await
+    }
+
+    async fn effects(&self, key: &InteractionKey) -> Vec<Effect> {
+        self.0.effects(key).await
+    }
+
+    async fn listing(&self, key: &InteractionKey) -> Option<Listing> {
+        self.0.listing(key).await
+    }
+}
+
+/// Runs each case on both ports, and on the tables in both forms.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         mod in_memory {
@@ -166,6 +212,12 @@ macro_rules! cases {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(&<super::OnTables as super::Bench>::start().await).await;
+            })+
+        }
+        mod in_plain_form {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(&<super::InPlainForm as super::Bench>::start().await).await;
             })+
         }
     };
@@ -454,9 +506,10 @@ async fn a_message_stands_for_its_entry_of_the_history<B: Bench>(bench: &B) {
     let fact = |fact: Fact, after: &Interaction| vec![HistoryEntry { at: later(1), version: after.version, role: None, fact }];
     let mut before = first.clone();
     let mut expected = bench.history(&first.key()).await;
+    let mut places = Vec::new();
     for number in 1..=4 {
         let after = next(&before, |after| after.answered = true);
-        let (_, mut message) = written(number, &after, None);
+        let (place, mut message) = written(number, &after, None);
         let history = match number {
             // Not delivered: that says more than the message.
             3 => fact(Fact::MessageReceived { message: message.id.clone(), delivered: false }, &after),
@@ -473,6 +526,15 @@ async fn a_message_stands_for_its_entry_of_the_history<B: Bench>(bench: &B) {
         assert_eq!(commit.decided_at(), Some(later(1)));
         done(bench, commit).await;
         before = after;
+        places.push(place);
+    }
+    assert_eq!(bench.history(&first.key()).await, expected);
+    // A later change of a message takes nothing of its decision away.
+    for place in places {
+        let message = bench.port().message(&place).await.unwrap().unwrap();
+        let changed = Message { version: 2, forwarded: true, ..message };
+        let change = MessageCommit::of(&place, 1, changed, vec![Effect::Archive]);
+        assert_eq!(bench.port().commit_message(change).await.unwrap(), Committed::Done);
     }
     assert_eq!(bench.history(&first.key()).await, expected);
 }

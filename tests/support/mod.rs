@@ -24,7 +24,7 @@ use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
 use receive::{Ingest, Receive};
 use serde::Serialize;
-use store::{Configuration, Extra, Interactions, Write};
+use store::{Configuration, Extra, Form, Interactions, Write};
 
 pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub const PREVIOUS_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -86,6 +86,7 @@ impl Deployment {
             ("JWT_AUDIENCE", "app"),
             // Tests of other subjects give their callers any role through the token.
             ("ROLE_SOURCE", "claim"),
+            ("COMPACT_ITEMS", "true"),
             ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/scheduler"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -101,7 +102,7 @@ impl Deployment {
         let dynamodb = aws.dynamodb();
         local::template::make_tables(engine, &account).await.unwrap();
         aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
-        let store = Interactions::new(dynamodb.clone(), "interactions", "config");
+        let store = Interactions::new(dynamodb.clone(), "interactions", "config").writing(Form::Compact);
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();

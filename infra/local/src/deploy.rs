@@ -57,6 +57,8 @@ impl<'a> Deployment<'a> {
     pub fn new(engine: &'a Engine, account: &'a str, program: &Path) -> Self {
         // The APIs' addresses are under the engine's.
         let mut parameters = BTreeMap::from([("EngineUrl".to_owned(), engine.endpoint.clone())]);
+        // As in any new stack.
+        parameters.insert("CompactItems".to_owned(), "true".to_owned());
         // By the name that the functions know it by: `LOG_LEVEL=debug cargo local`.
         parameters.extend(std::env::var("LOG_LEVEL").map(|level| ("LogLevel".to_owned(), level)));
         Self {

@@ -44,6 +44,8 @@ pub struct Usage {
     pub by_kind: BTreeMap<String, u64>,
     /// The halves of read units in the same way. `~` marks reads that need not be consistent.
     pub half_reads_by_kind: BTreeMap<String, u64>,
+    /// The largest item of each kind that was written, in bytes.
+    pub largest: BTreeMap<String, usize>,
 }
 
 impl Usage {
@@ -67,6 +69,10 @@ impl AddAssign<&Usage> for Usage {
         }
         for (kind, halves) in &other.half_reads_by_kind {
             *self.half_reads_by_kind.entry(kind.clone()).or_default() += halves;
+        }
+        for (kind, size) in &other.largest {
+            let known = self.largest.entry(kind.clone()).or_default();
+            *known = (*known).max(*size);
         }
     }
 }
@@ -249,7 +255,10 @@ impl Usage {
         }
         units += listing(before, after);
         self.writes += units;
-        *self.by_kind.entry(kind_of(key)).or_default() += units;
+        let kind = kind_of(key);
+        *self.by_kind.entry(kind.clone()).or_default() += units;
+        let known = self.largest.entry(kind).or_default();
+        *known = larger.max(*known);
     }
 }
 

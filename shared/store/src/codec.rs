@@ -9,13 +9,34 @@ use engine::ports::PortError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::compact;
 use crate::keys::Key;
 
 /// An item.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// The attribute with the version of an item's form.
+const FORM_OF: &str = "v";
+
 /// The version of the items' form.
 const FORM: &str = "1";
+
+/// The version of the compact form, in which `data` and `effects` are [compact](compact::compact).
+const COMPACT_FORM: &str = "2";
+
+/// The attribute of a message with the history of the decision that brought it. It is compact in either form: it stays
+/// when the message is written in the other one.
+pub(crate) const TOLD: &str = "told";
+
+/// The form in which interactions, messages and events are written. Both are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As the versions before can read it.
+    #[default]
+    Plain,
+    /// At most a kilobyte where it can be.
+    Compact,
+}
 
 /// The result of an operation of a port.
 pub type PortResult<T> = Result<T, PortError>;
@@ -35,7 +56,7 @@ pub(crate) fn key_item(key: Key) -> Item {
 /// A new item with only its key and form.
 pub(crate) fn item(key: Key) -> Item {
     let mut item = key_item(key);
-    item.insert("v".to_owned(), n(FORM));
+    item.insert(FORM_OF.to_owned(), n(FORM));
     item
 }
 
@@ -56,6 +77,65 @@ pub(crate) fn versioned_item<T: Serialize>(key: Key, data: &T, version: u64, eff
     Ok(item)
 }
 
+impl Form {
+    /// A new item that holds a domain value and the effects of its version.
+    pub(crate) fn item<T: Serialize>(self, key: Key, data: &T, version: u64, effects: &[Effect]) -> PortResult<Item> {
+        if self == Self::Plain {
+            return versioned_item(key, data, version, effects);
+        }
+        let mut item = key_item(key);
+        item.insert(FORM_OF.to_owned(), n(COMPACT_FORM));
+        item.insert("data".to_owned(), to_compact(data)?);
+        item.insert("version".to_owned(), n(version));
+        if !effects.is_empty() {
+            item.insert("effects".to_owned(), to_compact(&effects)?);
+        }
+        Ok(item)
+    }
+
+    /// The history of a decision as the message carries it that came with it: only in the compact form, since the
+    /// versions before would lose it, and only if the message's item has room for it in what it costs anyway.
+    pub(crate) fn told<T: Serialize>(self, history: &[T], message: &Item) -> PortResult<Option<AttributeValue>> {
+        if self == Self::Plain || history.is_empty() {
+            return Ok(None);
+        }
+        let told = to_compact(&history)?;
+        let size = size_of(message);
+        let with = size + TOLD.len() + size_of_value(&told);
+        Ok((with.div_ceil(UNIT) == size.div_ceil(UNIT)).then_some(told))
+    }
+}
+
+/// A write costs a unit for each kilobyte.
+const UNIT: usize = 1024;
+
+/// The size of an item as DynamoDB counts it.
+pub(crate) fn size_of(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
+}
+
+fn size_of_value(value: &AttributeValue) -> usize {
+    // About a byte for two digits, and one more.
+    let number = |digits: &String| digits.len().div_ceil(2) + 1;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => number(digits),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Ns(numbers) => numbers.iter().map(number).sum(),
+        AttributeValue::Bs(all) => all.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        AttributeValue::L(list) => 3 + list.iter().map(|element| 1 + size_of_value(element)).sum::<usize>(),
+        AttributeValue::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + size_of_value(value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+fn to_compact<T: Serialize>(value: &T) -> PortResult<AttributeValue> {
+    let value = serde_dynamo::to_attribute_value(value);
+    let value: serde_dynamo::AttributeValue = value.map_err(|error| PortError { operation: "encode", reason: error.to_string() })?;
+    Ok(compact::compact(value).into())
+}
+
 pub(crate) fn to_attribute<T: Serialize>(value: &T) -> PortResult<AttributeValue> {
     serde_dynamo::to_attribute_value(value).map_err(|error| PortError { operation: "encode", reason: error.to_string() })
 }
@@ -65,8 +145,12 @@ pub(crate) fn to_attribute<T: Serialize>(value: &T) -> PortResult<AttributeValue
 /// # Errors
 /// It is missing or of an unknown form.
 pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) -> PortResult<T> {
-    let data = item.get("data").ok_or_else(|| PortError { operation: "decode", reason: "no data".to_owned() })?;
-    serde_dynamo::from_attribute_value(data.clone()).map_err(|error| PortError { operation: "decode", reason: error.to_string() })
+    read(item, "data", "decode")?.ok_or_else(|| undecodable("no data"))
+}
+
+/// The domain value of an item as DynamoDB holds it in the first form, if it is of a known form.
+pub(crate) fn data_of(item: &Item) -> Option<AttributeValue> {
+    plain(item.get(FORM_OF).cloned().map(Into::into).as_ref(), item.get("data")?.clone().into()).map(Into::into)
 }
 
 /// The effects of an item's version.
@@ -74,10 +158,40 @@ pub fn from_data<T: DeserializeOwned>(item: &HashMap<String, AttributeValue>) ->
 /// # Errors
 /// An effect is of an unknown kind.
 pub fn effects_of(item: &HashMap<String, AttributeValue>) -> PortResult<Vec<Effect>> {
-    match item.get("effects") {
-        Some(effects) => serde_dynamo::from_attribute_value(effects.clone())
-            .map_err(|error| PortError { operation: "decode effects", reason: error.to_string() }),
-        None => Ok(Vec::new()),
+    Ok(read(item, "effects", "decode effects")?.unwrap_or_default())
+}
+
+/// The history that a message's item carries.
+pub(crate) fn told_by<T: DeserializeOwned>(item: &Item) -> PortResult<Vec<T>> {
+    let compact = serde_dynamo::AttributeValue::N(COMPACT_FORM.to_owned());
+    Ok(item.get(TOLD).map(|told| decoded(Some(&compact), told, "decode history")).transpose()?.unwrap_or_default())
+}
+
+fn read<T: DeserializeOwned>(item: &Item, name: &str, operation: &'static str) -> PortResult<Option<T>> {
+    let form = item.get(FORM_OF).cloned().map(Into::into);
+    item.get(name).map(|value| decoded(form.as_ref(), value, operation)).transpose()
+}
+
+fn decoded<T: DeserializeOwned>(
+    form: Option<&serde_dynamo::AttributeValue>,
+    value: &AttributeValue,
+    operation: &'static str,
+) -> PortResult<T> {
+    let value = plain(form, value.clone().into());
+    let value = value.ok_or_else(|| PortError { operation, reason: "an unknown form".to_owned() })?;
+    serde_dynamo::from_attribute_value(value).map_err(|error| PortError { operation, reason: error.to_string() })
+}
+
+/// The value of an attribute of an item in this form; `None` for an unknown form. An item without one is of the first.
+pub(crate) fn plain(
+    form: Option<&serde_dynamo::AttributeValue>,
+    value: serde_dynamo::AttributeValue,
+) -> Option<serde_dynamo::AttributeValue> {
+    match form {
+        None => Some(value),
+        Some(serde_dynamo::AttributeValue::N(form)) if form == FORM => Some(value),
+        Some(serde_dynamo::AttributeValue::N(form)) if form == COMPACT_FORM => compact::expand(value).ok(),
+        Some(_) => None,
     }
 }
 

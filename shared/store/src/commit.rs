@@ -17,7 +17,7 @@ use domain::row::Listing;
 use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
 use jiff::Timestamp;
 
-use crate::codec::{Item, PortResult, data_item, from_data, item, n, s, to_attribute, versioned_item};
+use crate::codec::{Item, PortResult, TOLD, data_item, from_data, item, n, s, to_attribute, versioned_item};
 use crate::config::{audit_items, entity_key, leaving_key, member_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
@@ -282,11 +282,11 @@ fn change_slots(transaction: &mut Transaction<'_, Committed>, agent: &AgentId, c
 }
 
 impl Interactions {
-    /// Writes the interaction itself, its head, its waiting rows and its history.
-    fn change(&self, transaction: &mut Transaction<'_, Committed>, commit: &Commit) -> PortResult<()> {
+    /// Writes the interaction itself, its head, its waiting rows and its history, unless that is `told` elsewhere.
+    fn change(&self, transaction: &mut Transaction<'_, Committed>, commit: &Commit, told: bool) -> PortResult<()> {
         let Commit { before, after, .. } = commit;
         let key = after.key();
-        let mut item = versioned_item(keys::interaction(&key), after, after.version, &commit.effects)?;
+        let mut item = self.form.item(keys::interaction(&key), after, after.version, &commit.effects)?;
         if after.is_open() {
             // The index holds only the keys, so it is written when this attribute is set or removed.
             item.insert(keys::OPEN_OF.to_owned(), s(after.account.as_str()));
@@ -321,7 +321,7 @@ impl Interactions {
                 transaction.put(data_item(keys::waiting(target, &row.order()), row)?, None, Committed::Conflict);
             }
         }
-        if !commit.history.is_empty() {
+        if !commit.history.is_empty() && !told {
             transaction.put_new(data_item(keys::history(&key, after.version), &commit.history)?, Committed::Conflict);
         }
         Ok(())
@@ -340,16 +340,21 @@ impl Interactions {
         let now = commit.decided_at().unwrap_or(Timestamp::UNIX_EPOCH);
         let key = after.key();
         let mut transaction = self.table.transaction();
-        self.change(&mut transaction, commit)?;
+        let mut messages = self.messages_of(commit)?;
+        let told = match messages.first_mut() {
+            Some(first) => self.form.told(&commit.history, first)?.map(|told| first.insert(TOLD.to_owned(), told)).is_some(),
+            None => false,
+        };
+        self.change(&mut transaction, commit, told)?;
         if let Some(merged) = &commit.merged {
-            self.change(&mut transaction, merged)?;
+            self.change(&mut transaction, merged, false)?;
         }
         for (agent, changes) in commit.slots() {
             change_slots(&mut transaction, &agent, &changes, now);
         }
-        for (message, effects) in &commit.messages {
+        for (item, (message, _)) in messages.into_iter().zip(&commit.messages) {
+            transaction.put_new(item, Committed::Conflict);
             let place = MessageKey { interaction: key.clone(), at: message.at, message: message.id.clone() };
-            transaction.put_new(versioned_item(keys::message(&place), message, message.version, effects)?, Committed::Conflict);
             if let Some(provider_id) = &message.provider_id {
                 // A request that is sent once more after its event has expired changes nothing either.
                 let index = data_item(keys::provider_message(&after.account, provider_id), &place)?;
@@ -381,6 +386,16 @@ impl Interactions {
         }
         transaction.mark(&commit.mark, commit.made(), now);
         committed(transaction).await
+    }
+
+    /// The items of a commit's messages.
+    fn messages_of(&self, commit: &Commit) -> PortResult<Vec<Item>> {
+        let interaction = commit.after.key();
+        let item = |(message, effects): &(Message, Vec<Effect>)| {
+            let place = MessageKey { interaction: interaction.clone(), at: message.at, message: message.id.clone() };
+            self.form.item(keys::message(&place), message, message.version, effects)
+        };
+        commit.messages.iter().map(item).collect()
     }
 
     pub(crate) async fn write_link(&self, link: &Link, entry: Option<&Entry>) -> PortResult<Committed> {
@@ -468,17 +483,19 @@ impl Interactions {
 
     pub(crate) async fn write_message(&self, commit: MessageCommit) -> PortResult<Committed> {
         let MessageCommit { key, before, after, effects, mark } = &commit;
-        let item = versioned_item(keys::message(key), after, after.version, effects)?;
+        let item = self.form.item(keys::message(key), after, after.version, effects)?;
         let unchanged = Expression::version(*before);
+        // It keeps the history that the message carries, which is no part of it.
+        let gone = ["effects"];
         // A transaction costs twice as much.
         if *mark == Idempotency::Guarded {
-            return Ok(match self.table.put_if(item, unchanged).await? {
+            return Ok(match self.table.replace_if(item, &gone, unchanged).await? {
                 Put::Done => Committed::Done,
                 Put::Lost(_) | Put::Rival => Committed::Conflict,
             });
         }
         let mut transaction = self.table.transaction();
-        transaction.put(item, Some(unchanged), Committed::Conflict);
+        transaction.replace(item, &gone, unchanged, Committed::Conflict);
         transaction.mark(mark, &owner_of(after), Timestamp::UNIX_EPOCH);
         committed(transaction).await
     }
@@ -557,6 +574,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use cloud::testing::{Call, Stub};
+    use domain::history::{Fact, HistoryEntry};
     use domain::ids::{ContactId, QueueId};
     use domain::inbound::{InboundEvent, InboundKind, StatusUpdate};
     use domain::interaction::Status;
@@ -565,6 +583,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::codec::{Form, told_by};
 
     /// An agent's acceptance of an interaction of an own customer, which came through one queue.
     fn acceptance(number: u128) -> Commit {
@@ -646,7 +665,22 @@ mod tests {
         format!("{}/{}", item["pk"]["S"].as_str().unwrap(), item["sk"]["S"].as_str().unwrap())
     }
 
-    /// A table that keeps what is put and checks no condition.
+    /// What an update that sets and removes attributes makes of an item.
+    fn updated(item: Value, update: &Value) -> Value {
+        let mut item = item;
+        let text = update["UpdateExpression"].as_str().unwrap();
+        let (set, removed) = text.strip_prefix("SET ").unwrap().split_once(" REMOVE ").unwrap_or((&text[4..], ""));
+        let name = |placeholder: &str| update["ExpressionAttributeNames"][placeholder].as_str().unwrap().to_owned();
+        for (attribute, value) in set.split(", ").map(|part| part.split_once(" = ").unwrap()) {
+            item[name(attribute)] = update["ExpressionAttributeValues"][value].clone();
+        }
+        for attribute in removed.split(", ").filter(|attribute| !attribute.is_empty()) {
+            item.as_object_mut().unwrap().remove(&name(attribute));
+        }
+        item
+    }
+
+    /// A table that keeps what is written and checks no condition.
     async fn keeping() -> (Stub, Items) {
         let items = Items::default();
         let kept = items.clone();
@@ -656,6 +690,19 @@ mod tests {
                 "DynamoDB_20120810.GetItem" => items.get(&key_of(&call.body["Key"])).map_or(json!({}), |item| json!({ "Item": item })),
                 "DynamoDB_20120810.PutItem" => {
                     items.insert(key_of(&call.body["Item"]), call.body["Item"].clone());
+                    json!({})
+                }
+                "DynamoDB_20120810.UpdateItem" => {
+                    let item = items.entry(key_of(&call.body["Key"])).or_insert_with(|| call.body["Key"].clone());
+                    *item = updated(item.clone(), &call.body);
+                    json!({})
+                }
+                "DynamoDB_20120810.TransactWriteItems" => {
+                    for action in call.body["TransactItems"].as_array().unwrap() {
+                        if let Some(put) = action.get("Put") {
+                            items.insert(key_of(&put["Item"]), put["Item"].clone());
+                        }
+                    }
                     json!({})
                 }
                 other => panic!("{other}"),
@@ -689,13 +736,12 @@ mod tests {
         stub.calls();
 
         let engine::Claim::Send(claimed) = engine.claim(&key).await.unwrap() else { panic!("it waits") };
-        assert_eq!(names(&stub.calls()), ["GetItem", "PutItem"], "the claim");
+        assert_eq!(names(&stub.calls()), ["GetItem", "UpdateItem"], "the claim");
         engine.sent(&key, Some(&claimed), &engine::Sent::Accepted { provider_id: "SM1".to_owned() }).await.unwrap();
         let calls = stub.calls();
-        assert_eq!(names(&calls), ["PutItem", "PutItem"], "the result");
-        let written: Vec<&str> =
-            calls.iter().map(|call| call.body["Item"]["pk"]["S"].as_str().unwrap().split('#').next().unwrap()).collect();
-        assert_eq!(written, ["PROV", "CONV"], "the provider's id first");
+        assert_eq!(names(&calls), ["PutItem", "UpdateItem"], "the result, the provider's id first");
+        let written = [&calls[0].body["Item"], &calls[1].body["Key"]].map(|item| item["pk"]["S"].as_str().unwrap());
+        assert!(written[0].starts_with("PROV#") && written[1].starts_with("CONV#"), "{written:?}");
 
         let report = |state, reference| {
             let status = StatusUpdate { provider_id: "SM1".to_owned(), reference, state, error: None, at: None, recipients: Vec::new() };
@@ -703,12 +749,45 @@ mod tests {
             InboundEvent::new(account, format!("SM1#{state:?}"), Timestamp::now(), InboundKind::Status(status))
         };
         engine.route(&report(DeliveryState::Sent, Some(key.reference().0))).await.unwrap();
-        assert_eq!(names(&stub.calls()), ["GetItem", "PutItem"], "a status with our reference");
+        assert_eq!(names(&stub.calls()), ["GetItem", "UpdateItem"], "a status with our reference");
         engine.route(&report(DeliveryState::Delivered, None)).await.unwrap();
-        assert_eq!(names(&stub.calls()), ["GetItem", "GetItem", "PutItem"], "a status without it");
+        assert_eq!(names(&stub.calls()), ["GetItem", "GetItem", "UpdateItem"], "a status without it");
         engine.route(&report(DeliveryState::Delivered, None)).await.unwrap();
         assert_eq!(names(&stub.calls()), ["GetItem", "GetItem"], "a repetition");
         assert_eq!(items.lock().unwrap().len(), 2, "the message and its provider's id, and nothing else");
+    }
+
+    #[tokio::test]
+    async fn a_change_of_a_message_takes_its_effects_away_and_keeps_the_history_that_it_carries() {
+        let at = Timestamp::UNIX_EPOCH;
+        let message = domain::fixtures::message(at);
+        let after = domain::fixtures::interaction(Status::Open, at);
+        let told = [Fact::Opened, Fact::PlanStarted { plan: 1 }].map(|fact| HistoryEntry { at, version: 1, role: None, fact });
+        let commit = || {
+            let commit = Commit { history: told.to_vec(), ..Commit::plain(None, after.clone()) };
+            commit.with(message.clone(), vec![Effect::Send])
+        };
+        let key = MessageKey { interaction: after.key(), at: message.at, message: message.id.clone() };
+        for form in [Form::Plain, Form::Compact] {
+            let (stub, items) = keeping().await;
+            let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config").writing(form);
+            assert_eq!(store.write_commit(commit()).await.unwrap(), Committed::Done);
+            // The other form may be written next, by a function that was not yet told of it, or that was told first.
+            let changes = [(2, Form::Compact), (3, Form::Plain)].map(|(version, form)| (Message { version, ..message.clone() }, form));
+            for (changed, form) in changes {
+                let change = MessageCommit::of(&key, changed.version - 1, changed.clone(), Vec::new());
+                assert_eq!(store.clone().writing(form).write_message(change).await.unwrap(), Committed::Done);
+                assert_eq!(engine::ports::Store::message(&store, &key).await.unwrap(), Some(changed));
+            }
+            let items = items.lock().unwrap();
+            let of = |prefix: &str| items.keys().filter(|key| key.contains(&format!("/{prefix}#"))).count();
+            let item = items.iter().find(|(key, _)| key.contains("/MSG#")).unwrap().1;
+            assert!(item.get("effects").is_none());
+            assert_eq!((of("HIS"), item.get("told").is_some()), if form == Form::Compact { (0, true) } else { (1, false) });
+            let item: serde_dynamo::Item = serde_json::from_value(item.clone()).unwrap();
+            let expected = if form == Form::Compact { told.to_vec() } else { Vec::new() };
+            assert_eq!(told_by::<HistoryEntry>(&item.into()).unwrap(), expected);
+        }
     }
 
     #[tokio::test]

@@ -64,7 +64,7 @@ impl Interactions {
         // An event that is not routed is stored and has no effects.
         let is_routed = !matches!(event.kind, InboundKind::Other { .. });
         let effects: &[Effect] = if is_routed && !enqueued { &[Effect::Route] } else { &[] };
-        let mut item = versioned_item(keys::event(&event.account, &event.id), event, 1, effects)?;
+        let mut item = self.form.item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
         item.insert("raw".to_owned(), s(raw));
         let put = self

@@ -21,7 +21,7 @@ use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit,
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use crate::codec::{Item, PortResult, failed, from_data, key_item, n, number, s, text, undecodable};
+use crate::codec::{Form, Item, PortResult, failed, from_data, key_item, n, number, s, text, told_by, undecodable};
 use crate::keys;
 use crate::table::Table;
 
@@ -73,6 +73,7 @@ pub enum Order {
 pub struct Interactions {
     pub(crate) table: Table,
     pub(crate) config_table: Arc<str>,
+    pub(crate) form: Form,
     aliases: Arc<Mutex<HashMap<String, (Standing, Instant)>>>,
 }
 
@@ -94,7 +95,14 @@ pub struct Thread {
 impl Interactions {
     /// The interactions table with this name. Its transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
-        Self { table: Table::new(client, table), config_table: config_table.into(), aliases: Arc::default() }
+        let table = Table::new(client, table);
+        Self { table, config_table: config_table.into(), form: Form::Plain, aliases: Arc::default() }
+    }
+
+    /// The same table, with items written in this form.
+    #[must_use]
+    pub fn writing(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// Several interactions. Missing ones are left out.
@@ -242,11 +250,15 @@ impl Interactions {
         Ok(whole(entries.into_iter().flatten().collect(), self.told_by_messages(key).await?))
     }
 
-    /// The history entries that messages stand for.
+    /// The history entries that messages stand for or carry.
     async fn told_by_messages(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         let items = self.table.all(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?;
-        let messages: Vec<Message> = items.iter().map(from_data).collect::<PortResult<_>>()?;
-        Ok(messages.iter().filter_map(entry_of).collect())
+        let mut told = Vec::new();
+        for item in &items {
+            told.extend(entry_of(&from_data(item)?));
+            told.extend(told_by(item)?);
+        }
+        Ok(told)
     }
 
     /// A page of an interaction's history, oldest first: `limit` decisions after the one that made version `after`,

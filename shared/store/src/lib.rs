@@ -1,16 +1,20 @@
 //! The product's items in DynamoDB: typed keys, access patterns, conditional writes.
 //!
 //! [`Interactions`] implements the engine's store, [`Configuration`] its directory. Every item carries `v`, the
-//! version of its form. Readers know the previous form, and writers write the newest.
+//! version of its form. Readers know both forms. Writers write the one that [`Form`] says, since functions of the version
+//! before may read it.
 
 mod codec;
 mod commit;
+mod compact;
 mod config;
 mod contact_index;
 mod contacts;
 mod erasure;
 mod events;
 mod feed;
+#[cfg(test)]
+mod forms_tests;
 mod interactions;
 mod jobs;
 mod keys;
@@ -24,7 +28,7 @@ mod table;
 mod transaction;
 mod wiring;
 
-pub use codec::{PortResult, effects_of, from_data};
+pub use codec::{Form, PortResult, effects_of, from_data};
 pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
 pub use contact_index::FoundContacts;
 pub use contacts::Removed;

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{Item, PortResult, data_item, failed, from_data, item, key_item, s, text, to_attribute};
+use crate::codec::{Item, PortResult, data_item, data_of, failed, from_data, item, key_item, s, text, to_attribute};
 use crate::config::audit_items;
 use crate::feed::{events_from, number_of};
 use crate::interactions::{Interactions, expires};
@@ -219,7 +219,8 @@ impl Interactions {
 
     /// The message itself goes last, since it names the others. It is not decoded: one of an unknown form goes too.
     async fn purge_message(&self, account: &AccountId, message: &Item, now: Timestamp) -> PortResult<()> {
-        let data = message.get("data").and_then(|data| data.as_m().ok());
+        let data = data_of(message);
+        let data = data.as_ref().and_then(|data| data.as_m().ok());
         let named = |name: &str| data.and_then(|data| text(data, name));
         if let (Some(provider_id), Some(id)) = (named("provider_id"), named("id")) {
             self.blank_provider_id(account, provider_id, id, now).await?;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::{AttributeValue, Item};
 
+use crate::codec::plain;
 use crate::keys::{self, Kind};
 
 /// The item in a record has a form that this version does not know. It says nothing of the contents: it is logged.
@@ -64,11 +65,12 @@ pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, Unkno
     if kind == Kind::Other || new.is_empty() {
         return Ok(None);
     }
-    let Versioned { version, effects } = read(new)?;
+    let new = expanded(new)?;
+    let Versioned { version, effects } = read(&new)?;
     if version <= version_of(old) || effects.is_empty() {
         return Ok(None);
     }
-    Ok(owner(kind, (pk, sk), new)?.map(|item| Grown { item, version, effects }))
+    Ok(owner(kind, (pk, sk), &new)?.map(|item| Grown { item, version, effects }))
 }
 
 /// The contact in an image; `None` if the record has no such image.
@@ -86,6 +88,18 @@ pub fn key(keys: &Item) -> Option<(&str, &str)> {
         _ => None,
     };
     text("pk").zip(text("sk"))
+}
+
+/// The item in the first form, as far as it is read here.
+fn expanded(image: &Item) -> Result<Item, UnknownForm> {
+    let mut image = image.clone();
+    let form = image.get("v").cloned();
+    for name in ["data", "effects"] {
+        if let Some(value) = image.remove(name) {
+            image.insert(name.to_owned(), plain(form.as_ref(), value).ok_or(UnknownForm)?);
+        }
+    }
+    Ok(image)
 }
 
 /// The version of an item before the change; 0 if it is new or had none.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use engine::ports::PortError;
@@ -126,6 +127,22 @@ impl Table {
             Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Put::Lost(lost.item.clone())),
             Some(PutItemError::TransactionConflictException(_)) => Ok(Put::Rival),
             _ => Err(failed("PutItem")(error)),
+        }
+    }
+
+    /// Replaces an item's attributes by those of `item`, as [`replacement`](Expression::replacement) says, if the
+    /// condition holds.
+    pub(crate) async fn replace_if(&self, item: Item, gone: &[&str], condition: Expression) -> PortResult<Put> {
+        let (key, change) = Expression::replacement(item, gone);
+        let (change, condition, names, values) = change.with(condition);
+        let update = self.client.update_item().table_name(&*self.name).set_key(Some(key)).update_expression(change);
+        let update = update.condition_expression(condition).set_expression_attribute_names(names).set_expression_attribute_values(values);
+        let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = update.send().await else { return Ok(Put::Done) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(lost)) => Ok(Put::Lost(lost.item.clone())),
+            Some(UpdateItemError::TransactionConflictException(_)) => Ok(Put::Rival),
+            _ => Err(failed("UpdateItem")(error)),
         }
     }
 

@@ -48,6 +48,28 @@ impl Expression {
         self
     }
 
+    /// The key of an item, and the change that gives it these attributes and takes those away that are `gone` and not
+    /// among them. It keeps any other attribute, which a put would not.
+    pub(crate) fn replacement(mut item: Item, gone: &[&str]) -> (Item, Self) {
+        let key = item.remove_entry("pk").into_iter().chain(item.remove_entry("sk")).collect();
+        let gone: Vec<&str> = gone.iter().copied().filter(|name| !item.contains_key(*name)).collect();
+        // Names are replaced, since any may be a reserved word.
+        let set = item.keys().map(|name| format!("#{name} = :{name}")).collect::<Vec<_>>().join(", ");
+        let removed = gone.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
+        let text = if gone.is_empty() { format!("SET {set}") } else { format!("SET {set} REMOVE {removed}") };
+        let names = item.keys().map(String::as_str).chain(gone).map(|name| (format!("#{name}"), name.to_owned())).collect();
+        let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+        (key, Self { text, names, values })
+    }
+
+    /// The texts of this change and of its condition, with the names and values of both.
+    pub(crate) fn with(mut self, condition: Self) -> (String, String, Option<HashMap<String, String>>, Option<Item>) {
+        self.names.extend(condition.names);
+        self.values.extend(condition.values);
+        let (change, names, values) = self.parts();
+        (change, condition.text, names, values)
+    }
+
     /// The text, the names and the values. DynamoDB refuses an empty map of either.
     pub(crate) fn parts(self) -> (String, Option<HashMap<String, String>>, Option<Item>) {
         (self.text, Some(self.names).filter(|names| !names.is_empty()), Some(self.values).filter(|values| !values.is_empty()))
@@ -157,6 +179,16 @@ impl<'a, L> Transaction<'a, L> {
 
     /// Changes an item if the condition holds. Both expressions may use the names and values of both.
     pub(crate) fn update(&mut self, key: Key, change: Expression, condition: Option<Expression>, lost: L) {
+        self.update_at(key_item(key), change, condition, lost);
+    }
+
+    /// Replaces an item's attributes as [`Expression::replacement`] says, if the condition holds.
+    pub(crate) fn replace(&mut self, item: Item, gone: &[&str], condition: Expression, lost: L) {
+        let (key, change) = Expression::replacement(item, gone);
+        self.update_at(key, change, Some(condition), lost);
+    }
+
+    fn update_at(&mut self, key: Item, change: Expression, condition: Option<Expression>, lost: L) {
         let Expression { text: change, mut names, mut values } = change;
         let condition = condition.map(|condition| {
             names.extend(condition.names);
@@ -164,7 +196,7 @@ impl<'a, L> Transaction<'a, L> {
             condition.text
         });
         let (change, names, values) = Expression { text: change, names, values }.parts();
-        let update = Update::builder().table_name(self.table).set_key(Some(key_item(key))).update_expression(change);
+        let update = Update::builder().table_name(self.table).set_key(Some(key)).update_expression(change);
         let update = update.set_condition_expression(condition).set_expression_attribute_names(names);
         let update = update.set_expression_attribute_values(values).build();
         self.push(update.map(|update| TransactWriteItem::builder().update(update).build()), lost);

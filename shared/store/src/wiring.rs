@@ -5,7 +5,7 @@ use cloud::config::{ConfigError, Env};
 use engine::Engine;
 use engine::ports::System;
 
-use crate::{Configuration, Interactions};
+use crate::{Configuration, Form, Interactions};
 
 impl Configuration {
     /// Reads `CONFIG_TABLE`.
@@ -18,12 +18,13 @@ impl Configuration {
 }
 
 impl Interactions {
-    /// Reads `INTERACTIONS_TABLE` and `CONFIG_TABLE`.
+    /// Reads `INTERACTIONS_TABLE`, `CONFIG_TABLE` and `COMPACT_ITEMS`.
     ///
     /// # Errors
-    /// A variable is missing.
+    /// A variable is missing, or has an unknown value.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
-        Ok(Self::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?))
+        let form = if env.parsed("COMPACT_ITEMS", "true or false")?.unwrap_or(false) { Form::Compact } else { Form::Plain };
+        Ok(Self::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?).writing(form))
     }
 }
 

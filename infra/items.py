@@ -1,0 +1,74 @@
+"""Shows stored items as the functions see them: reads JSON of the AWS CLI, and prints it with all items in plain form.
+
+    aws dynamodb get-item --table-name INTERACTIONS_TABLE --key '…' | python3 infra/items.py
+"""
+
+import base64
+import json
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+# What compact bytes are, by the first of them; see shared/store/src/compact.rs.
+BYTES, ID, MILLISECONDS, NANOSECONDS, SID, WORD = 0, 1, 64, 65, 66, 67
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def table():
+    file = Path(__file__).resolve().parent.parent / "shared/store/src/compact/form2.txt"
+    parts = [[line for line in part.splitlines() if not line.startswith("#")] for part in file.read_text().split("\n\n")]
+    return dict(line.split(" ") for line in parts[0]), parts[1], parts[2]
+
+
+NAMES, WORDS, PREFIXES = table()
+
+
+def time(nanoseconds):
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def text(held):
+    kind, rest = held[0], held[1:]
+    number = int.from_bytes(rest, "big")
+    if kind == MILLISECONDS:
+        return time(number * 1_000_000)
+    if kind == NANOSECONDS:
+        return time(int.from_bytes(rest, "big", signed=True))
+    if kind == SID:
+        return rest[:2].decode() + rest[2:].hex()
+    if kind == WORD:
+        return WORDS[number]
+    return PREFIXES[kind - ID] + "".join(DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def expanded(value):
+    (kind, held), = value.items()
+    if kind == "B":
+        held = base64.b64decode(held)
+        return {"B": base64.b64encode(held[1:]).decode()} if held[0] == BYTES else {"S": text(held)}
+    if kind == "L":
+        return {"L": [expanded(inner) for inner in held]}
+    if kind == "M":
+        return {"M": {name[1:] if name.startswith("~") else NAMES.get(name, name): expanded(inner) for name, inner in held.items()}}
+    return value
+
+
+def plain(item):
+    """An item in the plain form, whatever form it has."""
+    compact = ("told", "data", "effects") if item.get("v") == {"N": "2"} else ("told",)
+    return {name: expanded(value) if name in compact else value for name, value in item.items()} | {"v": {"N": "1"}}
+
+
+def shown(answer):
+    if isinstance(answer, list):
+        return [shown(part) for part in answer]
+    if isinstance(answer, dict):
+        return plain(answer) if isinstance(answer.get("pk"), dict) else {name: shown(part) for name, part in answer.items()}
+    return answer
+
+
+if __name__ == "__main__":
+    json.dump(shown(json.load(sys.stdin)), sys.stdout, indent=1, ensure_ascii=False)
