@@ -153,13 +153,13 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
-        ("an opening message", 28, 4),
+        ("an opening message", 33, 4),
         ("accept and open the tab", 14, 3),
         ("a message of the customer", 8, 2),
         ("a message of the agent", 8, 2),
         ("its three statuses", 5, 5),
         ("close", 11, 3),
-        ("a message of this conversation", 15, 6),
+        ("a message of this conversation", 16, 6),
     ];
     for (name, writes, sends) in limits {
         let (_, times, usage) = counted.steps.iter().find(|(step, ..)| *step == name).unwrap();

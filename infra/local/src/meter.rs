@@ -174,7 +174,7 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
                 usage.cancelled = usage.writes;
             }
         }
-        ("DynamoDB", "PutItem" | "UpdateItem" | "DeleteItem") => {
+        ("DynamoDB", "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem") => {
             for ((_, key), (before, after)) in written.iter().zip(before.iter().zip(&after)) {
                 usage.write(key, before, after, 1);
             }
@@ -217,6 +217,14 @@ fn written(operation: &str, asked: &Value) -> Vec<(String, Value)> {
         "TransactWriteItems" => {
             let actions = asked["TransactItems"].as_array().into_iter().flatten();
             actions.filter_map(|action| action.as_object()?.values().next().map(place)).collect()
+        }
+        "BatchWriteItem" => {
+            let tables = asked["RequestItems"].as_object().into_iter().flatten();
+            let of_table = |(table, requests): (&String, &Value)| {
+                let requests = requests.as_array().into_iter().flatten().filter_map(|request| request.as_object()?.values().next());
+                requests.map(|request| (table.clone(), place(request).1)).collect::<Vec<_>>()
+            };
+            tables.flat_map(of_table).collect()
         }
         _ => Vec::new(),
     }
@@ -381,5 +389,14 @@ mod tests {
             json!({"TransactItems": [{"Put": {"TableName": "t", "Item": item}}, {"ConditionCheck": {"TableName": "u", "Key": key}}]});
         let places = written("TransactWriteItems", &asked);
         assert_eq!(places, [("t".to_owned(), json!({"pk": {"S": "a"}, "sk": {"S": "b"}})), ("u".to_owned(), key)]);
+    }
+
+    #[test]
+    fn a_batch_writes_each_of_its_items() {
+        let put = json!({"PutRequest": {"Item": {"pk": {"S": "a"}, "sk": {"S": "b"}, "x": {"S": "c"}}}});
+        let key = json!({"pk": {"S": "d"}, "sk": {"S": "e"}});
+        let asked = json!({"RequestItems": {"t": [put, {"DeleteRequest": {"Key": key}}]}});
+        let places = written("BatchWriteItem", &asked);
+        assert_eq!(places, [("t".to_owned(), json!({"pk": {"S": "a"}, "sk": {"S": "b"}})), ("t".to_owned(), key)]);
     }
 }
