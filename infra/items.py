@@ -16,8 +16,9 @@ DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def table():
     file = Path(__file__).resolve().parent.parent / "shared/store/src/compact/form2.txt"
-    parts = [[line for line in part.splitlines() if not line.startswith("#")] for part in file.read_text().split("\n\n")]
-    return dict(line.split(" ") for line in parts[0]), parts[1], parts[2]
+    lines = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("#"))
+    names, words, prefixes = (part.splitlines() for part in lines.split("\n\n"))
+    return dict(line.split(" ") for line in names), words, prefixes
 
 
 NAMES, WORDS, PREFIXES = table()
@@ -44,6 +45,10 @@ def text(held):
     return PREFIXES[kind - ID] + "".join(DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def long(name):
+    return name[1:] if name.startswith("~") else NAMES.get(name, name)
+
+
 def expanded(value):
     (kind, held), = value.items()
     if kind == "B":
@@ -52,7 +57,7 @@ def expanded(value):
     if kind == "L":
         return {"L": [expanded(inner) for inner in held]}
     if kind == "M":
-        return {"M": {name[1:] if name.startswith("~") else NAMES.get(name, name): expanded(inner) for name, inner in held.items()}}
+        return {"M": {long(name): expanded(inner) for name, inner in held.items()}}
     return value
 
 
@@ -66,7 +71,8 @@ def shown(answer):
     if isinstance(answer, list):
         return [shown(part) for part in answer]
     if isinstance(answer, dict):
-        return plain(answer) if isinstance(answer.get("pk"), dict) else {name: shown(part) for name, part in answer.items()}
+        is_item = isinstance(answer.get("pk"), dict)
+        return plain(answer) if is_item else {name: shown(part) for name, part in answer.items()}
     return answer
 
 

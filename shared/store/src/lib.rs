@@ -1,8 +1,8 @@
 //! The product's items in DynamoDB: typed keys, access patterns, conditional writes.
 //!
 //! [`Interactions`] implements the engine's store, [`Configuration`] its directory. Every item carries `v`, the
-//! version of its form. Readers know both forms. Writers write the one that [`Form`] says, since functions of the version
-//! before may read it.
+//! version of its form. Readers know both forms. Writers write the one that [`Form`] says, since functions of the
+//! version before may read it.
 
 mod codec;
 mod commit;
