@@ -104,7 +104,8 @@ impl Desk {
                 if pk.starts_with("PROV#") || pk.starts_with("EVT#") {
                     item.retain(|name, _| !["pk", "sk"].contains(&name.as_str()));
                 }
-                let text = format!("{item:?}");
+                // Ids of providers are bytes in a compact item.
+                let text = format!("{item:?} {:?}", store::from_data::<Value>(&item).ok());
                 if text.contains(CANARY) || text.contains(SID) {
                     found.push(format!("{table} {pk}: {item:?}"));
                 }

@@ -330,7 +330,7 @@ async fn the_archive_of_a_closed_interaction_is_made_again_once_for_all_its_tran
     let archives = |item: &&std::collections::HashMap<_, _>| {
         let is_message =
             item.get("sk").and_then(|sk: &aws_sdk_dynamodb::types::AttributeValue| sk.as_s().ok()).is_some_and(|sk| sk.starts_with("MSG#"));
-        is_message && format!("{item:?}").contains("archive")
+        is_message && store::effects_of(item).unwrap().contains(&domain::effect::Effect::Archive)
     };
     assert_eq!(items.iter().filter(archives).count(), 1);
 }
