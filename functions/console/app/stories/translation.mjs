@@ -4,7 +4,7 @@
  * `node stories/translation.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { administers, ask, customerWrites, endpoints, story } from './kit/story.mjs'
+import { administers, ask, closes, customerWrites, endpoints, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+35191${String(Date.now()).slice(-7)}`
@@ -103,5 +103,5 @@ await story('translation', async ({ page, accessible, button, logIn, expects }) 
   await button('Translate into Spanish').click()
   await page.getByText('This account does not translate.').waitFor()
   assert.equal(await field.inputValue(), 'Ciao!')
-  await ask('agents.anna', 'POST', 'api', `/interactions/${open}/close`, { disposition: (await ask('agents.anna', 'GET', 'api', '/me')).accounts[0].dispositions[0] ?? 'Done' })
+  await closes(open)
 })

@@ -3,7 +3,7 @@
  * message to a customer who is found by name or number; and a transcript. `node stories/writing.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { ask, customerWrites, endpoints, story } from './kit/story.mjs'
+import { ask, closes, customerWrites, endpoints, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39335${String(Date.now()).slice(-7)}`
@@ -11,8 +11,6 @@ const name = `Chloé ${customer.slice(-5)}`
 const stranger = `+39336${String(Date.now()).slice(-7)}`
 
 await story('writing', async ({ page, accessible, button, logIn, expects }) => {
-  const { accounts } = await ask('agents.anna', 'GET', 'api', '/me')
-  const close = (id) => ask('agents.anna', 'POST', 'api', `/interactions/${id}/close`, { disposition: accounts[0].dispositions[0] ?? 'Done' })
   const opened = () => page.url().split('/').at(-1)
   await page.goto(`${endpoints.console}/desk`)
   await logIn('anna')
@@ -57,7 +55,7 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   const [html] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Transcript', exact: true }).click()])
   assert.match(html.url(), /\.zip/)
   const before = opened()
-  await close(before)
+  await closes(before)
   await page.getByText(/^Closed/).first().waitFor()
 
   // A customer of before is found by name, and written to first.
@@ -90,7 +88,7 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.getByRole('button', { name: 'Open it' }).click()
   await dialog.waitFor({ state: 'detached' })
   assert.equal(opened(), second)
-  await close(second)
+  await closes(second)
 
   // A number that nobody knows, on an account whose provider lists no templates.
   await find.click()
@@ -107,5 +105,5 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.getByRole('button', { name: 'Send' }).click()
   await dialog.waitFor({ state: 'detached' })
   await thread.getByText('Template recontact_1: Zoë').waitFor()
-  await close(opened())
+  await closes(opened())
 })

@@ -38,6 +38,13 @@ export async function ask(person, method, api, path, body) {
   return answer.status === 204 ? undefined : answer.json()
 }
 
+/** Closes an interaction of Anna, with the first disposition that its account has. */
+export async function closes(id) {
+  const [{ accounts }, { account }] = await Promise.all([ask('agents.anna', 'GET', 'api', '/me'), ask('agents.anna', 'GET', 'api', `/interactions/${id}`)])
+  const disposition = accounts.find((it) => it.id === account)?.dispositions[0] ?? 'Done'
+  await ask('agents.anna', 'POST', 'api', `/interactions/${id}/close`, { disposition })
+}
+
 /** A customer of the demo's Meta account writes. */
 export async function customerWrites(customer, text, name) {
   const account = '106540352242922'
