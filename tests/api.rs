@@ -7,6 +7,7 @@
 mod access;
 mod colleagues;
 mod erasing;
+mod filling;
 mod finding;
 mod importing;
 mod jobs;

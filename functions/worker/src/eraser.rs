@@ -111,6 +111,7 @@ impl<R: Remains, B: Shelf, W: World, T: Traces> Eraser<'_, R, B, W, T> {
             | Task::Delete { .. }
             | Task::PreviewDeletion { .. }
             | Task::PreviewRetention { .. }
+            | Task::FillLists
             | Task::Erase { .. } => Ok(false),
         }
     }

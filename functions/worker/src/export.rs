@@ -103,6 +103,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
             Task::Delete { .. }
             | Task::PreviewDeletion { .. }
             | Task::PreviewRetention { .. }
+            | Task::FillLists
             | Task::Erase { .. }
             | Task::ImportContacts(_) => {
                 return Err(WorkError::Form);
@@ -130,6 +131,7 @@ impl<R: Records, B: Bucket, W: World> Exporter<R, B, W> {
                 Task::Delete { .. }
                 | Task::PreviewDeletion { .. }
                 | Task::PreviewRetention { .. }
+                | Task::FillLists
                 | Task::Erase { .. }
                 | Task::ImportContacts(_) => {
                     return Err(WorkError::Form);

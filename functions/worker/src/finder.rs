@@ -69,6 +69,7 @@ impl<L: Lists, S: Selections, W: World> Finder<L, S, W> {
             | Task::ImportContacts(_)
             | Task::Delete { .. }
             | Task::PreviewRetention { .. }
+            | Task::FillLists
             | Task::Erase { .. } => &job.id,
         };
         let (part, kept) = (counts.total / PART as u64, counts.total % PART as u64);

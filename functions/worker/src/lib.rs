@@ -6,7 +6,7 @@
 //! | a step of a job that somebody works on, or whose time has not come | it comes again then |
 //! | a repeated step, or one of a job that has ended | nothing |
 //! | a failing table or bucket | the step comes again after 2 s and more; after 20 failures in a row the job has failed |
-//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost; once a day, a deletion of what is kept no longer |
+//! | the schedule | the sweep: a job that nobody has touched for minutes is sent on, since its message was lost; once a day, a deletion of what is kept no longer; once an upgrade, rows for interactions without one |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
 //! `steps` leads every job, and a module for each kind does its units. `finder` finds the interactions of those that
@@ -15,6 +15,7 @@
 mod csv;
 mod eraser;
 mod export;
+mod filling;
 mod finder;
 mod import;
 mod records;
@@ -22,6 +23,8 @@ mod removal;
 mod retention;
 mod rows;
 mod steps;
+
+use std::sync::atomic::AtomicBool;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use cloud::aws::Aws;
@@ -38,6 +41,7 @@ use serde::Deserialize;
 
 use eraser::Eraser;
 use export::Exporter;
+use filling::{Filler, Filling};
 use finder::Finder;
 use import::Importer;
 use records::{Files, Kept, Rest, Tables};
@@ -53,6 +57,7 @@ struct Works {
     remover: Remover<Tables, Files, System>,
     rest: Rest,
     importer: Importer<Tables, Files>,
+    filler: Filler<Tables, System>,
 }
 
 impl Work for Works {
@@ -69,6 +74,7 @@ impl Work for Works {
                 Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) })
             }
             Task::ImportContacts(import) => self.importer.unit(job, import).await,
+            Task::FillLists => self.filler.unit(job).await,
         }
     }
 }
@@ -77,6 +83,7 @@ impl Work for Works {
 pub struct Worker {
     steps: Steps<Kept, Works, System>,
     keeping: Keeping<Kept, Tables, System>,
+    filling: Filling<Kept, Tables, System>,
     queue: Queue,
 }
 
@@ -113,9 +120,11 @@ impl Worker {
         let rest = Rest { store: store.clone(), files: files.clone() };
         let kept = Kept { store: store.clone(), queue: queue.clone() };
         let keeping = Keeping { jobs: kept.clone(), settings: tables.clone(), world: System };
+        let filling = Filling { jobs: kept.clone(), progress: tables.clone(), world: System, ended: AtomicBool::new(false) };
+        let filler = Filler { table: tables.clone(), world: System };
         let finder = Finder { lists: store.clone(), selections: tables.clone(), world: System };
-        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest, importer };
-        Ok(Self { steps: Steps { jobs: kept, work: works, world: System }, keeping, queue })
+        let works = Works { finder, exporter: Exporter::new(tables, files, System), remover, rest, importer, filler };
+        Ok(Self { steps: Steps { jobs: kept, work: works, world: System }, keeping, filling, queue })
     }
 
     async fn handle(&self, event: LambdaEvent<Input>) -> Result<SqsBatchResponse, Error> {
@@ -128,15 +137,16 @@ impl Worker {
         }
     }
 
-    /// Sends forgotten jobs on, and orders the deletion of what is kept no longer, once a day. Returns how many jobs
-    /// were forgotten.
+    /// Sends forgotten jobs on, orders the deletion of what is kept no longer, once a day, and the job that an upgrade
+    /// needs. Returns how many jobs were forgotten.
     ///
     /// # Errors
     /// The table can't be read, or the queue not be reached.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let forgotten = self.steps.sweep().await?;
         let ordered = self.keeping.order().await?;
-        tracing::info!(event = "job.swept", forgotten, ordered);
+        let filling = self.filling.order().await?;
+        tracing::info!(event = "job.swept", forgotten, ordered, filling);
         Ok(forgotten)
     }
 

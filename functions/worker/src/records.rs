@@ -1,6 +1,7 @@
 //! The tables, the bucket and the queue behind the worker's ports.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cloud::aws::CallError;
 use cloud::objects::Objects;
@@ -12,16 +13,18 @@ use domain::effect::InteractionKey;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
 use domain::job::{Job, Task};
+use domain::migration::Migration;
 use domain::removal::Gone;
 use domain::retention::Retention;
 use engine::jobs::JobStep;
 use engine::ports::{Committed, Directory, Idempotency, PortError, Store, System, World};
 use engine::{Engine, EngineError, Told};
-use store::{Configuration, Entombed, Erasure, Interactions, Order, Preview, ScannedContacts};
+use store::{Configuration, Entombed, Erasure, Interactions, Order, Preview, ScannedContacts, Unlisted};
 use views::AgentEvent;
 
 use crate::eraser::Traces;
 use crate::export::{Bucket, Records};
+use crate::filling::{Progress, Table};
 use crate::finder::Selections;
 use crate::removal::{Remains, Shelf};
 use crate::retention::Settings;
@@ -147,6 +150,34 @@ impl Settings for Tables {
 
     async fn all_accounts(&self) -> Result<Vec<AccountId>, PortError> {
         Selections::accounts(self).await
+    }
+
+    async fn add(&self, job: &Job) -> Result<Committed, PortError> {
+        self.engine.store.add_job(job, None).await
+    }
+}
+
+impl Table for Tables {
+    async fn unlisted(&self, after: Option<&str>) -> Result<Unlisted, PortError> {
+        self.engine.store.scan_unlisted(after).await
+    }
+
+    async fn list_late(&self, interaction: &Interaction) -> Result<bool, PortError> {
+        self.engine.store.list_late(interaction).await
+    }
+
+    async fn rest(&self, how_long: Duration) {
+        tokio::time::sleep(how_long).await;
+    }
+}
+
+impl Progress for Tables {
+    async fn migration(&self) -> Result<Option<(Migration, u64)>, PortError> {
+        self.engine.directory.migration().await
+    }
+
+    async fn note(&self, migration: &Migration, before: u64) -> Result<bool, PortError> {
+        self.engine.directory.put_migration(migration, before).await
     }
 
     async fn add(&self, job: &Job) -> Result<Committed, PortError> {

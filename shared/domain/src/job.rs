@@ -119,6 +119,8 @@ pub enum Task {
         /// The customer's contacts.
         contacts: Vec<ContactId>,
     },
+    /// Gives interactions of a version before the lists the rows by which lists and searches find them.
+    FillLists,
 }
 
 /// The person who ordered a job.

@@ -29,6 +29,7 @@ pub mod job;
 pub mod language;
 pub mod media_type;
 pub mod message;
+pub mod migration;
 pub mod news;
 pub mod note;
 pub mod notification;

@@ -6,6 +6,7 @@ mod entities;
 mod keys;
 mod leaving;
 mod members;
+mod migrations;
 mod panel;
 mod retention;
 mod rights;

@@ -54,6 +54,17 @@ pub fn after_contact(id: &ContactId) -> String {
     format!("{}{BETWEEN_KEYS}{}", place.pk, place.sk)
 }
 
+/// The place in the table at which a scan ended.
+pub(crate) fn to_place(last: &Item) -> Option<String> {
+    Some(format!("{}{BETWEEN_KEYS}{}", text(last, "pk")?, text(last, "sk")?))
+}
+
+/// The key behind which a scan goes on.
+pub(crate) fn from_place(after: Option<&str>) -> Option<Item> {
+    let (pk, sk) = after?.split_once(BETWEEN_KEYS)?;
+    Some(Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]))
+}
+
 /// Whether a text is a place in the table.
 pub fn is_place(text: &str) -> bool {
     text.split_once(BETWEEN_KEYS).is_some_and(|(pk, sk)| !pk.is_empty() && !sk.is_empty())
@@ -120,14 +131,11 @@ impl Interactions {
     /// [`ScannedContacts::next`] or [`after_contact`] on. It reads everything that lies between the contacts too, so
     /// it is for rare work of administrators.
     pub async fn scan_contacts(&self, after: Option<&str>) -> PortResult<ScannedContacts> {
-        let from = after.and_then(|after| after.split_once(BETWEEN_KEYS));
-        let from = from.map(|(pk, sk)| HashMap::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]));
-        let scan = self.table.client.scan().table_name(&*self.table.name).set_exclusive_start_key(from);
+        let scan = self.table.client.scan().table_name(&*self.table.name).set_exclusive_start_key(from_place(after));
         let scan = scan.filter_expression("sk = :contact").expression_attribute_values(":contact", s(keys::CONTACT));
         let answer = scan.send().await.map_err(failed("Scan"))?;
         let contacts = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
-        let place = |last: Item| Some(format!("{}{BETWEEN_KEYS}{}", text(&last, "pk")?, text(&last, "sk")?));
-        Ok(ScannedContacts { contacts, next: answer.last_evaluated_key.and_then(place) })
+        Ok(ScannedContacts { contacts, next: answer.last_evaluated_key.as_ref().and_then(to_place) })
     }
 
     /// A page of an interaction's thread, from `after` on (a [`Thread::next`] of the same order): its own messages and

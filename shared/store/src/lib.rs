@@ -26,6 +26,7 @@ mod searches;
 pub mod stream;
 mod table;
 mod transaction;
+mod unlisted;
 mod wiring;
 
 pub use codec::{Form, PortResult, effects_of, from_data};
@@ -40,4 +41,5 @@ pub use jobs::Preview;
 pub use limits::Counted;
 pub use notes::KeptNote;
 pub use removal::{Entombed, Hold};
+pub use unlisted::Unlisted;
 pub use wiring::open_engine;

@@ -89,6 +89,8 @@ pub(crate) enum Kind {
     PreviewRetention,
     /// The erasure of a customer.
     Erase,
+    /// Rows for interactions of a version before the lists. An upgrade orders it.
+    FillLists,
 }
 
 impl From<&Task> for Kind {
@@ -101,6 +103,7 @@ impl From<&Task> for Kind {
             Task::PreviewDeletion { .. } => Self::PreviewDeletion,
             Task::PreviewRetention { .. } => Self::PreviewRetention,
             Task::Erase { .. } => Self::Erase,
+            Task::FillLists => Self::FillLists,
         }
     }
 }
@@ -201,7 +204,7 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
         Task::ExportContacts { .. } => "contacts",
         Task::ImportContacts(_) => "import-errors",
         // They make no file.
-        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } => {
+        Task::Delete { .. } | Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } | Task::Erase { .. } | Task::FillLists => {
             return Err(Failure::NoFile);
         }
     };

@@ -1,0 +1,132 @@
+//! Interactions of a version before the lists, which lack the attributes by which the indexes find them.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use domain::interaction::Interaction;
+use domain::row::Listing;
+use engine::ports::{PortError, System, World};
+
+use crate::codec::{Item, PortResult, failed, from_data, key_item, n, s, text, to_attribute};
+use crate::interactions::{Interactions, from_place, to_place};
+use crate::keys;
+
+/// How often an interaction is tried that somebody changes at the same instant. Old ones have hardly any rivals.
+const ATTEMPTS: u32 = 5;
+
+/// A part of the table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unlisted {
+    /// The interactions in it that no list shows, though they should be shown. They may lag by a moment.
+    pub interactions: Vec<Interaction>,
+    /// The ids of those that can't be read, as their keys tell them.
+    pub unreadable: Vec<String>,
+    /// Where the next part begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
+impl Interactions {
+    /// A part of the table, a megabyte at most, with the interactions in it that no list shows: from the beginning, or
+    /// from an [`Unlisted::next`] on. It reads everything that lies between them too.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn scan_unlisted(&self, after: Option<&str>) -> PortResult<Unlisted> {
+        let scan = self.table.client.scan().table_name(&*self.table.name).set_exclusive_start_key(from_place(after));
+        let scan = scan.filter_expression("begins_with(sk, :interactions) AND attribute_not_exists(list_of)");
+        let answer = scan.expression_attribute_values(":interactions", s(keys::INTERACTIONS)).send().await.map_err(failed("Scan"))?;
+        let mut part = Unlisted { next: answer.last_evaluated_key.as_ref().and_then(to_place), ..Unlisted::default() };
+        for item in answer.items.unwrap_or_default() {
+            match from_data::<Interaction>(&item) {
+                // One that was merged into another one is in no list.
+                Ok(interaction) if Listing::of(&interaction).is_some() => part.interactions.push(interaction),
+                Ok(_) => {}
+                Err(_) => part.unreadable.extend(text(&item, "sk").map(|sk| sk.replacen(keys::INTERACTIONS, "", 1))),
+            }
+        }
+        Ok(part)
+    }
+
+    /// Gives an interaction that was read the attributes by which the indexes find it, and changes nothing else of
+    /// it: its version stays, so the stream causes nothing. False if it has them already, or nothing is left to list.
+    ///
+    /// Whoever changes an interaction writes them too. So if it was changed since it was read, it is left alone,
+    /// unless that change was a function's of the version before.
+    ///
+    /// # Errors
+    /// The table can't be written. It is safe to call again.
+    pub async fn list_late(&self, interaction: &Interaction) -> PortResult<bool> {
+        let mut known = interaction.clone();
+        for attempt in 1..=ATTEMPTS {
+            let Some(Listing { shelf, position, row }) = Listing::of(&known) else { return Ok(false) };
+            let open = if known.is_open() { ", open_of = :account" } else { "" };
+            let key = keys::interaction(&known.key());
+            let update = self.table.client.update_item().table_name(&*self.table.name).set_key(Some(key_item(key.clone())));
+            let update = update
+                .update_expression(format!("SET list_of = :shelf, listed = :place, #row = :row{open}"))
+                .condition_expression("version = :version AND attribute_not_exists(list_of)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .expression_attribute_names("#row", keys::ROW)
+                .expression_attribute_values(":shelf", s(shelf.key()))
+                .expression_attribute_values(":place", s(position.key()))
+                .expression_attribute_values(":row", to_attribute(&row)?)
+                .expression_attribute_values(":version", n(known.version));
+            let update = match open {
+                "" => update,
+                _ => update.expression_attribute_values(":account", s(known.account.as_str())),
+            };
+            let Err(error) = update.send().await else { return Ok(true) };
+            let there: Option<Item> = match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(lost)) => lost.item.clone(),
+                // A transaction writes it at this instant, or fails to.
+                Some(UpdateItemError::TransactionConflictException(_)) => {
+                    System.pause(attempt).await;
+                    self.table.get(key).await?
+                }
+                _ => return Err(failed("UpdateItem")(error)),
+            };
+            match there {
+                Some(there) if !there.contains_key(keys::LIST_OF) => known = from_data(&there)?,
+                Some(_) | None => return Ok(false),
+            }
+        }
+        Err(PortError { operation: "list an interaction", reason: format!("it changed {ATTEMPTS} times") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use cloud::testing::Stub;
+    use domain::fixtures;
+    use domain::interaction::Status;
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A table in which a transaction is just writing the interaction, and then has failed.
+    #[tokio::test]
+    async fn a_transaction_that_comes_to_nothing_leaves_no_interaction_without_a_row() {
+        let interaction = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH);
+        let item: Value = serde_json::to_value(serde_dynamo::Item::from(
+            crate::codec::versioned_item(keys::interaction(&interaction.key()), &interaction, 1, &[]).unwrap(),
+        ))
+        .unwrap();
+        let tries = AtomicU32::new(0);
+        let stub = Stub::start(move |call| match call.operation.rsplit('.').next().unwrap() {
+            "GetItem" => Some((200, json!({ "Item": item }).to_string())),
+            _ if tries.fetch_add(1, Ordering::Relaxed) < 2 => {
+                Some((400, json!({ "__type": "TransactionConflictException", "Message": "under way" }).to_string()))
+            }
+            _ => Some((200, "{}".to_owned())),
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        assert!(store.list_late(&interaction).await.unwrap());
+        let calls = stub.calls();
+        let names: Vec<&str> = calls.iter().map(|call| call.operation.rsplit('.').next().unwrap()).collect();
+        assert_eq!(names, ["UpdateItem", "GetItem", "UpdateItem", "GetItem", "UpdateItem"]);
+        assert_eq!(calls[4].body["ExpressionAttributeValues"][":account"]["S"], interaction.account.as_str());
+    }
+}
