@@ -11,6 +11,7 @@ mod filling;
 mod finding;
 mod importing;
 mod jobs;
+mod many;
 mod overseeing;
 mod removal;
 mod retaining;

@@ -424,6 +424,121 @@ mod tests {
         }
     }
 
+    /// Interactions that are made up when they are read, and a bucket that keeps nothing but sizes.
+    struct Many {
+        world: VirtualWorld,
+        total: u128,
+        /// The bytes of the object that was set aside, of all parts, and the most that were in one call.
+        rest: Mutex<usize>,
+        parts: Mutex<Vec<usize>>,
+        largest: Mutex<usize>,
+        /// The most interactions that were read at once.
+        at_once: Mutex<usize>,
+    }
+
+    impl Many {
+        fn sees(&self, bytes: usize) -> usize {
+            let mut largest = self.largest.lock().unwrap();
+            *largest = (*largest).max(bytes);
+            bytes
+        }
+    }
+
+    impl Records for &Many {
+        async fn frozen(&self, _: &JobId, part: u64) -> Result<Vec<InteractionId>, PortError> {
+            let first = u128::from(part) * PART as u128;
+            Ok((first..self.total.min(first + PART as u128)).map(id).collect())
+        }
+
+        /// A hundred take a second.
+        async fn interactions(&self, ids: &[InteractionId]) -> Result<Vec<Interaction>, PortError> {
+            self.world.advance(SignedDuration::from_secs(1));
+            let mut at_once = self.at_once.lock().unwrap();
+            *at_once = (*at_once).max(ids.len());
+            let interaction =
+                |id: &InteractionId| Interaction { id: id.clone(), ..fixtures::interaction(Status::Closed, Timestamp::UNIX_EPOCH) };
+            Ok(ids.iter().map(interaction).collect())
+        }
+
+        async fn digest(&self, _: &Interaction) -> Result<Digest, PortError> {
+            let mut digest = Digest::default();
+            digest.add(&fixtures::message(Timestamp::UNIX_EPOCH));
+            Ok(digest)
+        }
+
+        async fn contacts(&self, _: Option<&str>) -> Result<(Vec<Contact>, Option<String>), PortError> {
+            Ok((Vec::new(), None))
+        }
+
+        async fn names(&self) -> Result<Names, PortError> {
+            Ok(crate::rows::tests::names())
+        }
+    }
+
+    impl Bucket for &Many {
+        async fn begin(&self, _: &str) -> Result<String, CallError> {
+            Ok("upload".to_owned())
+        }
+
+        async fn part(&self, _: &str, _: &str, number: i32, bytes: Vec<u8>) -> Result<Option<String>, CallError> {
+            self.parts.lock().unwrap().push(self.sees(bytes.len()));
+            Ok(Some(number.to_string()))
+        }
+
+        async fn complete(&self, _: &str, _: &str, _: &[String]) -> Result<bool, CallError> {
+            Ok(true)
+        }
+
+        async fn abort(&self, _: &str, _: &str) -> Result<(), CallError> {
+            Ok(())
+        }
+
+        async fn put(&self, _: &str, bytes: Vec<u8>) -> Result<(), CallError> {
+            *self.rest.lock().unwrap() = self.sees(bytes.len());
+            Ok(())
+        }
+
+        async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, CallError> {
+            Ok(Some(vec![b'x'; *self.rest.lock().unwrap()]))
+        }
+
+        async fn size(&self, _: &str) -> Result<Option<u64>, CallError> {
+            Ok(None)
+        }
+
+        async fn delete(&self, _: &str) -> Result<(), CallError> {
+            Ok(())
+        }
+    }
+
+    /// 30,000, or as many as `MANY` says: `MANY=1000000 cargo test -p worker --lib however_many -- --nocapture`.
+    #[tokio::test]
+    async fn however_many_rows_there_are_an_export_holds_one_part_at_a_time() {
+        let total = std::env::var("MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(30_000);
+        let world = VirtualWorld::new(Timestamp::UNIX_EPOCH, 1);
+        let (rest, parts, largest, at_once) = (Mutex::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        let many = Many { world: world.clone(), total, rest, parts, largest, at_once };
+        let exporter = Exporter::new(&many, &many, world);
+        let mut job = job(total);
+        let mut units = 0;
+        let file = loop {
+            let unit = exporter.unit(&job).await.unwrap();
+            (job.counts, job.place) = (unit.counts, unit.place);
+            units += 1;
+            if let Then::Done(file) = unit.then {
+                break file.unwrap();
+            }
+        };
+        let parts = many.parts.lock().unwrap().clone();
+        let (size, largest) = (parts.iter().sum::<usize>(), *many.largest.lock().unwrap());
+        eprintln!("{total} rows: {units} units, {} parts, {size} bytes, {largest} at once", parts.len());
+        assert_eq!((job.counts.done, file.size), (u64::try_from(total).unwrap(), size as u64));
+        assert!(parts.len() >= 2 && parts.iter().rev().skip(1).all(|part| *part >= LEAST_PART), "{parts:?}");
+        // A part ends with the batch that makes it long enough.
+        assert!(largest < LEAST_PART + 200_000, "{largest} bytes");
+        assert_eq!(*many.at_once.lock().unwrap(), BATCH);
+    }
+
     #[tokio::test]
     async fn an_export_of_nothing_has_its_header_and_a_cancelled_one_leaves_nothing() {
         let fakes = Fakes { ids: Vec::new(), ..Fakes::new(None) };

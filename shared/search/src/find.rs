@@ -16,8 +16,9 @@ use crate::merge::{Known, Merge, Stream};
 /// The rows that a shelf is asked for first. Many searches look for something recent.
 const FIRST_ROUND: usize = 250;
 
-/// The rows of each further round: about what DynamoDB reads at once, a megabyte.
-const NEXT_ROUND: usize = 3_000;
+/// Each further round asks for twice as many, up to these: about what DynamoDB reads at once, a megabyte. What was
+/// read behind the last hit is read again by the next call, so a search with many hits does not read far ahead.
+const LARGEST_ROUND: usize = 3_000;
 
 /// How many candidates are read and matched before the clock is asked again.
 const CHUNK: usize = 32;
@@ -147,7 +148,7 @@ async fn ask<L: Lists>(
     let shelf = &stream.source;
     // Everything that is on the shelf.
     let filter = Filter { state: shelf.is_of_archived().then_some(State::Archived), ..Filter::default() };
-    let most = if stream.rounds == 0 { FIRST_ROUND } else { NEXT_ROUND };
+    let most = 2_usize.saturating_pow(stream.rounds).saturating_mul(FIRST_ROUND).min(LARGEST_ROUND);
     let rows = lists.rows(RowsWanted { shelf, span: Span::default(), before, filter: &filter, most }).await?;
     let may_match = |(place, position, row): &(InteractionKey, Position, Row)| {
         let (account, contact) = (&place.conversation.account, &place.conversation.contact);

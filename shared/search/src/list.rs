@@ -19,6 +19,10 @@ const MOST_ROWS: usize = 12_000;
 /// filter leaves most of them out, the second round asks for so many times more, and the third for all that is left.
 const SECOND_ROUND: usize = 20;
 
+/// Pages of people have no more entries, and ask each shelf for as many, so that one round is enough. A job asks for
+/// thousands at once: half as many again as each shelf should have, since the rest would be read again.
+const LARGEST_PAGE: usize = 100;
+
 /// The least that a shelf is asked for, however many there are: fewer cost as much.
 const LEAST_ROWS: usize = 25;
 
@@ -78,7 +82,10 @@ pub async fn list<L: Lists>(lists: &L, accounts: &[AccountId], query: &ListQuery
         state => Shelf::all(account, state == Some(State::Archived)).map(Source::Rows).collect(),
     });
     let mut merge: Merge<Source, Candidate> = Merge::new(sources);
-    let share = (MOST_ROWS / merge.streams.len().max(1)).max(LEAST_ROWS);
+    let streams = merge.streams.len().max(1);
+    let share = (MOST_ROWS / streams).max(LEAST_ROWS);
+    let first = if query.limit > LARGEST_PAGE { (query.limit * 3 / 2 / streams).max(LARGEST_PAGE) } else { query.limit };
+    let rounds = Rounds { first: first.max(LEAST_ROWS).min(share), share };
     let mut found = Found { interactions: Vec::new(), next: None, scanned: 0 };
     let mut spent = 0;
     loop {
@@ -101,7 +108,7 @@ pub async fn list<L: Lists>(lists: &L, accounts: &[AccountId], query: &ListQuery
             }
             Some(_) => {}
         }
-        let asked: Vec<_> = merge.hungry().map(|stream| ask(lists, query, share, stream)).collect();
+        let asked: Vec<_> = merge.hungry().map(|stream| ask(lists, query, rounds, stream)).collect();
         let asked: Vec<Asked> = stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await?;
         found.scanned += asked.iter().map(|asked| asked.scanned).sum::<usize>();
         spent += asked.iter().map(|asked| asked.cost).sum::<usize>();
@@ -129,6 +136,15 @@ async fn as_they_are<L: Lists>(
     Ok(live.into_iter().map(|(_, interaction)| interaction).collect())
 }
 
+/// The rows that a source is asked for.
+#[derive(Clone, Copy)]
+struct Rounds {
+    /// In the first round.
+    first: usize,
+    /// In all rounds together.
+    share: usize,
+}
+
 /// What it took to ask a source.
 struct Asked {
     /// The rows or interactions that were looked at.
@@ -138,8 +154,8 @@ struct Asked {
 }
 
 /// Asks a source for more.
-async fn ask<L: Lists>(lists: &L, query: &ListQuery, share: usize, stream: &mut Stream<Source, Candidate>) -> Result<Asked, PortError> {
-    let first = query.limit.max(LEAST_ROWS).min(share);
+async fn ask<L: Lists>(lists: &L, query: &ListQuery, rounds: Rounds, stream: &mut Stream<Source, Candidate>) -> Result<Asked, PortError> {
+    let Rounds { first, share } = rounds;
     let second = (query.limit * SECOND_ROUND).clamp(LEAST_ROWS, share);
     let most = match stream.rounds {
         0 => first,

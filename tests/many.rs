@@ -1,0 +1,185 @@
+//! Lists and searches over many interactions on the local engine: 20,000, or as many as `MANY` says, written straight
+//! into the table. What pages take is printed, not tested:
+//!
+//! ```sh
+//! MANY=100000 cargo test -p local --test api many_interactions -- --nocapture
+//! ```
+//!
+//! The engine looks at a whole shelf for each query, so its times grow with the number, as DynamoDB's don't.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use domain::effect::InteractionKey;
+use domain::fixtures;
+use domain::ids::{AccountId, ContactId};
+use domain::interaction::{Interaction, Status};
+use domain::message::Message;
+use domain::row::{Filter, Listing, Position, Row, Span, State};
+use domain::search::{Names, SearchInput};
+use domain::tag::Tag;
+use engine::ports::{Lists, PortError, Rows, RowsWanted};
+use search::{Found, ListQuery, SearchQuery, find, list};
+use store::Interactions;
+use ulid::Ulid;
+
+use super::*;
+
+/// As many items as DynamoDB takes in one batch.
+const BATCH: usize = 25;
+
+/// How many pages are timed.
+const PAGES: usize = 20;
+
+fn how_many() -> usize {
+    std::env::var("MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(20_000)
+}
+
+/// The interaction `number`: one in 20 archived, one in 500 a VIP's.
+fn interaction(of: &Account, number: usize) -> Interaction {
+    let opened = Timestamp::from_millisecond(1_772_000_000_000 + i64::try_from(number).unwrap() * 7_777).unwrap();
+    let tag = if number.is_multiple_of(500) { "VIP" } else { "delivery" };
+    Interaction {
+        id: InteractionId::from_ulid(Ulid::from_parts(u64::try_from(opened.as_millisecond()).unwrap(), number as u128)),
+        account: of.id.clone(),
+        contact: ContactId::from_ulid(Ulid(number as u128)),
+        archived: number % 20 == 1,
+        tags: vec![Tag::parse(tag).unwrap()],
+        customer_name: Some(ProfileName(format!("Zoë {number}"))),
+        ..fixtures::interaction(Status::Closed, opened)
+    }
+}
+
+/// Its item, as a commit writes it.
+fn item(interaction: &Interaction) -> HashMap<String, AttributeValue> {
+    let Listing { shelf, position, row } = Listing::of(interaction).unwrap();
+    serde_dynamo::to_item(json!({
+        "pk": format!("CONV#{}#{}", interaction.account, interaction.contact), "sk": format!("INT#{}", interaction.id), "v": 1,
+        "version": interaction.version, "data": interaction, "list_of": shelf.key(), "listed": position.key(), "row": row
+    }))
+    .unwrap()
+}
+
+/// The table, with the queries for rows counted. A client repeats those that a busy engine answers late.
+struct Counting<'a>(&'a Interactions, AtomicUsize);
+
+impl Lists for Counting<'_> {
+    async fn rows(&self, wanted: RowsWanted<'_>) -> Result<Rows, PortError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.rows(wanted).await
+    }
+
+    async fn open_now(&self, account: &AccountId, before: Option<&InteractionId>, most: usize) -> Result<Vec<InteractionKey>, PortError> {
+        self.0.open_now(account, before, most).await
+    }
+
+    async fn interactions_now(&self, places: &[InteractionKey]) -> Result<Vec<Interaction>, PortError> {
+        self.0.interactions_now(places).await
+    }
+
+    async fn thread(&self, interaction: &Interaction) -> Result<Vec<Message>, PortError> {
+        Lists::thread(self.0, interaction).await
+    }
+
+    async fn latest_message(&self, interaction: &Interaction) -> Result<Option<Message>, PortError> {
+        self.0.latest_message(interaction).await
+    }
+}
+
+impl Desk {
+    async fn fill(&self, many: usize) {
+        let dynamodb = self.deployment.aws.dynamodb();
+        for first in (0..many).step_by(BATCH) {
+            let put = |number| {
+                let put = PutRequest::builder().set_item(Some(item(&interaction(&self.account, number)))).build().unwrap();
+                WriteRequest::builder().put_request(put).build()
+            };
+            let batch: Vec<WriteRequest> = (first..many.min(first + BATCH)).map(put).collect();
+            let answer = dynamodb.batch_write_item().request_items("interactions", batch).send().await.unwrap();
+            assert!(answer.unprocessed_items.unwrap_or_default().is_empty());
+        }
+    }
+
+    /// A page, and how many queries it took.
+    async fn page(&self, query: &ListQuery) -> (Found, usize) {
+        let counting = Counting(&self.deployment.store, AtomicUsize::new(0));
+        let found = list(&counting, std::slice::from_ref(&self.account.id), query).await.unwrap();
+        (found, counting.1.into_inner())
+    }
+}
+
+fn of(filter: Filter) -> ListQuery {
+    ListQuery { account: None, filter, span: Span::default(), after: None, limit: 50 }
+}
+
+fn tagged(tag: &str) -> Filter {
+    Filter { tags: vec![Tag::parse(tag).unwrap()], ..Filter::default() }
+}
+
+#[tokio::test]
+async fn pages_and_searches_over_many_interactions_look_at_as_few_rows_as_they_say() {
+    let desk = Desk::open("MANYS", 5).await;
+    let many = how_many();
+    desk.fill(many).await;
+    let shown = |filter: Filter| -> Vec<InteractionId> {
+        let all = (0..many).rev().map(|number| interaction(&desk.account, number));
+        all.filter(|one| filter.matches(&Row::of(one))).map(|one| one.id).collect()
+    };
+    let ids = |found: &Found| found.interactions.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+
+    let (found, queries) = desk.page(&of(Filter::default())).await;
+    assert_eq!((ids(&found), queries, found.scanned), (shown(Filter::default())[..50].to_vec(), 4, 200));
+    let archived = Filter { state: Some(State::Archived), ..Filter::default() };
+    let (found, queries) = desk.page(&of(archived.clone())).await;
+    assert_eq!((ids(&found), queries), (shown(archived.clone())[..50].to_vec(), 4));
+    let (found, queries) = desk.page(&of(tagged("VIP"))).await;
+    assert_eq!(ids(&found), shown(tagged("VIP"))[..found.interactions.len()]);
+    assert!(queries <= 3 * 4 && found.scanned <= 12_200, "{queries} queries, {} rows", found.scanned);
+
+    // A filter that matches nothing ends.
+    let (mut query, mut scanned, mut pages) = (of(tagged("nobody has it")), 0, 0);
+    loop {
+        let (found, queries) = desk.page(&query).await;
+        assert!(found.interactions.is_empty() && found.scanned <= 12_200 && queries <= 5 * 4, "{queries} queries");
+        (scanned, pages) = (scanned + found.scanned, pages + 1);
+        let Some(next) = found.next else { break };
+        query.after = Some(next);
+    }
+    let listed = many - shown(archived).len();
+    assert!((listed..listed + 8 * pages).contains(&scanned), "{scanned} of {listed}");
+    assert!((many / 12_700..=many / 12_000 + 1).contains(&pages), "{pages} pages");
+
+    // A search comes to its end, however often it is cut off.
+    let search = r#"{"conditions": [{"field": "tags", "operator": "equals", "value": "vip"}]}"#;
+    let search = serde_json::from_str::<SearchInput>(search).unwrap().check().unwrap();
+    let (mut query, mut matched, mut calls) = (SearchQuery { search, after: None, limit: 100 }, Vec::new(), 0);
+    loop {
+        // Each call is late as soon as it has got on by a little.
+        let accounts = std::slice::from_ref(&desk.account.id);
+        let hits = find(&desk.deployment.store, accounts, &Names::default(), &query, || true).await.unwrap();
+        matched.extend(hits.interactions.into_iter().map(|one| one.id));
+        calls += 1;
+        let Some(next) = hits.next else { break };
+        query.after = Some(next);
+    }
+    let vips: Vec<InteractionId> =
+        (0..many).rev().filter(|number| number.is_multiple_of(500)).map(|number| interaction(&desk.account, number).id).collect();
+    assert_eq!(matched, vips);
+
+    let mut times: Vec<u128> = Vec::new();
+    for page in 0..PAGES {
+        let from = interaction(&desk.account, many / PAGES * page).opened_at;
+        let query = ListQuery { after: Some(Position::before_all(from)), ..of(Filter::default()) };
+        let began = Instant::now();
+        desk.page(&query).await;
+        times.push(began.elapsed().as_millis());
+    }
+    times.sort_unstable();
+    let late = times[PAGES * 95 / 100 - 1];
+    eprintln!(
+        "{many} interactions: a page of 50 takes {} ms, 95 in 100 take {late} ms at most; {calls} calls of a search",
+        times[PAGES / 2]
+    );
+}
