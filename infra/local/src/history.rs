@@ -203,6 +203,7 @@ impl Teller<'_> {
             tab_open: false,
             tab_opened_at: None,
             unread: false,
+            unread_count: 0,
             wrap_up: None,
             answered: true,
             one_sided: false,

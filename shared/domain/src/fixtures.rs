@@ -60,6 +60,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         tab_open: false,
         tab_opened_at: None,
         unread: false,
+        unread_count: 0,
         wrap_up: None,
         answered: false,
         one_sided: false,

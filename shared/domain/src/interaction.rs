@@ -73,6 +73,11 @@ pub struct Interaction {
     /// Whether something arrived that the interaction's agent has not seen.
     #[serde(default)]
     pub unread: bool,
+    /// How many of the customer's messages its agent, or nobody yet, has not seen; none if it is not unread. An
+    /// interaction that was given back or to somebody else is unread without them. Messages that came with an earlier
+    /// version of this software are not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_count: u32,
     /// Set while the interaction's agent has asked to close it and still owes the disposition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrap_up: Option<WrapUp>,
@@ -136,6 +141,10 @@ pub struct Interaction {
     /// The commands that need no mark; `None` in interactions of the version before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A supervisor whose feed carries the thread of an open interaction.
@@ -388,6 +397,8 @@ impl Interaction {
     pub fn looks_like(&self, other: &Self) -> bool {
         let seen = |interaction: &Self| Self {
             version: 0,
+            // Each message is told of by itself.
+            unread_count: 0,
             claims: Vec::new(),
             address_at: None,
             tab_opened_at: None,

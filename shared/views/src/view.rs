@@ -45,6 +45,10 @@ pub struct InteractionView {
     pub agent: Option<AgentId>,
     /// Whether something arrived that the interaction's agent has not seen.
     pub unread: bool,
+    /// How many of the customer's messages that agent, or nobody yet, has not seen. Absent: none. An interaction that
+    /// came back from a transfer, or was given to another agent, is unread without them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_count: u32,
     /// Whether the interaction's agent has the tab open.
     pub tab_open: bool,
     /// The time of opening.
@@ -87,6 +91,10 @@ pub struct InteractionView {
     pub offer: Option<OfferView>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// An offer as agents see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -112,6 +120,7 @@ impl From<&Interaction> for InteractionView {
             version: interaction.version,
             agent: interaction.agent.clone(),
             unread: interaction.unread,
+            unread_count: interaction.unread_count,
             tab_open: interaction.tab_open,
             opened_at: interaction.opened_at,
             closed_at: interaction.closed_at,

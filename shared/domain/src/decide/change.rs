@@ -45,6 +45,9 @@ impl<'a> Change<'a> {
     /// An interaction that waited without a ring, and no longer waits there, counts too: an agent of several queues
     /// may have been kept for it.
     pub(super) fn done(mut self, before: Option<&Interaction>) -> Decision {
+        if !self.next.unread {
+            self.next.unread_count = 0;
+        }
         self.end_wrap_up(before);
         let occupied_before = before.map(occupied).unwrap_or_default();
         if let Some(wait) = before.and_then(|before| before.wait.as_ref()).filter(|wait| wait.offer.is_none()) {

@@ -102,7 +102,7 @@ impl Change<'_> {
             let there = self.is_attended();
             let attended = there && self.next.wait.is_none() && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
             if !attended {
-                self.unread();
+                self.unread(newer.unread_count);
             }
         }
         self.show_change();

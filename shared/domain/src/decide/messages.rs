@@ -87,12 +87,13 @@ impl Change<'_> {
         self.fact(Fact::MessageReceived { message, delivered });
         self.tell_of_message(self.next.agent.iter().cloned().collect());
         if !delivered {
-            self.unread();
+            self.unread(1);
         }
     }
 
-    /// A message came that its agent has not seen, or that has no agent.
-    pub(super) fn unread(&mut self) {
+    /// Messages came that its agent has not seen, or that have no agent.
+    pub(super) fn unread(&mut self, messages: u32) {
+        self.next.unread_count = self.next.unread_count.saturating_add(messages);
         let was_unread = std::mem::replace(&mut self.next.unread, true);
         // One notification until the agent has read it: later messages are counted when the agent looks.
         if !was_unread {

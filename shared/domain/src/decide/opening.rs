@@ -56,6 +56,7 @@ impl Opening {
             tab_open: false,
             tab_opened_at: None,
             unread: false,
+            unread_count: 0,
             wrap_up: None,
             answered: false,
             one_sided: false,

@@ -478,6 +478,37 @@ fn the_open_interactions_of_a_leaving_account_are_closed_by_the_system_whatever_
 }
 
 #[test]
+fn messages_are_counted_until_their_agent_sees_them() {
+    let desk = Desk::new();
+    let count = |decision: &Decision| decision.interaction.unread_count;
+    let opened = desk.open();
+    let again = desk.receive(&opened.interaction);
+    assert_eq!((count(&opened), count(&again)), (1, 2), "nobody has it yet");
+    let accepted = desk.accepted();
+    assert_eq!((accepted.unread_count, count(&desk.receive(&accepted))), (0, 0), "its tab is open");
+    let waits = desk.receive(&desk.receive(&desk.away()).interaction);
+    assert_eq!(count(&waits), 2);
+    assert_eq!(count(&desk.decide(&waits.interaction, Event::OpenTab { agent: agent(1) }).unwrap()), 0);
+    let answered = Event::MessageSent { agent: agent(1), message: message(3), template: false };
+    assert_eq!(count(&desk.decide(&waits.interaction, answered).unwrap()), 0, "whoever answers has seen it");
+    assert_eq!(count(&desk.decide(&waits.interaction, Event::Close { agent: agent(1), disposition: None }).unwrap()), 0);
+    // Another agent gets it with what was not seen.
+    let moved = desk.decide(&waits.interaction, Event::Reassign { by: agent(2), to: agent(3) }).unwrap();
+    assert_eq!((moved.interaction.unread, count(&moved)), (true, 2));
+    let handed = desk.decide(&accepted, Event::Reassign { by: agent(2), to: agent(3) }).unwrap();
+    assert_eq!((handed.interaction.unread, count(&handed)), (true, 0), "unread without a message");
+}
+
+#[test]
+fn a_merged_interaction_brings_its_unseen_messages() {
+    let desk = Desk::new();
+    let newer = Interaction { id: InteractionId::from_ulid(Ulid::from_parts(0, 9)), ..desk.receive(&desk.open().interaction).interaction };
+    let absorbed = |older: &Interaction| desk.decide(older, Event::Absorb(Box::new(newer.clone()))).unwrap().interaction.unread_count;
+    assert_eq!((absorbed(&desk.open().interaction), absorbed(&desk.away())), (3, 2));
+    assert_eq!(absorbed(&desk.accepted()), 0, "its agent sees them come");
+}
+
+#[test]
 fn nothing_moves_a_closed_interaction() {
     let desk = Desk::new();
     let closed = desk.decide(&desk.accepted(), Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
@@ -553,6 +584,7 @@ proptest! {
             let now = &next.interaction;
             prop_assert_eq!(now.version, before.version + 1);
             pending.extend(timers(&next));
+            prop_assert!(now.unread || now.unread_count == 0, "messages of a read interaction are unseen");
             if let Some(wait) = &now.wait {
                 prop_assert!(now.unread, "a read interaction must not be offered");
                 let ends = wait.until.is_none_or(|until| pending.contains(&(until, Timer::Wait { wait: wait.id })));

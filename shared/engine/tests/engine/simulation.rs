@@ -12,7 +12,7 @@ use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
 use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
-use domain::history::{Fact, HistoryEntry, WebhookFailure};
+use domain::history::{Fact, HistoryEntry, WaitEnd, WebhookFailure};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ProfileName, ReactionEmoji};
 use domain::interaction::{Interaction, Missed, Stage, Wait};
@@ -915,6 +915,43 @@ impl Story {
             }
         }
         assert_eq!(owner, interaction.agent);
+        let unseen = self.unseen(&interaction.id, u64::MAX);
+        assert_eq!(interaction.unread_count, unseen, "the messages of {} that its agent has not seen", interaction.id);
+    }
+
+    /// Counts what the customer wrote since the interaction was last read, from its messages and its history before
+    /// `version`.
+    fn unseen(&self, interaction: &InteractionId, version: u64) -> u32 {
+        let history: Vec<HistoryEntry> = self.sim.memory.history(interaction);
+        let (mut unseen, mut waits) = (0, false);
+        for decision in history.chunk_by(|one, other| one.version == other.version).filter(|decision| decision[0].version < version) {
+            let facts = || decision.iter().map(|entry| &entry.fact);
+            unseen += facts().filter(|fact| matches!(fact, Fact::MessageReceived { delivered: false, .. })).map(|_| 1).sum::<u32>();
+            // An agent who looks at the older interaction sees the messages of the newer one at once. Otherwise it
+            // waits now, as it may have done before.
+            let goes_on = waits || facts().any(|fact| matches!(fact, Fact::WaitStarted { .. }));
+            for newer in facts().filter_map(|fact| match fact {
+                Fact::Absorbed { interaction, unanswered: true } if goes_on => Some(interaction),
+                _ => None,
+            }) {
+                let merged = self.sim.memory.history(newer).into_iter().find(|entry| matches!(entry.fact, Fact::Merged { .. }));
+                unseen += self.unseen(newer, merged.expect("it was merged").version);
+            }
+            for fact in facts() {
+                match fact {
+                    Fact::WaitStarted { .. } => waits = true,
+                    Fact::WaitEnded { why: WaitEnd::TabOpened, .. }
+                    | Fact::Accepted { .. }
+                    | Fact::Picked { .. }
+                    | Fact::Reopened { .. }
+                    | Fact::Closed { .. } => (unseen, waits) = (0, false),
+                    Fact::TabOpened { .. } | Fact::Transferred { .. } => unseen = 0,
+                    Fact::WaitEnded { .. } | Fact::Reassigned { .. } | Fact::AgentLeft { .. } => waits = false,
+                    _ => {}
+                }
+            }
+        }
+        unseen
     }
 
     // These must hold whenever nothing is left to do but to wait for the clock.

@@ -8,6 +8,7 @@ import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
 import { Store, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
+import { unseenAfter } from '../core/unseen'
 import { Ring } from '../core/ring'
 import { Session } from '../core/session'
 import { t } from '../i18n'
@@ -121,9 +122,11 @@ export function makeDesk(given: api.Me) {
       return { send: (text) => socket.readyState === WebSocket.OPEN && socket.send(text), close: () => socket.close() }
     },
     replace(snapshot) {
+      const before = new Map(store.interactions)
       store.replace(snapshot)
       news.value += 1
       for (const it of store.mine()) {
+        count(it.id, before.get(it.id))
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
         void loadThread(it.id, true)
@@ -132,10 +135,12 @@ export function makeDesk(given: api.Me) {
       soundOffers()
     },
     apply(entry, live) {
+      const before = entry.event.type === 'interaction' ? store.interactions.get(entry.event.interaction.id) : undefined
       const effect = store.apply(entry)
       if (entry.event.type === 'notification') news.value += 1
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
+        count(entry.event.interaction.id, before)
         const merged = entry.event.interaction.merged_into
         if (merged && open.value === entry.event.interaction.id) void openTab(merged)
       }
@@ -314,6 +319,14 @@ export function makeDesk(given: api.Me) {
   }
   function seen(id: string) {
     unseen.delete(id)
+  }
+  /** Counts anew what nobody has looked at in an interaction that has changed. */
+  function count(id: string, before: api.Interaction | undefined) {
+    const it = store.interactions.get(id)
+    if (!it || it.agent !== me.id || (id === open.value && !document.hidden)) return
+    const found = unseenAfter(unseen.get(id) ?? 0, before, it)
+    if (found > 0) unseen.set(id, found)
+    else unseen.delete(id)
   }
   function closeTabHere(id: string) {
     const at = tabs.indexOf(id)
