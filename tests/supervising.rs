@@ -9,8 +9,9 @@ use engine::ports::Store;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Order;
-use views::transcript::log_key;
+use views::transcript::{log_key, transcript_key};
 
+use crate::support::fault::When;
 use crate::{Caller, Desk};
 
 impl Desk {
@@ -143,6 +144,57 @@ async fn a_supervisor_watches_a_thread_and_neither_its_agent_nor_its_state_tells
     let (status, problem) = sue.call("PUT", &watch, None, None).await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/closed")));
     assert_eq!(sue.call("DELETE", &watch, None, None).await.0, 204);
+}
+
+#[tokio::test]
+async fn the_audit_trail_tells_who_watched_read_and_downloaded_and_nothing_twice() {
+    let desk = Desk::open("LOOKS", 5).await;
+    let path = desk.accepted(1).await;
+    let (sue, anna) = (desk.supervisor().await, desk.anna());
+    let who = desk.deployment.configuration.agent_of_subject("sue").await.unwrap().unwrap();
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let told = async || {
+        let entries = desk.audit().await.into_iter().rev().filter(|entry| entry["of"] == json!(id));
+        entries.map(|entry| (entry["who"].clone(), entry["action"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+    };
+    let by_sue = |actions: &[&str]| actions.iter().map(|action| (json!(who), (*action).to_owned())).collect::<Vec<_>>();
+    // Its agent and a colleague on the account read it for their work.
+    for caller in [&anna, &desk.ben()] {
+        assert_eq!(caller.get(&format!("{path}/messages")).await.0, 200);
+    }
+    assert_eq!(told().await, []);
+    // A supervisor who is on no account reads by role alone, on either API.
+    let at_agents = desk.caller("sue", &["supervisor"]);
+    for _ in 0..2 {
+        assert_eq!(sue.get(&format!("{path}/messages?limit=1")).await.0, 200);
+        assert_eq!(at_agents.get(&format!("{path}/messages")).await.0, 200);
+    }
+    assert_eq!(told().await, by_sue(&["viewed"]));
+    let watch = format!("{path}/watch");
+    for method in ["PUT", "PUT", "DELETE", "DELETE"] {
+        assert!(sue.call(method, &watch, None, None).await.0 < 300);
+    }
+    assert_eq!(told().await, by_sue(&["viewed", "watched", "unwatched"]));
+    // What can't be told of is not shown.
+    desk.deployment.proxy.fail("DynamoDB_20120810.TransactWriteItems", When::Before);
+    let other = desk.over("anybody", "admin");
+    assert_eq!(other.get(&format!("{path}/messages")).await.0, 503);
+    desk.deployment.proxy.heal();
+    assert_eq!(other.get(&format!("{path}/messages")).await.0, 200);
+    assert_eq!(told().await.last(), Some(&(json!("anybody"), "viewed".to_owned())));
+    // A closed one is no running thread, but its files leave the house.
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    let before = told().await.len();
+    assert_eq!(desk.over("nobody", "owner").get(&format!("{path}/messages")).await.0, 200);
+    assert_eq!((sue.get(&format!("{path}/log")).await.0, sue.get(&format!("{path}/transcript")).await.0), (404, 404));
+    assert_eq!(told().await.len(), before, "there was nothing to take");
+    let objects = Objects::from_env(&desk.deployment.aws, &desk.deployment.env).unwrap();
+    let closed = desk.deployment.store.interaction(&desk.key(&path).await).await.unwrap().unwrap();
+    for key in [log_key(&closed).unwrap(), transcript_key(&closed, false)] {
+        objects.put(&key, b"{}".to_vec(), "application/json").await.unwrap();
+    }
+    assert_eq!((sue.get(&format!("{path}/log")).await.0, anna.get(&format!("{path}/transcript")).await.0), (200, 200));
+    assert_eq!(told().await[before..], [(json!(who), "downloaded".to_owned()), (json!(desk.agents[0]), "downloaded".to_owned())]);
 }
 
 #[tokio::test]

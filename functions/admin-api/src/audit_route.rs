@@ -16,7 +16,11 @@ use crate::resources::KINDS;
 /// How long entries are kept: two years.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 
-/// Lists configuration changes and forced presence changes, newest first.
+/// Lists configuration changes, and what people did that leaves no trace elsewhere, newest first.
+///
+/// That is: forced presences, imports, exports, deletions and holds, watches of interactions, open threads that were
+/// read by role alone (once an hour for each person and interaction), and links to transcripts, logs and the files of
+/// jobs.
 ///
 /// Entries are kept for two years. A page may have fewer entries than `limit`, or none, and still have a `next`. The
 /// last page has no `next`.

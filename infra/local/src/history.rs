@@ -16,7 +16,7 @@ use domain::priority::Priority;
 use domain::tag::Tag;
 use domain::values::{Address, E164};
 use domain::variables::Variables;
-use engine::ports::{Commit, Committed, Idempotency, Store, System, World as _};
+use engine::ports::{Commit, Committed, Store, System, World as _};
 use fastrand::Rng;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -114,22 +114,8 @@ pub async fn write(store: &impl Store, cast: &Cast, count: usize, now: Timestamp
 }
 
 async fn put(store: &impl Store, Past { contact, interaction, messages, history }: Past) -> Result<()> {
-    let commit = Commit {
-        before: None,
-        after: interaction,
-        effects: Vec::new(),
-        history,
-        messages: messages.into_iter().map(|message| (message, Vec::new())).collect(),
-        contact,
-        changed: Vec::new(),
-        identity: None,
-        last_inbound_at: None,
-        mark: Idempotency::Guarded,
-        membership: None,
-        presence_revision: None,
-        cursor: None,
-        merged: None,
-    };
+    let messages = messages.into_iter().map(|message| (message, Vec::new())).collect();
+    let commit = Commit { history, messages, contact, ..Commit::plain(None, interaction) };
     let written = store.commit(commit).await.context("a conversation can't be written")?;
     ensure!(written == Committed::Done, "a conversation is there already: {written:?}");
     Ok(())

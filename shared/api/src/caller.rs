@@ -157,8 +157,15 @@ impl<A: Api> FromRequestParts<A> for AgentCaller {
 /// since they read all accounts. Elsewhere it is an [`AgentCaller`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reader {
-    /// A supervisor, admin or owner, with or without a record.
+    /// A supervisor, admin or owner, where it is no matter who.
     OfAll,
+    /// A supervisor, admin or owner, with or without a record.
+    Overseer {
+        /// The agent's id, or the `sub` of the token if there is no agent record.
+        who: String,
+        /// The role, which includes the lower ones.
+        role: Role,
+    },
     /// An agent, who reads the own accounts, or all with a higher role.
     Agent(AgentCaller),
 }
@@ -167,15 +174,32 @@ impl Reader {
     /// Whether the caller reads the interactions of all accounts.
     pub fn oversees(&self) -> bool {
         match self {
-            Self::OfAll => true,
+            Self::OfAll | Self::Overseer { .. } => true,
             Self::Agent(agent) => agent.oversees(),
+        }
+    }
+
+    /// Who reads, and in which role; `None` where it is no matter who.
+    pub fn person(&self) -> Option<(&str, Role)> {
+        match self {
+            Self::OfAll => None,
+            Self::Overseer { who, role } => Some((who, *role)),
+            Self::Agent(agent) => Some((agent.agent.as_str(), agent.role)),
+        }
+    }
+
+    /// Whether the caller reads the interactions of this account by role alone, and not as one of its agents.
+    pub fn oversees_only(&self, account: Option<&Account>) -> bool {
+        match self {
+            Self::OfAll | Self::Overseer { .. } => true,
+            Self::Agent(agent) => !account.is_some_and(|account| account.agents.contains(&agent.agent)),
         }
     }
 
     /// Whether the caller reads the interactions of this account; `None`: it was deleted.
     pub fn reads(&self, account: Option<&Account>) -> bool {
         match self {
-            Self::OfAll => true,
+            Self::OfAll | Self::Overseer { .. } => true,
             Self::Agent(agent) => account.is_some_and(|account| agent.reads(account)),
         }
     }
@@ -192,7 +216,9 @@ impl<A: Api> FromRequestParts<A> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, app: &A) -> Result<Self, Error> {
         if app.least_role() >= Role::Supervisor {
-            Caller::of(parts, app).await.map(|_| Self::OfAll)
+            let caller = Caller::of(parts, app).await?;
+            let who = caller.agent(app).await?.map_or_else(|| caller.subject.clone(), |agent| agent.to_string());
+            Ok(Self::Overseer { who, role: caller.role })
         } else {
             AgentCaller::from_request_parts(parts, app).await.map(Self::Agent)
         }

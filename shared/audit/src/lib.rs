@@ -42,6 +42,15 @@ pub enum Action {
     Held,
     /// The hold ended.
     Released,
+    /// A supervisor began to watch an interaction.
+    Watched,
+    /// The supervisor ended the watch. One that ends by itself has no entry.
+    Unwatched,
+    /// Somebody read the thread of an open interaction by role alone: on the API of supervisors, or without being on
+    /// the account. What the same person reads of it within the next hour belongs to this entry.
+    Viewed,
+    /// Somebody got a link to a file: an interaction's transcript or log, or the file of a job.
+    Downloaded,
 }
 
 /// One change of the configuration.
@@ -158,6 +167,25 @@ impl Entry {
         let changes = changes(&shown(before), &shown(after), &Shows { ignored: &[], hidden: &|_| false, names_only: false });
         let versions = (Some(before.version), Some(after.version));
         Self::new(id, by, Action::PresenceForced, Subject { kind: "agent", id: after.agent.as_str(), versions }, changes)
+    }
+
+    /// The entry of a watch that begins or ends with the interaction's version `version`.
+    pub fn of_watch(id: Ulid, by: By, begins: bool, interaction: &str, version: u64) -> Self {
+        let action = if begins { Action::Watched } else { Action::Unwatched };
+        let subject = Subject { kind: "interaction", id: interaction, versions: (version.checked_sub(1), Some(version)) };
+        Self::new(id, by, action, subject, Vec::new())
+    }
+
+    /// The entry of a look at something that is left as it is. `told` says what was looked at.
+    pub fn of_look(id: Ulid, by: By, action: Action, kind: &str, of: &str, told: &Value) -> Self {
+        let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
+        Self::new(id, by, action, Subject { kind, id: of, versions: (None, None) }, changes(&Value::Null, told, &shows))
+    }
+
+    /// What was done and by whom: the looks of one person at one object have this in common.
+    pub fn action_of(&self) -> String {
+        let action = serde_json::to_value(self.action).ok();
+        format!("{}#{}", action.as_ref().and_then(Value::as_str).unwrap_or_default(), self.who)
     }
 
     /// Removes values, the longest first, and then whole differences, until the entry is short enough.

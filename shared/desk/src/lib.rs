@@ -20,6 +20,7 @@ pub mod interactions;
 pub mod language;
 mod limits;
 mod lists;
+mod looks;
 pub mod messages;
 pub mod notes;
 pub mod presence;

@@ -51,8 +51,9 @@ pub async fn thread(
     let limit = parameters.limit(PAGE, LONGEST_PAGE)?;
     let order = if parameters.flag("newest")? { Order::NewestFirst } else { Order::OldestFirst };
     let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
-    let place = desk.locate(caller, &id).await?;
+    let place = desk.locate(caller.clone(), &id).await?;
     let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    desk.viewed(&caller, &place, &interaction).await?;
     let page = desk.store().thread(&interaction, after.as_deref(), limit, order).await?;
     let items = page.messages.iter().map(MessageView::from).collect();
     Ok(Listed { items, next: page.next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })
@@ -106,10 +107,11 @@ pub async fn attachment(
 ) -> Result<Json<Link>, Failure> {
     let message: MessageId = message.parse().map_err(|_| Error::NotFound)?;
     let index: usize = index.parse().map_err(|_| Error::NotFound)?;
-    let place = desk.locate(caller, &id).await?;
+    let place = desk.locate(caller.clone(), &id).await?;
     let (interaction, message) =
         try_join(async { Ok(desk.store().interaction(&place.key).await?) }, find(&desk, &place.key, &message)).await?;
     let (Some(interaction), Some(message)) = (interaction, message) else { return Err(Error::NotFound.into()) };
+    desk.viewed(&caller, &place, &interaction).await?;
     let attachment = message.attachments.get(index).ok_or(Error::NotFound)?;
     let key = match &attachment.copy {
         Copy::Stored { key, .. } => key,

@@ -7,6 +7,7 @@ use cloud::objects::LINK_LIFETIME;
 use domain::decide::Event;
 use engine::ports::Store;
 use http::StatusCode;
+use serde_json::json;
 use views::transcript::transcript_key;
 
 use crate::interactions::tell;
@@ -15,7 +16,7 @@ use crate::{Desk, Failure, Limited, Link};
 /// Returns a download link to the transcript.
 ///
 /// The transcript is written when the interaction closes and on request. 404 `transcript-not-ready`: it has not been
-/// written yet.
+/// written yet. The audit trail tells of each link.
 #[utoipa::path(
     get, path = "/interactions/{id}/transcript", operation_id = "get_transcript", tag = "transcripts",
     params(
@@ -31,10 +32,12 @@ pub async fn read(
     parameters: Parameters,
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
-    let place = desk.locate(caller, &id).await?;
+    let place = desk.locate(caller.clone(), &id).await?;
     let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let key = transcript_key(&interaction, attachments);
     desk.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
+    let told = json!({"file": "transcript", "attachments": attachments});
+    desk.downloaded(&caller, "interaction", interaction.id.as_str(), &told).await?;
     let name = key.rsplit('/').next().unwrap_or(&key);
     let expires_at = desk.now() + LINK_LIFETIME;
     Ok(Json(Link { url: desk.objects.link(&key, &place.file_name(name)).await?, expires_at }))

@@ -34,6 +34,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The presences that the decision needs.
+    pub(crate) fn presences(&self) -> &BTreeMap<AgentId, Presence> {
+        &self.presences
+    }
+
     /// The context of a decision about `account`.
     pub(crate) fn context<'a>(&'a self, account: &'a Account, last_inbound_at: Option<Timestamp>, now: Timestamp) -> Context<'a> {
         Context {

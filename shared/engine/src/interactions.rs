@@ -1,9 +1,10 @@
 //! Applies commands, timers and rings to their interaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use audit::{By, Entry};
 use domain::account::Account;
-use domain::agent::Role;
+use domain::agent::{Presence, Role};
 use domain::business::Business;
 use domain::catalog::CannedAnswer;
 use domain::commands::Earlier;
@@ -19,6 +20,7 @@ use domain::notification::{Notification, Values};
 use domain::template::Misfit;
 use domain::values::Address;
 use jiff::Timestamp;
+use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Directory, Idempotency, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
@@ -77,6 +79,8 @@ pub(crate) struct Extra {
     pub(crate) cursor: Option<(Target, AgentId)>,
     /// The version that the event is based on, and the caller's role.
     pub(crate) basis: Basis,
+    /// The id of the entry in the audit trail, if the event is one that it tells of.
+    pub(crate) entry: Option<Ulid>,
 }
 
 impl Sending {
@@ -126,6 +130,26 @@ fn noted(after: &mut Interaction, mark: &Idempotency, message: Option<&Message>,
     }
 }
 
+/// What the audit trail tells of a change: a watch that begins or ends. A watch that has ended by itself begins anew.
+fn entry_of(
+    id: Ulid,
+    role: Role,
+    event: &Event,
+    before: &Interaction,
+    after: &Interaction,
+    presences: &BTreeMap<AgentId, Presence>,
+    now: Timestamp,
+) -> Option<Entry> {
+    let (by, begins) = match event {
+        Event::Watch { by } => (by, true),
+        Event::Unwatch { by } => (by, false),
+        _ => return None,
+    };
+    let own = before.watchers.iter().find(|watcher| watcher.agent == *by);
+    let goes_on = begins && own.is_some_and(|own| !own.has_ended(presences.get(by), now));
+    (!goes_on).then(|| Entry::of_watch(id, By { who: by.to_string(), role }, begins, after.id.as_str(), after.version))
+}
+
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Applies `event` to an interaction. `mark` makes it idempotent.
     ///
@@ -141,6 +165,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// The same as for [`Engine::tell`].
     pub async fn tell_based_on(&self, key: &InteractionKey, event: Event, mark: Idempotency, basis: Basis) -> Result<Told, EngineError> {
         self.change(key, &event, mark, Extra { basis, ..Extra::default() }).await
+    }
+
+    /// Begins or ends a watch. It has an entry in the audit trail, with the id `entry`; a watch that is renewed has none.
+    ///
+    /// # Errors
+    /// The same as for [`Engine::tell`].
+    pub async fn watch(
+        &self,
+        key: &InteractionKey,
+        event: Event,
+        mark: Idempotency,
+        basis: Basis,
+        entry: Ulid,
+    ) -> Result<Told, EngineError> {
+        self.change(key, &event, mark, Extra { basis, entry: Some(entry), ..Extra::default() }).await
     }
 
     /// Sends a message of `agent`. It is written with the state `queued`, in the same transaction as the
@@ -282,11 +321,13 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Ok(decision) => decision.in_role(extra.basis.role),
                 Err(refusal) => return Ok(Told::Refused(refusal, Box::new(before))),
             };
+            let entry = extra.entry.zip(extra.basis.role);
+            let entry = entry.and_then(|(id, role)| entry_of(id, role, event, &before, &decision.interaction, facts.presences(), now));
             let message = extra.sending.as_ref().map(|(agent, sending)| sending.message(&before, agent, now));
             let mark = noted(&mut decision.interaction, &mark, message.as_ref(), now);
             let after = decision.interaction.clone();
             let commit = extra.assemble(before, decision, message.clone(), mark);
-            let commit = Commit { identity, membership: needs.membership, ..commit };
+            let commit = Commit { identity, membership: needs.membership, entry, ..commit };
             let refused = |refusal| async move {
                 let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;
                 Ok(Told::Refused(refusal, Box::new(current)))

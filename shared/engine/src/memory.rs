@@ -412,6 +412,11 @@ impl Memory {
         whole(entries, messages.filter_map(|(_, message)| entry_of(message)))
     }
 
+    /// The audit trail, oldest first.
+    pub fn audit(&self) -> Vec<Entry> {
+        locked(&self.state).audit.clone()
+    }
+
     /// All presences, by agent.
     pub fn all_presences(&self) -> Vec<Presence> {
         locked(&self.state).presences.values().cloned().collect()
@@ -739,7 +744,8 @@ impl State {
     /// Writes the interaction itself.
     fn apply(&mut self, commit: Commit) {
         let heard_at = commit.heard_at_head();
-        let Commit { before, after, effects, history, .. } = commit;
+        let Commit { before, after, effects, history, entry, .. } = commit;
+        self.audit.extend(entry);
         let (id, was_open) = (after.id.clone(), before.as_ref().is_some_and(Interaction::is_open));
         let head = self.heads.entry(after.conversation().group()).or_default();
         match (was_open, after.is_open()) {

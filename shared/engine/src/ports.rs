@@ -287,6 +287,8 @@ pub struct Commit {
     pub presence_revision: Option<(AgentId, u64)>,
     /// The agent of a target who is engaged last from now on.
     pub cursor: Option<(Target, AgentId)>,
+    /// What the audit trail tells of it.
+    pub entry: Option<Entry>,
     /// The change of the interaction that is merged into this one, in the same transaction. Only its interaction,
     /// effects and history are written.
     pub merged: Option<Box<Commit>>,
@@ -332,6 +334,7 @@ impl Commit {
             membership: None,
             presence_revision: None,
             cursor: None,
+            entry: None,
             merged: None,
         }
     }

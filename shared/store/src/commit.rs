@@ -361,6 +361,7 @@ impl Interactions {
                 transaction.put_new(index, Committed::AlreadyDone);
             }
         }
+        transaction.audit(&self.config_table, commit.entry.as_ref())?;
         if let Some(contact) = &commit.contact {
             transaction.add_contact(contact)?;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Error, Id, Listed, Overseer, Page, PageParams, Parameters};
+use audit::Action;
 use axum::Json;
 use axum::extract::State;
 use desk::Link;
@@ -12,6 +13,7 @@ use domain::job::{self, Counts, Job, Task};
 use engine::jobs::JobStep;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -190,12 +192,12 @@ pub(crate) async fn cancel(
 
 /// Returns a download link to the file that a job made.
 ///
-/// The file is kept for seven days. 404 `no-file`: the job has made none, or it is gone.
+/// The file is kept for seven days. The audit trail tells of each link. 404 `no-file`: the job has made none, or it is gone.
 #[utoipa::path(
     get, path = "/jobs/{id}/file", operation_id = "get_job_file", tag = "jobs", params(("id" = String, Path, description = "The job's id")),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
-pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<JobId>) -> Result<Json<Link>, Failure> {
+pub(crate) async fn file(State(app): State<Arc<App>>, Overseer(caller): Overseer, Id(id): Id<JobId>) -> Result<Json<Link>, Failure> {
     let job = app.store().job(&id).await?.ok_or(Error::NotFound)?;
     let file = job.file.ok_or(Failure::NoFile)?;
     app.desk.objects.head(&file.key).await?.ok_or(Failure::NoFile)?;
@@ -209,6 +211,8 @@ pub(crate) async fn file(State(app): State<Arc<App>>, _: Overseer, Id(id): Id<Jo
         }
     };
     let name = format!("{what}-{}.csv", job.created_at.strftime("%Y-%m-%d"));
+    let entry = app.entry(&app.by(&caller).await?, Action::Downloaded, "job", job.id.as_str(), &json!({"file": what}));
+    app.desk.directory().note(&entry).await?;
     let expires_at = cloud::time::now() + FILE_LINK;
     Ok(Json(Link { url: app.desk.objects.link_during(&file.key, &name, FILE_LINK).await?, expires_at }))
 }

@@ -12,6 +12,7 @@ use engine::ports::Store;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use views::transcript::{log_key, logs_of};
 
@@ -71,16 +72,17 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Reader, parameters: Par
 /// Returns a download link to an interaction's log.
 ///
 /// The log is a JSON file with the interaction, its messages and its history: one entry for each action, with who did
-/// it (`who`) and in which role. 404 `log-not-ready`: the interaction is open, or closed a moment ago.
+/// it (`who`) and in which role. The audit trail tells of each link. 404 `log-not-ready`: the interaction is open, or closed a moment ago.
 #[utoipa::path(
     get, path = "/interactions/{id}/log", operation_id = "get_log", tag = "logs", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn read(State(app): State<Arc<App>>, reader: Reader, FromPath(id): FromPath<String>) -> Result<Json<Link>, Failure> {
-    let place = app.desk.locate(reader, &id).await?;
+    let place = app.desk.locate(reader.clone(), &id).await?;
     let interaction = app.desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
     let key = log_key(&interaction).ok_or(Failure::LogNotReady)?;
     app.desk.objects.head(&key).await?.ok_or(Failure::LogNotReady)?;
+    app.desk.downloaded(&reader, "interaction", interaction.id.as_str(), &json!({"file": "log"})).await?;
     let name = place.file_name(&format!("{}.json", interaction.id));
     let expires_at = app.desk.now() + LINK_LIFETIME;
     Ok(Json(Link { url: app.desk.objects.link(&key, &name).await?, expires_at }))

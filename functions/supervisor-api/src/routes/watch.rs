@@ -8,6 +8,7 @@ use axum::extract::State;
 use desk::Failure;
 use desk::interactions::{Done, settle};
 use domain::decide::Event;
+use engine::ports::World;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,7 +30,7 @@ pub(crate) struct Watch {
 /// then read the thread: so nothing is missed in between.
 ///
 /// A watch ends after four hours, when the interaction closes, and when the caller logs out, is deleted or loses the
-/// role. Another PUT renews it. 409: `closed`; `too-many-watchers`, when five others watch it.
+/// role. Another PUT renews it. The audit trail tells of its beginning, and of the DELETE. 409: `closed`; `too-many-watchers`, when five others watch it.
 #[utoipa::path(
     put, path = "/interactions/{id}/watch", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = Watch), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))
@@ -56,6 +57,6 @@ pub(crate) async fn unwatch(State(app): State<Arc<App>>, command: Command, FromP
 
 async fn change(app: &App, command: &Command, id: &str, event: Event) -> Result<Done, Failure> {
     let place = app.desk.locate(&command.caller, id).await?;
-    let told = app.desk.engine.tell_based_on(&place.key, event, command.mark(), command.basis()).await?;
+    let told = app.desk.engine.watch(&place.key, event, command.mark(), command.basis(), app.desk.engine.world.ulid()).await?;
     settle(&app.desk, command, told).await
 }

@@ -36,7 +36,7 @@ use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::Owner;
-use engine::{Claim, Engine, EngineError, Released, Sending, Sent, Start, Started, Told};
+use engine::{Basis, Claim, Engine, EngineError, Released, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -484,7 +484,14 @@ async fn obey(engine: &Machine, id: String, agent: AgentId, command: Command) ->
         }
     };
     let key = engine.locate(&interaction).await?;
-    Ok((Vec::new(), Vec::new(), Some(engine.tell(&key, event, mark).await?)))
+    let told = match event {
+        Event::Watch { .. } | Event::Unwatch { .. } => {
+            let basis = Basis { role: Some(Role::Supervisor), ..Basis::default() };
+            engine.watch(&key, event, mark, basis, engine.world.ulid()).await?
+        }
+        event => engine.tell(&key, event, mark).await?,
+    };
+    Ok((Vec::new(), Vec::new(), Some(told)))
 }
 
 fn queue_of(body: &Body) -> &'static str {

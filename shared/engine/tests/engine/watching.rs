@@ -1,5 +1,7 @@
 //! Supervisors who watch a thread: their feeds carry it, and nothing else changes.
 
+use audit::Action;
+use domain::agent::Role;
 use domain::decide::Refusal;
 use domain::effect::{Effect, Notice};
 use domain::ids::{AgentId, InteractionId};
@@ -96,6 +98,33 @@ fn a_watch_ends_with_the_interaction_which_the_watcher_is_told() {
     sim.command(&anna, Command::Reopen(interaction.clone())).unwrap();
     sim.writes(1);
     assert_eq!(sim.shown(&sue, &interaction).len(), told);
+}
+
+#[test]
+fn the_audit_trail_tells_when_a_watch_begins_and_when_it_is_given_up_and_nothing_of_renewals() {
+    let (mut sim, _, sue) = desk();
+    let interaction = sim.writes(1);
+    let told = |sim: &Sim| {
+        let entries = sim.memory.audit();
+        assert!(entries.iter().all(|entry| entry.who == sue.as_str() && entry.role == Role::Supervisor));
+        assert!(entries.iter().all(|entry| entry.kind == "interaction" && entry.of == interaction.as_str()));
+        entries.iter().map(|entry| entry.action).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        watch(&mut sim, &sue, &interaction).unwrap();
+        sim.world.advance(Watcher::LASTS / 2);
+    }
+    assert_eq!(told(&sim), [Action::Watched]);
+    for _ in 0..2 {
+        let _ = sim.command(&sue, Command::Unwatch(interaction.clone()));
+    }
+    assert_eq!(told(&sim), [Action::Watched, Action::Unwatched]);
+    // One that is over begins anew.
+    watch(&mut sim, &sue, &interaction).unwrap();
+    sim.world.advance(Watcher::LASTS);
+    watch(&mut sim, &sue, &interaction).unwrap();
+    assert_eq!(told(&sim)[2..], [Action::Watched, Action::Watched]);
+    assert_eq!(sim.memory.audit()[3].version, Some(sim.interaction(&interaction).version));
 }
 
 #[test]

@@ -1,18 +1,21 @@
 //! The audit trail: entries by month and time, and a pointer to each from the changed resource.
 //!
-//! Entries are put once, on condition that they don't exist, and never written again.
+//! Entries are put once, on condition that they don't exist, and never written again. A look, which changes nothing,
+//! leaves beside the pointers when it was told of last.
 
 use std::collections::BTreeMap;
 
 use audit::Entry;
+use engine::ports::PortError;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use super::Configuration;
-use crate::codec::{Item, PortResult, failed, item, s, text, undecodable};
+use crate::codec::{Item, PortResult, failed, item, n, number, s, text, undecodable};
 use crate::interactions::expires;
 use crate::keys::Key;
+use crate::transaction::{Cause, Expression, Outcome};
 
 /// How long entries are kept: two years.
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
@@ -77,6 +80,11 @@ fn pointers_of(kind: &str, of: &str) -> String {
     format!("audited#{kind}#{of}")
 }
 
+/// Beside the pointers, of which none begins with this sign, so no reader of those meets it.
+fn look_key(entry: &Entry) -> Key {
+    Key { pk: pointers_of(&entry.kind, &entry.of), sk: format!("~{}", entry.action_of()) }
+}
+
 fn parsed(item: &Item) -> PortResult<Entry> {
     text(item, "entry").and_then(Entry::parse).ok_or_else(|| undecodable("an audit entry"))
 }
@@ -107,6 +115,36 @@ impl Configuration {
         }
         // A lost condition means that the entry exists.
         transaction.send().await.map(drop)
+    }
+
+    /// Writes the entry of a look, unless the same person has one of the same action and object that is no older than
+    /// `within`. So whoever reads on in a long thread, or has a screen that asks again, is told of once.
+    ///
+    /// # Errors
+    /// The table can't be read or written.
+    pub async fn note_look(&self, entry: &Entry, within: SignedDuration) -> PortResult<()> {
+        let key = look_key(entry);
+        let is_old = |at: i64| at < (entry.at - within).as_millisecond();
+        if self.table.get(key.clone()).await?.and_then(|look| number(&look, "at")).is_some_and(|at| !is_old(at)) {
+            return Ok(());
+        }
+        let mut transaction = self.table.transaction();
+        for item in items(entry)? {
+            transaction.put_new(item, ());
+        }
+        let mut look = item(key);
+        look.insert("at".to_owned(), n(entry.at.as_millisecond()));
+        look.insert("expires_at".to_owned(), expires(entry.at, within));
+        let none_since = Expression::new("attribute_not_exists(pk) OR #at < :since")
+            .name("#at", "at")
+            .value(":since", n((entry.at - within).as_millisecond()));
+        transaction.put(look, Some(none_since), ());
+        match transaction.send().await? {
+            // Another request of the same person was told of at this moment.
+            Outcome::Lost(lost) if lost.iter().all(|((), cause)| *cause == Cause::Condition) => Ok(()),
+            Outcome::Done => Ok(()),
+            _ => Err(PortError { operation: "TransactWriteItems", reason: "the entry of a look is not written".to_owned() }),
+        }
     }
 
     /// A page of the audit trail, the newest first, and after which entry the next page begins.
