@@ -3,10 +3,10 @@
 
 use domain::account::{Account, Recontact};
 use domain::agent::{Agent, Capacity, Role};
-use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
+use domain::catalog::{AnswerFile, CannedAnswer, Disposition, KnownTag, Pause};
 use domain::contact::Marketing;
 use domain::effect::MessageKey;
-use domain::ids::{AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
+use domain::ids::{AccountId, AgentId, AiAgentId, CannedAnswerId, DispositionId, PauseId, TagId};
 use domain::message::{DeliveryError, ErrorClass};
 use domain::tag::Tag;
 use domain::template::{ApprovedTemplate, ListedTemplate, TemplateCatalogue};
@@ -422,6 +422,79 @@ async fn canned_answers_of_the_account_and_general_ones_are_found_by_their_words
     assert_eq!(desk.anna().get(&format!("{path}?limit=0")).await.0, 422);
     desk.deployment.ready_agent("stranger", 5).await;
     assert_eq!(desk.caller("stranger", &["agent"]).get(&path).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_canned_answer_is_sent_with_its_file_by_one_command() {
+    let desk = Desk::open("CANNF", 5).await;
+    let (key, bytes) = ("answers/can_x/01ARZ3NDEKTSV4RRFFQ69G5FAV", b"\x89PNG\r\n\x1a\n prices".to_vec());
+    desk.objects().put(key, bytes.clone(), "image/png").await.unwrap();
+    let file = AnswerFile { key: key.into(), name: "prices.png".into(), content_type: "image/png".into(), size: 15 };
+    let pdf = "answers/can_y/01ARZ3NDEKTSV4RRFFQ69G5FAW";
+    desk.objects().put(pdf, b"%PDF-1.7".to_vec(), "application/pdf").await.unwrap();
+    let pdf = AnswerFile { key: pdf.into(), name: "terms.pdf".into(), content_type: "application/pdf".into(), size: 8 };
+    let answer = |of: AccountId, text: &str, attachment: Option<&AnswerFile>| CannedAnswer {
+        id: CannedAnswerId::from_ulid(cloud::ids::ulid()),
+        account: Some(of),
+        title: "Prices".to_owned(),
+        text: text.to_owned(),
+        attachment: attachment.cloned(),
+    };
+    let own = desk.account.id.clone();
+    let whole = answer(own.clone(), "For {{contact.phone}}", Some(&file));
+    let (long, plain) = (answer(own.clone(), &"x".repeat(1025), Some(&file)), answer(own, "From {{agent.name}}", None));
+    let others = answer(AccountId::from_ulid(cloud::ids::ulid()), "Others", Some(&file));
+    let document = answer(desk.account.id.clone(), "Our terms", Some(&pdf));
+    for one in [&whole, &long, &plain, &others, &document] {
+        desk.add(one).await;
+    }
+    let path = desk.accepted(1).await;
+    let anna = desk.anna();
+    let answers = format!("/accounts/{}/canned-answers", desk.account.id);
+    let found = anna.get(&format!("{answers}?search=contact")).await.1;
+    assert_eq!(
+        found["items"][0]["attachment"],
+        json!({"name": "prices.png", "content_type": "image/png", "size": 15, "captioned": true}),
+        "{found}"
+    );
+    let (status, link) = anna.get(&format!("{answers}/{}/attachment", whole.id)).await;
+    assert_eq!((status, reqwest::get(link["url"].as_str().unwrap()).await.unwrap().bytes().await.unwrap().to_vec()), (200, bytes));
+    for nothing in [&plain, &others] {
+        assert_eq!(anna.get(&format!("{answers}/{}/attachment", nothing.id)).await.0, 404);
+    }
+    let send = async |body: Value| anna.post(&format!("{path}/messages"), body).await;
+    let (status, sent) = send(json!({"canned_answer": whole.id})).await;
+    assert_eq!((status, &sent["content"]), (201, &json!({"type": "media", "caption": "For +393500000001"})), "{sent}");
+    let shown = |sent: &Value| {
+        (sent["attachments"][0]["name"].clone(), sent["attachments"][0]["kind"].clone(), sent["attachments"][0]["state"].clone())
+    };
+    assert_eq!(shown(&sent), (json!("prices.png"), json!("image"), json!("stored")), "{sent}");
+    let (_, own_words) = send(json!({"canned_answer": whole.id, "caption": "As you asked"})).await;
+    assert_eq!((&own_words["content"]["caption"], shown(&own_words)), (&json!("As you asked"), shown(&sent)), "{own_words}");
+    // The interaction has its own copy, one for both.
+    let id = path.rsplit('/').next().unwrap();
+    let copies = desk.objects().list(&format!("media/{}/{id}/", desk.account.id), None, 10).await.unwrap().0;
+    assert_eq!(copies.iter().map(|copy| copy.size).collect::<Vec<_>>(), [15]);
+    let (_, text) = send(json!({"canned_answer": plain.id})).await;
+    assert_eq!(text["content"], json!({"type": "text", "body": "From anna"}), "{text}");
+    let refused = async |body: Value| {
+        let (status, problem) = send(body).await;
+        (status, problem["errors"][0]["field"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(refused(json!({"canned_answer": long.id})).await, (422, "caption".to_owned()));
+    assert_eq!(refused(json!({"canned_answer": others.id})).await, (422, "canned_answer".to_owned()));
+    assert_eq!(refused(json!({"canned_answer": "x"})).await, (422, "canned_answer".to_owned()));
+    assert_eq!(refused(json!({"canned_answer": whole.id, "text": "x"})).await, (422, "text".to_owned()));
+    // Twilio takes no caption with a document.
+    let found = anna.get(&format!("{answers}?search=terms")).await.1;
+    assert_eq!(found["items"][0]["attachment"]["captioned"], false, "{found}");
+    assert_eq!(refused(json!({"canned_answer": document.id})).await, (422, "caption".to_owned()));
+    let (status, alone) = send(json!({"canned_answer": document.id, "caption": ""})).await;
+    assert_eq!((status, &alone["attachments"][0]["kind"]), (201, &json!("document")), "{alone}");
+    // The answer gets another file. What was sent stays.
+    desk.objects().delete(key).await.unwrap();
+    let (status, again) = send(json!({"canned_answer": whole.id})).await;
+    assert_eq!((status, shown(&again)), (201, shown(&sent)), "{again}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use client::Client;
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::Egress;
+use cloud::objects::Objects;
 use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::SecretStore;
 use cloud::sockets::Sockets;
@@ -55,6 +56,8 @@ pub struct App {
     pub ingest: Ingest,
     /// Vets the addresses that administrators choose.
     pub egress: Egress,
+    /// The bucket, for the files of canned answers.
+    pub objects: Objects,
 }
 
 impl std::fmt::Debug for App {
@@ -75,8 +78,8 @@ impl Api for App {
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `TRANSLATION_KEY_PREFIX`,
-    /// `PUBLIC_URL`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and the
-    /// variables of [`Access::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
+    /// `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and
+    /// the variables of [`Access::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -94,6 +97,7 @@ impl App {
             client: Arc::new(Client::from_env(&aws, env)?),
             ingest: Ingest::from_env(&aws, env)?,
             egress: Egress::from_env(env)?,
+            objects: Objects::from_env(&aws, env)?,
         })
     }
 

@@ -3,10 +3,12 @@
 use api::{Errors, Problem};
 use axum::response::{IntoResponse, Response};
 use client::{AccessError, ConverseError};
+use cloud::aws::CallError;
 use cloud::secrets::SecretError;
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
+use providers::FileRefusal;
 
 use crate::users::UserPoolError;
 
@@ -47,6 +49,12 @@ pub(crate) enum ApiError {
     Secret(#[from] SecretError),
     #[error("no random bytes")]
     NoRandomness,
+    #[error(transparent)]
+    File(#[from] FileRefusal),
+    #[error("nothing was uploaded")]
+    UploadMissing,
+    #[error(transparent)]
+    Objects(#[from] CallError),
 }
 
 impl From<PortError> for ApiError {
@@ -124,6 +132,10 @@ impl ApiError {
             ApiError::Converse(ConverseError::Access(AccessError::Unreachable) | ConverseError::Transport(_) | ConverseError::TooLong) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "provider-unreachable", "The provider does not answer").detail("Try again later.")
             }
+            ApiError::File(refusal) => of_file(refusal),
+            ApiError::UploadMissing => Problem::new(StatusCode::NOT_FOUND, "upload-missing", "The file was not uploaded")
+                .detail("The upload failed, or it is more than a day old."),
+            ApiError::Objects(_) => Problem::unavailable(),
             ApiError::Moved => Problem::unavailable().detail("Other administrators are changing the configuration. Try again."),
             ApiError::Ingest(_)
             | ApiError::Converse(ConverseError::Access(AccessError::Secret(_)))
@@ -135,6 +147,23 @@ impl ApiError {
             | ApiError::NoRandomness => Problem::internal(),
         }
     }
+}
+
+/// A refusal that names the provider, the type and, for a file that is too large, the limit.
+fn of_file(refusal: &FileRefusal) -> Problem {
+    let media_type = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "A provider does not accept this file");
+    let (problem, provider, content_type) = match refusal {
+        FileRefusal::Type { provider, content_type, .. } => (media_type, *provider, content_type.as_str()),
+        FileRefusal::Codec { provider } => (media_type, *provider, "audio/ogg"),
+        FileRefusal::TooLarge { provider, content_type, most } => {
+            let large = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large");
+            (large.with("most", *most), *provider, content_type.as_str())
+        }
+        FileRefusal::Content { declared, .. } => {
+            return media_type.detail(refusal.to_string()).with("content_type", declared.as_str());
+        }
+    };
+    problem.detail(refusal.to_string()).with("provider", provider).with("content_type", content_type)
 }
 
 /// A provider's problem as a problem of this API. The caller's token is never at fault, so none is a 401 or a 403.

@@ -60,6 +60,17 @@ impl IntoResponses for WriteRefusals {
     }
 }
 
+/// The error responses of a file, beside those of a write.
+pub(crate) struct FileRefusals;
+
+impl IntoResponses for FileRefusals {
+    fn responses() -> Answers {
+        let large = "The file is too large for a provider: `attachment-too-large` (with `most`).";
+        let other = "A provider does not take such a file (`media-type`), or the body is not JSON.";
+        api::refusals(&[("413", large), ("415", other)]).into_iter().collect()
+    }
+}
+
 /// The error responses of a request to a provider.
 pub(crate) struct ProviderRefusals;
 
@@ -76,6 +87,8 @@ impl IntoResponses for ProviderRefusals {
 pub(crate) fn complete(description: &mut openapi::OpenApi) {
     api::complete(description);
     for operation in description.paths.paths.values_mut().flat_map(api::operations).filter(|operation| operation.request_body.is_some()) {
-        operation.responses.responses.extend(api::refusals(&[("415", "The content type of the body is not JSON.")]));
+        for (status, response) in api::refusals(&[("415", "The content type of the body is not JSON.")]) {
+            operation.responses.responses.entry(status).or_insert(response);
+        }
     }
 }

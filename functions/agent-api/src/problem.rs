@@ -28,9 +28,6 @@ pub(crate) enum Failure {
     /// There is no provider that would take a file of this type.
     #[error("no provider accepts files of this type")]
     MediaType,
-    /// The file's bytes are not of its type.
-    #[error("the file is {found}, not {declared}")]
-    OtherContent { declared: String, found: &'static str },
     /// The provider can't send a message with these contents.
     #[error("{provider} can't send this message: {error}")]
     Unsendable { provider: &'static str, error: RenderError },
@@ -64,9 +61,6 @@ impl Failure {
             Failure::NotEnabled => Problem::conflict("whatsapp-disabled", "WhatsApp is switched off for you, so you can't be ready"),
             Failure::File(refusal) => of_file(refusal),
             Failure::MediaType => media_type(),
-            Failure::OtherContent { declared, found } => {
-                media_type().detail(format!("The file is {found}, not {declared}.")).with("content_type", declared.as_str())
-            }
             Failure::Unsendable { provider, error } => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-sendable", "The provider can't send this message")
                     .detail(error.to_string())
@@ -113,6 +107,9 @@ fn of_file(refusal: &FileRefusal) -> Problem {
         FileRefusal::TooLarge { provider, content_type, most } => {
             let large = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment-too-large", "The file is too large");
             (large.with("most", *most), provider, content_type.as_str())
+        }
+        FileRefusal::Content { declared, .. } => {
+            return media_type().detail(refusal.to_string()).with("content_type", declared.as_str());
         }
     };
     problem.detail(refusal.to_string()).with("provider", *provider).with("content_type", content_type)

@@ -167,7 +167,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra { basis, ..Extra::default() }).await
     }
 
-    /// Begins or ends a watch. It has an entry in the audit trail, with the id `entry`; a watch that is renewed has none.
+    /// Begins or ends a watch. It has an entry in the audit trail, with the id `entry`; one that is renewed has none.
     ///
     /// # Errors
     /// The same as for [`Engine::tell`].

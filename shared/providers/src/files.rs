@@ -2,6 +2,7 @@
 
 use domain::media_type::{essence, has_opus};
 use domain::message::AttachmentKind;
+use infer::MatcherType;
 
 use crate::Adapter;
 
@@ -124,6 +125,58 @@ pub enum FileRefusal {
         /// The largest file, in bytes.
         most: u64,
     },
+    /// The bytes are not of the declared type.
+    #[error("The file is {found}, not {declared}.")]
+    Content {
+        /// The declared type, without parameters.
+        declared: String,
+        /// What the bytes are.
+        found: &'static str,
+    },
+}
+
+/// The longest name of a file, in bytes: the limit of file systems (255), minus the number that a transcript puts
+/// before it.
+pub const LONGEST_NAME: usize = 240;
+
+/// Whether a file that is sent to customers may have this name.
+pub fn is_file_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len()) && !name.trim().is_empty() && !name.contains(|c: char| c.is_control() || c == '/' || c == '\\')
+}
+
+/// How many bytes of a file are looked at. The kinds of files are known by their first 300 bytes; a tar by byte 262.
+pub const LOOKED_AT: u64 = 1024;
+
+/// The kind and the media type of a file of the type `declared` with these first bytes, if the provider takes it.
+///
+/// # Errors
+/// The provider does not take it, or it is not what it is declared to be.
+pub fn examine(adapter: &dyn Adapter, declared: &str, size: u64, first: &[u8]) -> Result<(AttachmentKind, String), FileRefusal> {
+    let kind = kind_of_file(adapter, declared, size)?;
+    if let Some(found) = other_content(declared, first) {
+        return Err(FileRefusal::Content { declared: essence(declared), found });
+    }
+    check_bytes(adapter, declared, size, first)?;
+    // The bytes say what the type leaves out, and WhatsApp takes Ogg files only with it.
+    let named = if is_opus(first) && !has_opus(declared) { "audio/ogg; codecs=opus".to_owned() } else { declared.to_owned() };
+    Ok((kind, named))
+}
+
+/// What the bytes of a file are, if they are certainly not of the declared type. Providers compare both, and people
+/// open pictures and documents without a second thought.
+fn other_content(declared: &str, first: &[u8]) -> Option<&'static str> {
+    let declared = essence(declared);
+    let timed = |kind: &str| kind.starts_with("audio/") || kind.starts_with("video/");
+    let picture = declared.starts_with("image/") && declared != "image/svg+xml";
+    let shown = picture || timed(&declared) || declared == "application/pdf" || declared == "application/msword";
+    let shown = shown || declared.starts_with("application/vnd.");
+    let Some(found) = infer::get(first) else { return picture.then_some("not a picture") };
+    let kind = found.mime_type();
+    // These hold documents of many types, and sound and pictures share containers.
+    let container = matches!(kind, "application/zip" | "application/x-ole-storage") && declared.starts_with("application/");
+    let office = found.matcher_type() == MatcherType::Doc && (declared.starts_with("application/vnd.") || declared == "application/msword");
+    let same = kind == declared || (timed(kind) && timed(&declared)) || container || office;
+    (shown && !same).then_some(kind)
 }
 
 /// The kind as which the provider sends a file of this type and size.

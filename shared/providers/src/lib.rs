@@ -32,7 +32,7 @@ pub(crate) use alert::alert;
 
 pub use address::{Origin, bsuid, phone};
 pub use field::{Field, Shape, Source};
-pub use files::{FileRefusal, FileRule, check_bytes, is_opus, kind_of_file};
+pub use files::{FileRefusal, FileRule, LONGEST_NAME, LOOKED_AT, check_bytes, examine, is_file_name, is_opus, kind_of_file};
 pub use outgoing::{Authorization, OutgoingRequest, RateScope, Redirects, RenderError, SendOutcome, SendResult, TransportFailure};
 pub use receive::{ParseError, VerifyError};
 pub use webhook::{Acknowledgement, Parsed, STATUS_SUFFIX, Webhook, fingerprint};

@@ -188,10 +188,20 @@ impl<'a> Fields<'a> {
 
 /// A body whose id and version the service sets.
 pub(crate) fn whole<T>(body: Value, shown: Option<&Value>, take: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Errors> {
+    whole_beside(body, shown, &[], take)
+}
+
+/// The same, where the document also shows these fields, which other calls change.
+pub(crate) fn whole_beside<T>(
+    body: Value,
+    shown: Option<&Value>,
+    others: &[&str],
+    take: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+) -> Result<T, Errors> {
     let mut errors = Errors::default();
     let input = Fields::open(String::new(), body, &mut errors).and_then(|mut fields| {
         let input = take(&mut fields);
-        fields.finish_with(&["id", "version"], shown);
+        fields.finish_with(&[&["id", "version"], others].concat(), shown);
         input
     });
     match input {

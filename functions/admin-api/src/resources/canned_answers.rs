@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::answer_files::{AnswerFileView, forget_file};
 use crate::app::{App, written};
 use crate::error::ApiError;
-use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole};
+use crate::input::{Errors, NAME, UNKNOWN_ACCOUNT, id, line, text, whole_beside};
 use crate::resource::{Change, Reader, Resource, Stored, list};
 use crate::shells::shells;
 
@@ -50,6 +51,9 @@ pub(crate) struct CannedAnswerView {
     title: String,
     /// The text of the answer.
     text: String,
+    /// The file that goes with it: `PUT /canned-answers/{id}/attachment`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachment: Option<AnswerFileView>,
     /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
@@ -63,7 +67,7 @@ impl Resource for CannedAnswer {
     const WRITERS: Role = Role::Supervisor;
 
     fn parse(body: Value, shown: Option<&Value>) -> Result<CannedAnswerInput, Errors> {
-        whole(body, shown, |fields| {
+        whole_beside(body, shown, &["attachment"], |fields| {
             let account = fields.optional("account", id(UNKNOWN_ACCOUNT));
             let title = fields.required("title", line(NAME));
             let text = fields.required("text", text(CannedAnswer::LONGEST));
@@ -80,9 +84,17 @@ impl Resource for CannedAnswer {
         Ok(Self { id, account: account.clone(), title: title.clone(), text: text.clone(), attachment })
     }
 
+    fn patched(_: &mut CannedAnswerInput, patch: &Value) -> Result<(), Errors> {
+        // The merged document would only leave the file as it is.
+        if patch.get("attachment").is_some_and(Value::is_null) {
+            return Err(Errors::one("attachment", "is taken off by DELETE /canned-answers/{id}/attachment"));
+        }
+        Ok(())
+    }
+
     fn view(self, version: u64, _: &App) -> CannedAnswerView {
-        let Self { id, account, title, text, .. } = self;
-        CannedAnswerView { id, account, title, text, version }
+        let Self { id, account, title, text, attachment } = self;
+        CannedAnswerView { id, account, title, text, attachment: attachment.map(AnswerFileView::from), version }
     }
 
     async fn check(app: &App, change: &Change<'_, Self>) -> Result<(), ApiError> {
@@ -92,6 +104,10 @@ impl Resource for CannedAnswer {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn left(&self, app: &App) {
+        forget_file(app, self.attachment.as_ref()).await;
     }
 }
 
@@ -104,6 +120,7 @@ pub(crate) async fn forget_answers(app: &App, by: &Caller, account: &AccountId) 
             let stored = Stored::of(app, answer, version)?;
             let entry = stored.deleted(app, by).await?;
             written(app.configuration().delete(&stored.before, version, &entry).await?)?;
+            forget_file(app, stored.before.attachment.as_ref()).await;
         }
         Ok::<_, ApiError>(())
     };

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod agents;
+pub(crate) mod answer_files;
 pub(crate) mod canned_answers;
 pub(crate) mod contact_fields;
 pub(crate) mod contacts;
@@ -71,6 +72,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(tags::routes())
         .merge(canned_answers::routes())
         .routes(routes!(canned_answers::list_canned_answers))
+        .routes(routes!(
+            answer_files::upload_answer_file,
+            answer_files::put_answer_file,
+            answer_files::delete_answer_file,
+            answer_files::get_answer_file
+        ))
 }
 
 #[cfg(test)]

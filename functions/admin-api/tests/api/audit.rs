@@ -8,8 +8,14 @@ use super::*;
 use crate::fault::{FaultProxy, When};
 
 /// Operations that change nothing in this deployment's configuration: they ask the provider or fetch its messages.
-const ASK: [&str; 4] =
-    ["POST /accounts/{id}/check", "POST /accounts/{id}/reconcile", "POST /accounts/{id}/webhook", "POST /providers/{type}/numbers"];
+const ASK: [&str; 5] = [
+    "POST /accounts/{id}/check",
+    "POST /accounts/{id}/reconcile",
+    "POST /accounts/{id}/webhook",
+    "POST /providers/{type}/numbers",
+    // An upload is nobody's until an answer gets it.
+    "POST /canned-answers/{id}/attachment",
+];
 
 /// A part of each secret and each customer's name in these tests.
 const CANARY: &str = "canary";
@@ -124,6 +130,18 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             }
             put(1, "AIza-of-this-test").to(&admin.router).await.is(200);
             call("owner", method, format!("{at}/translation/key")).if_match("\"2\"")
+        }
+        (_, "/{id}/attachment") => {
+            let upload = admin.uploaded(&at, b"%PDF-1.7 prices").await;
+            let put = |version: u8| {
+                let file = json!({"upload": upload, "name": "prices.pdf"});
+                call("owner", "PUT", format!("{at}/attachment")).if_match(&format!("\"{version}\"")).json(&file)
+            };
+            if method == "PUT" {
+                return put(1);
+            }
+            put(1).to(&admin.router).await.is(200);
+            call("owner", method, format!("{at}/attachment")).if_match("\"2\"")
         }
         _ => panic!("{operation} has no case: each change writes an entry, and this says which"),
     }

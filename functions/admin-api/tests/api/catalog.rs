@@ -468,3 +468,85 @@ async fn links_without_an_origin_are_listed_over_all_contacts_until_they_are_rev
     call("supervisor", "POST", format!("{}/unlink", of(3))).json(&json!({"phone": "+393330000004"})).to(&admin.router).await.is(200);
     assert_eq!(review().await.0, Vec::<Value>::new());
 }
+
+impl Admin {
+    /// Uploads a PDF for the canned answer at this path, as a client would through the address. Returns its id.
+    pub(crate) async fn uploaded(&self, at: &str, bytes: &[u8]) -> String {
+        let body = json!({"content_type": "application/pdf", "size": bytes.len()});
+        let place = call("supervisor", "POST", format!("{at}/attachment")).json(&body).to(&self.router).await.is(201);
+        let id = place["id"].as_str().unwrap().to_owned();
+        assert!(place["url"].as_str().unwrap().contains(&format!("uploads/answers/{id}")), "{place}");
+        self.objects.put(&format!("uploads/answers/{id}"), bytes.to_vec(), "application/pdf").await.unwrap();
+        id
+    }
+
+    /// How many files answers have in the bucket.
+    async fn answer_files(&self) -> usize {
+        self.objects.list("answers/", None, 100).await.unwrap().0.len()
+    }
+}
+
+#[tokio::test]
+async fn a_canned_answer_has_one_file_which_is_replaced_taken_off_and_deleted_with_it() {
+    let admin = Admin::start().await;
+    let answer = admin.made("canned-answers", json!({"title": "Prices", "text": "Our prices"})).await;
+    let at = place("canned-answers", &answer);
+    let file = format!("{at}/attachment");
+    let put = |version: u64, upload: &str, name: &str| {
+        let body = json!({"upload": upload, "name": name});
+        call("supervisor", "PUT", file.clone()).if_match(&format!("\"{version}\"")).json(&body)
+    };
+    call("supervisor", "GET", file.clone()).to(&admin.router).await.problem(404, "not-found");
+    let first = admin.uploaded(&at, b"%PDF-1.7 old").await;
+    let shown = put(1, &first, "old.pdf").to(&admin.router).await.is(200);
+    assert_eq!(shown["attachment"], json!({"name": "old.pdf", "content_type": "application/pdf", "size": 12}));
+    // Other changes leave it, also those that send the document back, and a version that is over changes nothing.
+    let put_back = admin.put(&at, 2, &shown).await.is(200);
+    let patched = admin.patch(&at, 3, &json!({"text": "New prices"})).await.is(200);
+    assert_eq!((&put_back["attachment"], &patched["attachment"]), (&shown["attachment"], &shown["attachment"]));
+    for other in [json!(null), json!({"name": "other.pdf"})] {
+        assert_eq!(admin.patch(&at, 4, &json!({"attachment": other})).await.fields(), ["attachment"]);
+    }
+    let second = admin.uploaded(&at, b"%PDF-1.7 newer").await;
+    put(1, &second, "new.pdf").to(&admin.router).await.problem(412, "changed-meanwhile");
+    assert_eq!(admin.answer_files().await, 1);
+    let replaced = put(4, &second, "new.pdf").to(&admin.router).await.is(200);
+    assert_eq!((&replaced["attachment"]["name"], &replaced["version"], admin.answer_files().await), (&json!("new.pdf"), &json!(5), 1));
+    let link = call("supervisor", "GET", file.clone()).to(&admin.router).await.is(200);
+    let saved = reqwest::get(link["url"].as_str().unwrap()).await.unwrap();
+    assert!(saved.headers()["content-disposition"].to_str().unwrap().contains("new.pdf"));
+    assert_eq!(saved.bytes().await.unwrap(), b"%PDF-1.7 newer".as_slice());
+    let without = call("supervisor", "DELETE", file.clone()).if_match("\"5\"").to(&admin.router).await.is(200);
+    assert_eq!((without.get("attachment"), admin.answer_files().await), (None, 0));
+    call("supervisor", "DELETE", file.clone()).if_match("\"6\"").to(&admin.router).await.is(200);
+    // It goes with its answer, and with the account of its answer.
+    put(6, &second, "new.pdf").to(&admin.router).await.is(200);
+    call("supervisor", "DELETE", &*at).if_match("\"7\"").to(&admin.router).await.is(204);
+    assert_eq!(admin.answer_files().await, 0);
+}
+
+#[tokio::test]
+async fn a_canned_answers_file_is_one_that_the_providers_of_its_accounts_take() {
+    let admin = Admin::start().await;
+    // The account is Twilio's, which takes no CSV; there is no other account.
+    let body = admin.account_body("FILES").await;
+    let account = admin.made("accounts", body).await;
+    let answer = admin.made("canned-answers", json!({"account": account["id"], "title": "Prices", "text": "Our prices"})).await;
+    let file = format!("{}/attachment", place("canned-answers", &answer));
+    let upload = |content_type: &str, size: u64| {
+        call("supervisor", "POST", file.clone()).json(&json!({"content_type": content_type, "size": size})).to(&admin.router)
+    };
+    upload("text/csv", 9).await.problem(415, "media-type");
+    upload("application/pdf", 17 << 20).await.problem(413, "attachment-too-large");
+    assert_eq!(upload("pdf", 0).await.fields(), ["content_type", "size"]);
+    let put = |upload: &str, name: &str| {
+        call("supervisor", "PUT", file.clone()).if_match("\"1\"").json(&json!({"upload": upload, "name": name})).to(&admin.router)
+    };
+    assert_eq!(put("../x", "a/b").await.fields(), ["upload", "name"]);
+    put("01ARZ3NDEKTSV4RRFFQ69G5FAV", "a.pdf").await.problem(404, "upload-missing");
+    // What was uploaded counts, and not what was announced.
+    let id = admin.uploaded(&place("canned-answers", &answer), b"%PDF-1.7").await;
+    admin.objects.put(&format!("uploads/answers/{id}"), b"MZ\x90\x00 a program".to_vec(), "application/pdf").await.unwrap();
+    put(&id, "a.pdf").await.problem(415, "media-type");
+    assert_eq!(admin.answer_files().await, 0);
+}

@@ -28,6 +28,7 @@ use cloud::auth::{AuthError, Claims, RoleSource};
 use cloud::aws::Aws;
 use cloud::config::Env;
 use cloud::envelope::Envelope;
+use cloud::objects::Objects;
 use cloud::secrets::SecretStore;
 use domain::agent::{Presence, PresenceState, Role};
 use domain::decide::Event;
@@ -77,6 +78,7 @@ struct Admin {
     router: Router,
     engine: Engine<Interactions, Configuration, System>,
     secrets: SecretStore,
+    objects: Objects,
     sqs: aws_sdk_sqs::Client,
     wakes: String,
     endpoint: String,
@@ -173,6 +175,8 @@ fn environment(endpoint: &str, account: &str, wakes: &str) -> Env {
 }
 
 fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'static str, &'a str)> {
+    // All accounts share the bucket names, here as on AWS.
+    let bucket: &'static str = format!("bucket-{account}").leak();
     vec![
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", account),
@@ -183,6 +187,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("ASSIGN_QUEUE_URL", wakes),
         ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound.fifo"),
         ("SECRET_PREFIX", "test/accounts/"),
+        ("BUCKET", bucket),
         ("TRANSLATION_KEY_PREFIX", "test/translation/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
@@ -216,11 +221,13 @@ impl Admin {
         let fifo = aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
         let wakes = sqs.create_queue().queue_name("assign.fifo").attributes(fifo, "true").send().await.unwrap().queue_url.unwrap();
         local::template::make_tables(local, &account).await.unwrap();
+        aws.s3().create_bucket().bucket(format!("bucket-{account}")).send().await.unwrap();
         let env = environment(endpoint, &account, &wakes);
         let app = app(&env);
         Self {
             engine: app.engine.clone(),
             secrets: app.secrets.clone(),
+            objects: app.objects.clone(),
             router: router(app),
             sqs,
             wakes,
@@ -380,7 +387,7 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let may_read = may_write || under(&["/agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
-            } else if path.ends_with("/x") || of_links || of_account {
+            } else if path.ends_with("/x") || path.ends_with("/attachment") || of_links || of_account {
                 call("supervisor", method, &path).to(&router).await.problem(404, "not-found");
             } else if method == "POST" {
                 call("supervisor", method, &path).to(&router).await.problem(400, "bad-request");

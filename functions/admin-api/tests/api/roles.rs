@@ -49,6 +49,10 @@ const ADMIN: &str = "
     supervisor PUT /canned-answers/{id}
     supervisor PATCH /canned-answers/{id}
     supervisor DELETE /canned-answers/{id}
+    supervisor GET /canned-answers/{id}/attachment
+    supervisor POST /canned-answers/{id}/attachment
+    supervisor PUT /canned-answers/{id}/attachment
+    supervisor DELETE /canned-answers/{id}/attachment
     supervisor GET /contacts
     supervisor POST /contacts
     supervisor GET /contacts/{id}
@@ -111,6 +115,7 @@ const ADMIN: &str = "
 /// interactions of others.
 const AGENT: &str = "
     agent GET /accounts/{id}/canned-answers
+    agent GET /accounts/{id}/canned-answers/{answer}/attachment
     agent GET /accounts/{id}/colleagues
     agent POST /accounts/{id}/conversations
     agent GET /accounts/{id}/interactions
@@ -278,7 +283,6 @@ impl House {
         pairs.retain(|(name, _)| *name != "ROLE_SOURCE");
         pairs.extend([
             ("ROLE_SOURCE", word),
-            ("BUCKET", "bucket"),
             ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs"),
             ("WEBSOCKET_URL", "wss://socket.example"),
             ("WEBSOCKET_ENDPOINT", admin.endpoint.as_str()),

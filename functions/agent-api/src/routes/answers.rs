@@ -5,13 +5,18 @@ use std::sync::Arc;
 use api::{AgentCaller, Error, FromPath, Parameters};
 use axum::Json;
 use axum::extract::State;
+use cloud::objects::LINK_LIFETIME;
+use desk::{Link, Located};
 use domain::account::Account;
-use domain::catalog::CannedAnswer;
-use domain::ids::AccountId;
+use domain::catalog::{AnswerFile, CannedAnswer};
+use domain::ids::{AccountId, CannedAnswerId};
+use domain::message::Content;
 use engine::ports::Store;
+use providers::OutgoingAttachment;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::outgoing::{LONGEST_CAPTION, NOT_AN_ANSWER};
 use crate::app::App;
 use crate::problem::Failure;
 
@@ -43,6 +48,39 @@ pub(crate) struct AnswerView {
     /// The text for the customer of the `interaction` in the request, as from the caller. Clients send this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     filled: Option<String>,
+    /// The file that goes with it. A message with `canned_answer` sends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachment: Option<AnswerFileView>,
+}
+
+/// The file of a canned answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AnswerFile)]
+pub(crate) struct AnswerFileView {
+    /// The name that the customer sees.
+    name: String,
+    /// The media type.
+    content_type: String,
+    /// The size in bytes.
+    size: u64,
+    /// Whether the account's provider takes a caption with it. If not, the text goes as a message of its own.
+    captioned: bool,
+}
+
+impl AnswerFileView {
+    fn of(file: &AnswerFile, account: &Account) -> Self {
+        let captioned = takes_caption(account, file);
+        Self { name: file.name.clone(), content_type: file.content_type.clone(), size: file.size, captioned }
+    }
+}
+
+/// Whether the account's provider takes a caption with the file.
+fn takes_caption(account: &Account, file: &AnswerFile) -> bool {
+    let Some(adapter) = providers::adapter(&account.provider.kind) else { return false };
+    let Ok(kind) = providers::kind_of_file(adapter, &file.content_type, file.size) else { return false };
+    // The address is made when the message leaves.
+    let sent = OutgoingAttachment { url: "https://h.example/f", kind, content_type: &file.content_type, name: Some(&file.name) };
+    adapter.fits(&Content::Media { caption: "a".to_owned() }, Some(&sent)).is_ok()
 }
 
 /// Lists an account's canned answers, including the general ones.
@@ -78,8 +116,67 @@ pub(crate) async fn list(
         title: answer.title.clone(),
         text: answer.text.clone(),
         filled,
+        attachment: answer.attachment.as_ref().map(|file| AnswerFileView::of(file, &account)),
     });
     Ok(Json(Answers { items: items.collect(), total }))
+}
+
+/// Returns a download link to the file of a canned answer.
+///
+/// Browsers save the file and never display it.
+#[utoipa::path(
+    get, path = "/accounts/{id}/canned-answers/{answer}/attachment", operation_id = "get_answer_file", tag = "messages",
+    params(
+        ("id" = String, Path, description = "The account's id"),
+        ("answer" = String, Path, description = "The id of an answer of the account, or of a general one")
+    ),
+    responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
+)]
+pub(crate) async fn file(
+    State(app): State<Arc<App>>,
+    caller: AgentCaller,
+    FromPath((id, answer)): FromPath<(String, String)>,
+) -> Result<Json<Link>, Failure> {
+    let account = app.account(&caller, &id).await?;
+    let answer: CannedAnswerId = answer.parse().map_err(|_| Error::NotFound)?;
+    let file = of_account(&app, &account.id, &answer).await?.and_then(|answer| answer.attachment).ok_or(Error::NotFound)?;
+    let expires_at = app.now() + LINK_LIFETIME;
+    Ok(Json(Link { url: app.desk.objects.link(&file.key, &file.name).await?, expires_at }))
+}
+
+/// The answer with this id, if agents of the account see it. It is read past the cache: its file may just have been
+/// replaced, and the one before is gone.
+async fn of_account(app: &App, account: &AccountId, id: &CannedAnswerId) -> Result<Option<CannedAnswer>, Failure> {
+    let found = app.directory().get::<CannedAnswer>(id.as_str()).await?;
+    Ok(found.map(|(answer, _)| answer).filter(|answer| answer.found_by(Some(account), "")))
+}
+
+/// The file of a canned answer, and the text that goes with it: `caption`, or its own text for the customer.
+pub(crate) async fn chosen(
+    app: &App,
+    caller: &AgentCaller,
+    place: &Located,
+    id: &CannedAnswerId,
+    caption: Option<String>,
+) -> Result<(Option<AnswerFile>, String), Failure> {
+    let account = place.account()?;
+    let answer = of_account(app, &account.id, id).await?.ok_or_else(|| Failure::field("canned_answer", NOT_AN_ANSWER))?;
+    let text = match caption {
+        Some(caption) => caption,
+        None => filled(app, caller, account, place.key.interaction.as_str(), &[&answer]).await?.pop().unwrap_or_default(),
+    };
+    if text.trim().is_empty() && answer.attachment.is_none() {
+        return Err(Failure::field("canned_answer", "has neither a text for this customer nor a file"));
+    }
+    let limit = providers::adapter(&account.provider.kind).map_or(0, |adapter| adapter.text_limit());
+    let (field, most) = if answer.attachment.is_some() { ("caption", LONGEST_CAPTION.min(limit)) } else { ("canned_answer", limit) };
+    if text.chars().count() > most {
+        return Err(Failure::field(field, &format!("the text for this customer has more than {most} characters")));
+    }
+    if !text.trim().is_empty() && answer.attachment.as_ref().is_some_and(|file| !takes_caption(account, file)) {
+        return Err(Failure::field("caption", "can't go with this file: leave it empty, and send the text as a message of its own"));
+    }
+    Ok((answer.attachment, text))
 }
 
 /// The answers that match, at most `limit`, and how many match in total.
@@ -110,7 +207,6 @@ async fn filled(app: &App, caller: &AgentCaller, account: &Account, id: &str, an
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::CannedAnswerId;
     use ulid::Ulid;
 
     #[test]

@@ -15,23 +15,20 @@ use cloud::objects::{Head, LINK_LIFETIME};
 use desk::interactions::refused;
 use desk::{Limited, Located};
 use domain::account::Account;
+use domain::catalog::AnswerFile;
 use domain::decide::Refusal;
 use domain::effect::InteractionKey;
-use domain::media_type::{canonical, essence, has_opus};
+use domain::media_type::canonical;
 use domain::message::{Attachment, AttachmentKind, Copy};
 use engine::ports::{Store, World};
 use http::StatusCode;
-use infer::MatcherType;
 use jiff::Timestamp;
-use providers::Adapter;
+use providers::{Adapter, LOOKED_AT, is_file_name};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::problem::Failure;
-
-/// The longest name, in bytes: the limit of file systems (255), minus the number that a transcript puts before it.
-const LONGEST_NAME: usize = 240;
 
 /// The prefix of every upload's id.
 const PREFIX: &str = "upl_";
@@ -83,7 +80,7 @@ impl Upload {
         let (place, name) = id.strip_prefix(PREFIX)?.split_once('.')?;
         let name = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(name).ok()?).ok()?;
         let proper = place.len() == 26 && place.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-        (proper && is_name(&name)).then(|| Self { place: place.to_owned(), name })
+        (proper && is_file_name(&name)).then(|| Self { place: place.to_owned(), name })
     }
 
     /// The object's key after the upload.
@@ -97,13 +94,6 @@ impl Upload {
     }
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&name.len()) && !name.trim().is_empty() && !name.contains(|c: char| c.is_control() || c == '/' || c == '\\')
-}
-
-/// How many bytes of a file are looked at. The kinds of files are known by their first 300 bytes; a tar by byte 262.
-const LOOKED_AT: u64 = 1024;
-
 /// The adapter of the account. A type that this version does not know sends nothing.
 fn adapter(account: &Account) -> Result<&'static dyn Adapter, Failure> {
     providers::adapter(&account.provider.kind).ok_or(Failure::MediaType)
@@ -115,31 +105,7 @@ fn examine(adapter: &dyn Adapter, head: &Head, first: &[u8]) -> Result<(Attachme
         return Err(Failure::UploadMissing);
     }
     let declared = head.content_type.as_deref().and_then(canonical).ok_or(Failure::MediaType)?;
-    let kind = providers::kind_of_file(adapter, &declared, head.size)?;
-    if let Some(found) = other_content(&declared, first) {
-        return Err(Failure::OtherContent { declared: essence(&declared), found });
-    }
-    providers::check_bytes(adapter, &declared, head.size, first)?;
-    // The bytes say what the type leaves out, and WhatsApp takes Ogg files only with it.
-    let named = if providers::is_opus(first) && !has_opus(&declared) { "audio/ogg; codecs=opus".to_owned() } else { declared };
-    Ok((kind, named))
-}
-
-/// What the bytes of a file are, if they are certainly not of the declared type. Providers compare both, and people
-/// open pictures and documents without a second thought.
-fn other_content(declared: &str, first: &[u8]) -> Option<&'static str> {
-    let declared = essence(declared);
-    let timed = |kind: &str| kind.starts_with("audio/") || kind.starts_with("video/");
-    let picture = declared.starts_with("image/") && declared != "image/svg+xml";
-    let shown = picture || timed(&declared) || declared == "application/pdf" || declared == "application/msword";
-    let shown = shown || declared.starts_with("application/vnd.");
-    let Some(found) = infer::get(first) else { return picture.then_some("not a picture") };
-    let kind = found.mime_type();
-    // These hold documents of many types, and sound and pictures share containers.
-    let container = matches!(kind, "application/zip" | "application/x-ole-storage") && declared.starts_with("application/");
-    let office = found.matcher_type() == MatcherType::Doc && (declared.starts_with("application/vnd.") || declared == "application/msword");
-    let same = kind == declared || (timed(kind) && timed(&declared)) || container || office;
-    (shown && !same).then_some(kind)
+    Ok(providers::examine(adapter, &declared, head.size, first)?)
 }
 
 /// Creates an upload for a message of this interaction.
@@ -187,7 +153,7 @@ pub(crate) async fn upload(
 impl NewUpload {
     /// The media type as it was declared: the `PUT` is signed for it, so the client may send what it declared.
     fn check(&self, adapter: &dyn Adapter) -> Result<String, Failure> {
-        if !is_name(&self.name) {
+        if !is_file_name(&self.name) {
             return Err(Failure::field("name", "must have 1 to 240 bytes and no control characters or slashes"));
         }
         let content_type =
@@ -202,18 +168,29 @@ impl NewUpload {
 
 /// Takes an upload as the attachment for a message of its interaction.
 pub(crate) async fn taken(app: &App, place: &Located, upload: &Upload) -> Result<Attachment, Failure> {
+    copied(app, place, &upload.uploaded(&place.key), upload).await
+}
+
+/// Takes the file of a canned answer as the attachment for a message. A later change of the answer leaves it as it is.
+pub(crate) async fn of_answer(app: &App, place: &Located, file: &AnswerFile) -> Result<Attachment, Failure> {
+    // The end of its key is an id of its own, so an answer that is sent twice has one copy here.
+    let id = file.key.rsplit('/').next().unwrap_or_default().to_owned();
+    copied(app, place, &file.key, &Upload { place: id, name: file.name.clone() }).await
+}
+
+/// Copies the object `uploaded` to the media of the interaction.
+async fn copied(app: &App, place: &Located, uploaded: &str, upload: &Upload) -> Result<Attachment, Failure> {
     let adapter = adapter(place.account()?)?;
     let kept = upload.kept(&place.key);
     // If the file was sent before, perhaps by an attempt whose response was lost, the copy already exists.
     let head = match app.desk.objects.head(&kept).await? {
         Some(head) => head,
         None => {
-            let uploaded = upload.uploaded(&place.key);
-            let head = app.desk.objects.head(&uploaded).await?.ok_or(Failure::UploadMissing)?;
-            let first = app.desk.objects.start(&uploaded, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
+            let head = app.desk.objects.head(uploaded).await?.ok_or(Failure::UploadMissing)?;
+            let first = app.desk.objects.start(uploaded, LOOKED_AT).await?.ok_or(Failure::UploadMissing)?;
             // Files that break a limit are not copied.
             let (_, content_type) = examine(adapter, &head, &first)?;
-            if !app.desk.objects.copy(&uploaded, &kept, &content_type).await? {
+            if !app.desk.objects.copy(uploaded, &kept, &content_type).await? {
                 return Err(Failure::UploadMissing);
             }
             // The file may have been replaced in between.
@@ -241,6 +218,7 @@ mod tests {
     use super::*;
     use domain::fixtures;
     use domain::interaction::Status;
+    use providers::FileRefusal;
     use ulid::Ulid;
 
     fn new(name: &str, content_type: &str, size: u64) -> NewUpload {
@@ -391,7 +369,10 @@ mod tests {
             ("video/mp4", PDF, "application/pdf"),
         ] {
             let refused = examined(declared, 9, first).unwrap_err();
-            assert!(matches!(&refused, Failure::OtherContent { found: other, .. } if *other == found), "{declared} {refused:?}");
+            assert!(
+                matches!(&refused, Failure::File(FileRefusal::Content { found: other, .. }) if *other == found),
+                "{declared} {refused:?}"
+            );
             assert_eq!(problem(&refused), "415 /problems/media-type");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Body, Command, Error, FromPath};
+use api::{AgentCaller, Body, Command, Error, FromPath};
 use axum::Json;
 use axum::extract::State;
 use desk::Located;
@@ -21,16 +21,16 @@ use http::StatusCode;
 use providers::OutgoingAttachment;
 use views::MessageView;
 
-use super::attachments;
 use super::contacts::no_recontact;
 use super::outgoing::{NewMessage, Wanted, not_of_interaction, of_template, unknown};
+use super::{answers, attachments};
 use crate::app::App;
 use crate::problem::Failure;
 
 /// Sends a message to the customer.
 ///
-/// The message is a text, an uploaded file, an approved template, a location, a reaction, or an earlier message that
-/// failed, once more. Outside the 24-hour window only templates are allowed (409 `window-expired`, with the account's
+/// The message is a text, an uploaded file, a canned answer, an approved template, a location, a reaction, or an
+/// earlier message that failed, once more. Outside the 24-hour window only templates are allowed (409 `window-expired`, with the account's
 /// template in `recontact`, if it has one). 404 `upload-missing`: the file was not uploaded, or its upload is more
 /// than a day old. 413 and 415: the provider does not take the file. 422: a field is wrong, or a parameter of a listed
 /// template is missing or superfluous; `not-sendable`: the provider can't send such a message. 409
@@ -57,7 +57,7 @@ pub(crate) async fn send(
     let place = app.desk.locate(&command.caller, &id).await?;
     let translation = new.original(place.account()?)?;
     let (wanted, answers) = new.read(&place.account()?.provider)?;
-    let sending = match prepare(&app, &place, wanted, answers, translation).await {
+    let sending = match prepare(&app, &command.caller, &place, wanted, answers, translation).await {
         // The message or file that a repeated command refers to may be gone by now.
         Err(failure) => {
             let interaction = app.store().interaction(&place.key).await?;
@@ -77,6 +77,7 @@ pub(crate) async fn send(
 /// that the provider takes what it holds.
 async fn prepare(
     app: &App,
+    caller: &AgentCaller,
     place: &Located,
     wanted: Wanted,
     answers: Option<MessageId>,
@@ -108,11 +109,17 @@ async fn prepare(
         }
         Wanted::File { upload, caption } => {
             let attachment = attachments::taken(app, place, &upload).await?;
-            let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
-            if silent && !caption.is_empty() {
-                return Err(Failure::field("caption", "is not allowed with audio or a sticker"));
+            sending(captioned(&attachment, caption)?, vec![attachment])
+        }
+        Wanted::Answer { answer, caption } => {
+            let (file, text) = answers::chosen(app, caller, place, &answer, caption).await?;
+            match file {
+                Some(file) => {
+                    let attachment = attachments::of_answer(app, place, &file).await?;
+                    sending(captioned(&attachment, text)?, vec![attachment])
+                }
+                None => sending(Content::Text { body: text }, Vec::new()),
             }
-            sending(Content::Media { caption }, vec![attachment])
         }
         Wanted::Reaction { message, emoji } => {
             let target = known(app, key, &message, "reaction.message").await?;
@@ -133,6 +140,15 @@ async fn prepare(
         takes_marketing(app, account, &person).await?;
     }
     Ok(sending)
+}
+
+/// The contents of a message with this file.
+fn captioned(attachment: &Attachment, caption: String) -> Result<Content, Failure> {
+    let silent = matches!(attachment.kind, Some(AttachmentKind::Audio | AttachmentKind::Voice | AttachmentKind::Sticker));
+    if silent && !caption.is_empty() {
+        return Err(Failure::field("caption", "is not allowed with audio or a sticker"));
+    }
+    Ok(Content::Media { caption })
 }
 
 /// The message `old` once more, under the id `id`. Its file is in the bucket already.

@@ -90,6 +90,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::interactions))
         .routes(routes!(accounts::colleagues))
         .routes(routes!(answers::list))
+        .routes(routes!(answers::file))
         .routes(routes!(desk::messages::thread, messages::send))
         .routes(routes!(desk::messages::attachment))
         .routes(routes!(attachments::upload))

@@ -3,7 +3,7 @@
 use api::Errors;
 use desk::text::{lines, one_line};
 use domain::account::{Account, Provider};
-use domain::ids::MessageId;
+use domain::ids::{CannedAnswerId, MessageId};
 use domain::language::{LONGEST_TRANSLATED, Language, Rendering};
 use domain::message::{ApprovedTemplate, Content};
 use domain::template::{Misfit, TemplateInput};
@@ -14,15 +14,17 @@ use super::attachments::Upload;
 use crate::problem::Failure;
 
 /// WhatsApp accepts captions of up to 1024 characters.
-const LONGEST_CAPTION: usize = 1024;
+pub(crate) const LONGEST_CAPTION: usize = 1024;
+
+pub(crate) const NOT_AN_ANSWER: &str = "is not a canned answer of this account";
 
 const NOT_AN_UPLOAD: &str = "is not the id of an upload";
 
 /// The name or the address of a location takes a line or two.
 const LONGEST_LABEL: usize = 1000;
 
-/// A message to send. Give exactly one of `text`, `attachment`, `template`, `recontact`, `location`, `reaction` and
-/// `again`.
+/// A message to send. Give exactly one of `text`, `attachment`, `canned_answer`, `template`, `recontact`, `location`,
+/// `reaction` and `again`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
@@ -30,7 +32,12 @@ pub(crate) struct NewMessage {
     pub(crate) text: Option<String>,
     /// The id of an upload (`POST …/attachments`).
     pub(crate) attachment: Option<String>,
-    /// The caption of an attachment: at most 1024 characters. Audio and stickers have no caption.
+    /// The id of a canned answer of the account, or of a general one: sends its file, with `caption`. Without a
+    /// `caption` it goes with its own text, filled in for this customer; an answer without a file is sent as a text.
+    /// Where the provider takes no caption with the file, `caption` is empty.
+    pub(crate) canned_answer: Option<String>,
+    /// The caption of an attachment, or of a canned answer's file: at most 1024 characters. Audio and stickers have no
+    /// caption.
     pub(crate) caption: Option<String>,
     /// An approved template. Outside the 24-hour window only templates are allowed.
     pub(crate) template: Option<TemplateInput>,
@@ -105,6 +112,8 @@ pub(crate) enum Wanted {
     Recontact,
     /// A file with a caption, which may be empty.
     File { upload: Upload, caption: String },
+    /// A canned answer, with this caption instead of its text.
+    Answer { answer: CannedAnswerId, caption: Option<String> },
     /// A reaction to a message.
     Reaction { message: MessageId, emoji: String },
 }
@@ -138,6 +147,7 @@ impl NewMessage {
         let kinds = [
             self.text.is_some(),
             self.attachment.is_some(),
+            self.canned_answer.is_some(),
             self.template.is_some(),
             self.recontact,
             self.location.is_some(),
@@ -147,11 +157,11 @@ impl NewMessage {
         if kinds.into_iter().filter(|given| *given).count() != 1 {
             return Err(Failure::field(
                 "text",
-                "exactly one of text, attachment, template, recontact, location, reaction and again is needed",
+                "exactly one of text, attachment, canned_answer, template, recontact, location, reaction and again is needed",
             ));
         }
-        if self.caption.is_some() && self.attachment.is_none() {
-            return Err(Failure::field("caption", "goes with an attachment only"));
+        if self.caption.is_some() && self.attachment.is_none() && self.canned_answer.is_none() {
+            return Err(Failure::field("caption", "goes with an attachment or a canned answer only"));
         }
         let own_reference = self.template.is_some() || self.recontact || self.reaction.is_some() || self.again.is_some();
         if self.reply_to.is_some() && own_reference {
@@ -171,6 +181,12 @@ impl NewMessage {
             let caption = self.caption.unwrap_or_default();
             lines("caption", &caption, LONGEST_CAPTION.min(text_limit))?;
             Wanted::File { upload: Upload::parse(&id).ok_or_else(|| Failure::field("attachment", NOT_AN_UPLOAD))?, caption }
+        } else if let Some(id) = self.canned_answer {
+            let answer = id.parse().map_err(|_| Failure::field("canned_answer", NOT_AN_ANSWER))?;
+            if let Some(caption) = &self.caption {
+                lines("caption", caption, LONGEST_CAPTION.min(text_limit))?;
+            }
+            Wanted::Answer { answer, caption: self.caption }
         } else if let Some(template) = self.template {
             let (template, upload) = read_template(template)?;
             Wanted::Template { template, upload }
@@ -277,10 +293,10 @@ mod tests {
 
     #[test]
     fn a_message_has_exactly_one_kind() {
-        let needed = "text exactly one of text, attachment, template, recontact, location, reaction and again is needed";
+        let needed = "text exactly one of text, attachment, canned_answer, template, recontact, location, reaction and again is needed";
         assert_eq!(refused(json!({})), needed);
         assert_eq!(refused(json!({ "text": "a", "location": { "latitude": 1, "longitude": 2 } })), needed);
-        assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption goes with an attachment only");
+        assert_eq!(refused(json!({ "text": "a", "caption": "b" })), "caption goes with an attachment or a canned answer only");
         let template = json!({ "template": { "name": "x" }, "reply_to": message() });
         assert_eq!(refused(template), "reply_to does not go with a template, a reaction or again");
         assert!(refused(json!({ "text": "a", "txet": "b" })).contains("txet"));
@@ -295,6 +311,9 @@ mod tests {
         let template = json!({ "template": { "name": "recontact", "language": "it", "header": { "type": "text", "text": "Ciao" }, "body": ["Zoë"],
                                              "buttons": [{ "index": 0, "type": "quick_reply", "value": "yes" }] } });
         assert!(matches!(read(template).unwrap(), (Wanted::Template { upload: None, .. }, None)));
+        let answer = json!({ "canned_answer": "can_01ARZ3NDEKTSV4RRFFQ69G5FAV", "caption": "Ciao", "reply_to": message() });
+        assert!(matches!(read(answer).unwrap(), (Wanted::Answer { caption: Some(_), .. }, Some(_))));
+        assert_eq!(refused(json!({ "canned_answer": "ans_1" })), "canned_answer is not a canned answer of this account");
         let header = json!({ "type": "document", "attachment": "upl_00000000000000000000000001.YQ" });
         let template = json!({ "template": { "name": "invoice", "language": "it", "header": header } });
         let (Wanted::Template { template, upload }, _) = read(template).unwrap() else { panic!("a template") };

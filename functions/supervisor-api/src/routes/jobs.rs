@@ -192,7 +192,8 @@ pub(crate) async fn cancel(
 
 /// Returns a download link to the file that a job made.
 ///
-/// The file is kept for seven days. The audit trail tells of each link. 404 `no-file`: the job has made none, or it is gone.
+/// The file is kept for seven days. The audit trail tells of each link. 404 `no-file`: the job has made none, or it is
+/// gone.
 #[utoipa::path(
     get, path = "/jobs/{id}/file", operation_id = "get_job_file", tag = "jobs", params(("id" = String, Path, description = "The job's id")),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))

@@ -72,7 +72,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Reader, parameters: Par
 /// Returns a download link to an interaction's log.
 ///
 /// The log is a JSON file with the interaction, its messages and its history: one entry for each action, with who did
-/// it (`who`) and in which role. The audit trail tells of each link. 404 `log-not-ready`: the interaction is open, or closed a moment ago.
+/// it (`who`) and in which role. The audit trail tells of each link. 404 `log-not-ready`: the interaction is open, or
+/// closed a moment ago.
 #[utoipa::path(
     get, path = "/interactions/{id}/log", operation_id = "get_log", tag = "logs", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = Link), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))

@@ -30,7 +30,8 @@ pub(crate) struct Watch {
 /// then read the thread: so nothing is missed in between.
 ///
 /// A watch ends after four hours, when the interaction closes, and when the caller logs out, is deleted or loses the
-/// role. Another PUT renews it. The audit trail tells of its beginning, and of the DELETE. 409: `closed`; `too-many-watchers`, when five others watch it.
+/// role. Another PUT renews it. The audit trail tells of its beginning, and of the DELETE. 409: `closed`;
+/// `too-many-watchers`, when five others watch it.
 #[utoipa::path(
     put, path = "/interactions/{id}/watch", tag = "interactions", params(("id" = String, Path, description = "The interaction's id")),
     responses((status = OK, body = Watch), (status = CONFLICT, body = api::Problem, content_type = "application/problem+json"))

@@ -6,6 +6,7 @@ import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
+import type { AnswerWithFile } from '../core/outgoing'
 import { Store, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
@@ -51,7 +52,7 @@ export interface Toast {
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
 const DRAFT_DAYS = 7
 
-export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; translation?: DraftTranslation; at: number }
+export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; translation?: DraftTranslation; answer?: AnswerWithFile; at: number }
 export type Past = api.Interaction
 
 /** All state of the desk; made once the agent is known. */

@@ -9,6 +9,7 @@ import type { Choice, Kind, KindName, Paged } from '../kit/fields'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
 import AgentPlaces from './AgentPlaces.vue'
+import AnswerFile from './AnswerFile.vue'
 import ContactFieldsInput from './ContactFieldsInput.vue'
 import ContactLinks from './ContactLinks.vue'
 import HolidaysInput from './HolidaysInput.vue'
@@ -175,6 +176,7 @@ const kinds: Kind[] = [
         ]
       }
     ],
+    more: AnswerFile,
     ...calls(admin.listCannedAnswers, admin.getCannedAnswer, admin.createCannedAnswer, admin.patchCannedAnswer, admin.deleteCannedAnswer)
   },
   {
