@@ -29,8 +29,8 @@ pub(crate) trait Records: Sync {
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
     /// Its thread, with the threads of the interactions that it absorbed, oldest first.
     fn messages(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
-    /// Its history, oldest first.
-    fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// Its history, oldest first. Its messages stand for some of the entries.
+    fn history(&self, key: &InteractionKey, thread: &[Message]) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
 }
 
 /// The bucket.
@@ -86,8 +86,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
     /// A merged interaction is in the thread of the one that absorbed it. If that one is closed too, its archive is
     /// made again.
     pub(crate) async fn archive(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
-        let written = self.archive_one(key).await?;
-        let mut merged_into = self.records.interaction(key).await?.and_then(|interaction| interaction.merged_into);
+        let (written, mut merged_into) = self.archive_one(key).await?;
         // Mergers lead to ever older interactions, so the loop ends.
         while let Some(into) = merged_into {
             let Some(older) = self.records.interaction(&into).await? else { break };
@@ -99,21 +98,27 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         Ok(written)
     }
 
-    async fn archive_one(&self, key: &InteractionKey) -> Result<Written, ArchiveError> {
-        let Some(mut snapshot) = self.snapshot(key).await? else { return Ok(Written::Nothing) };
+    /// Returns also the interaction into which this one was merged.
+    async fn archive_one(&self, key: &InteractionKey) -> Result<(Written, Option<InteractionKey>), ArchiveError> {
+        let Some(mut snapshot) = self.snapshot(key).await? else { return Ok((Written::Nothing, None)) };
         for _ in 0..ROUNDS {
             self.write(key, &snapshot).await?;
             let Some(latest) = self.snapshot(key).await? else {
                 self.forget(&snapshot.interaction).await?;
-                return Ok(Written::Nothing);
+                return Ok((Written::Nothing, None));
             };
             if latest == snapshot {
-                return Ok(if snapshot.interaction.is_open() { Written::Transcript } else { Written::TranscriptAndLog });
+                let written = if snapshot.interaction.is_open() { Written::Transcript } else { Written::TranscriptAndLog };
+                return Ok((written, snapshot.interaction.merged_into));
             }
             snapshot = latest;
         }
         // An open interaction goes on, so its transcript is a snapshot anyway.
-        if snapshot.interaction.is_open() { Ok(Written::Transcript) } else { Err(ArchiveError::Restless) }
+        if snapshot.interaction.is_open() {
+            Ok((Written::Transcript, snapshot.interaction.merged_into))
+        } else {
+            Err(ArchiveError::Restless)
+        }
     }
 
     /// Deletes what was written for an interaction that was deleted meanwhile.
@@ -140,7 +145,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         add_texts(&mut plain, &transcript)?;
         self.bucket.put(&transcript_key(interaction, false), plain.finish()?, ZIP).await?;
         if let Some(log_key) = log_key(interaction) {
-            let history = self.records.history(key).await?;
+            let history = self.records.history(key, messages).await?;
             self.bucket.put(&log_key, pretty(&transcript.log(&history))?, "application/json").await?;
         }
 
@@ -247,7 +252,7 @@ mod tests {
             Ok(current.map(|(_, messages)| messages).unwrap_or_default())
         }
 
-        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey, _: &[Message]) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(vec![HistoryEntry { at: now(), version: 1, role: None, fact: Fact::Opened }])
         }
     }
@@ -365,7 +370,7 @@ mod tests {
             Ok(vec![message(vec![])])
         }
 
-        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey, _: &[Message]) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(Vec::new())
         }
     }

@@ -91,7 +91,7 @@ impl Consumer for Function {
     }
 
     async fn consume(&self, job: SendJob, delivery: Delivery) -> Result<(), Failure> {
-        self.sender.handle(&job.message, delivery.receive_count).await
+        self.sender.handle(&job, delivery.receive_count).await
     }
 }
 

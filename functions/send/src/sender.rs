@@ -13,6 +13,7 @@ use domain::effect::MessageKey;
 use domain::ids::AccountId;
 use domain::message::{Attachment, AttachmentKind, Copy, DeliveryError, DeliveryState, ErrorClass, Message};
 use domain::values::Address;
+use engine::jobs::SendJob;
 use engine::ports::{Directory, PortError, Store, World};
 use engine::{Claim, Engine, EngineError, Sent};
 use jiff::{SignedDuration, Timestamp};
@@ -124,8 +125,9 @@ fn of_class(class: ErrorClass) -> DeliveryError {
 impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, W, H, K, F> {
     /// Handles a message. Afterwards it is sent, failed or in doubt, or it comes back. `received` counts how often
     /// it came, from 1.
-    pub(crate) async fn handle(&self, key: &MessageKey, received: u32) -> Result<(), Failure> {
-        match self.send(key).await {
+    pub(crate) async fn handle(&self, job: &SendJob, received: u32) -> Result<(), Failure> {
+        let key = &job.message;
+        match self.send(job).await {
             Ok(None) => Ok(()),
             Ok(Some(seconds)) => Err(Failure::Wait(seconds)),
             // The message was deleted meanwhile.
@@ -138,8 +140,9 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
     }
 
     /// Sends a message. Returns the delay in seconds if it is to be tried again.
-    async fn send(&self, key: &MessageKey) -> Result<Option<u32>, SendError> {
-        let Some(message) = self.engine.store.message(key).await? else { return Ok(None) };
+    async fn send(&self, job: &SendJob) -> Result<Option<u32>, SendError> {
+        let key = &job.message;
+        let Some(message) = self.engine.message_lately(key).await? else { return Ok(None) };
         let Some(before) = message.delivery.clone() else { return Ok(None) };
         if before.state == DeliveryState::Queued
             && let Some(seconds) = self.pauses.left(&key.interaction.conversation.account, self.engine.world.now())
@@ -149,14 +152,14 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         // Everything that can fail without the provider fails before the claim, because a crash after the claim
         // leaves the message in doubt.
         let prepared = match before.state {
-            DeliveryState::Queued => match self.prepare(key, &message).await {
+            DeliveryState::Queued => match self.prepare(job, &message).await {
                 Ok(prepared) => Some(prepared),
                 Err(NotSent::Error(error)) => return Err(error),
                 Err(NotSent::Never(error)) => return self.finish(key, None, &Sent::Failed { error }, None).await,
             },
             _ => None,
         };
-        let claimed = self.engine.claim(key).await?;
+        let claimed = self.engine.claim_known(key, Some(message)).await?;
         let (message, prepared) = match (claimed, prepared) {
             (Claim::Send(message), Some(prepared)) => (message, prepared),
             (Claim::Settled(state), _) => {
@@ -179,19 +182,21 @@ impl<S: Store, D: Directory, W: World, H: Http, K: Keys, F: Files> Sender<S, D, 
         self.finish(key, Some(&message), &sent, wait).await
     }
 
-    async fn prepare(&self, key: &MessageKey, message: &Message) -> Result<Prepared, NotSent> {
+    /// Checks the window by what the job says, which was true when the message was written. The window's end never
+    /// moves back, so the conversation is read only if that end is over.
+    async fn prepare(&self, job: &SendJob, message: &Message) -> Result<Prepared, NotSent> {
+        let key = &job.message;
         let conversation = &key.interaction.conversation;
-        let head = self.engine.store.conversation(conversation).await?;
-        if let Some(delivery) = message.delivery.as_ref().filter(|_| !message.content.is_template()) {
-            outcome::may_send(delivery, head.last_inbound_at, self.engine.world.now()).map_err(NotSent::Never)?;
+        let delivery = message.delivery.as_ref().filter(|_| !message.content.is_template());
+        let may_send = |heard_at| delivery.map_or(Ok(()), |delivery| outcome::may_send(delivery, heard_at, self.engine.world.now()));
+        if may_send(job.heard_at).is_err() {
+            let head = self.engine.store.conversation(conversation).await?;
+            may_send(head.last_inbound_at).map_err(NotSent::Never)?;
         }
         let to = match &message.to {
             Some(to) => to.clone(),
             // The version before wrote the message.
-            None => match head.open.filter(|open| open.id == key.interaction.interaction) {
-                Some(open) => open.address,
-                None => self.engine.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?.address,
-            },
+            None => self.engine.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?.address,
         };
         let account = self.engine.directory.account(&conversation.account).await?;
         let account = account.ok_or(NotSent::Never(of_class(ErrorClass::Permanent)))?;

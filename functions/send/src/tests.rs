@@ -16,7 +16,8 @@ use domain::ids::{AgentId, MessageId};
 use domain::interaction::{Interaction, Status};
 use domain::message::{ApprovedTemplate, Attachment, Author, Content, Copy, Delivery, DeliveryState, ErrorClass, Message};
 use domain::values::Secret;
-use engine::memory::{Fault, Memory, MemoryDirectory, VirtualWorld};
+use engine::jobs::SendJob;
+use engine::memory::{Fault, Memory, MemoryDirectory, ReadFault, VirtualWorld};
 use engine::ports::{Commit, Committed, Idempotency, Store};
 use engine::{Engine, Sent};
 use http::StatusCode;
@@ -143,7 +144,12 @@ impl Scene {
     }
 
     async fn deliver(&self) -> Result<(), Failure> {
-        self.sender.handle(&self.key, 1).await
+        self.deliver_as_of(None).await
+    }
+
+    /// Delivers the job of a version that knew this time of the customer's latest message.
+    async fn deliver_as_of(&self, heard_at: Option<Timestamp>) -> Result<(), Failure> {
+        self.sender.handle(&SendJob { message: self.key.clone(), heard_at }, 1).await
     }
 
     fn message(&self) -> Message {
@@ -196,6 +202,50 @@ async fn statuses_come_back_to_the_receive_url_with_our_reference() {
         let callback = format!("{base}/receive/twilio/T0KEN/status?ref={}", scene.key.reference().0);
         let escaped = callback.replace(':', "%3A").replace('/', "%2F").replace('?', "%3F").replace('=', "%3D");
         assert!(body.contains(&format!("StatusCallback={escaped}")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_knows_an_open_window_needs_no_look_at_the_conversation() {
+    let minutes_ago = |minutes| Some(now() - SignedDuration::from_mins(minutes));
+    // The message, and nothing else, which the writes guard.
+    let reads = async |heard_at| {
+        let scene = scene([taken()]).await;
+        let counted = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&counted);
+        scene.memory.inject_reads(move || {
+            *counter.lock().unwrap() += 1;
+            ReadFault::None
+        });
+        assert_eq!(scene.deliver_as_of(heard_at).await, Ok(()));
+        assert_eq!(scene.delivery().state, DeliveryState::Accepted);
+        *counted.lock().unwrap()
+    };
+    let with = reads(minutes_ago(5)).await;
+    // A job that knows nothing, or an older message, asks whether the customer has written since.
+    assert_eq!((reads(None).await, reads(minutes_ago(25 * 60)).await), (with + 1, with + 1));
+}
+
+#[tokio::test]
+async fn a_message_that_is_read_too_early_is_sent_once_all_the_same() {
+    let stale = |scene: &Scene, on: bool| scene.memory.inject_reads(move || if on { ReadFault::Stale } else { ReadFault::None });
+    // It is not there yet where it is read first.
+    let late = scene([taken()]).await;
+    stale(&late, true);
+    assert_eq!(late.deliver().await, Ok(()));
+    assert_eq!((late.calls().len(), late.delivery().state), (1, DeliveryState::Accepted));
+    // Another attempt has claimed it, or is through with it, and the replica does not know.
+    for through in [false, true] {
+        let scene = scene([taken()]).await;
+        match through {
+            false => drop(scene.sender.engine.claim(&scene.key).await.unwrap()),
+            true => scene.deliver().await.unwrap(),
+        }
+        let calls = scene.calls().len();
+        stale(&scene, true);
+        assert_eq!(scene.deliver().await, Ok(()));
+        assert_eq!(scene.calls().len(), calls, "nothing is called again");
+        assert_eq!(scene.delivery().state, if through { DeliveryState::Accepted } else { DeliveryState::Unknown });
     }
 }
 

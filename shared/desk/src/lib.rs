@@ -43,7 +43,7 @@ use domain::effect::InteractionKey;
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use engine::Engine;
-use engine::ports::{Directory, Store, System, World};
+use engine::ports::{Directory, System, World};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{Configuration, Interactions};
@@ -176,7 +176,7 @@ impl Desk {
     /// [`Failure::Deleted`] for a caller who might have seen it.
     pub async fn locate(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
-        let (key, deleted) = match self.store().locate(&id).await? {
+        let (key, deleted) = match self.store().locate_lately(&id).await? {
             Some(key) => (key, false),
             None => (self.store().gone(&id).await?.ok_or(Error::NotFound)?.key, true),
         };

@@ -252,7 +252,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let mut looked = status.recipients.is_empty();
         for attempt in 1..=ATTEMPTS {
-            let Some(before) = self.store.message(&key).await? else { return Ok(()) };
+            // It only moves forwards: a state that is too old already is reached, and one that is too early loses.
+            let read = if attempt == 1 { self.message_lately(&key).await? } else { self.store.message(&key).await? };
+            let Some(before) = read else { return Ok(()) };
             // First, so that a process that dies in between does it when the report comes again.
             if !std::mem::replace(&mut looked, true) {
                 self.shows_customer(event, &key, before.to.as_ref(), &status.recipients).await?;

@@ -72,8 +72,8 @@ impl Errand {
     }
 
     /// Sends a message: one after the other for each conversation.
-    pub fn send(id: String, message: MessageKey) -> Self {
-        Self { id, group: Some(message.interaction.conversation.group()), job: Job::Send(SendJob { message }) }
+    pub fn send(id: String, message: MessageKey, heard_at: Option<Timestamp>) -> Self {
+        Self { id, group: Some(message.interaction.conversation.group()), job: Job::Send(SendJob { message, heard_at }) }
     }
 
     /// Pushes news to agents. News of one `group` keeps its order on their screens.
@@ -125,9 +125,10 @@ impl Owner {
         Some(match (effect, self) {
             (Effect::Route, Self::Event(event)) => Errand::route(event),
             (Effect::SendMessage { message, at }, Self::Interaction(interaction)) => {
-                Errand::send(id, MessageKey { interaction: interaction.key(), at: *at, message: message.clone() })
+                let message = MessageKey { interaction: interaction.key(), at: *at, message: message.clone() };
+                Errand::send(id, message, interaction.heard_at)
             }
-            (Effect::Send, Self::Message { key, .. }) => Errand::send(id, key.clone()),
+            (Effect::Send, Self::Message { key, .. }) => Errand::send(id, key.clone(), None),
             (Effect::CopyMedia { index }, Self::Message { key, .. }) => {
                 Errand::unordered(id, Job::Media(MediaJob { message: key.clone(), index: *index }))
             }

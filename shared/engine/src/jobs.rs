@@ -141,6 +141,10 @@ impl AssignJob {
 pub struct SendJob {
     /// The message.
     pub message: MessageKey,
+    /// The provider's time of the customer's latest message, as the version knew it that caused the job; `None` if it
+    /// did not, and in jobs of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
 }
 
 /// On `media`: copy an attachment.

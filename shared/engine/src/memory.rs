@@ -127,6 +127,9 @@ struct State {
     gone: BTreeMap<InteractionId, Gone>,
     listings: BTreeMap<InteractionId, Listing>,
     messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
+    /// The messages before their latest change, as a replica shows them that lags. One that was just written is
+    /// missing there.
+    lagging: BTreeMap<MessagePlace, Message>,
     history: BTreeMap<(InteractionId, u64), Vec<HistoryEntry>>,
     presences: BTreeMap<AgentId, Presence>,
     audit: Vec<Entry>,
@@ -913,7 +916,9 @@ impl State {
         }
         self.set_mark(&mark, after.interaction.to_string());
         self.caused(Owner::Message { message: Box::new(after.clone()), key: key.clone() }, after.version, effects);
-        self.messages.insert(place(&key), (key, after));
+        if let Some((_, former)) = self.messages.insert(place(&key), (key.clone(), after)) {
+            self.lagging.insert(place(&key), former);
+        }
         Ok(Committed::Done)
     }
 
@@ -1050,6 +1055,18 @@ impl Store for Memory {
         self.read(|state| state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone())).await
     }
 
+    async fn message_lately(&self, key: &MessageKey) -> PortResult<Option<Message>> {
+        give_way().await;
+        let mut state = locked(&self.state);
+        let fault = state.read_fault();
+        let now = || state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone());
+        match fault {
+            Some(ReadFault::Throttled) => Err(throttled()),
+            Some(ReadFault::Stale) => Ok(now().and(state.lagging.get(&place(key)).cloned())),
+            Some(ReadFault::None) | None => Ok(now()),
+        }
+    }
+
     async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
         self.read(|state| state.provider_ids.get(&(account.clone(), provider_id.to_owned())).cloned()).await
     }
@@ -1060,6 +1077,11 @@ impl Store for Memory {
 
     async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
         self.read(|state| state.waiting.get(target).map(|rows| rows.values().cloned().collect()).unwrap_or_default()).await
+    }
+
+    async fn first_waiting(&self, target: &Target, most: usize) -> PortResult<(Vec<WaitingRow>, bool)> {
+        let all = self.waiting(target).await?;
+        Ok((all.iter().take(most).cloned().collect(), all.len() <= most))
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {

@@ -5,7 +5,7 @@ use domain::ids::ClaimId;
 use domain::language::Rendering;
 use domain::message::{Content, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
 
-use crate::ports::{Committed, Directory, MessageCommit, Store, World};
+use crate::ports::{Committed, Directory, MessageCommit, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 /// How many failed calls a claim survives. It may have been written, and only this attempt knows its id: in any later
@@ -44,6 +44,17 @@ pub enum Sent {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
+    /// A message as it is, or was a moment ago, for a change that rests on its version. Whether there is one is certain.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn message_lately(&self, key: &MessageKey) -> Result<Option<Message>, PortError> {
+        match self.store.message_lately(key).await? {
+            Some(message) => Ok(Some(message)),
+            None => self.store.message(key).await,
+        }
+    }
+
     /// Claims a message durably before the call to the provider, under an id of this attempt. If another attempt has
     /// claimed it, its sender died in the call: the message becomes `unknown`, and nothing is called again. An own
     /// claim whose answer was lost is found by its id.
@@ -52,10 +63,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// The message does not exist, a port fails, or rivals win every attempt. It is safe to call again. A claim that
     /// was written nevertheless is another attempt's then.
     pub async fn claim(&self, key: &MessageKey) -> Result<Claim, EngineError> {
+        self.claim_known(key, None).await
+    }
+
+    /// Like [`Engine::claim`], for a caller who has read the message, perhaps too early: then its version loses, and it
+    /// is read again.
+    ///
+    /// # Errors
+    /// The same as for [`Engine::claim`].
+    pub async fn claim_known(&self, key: &MessageKey, mut known: Option<Message>) -> Result<Claim, EngineError> {
         let claim = ClaimId::from_ulid(self.world.ulid());
         let mut unanswered = 0;
         for attempt in 1..=ATTEMPTS {
-            match self.try_claim(key, &claim).await {
+            match self.try_claim(key, &claim, known.take()).await {
                 Ok(Some(claimed)) => return Ok(claimed),
                 Ok(None) => {}
                 Err(EngineError::Port(error)) if unanswered < UNANSWERED => {
@@ -70,8 +90,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// `None` if the write met another one, which may be an own one.
-    async fn try_claim(&self, key: &MessageKey, claim: &ClaimId) -> Result<Option<Claim>, EngineError> {
-        let before = self.store.message(key).await?.ok_or(EngineError::NotFound)?;
+    async fn try_claim(&self, key: &MessageKey, claim: &ClaimId, known: Option<Message>) -> Result<Option<Claim>, EngineError> {
+        let stored = match known {
+            Some(known) => Some(known),
+            None => self.store.message(key).await?,
+        };
+        let before = stored.ok_or(EngineError::NotFound)?;
         let Some(delivery) = &before.delivery else { return Err(EngineError::NotFound) };
         let (state, error, own) = match delivery.state {
             DeliveryState::Queued => (DeliveryState::Sending, None, Some(claim.clone())),

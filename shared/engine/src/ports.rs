@@ -114,6 +114,9 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Vec<InteractionKey>, PortError>> + Send;
     /// One message.
     fn message(&self, key: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
+    /// One message as it is, or was a moment ago, for half the price; `None` may be as wrong. It is for a change that
+    /// rests on the message's version: what was read too early loses, and reads [`Store::message`].
+    fn message_lately(&self, key: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
     /// The message with the provider's id `provider_id`.
     fn message_by_provider_id(
         &self,
@@ -124,6 +127,8 @@ pub trait Store: Send + Sync {
     fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
     /// The waiting rows of a target, the longest wait first.
     fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
+    /// The first of the waiting rows of a target, at most `most`, and whether these are all.
+    fn first_waiting(&self, target: &Target, most: usize) -> impl Future<Output = Result<(Vec<WaitingRow>, bool), PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The agent of a target who was engaged last.

@@ -1,6 +1,7 @@
 //! Each agent's feed: a sequence of events, the sockets that get it, and the tickets that open them.
 
 mod append;
+mod memory;
 #[cfg(test)]
 mod model;
 mod numbering;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use append::{Newest, Numbered};
+pub(crate) use memory::Feeds;
 use numbering::{EVENTS_KEPT, Shown};
 use table::{Feed, entry_of};
 pub(crate) use table::{from as events_from, number_of};
@@ -132,7 +134,10 @@ impl Interactions {
         E: Told + Serialize + Clone,
     {
         let feed = Feed { table: &self.table, agent, account, event };
-        Ok(match append::append(&feed, cause, now).await? {
+        let mut known = self.feeds.get(agent);
+        let appended = append::append(&feed, cause, &mut known, now).await;
+        self.feeds.put(agent, known);
+        Ok(match appended? {
             Numbered::Repeated => Appended::Repeated,
             Numbered::New(entry) => {
                 let event = if entry.late { E::expired() } else { event.clone() };
@@ -230,7 +235,7 @@ impl Interactions {
 
     /// `HEAD`, and the number and time of the newest event that is there.
     async fn end(&self, agent: &AgentId) -> PortResult<(u64, Option<(u64, Timestamp)>)> {
-        let Newest { head, entries, .. } = table::newest(&self.table, agent, None, 2).await?;
+        let Newest { head, entries, .. } = table::newest(&self.table, agent, None, 0, 2).await?;
         Ok((head.seq, entries.first().map(|entry| (entry.seq, entry.at))))
     }
 
@@ -446,6 +451,47 @@ mod tests {
         let size: usize = item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
         assert!(size < 1_024, "{size}");
         assert_eq!(item["effect"]["S"], "int_01JAAAAAAAAAAAAAAAAAAAAAAA-12-0");
+    }
+
+    /// Appends the event of another effect, committed a second before.
+    async fn append_at(store: &Interactions, effect: &str, now: Timestamp) -> Appended<Short> {
+        let committed_at = now.checked_sub(SignedDuration::from_secs(1)).ok();
+        store.append(&agent(), CausedBy { effect, committed_at }, &Short("x".to_owned()), None, now).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_that_read_the_feed_seconds_ago_only_writes() {
+        let (store, stub) = table(vec![head(512), event(300, "another", at(0))], vec![(200, json!({}))]).await;
+        append_at(&store, "first", at(60)).await;
+        stub.calls();
+        let Appended::New(appended) = append_at(&store, "second", at(64)).await else { panic!("it is new") };
+        assert_eq!((appended.seq, operations(&stub.calls())), (302, vec!["PutItem"]));
+        // What it appended is in the feed, whoever asks.
+        assert_eq!(append_at(&store, "first", at(64)).await, Appended::Repeated);
+        assert!(stub.calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn later_it_reads_what_came_since() {
+        let items = Mutex::new(vec![vec![head(512), event(300, "another", at(0))], vec![head(512), event(302, "other", at(80))]]);
+        let stub = Stub::start(move |call| {
+            let query = call.operation.ends_with(".Query");
+            let items = if query { items.lock().unwrap().remove(0) } else { Vec::new() };
+            Some((200, json!({ "Items": items, "Count": items.len() }).to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        append_at(&store, "first", at(60)).await;
+        stub.calls();
+        let Appended::New(appended) = append_at(&store, "second", at(90)).await else { panic!("it is new") };
+        let calls = stub.calls();
+        assert_eq!((appended.seq, operations(&calls)), (303, vec!["Query", "PutItem"]));
+        assert_eq!(calls[0].body["ExpressionAttributeValues"][":first"]["S"], "EVENT#000000000302");
+        // The look-back goes on in what was known.
+        assert_eq!(append_at(&store, "first", at(90)).await, Appended::Repeated);
+        let old = CausedBy { effect: "another", committed_at: Some(at(-1)) };
+        assert_eq!(store.append(&agent(), old, &Short(String::new()), None, at(91)).await.unwrap(), Appended::Repeated);
+        assert!(stub.calls().is_empty());
     }
 
     #[tokio::test]

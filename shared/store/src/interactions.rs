@@ -22,6 +22,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::codec::{Form, Item, PortResult, failed, from_data, key_item, n, number, s, text, told_by, undecodable};
+use crate::feed::Feeds;
 use crate::keys;
 use crate::table::Table;
 
@@ -84,6 +85,7 @@ pub enum Order {
 pub struct Interactions {
     pub(crate) table: Table,
     pub(crate) config_table: Arc<str>,
+    pub(crate) feeds: Feeds,
     pub(crate) form: Form,
     aliases: Arc<Mutex<HashMap<String, (Standing, Instant)>>>,
 }
@@ -107,7 +109,7 @@ impl Interactions {
     /// The interactions table with this name. Its transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
         let table = Table::new(client, table);
-        Self { table, config_table: config_table.into(), form: Form::Plain, aliases: Arc::default() }
+        Self { table, config_table: config_table.into(), feeds: Feeds::default(), form: Form::Plain, aliases: Arc::default() }
     }
 
     /// The same table, with items written in this form.
@@ -125,6 +127,18 @@ impl Interactions {
     /// The interactions at these places, in no order. Missing ones are left out.
     pub async fn interactions_at(&self, places: &[InteractionKey]) -> PortResult<Vec<Interaction>> {
         self.table.batch(places.iter().map(keys::interaction).collect()).await?.iter().map(from_data).collect()
+    }
+
+    /// The key of an interaction, read at half the price. An interaction never moves, so only a missing answer may be
+    /// too old; it is asked for again. One that was deleted a moment ago may still have a key that leads nowhere.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn locate_lately(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
+        match self.table.get_lately(keys::reference(id)).await? {
+            Some(item) => place_of(&item).map(Some),
+            None => self.locate(id).await,
+        }
     }
 
     /// A part of the table, a megabyte at most, with the contacts in it: from the beginning, or from a
@@ -488,6 +502,10 @@ impl Store for Interactions {
         self.table.get(keys::message(key)).await?.as_ref().map(from_data).transpose()
     }
 
+    async fn message_lately(&self, key: &MessageKey) -> PortResult<Option<Message>> {
+        self.table.get_lately(keys::message(key)).await?.as_ref().map(from_data).transpose()
+    }
+
     async fn message_by_provider_id(&self, account: &AccountId, provider_id: &str) -> PortResult<Option<MessageKey>> {
         let item = self.table.get(keys::provider_message(account, provider_id)).await?;
         // The id of a deleted message leads nowhere.
@@ -505,6 +523,16 @@ impl Store for Interactions {
 
     async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
         self.table.all(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
+    }
+
+    async fn first_waiting(&self, target: &Target, most: usize) -> PortResult<(Vec<WaitingRow>, bool)> {
+        // One more tells whether there are more.
+        let query = self.table.query().limit(i32::try_from(most).unwrap_or(i32::MAX).saturating_add(1));
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
+        let answer = query.send().await.map_err(failed("Query"))?;
+        let rows: Vec<WaitingRow> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
+        let all = rows.len() <= most && answer.last_evaluated_key.is_none();
+        Ok((rows.into_iter().take(most).collect(), all))
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {

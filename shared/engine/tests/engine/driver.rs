@@ -35,7 +35,7 @@ use engine::errands::{Errand, Job as Body};
 use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
-use engine::stream::Owner;
+use engine::stream::{Grown, Owner};
 use engine::{Basis, Claim, Engine, EngineError, Released, Sending, Sent, Start, Started, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -105,7 +105,7 @@ impl Job {
     }
 
     pub(crate) fn send(message: MessageKey) -> Self {
-        Self::queued(Errand::send("send".into(), message))
+        Self::queued(Errand::send("send".into(), message, None))
     }
 
     pub(crate) fn unify(contact: ContactId) -> Self {
@@ -213,6 +213,8 @@ pub(crate) struct Sim {
     pub(crate) committed: Vec<(String, MessageId)>,
     /// The account as it was before its last change.
     changed_from: RefCell<Account>,
+    /// What the stream handed over, and when.
+    pub(crate) batches: Vec<(Timestamp, Grown)>,
     /// The ids that ordered queues have seen. A job that comes again under one of them is dropped.
     ids: BTreeSet<(&'static str, String)>,
     counter: u64,
@@ -340,8 +342,9 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
         Body::Route(event) => engine.route(&event).await.map(|()| nothing),
         Body::Assign(job) => assign(engine, &errand.id, &job).await,
         Body::Wakeup { job, .. } => wake_up(engine, errand.id, job).await,
-        Body::Send(SendJob { message: key }) => {
-            if let Claim::Send(message) = engine.claim(&key).await? {
+        Body::Send(SendJob { message: key, heard_at }) => {
+            let known = engine.message_lately(&key).await?;
+            if let Claim::Send(message) = engine.claim_known(&key, known).await? {
                 let outcome = {
                     let mut provider = provider.lock().unwrap();
                     provider.calls.push(message.id.clone());
@@ -350,7 +353,7 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
                 };
                 let state = written(engine, &key, &message, &outcome).await?;
                 if state == DeliveryState::Queued {
-                    return Ok((vec![Errand::send(errand.id, key)], Vec::new(), None));
+                    return Ok((vec![Errand::send(errand.id, key, heard_at)], Vec::new(), None));
                 }
             }
             Ok(nothing)
@@ -553,6 +556,7 @@ impl Sim {
             jobs: VecDeque::new(),
             timers: Vec::new(),
             seen: BTreeMap::new(),
+            batches: Vec::new(),
             provider: Arc::default(),
             archived: Vec::new(),
             account,
@@ -955,6 +959,18 @@ impl Sim {
                 if errand.group.is_none() || self.ids.insert((queue_of(&errand.job), errand.id.clone())) {
                     self.enqueue(errand);
                 }
+            }
+            self.batches.push((self.world.now(), grown));
+        }
+    }
+
+    /// The stream hands over again what it did from one place on, when the queues have forgotten the ids. Feeds
+    /// recognise their events themselves, which they play in histories of their own.
+    pub(crate) fn pump_again(&mut self, from: usize, count: usize) {
+        let again: Vec<(Timestamp, Grown)> = self.batches.iter().skip(from).take(count).cloned().collect();
+        for (at, grown) in again {
+            for errand in grown.errands(Some(at)).unwrap().into_iter().filter(|errand| !matches!(errand.job, Body::Push(_))) {
+                self.enqueue(errand);
             }
         }
     }

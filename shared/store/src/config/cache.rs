@@ -62,7 +62,8 @@ async fn cached_all<T, F: Future<Output = PortResult<T>>>(cache: &Cached<T>, at:
 
 impl Configuration {
     /// The revision of some seconds ago at most. All kinds lie in one partition each, and every warm function would
-    /// read them whole every 5 s: this one small item tells whether anything has changed.
+    /// read them whole every 5 s: this one small item tells whether anything has changed. It is not read consistently,
+    /// so a change is seen a moment later than that at times. What is read after it is.
     pub(super) async fn recent_revision(&self) -> PortResult<Revision> {
         let recent = self.recent.lock().ok().and_then(|recent| *recent).filter(|(_, asked)| asked.elapsed() < CACHED);
         if let Some((revision, _)) = recent {
@@ -70,10 +71,11 @@ impl Configuration {
         }
         // Before the call, since the answer may lack a write of the next moment.
         let asked = Instant::now();
-        let revision = self.revision().await?;
-        if let Ok(mut recent) = self.recent.lock() {
-            *recent = Some((revision, asked));
-        }
+        let read = self.revision_lately().await?;
+        let Ok(mut recent) = self.recent.lock() else { return Ok(read) };
+        // Another replica may know less than the one that was asked before. What was read then does not come back.
+        let revision = recent.map_or(read, |(known, _)| known.max(read));
+        *recent = Some((revision, asked));
         Ok(revision)
     }
 }
@@ -422,6 +424,23 @@ mod tests {
         seconds_pass(&configuration);
         burst(&configuration).await;
         assert_eq!(reads(&stub), ["config", "account", "queue", "agent", "receive", "receive"]);
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_knows_less_brings_nothing_back() {
+        let revision = Arc::new(AtomicU64::new(7));
+        let (configuration, stub) = table(&revision).await;
+        burst(&configuration).await;
+        revision.store(8, Ordering::SeqCst);
+        seconds_pass(&configuration);
+        configuration.queues().await.unwrap();
+        revision.store(7, Ordering::SeqCst);
+        seconds_pass(&configuration);
+        reads(&stub);
+        // The queues are those of the eighth revision, and the agents of the seventh are over.
+        configuration.queues().await.unwrap();
+        configuration.agents().await.unwrap();
+        assert_eq!(reads(&stub), ["config", "agent"]);
     }
 
     #[tokio::test]

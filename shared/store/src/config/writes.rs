@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{WAKES, entity_key, plan_key, proxy_key, receive_key, revision_key, unique_key, wakes_key};
 use super::{Configuration, Entity, audit_items};
-use crate::codec::{PortResult, data_item, failed, from_data, item, n, number, s};
+use crate::codec::{Item, PortResult, data_item, failed, from_data, item, n, number, s};
 use crate::transaction::{Cause, Expression, Outcome, Transaction};
 
 /// The assumption of a write.
@@ -31,8 +31,15 @@ pub enum Write<'a, T> {
 
 /// The count of all writes. A change that checks one entity against others, which somebody else may be changing, is
 /// written at the revision that was read first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(u64);
+
+impl Revision {
+    /// That of its item; 0 if there is none.
+    fn of(item: Option<&Item>) -> Self {
+        Self(item.and_then(|item| number(item, "revision")).unwrap_or_default())
+    }
+}
 
 /// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +129,12 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn revision(&self) -> PortResult<Revision> {
-        Ok(Revision(self.table.get(revision_key()).await?.as_ref().and_then(|item| number(item, "revision")).unwrap_or_default()))
+        Ok(Revision::of(self.table.get(revision_key()).await?.as_ref()))
+    }
+
+    /// The revision as it is, or was a moment ago, for half the price.
+    pub(super) async fn revision_lately(&self) -> PortResult<Revision> {
+        Ok(Revision::of(self.table.get_lately(revision_key()).await?.as_ref()))
     }
 
     /// Writes an entity together with its unique names, without a check of other entities. An account's first write

@@ -1,9 +1,11 @@
-//! Appends an event to a feed: one read, and one write unless `HEAD` must move.
+//! Appends an event to a feed: one read, none if this process read it in the last seconds, and one write unless `HEAD`
+//! must move.
 
 use engine::ports::PortError;
 use jiff::Timestamp;
 
 use super::CausedBy;
+use super::memory::Remembered;
 use super::numbering::{Entry, Head, Look, LookBack, Place, is_late};
 use crate::codec::PortResult;
 
@@ -18,8 +20,8 @@ const FURTHER_LOOK: i32 = 16;
 
 /// What an append needs of the table. The tests have one in memory, with a clock of its own.
 pub(super) trait FeedTable {
-    /// The newest items below an event, newest first; without `below` they begin with `HEAD`.
-    async fn newest(&self, below: Option<u64>, limit: i32) -> PortResult<Newest>;
+    /// The newest items below an event and above one (0: all), newest first; without `below` they begin with `HEAD`.
+    async fn newest(&self, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest>;
     /// Whether the version before, or an append beside it, marked the effect as done.
     async fn is_done(&self, effect: &str) -> PortResult<bool>;
     /// Writes an event if its number is free.
@@ -73,58 +75,86 @@ enum Before {
     /// Its news is there, under this number and time.
     There(Entry),
     Absent {
-        newest: Newest,
         met_unnamed: bool,
     },
 }
 
-/// Appends the event of an effect, unless it is there.
-pub(super) async fn append<T: FeedTable>(table: &T, cause: CausedBy<'_>, now: Timestamp) -> PortResult<Numbered> {
+/// Appends the event of an effect, unless it is there. `known` is what this process knows of the feed, before and
+/// afterwards.
+pub(super) async fn append<T: FeedTable>(
+    table: &T,
+    cause: CausedBy<'_>,
+    known: &mut Option<Remembered>,
+    now: Timestamp,
+) -> PortResult<Numbered> {
     let mut tried = false;
     for attempt in 1..=ATTEMPTS {
-        let (newest, met_unnamed) = match look_back(table, cause, now).await? {
+        // Without an answer to what follows, nothing is known.
+        let (mut feed, before) = look_back(table, cause, known.take(), now).await?;
+        let met_unnamed = match before {
             // A write of ours, or of another delivery of the job. Posting an event twice harms no client.
-            Before::There(entry) if tried => return Ok(Numbered::New(entry)),
-            Before::There(_) => return Ok(Numbered::Repeated),
-            Before::Absent { newest, met_unnamed } => (newest, met_unnamed),
+            Before::There(entry) => {
+                *known = Some(feed);
+                return Ok(if tried { Numbered::New(entry) } else { Numbered::Repeated });
+            }
+            Before::Absent { met_unnamed } => met_unnamed,
         };
         // An event of the version before names no effect; that version left a mark.
         if met_unnamed && table.is_done(cause.effect).await? {
             return Ok(Numbered::Repeated);
         }
         tried = true;
-        match attempt_at(table, cause, &newest, now).await? {
-            Some(numbered) => return Ok(numbered),
+        match attempt_at(table, cause, &mut feed, now).await? {
+            Some(numbered) => {
+                *known = Some(feed);
+                return Ok(numbered);
+            }
             None => table.pause(attempt).await,
         }
     }
     Err(PortError { operation: "append", reason: format!("still in conflict after {ATTEMPTS} attempts") })
 }
 
-async fn look_back<T: FeedTable>(table: &T, cause: CausedBy<'_>, now: Timestamp) -> PortResult<Before> {
+/// Looks back through what is known and what is read, and returns the feed as far as it was seen.
+async fn look_back<T: FeedTable>(
+    table: &T,
+    cause: CausedBy<'_>,
+    known: Option<Remembered>,
+    now: Timestamp,
+) -> PortResult<(Remembered, Before)> {
     let mut look = LookBack::new(cause.effect, cause.committed_at, now);
-    let newest = table.newest(None, FIRST_LOOK).await?;
-    let (mut seen, mut page) = (0, newest.clone());
+    let mut feed = match known {
+        Some(known) if known.is_present(now) => known,
+        known => {
+            let known = known.filter(|known| known.is_part(now));
+            let above = known.as_ref().and_then(Remembered::last).map_or(0, |(seq, _)| seq);
+            let newer = table.newest(None, above, FIRST_LOOK).await?;
+            Remembered::read(newer, known, now)
+        }
+    };
+    let mut looked = 0;
     loop {
-        for entry in &page.entries {
-            seen = entry.seq;
+        let told = feed.newest_first().skip(looked).find_map(|entry| {
+            looked += 1;
             match look.look(entry) {
-                Look::Found => return Ok(Before::There(entry.clone())),
-                Look::Absent => return Ok(Before::Absent { newest, met_unnamed: look.met_unnamed }),
-                Look::Further => {}
+                Look::Found => Some(Before::There(entry.clone())),
+                Look::Absent => Some(Before::Absent { met_unnamed: look.met_unnamed }),
+                Look::Further => None,
             }
+        });
+        if let Some(told) = told {
+            return Ok((feed, told));
         }
-        if !page.older {
-            return Ok(Before::Absent { newest, met_unnamed: look.met_unnamed });
-        }
-        page = table.newest(Some(seen), FURTHER_LOOK).await?;
+        let Some(oldest) = feed.oldest_with_older() else {
+            return Ok((feed, Before::Absent { met_unnamed: look.met_unnamed }));
+        };
+        feed.before(table.newest(Some(oldest), 0, FURTHER_LOOK).await?);
     }
 }
 
-/// One attempt with what was read of the feed; `None` if another write came first.
-async fn attempt_at<T: FeedTable>(table: &T, cause: CausedBy<'_>, newest: &Newest, now: Timestamp) -> PortResult<Option<Numbered>> {
-    let head = newest.head;
-    let last = newest.entries.first().map(|entry| (entry.seq, entry.at));
+/// One attempt with what is known of the feed; `None` if another write came first.
+async fn attempt_at<T: FeedTable>(table: &T, cause: CausedBy<'_>, feed: &mut Remembered, now: Timestamp) -> PortResult<Option<Numbered>> {
+    let (head, last) = (feed.head, feed.last());
     let place = head.next(last, now);
     // Times never decrease along the numbers, or the look-back would end too early.
     let at = last.map_or(now, |(_, at)| at.max(now));
@@ -133,12 +163,16 @@ async fn attempt_at<T: FeedTable>(table: &T, cause: CausedBy<'_>, newest: &Newes
     let marks = cause.committed_at.is_none() || head.shared_since(now).is_some();
     let done = marks.then_some(cause.effect);
     let (entry, moved) = match place {
-        Place::Free(seq) if !marks => return walk(table, entry(seq), head.seq).await,
+        Place::Free(seq) if !marks => return walk(table, entry(seq), feed).await,
         Place::Free(seq) => (entry(seq), None),
         Place::With(seq, after) => (entry(seq), Some((head, after))),
     };
     Ok(match table.put_with(&entry, moved, done).await? {
-        Together::Done => Some(Numbered::New(entry)),
+        Together::Done => {
+            feed.appended(entry.clone());
+            feed.head = moved.map_or(head, |(_, after)| after);
+            Some(Numbered::New(entry))
+        }
         Together::Marked => Some(Numbered::Repeated),
         Together::Rival => None,
     })
@@ -146,12 +180,20 @@ async fn attempt_at<T: FeedTable>(table: &T, cause: CausedBy<'_>, newest: &Newes
 
 /// Writes an event at the first free number up to the floor. Each taken one was written since the feed was read, so
 /// the event itself may be there.
-async fn walk<T: FeedTable>(table: &T, mut entry: Entry, floor: u64) -> PortResult<Option<Numbered>> {
-    while entry.seq <= floor {
+async fn walk<T: FeedTable>(table: &T, mut entry: Entry, feed: &mut Remembered) -> PortResult<Option<Numbered>> {
+    while entry.seq <= feed.head.seq {
         match table.put(&entry).await? {
-            Put::Done => return Ok(Some(Numbered::New(entry))),
-            Put::Taken(own) if own.effect == entry.effect => return Ok(Some(Numbered::New(own))),
-            Put::Taken(other) => (entry.seq, entry.at) = (entry.seq + 1, entry.at.max(other.at)),
+            Put::Done => {
+                feed.appended(entry.clone());
+                return Ok(Some(Numbered::New(entry)));
+            }
+            Put::Taken(other) => {
+                feed.appended(other.clone());
+                if other.effect == entry.effect {
+                    return Ok(Some(Numbered::New(other)));
+                }
+                (entry.seq, entry.at) = (entry.seq + 1, entry.at.max(other.at));
+            }
             Put::Rival => return Ok(None),
         }
     }

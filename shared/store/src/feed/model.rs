@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::CausedBy;
 use super::append::{FeedTable, Newest, Numbered, Put, Together, append};
+use super::memory::Remembered;
 use super::numbering::{EVENTS_KEPT, Entry, Head, Shown, last, shown, without_events};
 use crate::codec::PortResult;
 
@@ -105,10 +106,11 @@ impl Fake {
         self.entries.borrow().get(&seq).cloned()
     }
 
-    fn newest(&self, below: Option<u64>, limit: usize) -> Newest {
+    fn newest(&self, below: Option<u64>, above: u64, limit: usize) -> Newest {
         let entries = self.entries.borrow();
         let limit = limit - usize::from(below.is_none() && self.head.get().is_some());
-        let entries: Vec<_> = entries.range(..below.unwrap_or(u64::MAX)).rev().take(limit).map(|(_, entry)| entry.clone()).collect();
+        let entries: Vec<_> =
+            entries.range(above + 1..below.unwrap_or(u64::MAX)).rev().take(limit).map(|(_, entry)| entry.clone()).collect();
         Newest { head: self.head.get().unwrap_or_default(), older: entries.len() >= limit, entries }
     }
 
@@ -141,9 +143,9 @@ struct Pusher {
 }
 
 impl FeedTable for Pusher {
-    async fn newest(&self, below: Option<u64>, limit: i32) -> PortResult<Newest> {
+    async fn newest(&self, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest> {
         turn().await;
-        if self.fake.fails() { Err(failure()) } else { Ok(self.fake.newest(below, usize::try_from(limit).unwrap())) }
+        if self.fake.fails() { Err(failure()) } else { Ok(self.fake.newest(below, above, usize::try_from(limit).unwrap())) }
     }
 
     async fn is_done(&self, effect: &str) -> PortResult<bool> {
@@ -310,6 +312,8 @@ enum Versions {
 
 struct World {
     fake: Rc<Fake>,
+    /// What the process of each group knows of the feed.
+    known: Vec<Rc<RefCell<Option<Remembered>>>>,
     /// The jobs of each group, and the one under way.
     groups: Vec<(VecDeque<Job>, Option<Running>)>,
     clocks: Vec<i64>,
@@ -338,7 +342,8 @@ impl World {
         let groups = (0..3).map(|_| (VecDeque::new(), None)).collect();
         let clients = vec![Client { since: BEGIN, ..Client::default() }];
         let versions = versions.to_vec();
-        Self { fake: Rc::new(fake), groups, clocks, clients, versions, effects: BTreeMap::new(), late: BTreeSet::new() }
+        let known = (0..3).map(|_| Rc::default()).collect();
+        Self { fake: Rc::new(fake), known, groups, clocks, clients, versions, effects: BTreeMap::new(), late: BTreeSet::new() }
     }
 
     fn version(&self) -> Versions {
@@ -421,9 +426,11 @@ impl World {
     /// Functions that took too long end.
     fn kill(&mut self) {
         let now = self.fake.now.get();
-        for (jobs, running) in &mut self.groups {
+        for ((jobs, running), known) in self.groups.iter_mut().zip(&mut self.known) {
             if let Some(Running { job, .. }) = running.take_if(|running| now - running.since > TIMEOUT) {
                 jobs.push_front(Job { due: now, ..job });
+                // Its process ends with it, and what it knew.
+                *known = Rc::default();
             }
         }
     }
@@ -457,7 +464,18 @@ impl World {
         if before {
             return Box::pin(async move { append_before(&fake, &effect, now).await });
         }
-        Box::pin(async move { append(&Pusher { fake }, CausedBy { effect: &effect, committed_at }, now).await })
+        // A process may carry out the jobs of another group meanwhile, or be a new one.
+        let known = match self.random().below(10) {
+            0 => Rc::default(),
+            1 => Rc::clone(&self.known[usize::try_from(self.random().below(3)).unwrap()]),
+            _ => Rc::clone(&self.known[group]),
+        };
+        Box::pin(async move {
+            let mut knows = known.borrow().clone();
+            let appended = append(&Pusher { fake }, CausedBy { effect: &effect, committed_at }, &mut knows, now).await;
+            known.replace(knows.map(Remembered::shortened));
+            appended
+        })
     }
 
     /// Clients read, others come, and the table removes events.

@@ -50,8 +50,8 @@ impl<E: Serialize> Feed<'_, E> {
 }
 
 impl<E: Serialize> FeedTable for Feed<'_, E> {
-    async fn newest(&self, below: Option<u64>, limit: i32) -> PortResult<Newest> {
-        newest(self.table, self.agent, below, limit).await
+    async fn newest(&self, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest> {
+        newest(self.table, self.agent, below, above, limit).await
     }
 
     async fn is_done(&self, effect: &str) -> PortResult<bool> {
@@ -111,13 +111,14 @@ fn moved(head: &Head) -> Expression {
 }
 
 /// The newest items of a feed, newest first. `HEAD` sorts after all events, so the first query returns it too.
-pub(super) async fn newest(table: &Table, agent: &AgentId, below: Option<u64>, limit: i32) -> PortResult<Newest> {
+/// Numbers begin at 1.
+pub(super) async fn newest(table: &Table, agent: &AgentId, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest> {
     let upper = below.map_or(keys::feed_head(agent).sk, |seq| keys::feed_event(agent, seq.saturating_sub(1)).sk);
     let query = table.query().scan_index_forward(false).limit(limit);
     let query = query
         .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
         .expression_attribute_values(":pk", s(keys::feed(agent)))
-        .expression_attribute_values(":first", s(keys::FEED_EVENTS))
+        .expression_attribute_values(":first", s(keys::feed_event(agent, above.saturating_add(1)).sk))
         .expression_attribute_values(":last", s(upper));
     let answer = query.send().await.map_err(failed("Query"))?;
     let items = answer.items.unwrap_or_default();
