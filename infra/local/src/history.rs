@@ -195,6 +195,7 @@ impl Teller<'_> {
             one_sided: false,
             wait: None,
             unanswered_since: None,
+            active: domain::active::Active::default(),
             tried: vec![self.cast.queue.clone()],
             last_message: None,
             heard_at: Some(at),

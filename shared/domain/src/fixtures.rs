@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::account::{Account, Provider, Settings};
+use crate::active::Active;
 use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
 use crate::interaction::{Inactivity, Interaction, Run, Status};
 use crate::message::{Author, Content, Message};
@@ -66,6 +67,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         one_sided: false,
         wait: None,
         unanswered_since: None,
+        active: Active::default(),
         tried: Vec::new(),
         last_message: None,
         heard_at: None,

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::active::Active;
 use crate::agent::Presence;
 use crate::commands::Commands;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
@@ -93,6 +94,9 @@ pub struct Interaction {
     /// The time at which the oldest unanswered message arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_since: Option<Timestamp>,
+    /// How long the customer waited for the agents' answers.
+    #[serde(default, skip_serializing_if = "Active::is_none")]
+    pub active: Active,
     /// The queues that the plan has tried in this run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<QueueId>,
@@ -405,6 +409,7 @@ impl Interaction {
             answered: false,
             one_sided: false,
             unanswered_since: None,
+            active: Active::default(),
             tried: Vec::new(),
             last_message: None,
             heard_at: None,

@@ -3,6 +3,7 @@
 //! [`decide::decide`] is the heart: every change of an interaction goes through it.
 
 pub mod account;
+pub mod active;
 pub mod agent;
 pub mod assign;
 pub mod business;

@@ -49,6 +49,7 @@ impl<'a> Change<'a> {
             self.next.unread_count = 0;
         }
         self.end_wrap_up(before);
+        self.keep_active_time(before);
         let occupied_before = before.map(occupied).unwrap_or_default();
         if let Some(wait) = before.and_then(|before| before.wait.as_ref()).filter(|wait| wait.offer.is_none()) {
             let stays = |target: &Target| self.next.is_open() && self.next.wait.as_ref().is_some_and(|wait| wait.targets.contains(target));
@@ -62,6 +63,15 @@ impl<'a> Change<'a> {
         self.tell_watchers(before);
         let Self { next: interaction, effects, message_effects, replies, history, presence_revision, .. } = self;
         Decision { interaction, effects, message_effects, replies, history, presence_revision }
+    }
+
+    /// Ends the active time of a hold, whatever ended it, and runs that of the present one.
+    fn keep_active_time(&mut self, before: Option<&Interaction>) {
+        if before.and_then(holder) != holder(&self.next) {
+            self.next.active.passed_on();
+        }
+        let owed = holder(&self.next).is_some() && self.next.unanswered_since.is_some();
+        self.next.active.owed(owed, self.context.now);
     }
 
     /// When an agent's last slot fills, other offers ringing there are withdrawn and move on.

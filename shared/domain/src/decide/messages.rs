@@ -146,6 +146,7 @@ impl Change<'_> {
         self.next.last_message = Some(LastMessage { at: now, from_customer: false });
         self.next.answered = true;
         self.next.unanswered_since = None;
+        self.next.active.answered(now);
         self.next.inactivity.deadline = self.context.account.settings.inactivity_timeout.map(|timeout| timeout.after(now));
         if let Some(deadline) = self.next.inactivity.deadline {
             self.arm_inactivity(deadline);

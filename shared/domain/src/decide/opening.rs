@@ -1,6 +1,7 @@
 //! A new interaction, before any event.
 
 use super::Context;
+use crate::active::Active;
 use crate::commands::Commands;
 use crate::ids::{ContactId, InteractionId};
 use crate::inbound::ProfileName;
@@ -62,6 +63,7 @@ impl Opening {
             one_sided: false,
             wait: None,
             unanswered_since: None,
+            active: Active::default(),
             tried: Vec::new(),
             last_message: None,
             heard_at: None,

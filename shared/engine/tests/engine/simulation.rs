@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use domain::active::Active;
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
@@ -139,6 +140,10 @@ struct Weather {
 
 const CALM: Weather = Weather { faults: 0, throttled: 0, stale: 0, crashes: 0, twice: 0, late: 0, in_order: true };
 const STORM: Weather = Weather { faults: 10, throttled: 2, stale: 40, crashes: 2, twice: 15, late: 25, in_order: false };
+
+/// In how many rounds of a hundred the stream repeats a batch after minutes or hours. Each takes its history out of
+/// most customers' windows, so they are few.
+const REPEATED: usize = 2;
 
 /// How long caches of the configuration are valid, in seconds.
 const CACHED: i64 = 5;
@@ -811,6 +816,9 @@ impl Story {
             self.play(false);
             let passes = self.dice.between(0, 6);
             self.pass(passes);
+            if self.weather.twice > 0 && self.dice.percent(REPEATED) {
+                self.repeats_a_batch();
+            }
         }
         // Then the storm is over, and everything under way comes to its end.
         self.weather = CALM;
@@ -827,6 +835,16 @@ impl Story {
             self.play(true);
         }
         self.check_end();
+    }
+
+    /// Much later the stream hands over a batch again: its function died, or somebody emitted the versions once more.
+    fn repeats_a_batch(&mut self) {
+        let later = *self.dice.pick(&[6 * 60, 20 * 3600]).unwrap();
+        self.pass(later);
+        let (from, count) = (self.dice.below(self.sim.batches.len().max(1)), 1 + self.dice.below(30));
+        self.log.push_back(format!("{}: the stream repeats {count} from {from}", self.sim.world.now()));
+        self.sim.pump_again(from, count);
+        self.play(false);
     }
 
     // These must hold at every instant.
@@ -899,6 +917,7 @@ impl Story {
     fn check_history(&self, interaction: &Interaction) {
         let history = self.sim.memory.history(&interaction.id);
         let (mut owner, mut offered_to): (Option<AgentId>, Option<u64>) = (None, None);
+        self.check_active_time(interaction, &history);
         for entry in history {
             match entry.fact {
                 Fact::Offered { .. } => offered_to = Some(entry.version),
@@ -952,6 +971,42 @@ impl Story {
             }
         }
         unseen
+    }
+
+    /// Counts the active time anew, from what messages and history tell alone.
+    fn check_active_time(&self, interaction: &Interaction, history: &[HistoryEntry]) {
+        let (mut holder, mut unanswered, mut held, mut ended) = (None::<AgentId>, None::<Timestamp>, 0, 0);
+        for HistoryEntry { at, fact, .. } in history {
+            let holds = match fact {
+                Fact::Accepted { agent, .. } | Fact::Picked { agent } | Fact::Reopened { agent } | Fact::Started { agent, .. } => {
+                    Some(agent.clone())
+                }
+                Fact::Reassigned { to, .. } => Some(to.clone()),
+                Fact::ReopenedFor { to, .. } => to.clone(),
+                Fact::Unassigned { .. } | Fact::Closed { .. } => None,
+                Fact::MessageSent { agent, .. } => {
+                    assert_eq!(holder.as_ref(), Some(agent));
+                    held += unanswered.take().map_or(0, |since| at.duration_since(since).as_millis());
+                    continue;
+                }
+                Fact::MessageReceived { .. } | Fact::Absorbed { unanswered: true, .. } => {
+                    unanswered.get_or_insert(*at);
+                    continue;
+                }
+                _ => continue,
+            };
+            if matches!(fact, Fact::Closed { .. }) {
+                unanswered = None;
+            }
+            if holds != holder {
+                ended += std::mem::take(&mut held);
+                // Whatever waits already waits for this agent from now on.
+                unanswered = unanswered.map(|_| *at);
+                holder = holds;
+            }
+        }
+        let Active { ended: past, held: present, .. } = interaction.active;
+        assert_eq!((i128::from(past), i128::from(present)), (ended, held), "{}: {history:#?}", interaction.id);
     }
 
     // These must hold whenever nothing is left to do but to wait for the clock.
