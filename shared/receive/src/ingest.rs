@@ -246,6 +246,31 @@ mod tests {
         }
     }
 
+    /// A customer's message.
+    fn message() -> Parsed {
+        let at = Timestamp::UNIX_EPOCH;
+        let from = domain::fixtures::interaction(domain::interaction::Status::Open, at).address;
+        let said = json!({ "provider_id": "SM1", "from": from, "content": domain::fixtures::message(at).content });
+        let said = InboundKind::Message(serde_json::from_value(said).unwrap());
+        let event = InboundEvent::new(domain::fixtures::account().id, "SM1".to_owned(), at, said);
+        Parsed { event, raw: String::new(), number: None }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_in_the_queue_before_it_is_stored_and_a_failure_of_either_is_an_error() {
+        let both = vec!["SendMessage".to_owned(), "PutItem".to_owned()];
+        assert_eq!(calls(true, true, &[message()]).await, (true, both.clone()));
+        assert_eq!(calls(false, true, &[message()]).await, (false, both.clone()));
+        assert_eq!(calls(true, false, &[message()]).await, (false, both));
+        // What the queue did not take is stored with the effect that enqueues it; what it took needs none.
+        for (queue, effects) in [(true, json!(null)), (false, json!("route"))] {
+            let (stub, ingest) = ingest(true, queue).await;
+            ingest.keep(&[message()]).await.ok();
+            let put = stub.calls().pop().unwrap().body;
+            assert_eq!(put["Item"]["effects"]["L"][0]["M"]["effect"]["S"], effects);
+        }
+    }
+
     #[tokio::test]
     async fn a_status_that_the_queue_does_not_take_is_stored_with_its_effect_and_one_that_nothing_takes_is_an_error() {
         let statuses = [status(1, "r".to_owned())];

@@ -2,13 +2,14 @@
 
 use domain::decide::{Event, Refusal};
 use domain::effect::Timer;
+use domain::inbound::InboundEvent;
 use domain::interaction::Interaction;
 use domain::queue::Strategy;
 use engine::memory::Fault;
-use engine::ports::Idempotency;
+use engine::ports::{Idempotency, World};
 use engine::{EngineError, Told};
 
-use crate::driver::{Command, Job, Sim, run};
+use crate::driver::{Command, Job, Outcome, Sim, run, start};
 
 /// Injects `fault` this number of times.
 fn faults(sim: &Sim, fault: Fault, mut times: u32) {
@@ -45,6 +46,52 @@ fn a_repeated_event_of_a_closed_interaction_opens_nothing() {
     let interaction = sim.receives(&event);
     sim.accept(&agents[0], &interaction).unwrap();
     sim.close(&agents[0], &interaction).unwrap();
+    sim.jobs.push_back(Job::route(&event));
+    sim.settle();
+    assert_eq!((sim.memory.interactions().len(), sim.memory.messages().len()), (1, 1));
+}
+
+#[test]
+fn a_webhook_again_after_three_minutes_and_nine_days_opens_nothing_though_its_router_died_and_the_chat_is_over() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
+    let event = sim.event(1);
+    sim.memory.receive(&event);
+    // What the queue has is played by hand.
+    sim.memory.take_effects();
+    faults(&sim, Fault::AnswerLost, 1);
+    let outcome = run(start(&sim.engine, &sim.provider, Job::route(&event)));
+    assert!(matches!(outcome, Outcome::Failed(_)), "it dies behind its commit");
+    sim.settle();
+    let interaction = sim.memory.interactions()[0].id.clone();
+    sim.accept(&agents[0], &interaction).unwrap();
+    sim.close(&agents[0], &interaction).unwrap();
+    let closed = sim.interaction(&interaction);
+    for seconds in [3 * 60, 9 * 24 * 3600] {
+        sim.wait(seconds);
+        // As the provider sends it, and as the queue brings what the dead router left.
+        let again = InboundEvent { received_at: sim.world.now(), ..event.clone() };
+        assert!(!sim.memory.receive(&again), "it is known");
+        sim.jobs.extend([Job::route(&again), Job::route(&event)]);
+        sim.settle();
+        assert_eq!((sim.memory.interactions().len(), sim.memory.messages().len()), (1, 1), "{seconds}");
+        assert_eq!(sim.interaction(&interaction), closed);
+    }
+}
+
+#[test]
+fn a_webhook_that_dies_between_its_two_calls_loses_nothing_though_its_provider_never_repeats() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Beepall, 1);
+    let event = sim.event(1);
+    // The queue has it, and the table never gets it.
+    sim.jobs.push_back(Job::route(&event));
+    sim.settle();
+    let interactions = sim.memory.interactions();
+    assert_eq!((interactions.len(), sim.memory.messages().len()), (1, 1));
+    assert_eq!(sim.rings_at(&interactions[0].id), agents);
+    // The queue brings it again, and much later the provider's list does, which finds nothing stored.
+    sim.jobs.push_back(Job::route(&event));
+    sim.wait(2 * 3600);
+    sim.memory.receive(&event);
     sim.jobs.push_back(Job::route(&event));
     sim.settle();
     assert_eq!((sim.memory.interactions().len(), sim.memory.messages().len()), (1, 1));
