@@ -737,6 +737,6 @@ async fn an_account_that_cannot_be_made_now_is_503_and_the_same_request_complete
     let (status, account) = make("BUSYZ").await;
     assert_eq!(status, 201, "{account}");
     let secrets = cloud::secrets::SecretStore::from_env(&desk.deployment.aws, &desk.deployment.env).unwrap();
-    let id = account["id"].as_str().unwrap().parse().unwrap();
+    let id: domain::ids::AccountId = account["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(secrets.current::<Value>(&id).await.unwrap().value, json!({"auth_token": "t0ken"}));
 }

@@ -40,6 +40,8 @@ pub struct App {
     pub secrets: SecretStore,
     /// The accounts' keys for translation.
     pub translation_keys: SecretStore,
+    /// The AI agents' keys.
+    pub ai_keys: SecretStore,
     /// `assign.fifo`, by which a change makes `assign` look at waiting interactions again.
     pub wakes: Queue,
     /// The sockets of agents.
@@ -78,8 +80,9 @@ impl Api for App {
 
 impl App {
     /// Reads `CONFIG_TABLE`, `INTERACTIONS_TABLE`, `ASSIGN_QUEUE_URL`, `SECRET_PREFIX`, `TRANSLATION_KEY_PREFIX`,
-    /// `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and `EGRESS_ALLOWED_ORIGINS`, and
-    /// the variables of [`Access::from_env`], [`Client::from_env`] and [`Ingest::from_env`].
+    /// `AI_KEY_PREFIX`, `PUBLIC_URL`, `BUCKET`, `ROLE_SOURCE`, `WEBSOCKET_ENDPOINT`, `USER_POOL_ID` and
+    /// `EGRESS_ALLOWED_ORIGINS`, and the variables of [`Access::from_env`], [`Client::from_env`] and
+    /// [`Ingest::from_env`].
     ///
     /// # Errors
     /// Names the variable that is missing or can't be used.
@@ -89,6 +92,7 @@ impl App {
             engine: store::open_engine(&aws, env)?,
             secrets: SecretStore::from_env(&aws, env)?,
             translation_keys: SecretStore::of_kind(&aws, env, "TRANSLATION_KEY_PREFIX")?,
+            ai_keys: SecretStore::of_kind(&aws, env, "AI_KEY_PREFIX")?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
             sockets: Sockets::from_env(&aws, env)?,
             access: Access::from_env(env)?,

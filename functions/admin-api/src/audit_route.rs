@@ -27,7 +27,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 #[utoipa::path(get, path = "/audit", tag = "audit",
     params(
         ("who" = Option<String>, Query, description = "Only changes by this agent (its id), or by this `sub` if the caller had no record."),
-        ("kind" = Option<String>, Query, description = "Only changes of this kind: `account`, `agent`, `queue`, `list`, `interval`, `pause`, \
+        ("kind" = Option<String>, Query, description = "Only changes of this kind: `account`, `agent`, `ai_agent`, `queue`, `list`, `interval`, `pause`, \
             `disposition`, `tag`, `canned_answer`, `contact`, `interaction` or `job`."),
         ("id" = Option<String>, Query, description = "Only changes of the resource with this id."),
         ("from" = Option<String>, Query, description = "RFC 3339; only changes at or after this time."),

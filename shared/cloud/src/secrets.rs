@@ -1,4 +1,5 @@
-//! Accounts' secrets: one secret for each account. Its value is a JSON document whose form the caller chooses.
+//! Secrets: one for each account, or for another owner such as an AI agent. Its value is a JSON document whose form
+//! the caller chooses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::types::Tag;
-use domain::ids::AccountId;
+use domain::ids::Id;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ use crate::aws::{Aws, CallError};
 use crate::config::{ConfigError, Env};
 
 /// How long a version is cached. A busy account then costs each warm function four calls an hour. A version that an
-/// administrator replaces is read anew before that: with the change of the account, or after a mismatch.
+/// administrator replaces is read anew before that: with the change of the owner, or after a mismatch.
 const LIFETIME: Duration = Duration::from_mins(15);
 /// The shortest time between two refetches. Anybody can send requests with a wrong signature, so they must not
 /// cause a call each.
@@ -30,11 +31,11 @@ const RECOVERY_DAYS: i64 = 7;
 /// Why a secret can't be read or written. The error never carries a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The account has no secret.
-    #[error("the account has no secret")]
+    /// The owner has no secret.
+    #[error("there is no secret")]
     Missing,
-    /// The account has a secret already, or one that waits for its deletion.
-    #[error("the account has a secret already")]
+    /// The owner has a secret already, or one that waits for its deletion.
+    #[error("there is a secret already")]
     Exists,
     /// The value is not the expected JSON document, or can't be written as one.
     #[error("the secret does not have the expected form")]
@@ -88,38 +89,38 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
         Ok(Self { store: SecretStore::of_kind(aws, env, variable)?, cache: Mutex::new(Cache::default()) })
     }
 
-    /// The account's current secret, up to a quarter of an hour old. `changes` is the version of the account: every
+    /// The owner's current secret, up to a quarter of an hour old. `changes` is the version of the owner: every
     /// change of it may come with a new secret, so what was read before it is read anew.
-    pub async fn get(&self, account: &AccountId, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
-        let kept = self.cache().fresh(account, changes, Instant::now());
+    pub async fn get(&self, owner: &impl Id, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
+        let kept = self.cache().fresh(owner, changes, Instant::now());
         match kept {
             Some(current) => Ok(current),
-            None => self.fetch(account, changes).await,
+            None => self.fetch(owner, changes).await,
         }
     }
 
-    /// Reads the account's secret again, for a signature that does not match. `None` if that happened in the last 10
+    /// Reads the owner's secret again, for a signature that does not match. `None` if that happened in the last 10
     /// seconds, so that there is nothing new to try.
-    pub async fn refetch(&self, account: &AccountId, changes: u64) -> Result<Option<Arc<Current<T>>>, SecretError> {
-        let allowed = self.cache().may_refetch(account, Instant::now());
-        if allowed { self.fetch(account, changes).await.map(Some) } else { Ok(None) }
+    pub async fn refetch(&self, owner: &impl Id, changes: u64) -> Result<Option<Arc<Current<T>>>, SecretError> {
+        let allowed = self.cache().may_refetch(owner, Instant::now());
+        if allowed { self.fetch(owner, changes).await.map(Some) } else { Ok(None) }
     }
 
     /// The version before `current`, for a signature that `current` did not make. It is read once and kept as long as
     /// `current` is.
-    pub async fn previous(&self, account: &AccountId, current: &Current<T>) -> Result<Option<Arc<T>>, SecretError> {
-        let kept = self.cache().previous(account, current);
+    pub async fn previous(&self, owner: &impl Id, current: &Current<T>) -> Result<Option<Arc<T>>, SecretError> {
+        let kept = self.cache().previous(owner, current);
         if let Some(previous) = kept {
             return Ok(previous.0);
         }
-        let previous = self.store.previous(account).await?.map(Arc::new);
-        self.cache().keep_previous(account, current, previous.as_ref());
+        let previous = self.store.previous(owner).await?.map(Arc::new);
+        self.cache().keep_previous(owner, current, previous.as_ref());
         Ok(previous)
     }
 
-    async fn fetch(&self, account: &AccountId, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
-        let current = Arc::new(self.store.current(account).await?);
-        self.cache().keep(account, changes, &current, Instant::now());
+    async fn fetch(&self, owner: &impl Id, changes: u64) -> Result<Arc<Current<T>>, SecretError> {
+        let current = Arc::new(self.store.current(owner).await?);
+        self.cache().keep(owner, changes, &current, Instant::now());
         Ok(current)
     }
 
@@ -128,13 +129,13 @@ impl<T: DeserializeOwned> AccountSecrets<T> {
     }
 }
 
-struct Cache<T>(HashMap<AccountId, Kept<T>>);
+struct Cache<T>(HashMap<String, Kept<T>>);
 
 struct Kept<T> {
     current: Arc<Current<T>>,
     /// The version before, once it was read.
     previous: Option<Previous<T>>,
-    /// The account's version when it was read.
+    /// The owner's version when it was read.
     changes: u64,
     since: Instant,
     /// When a refetch was last allowed, even if it failed.
@@ -151,14 +152,14 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T> Cache<T> {
-    fn fresh(&self, account: &AccountId, changes: u64, now: Instant) -> Option<Arc<Current<T>>> {
-        let kept = self.0.get(account)?;
+    fn fresh(&self, owner: &impl Id, changes: u64, now: Instant) -> Option<Arc<Current<T>>> {
+        let kept = self.0.get(owner.text())?;
         let is_fresh = now.saturating_duration_since(kept.since) < LIFETIME && kept.changes >= changes;
         is_fresh.then(|| Arc::clone(&kept.current))
     }
 
-    fn may_refetch(&mut self, account: &AccountId, now: Instant) -> bool {
-        let Some(kept) = self.0.get_mut(account) else { return true };
+    fn may_refetch(&mut self, owner: &impl Id, now: Instant) -> bool {
+        let Some(kept) = self.0.get_mut(owner.text()) else { return true };
         let last = kept.refetched.map_or(kept.since, |refetched| refetched.max(kept.since));
         let allowed = now.saturating_duration_since(last) >= REFETCH_INTERVAL;
         if allowed {
@@ -167,21 +168,21 @@ impl<T> Cache<T> {
         allowed
     }
 
-    fn keep(&mut self, account: &AccountId, changes: u64, current: &Arc<Current<T>>, now: Instant) {
-        let before = self.0.remove(account);
+    fn keep(&mut self, owner: &impl Id, changes: u64, current: &Arc<Current<T>>, now: Instant) {
+        let before = self.0.remove(owner.text());
         let refetched = before.as_ref().and_then(|kept| kept.refetched);
         // The version before the same version is the same.
         let previous = before.filter(|kept| kept.current.is_same_version(current)).and_then(|kept| kept.previous);
-        self.0.insert(account.clone(), Kept { current: Arc::clone(current), previous, changes, since: now, refetched });
+        self.0.insert(owner.text().to_owned(), Kept { current: Arc::clone(current), previous, changes, since: now, refetched });
     }
 
-    fn previous(&self, account: &AccountId, current: &Current<T>) -> Option<Previous<T>> {
-        let kept = self.0.get(account).filter(|kept| std::ptr::eq(&raw const *kept.current, current))?;
+    fn previous(&self, owner: &impl Id, current: &Current<T>) -> Option<Previous<T>> {
+        let kept = self.0.get(owner.text()).filter(|kept| std::ptr::eq(&raw const *kept.current, current))?;
         kept.previous.as_ref().map(|previous| Previous(previous.0.clone()))
     }
 
-    fn keep_previous(&mut self, account: &AccountId, current: &Current<T>, previous: Option<&Arc<T>>) {
-        let kept = self.0.get_mut(account).filter(|kept| std::ptr::eq(&raw const *kept.current, current));
+    fn keep_previous(&mut self, owner: &impl Id, current: &Current<T>, previous: Option<&Arc<T>>) {
+        let kept = self.0.get_mut(owner.text()).filter(|kept| std::ptr::eq(&raw const *kept.current, current));
         if let Some(kept) = kept {
             kept.previous = Some(Previous(previous.cloned()));
         }
@@ -206,28 +207,28 @@ impl SecretStore {
         Ok(Self { client: aws.secretsmanager(), prefix: env.required(variable)?.to_owned() })
     }
 
-    fn name(&self, account: &AccountId) -> String {
-        format!("{}{account}", self.prefix)
+    fn name(&self, owner: &impl Id) -> String {
+        format!("{}{owner}", self.prefix)
     }
 
     /// The current version.
-    pub async fn current<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Current<T>, SecretError> {
+    pub async fn current<T: DeserializeOwned>(&self, owner: &impl Id) -> Result<Current<T>, SecretError> {
         let read_at = crate::time::now();
-        let version = self.version(account, "AWSCURRENT").await?.ok_or(SecretError::Missing)?;
+        let version = self.version(owner, "AWSCURRENT").await?.ok_or(SecretError::Missing)?;
         let text = version.secret_string().ok_or(SecretError::Missing)?;
         let written_at = version.created_date().and_then(|date| date.to_millis().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
         Ok(Current { value: parse(text)?, written_at, read_at, id: version.version_id().map(str::to_owned) })
     }
 
     /// The version before the current one, if there is one.
-    pub async fn previous<T: DeserializeOwned>(&self, account: &AccountId) -> Result<Option<T>, SecretError> {
-        let version = self.version(account, "AWSPREVIOUS").await?;
+    pub async fn previous<T: DeserializeOwned>(&self, owner: &impl Id) -> Result<Option<T>, SecretError> {
+        let version = self.version(owner, "AWSPREVIOUS").await?;
         // A secret of an older form can't verify anything, so it counts as absent.
         Ok(version.and_then(|version| parse(version.secret_string()?).ok()))
     }
 
-    async fn version(&self, account: &AccountId, stage: &str) -> Result<Option<GetSecretValueOutput>, SecretError> {
-        match self.client.get_secret_value().secret_id(self.name(account)).version_stage(stage).send().await {
+    async fn version(&self, owner: &impl Id, stage: &str) -> Result<Option<GetSecretValueOutput>, SecretError> {
+        match self.client.get_secret_value().secret_id(self.name(owner)).version_stage(stage).send().await {
             Ok(version) => Ok(Some(version)),
             Err(error) => match error.as_service_error() {
                 // A secret that waits for its deletion answers "invalid request".
@@ -237,9 +238,9 @@ impl SecretStore {
         }
     }
 
-    /// Creates the account's secret, for the receive function `receive`.
-    pub async fn create(&self, account: &AccountId, value: &impl Serialize, receive: &str) -> Result<(), SecretError> {
-        let request = self.client.create_secret().name(self.name(account)).secret_string(text(value)?).tags(tag(receive));
+    /// Creates the owner's secret, for the receive function `receive`.
+    pub async fn create(&self, owner: &impl Id, value: &impl Serialize, receive: &str) -> Result<(), SecretError> {
+        let request = self.client.create_secret().name(self.name(owner)).secret_string(text(value)?).tags(tag(receive));
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error() {
@@ -249,10 +250,10 @@ impl SecretStore {
         }
     }
 
-    /// Lets the functions `receive` (names with slashes between them) read the account's secret, and no other receive
+    /// Lets the functions `receive` (names with slashes between them) read the owner's secret, and no other receive
     /// function.
-    pub async fn permit(&self, account: &AccountId, receive: &str) -> Result<(), SecretError> {
-        match self.client.tag_resource().secret_id(self.name(account)).tags(tag(receive)).send().await {
+    pub async fn permit(&self, owner: &impl Id, receive: &str) -> Result<(), SecretError> {
+        match self.client.tag_resource().secret_id(self.name(owner)).tags(tag(receive)).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_not_found_exception() => SecretError::Missing,
@@ -262,8 +263,8 @@ impl SecretStore {
     }
 
     /// Writes a new version. The current one becomes the previous one.
-    pub async fn put(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
-        match self.client.put_secret_value().secret_id(self.name(account)).secret_string(text(value)?).send().await {
+    pub async fn put(&self, owner: &impl Id, value: &impl Serialize) -> Result<(), SecretError> {
+        match self.client.put_secret_value().secret_id(self.name(owner)).secret_string(text(value)?).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_not_found_exception() => SecretError::Missing,
@@ -272,24 +273,24 @@ impl SecretStore {
         }
     }
 
-    /// Writes the secret of an account that may have none yet.
-    pub async fn keep(&self, account: &AccountId, value: &impl Serialize) -> Result<(), SecretError> {
-        match self.put(account, value).await {
+    /// Writes the secret of an owner that may have none yet.
+    pub async fn keep(&self, owner: &impl Id, value: &impl Serialize) -> Result<(), SecretError> {
+        match self.put(owner, value).await {
             Err(SecretError::Missing) => {}
             outcome => return outcome,
         }
         // No receive function may read it.
-        match self.create(account, value, "").await {
+        match self.create(owner, value, "").await {
             // The answer of the first attempt was lost.
-            Err(SecretError::Exists) => self.put(account, value).await,
+            Err(SecretError::Exists) => self.put(owner, value).await,
             outcome => outcome,
         }
     }
 
-    /// Deletes the account's secret. If `forced`, it is gone for good; otherwise it can be restored for seven days.
+    /// Deletes the owner's secret. If `forced`, it is gone for good; otherwise it can be restored for seven days.
     /// An absent secret is a success.
-    pub async fn delete(&self, account: &AccountId, forced: bool) -> Result<(), SecretError> {
-        let request = self.client.delete_secret().secret_id(self.name(account));
+    pub async fn delete(&self, owner: &impl Id, forced: bool) -> Result<(), SecretError> {
+        let request = self.client.delete_secret().secret_id(self.name(owner));
         let request = if forced { request.force_delete_without_recovery(true) } else { request.recovery_window_in_days(RECOVERY_DAYS) };
         match request.send().await {
             Err(error) if !error.as_service_error().is_some_and(|refusal| refusal.is_resource_not_found_exception()) => {
@@ -314,6 +315,7 @@ fn text(value: &impl Serialize) -> Result<String, SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::AccountId;
     use serde_json::json;
     use ulid::Ulid;
 

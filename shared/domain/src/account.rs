@@ -183,6 +183,12 @@ impl Account {
         let previous = self.replaced.webhook_secret.as_ref().and_then(|previous| previous.at(now));
         self.webhook_secret.iter().chain(previous)
     }
+
+    /// Whether the account needs this AI agent: to answer customers, to help agents, or in a step of its plan.
+    pub fn uses_ai_agent(&self, agent: &AiAgentId) -> bool {
+        let chosen = [&self.answering_ai_agent, &self.settings.assistant].into_iter().flatten();
+        chosen.chain(self.plan.ai_agents()).any(|used| used == agent)
+    }
 }
 
 /// A provider type with its public fields, as its module in `providers` reads them. Secret fields are in
@@ -272,6 +278,9 @@ pub struct Settings {
     /// Translation between the customers' languages and the agents'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<Translation>,
+    /// The AI agent that helps the account's agents with questions; `None`: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<AiAgentId>,
 }
 
 /// The contacts whose interactions are opened. Other contacts only get an automatic reply.
@@ -454,6 +463,7 @@ impl Default for Settings {
             whitelist: None,
             recontact: None,
             translation: None,
+            assistant: None,
         }
     }
 }

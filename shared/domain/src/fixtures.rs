@@ -5,7 +5,8 @@ use ulid::Ulid;
 
 use crate::account::{Account, Provider, Settings};
 use crate::active::Active;
-use crate::ids::{AccountId, ContactId, InteractionId, ListId, MessageId};
+use crate::ai_agent::{AiAgent, Escalation, Knowledge, KnowledgeText, ModelProvider};
+use crate::ids::{AccountId, AiAgentId, ContactId, InteractionId, ListId, MessageId};
 use crate::interaction::{Inactivity, Interaction, Run, Status};
 use crate::message::{Author, Content, Message};
 use crate::plan::ActionPlan;
@@ -35,6 +36,30 @@ pub fn account() -> Account {
         translation_key_set_at: None,
         plan: ActionPlan { version: 1, steps: Vec::new() },
         version: 1,
+    }
+}
+
+/// An AI agent with one knowledge text and one phrase, on an API with a key.
+pub fn ai_agent() -> AiAgent {
+    AiAgent {
+        id: AiAgentId::from_ulid(Ulid::from_parts(1, 6)),
+        name: "Ada".to_owned(),
+        provider: ModelProvider::OpenaiCompatible,
+        model: "small".to_owned(),
+        region: None,
+        base_url: Some("https://models.example.com/v1".to_owned()),
+        key_set_at: Some(Timestamp::UNIX_EPOCH),
+        instructions: "Answer questions about the shop.".to_owned(),
+        knowledge: Knowledge {
+            base: None,
+            texts: vec![KnowledgeText { title: "Opening hours".to_owned(), text: "The shop is open from 9 to 18.".to_owned() }],
+        },
+        temperature: None,
+        max_tokens: AiAgent::USUAL_TOKENS,
+        language: None,
+        disclosure: None,
+        escalation: Escalation { phrases: vec!["operator".to_owned()], message: None },
+        guardrail: None,
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod active;
 pub mod agent;
+pub mod ai_agent;
 pub mod assign;
 pub mod business;
 pub mod catalog;

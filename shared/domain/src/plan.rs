@@ -349,6 +349,14 @@ impl ActionPlan {
         })
     }
 
+    /// The AI agents that the plan names.
+    pub fn ai_agents(&self) -> impl Iterator<Item = &AiAgentId> {
+        self.steps.iter().filter_map(|step| match &step.step {
+            Step::Assistant { ai_agent } => Some(ai_agent),
+            _ => None,
+        })
+    }
+
     /// The agents that the plan names.
     pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
         self.steps.iter().filter_map(|step| match &step.step {

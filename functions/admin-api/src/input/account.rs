@@ -16,8 +16,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::fields::{
-    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean, disposition, id,
-    integer, line, parsed, text,
+    Errors, Fields, Refusal, UNKNOWN_AGENT, UNKNOWN_AI_AGENT, UNKNOWN_INTERVAL, UNKNOWN_LIST, UNKNOWN_PAUSE, UNKNOWN_QUEUE, boolean,
+    disposition, id, integer, line, parsed, text,
 };
 use super::plan::{filled_template, read, step};
 use super::provider::NOT_PUBLIC;
@@ -140,6 +140,9 @@ pub(crate) struct AccountSettings {
     /// Translation between the customers' languages and the agents'. If absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) translation: Option<Translation>,
+    /// The id of the AI agent that helps the account's agents with questions. If absent: none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assistant: Option<AiAgentId>,
 }
 
 impl From<Settings> for AccountSettings {
@@ -158,6 +161,7 @@ impl From<Settings> for AccountSettings {
             whitelist: settings.whitelist,
             recontact: settings.recontact,
             translation: settings.translation,
+            assistant: settings.assistant,
         }
     }
 }
@@ -178,6 +182,7 @@ impl From<AccountSettings> for Settings {
             whitelist: settings.whitelist,
             recontact: settings.recontact,
             translation: settings.translation,
+            assistant: settings.assistant,
         }
     }
 }
@@ -193,6 +198,8 @@ pub(crate) struct Surroundings {
     pub(crate) pauses: BTreeSet<PauseId>,
     /// All agents, and whether WhatsApp is enabled for them.
     pub(crate) agents: BTreeMap<AgentId, bool>,
+    /// All AI agents.
+    pub(crate) ai_agents: BTreeSet<AiAgentId>,
     /// All queues.
     pub(crate) queues: BTreeSet<QueueId>,
     /// All intervals.
@@ -218,7 +225,7 @@ impl AccountInput {
             let description = fields.optional("description", text(DESCRIPTION));
             let active = fields.optional("active", boolean).unwrap_or(true);
             let agents = fields.set("agents", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
-            let answering_ai_agent = fields.optional("answering_ai_agent", id("must be the id of an AI agent"));
+            let answering_ai_agent = fields.optional("answering_ai_agent", id(UNKNOWN_AI_AGENT));
             let settings = fields.object("settings").map_or_else(|| Settings::default().into(), settings);
             let plan = fields.list("plan", STEPS, "must have at most 40 steps", step);
             fields.finish_with(&SET_HERE, shown);
@@ -262,6 +269,13 @@ impl AccountInput {
         for (index, _) in self.agents.iter().enumerate().filter(|(_, agent)| !around.agents.contains_key(*agent)) {
             errors.add(format!("agents[{index}]"), UNKNOWN_AGENT);
         }
+        let unknown = |agent: &Option<AiAgentId>| agent.as_ref().is_some_and(|agent| !around.ai_agents.contains(agent));
+        if unknown(&self.answering_ai_agent) {
+            errors.add("answering_ai_agent".to_owned(), UNKNOWN_AI_AGENT);
+        }
+        if unknown(&self.settings.assistant) {
+            errors.add("settings.assistant".to_owned(), UNKNOWN_AI_AGENT);
+        }
         let any_disposition = self.settings.dispositions.is_empty() && around.dispositions.is_empty();
         let known = |name: &String| any_disposition || self.settings.dispositions.contains(name) || around.dispositions.contains(name);
         for (index, step) in self.plan.iter().enumerate() {
@@ -272,6 +286,9 @@ impl AccountInput {
                 Step::Queue { queue, .. } if !around.queues.contains(queue) => errors.add(format!("plan[{index}].queue"), UNKNOWN_QUEUE),
                 Step::Agent { agent, .. } if !around.agents.contains_key(agent) => {
                     errors.add(format!("plan[{index}].agent"), UNKNOWN_AGENT)
+                }
+                Step::Assistant { ai_agent } if !around.ai_agents.contains(ai_agent) => {
+                    errors.add(format!("plan[{index}].ai_agent"), UNKNOWN_AI_AGENT);
                 }
                 Step::Webhook { url } if around.refused.contains(url.as_str()) => {
                     errors.add(format!("plan[{index}].url"), NOT_PUBLIC);
@@ -357,6 +374,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let whitelist = fields.object("whitelist").and_then(whitelist);
     let recontact = fields.object("recontact").and_then(recontact);
     let translation = fields.object("translation").and_then(translation);
+    let assistant = fields.optional("assistant", id(UNKNOWN_AI_AGENT));
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -372,6 +390,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         whitelist,
         recontact,
         translation,
+        assistant,
     }
 }
 
@@ -518,6 +537,7 @@ mod tests {
             lists: BTreeSet::from([ListId::from_ulid(Ulid(1))]),
             pauses: BTreeSet::from([PauseId::from_ulid(Ulid(1))]),
             agents: BTreeMap::from([(agent(1), true), (agent(2), false)]),
+            ai_agents: BTreeSet::new(),
             queues: BTreeSet::from([queue(1)]),
             intervals: BTreeSet::new(),
             keys: BTreeSet::from(["OTHER".to_owned()]),

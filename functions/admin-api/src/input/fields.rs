@@ -14,6 +14,7 @@ pub(crate) type Refusal = &'static str;
 pub(crate) const REQUIRED: Refusal = "is required";
 pub(crate) const UNKNOWN_ACCOUNT: Refusal = "there is no account with this id";
 pub(crate) const UNKNOWN_AGENT: Refusal = "there is no agent with this id";
+pub(crate) const UNKNOWN_AI_AGENT: Refusal = "there is no AI agent with this id";
 pub(crate) const UNKNOWN_QUEUE: Refusal = "there is no queue with this id";
 pub(crate) const UNKNOWN_INTERVAL: Refusal = "there is no interval with this id";
 pub(crate) const UNKNOWN_PAUSE: Refusal = "there is no pause with this id";

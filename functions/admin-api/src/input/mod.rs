@@ -21,7 +21,7 @@ pub(crate) use fields::{
 };
 #[cfg(test)]
 pub(crate) use plan::step;
-pub(crate) use provider::{CREDENTIALS_FROM, ProviderInput, described};
+pub(crate) use provider::{CREDENTIALS_FROM, NOT_PUBLIC, ProviderInput, described};
 pub(crate) use queue::{QueueInput, known_members};
 
 /// Names appear in lists and on tabs, where longer ones would not be read.

@@ -204,7 +204,7 @@ impl ProviderInput {
 }
 
 /// The refusal of an address that is not public.
-pub(super) const NOT_PUBLIC: Refusal = "must be an https address of a public host, such as https://api.example.com";
+pub(crate) const NOT_PUBLIC: Refusal = "must be an https address of a public host, such as https://api.example.com";
 
 /// The value in its stored form.
 fn shaped(field: &Field, value: &str) -> Result<String, String> {

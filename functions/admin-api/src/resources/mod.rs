@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod agents;
+pub(crate) mod ai_agents;
 pub(crate) mod answer_files;
 pub(crate) mod canned_answers;
 pub(crate) mod contact_fields;
@@ -17,8 +18,8 @@ pub(crate) mod review;
 pub(crate) mod tags;
 
 use domain::ids::{
-    AccountId, AgentId, CannedAnswerId, ContactFieldId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId, PauseId,
-    QueueId, TagId,
+    AccountId, AgentId, AiAgentId, CannedAnswerId, ContactFieldId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId,
+    PauseId, QueueId, TagId,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,9 +27,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 14] = [
+pub(crate) const KINDS: [(&str, &str); 15] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
+    (AiAgentId::PREFIX, "ai_agent"),
     (QueueId::PREFIX, "queue"),
     (ListId::PREFIX, "list"),
     (IntervalId::PREFIX, "interval"),
@@ -57,6 +59,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .routes(routes!(accounts::put_translation_key, accounts::delete_translation_key))
         .merge(agents::routes())
+        .merge(ai_agents::routes())
+        .routes(routes!(ai_agents::put_ai_key, ai_agents::delete_ai_key))
         .merge(queues::routes())
         .routes(routes!(queues::put_member, queues::delete_member))
         .merge(intervals::routes())
@@ -85,6 +89,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use domain::account::List;
+    use domain::ai_agent::AiAgent;
     use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
     use domain::details::ContactField;
     use domain::interval::Interval;
@@ -97,10 +102,11 @@ mod tests {
     #[test]
     fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 15] = [
+        let parsers: [(&str, Parse); 16] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AccountDispositionsInput", |body| AccountDispositionsInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),
+            ("AiAgentInput", |body| AiAgent::parse(body, None).err()),
             ("QueueInput", |body| QueueInput::parse(body, None).err()),
             ("IntervalInput", |body| Interval::parse(body, None).err()),
             ("ListInput", |body| List::parse(body, None).err()),

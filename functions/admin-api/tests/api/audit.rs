@@ -46,6 +46,7 @@ async fn body(admin: &Admin, kind: &str, n: usize) -> Value {
         "contacts" => json!({"phone": format!("+393339{n:06}"), "user_id": format!("IT.canary{n}"), "name": "Canary"}),
         "canned-answers" => json!({"title": "Hours", "text": "9 to 18"}),
         "tags" => json!({"tag": format!("tag {n}")}),
+        "ai-agents" => ai_agent(&format!("name {n}")),
         _ => json!({"name": format!("name {n}")}),
     }
 }
@@ -120,16 +121,18 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             rotate.if_match("\"1\"").json(&json!({})).to(&admin.router).await.is(200);
             call("owner", method, format!("{at}/secrets/webhook_secret/previous")).if_match("\"2\"")
         }
-        (_, "/{id}/translation/key") => {
+        (_, "/{id}/translation/key" | "/{id}/key") => {
+            let key_of = path.strip_prefix(&format!("/{kind}/{{id}}")).unwrap();
+            let at = format!("{at}{key_of}");
             let put = |version: u8, key: &str| {
                 let key = json!({"key": key});
-                call("owner", "PUT", format!("{at}/translation/key")).if_match(&format!("\"{version}\"")).json(&key)
+                call("owner", "PUT", &*at).if_match(&format!("\"{version}\"")).json(&key)
             };
             if method == "PUT" {
-                return put(1, "AIza-of-this-test");
+                return put(1, "canary-key");
             }
-            put(1, "AIza-of-this-test").to(&admin.router).await.is(200);
-            call("owner", method, format!("{at}/translation/key")).if_match("\"2\"")
+            put(1, "canary-key").to(&admin.router).await.is(200);
+            call("owner", method, &*at).if_match("\"2\"")
         }
         (_, "/{id}/attachment") => {
             let upload = admin.uploaded(&at, b"%PDF-1.7 prices").await;
@@ -261,8 +264,19 @@ async fn a_change_whose_answer_is_lost_has_one_entry() {
     // entry for its deletion.
     let ids: BTreeSet<&String> = versions.keys().map(|(id, _)| id).collect();
     let mut there = 0;
-    for kind in ["accounts", "agents", "queues", "lists", "intervals", "pauses", "dispositions", "tags", "canned-answers", "contact-fields"]
-    {
+    for kind in [
+        "accounts",
+        "agents",
+        "queues",
+        "lists",
+        "intervals",
+        "pauses",
+        "dispositions",
+        "tags",
+        "canned-answers",
+        "contact-fields",
+        "ai-agents",
+    ] {
         let mut after = String::new();
         loop {
             let page = admin.get(&format!("/{kind}?limit=100{after}")).await.is(200);

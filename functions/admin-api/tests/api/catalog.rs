@@ -1,5 +1,6 @@
 //! The lists that agents choose from, and the roles that may write them.
 
+use cloud::secrets::SecretError;
 use domain::contact::{Contact, Place};
 use domain::ids::ContactId;
 use engine::ports::Committed;
@@ -205,32 +206,75 @@ async fn an_account_refers_to_existing_pauses_and_lists_which_can_not_be_deleted
     let lunch = admin.made("pauses", json!({"name": "After call"})).await;
     let clients = admin.made("lists", json!({"name": "Clients"})).await;
     let mut body = admin.account_body("ABC12").await;
-    body["answering_ai_agent"] = json!("aia_00000000000000000000000001");
+    let ai = admin.made("ai-agents", ai_agent("Ada")).await;
+    body["answering_ai_agent"] = ai["id"].clone();
     body["settings"] = json!({
         "mandatory_disposition": true,
         "disposition_pause": lunch["id"],
         "dispositions": ["Sold/Online"],
         "whitelist": {"enabled": true, "lists": [clients["id"]], "reply": "Sorry, {{contact.firstName}}."},
         "recontact": {"name": "HX1", "language": "it", "parameters": ["{{contact.name}}"]},
+        "assistant": ai["id"],
     });
     let made = admin.made("accounts", body.clone()).await;
-    for field in ["disposition_pause", "dispositions", "whitelist", "recontact"] {
+    for field in ["disposition_pause", "dispositions", "whitelist", "recontact", "assistant"] {
         assert_eq!(made["settings"][field], body["settings"][field]);
     }
     assert_eq!(made["answering_ai_agent"], body["answering_ai_agent"]);
     // A document that was read can be sent back.
     let path = place("accounts", &made);
     assert_eq!(admin.put(&path, 1, &made).await.is(200)["settings"], made["settings"]);
-    for used in [place("pauses", &lunch), place("lists", &clients)] {
+    for used in [place("pauses", &lunch), place("lists", &clients), place("ai-agents", &ai)] {
         assert_eq!(admin.delete(&used, 1).await.problem(409, "in-use")["users"], json!(["account:ABC12"]));
     }
     let mut other = admin.account_body("OTHER").await;
+    other["answering_ai_agent"] = json!("aia_00000000000000000000000001");
     other["settings"] = json!({
+        "assistant": "aia_00000000000000000000000001",
         "disposition_pause": "pau_00000000000000000000000001",
         "whitelist": {"lists": ["lst_00000000000000000000000001"], "reply": "No."},
     });
     let refused = call("admin", "POST", "/accounts").json(&other).to(&admin.router).await.fields();
-    assert_eq!(refused, ["settings.disposition_pause", "settings.whitelist.lists[0]"]);
+    assert_eq!(refused, ["settings.disposition_pause", "settings.whitelist.lists[0]", "answering_ai_agent", "settings.assistant"]);
+}
+
+#[tokio::test]
+async fn an_ai_agents_key_is_written_never_shown_and_goes_to_no_other_address() {
+    let admin = Admin::start().await;
+    let ada = admin.made("ai-agents", ai_agent("Ada")).await;
+    let (path, key) = (place("ai-agents", &ada), format!("{}/key", place("ai-agents", &ada)));
+    let env = environment(&admin.endpoint, &admin.account, "");
+    let secrets = SecretStore::of_kind(&Aws::new(&env).unwrap(), &env, "AI_KEY_PREFIX").unwrap();
+    let id: domain::ids::AiAgentId = id(&ada);
+    let stored = async || secrets.current::<String>(&id).await.map(|current| current.value);
+    for bad in ["", "two words", "è"] {
+        assert_eq!(admin.put(&key, 1, &json!({"key": bad})).await.fields(), ["key"], "{bad}");
+    }
+    admin.put(&key, 7, &json!({"key": "s3cret"})).await.problem(412, "changed-meanwhile");
+    assert_eq!(stored().await, Err(SecretError::Missing), "a refused change leaves the key as it is");
+    let with_key = admin.put(&key, 1, &json!({"key": "s3cret"})).await.is(200);
+    assert!(with_key["key_set_at"].is_string() && !with_key.to_string().contains("s3cret"), "{with_key}");
+    assert_eq!(stored().await.unwrap(), "s3cret");
+    // Its other fields change without it.
+    let renamed = admin.patch(&path, 2, &json!({"name": "Eva"})).await.is(200);
+    assert_eq!(renamed["key_set_at"], with_key["key_set_at"]);
+    // Whoever changes the address must know the key.
+    let moved = admin.patch(&path, 3, &json!({"base_url": "https://elsewhere.example.com/v1"})).await.is(200);
+    assert!(moved.get("key_set_at").is_none(), "{moved}");
+    for private in ["https://127.0.0.1/v1", "https://localhost/v1", "http://models.example.com/v1", "https://10.0.0.1"] {
+        assert_eq!(admin.patch(&path, 4, &json!({"base_url": private})).await.fields(), ["base_url"], "{private}");
+    }
+    admin.put(&key, 4, &json!({"key": "an0ther"})).await.is(200);
+    assert!(admin.delete(&key, 5).await.is(200).get("key_set_at").is_none());
+    assert_eq!(stored().await, Err(SecretError::Missing));
+    // A key of an AI agent that is deleted goes with it.
+    admin.put(&key, 6, &json!({"key": "s3cret"})).await.is(200);
+    admin.delete(&path, 7).await.is(204);
+    assert_eq!(stored().await, Err(SecretError::Missing));
+    // Bedrock takes this deployment's own rights.
+    let bedrock = json!({"name": "Bea", "provider": "BEDROCK", "model": "eu.amazon.nova-lite-v1:0", "instructions": "Answer."});
+    let bedrock = admin.made("ai-agents", bedrock).await;
+    assert_eq!(admin.put(&format!("{}/key", place("ai-agents", &bedrock)), 1, &json!({"key": "x"})).await.fields(), ["key"]);
 }
 
 #[tokio::test]

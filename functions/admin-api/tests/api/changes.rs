@@ -36,6 +36,12 @@ async fn a_patch_changes_the_fields_it_names_and_no_others() {
             json!({"name": "Bo"}),
             json!({"name": "Bo", "subject": "ben", "capacity": 3}),
         ),
+        (
+            "ai-agents",
+            ai_agent("Ada"),
+            json!({"temperature": 0.5, "language": "it", "escalation": null}),
+            json!({"name": "Ada", "temperature": 0.5, "language": "it", "escalation": {}}),
+        ),
         ("contacts", json!({"phone": "+393331234567", "name": "Zoë"}), json!({"name": null}), json!({"phones": ["+393331234567"]})),
     ] {
         let made = admin.made(kind, body).await;

@@ -189,6 +189,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("SECRET_PREFIX", "test/accounts/"),
         ("BUCKET", bucket),
         ("TRANSLATION_KEY_PREFIX", "test/translation/"),
+        ("AI_KEY_PREFIX", "test/ai/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),
         ("JWT_AUDIENCE", "app"),
@@ -353,6 +354,19 @@ async fn another_customer_writes(admin: &Admin, account: &Value, number: u32) ->
     admin.engine.route(&event).await
 }
 
+/// A body for an AI agent on an API with a key.
+fn ai_agent(name: &str) -> Value {
+    json!({
+        "name": name,
+        "provider": "OPENAI_COMPATIBLE",
+        "model": "small",
+        "base_url": "https://models.example.com/v1",
+        "instructions": "Answer questions about the shop.",
+        "knowledge": {"texts": [{"title": "Hours", "text": "9 to 18"}]},
+        "escalation": {"phrases": ["operator"]},
+    })
+}
+
 /// The path of a resource that was created.
 fn place(kind: &str, made: &Value) -> String {
     format!("/{kind}/{}", made["id"].as_str().unwrap())
@@ -384,7 +398,8 @@ async fn every_operation_needs_a_token_of_a_role_that_allows_it() {
             let of_account = path == "/accounts/x/dispositions";
             let of_contacts = under(&["/contacts"]) && method != "DELETE";
             let may_write = of_links || of_account || of_contacts || under(&["/dispositions", "/tags", "/canned-answers"]);
-            let may_read = may_write || under(&["/agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links"]);
+            let may_read =
+                may_write || under(&["/agents", "/ai-agents", "/queues", "/lists", "/pauses", "/contacts", "/contact-fields", "/links"]);
             if !(may_write || may_read && method == "GET") {
                 call("supervisor", method, &path).to(&router).await.problem(403, "forbidden");
             } else if path.ends_with("/x") || path.ends_with("/attachment") || of_links || of_account {
@@ -863,7 +878,7 @@ async fn an_account_is_deleted_when_confirmed_and_without_open_interactions() {
     assert_eq!(admin.delete(&format!("{path}?confirm=OTHER"), 1).await.fields(), ["confirm"]);
     admin.delete(&format!("{path}?confirm=ABC12"), 1).await.is(204);
     admin.get(&path).await.problem(404, "not-found");
-    assert!(admin.secrets.current::<Value>(&id(&account)).await.is_err());
+    assert!(admin.secrets.current::<Value>(&id::<AccountId>(&account)).await.is_err());
     // Its key is free again.
     admin.made("accounts", body).await;
 }
@@ -1003,6 +1018,7 @@ async fn a_plan_with_all_steps_is_returned_unchanged_and_its_errors_are_named_by
     let admin = Admin::start().await;
     let queue = admin.made("queues", json!({"name": "Sales", "strategy": "least_recent", "weight": 3, "pause_after_missed": 4})).await;
     assert_eq!((&queue["strategy"], &queue["pause_after_missed"]), (&json!("least_recent"), &json!(4)));
+    let ai = admin.made("ai-agents", ai_agent("Ada")).await;
     let mut body = admin.account_body("STEPS").await;
     body["settings"] = json!({"time_zone": "Europe/Rome", "notification": {"sound": false, "shake": true, "template": "{{contact.name}}"}});
     let plan = json!([
@@ -1013,7 +1029,7 @@ async fn a_plan_with_all_steps_is_returned_unchanged_and_its_errors_are_named_by
         {"step": "webhook", "url": "https://crm.example.com/"},
         {"step": "goto_if", "condition": "lang = 'it' && time.hour < 12", "then": "end", "else": 0},
         {"step": "goto", "to": "begin"},
-        {"step": "assistant", "ai_agent": "aia_00000000000000000000000001"},
+        {"step": "assistant", "ai_agent": ai["id"]},
         {"label": "end", "step": "queue", "queue": queue["id"], "timeout": 30},
         {"step": "noop", "comment": "done"},
         {"step": "close", "disposition": "Spam"},
@@ -1035,9 +1051,14 @@ async fn a_plan_with_all_steps_is_returned_unchanged_and_its_errors_are_named_by
     assert_eq!(admin.put(&path, 2, &wrong).await.fields(), ["plan[0].text", "plan[5].condition", "plan[8].timeout"]);
     let mut nowhere = same.clone();
     nowhere["plan"][6]["to"] = json!("nowhere");
+    nowhere["plan"][7]["ai_agent"] = json!("aia_00000000000000000000000009");
     nowhere["plan"][8]["queue"] = json!("que_00000000000000000000000009");
     nowhere["plan"][9]["interval"] = json!({"only_outside": "ivl_00000000000000000000000009"});
-    assert_eq!(admin.put(&path, 2, &nowhere).await.fields(), ["plan[8].queue", "plan[9].interval.only_outside", "plan[6].to"]);
-    let queue_path = format!("/queues/{}", queue["id"].as_str().unwrap());
-    assert_eq!(admin.delete(&queue_path, 1).await.problem(409, "in-use")["users"], json!(["account:STEPS"]));
+    assert_eq!(
+        admin.put(&path, 2, &nowhere).await.fields(),
+        ["plan[7].ai_agent", "plan[8].queue", "plan[9].interval.only_outside", "plan[6].to"]
+    );
+    for used in [place("queues", &queue), place("ai-agents", &ai)] {
+        assert_eq!(admin.delete(&used, 1).await.problem(409, "in-use")["users"], json!(["account:STEPS"]));
+    }
 }

@@ -36,6 +36,14 @@ const ADMIN: &str = "
     agent GET /accounts/{id}/templates
     admin GET /accounts/{id}/webhook
     admin POST /accounts/{id}/webhook
+    supervisor GET /ai-agents
+    admin POST /ai-agents
+    supervisor GET /ai-agents/{id}
+    admin PUT /ai-agents/{id}
+    admin PATCH /ai-agents/{id}
+    admin DELETE /ai-agents/{id}
+    admin PUT /ai-agents/{id}/key
+    admin DELETE /ai-agents/{id}/key
     supervisor GET /agents
     admin POST /agents
     supervisor GET /agents/{id}

@@ -174,3 +174,18 @@ it('reads days of the month', async () => {
   const { daysOf } = await import('../src/configure/kinds/times')
   expect([daysOf('1, 15-17'), daysOf('31-40'), daysOf('0, x, 3,3'), daysOf('')]).toEqual([[1, 15, 16, 17], [31], [3], []])
 })
+
+describe('an AI agent', () => {
+  it('takes a temperature between whole numbers, and no number of tokens between them', async () => {
+    const { wrongs } = await import('../src/configure/kit/fields')
+    const { kindOf } = await import('../src/configure/kinds')
+    const fields = kindOf('ai-agents').sections.flatMap((section) => section.fields)
+    const met = (draft: Doc) => [...wrongs(fields.filter(({ path }) => path in draft), draft).keys()]
+    expect([met({ temperature: 0.3, max_tokens: 800 }), met({ temperature: 1.1 }), met({ max_tokens: 16.5 })]).toEqual([[], ['temperature'], ['max_tokens']])
+  })
+  it('counts its texts as the API does', async () => {
+    const { charactersOf, textsShown } = await import('../src/configure/kinds/knowledge')
+    const texts = [{ title: 'A', text: ' 👍🏻 yes\n' }, { title: 'B', text: 'no' }]
+    expect([charactersOf(texts), textsShown(texts), textsShown(undefined)]).toEqual([8, 'A, B', ''])
+  })
+})

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use domain::account::{Account, DeletedAccount, List};
 use domain::agent::Agent;
+use domain::ai_agent::AiAgent;
 use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
 use domain::details::ContactField;
 use domain::ids::AgentId;
@@ -140,6 +141,13 @@ impl Entity for ContactField {
     }
     fn unique_names(&self) -> Vec<String> {
         vec![format!("contact_field#{}", self.name.to_lowercase())]
+    }
+}
+
+impl Entity for AiAgent {
+    const KIND: &'static str = "ai_agent";
+    fn id(&self) -> &str {
+        self.id.as_str()
     }
 }
 

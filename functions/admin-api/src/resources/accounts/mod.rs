@@ -13,6 +13,7 @@ use api::{Error, FieldError, FromPath, OptionalIfMatch, Versioned};
 use axum::extract::State;
 use domain::account::{Account, Credentials, List, Provider};
 use domain::agent::{Agent, Role};
+use domain::ai_agent::AiAgent;
 use domain::catalog::{Disposition, Pause};
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, AiAgentId, ListId};
@@ -168,11 +169,12 @@ fn next_plan(before: &ActionPlan, steps: &[PlanStep]) -> ActionPlan {
 /// agent could answer. Addresses that the account has already are not vetted again: they are whenever they are used.
 async fn check(app: &App, input: &AccountInput, before: Option<&Account>, own: &AccountId) -> Result<(), ApiError> {
     let configuration = app.configuration();
-    let (lists, pauses, dispositions, agents, queues, intervals, accounts) = tokio::try_join!(
+    let (lists, pauses, dispositions, agents, ai_agents, queues, intervals, accounts) = tokio::try_join!(
         configuration.all::<List>(),
         configuration.all::<Pause>(),
         configuration.all::<Disposition>(),
         configuration.all::<Agent>(),
+        configuration.all::<AiAgent>(),
         configuration.all::<Queue>(),
         configuration.all::<Interval>(),
         configuration.all::<Account>(),
@@ -183,6 +185,7 @@ async fn check(app: &App, input: &AccountInput, before: Option<&Account>, own: &
         pauses: pauses.into_iter().map(|(pause, _)| pause.id).collect(),
         dispositions: dispositions.into_iter().map(|(disposition, _)| disposition.name).collect(),
         agents: agents.into_iter().map(|(agent, _)| (agent.id, agent.whatsapp)).collect(),
+        ai_agents: ai_agents.into_iter().map(|(agent, _)| agent.id).collect(),
         queues: queues.into_iter().map(|(queue, _)| queue.id).collect(),
         intervals: intervals.into_iter().map(|(interval, _)| interval.id).collect(),
         keys: accounts.into_iter().filter(|(account, _)| account.id != *own).map(|(account, _)| account.key.to_string()).collect(),

@@ -14,6 +14,7 @@ export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
   {
     title: 'groupRouting', entries: [
       { path: 'agents', label: 'agents', reads: 'supervisor' },
+      { path: 'ai-agents', label: 'aiAgents', reads: 'supervisor' },
       { path: 'queues', label: 'queues', reads: 'supervisor' },
       { path: 'intervals', label: 'intervals', reads: 'admin' },
       { path: 'pauses', label: 'pauses', reads: 'supervisor' }

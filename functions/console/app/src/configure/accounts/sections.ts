@@ -68,6 +68,12 @@ const sections = {
   agents: {
     name: 'agents', title: 'agents', help: 'accountAgentsHelp', fields: [{ path: 'agents', label: 'agents', as: 'many', of: 'agents' }]
   },
+  ai: {
+    name: 'ai', title: 'aiAgents', fields: [
+      { path: 'settings.assistant', label: 'aiAssistant', help: 'aiAssistantHelp', as: 'one', of: 'ai-agents', none: 'noneChosen' },
+      { path: 'answering_ai_agent', label: 'aiAnswering', help: 'aiAnsweringHelp', as: 'one', of: 'ai-agents', none: 'noneChosen' }
+    ]
+  },
   whitelist: {
     name: 'whitelist', title: 'whitelist', help: 'whitelistHelp', fields: [
       { path: 'settings.whitelist.enabled', label: 'whitelistOn', as: 'switch', default: false },

@@ -9,11 +9,16 @@ import type { Choice, Kind, KindName, Paged } from '../kit/fields'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
 import AgentPlaces from './AgentPlaces.vue'
+import AiAgentKey from './AiAgentKey.vue'
 import AnswerFile from './AnswerFile.vue'
 import ContactFieldsInput from './ContactFieldsInput.vue'
 import ContactLinks from './ContactLinks.vue'
+import GuardrailInput from './GuardrailInput.vue'
 import HolidaysInput from './HolidaysInput.vue'
+import KnowledgeBaseInput from './KnowledgeBaseInput.vue'
+import KnowledgeTextsInput from './KnowledgeTextsInput.vue'
 import RangesInput from './RangesInput.vue'
+import { baseShown, guardrailShown, textsShown } from './knowledge'
 import { holidaysShown, rangesShown } from './times'
 
 type Operation = (caller: Caller, sent?: never) => Promise<unknown>
@@ -38,6 +43,10 @@ export const STRATEGIES: Choice[] = [
   { value: 'beepall', label: 'strategyAll', help: 'strategyAllHelp' },
   { value: 'rrmemory', label: 'strategyRound', help: 'strategyRoundHelp' },
   { value: 'least_recent', label: 'strategyLeast', help: 'strategyLeastHelp' }
+]
+export const MODEL_PROVIDERS: Choice[] = [
+  { value: 'BEDROCK', label: 'aiBedrock', help: 'aiBedrockHelp' },
+  { value: 'OPENAI_COMPATIBLE', label: 'aiCompatible', help: 'aiCompatibleHelp' }
 ]
 const word = (choices: Choice[], value: unknown) => {
   const found = choices.find((choice) => choice.value === value)
@@ -88,6 +97,49 @@ const kinds: Kind[] = [
     ],
     more: AgentPlaces,
     ...calls(admin.agents, admin.getAgent, admin.createAgent, admin.patchAgent, admin.deleteAgent)
+  },
+  {
+    name: 'ai-agents', title: 'aiAgents', one: 'aiAgent', add: 'aiAgentAdd', intro: 'aiAgentsIntro', reads: 'supervisor', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'aiProvider', text: (doc) => word(MODEL_PROVIDERS, doc.provider), wide: true },
+      { label: 'aiModel', text: (doc) => String(doc.model) }
+    ],
+    sections: [
+      {
+        name: 'model', title: 'aiAgent', fields: [
+          { path: 'name', label: 'name', as: 'text', required: true },
+          { path: 'provider', label: 'aiProvider', as: 'choice', options: MODEL_PROVIDERS, radio: true, default: 'BEDROCK' },
+          { path: 'model', label: 'aiModel', help: 'aiModelHelp', as: 'text', required: true },
+          { path: 'region', label: 'aiRegion', help: 'aiRegionHelp', as: 'text' },
+          { path: 'base_url', label: 'aiBaseUrl', help: 'aiBaseUrlHelp', as: 'text' },
+          { path: 'max_tokens', label: 'aiMaxTokens', help: 'aiMaxTokensHelp', as: 'number', min: 16, max: 8_192, required: true, default: 800 },
+          { path: 'temperature', label: 'aiTemperature', help: 'aiTemperatureHelp', as: 'number', min: 0, max: 1, step: 0.1 },
+          { path: 'guardrail', label: 'guardrail', help: 'guardrailHelp', as: 'own', input: GuardrailInput, shown: guardrailShown }
+        ]
+      },
+      {
+        name: 'instructions', title: 'aiInstructions', fields: [
+          { path: 'instructions', label: 'aiInstructions', help: 'aiInstructionsHelp', as: 'lines', required: true },
+          { path: 'language', label: 'aiLanguage', help: 'aiLanguageHelp', as: 'text' }
+        ]
+      },
+      {
+        name: 'knowledge', title: 'knowledge', help: 'knowledgeHelp', fields: [
+          { path: 'knowledge.texts', label: 'knowledgeTexts', as: 'own', input: KnowledgeTextsInput, shown: textsShown },
+          { path: 'knowledge.base', label: 'knowledgeBase', help: 'knowledgeBaseHelp', as: 'own', input: KnowledgeBaseInput, shown: baseShown }
+        ]
+      },
+      {
+        name: 'customers', title: 'aiCustomers', fields: [
+          { path: 'disclosure', label: 'aiDisclosure', help: 'aiDisclosureHelp', as: 'lines' },
+          { path: 'escalation.phrases', label: 'aiPhrases', help: 'aiPhrasesHelp', as: 'texts' },
+          { path: 'escalation.message', label: 'aiHandover', help: 'aiHandoverHelp', as: 'lines' }
+        ]
+      }
+    ],
+    more: AiAgentKey,
+    ...calls(admin.listAiAgents, admin.getAiAgent, admin.createAiAgent, admin.patchAiAgent, admin.deleteAiAgent)
   },
   {
     name: 'queues', title: 'queues', one: 'oneQueue', add: 'queueAdd', intro: 'queuesIntro', reads: 'supervisor', writes: 'admin',

@@ -5,7 +5,7 @@ import type { Role } from '../../views'
 import { isEmpty, shownAt, type Doc, type Place } from './paths'
 
 export type KindName =
-  | 'accounts' | 'agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts' | 'contact-fields'
+  | 'accounts' | 'agents' | 'ai-agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts' | 'contact-fields'
 export interface Choice {
   value: string
   label: Key
@@ -27,7 +27,7 @@ export type Field = Place & {
     | { as: 'text'; /** Offers what there is of a kind, and takes any text. */ suggest?: KindName }
     | { as: 'email' | 'lines' | 'template' | 'zone' | 'texts' | 'switch' }
     | { as: 'secret'; /** Whether one is stored; what is optional may or may not be. */ stored?: 'yes' | 'maybe' }
-    | { as: 'number'; min: number; max: number; unit?: Key }
+    | { as: 'number'; min: number; max: number; unit?: Key; /** Where numbers between whole ones are allowed. */ step?: number }
     | { as: 'choice'; options: Choice[]; radio?: boolean }
     | { as: 'one'; of: KindName; none?: Key }
     | { as: 'many'; of: KindName; ordered?: boolean; hint?: Key }
@@ -84,7 +84,7 @@ export function wrong(field: Field, value: unknown): string | undefined {
   if (field.required && isEmpty(typeof value === 'string' ? value.trim() : value)) return t('refusedRequired')
   if (field.as === 'number' && !isEmpty(value)) {
     const number = Number(value)
-    if (!Number.isInteger(number) || number < field.min || number > field.max) {
+    if (!(field.step || Number.isInteger(number)) || !(number >= field.min && number <= field.max)) {
       return t('refusedRange', { min: field.min, max: field.max })
     }
   }

@@ -85,8 +85,8 @@ export const STEPS: StepKind[] = [
   },
   {
     step: 'assistant', label: 'stepAssistant', help: 'stepAssistantHelp', hidden: true,
-    fields: [{ path: 'ai_agent', label: 'aiAgent', as: 'text', required: true }],
-    summary: (step) => text(step.ai_agent)
+    fields: [{ path: 'ai_agent', label: 'aiAgent', as: 'one', of: 'ai-agents', required: true }],
+    summary: (step, options) => options.nameOf('ai-agents', step.ai_agent)
   },
   {
     step: 'noop', label: 'stepNoop', help: 'stepNoopHelp',
