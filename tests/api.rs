@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "the support serves other tests too")]
 
 mod access;
+mod assisting;
 mod colleagues;
 mod erasing;
 mod filling;
@@ -145,11 +146,12 @@ impl Desk {
         supervisor.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         let mut admin = admin_api::App::from_env(env).unwrap();
         admin.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
-        let mut assist = assist_api::App::from_env(
-            &self
-                .deployment
-                .env_with(&[("TRANSLATE_URL", &format!("{url}/translate")), ("GOOGLE_TRANSLATE_URL", &format!("{url}/google-translate"))]),
-        )
+        let mut assist = assist_api::App::from_env(&self.deployment.env_with(&[
+            ("TRANSLATE_URL", &format!("{url}/translate")),
+            ("GOOGLE_TRANSLATE_URL", &format!("{url}/google-translate")),
+            ("BEDROCK_URL", &format!("{url}/bedrock")),
+            ("EGRESS_ALLOWED_ORIGINS", &url),
+        ]))
         .unwrap();
         assist.access.gate = Arc::new(cloud::auth::Verifier::from_env(&rules).unwrap());
         BTreeMap::from([

@@ -4,6 +4,7 @@ use api::{Access, Api};
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use desk::{Desk, HasDesk};
+use models::Models;
 use store::Configuration;
 
 use crate::translate::Translators;
@@ -16,6 +17,8 @@ pub struct App {
     pub access: Access,
     /// Amazon Translate and Google Cloud Translation.
     pub translators: Translators,
+    /// Language models and knowledge bases.
+    pub models: Models,
     /// The public address of the HTTP API, without a slash at the end.
     pub public_url: String,
 }
@@ -43,7 +46,7 @@ impl HasDesk for App {
 }
 
 impl App {
-    /// Wires the clients from the environment: the [`Desk`], the translators, the tokens' issuer and `PUBLIC_URL`.
+    /// Wires the clients from the environment: the [`Desk`], the translators, the models, the tokens' issuer and `PUBLIC_URL`.
     ///
     /// # Errors
     /// A variable is missing or can't be used.
@@ -53,6 +56,7 @@ impl App {
             desk: Desk::from_env(&aws, env)?,
             access: Access::from_env(env)?,
             translators: Translators::from_env(&aws, env)?,
+            models: Models::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
         })
     }

@@ -6,6 +6,8 @@ use domain::language::{Language, Translator};
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
+use models::ModelError;
+use models::answer::Unusable;
 
 use crate::translate::Untranslated;
 
@@ -32,6 +34,32 @@ pub(crate) enum Failure {
         /// Why.
         why: Untranslated,
     },
+    /// The account has no AI agent that helps its agents.
+    #[error("the account has no assistant")]
+    AssistantOff,
+    /// The customer has written nothing.
+    #[error("there is nothing to answer")]
+    NothingToAnswer,
+    /// A model or a knowledge base gave no answer.
+    #[error("{of:?}: {why}")]
+    NoReply {
+        /// What was asked.
+        of: Asked,
+        /// Why.
+        why: ModelError,
+    },
+    /// The model's answer is of no use.
+    #[error("the answer is of no use: {}", .0.label())]
+    Unusable(Unusable),
+}
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The AI agent's model.
+    Model,
+    /// Its knowledge base.
+    KnowledgeBase,
 }
 
 impl From<PortError> for Failure {
@@ -59,8 +87,62 @@ impl Failure {
                     .detail("Translate a message of the customer, set the language (PUT …/language), or name it in `to`.")
             }
             Failure::Untranslated { by, why } => problem(*by, why),
+            Failure::AssistantOff => Problem::conflict("assistant-off", "The account has no assistant")
+                .detail("An administrator chooses an AI agent in the account's settings (`settings.assistant`)."),
+            Failure::NothingToAnswer => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-answer", "Nothing to answer")
+                .detail("The customer has written no text."),
+            Failure::NoReply { of, why } => no_reply(*of, *why),
+            Failure::Unusable(why) => Problem::new(StatusCode::BAD_GATEWAY, "ai-no-answer", "The AI agent gave no usable answer")
+                .detail(match why {
+                    Unusable::Empty => "The model answered nothing. Ask again, or in other words.",
+                    Unusable::CutOff => "The answer reached the limit of tokens. An administrator raises `max_tokens`.",
+                    Unusable::TooLong => "The answer is too long. Ask for a shorter one.",
+                    Unusable::Filtered => "The model or its guardrail refused. Ask in other words.",
+                    Unusable::Malformed => "The answer can't be read. Ask again.",
+                    Unusable::TooMuch => TOO_MUCH,
+                    Unusable::Repeated => "The answer is what was said last.",
+                    Unusable::Echo => "The answer is what the customer wrote.",
+                })
+                .with("reason", why.label()),
         }
     }
+}
+
+/// The prompt has no room in the model.
+const TOO_MUCH: &str = "The conversation and the AI agent's knowledge are longer than the model can read. An administrator shortens the \
+    knowledge or chooses another model.";
+
+/// Each says what to do.
+fn no_reply(of: Asked, why: ModelError) -> Problem {
+    let bad_gateway = |slug, title| Problem::new(StatusCode::BAD_GATEWAY, slug, title);
+    let asked = match of {
+        Asked::Model => "The model",
+        Asked::KnowledgeBase => "The knowledge base",
+    };
+    let problem = match why {
+        ModelError::Busy => Problem::new(StatusCode::TOO_MANY_REQUESTS, "ai-busy", "The AI agent is busy")
+            .detail(format!("{asked} has reached a rate limit. Try again after the time in Retry-After."))
+            // Rate limits are a minute's. Half of it is long enough for most and short enough for a person.
+            .after(30),
+        ModelError::UsedUp => bad_gateway("ai-used-up", "The AI agent's quota is used up")
+            .detail(format!("{asked} is not paid for any more. An administrator looks at the service's account.")),
+        ModelError::Refused => bad_gateway("ai-refused", "The AI agent is refused").detail(format!(
+            "{asked} refuses the key, or this deployment's role. An administrator checks the key, or the access to the model in Bedrock."
+        )),
+        ModelError::NoKey => Problem::conflict("ai-key-missing", "The AI agent's key is missing")
+            .detail("An administrator sets it (PUT /admin/ai-agents/{id}/key); a changed address leaves none."),
+        ModelError::Unknown => bad_gateway("ai-unknown", "The model or knowledge base is not known")
+            .detail(format!("{asked} is not known to the service, or not in this region. An administrator checks its id and the region.")),
+        ModelError::NotTaken => bad_gateway("ai-not-taken", "The model does not take the request")
+            .detail(format!("{asked} refuses a setting. An administrator leaves out the temperature, or lowers `max_tokens`.")),
+        ModelError::TooLong => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ai-too-long", "Too much for the model").detail(TOO_MUCH),
+        ModelError::Address => bad_gateway("ai-address-refused", "The AI agent's address is refused")
+            .detail("It must be https and lead to public addresses only. An administrator checks `base_url`."),
+        ModelError::Failed => bad_gateway("ai-failed", "The AI agent failed").detail(format!("{asked} gave no usable answer. Try again.")),
+        ModelError::Late => Problem::new(StatusCode::GATEWAY_TIMEOUT, "ai-late", "The AI agent took too long")
+            .detail(format!("{asked} did not answer within 25 seconds. Try again.")),
+    };
+    problem.with("asked", if of == Asked::Model { "model" } else { "knowledge_base" })
 }
 
 /// Each says what to do.

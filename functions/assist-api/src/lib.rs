@@ -1,13 +1,15 @@
 //! The Lambda `assist-api`: the HTTP API under `/assist`, by which agents and supervisors have messages and drafts
-//! translated.
+//! translated, and ask an AI agent.
 //!
-//! It is a function of its own, so that neither the clients of translators nor their rights and slowness come to the
+//! It is a function of its own, so that neither the clients of translators and models nor their rights and slowness come to the
 //! agents' API. Errors are problem documents (RFC 9457).
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|
 //! | `POST /interactions/{id}/translations` | 2 reads, 1 query for each 100 messages, 1 write; for each message that is not translated yet: the translator, 2 reads, 1 write; 1 transaction if the language was detected anew |
 //! | `POST /interactions/{id}/drafts` | 2 reads, 1 write, the translator |
+//! | `POST /interactions/{id}/ask`, `…/suggest` | 3 reads, 1 query, 1 write, the model; the knowledge base, if there is one |
+//! | `POST /ai-agents/{id}/test` | 2 reads, 1 write, the model; the knowledge base, if there is one |
 //!
 //! Each request also reads the caller's record (1 consistent read), unless roles come from the token.
 

@@ -86,6 +86,7 @@ impl<'a> Deployment<'a> {
             .parameter("SinchAuthUrl", &format!("{url}/sinch-auth"))
             .parameter("TranslateUrl", &format!("{url}/translate"))
             .parameter("GoogleTranslateUrl", &format!("{url}/google-translate"))
+            .parameter("BedrockUrl", &format!("{url}/bedrock"))
             .parameter("JwtIssuer", url)
             .parameter("JwtAudience", crate::standin::AUDIENCE)
             .parameter("JwksUrl", &format!("{url}/.well-known/jwks.json"))

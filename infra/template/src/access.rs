@@ -126,16 +126,20 @@ fn a_receive_function_reads_only_the_secrets_that_are_tagged_with_its_name_or_no
 }
 
 #[test]
-fn only_the_assist_api_reads_the_keys_of_translators_and_only_administrators_write_them() {
+fn only_the_assist_api_reads_the_keys_of_translators_and_models_and_only_administrators_write_them() {
     let template = template();
-    let on_keys = |id: &str, action: &str| {
-        let named = |statement: &&Value| allows(statement) && statement["Resource"].to_string().contains("/translation/");
+    let on_keys = |id: &str, kind: &str, action: &str| {
+        let named = |statement: &&Value| allows(statement) && statement["Resource"].to_string().contains(kind);
         statements(template.resource(id)).into_iter().filter(named).any(|statement| list(&statement["Action"]).contains(&action))
     };
     let functions = template.section("Resources").filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
     for (id, _) in functions {
-        assert_eq!(on_keys(id, "secretsmanager:GetSecretValue"), id == "AssistApiFunction", "{id}");
-        assert_eq!(on_keys(id, "secretsmanager:PutSecretValue"), id == "AdminApiFunction", "{id}");
+        for kind in ["/translation/*", "/ai/*"] {
+            assert_eq!(on_keys(id, kind, "secretsmanager:GetSecretValue"), id == "AssistApiFunction", "{id} {kind}");
+            assert_eq!(on_keys(id, kind, "secretsmanager:PutSecretValue"), id == "AdminApiFunction", "{id} {kind}");
+        }
+        let asks = statements(template.resource(id)).into_iter().any(|statement| statement["Action"].to_string().contains("bedrock:"));
+        assert_eq!(asks, id == "AssistApiFunction", "{id}");
     }
 }
 

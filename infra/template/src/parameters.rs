@@ -49,6 +49,7 @@ fn addresses_are_encrypted_outside_this_machine() {
         "SinchAuthUrl",
         "TranslateUrl",
         "GoogleTranslateUrl",
+        "BedrockUrl",
     ];
     for (name, scheme) in addresses.map(|name| (name, "http")).into_iter().chain([("WebSocketUrl", "ws")]) {
         let pattern = template.at(&format!("/Parameters/{name}/AllowedPattern")).unwrap().as_str().unwrap();

@@ -90,6 +90,14 @@ metrics! {
     FailedItems by "Queue",
     /// Tries to copy an attachment.
     MediaCopies by "Outcome",
+    /// Calls of language models.
+    ModelCalls by "Outcome",
+    /// Tokens of prompts.
+    ModelInputTokens by "Model",
+    /// Milliseconds that models took.
+    ModelMilliseconds by "Model",
+    /// Tokens of models' replies.
+    ModelOutputTokens by "Model",
     /// Requests of Webhook steps.
     PlanWebhooks by "Outcome",
     /// Accounts whose provider refused the quarter-hourly look for lost messages, or did not answer it.

@@ -19,6 +19,10 @@ const TRANSCRIPTS: u32 = 120;
 /// A long thread in a foreign language has some hundred messages. At their longest these cost $1.50 by list prices.
 const TRANSLATIONS: u32 = 1_000;
 
+/// One every half a minute is more than anybody reads. With all the knowledge that an AI agent can have, a question is
+/// some 12,000 tokens: a few cents.
+const QUESTIONS: u32 = 120;
+
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
@@ -30,6 +34,8 @@ pub enum Limited {
     Transcript,
     /// A message or a draft that the agent has translated.
     Translation,
+    /// A question to an AI agent, or a draft by one.
+    Question,
 }
 
 /// The limits of an agent, an hour. 0: no limit.
@@ -39,11 +45,12 @@ pub struct Limits {
     uploads: u32,
     transcripts: u32,
     translations: u32,
+    questions: u32,
 }
 
 impl Limits {
-    /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600), `TRANSCRIPTS_PER_HOUR` (120) and
-    /// `TRANSLATIONS_PER_HOUR` (1000).
+    /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600), `TRANSCRIPTS_PER_HOUR` (120),
+    /// `TRANSLATIONS_PER_HOUR` (1000) and `QUESTIONS_PER_HOUR` (120).
     ///
     /// # Errors
     /// One of them is not a number.
@@ -54,6 +61,7 @@ impl Limits {
             uploads: number("UPLOADS_PER_HOUR", UPLOADS)?,
             transcripts: number("TRANSCRIPTS_PER_HOUR", TRANSCRIPTS)?,
             translations: number("TRANSLATIONS_PER_HOUR", TRANSLATIONS)?,
+            questions: number("QUESTIONS_PER_HOUR", QUESTIONS)?,
         })
     }
 
@@ -63,6 +71,7 @@ impl Limits {
             Limited::Upload => ("upload", self.uploads),
             Limited::Transcript => ("transcript", self.transcripts),
             Limited::Translation => ("translation", self.translations),
+            Limited::Question => ("question", self.questions),
         }
     }
 }
@@ -100,9 +109,12 @@ mod tests {
     #[test]
     fn each_limit_has_its_default_and_can_be_set_or_switched_off() {
         let usual = Limits::from_env(&Env::from_pairs([("A", "b")])).unwrap();
-        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120, translations: 1_000 });
+        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120, translations: 1_000, questions: 120 });
         let set = Env::from_pairs([("CONVERSATIONS_PER_HOUR", "5"), ("UPLOADS_PER_HOUR", "0")]);
-        assert_eq!(Limits::from_env(&set).unwrap(), Limits { conversations: 5, uploads: 0, transcripts: 120, translations: 1_000 });
+        assert_eq!(
+            Limits::from_env(&set).unwrap(),
+            Limits { conversations: 5, uploads: 0, transcripts: 120, translations: 1_000, questions: 120 }
+        );
         assert!(Limits::from_env(&Env::from_pairs([("TRANSCRIPTS_PER_HOUR", "-1")])).is_err());
     }
 }

@@ -270,6 +270,9 @@ impl Gate for Words {
 const ASSIST: &str = "
     agent POST /interactions/{id}/translations
     agent POST /interactions/{id}/drafts
+    agent POST /interactions/{id}/ask
+    agent POST /interactions/{id}/suggest
+    admin POST /ai-agents/{id}/test
 ";
 
 /// The four APIs and the WebSocket on the same tables.

@@ -1,5 +1,6 @@
 //! The routes, and the OpenAPI document built from them.
 
+mod assistant;
 mod translations;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::app::App;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Assist API",
-    description = "The API that helps agents and supervisors with a conversation: translations. Errors are problem documents (RFC 9457).",
+    description = "The API that helps agents and supervisors with a conversation: translations, answers, drafts. Errors are problem documents (RFC 9457).",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Document;
@@ -33,8 +34,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(translations::translate))
-        .routes(routes!(translations::translate_draft));
-    // A translation that is there already is not made again, and a draft changes nothing.
+        .routes(routes!(translations::translate_draft))
+        .routes(routes!(assistant::ask))
+        .routes(routes!(assistant::suggest))
+        .routes(routes!(assistant::test_ai_agent));
+    // A translation that is there already is not made again; answers and drafts change nothing.
     api::complete_commands(router.get_openapi_mut(), |_| false);
     router
 }
@@ -56,6 +60,7 @@ mod tests {
             ("INTERACTIONS_TABLE", "interactions"),
             ("BUCKET", "bucket"),
             ("TRANSLATION_KEY_PREFIX", "x/translation/"),
+            ("AI_KEY_PREFIX", "x/ai/"),
             ("JWT_ISSUER", "https://issuer.test"),
             ("JWT_AUDIENCE", "app"),
             ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),

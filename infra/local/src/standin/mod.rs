@@ -9,6 +9,7 @@
 mod identity;
 mod kaleyra;
 mod meta;
+mod models;
 mod sinch;
 mod sinch_legacy;
 mod translators;
@@ -34,6 +35,7 @@ use ulid::Ulid;
 
 pub use identity::AUDIENCE;
 pub use meta::batch as meta_batch;
+pub use models::{MODEL_KEY, Prompted};
 pub use sinch::signature as sinch_signature;
 pub use translators::{Asked, GOOGLE_KEY};
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
@@ -169,6 +171,8 @@ struct Inside {
     next: VecDeque<Fault>,
     /// What translators were asked.
     asked: Vec<Asked>,
+    /// What language models were asked.
+    prompted: Vec<Prompted>,
     files: HashMap<String, StoredFile>,
     /// Temporary addresses of files: the file, and when the address expires.
     tickets: HashMap<String, (String, Instant)>,
@@ -573,6 +577,11 @@ impl StandIn {
         self.shared.inside().sent.clone()
     }
 
+    /// What language models and knowledge bases were asked, oldest first.
+    pub fn prompts(&self) -> Vec<Prompted> {
+        self.shared.inside().prompted.clone()
+    }
+
     /// What translators were asked to translate, oldest first.
     pub fn translations(&self) -> Vec<Asked> {
         self.shared.inside().asked.clone()
@@ -885,7 +894,13 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/files/{ticket}", get(file));
     let providers = PROVIDERS.into_iter().fold(Router::new(), |router, provider| router.merge(provider.routes()));
     let nothing = async || twilio::error(404, 20404, "The requested resource was not found");
-    steering.merge(identity::routes()).merge(translators::routes()).merge(providers).fallback(nothing).with_state(shared)
+    steering
+        .merge(identity::routes())
+        .merge(translators::routes())
+        .merge(models::routes())
+        .merge(providers)
+        .fallback(nothing)
+        .with_state(shared)
 }
 
 /// A file at a public address.

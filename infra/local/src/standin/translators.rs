@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// The fault that waits for a request to this service.
-    fn fault_of(&self, service: &str) -> Option<Fault> {
+    pub(super) fn fault_of(&self, service: &str) -> Option<Fault> {
         let mut inside = self.inside();
         let meant = |fault: &Fault| fault.on == On::Api && fault.provider.as_deref() == Some(service);
         let place = inside.next.iter().position(meant)?;
