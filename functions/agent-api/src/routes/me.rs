@@ -62,6 +62,8 @@ struct MyAccount {
     /// The agents' language, if the account translates.
     #[serde(skip_serializing_if = "Option::is_none")]
     translation: Option<Language>,
+    /// Whether the account has an AI agent that helps its agents.
+    assistant: bool,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -80,6 +82,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         dispositions: blended(&account.settings.dispositions, &general),
         recontact: account.settings.recontact.is_some(),
         translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
+        assistant: account.settings.assistant.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });

@@ -3,7 +3,11 @@ import { assistOperation as op } from './client'
 import type { components } from './assist.gen'
 
 type Schemas = components['schemas']
+export type Answer = Schemas['AssistantAnswer']
 export type Outcome = Schemas['TranslationOutcome']
+export type Suggestion = Schemas['SuggestedReply']
 
 export const translations = op('post', '/interactions/{id}/translations')
 export const drafts = op('post', '/interactions/{id}/drafts')
+export const ask = op('post', '/interactions/{id}/ask')
+export const suggest = op('post', '/interactions/{id}/suggest')

@@ -1,5 +1,5 @@
 /**
- * The operations of the agents' API that the console calls, one line each; supervisor.ts and admin.ts have those of the
+ * The operations of the agents' API that the console calls, one line each; supervisor.ts, admin.ts and assist.ts have those of the
  * other APIs. tests/operations.test.ts holds them against the APIs' own lists.
  */
 import { agentOperation as op } from './client'
