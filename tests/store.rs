@@ -12,16 +12,17 @@ use domain::contact::{Contact, Cut, Identity, Link, Marketing, Origin, People, P
 use domain::effect::{Audience, ConversationKey, Effect, InteractionKey, MessageKey, Notice, Target};
 use domain::fixtures;
 use domain::history::{Fact, HistoryEntry};
-use domain::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId};
+use domain::ids::{AgentId, ContactId, InteractionId, MessageId, QueueId, TriggerId};
 use domain::inbound::{Alert, InboundEvent, InboundKind};
 use domain::interaction::{Interaction, Offer, Stage, Status, Wait, WrapUp};
 use domain::message::{Author, Content, Message};
 use domain::priority::Priority;
 use domain::queue::{Queue, Strategy, Weight};
 use domain::row::{Listing, Position, Shelf};
+use domain::trigger::{Happened, Health, Tried, TriedOutcome, TriggerCall, TriggerEvent};
 use domain::values::{Address, E164};
 use engine::memory::Memory;
-use engine::ports::{Commit, Committed, Conversation, Idempotency, Membership, MessageCommit, Owned, Store};
+use engine::ports::{Commit, Committed, Conversation, DueCall, Idempotency, Membership, MessageCommit, Owned, Store, TriggerCalls};
 use engine::stream::Owner;
 use jiff::{SignedDuration, Timestamp};
 use store::{Form, Interactions, Write};
@@ -31,7 +32,7 @@ use crate::support::Deployment;
 
 /// A port, and the helpers of a test.
 trait Bench {
-    type Port: Store;
+    type Port: Store + TriggerCalls;
     async fn start() -> Self;
     fn port(&self) -> &Self::Port;
     async fn put_account(&self, account: Account);
@@ -224,6 +225,9 @@ macro_rules! cases {
 }
 
 cases!(
+    calls_of_triggers_wait_for_their_time_and_are_forgotten,
+    the_turn_at_a_triggers_calls_has_one_holder_until_its_end,
+    the_health_of_a_system_and_the_latest_tries_are_kept,
     an_opened_interaction_is_found_by_conversation_id_and_place,
     one_of_two_concurrent_opens_is_refused_and_leaves_nothing,
     a_change_of_an_old_version_is_refused_and_leaves_nothing,
@@ -1267,4 +1271,73 @@ async fn the_row_of_the_lists_follows_each_version_and_goes_with_a_merge<B: Benc
     let merged = next(&newer, |after| (after.status, after.merged_into) = (Status::Closed, Some(place)));
     turned(bench, newer.clone(), merged).await;
     assert_eq!(bench.listing(&newer.key()).await, None);
+}
+
+fn at(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+fn call(trigger: u128, n: u128) -> TriggerCall {
+    let interaction = new(n, 1);
+    let happened = Happened { event: TriggerEvent::InteractionOpened, at: at(1), message: None, agent: None };
+    let trigger = TriggerId::from_ulid(Ulid::from_parts(1, trigger));
+    TriggerCall::first(&format!("{}-1-0", interaction.id), 0, &trigger, &interaction, &happened)
+}
+
+async fn calls_of_triggers_wait_for_their_time_and_are_forgotten(bench: &impl Bench) {
+    let port = bench.port();
+    let due = |seconds, call: TriggerCall| DueCall { at: at(seconds), call };
+    let (late, soon, other) = (due(900, call(1, 1)), due(100, call(1, 2)), due(50, call(2, 3)));
+    for due in [&late, &soon, &other, &soon] {
+        port.put_due(due).await.unwrap();
+    }
+    let trigger = &late.call.trigger;
+    assert_eq!(port.due(trigger, at(99), 10).await.unwrap(), []);
+    assert_eq!(port.due(trigger, at(100), 10).await.unwrap(), [soon.clone()]);
+    assert_eq!(port.due(trigger, Timestamp::MAX, 10).await.unwrap(), [soon.clone(), late.clone()]);
+    assert_eq!(port.due(trigger, Timestamp::MAX, 1).await.unwrap(), [soon.clone()]);
+    port.drop_due(&soon).await.unwrap();
+    port.drop_due(&soon).await.unwrap();
+    assert_eq!(port.due(trigger, Timestamp::MAX, 10).await.unwrap(), [late]);
+    assert_eq!(port.due(&other.call.trigger, Timestamp::MAX, 10).await.unwrap(), [other]);
+}
+
+async fn the_turn_at_a_triggers_calls_has_one_holder_until_its_end(bench: &impl Bench) {
+    let (port, one, other) = (bench.port(), call(1, 1).trigger, call(2, 1).trigger);
+    assert!(port.take_turn_at(&one, at(0), at(90)).await.unwrap());
+    assert!(!port.take_turn_at(&one, at(89), at(200)).await.unwrap());
+    assert!(port.take_turn_at(&other, at(0), at(90)).await.unwrap());
+    // Its holder died.
+    assert!(port.take_turn_at(&one, at(90), at(200)).await.unwrap());
+    port.end_turn_at(&one).await.unwrap();
+    assert!(port.take_turn_at(&one, at(91), at(200)).await.unwrap());
+}
+
+async fn the_health_of_a_system_and_the_latest_tries_are_kept(bench: &impl Bench) {
+    let port = bench.port();
+    let call = call(1, 1);
+    let trigger = &call.trigger;
+    assert_eq!(port.health(trigger).await.unwrap(), None);
+    let health = Health::after_failure(None, at(5), Some(SignedDuration::from_secs(60)));
+    port.put_health(trigger, Some(&health)).await.unwrap();
+    assert_eq!(port.health(trigger).await.unwrap(), Some(health));
+    port.put_health(trigger, None).await.unwrap();
+    assert_eq!(port.health(trigger).await.unwrap(), None);
+    let tried = |attempt: u32| Tried {
+        id: call.id.clone(),
+        at: at(i64::from(attempt)),
+        event: call.happened.event,
+        interaction: call.interaction.interaction.clone(),
+        attempt,
+        outcome: TriedOutcome::Refused,
+        status: Some(500),
+        ms: 7,
+        answer: Some("busy".to_owned()),
+        next_at: None,
+    };
+    for attempt in [2, 1, 3, 3] {
+        port.note_try(trigger, &tried(attempt)).await.unwrap();
+    }
+    assert_eq!(port.tries(trigger, 10).await.unwrap(), [tried(3), tried(2), tried(1)]);
+    assert_eq!(port.tries(trigger, 2).await.unwrap(), [tried(3), tried(2)]);
 }

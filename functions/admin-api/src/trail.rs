@@ -35,7 +35,7 @@ impl<'a> Trail<'a> {
             (_, Value::Null) => Action::Deleted,
             _ => Action::Changed,
         };
-        let by = By { who, role: caller.role };
+        let by = By { who, role: Some(caller.role) };
         Ok(Self { id: cloud::ids::ulid(), by, subject, action, changes: changes(before, after, shows) })
     }
 

@@ -20,7 +20,7 @@ use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::telemetry::{self, Metric};
 use cloud::timers::Timers;
 use engine::errands::{Errand, Job};
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, Wakeup, WebhookJob};
+use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, TriggerJob, Wakeup, WebhookJob};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
@@ -36,6 +36,7 @@ struct Exits {
     media: Queue,
     archive: Queue,
     webhook: Queue,
+    trigger: Queue,
     push: Queue,
     parked: Queue,
     timers: Timers,
@@ -51,6 +52,7 @@ impl Exits {
             media: queue("MEDIA_QUEUE_URL")?,
             archive: queue("ARCHIVE_QUEUE_URL")?,
             webhook: queue("WEBHOOK_QUEUE_URL")?,
+            trigger: queue("TRIGGER_QUEUE_URL")?,
             push: queue("PUSH_QUEUE_URL")?,
             parked: queue("PARKED_QUEUE_URL")?,
             timers: Timers::from_env(aws, env)?,
@@ -87,6 +89,7 @@ struct Outbox {
     media: Jobs<MediaJob>,
     archive: Jobs<ArchiveJob>,
     webhook: Jobs<WebhookJob>,
+    trigger: Jobs<TriggerJob>,
     push: Jobs<PushJob>,
     timers: Vec<(String, jiff::Timestamp, Wakeup)>,
 }
@@ -102,6 +105,7 @@ impl Outbox {
             Job::Media(job) => self.media.push(record, job, options),
             Job::Archive(job) => self.archive.push(record, job, options),
             Job::Webhook(job) => self.webhook.push(record, *job, options),
+            Job::Trigger(job) => self.trigger.push(record, *job, options),
             Job::Wakeup { at, job } => self.timers.push((id, at, job)),
         }
     }
@@ -167,12 +171,13 @@ async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
         all(&exits.media, outbox.media),
         all(&exits.archive, outbox.archive),
         all(&exits.webhook, outbox.webhook),
+        all(&exits.trigger, outbox.trigger),
         all(&exits.push, outbox.push),
         timers,
     );
-    let (inbound, assign, outbound, media, archive, webhook, push, timers) = outcomes;
+    let (inbound, assign, outbound, media, archive, webhook, trigger, push, timers) = outcomes;
     let mut stuck = Vec::new();
-    for outcome in [inbound, assign, outbound, media, archive, webhook, push, timers] {
+    for outcome in [inbound, assign, outbound, media, archive, webhook, trigger, push, timers] {
         stuck.extend(outcome?);
     }
     Ok(stuck)

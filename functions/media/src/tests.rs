@@ -176,7 +176,7 @@ fn sent(password: &str, to: &str) -> egress::Credentials {
 
 fn said(status: u16, bytes: &[u8]) -> Said {
     let status = StatusCode::from_u16(status).unwrap();
-    Ok(Fetched { status, content_type: None, content_disposition: None, bytes: bytes.into() })
+    Ok(Fetched { status, content_type: None, content_disposition: None, retry_after: None, bytes: bytes.into() })
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn note_of(news: &News) -> Option<Note> {
     match news {
         News::Interaction { interaction, note: Some(kind) } => Some(Note::of_interaction(*kind, interaction, now)),
         News::Alert { account, alert, at } => Some(Note::of_alert(account.clone(), alert.clone(), *at, now)),
+        News::TriggerDisabled { trigger, at } => Some(Note::of_trigger(trigger.clone(), *at, now)),
         _ => None,
     }
 }

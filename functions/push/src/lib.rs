@@ -173,10 +173,8 @@ impl Push {
             Recipients::Audience(Audience::Agents(agents)) => return Ok(agents.clone()),
             Recipients::Audience(Audience::Members { queue, except }) => (queue, except),
             Recipients::Holder { holder_of } => return engine::followers(&self.store, holder_of, cloud::time::now()).await,
-            Recipients::Administrators { .. } => {
-                let agents = self.configuration.agents().await?;
-                return Ok(agents.values().filter(|agent| agent.role >= Role::Admin).map(|agent| agent.id.clone()).collect());
-            }
+            Recipients::Administrators { .. } => return self.with_role(Role::Admin).await,
+            Recipients::Supervisors { .. } => return self.with_role(Role::Supervisor).await,
             Recipients::Watchers { watchers } => return engine::watching(&self.store, watchers, cloud::time::now()).await,
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };
@@ -195,6 +193,12 @@ impl Push {
             _ => presence.logged_in(),
         };
         Ok(members.into_iter().filter(|agent| presences.get(agent).is_some_and(takes)).collect())
+    }
+
+    /// The agents with this role or a higher one.
+    async fn with_role(&self, role: Role) -> Result<Vec<AgentId>, PortError> {
+        let agents = self.configuration.agents().await?;
+        Ok(agents.values().filter(|agent| agent.role >= role).map(|agent| agent.id.clone()).collect())
     }
 
     /// Sends an event to an agent's sockets. The feed is the truth and a socket a convenience: after a failure the

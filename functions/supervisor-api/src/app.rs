@@ -90,7 +90,7 @@ impl App {
 
     /// An entry of the audit trail about a change of `subject`.
     pub(crate) fn told(&self, by: &Orderer, action: Action, subject: Subject<'_>, before: &Value, after: &Value) -> Entry {
-        let by = By { who: by.who.clone(), role: by.role };
+        let by = By { who: by.who.clone(), role: Some(by.role) };
         let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
         Entry::new(self.desk.engine.world.ulid(), by, action, subject, changes(before, after, &shows))
     }

@@ -81,7 +81,7 @@ impl Function {
         for _ in 0..ATTEMPTS {
             let now = self.engine.world.now();
             let body = request::body(account, interaction, now);
-            let headers = request::headers(account.webhook_secrets(now), &job.id, now, &body).ok_or(WebhookFailure::Unreachable)?;
+            let headers = hooks::headers(account.webhook_secrets(now), &job.id, now, &body).ok_or(WebhookFailure::Unreachable)?;
             failure = match self.egress.post_json(job.url.as_str(), headers, body, TIMEOUT, ANSWER).await {
                 Ok(answer) if answer.status.is_success() => return request::variables(&answer.bytes),
                 Ok(_) => WebhookFailure::Refused,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Api, Customer, Socket};
 use crate::deploy::Stack;
-use crate::standin::{self, Account, PICTURE, Sent, StandIn};
+use crate::standin::{self, Account, Called, PICTURE, Sent, StandIn};
 
 /// The key of the demo's first account, whose provider is Twilio.
 pub const ACCOUNT_KEY: &str = "DEMO1";
@@ -278,6 +278,10 @@ pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<(
     let [anna, ben] = demo.agents.as_slice() else { anyhow::bail!("the demo has two agents") };
     let customer = &demo.account(ACCOUNT_KEY)?.customer;
     println!("\nA customer writes:");
+    let admin = Api::new(&demo.admin_url, &demo.admin_token);
+    let events = ["interaction.opened", "offer.accepted", "interaction.closed"];
+    let trigger = json!({"name": "CRM", "url": standin.hook_url("crm"), "events": events});
+    story.step("An administrator has the CRM told of conversations.", created(&admin, "/triggers", &trigger)).await?;
     let mut annas = story.step("Anna logs in and is ready; her screen is connected.", log_in(anna)).await?;
     let mut bens = story.step("Ben logs in and is ready; his screen is connected.", log_in(ben)).await?;
 
@@ -334,6 +338,10 @@ pub async fn play(story: &mut Story, demo: &Demo, standin: &StandIn) -> Result<(
 
     let disposition = json!({"disposition": "Solved"});
     story.step("Anna closes the conversation as solved.", anna.api.post(&format!("{path}/close"), &disposition)).await?;
+    for event in events {
+        let told = |called: &Called| called.body["type"] == event && called.body["data"]["interaction"]["id"] == interaction;
+        story.step(&format!("The CRM is told: {event}"), standin.wait_for_call(PATIENCE, told)).await?;
+    }
     let said = ["my order has not arrived", reply, "Here it is"];
     story.step("The transcript is downloaded and holds the whole conversation.", transcript(anna, &path, &said, &[PICTURE])).await?;
     story.step("Anna's feed has no gap.", no_gap(anna)).await?;

@@ -43,6 +43,7 @@ functions! {
     "admin-api" => admin_api::run(),
     "realtime" => realtime::run(),
     "webhook" => webhook::run(),
+    "trigger" => trigger::run(),
     // From the folder, so that a page that was built meanwhile is served.
     "console" => console::run(console::Files::Folder(build_console::dist(&crate::workspace()))),
 }

@@ -26,7 +26,7 @@ fn functions_that_send_themselves_on_may_do_so_and_a_schedule_finds_what_a_job_l
     // AWS stops any other function that causes its own calls, after 16 of them.
     let functions = template().of_type("AWS::Serverless::Function");
     let loops = functions.filter(|(_, function)| function["Properties"]["RecursiveLoop"] == "Allow").map(|(id, _)| id);
-    assert_eq!(loops.collect::<BTreeSet<_>>(), BTreeSet::from(["AssignFunction", "RouteFunction", "WorkerFunction"]));
+    assert_eq!(loops.collect::<BTreeSet<_>>(), BTreeSet::from(["AssignFunction", "RouteFunction", "TriggerFunction", "WorkerFunction"]));
     let sweep = &template().resource("WorkerFunction")["Properties"]["Events"]["Sweep"];
     assert_eq!(sweep["Type"], "Schedule", "{sweep}");
 }

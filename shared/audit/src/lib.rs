@@ -17,8 +17,8 @@ pub const MOST: usize = 15 * 1024;
 pub struct By {
     /// The agent's id, or the `sub` of the token if there is no agent record.
     pub who: String,
-    /// The role that the caller had.
-    pub role: Role,
+    /// The role that the caller had; `None` if the service itself made the change.
+    pub role: Option<Role>,
 }
 
 /// The kind of a change.
@@ -62,11 +62,12 @@ pub struct Entry {
     /// The time of the change.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// The author: the id of an agent, or the `sub` of the token if there is no agent record.
+    /// The author: the id of an agent, the `sub` of the token if there is no agent record, or `service`.
     pub who: String,
-    /// The role that the author had.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "admin"))]
-    pub role: Role,
+    /// The role that the author had. Absent if the service itself made the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "admin"))]
+    pub role: Option<Role>,
     /// The kind of change.
     pub action: Action,
     /// The kind of the changed object, e.g. `account`.
@@ -120,7 +121,8 @@ impl Change {
         Self { changed: true, ..Self::at(path) }
     }
 
-    fn at(path: impl Into<String>) -> Self {
+    /// A difference at a path, for its values to be filled in.
+    pub fn at(path: impl Into<String>) -> Self {
         Self { path: path.into(), changed: false, before: None, after: None, added: Vec::new(), removed: Vec::new() }
     }
 }
@@ -297,7 +299,7 @@ mod tests {
     const NOTHING_HIDDEN: Shows<'static> = Shows { ignored: &["version"], hidden: &|_| false, names_only: false };
 
     fn by() -> By {
-        By { who: "agt_1".to_owned(), role: Role::Admin }
+        By { who: "agt_1".to_owned(), role: Some(Role::Admin) }
     }
 
     fn told(before: Value, after: Value, shows: &Shows<'_>) -> Value {

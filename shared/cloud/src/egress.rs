@@ -122,6 +122,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// Its `Content-Disposition`, in which the provider names the file.
     pub content_disposition: Option<String>,
+    /// Its `Retry-After`.
+    pub retry_after: Option<String>,
     /// Its body.
     pub bytes: Vec<u8>,
 }
@@ -186,7 +188,7 @@ impl Egress {
             let answer = request.send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))?;
             match redirect_of(&answer) {
                 Some(location) => url = url.join(&location).map_err(|_| EgressError::Refused("redirect to what is not a URL"))?,
-                None => return read(answer, limit).await,
+                None => return read(answer, limit, Beyond::Refused).await,
             }
         }
         Err(EgressError::TooManyRedirects)
@@ -202,10 +204,31 @@ impl Egress {
         timeout: Duration,
         limit: u64,
     ) -> Result<Fetched, EgressError> {
+        read(self.posted(url, headers, body, timeout).await?, limit, Beyond::Refused).await
+    }
+
+    /// The same, for an answer whose status counts: of a longer body, the first `limit` bytes are read.
+    pub async fn post_json_beginning(
+        &self,
+        url: &str,
+        headers: header::HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+        limit: u64,
+    ) -> Result<Fetched, EgressError> {
+        read(self.posted(url, headers, body, timeout).await?, limit, Beyond::Unread).await
+    }
+
+    async fn posted(
+        &self,
+        url: &str,
+        headers: header::HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<reqwest::Response, EgressError> {
         let url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
         let request = self.client_for(&url)?.post(url).headers(headers).header(header::CONTENT_TYPE, "application/json");
-        let answer = request.timeout(timeout).body(body).send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))?;
-        read(answer, limit).await
+        request.timeout(timeout).body(body).send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))
     }
 
     /// Whether a person may choose this address. It must be https, its host a name of the public Internet that is
@@ -288,21 +311,36 @@ fn redirect_of(answer: &reqwest::Response) -> Option<String> {
     redirects.then(|| answer.headers().get(header::LOCATION)?.to_str().ok().map(str::to_owned)).flatten()
 }
 
-async fn read(mut answer: reqwest::Response, limit: u64) -> Result<Fetched, EgressError> {
+/// What happens to a body beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// The answer is of no use.
+    Refused,
+    /// The rest is not read.
+    Unread,
+}
+
+async fn read(mut answer: reqwest::Response, limit: u64, beyond: Beyond) -> Result<Fetched, EgressError> {
     let too_large = EgressError::TooLarge { limit };
-    if answer.content_length().is_some_and(|length| length > limit) {
+    if beyond == Beyond::Refused && answer.content_length().is_some_and(|length| length > limit) {
         return Err(too_large);
     }
     let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (content_type, content_disposition) = (text(header::CONTENT_TYPE), text(header::CONTENT_DISPOSITION));
+    let retry_after = text(header::RETRY_AFTER);
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|_| EgressError::NoAnswer)? {
-        if (bytes.len() + chunk.len()) as u64 > limit {
+        let room = usize::try_from(limit).unwrap_or(usize::MAX) - bytes.len();
+        if chunk.len() <= room {
+            bytes.extend_from_slice(&chunk);
+        } else if beyond == Beyond::Refused {
             return Err(too_large);
+        } else {
+            bytes.extend_from_slice(&chunk[..room]);
+            break;
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(Fetched { status: answer.status(), content_type, content_disposition, bytes })
+    Ok(Fetched { status: answer.status(), content_type, content_disposition, retry_after, bytes })
 }
 
 /// A client for addresses that whoever deploys has set, such as the issuer's keys: connect in 5 s, answer in 15 s, no

@@ -110,6 +110,8 @@ metrics! {
     SendsRefused by "Provider",
     /// Webhooks without a valid signature.
     SignatureFailures by "Provider",
+    /// Calls of triggers.
+    TriggerCalls by "Outcome",
 }
 
 /// Counts `count` more of `metric`, as a line in CloudWatch's embedded metric format. `value` is the value of the

@@ -157,7 +157,7 @@ pub async fn force_presence(
         };
     }
     let word = state.word().name();
-    let by = By { who: command.caller.agent.to_string(), role: command.caller.role };
+    let by = By { who: command.caller.agent.to_string(), role: Some(command.caller.role) };
     let presence = desk.engine.force_presence(&agent.id, state.clone(), command.mark(), &by, desk.engine.world.ulid()).await?;
     desk.meant(&command, &presence, &state).await?;
     tracing::info!(event = "presence.forced", of = agent.id.as_str(), by = command.caller.agent.as_str(), state = word);

@@ -12,6 +12,7 @@ use crate::note::NoteKind;
 use crate::notification::Notification;
 use crate::plan::WebhookUrl;
 use crate::queue::MissedLimit;
+use crate::trigger::Happened;
 
 /// An account and a contact: the partition of their interactions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -215,6 +216,12 @@ pub enum Effect {
         url: WebhookUrl,
         /// The deadline. A later answer has no effect.
         until: Timestamp,
+    },
+    /// Tell triggers what happened. It rides only in versions of interactions whose account has an active trigger for
+    /// it. The version before does not know this effect, and has no triggers.
+    Trigger {
+        /// What happened, in order.
+        happened: Vec<Happened>,
     },
     /// Count an offer that an agent missed. The agent is paused after as many missed offers in a row as the queue
     /// allows.

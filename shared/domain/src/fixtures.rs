@@ -6,11 +6,13 @@ use ulid::Ulid;
 use crate::account::{Account, Provider, Settings};
 use crate::active::Active;
 use crate::ai_agent::{AiAgent, Escalation, Knowledge, KnowledgeText, ModelProvider};
-use crate::ids::{AccountId, AiAgentId, ContactId, InteractionId, ListId, MessageId};
+use crate::ids::{AccountId, AiAgentId, ContactId, InteractionId, ListId, MessageId, TriggerId};
 use crate::interaction::{Inactivity, Interaction, Run, Status};
 use crate::message::{Author, Content, Message};
-use crate::plan::ActionPlan;
+use crate::plan::{ActionPlan, WebhookUrl};
 use crate::priority::Priority;
+use crate::search::SearchInput;
+use crate::trigger::{Trigger, TriggerEvent};
 use crate::values::{AccountKey, Address, E164};
 use crate::variables::Variables;
 
@@ -108,6 +110,24 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         merged_into: None,
         watchers: Vec::new(),
         commands: None,
+    }
+}
+
+/// An active trigger for all events of all accounts.
+pub fn trigger() -> Trigger {
+    Trigger {
+        id: TriggerId::from_ulid(Ulid::from_parts(1, 6)),
+        name: "CRM".to_owned(),
+        description: None,
+        active: true,
+        accounts: Vec::new(),
+        events: TriggerEvent::ALL.into(),
+        search: SearchInput::default(),
+        url: WebhookUrl::parse("https://crm.example.com/whatsapp").unwrap(),
+        secret: "whsec_c2VjcmV0".into(),
+        secret_set_at: Timestamp::UNIX_EPOCH,
+        replaced_secret: None,
+        disabled: None,
     }
 }
 

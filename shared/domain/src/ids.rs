@@ -138,6 +138,8 @@ ids! {
     CannedAnswerId "can_",
     /// Work that takes longer than a request.
     JobId "job_",
+    /// Another system that is told what happens.
+    TriggerId "trg_",
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub mod seek;
 pub mod tag;
 pub mod template;
 pub mod text_template;
+pub mod trigger;
 pub mod values;
 pub mod variables;
 pub mod wakes;

@@ -8,7 +8,7 @@ use crate::effect::Notice;
 use crate::ids::{AccountId, AgentId, InteractionId};
 use crate::interaction::Interaction;
 use crate::message::Message;
-use crate::note::{AlertNote, NoteKind};
+use crate::note::{AlertNote, NoteKind, TriggerNote};
 use crate::notification::Notification;
 
 /// An event of an agent's feed. The feed keeps what happened. What the agent sees of it depends on the accounts that
@@ -78,6 +78,13 @@ pub enum News {
         /// The provider's words.
         alert: AlertNote,
         /// When it came.
+        at: Timestamp,
+    },
+    /// The service switched off a trigger.
+    TriggerDisabled {
+        /// The trigger.
+        trigger: TriggerNote,
+        /// When.
         at: Timestamp,
     },
     /// The agent's own presence changed.

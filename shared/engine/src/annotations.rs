@@ -187,7 +187,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 message.came_with(&event.id);
                 let effects = std::mem::take(&mut decision.message_effects);
                 let commit = Commit::of(Some(open), decision, Idempotency::of(event)).with(message, effects);
-                match self.store.commit(commit).await? {
+                match self.commit(commit).await? {
                     Committed::Done | Committed::AlreadyDone => return Ok(()),
                     Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => {}
                 }
@@ -232,7 +232,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let message = Message::new(id, open.id.clone(), now, Author::System, Content::System { body: line });
         let effects = std::mem::take(&mut decision.message_effects);
         // A rival's change makes the line wait for the next report, which claims the same.
-        self.store.commit(Commit::of(Some(open), decision, Idempotency::Guarded).with(message, effects)).await?;
+        self.commit(Commit::of(Some(open), decision, Idempotency::Guarded).with(message, effects)).await?;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                     }
                 };
             let commit = self.overheard(event, said, &account, person).await?;
-            match self.store.commit(commit).await? {
+            match self.commit(commit).await? {
                 Committed::Done | Committed::AlreadyDone => return Ok(()),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,
             }

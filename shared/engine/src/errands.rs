@@ -7,7 +7,7 @@ use domain::inbound::InboundEvent;
 use domain::news::News;
 use jiff::Timestamp;
 
-use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, SendJob, Wakeup, WebhookJob, inbound_dedup};
+use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, SendJob, TriggerJob, Wakeup, WebhookJob, inbound_dedup};
 use crate::stream::{Grown, Owner};
 
 /// A body to send to a queue.
@@ -37,6 +37,8 @@ pub enum Job {
     Archive(ArchiveJob),
     /// For `webhook`.
     Webhook(Box<WebhookJob>),
+    /// For `trigger`.
+    Trigger(Box<TriggerJob>),
     /// For `push.fifo`.
     Push(Box<PushJob>),
     /// For `timers`.
@@ -156,6 +158,10 @@ impl Owner {
                 let job = WebhookJob { id: id.clone(), interaction, wait: *wait, url, until: *until };
                 Errand::unordered(id, Job::Webhook(Box::new(job)))
             }
+            (Effect::Trigger { happened }, Self::Interaction(interaction)) => {
+                let job = TriggerJob::Happened { id: id.clone(), interaction: interaction.clone(), happened: happened.clone() };
+                Errand::unordered(id, Job::Trigger(Box::new(job)))
+            }
             (Effect::Push { to, notice }, Self::Interaction(interaction)) => {
                 let news = News::of_interaction(notice, interaction)?;
                 // News of a presence keeps its order among all news of that presence, whatever causes it.
@@ -207,6 +213,7 @@ impl Owner {
                 | Effect::Withdraw { .. }
                 | Effect::Missed { .. }
                 | Effect::Webhook { .. }
+                | Effect::Trigger { .. }
                 | Effect::Unify { .. }
                 | Effect::TellHolder { .. }
                 | Effect::TellWatchers { .. }

@@ -332,7 +332,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;
                 Ok(Told::Refused(refusal, Box::new(current)))
             };
-            match self.store.commit(commit).await? {
+            match self.commit(commit).await? {
                 Committed::Done => return Ok(Told::Changed { interaction: Box::new(after), message: message.map(Box::new) }),
                 Committed::AlreadyDone => {
                     let current = self.store.interaction(key).await?.ok_or(EngineError::NotFound)?;

@@ -2,12 +2,13 @@
 
 use domain::business::Business;
 use domain::effect::{Audience, InteractionKey, MessageKey, Target, Timer};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, TriggerId};
 use domain::inbound::InboundEvent;
-use domain::interaction::Watcher;
+use domain::interaction::{Interaction, Watcher};
 use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
+use domain::trigger::{Happened, TriggerCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +197,12 @@ pub enum Recipients {
         /// The account that it is about.
         administrators_of: AccountId,
     },
+    /// All supervisors, admins and owners. The version before does not know this form: there the job fails and comes
+    /// again.
+    Supervisors {
+        /// The trigger that it is about.
+        supervisors_about: TriggerId,
+    },
 }
 
 impl From<Audience> for Recipients {
@@ -235,6 +242,28 @@ pub struct WebhookJob {
     pub url: WebhookUrl,
     /// Until when an answer counts.
     pub until: Timestamp,
+}
+
+/// On `trigger`: tell other systems what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum TriggerJob {
+    /// Ask the conditions of the triggers that wait for it.
+    Happened {
+        /// The effect's id.
+        id: String,
+        /// The interaction as it was then.
+        interaction: Box<Interaction>,
+        /// What happened.
+        happened: Vec<Happened>,
+    },
+    /// Make a call.
+    Call(TriggerCall),
+    /// Make the calls of a trigger that are due, one after the other, as long as its system takes them.
+    Due {
+        /// The trigger.
+        trigger: TriggerId,
+    },
 }
 
 /// The deduplication id on `inbound.fifo`, group = [`InboundEvent::group`]. receive and the event's own stream

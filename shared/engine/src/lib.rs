@@ -19,6 +19,7 @@ mod identity;
 mod interactions;
 mod messages;
 mod missed;
+mod names;
 mod presence;
 mod route;
 mod start;
@@ -32,6 +33,7 @@ pub use assign::{Reach, Swept, Woken};
 pub use interactions::{Basis, Sending, Told};
 pub use messages::{Claim, Sent};
 pub use missed::MISSED_TOO_MANY;
+pub use names::names;
 pub use presence::Released;
 pub use start::{Start, Started};
 pub use watch::{followers, watching};
@@ -49,6 +51,14 @@ pub struct Engine<S, D, W> {
     pub directory: D,
     /// The clock and the source of ids.
     pub world: W,
+}
+
+impl<S: ports::Store, D: ports::Directory, W: ports::World> Engine<S, D, W> {
+    /// Writes a change of an interaction, with what it tells triggers. All changes go through here.
+    async fn commit(&self, commit: ports::Commit) -> Result<ports::Committed, ports::PortError> {
+        let triggers = self.directory.triggers().await?;
+        self.store.commit(commit.telling(&triggers, self.world.now())).await
+    }
 }
 
 /// The reason why a change could not be made. Refusals are values ([`Told::Refused`]), not errors.

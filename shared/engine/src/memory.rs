@@ -20,7 +20,7 @@ use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint};
 use domain::history::{HistoryEntry, entry_of, whole};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, JobId, ListId, MessageId, PauseId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, JobId, ListId, MessageId, PauseId, QueueId, TriggerId};
 use domain::inbound::{Alert, InboundEvent, InboundKind};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
@@ -29,11 +29,12 @@ use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::removal::Gone;
 use domain::row::Listing;
+use domain::trigger::{Health, Tried, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
-use crate::ports::{Lists, Panel, Rows, RowsWanted, Turn};
+use crate::ports::{DueCall, Lists, Panel, Rows, RowsWanted, TriggerCalls, Turn};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -94,6 +95,8 @@ pub struct Config {
     pub dispositions: Vec<String>,
     /// Every plan that an account ever had, by account and version.
     pub plans: BTreeMap<(AccountId, u64), ActionPlan>,
+    /// The triggers.
+    pub triggers: Vec<Trigger>,
 }
 
 /// The head of a conversation.
@@ -142,6 +145,10 @@ struct State {
     alerts: BTreeMap<(AccountId, String), Alert>,
     turn: Option<Turn>,
     picture: Option<(u64, Vec<u8>)>,
+    health: BTreeMap<TriggerId, Health>,
+    due: BTreeMap<(TriggerId, Timestamp, String), DueCall>,
+    turns: BTreeMap<TriggerId, Timestamp>,
+    tries: BTreeMap<TriggerId, BTreeMap<(Timestamp, String, u32), Tried>>,
     outbox: Vec<Grown>,
     config: Config,
     /// The configuration that readers see, if it is older than the present one.
@@ -324,6 +331,10 @@ impl Directory for MemoryDirectory {
 
     async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
         self.read(|config| config.plans.get(&(account.clone(), version)).cloned()).await
+    }
+
+    async fn triggers(&self) -> PortResult<Arc<Vec<Trigger>>> {
+        self.read(|config| Arc::new(config.triggers.clone())).await
     }
 }
 
@@ -1255,5 +1266,78 @@ impl Panel for Memory {
             state.picture = Some((turn.number, picture));
         }
         Ok(())
+    }
+}
+
+impl TriggerCalls for Memory {
+    async fn health(&self, trigger: &TriggerId) -> PortResult<Option<Health>> {
+        self.read(|state| state.health.get(trigger).cloned()).await
+    }
+
+    async fn put_health(&self, trigger: &TriggerId, health: Option<&Health>) -> PortResult<()> {
+        let write = |state: &mut State| {
+            match health {
+                Some(health) => state.health.insert(trigger.clone(), health.clone()),
+                None => state.health.remove(trigger),
+            };
+            Ok(())
+        };
+        self.write("keep the health", None, write).await
+    }
+
+    async fn put_due(&self, due: &DueCall) -> PortResult<()> {
+        let due = DueCall { at: to_millisecond(due.at), call: due.call.clone() };
+        let key = (due.call.trigger.clone(), due.at, due.call.id.clone());
+        let write = |state: &mut State| {
+            state.due.insert(key, due);
+            Ok(())
+        };
+        self.write("keep a call", None, write).await
+    }
+
+    async fn due(&self, trigger: &TriggerId, now: Timestamp, most: usize) -> PortResult<Vec<DueCall>> {
+        let is_due = |due: &&DueCall| due.call.trigger == *trigger && due.at <= to_millisecond(now);
+        self.read(|state| state.due.values().filter(is_due).take(most).cloned().collect()).await
+    }
+
+    async fn drop_due(&self, due: &DueCall) -> PortResult<()> {
+        let key = (due.call.trigger.clone(), to_millisecond(due.at), due.call.id.clone());
+        let write = |state: &mut State| {
+            state.due.remove(&key);
+            Ok(())
+        };
+        self.write("forget a call", None, write).await
+    }
+
+    async fn take_turn_at(&self, trigger: &TriggerId, now: Timestamp, until: Timestamp) -> PortResult<bool> {
+        let write = |state: &mut State| {
+            let is_free = state.turns.get(trigger).is_none_or(|taken| *taken <= now);
+            if is_free {
+                state.turns.insert(trigger.clone(), until);
+            }
+            Ok(is_free)
+        };
+        self.write("take the turn", Some(false), write).await
+    }
+
+    async fn end_turn_at(&self, trigger: &TriggerId) -> PortResult<()> {
+        let write = |state: &mut State| {
+            state.turns.remove(trigger);
+            Ok(())
+        };
+        self.write("end the turn", None, write).await
+    }
+
+    async fn note_try(&self, trigger: &TriggerId, tried: &Tried) -> PortResult<()> {
+        let key = (to_millisecond(tried.at), tried.id.clone(), tried.attempt);
+        let write = |state: &mut State| {
+            state.tries.entry(trigger.clone()).or_default().insert(key, tried.clone());
+            Ok(())
+        };
+        self.write("note a try", None, write).await
+    }
+
+    async fn tries(&self, trigger: &TriggerId, most: usize) -> PortResult<Vec<Tried>> {
+        self.read(|state| state.tries.get(trigger).into_iter().flat_map(|tries| tries.values().rev()).take(most).cloned().collect()).await
     }
 }

@@ -16,7 +16,7 @@ use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId, TriggerId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
@@ -24,6 +24,7 @@ use domain::message::{Author, Content, Decided, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::row::{Filter, Position, Row, Shelf, Span};
+use domain::trigger::{Health, Tried, Trigger, TriggerCall, happened};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -70,6 +71,8 @@ pub trait Directory: Send + Sync {
     fn pause(&self, id: &PauseId) -> impl Future<Output = Result<Option<Pause>, PortError>> + Send;
     /// An earlier plan of an account.
     fn plan(&self, account: &AccountId, version: u64) -> impl Future<Output = Result<Option<ActionPlan>, PortError>> + Send;
+    /// All triggers.
+    fn triggers(&self) -> impl Future<Output = Result<Arc<Vec<Trigger>>, PortError>> + Send;
 }
 
 /// The head of a conversation.
@@ -196,6 +199,37 @@ pub trait Panel: Send + Sync {
     fn kept_picture(&self) -> impl Future<Output = Result<Option<(u64, Vec<u8>)>, PortError>> + Send;
     /// Keeps the picture of a turn, unless that of a later one is there.
     fn keep_picture(&self, turn: &Turn, picture: Vec<u8>) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The calls of triggers that wait for a later try, the health of the systems that they call, and the log of the tries.
+pub trait TriggerCalls: Send + Sync {
+    /// The failures in a row of a trigger's system; `None` while it takes calls.
+    fn health(&self, trigger: &TriggerId) -> impl Future<Output = Result<Option<Health>, PortError>> + Send;
+    /// Keeps the failures in a row; `None` forgets them.
+    fn put_health(&self, trigger: &TriggerId, health: Option<&Health>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps a call until its time. Twice changes nothing.
+    fn put_due(&self, due: &DueCall) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Up to `most` of a trigger's calls whose time has come, the longest due first.
+    fn due(&self, trigger: &TriggerId, now: Timestamp, most: usize) -> impl Future<Output = Result<Vec<DueCall>, PortError>> + Send;
+    /// Forgets a call that was kept. An absent one is a success.
+    fn drop_due(&self, due: &DueCall) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Takes the turn at a trigger's due calls until `until`. False if somebody has it.
+    fn take_turn_at(&self, trigger: &TriggerId, now: Timestamp, until: Timestamp) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// Gives the turn back.
+    fn end_turn_at(&self, trigger: &TriggerId) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Notes a try for some days.
+    fn note_try(&self, trigger: &TriggerId, tried: &Tried) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// The latest tries of a trigger, newest first, up to `most`.
+    fn tries(&self, trigger: &TriggerId, most: usize) -> impl Future<Output = Result<Vec<Tried>, PortError>> + Send;
+}
+
+/// A call of a trigger that waits for its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueCall {
+    /// When it is tried at the earliest, in milliseconds.
+    pub at: Timestamp,
+    /// The call.
+    pub call: TriggerCall,
 }
 
 /// A turn at making the picture.
@@ -358,6 +392,20 @@ impl Commit {
             }
         }
         self.messages.insert(0, (message, effects));
+        self
+    }
+
+    /// Adds the effects for the triggers that wait for what happens here, at `now`. What nobody waits for leaves no
+    /// trace.
+    #[must_use]
+    pub fn telling(mut self, triggers: &[Trigger], now: Timestamp) -> Self {
+        let messages = self.messages.iter().map(|(message, _)| message);
+        let mut happened = happened(self.before.as_ref(), &self.after, &self.history, messages, now);
+        happened.retain(|happened| triggers.iter().any(|trigger| trigger.waits_for(&self.after.account, happened.event)));
+        if !happened.is_empty() {
+            self.effects.push(Effect::Trigger { happened });
+        }
+        self.merged = self.merged.map(|merged| Box::new(merged.telling(triggers, now)));
         self
     }
 

@@ -53,7 +53,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             };
             let met = self.meet(event, inbound, &account, sender).await?;
             let (before, decision) = met.decide(inbound, &account);
-            match self.store.commit(met.assemble(event, inbound, &account, before, decision)).await? {
+            match self.commit(met.assemble(event, inbound, &account, before, decision)).await? {
                 Committed::Done => return self.other_spellings(event, inbound, &account).await,
                 Committed::AlreadyDone => return Ok(()),
                 Committed::Conflict | Committed::AtCapacity | Committed::NotAMember => self.world.pause(attempt).await,

@@ -75,7 +75,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 Err(refusal) => return Ok(Started::Refused(refusal)),
             };
             let (interaction, message) = (commit.after.clone(), commit.messages.first().map(|(message, _)| message.clone()));
-            match (self.store.commit(commit).await?, message) {
+            match (self.commit(commit).await?, message) {
                 (Committed::Done, Some(message)) => return Ok(Started::Opened(Box::new(interaction), Box::new(message))),
                 (Committed::Done, None) | (Committed::AlreadyDone, _) => return Ok(Started::Before),
                 (Committed::AtCapacity, _) => return Ok(Started::Refused(Refusal::AtCapacity)),

@@ -66,7 +66,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let mut open = open.into_iter();
             let (Some(older), Some(newer)) = (open.next(), open.next()) else { return Ok(()) };
             if let Some(commit) = self.merger(account, older, newer).await?
-                && self.store.commit(commit).await? == Committed::Done
+                && self.commit(commit).await? == Committed::Done
             {
                 continue;
             }

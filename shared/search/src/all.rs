@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::account::DeletedAccount;
 use domain::ids::AccountId;
 use domain::interaction::Interaction;
 use domain::row::Position;
 use domain::search::{Names, Search};
 use domain::seek::Matching;
-use engine::ports::{Directory, Lists, PortError};
+use engine::ports::{Lists, PortError};
 use jiff::Timestamp;
 
 use crate::find::{Hits, SearchQuery, find};
@@ -82,19 +81,4 @@ pub async fn portion<L: Lists>(
     let query = SearchQuery { search, after: Some(after), limit: most };
     let Hits { interactions, next, scanned } = find(lists, accounts, names, &query, is_late).await?;
     Ok(Portion { interactions, next, scanned })
-}
-
-/// The names by which a search finds accounts, agents and queues.
-///
-/// # Errors
-/// The configuration can't be read.
-pub async fn names<D: Directory>(directory: &D, deleted: &[DeletedAccount]) -> Result<Names, PortError> {
-    let mut names = Names::default();
-    deleted.iter().for_each(|deleted| names.account(&deleted.id, &deleted.name, &deleted.key.to_string()));
-    for account in directory.accounts().await?.iter() {
-        names.account(&account.id, &account.name, &account.key.to_string());
-    }
-    directory.agents().await?.values().for_each(|agent| names.agent(&agent.id, &agent.name));
-    directory.queues().await?.values().for_each(|queue| names.queue(&queue.id, &queue.name));
-    Ok(names)
 }

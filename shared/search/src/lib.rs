@@ -12,7 +12,8 @@ mod merge;
 mod query;
 mod view;
 
-pub use all::{Portion, Wanted, names, portion};
+pub use all::{Portion, Wanted, portion};
+pub use engine::names;
 pub use find::{Hits, SearchQuery, find};
 pub use list::{Found, list};
 pub use query::{FiltersInput, ListFilters, ListQuery};

@@ -25,6 +25,7 @@ use domain::catalog::{CannedAnswer, KnownTag, Pause};
 use domain::ids::{AgentId, IntervalId, ListId, QueueId};
 use domain::interval::Interval;
 use domain::queue::Queue;
+use domain::trigger::Trigger;
 
 use crate::codec::{Item, PortResult, failed, from_data, key_item, number, s, text, undecodable};
 use crate::table::Table;
@@ -53,6 +54,7 @@ pub struct Configuration {
     dispositions: Cached<Vec<String>>,
     tags: Cached<Vec<KnownTag>>,
     canned_answers: Cached<Vec<CannedAnswer>>,
+    triggers: Cached<Vec<Trigger>>,
     account: CachedById<Option<Arc<Account>>>,
     proxies: CachedById<Option<ProxyTokens>>,
     owners: CachedById<Option<String>>,
@@ -80,6 +82,7 @@ impl Configuration {
             dispositions: Arc::default(),
             tags: Arc::default(),
             canned_answers: Arc::default(),
+            triggers: Arc::default(),
             account: Arc::default(),
             proxies: Arc::default(),
             owners: Arc::default(),

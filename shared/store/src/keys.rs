@@ -4,7 +4,7 @@ use domain::business::Business;
 use domain::contact::Place;
 use domain::contact_index::{Entry, LEAST_DIGITS, shard_of, shelf_of};
 use domain::effect::{ConversationKey, InteractionKey, MessageKey, Target};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, ListId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, ListId, TriggerId};
 use jiff::Timestamp;
 
 /// Partition and sort key of an item.
@@ -329,6 +329,41 @@ pub(crate) fn contact_entry(entry: &Entry, contact: &ContactId) -> Key {
     }
 }
 
+/// The partition of a trigger's calls.
+pub(crate) fn trigger(id: &TriggerId) -> String {
+    format!("TRIGGER#{id}")
+}
+
+/// The failures in a row of the system that a trigger calls.
+pub(crate) fn trigger_health(id: &TriggerId) -> Key {
+    Key::new(trigger(id), "HEALTH")
+}
+
+/// Whose turn it is at the calls that are due.
+pub(crate) fn trigger_turn(id: &TriggerId) -> Key {
+    Key::new(trigger(id), "TURN")
+}
+
+/// A call that waits for its time. Sorts by that.
+pub(crate) fn trigger_due(id: &TriggerId, at: Timestamp, call: &str) -> Key {
+    Key::new(trigger(id), format!("{TRIGGER_DUE}{:015}#{call}", at.as_millisecond().max(0)))
+}
+
+const TRIGGER_DUE: &str = "DUE#";
+
+/// The bounds of the sort keys of calls whose time has come.
+pub(crate) fn trigger_due_until(now: Timestamp) -> (String, String) {
+    (TRIGGER_DUE.to_owned(), format!("{TRIGGER_DUE}{:015}#~", now.as_millisecond().max(0)))
+}
+
+/// Sorts before all tries of a trigger.
+pub(crate) const TRIGGER_TRIES: &str = "TRY#";
+
+/// A try of a call.
+pub(crate) fn trigger_try(id: &TriggerId, at: Timestamp, call: &str, attempt: u32) -> Key {
+    Key::new(trigger(id), format!("{TRIGGER_TRIES}{:015}#{call}#{attempt}", at.as_millisecond().max(0)))
+}
+
 /// The kinds of items that carry effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -389,6 +424,7 @@ mod tests {
         let of_message = MessageKey { interaction: place.clone(), at: Timestamp::UNIX_EPOCH, message: MessageId::from_ulid(Ulid(5)) };
         let target = Target::Agent(agent.clone());
         let job_id = JobId::from_ulid(Ulid(6));
+        let trigger_id = TriggerId::from_ulid(Ulid(7));
         vec![
             ("event", event(&account, "SM1")),
             ("alert", alert(&account, Timestamp::UNIX_EPOCH, "SM1")),
@@ -423,6 +459,10 @@ mod tests {
             ("saved_search", saved_search("agt_1", "vips")),
             ("saved_search_at", saved_search_at("005#agt_1#vips")),
             ("contact_entry", contact_entry(&Entry::Word("con".into()), &contact_id)),
+            ("trigger_health", trigger_health(&trigger_id)),
+            ("trigger_turn", trigger_turn(&trigger_id)),
+            ("trigger_due", trigger_due(&trigger_id, Timestamp::UNIX_EPOCH, "int_1-1-0")),
+            ("trigger_try", trigger_try(&trigger_id, Timestamp::UNIX_EPOCH, "int_1-1-0", 1)),
         ]
     }
 

@@ -26,6 +26,7 @@ mod searches;
 pub mod stream;
 mod table;
 mod transaction;
+mod triggers;
 mod unlisted;
 mod wiring;
 

@@ -9,7 +9,7 @@ use domain::interaction::{Interaction, Stage, Status};
 use domain::language::{Language, Rendering};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
 use domain::news::{News, Told};
-use domain::note::{AlertNote, Note, NoteKind};
+use domain::note::{AlertNote, Note, NoteKind, TriggerNote};
 use domain::notification::Notification;
 use domain::priority::Priority;
 use domain::tag::Tag;
@@ -422,20 +422,24 @@ pub enum AgentEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationView {
-    /// Its id. There is one for each interaction and each account; the next news of it replaces it.
+    /// Its id. There is one for each interaction, account and trigger; the next news of it replaces it.
     pub id: String,
     /// Why the agent is notified.
     pub kind: NoteKind,
     /// When.
     pub at: Timestamp,
-    /// The account.
-    pub account: AccountId,
-    /// The interaction that it leads to. Absent: it is about the account.
+    /// The account. Absent: it is about a trigger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// The interaction that it leads to. Absent: it is about the account or the trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<InteractionId>,
     /// What the provider says. `GET /admin/accounts/{id}/alerts` tells more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertNote>,
+    /// The trigger that the service switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerNote>,
 }
 
 impl From<&Note> for NotificationView {
@@ -447,6 +451,7 @@ impl From<&Note> for NotificationView {
             account: note.account.clone(),
             interaction: note.interaction.as_ref().map(|place| place.interaction.clone()),
             alert: note.alert.clone(),
+            trigger: note.trigger.clone(),
         }
     }
 }
@@ -465,7 +470,7 @@ impl Told for AgentEvent {
     fn account(&self) -> Option<&AccountId> {
         match self {
             Self::Offered { interaction, .. } | Self::Interaction { interaction } => Some(&interaction.account),
-            Self::Notification { notification } => Some(&notification.account),
+            Self::Notification { notification } => notification.account.as_ref(),
             Self::Message { .. }
             | Self::MessageState { .. }
             | Self::Withdrawn { .. }
@@ -515,6 +520,9 @@ impl From<&News> for AgentEvent {
             News::Alert { account, alert, at } => {
                 let note = Note::of_alert(account.clone(), alert.clone(), *at, *at);
                 Self::Notification { notification: (&note).into() }
+            }
+            News::TriggerDisabled { trigger, at } => {
+                Self::Notification { notification: (&Note::of_trigger(trigger.clone(), *at, *at)).into() }
             }
             News::Presence { state } => Self::Presence { state: *state, reason: None, since: None, by: None, by_name: None },
         }

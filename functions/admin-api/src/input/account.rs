@@ -24,7 +24,7 @@ use super::provider::NOT_PUBLIC;
 use super::{NAME, PEOPLE, ProviderInput};
 
 /// Room for a note, not for a document.
-const DESCRIPTION: usize = 2_000;
+pub(crate) const DESCRIPTION: usize = 2_000;
 /// An interaction whose plan has ended waits with one row for each queue it has tried. One transaction of at most 100
 /// actions writes these rows, and the interaction's own item names them all within 4 KB.
 const STEPS: usize = ActionPlan::MOST_STEPS;

@@ -16,10 +16,11 @@ pub(crate) mod queues;
 pub(crate) mod removal;
 pub(crate) mod review;
 pub(crate) mod tags;
+pub(crate) mod triggers;
 
 use domain::ids::{
     AccountId, AgentId, AiAgentId, CannedAnswerId, ContactFieldId, ContactId, DispositionId, InteractionId, IntervalId, JobId, ListId,
-    PauseId, QueueId, TagId,
+    PauseId, QueueId, TagId, TriggerId,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -40,6 +41,7 @@ pub(crate) const KINDS: [(&str, &str); 15] = [
     (CannedAnswerId::PREFIX, "canned_answer"),
     (ContactId::PREFIX, "contact"),
     (ContactFieldId::PREFIX, "contact_field"),
+    (TriggerId::PREFIX, "trigger"),
     // Supervisors export and delete through their own API.
     (InteractionId::PREFIX, "interaction"),
     (JobId::PREFIX, "job"),
@@ -82,6 +84,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
             answer_files::delete_answer_file,
             answer_files::get_answer_file
         ))
+        .merge(triggers::routes())
+        .routes(routes!(triggers::rotate_trigger_secret))
+        .routes(routes!(triggers::list_trigger_deliveries))
+        .routes(routes!(triggers::test_trigger))
 }
 
 #[cfg(test)]
@@ -93,6 +99,7 @@ mod tests {
     use domain::catalog::{CannedAnswer, Disposition, KnownTag, Pause};
     use domain::details::ContactField;
     use domain::interval::Interval;
+    use domain::trigger::Trigger;
     use serde_json::{Value, json};
 
     use crate::input::{AccountInput, AgentInput, ContactInput, Errors, LinkInput, NewContactInput, QueueInput, REQUIRED, UnlinkInput};
@@ -119,6 +126,7 @@ mod tests {
             ("ContactFieldInput", |body| ContactField::parse(body, None).err()),
             ("TagInput", |body| KnownTag::parse(body, None).err()),
             ("CannedAnswerInput", |body| CannedAnswer::parse(body, None).err()),
+            ("TriggerInput", |body| Trigger::parse(body, None).err()),
         ];
         let description = serde_json::to_value(crate::openapi()).unwrap();
         for (name, parse) in parsers {

@@ -15,6 +15,7 @@ const ASK: [&str; 5] = [
     "POST /providers/{type}/numbers",
     // An upload is nobody's until an answer gets it.
     "POST /canned-answers/{id}/attachment",
+    "POST /triggers/{id}/test",
 ];
 
 /// A part of each secret and each customer's name in these tests.
@@ -47,6 +48,7 @@ async fn body(admin: &Admin, kind: &str, n: usize) -> Value {
         "canned-answers" => json!({"title": "Hours", "text": "9 to 18"}),
         "tags" => json!({"tag": format!("tag {n}")}),
         "ai-agents" => ai_agent(&format!("name {n}")),
+        "triggers" => json!({"name": "CRM", "events": ["offer.accepted"], "url": "https://crm.example.com/"}),
         _ => json!({"name": format!("name {n}")}),
     }
 }
@@ -113,6 +115,7 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             call("owner", method, format!("{at}/links")).json(&json!({"contact": other["id"]}))
         }
         (_, "/{id}/unlink") => call("owner", method, format!("{at}/unlink")).json(&json!({"user_id": made["user_ids"][0]})),
+        (_, "/{id}/secret/rotate") => call("owner", method, format!("{at}/secret/rotate")).if_match("\"1\"").json(&json!({})),
         (_, "/{id}/secrets/{secret}/rotate") => {
             call("owner", method, format!("{at}/secrets/webhook_secret/rotate")).if_match("\"1\"").json(&json!({}))
         }

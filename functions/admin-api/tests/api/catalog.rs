@@ -461,7 +461,7 @@ async fn the_links_of_a_contact_are_listed_confirmed_and_cut() {
 
 /// A contact as the version before wrote it, with the addresses that lead to it.
 async fn written_before(admin: &Admin, contact: &Contact) {
-    let by = ::audit::By { who: "owner".to_owned(), role: Role::Owner };
+    let by = ::audit::By { who: "owner".to_owned(), role: Some(Role::Owner) };
     let subject = ::audit::Subject { kind: "contact", id: contact.id.as_str(), versions: (None, Some(1)) };
     let entry = ::audit::Entry::new(cloud::ids::ulid(), by, ::audit::Action::Created, subject, Vec::new());
     assert_eq!(admin.engine.store.add_contact(contact, &entry).await.unwrap(), Committed::Done);

@@ -117,6 +117,15 @@ const ADMIN: &str = "
     supervisor PUT /tags/{id}
     supervisor PATCH /tags/{id}
     supervisor DELETE /tags/{id}
+    admin GET /triggers
+    admin POST /triggers
+    admin GET /triggers/{id}
+    admin PUT /triggers/{id}
+    admin PATCH /triggers/{id}
+    admin DELETE /triggers/{id}
+    admin POST /triggers/{id}/secret/rotate
+    admin GET /triggers/{id}/deliveries
+    admin POST /triggers/{id}/test
 ";
 
 /// The same for the agent API. Operations on an interaction look it up first, so a caller learns nothing about

@@ -7,7 +7,7 @@ use api::{AgentCaller, Body, Error, FromPath, Parameters};
 use axum::Json;
 use axum::extract::State;
 use domain::effect::InteractionKey;
-use domain::ids::{AccountId, InteractionId};
+use domain::ids::{AccountId, InteractionId, TriggerId};
 use domain::interaction::Interaction;
 use domain::note::NoteKind;
 use engine::ports::{Directory, Store};
@@ -98,9 +98,10 @@ impl Board {
 }
 
 /// Lists the caller's notifications: new messages in own interactions whose thread is not open, transfers that nobody
-/// accepted, and, for admins and owners, what providers say about accounts.
+/// accepted, triggers that the service switched off (for supervisors), and, for admins and owners, what providers say
+/// about accounts.
 ///
-/// There is one for each interaction and each account; the next news of it replaces it and comes first again. Opening
+/// There is one for each interaction, account and trigger; the next news of it replaces it and comes first again. Opening
 /// the interaction's tab reads its notification too. The feed has an event `notification` for each.
 #[utoipa::path(
     get, path = "/notifications", operation_id = "list_notifications", tag = "notifications",
@@ -118,7 +119,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: AgentCaller, param
         let accounts = app.directory().accounts().await?;
         accounts.iter().filter(|account| caller.reads(account)).map(|account| account.id.clone()).collect()
     };
-    kept.retain(|kept| readable.contains(&kept.note.account));
+    kept.retain(|kept| kept.note.account.as_ref().map_or(caller.oversees(), |account| readable.contains(account)));
     kept.sort_by_key(|kept| std::cmp::Reverse(place(kept)));
     // Only what the agent has can be unread, and that is little, however much is kept.
     let load = app.store().presences(std::slice::from_ref(&caller.agent)).await?.remove(&caller.agent).map(|presence| presence.load);
@@ -167,7 +168,7 @@ async fn notified(app: &App, board: &Board, kept: &KeptNote) -> Result<Notified,
     responses((status = NO_CONTENT, description = "It is read"), (status = NOT_FOUND, body = api::Problem, content_type = "application/problem+json"))
 )]
 pub(crate) async fn read(State(app): State<Arc<App>>, caller: AgentCaller, FromPath(id): FromPath<String>) -> Result<StatusCode, Failure> {
-    let is_id = id.parse::<InteractionId>().is_ok() || id.parse::<AccountId>().is_ok();
+    let is_id = id.parse::<InteractionId>().is_ok() || id.parse::<AccountId>().is_ok() || id.parse::<TriggerId>().is_ok();
     if !is_id || !app.store().read_note(&caller.agent, &id).await? {
         return Err(Error::NotFound.into());
     }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::result_large_err, reason = "a refusal is an answer, which is made once")]
 
+mod hooks;
 mod identity;
 mod kaleyra;
 mod meta;
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use ulid::Ulid;
 
+pub use hooks::Called;
 pub use identity::AUDIENCE;
 pub use meta::batch as meta_batch;
 pub use models::{MODEL_KEY, Prompted};
@@ -173,6 +175,8 @@ struct Inside {
     asked: Vec<Asked>,
     /// What language models were asked.
     prompted: Vec<Prompted>,
+    /// What triggers told.
+    called: Vec<Called>,
     files: HashMap<String, StoredFile>,
     /// Temporary addresses of files: the file, and when the address expires.
     tickets: HashMap<String, (String, Instant)>,
@@ -898,6 +902,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(identity::routes())
         .merge(translators::routes())
         .merge(models::routes())
+        .merge(hooks::routes())
         .merge(providers)
         .fallback(nothing)
         .with_state(shared)

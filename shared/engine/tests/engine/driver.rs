@@ -32,7 +32,7 @@ use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
 use domain::wakes;
 use engine::errands::{Errand, Job as Body};
-use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, Wakeup};
+use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, TriggerJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::{Grown, Owner};
@@ -84,6 +84,7 @@ impl Job {
             Body::Media(job) => Body::Media(travels(&job)),
             Body::Archive(job) => Body::Archive(travels(&job)),
             Body::Webhook(job) => Body::Webhook(Box::new(travels(&*job))),
+            Body::Trigger(job) => Body::Trigger(Box::new(travels(&*job))),
             Body::Push(job) => Body::Push(Box::new(travels(&*job))),
             Body::Wakeup { at, job } => Body::Wakeup { at, job: travels(&job) },
         };
@@ -209,6 +210,8 @@ pub(crate) struct Sim {
     pub(crate) provider: Arc<Mutex<FakeProvider>>,
     pub(crate) archived: Vec<InteractionId>,
     pub(crate) account: AccountId,
+    /// What triggers were told, by effect.
+    pub(crate) told: BTreeMap<String, TriggerJob>,
     /// Messages to customers by conversation, in the order in which they were committed.
     pub(crate) committed: Vec<(String, MessageId)>,
     /// The account as it was before its last change.
@@ -363,7 +366,9 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
             let event = Event::WebhookAnswered { wait: job.wait, answer };
             Ok((Vec::new(), Vec::new(), Some(engine.tell(&job.interaction, event, Idempotency::Guarded).await?)))
         }
-        body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_)) => panic!("{body:?} is taken up as soon as it is sent"),
+        body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_) | Body::Trigger(_)) => {
+            panic!("{body:?} is taken up as soon as it is sent")
+        }
     }
 }
 
@@ -505,6 +510,7 @@ fn queue_of(body: &Body) -> &'static str {
         Body::Media(_) => "media",
         Body::Archive(_) => "archive",
         Body::Webhook(_) => "webhook",
+        Body::Trigger(_) => "trigger",
         Body::Push(_) => "push",
         Body::Wakeup { .. } => "timers",
     }
@@ -560,6 +566,7 @@ impl Sim {
             provider: Arc::default(),
             archived: Vec::new(),
             account,
+            told: BTreeMap::new(),
             committed: Vec::new(),
             changed_from: RefCell::new(known),
             ids: BTreeSet::new(),
@@ -985,6 +992,12 @@ impl Sim {
             Job::Queued(Errand { job: Body::Archive(ArchiveJob { interaction }), .. }) => {
                 self.archived.push(interaction.interaction.clone())
             }
+            // Other systems are called outside the engine. The same effect twice is one.
+            Job::Queued(Errand { id, job: Body::Trigger(told), .. }) => {
+                if let Some(before) = self.told.insert(id.clone(), (**told).clone()) {
+                    assert_eq!(before, **told, "an effect tells something else the second time");
+                }
+            }
             Job::Queued(Errand { job: Body::Wakeup { at, .. }, .. }) if *at > self.world.now() => self.timers.push((*at, job)),
             _ => self.jobs.push_back(job),
         }
@@ -1003,13 +1016,13 @@ impl Sim {
             News::Interaction { interaction, .. } => (Some(&interaction.id), Notice::INTERACTION),
             News::Presence { state } => (None, Notice::PresenceNow { state: *state }),
             // Nobody is an admin here.
-            News::Alert { .. } => return,
+            News::Alert { .. } | News::TriggerDisabled { .. } => return,
         };
         let seen = Seen { interaction: interaction.cloned(), notice };
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
             Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
-            Recipients::Administrators { .. } => Vec::new(),
+            Recipients::Administrators { .. } | Recipients::Supervisors { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news

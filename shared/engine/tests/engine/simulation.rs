@@ -11,6 +11,7 @@ use domain::active::Active;
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
+use domain::decide::WRITTEN_ELSEWHERE;
 use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WaitEnd, WebhookFailure};
@@ -23,8 +24,10 @@ use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::removal::SECOND_PASS;
 use domain::row::Listing;
 use domain::tag::Tag;
+use domain::trigger::{Trigger, TriggerEvent};
 use domain::values::Address;
 use domain::variables::VariableName;
+use engine::jobs::TriggerJob;
 use engine::memory::{Fault, ReadFault};
 use engine::ports::{Committed, Store, World};
 use engine::{Sent, Told};
@@ -202,6 +205,11 @@ impl Drop for Story {
     }
 }
 
+/// Whether a trigger waits for all events of the first account: in every other history.
+fn triggered(seed: u64) -> bool {
+    seed.is_multiple_of(2)
+}
+
 impl Story {
     fn new(seed: u64, weather: Weather, scale: Scale, cut: Cut) -> Self {
         let mut dice = Dice(seed);
@@ -242,6 +250,10 @@ impl Story {
         sim.change_account(|account| account.answering_ai_agent = Some(ai));
         // Another number of the same business, and one of a business that proves nothing to the first.
         let accounts = vec![sim.account.clone(), sim.another(2, "own"), sim.another(3, "foreign")];
+        if triggered(seed) {
+            let trigger = Trigger { accounts: vec![sim.account.clone()], ..domain::fixtures::trigger() };
+            sim.directory.change(|config| config.triggers.push(trigger));
+        }
         let (running, events, log) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut story = Self {
             seed,
@@ -1043,6 +1055,7 @@ impl Story {
             self.check_order();
         }
         self.check_sent();
+        self.check_told();
         self.check_people();
         // Decisions by an old configuration are corrected once the new one is known.
         if self.stale_until.is_some() {
@@ -1050,6 +1063,55 @@ impl Story {
         }
         for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
             self.check_at_rest(&interaction);
+        }
+    }
+
+    /// Checks that triggers are told of everything once, counted from the threads and the histories, and that nothing
+    /// is told where no trigger waits.
+    fn check_told(&self) {
+        let mut told: BTreeMap<(InteractionId, TriggerEvent), usize> = BTreeMap::new();
+        let mut messages: BTreeMap<MessageId, (TriggerEvent, usize)> = BTreeMap::new();
+        for job in self.sim.told.values() {
+            let TriggerJob::Happened { interaction, happened, .. } = job else { panic!("{job:?}") };
+            assert!(triggered(self.seed) && interaction.account == self.sim.account, "nobody waits for it");
+            for happened in happened {
+                *told.entry((interaction.id.clone(), happened.event)).or_default() += 1;
+                if let Some(place) = &happened.message {
+                    messages.entry(place.id.clone()).or_insert((happened.event, 0)).1 += 1;
+                }
+            }
+        }
+        if !triggered(self.seed) {
+            return;
+        }
+        for (key, message) in self.sim.memory.messages() {
+            let silent = matches!(message.content, Content::Note { .. } | Content::Reaction { .. } | Content::System { .. });
+            if silent || message.origin == Some(Origin::History) || key.interaction.conversation.account != self.sim.account {
+                assert!(!messages.contains_key(&message.id), "{message:?}");
+                continue;
+            }
+            let incoming = message.author == Author::Customer;
+            let event = if incoming { TriggerEvent::MessageIncoming } else { TriggerEvent::MessageOutgoing };
+            assert_eq!(messages.get(&message.id), Some(&(event, 1)), "{message:?}");
+        }
+        for interaction in self.sim.memory.interactions().iter().filter(|own| own.account == self.sim.account) {
+            let history = self.sim.memory.history(&interaction.id);
+            let count = |is: &dyn Fn(&Fact) -> bool| history.iter().filter(|entry| is(&entry.fact)).count();
+            let opened =
+                count(&|fact| matches!(fact, Fact::Opened | Fact::Started { .. } | Fact::Reopened { .. } | Fact::ReopenedFor { .. }));
+            let aside = |fact: &Fact| matches!(fact, Fact::Closed { agent: None, disposition: Some(why) } if why == WRITTEN_ELSEWHERE);
+            // What was put aside was never open at first.
+            let opened = opened - usize::from(count(&aside) > 0);
+            let closed = opened - usize::from(interaction.is_open());
+            for (event, expected) in [
+                (TriggerEvent::InteractionOpened, opened),
+                (TriggerEvent::InteractionClosed, closed),
+                (TriggerEvent::OfferAccepted, count(&|fact| matches!(fact, Fact::Accepted { .. }))),
+                (TriggerEvent::OfferRejected, count(&|fact| matches!(fact, Fact::Rejected { .. }))),
+            ] {
+                let found = told.get(&(interaction.id.clone(), event)).copied().unwrap_or_default();
+                assert_eq!(found, expected, "{} of {}", event.word(), interaction.id);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use domain::ids::{AccountId, AgentId, IntervalId, ListId, PauseId, QueueId};
 use domain::interval::Interval;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::trigger::Trigger;
 use engine::ports::Directory;
 
 use super::keys::{plan_key, proxy_key, unique_key};
@@ -231,6 +232,7 @@ impl Configuration {
         clear(&self.dispositions);
         clear(&self.tags);
         clear(&self.canned_answers);
+        clear(&self.triggers);
         clear(&self.account);
         clear(&self.proxies);
         clear(&self.owners);
@@ -315,6 +317,10 @@ impl Directory for Configuration {
 
     async fn plan(&self, account: &AccountId, version: u64) -> PortResult<Option<ActionPlan>> {
         self.table.get(plan_key(account, version)).await?.as_ref().map(from_data).transpose()
+    }
+
+    async fn triggers(&self) -> PortResult<Arc<Vec<Trigger>>> {
+        cached_all(&self.triggers, self.recent_revision().await?, || self.each::<Trigger>()).await
     }
 }
 

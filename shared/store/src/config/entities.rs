@@ -10,6 +10,7 @@ use domain::details::ContactField;
 use domain::ids::AgentId;
 use domain::interval::Interval;
 use domain::queue::Queue;
+use domain::trigger::Trigger;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -153,6 +154,13 @@ impl Entity for AiAgent {
 
 impl Entity for CannedAnswer {
     const KIND: &'static str = "canned_answer";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+impl Entity for Trigger {
+    const KIND: &'static str = "trigger";
     fn id(&self) -> &str {
         self.id.as_str()
     }

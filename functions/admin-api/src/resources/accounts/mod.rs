@@ -34,9 +34,10 @@ pub(crate) use dispositions::*;
 pub(crate) use leaving::*;
 pub(crate) use lending::lend;
 pub(crate) use rotation::*;
+pub(crate) use secrets::webhook_secret;
 pub(crate) use translation::*;
 
-use secrets::{changed_secrets, forget_secret, hash, narrow, path_token, receive_path, rotate, store, token, webhook_secret};
+use secrets::{changed_secrets, forget_secret, hash, narrow, path_token, receive_path, rotate, store, token};
 
 use crate::app::App;
 use crate::error::ApiError;

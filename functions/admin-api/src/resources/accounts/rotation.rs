@@ -145,7 +145,8 @@ fn may_replace(proxy: bool, by: &Caller) -> Result<(), ApiError> {
 }
 
 impl Rotation {
-    fn validity(&self) -> Result<SignedDuration, Errors> {
+    /// How long that is.
+    pub(crate) fn validity(&self) -> Result<SignedDuration, Errors> {
         match self.previous_valid_seconds {
             seconds @ 0..=VALID_SECONDS_MOST => Ok(SignedDuration::from_secs(seconds)),
             _ => Err(Errors::one("previous_valid_seconds", format!("must be from 0 to {VALID_SECONDS_MOST}"))),

@@ -98,7 +98,7 @@ pub(super) fn token() -> Result<String, ApiError> {
 }
 
 /// A secret in the form of the Standard Webhooks specification: `whsec_` and the base64 of the key.
-pub(super) fn webhook_secret() -> Result<Secret, ApiError> {
+pub(crate) fn webhook_secret() -> Result<Secret, ApiError> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|_| ApiError::NoRandomness)?;
     Ok(format!("whsec_{}", STANDARD.encode(bytes)).into())

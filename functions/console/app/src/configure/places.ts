@@ -10,7 +10,7 @@ export interface ConfigurePlace {
 }
 
 export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
-  { title: 'groupNumbers', entries: [{ path: 'accounts', label: 'accounts', reads: 'admin' }] },
+  { title: 'groupNumbers', entries: [{ path: 'accounts', label: 'accounts', reads: 'admin' }, { path: 'triggers', label: 'triggers', reads: 'admin' }] },
   {
     title: 'groupRouting', entries: [
       { path: 'agents', label: 'agents', reads: 'supervisor' },

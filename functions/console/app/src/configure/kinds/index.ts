@@ -13,13 +13,16 @@ import AiAgentKey from './AiAgentKey.vue'
 import AnswerFile from './AnswerFile.vue'
 import ContactFieldsInput from './ContactFieldsInput.vue'
 import ContactLinks from './ContactLinks.vue'
+import EventsInput from './EventsInput.vue'
 import GuardrailInput from './GuardrailInput.vue'
 import HolidaysInput from './HolidaysInput.vue'
 import KnowledgeBaseInput from './KnowledgeBaseInput.vue'
 import KnowledgeTextsInput from './KnowledgeTextsInput.vue'
 import RangesInput from './RangesInput.vue'
+import TriggerTools from './TriggerTools.vue'
 import { baseShown, guardrailShown, textsShown } from './knowledge'
 import { holidaysShown, rangesShown } from './times'
+import { eventsShown } from './triggers'
 
 type Operation = (caller: Caller, sent?: never) => Promise<unknown>
 const call = (operation: Operation, sent: object) => operation(caller, sent as never)
@@ -262,6 +265,28 @@ const kinds: Kind[] = [
     name: 'contact-fields', title: 'contactFields', one: 'contactField', add: 'contactFieldAdd', intro: 'contactFieldsIntro', reads: 'supervisor', writes: 'admin',
     label: named, columns: [], sections: [nameOnly('contactField')],
     ...calls(admin.listContactFields, admin.getContactField, admin.createContactField, admin.patchContactField, admin.deleteContactField)
+  },
+  {
+    name: 'triggers', title: 'triggers', one: 'oneTrigger', add: 'triggerAdd', intro: 'triggersIntro', reads: 'admin', writes: 'admin',
+    label: named,
+    columns: [
+      { label: 'triggerEvents', text: (doc) => eventsShown(doc.events), wide: true },
+      { label: 'triggerState', text: (doc) => (doc.active ? t('active') : doc.disabled ? t('triggerDisabled') : t('inactive')) }
+    ],
+    sections: [
+      {
+        name: 'trigger', title: 'oneTrigger', fields: [
+          { path: 'name', label: 'name', as: 'text', required: true },
+          { path: 'description', label: 'triggerDescription', as: 'text' },
+          { path: 'active', label: 'triggerActive', help: 'triggerActiveHelp', as: 'switch', default: true },
+          { path: 'url', label: 'triggerUrl', help: 'triggerUrlHelp', as: 'text', required: true },
+          { path: 'events', label: 'triggerEvents', as: 'own', input: EventsInput, shown: eventsShown, required: true },
+          { path: 'accounts', label: 'accounts', help: 'triggerAccountsHelp', as: 'many', of: 'accounts' }
+        ]
+      }
+    ],
+    more: TriggerTools,
+    ...calls(admin.listTriggers, admin.getTrigger, admin.createTrigger, admin.patchTrigger, admin.deleteTrigger)
   }
 ]
 

@@ -5,7 +5,7 @@ import type { Role } from '../../views'
 import { isEmpty, shownAt, type Doc, type Place } from './paths'
 
 export type KindName =
-  | 'accounts' | 'agents' | 'ai-agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts' | 'contact-fields'
+  | 'accounts' | 'agents' | 'ai-agents' | 'queues' | 'lists' | 'intervals' | 'pauses' | 'dispositions' | 'tags' | 'answers' | 'contacts' | 'contact-fields' | 'triggers'
 export interface Choice {
   value: string
   label: Key
