@@ -29,8 +29,8 @@ pub(crate) trait Records: Sync {
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
     /// Its thread, with the threads of the interactions that it absorbed, oldest first.
     fn messages(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
-    /// Its history, oldest first. Its messages stand for some of the entries.
-    fn history(&self, key: &InteractionKey, thread: &[Message]) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// Its history, oldest first.
+    fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
 }
 
 /// The bucket.
@@ -145,7 +145,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         add_texts(&mut plain, &transcript)?;
         self.bucket.put(&transcript_key(interaction, false), plain.finish()?, ZIP).await?;
         if let Some(log_key) = log_key(interaction) {
-            let history = self.records.history(key, messages).await?;
+            let history = self.records.history(key).await?;
             self.bucket.put(&log_key, pretty(&transcript.log(&history))?, "application/json").await?;
         }
 
@@ -252,7 +252,7 @@ mod tests {
             Ok(current.map(|(_, messages)| messages).unwrap_or_default())
         }
 
-        async fn history(&self, _: &InteractionKey, _: &[Message]) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(vec![HistoryEntry { at: now(), version: 1, role: None, fact: Fact::Opened }])
         }
     }
@@ -370,7 +370,7 @@ mod tests {
             Ok(vec![message(vec![])])
         }
 
-        async fn history(&self, _: &InteractionKey, _: &[Message]) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(Vec::new())
         }
     }

@@ -51,8 +51,8 @@ impl Records for Table {
         self.0.all_messages(interaction).await
     }
 
-    async fn history(&self, key: &InteractionKey, thread: &[Message]) -> Result<Vec<HistoryEntry>, PortError> {
-        self.0.history_beside(key, thread).await
+    async fn history(&self, key: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        self.0.history(key).await
     }
 }
 

@@ -27,7 +27,7 @@ impl Desk {
         if !interaction.is_open() || own || !reader.oversees_only(place.account.as_deref()) {
             return Ok(());
         }
-        let by = By { who: who.to_owned(), role };
+        let by = By { who: who.to_owned(), role: Some(role) };
         let entry = Entry::of_look(self.engine.world.ulid(), by, Action::Viewed, "interaction", interaction.id.as_str(), &json!({}));
         Ok(self.directory().note_look(&entry, ONE_LOOK).await?)
     }
@@ -38,7 +38,7 @@ impl Desk {
     /// The table can't be written.
     pub async fn downloaded(&self, reader: &Reader, kind: &str, of: &str, told: &Value) -> Result<(), Failure> {
         let Some((who, role)) = reader.person() else { return Ok(()) };
-        let by = By { who: who.to_owned(), role };
+        let by = By { who: who.to_owned(), role: Some(role) };
         let entry = Entry::of_look(self.engine.world.ulid(), by, Action::Downloaded, kind, of, told);
         Ok(self.directory().note(&entry).await?)
     }

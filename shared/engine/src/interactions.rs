@@ -147,7 +147,7 @@ fn entry_of(
     };
     let own = before.watchers.iter().find(|watcher| watcher.agent == *by);
     let goes_on = begins && own.is_some_and(|own| !own.has_ended(presences.get(by), now));
-    (!goes_on).then(|| Entry::of_watch(id, By { who: by.to_string(), role }, begins, after.id.as_str(), after.version))
+    (!goes_on).then(|| Entry::of_watch(id, By { who: by.to_string(), role: Some(role) }, begins, after.id.as_str(), after.version))
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {

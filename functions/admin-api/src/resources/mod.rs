@@ -28,7 +28,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 15] = [
+pub(crate) const KINDS: [(&str, &str); 16] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (AiAgentId::PREFIX, "ai_agent"),
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_parsers_know_every_field_of_the_schemas_and_require_the_required_ones() {
         type Parse = fn(Value) -> Option<Errors>;
-        let parsers: [(&str, Parse); 16] = [
+        let parsers: [(&str, Parse); 17] = [
             ("AccountInput", |body| AccountInput::parse(body, None).err()),
             ("AccountDispositionsInput", |body| AccountDispositionsInput::parse(body, None).err()),
             ("AgentInput", |body| AgentInput::parse(body, None).err()),

@@ -8,7 +8,7 @@ use super::*;
 use crate::fault::{FaultProxy, When};
 
 /// Operations that change nothing in this deployment's configuration: they ask the provider or fetch its messages.
-const ASK: [&str; 5] = [
+const ASK: [&str; 6] = [
     "POST /accounts/{id}/check",
     "POST /accounts/{id}/reconcile",
     "POST /accounts/{id}/webhook",

@@ -106,7 +106,7 @@ fn the_audit_trail_tells_when_a_watch_begins_and_when_it_is_given_up_and_nothing
     let interaction = sim.writes(1);
     let told = |sim: &Sim| {
         let entries = sim.memory.audit();
-        assert!(entries.iter().all(|entry| entry.who == sue.as_str() && entry.role == Role::Supervisor));
+        assert!(entries.iter().all(|entry| entry.who == sue.as_str() && entry.role == Some(Role::Supervisor)));
         assert!(entries.iter().all(|entry| entry.kind == "interaction" && entry.of == interaction.as_str()));
         entries.iter().map(|entry| entry.action).collect::<Vec<_>>()
     };
