@@ -63,8 +63,8 @@ fn words(text: &str) -> Vec<String> {
 
 /// The question of a prompt, or what the customer said last.
 fn asked(prompt: &Value) -> String {
-    let said = prompt["conversation"].as_array().into_iter().flatten();
-    let last = said.filter(|line| line["from"] == "customer").last().map(|line| text(line, "/text"));
+    let mut said = prompt["conversation"].as_array().into_iter().flatten();
+    let last = said.rfind(|line| line["from"] == "customer").map(|line| text(line, "/text"));
     prompt["question"].as_str().or(last).unwrap_or_default().to_owned()
 }
 
