@@ -25,9 +25,6 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// How many targets are looked at at once. Each look is one small query.
 pub(crate) const AT_ONCE: usize = 16;
 
-/// The waiting rows that a wake reads first. Seldom more wait, and these are a read unit: 4 KB.
-const LOOK: usize = 16;
-
 /// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the
 /// queue, some two seconds.
 const SWEPT: usize = 1_000;
@@ -128,10 +125,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Agents who are not needed here may be needed in their other queues, which left them to this one.
     async fn free_for_others(&self, id: &QueueId, woken: &mut Woken) -> Result<(), EngineError> {
         let Some(queue) = self.directory.queue(id).await? else { return Ok(()) };
-        let shares = |other: &Queue| other.id != queue.id && other.members.iter().any(|agent| queue.members.contains(agent));
-        if !self.directory.queues().await?.values().any(shares) {
-            return Ok(());
-        }
         let presences = self.store.presences(&queue.members).await?;
         let now = self.world.now();
         let free = |agent: &AgentId| presences.get(agent).is_some_and(|presence| presence.free_slots(now) > 0);
@@ -192,15 +185,12 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
-        let (mut rows, all) = self.store.first_waiting(target, LOOK).await?;
-        if !all {
-            if let Some(queue) = &queue
-                && self.rings_nowhere(&self.store.presences(&queue.members).await?).await?
-            {
-                return Ok(Time::Enough);
-            }
-            rows = self.store.waiting(target).await?;
+        if let Some(queue) = &queue
+            && self.rings_nowhere(target, queue).await?
+        {
+            return Ok(Time::Enough);
         }
+        let mut rows = self.store.waiting(target).await?;
         if rows.is_empty() {
             return Ok(Time::Enough);
         }
@@ -213,9 +203,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
         };
         let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
-        if queue.is_some() && self.rings_nowhere(&presences).await? {
-            return Ok(Time::Enough);
-        }
         let mut cursor = self.store.cursor(target).await?;
         match self.silence(&rows, &accounts, until).await? {
             None => {}
@@ -296,9 +283,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Whether nothing can change here, whatever waits: nobody in the queue is ready. At night a queue's backlog
     /// grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full don't
     /// count as nobody, since an interaction rings at its own agent without a second slot.
-    async fn rings_nowhere(&self, members: &BTreeMap<AgentId, Presence>) -> Result<bool, EngineError> {
+    async fn rings_nowhere(&self, target: &Target, queue: &Queue) -> Result<bool, EngineError> {
+        if !self.store.anything_waits(target).await? {
+            return Ok(true);
+        }
         // Offers of an account that is off end, whoever is there.
-        Ok(!members.values().any(Presence::is_ready) && self.directory.accounts().await?.iter().all(|account| account.active))
+        if self.directory.accounts().await?.iter().any(|account| !account.active) {
+            return Ok(false);
+        }
+        Ok(!self.store.presences(&queue.members).await?.values().any(Presence::is_ready))
     }
 
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {

@@ -44,7 +44,8 @@ pub enum Sent {
 }
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
-    /// A message as it is, or was a moment ago, for a change that rests on its version. Whether there is one is certain.
+    /// A message as it is, or was a moment ago, for a change that rests on its version. Whether there is one is
+    /// certain.
     ///
     /// # Errors
     /// The store can't be read.
@@ -66,8 +67,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.claim_known(key, None).await
     }
 
-    /// Like [`Engine::claim`], for a caller who has read the message, perhaps too early: then its version loses, and it
-    /// is read again.
+    /// Like [`Engine::claim`], for a caller who has read the message, perhaps too early: then its version loses, and
+    /// it is read again.
     ///
     /// # Errors
     /// The same as for [`Engine::claim`].

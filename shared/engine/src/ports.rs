@@ -130,8 +130,6 @@ pub trait Store: Send + Sync {
     fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
     /// The waiting rows of a target, the longest wait first.
     fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
-    /// The first of the waiting rows of a target, at most `most`, and whether these are all.
-    fn first_waiting(&self, target: &Target, most: usize) -> impl Future<Output = Result<(Vec<WaitingRow>, bool), PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The agent of a target who was engaged last.
@@ -201,7 +199,8 @@ pub trait Panel: Send + Sync {
     fn keep_picture(&self, turn: &Turn, picture: Vec<u8>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The calls of triggers that wait for a later try, the health of the systems that they call, and the log of the tries.
+/// The calls of triggers that wait for a later try, the health of the systems that they call, and the log of the
+/// tries.
 pub trait TriggerCalls: Send + Sync {
     /// The failures in a row of a trigger's system; `None` while it takes calls.
     fn health(&self, trigger: &TriggerId) -> impl Future<Output = Result<Option<Health>, PortError>> + Send;

@@ -525,16 +525,6 @@ impl Store for Interactions {
         self.table.all(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
     }
 
-    async fn first_waiting(&self, target: &Target, most: usize) -> PortResult<(Vec<WaitingRow>, bool)> {
-        // One more tells whether there are more.
-        let query = self.table.query().limit(i32::try_from(most).unwrap_or(i32::MAX).saturating_add(1));
-        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
-        let answer = query.send().await.map_err(failed("Query"))?;
-        let rows: Vec<WaitingRow> = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
-        let all = rows.len() <= most && answer.last_evaluated_key.is_none();
-        Ok((rows.into_iter().take(most).collect(), all))
-    }
-
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
         let query = self.table.query().limit(1);
         let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));

@@ -21,7 +21,6 @@ use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
-use domain::removal::SECOND_PASS;
 use domain::row::Listing;
 use domain::tag::Tag;
 use domain::trigger::{Trigger, TriggerEvent};
@@ -35,7 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Removal, Removed, Running, Sim, phone, run, seconds, start, surely};
+use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start, surely};
 
 /// Many short histories find more than a few long ones. These take a few seconds. `SEEDS=3000` plays more,
 /// `SEED=241` plays one again.
@@ -170,8 +169,6 @@ struct Story {
     shown: Vec<(Business, Vec<Place>)>,
     /// Contacts that a supervisor separated.
     parted: Vec<(ContactId, ContactId)>,
-    /// Contacts of customers who were erased.
-    erased: BTreeSet<ContactId>,
     /// The number of contacts and the sum of their versions when they were checked.
     people_checked: (usize, u64),
     /// The versions whose history was checked.
@@ -271,7 +268,6 @@ impl Story {
             deliveries: BTreeMap::new(),
             shown: Vec::new(),
             parted: Vec::new(),
-            erased: BTreeSet::new(),
             people_checked: (0, 0),
             checked: BTreeMap::new(),
             log,
@@ -377,9 +373,6 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
-        if self.dice.percent(3) {
-            return self.removes();
-        }
         match self.dice.below(if self.scale.disguised { 134 } else { 124 }) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
@@ -585,44 +578,6 @@ impl Story {
         }
     }
 
-    /// An interaction is deleted, or a customer erased, while everything goes on. Some webhooks come again afterwards.
-    fn removes(&mut self) {
-        let there: Vec<InteractionId> = self.sim.memory.interactions().into_iter().map(|interaction| interaction.id).collect();
-        let contacts: Vec<ContactId> = self.sim.memory.contacts().into_iter().map(|contact| contact.id).collect();
-        let of = match self.dice.below(4) {
-            0 => self.dice.pick(&contacts).cloned().map(Removed::Customer),
-            _ => self.dice.pick(&there).cloned().map(Removed::Interaction),
-        };
-        let Some(of) = of else { return };
-        self.sim.jobs.push_back(Job::Removal(Removal { of, again: false }));
-        if let Some(event) = self.dice.pick(&self.events).cloned() {
-            self.sim.jobs.push_back(Job::route(&event));
-        }
-    }
-
-    /// What follows a pass of a deletion.
-    fn removed(&mut self, Removal { of, again }: &Removal) {
-        let later = self.sim.world.now() + SECOND_PASS;
-        match of {
-            Removed::Interaction(_) if !again => {
-                self.sim.timers.push((later, Job::Removal(Removal { of: of.clone(), again: true })));
-            }
-            Removed::Customer(contact) => {
-                // The order names all of the customer's contacts.
-                let erased = self.sim.memory.contacts().into_iter().filter(|contact| contact.erased.is_some());
-                let erased: Vec<ContactId> = erased.map(|contact| contact.id).collect();
-                if erased.contains(contact) {
-                    self.erased.extend(erased.iter().cloned());
-                    self.parted.retain(|(one, other)| !erased.contains(one) && !erased.contains(other));
-                    let of = Removed::Contacts(erased);
-                    self.sim.jobs.push_back(Job::Removal(Removal { of: of.clone(), again: false }));
-                    self.sim.timers.push((later, Job::Removal(Removal { of, again: true })));
-                }
-            }
-            Removed::Interaction(_) | Removed::Contacts(_) => {}
-        }
-    }
-
     /// An event arrives, mostly at the first account.
     fn arrives(&mut self, event: InboundEvent) {
         let account = if !self.scale.disguised || self.dice.percent(85) { 0 } else { self.dice.below(self.accounts.len()) };
@@ -739,9 +694,6 @@ impl Story {
                 self.note(&job, &outcome);
                 if self.dice.percent(self.weather.twice) {
                     self.sim.jobs.push_back(job.clone());
-                }
-                if let (Job::Removal(removal), Outcome::Done { .. }) = (&job, &outcome) {
-                    self.removed(removal);
                 }
                 self.sim.led_to(job, outcome);
                 self.steps += 1;
@@ -1040,15 +992,10 @@ impl Story {
                 continue;
             };
             let InboundKind::Message(inbound) = &event.kind else { continue };
-            let is_gone = self.sim.memory.is_blank(&event.account, &inbound.provider_id);
             let places: Vec<_> = (messages.iter())
                 .filter(|(_, message)| message.provider_id.as_ref() == Some(&inbound.provider_id))
                 .map(|(_, message)| message.interaction.to_string())
                 .collect();
-            if is_gone {
-                assert_eq!((places, routed.as_str()), (Vec::new(), "-"), "a deleted message has returned");
-                continue;
-            }
             assert_eq!(places, [routed], "a message is in exactly one interaction, exactly once");
         }
         if self.in_order {
@@ -1344,8 +1291,7 @@ impl Story {
         let mut stages = interactions.map(|interaction| interaction.wait.map(|wait| wait.stage));
         let now = self.sim.world.now();
         let stale = self.sim.memory.all_presences().iter().any(|presence| presence.ringing.values().any(|until| *until <= now));
-        let removing = self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Removal(_)));
-        !stale && !removing && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
+        !stale && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
     }
 
     /// Checks that in the end no wait with a deadline is left, and nothing rings beyond its time.
@@ -1357,31 +1303,6 @@ impl Story {
         }
         for presence in self.sim.memory.all_presences() {
             assert!(presence.ringing.values().all(|until| *until > now), "a stale ring at {}", presence.agent);
-        }
-        self.check_gone();
-    }
-
-    /// Checks that nothing is left of what was deleted, and that no webhook brought it back.
-    fn check_gone(&self) {
-        let memory = &self.sim.memory;
-        let gone = memory.tombstones();
-        for id in gone.keys() {
-            assert_eq!(memory.history(id), [], "the history of {id} is left");
-            assert_eq!(memory.interaction_of(id), None, "{id} has returned");
-        }
-        for (key, message) in memory.messages() {
-            assert!(!gone.contains_key(&key.interaction.interaction), "{} of a deleted interaction is left", message.id);
-        }
-        for contact in memory.contacts() {
-            assert!(!self.erased.contains(&contact.id), "{} was erased", contact.id);
-        }
-        for interaction in memory.interactions() {
-            assert!(!self.erased.contains(&interaction.contact), "{} of an erased customer is left", interaction.id);
-        }
-        let calls = self.sim.provider.lock().unwrap().calls.clone();
-        for id in calls.iter().map(|message| format!("SM{message}")) {
-            let leads_to = self.accounts.iter().find_map(|account| memory.message_of(account, &id));
-            assert!(leads_to.is_none_or(|key| !gone.contains_key(&key.interaction.interaction)), "{id} leads to a deleted message");
         }
     }
 }
