@@ -46,7 +46,8 @@ impl HasDesk for App {
 }
 
 impl App {
-    /// Wires the clients from the environment: the [`Desk`], the translators, the models, the tokens' issuer and `PUBLIC_URL`.
+    /// Wires the clients from the environment: the [`Desk`], the translators, the models, the tokens' issuer and
+    /// `PUBLIC_URL`.
     ///
     /// # Errors
     /// A variable is missing or can't be used.

@@ -1,8 +1,8 @@
 //! The Lambda `assist-api`: the HTTP API under `/assist`, by which agents and supervisors have messages and drafts
 //! translated, and ask an AI agent.
 //!
-//! It is a function of its own, so that neither the clients of translators and models nor their rights and slowness come to the
-//! agents' API. Errors are problem documents (RFC 9457).
+//! It is a function of its own, so that neither the clients of translators and models nor their rights and slowness
+//! come to the agents' API. Errors are problem documents (RFC 9457).
 //!
 //! | request | reads and writes, with warm caches |
 //! |---|---|

@@ -61,20 +61,21 @@ struct Works {
 }
 
 impl Work for Works {
+    // Each is boxed: together they would be a future of many kilobytes on the stack.
     async fn unit(&self, job: &Job) -> Result<Unit, WorkError> {
         if let Some(matching) = job.place.seek.as_ref().and_then(|seek| seek.matching.as_ref()) {
-            return self.finder.unit(job, matching).await;
+            return Box::pin(self.finder.unit(job, matching)).await;
         }
         match &job.task {
-            Task::ExportInteractions { .. } | Task::ExportContacts { .. } => self.exporter.unit(job).await,
-            Task::Delete { close } => self.remover.unit(job, Thoroughly { close: *close, merged: false }).await,
-            Task::Erase { contacts } => Eraser { remover: &self.remover, traces: &self.rest }.unit(job, contacts).await,
+            Task::ExportInteractions { .. } | Task::ExportContacts { .. } => Box::pin(self.exporter.unit(job)).await,
+            Task::Delete { close } => Box::pin(self.remover.unit(job, Thoroughly { close: *close, merged: false })).await,
+            Task::Erase { contacts } => Box::pin(Eraser { remover: &self.remover, traces: &self.rest }.unit(job, contacts)).await,
             // It has found everything.
             Task::PreviewDeletion { .. } | Task::PreviewRetention { .. } => {
                 Ok(Unit { counts: job.counts, place: job.place.clone(), then: Then::Done(None) })
             }
-            Task::ImportContacts(import) => self.importer.unit(job, import).await,
-            Task::FillLists => self.filler.unit(job).await,
+            Task::ImportContacts(import) => Box::pin(self.importer.unit(job, import)).await,
+            Task::FillLists => Box::pin(self.filler.unit(job)).await,
         }
     }
 }

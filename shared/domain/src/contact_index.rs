@@ -22,7 +22,8 @@ const LONGEST_SEARCH: usize = 100;
 /// The least digits of a number's ending. Three digits choose the partition of the index.
 pub const LEAST_DIGITS: usize = 3;
 
-/// The shards of a list. An import adds many contacts to one list at once, and a partition takes 1,000 writes a second.
+/// The shards of a list. An import adds many contacts to one list at once, and a partition takes 1,000 writes a
+/// second.
 pub const SHARDS: u32 = 16;
 
 /// An entry of the index.
@@ -100,7 +101,8 @@ pub fn entries(contact: &Contact) -> BTreeSet<Entry> {
 /// What somebody looks for among the contacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// Contacts in whose names each of these words begins a word. The longest one is first, and leads through the index.
+    /// Contacts in whose names each of these words begins a word. The longest one is first, and leads through the
+    /// index.
     Name(Vec<String>),
     /// Contacts with a number that ends with these digits, the last one first.
     Number(String),

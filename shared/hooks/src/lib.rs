@@ -1,5 +1,5 @@
-//! Signed requests to other systems: what the Webhook steps of plans and the triggers share, and the calls of triggers,
-//! which `trigger` makes and administrators try out.
+//! Signed requests to other systems: what the Webhook steps of plans and the triggers share, and the calls of
+//! triggers, which `trigger` makes and administrators try out.
 
 mod call;
 mod payload;

@@ -11,9 +11,9 @@ use sha2::Sha256;
 /// The prefix of every secret, before its base64 (Standard Webhooks, "Signature scheme").
 pub const SECRET_PREFIX: &str = "whsec_";
 
-/// The headers that prove the origin of `body`. The signature is the HMAC-SHA256 of `id.timestamp.body` under the bytes
-/// after `whsec_`. After a rotation there is one for each secret, separated by spaces, so that the other side may use
-/// either. `None` if there is no secret, or one without this form.
+/// The headers that prove the origin of `body`. The signature is the HMAC-SHA256 of `id.timestamp.body` under the
+/// bytes after `whsec_`. After a rotation there is one for each secret, separated by spaces, so that the other side
+/// may use either. `None` if there is no secret, or one without this form.
 pub fn headers<'a>(secrets: impl Iterator<Item = &'a Secret>, id: &str, now: Timestamp, body: &[u8]) -> Option<HeaderMap> {
     let seconds = now.as_second().to_string();
     let sign = |secret: &Secret| {

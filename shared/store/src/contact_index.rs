@@ -60,7 +60,8 @@ impl Interactions {
         };
         let (old, new) = (of(before), of(after));
         let mut writes = Vec::new();
-        // All of the new ones, and not only those that came: a repetition of an earlier version may have taken one away.
+        // All of the new ones, and not only those that came: a repetition of an earlier version may have taken one
+        // away.
         for (entry, contact) in &new {
             let put = PutRequest::builder().set_item(Some(item(keys::contact_entry(entry, contact)))).build();
             writes.push(WriteRequest::builder().put_request(put.map_err(incomplete)?).build());

@@ -208,7 +208,8 @@ fn region(text: &str) -> Result<String, Refusal> {
     if is_region { Ok(text.to_owned()) } else { Err("must be an AWS region such as eu-central-1") }
 }
 
-/// The address without a slash at the end. Whether it is public is checked when it is saved, and whenever it is called.
+/// The address without a slash at the end. Whether it is public is checked when it is saved, and whenever it is
+/// called.
 fn address(text: &str) -> Result<String, Refusal> {
     let address = text.trim_end_matches('/');
     let plain = address.len() <= ADDRESS && address.bytes().all(|b| b.is_ascii_graphic()) && !address.contains(['?', '#']);

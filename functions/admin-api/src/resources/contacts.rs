@@ -206,11 +206,11 @@ pub(crate) async fn create_contact(
 
 /// Finds contacts.
 ///
-/// By `phone` or `user_id`: whose address it is. A phone number has at most one contact, a user id at most one for each
-/// business that issued it. By `q`: contacts with a name, a company or an e-mail address in which each word of the text
-/// begins a word, or with a number that ends with these digits. By `list`: the contacts on it, the newest first. Without
-/// any of these: all contacts, the newest first. A new contact is found by its address at once, by the rest within
-/// seconds. A contact that was merged into an older one is shown as the older one.
+/// By `phone` or `user_id`: whose address it is. A phone number has at most one contact, a user id at most one for
+/// each business that issued it. By `q`: contacts with a name, a company or an e-mail address in which each word of
+/// the text begins a word, or with a number that ends with these digits. By `list`: the contacts on it, the newest
+/// first. Without any of these: all contacts, the newest first. A new contact is found by its address at once, by
+/// the rest within seconds. A contact that was merged into an older one is shown as the older one.
 #[utoipa::path(get, path = "/contacts", tag = "contacts",
     params(
         ("phone" = Option<String>, Query, description = "A phone number (E.164)"),

@@ -279,6 +279,7 @@ async fn a_change_whose_answer_is_lost_has_one_entry() {
         "canned-answers",
         "contact-fields",
         "ai-agents",
+        "triggers",
     ] {
         let mut after = String::new();
         loop {

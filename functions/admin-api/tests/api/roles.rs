@@ -148,6 +148,7 @@ const AGENT: &str = "
     agent POST /interactions/{id}/archive
     agent POST /interactions/{id}/attachments
     agent POST /interactions/{id}/close
+    agent GET /contacts
     agent GET /interactions/{id}/contact
     agent GET /interactions/{id}/history
     agent GET /interactions/{id}/messages

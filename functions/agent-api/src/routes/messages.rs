@@ -30,13 +30,13 @@ use crate::problem::Failure;
 /// Sends a message to the customer.
 ///
 /// The message is a text, an uploaded file, a canned answer, an approved template, a location, a reaction, or an
-/// earlier message that failed, once more. Outside the 24-hour window only templates are allowed (409 `window-expired`, with the account's
-/// template in `recontact`, if it has one). 404 `upload-missing`: the file was not uploaded, or its upload is more
-/// than a day old. 413 and 415: the provider does not take the file. 422: a field is wrong, or a parameter of a listed
-/// template is missing or superfluous; `not-sendable`: the provider can't send such a message. 409
-/// `recontact-unfilled`: a parameter of the recontact template is empty for this customer, and the account sets no
-/// fallback. 409 `not-failed`: the message in `again` did not fail. 409 `marketing-refused`: the provider lists the
-/// template as marketing, and the customer refuses that.
+/// earlier message that failed, once more. Outside the 24-hour window only templates are allowed (409
+/// `window-expired`, with the account's template in `recontact`, if it has one). 404 `upload-missing`: the file was
+/// not uploaded, or its upload is more than a day old. 413 and 415: the provider does not take the file. 422: a
+/// field is wrong, or a parameter of a listed template is missing or superfluous; `not-sendable`: the provider can't
+/// send such a message. 409 `recontact-unfilled`: a parameter of the recontact template is empty for this customer,
+/// and the account sets no fallback. 409 `not-failed`: the message in `again` did not fail. 409 `marketing-refused`:
+/// the provider lists the template as marketing, and the customer refuses that.
 #[utoipa::path(
     post, path = "/interactions/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "The interaction's id")),

@@ -101,8 +101,8 @@ impl Board {
 /// accepted, triggers that the service switched off (for supervisors), and, for admins and owners, what providers say
 /// about accounts.
 ///
-/// There is one for each interaction, account and trigger; the next news of it replaces it and comes first again. Opening
-/// the interaction's tab reads its notification too. The feed has an event `notification` for each.
+/// There is one for each interaction, account and trigger; the next news of it replaces it and comes first again.
+/// Opening the interaction's tab reads its notification too. The feed has an event `notification` for each.
 #[utoipa::path(
     get, path = "/notifications", operation_id = "list_notifications", tag = "notifications",
     params(

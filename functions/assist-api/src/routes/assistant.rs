@@ -100,9 +100,9 @@ pub(crate) struct Source {
 
 /// Asks the account's AI agent about the conversation.
 ///
-/// The answer is for the agent; nothing is sent to the customer or kept. The AI agent sees the latest messages, without
-/// notes, names and numbers, and what it knows. 409 `assistant-off`: the account has no assistant. 429: the model is
-/// busy, or more than the deployment allows an agent in an hour. 504 `ai-late`: no answer within 25 s.
+/// The answer is for the agent; nothing is sent to the customer or kept. The AI agent sees the latest messages,
+/// without notes, names and numbers, and what it knows. 409 `assistant-off`: the account has no assistant. 429: the
+/// model is busy, or more than the deployment allows an agent in an hour. 504 `ai-late`: no answer within 25 s.
 #[utoipa::path(
     post, path = "/interactions/{id}/ask", tag = "assistant", request_body = Question,
     params(("id" = String, Path, description = "The interaction's id")),
