@@ -101,8 +101,8 @@ async fn selected_interactions_are_exported_as_a_file_without_formulas() {
     assert_eq!(supervisor.get(&format!("/jobs?after={}", raw["id"].as_str().unwrap())).await.1["items"][0]["id"], job["id"]);
 
     let (_, trail) = desk.administrator().get("/audit?kind=job").await;
-    let told = &trail["items"][1];
-    assert_eq!((&told["action"], &told["of"], &told["who"]), (&json!("exported"), &job["id"], &json!("sara")), "{trail}");
+    let told = trail["items"].as_array().unwrap().iter().find(|entry| entry["of"] == job["id"] && entry["action"] == "exported");
+    assert_eq!(told.map(|entry| &entry["who"]), Some(&json!("sara")), "{trail}");
     assert!(!trail.to_string().contains("+3935"), "{trail}");
 }
 

@@ -113,6 +113,10 @@ fn moved(head: &Head) -> Expression {
 /// The newest items of a feed, newest first. `HEAD` sorts after all events, so the first query returns it too.
 /// Numbers begin at 1.
 pub(super) async fn newest(table: &Table, agent: &AgentId, below: Option<u64>, above: u64, limit: i32) -> PortResult<Newest> {
+    // Nothing is there, and DynamoDB refuses a range that ends before it begins.
+    if below.is_some_and(|below| below <= above.saturating_add(1)) {
+        return Ok(Newest::default());
+    }
     let upper = below.map_or(keys::feed_head(agent).sk, |seq| keys::feed_event(agent, seq.saturating_sub(1)).sk);
     let query = table.query().scan_index_forward(false).limit(limit);
     let query = query
