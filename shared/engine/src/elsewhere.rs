@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::identity::{Identified, origin};
-use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Store, World};
+use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
 
 impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
@@ -89,11 +89,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         message.came_with(&event.id);
         let mut effects = std::mem::take(&mut decision.message_effects);
         effects.extend((0..message.attachments.len()).map(|index| Effect::CopyMedia { index }));
-        let new = match person {
+        let new = match &person {
             Some(_) => None,
             None => Some(self.stranger(event, account, contact, said, now).await?),
         };
-        let commit = Commit { contact: new, ..Commit::of(before, decision, Idempotency::of(event)) };
+        // The address may be remembered from before its customer was erased: nothing new is made for that one.
+        let business = Business::of(account);
+        let owned = |person| Owned { place: Place::of(&said.customer, &business), business: business.clone(), person };
+        let identity = person.filter(|_| before.is_none()).map(owned);
+        let commit = Commit { contact: new, identity, ..Commit::of(before, decision, Idempotency::of(event)) };
         Ok(commit.with(message, effects))
     }
 

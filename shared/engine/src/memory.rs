@@ -723,7 +723,7 @@ impl State {
         if let Some(Owned { place, business, person }) = &commit.identity {
             let owned = self.aliases.get(&place.key()).is_some_and(|standing| standing.at(business) == person);
             conditions.item(format!("ALIAS#{}", place.key()), owned, Committed::Conflict);
-            for contact in person.contacts().filter(|contact| **contact != commit.after.contact) {
+            for contact in person.contacts().filter(|contact| commit.after.is_open() && **contact != commit.after.contact) {
                 let key = ConversationKey { account: commit.after.account.clone(), contact: contact.clone() };
                 conditions.item(format!("HEAD#{}", key.group()), !self.is_open(&key), Committed::Conflict);
             }

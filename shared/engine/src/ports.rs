@@ -311,8 +311,8 @@ pub struct Commit {
     pub contact: Option<Contact>,
     /// Contacts that join a list or are named, and replace their previous version.
     pub changed: Vec<Contact>,
-    /// For an interaction that is opened: the address must belong to the customer as it was read, and none of the
-    /// customer's contacts may have an open interaction on the account.
+    /// For an interaction that is new: the address must belong to the customer as it was read. If it is open, none of
+    /// the customer's contacts may have an open interaction on the account.
     pub identity: Option<Owned>,
     /// The provider's time of the customer's latest message, if it moves. The interaction has it too
     /// ([`Self::heard_at_head`]).

@@ -370,7 +370,7 @@ impl Interactions {
         }
         if let Some(owned) = &commit.identity {
             transaction.check_identity(owned);
-            for contact in owned.person.contacts().filter(|contact| **contact != after.contact) {
+            for contact in owned.person.contacts().filter(|contact| after.is_open() && **contact != after.contact) {
                 transaction.check_none_open(&ConversationKey { account: after.account.clone(), contact: contact.clone() });
             }
         }
