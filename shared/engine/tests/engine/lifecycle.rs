@@ -74,7 +74,20 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
     sim.writes(1);
     sim.change_account(|account| account.active = true);
     sim.command(&agents[0], Command::Transfer(held.clone(), Target::Agent(agents[1].clone()))).unwrap();
-    vec![given, sim.memory.history(&asked)]
+    let mut rare = vec![given, sim.memory.history(&asked)];
+    // A supervisor reopens what was archived through a plan that closes it at once, has nothing to do, or calls.
+    let plans = [json!([{"step": "close", "disposition": "Spam"}]), json!([]), json!([{"step": "webhook", "url": "https://example.com"}])];
+    rare.extend(plans.map(|plan| {
+        let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
+        let interaction = sim.writes(1);
+        sim.accept(&agents[0], &interaction).unwrap();
+        sim.close(&agents[0], &interaction).unwrap();
+        sim.command(&agents[0], Command::Archive(interaction.clone())).unwrap();
+        sim.steps(serde_json::from_value(plan).unwrap());
+        sim.command(&agents[0], Command::ReopenFor(interaction.clone(), None)).unwrap();
+        sim.memory.history(&interaction)
+    }));
+    rare
 }
 
 /// Two agents, and an interaction whose plan has called another system.
