@@ -1,6 +1,6 @@
 //! One interaction: reading it and its history, closing it, and what all commands on interactions share.
 
-use api::{Body, Command, Error, FromPath, Listed, Parameters, Reader};
+use api::{Body, Command, FromPath, Listed, Parameters, Reader};
 use axum::Json;
 use axum::extract::State;
 use domain::catalog::disposition_path;
@@ -41,7 +41,8 @@ pub struct Closing {
 )]
 pub async fn read(State(desk): State<Desk>, caller: Reader, FromPath(id): FromPath<String>) -> Result<Json<InteractionView>, Failure> {
     let place = desk.locate(caller, &id).await?;
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    // It had a place a moment ago.
+    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
     Ok(Json((&interaction).into()))
 }
 

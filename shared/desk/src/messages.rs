@@ -52,7 +52,8 @@ pub async fn thread(
     let order = if parameters.flag("newest")? { Order::NewestFirst } else { Order::OldestFirst };
     let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = desk.locate(caller.clone(), &id).await?;
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    // It had a place a moment ago.
+    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
     desk.viewed(&caller, &place, &interaction).await?;
     let page = desk.store().thread(&interaction, after.as_deref(), limit, order).await?;
     let items = page.messages.iter().map(MessageView::from).collect();

@@ -1,6 +1,6 @@
 //! Transcripts, stored as zip files in the bucket.
 
-use api::{Command, Error, FromPath, Parameters, Reader};
+use api::{Command, FromPath, Parameters, Reader};
 use axum::Json;
 use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
@@ -33,7 +33,8 @@ pub async fn read(
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
     let place = desk.locate(caller.clone(), &id).await?;
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    // It had a place a moment ago.
+    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
     let key = transcript_key(&interaction, attachments);
     desk.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
     let told = json!({"file": "transcript", "attachments": attachments});
