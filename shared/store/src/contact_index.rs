@@ -2,19 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use domain::contact::Contact;
 use domain::contact_index::{Entry, SHARDS, Wanted, entries};
 use domain::ids::{ContactId, ListId};
-use engine::ports::PortError;
 use futures_util::future::try_join_all;
 
-use crate::codec::{Item, PortResult, failed, from_data, item, key_item, s, text};
+use crate::codec::{Item, PortResult, failed, from_data, item, s, text};
 use crate::interactions::Interactions;
 use crate::keys;
-
-/// DynamoDB writes at most 25 items in one batch.
-const BATCH: usize = 25;
 
 /// The most entries that a page looks at. They show nothing if they are old, or if other words of a name don't fit; a
 /// page must end all the same.
@@ -59,28 +54,11 @@ impl Interactions {
             contact.map_or_else(Vec::new, |contact| entries(contact).into_iter().map(|entry| (entry, contact.id.clone())).collect())
         };
         let (old, new) = (of(before), of(after));
-        let mut writes = Vec::new();
+        let gone: Vec<_> = old.into_iter().filter(|old| !new.contains(old)).collect();
         // All of the new ones, and not only those that came: a repetition of an earlier version may have taken one
         // away.
-        for (entry, contact) in &new {
-            let put = PutRequest::builder().set_item(Some(item(keys::contact_entry(entry, contact)))).build();
-            writes.push(WriteRequest::builder().put_request(put.map_err(incomplete)?).build());
-        }
-        for (entry, contact) in old.iter().filter(|old| !new.contains(old)) {
-            let delete = DeleteRequest::builder().set_key(Some(key_item(keys::contact_entry(entry, contact)))).build();
-            writes.push(WriteRequest::builder().delete_request(delete.map_err(incomplete)?).build());
-        }
-        self.write_all(writes).await
-    }
-
-    async fn write_all(&self, mut left: Vec<WriteRequest>) -> PortResult<()> {
-        while !left.is_empty() {
-            let rest = left.split_off(left.len().min(BATCH));
-            let batch = self.table.client.batch_write_item().request_items(&*self.table.name, left);
-            let answer = batch.send().await.map_err(failed("BatchWriteItem"))?;
-            left = answer.unprocessed_items.into_iter().flatten().flat_map(|(_, writes)| writes).collect();
-            left.extend(rest);
-        }
+        try_join_all(new.iter().map(|(entry, contact)| self.table.put(item(keys::contact_entry(entry, contact))))).await?;
+        try_join_all(gone.iter().map(|(entry, contact)| self.table.delete(keys::contact_entry(entry, contact)))).await?;
         Ok(())
     }
 
@@ -183,8 +161,4 @@ impl Interactions {
 /// The sort keys of items, without the one that equals `after`.
 fn places<'a>(items: &'a [Item], after: Option<&'a str>) -> impl Iterator<Item = String> + 'a {
     items.iter().filter_map(|item| text(item, "sk")).filter(move |place| Some(*place) != after).map(str::to_owned)
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
-    PortError { operation: "BatchWriteItem", reason: error.to_string() }
 }
