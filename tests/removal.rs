@@ -321,3 +321,20 @@ impl Desk {
         self.deployment.store.save_job(&free).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn whoever_reads_in_the_instant_of_a_deletion_is_told_that_it_was_deleted() {
+    let desk = Desk::open("DELIN", 5).await;
+    let path = desk.accepted(1).await;
+    let id: InteractionId = path.rsplit('/').next().unwrap().parse().unwrap();
+    let key = desk.deployment.store.locate(&id).await.unwrap().unwrap();
+    // The reader has the place already when the interaction goes.
+    let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+    let partition = format!("CONV#{}#{}", key.conversation.account, key.conversation.contact);
+    let gone = desk.deployment.aws.dynamodb().delete_item().table_name("interactions");
+    gone.key("pk", text(partition)).key("sk", text(format!("INT#{id}"))).send().await.unwrap();
+    for read in [path.clone(), format!("{path}/messages"), format!("{path}/transcript")] {
+        let (status, problem) = desk.anna().get(&read).await;
+        assert_eq!((status, problem["type"].as_str().unwrap().ends_with("deleted")), (410, true), "{read}: {problem}");
+    }
+}

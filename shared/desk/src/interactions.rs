@@ -10,7 +10,7 @@ use domain::interaction::Interaction;
 use domain::message::ApprovedTemplate;
 use domain::template::Misfit;
 use engine::Told;
-use engine::ports::{Directory, Store};
+use engine::ports::Directory;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use views::InteractionView;
@@ -41,8 +41,7 @@ pub struct Closing {
 )]
 pub async fn read(State(desk): State<Desk>, caller: Reader, FromPath(id): FromPath<String>) -> Result<Json<InteractionView>, Failure> {
     let place = desk.locate(caller, &id).await?;
-    // It had a place a moment ago.
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
+    let interaction = desk.found(&place).await?;
     Ok(Json((&interaction).into()))
 }
 

@@ -43,7 +43,7 @@ use domain::effect::InteractionKey;
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
 use engine::Engine;
-use engine::ports::{Directory, System, World};
+use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{Configuration, Interactions};
@@ -186,5 +186,13 @@ impl Desk {
             return Err(Error::NotFound.into());
         }
         if deleted { Err(Failure::Deleted) } else { Ok(Located { key, account }) }
+    }
+
+    /// The interaction at its place. One that is not there any more was deleted in this instant.
+    ///
+    /// # Errors
+    /// [`Failure::Deleted`], or the table can't be read.
+    pub async fn found(&self, place: &Located) -> Result<Interaction, Failure> {
+        self.store().interaction(&place.key).await?.ok_or(Failure::Deleted)
     }
 }

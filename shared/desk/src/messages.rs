@@ -52,8 +52,7 @@ pub async fn thread(
     let order = if parameters.flag("newest")? { Order::NewestFirst } else { Order::OldestFirst };
     let after = parameters.get("after").map(|cursor| opened(cursor, &id)).transpose()?;
     let place = desk.locate(caller.clone(), &id).await?;
-    // It had a place a moment ago.
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
+    let interaction = desk.found(&place).await?;
     desk.viewed(&caller, &place, &interaction).await?;
     let page = desk.store().thread(&interaction, after.as_deref(), limit, order).await?;
     let items = page.messages.iter().map(MessageView::from).collect();

@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
 use domain::decide::Event;
-use engine::ports::Store;
 use http::StatusCode;
 use serde_json::json;
 use views::transcript::transcript_key;
@@ -33,8 +32,7 @@ pub async fn read(
 ) -> Result<Json<Link>, Failure> {
     let attachments = parameters.flag("attachments")?;
     let place = desk.locate(caller.clone(), &id).await?;
-    // It had a place a moment ago.
-    let interaction = desk.store().interaction(&place.key).await?.ok_or(Failure::Deleted)?;
+    let interaction = desk.found(&place).await?;
     let key = transcript_key(&interaction, attachments);
     desk.objects.head(&key).await?.ok_or(Failure::TranscriptNotReady)?;
     let told = json!({"file": "transcript", "attachments": attachments});

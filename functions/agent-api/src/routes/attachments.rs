@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use api::{AgentCaller, Body, Error, FromPath};
+use api::{AgentCaller, Body, FromPath};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -20,7 +20,7 @@ use domain::decide::Refusal;
 use domain::effect::InteractionKey;
 use domain::media_type::canonical;
 use domain::message::{Attachment, AttachmentKind, Copy};
-use engine::ports::{Store, World};
+use engine::ports::World;
 use http::StatusCode;
 use jiff::Timestamp;
 use providers::{Adapter, LOOKED_AT, is_file_name};
@@ -134,7 +134,7 @@ pub(crate) async fn upload(
 ) -> Result<(StatusCode, Json<UploadPlace>), Failure> {
     let place = app.desk.locate(&caller, &id).await?;
     let content_type = new.check(adapter(place.account()?)?)?;
-    let interaction = app.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let interaction = app.desk.found(&place).await?;
     let refusal = match &interaction.agent {
         _ if !interaction.is_open() => Some(Refusal::Closed),
         Some(agent) if *agent == caller.agent => None,

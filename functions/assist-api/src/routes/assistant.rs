@@ -12,7 +12,6 @@ use domain::agent::Role;
 use domain::ai_agent::AiAgent;
 use domain::ids::{AgentId, AiAgentId};
 use domain::interaction::Interaction;
-use engine::ports::Store;
 use http::request::Parts;
 use models::answer::{Answer, LONGEST_MESSAGE, cited, read};
 use models::prompt::{Line, Task, conversation, knowledge, prompt};
@@ -187,7 +186,7 @@ struct Assisted {
 async fn assisted(app: &App, caller: &AgentCaller, id: &str) -> Result<Assisted, Failure> {
     let place = app.desk.locate(caller, id).await?;
     let (agent, version) = assistant(app, &place).await?;
-    let interaction = app.desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let interaction = app.desk.found(&place).await?;
     count(app, &caller.agent).await?;
     let thread = app.desk.store().thread(&interaction, None, THREAD, Order::NewestFirst).await?;
     Ok(Assisted { agent, version, interaction, said: conversation(&thread.messages) })

@@ -17,7 +17,7 @@ use domain::interaction::Interaction;
 use domain::language::{LONGEST_TRANSLATED, Language, Rendering, SURELY_DETECTED, Translator};
 use domain::message::{Author, Content, Message};
 use engine::Told;
-use engine::ports::{Idempotency, Store};
+use engine::ports::Idempotency;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use store::Order;
@@ -98,7 +98,7 @@ pub(crate) async fn translate(
     let asked = asked.map(|ids| parsed(&ids)).transpose()?;
     let place = app.desk.locate(&caller, &id).await?;
     let (account, settings) = translating(&place)?;
-    let interaction = app.desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let interaction = app.desk.found(&place).await?;
     let messages = match &asked {
         Some(ids) => these(&app, &interaction, ids).await?,
         None => untranslated(&app, &interaction, settings).await?,
@@ -365,7 +365,7 @@ pub(crate) async fn translate_draft(
     lines("text", &text, LONGEST_TRANSLATED)?;
     let place = app.desk.locate(&caller, &id).await?;
     let (account, settings) = translating(&place)?;
-    let interaction = app.desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let interaction = app.desk.found(&place).await?;
     let to = named.or(interaction.language).ok_or(Failure::LanguageUnknown)?;
     app.desk.count_several(&caller.agent, Limited::Translation, 1).await?;
     let work = timeout_at(until, app.translators.translate(account, settings, &text, Some(&settings.language), &to));

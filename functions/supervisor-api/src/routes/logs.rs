@@ -8,7 +8,6 @@ use axum::extract::State;
 use cloud::objects::LINK_LIFETIME;
 use desk::Link;
 use domain::ids::{AccountId, InteractionId};
-use engine::ports::Store;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -80,7 +79,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Reader, parameters: Par
 )]
 pub(crate) async fn read(State(app): State<Arc<App>>, reader: Reader, FromPath(id): FromPath<String>) -> Result<Json<Link>, Failure> {
     let place = app.desk.locate(reader.clone(), &id).await?;
-    let interaction = app.desk.store().interaction(&place.key).await?.ok_or(Error::NotFound)?;
+    let interaction = app.desk.found(&place).await?;
     let key = log_key(&interaction).ok_or(Failure::LogNotReady)?;
     app.desk.objects.head(&key).await?.ok_or(Failure::LogNotReady)?;
     app.desk.downloaded(&reader, "interaction", interaction.id.as_str(), &json!({"file": "log"})).await?;
