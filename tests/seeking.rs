@@ -142,6 +142,15 @@ async fn a_contact_is_found_as_it_is_now_and_the_index_keeps_nothing_of_what_it_
     desk.deployment.store.index_contact(None, Some(&first)).await.unwrap();
     desk.deployment.store.index_contact(Some(&first), Some(&second)).await.unwrap();
     assert_eq!((names(&admin.get("/contacts?q=bianchi").await.1), desk.entries().await), (vec!["Ada Bianchi"], before));
+    // The old name comes back, and all three versions come again.
+    let third = Contact { version: second.version + 1, ..first.clone() };
+    for _ in 0..2 {
+        desk.deployment.store.index_contact(None, Some(&first)).await.unwrap();
+        desk.deployment.store.index_contact(Some(&first), Some(&second)).await.unwrap();
+        desk.deployment.store.index_contact(Some(&second), Some(&third)).await.unwrap();
+    }
+    assert_eq!(desk.entries().await, before);
+    desk.deployment.store.index_contact(Some(&third), Some(&second)).await.unwrap();
     let (status, _) = admin.call_with("DELETE", &path, &match_of(&changed["version"]), None).await;
     assert_eq!(status, 204);
     assert_eq!(names(&admin.get("/contacts?q=bianchi").await.1), Vec::<&str>::new());

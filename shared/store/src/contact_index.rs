@@ -54,11 +54,10 @@ impl Interactions {
             contact.map_or_else(Vec::new, |contact| entries(contact).into_iter().map(|entry| (entry, contact.id.clone())).collect())
         };
         let (old, new) = (of(before), of(after));
-        let gone: Vec<_> = old.into_iter().filter(|old| !new.contains(old)).collect();
-        // All of the new ones, and not only those that came: a repetition of an earlier version may have taken one
-        // away.
-        try_join_all(new.iter().map(|(entry, contact)| self.table.put(item(keys::contact_entry(entry, contact))))).await?;
-        try_join_all(gone.iter().map(|(entry, contact)| self.table.delete(keys::contact_entry(entry, contact)))).await?;
+        let come = new.iter().filter(|new| !old.contains(new));
+        let gone = old.iter().filter(|old| !new.contains(old));
+        try_join_all(come.map(|(entry, contact)| self.table.put(item(keys::contact_entry(entry, contact))))).await?;
+        try_join_all(gone.map(|(entry, contact)| self.table.delete(keys::contact_entry(entry, contact)))).await?;
         Ok(())
     }
 
