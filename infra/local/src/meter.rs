@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 /// A queue's request is billed by parts of this size.
 const QUEUE_PART: usize = 64 * 1024;
 
+/// A socket's message is billed by parts of this size.
+const SOCKET_PART: usize = 32 * 1024;
+
 /// The largest body that passes: more than any service takes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
@@ -38,6 +41,10 @@ pub struct Usage {
     pub sends: u64,
     /// Messages in them.
     pub messages: u64,
+    /// Writes whose records the stream hands to a function: at a trickle, the calls of that function.
+    pub streamed: u64,
+    /// Events that were posted to sockets, by parts of 32 KB.
+    pub posted: u64,
     /// Everything else, such as `GetSecretValue`.
     pub others: u64,
     /// The write units by what they were for: the beginning of the item's keys.
@@ -63,6 +70,8 @@ impl AddAssign<&Usage> for Usage {
         self.transactions += other.transactions;
         self.sends += other.sends;
         self.messages += other.messages;
+        self.streamed += other.streamed;
+        self.posted += other.posted;
         self.others += other.others;
         for (kind, units) in &other.by_kind {
             *self.by_kind.entry(kind.clone()).or_default() += units;
@@ -107,6 +116,13 @@ impl Meter {
             if counted.1.is_none_or(|last| last.elapsed() >= quiet) {
                 return std::mem::take(&mut counted.0);
             }
+        }
+    }
+
+    /// Waits until nothing has been asked for `quiet`. What was used stays counted.
+    pub async fn quiet(&self, quiet: Duration) {
+        while self.counted().1.is_some_and(|last| last.elapsed() < quiet) {
+            tokio::time::sleep(quiet / 4).await;
         }
     }
 
@@ -170,6 +186,7 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
             for ((_, key), (before, after)) in written.iter().zip(before.iter().zip(&after)) {
                 usage.write(key, before, after, 2);
             }
+            usage.streamed = streamed(&written, &before, &after);
             if !status.is_success() {
                 usage.cancelled = usage.writes;
             }
@@ -178,6 +195,7 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
             for ((_, key), (before, after)) in written.iter().zip(before.iter().zip(&after)) {
                 usage.write(key, before, after, 1);
             }
+            usage.streamed = streamed(&written, &before, &after);
         }
         ("DynamoDB", _) => {
             usage.half_reads = read(&operation, &asked, &said);
@@ -186,6 +204,9 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
         _ if operation.starts_with("SendMessage") => {
             usage.sends = u64::try_from(body.len().div_ceil(QUEUE_PART).max(1)).unwrap_or(1);
             usage.messages = asked["Entries"].as_array().map_or(1, |entries| u64::try_from(entries.len()).unwrap_or(1));
+        }
+        _ if parts.method == axum::http::Method::POST && uri.contains("/@connections/") => {
+            usage.posted = u64::try_from(body.len().div_ceil(SOCKET_PART).max(1)).unwrap_or(1);
         }
         // The loop in which a function waits for its events.
         _ if uri.contains("/runtime/") => {}
@@ -228,6 +249,19 @@ fn written(operation: &str, asked: &Value) -> Vec<(String, Value)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// How many functions the stream calls for one write, by the filters of the template: `dispatch` for new versions of
+/// what carries effects, `index` for contacts. The records of one transaction come together.
+fn streamed(written: &[(String, Value)], before: &[Value], after: &[Value]) -> u64 {
+    let changed: Vec<_> = written.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after).collect();
+    let dispatched = |((_, key), (before, after)): &(&(String, Value), (&Value, &Value))| {
+        let [pk, sk] = ["pk", "sk"].map(|name| key[name]["S"].as_str().unwrap_or_default());
+        let is_version = ["CON", "PRESENCE"].contains(&sk) || sk.starts_with("INT#") || sk.starts_with("MSG#");
+        (is_version && after.is_object()) || (before.is_null() && (sk == "EVT" || pk.starts_with("ALERT#")))
+    };
+    let contacts = changed.iter().any(|((_, key), _)| key["sk"]["S"] == "CON");
+    u64::from(changed.iter().any(dispatched)) + u64::from(contacts)
 }
 
 /// Halves of the read units of a request.
@@ -389,6 +423,22 @@ mod tests {
             json!({"TransactItems": [{"Put": {"TableName": "t", "Item": item}}, {"ConditionCheck": {"TableName": "u", "Key": key}}]});
         let places = written("TransactWriteItems", &asked);
         assert_eq!(places, [("t".to_owned(), json!({"pk": {"S": "a"}, "sk": {"S": "b"}})), ("u".to_owned(), key)]);
+    }
+
+    #[test]
+    fn the_stream_calls_a_function_for_each_write_that_its_filter_passes() {
+        let place = |pk: &str, sk: &str| ("t".to_owned(), json!({"pk": {"S": pk}, "sk": {"S": sk}}));
+        let item = json!({"pk": {"S": "x"}});
+        let count = |places: &[(String, Value)], before: &Value, after: &Value| {
+            let all = |value: &Value| vec![value.clone(); places.len()];
+            streamed(places, &all(before), &all(after))
+        };
+        let transaction = [place("CONV#a#b", "INT#1"), place("CONV#a#b", "MSG#1"), place("CONV#a#b", "HIST#1")];
+        assert_eq!(count(&transaction, &Value::Null, &item), 1, "the records of a transaction come together");
+        assert_eq!(count(&transaction, &item, &item), 0, "it was refused");
+        assert_eq!(count(&[place("CONTACT#c", "CON")], &Value::Null, &item), 2, "two functions look at contacts");
+        assert_eq!(count(&[place("EVT#1", "EVT")], &item, &json!({})), 0, "only new events");
+        assert_eq!(count(&[place("FEED#a", "EV#1")], &Value::Null, &item), 0);
     }
 
     #[test]

@@ -134,6 +134,7 @@ impl Interactions {
         E: Told + Serialize + Clone,
     {
         let feed = Feed { table: &self.table, agent, account, event };
+        let _turn = self.feeds.turn(agent).await;
         let mut known = self.feeds.get(agent);
         let appended = append::append(&feed, cause, &mut known, now).await;
         self.feeds.put(agent, known);
@@ -514,6 +515,47 @@ mod tests {
         let (store, _stub) = table(vec![head(512), event(300, "another", at(0))], vec![other, own]).await;
         let Appended::New(appended) = append(&store, Some(at(59))).await else { panic!("it is new") };
         assert_eq!(appended.seq, 302);
+    }
+
+    #[tokio::test]
+    async fn after_two_taken_numbers_what_is_newer_is_read() {
+        let items = Mutex::new(vec![vec![head(512), event(300, "another", at(0))], vec![head(512), event(309, "other", at(71))]]);
+        let writes = Mutex::new(vec![lost(&event(301, "another", at(70))), lost(&event(302, "third", at(70))), (200, json!({}))]);
+        let stub = Stub::start(move |call| {
+            if call.operation.ends_with(".Query") {
+                let items = items.lock().unwrap().remove(0);
+                return Some((200, json!({ "Items": items, "Count": items.len() }).to_string()));
+            }
+            let (status, body) = writes.lock().unwrap().remove(0);
+            Some((status, body.to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let Appended::New(appended) = append(&store, Some(at(59))).await else { panic!("it is new") };
+        let calls = stub.calls();
+        assert_eq!((appended.seq, operations(&calls)), (310, vec!["Query", "PutItem", "PutItem", "Query", "PutItem"]));
+        assert_eq!(calls[3].body["ExpressionAttributeValues"][":first"]["S"], "EVENT#000000000303", "the rest is known");
+    }
+
+    #[tokio::test]
+    async fn appends_of_one_process_to_one_feed_wait_for_each_other() {
+        let taken = Mutex::new(std::collections::BTreeSet::new());
+        let stub = Stub::start(move |call| {
+            if call.operation.ends_with(".Query") {
+                return Some((200, json!({ "Items": [head(512), event(300, "another", at(0))], "Count": 2 }).to_string()));
+            }
+            let number = call.body["Item"]["sk"]["S"].as_str().unwrap().to_owned();
+            let free = taken.lock().unwrap().insert(number);
+            let (status, body) = if free { (200, json!({})) } else { lost(&event(301, "another", at(0))) };
+            Some((status, body.to_string()))
+        })
+        .await;
+        let store = Interactions::new(stub.aws.dynamodb(), "interactions", "config");
+        let effects: Vec<String> = (0..10).map(|number| format!("effect {number}")).collect();
+        futures_util::future::join_all(effects.iter().map(|effect| append_at(&store, effect, at(60)))).await;
+        let calls = stub.calls();
+        let count = |wanted| operations(&calls).iter().filter(|operation| **operation == wanted).count();
+        assert_eq!((count("Query"), count("PutItem")), (1, 10));
     }
 
     #[tokio::test]

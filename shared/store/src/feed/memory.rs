@@ -1,9 +1,10 @@
 //! What a process knows of a feed from its own appends, so that it reads only what it does not know.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ids::AgentId;
+use futures_util::lock::OwnedMutexGuard;
 use jiff::{SignedDuration, Timestamp};
 
 use super::append::Newest;
@@ -35,6 +36,8 @@ pub(super) struct Remembered {
     entries: VecDeque<Entry>,
     /// Whether there may be older ones.
     older: bool,
+    /// Whether another append has come first since, so that there is more than is known.
+    behind: bool,
 }
 
 impl Remembered {
@@ -46,14 +49,14 @@ impl Remembered {
             Some(known) if !newer.older => (known.entries.into_iter().chain(entries).collect(), known.older),
             Some(_) | None => (entries, newer.older),
         };
-        Self { head: newer.head, read_at: now, entries, older }
+        Self { head: newer.head, read_at: now, entries, older, behind: false }
     }
 
     /// Whether an append needs no read: another one that came first is met at its number.
     pub(super) fn is_present(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.read_at);
         let alone = self.head.shared_since(now).is_none();
-        !age.is_negative() && age < PRESENT && alone && matches!(self.head.next(self.last(), now), Place::Free(_))
+        !self.behind && !age.is_negative() && age < PRESENT && alone && matches!(self.head.next(self.last(), now), Place::Free(_))
     }
 
     /// Whether it lacks only what is newer.
@@ -89,6 +92,12 @@ impl Remembered {
         self.entries.push_back(entry);
     }
 
+    /// What is known was overtaken: the next append reads what is newer.
+    pub(super) fn overtaken(mut self) -> Self {
+        self.behind = true;
+        self
+    }
+
     /// Keeps the newest events only.
     pub(super) fn shortened(mut self) -> Self {
         let long = self.entries.len().saturating_sub(EVENTS);
@@ -100,16 +109,41 @@ impl Remembered {
 
 /// The feeds that a process knows. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Feeds(Arc<Mutex<HashMap<AgentId, Remembered>>>);
+pub(crate) struct Feeds(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    feeds: HashMap<AgentId, Remembered>,
+    /// Where the appends of this process to one feed wait for each other.
+    turns: HashMap<AgentId, Arc<futures_util::lock::Mutex<()>>>,
+}
 
 impl Feeds {
+    /// Waits until this process appends nothing else to the agent's feed. A batch has jobs of many conversations, and
+    /// an append that meets another one pays for each number that it finds taken.
+    pub(super) async fn turn(&self, agent: &AgentId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut known = self.known();
+            if known.turns.len() >= FEEDS {
+                // Whoever waits keeps its place.
+                known.turns.clear();
+            }
+            Arc::clone(known.turns.entry(agent.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
     pub(super) fn get(&self, agent: &AgentId) -> Option<Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(agent).cloned()
+        self.known().feeds.get(agent).cloned()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what an append learned, unless another one at the same time has learned more.
     pub(super) fn put(&self, agent: &AgentId, known: Option<Remembered>) {
-        let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let feeds = &mut self.known().feeds;
         let Some(known) = known.map(Remembered::shortened) else {
             feeds.remove(agent);
             return;
