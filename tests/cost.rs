@@ -111,14 +111,14 @@ impl Counted {
 
     fn print(&self) {
         println!(
-            "\n{:<42} {:>6} {:>9} {:>6} {:>6} {:>6} {:>8} {:>8} {:>6} {:>7}  by item",
-            "", "writes", "cancelled", "trans.", "reads", "sends", "messages", "streamed", "posted", "HTTP"
+            "\n{:<42} {:>6} {:>9} {:>6} {:>6} {:>6} {:>8} {:>8} {:>7}  by item",
+            "", "writes", "cancelled", "trans.", "reads", "sends", "messages", "streamed", "HTTP"
         );
         for Step { name, times, usage, requests } in &self.steps {
             let each = |count: u64| count as f64 / *times as f64;
             let kinds: Vec<String> = usage.by_kind.iter().map(|(kind, units)| format!("{kind} {:.1}", each(*units))).collect();
             println!(
-                "{name:<42} {:>6.1} {:>9.1} {:>6.1} {:>6.1} {:>6.1} {:>8.1} {:>8.1} {:>6.1} {:>7.1}  {}",
+                "{name:<42} {:>6.1} {:>9.1} {:>6.1} {:>6.1} {:>6.1} {:>8.1} {:>8.1} {:>7.1}  {}",
                 each(usage.writes),
                 each(usage.cancelled),
                 each(usage.transactions),
@@ -126,7 +126,6 @@ impl Counted {
                 each(usage.sends),
                 each(usage.messages),
                 each(usage.streamed),
-                each(usage.posted),
                 each(*requests),
                 kinds.join(", ")
             );
@@ -210,6 +209,7 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
 
     beepall(&mut counted, &line).await;
     idle_hour(&mut counted, &stack).await;
+    // How far they meet each other is chance, so it is printed and has no limit.
     together(&mut counted, &line).await;
 
     counted.print();
@@ -222,6 +222,13 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
         ("its three statuses", 5, 6.5, 5),
         ("close", 11, 24.0, 3),
         ("a message of this conversation", 16, 14.0, 6),
+        ("an opening message of a known contact", 26, 29.5, 4),
+        ("a picture", 11, 12.0, 4),
+        ("a template", 8, 5.5, 2),
+        ("a transfer to an agent", 7, 9.5, 3),
+        ("an opening message that rings three agents", 45, 48.0, 4),
+        ("one of the three accepts", 26, 16.0, 3),
+        ("an hour in which nobody writes", 84, 430.0, 36),
     ];
     for (name, writes, reads, sends) in limits {
         within(counted.steps.iter().find(|step| step.name == name).unwrap(), &Limit { writes, reads, sends });

@@ -20,9 +20,6 @@ use serde_json::{Value, json};
 /// A queue's request is billed by parts of this size.
 const QUEUE_PART: usize = 64 * 1024;
 
-/// A socket's message is billed by parts of this size.
-const SOCKET_PART: usize = 32 * 1024;
-
 /// The largest body that passes: more than any service takes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
@@ -43,8 +40,6 @@ pub struct Usage {
     pub messages: u64,
     /// Writes whose records the stream hands to a function: at a trickle, the calls of that function.
     pub streamed: u64,
-    /// Events that were posted to sockets, by parts of 32 KB.
-    pub posted: u64,
     /// Everything else, such as `GetSecretValue`.
     pub others: u64,
     /// The write units by what they were for: the beginning of the item's keys.
@@ -71,7 +66,6 @@ impl AddAssign<&Usage> for Usage {
         self.sends += other.sends;
         self.messages += other.messages;
         self.streamed += other.streamed;
-        self.posted += other.posted;
         self.others += other.others;
         for (kind, units) in &other.by_kind {
             *self.by_kind.entry(kind.clone()).or_default() += units;
@@ -204,9 +198,6 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
         _ if operation.starts_with("SendMessage") => {
             usage.sends = u64::try_from(body.len().div_ceil(QUEUE_PART).max(1)).unwrap_or(1);
             usage.messages = asked["Entries"].as_array().map_or(1, |entries| u64::try_from(entries.len()).unwrap_or(1));
-        }
-        _ if parts.method == axum::http::Method::POST && uri.contains("/@connections/") => {
-            usage.posted = u64::try_from(body.len().div_ceil(SOCKET_PART).max(1)).unwrap_or(1);
         }
         // The loop in which a function waits for its events.
         _ if uri.contains("/runtime/") => {}
