@@ -202,3 +202,35 @@ async fn a_search_that_can_not_be_is_refused_by_the_name_of_its_parameter() {
         assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{query}: {problem}");
     }
 }
+
+#[tokio::test]
+async fn a_blocked_customer_rings_nowhere_and_nobody_starts_a_conversation() {
+    let desk = Desk::open("BLOCK", 5).await;
+    let phone = "+393500000007";
+    let made = desk.with_contact(json!({"phone": phone, "name": "Zoë Rossi", "blocked": true})).await;
+    assert_eq!(made["blocked"], true);
+    let (anna, admin) = (desk.anna(), desk.administrator());
+    let kept = desk.ring(7).await;
+    let sara = desk.caller("sara", &["supervisor"]).with_base(&desk, "/supervisor");
+    let (status, kept) = sara.get(&kept).await;
+    assert_eq!((status, &kept["status"], &kept["disposition"]), (200, &json!("closed"), &json!("Blocked")), "{kept}");
+    assert_eq!(anna.get("/interactions").await.1["offers"], json!([]));
+    let conversations = format!("/accounts/{}/conversations", desk.account.id);
+    let template = json!({"phone": phone, "template": {"name": "HX00000000000000000000000000000001", "language": "it"}});
+    let (status, problem) = anna.post(&conversations, template).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/customer-blocked")), "{problem}");
+    let path = format!("/contacts/{}", made["id"].as_str().unwrap());
+    let (_, now) = admin.get(&path).await;
+    let version = [("if-match", format!("\"{}\"", now["version"]))];
+    let (status, freed) = admin.call_with("PATCH", &path, &version, Some(json!({"blocked": false}))).await;
+    assert_eq!((status, &freed["blocked"], &freed["name"]), (200, &json!(false), &json!("Zoë Rossi")), "{freed}");
+    let again = desk.ring(8).await;
+    assert_eq!(anna.get(&again).await.1["status"], "open", "another customer");
+    let (message, from) = (sid(9), format!("whatsapp:{phone}"));
+    let request = webhook(desk.account.receive_path.reveal(), "", &text(&message, &from, "hello"), Some(AUTH_TOKEN));
+    assert_eq!(desk.deployment.warm_receiver().handle(&request).await.status(), 200);
+    let (event, _) = desk.deployment.store.event(&desk.account.id, &message).await.unwrap().unwrap();
+    desk.deployment.engine.route(&event).await.unwrap();
+    desk.deployment.engine.wake(&Target::Queue(desk.queue.clone()), Reach::Far).await.unwrap();
+    assert_eq!(anna.get("/interactions").await.1["offers"].as_array().unwrap().len(), 2);
+}

@@ -162,6 +162,7 @@ impl Refused {
             Refusal::TooManyTags => Problem::invalid().field("add", sentence(&self.refusal)),
             Refusal::KeyReused => Problem::invalid().field("Idempotency-Key", sentence(&self.refusal)),
             Refusal::TooManyWatchers => conflict("too-many-watchers", "As many supervisors watch it as may at once"),
+            Refusal::CustomerBlocked => conflict("customer-blocked", "The customer is blocked"),
             Refusal::NoAiAgent => conflict("no-ai-agent", "There is no AI agent to answer"),
             // No command of this API is normally refused like this, but a rival may make one late.
             Refusal::Stale | Refusal::Early(_) | Refusal::AlreadyYours | Refusal::NothingToDo => {
@@ -211,6 +212,7 @@ pub(crate) fn owner(refusal: &Refusal) -> Option<&AgentId> {
         | Refusal::MergedAway { .. }
         | Refusal::OtherOpen { .. }
         | Refusal::TooManyWatchers
+        | Refusal::CustomerBlocked
         | Refusal::KeyReused
         | Refusal::WindowExpired => None,
     }
@@ -302,6 +304,7 @@ mod tests {
             Refusal::OtherOpen { interaction: InteractionId::from_ulid(Ulid::nil()) },
             Refusal::TooManyWatchers,
             Refusal::KeyReused,
+            Refusal::CustomerBlocked,
         ]
         .map(|refusal| {
             let problem = answer(refusal);
@@ -340,6 +343,7 @@ mod tests {
                 "409 /problems/other-open",
                 "409 /problems/too-many-watchers",
                 "422 /problems/invalid Idempotency-Key",
+                "409 /problems/customer-blocked",
             ]
         );
     }

@@ -67,6 +67,9 @@ pub struct Contact {
     /// The older contact of the same customer for every account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked_to: Option<ContactId>,
+    /// Whether the customer is blocked: what the customer writes is kept, rings nowhere and gets no answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// The job that erases the customer. Nothing about the customer is left here, and no address leads here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<JobId>,
@@ -247,6 +250,7 @@ impl Contact {
             version: 1,
             linked: BTreeSet::new(),
             linked_to: None,
+            blocked: false,
             erased: None,
         };
         places.into_iter().for_each(|place| contact.gain(place));

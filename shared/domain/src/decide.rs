@@ -46,7 +46,7 @@ use crate::queue::Queue;
 use change::Change;
 pub use event::{Event, Ring};
 pub use needs::{Membership, Needs, needs};
-pub use opening::{CustomerName, Opening};
+pub use opening::{CustomerName, Opening, Welcome};
 pub use refusal::Refusal;
 
 /// The disposition of an interaction that closed by itself.
@@ -66,6 +66,9 @@ pub const WRITTEN_ELSEWHERE: &str = "Written elsewhere";
 
 /// The disposition of an interaction with a contact who is not on the account's whitelist.
 pub const NOT_WHITELISTED: &str = "Not on the whitelist";
+
+/// The disposition of an interaction with a customer who is blocked.
+pub const BLOCKED: &str = "Blocked";
 
 /// How long after a customer's message an agent may send free text: WhatsApp's service window.
 pub const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -153,10 +156,10 @@ pub fn open(opening: Opening, message: MessageId, at: Timestamp, context: &Conte
     let interaction = Interaction { unread: true, ..opening.interaction(context) };
     let mut change = Change::of(&interaction, context);
     change.fact(Fact::Opened);
-    if welcome {
-        change.message_received(message, at, &from);
-    } else {
-        change.not_welcome(message, at);
+    match welcome {
+        Welcome::Served => change.message_received(message, at, &from),
+        Welcome::NotWhitelisted => change.not_whitelisted(message, at),
+        Welcome::Blocked => change.blocked(message, at),
     }
     change.done(None)
 }

@@ -90,6 +90,7 @@ impl Fact {
             | Self::Closed { agent: Some(agent), .. }
             | Self::TranscriptRequested { agent } => Actor::Agent(agent),
             Self::NotWhitelisted
+            | Self::Blocked
             | Self::Replied { .. }
             | Self::AccountInactive
             | Self::PlanStarted { .. }
@@ -138,6 +139,8 @@ pub enum Fact {
     },
     /// The contact is on none of the lists on the account's whitelist.
     NotWhitelisted,
+    /// The customer is blocked.
+    Blocked,
     /// A contact who is not on the whitelist got the automatic reply, if one could go out.
     Replied {
         /// The reply's message, or the reason why none went out.

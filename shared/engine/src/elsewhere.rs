@@ -7,7 +7,7 @@
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, NamedBy, Place, Tie};
-use domain::decide::{self, CustomerName, Decision, Event, Opening};
+use domain::decide::{self, CustomerName, Decision, Event, Opening, Welcome};
 use domain::effect::{Effect, MessageKey};
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::{Elsewhere, InboundAttachment, InboundEvent};
@@ -133,7 +133,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             contact: contact.clone(),
             address: said.customer.clone(),
             name: CustomerName { name: said.profile_name.clone().filter(|_| event.is_proven()), kept: false },
-            welcome: true,
+            welcome: Welcome::Served,
         };
         let facts = self.gather(account, &decide::Needs::default(), None, now).await?;
         let context = facts.context(account, None, now);

@@ -231,6 +231,19 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(Contact { lists: BTreeSet::from([account.list.clone()]), version: owner.version + 1, ..owner }))
     }
 
+    /// Whether a customer is blocked: the owner's contact says so, or one that is linked with it.
+    pub(crate) async fn is_blocked(&self, owner: Option<&Contact>, person: Option<&Identity>) -> Result<bool, EngineError> {
+        if owner.is_some_and(|owner| owner.blocked) {
+            return Ok(true);
+        }
+        for linked in person.into_iter().flat_map(|person| &person.linked) {
+            if self.store.contact(linked).await?.is_some_and(|linked| linked.blocked) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether the account serves a customer: it has no whitelist in force, or one of the customer's contacts is on
     /// one of its lists.
     pub(crate) async fn is_welcome(&self, account: &Account, person: Option<&Identity>) -> Result<bool, EngineError> {

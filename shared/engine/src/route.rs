@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, NamedBy, Place, Tie};
-use domain::decide::{self, Context, CustomerName, Decision, Event, Opening};
+use domain::decide::{self, Context, CustomerName, Decision, Event, Opening, Welcome};
 use domain::effect::{Effect, MessageKey};
 use domain::ids::{ContactId, InteractionId, MessageId};
 use domain::inbound::{Alert, InboundAttachment, InboundEvent, InboundKind, InboundMessage};
@@ -140,9 +140,18 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let received = Event::MessageReceived { message: message.clone(), at, from: inbound.from.clone(), name: None };
         let needs = decide::needs(&received, open);
         let facts = self.gather(account, &needs, open, now).await?;
-        let welcome = conversation.open.is_some() || self.is_welcome(account, person.as_ref()).await?;
         let (name, mut changed, owner) = self.called(event, inbound, account, person.as_ref(), &conversation, at).await?;
-        if open.is_none() && welcome {
+        // What is open goes on, whatever was decided about the customer since.
+        let welcome = if open.is_some() {
+            Welcome::Served
+        } else if self.is_blocked(owner.as_ref(), person.as_ref()).await? {
+            Welcome::Blocked
+        } else if self.is_welcome(account, person.as_ref()).await? {
+            Welcome::Served
+        } else {
+            Welcome::NotWhitelisted
+        };
+        if open.is_none() && welcome == Welcome::Served {
             // The owner's item is written once.
             let named = changed.iter().find(|changed| owner.as_ref().is_some_and(|owner| owner.id == changed.id));
             let owner = owner.as_ref().map(|owner| Contact { version: owner.version, ..named.unwrap_or(owner).clone() });
@@ -244,7 +253,7 @@ struct Met {
     /// Contacts that the profile names, or that join the account's list.
     changed: Vec<Contact>,
     /// Whether the account serves the customer.
-    welcome: bool,
+    welcome: Welcome,
     /// The message that this one replies to.
     answers: Option<MessageId>,
     /// The line about what the request claims without proof.
@@ -331,7 +340,7 @@ impl Met {
             Contact {
                 // A contact whom the whitelist refuses is known from now on, but on no list until a whitelist lets
                 // the customer in.
-                lists: self.welcome.then(|| account.list.clone()).into_iter().collect(),
+                lists: (self.welcome == Welcome::Served).then(|| account.list.clone()).into_iter().collect(),
                 named_by: name.as_ref().map(|_| NamedBy::Profile),
                 name,
                 username: inbound.username.clone().filter(|_| event.is_proven()),

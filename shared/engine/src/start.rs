@@ -6,7 +6,7 @@ use domain::account::Account;
 use domain::agent::Role;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, NamedBy, Place};
-use domain::decide::{self, CustomerName, Needs, Opening, Refusal};
+use domain::decide::{self, CustomerName, Needs, Opening, Refusal, Welcome};
 use domain::ids::{AgentId, ContactId, InteractionId, MessageId};
 use domain::inbound::ProfileName;
 use domain::interaction::Interaction;
@@ -101,6 +101,9 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Some(person) => self.store.contact(&person.owner).await?,
             None => None,
         };
+        if self.is_blocked(owner.as_ref(), person.as_ref()).await? {
+            return Ok(Err(Refusal::CustomerBlocked));
+        }
         let kept = owner.as_ref().map_or(start.name.is_some(), |owner| !owner.follows_profiles());
         let known = owner.as_ref().and_then(|owner| owner.name.clone());
         let changed = self.unlisted(owner, person.as_ref(), account).await?.into_iter().collect();
@@ -112,7 +115,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             contact: contact.clone(),
             address: start.to.clone(),
             name: CustomerName { name: name.clone(), kept },
-            welcome: true,
+            welcome: Welcome::Served,
         };
         let mut decision = match decide::start(opening, start.agent.clone(), start.message.clone(), &facts.context(account, None, now)) {
             Ok(decision) => decision.in_role(start.role),

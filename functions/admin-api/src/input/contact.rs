@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::NAME;
-use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, id, line, parsed};
+use super::fields::{Errors, Fields, Refusal, UNKNOWN_LIST, boolean, id, line, parsed};
 
 pub(crate) const UNKNOWN_FIELD: &str = "there is no field with this id";
 const OF_CONTACT: &str = "must be the id of a contact";
@@ -52,6 +52,9 @@ pub(crate) struct NewContactInput {
     /// is none. All details of a contact have at most 2,048 bytes.
     #[schema(required = false)]
     pub(crate) fields: BTreeMap<ContactFieldId, String>,
+    /// Whether the customer is blocked from the beginning.
+    #[schema(required = false)]
+    pub(crate) blocked: bool,
 }
 
 /// The contact to link with.
@@ -120,6 +123,10 @@ pub(crate) struct ContactInput {
     /// is none. All details of a contact have at most 2,048 bytes.
     #[schema(required = false)]
     pub(crate) fields: BTreeMap<ContactFieldId, String>,
+    /// Whether the customer is blocked: new messages are kept in interactions that are closed as `Blocked`, ring
+    /// nowhere and get no reply, and nobody starts a conversation. What is open goes on.
+    #[schema(required = false)]
+    pub(crate) blocked: bool,
 }
 
 /// Names and numbers of customers never reach a log.
@@ -148,8 +155,9 @@ impl NewContactInput {
             let account = fields.optional("account", id("must be the id of an account"));
             let (name, lists) = named(&mut fields);
             let Details { first_name, last_name, email, company, fields: defined } = details(&mut fields);
+            let blocked = fields.optional("blocked", boolean).unwrap_or_default();
             fields.finish_with(&["id", "version"], None);
-            Self { phone, user_id, account, name, lists, first_name, last_name, email, company, fields: defined }
+            Self { phone, user_id, account, name, lists, first_name, last_name, email, company, fields: defined, blocked }
         });
         errors.check()?;
         input.ok_or_else(Errors::default)
@@ -197,9 +205,10 @@ impl ContactInput {
         let input = Fields::open(String::new(), body, &mut errors).map(|mut fields| {
             let (name, lists) = named(&mut fields);
             let Details { first_name, last_name, email, company, fields: defined } = details(&mut fields);
+            let blocked = fields.optional("blocked", boolean).unwrap_or_default();
             let set_here = ["id", "username", "phones", "user_ids", "refuses_marketing", "created_at", "version"];
             fields.finish_with(&set_here, Some(shown));
-            Self { name, lists, first_name, last_name, email, company, fields: defined }
+            Self { name, lists, first_name, last_name, email, company, fields: defined, blocked }
         });
         errors.check()?;
         input.ok_or_else(Errors::default)
@@ -297,8 +306,10 @@ mod tests {
     #[test]
     fn details_are_checked_one_by_one_and_their_place_is_named() {
         let field = ContactFieldId::from_ulid(ulid::Ulid(1));
-        let body = json!({"phone": "+393331234567", "first_name": " Zoë ", "email": "z@b.it", "fields": {field.as_str(): "gold"}});
-        let details = NewContactInput::parse(body).unwrap().details();
+        let body = json!({"phone": "+393331234567", "first_name": " Zoë ", "email": "z@b.it", "fields": {field.as_str(): "gold"}, "blocked": true});
+        let input = NewContactInput::parse(body).unwrap();
+        let details = input.details();
+        assert!(input.blocked);
         assert_eq!((details.first_name.as_deref(), details.email.as_deref()), (Some("Zoë"), Some("z@b.it")));
         assert_eq!(details.fields[&field], "gold");
         let none = json!({"first_name": null, "fields": {field.as_str(): null}});
@@ -306,8 +317,8 @@ mod tests {
         let (at, long) = (format!("fields.{field}"), "x".repeat(501));
         for (body, named) in [
             (
-                json!({"first_name": "a\nb", "last_name": "", "email": "x", "company": 7}),
-                vec!["first_name", "last_name", "email", "company"],
+                json!({"first_name": "a\nb", "last_name": "", "email": "x", "company": 7, "blocked": "yes"}),
+                vec!["first_name", "last_name", "email", "company", "blocked"],
             ),
             (json!({"fields": {field.as_str(): long, "colour": "red"}}), vec![at.as_str(), "fields.colour"]),
             (json!({"fields": []}), vec!["fields"]),

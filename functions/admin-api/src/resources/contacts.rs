@@ -62,6 +62,8 @@ pub(crate) struct ContactView {
     /// The ids of the accounts whose marketing messages the customer refuses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refuses_marketing: Vec<AccountId>,
+    /// Whether the customer is blocked.
+    blocked: bool,
     /// When the contact was created.
     created_at: Timestamp,
     /// Increases with every change. The `ETag` has the same value.
@@ -84,6 +86,7 @@ fn view(contact: Contact) -> ContactView {
         username: contact.username,
         lists: contact.lists,
         refuses_marketing: contact.marketing.into_iter().filter(|(_, word)| word.stopped).map(|(account, _)| account).collect(),
+        blocked: contact.blocked,
         created_at: contact.created_at,
         version: contact.version,
     }
@@ -176,7 +179,7 @@ pub(crate) async fn create_contact(
 ) -> Result<Versioned<ContactView>, ApiError> {
     let input = NewContactInput::parse(body)?;
     let details = defined(&app, input.details(), &Details::default()).await?;
-    let NewContactInput { phone, user_id, account, name, lists, .. } = input;
+    let NewContactInput { phone, user_id, account, name, lists, blocked, .. } = input;
     let name = name.or_else(|| details.full_name());
     let lists = known(&app, &lists, &BTreeSet::new()).await?;
     let mut places: Vec<Place> = phone.map(Address::Phone).iter().map(Place::before).collect();
@@ -188,6 +191,7 @@ pub(crate) async fn create_contact(
         named_by: name.as_ref().map(|_| NamedBy::Person),
         name: name.map(ProfileName),
         details,
+        blocked,
         ..Contact::known_by(ContactId::from_ulid(cloud::ids::ulid()), cloud::time::now(), places)
     };
     let entry = told(&app, &by, None, &contact).await?.ok_or(Error::Encode)?;
@@ -273,7 +277,7 @@ pub(crate) async fn get_contact(State(app): State<App>, _: Overseer, Id(id): Id<
     Ok(Versioned::new(view(contact), version))
 }
 
-/// Replaces a contact's name, details and lists.
+/// Replaces a contact's name, details and lists, and whether the customer is blocked.
 ///
 /// The addresses do not change. A list that was deleted since is left out.
 #[utoipa::path(put, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
@@ -289,7 +293,7 @@ pub(crate) async fn put_contact(
     change(&app, &by, &id, &condition, true, |_| body).await
 }
 
-/// Changes fields of a contact: its name, its details and its lists.
+/// Changes fields of a contact: its name, its details, its lists, and whether the customer is blocked.
 #[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", params(("id" = String, Path), ("If-Match" = String, Header)),
     request_body(content = ContactInput, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "Changed.", body = ContactView, headers(("ETag" = String))), WriteRefusals))]
@@ -317,17 +321,17 @@ async fn change(
     let shown = serde_json::to_value(view(before.clone())).map_err(|_| Error::Encode)?;
     let input = ContactInput::parse(body(&shown), &shown)?;
     let details = defined(app, input.details(), &before.details).await?;
-    let ContactInput { name, lists, .. } = input;
+    let ContactInput { name, lists, blocked, .. } = input;
     let name = name.or_else(|| details.full_name()).map(ProfileName);
     let lists = known(app, &lists, &before.lists).await?;
-    if !always && (&name, &lists, &details) == (&before.name, &before.lists, &before.details) {
+    if !always && (&name, &lists, &details, blocked) == (&before.name, &before.lists, &before.details, before.blocked) {
         let version = before.version;
         return Ok(Versioned::new(view(before), version));
     }
     let version = before.version + 1;
     // From now on the customer's profile does not change the name, unless a person takes it away.
     let named_by = if name == before.name { before.named_by } else { name.as_ref().map(|_| NamedBy::Person) };
-    let contact = Contact { name, named_by, lists, details, version, ..before.clone() };
+    let contact = Contact { name, named_by, lists, details, blocked, version, ..before.clone() };
     let entry = told(app, by, Some(&before), &contact).await?;
     if app.engine.store.replace_contact(&contact, entry.as_ref()).await? != Committed::Done {
         return Err(Error::Changed.into());

@@ -19,6 +19,17 @@ pub struct CustomerName {
     pub kept: bool,
 }
 
+/// Whether an account serves a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Welcome {
+    /// It does.
+    Served,
+    /// Its whitelist refuses the customer, who gets the predefined reply.
+    NotWhitelisted,
+    /// The customer is blocked and gets no reply.
+    Blocked,
+}
+
 /// An interaction that is about to be opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opening {
@@ -30,8 +41,8 @@ pub struct Opening {
     pub address: Address,
     /// The customer's name.
     pub name: CustomerName,
-    /// Whether the account serves the customer: its whitelist may refuse.
-    pub welcome: bool,
+    /// Whether the account serves the customer.
+    pub welcome: Welcome,
 }
 
 impl Opening {

@@ -97,6 +97,9 @@ pub enum Refusal {
     /// The command's `Idempotency-Key` came before, with another body.
     #[error("this key came before with another body; a new command needs a new key")]
     KeyReused,
+    /// The customer is blocked.
+    #[error("the customer is blocked; a supervisor can end that")]
+    CustomerBlocked,
     /// The 24-hour service window is over.
     #[error("the 24-hour service window is over; only an approved template may be sent")]
     WindowExpired,

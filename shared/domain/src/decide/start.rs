@@ -1,21 +1,32 @@
-//! Interactions that begin without routing: with a contact whom the whitelist refuses, or with an agent's message.
+//! Interactions that begin without routing: with a contact who is not served, or with an agent's message.
 
 use jiff::Timestamp;
 
 use super::change::Change;
-use super::{NOT_WHITELISTED, Refusal};
+use super::{BLOCKED, NOT_WHITELISTED, Refusal};
 use crate::history::{Did, Fact};
 use crate::ids::{AgentId, MessageId};
 use crate::interaction::LastMessage;
 use crate::plan::When;
 
 impl Change<'_> {
-    /// Stores the message and sends the predefined reply, and nothing more.
-    pub(super) fn not_welcome(&mut self, message: MessageId, at: Timestamp) {
+    /// Stores the message, and nothing more.
+    pub(super) fn blocked(&mut self, message: MessageId, at: Timestamp) {
+        self.kept(message, at);
+        self.fact(Fact::Blocked);
+        self.close(None, Some(BLOCKED.to_owned()));
+    }
+
+    fn kept(&mut self, message: MessageId, at: Timestamp) {
         self.next.address_at = Some(at);
         self.heard(Some(at));
         self.next.last_message = Some(LastMessage { at, from_customer: true });
         self.fact(Fact::MessageReceived { message, delivered: false });
+    }
+
+    /// Stores the message and sends the predefined reply, and nothing more.
+    pub(super) fn not_whitelisted(&mut self, message: MessageId, at: Timestamp) {
+        self.kept(message, at);
         self.fact(Fact::NotWhitelisted);
         if let Some(whitelist) = &self.context.account.settings.whitelist {
             let did = match self.reply(&whitelist.reply, When::Always) {

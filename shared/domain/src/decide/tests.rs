@@ -124,7 +124,7 @@ impl Desk {
             contact: ContactId::from_ulid(Ulid::nil()),
             address: address(),
             name: CustomerName::default(),
-            welcome: true,
+            welcome: Welcome::Served,
         };
         open(opening, message(1), self.now, &self.context())
     }
@@ -438,7 +438,7 @@ fn a_reply_to_the_first_message_goes_to_no_later_one_also_where_an_agent_wrote_f
         contact: ContactId::from_ulid(Ulid::nil()),
         address: address(),
         name: CustomerName::default(),
-        welcome: true,
+        welcome: Welcome::Served,
     };
     let started = start(opening, agent(1), message(9), &desk.context()).unwrap().interaction;
     let close_tab = |desk: &Desk, open: &Interaction| desk.decide(open, Event::CloseTab { agent: agent(1) }).unwrap().interaction;

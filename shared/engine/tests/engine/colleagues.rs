@@ -1,7 +1,8 @@
 //! Notes, tags, AI agents, dispositions that are owed, whitelists, and agents who write first.
 
 use domain::agent::{PresenceState, PresenceWord};
-use domain::decide::{NOT_WHITELISTED, Refusal};
+use domain::contact::Contact;
+use domain::decide::{BLOCKED, NOT_WHITELISTED, Refusal};
 use domain::effect::{Effect, Notice, Target};
 use domain::history::Fact;
 use domain::ids::{AiAgentId, InteractionId, MessageId};
@@ -238,6 +239,32 @@ fn who_is_on_none_of_the_chosen_lists_gets_the_reply_and_is_put_on_none() {
     // What is open goes on whatever the lists say.
     sim.whitelist(true);
     assert_eq!(sim.writes(2), served);
+}
+
+#[test]
+fn what_a_blocked_customer_writes_is_kept_rings_nowhere_and_gets_no_reply() {
+    let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 1);
+    let known = sim.writes(1);
+    let contact = sim.memory.contacts().into_iter().find(|contact| contact.id == sim.interaction(&known).contact).unwrap();
+    let is = |blocked| [Contact { blocked, version: contact.version + 1 + u64::from(!blocked), ..contact.clone() }];
+    sim.memory.before(is(true), []);
+    // What is open goes on.
+    assert_eq!(sim.writes(1), known);
+    sim.accept(&agents[0], &known).unwrap();
+    sim.close(&agents[0], &known).unwrap();
+    // A whitelist has a reply, which a blocked customer does not get either.
+    sim.whitelist(true);
+    let kept = sim.writes(1);
+    let closed = sim.interaction(&kept);
+    assert_eq!((closed.status, closed.disposition.as_deref(), &closed.agent), (Status::Closed, Some(BLOCKED), &None));
+    assert!(sim.facts(&kept).contains(&Fact::Blocked));
+    assert_eq!(sim.memory.messages().into_iter().filter(|(_, message)| message.interaction == kept).count(), 1, "the customer's alone");
+    assert!(sim.seen.values().flatten().all(|seen| seen.interaction.as_ref() != Some(&kept)), "it rang");
+    sim.ready(&agents[0]);
+    assert_eq!(sim.starts(&agents[0], 1), Err(Refusal::CustomerBlocked));
+    sim.memory.before(is(false), []);
+    let served = sim.writes(1);
+    assert!(sim.interaction(&served).is_open());
 }
 
 #[test]

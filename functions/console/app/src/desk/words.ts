@@ -67,6 +67,7 @@ export function sentence(entry: HistoryEntry, name: (id: string | null | undefin
     case 'opened': return t('whyOpened')
     case 'started': return t('whyStarted', { name: name(entry.agent) })
     case 'not_whitelisted': return t('whyNotWhitelisted')
+    case 'blocked': return t('whyBlocked')
     case 'account_inactive': return t('whyInactive')
     case 'offered': {
       // A queue's members are chosen by `assign`, which names them; one agent is named by the offer itself.

@@ -245,7 +245,8 @@ const kinds: Kind[] = [
           { path: 'phone', label: 'phone', help: 'phoneHelp', as: 'text', only: 'new' },
           { path: 'user_id', label: 'userId', help: 'userIdHelp', as: 'text', only: 'new' },
           { path: 'account', label: 'accountName', help: 'contactAccountHelp', as: 'one', of: 'accounts', none: 'noneChosen', only: 'new' },
-          { path: 'lists', label: 'lists', as: 'many', of: 'lists' }
+          { path: 'lists', label: 'lists', as: 'many', of: 'lists' },
+          { path: 'blocked', label: 'contactBlocked', help: 'contactBlockedHelp', as: 'switch', default: false }
         ]
       },
       {
