@@ -101,7 +101,7 @@ impl Realtime {
         if let Some(agent) = self.store.connection_owner(connection).await? {
             let at = cloud::time::now();
             let lost = Wakeup::Lost { agent: agent.clone(), connection: connection.to_owned(), at };
-            self.timers.send(&lost, SendOptions::delayed(Wakeup::GRACE_SECONDS)).await?;
+            self.timers.send(&lost, SendOptions::delayed(self.configuration.connection_grace().await)).await?;
             self.store.lose(&agent, connection, at).await?;
             tracing::info!(event = "realtime.disconnected", %agent);
         }

@@ -145,7 +145,7 @@ impl Selections for Tables {
 
 impl Settings for Tables {
     async fn retention(&self) -> Result<Retention, PortError> {
-        Ok(self.engine.directory.retention().await?.0)
+        Ok(self.engine.directory.singleton().await?.0)
     }
 
     async fn all_accounts(&self) -> Result<Vec<AccountId>, PortError> {

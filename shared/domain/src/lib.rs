@@ -43,6 +43,7 @@ pub mod retention;
 pub mod row;
 pub mod search;
 pub mod seek;
+pub mod settings;
 pub mod tag;
 pub mod template;
 pub mod text_template;

@@ -70,10 +70,6 @@ pub enum Wakeup {
 }
 
 impl Wakeup {
-    /// The seconds after which a lost connection is a logout. A page that is reloaded, or a train in a tunnel, is
-    /// back by then.
-    pub const GRACE_SECONDS: u32 = 30;
-
     /// The seconds until an agent whose queues or accounts changed is looked at again. For 5 s a process may know the
     /// old configuration and ring the agent by it.
     pub const LOOKED_AT_AGAIN_SECONDS: u32 = 6;

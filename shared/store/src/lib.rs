@@ -31,7 +31,7 @@ mod unlisted;
 mod wiring;
 
 pub use codec::{Form, PortResult, effects_of, from_data};
-pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Write, Written};
+pub use config::{AuditQuery, Configuration, Entity, Extra, Leaving, OwedWakes, Revision, Singleton, Write, Written};
 pub use contact_index::FoundContacts;
 pub use contacts::Removed;
 pub use erasure::{Erased, Erasure};

@@ -15,6 +15,7 @@ pub(crate) mod pauses;
 pub(crate) mod queues;
 pub(crate) mod removal;
 pub(crate) mod review;
+pub(crate) mod settings;
 pub(crate) mod tags;
 pub(crate) mod triggers;
 
@@ -28,7 +29,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 16] = [
+pub(crate) const KINDS: [(&str, &str); 17] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (AiAgentId::PREFIX, "ai_agent"),
@@ -45,8 +46,9 @@ pub(crate) const KINDS: [(&str, &str); 16] = [
     // Supervisors export and delete through their own API.
     (InteractionId::PREFIX, "interaction"),
     (JobId::PREFIX, "job"),
-    // The one setting of theirs, whose id is its kind.
+    // Settings of which there is one: the id is the kind. The first is theirs.
     ("retention", "retention"),
+    ("settings", "settings"),
 ];
 
 /// The routes of all kinds.
@@ -73,6 +75,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(links::list_links, links::link_contacts))
         .routes(routes!(links::unlink_contact))
         .routes(routes!(review::review_links))
+        .routes(routes!(settings::get_settings, settings::put_settings))
         .merge(pauses::routes())
         .merge(dispositions::routes())
         .merge(tags::routes())

@@ -594,3 +594,23 @@ async fn a_canned_answers_file_is_one_that_the_providers_of_its_accounts_take() 
     put(&id, "a.pdf").await.problem(415, "media-type");
     assert_eq!(admin.answer_files().await, 0);
 }
+
+#[tokio::test]
+async fn settings_are_as_usual_until_somebody_changes_them_within_their_bounds() {
+    let admin = Admin::start().await;
+    let configuration = store::Configuration::new(Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().dynamodb(), "config");
+    let read = admin.get("/settings").await.is(200);
+    assert_eq!(read, json!({"connection_grace": 30, "version": 0}));
+    assert_eq!(configuration.connection_grace().await, 30);
+    for wrong in [json!({"connection_grace": 4}), json!({"connection_grace": 601})] {
+        let problem = admin.put("/settings", 0, &wrong).await.is(422);
+        assert_eq!(problem["errors"][0], json!({"field": "connection_grace", "message": "must be from 5 to 600 seconds"}));
+    }
+    for wrong in [json!({}), json!({"connection_grace": "soon"}), json!({"connection_grace": 5, "colour": 1})] {
+        assert_eq!(admin.put("/settings", 0, &wrong).await.status.as_u16(), 422, "{wrong}");
+    }
+    let changed = admin.put("/settings", 0, &json!({"connection_grace": 600, "version": 0})).await.is(200);
+    assert_eq!(changed, json!({"connection_grace": 600, "version": 1}));
+    admin.put("/settings", 0, &json!({"connection_grace": 5})).await.problem(412, "changed-meanwhile");
+    assert_eq!(configuration.connection_grace().await, 600);
+}

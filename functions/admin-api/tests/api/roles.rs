@@ -117,6 +117,8 @@ const ADMIN: &str = "
     supervisor PUT /tags/{id}
     supervisor PATCH /tags/{id}
     supervisor DELETE /tags/{id}
+    admin GET /settings
+    admin PUT /settings
     admin GET /triggers
     admin POST /triggers
     admin GET /triggers/{id}

@@ -99,7 +99,7 @@ impl RetentionInput {
     responses((status = OK, body = RetentionView, headers(("ETag" = String))))
 )]
 pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer) -> Result<Versioned<RetentionView>, Failure> {
-    let (retention, version) = app.desk.directory().retention().await?;
+    let (retention, version) = app.desk.directory().singleton().await?;
     Ok(RetentionView::of(retention, version))
 }
 
@@ -145,7 +145,7 @@ pub(crate) async fn put(
 ) -> Result<Versioned<RetentionView>, Failure> {
     let RetentionChange { days, accounts, preview } = change;
     let retention = RetentionInput { days, accounts }.check(&app).await?;
-    let (before, version) = app.desk.directory().retention().await?;
+    let (before, version) = app.desk.directory().singleton().await?;
     condition.check(version)?;
     if retention == before {
         return Ok(RetentionView::of(retention, version));
@@ -155,7 +155,7 @@ pub(crate) async fn put(
     }
     let subject = Subject { kind: "retention", id: "retention", versions: (Some(version), Some(version + 1)) };
     let entry = app.told(&app.by(&caller).await?, Action::Changed, subject, &json!(before), &json!(retention));
-    if !app.desk.directory().put_retention(&retention, version, &entry).await? {
+    if !app.desk.directory().put_singleton(&retention, version, &entry).await? {
         return Err(Error::Changed.into());
     }
     Ok(RetentionView::of(retention, version + 1))

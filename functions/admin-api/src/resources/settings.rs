@@ -1,0 +1,83 @@
+//! The settings of the deployment.
+
+use api::{Administrator, Body, Error, Errors, IfMatch, Versioned};
+use audit::{Shows, Subject};
+use axum::extract::State;
+use domain::settings::Settings;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::Singleton as _;
+use utoipa::ToSchema;
+
+use crate::app::{App, changed};
+use crate::error::ApiError;
+use crate::openapi::{Refusals, WriteRefusals};
+use crate::trail::Trail;
+
+/// Settings of the whole deployment.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettingsInput {
+    /// The seconds after which an agent who lost the last connection is logged out.
+    #[schema(minimum = 5, maximum = 600, example = 30)]
+    connection_grace: u32,
+    /// As it was read; it is not changed here.
+    #[serde(default, rename = "version")]
+    _version: Option<u64>,
+}
+
+/// Settings of the whole deployment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Settings)]
+pub(crate) struct SettingsView {
+    /// The seconds after which an agent who lost the last connection is logged out.
+    connection_grace: u32,
+    /// Increases with every change. The `ETag` has the same value.
+    version: u64,
+}
+
+impl SettingsView {
+    fn of(Settings { connection_grace }: Settings, version: u64) -> Versioned<Self> {
+        Versioned::new(Self { connection_grace, version }, version)
+    }
+}
+
+/// Returns the settings of the deployment.
+#[utoipa::path(get, path = "/settings", tag = "settings",
+    responses((status = 200, description = "The settings.", body = SettingsView, headers(("ETag" = String))), Refusals))]
+pub(crate) async fn get_settings(State(app): State<App>, _: Administrator) -> Result<Versioned<SettingsView>, ApiError> {
+    let (settings, version) = app.configuration().singleton().await?;
+    Ok(SettingsView::of(settings, version))
+}
+
+/// Replaces the settings of the deployment.
+///
+/// They hold for connections that are lost from then on.
+#[utoipa::path(put, path = "/settings", tag = "settings", params(("If-Match" = String, Header)), request_body = SettingsInput,
+    responses((status = 200, description = "Changed.", body = SettingsView, headers(("ETag" = String))), WriteRefusals))]
+pub(crate) async fn put_settings(
+    State(app): State<App>,
+    Administrator(by): Administrator,
+    condition: IfMatch,
+    Body(SettingsInput { connection_grace, .. }): Body<SettingsInput>,
+) -> Result<Versioned<SettingsView>, ApiError> {
+    if !(Settings::LEAST_GRACE..=Settings::MOST_GRACE).contains(&connection_grace) {
+        let rule = format!("must be from {} to {} seconds", Settings::LEAST_GRACE, Settings::MOST_GRACE);
+        return Err(Errors::one("connection_grace", rule).into());
+    }
+    let (before, version) = app.configuration().singleton::<Settings>().await?;
+    condition.check(version)?;
+    let settings = Settings { connection_grace };
+    if settings == before {
+        return Ok(SettingsView::of(settings, version));
+    }
+    let subject = Subject { kind: Settings::KIND, id: Settings::KIND, versions: (Some(version), Some(version + 1)) };
+    let shows = Shows { ignored: &[], hidden: &|_| false, names_only: false };
+    let trail = Trail::of(&app, &by, subject, &json!(before), &json!(settings), &shows).await?;
+    let entry = trail.entry(&[]).ok_or(Error::Encode)?;
+    if !app.configuration().put_singleton(&settings, version, &entry).await? {
+        return Err(Error::Changed.into());
+    }
+    changed(Settings::KIND, "replaced", Settings::KIND, &by);
+    Ok(SettingsView::of(settings, version + 1))
+}
