@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::business::Business;
-use crate::details::Details;
+use crate::details::{Details, MOST_BYTES};
 use crate::effect::Effect;
 use crate::ids::{AccountId, ContactId, JobId, ListId};
 use crate::inbound::ProfileName;
@@ -85,6 +85,20 @@ pub struct Marketing {
 }
 
 impl Contact {
+    /// Takes over what a newer contact of the same customer says and this one doesn't.
+    fn take_over(&mut self, newer: &Self) {
+        if self.name.is_none() {
+            (self.name, self.named_by) = (newer.name.clone(), newer.named_by);
+        }
+        // What does not fit stays with the newer contact alone.
+        let details = self.details.or(&newer.details);
+        if details.size() <= MOST_BYTES {
+            self.details = details;
+        }
+        self.lists.extend(newer.lists.iter().cloned());
+        self.blocked |= newer.blocked;
+    }
+
     /// Whether the customer refuses marketing messages of an account.
     pub fn refuses_marketing(&self, account: &AccountId) -> bool {
         self.marketing.get(account).is_some_and(|word| word.stopped)
@@ -533,7 +547,8 @@ impl People {
         Some(self.written(&affected, &BTreeSet::new(), &BTreeSet::from([place.clone()]), home, Vec::new()))
     }
 
-    /// Makes one customer of two contacts for all accounts, even if they were cut apart. `None` if they are.
+    /// Makes one customer of two contacts for all accounts, even if they were cut apart. `None` if they are. The older
+    /// contact, which stands for the customer, takes over what only a newer one says.
     pub fn confirm(mut self, one: &ContactId, other: &ContactId, origin: &Origin) -> Option<Link> {
         if !self.0.contains_key(one) || !self.0.contains_key(other) || self.identity(one, None).has(other) || self.is_full() {
             return None;
@@ -543,6 +558,11 @@ impl People {
             self.0.get_mut(end)?.ties.retain(|tie| !cut(tie));
         }
         self.tie(one, other, None, origin);
+        let Identity { owner, linked } = self.identity(one, None);
+        let newer: Vec<Contact> = linked.iter().filter_map(|id| self.0.get(id).cloned()).collect();
+        if let Some(owner) = self.0.get_mut(&owner) {
+            newer.iter().for_each(|newer| owner.take_over(newer));
+        }
         let effects = vec![Effect::Unify { contact: one.clone(), business: None }];
         Some(self.written_all(&BTreeSet::new(), one.clone(), effects))
     }
@@ -780,6 +800,36 @@ mod tests {
         // The last address stays.
         let last = Tied::Address { place: phone(1) };
         assert_eq!(people(after(&parted)).part(&id(1), &last, &cut(), id(8)), None);
+    }
+
+    #[test]
+    fn the_older_contact_takes_over_what_only_the_newer_one_says() {
+        let words = |first: Option<&str>, email: &str| Details {
+            first_name: first.map(str::to_owned),
+            email: Some(email.to_owned()),
+            ..Details::default()
+        };
+        let list = |number| ListId::from_ulid(Ulid(number));
+        let older = Contact { details: words(None, "old@example.com"), lists: [list(1)].into(), ..contact(1, &[phone(1)]) };
+        let newer = Contact {
+            name: Some(ProfileName("Zoë".into())),
+            named_by: Some(NamedBy::Person),
+            details: words(Some("Zoë"), "new@example.com"),
+            lists: [list(2)].into(),
+            blocked: true,
+            ..contact(2, &[phone(2)])
+        };
+        // Whichever of the two is named first.
+        for (one, other) in [(1, 2), (2, 1)] {
+            let link = people([older.clone(), newer.clone()]).confirm(&id(one), &id(other), &origin("SM1")).unwrap();
+            let owner = link.contacts.iter().find(|contact| contact.id == id(1)).unwrap();
+            assert_eq!((&owner.details, &owner.lists), (&words(Some("Zoë"), "old@example.com"), &[list(1), list(2)].into()));
+            assert_eq!((owner.follows_profiles(), owner.blocked), (false, true));
+        }
+        let long = Details { company: Some("x".repeat(MOST_BYTES)), ..Details::default() };
+        let full = Contact { details: long.clone(), ..contact(1, &[phone(1)]) };
+        let link = people([full, newer]).confirm(&id(1), &id(2), &origin("SM1")).unwrap();
+        assert_eq!(link.contacts[0].details, long);
     }
 
     #[test]

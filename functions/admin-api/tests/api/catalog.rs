@@ -598,7 +598,8 @@ async fn a_canned_answers_file_is_one_that_the_providers_of_its_accounts_take() 
 #[tokio::test]
 async fn settings_are_as_usual_until_somebody_changes_them_within_their_bounds() {
     let admin = Admin::start().await;
-    let configuration = store::Configuration::new(Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().dynamodb(), "config");
+    let configuration =
+        store::Configuration::new(Aws::new(&environment(&admin.endpoint, &admin.account, "")).unwrap().dynamodb(), "config");
     let read = admin.get("/settings").await.is(200);
     assert_eq!(read, json!({"connection_grace": 30, "version": 0}));
     assert_eq!(configuration.connection_grace().await, 30);
