@@ -9,6 +9,7 @@ use cloud::queues::{Queue, SendOptions};
 use domain::account::{DeletedAccount, List};
 use domain::contact::Contact;
 use domain::decide::{Event, Refusal};
+use domain::details::ContactField;
 use domain::effect::InteractionKey;
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId};
 use domain::interaction::Interaction;
@@ -98,11 +99,13 @@ impl Records for Tables {
 
     async fn names(&self) -> Result<Names, PortError> {
         let lists = self.engine.directory.all::<List>().await?;
+        let fields = self.engine.directory.all::<ContactField>().await?;
         Ok(Names {
             accounts: self.engine.directory.accounts().await?,
             agents: self.engine.directory.agents().await?,
             queues: self.engine.directory.queues().await?,
             lists: lists.into_iter().map(|(list, _)| (list.id.clone(), list)).collect(),
+            fields: fields.into_iter().map(|(field, _)| (field.id.clone(), field)).collect(),
         })
     }
 }

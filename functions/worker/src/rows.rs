@@ -6,8 +6,9 @@ use std::sync::Arc;
 use domain::account::{Account, List};
 use domain::agent::Agent;
 use domain::contact::Contact;
+use domain::details::ContactField;
 use domain::effect::Target;
-use domain::ids::{AccountId, AgentId, ListId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactFieldId, ListId, QueueId};
 use domain::interaction::Interaction;
 use domain::message::{Author, Message};
 use domain::queue::Queue;
@@ -22,6 +23,8 @@ pub(crate) struct Names {
     pub(crate) agents: Arc<BTreeMap<AgentId, Agent>>,
     pub(crate) queues: Arc<BTreeMap<QueueId, Queue>>,
     pub(crate) lists: BTreeMap<ListId, List>,
+    /// The defined fields of contacts.
+    pub(crate) fields: BTreeMap<ContactFieldId, ContactField>,
 }
 
 impl Names {
@@ -35,6 +38,10 @@ impl Names {
 
     fn queue(&self, id: &QueueId) -> String {
         self.queues.get(id).map_or_else(|| id.to_string(), |queue| queue.name.clone())
+    }
+
+    fn field(&self, id: &ContactFieldId) -> String {
+        self.fields.get(id).map_or_else(|| id.to_string(), |field| field.name.clone())
     }
 
     fn list(&self, id: &ListId) -> String {
@@ -159,12 +166,28 @@ pub(crate) fn of_interaction(interaction: &Interaction, digest: &Digest, names: 
 }
 
 /// The first row of an export of contacts.
-pub(crate) const CONTACT: [&str; 8] = ["contact", "name", "phones", "user_ids", "username", "lists", "created_at", "linked_to"];
+pub(crate) const CONTACT: [&str; 14] = [
+    "contact",
+    "name",
+    "phones",
+    "user_ids",
+    "username",
+    "lists",
+    "created_at",
+    "linked_to",
+    "first_name",
+    "last_name",
+    "email",
+    "company",
+    "fields",
+    "blocked",
+];
 
 /// The row of a contact.
-pub(crate) fn of_contact(contact: &Contact, names: &Names) -> [String; 8] {
+pub(crate) fn of_contact(contact: &Contact, names: &Names) -> [String; 14] {
     let phones = contact.addresses.iter().filter(|address| address.phone().is_some());
     let older = contact.addresses.iter().filter(|address| address.phone().is_none()).map(|address| address.text().to_owned());
+    let details = &contact.details;
     let name = |name: &Option<domain::inbound::ProfileName>| name.as_ref().map_or_else(String::new, |name| name.0.clone());
     [
         contact.id.to_string(),
@@ -175,6 +198,12 @@ pub(crate) fn of_contact(contact: &Contact, names: &Names) -> [String; 8] {
         joined(contact.lists.iter().map(|list| names.list(list))),
         contact.created_at.to_string(),
         contact.linked_to.as_ref().map_or_else(String::new, ToString::to_string),
+        details.first_name.clone().unwrap_or_default(),
+        details.last_name.clone().unwrap_or_default(),
+        details.email.clone().unwrap_or_default(),
+        details.company.clone().unwrap_or_default(),
+        joined(details.fields.iter().map(|(field, value)| format!("{}: {value}", names.field(field)))),
+        if contact.blocked { "yes" } else { "" }.to_owned(),
     ]
 }
 
@@ -184,15 +213,35 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use domain::contact::Place;
+    use domain::details::Details;
     use domain::fixtures;
+    use domain::ids::ContactId;
     use domain::interaction::Status;
     use domain::message::Content;
+    use domain::values::{Address, E164};
 
     use super::*;
 
     pub(crate) fn names() -> Names {
         let accounts = Arc::new(vec![fixtures::account()]);
-        Names { accounts, agents: Arc::default(), queues: Arc::default(), lists: BTreeMap::new() }
+        Names { accounts, agents: Arc::default(), queues: Arc::default(), lists: BTreeMap::new(), fields: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_contacts_row_tells_what_is_noted_of_the_customer() {
+        let field = ContactField { id: ContactFieldId::from_ulid(ulid::Ulid(1)), name: "Number".to_owned() };
+        let gone = ContactFieldId::from_ulid(ulid::Ulid(2));
+        let names = Names { fields: BTreeMap::from([(field.id.clone(), field.clone())]), ..names() };
+        let values = [(field.id.clone(), "4711".to_owned()), (gone.clone(), "x".to_owned())];
+        let details = Details { email: Some("zoe@example.com".to_owned()), fields: BTreeMap::from(values), ..Details::default() };
+        let place = Place::before(&Address::Phone(E164::parse("+393331234567").unwrap()));
+        let known = Contact::known_by(ContactId::from_ulid(ulid::Ulid(3)), Timestamp::UNIX_EPOCH, [place]);
+        let contact = Contact { details, blocked: true, ..known };
+        let row = of_contact(&contact, &names);
+        let cells: BTreeMap<&str, &str> = CONTACT.into_iter().zip(row.iter().map(String::as_str)).collect();
+        assert_eq!((cells["phones"], cells["email"], cells["blocked"]), ("+393331234567", "zoe@example.com", "yes"));
+        assert_eq!(cells["fields"], format!("Number: 4711; {gone}: x"));
     }
 
     #[test]
