@@ -914,7 +914,7 @@ impl Story {
             // waits now, as it may have done before.
             let goes_on = waits || facts().any(|fact| matches!(fact, Fact::WaitStarted { .. }));
             for newer in facts().filter_map(|fact| match fact {
-                Fact::Absorbed { interaction, unanswered: true } if goes_on => Some(interaction),
+                Fact::Absorbed { interaction, unanswered: true, .. } if goes_on => Some(interaction),
                 _ => None,
             }) {
                 let merged = self.sim.memory.history(newer).into_iter().find(|entry| matches!(entry.fact, Fact::Merged { .. }));
