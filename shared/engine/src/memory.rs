@@ -27,13 +27,14 @@ use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::report::{Dimension, Facts, Quarter, Tally};
 use domain::row::Listing;
 use domain::trigger::{Health, Tried, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
-use crate::ports::{DueCall, Lists, Panel, Rows, RowsWanted, TriggerCalls, Turn};
+use crate::ports::{DueCall, Histories, Lists, Panel, Reports, Rows, RowsWanted, TriggerCalls, Turn};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -147,6 +148,8 @@ struct State {
     due: BTreeMap<(TriggerId, Timestamp, String), DueCall>,
     turns: BTreeMap<TriggerId, Timestamp>,
     tries: BTreeMap<TriggerId, BTreeMap<(Timestamp, String, u32), Tried>>,
+    facts: BTreeMap<(AccountId, Quarter), BTreeMap<(InteractionId, u64), Facts>>,
+    tallies: BTreeMap<(AccountId, Dimension, String, Quarter), Tally>,
     outbox: Vec<Grown>,
     config: Config,
     /// The configuration that readers see, if it is older than the present one.
@@ -1171,6 +1174,57 @@ impl Panel for Memory {
             state.picture = Some((turn.number, picture));
         }
         Ok(())
+    }
+}
+
+impl Histories for Memory {
+    async fn whole_history(&self, interaction: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
+        self.read(|_| ()).await?;
+        Ok(self.history(&interaction.interaction))
+    }
+}
+
+impl Reports for Memory {
+    async fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> PortResult<()> {
+        let (account, key) = (interaction.conversation.account.clone(), (interaction.interaction.clone(), version));
+        let write = |state: &mut State| {
+            state.facts.entry((account, facts.quarter)).or_default().insert(key, facts.clone());
+            Ok(())
+        };
+        self.write("keep facts", None, write).await
+    }
+
+    async fn facts(&self, account: &AccountId, quarter: Quarter) -> PortResult<Vec<Facts>> {
+        let key = (account.clone(), quarter);
+        self.read(|state| state.facts.get(&key).into_iter().flat_map(|facts| facts.values().cloned()).collect()).await
+    }
+
+    async fn put_tally(&self, account: &AccountId, quarter: Quarter, of: (Dimension, &str), tally: &Tally) -> PortResult<()> {
+        let key = (account.clone(), of.0, of.1.to_owned(), quarter);
+        let write = |state: &mut State| {
+            let kept = state.tallies.entry(key).or_default();
+            if kept.facts() <= tally.facts() {
+                kept.clone_from(tally);
+            }
+            Ok(())
+        };
+        self.write("keep a tally", None, write).await
+    }
+
+    async fn tallies(
+        &self,
+        account: &AccountId,
+        dimension: Dimension,
+        span: std::ops::Range<Quarter>,
+    ) -> PortResult<Vec<(String, Quarter, Tally)>> {
+        let wanted = |(of, kind, _, quarter): &&(AccountId, Dimension, String, Quarter)| {
+            of == account && *kind == dimension && span.contains(quarter)
+        };
+        let found = |state: &State| {
+            let keys = state.tallies.iter().filter(|(key, _)| wanted(key));
+            keys.map(|((_, _, value, quarter), tally)| (value.clone(), *quarter, tally.clone())).collect()
+        };
+        self.read(found).await
     }
 }
 

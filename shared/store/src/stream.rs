@@ -26,6 +26,9 @@ struct Versioned {
     version: u64,
     #[serde(default)]
     effects: Vec<Effect>,
+    /// Stands for [`Effect::Report`].
+    #[serde(default)]
+    report: bool,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +69,8 @@ pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, Unkno
         return Ok(None);
     }
     let new = expanded(new)?;
-    let Versioned { version, effects } = read(&new)?;
+    let Versioned { version, mut effects, report } = read(&new)?;
+    effects.extend(report.then_some(Effect::Report));
     if version <= version_of(old) || effects.is_empty() {
         return Ok(None);
     }
@@ -151,6 +155,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::codec::{Form, effects_of};
     use crate::keys::Key;
 
     fn conversation() -> ConversationKey {
@@ -178,6 +183,20 @@ mod tests {
         let grown = grown(&keys_of(keys::message(&key)), &image(&message, 1, &[]), &image(&message, 2, &[Effect::Send]));
         let item = Owner::Message { message: Box::new(message), key };
         assert_eq!(grown, Ok(Some(Grown { item, version: 2, effects: vec![Effect::Send] })));
+    }
+
+    #[test]
+    fn a_report_stands_beside_the_effects_and_comes_after_them() {
+        let interaction = domain::fixtures::interaction(domain::interaction::Status::Open, Timestamp::UNIX_EPOCH);
+        for (form, effects) in [(Form::Plain, vec![Effect::Archive, Effect::Report]), (Form::Compact, vec![Effect::Report])] {
+            let item = form.item(keys::interaction(&interaction.key()), &interaction, 2, &effects).unwrap();
+            let known: Vec<_> = item.get("effects").into_iter().flat_map(|known| known.as_l().unwrap()).collect();
+            assert_eq!(known.len(), effects.len() - 1, "the version before finds only what it knows");
+            assert_eq!(effects_of(&item).unwrap(), effects);
+            let image = item.into_iter().map(|(name, value)| (name, AttributeValue::from(value)));
+            let image = Item::from(image.collect::<std::collections::HashMap<_, _>>());
+            assert_eq!(grown(&image, &Item::default(), &image).unwrap().unwrap().effects, effects);
+        }
     }
 
     #[test]

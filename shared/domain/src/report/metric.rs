@@ -82,16 +82,14 @@ pub enum Metric {
 }
 
 /// The value of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(untagged)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell {
     /// A count.
     Count(u64),
     /// Seconds, or a share from 0 to 1.
     Number(f64),
     /// Nothing was counted that it could be computed of.
-    Nothing(()),
+    Nothing,
 }
 
 impl Metric {
@@ -194,7 +192,7 @@ impl Metric {
         let of_handled = |total: u64| ratio(total, tally.count(Measure::Handled) * 1_000);
         let percentile = |measure, percent| match tally.sum(measure).and_then(|sum| sum.percentile(percent)) {
             Some(milliseconds) => ratio(milliseconds, 1_000),
-            None => Cell::Nothing(()),
+            None => Cell::Nothing,
         };
         match self {
             Self::Opened => count(Measure::Opened),
@@ -243,7 +241,7 @@ impl Metric {
 /// so that the same sums always give the same digits.
 fn ratio(value: u64, by: u64) -> Cell {
     if by == 0 {
-        return Cell::Nothing(());
+        return Cell::Nothing;
     }
     let thousandths = (u128::from(value) * 2_000 + u128::from(by)) / (u128::from(by) * 2);
     // Up to 2^53 every whole number has its own f64: 285,000 years.

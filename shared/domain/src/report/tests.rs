@@ -129,7 +129,7 @@ fn a_customer_whom_nobody_served_abandoned_the_account_unless_merged_or_turned_a
     );
     assert_eq!(Metric::ServiceLevel.of(&left, SERVICE_LEVEL), Cell::Number(0.0));
     // Whoever leaves within the limit counts neither way.
-    assert_eq!(Metric::ServiceLevel.of(&left, 90_000), Cell::Nothing(()));
+    assert_eq!(Metric::ServiceLevel.of(&left, 90_000), Cell::Nothing);
 
     let merged = Fact::Merged { into: InteractionId::from_ulid(Ulid::nil()) };
     let merged = all(vec![alone[0].clone(), (70, vec![merged, closed("Merged")])]);
