@@ -100,9 +100,11 @@ impl Counted {
     }
 }
 
-/// Each step costs no more than this. The limits are what was counted when they were set.
+/// Each step costs no more than this. The limits are what was counted when they were set. The sums of reports are left
+/// out: they are written 75 s later, in the midst of whatever step, and once a minute for however many conversations.
 fn within(usage: &Usage, times: u64, limit: &Limit, name: &str) {
-    assert!(usage.writes <= limit.writes * times, "{name}: {} write units for {times}, not {} each", usage.writes, limit.writes);
+    let writes = usage.writes - usage.by_kind.get("ROLL").copied().unwrap_or_default();
+    assert!(writes <= limit.writes * times, "{name}: {writes} write units for {times}, not {} each", limit.writes);
     assert!(usage.sends <= limit.sends * times, "{name}: {} sends for {times}, not {} each", usage.sends, limit.sends);
 }
 
@@ -153,13 +155,13 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
-        ("an opening message", 33, 4),
-        ("accept and open the tab", 14, 3),
+        ("an opening message", 35, 8),
+        ("accept and open the tab", 16, 6),
         ("a message of the customer", 8, 2),
-        ("a message of the agent", 8, 2),
+        ("a message of the agent", 9, 3),
         ("its three statuses", 5, 5),
-        ("close", 11, 3),
-        ("a message of this conversation", 16, 6),
+        ("close", 13, 6),
+        ("a message of this conversation", 17, 7),
     ];
     for (name, writes, sends) in limits {
         let (_, times, usage) = counted.steps.iter().find(|(step, ..)| *step == name).unwrap();

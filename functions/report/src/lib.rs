@@ -3,6 +3,7 @@
 //! | input | result |
 //! |---|---|
 //! | on `report`: a version of an interaction | its facts are kept, and a job is sent that adds up their quarter-hour 75 s later |
+//! | on `report`: what an agent is up to | a line of the agent's timeline |
 //! | on `rollup.fifo`: a quarter-hour of an account | its tallies are replaced by those that follow from its facts |
 //! | the same again, late, or in another order | the same |
 //! | a version that is no longer in the history, since the interaction was deleted | nothing |
@@ -71,9 +72,9 @@ impl Consumer for Counter<'_> {
         &self.0.versions
     }
 
-    async fn consume(&self, ReportJob::Count { interaction, version }: ReportJob, _: Delivery) -> Result<(), Failure> {
+    async fn consume(&self, job: ReportJob, _: Delivery) -> Result<(), Failure> {
         let Function { interactions, derived, quarters, .. } = self.0;
-        let next = reports::count(interactions, derived, &interaction, version).await.map_err(failed)?;
+        let next = reports::carry_out(interactions, derived, &job).await.map_err(failed)?;
         let Some(job) = next else { return Ok(()) };
         // After the facts were kept: a job that is dropped for an earlier one of the same minute finds them counted.
         let options = SendOptions::fifo(job.group(), job.dedup(cloud::time::now()));

@@ -6,6 +6,7 @@
 //! time zone equals a recomputation from the histories, to the digit.
 
 mod calendar;
+mod duty;
 mod facts;
 mod metric;
 mod tally;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, AgentId, QueueId};
 
 pub use calendar::{Calendar, Moment, Period, Quarter, Unclear, Wanted};
+pub use duty::{Duty, add_up};
 pub use facts::{facts, is_counted};
 pub use metric::{Cell, Metric, SERVICE_LEVEL};
 pub use tally::{BOUNDS, Sum, Tally, is_bound};
@@ -87,6 +89,18 @@ pub enum Measure {
     /// Messages of agents since then.
     #[serde(rename = "am")]
     AgentMessages,
+    /// The time in which an agent was logged in and had an interaction, or owed a disposition.
+    #[serde(rename = "bu")]
+    Busy,
+    /// The time in which an agent was ready and had none.
+    #[serde(rename = "id")]
+    Idle,
+    /// The time in which an agent was ready, multiplied by the number of interactions that the agent had.
+    #[serde(rename = "us")]
+    Used,
+    /// The same, multiplied by the number that the agent might have.
+    #[serde(rename = "ub")]
+    Usable,
 }
 
 impl Measure {

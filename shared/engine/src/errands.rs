@@ -206,7 +206,12 @@ impl Owner {
                 let news = News::Alert { account: account.clone(), alert: (&**alert).into(), at: *received_at };
                 Errand::push(committed(id), account.to_string(), to, Some(account.clone()), news)
             }
-            (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
+            (Effect::Report, Self::Presence { agent, revision, duty, .. }) => {
+                let job = ReportJob::Duty { agent: agent.clone(), revision: *revision, at: committed_at, duty: *duty };
+                // Its version stays when only its load changes.
+                Errand::unordered(format!("{agent}-r{revision}"), Job::Report(job))
+            }
+            (Effect::Push { to, .. }, Self::Presence { agent, state, .. }) => {
                 Errand::push(committed(id), agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
             (

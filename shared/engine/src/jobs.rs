@@ -8,7 +8,7 @@ use domain::interaction::{Interaction, Watcher};
 use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
-use domain::report::Quarter;
+use domain::report::{Duty, Quarter};
 use domain::trigger::{Happened, TriggerCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -278,6 +278,17 @@ pub enum ReportJob {
         interaction: InteractionKey,
         /// The version.
         version: u64,
+    },
+    /// Keep what an agent is up to from now on.
+    Duty {
+        /// The agent.
+        agent: AgentId,
+        /// The presence's revision.
+        revision: u64,
+        /// When the stream got it, right after the commit; `None` for a record that was made by hand, which has no time.
+        at: Option<Timestamp>,
+        /// What the agent is up to.
+        duty: Duty,
     },
 }
 

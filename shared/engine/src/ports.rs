@@ -23,7 +23,7 @@ use domain::interval::Interval;
 use domain::message::{Author, Content, Decided, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
-use domain::report::{Dimension, Facts, Quarter, Tally, is_counted};
+use domain::report::{Dimension, Duty, Facts, Quarter, Tally, is_counted};
 use domain::row::{Filter, Position, Row, Shelf, Span};
 use domain::trigger::{Health, Tried, Trigger, TriggerCall, happened};
 use jiff::Timestamp;
@@ -243,6 +243,14 @@ pub trait Reports: Send + Sync {
         of: (Dimension, &str),
         tally: &Tally,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps a line of an agent's timeline. Twice changes nothing.
+    fn put_duty(&self, agent: &AgentId, at: Timestamp, revision: u64, duty: Duty) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// An agent's timeline from a moment to before another, oldest line first, behind the last line before.
+    fn timeline(
+        &self,
+        agent: &AgentId,
+        span: std::ops::Range<Timestamp>,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, Duty)>, PortError>> + Send;
     /// The tallies of all values of a dimension, from one quarter-hour to before another, in no order.
     fn tallies(
         &self,

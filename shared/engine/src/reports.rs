@@ -8,11 +8,23 @@ use domain::ids::AccountId;
 use domain::report::{Quarter, facts, rollup};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::jobs::RollupJob;
+use crate::jobs::{ReportJob, RollupJob};
 use crate::ports::{Histories, PortError, Reports};
 
 /// How many tallies are written at once. A quarter-hour has one for each agent, queue and disposition.
 const AT_ONCE: usize = 16;
+
+/// Carries out a job of `report`. Returns the job that adds up what was kept.
+///
+/// # Errors
+/// A port failed.
+pub async fn carry_out(histories: &impl Histories, reports: &impl Reports, job: &ReportJob) -> Result<Option<RollupJob>, PortError> {
+    match job {
+        ReportJob::Count { interaction, version } => count(histories, reports, interaction, *version).await,
+        ReportJob::Duty { at: None, .. } => Ok(None),
+        ReportJob::Duty { agent, revision, at: Some(at), duty } => reports.put_duty(agent, *at, *revision, *duty).await.map(|()| None),
+    }
+}
 
 /// Keeps the facts of a version. Returns the job that adds them up; `None` if it has none.
 ///

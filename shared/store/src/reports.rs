@@ -3,6 +3,7 @@
 //! | item | key |
 //! |---|---|
 //! | facts of a version | `FACT#account#quarter` / `hash of the interaction#version` |
+//! | a line of an agent's timeline | `TL#agent` / `milliseconds#revision of the presence` |
 //! | tallies of a day of UTC, one attribute for each quarter-hour | `ROLL#account#dimension#month` / `day#value` |
 //!
 //! One query reads a month of all agents, also of those who are gone: nobody needs to know their ids.
@@ -15,10 +16,11 @@ use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use domain::effect::InteractionKey;
 use domain::history::HistoryEntry;
-use domain::ids::AccountId;
-use domain::report::{Dimension, Facts, Quarter, Tally};
+use domain::ids::{AccountId, AgentId};
+use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
 use engine::ports::{Histories, Reports};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
@@ -89,6 +91,16 @@ impl Reports for Derived {
         self.table.replace_if(update, &[], no_fewer).await.map(drop)
     }
 
+    async fn put_duty(&self, agent: &AgentId, at: Timestamp, revision: u64, duty: Duty) -> PortResult<()> {
+        let key = Key { pk: timeline_of(agent), sk: format!("{}#{revision:015}", moment(at)) };
+        self.table.put(data_item(key, &duty)?).await
+    }
+
+    async fn timeline(&self, agent: &AgentId, span: Range<Timestamp>) -> PortResult<Vec<(Timestamp, Duty)>> {
+        let (before, within) = try_join(self.last_line_before(agent, span.start), self.lines(agent, span)).await?;
+        Ok(before.into_iter().chain(within).collect())
+    }
+
     async fn tallies(&self, account: &AccountId, dimension: Dimension, span: Range<Quarter>) -> PortResult<Vec<(String, Quarter, Tally)>> {
         if span.is_empty() {
             return Ok(Vec::new());
@@ -103,6 +115,37 @@ impl Reports for Derived {
 }
 
 impl Derived {
+    async fn last_line_before(&self, agent: &AgentId, at: Timestamp) -> PortResult<Option<(Timestamp, Duty)>> {
+        let query = self.table.query().consistent_read(false).scan_index_forward(false).limit(1);
+        let query = query
+            .key_condition_expression("pk = :pk AND sk < :at")
+            .expression_attribute_values(":pk", s(timeline_of(agent)))
+            .expression_attribute_values(":at", s(moment(at)));
+        let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
+        items.first().map(read_line).transpose()
+    }
+
+    async fn lines(&self, agent: &AgentId, span: Range<Timestamp>) -> PortResult<Vec<(Timestamp, Duty)>> {
+        let (mut lines, mut from) = (Vec::new(), None);
+        loop {
+            let query = self.table.query().consistent_read(false);
+            let query = query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+                .expression_attribute_values(":pk", s(timeline_of(agent)))
+                .expression_attribute_values(":from", s(moment(span.start)))
+                // No line has this key: each has its revision behind the moment.
+                .expression_attribute_values(":to", s(moment(span.end)));
+            let answer = query.set_exclusive_start_key(from).send().await.map_err(failed("Query"))?;
+            for item in answer.items.unwrap_or_default() {
+                lines.push(read_line(&item)?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(lines);
+            }
+        }
+    }
+
     /// The tallies of a month, as far as it lies between two days. A report may lag by a second.
     async fn month(
         &self,
@@ -130,6 +173,22 @@ impl Derived {
             }
         }
     }
+}
+
+/// A line of a timeline.
+fn read_line(item: &Item) -> PortResult<(Timestamp, Duty)> {
+    let at = text(item, "sk").and_then(|sk| sk.split_once('#')?.0.parse().ok());
+    let at = at.and_then(|at| Timestamp::from_millisecond(at).ok()).ok_or_else(|| undecodable("the time of a line"))?;
+    Ok((at, from_data(item)?))
+}
+
+fn timeline_of(agent: &AgentId) -> String {
+    format!("TL#{agent}")
+}
+
+/// Sorts by time.
+fn moment(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond().max(0))
 }
 
 /// The tallies of a day of one value.

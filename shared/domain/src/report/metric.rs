@@ -79,6 +79,11 @@ pub enum Metric {
     CustomerMessages,
     /// Messages of agents in interactions that were handled or closed.
     AgentMessages,
+    /// The share of the time on duty in which an agent had an interaction or owed a disposition: busy ÷ (busy + ready
+    /// without one). It is that of all accounts.
+    Occupancy,
+    /// The interactions that an agent had while ready ÷ those that the agent might have had. It is that of all accounts.
+    Utilisation,
 }
 
 /// The value of a metric.
@@ -94,7 +99,7 @@ pub enum Cell {
 
 impl Metric {
     /// All of them, in the order of a report's columns.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Opened,
         Self::Started,
         Self::Reopened,
@@ -128,6 +133,8 @@ impl Metric {
         Self::ActiveTime,
         Self::CustomerMessages,
         Self::AgentMessages,
+        Self::Occupancy,
+        Self::Utilisation,
     ];
 
     /// Its name in the API.
@@ -166,6 +173,8 @@ impl Metric {
             Self::ActiveTime => "active_time",
             Self::CustomerMessages => "customer_messages",
             Self::AgentMessages => "agent_messages",
+            Self::Occupancy => "occupancy",
+            Self::Utilisation => "utilisation",
         }
     }
 
@@ -177,11 +186,17 @@ impl Metric {
     /// Whether it can be told for each value of a dimension.
     pub fn belongs_to(self, dimension: Dimension) -> bool {
         match dimension {
+            Dimension::Agent => self == Self::Started || self >= Self::Offered,
+            _ if self.is_of_duty() => false,
             Dimension::Account => true,
             Dimension::Queue => !matches!(self, Self::Opened | Self::Started | Self::Reopened | Self::Abandoned),
-            Dimension::Agent => self == Self::Started || self >= Self::Offered,
             Dimension::Disposition => self >= Self::Closed,
         }
+    }
+
+    /// Whether it follows from the timelines of agents, and not from what was counted.
+    pub fn is_of_duty(self) -> bool {
+        matches!(self, Self::Occupancy | Self::Utilisation)
     }
 
     /// Its value. `service_level` is the limit in milliseconds, which must be one of the bounds.
@@ -233,6 +248,8 @@ impl Metric {
             Self::ActiveTime => of_handled(tally.total(Measure::Active)),
             Self::CustomerMessages => total(Measure::CustomerMessages),
             Self::AgentMessages => total(Measure::AgentMessages),
+            Self::Occupancy => ratio(tally.total(Measure::Busy), tally.total(Measure::Busy) + tally.total(Measure::Idle)),
+            Self::Utilisation => ratio(tally.total(Measure::Used), tally.total(Measure::Usable)),
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
+use crate::agent::PresenceWord;
 use crate::effect::{Audience, Target};
 use crate::history::{Fact, HistoryEntry, WaitEnd};
 use crate::ids::{InteractionId, MessageId};
@@ -297,6 +298,32 @@ fn any_counted() -> impl Strategy<Value = Counted> {
     )
 }
 
+fn duty(state: PresenceWord, load: u32, capacity: u32, wraps_up: bool) -> Duty {
+    Duty { state, load, capacity, wraps_up }
+}
+
+#[test]
+fn an_agent_is_busy_with_an_interaction_or_a_disposition_and_never_while_logged_out() {
+    let start = Quarter(2_000_000);
+    let at = |minutes: i64| start.starts() + jiff::SignedDuration::from_mins(minutes);
+    let timeline = [
+        (at(-60), duty(PresenceWord::Ready, 0, 4, false)),
+        (at(6), duty(PresenceWord::Ready, 1, 4, false)),
+        (at(12), duty(PresenceWord::Paused, 1, 4, false)),
+        (at(18), duty(PresenceWord::Ready, 1, 4, true)),
+        (at(24), duty(PresenceWord::Paused, 0, 4, false)),
+        (at(30), duty(PresenceWord::LoggedOut, 1, 4, false)),
+    ];
+    let sums = add_up(&timeline, start, Quarter(start.0 + 8), at(90));
+    let mut all = Tally::default();
+    sums.values().for_each(|sum| all.merge(sum));
+    let minutes = |measure| all.total(measure) / 60_000;
+    assert_eq!([Measure::Idle, Measure::Busy, Measure::Used, Measure::Usable].map(minutes), [6, 18, 6, 48]);
+    assert_eq!(Metric::Occupancy.of(&all, SERVICE_LEVEL), Cell::Number(0.75));
+    assert_eq!(Metric::Utilisation.of(&all, SERVICE_LEVEL), Cell::Number(0.125));
+    assert_eq!(sums.keys().copied().collect::<Vec<_>>(), [start, Quarter(start.0 + 1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -332,6 +359,40 @@ proptest! {
         let rank = usize::try_from((values.len() as u64 * percent).div_ceil(100)).unwrap();
         let (exact, told) = (values[rank - 1], tally.sum(Measure::Answered).unwrap().percentile(percent).unwrap());
         prop_assert!(exact <= told && told * 4 <= exact * 5, "{} {}", exact, told);
+    }
+
+    /// The sums of a timeline are what a clock counts that looks each second.
+    #[test]
+    fn a_timeline_adds_up_to_what_a_clock_sees(
+        lines in prop::collection::vec((1..2_000_i64, 0..3_u8, 0..4_u32, any::<bool>()), 0..12),
+        (begins, length, stops) in (0..3_i64, 1..6_i64, 0..6_000_i64),
+    ) {
+        let zero = Quarter(2_000_000);
+        let (mut at, mut timeline) = (zero.starts(), Vec::new());
+        for (seconds, state, load, wraps_up) in lines {
+            at += jiff::SignedDuration::from_secs(seconds);
+            let state = [PresenceWord::LoggedOut, PresenceWord::Ready, PresenceWord::Paused][usize::from(state)];
+            timeline.push((at, duty(state, load, 3, wraps_up)));
+        }
+        let (first, end) = (Quarter(zero.0 + begins), Quarter(zero.0 + begins + length));
+        let now = zero.starts() + jiff::SignedDuration::from_secs(stops);
+        let (mut busy, mut idle, mut used, mut usable) = (0, 0, 0, 0);
+        let mut second = first.starts();
+        while second < end.starts().min(now) {
+            if let Some((_, duty)) = timeline.iter().rev().find(|(since, _)| *since <= second) {
+                let ready = duty.state == PresenceWord::Ready && !duty.wraps_up;
+                let has = duty.load > 0 || duty.wraps_up;
+                busy += u64::from(has && duty.state != PresenceWord::LoggedOut);
+                idle += u64::from(!has && ready);
+                used += if ready { u64::from(duty.load) } else { 0 };
+                usable += if ready { 3 } else { 0 };
+            }
+            second += jiff::SignedDuration::from_secs(1);
+        }
+        let mut all = Tally::default();
+        add_up(&timeline, first, end, now).values().for_each(|sum| all.merge(sum));
+        let seconds = [Measure::Busy, Measure::Idle, Measure::Used, Measure::Usable].map(|measure| all.total(measure) / 1_000);
+        prop_assert_eq!(seconds, [busy, idle, used, usable]);
     }
 
     /// In any zone, a day's sum is that of the facts within the day, and the periods have each fact once.

@@ -22,7 +22,7 @@ use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
-use domain::report::{Counted, Dimension, Measure, Quarter, Tally, facts, rollup};
+use domain::report::{Counted, Dimension, Duty, Measure, Quarter, Tally, facts, rollup};
 use domain::row::Listing;
 use domain::tag::Tag;
 use domain::trigger::{Trigger, TriggerEvent};
@@ -227,7 +227,7 @@ type Adding = Pin<Box<dyn Future<Output = Result<Option<RollupJob>, PortError>>>
 fn counting(memory: Memory, job: Counting) -> Adding {
     Box::pin(async move {
         match job {
-            Counting::Count(ReportJob::Count { interaction, version }) => reports::count(&memory, &memory, &interaction, version).await,
+            Counting::Count(job) => reports::carry_out(&memory, &memory, &job).await,
             Counting::Add(RollupJob { account, quarter }) => reports::roll_up(&memory, &account, quarter).await.map(|()| None),
         }
     })
@@ -834,6 +834,7 @@ impl Story {
         self.check_end();
         self.count(true);
         self.check_reports();
+        self.check_timelines();
     }
 
     /// Keeps facts and adds them up: all of them, or some. In rough weather jobs come twice, in any order and late, and
@@ -928,6 +929,15 @@ impl Story {
             }
             assert_eq!(told, expected, "the reports of {account}");
             self.check_laws(&told, &own().cloned().collect::<Vec<_>>());
+        }
+    }
+
+    /// Checks that each agent's timeline ends with what the agent is up to now, and that no line tells what held already.
+    fn check_timelines(&self) {
+        for presence in self.sim.memory.all_presences() {
+            let timeline = surely(|| self.sim.memory.timeline(&presence.agent, Timestamp::UNIX_EPOCH..Timestamp::MAX));
+            assert_eq!(timeline.last().map(|(_, duty)| *duty), Some(Duty::of(&presence)), "the timeline of {}", presence.agent);
+            assert!(timeline.windows(2).all(|both| both[0].1 != both[1].1), "{timeline:?}");
         }
     }
 
