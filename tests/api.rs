@@ -15,6 +15,7 @@ mod jobs;
 mod many;
 mod overseeing;
 mod removal;
+mod reporting;
 mod retaining;
 mod seeking;
 mod supervising;

@@ -139,10 +139,12 @@ impl Counted {
 }
 
 /// Each step costs no more than this. The limits are what was counted when they were set. Reads may be a quarter more:
-/// a busy machine takes longer than a cache lives.
+/// a busy machine takes longer than a cache lives. The sums of reports are left out: they are written 75 s later, in the
+/// midst of whatever step, and once a minute for however many conversations.
 fn within(step: &Step, limit: &Limit) {
     let Step { name, times, usage, .. } = step;
-    assert!(usage.writes <= limit.writes * times, "{name}: {} write units for {times}, not {} each", usage.writes, limit.writes);
+    let writes = usage.writes - usage.by_kind.get("ROLL").copied().unwrap_or_default();
+    assert!(writes <= limit.writes * times, "{name}: {writes} write units for {times}, not {} each", limit.writes);
     assert!(usage.sends <= limit.sends * times, "{name}: {} sends for {times}, not {} each", usage.sends, limit.sends);
     let reads = usage.reads() / *times as f64;
     assert!(reads <= limit.reads * 1.25, "{name}: {reads} read units each, not {}", limit.reads);
@@ -215,13 +217,13 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
     let limits = [
-        ("an opening message", 33, 28.5, 4),
-        ("accept and open the tab", 14, 13.5, 3),
+        ("an opening message", 35, 28.5, 8),
+        ("accept and open the tab", 16, 13.5, 6),
         ("a message of the customer", 8, 4.0, 2),
-        ("a message of the agent", 8, 5.0, 2),
+        ("a message of the agent", 9, 5.0, 3),
         ("its three statuses", 5, 6.5, 5),
-        ("close", 11, 24.0, 3),
-        ("a message of this conversation", 16, 14.0, 6),
+        ("close", 13, 24.0, 6),
+        ("a message of this conversation", 17, 14.0, 7),
         ("an opening message of a known contact", 26, 29.5, 4),
         ("a picture", 11, 12.0, 4),
         ("a template", 8, 5.5, 2),

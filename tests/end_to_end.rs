@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod asked;
+mod counting;
 mod documented;
 mod exchange;
 // Processes are found through Linux's `/proc`.

@@ -74,6 +74,7 @@ impl Deployment {
             ("AWS_ENDPOINT_URL", proxy.url.as_str()),
             ("CONFIG_TABLE", "config"),
             ("INTERACTIONS_TABLE", "interactions"),
+            ("DERIVED_TABLE", "derived"),
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
             ("TRANSLATION_KEY_PREFIX", "test/translation/"),

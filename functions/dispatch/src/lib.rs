@@ -20,7 +20,7 @@ use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::telemetry::{self, Metric};
 use cloud::timers::Timers;
 use engine::errands::{Errand, Job};
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, SendJob, TriggerJob, Wakeup, WebhookJob};
+use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
@@ -37,6 +37,7 @@ struct Exits {
     archive: Queue,
     webhook: Queue,
     trigger: Queue,
+    report: Queue,
     push: Queue,
     parked: Queue,
     timers: Timers,
@@ -53,6 +54,7 @@ impl Exits {
             archive: queue("ARCHIVE_QUEUE_URL")?,
             webhook: queue("WEBHOOK_QUEUE_URL")?,
             trigger: queue("TRIGGER_QUEUE_URL")?,
+            report: queue("REPORT_QUEUE_URL")?,
             push: queue("PUSH_QUEUE_URL")?,
             parked: queue("PARKED_QUEUE_URL")?,
             timers: Timers::from_env(aws, env)?,
@@ -90,6 +92,7 @@ struct Outbox {
     archive: Jobs<ArchiveJob>,
     webhook: Jobs<WebhookJob>,
     trigger: Jobs<TriggerJob>,
+    report: Jobs<ReportJob>,
     push: Jobs<PushJob>,
     timers: Vec<(String, jiff::Timestamp, Wakeup)>,
 }
@@ -106,6 +109,7 @@ impl Outbox {
             Job::Archive(job) => self.archive.push(record, job, options),
             Job::Webhook(job) => self.webhook.push(record, *job, options),
             Job::Trigger(job) => self.trigger.push(record, *job, options),
+            Job::Report(job) => self.report.push(record, job, options),
             Job::Wakeup { at, job } => self.timers.push((id, at, job)),
         }
     }
@@ -172,12 +176,13 @@ async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
         all(&exits.archive, outbox.archive),
         all(&exits.webhook, outbox.webhook),
         all(&exits.trigger, outbox.trigger),
+        all(&exits.report, outbox.report),
         all(&exits.push, outbox.push),
         timers,
     );
-    let (inbound, assign, outbound, media, archive, webhook, trigger, push, timers) = outcomes;
+    let (inbound, assign, outbound, media, archive, webhook, trigger, report, push, timers) = outcomes;
     let mut stuck = Vec::new();
-    for outcome in [inbound, assign, outbound, media, archive, webhook, trigger, push, timers] {
+    for outcome in [inbound, assign, outbound, media, archive, webhook, trigger, report, push, timers] {
         stuck.extend(outcome?);
     }
     Ok(stuck)

@@ -11,7 +11,7 @@ use domain::job::Orderer;
 use engine::ports::World;
 use oversight::Board;
 use serde_json::Value;
-use store::{Configuration, Interactions};
+use store::{Configuration, Derived, Interactions};
 
 use crate::error::Failure;
 
@@ -21,6 +21,8 @@ pub struct App {
     pub desk: Desk,
     /// Who gets in.
     pub access: Access,
+    /// The sums of reports.
+    pub derived: Derived,
     /// The queue of jobs.
     pub jobs: Queue,
     /// The public address of the HTTP API, without a slash at the end.
@@ -66,6 +68,7 @@ impl App {
         Ok(Self {
             desk: Desk::from_env(&aws, env)?,
             access: Access::from_env(env)?,
+            derived: Derived::from_env(&aws, env)?,
             jobs: Queue::from_env(&aws, env, "JOBS_QUEUE_URL")?,
             public_url: env.base_url("PUBLIC_URL")?,
             board: Board::default(),

@@ -6,6 +6,7 @@
 //! | request | reads and writes, with warm caches |
 //! |---|---|
 //! | `GET /oversight` | nothing while this process knows a picture of the last 3 s; otherwise 2 reads; whoever makes it: 1 read, 1 query for each queue and account, 1 batch read for 100 agents, 2 writes |
+//! | `GET /reports` | 1 query for each account and month, another for each MB; 1 query of the deleted accounts |
 //! | `GET`, `PUT /agents/{id}/presence` | 1 read; 2 reads, 1 transaction |
 //! | `GET /interactions` | 1 query for each of an account's four shelves, 3 at most where a filter leaves most out; 1 batch read; 1 query for each entry; 1 query of the deleted accounts |
 //! | `POST /search` | for 5 s at most: 1 query for each 3,000 rows of a shelf; batch reads of what may match; 1 query for each thread, if messages are asked for |

@@ -13,8 +13,8 @@ use domain::job::{Counts, File, Job, PART, Place, Task, Upload};
 use engine::ports::{PortError, World};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
+use views::csv::{MARK, Rows};
 
-use crate::csv::{MARK, Rows};
 use crate::rows::{self, Digest, Names};
 use crate::steps::{Then, Unit, WorkError};
 

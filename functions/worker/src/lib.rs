@@ -12,7 +12,6 @@
 //! `steps` leads every job, and a module for each kind does its units. `finder` finds the interactions of those that
 //! were ordered for all that match.
 
-mod csv;
 mod eraser;
 mod export;
 mod filling;

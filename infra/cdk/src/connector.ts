@@ -57,6 +57,7 @@ export class WhatsAppConnector extends Construct implements ConnectorOutputs {
   readonly webSocketUrl: string;
   readonly configTable: string;
   readonly interactionsTable: string;
+  readonly derivedTable: string;
   readonly bucket: string;
   readonly userPoolId: string | undefined;
   readonly userPoolClientId: string | undefined;
@@ -83,6 +84,7 @@ export class WhatsAppConnector extends Construct implements ConnectorOutputs {
     this.webSocketUrl = output("WebSocketUrl");
     this.configTable = output("ConfigTable");
     this.interactionsTable = output("InteractionsTable");
+    this.derivedTable = output("DerivedTable");
     this.bucket = output("Bucket");
     const ownPool = !given.jwtIssuer;
     this.userPoolId = ownPool ? output("UserPoolId") : undefined;

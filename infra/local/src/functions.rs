@@ -44,6 +44,7 @@ functions! {
     "realtime" => realtime::run(),
     "webhook" => webhook::run(),
     "trigger" => trigger::run(),
+    "report" => report::run(),
     // From the folder, so that a page that was built meanwhile is served.
     "console" => console::run(console::Files::Folder(build_console::dist(&crate::workspace()))),
 }

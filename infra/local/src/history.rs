@@ -1,27 +1,30 @@
 //! A past for the demo: closed conversations of the last three months, written straight into the table, so that lists
 //! and searches have something in them. No provider, no function and no agent takes part in them.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result, ensure};
 use cloud::aws::Aws;
 use cloud::config::Env;
 use domain::contact::{Contact, Place};
+use domain::effect::{Audience, Target};
 use domain::history::{Fact, HistoryEntry};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, ListId, MessageId, QueueId};
 use domain::inbound::ProfileName;
-use domain::interaction::{Inactivity, Interaction, LastMessage, Run, Status};
+use domain::interaction::{Inactivity, Interaction, LastMessage, Run, Stage, Status};
 use domain::message::{Author, Content, Delivery, DeliveryState, Message};
 use domain::priority::Priority;
+use domain::report::facts;
 use domain::tag::Tag;
 use domain::values::{Address, E164};
 use domain::variables::Variables;
-use engine::ports::{Commit, Committed, Store, System, World as _};
+use engine::ports::{Commit, Committed, Reports, Store, System, World as _};
 use fastrand::Rng;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::Interactions;
+use store::{Derived, Interactions};
 use ulid::Ulid;
 
 use crate::client::Api;
@@ -86,15 +89,17 @@ pub async fn load(engine: &Engine, stack: &Stack, demo: &Demo, count: usize) -> 
         ("AWS_ENDPOINT_URL", &engine.endpoint),
         ("INTERACTIONS_TABLE", stack.output("InteractionsTable")?),
         ("CONFIG_TABLE", stack.output("ConfigTable")?),
+        ("DERIVED_TABLE", stack.output("DerivedTable")?),
     ]);
-    write(&Interactions::from_env(&Aws::new(&env)?, &env)?, &cast, count, System.now()).await
+    let aws = Aws::new(&env)?;
+    write(&Interactions::from_env(&aws, &env)?, &Derived::from_env(&aws, &env)?, &cast, count, System.now()).await
 }
 
 /// Writes `count` conversations that ended before `now`.
 ///
 /// # Errors
 /// The table can't be written, or it has a past already.
-pub async fn write(store: &impl Store, cast: &Cast, count: usize, now: Timestamp) -> Result<()> {
+pub async fn write(store: &impl Store, reports: &impl Reports, cast: &Cast, count: usize, now: Timestamp) -> Result<()> {
     // A customer's conversations follow each other, so their contact is there before them.
     let mut customers: Vec<Vec<Past>> = Vec::new();
     let mut teller = Teller { rng: Rng::with_seed(SEED), cast, now };
@@ -104,6 +109,7 @@ pub async fn write(store: &impl Store, cast: &Cast, count: usize, now: Timestamp
         left -= customer.len();
         customers.push(customer);
     }
+    count_all(reports, customers.iter().flatten()).await?;
     let written = stream::iter(customers).map(|customer| async move {
         for past in customer {
             put(store, past).await?;
@@ -111,6 +117,22 @@ pub async fn write(store: &impl Store, cast: &Cast, count: usize, now: Timestamp
         anyhow::Ok(())
     });
     written.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Fills the reports, as `report` does behind the stream. Nothing here rides in the stream.
+async fn count_all(reports: &impl Reports, all: impl Iterator<Item = &Past>) -> Result<()> {
+    let mut kept = Vec::new();
+    let mut quarters = BTreeSet::new();
+    for Past { interaction, history, .. } in all {
+        for (version, facts) in facts(history) {
+            quarters.insert((interaction.account.clone(), facts.quarter));
+            kept.push((interaction.key(), version, facts));
+        }
+    }
+    let puts = kept.iter().map(|(interaction, version, facts)| reports.put_facts(interaction, *version, facts));
+    stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("facts can't be written")?;
+    let sums = quarters.iter().map(|(account, quarter)| engine::reports::roll_up(reports, account, *quarter));
+    stream::iter(sums).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("sums can't be written").map(drop)
 }
 
 async fn put(store: &impl Store, Past { contact, interaction, messages, history }: Past) -> Result<()> {
@@ -249,6 +271,23 @@ impl Teller<'_> {
                 (Some(agent), true, _) => decide(at, Fact::MessageSent { message: id, agent: agent.clone() }),
                 (Some(agent), false, 0) => {
                     decide(at, Fact::MessageReceived { message: id, delivered: false });
+                    let (queue, until) = (self.cast.queue.clone(), None);
+                    let stage = Stage::Step { index: 0, plan: 1 };
+                    decide(at, Fact::WaitStarted { stage, queue: Some(queue.clone()), until });
+                    let rings = |agent: &AgentId| Fact::Offered {
+                        target: Target::Queue(queue.clone()),
+                        audience: Audience::Agents(vec![agent.clone()]),
+                        until,
+                        rung: Vec::new(),
+                        passed_over: Vec::new(),
+                    };
+                    // One in six rings at somebody who lets it ring.
+                    if let Some(other) = self.cast.agents.iter().find(|other| *other != agent).filter(|_| self.rng.u8(..6) == 0) {
+                        decide(at, rings(other));
+                        at = self.later(at, 15..=15);
+                        decide(at, Fact::OfferMissed { audience: Audience::Agents(vec![other.clone()]) });
+                    }
+                    decide(at, rings(agent));
                     at = self.later(at, 4..=90);
                     let accepted = Fact::Accepted { agent: agent.clone(), queue: interaction.accepted_via.clone(), previous: None };
                     decide(at, accepted);
@@ -373,8 +412,7 @@ const SCRIPTS: &[&[&str]] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
+    use domain::report::{Dimension, Measure, Quarter};
     use engine::memory::Memory;
 
     use super::*;
@@ -420,8 +458,16 @@ mod tests {
     #[tokio::test]
     async fn as_many_conversations_as_asked_for_are_written() {
         let memory = Memory::new();
-        write(&memory, &cast(), 100, now()).await.unwrap();
+        write(&memory, &memory, &cast(), 100, now()).await.unwrap();
         let written = memory.interactions();
+        // The reports have all of them.
+        let mut closed = 0;
+        for account in cast().accounts {
+            let all = Quarter(0)..Quarter(i64::MAX);
+            let tallies = memory.tallies(&account, Dimension::Account, all).await.unwrap();
+            closed += tallies.iter().map(|(_, _, tally)| tally.count(Measure::Closed)).sum::<u64>();
+        }
+        assert_eq!(closed, 100);
         assert_eq!(written.len(), 100);
         assert!(written.iter().all(|interaction| !interaction.is_open()));
     }

@@ -10,7 +10,7 @@ use crate::deploy::Aws;
 use crate::engine::Engine;
 
 /// The tables: the name that tests give them, and the template's resource.
-const TABLES: [(&str, &str); 2] = [("config", "ConfigTable"), ("interactions", "InteractionsTable")];
+const TABLES: [(&str, &str); 3] = [("config", "ConfigTable"), ("interactions", "InteractionsTable"), ("derived", "DerivedTable")];
 
 /// The properties of a table that make up its schema. They have the same form in the template and in the call that
 /// makes a table.
@@ -75,7 +75,7 @@ impl Template {
     }
 }
 
-/// Makes the tables `config` and `interactions` in an account of the engine, with the template's schemas.
+/// Makes the tables `config`, `interactions` and `derived` in an account of the engine, with the template's schemas.
 ///
 /// # Errors
 /// When the template can't be read, or the engine refuses a table.

@@ -17,7 +17,7 @@ fn precious(template: &Template) -> BTreeSet<&str> {
 #[test]
 fn tables_bucket_and_pool_outlive_the_stack_but_not_a_first_deployment_that_failed() {
     let template = template();
-    assert_eq!(precious(template), ["Bucket", "ConfigTable", "InteractionsTable", "UserPool"].into());
+    assert_eq!(precious(template), ["Bucket", "ConfigTable", "DerivedTable", "InteractionsTable", "UserPool"].into());
     for id in precious(template) {
         let resource = template.resource(id);
         assert_eq!(

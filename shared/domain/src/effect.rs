@@ -223,6 +223,9 @@ pub enum Effect {
         /// What happened, in order.
         happened: Vec<Happened>,
     },
+    /// Count what this version of the interaction gives to reports. It is stored beside the other effects, so that the
+    /// version before, which does not know it, still carries those out.
+    Report,
     /// Count an offer that an agent missed. The agent is paused after as many missed offers in a row as the queue
     /// allows.
     Missed {

@@ -244,6 +244,10 @@ pub enum Fact {
     WaitStarted {
         /// The stage that the interaction waits on.
         stage: Stage,
+        /// The queue that is asked to take it, if the wait is for one queue. Behind an exhausted plan there is none,
+        /// nor in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<QueueId>,
         /// The deadline of the wait; `None` when it has none.
         until: Option<Timestamp>,
     },
@@ -393,6 +397,9 @@ pub enum Fact {
         interaction: InteractionId,
         /// Whether the newer interaction had a message that nobody had answered.
         unanswered: bool,
+        /// Whether an agent had written to the customer there. Entries of earlier versions don't tell.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        answered: bool,
     },
     /// Somebody asked for a transcript.
     TranscriptRequested {

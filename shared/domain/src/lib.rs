@@ -39,6 +39,7 @@ pub mod plan;
 pub mod priority;
 pub mod queue;
 pub mod removal;
+pub mod report;
 pub mod retention;
 pub mod row;
 pub mod search;

@@ -7,7 +7,9 @@ use domain::inbound::InboundEvent;
 use domain::news::News;
 use jiff::Timestamp;
 
-use crate::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, SendJob, TriggerJob, Wakeup, WebhookJob, inbound_dedup};
+use crate::jobs::{
+    ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob, inbound_dedup,
+};
 use crate::stream::{Grown, Owner};
 
 /// A body to send to a queue.
@@ -39,6 +41,8 @@ pub enum Job {
     Webhook(Box<WebhookJob>),
     /// For `trigger`.
     Trigger(Box<TriggerJob>),
+    /// For `report`.
+    Report(ReportJob),
     /// For `push.fifo`.
     Push(Box<PushJob>),
     /// For `timers`.
@@ -162,6 +166,9 @@ impl Owner {
                 let job = TriggerJob::Happened { id: id.clone(), interaction: interaction.clone(), happened: happened.clone() };
                 Errand::unordered(id, Job::Trigger(Box::new(job)))
             }
+            (Effect::Report, Self::Interaction(interaction)) => {
+                Errand::unordered(id, Job::Report(ReportJob::Count { interaction: interaction.key(), version }))
+            }
             (Effect::Push { to, notice }, Self::Interaction(interaction)) => {
                 let news = News::of_interaction(notice, interaction)?;
                 // News of a presence keeps its order among all news of that presence, whatever causes it.
@@ -199,7 +206,12 @@ impl Owner {
                 let news = News::Alert { account: account.clone(), alert: (&**alert).into(), at: *received_at };
                 Errand::push(committed(id), account.to_string(), to, Some(account.clone()), news)
             }
-            (Effect::Push { to, .. }, Self::Presence { agent, state }) => {
+            (Effect::Report, Self::Presence { agent, revision, duty, .. }) => {
+                let job = ReportJob::Duty { agent: agent.clone(), revision: *revision, at: committed_at, duty: *duty };
+                // Its version stays when only its load changes.
+                Errand::unordered(format!("{agent}-r{revision}"), Job::Report(job))
+            }
+            (Effect::Push { to, .. }, Self::Presence { agent, state, .. }) => {
                 Errand::push(committed(id), agent.to_string(), to.clone(), None, News::Presence { state: *state })
             }
             (
@@ -214,6 +226,7 @@ impl Owner {
                 | Effect::Missed { .. }
                 | Effect::Webhook { .. }
                 | Effect::Trigger { .. }
+                | Effect::Report
                 | Effect::Unify { .. }
                 | Effect::TellHolder { .. }
                 | Effect::TellWatchers { .. }

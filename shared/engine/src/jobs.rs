@@ -8,6 +8,7 @@ use domain::interaction::{Interaction, Watcher};
 use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
+use domain::report::{Duty, Quarter};
 use domain::trigger::{Happened, TriggerCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -260,6 +261,57 @@ pub enum TriggerJob {
         /// The trigger.
         trigger: TriggerId,
     },
+}
+
+/// On `report`: count what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum ReportJob {
+    /// Keep the facts of a version.
+    Count {
+        /// The interaction.
+        #[serde(flatten)]
+        interaction: InteractionKey,
+        /// The version.
+        version: u64,
+    },
+    /// Keep what an agent is up to from now on.
+    Duty {
+        /// The agent.
+        agent: AgentId,
+        /// The presence's revision.
+        revision: u64,
+        /// When the stream got it, right after the commit; `None` for a record that was made by hand, which has no time.
+        at: Option<Timestamp>,
+        /// What the agent is up to.
+        duty: Duty,
+    },
+}
+
+/// On `rollup.fifo`, group = account and quarter-hour: add up the facts of a quarter-hour. It is delayed, so that one
+/// job adds up what came within a minute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RollupJob {
+    /// The account.
+    pub account: AccountId,
+    /// The quarter-hour.
+    pub quarter: Quarter,
+}
+
+impl RollupJob {
+    /// The delay of the queue: a minute, in which jobs of the same quarter-hour are dropped, and the skew of two clocks.
+    /// So what is dropped was written before the job runs that stays.
+    pub const DELAY_SECONDS: i64 = 75;
+
+    /// Its message group.
+    pub fn group(&self) -> String {
+        format!("{}#{}", self.account, self.quarter.0)
+    }
+
+    /// Its deduplication id: of those sent within a minute, one stays.
+    pub fn dedup(&self, now: Timestamp) -> String {
+        format!("{}#{}", self.group(), now.as_second().div_euclid(60))
+    }
 }
 
 /// The deduplication id on `inbound.fifo`, group = [`InboundEvent::group`]. receive and the event's own stream

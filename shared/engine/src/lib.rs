@@ -8,6 +8,7 @@ pub mod jobs;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
+pub mod reports;
 pub mod stream;
 
 mod annotations;

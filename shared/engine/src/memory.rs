@@ -27,13 +27,14 @@ use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
 use domain::row::Listing;
 use domain::trigger::{Health, Tried, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
-use crate::ports::{DueCall, Lists, Panel, Rows, RowsWanted, TriggerCalls, Turn};
+use crate::ports::{DueCall, Histories, Lists, Panel, Reports, Rows, RowsWanted, TriggerCalls, Turn};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -147,6 +148,9 @@ struct State {
     due: BTreeMap<(TriggerId, Timestamp, String), DueCall>,
     turns: BTreeMap<TriggerId, Timestamp>,
     tries: BTreeMap<TriggerId, BTreeMap<(Timestamp, String, u32), Tried>>,
+    facts: BTreeMap<(AccountId, Quarter), BTreeMap<(InteractionId, u64), Facts>>,
+    tallies: BTreeMap<(AccountId, Dimension, String, Quarter), Tally>,
+    timelines: BTreeMap<AgentId, BTreeMap<(Timestamp, u64), Duty>>,
     outbox: Vec<Grown>,
     config: Config,
     /// The configuration that readers see, if it is older than the present one.
@@ -625,6 +629,12 @@ fn apply(change: &SlotChange, presence: &mut Presence, interaction: &Interaction
     }
 }
 
+/// A presence as the stream shows it.
+fn owner_of(presence: &Presence) -> Owner {
+    let (agent, state) = (presence.agent.clone(), presence.state().word());
+    Owner::Presence { agent, state, revision: presence.revision, duty: Duty::of(presence) }
+}
+
 /// The table keeps promoted times in milliseconds.
 fn to_millisecond(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
@@ -766,7 +776,12 @@ impl State {
         let now = commit.decided_at().unwrap_or(Timestamp::UNIX_EPOCH);
         for (agent, changes) in &slots {
             if let Some(presence) = self.presences.get_mut(agent) {
+                let before = Duty::of(presence);
                 changes.iter().for_each(|(interaction, slots)| apply(slots, presence, interaction, now));
+                let effects = if Duty::of(presence) == before { Vec::new() } else { vec![Effect::Report] };
+                let item = owner_of(presence);
+                let version = presence.version;
+                self.caused(item, version, effects);
             }
         }
         if let Some((target, agent)) = &commit.cursor {
@@ -873,10 +888,12 @@ impl State {
                 after.wrap_up_pause.clear();
             }
         }
-        let item = Owner::Presence { agent: presence.agent.clone(), state: after.state().word() };
+        let mut effects = effects.to_vec();
+        effects.extend((current.map(Duty::of) != Some(Duty::of(&after))).then_some(Effect::Report));
+        let item = owner_of(&after);
         self.presences.insert(presence.agent.clone(), after);
         self.set_mark(mark, presence.agent.to_string());
-        self.caused(item, presence.version, effects.to_vec());
+        self.caused(item, presence.version, effects);
         Ok(Committed::Done)
     }
 
@@ -1171,6 +1188,75 @@ impl Panel for Memory {
             state.picture = Some((turn.number, picture));
         }
         Ok(())
+    }
+}
+
+impl Histories for Memory {
+    async fn whole_history(&self, interaction: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
+        self.read(|_| ()).await?;
+        Ok(self.history(&interaction.interaction))
+    }
+}
+
+impl Reports for Memory {
+    async fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> PortResult<()> {
+        let (account, key) = (interaction.conversation.account.clone(), (interaction.interaction.clone(), version));
+        let write = |state: &mut State| {
+            state.facts.entry((account, facts.quarter)).or_default().insert(key, facts.clone());
+            Ok(())
+        };
+        self.write("keep facts", None, write).await
+    }
+
+    async fn facts(&self, account: &AccountId, quarter: Quarter) -> PortResult<Vec<Facts>> {
+        let key = (account.clone(), quarter);
+        self.read(|state| state.facts.get(&key).into_iter().flat_map(|facts| facts.values().cloned()).collect()).await
+    }
+
+    async fn put_tally(&self, account: &AccountId, quarter: Quarter, of: (Dimension, &str), tally: &Tally) -> PortResult<()> {
+        let key = (account.clone(), of.0, of.1.to_owned(), quarter);
+        let write = |state: &mut State| {
+            let kept = state.tallies.entry(key).or_default();
+            if kept.facts() <= tally.facts() {
+                kept.clone_from(tally);
+            }
+            Ok(())
+        };
+        self.write("keep a tally", None, write).await
+    }
+
+    async fn put_duty(&self, agent: &AgentId, at: Timestamp, revision: u64, duty: Duty) -> PortResult<()> {
+        let write = |state: &mut State| {
+            state.timelines.entry(agent.clone()).or_default().insert((to_millisecond(at), revision), duty);
+            Ok(())
+        };
+        self.write("keep a line", None, write).await
+    }
+
+    async fn timeline(&self, agent: &AgentId, span: std::ops::Range<Timestamp>) -> PortResult<Vec<(Timestamp, Duty)>> {
+        let found = |state: &State| {
+            let Some(lines) = state.timelines.get(agent) else { return Vec::new() };
+            let before = lines.range(..(span.start, 0)).next_back();
+            let within = lines.range((span.start, 0)..(span.end, 0));
+            before.into_iter().chain(within).map(|((at, _), duty)| (*at, *duty)).collect()
+        };
+        self.read(found).await
+    }
+
+    async fn tallies(
+        &self,
+        account: &AccountId,
+        dimension: Dimension,
+        span: std::ops::Range<Quarter>,
+    ) -> PortResult<Vec<(String, Quarter, Tally)>> {
+        let wanted = |(of, kind, _, quarter): &&(AccountId, Dimension, String, Quarter)| {
+            of == account && *kind == dimension && span.contains(quarter)
+        };
+        let found = |state: &State| {
+            let keys = state.tallies.iter().filter(|(key, _)| wanted(key));
+            keys.map(|((_, _, value, quarter), tally)| (value.clone(), *quarter, tally.clone())).collect()
+        };
+        self.read(found).await
     }
 }
 

@@ -23,6 +23,7 @@ use domain::interval::Interval;
 use domain::message::{Author, Content, Decided, Message};
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::report::{Dimension, Duty, Facts, Quarter, Tally, is_counted};
 use domain::row::{Filter, Position, Row, Shelf, Span};
 use domain::trigger::{Health, Tried, Trigger, TriggerCall, happened};
 use jiff::Timestamp;
@@ -222,6 +223,43 @@ pub trait TriggerCalls: Send + Sync {
     fn tries(&self, trigger: &TriggerId, most: usize) -> impl Future<Output = Result<Vec<Tried>, PortError>> + Send;
 }
 
+/// The histories of interactions.
+pub trait Histories: Send + Sync {
+    /// All of an interaction's history, oldest first, with the entries that messages stand for.
+    fn whole_history(&self, interaction: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+}
+
+/// What reports are made of: facts, and the tallies that are derived from them.
+pub trait Reports: Send + Sync {
+    /// Keeps the facts of a version. Twice changes nothing.
+    fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// All facts of an account's quarter-hour, read consistently.
+    fn facts(&self, account: &AccountId, quarter: Quarter) -> impl Future<Output = Result<Vec<Facts>, PortError>> + Send;
+    /// Replaces a value's tally of a quarter-hour, unless the present one counts more facts.
+    fn put_tally(
+        &self,
+        account: &AccountId,
+        quarter: Quarter,
+        of: (Dimension, &str),
+        tally: &Tally,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps a line of an agent's timeline. Twice changes nothing.
+    fn put_duty(&self, agent: &AgentId, at: Timestamp, revision: u64, duty: Duty) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// An agent's timeline from a moment to before another, oldest line first, behind the last line before.
+    fn timeline(
+        &self,
+        agent: &AgentId,
+        span: std::ops::Range<Timestamp>,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, Duty)>, PortError>> + Send;
+    /// The tallies of all values of a dimension, from one quarter-hour to before another, in no order.
+    fn tallies(
+        &self,
+        account: &AccountId,
+        dimension: Dimension,
+        span: std::ops::Range<Quarter>,
+    ) -> impl Future<Output = Result<Vec<(String, Quarter, Tally)>, PortError>> + Send;
+}
+
 /// A call of a trigger that waits for its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueCall {
@@ -353,7 +391,11 @@ impl Commit {
             (message.queued(at, &interaction.address), Vec::new())
         };
         let messages = replies.into_iter().map(reply).collect();
-        Self { messages, effects, history, mark, presence_revision, ..Self::plain(before, interaction) }
+        let mut commit = Self { messages, effects, history, mark, presence_revision, ..Self::plain(before, interaction) };
+        if is_counted(&commit.history, commit.is_first_answer()) {
+            commit.effects.push(Effect::Report);
+        }
+        commit
     }
 
     /// The commit that turns `before` into `after`, and nothing else.
@@ -377,15 +419,19 @@ impl Commit {
         }
     }
 
+    /// Whether a person writes to the customer for the first time.
+    fn is_first_answer(&self) -> bool {
+        self.after.answered && !self.before.as_ref().is_some_and(|before| before.answered)
+    }
+
     /// Adds the event's message, before the replies to it. If the message says all that the history would say, it
     /// stands for its entry. The first answer has an entry in any case: it ends the customer's first wait.
     #[must_use]
     pub fn with(mut self, mut message: Message, effects: Vec<Effect>) -> Self {
         if let [only] = self.history.as_slice() {
-            let first_answer = self.after.answered && !self.before.as_ref().is_some_and(|before| before.answered);
             let decided = Decided { at: only.at, version: only.version };
             let stands_for = Message { decided: Some(decided), ..message.clone() };
-            if !first_answer && only.is_told_by(&stands_for) {
+            if !self.is_first_answer() && only.is_told_by(&stands_for) {
                 message = stands_for;
                 self.history.clear();
             }

@@ -7,6 +7,7 @@ use domain::ids::{AccountId, AgentId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::message::Message;
+use domain::report::Duty;
 use jiff::Timestamp;
 
 /// An item whose version grew.
@@ -53,5 +54,9 @@ pub enum Owner {
         agent: AgentId,
         /// The state, as [`domain::agent::Presence::state`] gives it.
         state: PresenceWord,
+        /// The revision.
+        revision: u64,
+        /// What the agent is up to.
+        duty: Duty,
     },
 }

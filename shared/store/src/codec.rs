@@ -28,6 +28,10 @@ const COMPACT_FORM: &str = "2";
 /// when the message is written in the other one.
 pub(crate) const TOLD: &str = "told";
 
+/// The attribute that stands for [`Effect::Report`]. The version before parks an item with an effect that it doesn't
+/// know, and leaves out an attribute that it doesn't know.
+pub(crate) const REPORT: &str = "report";
+
 /// The form in which interactions, messages and events are written. Both are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
@@ -69,28 +73,28 @@ pub(crate) fn data_item<T: Serialize>(key: Key, data: &T) -> PortResult<Item> {
 
 /// A new item that holds a domain value and the effects of its version.
 pub(crate) fn versioned_item<T: Serialize>(key: Key, data: &T, version: u64, effects: &[Effect]) -> PortResult<Item> {
-    let mut item = data_item(key, data)?;
-    item.insert("version".to_owned(), n(version));
-    if !effects.is_empty() {
-        item.insert("effects".to_owned(), to_attribute(&effects)?);
-    }
-    Ok(item)
+    Form::Plain.item(key, data, version, effects)
 }
 
 impl Form {
     /// A new item that holds a domain value and the effects of its version.
     pub(crate) fn item<T: Serialize>(self, key: Key, data: &T, version: u64, effects: &[Effect]) -> PortResult<Item> {
-        if self == Self::Plain {
-            return versioned_item(key, data, version, effects);
-        }
         let mut item = key_item(key);
-        item.insert(FORM_OF.to_owned(), n(COMPACT_FORM));
-        item.insert("data".to_owned(), to_compact(data)?);
+        item.insert(FORM_OF.to_owned(), n(if self == Self::Plain { FORM } else { COMPACT_FORM }));
+        item.insert("data".to_owned(), self.attribute(data)?);
         item.insert("version".to_owned(), n(version));
+        let (reports, effects): (Vec<&Effect>, Vec<&Effect>) = effects.iter().partition(|effect| **effect == Effect::Report);
         if !effects.is_empty() {
-            item.insert("effects".to_owned(), to_compact(&effects)?);
+            item.insert("effects".to_owned(), self.attribute(&effects)?);
+        }
+        if !reports.is_empty() {
+            item.insert(REPORT.to_owned(), AttributeValue::Bool(true));
         }
         Ok(item)
+    }
+
+    fn attribute<T: Serialize>(self, value: &T) -> PortResult<AttributeValue> {
+        if self == Self::Plain { to_attribute(value) } else { to_compact(value) }
     }
 
     /// The history of a decision as the message carries it that came with it: only in the compact form, since the
@@ -158,7 +162,9 @@ pub(crate) fn data_of(item: &Item) -> Option<AttributeValue> {
 /// # Errors
 /// An effect is of an unknown kind.
 pub fn effects_of(item: &HashMap<String, AttributeValue>) -> PortResult<Vec<Effect>> {
-    Ok(read(item, "effects", "decode effects")?.unwrap_or_default())
+    let mut effects: Vec<Effect> = read(item, "effects", "decode effects")?.unwrap_or_default();
+    effects.extend(item.contains_key(REPORT).then_some(Effect::Report));
+    Ok(effects)
 }
 
 /// The history that a message's item carries.

@@ -6,6 +6,7 @@ use domain::agent::PresenceWord;
 use domain::contact::Contact;
 use domain::effect::{Effect, InteractionKey, MessageKey};
 use domain::message::Message;
+use domain::report::Duty;
 use engine::stream::{Grown, Owner};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -26,6 +27,9 @@ struct Versioned {
     version: u64,
     #[serde(default)]
     effects: Vec<Effect>,
+    /// Stands for [`Effect::Report`].
+    #[serde(default)]
+    report: bool,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +43,12 @@ struct PresenceState {
     state: PresenceWord,
     #[serde(default)]
     wrapping_up: BTreeSet<String>,
+    #[serde(default)]
+    load: BTreeSet<String>,
+    #[serde(default)]
+    capacity: u32,
+    #[serde(default)]
+    revision: u64,
 }
 
 /// The attribute of an alert that tells when it came.
@@ -52,10 +62,16 @@ impl PresenceState {
     fn word(&self) -> PresenceWord {
         if self.state == PresenceWord::Ready && !self.wrapping_up.is_empty() { PresenceWord::Paused } else { self.state }
     }
+
+    fn duty(&self) -> Duty {
+        let load = u32::try_from(self.load.len()).unwrap_or(u32::MAX);
+        Duty { state: self.state, load, capacity: self.capacity, wraps_up: !self.wrapping_up.is_empty() }
+    }
 }
 
 /// The item of a record if its version grew and the new version has effects. Idempotency marks, slots, backfills and
-/// restores write items without a new version, and so cause nothing. An image that the record does not have is empty.
+/// restores write items without a new version, and so cause nothing. A presence is reported when it tells another duty,
+/// with or without a new version. An image that the record does not have is empty.
 ///
 /// # Errors
 /// The item has an unknown form.
@@ -66,8 +82,16 @@ pub fn grown(keys: &Item, old: &Item, new: &Item) -> Result<Option<Grown>, Unkno
         return Ok(None);
     }
     let new = expanded(new)?;
-    let Versioned { version, effects } = read(&new)?;
-    if version <= version_of(old) || effects.is_empty() {
+    let Versioned { version, mut effects, report } = read(&new)?;
+    effects.extend(report.then_some(Effect::Report));
+    // A version that did not grow has had its effects.
+    if version <= version_of(old) {
+        effects.clear();
+    }
+    if kind == Kind::Presence && changes_duty(old, &new)? {
+        effects.push(Effect::Report);
+    }
+    if effects.is_empty() {
         return Ok(None);
     }
     Ok(owner(kind, (pk, sk), &new)?.map(|item| Grown { item, version, effects }))
@@ -124,7 +148,8 @@ fn owner(kind: Kind, (pk, sk): (&str, &str), image: &Item) -> Result<Option<Owne
         Kind::Contact => Owner::Contact(data(image)?),
         Kind::Presence => {
             let agent = keys::agent_at(pk).ok_or(UnknownForm)?;
-            Owner::Presence { agent, state: read::<PresenceState>(image)?.word() }
+            let presence = read::<PresenceState>(image)?;
+            Owner::Presence { agent, state: presence.word(), revision: presence.revision, duty: presence.duty() }
         }
         Kind::Alert => {
             let (account, event) = keys::alert_at(pk, sk).ok_or(UnknownForm)?;
@@ -133,6 +158,17 @@ fn owner(kind: Kind, (pk, sk): (&str, &str), image: &Item) -> Result<Option<Owne
         }
         Kind::Other => return Ok(None),
     }))
+}
+
+/// Whether a presence tells another duty than before. Its load changes without a new version.
+fn changes_duty(old: &Item, new: &Item) -> Result<bool, UnknownForm> {
+    // What is taken from an agent without a presence leaves an item without a state.
+    let known = |image: &Item| image.contains_key("state").then(|| read::<PresenceState>(image)).transpose();
+    Ok(match (known(old)?, known(new)?) {
+        (Some(before), Some(now)) => before.revision < now.revision && before.duty() != now.duty(),
+        (None, now) => now.is_some(),
+        (Some(_), None) => false,
+    })
 }
 
 fn data<T: DeserializeOwned>(image: &Item) -> Result<Box<T>, UnknownForm> {
@@ -151,6 +187,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::codec::{Form, effects_of};
     use crate::keys::Key;
 
     fn conversation() -> ConversationKey {
@@ -181,6 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn a_report_stands_beside_the_effects_and_comes_after_them() {
+        let interaction = domain::fixtures::interaction(domain::interaction::Status::Open, Timestamp::UNIX_EPOCH);
+        for (form, effects) in [(Form::Plain, vec![Effect::Archive, Effect::Report]), (Form::Compact, vec![Effect::Report])] {
+            let item = form.item(keys::interaction(&interaction.key()), &interaction, 2, &effects).unwrap();
+            let known: Vec<_> = item.get("effects").into_iter().flat_map(|known| known.as_l().unwrap()).collect();
+            assert_eq!(known.len(), effects.len() - 1, "the version before finds only what it knows");
+            assert_eq!(effects_of(&item).unwrap(), effects);
+            let image = item.into_iter().map(|(name, value)| (name, AttributeValue::from(value)));
+            let image = Item::from(image.collect::<std::collections::HashMap<_, _>>());
+            assert_eq!(grown(&image, &Item::default(), &image).unwrap().unwrap().effects, effects);
+        }
+    }
+
+    #[test]
     fn a_version_that_did_not_grow_shows_nothing() {
         let (key, message) = message();
         let (keys, new) = (keys_of(keys::message(&key)), image(&message, 2, &[Effect::Send]));
@@ -205,16 +256,37 @@ mod tests {
         assert_eq!(grown(&Item::default(), &Item::default(), &new), Err(UnknownForm));
     }
 
+    fn presence(revision: u64, load: &[&str], wrapping_up: &[&str], effects: &[Effect]) -> Item {
+        let new = serde_json::json!({ "state": "ready", "capacity": 5, "revision": revision, "version": 1, "effects": effects });
+        let mut new: Item = serde_dynamo::to_item(new).unwrap();
+        for (name, set) in [("load", load), ("wrapping_up", wrapping_up)] {
+            if !set.is_empty() {
+                new.insert(name.into(), AttributeValue::Ss(set.iter().map(|id| (*id).to_owned()).collect()));
+            }
+        }
+        new
+    }
+
     #[test]
-    fn a_presence_is_read_with_the_state_that_agents_see() {
+    fn a_presence_is_read_with_the_state_that_agents_see_and_what_the_agent_is_up_to() {
         let agent = AgentId::from_ulid(Ulid(4));
-        let state = |wrapping_up: serde_json::Value| {
-            let effects = [Effect::Archive];
-            let new = serde_json::json!({ "state": "ready", "wrapping_up": wrapping_up, "version": 1, "effects": effects });
-            let new = serde_dynamo::to_item(new).unwrap();
-            grown(&keys_of(keys::presence(&agent)), &Item::default(), &new).unwrap().unwrap().item
-        };
-        assert_eq!(state(serde_json::json!([])), Owner::Presence { agent: agent.clone(), state: PresenceWord::Ready });
-        assert_eq!(state(serde_json::json!(["int"])), Owner::Presence { agent: agent.clone(), state: PresenceWord::Paused });
+        let keys = keys_of(keys::presence(&agent));
+        for (wrapping_up, state) in [(&[][..], PresenceWord::Ready), (&["int"][..], PresenceWord::Paused)] {
+            let shown = grown(&keys, &Item::default(), &presence(1, &["int"], wrapping_up, &[Effect::Archive])).unwrap().unwrap();
+            let duty = Duty { state: PresenceWord::Ready, load: 1, capacity: 5, wraps_up: !wrapping_up.is_empty() };
+            assert_eq!(shown.item, Owner::Presence { agent: agent.clone(), state, revision: 1, duty });
+            assert_eq!(shown.effects, [Effect::Archive, Effect::Report]);
+        }
+    }
+
+    #[test]
+    fn a_load_that_changes_is_reported_without_the_effects_of_its_version_and_a_ring_is_not() {
+        let keys = keys_of(keys::presence(&AgentId::from_ulid(Ulid(4))));
+        let before = presence(1, &[], &[], &[Effect::Archive]);
+        let shown = grown(&keys, &before, &presence(2, &["int"], &[], &[Effect::Archive])).unwrap().unwrap();
+        assert_eq!(shown.effects, [Effect::Report]);
+        assert_eq!(grown(&keys, &before, &presence(2, &[], &[], &[Effect::Archive])), Ok(None));
+        let stateless: Item = serde_dynamo::to_item(serde_json::json!({ "revision": 1 })).unwrap();
+        assert_eq!(grown(&keys, &Item::default(), &stateless), Ok(None));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Only functions that show something depend on this crate. The router and the receivers link none of it.
 
+pub mod csv;
 pub mod transcript;
 mod view;
 

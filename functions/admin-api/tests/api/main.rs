@@ -184,6 +184,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("AWS_ENDPOINT_URL", endpoint),
         ("CONFIG_TABLE", "config"),
         ("INTERACTIONS_TABLE", "interactions"),
+        ("DERIVED_TABLE", "derived"),
         ("ASSIGN_QUEUE_URL", wakes),
         ("INBOUND_QUEUE_URL", "http://127.0.0.1:1/inbound.fifo"),
         ("SECRET_PREFIX", "test/accounts/"),

@@ -231,6 +231,7 @@ const SUPERVISOR: &str = "
     supervisor* DELETE /interactions/{id}/watch
     supervisor GET /logs
     supervisor GET /oversight
+    supervisor GET /reports
 ";
 
 const ROLES: [(&str, Role); 4] = [("agent", Role::Agent), ("supervisor", Role::Supervisor), ("admin", Role::Admin), ("owner", Role::Owner)];

@@ -10,6 +10,7 @@ mod lists;
 mod logs;
 mod oversight;
 mod reopening;
+mod reports;
 mod retention;
 mod searches;
 mod watch;
@@ -45,6 +46,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn documented() -> OpenApiRouter<Arc<App>> {
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(oversight::read))
+        .routes(routes!(reports::read))
         .routes(routes!(desk::presence::presence_of_agent, desk::presence::force_presence))
         .routes(routes!(lists::list))
         .routes(routes!(desk::searches::search))
@@ -100,6 +102,7 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
             ("CONFIG_TABLE", "config"),
             ("INTERACTIONS_TABLE", "interactions"),
+            ("DERIVED_TABLE", "derived"),
             ("BUCKET", "bucket"),
             ("JOBS_QUEUE_URL", "http://127.0.0.1:1/jobs"),
             ("JWT_ISSUER", "https://issuer.test"),

@@ -24,12 +24,12 @@ use engine::ports::{Committed, Directory, Idempotency, PortError, Store};
 use futures_util::future::try_join_all;
 use ulid::Ulid;
 
-use crate::csv::{MARK, Rows};
 use crate::export::Bucket;
 use crate::records::Tables;
 use crate::steps::{Then, Unit, WorkError};
 use person::{Person, Reading, Refused};
 use table::Table;
+use views::csv::{MARK, Rows};
 
 /// How many rows are imported at the same time: each takes a read and a write, and the message path shares the table.
 const AT_ONCE: usize = 16;

@@ -65,7 +65,8 @@ impl Change<'_> {
         self.heard(newer.heard_at);
         self.next.one_sided &= newer.one_sided;
         self.next.answered |= newer.answered;
-        self.fact(Fact::Absorbed { interaction: newer.id.clone(), unanswered: unanswered.is_some() });
+        let (interaction, answered) = (newer.id.clone(), newer.answered);
+        self.fact(Fact::Absorbed { interaction, unanswered: unanswered.is_some(), answered });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());
         self.next.absorbed.push(newer.key());
         // Its tags and variables stay with the customer, and its replies count as sent.

@@ -16,6 +16,7 @@ use crate::interaction::{Inactivity, Stage, Status};
 use crate::note::NoteKind;
 use crate::plan::{PlanStep, Step, WebhookUrl, When};
 use crate::queue::{Strategy as Ringing, Weight};
+use crate::report::Measure;
 use crate::text_template::TextTemplate;
 use crate::values::{Address, E164, Seconds};
 
@@ -754,6 +755,65 @@ proptest! {
             }
             prop_assert!(taken.is_none() || taken == asked.membership.as_ref().map(|membership| &membership.agent), "{:?}", event);
             before = decision.interaction;
+        }
+    }
+}
+
+/// Every wait for a queue is answered, flows out or is abandoned, or goes on. Every ring is accepted, rejected, missed
+/// or withdrawn, or goes on. Only decisions that say so have facts. The active time is that of the interaction.
+fn check_facts(history: &[HistoryEntry], marked: &BTreeSet<u64>, now: &Interaction) -> Result<(), TestCaseError> {
+    let facts = crate::report::facts(history);
+    prop_assert!(facts.keys().all(|version| marked.contains(version)), "{:?} of {:?}", facts.keys(), marked);
+    let mut all = crate::report::Tally::default();
+    facts.values().flat_map(|facts| &facts.counted).for_each(|counted| all.add(counted));
+    let count = |measures: &[Measure]| measures.iter().map(|measure| all.count(*measure)).sum::<u64>();
+    let waits = now.wait.as_ref().is_some_and(|wait| wait.stage != Stage::Exhausted && matches!(wait.targets[..], [Target::Queue(_)]));
+    let ended = count(&[Measure::Answered, Measure::FlowedOut, Measure::AbandonedInQueue]);
+    prop_assert_eq!(all.count(Measure::Queued), ended + u64::from(waits), "waits");
+    let rings = match now.offer().map(|offer| &offer.audience) {
+        Some(Audience::Agents(agents)) => agents.len() as u64,
+        // The desk names nobody when it rings all members.
+        Some(Audience::Members { .. }) | None => 0,
+    };
+    let ended = count(&[Measure::Accepted, Measure::Rejected, Measure::Missed, Measure::Withdrawn]);
+    prop_assert_eq!(all.count(Measure::Offered), ended + rings, "rings");
+    prop_assert_eq!(all.total(Measure::Active), now.active.ended, "active time");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_laws_of_the_reports_hold_after_every_decision(
+        steps in prop::collection::vec((0..40_u8, 1..4_u64, 0..15_i64, 0..6_u8), 1..50),
+        owed in any::<bool>(),
+    ) {
+        let mut desk = Desk::new();
+        desk.account.settings.mandatory_disposition = owed;
+        desk.pause = Some(Pause { id: PauseId::from_ulid(Ulid::nil()), name: "After-call work".into() });
+        let opened = desk.open();
+        let (mut before, mut history, mut marked) = (opened.interaction, opened.history, BTreeSet::from([1]));
+        for (what, who, passed, state) in steps {
+            desk.now = after(desk.now, passed);
+            for presence in desk.presences.values_mut() {
+                presence.load = holder(&before).filter(|holder| **holder == presence.agent).map(|_| before.id.clone()).into_iter().collect();
+            }
+            let Some(event) = any_event(what, who, &desk, &before) else { continue };
+            if matches!(event, Event::AgentLeft { .. }) && state == 0 {
+                desk.account.agents.retain(|other| *other != agent(who));
+            }
+            if matches!(event, Event::AccountActivated | Event::AccountDeactivated) {
+                desk.account.active = matches!(event, Event::AccountActivated);
+            }
+            let Ok(decision) = desk.decide(&before, event) else { continue };
+            let first_answer = decision.interaction.answered && !before.answered;
+            if crate::report::is_counted(&decision.history, first_answer) {
+                marked.insert(decision.interaction.version);
+            }
+            history.extend(decision.history);
+            before = decision.interaction;
+            check_facts(&history, &marked, &before)?;
         }
     }
 }

@@ -50,7 +50,12 @@ impl Change<'_> {
 
     pub(super) fn begin_wait(&mut self, stage: Stage, targets: Vec<Target>, until: Option<Timestamp>) {
         let id = self.next.version;
-        self.fact(Fact::WaitStarted { stage: stage.clone(), until });
+        // An interaction whose plan has run out waits for everybody, and for no queue in particular.
+        let queue = match targets.as_slice() {
+            [Target::Queue(queue)] if stage != Stage::Exhausted => Some(queue.clone()),
+            _ => None,
+        };
+        self.fact(Fact::WaitStarted { stage: stage.clone(), queue, until });
         if let Some(at) = until {
             self.effects.push(Effect::Timer { at, timer: Timer::Wait { wait: id } });
         }

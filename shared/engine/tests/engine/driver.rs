@@ -32,7 +32,7 @@ use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
 use domain::wakes;
 use engine::errands::{Errand, Job as Body};
-use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, SendJob, TriggerJob, Wakeup};
+use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::{Grown, Owner};
@@ -65,6 +65,7 @@ impl Job {
             Body::Archive(job) => Body::Archive(travels(&job)),
             Body::Webhook(job) => Body::Webhook(Box::new(travels(&*job))),
             Body::Trigger(job) => Body::Trigger(Box::new(travels(&*job))),
+            Body::Report(job) => Body::Report(travels(&job)),
             Body::Push(job) => Body::Push(Box::new(travels(&*job))),
             Body::Wakeup { at, job } => Body::Wakeup { at, job: travels(&job) },
         };
@@ -192,6 +193,8 @@ pub(crate) struct Sim {
     pub(crate) account: AccountId,
     /// What triggers were told, by effect.
     pub(crate) told: BTreeMap<String, TriggerJob>,
+    /// What is to be counted for reports.
+    pub(crate) to_count: Vec<ReportJob>,
     /// Messages to customers by conversation, in the order in which they were committed.
     pub(crate) committed: Vec<(String, MessageId)>,
     /// The account as it was before its last change.
@@ -276,7 +279,7 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
             let event = Event::WebhookAnswered { wait: job.wait, answer };
             Ok((Vec::new(), Vec::new(), Some(engine.tell(&job.interaction, event, Idempotency::Guarded).await?)))
         }
-        body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_) | Body::Trigger(_)) => {
+        body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_) | Body::Trigger(_) | Body::Report(_)) => {
             panic!("{body:?} is taken up as soon as it is sent")
         }
     }
@@ -421,6 +424,7 @@ fn queue_of(body: &Body) -> &'static str {
         Body::Archive(_) => "archive",
         Body::Webhook(_) => "webhook",
         Body::Trigger(_) => "trigger",
+        Body::Report(_) => "report",
         Body::Push(_) => "push",
         Body::Wakeup { .. } => "timers",
     }
@@ -477,6 +481,7 @@ impl Sim {
             archived: Vec::new(),
             account,
             told: BTreeMap::new(),
+            to_count: Vec::new(),
             committed: Vec::new(),
             changed_from: RefCell::new(known),
             ids: BTreeSet::new(),
@@ -902,6 +907,7 @@ impl Sim {
             Job::Queued(Errand { job: Body::Archive(ArchiveJob { interaction }), .. }) => {
                 self.archived.push(interaction.interaction.clone())
             }
+            Job::Queued(Errand { job: Body::Report(job), .. }) => self.to_count.push(job.clone()),
             // Other systems are called outside the engine. The same effect twice is one.
             Job::Queued(Errand { id, job: Body::Trigger(told), .. }) => {
                 if let Some(before) = self.told.insert(id.clone(), (**told).clone()) {

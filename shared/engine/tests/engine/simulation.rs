@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -21,15 +22,16 @@ use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
+use domain::report::{Counted, Dimension, Duty, Measure, Quarter, Tally, facts, rollup};
 use domain::row::Listing;
 use domain::tag::Tag;
 use domain::trigger::{Trigger, TriggerEvent};
 use domain::values::Address;
 use domain::variables::VariableName;
-use engine::jobs::TriggerJob;
-use engine::memory::{Fault, ReadFault};
-use engine::ports::{Committed, Store, World};
-use engine::{Sent, Told};
+use engine::jobs::{ReportJob, RollupJob, TriggerJob};
+use engine::memory::{Fault, Memory, ReadFault};
+use engine::ports::{Committed, PortError, Reports, Store, World};
+use engine::{Sent, Told, reports};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use ulid::Ulid;
@@ -180,6 +182,16 @@ struct Story {
     acts: usize,
     /// Until when a process may see the previous configuration.
     stale_until: Option<Timestamp>,
+    /// The jobs of reports that are sent, and what shuffles them.
+    adding_up: AddingUp,
+}
+
+/// The queues of `report`: what is delayed, and what a queue drops as a repetition.
+struct AddingUp {
+    dice: Dice,
+    delayed: Vec<(Timestamp, RollupJob)>,
+    /// When an id was seen first. For five minutes it is dropped.
+    seen: BTreeMap<String, Timestamp>,
 }
 
 /// The parts of a history that are left out, to find the shortest one that still fails.
@@ -200,6 +212,25 @@ impl Drop for Story {
             eprintln!("seed {}, at {}\n{}", self.seed, self.sim.world.now(), Vec::from(std::mem::take(&mut self.log)).join("\n"));
         }
     }
+}
+
+/// A job of `report`.
+#[derive(Debug, Clone)]
+enum Counting {
+    Count(ReportJob),
+    Add(RollupJob),
+}
+
+/// Such a job under way.
+type Adding = Pin<Box<dyn Future<Output = Result<Option<RollupJob>, PortError>>>>;
+
+fn counting(memory: Memory, job: Counting) -> Adding {
+    Box::pin(async move {
+        match job {
+            Counting::Count(job) => reports::carry_out(&memory, &memory, &job).await,
+            Counting::Add(RollupJob { account, quarter }) => reports::roll_up(&memory, &account, quarter).await.map(|()| None),
+        }
+    })
 }
 
 /// Whether a trigger waits for all events of the first account: in every other history.
@@ -274,6 +305,7 @@ impl Story {
             cut,
             acts: 0,
             stale_until: None,
+            adding_up: AddingUp { dice: Dice(seed ^ 0xadd), delayed: Vec::new(), seen: BTreeMap::new() },
         };
         story.new_plan();
         for agent in story.agents.clone() {
@@ -779,6 +811,7 @@ impl Story {
             }
             self.play(false);
             let passes = self.dice.between(0, 6);
+            self.count(false);
             self.pass(passes);
             if self.weather.twice > 0 && self.dice.percent(REPEATED) {
                 self.repeats_a_batch();
@@ -799,6 +832,163 @@ impl Story {
             self.play(true);
         }
         self.check_end();
+        self.count(true);
+        self.check_reports();
+        self.check_timelines();
+    }
+
+    /// Keeps facts and adds them up: all of them, or some. In rough weather jobs come twice, in any order and late, and
+    /// their processes die.
+    fn count(&mut self, all: bool) {
+        let mut running: Vec<(Counting, Adding)> = Vec::new();
+        loop {
+            if !all && self.adding_up.dice.percent(5) {
+                // Whatever runs dies, and comes again.
+                return running.into_iter().for_each(|(job, _)| self.comes_again(job));
+            }
+            if running.len() < 4
+                && let Some(job) = self.next_to_count()
+            {
+                if self.adding_up.dice.percent(self.weather.twice) {
+                    self.comes_again(job.clone());
+                }
+                running.push((job.clone(), counting(self.sim.memory.clone(), job)));
+            } else if running.is_empty() {
+                let next = self.adding_up.delayed.iter().map(|(at, _)| *at).min().filter(|_| all);
+                match next {
+                    Some(at) => self.sim.world.set(at),
+                    None => return,
+                }
+                continue;
+            }
+            let place = self.adding_up.dice.below(running.len());
+            if self.adding_up.dice.percent(self.weather.crashes) {
+                let (job, _) = running.swap_remove(place);
+                self.comes_again(job);
+            } else if let Poll::Ready(done) = running[place].1.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                let (job, _) = running.swap_remove(place);
+                match done {
+                    Ok(Some(add)) => self.adds_up(add),
+                    Ok(None) => {}
+                    Err(_) => self.comes_again(job),
+                }
+            }
+        }
+    }
+
+    /// A job whose time has come, at random.
+    fn next_to_count(&mut self) -> Option<Counting> {
+        let now = self.sim.world.now();
+        let due: Vec<usize> = (0..self.adding_up.delayed.len()).filter(|place| self.adding_up.delayed[*place].0 <= now).collect();
+        let place = self.adding_up.dice.below((self.sim.to_count.len() + due.len()).max(1));
+        if place < self.sim.to_count.len() {
+            return Some(Counting::Count(self.sim.to_count.swap_remove(place)));
+        }
+        let place = *due.get(place - self.sim.to_count.len())?;
+        Some(Counting::Add(self.adding_up.delayed.swap_remove(place).1))
+    }
+
+    /// As `rollup.fifo` does: a repetition within five minutes is dropped, anything else is delayed.
+    fn adds_up(&mut self, job: RollupJob) {
+        let (now, id) = (self.sim.world.now(), job.dedup(self.sim.world.now()));
+        let forgets = |since: &Timestamp| now.duration_since(*since) >= SignedDuration::from_mins(5);
+        if self.adding_up.seen.get(&id).is_none_or(forgets) {
+            self.adding_up.seen.insert(id, now);
+            self.adding_up.delayed.push((now + SignedDuration::from_secs(RollupJob::DELAY_SECONDS), job));
+        }
+    }
+
+    fn comes_again(&mut self, job: Counting) {
+        match job {
+            Counting::Count(job) => self.sim.to_count.push(job),
+            Counting::Add(job) => self.adding_up.delayed.push((self.sim.world.now(), job)),
+        }
+    }
+
+    /// Checks that the reports are the facts of all histories, and that nothing is counted that did not end or go on.
+    fn check_reports(&self) {
+        let interactions = self.sim.memory.interactions();
+        for account in &self.accounts {
+            let own = || interactions.iter().filter(|interaction| interaction.account == *account);
+            let mut by_quarter: BTreeMap<Quarter, Vec<Counted>> = BTreeMap::new();
+            for interaction in own() {
+                for facts in facts(&self.sim.memory.history(&interaction.id)).into_values() {
+                    by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
+                }
+            }
+            let mut expected: BTreeMap<(Dimension, String, Quarter), Tally> = BTreeMap::new();
+            for (quarter, counted) in &by_quarter {
+                let of_quarter = rollup(account, counted).into_iter();
+                expected.extend(of_quarter.map(|((dimension, value), tally)| ((dimension, value, *quarter), tally)));
+            }
+            let mut told = BTreeMap::new();
+            for dimension in Dimension::ALL {
+                let all = Quarter(i64::MIN)..Quarter(i64::MAX);
+                let found = surely(|| self.sim.memory.tallies(account, dimension, all.clone()));
+                told.extend(found.into_iter().map(|(value, quarter, tally)| ((dimension, value, quarter), tally)));
+            }
+            assert_eq!(told, expected, "the reports of {account}");
+            self.check_laws(&told, &own().cloned().collect::<Vec<_>>());
+        }
+    }
+
+    /// Checks that each agent's timeline ends with what the agent is up to now, and that no line tells what held already.
+    fn check_timelines(&self) {
+        for presence in self.sim.memory.all_presences() {
+            let timeline = surely(|| self.sim.memory.timeline(&presence.agent, Timestamp::UNIX_EPOCH..Timestamp::MAX));
+            assert_eq!(timeline.last().map(|(_, duty)| *duty), Some(Duty::of(&presence)), "the timeline of {}", presence.agent);
+            assert!(timeline.windows(2).all(|both| both[0].1 != both[1].1), "{timeline:?}");
+        }
+    }
+
+    /// Queued = answered + flowed out + abandoned + waiting now, for each queue. Offered = accepted + rejected + missed +
+    /// withdrawn + ringing now, for each agent.
+    fn check_laws(&self, told: &BTreeMap<(Dimension, String, Quarter), Tally>, interactions: &[Interaction]) {
+        let sums = |wanted: Dimension| {
+            let mut sums: BTreeMap<&str, Tally> = BTreeMap::new();
+            for ((dimension, value, _), tally) in told {
+                if *dimension == wanted {
+                    sums.entry(value).or_default().merge(tally);
+                }
+            }
+            sums
+        };
+        let (mut waiting, mut ringing): (BTreeMap<String, u64>, BTreeMap<String, u64>) = (BTreeMap::new(), BTreeMap::new());
+        for interaction in interactions.iter().filter(|interaction| interaction.is_open()) {
+            let Some(wait) = &interaction.wait else { continue };
+            if let ([Target::Queue(queue)], true) = (wait.targets.as_slice(), wait.stage != Stage::Exhausted) {
+                *waiting.entry(queue.to_string()).or_default() += 1;
+            }
+            for agent in self.rung_now(interaction) {
+                *ringing.entry(agent.to_string()).or_default() += 1;
+            }
+        }
+        for (queue, tally) in sums(Dimension::Queue) {
+            let ended = [Measure::Answered, Measure::FlowedOut, Measure::AbandonedInQueue].map(|measure| tally.count(measure));
+            let waits = waiting.get(queue).copied().unwrap_or_default();
+            assert_eq!(tally.count(Measure::Queued), ended.iter().sum::<u64>() + waits, "the waits for {queue}");
+        }
+        for (agent, tally) in sums(Dimension::Agent) {
+            let measures = [Measure::Accepted, Measure::Rejected, Measure::Missed, Measure::Withdrawn];
+            let ended = measures.map(|measure| tally.count(measure)).iter().sum::<u64>();
+            let rings = ringing.get(agent).copied().unwrap_or_default();
+            assert_eq!(tally.count(Measure::Offered), ended + rings, "the rings at {agent}");
+        }
+    }
+
+    /// The agents at whom it rings: those who were named when the offer was made, but for those who rejected since.
+    fn rung_now(&self, interaction: &Interaction) -> BTreeSet<AgentId> {
+        let Some(offer) = interaction.offer() else { return BTreeSet::new() };
+        match &offer.audience {
+            Audience::Agents(agents) => agents.iter().cloned().collect(),
+            Audience::Members { except, .. } => {
+                let made = self.sim.memory.history(&interaction.id).into_iter().rev().find_map(|entry| match entry.fact {
+                    Fact::Offered { rung, .. } => Some(rung),
+                    _ => None,
+                });
+                made.into_iter().flatten().filter(|agent| !except.contains(agent)).collect()
+            }
+        }
     }
 
     /// Much later the stream hands over a batch again: its function died, or somebody emitted the versions once more.
@@ -914,7 +1104,7 @@ impl Story {
             // waits now, as it may have done before.
             let goes_on = waits || facts().any(|fact| matches!(fact, Fact::WaitStarted { .. }));
             for newer in facts().filter_map(|fact| match fact {
-                Fact::Absorbed { interaction, unanswered: true } if goes_on => Some(interaction),
+                Fact::Absorbed { interaction, unanswered: true, .. } if goes_on => Some(interaction),
                 _ => None,
             }) {
                 let merged = self.sim.memory.history(newer).into_iter().find(|entry| matches!(entry.fact, Fact::Merged { .. }));

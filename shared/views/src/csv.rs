@@ -4,7 +4,7 @@
 use csv::{Terminator, Writer, WriterBuilder};
 
 /// What Excel needs to read UTF-8.
-pub(crate) const MARK: &str = "\u{feff}";
+pub const MARK: &str = "\u{feff}";
 
 /// The characters that make a spreadsheet calculate (OWASP, "CSV Injection"), with their full-width forms. An
 /// apostrophe is in the list so that an import can take exactly one off.
@@ -12,19 +12,20 @@ const ACTIVE: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t'
 
 /// The cell as it is written: an active beginning gets an apostrophe, which spreadsheets don't show. `raw` leaves it
 /// as it is, for programs.
-pub(crate) fn cell(text: &str, raw: bool) -> String {
+pub fn cell(text: &str, raw: bool) -> String {
     if !raw && text.starts_with(ACTIVE) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// Rows as bytes.
-pub(crate) struct Rows {
+#[derive(Debug)]
+pub struct Rows {
     writer: Writer<Vec<u8>>,
     raw: bool,
 }
 
 impl Rows {
     /// Rows behind the bytes that are there.
-    pub(crate) fn behind(bytes: Vec<u8>, raw: bool) -> Self {
+    pub fn behind(bytes: Vec<u8>, raw: bool) -> Self {
         Self { writer: WriterBuilder::new().terminator(Terminator::CRLF).flexible(false).from_writer(bytes), raw }
     }
 
@@ -32,17 +33,17 @@ impl Rows {
     ///
     /// # Errors
     /// It has not as many cells as the rows before.
-    pub(crate) fn add<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) -> Result<(), csv::Error> {
+    pub fn add<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) -> Result<(), csv::Error> {
         self.writer.write_record(cells.into_iter().map(|text| cell(text, self.raw)))
     }
 
     /// How many bytes there are, some of the latest rows left out.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.writer.get_ref().len()
     }
 
     /// The bytes; `None` if they could not be written, which does not happen in memory.
-    pub(crate) fn finish(self) -> Option<Vec<u8>> {
+    pub fn finish(self) -> Option<Vec<u8>> {
         self.writer.into_inner().ok()
     }
 }
