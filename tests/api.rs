@@ -33,7 +33,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::account::Account;
 use domain::agent::PresenceWord;
-use domain::decide::Event;
+use domain::decide::{Event, InsightsCause};
 use domain::effect::{Target, Timer};
 use domain::ids::{AgentId, InteractionId, QueueId};
 use domain::inbound::{InboundEvent, InboundKind, InboundMessage, ProfileName};

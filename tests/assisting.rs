@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::ai_agent::{AiAgent, Escalation, Guardrail, Knowledge, KnowledgeBase, KnowledgeText, ModelProvider};
 use domain::ids::AiAgentId;
+use domain::insights::InsightsSettings;
 use local::standin::{Fault, MODEL_KEY, On, Silence};
 use serde_json::{Value, json};
 use store::Write;
@@ -280,4 +281,91 @@ async fn an_agent_asks_so_much_in_an_hour() {
     assert_eq!(anna.post(&format!("{path}/ask"), json!({ "question": "When is the shop open?" })).await.0, 200);
     let (status, problem) = anna.post(&format!("{path}/suggest"), Value::Null).await;
     assert_eq!((status, &problem["of"]), (429, &json!("question")));
+}
+
+/// What a customer says who has waited too long.
+const COMPLAINT: &str = "My parcel is late! I am angry. I am Mario Rossi, +393331112222";
+
+impl Desk {
+    /// A desk whose account has this AI agent for insights, and Anna's interaction with a customer who complained.
+    async fn summed_up(key: &str, at_closing: bool) -> (Self, String) {
+        let (mut desk, path) = Self::assisted(key, ada, COMPLAINT).await;
+        let before = desk.account.clone();
+        let ai_agent = before.settings.assistant.clone().unwrap();
+        desk.account.settings.insights = Some(InsightsSettings { ai_agent, at_closing });
+        desk.account.version += 1;
+        let write = Write::Replace { before: &before, version: before.version };
+        desk.deployment.configuration.put(&desk.account, write, Vec::new()).await.unwrap();
+        desk.routers = desk.fresh_routers();
+        (desk, path)
+    }
+}
+
+#[tokio::test]
+async fn insights_are_kept_shown_in_lists_and_history_and_found_by_a_search() {
+    let (desk, path) = Desk::summed_up("MOODS", false).await;
+    let anna = desk.helper("anna", "agent");
+    let asked = async |key: &str| anna.call("POST", &format!("{path}/insights"), Some(key), Some(Value::Null)).await;
+    let (status, made) = asked("k1").await;
+    assert_eq!((status, &made["insights"]["sentiment"]), (200, &json!("negative")), "{made}");
+    let summary = made["insights"]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("The customer wrote"), "{summary}");
+    let (_, read) = desk.anna().get(&path).await;
+    assert_eq!(read["insights"], made["insights"]);
+    let (_, listed) = desk.anna().get("/interactions/all").await;
+    let entry = &listed["items"][0];
+    assert_eq!((&entry["sentiment"], entry["insights"].get("summary")), (&json!("negative"), None), "{entry}");
+    let (_, history) = desk.anna().get(&format!("{path}/history")).await;
+    let told = history["items"].as_array().unwrap().iter().find(|entry| entry["fact"] == "insights_made").unwrap();
+    assert_eq!((&told["summary"], &told["role"]), (&json!(summary), &json!("agent")));
+    for (value, found) in [("negative", 1), ("positive", 0)] {
+        let condition = json!({ "field": "sentiment", "operator": "equals", "value": value });
+        let (status, page) = desk.anna().post("/search", json!({ "search": { "conditions": [condition] } })).await;
+        assert_eq!((status, page["items"].as_array().unwrap().len()), (200, found), "{page}");
+    }
+    // What the customer wrote is data, and nobody's name, number or id goes along.
+    let prompts = desk.issuer.prompts();
+    assert_eq!(prompts.len(), 1);
+    let body = &prompts[0].body;
+    assert!(!body["messages"][0]["content"].as_str().unwrap().contains("parcel") && body.get("tools").is_none());
+    for hidden in ["int_", "con_", "agt_", "acc_", "+3935"] {
+        assert!(!body.to_string().contains(hidden), "{hidden}");
+    }
+    // A repeated request costs no second call, another one does.
+    assert_eq!(asked("k1").await.1["insights"], made["insights"]);
+    assert_eq!(desk.issuer.prompts().len(), 1);
+    assert_eq!(asked("k2").await.0, 200);
+    assert_eq!(desk.issuer.prompts().len(), 2);
+}
+
+#[tokio::test]
+async fn a_model_that_gives_no_insights_changes_nothing_and_says_why() {
+    let (desk, path) = Desk::summed_up("NOMOO", false).await;
+    let made = async || desk.helper("anna", "agent").post(&format!("{path}/insights"), Value::Null).await;
+    for (status, code, answer, kind) in [
+        (429, "rate_limit_exceeded", 429, "ai-busy"),
+        (403, "", 502, "ai-refused"),
+        (200, "half", 502, "ai-failed"),
+        (200, "empty", 502, "ai-no-answer"),
+        (200, "long", 502, "ai-no-answer"),
+        (200, "cut", 502, "ai-no-answer"),
+        (200, "echo", 502, "ai-no-answer"),
+        (200, "tool", 502, "ai-no-answer"),
+    ] {
+        desk.model_fails("OPENAI", status, code);
+        let (got, problem) = made().await;
+        assert_eq!((got, &problem["type"]), (answer, &json!(format!("/problems/{kind}"))), "{status} {code} {problem}");
+    }
+    assert!(desk.anna().get(&path).await.1.get("insights").is_none());
+    assert_eq!(made().await.0, 200);
+}
+
+#[tokio::test]
+async fn without_an_ai_agent_for_insights_none_are_made() {
+    let (desk, path) = Desk::assisted("NOINS", ada, COMPLAINT).await;
+    let (status, problem) = desk.helper("anna", "agent").post(&format!("{path}/insights"), Value::Null).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/insights-off")));
+    assert!(desk.issuer.prompts().is_empty(), "turned off, it costs no call");
+    desk.deployment.ready_agent("zoe", 5).await;
+    assert_eq!(desk.helper("zoe", "agent").post(&format!("{path}/insights"), Value::Null).await.0, 404);
 }

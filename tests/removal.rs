@@ -4,6 +4,7 @@ use cloud::objects::Objects;
 use domain::effect::InteractionKey;
 use domain::ids::JobId;
 use domain::inbound::{Annotated, Annotation};
+use domain::insights::{Sentiment, Summary};
 use domain::job::{Job, State};
 use engine::jobs::JobStep;
 use store::CausedBy;
@@ -40,6 +41,10 @@ impl Desk {
         self.told(&key, "early", Some(Timestamp::now())).await;
         let (status, closed) = self.anna().post(&format!("{path}/close"), json!({"disposition": "Sold"})).await;
         assert_eq!(status, 200, "{closed}");
+        let summary = Summary::of(&format!("Asked for a {CANARY}.")).unwrap();
+        let cause = InsightsCause::Asked(self.agents[0].clone());
+        let made = Event::InsightsMade { cause, ai_agent: domain::fixtures::ai_agent().id, sentiment: Sentiment::Neutral, summary };
+        self.deployment.engine.tell(&key, made, Idempotency::Guarded).await.unwrap();
         self.copies(&key).await;
         key
     }

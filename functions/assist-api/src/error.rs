@@ -6,8 +6,8 @@ use domain::language::{Language, Translator};
 use engine::EngineError;
 use engine::ports::PortError;
 use http::StatusCode;
-use models::ModelError;
 use models::answer::Unusable;
+use models::{ModelError, NoInsights};
 
 use crate::translate::Untranslated;
 
@@ -40,6 +40,12 @@ pub(crate) enum Failure {
     /// The customer has written nothing.
     #[error("there is nothing to answer")]
     NothingToAnswer,
+    /// The account has no AI agent that makes insights.
+    #[error("the account has no insights")]
+    InsightsOff,
+    /// The customer has written nothing that a model could read.
+    #[error("there is nothing to sum up")]
+    NothingToSumUp,
     /// A model or a knowledge base gave no answer.
     #[error("{of:?}: {why}")]
     NoReply {
@@ -60,6 +66,16 @@ pub(crate) enum Asked {
     Model,
     /// Its knowledge base.
     KnowledgeBase,
+}
+
+impl From<NoInsights> for Failure {
+    fn from(why: NoInsights) -> Self {
+        match why {
+            NoInsights::NothingSaid => Self::NothingToSumUp,
+            NoInsights::NoReply(why) => Self::NoReply { of: Asked::Model, why },
+            NoInsights::Unusable(why) => Self::Unusable(why),
+        }
+    }
 }
 
 impl From<PortError> for Failure {
@@ -90,6 +106,10 @@ impl Failure {
             Failure::AssistantOff => Problem::conflict("assistant-off", "The account has no assistant")
                 .detail("An administrator chooses an AI agent in the account's settings (`settings.assistant`)."),
             Failure::NothingToAnswer => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-answer", "Nothing to answer")
+                .detail("The customer has written no text."),
+            Failure::InsightsOff => Problem::conflict("insights-off", "The account has no insights")
+                .detail("An administrator chooses an AI agent for them in the account's settings (`settings.insights`)."),
+            Failure::NothingToSumUp => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-sum-up", "Nothing to sum up")
                 .detail("The customer has written no text."),
             Failure::NoReply { of, why } => no_reply(*of, *why),
             Failure::Unusable(why) => Problem::new(StatusCode::BAD_GATEWAY, "ai-no-answer", "The AI agent gave no usable answer")

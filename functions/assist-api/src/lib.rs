@@ -1,5 +1,5 @@
 //! The Lambda `assist-api`: the HTTP API under `/assist`, by which agents and supervisors have messages and drafts
-//! translated, and ask an AI agent.
+//! translated, ask an AI agent, and have conversations summed up.
 //!
 //! It is a function of its own, so that neither the clients of translators and models nor their rights and slowness
 //! come to the agents' API. Errors are problem documents (RFC 9457).
@@ -9,6 +9,7 @@
 //! | `POST /interactions/{id}/translations` | 2 reads, 1 query for each 100 messages, 1 write; for each message that is not translated yet: the translator, 2 reads, 1 write; 1 transaction if the language was detected anew |
 //! | `POST /interactions/{id}/drafts` | 2 reads, 1 write, the translator |
 //! | `POST /interactions/{id}/ask`, `…/suggest` | 3 reads, 1 query, 1 write, the model; the knowledge base, if there is one |
+//! | `POST /interactions/{id}/insights` | 3 reads, 1 query, 1 write, the model; 1 read, 1 transaction |
 //! | `POST /ai-agents/{id}/test` | 2 reads, 1 write, the model; the knowledge base, if there is one |
 //!
 //! Each request also reads the caller's record (1 consistent read), unless roles come from the token.

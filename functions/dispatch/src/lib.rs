@@ -20,7 +20,7 @@ use cloud::queues::{Queue, Refused, SendOptions};
 use cloud::telemetry::{self, Metric};
 use cloud::timers::Timers;
 use engine::errands::{Errand, Job};
-use engine::jobs::{ArchiveJob, AssignJob, MediaJob, PushJob, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob};
+use engine::jobs::{ArchiveJob, AssignJob, AssistJob, MediaJob, PushJob, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
@@ -35,6 +35,7 @@ struct Exits {
     outbound: Queue,
     media: Queue,
     archive: Queue,
+    assist: Queue,
     webhook: Queue,
     trigger: Queue,
     report: Queue,
@@ -52,6 +53,7 @@ impl Exits {
             outbound: queue("OUTBOUND_QUEUE_URL")?,
             media: queue("MEDIA_QUEUE_URL")?,
             archive: queue("ARCHIVE_QUEUE_URL")?,
+            assist: queue("ASSIST_QUEUE_URL")?,
             webhook: queue("WEBHOOK_QUEUE_URL")?,
             trigger: queue("TRIGGER_QUEUE_URL")?,
             report: queue("REPORT_QUEUE_URL")?,
@@ -90,6 +92,7 @@ struct Outbox {
     outbound: Jobs<SendJob>,
     media: Jobs<MediaJob>,
     archive: Jobs<ArchiveJob>,
+    assist: Jobs<AssistJob>,
     webhook: Jobs<WebhookJob>,
     trigger: Jobs<TriggerJob>,
     report: Jobs<ReportJob>,
@@ -107,6 +110,7 @@ impl Outbox {
             Job::Push(job) => self.push.push(record, *job, options),
             Job::Media(job) => self.media.push(record, job, options),
             Job::Archive(job) => self.archive.push(record, job, options),
+            Job::Assist(job) => self.assist.push(record, job, options),
             Job::Webhook(job) => self.webhook.push(record, *job, options),
             Job::Trigger(job) => self.trigger.push(record, *job, options),
             Job::Report(job) => self.report.push(record, job, options),
@@ -174,15 +178,16 @@ async fn send(exits: &Exits, outbox: Outbox) -> Result<Vec<Stuck>, Error> {
         all(&exits.outbound, outbox.outbound),
         all(&exits.media, outbox.media),
         all(&exits.archive, outbox.archive),
+        all(&exits.assist, outbox.assist),
         all(&exits.webhook, outbox.webhook),
         all(&exits.trigger, outbox.trigger),
         all(&exits.report, outbox.report),
         all(&exits.push, outbox.push),
         timers,
     );
-    let (inbound, assign, outbound, media, archive, webhook, trigger, report, push, timers) = outcomes;
+    let (inbound, assign, outbound, media, archive, assist, webhook, trigger, report, push, timers) = outcomes;
     let mut stuck = Vec::new();
-    for outcome in [inbound, assign, outbound, media, archive, webhook, trigger, report, push, timers] {
+    for outcome in [inbound, assign, outbound, media, archive, assist, webhook, trigger, report, push, timers] {
         stuck.extend(outcome?);
     }
     Ok(stuck)

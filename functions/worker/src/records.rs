@@ -80,7 +80,8 @@ impl Records for Tables {
     }
 
     async fn digest(&self, interaction: &Interaction) -> Result<Digest, PortError> {
-        let (mut digest, mut after) = (Digest::default(), None::<String>);
+        let summary = self.engine.store.summary(interaction).await?;
+        let (mut digest, mut after) = (Digest::with(summary), None::<String>);
         loop {
             let page = self.engine.store.thread(interaction, after.as_deref(), MESSAGES, Order::OldestFirst).await?;
             page.messages.iter().for_each(|message| digest.add(message));

@@ -9,6 +9,7 @@ use domain::contact::Contact;
 use domain::details::ContactField;
 use domain::effect::Target;
 use domain::ids::{AccountId, AgentId, ContactFieldId, ListId, QueueId};
+use domain::insights::Summary;
 use domain::interaction::Interaction;
 use domain::message::{Author, Message};
 use domain::queue::Queue;
@@ -56,6 +57,8 @@ pub(crate) struct Digest {
     from_agents: u64,
     first: Option<Said>,
     last: Option<Said>,
+    /// The summary of its insights.
+    summary: Option<Summary>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +69,11 @@ struct Said {
 }
 
 impl Digest {
+    /// What is told before the first message.
+    pub(crate) fn with(summary: Option<Summary>) -> Self {
+        Self { summary, ..Self::default() }
+    }
+
     /// Takes in the next message of the thread. Notes for colleagues are not part of the conversation.
     pub(crate) fn add(&mut self, message: &Message) {
         if message.content.is_note() {
@@ -95,7 +103,7 @@ fn beginning(text: &str) -> String {
 }
 
 /// The first row of an export of interactions.
-pub(crate) const INTERACTION: [&str; 26] = [
+pub(crate) const INTERACTION: [&str; 28] = [
     "interaction",
     "account",
     "account_key",
@@ -122,10 +130,12 @@ pub(crate) const INTERACTION: [&str; 26] = [
     "last_message_by",
     "last_message",
     "merged_into",
+    "sentiment",
+    "summary",
 ];
 
 /// The row of an interaction.
-pub(crate) fn of_interaction(interaction: &Interaction, digest: &Digest, names: &Names) -> [String; 26] {
+pub(crate) fn of_interaction(interaction: &Interaction, digest: &Digest, names: &Names) -> [String; 28] {
     let account = names.account(&interaction.account);
     let waits_for = interaction.wait.iter().flat_map(|wait| &wait.targets).find_map(|target| match target {
         Target::Queue(queue) => Some(queue),
@@ -162,6 +172,8 @@ pub(crate) fn of_interaction(interaction: &Interaction, digest: &Digest, names: 
         by(&digest.last),
         text(&digest.last),
         interaction.merged_into.as_ref().map_or_else(String::new, |into| into.interaction.to_string()),
+        interaction.insights.map_or_else(String::new, |insights| insights.sentiment.name().to_owned()),
+        digest.summary.as_ref().map_or_else(String::new, |summary| summary.as_str().to_owned()),
     ]
 }
 
@@ -217,6 +229,7 @@ pub(crate) mod tests {
     use domain::details::Details;
     use domain::fixtures;
     use domain::ids::ContactId;
+    use domain::insights::{Insights, Sentiment};
     use domain::interaction::Status;
     use domain::message::Content;
     use domain::values::{Address, E164};
@@ -247,8 +260,9 @@ pub(crate) mod tests {
     #[test]
     fn a_row_names_the_account_and_tells_the_ends_of_the_conversation() {
         let at = Timestamp::UNIX_EPOCH;
-        let interaction = fixtures::interaction(Status::Closed, at);
-        let mut digest = Digest::default();
+        let insights = Some(Insights { sentiment: Sentiment::Mixed, at, version: 2 });
+        let interaction = Interaction { insights, ..fixtures::interaction(Status::Closed, at) };
+        let mut digest = Digest::with(Summary::of("Asked for a refund.").ok());
         let message = fixtures::message(at);
         let note = Message { content: Content::Note { body: "secret".to_owned() }, ..message.clone() };
         let long = Message { content: Content::Text { body: "é".repeat(TEXT + 1) }, author: Author::System, ..message.clone() };
@@ -258,6 +272,7 @@ pub(crate) mod tests {
         assert_eq!((cells["account"], cells["account_key"], cells["status"]), ("Roma", "ROMA1", "closed"));
         assert_eq!((cells["contact_address"], cells["messages_from_customer"], cells["messages_from_agents"]), ("+393331234567", "1", "0"));
         assert_eq!((cells["first_message"], cells["first_message_by"], cells["last_message_by"]), ("Buongiorno", "customer", "system"));
+        assert_eq!((cells["sentiment"], cells["summary"]), ("mixed", "Asked for a refund."));
         assert_eq!(cells["last_message"].chars().count(), TEXT + 1);
         assert!(cells["last_message"].ends_with('…') && !row.concat().contains("secret"));
     }

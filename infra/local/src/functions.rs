@@ -35,6 +35,7 @@ functions! {
     "send" => send::run(),
     "media" => media::run(),
     "archive" => archive::run(),
+    "assist" => assist::run(),
     "worker" => worker::run(),
     "push" => push::run(),
     "agent-api" => agent_api::run(),

@@ -126,7 +126,7 @@ fn a_receive_function_reads_only_the_secrets_that_are_tagged_with_its_name_or_no
 }
 
 #[test]
-fn only_the_assist_api_reads_the_keys_of_translators_and_models_and_only_administrators_write_them() {
+fn only_functions_that_ask_them_read_the_keys_of_translators_and_models_and_only_administrators_write_them() {
     let template = template();
     let on_keys = |id: &str, kind: &str, action: &str| {
         let named = |statement: &&Value| allows(statement) && statement["Resource"].to_string().contains(kind);
@@ -134,13 +134,26 @@ fn only_the_assist_api_reads_the_keys_of_translators_and_models_and_only_adminis
     };
     let functions = template.section("Resources").filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
     for (id, _) in functions {
-        for kind in ["/translation/*", "/ai/*"] {
-            assert_eq!(on_keys(id, kind, "secretsmanager:GetSecretValue"), id == "AssistApiFunction", "{id} {kind}");
+        let asks_models = ["AssistApiFunction", "AssistFunction"].contains(&id);
+        for (kind, reads) in [("/translation/*", id == "AssistApiFunction"), ("/ai/*", asks_models)] {
+            assert_eq!(on_keys(id, kind, "secretsmanager:GetSecretValue"), reads, "{id} {kind}");
             assert_eq!(on_keys(id, kind, "secretsmanager:PutSecretValue"), id == "AdminApiFunction", "{id} {kind}");
         }
         let asks = statements(template.resource(id)).into_iter().any(|statement| statement["Action"].to_string().contains("bedrock:"));
-        assert_eq!(asks, id == "AssistApiFunction", "{id}");
+        assert_eq!(asks, asks_models, "{id}");
     }
+}
+
+#[test]
+fn the_worker_of_ai_agents_reads_no_secret_but_their_keys_and_touches_conversations_only() {
+    let template = template();
+    let statements = statements(template.resource("AssistFunction"));
+    let secrets: Vec<_> = statements.iter().filter(|one| one["Action"].to_string().contains("secretsmanager:")).collect();
+    assert!(secrets.len() == 1 && list(&secrets[0]["Resource"])[0].ends_with("/ai/*"), "{secrets:#?}");
+    let of_table: Vec<_> = statements.iter().filter(|statement| is_on(statement, TABLE)).map(|statement| keys(statement)).collect();
+    assert_eq!(of_table, [Some(vec!["CONV#*"])]);
+    let of_config = statements.iter().filter(|statement| is_on(statement, "ConfigTable.Arn") && allows(statement));
+    assert!(of_config.flat_map(|statement| list(&statement["Action"])).all(|action| !WRITES.contains(&action)));
 }
 
 #[test]
@@ -149,7 +162,7 @@ fn the_api_of_agents_cannot_read_the_tokens_of_proxies_and_receive_functions_can
     let of_config = |id: &str| -> Vec<&Value> {
         statements(template.resource(id)).into_iter().filter(|statement| is_on(statement, "ConfigTable.Arn")).collect()
     };
-    for id in ["AgentApiFunction", "AssistApiFunction"] {
+    for id in ["AgentApiFunction", "AssistApiFunction", "AssistFunction"] {
         let denied = of_config(id).into_iter().find(|statement| !allows(statement)).unwrap();
         assert_eq!(denied["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"], serde_json::json!(["proxy"]));
         let granted: Vec<_> =
@@ -213,7 +226,7 @@ fn push_reads_conversations_and_writes_none() {
 fn a_function_is_updated_after_those_that_read_what_it_writes() {
     let template = template();
     let after = |id: &str| list(&template.resource(id)["DependsOn"]).into_iter().collect::<BTreeSet<_>>();
-    for id in ["RouteFunction", "SendFunction", "MediaFunction"] {
+    for id in ["RouteFunction", "SendFunction", "MediaFunction", "AssistFunction"] {
         assert!(after(id).is_superset(&BTreeSet::from(["DispatchFunction", "PushFunction"])), "{id}");
     }
     for id in RECEIVERS {

@@ -42,7 +42,8 @@ pub struct Closing {
 pub async fn read(State(desk): State<Desk>, caller: Reader, FromPath(id): FromPath<String>) -> Result<Json<InteractionView>, Failure> {
     let place = desk.locate(caller, &id).await?;
     let interaction = desk.found(&place).await?;
-    Ok(Json((&interaction).into()))
+    let summary = desk.store().summary(&interaction).await?;
+    Ok(Json(InteractionView::from(&interaction).with_summary(summary)))
 }
 
 /// Lists the routing decisions about an interaction.

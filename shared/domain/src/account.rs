@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AgentId, AiAgentId, ListId, PauseId};
+use crate::insights::InsightsSettings;
 use crate::interval::ZoneName;
 use crate::language::{Language, Translator};
 use crate::plan::ActionPlan;
@@ -187,7 +188,8 @@ impl Account {
     /// Whether the account needs this AI agent: to answer customers, to help agents, or in a step of its plan.
     pub fn uses_ai_agent(&self, agent: &AiAgentId) -> bool {
         let chosen = [&self.answering_ai_agent, &self.settings.assistant].into_iter().flatten();
-        chosen.chain(self.plan.ai_agents()).any(|used| used == agent)
+        let insights = self.settings.insights.iter().map(|insights| &insights.ai_agent);
+        chosen.chain(insights).chain(self.plan.ai_agents()).any(|used| used == agent)
     }
 }
 
@@ -281,6 +283,16 @@ pub struct Settings {
     /// The AI agent that helps the account's agents with questions; `None`: none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant: Option<AiAgentId>,
+    /// The customers' moods and summaries; `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insights: Option<InsightsSettings>,
+}
+
+impl Settings {
+    /// The agents' language, as far as their account's translation tells it.
+    pub fn agents_language(&self) -> Option<&Language> {
+        self.translation.as_ref().map(|translation| &translation.language)
+    }
 }
 
 /// The contacts whose interactions are opened. Other contacts only get an automatic reply.
@@ -464,6 +476,7 @@ impl Default for Settings {
             recontact: None,
             translation: None,
             assistant: None,
+            insights: None,
         }
     }
 }

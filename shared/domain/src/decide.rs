@@ -8,6 +8,7 @@ mod ai;
 mod change;
 mod event;
 mod handover;
+mod insights;
 mod language;
 mod merge;
 mod messages;
@@ -44,7 +45,7 @@ use crate::plan::ActionPlan;
 use crate::queue::Queue;
 
 use change::Change;
-pub use event::{Event, Ring};
+pub use event::{Event, InsightsCause, Ring};
 pub use needs::{Membership, Needs, needs};
 pub use opening::{CustomerName, Opening, Welcome};
 pub use refusal::Refusal;
@@ -212,6 +213,7 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
         Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
         Event::LanguageChosen { by, oversees, language } => change.language_chosen(by, oversees, language)?,
         Event::LanguageDetected { language } => change.language_detected(language)?,
+        Event::InsightsMade { cause, ai_agent, sentiment, summary } => change.insights_made(cause, ai_agent, sentiment, summary)?,
         Event::AiSwitched { by, oversees, on } => change.ai_switched(by, oversees, on)?,
         Event::Noted { message, at, moved_to, claim } => change.noted(message, at, moved_to, claim)?,
         Event::Readdressed { address } => change.readdressed(address)?,

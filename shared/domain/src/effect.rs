@@ -185,6 +185,9 @@ pub enum Effect {
     },
     /// Write the transcript and the log of the interaction.
     Archive,
+    /// Make the insights of the interaction, which has just closed. It rides only where the account wants them then.
+    /// The version before does not know this effect, and has no insights.
+    Insights,
     /// Notify admins and owners of the alert that this item holds.
     Alert,
     /// Tell agents about the change.

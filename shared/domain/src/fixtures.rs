@@ -106,6 +106,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         run: Run::default(),
         language: None,
         language_kept: false,
+        insights: None,
         absorbed: Vec::new(),
         merged_into: None,
         watchers: Vec::new(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::Role;
 use crate::effect::{Audience, Target};
 use crate::ids::{AgentId, AiAgentId, InteractionId, MessageId, QueueId};
+use crate::insights::{Sentiment, Summary};
 use crate::interaction::Stage;
 use crate::language::Language;
 use crate::message::{Author, Decided, Message};
@@ -88,6 +89,7 @@ impl Fact {
             | Self::TabOpened { agent }
             | Self::TabClosed { agent }
             | Self::Closed { agent: Some(agent), .. }
+            | Self::InsightsMade { agent: Some(agent), .. }
             | Self::TranscriptRequested { agent } => Actor::Agent(agent),
             Self::NotWhitelisted
             | Self::Blocked
@@ -108,6 +110,7 @@ impl Fact {
             | Self::AgentLeft { .. }
             | Self::Unassigned { .. }
             | Self::Closed { agent: None, .. }
+            | Self::InsightsMade { agent: None, .. }
             | Self::Noted { .. }
             | Self::Merged { .. }
             | Self::Absorbed { .. } => Actor::System,
@@ -189,6 +192,18 @@ pub enum Fact {
         agent: AgentId,
         /// The language; `None` when it was left to detection again.
         language: Option<Language>,
+    },
+    /// Insights were made.
+    InsightsMade {
+        /// The person who asked for them; `None`: they were made at closing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
+        /// The AI agent that made them.
+        ai_agent: AiAgentId,
+        /// The customer's mood.
+        sentiment: Sentiment,
+        /// What the conversation was about.
+        summary: Summary,
     },
     /// A message from the customer arrived.
     MessageReceived {

@@ -9,6 +9,7 @@ use crate::commands::Commands;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
+use crate::insights::Insights;
 use crate::language::Language;
 use crate::message::{Content, SHORT, limit};
 use crate::priority::Priority;
@@ -138,6 +139,9 @@ pub struct Interaction {
     /// Whether an agent chose the language, so that no detection changes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub language_kept: bool,
+    /// The latest insights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insights: Option<Insights>,
     /// Supervisors whose feeds carry the thread. They lie here so that a message to an interaction that nobody watches
     /// costs no look-up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -416,6 +420,7 @@ impl Interaction {
             inactivity: Inactivity::default(),
             run: Run::default(),
             watchers: Vec::new(),
+            insights: None,
             commands: None,
             ..interaction.clone()
         };

@@ -25,6 +25,7 @@ pub mod history;
 pub mod ids;
 pub mod import;
 pub mod inbound;
+pub mod insights;
 pub mod interaction;
 pub mod interval;
 pub mod job;

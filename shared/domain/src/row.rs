@@ -12,6 +12,7 @@ use ulid::Ulid;
 use crate::effect::Target;
 use crate::ids::{AccountId, AgentId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
+use crate::insights::Sentiment;
 use crate::interaction::{Interaction, Status};
 use crate::priority::Priority;
 use crate::tag::Tag;
@@ -53,6 +54,9 @@ pub struct Row {
     /// Its priority among those that wait.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
+    /// The customer's mood, once insights tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<Sentiment>,
 }
 
 /// A customer's name never reaches a log.
@@ -77,6 +81,7 @@ impl Row {
             name: interaction.customer_name.clone(),
             phone: interaction.address.phone().cloned(),
             priority: interaction.priority,
+            sentiment: interaction.insights.map(|insights| insights.sentiment),
         }
     }
 }

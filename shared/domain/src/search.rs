@@ -26,6 +26,7 @@ pub use input::{ConditionInput, Fault, SearchInput, ValueInput};
 pub use saved::SavedSearch;
 
 use crate::ids::{AccountId, AgentId, ContactId, QueueId};
+use crate::insights::Sentiment;
 use crate::interaction::Status;
 use crate::row::{Position, Row};
 
@@ -276,7 +277,7 @@ fn held<'a>(field: &Field, subject: &Subject<'a>, names: &'a Names) -> Held<'a> 
         })),
         Field::Read => Held::Word(Some(if row.unread { "unread" } else { "read" })),
         Field::Direction => Held::Word(facts.and_then(|facts| facts.direction).map(Direction::word)),
-        Field::Sentiment => Held::Word(facts.and_then(|facts| facts.sentiment.as_deref())),
+        Field::Sentiment => Held::Word(row.sentiment.map(Sentiment::name)),
         Field::Priority => Held::Number(i64::from(row.priority.get())),
         Field::Opened => Held::Time(Some(position.opened_at())),
         Field::Closed => Held::Time(row.closed_at),

@@ -8,7 +8,7 @@ use domain::news::News;
 use jiff::Timestamp;
 
 use crate::jobs::{
-    ArchiveJob, AssignJob, MediaJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob, inbound_dedup,
+    ArchiveJob, AssignJob, AssistJob, MediaJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup, WebhookJob, inbound_dedup,
 };
 use crate::stream::{Grown, Owner};
 
@@ -37,6 +37,8 @@ pub enum Job {
     Media(MediaJob),
     /// For `archive`.
     Archive(ArchiveJob),
+    /// For `assist`.
+    Assist(AssistJob),
     /// For `webhook`.
     Webhook(Box<WebhookJob>),
     /// For `trigger`.
@@ -144,6 +146,10 @@ impl Owner {
             (Effect::Archive, Self::Message { key, .. }) => {
                 Errand::unordered(id, Job::Archive(ArchiveJob { interaction: key.interaction.clone() }))
             }
+            (Effect::Insights, Self::Interaction(interaction)) => {
+                let job = AssistJob::Insights { interaction: interaction.key(), closed_at: interaction.closed_at? };
+                Errand::unordered(id, Job::Assist(job))
+            }
             (Effect::Wake { target }, _) => Errand::assign(id, AssignJob::wake(target.clone())),
             (Effect::Timer { at, timer }, Self::Interaction(interaction)) => {
                 Errand::wakeup(id, *at, Wakeup::Timer { interaction: interaction.key(), at: *at, which: timer.clone() })
@@ -220,6 +226,7 @@ impl Owner {
                 | Effect::SendMessage { .. }
                 | Effect::CopyMedia { .. }
                 | Effect::Archive
+                | Effect::Insights
                 | Effect::Alert
                 | Effect::Timer { .. }
                 | Effect::Withdraw { .. }

@@ -171,6 +171,20 @@ pub struct ArchiveJob {
     pub interaction: InteractionKey,
 }
 
+/// On `assist`: let a model work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "assist", rename_all = "snake_case")]
+pub enum AssistJob {
+    /// Make the insights of an interaction that closed.
+    Insights {
+        /// The interaction.
+        #[serde(flatten)]
+        interaction: InteractionKey,
+        /// When it closed. If it was reopened since, the job is stale.
+        closed_at: Timestamp,
+    },
+}
+
 /// The agents to whom a push goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

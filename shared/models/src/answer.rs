@@ -1,5 +1,8 @@
 //! Decides what a model's reply is worth.
 
+use domain::insights::{Sentiment, Summary};
+use serde_json::Value;
+
 use crate::prompt::ESCALATE;
 use crate::{Reply, Stop};
 
@@ -94,6 +97,31 @@ pub fn read(reply: &Reply, most: usize, last: Option<&str>, customer: Option<&st
     unusable.map_or_else(|| Answer::Text(text.to_owned()), Answer::Unusable)
 }
 
+/// Reads insights. Models are asked for one JSON document, and not through a service's own means of structured output,
+/// which servers offer differently or not at all. So what stands around the document is not looked at, and a tool that
+/// nobody offered counts if it was called with it.
+pub fn insights(reply: &Reply) -> Result<(Sentiment, Summary), Unusable> {
+    let documents = reply.calls.iter().map(|(_, arguments)| arguments.clone()).chain(document(&reply.text));
+    if let Some(read) = documents.filter_map(|document| read_insights(&document)).next() {
+        return Ok(read);
+    }
+    Err(match read(&Reply { calls: Vec::new(), ..reply.clone() }, usize::MAX, None, None) {
+        Answer::Unusable(why) => why,
+        Answer::Text(_) | Answer::Escalate { .. } => Unusable::Malformed,
+    })
+}
+
+/// The JSON document in a text: from its first brace to its last.
+fn document(text: &str) -> Option<Value> {
+    let (start, end) = (text.find('{')?, text.rfind('}')?);
+    serde_json::from_str(text.get(start..=end)?).ok()
+}
+
+fn read_insights(document: &Value) -> Option<(Sentiment, Summary)> {
+    let field = |name: &str| document.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1.as_str();
+    Some((Sentiment::parse(field("sentiment")?)?, Summary::of(field("summary")?).ok()?))
+}
+
 /// Whether two texts are the same but for case and blanks.
 fn is_same(one: &str, other: &str) -> bool {
     let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
@@ -174,6 +202,50 @@ mod tests {
     }
 
     #[test]
+    fn insights_are_read_whatever_stands_around_their_document() {
+        let mood = |text: &str| insights(&reply(text, Stop::End)).map(|(sentiment, summary)| (sentiment, summary.as_str().to_owned()));
+        let late = Ok((Sentiment::Negative, "The parcel is late.".to_owned()));
+        for text in [
+            r#"{"sentiment": "negative", "summary": "The parcel is late."}"#,
+            "```json\n{\"summary\": \" The parcel is late. \", \"sentiment\": \"NEGATIVE\"}\n```",
+            r#"Here it is: {"Sentiment": "negative", "Summary": "The parcel is late.", "confidence": 0.9} I hope it helps."#,
+        ] {
+            assert_eq!(mood(text), late, "{text}");
+        }
+        let call = |name: &str| Reply {
+            calls: vec![(name.into(), json!({"sentiment": "mixed", "summary": "Late, but kind."}))],
+            ..reply("", Stop::Tool)
+        };
+        for name in ["insights", "json", ESCALATE] {
+            assert_eq!(insights(&call(name)).unwrap().0, Sentiment::Mixed);
+        }
+        let (_, long) = insights(&reply(&json!({"sentiment": "neutral", "summary": "è".repeat(5_000)}).to_string(), Stop::End)).unwrap();
+        assert_eq!(long.as_str().chars().count(), Summary::LONGEST);
+    }
+
+    #[test]
+    fn what_is_no_insight_says_why() {
+        let why = |text: &str, stop| insights(&reply(text, stop)).unwrap_err();
+        for broken in [
+            "The customer is angry.",
+            r#"{"sentiment": "angry", "summary": "x"}"#,
+            r#"{"sentiment": "negative"}"#,
+            r#"{"sentiment": "negative", "summary": "  "}"#,
+            r#"{"sentiment": "negative", "summary": ["x"]}"#,
+            r#"[{"sentiment": "negative"}, {"summary": "x"}]"#,
+            "}{",
+            r#"{"sentiment": "nega"#,
+        ] {
+            assert_eq!(why(broken, Stop::End), Unusable::Malformed, "{broken}");
+        }
+        assert_eq!(why(&"x".repeat(100_000), Stop::End), Unusable::Malformed);
+        assert_eq!(why("", Stop::End), Unusable::Empty);
+        assert_eq!(why(r#"{"sentiment": "#, Stop::Length), Unusable::CutOff);
+        assert_eq!(why("", Stop::Filtered), Unusable::Filtered);
+        assert_eq!(why("", Stop::TooMuch), Unusable::TooMuch);
+    }
+
+    #[test]
     fn entries_are_cited_by_number() {
         assert_eq!(cited("Until 18 [2], see also [1, 3] and [2].", 3), [2, 1, 3]);
         for none in ["", "[0]", "[4]", "[x]", "[1", "1]", "[99999999999999999999]", "[-1]"] {
@@ -195,6 +267,7 @@ mod tests {
                 Answer::Unusable(_) => {}
             }
             cited(&text, most);
+            drop(insights(&Reply { text: text.clone(), stop: stops[stop], ..Reply::default() }));
         }
     }
 }

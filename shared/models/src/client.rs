@@ -9,12 +9,16 @@ use cloud::egress::{Egress, EgressError, fixed_client};
 use cloud::secrets::{AccountSecrets, SecretError};
 use cloud::telemetry::{self, Metric};
 use domain::ai_agent::{AiAgent, KnowledgeBase, ModelProvider};
+use domain::insights::{Sentiment, Summary};
+use domain::language::Language;
+use domain::message::Message;
 use domain::values::Secret;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::prompt::Prompt;
+use crate::answer::{self, Unusable};
+use crate::prompt::{Line, Prompt, Task, conversation, prompt};
 use crate::{ModelError, Passage, Reply, bedrock, openai};
 
 /// The longest answer that is read. A reply of the most tokens has some 40 KB, and 20 passages some 100 KB.
@@ -29,6 +33,26 @@ pub struct Models {
     bedrock_url: Option<String>,
     egress: Egress,
     keys: AccountSecrets<Secret>,
+}
+
+/// Why there are no insights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoInsights {
+    /// The customer has written nothing that a model could read.
+    #[error("the customer has written nothing")]
+    NothingSaid,
+    /// The model gave no reply.
+    #[error(transparent)]
+    NoReply(#[from] ModelError),
+    /// The reply is of no use.
+    #[error("the reply is of no use: {}", .0.label())]
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for NoInsights {
+    fn from(why: Unusable) -> Self {
+        Self::Unusable(why)
+    }
 }
 
 impl std::fmt::Debug for Models {
@@ -89,6 +113,27 @@ impl Models {
             output_tokens = usage.output
         );
         outcome
+    }
+
+    /// Has an AI agent tell the customer's mood and sum up a thread, whose newest message comes first. The summary is
+    /// in the AI agent's own language, else in `language`.
+    ///
+    /// # Errors
+    /// There are no insights, and why.
+    pub async fn insights(
+        &self,
+        agent: &AiAgent,
+        version: u64,
+        newest_first: &[Message],
+        language: Option<&Language>,
+        until: Instant,
+    ) -> Result<(Sentiment, Summary), NoInsights> {
+        let said = conversation(newest_first);
+        if !said.iter().any(Line::is_customers) {
+            return Err(NoInsights::NothingSaid);
+        }
+        let reply = self.ask(agent, version, &prompt(agent, Task::Insights, &[], &said, language), until).await?;
+        Ok(answer::insights(&reply)?)
     }
 
     /// The passages of an AI agent's knowledge base about a question; none if it has no base.

@@ -15,7 +15,7 @@ mod client;
 mod openai;
 pub mod prompt;
 
-pub use client::Models;
+pub use client::{Models, NoInsights};
 
 /// What a model replied, in whichever protocol.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -119,6 +119,14 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether the same call may succeed later although nobody changes anything.
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Busy | Self::Failed | Self::Late => true,
+            Self::UsedUp | Self::Refused | Self::NoKey | Self::Unknown | Self::NotTaken | Self::TooLong | Self::Address => false,
+        }
+    }
+
     /// The label of a metric.
     pub fn label(self) -> &'static str {
         match self {

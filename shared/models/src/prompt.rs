@@ -49,6 +49,8 @@ pub enum Task<'a> {
     Question(&'a str),
     /// To draft an agent's next message.
     Suggestion,
+    /// To tell the customer's mood and sum the conversation up.
+    Insights,
 }
 
 /// A message of the conversation, as a model sees it.
@@ -153,16 +155,25 @@ const OF_SUGGESTION: &str = "You help an agent of a company who is in a WhatsApp
     `conversation` say; never invent facts, prices, promises or links. Write only the message, as plain text, and don't \
     mention knowledge or numbers of entries.";
 
-/// The prompt for a task. `language` is the customer's, where it is known.
+const OF_INSIGHTS: &str = "You read a WhatsApp conversation between a customer and a company, for the company's supervisors. Answer \
+    with one JSON document and nothing else: {\"sentiment\": \"positive\", \"neutral\", \"negative\" or \"mixed\", \
+    \"summary\": \"...\"}. `sentiment` is the customer's mood over the conversation. `summary` says in at most 500 characters of \
+    plain text what the customer wanted, what was done, and what is still open; without names and numbers of people. Judge by \
+    `conversation` alone.";
+
+/// The prompt for a task. `language` is the customer's, where it is known; for insights it is the agents'.
 pub fn prompt(agent: &AiAgent, task: Task<'_>, knowledge: &[Passage], conversation: &[Line], language: Option<&Language>) -> Prompt {
     let rules = match task {
         Task::Customer => OF_CUSTOMER,
         Task::Question(_) => OF_QUESTION,
         Task::Suggestion => OF_SUGGESTION,
+        Task::Insights => OF_INSIGHTS,
     };
     let spoken = match (task, &agent.language, language) {
         (_, Some(fixed), _) => format!("Answer in the language `{}` (BCP 47).", fixed.as_str()),
         (Task::Question(_), None, _) => "Answer in the language of the question.".to_owned(),
+        (Task::Insights, None, Some(agents)) => format!("Write the summary in the agents' language, `{}` (BCP 47).", agents.as_str()),
+        (Task::Insights, None, None) => "Write the summary in the language of the company's messages.".to_owned(),
         (_, None, Some(customers)) => format!("Answer in the customer's language, `{}` (BCP 47).", customers.as_str()),
         (_, None, None) => "Answer in the customer's language.".to_owned(),
     };
@@ -275,6 +286,11 @@ mod tests {
             prop_assert_eq!(data.as_object().unwrap().len(), 3);
             // The system part depends on the AI agent and on the task alone.
             prop_assert_eq!(built.system, prompt(&ai_agent(), Task::Question(""), &[], &[], None).system);
+            let insights = prompt(&ai_agent(), Task::Insights, &[], &lines, None);
+            let data: Value = serde_json::from_str(&insights.user).unwrap();
+            prop_assert_eq!(&data, &json!({ "knowledge": [], "conversation": [{ "from": "customer", "text": customer }] }));
+            prop_assert_eq!(&insights.system, &prompt(&ai_agent(), Task::Insights, &[], &[], None).system);
+            prop_assert!(!insights.may_escalate);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use api::Listed;
 use domain::ids::{AccountId, QueueId};
+use domain::insights::Sentiment;
 use domain::interaction::Interaction;
 use domain::message::{Author, Message, limit};
 use domain::row::Row;
@@ -37,9 +38,9 @@ pub struct ListEntry {
     /// message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window_until: Option<Timestamp>,
-    /// The customer's mood. Absent as long as nothing tells it.
+    /// The customer's mood, once insights tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sentiment: Option<String>,
+    sentiment: Option<Sentiment>,
     /// Whether the account was deleted. Its interactions stay listed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     account_deleted: bool,
@@ -88,7 +89,7 @@ pub async fn entries<L: Lists>(
         queues: Row::of(&interaction).queues.into_iter().collect(),
         last: last.as_ref().map(LastView::from),
         window_until: interaction.window_until().filter(|_| interaction.is_open()),
-        sentiment: None,
+        sentiment: interaction.insights.map(|insights| insights.sentiment),
         account_deleted: !is_there(&interaction.account),
         interaction: InteractionView::from(&interaction),
     };

@@ -12,9 +12,10 @@ use domain::business::Business;
 use domain::contact::{Contact, Identity, Link, Place, Standing};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::WaitingRow;
-use domain::history::{HistoryEntry, entry_of, whole};
+use domain::history::{Fact, HistoryEntry, entry_of, whole};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId};
 use domain::inbound::{Alert, InboundEvent};
+use domain::insights::{Insights, Summary};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use engine::ports::{Commit, Committed, Conversation, Idempotency, MessageCommit, Store};
@@ -270,6 +271,20 @@ impl Interactions {
         let items = self.table.all(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
         let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
         Ok(whole(entries.into_iter().flatten().collect(), self.told_by_messages(key).await?))
+    }
+
+    /// The summary of an interaction's latest insights, if it has any.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn summary(&self, interaction: &Interaction) -> PortResult<Option<Summary>> {
+        let Some(Insights { version, .. }) = interaction.insights else { return Ok(None) };
+        let Some(item) = self.table.get(keys::history(&interaction.key(), version)).await? else { return Ok(None) };
+        let entries: Vec<HistoryEntry> = from_data(&item)?;
+        Ok(entries.into_iter().find_map(|entry| match entry.fact {
+            Fact::InsightsMade { summary, .. } => Some(summary),
+            _ => None,
+        }))
     }
 
     /// The history entries that messages stand for or carry.

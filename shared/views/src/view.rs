@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use domain::agent::{Presence, PresenceState, PresenceWord};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, MessageId};
+use domain::insights::{Insights, Sentiment, Summary};
 use domain::interaction::{Interaction, Stage, Status};
 use domain::language::{Language, Rendering};
 use domain::message::{AttachmentKind, Author, Content, Copy, DeliveryError, DeliveryState, Message, Origin, Product, Reaction, Referral};
@@ -77,6 +78,10 @@ pub struct InteractionView {
     /// The customer's language: as an agent chose it, else as it was detected last. Absent while it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// The latest insights: the customer's mood, and in the answer for one interaction a summary. Absent as long as
+    /// none were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insights: Option<InsightsView>,
     /// The older interaction of the same customer into which this one was merged. The conversation goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<InteractionId>,
@@ -89,6 +94,30 @@ pub struct InteractionView {
     /// The current offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferView>,
+}
+
+/// What a model read out of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InsightsView {
+    /// The customer's mood.
+    pub sentiment: Sentiment,
+    /// When they were made.
+    pub at: Timestamp,
+    /// What the conversation was about. Only in the answer for one interaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+}
+
+impl InteractionView {
+    /// The same with the summary of its insights.
+    #[must_use]
+    pub fn with_summary(mut self, summary: Option<Summary>) -> Self {
+        if let Some(insights) = &mut self.insights {
+            insights.summary = summary;
+        }
+        self
+    }
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -131,6 +160,7 @@ impl From<&Interaction> for InteractionView {
             priority: interaction.priority,
             ai: interaction.ai.clone(),
             language: interaction.language.clone(),
+            insights: interaction.insights.map(|Insights { sentiment, at, .. }| InsightsView { sentiment, at, summary: None }),
             merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),
             wrap_up_since: interaction.wrap_up.as_ref().map(|wrap_up| wrap_up.since),
             waits_on: interaction.wait.as_ref().map(|wait| (&wait.stage).into()),

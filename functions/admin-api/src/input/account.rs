@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cloud::egress::is_public_name;
 use domain::account::{Account, Announcement, AnnouncementStyle, Minutes, Recontact, Settings, TransferRule, Translation, Whitelist};
 use domain::ids::{AgentId, AiAgentId, IntervalId, ListId, PauseId, QueueId};
+use domain::insights::InsightsSettings;
 use domain::interval::ZoneName;
 use domain::language::Language;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
@@ -143,6 +144,9 @@ pub(crate) struct AccountSettings {
     /// The id of the AI agent that helps the account's agents with questions. If absent: none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assistant: Option<AiAgentId>,
+    /// The customers' moods and summaries of conversations, on request and at closing. If absent: none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) insights: Option<InsightsSettings>,
 }
 
 impl From<Settings> for AccountSettings {
@@ -162,6 +166,7 @@ impl From<Settings> for AccountSettings {
             recontact: settings.recontact,
             translation: settings.translation,
             assistant: settings.assistant,
+            insights: settings.insights,
         }
     }
 }
@@ -183,6 +188,7 @@ impl From<AccountSettings> for Settings {
             recontact: settings.recontact,
             translation: settings.translation,
             assistant: settings.assistant,
+            insights: settings.insights,
         }
     }
 }
@@ -275,6 +281,9 @@ impl AccountInput {
         }
         if unknown(&self.settings.assistant) {
             errors.add("settings.assistant".to_owned(), UNKNOWN_AI_AGENT);
+        }
+        if self.settings.insights.as_ref().is_some_and(|insights| !around.ai_agents.contains(&insights.ai_agent)) {
+            errors.add("settings.insights.ai_agent".to_owned(), UNKNOWN_AI_AGENT);
         }
         let any_disposition = self.settings.dispositions.is_empty() && around.dispositions.is_empty();
         let known = |name: &String| any_disposition || self.settings.dispositions.contains(name) || around.dispositions.contains(name);
@@ -375,6 +384,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let recontact = fields.object("recontact").and_then(recontact);
     let translation = fields.object("translation").and_then(translation);
     let assistant = fields.optional("assistant", id(UNKNOWN_AI_AGENT));
+    let insights = fields.object("insights").and_then(insights);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -391,6 +401,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         recontact,
         translation,
         assistant,
+        insights,
     }
 }
 
@@ -412,6 +423,13 @@ fn translation(mut fields: Fields<'_>) -> Option<Translation> {
     let language = fields.required("language", parsed(|text| Language::parse(text).map_err(|invalid| invalid.0)));
     fields.finish();
     Some(Translation { enabled, provider: provider?, language: language? })
+}
+
+fn insights(mut fields: Fields<'_>) -> Option<InsightsSettings> {
+    let ai_agent = fields.required("ai_agent", id(UNKNOWN_AI_AGENT));
+    let at_closing = fields.optional("at_closing", boolean).unwrap_or(false);
+    fields.finish();
+    Some(InsightsSettings { ai_agent: ai_agent?, at_closing })
 }
 
 fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {

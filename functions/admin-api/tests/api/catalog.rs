@@ -207,6 +207,7 @@ async fn an_account_refers_to_existing_pauses_and_lists_which_can_not_be_deleted
     let clients = admin.made("lists", json!({"name": "Clients"})).await;
     let mut body = admin.account_body("ABC12").await;
     let ai = admin.made("ai-agents", ai_agent("Ada")).await;
+    let sums_up = admin.made("ai-agents", ai_agent("Bea")).await;
     body["answering_ai_agent"] = ai["id"].clone();
     body["settings"] = json!({
         "mandatory_disposition": true,
@@ -215,27 +216,30 @@ async fn an_account_refers_to_existing_pauses_and_lists_which_can_not_be_deleted
         "whitelist": {"enabled": true, "lists": [clients["id"]], "reply": "Sorry, {{contact.firstName}}."},
         "recontact": {"name": "HX1", "language": "it", "parameters": ["{{contact.name}}"]},
         "assistant": ai["id"],
+        "insights": {"ai_agent": sums_up["id"], "at_closing": true},
     });
     let made = admin.made("accounts", body.clone()).await;
-    for field in ["disposition_pause", "dispositions", "whitelist", "recontact", "assistant"] {
+    for field in ["disposition_pause", "dispositions", "whitelist", "recontact", "assistant", "insights"] {
         assert_eq!(made["settings"][field], body["settings"][field]);
     }
     assert_eq!(made["answering_ai_agent"], body["answering_ai_agent"]);
     // A document that was read can be sent back.
     let path = place("accounts", &made);
     assert_eq!(admin.put(&path, 1, &made).await.is(200)["settings"], made["settings"]);
-    for used in [place("pauses", &lunch), place("lists", &clients), place("ai-agents", &ai)] {
+    for used in [place("pauses", &lunch), place("lists", &clients), place("ai-agents", &ai), place("ai-agents", &sums_up)] {
         assert_eq!(admin.delete(&used, 1).await.problem(409, "in-use")["users"], json!(["account:ABC12"]));
     }
     let mut other = admin.account_body("OTHER").await;
     other["answering_ai_agent"] = json!("aia_00000000000000000000000001");
     other["settings"] = json!({
         "assistant": "aia_00000000000000000000000001",
+        "insights": {"ai_agent": "aia_00000000000000000000000001"},
         "disposition_pause": "pau_00000000000000000000000001",
         "whitelist": {"lists": ["lst_00000000000000000000000001"], "reply": "No."},
     });
     let refused = call("admin", "POST", "/accounts").json(&other).to(&admin.router).await.fields();
-    assert_eq!(refused, ["settings.disposition_pause", "settings.whitelist.lists[0]", "answering_ai_agent", "settings.assistant"]);
+    let ai_agents = ["answering_ai_agent", "settings.assistant", "settings.insights.ai_agent"];
+    assert_eq!(refused, [&["settings.disposition_pause", "settings.whitelist.lists[0]"][..], &ai_agents[..]].concat());
 }
 
 #[tokio::test]

@@ -285,6 +285,7 @@ const ASSIST: &str = "
     agent POST /interactions/{id}/drafts
     agent POST /interactions/{id}/ask
     agent POST /interactions/{id}/suggest
+    agent POST /interactions/{id}/insights
     admin POST /ai-agents/{id}/test
 ";
 

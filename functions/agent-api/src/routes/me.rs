@@ -64,6 +64,8 @@ struct MyAccount {
     translation: Option<Language>,
     /// Whether the account has an AI agent that helps its agents.
     assistant: bool,
+    /// Whether the account has an AI agent that sums conversations up.
+    insights: bool,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -83,6 +85,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         recontact: account.settings.recontact.is_some(),
         translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
         assistant: account.settings.assistant.is_some(),
+        insights: account.settings.insights.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });

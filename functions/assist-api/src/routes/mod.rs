@@ -1,6 +1,7 @@
 //! The routes, and the OpenAPI document built from them.
 
 mod assistant;
+mod insights;
 mod translations;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::app::App;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Assist API",
-    description = "The API that helps agents and supervisors with a conversation: translations, answers, drafts. Errors are problem documents (RFC 9457).",
+    description = "The API that helps agents and supervisors with a conversation: translations, answers, drafts, insights. Errors are problem documents (RFC 9457).",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Document;
@@ -37,9 +38,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(translations::translate_draft))
         .routes(routes!(assistant::ask))
         .routes(routes!(assistant::suggest))
+        .routes(routes!(insights::make))
         .routes(routes!(assistant::test_ai_agent));
     // A translation that is there already is not made again; answers and drafts change nothing.
-    api::complete_commands(router.get_openapi_mut(), |_| false);
+    api::complete_commands(router.get_openapi_mut(), |path| path.ends_with("/insights"));
     router
 }
 

@@ -1,9 +1,9 @@
 //! Language models: an API of chat completions (under `/ai/v1`), and Amazon Bedrock's Converse and Retrieve (under
 //! `/bedrock`), as their public documentation shows them. The model here reads the JSON document of a prompt: it calls
 //! `escalate` when somebody asks for a person, else it answers from the first entry of its knowledge that shares a
-//! word with the question, or says that it does not know. Faults name `provider` `OPENAI`, `BEDROCK` or
-//! `KNOWLEDGE_BASE`; `code` is the service's own. With `status` 200 the `code` names a bad answer: `half`, `empty`,
-//! `long`, `echo`, `cut`, `filtered`, `tool`.
+//! word with the question, or says that it does not know. Asked for a mood, it tells it by words of thanks and of anger.
+//! Faults name `provider` `OPENAI`, `BEDROCK` or `KNOWLEDGE_BASE`; `code` is the service's own. With `status` 200 the
+//! `code` names a bad answer: `half`, `empty`, `long`, `echo`, `cut`, `filtered`, `tool`.
 
 use std::sync::Arc;
 
@@ -68,7 +68,30 @@ fn asked(prompt: &Value) -> String {
     prompt["question"].as_str().or(last).unwrap_or_default().to_owned()
 }
 
+/// Words of thanks, and words of anger.
+const GLAD: [&str; 4] = ["thanks", "thank", "grazie", "obrigado"];
+const ANGRY: [&str; 5] = ["angry", "late", "arrabbiato", "ritardo", "atrasada"];
+
+/// Insights as a model tells them that likes to dress its answers up.
+fn insights(prompt: &Value) -> String {
+    let lines = prompt["conversation"].as_array().into_iter().flatten();
+    let customers: Vec<&str> = lines.filter(|line| line["from"] == "customer").map(|line| text(line, "/text")).collect();
+    let said = words(&customers.join(" "));
+    let has = |any: &[&str]| said.iter().any(|word| any.contains(&word.as_str()));
+    let sentiment = match (has(&GLAD), has(&ANGRY)) {
+        (true, true) => "mixed",
+        (true, false) => "positive",
+        (false, true) => "negative",
+        (false, false) => "neutral",
+    };
+    let summary = format!("The customer wrote {} times, first: {}", customers.len(), customers.first().unwrap_or(&""));
+    format!("```json\n{}\n```", json!({ "sentiment": sentiment, "summary": summary }))
+}
+
 fn says(system: &str, prompt: &Value, may_escalate: bool) -> Said {
+    if system.contains("`sentiment`") {
+        return Said { text: insights(prompt), escalates: None };
+    }
     let question = words(&asked(prompt));
     if may_escalate && question.iter().any(|word| PERSON.contains(&word.as_str())) {
         return Said { text: String::new(), escalates: Some("the customer asks for a person".to_owned()) };

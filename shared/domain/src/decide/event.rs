@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::opening::CustomerName;
 use crate::effect::{Audience, InteractionKey, Target, Timer};
 use crate::history::{PassedOver, WebhookFailure};
-use crate::ids::{AgentId, MessageId};
+use crate::ids::{AgentId, AiAgentId, MessageId};
+use crate::insights::{Sentiment, Summary};
 use crate::interaction::Interaction;
 use crate::language::Language;
 use crate::tag::Tag;
@@ -73,6 +74,17 @@ pub enum Event {
     LanguageDetected {
         /// The language.
         language: Language,
+    },
+    /// A model told the customer's mood and what the conversation was about.
+    InsightsMade {
+        /// Why they were made.
+        cause: InsightsCause,
+        /// The AI agent.
+        ai_agent: AiAgentId,
+        /// The customer's mood.
+        sentiment: Sentiment,
+        /// What the conversation was about.
+        summary: Summary,
     },
     /// A line that needs no answer joins the thread.
     Noted {
@@ -216,6 +228,15 @@ pub enum Event {
         /// The variables that the answer sets, or why there are none.
         answer: Result<Vec<(VariableName, String)>, WebhookFailure>,
     },
+}
+
+/// Why insights are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InsightsCause {
+    /// An agent or a supervisor asked for them.
+    Asked(AgentId),
+    /// The interaction closed at this time. Insights of an earlier closing are stale once it was reopened.
+    Closed(Timestamp),
 }
 
 /// A choice of agents to ring for a waiting interaction.

@@ -120,6 +120,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         | Event::AiSwitched { .. }
         | Event::LanguageChosen { .. }
         | Event::LanguageDetected { .. }
+        | Event::InsightsMade { .. }
         | Event::Noted { .. }
         | Event::Readdressed { .. }
         | Event::Overheard { .. }

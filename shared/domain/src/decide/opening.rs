@@ -86,6 +86,7 @@ impl Opening {
             run: Run::default(),
             language: None,
             language_kept: false,
+            insights: None,
             absorbed: Vec::new(),
             merged_into: None,
             watchers: Vec::new(),

@@ -111,6 +111,7 @@ impl Change<'_> {
         self.next.watchers.clear();
         self.fact(Fact::Closed { agent: by, disposition });
         self.effects.push(Effect::Archive);
+        self.insights_at_closing();
         if let Some(agent) = self.next.agent.clone() {
             self.tell(vec![agent], Notice::INTERACTION);
         }

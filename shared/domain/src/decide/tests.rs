@@ -12,6 +12,7 @@ use crate::fixtures;
 use crate::footprint::{Footprint, footprint, holder, occupied};
 use crate::history::NotOffered;
 use crate::ids::{ContactId, InteractionId, PauseId};
+use crate::insights::{InsightsSettings, Sentiment, Summary};
 use crate::interaction::{Inactivity, Stage, Status};
 use crate::note::NoteKind;
 use crate::plan::{PlanStep, Step, WebhookUrl, When};
@@ -816,4 +817,71 @@ proptest! {
             check_facts(&history, &marked, &before)?;
         }
     }
+}
+
+/// The event of insights that were made.
+fn insights_made(cause: InsightsCause) -> Event {
+    let (sentiment, summary) = (Sentiment::Negative, Summary::of("The parcel is late.").unwrap());
+    Event::InsightsMade { cause, ai_agent: fixtures::ai_agent().id, sentiment, summary }
+}
+
+#[test]
+fn insights_are_asked_for_at_closing_where_the_account_wants_them_and_the_customer_wrote() {
+    let mut desk = Desk::new();
+    let close = || Event::Close { agent: agent(1), disposition: None };
+    let asks = |desk: &Desk, interaction: &Interaction, event| desk.decide(interaction, event).unwrap().effects.contains(&Effect::Insights);
+    let accepted = desk.accepted();
+    assert!(!asks(&desk, &accepted, close()), "off");
+    let wanted = |at_closing| Some(InsightsSettings { ai_agent: fixtures::ai_agent().id, at_closing });
+    desk.account.settings.insights = wanted(false);
+    assert!(!asks(&desk, &accepted, close()), "on request only");
+    desk.account.settings.insights = wanted(true);
+    assert!(asks(&desk, &accepted, close()));
+    assert!(!asks(&desk, &Interaction { one_sided: true, ..accepted.clone() }, close()), "only the agent wrote");
+    for unheard in [Event::AccountLeaves, Event::Removed] {
+        assert!(!asks(&desk, &accepted, unheard), "about to be deleted");
+    }
+}
+
+#[test]
+fn insights_of_a_closing_are_kept_once_and_those_of_the_next_closing_take_their_place() {
+    let mut desk = Desk::new();
+    let close =
+        |desk: &Desk, open: &Interaction| desk.decide(open, Event::Close { agent: agent(1), disposition: None }).unwrap().interaction;
+    let closed = close(&desk, &desk.accepted());
+    let first = closed.closed_at.unwrap();
+    desk.now = after(START, 5);
+    let made = desk.decide(&closed, insights_made(InsightsCause::Closed(first))).unwrap();
+    let kept = made.interaction.insights.unwrap();
+    assert_eq!((kept.sentiment, kept.at, kept.version), (Sentiment::Negative, desk.now, closed.version + 1));
+    assert!(matches!(&made.history[..], [HistoryEntry { fact: Fact::InsightsMade { agent: None, .. }, .. }]));
+    assert!(made.effects.contains(&Effect::Archive), "the log tells them");
+    assert!(!made.effects.contains(&Effect::Insights), "and they cause no others");
+    let again = insights_made(InsightsCause::Closed(first));
+    assert_eq!(desk.decide(&made.interaction, again.clone()), Err(Refusal::Stale));
+
+    desk.now = after(START, 10);
+    let reopened = desk.decide(&made.interaction, Event::Reopen { agent: agent(1) }).unwrap().interaction;
+    assert_eq!(reopened.insights, made.interaction.insights, "they stay until there are others");
+    assert_eq!(desk.decide(&reopened, again.clone()), Err(Refusal::Stale));
+    desk.now = after(START, 20);
+    let closed = close(&desk, &reopened);
+    assert_eq!(desk.decide(&closed, again), Err(Refusal::Stale), "those of the first closing come too late");
+    let newer = desk.decide(&closed, insights_made(InsightsCause::Closed(desk.now))).unwrap().interaction;
+    assert_eq!(newer.insights.unwrap().version, newer.version);
+}
+
+#[test]
+fn people_ask_for_insights_of_open_and_closed_interactions_as_often_as_they_like() {
+    let desk = Desk::new();
+    let open = desk.accepted();
+    let asked = |interaction: &Interaction| desk.decide(interaction, insights_made(InsightsCause::Asked(agent(2))));
+    let made = asked(&open).unwrap();
+    assert!(made.interaction.insights.is_some() && !made.effects.contains(&Effect::Archive));
+    let told = [agent(2), agent(1)];
+    let shows = |effect: &Effect| matches!(effect, Effect::Push { to: Audience::Agents(to), .. } if *to == told);
+    assert!(made.effects.iter().any(shows), "{:?}", made.effects);
+    assert!(asked(&made.interaction).is_ok());
+    let merged = Interaction { status: Status::Closed, merged_into: Some(open.key()), ..open.clone() };
+    assert!(matches!(asked(&merged), Err(Refusal::MergedAway { .. })));
 }

@@ -155,7 +155,7 @@ impl Fold {
                     self.opened_at = None;
                 }
             }
-            Fact::NotWhitelisted => self.turned_away = true,
+            Fact::NotWhitelisted | Fact::Blocked => self.turned_away = true,
             Fact::WaitStarted { queue, .. } => {
                 self.wait_ends(Measure::FlowedOut);
                 if let Some(queue) = queue {

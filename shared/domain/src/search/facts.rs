@@ -18,8 +18,6 @@ pub struct Facts {
     pub direction: Option<Direction>,
     /// The variables that the plan has set.
     pub variables: Variables,
-    /// The customer's mood. Nothing tells it yet.
-    pub sentiment: Option<String>,
     /// The folded texts of all messages, one a line.
     pub text: String,
 }
@@ -48,7 +46,6 @@ impl Facts {
             last_message: seen.last().map(|message| message.at),
             direction: seen.last().map(direction),
             variables: interaction.variables.clone(),
-            sentiment: None,
             text: lines.join("\n"),
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::insights::Sentiment;
 use crate::variables::VariableName;
 
 /// What a field holds.
@@ -127,9 +128,6 @@ pub enum Field {
     Variable(VariableName),
 }
 
-/// The words of the sentiment. Until an AI tells it, no interaction has one.
-const SENTIMENTS: &[&str] = &["positive", "neutral", "negative"];
-
 impl Field {
     /// The beginning of the name of a variable's field.
     pub const VARIABLES: &'static str = "variables.";
@@ -203,13 +201,13 @@ impl Field {
             Self::Status => &["open", "closed", "archived"],
             Self::Read => &["read", "unread"],
             Self::Direction => &["in", "out"],
-            Self::Sentiment => SENTIMENTS,
+            Self::Sentiment => &Sentiment::NAMES,
             _ => &[],
         }
     }
 
     /// Whether only the messages and variables tell it, and not the row.
     pub fn is_fact(&self) -> bool {
-        matches!(self, Self::FirstMessage | Self::LastMessage | Self::Text | Self::Direction | Self::Sentiment | Self::Variable(_))
+        matches!(self, Self::FirstMessage | Self::LastMessage | Self::Text | Self::Direction | Self::Variable(_))
     }
 }

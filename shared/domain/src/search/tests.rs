@@ -61,9 +61,13 @@ fn search(combine: Combine, conditions: Vec<ConditionInput>) -> Search {
 
 fn finds(search: &Search) -> bool {
     let (interaction, messages) = example();
-    let Listing { position, row, .. } = Listing::of(&interaction).unwrap();
-    let facts = Facts::of(&interaction, &messages);
-    let Interaction { account, contact, .. } = &interaction;
+    finds_in(search, &interaction, &messages)
+}
+
+fn finds_in(search: &Search, interaction: &Interaction, messages: &[Message]) -> bool {
+    let Listing { position, row, .. } = Listing::of(interaction).unwrap();
+    let facts = Facts::of(interaction, messages);
+    let Interaction { account, contact, .. } = interaction;
     let subject = Subject { position: &position, account, contact, row: &row, facts: Some(&facts) };
     let blind = Subject { facts: None, ..subject };
     let found = search.matches(&subject, &names());
@@ -117,6 +121,20 @@ fn for_a_missing_value_differs_and_is_empty_hold_and_nothing_else() {
     }
     assert!(holds("variables.other", "differs", "x") && holds("variables.other", "is_empty", ""));
     assert!(holds("sentiment", "differs", "positive") && holds("sentiment", "is_empty", "") && !holds("sentiment", "equals", "positive"));
+}
+
+#[test]
+fn the_customers_mood_is_found_by_the_row_alone() {
+    let (interaction, messages) = example();
+    let insights = crate::insights::Insights { sentiment: Sentiment::Mixed, at: interaction.opened_at, version: 3 };
+    let told = Interaction { insights: Some(insights), ..interaction };
+    let holds = |operator: &str, value: &str| {
+        let search = search(Combine::All, vec![condition("sentiment", operator, value)]);
+        assert!(!search.needs_facts());
+        finds_in(&search, &told, &messages)
+    };
+    assert!(holds("equals", "mixed") && holds("differs", "negative"));
+    assert!(!holds("equals", "negative") && !holds("is_empty", ""));
 }
 
 #[test]
