@@ -7,8 +7,8 @@ import { Store, type Snapshot } from '../src/core/store'
 const ME = 'agt_me'
 const OTHER = 'agt_other'
 
-const interactionOf = (id: string, version: number, agent: string | null, status: 'open' | 'closed' = 'open') =>
-  ({ id, version, agent, status, account: 'acc_1', contact: 'con_1', opened_at: '2026-11-26T08:00:00Z', unread: false, tab_open: false }) as unknown as Interaction
+const interactionOf = (id: string, version: number, agent: string | null, status: 'open' | 'closed', offer: number | undefined) =>
+  ({ id, version, agent, status, offer: offer && { id: offer }, account: 'acc_1', contact: 'con_1', opened_at: '2026-11-26T08:00:00Z', unread: false, tab_open: false }) as unknown as Interaction
 
 const messageOf = (interaction: string, id: string, version: number, at: string, state: Message['state']) =>
   ({ id, interaction, version, at, author: { kind: 'agent', agent: ME }, content: { type: 'text', body: `${id} ${version}` }, state }) as Message
@@ -31,7 +31,7 @@ class Server {
     const id = `int_${which % 3}`
     const before = this.interactions.get(id)
     const change = (agent: string | null, status: 'open' | 'closed' = 'open') => {
-      const next = interactionOf(id, (before?.version ?? 0) + 1, agent, status)
+      const next = interactionOf(id, (before?.version ?? 0) + 1, agent, status, this.offers.get(id))
       this.interactions.set(id, next)
       return next
     }
@@ -49,9 +49,16 @@ class Server {
         this.emit({ type: 'withdrawn', interaction: id, offer, taken_by: OTHER })
         return
       }
-      case 2:
-        return this.emit({ type: 'interaction', interaction: change(which % 2 ? ME : OTHER) })
+      case 2: {
+        // Whoever accepts learns it from the interaction, the others from a withdrawal.
+        const offer = this.offers.get(id)
+        this.offers.delete(id)
+        this.emit({ type: 'interaction', interaction: change(which % 2 ? ME : OTHER) })
+        if (offer !== undefined && which % 2 === 0) this.emit({ type: 'withdrawn', interaction: id, offer, taken_by: OTHER })
+        return
+      }
       case 3:
+        this.offers.delete(id)
         return this.emit({ type: 'interaction', interaction: change(ME, 'closed') })
       case 4: {
         const message = messageOf(id, `msg_${this.messages.size}`, 1, `2026-11-26T08:00:0${which % 10}Z`, 'queued')

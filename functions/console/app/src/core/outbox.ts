@@ -22,8 +22,10 @@ export interface OutboxPorts {
   send(row: Row): Promise<Message>
   /** The message is confirmed. */
   sent(row: Row, message: Message): void
-  /** Keeps the rows for the next time that the page is loaded. */
-  keep(rows: Row[]): void
+  /** Keeps a row for the next time that the page is loaded. */
+  keep(row: Row): void
+  /** The row is not needed any more. */
+  drop(key: string): void
   timer(run: () => void, ms: number): () => void
   now(): number
 }
@@ -70,16 +72,13 @@ export class Outbox {
 
   discard(key: string) {
     this.rows.delete(key)
-    this.keep()
+    this.ports.drop(key)
   }
 
   private set(row: Row) {
     this.rows.set(row.key, row)
-    this.keep()
-  }
-
-  private keep() {
-    this.ports.keep([...this.rows.values()].map(({ problem: _, ...row }) => row))
+    const { problem: _, ...kept } = row
+    this.ports.keep(kept)
   }
 
   /** One row of an interaction at a time, so that messages arrive in their order. */

@@ -71,6 +71,9 @@ export class Store {
     if (known && known.version >= interaction.version) return
     if (!known && asked < this.epoch && interaction.agent === this.agent && interaction.status === 'open') return
     this.interactions.set(interaction.id, interaction)
+    // Nobody withdraws an offer from its winner, who may have accepted it in another window.
+    const rang = this.offers.get(interaction.id)
+    if (rang && rang.interaction.version < interaction.version && interaction.offer?.id !== rang.offer) this.withdraw(interaction.id, rang.offer)
   }
 
   /** Says where a thread begins, as far as it was read; undefined: it is here from its beginning. */

@@ -1,12 +1,12 @@
 /** The desk: the store, bound to the screen, and what an agent does with it. */
-import { del, get, set } from 'idb-keyval'
+import { clear, del, entries, get, set, update } from 'idb-keyval'
 import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
+import { Drafts, isLive, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import type { AnswerWithFile } from '../core/outgoing'
 import { Store, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
@@ -15,7 +15,7 @@ import { Session } from '../core/session'
 import { t } from '../i18n'
 import { said } from '../problems'
 import type { Acts } from './keys'
-import { makeTranslations, type DraftTranslation } from './translations'
+import { makeTranslations } from './translations'
 
 const base = document.baseURI
 
@@ -49,10 +49,21 @@ export interface Toast {
   bad: boolean
 }
 
-const shallowMap = <V>() => shallowReactive(new Map<string, V>())
-const DRAFT_DAYS = 7
+/** What a window had not sent when it was closed. */
+interface KeptRow {
+  agent: string
+  window: string
+  row: Row
+}
 
-export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; translation?: DraftTranslation; answer?: AnswerWithFile; at: number }
+function later(run: () => void, ms: number) {
+  const id = setTimeout(run, ms)
+  return () => clearTimeout(id)
+}
+const shallowMap = <V>() => shallowReactive(new Map<string, V>())
+/** A key is good for a day at the API. After half of it a second sending might be a second message. */
+const ROWS_LIVE = 86_400_000 / 2
+
 export type Past = api.Interaction
 
 /** All state of the desk; made once the agent is known. */
@@ -68,13 +79,12 @@ export function makeDesk(given: api.Me) {
   const queues = shallowRef<Awaited<ReturnType<typeof api.ofQueues>>['queues']>([])
   const names = shallowReactive(new Map<string, string>())
   const colleagues = shallowReactive(new Map<string, api.Colleagues>())
-  /** Customers' messages that nobody has looked at, by interaction. */
   /** Those whose thread is watched: their messages are nothing that this agent has to answer. */
   const watched = shallowReactive(new Set<string>())
+  /** Customers' messages that nobody has looked at, by interaction. */
   const unseen = shallowReactive(new Map<string, number>())
   const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
   const { loaded, older } = threads
-  const drafts = shallowReactive(new Map<string, Draft>())
   const open = ref<string>()
   const announced = ref('')
   /** Counts what is told of notifications. */
@@ -132,7 +142,13 @@ export function makeDesk(given: api.Me) {
         if (it.tab_open) showTab(it.id)
         void loadThread(it.id, true)
       }
-      for (const id of tabs) if (!store.interactions.has(id)) void refresh(id)
+      // What is on the screen and not in the snapshot may have changed while nobody told us.
+      const listed = new Set(snapshot.interactions.map((it) => it.id))
+      for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
+        if (listed.has(id)) continue
+        void refresh(id)
+        if (loaded.has(id)) void loadThread(id, true)
+      }
       soundOffers()
     },
     apply(entry, live) {
@@ -158,10 +174,7 @@ export function makeDesk(given: api.Me) {
       soundOffers()
     },
     state: (since) => (lostSince.value = since),
-    timer(run, ms) {
-      const id = setTimeout(run, ms)
-      return () => clearTimeout(id)
-    },
+    timer: later,
     now: Date.now,
     random: Math.random
   })
@@ -361,11 +374,10 @@ export function makeDesk(given: api.Me) {
         return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '' } }) : api.send(caller, { ...sent, body: row.body })
       },
       sent: (_, message) => store.applyMessage(message),
-      keep: (rows) => void (rows.length > 0 ? set('outbox', { at: Date.now(), agent: me.id, rows }) : del('outbox')).catch(() => undefined),
-      timer(run, ms) {
-        const id = setTimeout(run, ms)
-        return () => clearTimeout(id)
-      },
+      // A browser that keeps nothing: the desk works without.
+      keep: (row) => void set(`row:${row.key}`, { agent: me.id, window: here, row } satisfies KeptRow).catch(() => undefined),
+      drop: (key) => void del(`row:${key}`).catch(() => undefined),
+      timer: later,
       now: Date.now
     },
     rows
@@ -374,27 +386,30 @@ export function makeDesk(given: api.Me) {
     if (!outbox.isEmpty) event.preventDefault()
   })
 
-  function draftOf(id: string): Draft {
-    let draft = drafts.get(id)
-    if (!draft) drafts.set(id, (draft = reactive<Draft>({ text: '', mode: 'message', at: Date.now() })))
-    return draft
-  }
-  let saving: ReturnType<typeof setTimeout> | undefined
-  function saveDrafts() {
-    clearTimeout(saving)
-    saving = setTimeout(() => {
-      const kept = [...drafts].filter(([, draft]) => draft.text).map(([id, draft]) => [id, { ...draft }])
-      void set('drafts', { agent: me.id, kept }).catch(() => undefined)
-    }, 300)
-  }
+  const others = new BroadcastChannel('console-drafts')
+  const drafts = new Drafts(
+    me.id,
+    {
+      update: (change) => update<Kept>('drafts', change),
+      tell: (kept) => others.postMessage({ agent: me.id, kept } satisfies Kept),
+      timer: later,
+      now: Date.now
+    },
+    (draft) => reactive(draft),
+    shallowReactive(new Map<string, Draft>())
+  )
+  others.onmessage = ({ data }: MessageEvent<Kept>) => data.agent === me.id && drafts.take(data.kept)
+  /** Held for as long as this window lives: its rows are nobody else's. */
+  const here = crypto.randomUUID()
+  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
   async function restore() {
-    const oldest = Date.now() - DRAFT_DAYS * 86_400_000
     try {
-      const found = await get<{ agent: string; kept: [string, Draft][] }>('drafts')
-      if (found?.agent === me.id) for (const [id, draft] of found.kept) if (draft.at > oldest) drafts.set(id, reactive(draft))
-      const left = await get<{ agent: string; at: number; rows: Row[] }>('outbox')
-      // A key is good for a day. After that a second sending would be a second message.
-      if (left?.agent === me.id && left.at > Date.now() - 86_400_000 / 2) outbox.restore(left.rows)
+      const kept = await get<Kept>('drafts')
+      if (kept?.agent === me.id) drafts.take(kept.kept.filter(([, draft]) => isLive(draft, Date.now())))
+      const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
+      const rows = (await entries<string, KeptRow>()).filter(([key]) => key.startsWith('row:'))
+      for (const [key, { row }] of rows) if (row.at < Date.now() - ROWS_LIVE) void del(key)
+      outbox.restore(rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE).map(({ row }) => row))
     } catch {
       // A browser that keeps nothing; the desk works without.
     }
@@ -416,8 +431,9 @@ export function makeDesk(given: api.Me) {
   /** Wipes what this browser keeps, and leaves. */
   async function leave() {
     if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
-    await Promise.all([del('drafts'), del('outbox')]).catch(() => undefined)
+    drafts.clear()
     outbox.rows.clear()
+    await clear().catch(() => undefined)
     feed.stop()
     location.assign(await session.logout())
   }
@@ -440,7 +456,7 @@ export function makeDesk(given: api.Me) {
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
     offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
-    setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
+    setPresence, renewMe, outbox, drafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
     places: new Map<string, string>(),
     navigate: (go: (id: string | undefined) => void) => (goTo = go)
