@@ -54,6 +54,14 @@ describe('drafts', () => {
     expect([all[0]!.of('int_1').text, all[0]!.of('int_1').replyTo, world.kept?.kept]).toEqual(['', undefined, []])
   })
 
+  it('go on in the conversation of which theirs becomes a part', () => {
+    const { world, all, write, pause } = windows(1)
+    write(0, 'int_2', { text: 'One moment' })
+    all[0]!.move('int_2', 'int_1')
+    pause()
+    expect(world.kept?.kept.map(([id, draft]) => [id, draft.text])).toEqual([['int_1', 'One moment']])
+  })
+
   it('keep the later words of two windows', () => {
     const { all, write, pause } = windows(2)
     write(0, 'int_1', { text: 'earlier' })

@@ -211,19 +211,36 @@ describe('the feed', () => {
     const it_ = await connected(server)
     for (let n = 0; n < 3; n += 1) server.step(4, n)
     it_.frame(server.events[2]!)
+    const reads = it_.reads
     await it_.pass(200)
-    expect([it_.applied, it_.reads]).toEqual([[], 0])
+    expect([it_.applied, it_.reads]).toEqual([[], reads])
     await it_.pass(200)
     expect(it_.applied).toEqual([1, 2, 3])
   })
 
-  it('asks for what it missed when it connects, and again after a full page', async () => {
+  it('asks from time to time for what got lost, and again after a full page', async () => {
     const server = new Server()
     const it_ = await connected(server)
+    expect(it_.sent).toEqual([])
+    await it_.pass(4 * 60_000)
     expect(it_.sent).toEqual(['{"after":0}'])
     for (let n = 0; n < 200; n += 1) server.step(6, n)
     for (const event of server.events) it_.frame(event)
     expect(it_.sent).toEqual(['{"after":0}', '{"after":200}'])
+  })
+
+  it('reads all that it missed, page by page, before any of it is applied', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    it_.cut()
+    for (let n = 0; n < 50; n += 1) server.step(4, n)
+    const reads = it_.reads
+    await it_.pass(600)
+    expect(it_.applied).toEqual([])
+    it_.open()
+    await it_.settle()
+    // Pages of three.
+    expect([it_.applied.length, it_.reads - reads, it_.sent]).toEqual([50, 17, []])
   })
 
   it('comes back after ever longer pauses, at once when the machine wakes, and says since when', async () => {
@@ -239,7 +256,7 @@ describe('the feed', () => {
     await it_.settle()
     it_.open()
     await it_.settle()
-    expect([it_.states.at(-1), it_.sent.at(-1)]).toEqual([undefined, '{"after":0}'])
+    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
   })
 
   it('reads everything anew when the missed events are gone', async () => {

@@ -79,6 +79,17 @@ export class Drafts {
     this.saving = this.ports.timer(() => this.save(), PAUSE)
   }
 
+  /** What was written in one conversation goes on in another. */
+  move(from: string, to: string) {
+    const [before, after] = [this.of(from), this.of(to)]
+    if (!before.text) return
+    after.text = [after.text, before.text].filter(Boolean).join('\n')
+    after.mode = before.mode
+    before.text = ''
+    this.touched(from)
+    this.touched(to)
+  }
+
   private save() {
     const changed = [...this.changed].map((id): [string, Draft] => {
       const draft = this.of(id)

@@ -13,6 +13,8 @@ export interface Row {
   body: NewMessage
   /** When it was written. */
   at: number
+  /** When a person had it sent once more. */
+  since?: number
   /** `unsure`: nobody knows whether it arrived. `refused`: it did not, and `problem` says why. */
   state: 'sending' | 'unsure' | 'refused'
   problem?: Problem
@@ -66,7 +68,7 @@ export class Outbox {
   again(key: string) {
     const row = this.rows.get(key)
     if (!row || row.state === 'sending') return
-    this.set({ ...row, at: this.ports.now(), state: 'sending', problem: undefined })
+    this.set({ ...row, since: this.ports.now(), state: 'sending', problem: undefined })
     void this.work(row.interaction)
   }
 
@@ -101,7 +103,7 @@ export class Outbox {
       } catch (error) {
         const problem = error instanceof Problem ? error : new Problem(0, 'network', String(error))
         if (!problem.mayPass) return this.set({ ...row, state: 'refused', problem })
-        if (this.ports.now() - row.at > PATIENCE) return this.set({ ...row, state: 'unsure', problem })
+        if (this.ports.now() - (row.since ?? row.at) > PATIENCE) return this.set({ ...row, state: 'unsure', problem })
       }
       await new Promise<void>((resolve) => this.ports.timer(resolve, pause))
       if (!this.rows.has(row.key)) return

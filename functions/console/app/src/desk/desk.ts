@@ -61,6 +61,8 @@ function later(run: () => void, ms: number) {
   return () => clearTimeout(id)
 }
 const shallowMap = <V>() => shallowReactive(new Map<string, V>())
+/** A browser has six connections to a host: what an agent asks for does not wait for what nobody looks at. */
+const THREADS_AT_ONCE = 2
 /** A key is good for a day at the API. After half of it a second sending might be a second message. */
 const ROWS_LIVE = 86_400_000 / 2
 
@@ -91,8 +93,8 @@ export function makeDesk(given: api.Me) {
   const news = ref(0)
   /** What may be done with the conversation on the screen. */
   const acts = shallowRef<Acts>()
-  /** Whether a customer is being looked for. */
-  const finding = ref(false)
+  /** The words with which a customer is being looked for; undefined: none is. */
+  const finding = ref<string>()
   const ring = new Ring()
   // Browsers allow sound after any gesture.
   for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
@@ -123,7 +125,7 @@ export function makeDesk(given: api.Me) {
 
   const feed = new Feed({
     snapshot,
-    read: (after) => api.events(caller, { query: { after, limit: 200 } }),
+    read: (after) => api.events(caller, { query: { after, limit: 500 } }),
     async connect(listener) {
       const { url } = await api.ticket(caller)
       const socket = new WebSocket(url)
@@ -140,8 +142,8 @@ export function makeDesk(given: api.Me) {
         count(it.id, before.get(it.id))
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
-        void loadThread(it.id, true)
       }
+      loadThreads(store.mine().map((it) => it.id))
       // What is on the screen and not in the snapshot may have changed while nobody told us.
       const listed = new Set(snapshot.interactions.map((it) => it.id))
       for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
@@ -158,8 +160,7 @@ export function makeDesk(given: api.Me) {
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
-        const merged = entry.event.interaction.merged_into
-        if (merged && open.value === entry.event.interaction.id) void openTab(merged)
+        if (entry.event.interaction.merged_into) follow(entry.event.interaction.id, entry.event.interaction.merged_into)
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
@@ -228,6 +229,7 @@ export function makeDesk(given: api.Me) {
     try {
       const found = await api.interaction(caller, { path: { id } })
       store.applyInteraction(found, asked)
+      if (found.merged_into) follow(id, found.merged_into)
       return found
     } catch (error) {
       if (error instanceof Problem && (error.status === 404 || error.status === 403)) closeTabHere(id)
@@ -236,6 +238,19 @@ export function makeDesk(given: api.Me) {
   }
 
   const loadThread = (id: string, anew = false) => threads.load(id, anew)
+  /** Threads that the list shows a line of, and those of before whose events were missed. The one on the screen is first. */
+  let toLoad: [id: string, anew: boolean][] = []
+  let loading = 0
+  function loadThreads(ids: string[]) {
+    const first = (id: string) => Number(id !== open.value)
+    toLoad = ids.map((id): [string, boolean] => [id, loaded.has(id)]).sort(([a], [b]) => first(a) - first(b))
+    while (loading < THREADS_AT_ONCE && toLoad.length > 0) void loadNext()
+  }
+  async function loadNext() {
+    loading += 1
+    for (let next; (next = toLoad.shift()); ) await loadThread(...next)
+    loading -= 1
+  }
 
   async function loadWaiting() {
     try {
@@ -347,6 +362,15 @@ export function makeDesk(given: api.Me) {
     if (at >= 0) tabs.splice(at, 1)
     if (open.value === id) goTo(tabs[Math.max(0, at - 1)])
   }
+  /** A conversation has become a part of another: its place on the screen and its draft go there. */
+  function follow(from: string, to: string) {
+    drafts.move(from, to)
+    // The other one's thread has all messages now.
+    if (loaded.has(to)) void loadThread(to, true)
+    if (open.value === from) void openTab(to)
+    const at = tabs.indexOf(from)
+    if (at >= 0) tabs.splice(at, 1)
+  }
   async function closeTab(id: string) {
     closeTabHere(id)
     const it = store.interactions.get(id)
@@ -442,7 +466,7 @@ export function makeDesk(given: api.Me) {
     await restore()
     await feed.start()
     for (const it of me.accounts) if (it.member) learnNames(it.id)
-    await loadWaiting()
+    void loadWaiting()
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
