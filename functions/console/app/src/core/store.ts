@@ -102,6 +102,13 @@ export class Store {
     thread.set(message.id, message)
   }
 
+  /** Lets go of a thread that nobody looks at. */
+  forgetThread(id: string) {
+    this.threads.delete(id)
+    this.sorted.delete(id)
+    this.begins.delete(id)
+  }
+
   /** Adds to a message what it says in the agents' language, if its words are still those that were translated. */
   translate(id: string, message: string, version: number | undefined, translation: Message['translation']) {
     const thread = this.threads.get(id)
@@ -166,9 +173,7 @@ export class Store {
       case 'withheld':
       case 'deleted':
         this.interactions.delete(event.interaction)
-        this.threads.delete(event.interaction)
-        this.sorted.delete(event.interaction)
-        this.begins.delete(event.interaction)
+        this.forgetThread(event.interaction)
         this.offers.delete(event.interaction)
         return
       default:

@@ -160,6 +160,7 @@ export function makeDesk(given: api.Me) {
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
+        release(entry.event.interaction.id)
         if (entry.event.interaction.merged_into) follow(entry.event.interaction.id, entry.event.interaction.merged_into)
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
@@ -264,6 +265,12 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  /** The thread of a conversation that is over here: kept while its tab is there, or somebody looks at it. */
+  function release(id: string) {
+    const it = store.interactions.get(id)
+    const mine = it?.agent === me.id && it.status === 'open'
+    if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) threads.forget(id)
+  }
   const translations = makeTranslations(store, {
     translate: (id, messages) => assist.translations(assistCaller, { path: { id }, body: { messages } }),
     draft: (id, text) => assist.drafts(assistCaller, { path: { id }, body: { text } }),
@@ -360,6 +367,7 @@ export function makeDesk(given: api.Me) {
   function closeTabHere(id: string) {
     const at = tabs.indexOf(id)
     if (at >= 0) tabs.splice(at, 1)
+    release(id)
     if (open.value === id) goTo(tabs[Math.max(0, at - 1)])
   }
   /** A conversation has become a part of another: its place on the screen and its draft go there. */
@@ -479,7 +487,7 @@ export function makeDesk(given: api.Me) {
 
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
     setPresence, renewMe, outbox, drafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
     places: new Map<string, string>(),
