@@ -151,6 +151,7 @@ async fn an_agent_who_closes_without_a_mandatory_disposition_is_paused_until_it_
     let (anna, close) = (desk.anna(), format!("{path}/close"));
     let me = anna.get("/me").await.1;
     assert_eq!((&me["accounts"][0]["dispositions"], &me["pauses"]), (&json!(["Refund", "Sold/Online"]), &json!(["After call"])));
+    assert_eq!(me["accounts"][0]["disposition_pause"], "After call");
     let (status, body) = anna.post(&close, json!({})).await;
     assert_eq!((status, &body["status"], body["wrap_up_since"].is_string()), (200, &json!("open"), true), "{body}");
     let presence = anna.get("/presence").await.1;

@@ -6,6 +6,7 @@ use api::{AgentCaller, Body, Command, Error};
 use axum::Json;
 use axum::extract::State;
 use desk::presence::{PresenceChange, PresenceView};
+use domain::account::Settings;
 use domain::agent::{Presence, PresenceState, Role};
 use domain::ids::AgentId;
 use domain::language::Language;
@@ -54,6 +55,10 @@ struct MyAccount {
     member: bool,
     /// Whether closing requires a disposition.
     mandatory_disposition: bool,
+    /// The pause of an agent who closes without the required disposition, until it is chosen. If absent, closing without
+    /// it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disposition_pause: Option<String>,
     /// The dispositions to choose from: the account's own, then the general ones. Each has up to three levels
     /// separated by `/`. If the list is empty, any text is allowed.
     dispositions: Vec<String>,
@@ -75,12 +80,18 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
     let accounts = app.directory().accounts().await?;
     let queues = app.directory().queues().await?;
     let general = app.directory().dispositions().await?;
+    let pauses = app.directory().pauses().await?;
+    let wrap_up = |settings: &Settings| {
+        let wanted = settings.disposition_pause.as_ref().filter(|_| settings.mandatory_disposition)?;
+        pauses.iter().find(|pause| pause.id == *wanted).map(|pause| pause.name.clone())
+    };
     let accounts = accounts.iter().filter(|account| caller.reads(account)).map(|account| MyAccount {
         id: account.id.to_string(),
         key: account.key.to_string(),
         name: account.name.clone(),
         member: account.agents.contains(&agent.id),
         mandatory_disposition: account.settings.mandatory_disposition,
+        disposition_pause: wrap_up(&account.settings),
         dispositions: blended(&account.settings.dispositions, &general),
         recontact: account.settings.recontact.is_some(),
         translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
@@ -95,7 +106,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         capacity: agent.capacity.get(),
         accounts: accounts.collect(),
         queues: queues.collect(),
-        pauses: app.directory().pauses().await?.iter().map(|pause| pause.name.clone()).collect(),
+        pauses: pauses.iter().map(|pause| pause.name.clone()).collect(),
         tags: app.directory().tags().await?.iter().map(|known| known.tag.clone()).collect(),
         id: agent.id,
         name: agent.name,

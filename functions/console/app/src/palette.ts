@@ -16,6 +16,12 @@ export interface Command {
 const SUPERVISED: [string, Key][] = [['/supervise', 'realtime'], ['/supervise/interactions', 'interactions'], ['/supervise/logs', 'logs'], ['/supervise/jobs', 'jobs']]
 const LOOKS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const
 
+/** Looks for a customer on the desk. */
+export async function findCustomer(desk: Desk, router: Router, words: string) {
+  await router.push(desk.open.value ? `/desk/${desk.open.value}` : '/desk')
+  desk.finding.value = words
+}
+
 export function commands(desk: Desk, router: Router, open: { keys: () => void }): Command[] {
   const found: Command[] = []
   const add = (id: string, text: string, run: () => unknown, hint?: string) => found.push({ id, text, hint, run })
@@ -33,7 +39,7 @@ export function commands(desk: Desk, router: Router, open: { keys: () => void })
   if (onDesk) {
     for (const it of desk.mine.value) add(it.id, desk.nameOf(it), async () => { await router.push(`/desk/${it.id}`); await desk.openTab(it.id) }, key(it.account))
     for (const it of desk.waiting.value) add(it.id, desk.nameOf(it), () => router.push(`/desk/${it.id}`), t('waits'))
-    add('find', t('findCustomer'), async () => { await router.push(desk.open.value ? `/desk/${desk.open.value}` : '/desk'); desk.finding.value = true })
+    add('find', t('findCustomer'), () => findCustomer(desk, router, ''))
   }
   if (desk.me.whatsapp) {
     const state = desk.presence.value?.state

@@ -3,7 +3,7 @@
  * message to a customer who is found by name or number; and a transcript. `node stories/writing.mjs`; see kit/story.mjs.
  */
 import assert from 'node:assert/strict'
-import { ask, closes, customerWrites, endpoints, story } from './kit/story.mjs'
+import { administers, ask, closes, customerWrites, endpoints, story } from './kit/story.mjs'
 
 /** Somebody new with each run. */
 const customer = `+39335${String(Date.now()).slice(-7)}`
@@ -89,6 +89,24 @@ await story('writing', async ({ page, accessible, button, logIn, expects }) => {
   await dialog.waitFor({ state: 'detached' })
   assert.equal(opened(), second)
   await closes(second)
+
+  // A contact who never wrote is found by name, too, once the index has it.
+  const silent = `Silent ${stranger.slice(-5)}`
+  const { list } = (await ask('admin', 'GET', 'admin', '/accounts?limit=100')).items.find((it) => it.key === 'META1')
+  await administers('POST', '/contacts', { name: silent, phone: stranger.replace('+39336', '+39340'), lists: [list] })
+  await find.click()
+  await dialog.getByRole('searchbox').fill(silent.toLowerCase())
+  const write = dialog.getByRole('button', { name: `Write to ${silent} first` })
+  for (let tries = 0; tries < 20 && !(await write.isVisible()); tries += 1) {
+    await page.keyboard.press('Enter')
+    await dialog.getByText('Searching').waitFor({ state: 'detached' })
+    await page.waitForTimeout(250)
+  }
+  await accessible('find-contact')
+  await write.click()
+  await dialog.getByText(`Write to ${silent} first`).waitFor()
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
 
   // A number that nobody knows, on an account whose provider lists no templates.
   await find.click()

@@ -7,8 +7,8 @@ import { Store, type Snapshot } from '../src/core/store'
 const ME = 'agt_me'
 const OTHER = 'agt_other'
 
-const interactionOf = (id: string, version: number, agent: string | null, status: 'open' | 'closed' = 'open') =>
-  ({ id, version, agent, status, account: 'acc_1', contact: 'con_1', opened_at: '2026-11-26T08:00:00Z', unread: false, tab_open: false }) as unknown as Interaction
+const interactionOf = (id: string, version: number, agent: string | null, status: 'open' | 'closed', offer: number | undefined) =>
+  ({ id, version, agent, status, offer: offer && { id: offer }, account: 'acc_1', contact: 'con_1', opened_at: '2026-11-26T08:00:00Z', unread: false, tab_open: false }) as unknown as Interaction
 
 const messageOf = (interaction: string, id: string, version: number, at: string, state: Message['state']) =>
   ({ id, interaction, version, at, author: { kind: 'agent', agent: ME }, content: { type: 'text', body: `${id} ${version}` }, state }) as Message
@@ -31,7 +31,7 @@ class Server {
     const id = `int_${which % 3}`
     const before = this.interactions.get(id)
     const change = (agent: string | null, status: 'open' | 'closed' = 'open') => {
-      const next = interactionOf(id, (before?.version ?? 0) + 1, agent, status)
+      const next = interactionOf(id, (before?.version ?? 0) + 1, agent, status, this.offers.get(id))
       this.interactions.set(id, next)
       return next
     }
@@ -49,9 +49,16 @@ class Server {
         this.emit({ type: 'withdrawn', interaction: id, offer, taken_by: OTHER })
         return
       }
-      case 2:
-        return this.emit({ type: 'interaction', interaction: change(which % 2 ? ME : OTHER) })
+      case 2: {
+        // Whoever accepts learns it from the interaction, the others from a withdrawal.
+        const offer = this.offers.get(id)
+        this.offers.delete(id)
+        this.emit({ type: 'interaction', interaction: change(which % 2 ? ME : OTHER) })
+        if (offer !== undefined && which % 2 === 0) this.emit({ type: 'withdrawn', interaction: id, offer, taken_by: OTHER })
+        return
+      }
       case 3:
+        this.offers.delete(id)
         return this.emit({ type: 'interaction', interaction: change(ME, 'closed') })
       case 4: {
         const message = messageOf(id, `msg_${this.messages.size}`, 1, `2026-11-26T08:00:0${which % 10}Z`, 'queued')
@@ -204,19 +211,36 @@ describe('the feed', () => {
     const it_ = await connected(server)
     for (let n = 0; n < 3; n += 1) server.step(4, n)
     it_.frame(server.events[2]!)
+    const reads = it_.reads
     await it_.pass(200)
-    expect([it_.applied, it_.reads]).toEqual([[], 0])
+    expect([it_.applied, it_.reads]).toEqual([[], reads])
     await it_.pass(200)
     expect(it_.applied).toEqual([1, 2, 3])
   })
 
-  it('asks for what it missed when it connects, and again after a full page', async () => {
+  it('asks from time to time for what got lost, and again after a full page', async () => {
     const server = new Server()
     const it_ = await connected(server)
+    expect(it_.sent).toEqual([])
+    await it_.pass(4 * 60_000)
     expect(it_.sent).toEqual(['{"after":0}'])
     for (let n = 0; n < 200; n += 1) server.step(6, n)
     for (const event of server.events) it_.frame(event)
     expect(it_.sent).toEqual(['{"after":0}', '{"after":200}'])
+  })
+
+  it('reads all that it missed, page by page, before any of it is applied', async () => {
+    const server = new Server()
+    const it_ = await connected(server)
+    it_.cut()
+    for (let n = 0; n < 50; n += 1) server.step(4, n)
+    const reads = it_.reads
+    await it_.pass(600)
+    expect(it_.applied).toEqual([])
+    it_.open()
+    await it_.settle()
+    // Pages of three.
+    expect([it_.applied.length, it_.reads - reads, it_.sent]).toEqual([50, 17, []])
   })
 
   it('comes back after ever longer pauses, at once when the machine wakes, and says since when', async () => {
@@ -232,7 +256,7 @@ describe('the feed', () => {
     await it_.settle()
     it_.open()
     await it_.settle()
-    expect([it_.states.at(-1), it_.sent.at(-1)]).toEqual([undefined, '{"after":0}'])
+    expect([it_.states.at(-1), it_.applied]).toEqual([undefined, [1]])
   })
 
   it('reads everything anew when the missed events are gone', async () => {

@@ -5,7 +5,6 @@ const SHARED = 'the desk’s screens, which Supervise shows too, call that of th
 /** Operations that the console does not call, and why. */
 const LEFT_OUT: Record<string, Record<string, string>> = {
   agent: {
-    'get /contacts': 'the desk has no screen for contacts yet',
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
     'put /interactions/{id}/ai': 'there is no AI agent yet',

@@ -35,6 +35,17 @@ describe('threads', () => {
     expect([await threads.more('int_1'), ids(store)[0]]).toEqual([true, made(9_800).id])
   })
 
+  it('are let go of when they are over, and read again by whoever opens them', async () => {
+    const [server, store] = [new Server(), new Store('agt_me')]
+    server.messages = Array.from({ length: 500 }, (_, n) => made(n))
+    const threads = new Threads(store, server.read)
+    await threads.load('int_1')
+    threads.forget('int_1')
+    expect([ids(store), threads.loaded.size, threads.older.size]).toEqual([[], 0, 0])
+    await threads.load('int_1')
+    expect([server.calls, ids(store).length]).toEqual([2, PAGE])
+  })
+
   it('ask for an older page once, however often somebody scrolls there', async () => {
     const [server, store] = [new Server(), new Store('agt_me')]
     server.messages = Array.from({ length: 500 }, (_, n) => made(n))

@@ -31,7 +31,7 @@ export interface Caller {
   /** The address of the API: `…/agent`. */
   base: string
   token(): Promise<string>
-  /** Told when a valid token is refused all the same. */
+  /** Told when a valid token is refused all the same: the next one is another. */
   refused?(): void
   /** Told when the caller's role does not allow it: it may be another one by now. */
   forbidden?(): void
@@ -73,23 +73,32 @@ export function operationOf<Paths>() {
         for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null) query.append(name, String(one))
       }
       const url = `${caller.base}${filled}${query.size ? `?${query}` : ''}`
-      const headers: Record<string, string> = { Authorization: `Bearer ${await caller.token()}` }
+      const headers: Record<string, string> = {}
       if (sent.body !== undefined) headers['Content-Type'] = 'application/json'
       if (sent.key) headers['Idempotency-Key'] = sent.key
       if (sent.version !== undefined) headers['If-Match'] = `"${sent.version}"`
       if (sent.etag?.value) headers['If-None-Match'] = sent.etag.value
       const body = sent.body === undefined ? undefined : JSON.stringify(sent.body)
-      let answer: Response
-      try {
-        answer = await (caller.fetch ?? fetch)(url, { method: method.toUpperCase(), headers, body, keepalive: sent.keepalive, signal: AbortSignal.timeout(35_000) })
-      } catch {
-        throw new Problem(0, 'network', 'The connection failed')
+      const ask = async (token: string) => {
+        const all = { ...headers, Authorization: `Bearer ${token}` }
+        try {
+          return await (caller.fetch ?? fetch)(url, { method: method.toUpperCase(), headers: all, body, keepalive: sent.keepalive, signal: AbortSignal.timeout(35_000) })
+        } catch {
+          throw new Problem(0, 'network', 'The connection failed')
+        }
+      }
+      const token = await caller.token()
+      let answer = await ask(token)
+      if (answer.status === 401) {
+        // Nothing was carried out. The machine may have slept, or the issuer has new keys: once more with a new token.
+        caller.refused?.()
+        const fresh = await caller.token()
+        if (fresh !== token) answer = await ask(fresh)
       }
       if (sent.etag && answer.status === 304) return undefined as never
       if (sent.etag) sent.etag.value = answer.headers.get('ETag') ?? undefined
       const said = await answer.json().catch(() => undefined)
       if (answer.ok) return said as never
-      if (answer.status === 401) caller.refused?.()
       const problem = (said ?? {}) as Record<string, unknown>
       const kind = typeof problem.type === 'string' ? (problem.type.split('/').at(-1) ?? '') : ''
       if (kind === 'forbidden') caller.forbidden?.()

@@ -20,6 +20,7 @@ export type Attachment = Schemas['AttachmentView']
 export type HistoryEntry = Schemas['HistoryEntry']
 export type Notifications = Schemas['Notifications']
 export type Notified = Schemas['Notified']
+export type FoundContact = Schemas['FoundContact']
 export type NewMessage = Schemas['NewMessage']
 
 export const me = op('get', '/me')
@@ -30,6 +31,7 @@ export const interaction = op('get', '/interactions/{id}')
 export const ofQueues = op('get', '/queues')
 export const startConversation = op('post', '/accounts/{id}/conversations')
 export const search = op('post', '/search')
+export const findContacts = op('get', '/contacts')
 export const ofAccount = op('get', '/accounts/{id}/interactions')
 export const colleagues = op('get', '/accounts/{id}/colleagues')
 export const cannedAnswers = op('get', '/accounts/{id}/canned-answers')

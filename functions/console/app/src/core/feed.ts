@@ -114,7 +114,9 @@ export class Feed {
       this.failures = 0
       this.lostSince = undefined
       this.ports.state?.(undefined)
-      this.ask()
+      // What was missed is read in a few calls, and applied at once. The socket has told of the rest since it opened.
+      void this.catchUp(false)
+      this.timers.push(this.ports.timer(() => this.ask(), ASK))
       this.timers.push(this.ports.timer(() => this.connect(), RENEW))
     }
     let early = false
@@ -131,7 +133,7 @@ export class Feed {
       }, lost)
   }
 
-  /** Asks for what happened while the connection opened, and from then on from time to time. */
+  /** Asks for what got lost on the way, from time to time. */
   private ask() {
     this.asked = this.seq
     this.line?.send(JSON.stringify({ after: this.seq }))
@@ -189,16 +191,25 @@ export class Feed {
 
   private async readOn(anew: boolean) {
     if (anew) await this.renew()
-    for (;;) {
-      const page = await this.ports.read(this.seq)
-      const expired = page.items.find((entry) => entry.event.type === 'expired' && entry.seq > this.seq)
-      if (expired) {
-        await this.renew()
-        continue
+    const missed: Entry[] = []
+    try {
+      for (let after = this.seq; ; ) {
+        const page = await this.ports.read(after)
+        if (page.items.some((entry) => entry.event.type === 'expired' && entry.seq > this.seq)) {
+          missed.length = 0
+          await this.renew()
+          after = this.seq
+          continue
+        }
+        missed.push(...page.items)
+        const last = page.items.at(-1)?.seq ?? after
+        if (!page.next || last <= after) return
+        after = last
       }
-      const before = this.seq
-      for (const entry of page.items) this.take(entry, false)
-      if (!page.next || this.seq === before) return
+    } finally {
+      // All at once: the screen is drawn once.
+      for (const entry of missed) this.take(entry, false)
+      this.asked = this.seq
     }
   }
 

@@ -13,6 +13,8 @@ export interface Row {
   body: NewMessage
   /** When it was written. */
   at: number
+  /** When a person had it sent once more. */
+  since?: number
   /** `unsure`: nobody knows whether it arrived. `refused`: it did not, and `problem` says why. */
   state: 'sending' | 'unsure' | 'refused'
   problem?: Problem
@@ -22,8 +24,10 @@ export interface OutboxPorts {
   send(row: Row): Promise<Message>
   /** The message is confirmed. */
   sent(row: Row, message: Message): void
-  /** Keeps the rows for the next time that the page is loaded. */
-  keep(rows: Row[]): void
+  /** Keeps a row for the next time that the page is loaded. */
+  keep(row: Row): void
+  /** The row is not needed any more. */
+  drop(key: string): void
   timer(run: () => void, ms: number): () => void
   now(): number
 }
@@ -64,22 +68,19 @@ export class Outbox {
   again(key: string) {
     const row = this.rows.get(key)
     if (!row || row.state === 'sending') return
-    this.set({ ...row, at: this.ports.now(), state: 'sending', problem: undefined })
+    this.set({ ...row, since: this.ports.now(), state: 'sending', problem: undefined })
     void this.work(row.interaction)
   }
 
   discard(key: string) {
     this.rows.delete(key)
-    this.keep()
+    this.ports.drop(key)
   }
 
   private set(row: Row) {
     this.rows.set(row.key, row)
-    this.keep()
-  }
-
-  private keep() {
-    this.ports.keep([...this.rows.values()].map(({ problem: _, ...row }) => row))
+    const { problem: _, ...kept } = row
+    this.ports.keep(kept)
   }
 
   /** One row of an interaction at a time, so that messages arrive in their order. */
@@ -102,7 +103,7 @@ export class Outbox {
       } catch (error) {
         const problem = error instanceof Problem ? error : new Problem(0, 'network', String(error))
         if (!problem.mayPass) return this.set({ ...row, state: 'refused', problem })
-        if (this.ports.now() - row.at > PATIENCE) return this.set({ ...row, state: 'unsure', problem })
+        if (this.ports.now() - (row.since ?? row.at) > PATIENCE) return this.set({ ...row, state: 'unsure', problem })
       }
       await new Promise<void>((resolve) => this.ports.timer(resolve, pause))
       if (!this.rows.has(row.key)) return

@@ -2,20 +2,20 @@
 export class Ring {
   private audio: AudioContext | undefined
   private timer: ReturnType<typeof setInterval> | undefined
-  /** Of several windows one rings: the one that holds the lock. */
+  /** Of several windows one rings: the first that may. It holds the lock. */
   private mine = false
-
-  constructor() {
-    void navigator.locks?.request('console-ring', () => {
-      this.mine = true
-      // For as long as this window lives.
-      return new Promise(() => undefined)
-    })
-  }
 
   /** Called in a gesture. */
   unlock() {
-    this.audio ??= new AudioContext()
+    if (!this.audio) {
+      this.audio = new AudioContext()
+      // Only now: a window that may make no sound must not keep the others silent.
+      void navigator.locks?.request('console-ring', () => {
+        this.mine = true
+        // For as long as this window lives.
+        return new Promise(() => undefined)
+      })
+    }
     void this.audio.resume()
   }
 

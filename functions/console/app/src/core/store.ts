@@ -40,6 +40,8 @@ export class Store {
   epoch = 0
   /** The highest offer of an interaction that was withdrawn: an older `offered` must not bring it back. */
   private readonly withdrawn = new Map<string, number>()
+  /** Threads in their order, until one of their messages changes. */
+  private readonly sorted = new Map<string, Message[]>()
   /** The oldest message of a thread of which older ones were not read. */
   private readonly begins = new Map<string, Message>()
 
@@ -71,6 +73,9 @@ export class Store {
     if (known && known.version >= interaction.version) return
     if (!known && asked < this.epoch && interaction.agent === this.agent && interaction.status === 'open') return
     this.interactions.set(interaction.id, interaction)
+    // Nobody withdraws an offer from its winner, who may have accepted it in another window.
+    const rang = this.offers.get(interaction.id)
+    if (rang && rang.interaction.version < interaction.version && interaction.offer?.id !== rang.offer) this.withdraw(interaction.id, rang.offer)
   }
 
   /** Says where a thread begins, as far as it was read; undefined: it is here from its beginning. */
@@ -78,6 +83,7 @@ export class Store {
     if (!oldest) return void this.begins.delete(id)
     this.begins.set(id, oldest)
     const thread = this.threads.get(id)
+    this.sorted.delete(id)
     for (const message of thread?.values() ?? []) if (inOrder(message, oldest) < 0) thread?.delete(message.id)
   }
 
@@ -92,14 +98,24 @@ export class Store {
     if (!thread) this.threads.set(message.interaction, (thread = this.maps()))
     const known = thread.get(message.id)
     if (known && (known.version > message.version || (known.version === message.version && !(known.cut && !message.cut)))) return
+    this.sorted.delete(message.interaction)
     thread.set(message.id, message)
+  }
+
+  /** Lets go of a thread that nobody looks at. */
+  forgetThread(id: string) {
+    this.threads.delete(id)
+    this.sorted.delete(id)
+    this.begins.delete(id)
   }
 
   /** Adds to a message what it says in the agents' language, if its words are still those that were translated. */
   translate(id: string, message: string, version: number | undefined, translation: Message['translation']) {
     const thread = this.threads.get(id)
     const known = thread?.get(message)
-    if (known && known.version === version) thread!.set(message, { ...known, translation })
+    if (!known || known.version !== version) return
+    this.sorted.delete(id)
+    thread!.set(message, { ...known, translation })
   }
 
   private offer(offer: Offer): boolean {
@@ -157,8 +173,7 @@ export class Store {
       case 'withheld':
       case 'deleted':
         this.interactions.delete(event.interaction)
-        this.threads.delete(event.interaction)
-        this.begins.delete(event.interaction)
+        this.forgetThread(event.interaction)
         this.offers.delete(event.interaction)
         return
       default:
@@ -194,10 +209,22 @@ export class Store {
 
   /** A thread in its order: by the provider's time, then by id, which sorts by time too. */
   thread(id: string): Message[] {
-    return [...(this.threads.get(id)?.values() ?? [])].sort(inOrder)
+    const thread = this.threads.get(id)
+    // Its size is what a screen watches: it has to be asked for, also where the order is known.
+    if (!thread?.size) return []
+    let sorted = this.sorted.get(id)
+    if (!sorted) this.sorted.set(id, (sorted = [...thread.values()].sort(inOrder)))
+    return sorted
   }
 }
 
 export const latest = (interaction: Interaction): string => interaction.last_message_at ?? interaction.opened_at
 
-const inOrder = (a: Message, b: Message) => Date.parse(a.at) - Date.parse(b.at) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+/** Parsed once: a thread is put in order again with each of its messages. */
+const times = new WeakMap<Message, number>()
+function timeOf(message: Message): number {
+  let time = times.get(message)
+  if (time === undefined) times.set(message, (time = Date.parse(message.at)))
+  return time
+}
+const inOrder = (a: Message, b: Message) => timeOf(a) - timeOf(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)

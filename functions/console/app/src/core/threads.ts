@@ -69,6 +69,15 @@ export class Threads {
     }
   }
 
+  /** Lets go of all of a thread: whoever opens it again reads it again. */
+  forget(id: string) {
+    if (this.loaded.get(id) === 'loading' || this.asking.has(id)) return
+    this.loaded.delete(id)
+    this.older.delete(id)
+    this.pages.delete(id)
+    this.store.forgetThread(id)
+  }
+
   /** A page, or as many as it takes to find a message: one may be empty. */
   private async page(id: string, after: string | undefined) {
     const newest = after === undefined

@@ -1,12 +1,12 @@
 /** The desk: the store, bound to the screen, and what an agent does with it. */
-import { del, get, set } from 'idb-keyval'
+import { clear, del, entries, get, set, update } from 'idb-keyval'
 import { computed, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import * as api from '../api'
 import * as assist from '../api/assist'
 import { Problem, type Caller } from '../api/client'
+import { Drafts, isLive, type Draft, type Kept } from '../core/drafts'
 import { Feed } from '../core/feed'
 import { Outbox, type Row } from '../core/outbox'
-import type { AnswerWithFile } from '../core/outgoing'
 import { Store, type Snapshot } from '../core/store'
 import { PAGE, Threads } from '../core/threads'
 import { unseenAfter } from '../core/unseen'
@@ -15,7 +15,7 @@ import { Session } from '../core/session'
 import { t } from '../i18n'
 import { said } from '../problems'
 import type { Acts } from './keys'
-import { makeTranslations, type DraftTranslation } from './translations'
+import { makeTranslations } from './translations'
 
 const base = document.baseURI
 
@@ -49,10 +49,23 @@ export interface Toast {
   bad: boolean
 }
 
-const shallowMap = <V>() => shallowReactive(new Map<string, V>())
-const DRAFT_DAYS = 7
+/** What a window had not sent when it was closed. */
+interface KeptRow {
+  agent: string
+  window: string
+  row: Row
+}
 
-export type Draft = { text: string; mode: 'message' | 'note'; replyTo?: string; translation?: DraftTranslation; answer?: AnswerWithFile; at: number }
+function later(run: () => void, ms: number) {
+  const id = setTimeout(run, ms)
+  return () => clearTimeout(id)
+}
+const shallowMap = <V>() => shallowReactive(new Map<string, V>())
+/** A browser has six connections to a host: what an agent asks for does not wait for what nobody looks at. */
+const THREADS_AT_ONCE = 2
+/** A key is good for a day at the API. After half of it a second sending might be a second message. */
+const ROWS_LIVE = 86_400_000 / 2
+
 export type Past = api.Interaction
 
 /** All state of the desk; made once the agent is known. */
@@ -68,21 +81,20 @@ export function makeDesk(given: api.Me) {
   const queues = shallowRef<Awaited<ReturnType<typeof api.ofQueues>>['queues']>([])
   const names = shallowReactive(new Map<string, string>())
   const colleagues = shallowReactive(new Map<string, api.Colleagues>())
-  /** Customers' messages that nobody has looked at, by interaction. */
   /** Those whose thread is watched: their messages are nothing that this agent has to answer. */
   const watched = shallowReactive(new Set<string>())
+  /** Customers' messages that nobody has looked at, by interaction. */
   const unseen = shallowReactive(new Map<string, number>())
   const threads = new Threads(store, (id, after) => api.messages(caller, { path: { id }, query: { newest: true, after, limit: PAGE } }), shallowMap)
   const { loaded, older } = threads
-  const drafts = shallowReactive(new Map<string, Draft>())
   const open = ref<string>()
   const announced = ref('')
   /** Counts what is told of notifications. */
   const news = ref(0)
   /** What may be done with the conversation on the screen. */
   const acts = shallowRef<Acts>()
-  /** Whether a customer is being looked for. */
-  const finding = ref(false)
+  /** The words with which a customer is being looked for; undefined: none is. */
+  const finding = ref<string>()
   const ring = new Ring()
   // Browsers allow sound after any gesture.
   for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => ring.unlock(), { once: true })
@@ -113,7 +125,7 @@ export function makeDesk(given: api.Me) {
 
   const feed = new Feed({
     snapshot,
-    read: (after) => api.events(caller, { query: { after, limit: 200 } }),
+    read: (after) => api.events(caller, { query: { after, limit: 500 } }),
     async connect(listener) {
       const { url } = await api.ticket(caller)
       const socket = new WebSocket(url)
@@ -130,9 +142,15 @@ export function makeDesk(given: api.Me) {
         count(it.id, before.get(it.id))
         learnNames(it.account)
         if (it.tab_open) showTab(it.id)
-        void loadThread(it.id, true)
       }
-      for (const id of tabs) if (!store.interactions.has(id)) void refresh(id)
+      loadThreads(store.mine().map((it) => it.id))
+      // What is on the screen and not in the snapshot may have changed while nobody told us.
+      const listed = new Set(snapshot.interactions.map((it) => it.id))
+      for (const id of new Set([...tabs, ...(open.value ? [open.value] : [])])) {
+        if (listed.has(id)) continue
+        void refresh(id)
+        if (loaded.has(id)) void loadThread(id, true)
+      }
       soundOffers()
     },
     apply(entry, live) {
@@ -142,8 +160,8 @@ export function makeDesk(given: api.Me) {
       if (entry.event.type === 'interaction') {
         learnNames(entry.event.interaction.account)
         count(entry.event.interaction.id, before)
-        const merged = entry.event.interaction.merged_into
-        if (merged && open.value === entry.event.interaction.id) void openTab(merged)
+        release(entry.event.interaction.id)
+        if (entry.event.interaction.merged_into) follow(entry.event.interaction.id, entry.event.interaction.merged_into)
       }
       if (effect?.type === 'offered' && live) announced.value = t('offerFrom', { name: nameOf(effect.offer.interaction) })
       if (effect?.type === 'taken') say(t('takenBy', { name: names.get(effect.by) ?? t('colleague'), customer: effect.interaction ? nameOf(effect.interaction) : '' }))
@@ -158,10 +176,7 @@ export function makeDesk(given: api.Me) {
       soundOffers()
     },
     state: (since) => (lostSince.value = since),
-    timer(run, ms) {
-      const id = setTimeout(run, ms)
-      return () => clearTimeout(id)
-    },
+    timer: later,
     now: Date.now,
     random: Math.random
   })
@@ -215,6 +230,7 @@ export function makeDesk(given: api.Me) {
     try {
       const found = await api.interaction(caller, { path: { id } })
       store.applyInteraction(found, asked)
+      if (found.merged_into) follow(id, found.merged_into)
       return found
     } catch (error) {
       if (error instanceof Problem && (error.status === 404 || error.status === 403)) closeTabHere(id)
@@ -223,6 +239,19 @@ export function makeDesk(given: api.Me) {
   }
 
   const loadThread = (id: string, anew = false) => threads.load(id, anew)
+  /** Threads that the list shows a line of, and those of before whose events were missed. The one on the screen is first. */
+  let toLoad: [id: string, anew: boolean][] = []
+  let loading = 0
+  function loadThreads(ids: string[]) {
+    const first = (id: string) => Number(id !== open.value)
+    toLoad = ids.map((id): [string, boolean] => [id, loaded.has(id)]).sort(([a], [b]) => first(a) - first(b))
+    while (loading < THREADS_AT_ONCE && toLoad.length > 0) void loadNext()
+  }
+  async function loadNext() {
+    loading += 1
+    for (let next; (next = toLoad.shift()); ) await loadThread(...next)
+    loading -= 1
+  }
 
   async function loadWaiting() {
     try {
@@ -236,6 +265,12 @@ export function makeDesk(given: api.Me) {
     }
   }
 
+  /** The thread of a conversation that is over here: kept while its tab is there, or somebody looks at it. */
+  function release(id: string) {
+    const it = store.interactions.get(id)
+    const mine = it?.agent === me.id && it.status === 'open'
+    if (!mine && !tabs.includes(id) && open.value !== id && !watched.has(id)) threads.forget(id)
+  }
   const translations = makeTranslations(store, {
     translate: (id, messages) => assist.translations(assistCaller, { path: { id }, body: { messages } }),
     draft: (id, text) => assist.drafts(assistCaller, { path: { id }, body: { text } }),
@@ -332,7 +367,17 @@ export function makeDesk(given: api.Me) {
   function closeTabHere(id: string) {
     const at = tabs.indexOf(id)
     if (at >= 0) tabs.splice(at, 1)
+    release(id)
     if (open.value === id) goTo(tabs[Math.max(0, at - 1)])
+  }
+  /** A conversation has become a part of another: its place on the screen and its draft go there. */
+  function follow(from: string, to: string) {
+    drafts.move(from, to)
+    // The other one's thread has all messages now.
+    if (loaded.has(to)) void loadThread(to, true)
+    if (open.value === from) void openTab(to)
+    const at = tabs.indexOf(from)
+    if (at >= 0) tabs.splice(at, 1)
   }
   async function closeTab(id: string) {
     closeTabHere(id)
@@ -361,11 +406,10 @@ export function makeDesk(given: api.Me) {
         return row.kind === 'note' ? api.note(caller, { ...sent, body: { text: row.body.text ?? '' } }) : api.send(caller, { ...sent, body: row.body })
       },
       sent: (_, message) => store.applyMessage(message),
-      keep: (rows) => void (rows.length > 0 ? set('outbox', { at: Date.now(), agent: me.id, rows }) : del('outbox')).catch(() => undefined),
-      timer(run, ms) {
-        const id = setTimeout(run, ms)
-        return () => clearTimeout(id)
-      },
+      // A browser that keeps nothing: the desk works without.
+      keep: (row) => void set(`row:${row.key}`, { agent: me.id, window: here, row } satisfies KeptRow).catch(() => undefined),
+      drop: (key) => void del(`row:${key}`).catch(() => undefined),
+      timer: later,
       now: Date.now
     },
     rows
@@ -374,27 +418,30 @@ export function makeDesk(given: api.Me) {
     if (!outbox.isEmpty) event.preventDefault()
   })
 
-  function draftOf(id: string): Draft {
-    let draft = drafts.get(id)
-    if (!draft) drafts.set(id, (draft = reactive<Draft>({ text: '', mode: 'message', at: Date.now() })))
-    return draft
-  }
-  let saving: ReturnType<typeof setTimeout> | undefined
-  function saveDrafts() {
-    clearTimeout(saving)
-    saving = setTimeout(() => {
-      const kept = [...drafts].filter(([, draft]) => draft.text).map(([id, draft]) => [id, { ...draft }])
-      void set('drafts', { agent: me.id, kept }).catch(() => undefined)
-    }, 300)
-  }
+  const others = new BroadcastChannel('console-drafts')
+  const drafts = new Drafts(
+    me.id,
+    {
+      update: (change) => update<Kept>('drafts', change),
+      tell: (kept) => others.postMessage({ agent: me.id, kept } satisfies Kept),
+      timer: later,
+      now: Date.now
+    },
+    (draft) => reactive(draft),
+    shallowReactive(new Map<string, Draft>())
+  )
+  others.onmessage = ({ data }: MessageEvent<Kept>) => data.agent === me.id && drafts.take(data.kept)
+  /** Held for as long as this window lives: its rows are nobody else's. */
+  const here = crypto.randomUUID()
+  void navigator.locks.request(`console-window-${here}`, () => new Promise(() => undefined))
   async function restore() {
-    const oldest = Date.now() - DRAFT_DAYS * 86_400_000
     try {
-      const found = await get<{ agent: string; kept: [string, Draft][] }>('drafts')
-      if (found?.agent === me.id) for (const [id, draft] of found.kept) if (draft.at > oldest) drafts.set(id, reactive(draft))
-      const left = await get<{ agent: string; at: number; rows: Row[] }>('outbox')
-      // A key is good for a day. After that a second sending would be a second message.
-      if (left?.agent === me.id && left.at > Date.now() - 86_400_000 / 2) outbox.restore(left.rows)
+      const kept = await get<Kept>('drafts')
+      if (kept?.agent === me.id) drafts.take(kept.kept.filter(([, draft]) => isLive(draft, Date.now())))
+      const windows = new Set((await navigator.locks.query()).held?.map((lock) => lock.name))
+      const rows = (await entries<string, KeptRow>()).filter(([key]) => key.startsWith('row:'))
+      for (const [key, { row }] of rows) if (row.at < Date.now() - ROWS_LIVE) void del(key)
+      outbox.restore(rows.map(([, left]) => left).filter(({ agent, window, row }) => agent === me.id && !windows.has(`console-window-${window}`) && row.at >= Date.now() - ROWS_LIVE).map(({ row }) => row))
     } catch {
       // A browser that keeps nothing; the desk works without.
     }
@@ -416,8 +463,9 @@ export function makeDesk(given: api.Me) {
   /** Wipes what this browser keeps, and leaves. */
   async function leave() {
     if (presence.value && presence.value.state !== 'logged_out') await setPresence('logged_out')
-    await Promise.all([del('drafts'), del('outbox')]).catch(() => undefined)
+    drafts.clear()
     outbox.rows.clear()
+    await clear().catch(() => undefined)
     feed.stop()
     location.assign(await session.logout())
   }
@@ -426,7 +474,7 @@ export function makeDesk(given: api.Me) {
     await restore()
     await feed.start()
     for (const it of me.accounts) if (it.member) learnNames(it.id)
-    await loadWaiting()
+    void loadWaiting()
     // Asked for while somebody looks, until the feed tells of them.
     setInterval(() => document.hidden || void loadWaiting(), 10_000)
     addEventListener('online', () => feed.wake())
@@ -439,8 +487,8 @@ export function makeDesk(given: api.Me) {
 
   return {
     me, store, now, lostSince, toasts, dismiss, say, sayProblem, tabs, waiting, queues, names, colleagues, unseen, watched, unreadTotal, loaded, open, announced, news, acts, finding, ring,
-    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
-    setPresence, renewMe, outbox, draftOf, saveDrafts, upload, leave, start,
+    offers, mine, presence, account, nameOf, loadColleagues, refresh, loadThread, release, threads, translations, older, command, commandOnSeen, accept, reject, pick, show, openTab, closeTab, closeTabHere,
+    setPresence, renewMe, outbox, drafts, upload, leave, start,
     /** Where somebody read on in a thread: the first row that was seen. */
     places: new Map<string, string>(),
     navigate: (go: (id: string | undefined) => void) => (goTo = go)

@@ -2,16 +2,10 @@
 import type { Message } from '../api'
 import type { Outcome } from '../api/assist'
 import { Problem } from '../api/client'
+import type { DraftTranslation } from '../core/drafts'
 import type { Store } from '../core/store'
 import { t } from '../i18n'
 import { saidOf } from '../problems'
-
-/** A draft's translation: of which text, what is sent, and in which language. */
-export interface DraftTranslation {
-  of: string
-  text: string
-  to: string
-}
 
 export interface TranslationPorts {
   translate(id: string, messages?: string[]): Promise<{ items: Outcome[]; language?: string | null }>
