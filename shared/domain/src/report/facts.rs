@@ -58,6 +58,8 @@ fn counts(fact: &Fact) -> bool {
         // Nothing rings during these, and they belong to no queue.
         Fact::WaitEnded { stage, .. } => !matches!(stage, Stage::Webhook { .. } | Stage::Inactive | Stage::Exhausted),
         Fact::NotWhitelisted
+        | Fact::Blocked
+        | Fact::InsightsMade { .. }
         | Fact::Replied { .. }
         | Fact::CloseRequested { .. }
         | Fact::CloseForgotten { .. }
@@ -252,6 +254,7 @@ impl Fold {
             | Fact::StageSkipped { .. }
             | Fact::Returned { .. }
             | Fact::Archived { .. }
+            | Fact::InsightsMade { .. }
             | Fact::TabOpened { .. }
             | Fact::TabClosed { .. }
             | Fact::Noted { .. }
