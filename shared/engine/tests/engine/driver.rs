@@ -302,10 +302,11 @@ async fn remove(engine: &Machine, removal: &Removal) -> Result<(), EngineError> 
             for id in engine.store.of_contacts(contacts).await? {
                 remove_one(engine, &id, removal.again, true).await?;
             }
+            // Those of a pass that died too.
+            for gone in engine.store.tombstones().values().filter(|gone| contacts.contains(&gone.key.conversation.contact)) {
+                engine.store.purge(gone).await?;
+            }
             if removal.again {
-                for gone in engine.store.tombstones().values().filter(|gone| contacts.contains(&gone.key.conversation.contact)) {
-                    engine.store.purge(gone).await?;
-                }
                 for contact in contacts {
                     engine.store.forget_contact(contact).await?;
                 }

@@ -616,7 +616,7 @@ impl Story {
     fn removed(&mut self, Removal { of, again }: &Removal) {
         let later = self.sim.world.now() + SECOND_PASS;
         match of {
-            Removed::Interaction(_) if !again => {
+            Removed::Interaction(_) | Removed::Contacts(_) if !again => {
                 self.sim.timers.push((later, Job::Removal(Removal { of: of.clone(), again: true })));
             }
             Removed::Customer(contact) => {
@@ -626,9 +626,7 @@ impl Story {
                 if erased.contains(contact) {
                     self.erased.extend(erased.iter().cloned());
                     self.parted.retain(|(one, other)| !erased.contains(one) && !erased.contains(other));
-                    let of = Removed::Contacts(erased);
-                    self.sim.jobs.push_back(Job::Removal(Removal { of: of.clone(), again: false }));
-                    self.sim.timers.push((later, Job::Removal(Removal { of, again: true })));
+                    self.sim.jobs.push_back(Job::Removal(Removal { of: Removed::Contacts(erased), again: false }));
                 }
             }
             Removed::Interaction(_) | Removed::Contacts(_) => {}
