@@ -98,6 +98,31 @@ pub fn entries(contact: &Contact) -> BTreeSet<Entry> {
     words.chain(numbers).chain(lists).collect()
 }
 
+/// How the index follows from one version of a contact to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The entries that are written.
+    pub come: Vec<(Entry, ContactId)>,
+    /// The entries that are deleted.
+    pub gone: Vec<(Entry, ContactId)>,
+}
+
+impl Step {
+    /// The step from `before` to `after`, which are `None` where the contact did not exist yet, or does not any more.
+    /// Twice changes nothing, as long as the versions of a contact come in order, a repetition together with all that
+    /// came after it.
+    pub fn between(before: Option<&Contact>, after: Option<&Contact>) -> Self {
+        let of = |contact: Option<&Contact>| -> Vec<(Entry, ContactId)> {
+            contact.map_or_else(Vec::new, |contact| entries(contact).into_iter().map(|entry| (entry, contact.id.clone())).collect())
+        };
+        let (mut old, mut new) = (of(before), of(after));
+        let kept: BTreeSet<_> = old.iter().filter(|old| new.contains(old)).cloned().collect();
+        old.retain(|old| !kept.contains(old));
+        new.retain(|new| !kept.contains(new));
+        Self { come: new, gone: old }
+    }
+}
+
 /// What somebody looks for among the contacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {

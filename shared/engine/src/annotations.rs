@@ -72,7 +72,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
             after.version += 1;
             after.came_with(&event.id);
-            let effects = self.changed_in_thread(key).await?;
+            // The interaction may be gone, and its messages about to go.
+            let Some(effects) = self.changed_in_thread(key).await? else { break };
             let commit = MessageCommit { mark: Idempotency::of(event), ..MessageCommit::of(key, before.version, after, effects) };
             match self.store.commit_message(commit).await? {
                 Committed::Done | Committed::AlreadyDone => return Ok(()),
@@ -254,7 +255,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         for attempt in 1..=ATTEMPTS {
             // It only moves forwards: a state that is too old already is reached, and one that is too early loses.
             let read = if attempt == 1 { self.message_lately(&key).await? } else { self.store.message(&key).await? };
-            let Some(before) = read else { return Ok(()) };
+            let Some(before) = read else {
+                // It was deleted. An earlier attempt may have led the id to it, or a sender that died in between.
+                return Ok(self.store.forget_provider_id(&key, &status.provider_id).await?);
+            };
             // First, so that a process that dies in between does it when the report comes again.
             if !std::mem::replace(&mut looked, true) {
                 self.shows_customer(event, &key, before.to.as_ref(), &status.recipients).await?;
@@ -270,15 +274,20 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// The message after a report; `None` if the report doesn't move it on.
+    /// The message after a report; `None` if the report doesn't move it on, nor tells its id. An id that leads to a
+    /// message must be named by it, or it would stay when the message is deleted.
     fn reported(&self, before: &Message, status: &StatusUpdate) -> Option<Message> {
-        let current = before.delivery.as_ref().filter(|delivery| delivery.state.moves_to(status.state))?;
-        let delivery = Delivery {
-            state: status.state,
-            since: status.at.unwrap_or_else(|| self.world.now()),
-            error: status.error.clone(),
-            attempts: current.attempts,
-            claim: None,
+        let current = before.delivery.as_ref()?;
+        let delivery = match current.state.moves_to(status.state) {
+            true => Delivery {
+                state: status.state,
+                since: status.at.unwrap_or_else(|| self.world.now()),
+                error: status.error.clone(),
+                attempts: current.attempts,
+                claim: None,
+            },
+            false if before.provider_id.is_some() => return None,
+            false => current.clone(),
         };
         let provider_id = before.provider_id.clone().or_else(|| Some(status.provider_id.clone()));
         Some(Message { version: before.version + 1, provider_id, delivery: Some(delivery), ..before.clone() })

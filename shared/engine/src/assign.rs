@@ -315,7 +315,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let is_off = |row: &&WaitingRow| accounts.get(&row.interaction.conversation.account).is_some_and(|account| !account.active);
         let mut time = None;
         for row in rows.iter().filter(|row| row.offer.is_some()).filter(is_off) {
-            self.tell(&row.interaction, Event::AccountDeactivated, Idempotency::Guarded).await?;
+            self.tell_if_there(&row.interaction, Event::AccountDeactivated).await?;
             time = Some(self.time(until));
             if time == Some(Time::Over) {
                 break;
@@ -328,7 +328,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     async fn activate(&self, rows: &[WaitingRow], accounts: &BTreeMap<AccountId, Account>, until: Timestamp) -> Result<Time, EngineError> {
         for row in rows.iter().filter(|row| row.stage == Stage::Inactive) {
             if accounts.get(&row.interaction.conversation.account).is_some_and(|account| account.active) {
-                self.tell(&row.interaction, Event::AccountActivated, Idempotency::Guarded).await?;
+                self.tell_if_there(&row.interaction, Event::AccountActivated).await?;
                 if self.time(until) == Time::Over {
                     return Ok(Time::Over);
                 }

@@ -8,7 +8,7 @@ use domain::account::Account;
 use domain::business::Business;
 use domain::contact::{Contact, Identity, NamedBy, Place, Tie};
 use domain::decide::{self, CustomerName, Decision, Event, Opening, Welcome};
-use domain::effect::{Effect, MessageKey};
+use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey};
 use domain::ids::{AccountId, ContactId, InteractionId, MessageId};
 use domain::inbound::{Elsewhere, InboundAttachment, InboundEvent};
 use domain::interaction::Interaction;
@@ -117,7 +117,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// The interaction that was closed from the beginning. Each conversation has at most one: its id follows from the
-    /// account and the contact.
+    /// account and the contact, and from how many were deleted before it. The id of a deleted one is not used again
+    /// while anything late may still be deleted under it.
     async fn set_aside(
         &self,
         event: &InboundEvent,
@@ -128,8 +129,21 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         at: Timestamp,
     ) -> Result<(Option<Interaction>, Decision), EngineError> {
         let now = self.world.now();
+        let mut deleted = 0;
+        let known = loop {
+            let conversation = ConversationKey { account: account.id.clone(), contact: contact.clone() };
+            let key = InteractionKey { conversation, interaction: aside_of(&account.id, contact, deleted) };
+            match self.store.interaction(&key).await? {
+                None if self.store.was_deleted(&key.interaction).await? => deleted += 1,
+                known => break known,
+            }
+        };
+        if let Some(known) = known {
+            let decision = self.joins(account, &known, message, said, now).await?;
+            return Ok((Some(known), decision));
+        }
         let opening = Opening {
-            id: aside_of(&account.id, contact),
+            id: aside_of(&account.id, contact, deleted),
             contact: contact.clone(),
             address: said.customer.clone(),
             name: CustomerName { name: said.profile_name.clone().filter(|_| event.is_proven()), kept: false },
@@ -137,14 +151,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         };
         let facts = self.gather(account, &decide::Needs::default(), None, now).await?;
         let context = facts.context(account, None, now);
-        let decision = decide::aside(opening, message.clone(), at, &context);
-        match self.store.interaction(&decision.interaction.key()).await? {
-            Some(known) => {
-                let decision = self.joins(account, &known, message, said, now).await?;
-                Ok((Some(known), decision))
-            }
-            None => Ok((None, decision)),
-        }
+        Ok((None, decide::aside(opening, message.clone(), at, &context)))
     }
 
     /// The contact of somebody who has not written here. A whitelist keeps such a contact off the lists, as it does
@@ -204,10 +211,10 @@ fn author_of(said: &Elsewhere) -> Author {
     if said.from_customer { Author::Customer } else { Author::System }
 }
 
-/// The id of a conversation's interaction that was closed from the beginning: as old as the contact, and with the
-/// random parts of both ids, so that no other id is the same.
-fn aside_of(account: &AccountId, contact: &ContactId) -> InteractionId {
+/// The id of a conversation's interaction that was closed from the beginning, after so many that were `deleted`: as old
+/// as the contact, and with the random parts of both ids, so that no other id is the same.
+fn aside_of(account: &AccountId, contact: &ContactId, deleted: u128) -> InteractionId {
     let ulid = |id: &str, prefix: &str| Ulid::from_string(id.strip_prefix(prefix).unwrap_or_default()).unwrap_or_default();
     let (account, contact) = (ulid(account.as_str(), AccountId::PREFIX), ulid(contact.as_str(), ContactId::PREFIX));
-    InteractionId::from_ulid(Ulid::from_parts(contact.timestamp_ms(), contact.random() ^ account.random()))
+    InteractionId::from_ulid(Ulid::from_parts(contact.timestamp_ms(), contact.random() ^ account.random() ^ deleted))
 }

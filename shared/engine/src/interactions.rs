@@ -159,6 +159,16 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra::default()).await
     }
 
+    /// Like [`Engine::tell`], for one of several interactions that were found a moment ago; `None` if it was deleted
+    /// since. The others need their turn nevertheless.
+    pub(crate) async fn tell_if_there(&self, key: &InteractionKey, event: Event) -> Result<Option<Told>, EngineError> {
+        match self.tell(key, event, Idempotency::Guarded).await {
+            Ok(told) => Ok(Some(told)),
+            Err(EngineError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Like [`Engine::tell`], for a caller with a [`Basis`].
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use domain::interval::Interval;
 use domain::message::Message;
 use domain::plan::ActionPlan;
 use domain::queue::Queue;
+use domain::removal::Gone;
 use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
 use domain::row::Listing;
 use domain::trigger::{Health, Tried, Trigger};
@@ -118,6 +119,9 @@ struct Stored {
 /// A message's place: interaction, milliseconds, id, as in the table's sort key.
 type MessagePlace = (InteractionId, i64, MessageId);
 
+/// A contact before and after a change; `None` where there was none.
+pub type ContactChange = (Option<Contact>, Option<Contact>);
+
 #[derive(Default)]
 struct State {
     events: BTreeMap<(AccountId, String), Stored>,
@@ -125,12 +129,14 @@ struct State {
     /// The cached aliases. They stay as they are until a fresh one is requested.
     remembered: BTreeMap<String, Standing>,
     contacts: BTreeMap<ContactId, Contact>,
+    contact_changes: Vec<ContactChange>,
     heads: BTreeMap<String, Head>,
     interactions: BTreeMap<InteractionId, Interaction>,
+    gone: BTreeMap<InteractionId, Gone>,
     listings: BTreeMap<InteractionId, Listing>,
     messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
     /// The messages before their latest change, as a replica shows them that lags. One that was just written is
-    /// missing there.
+    /// missing there, and one that was just deleted is not.
     lagging: BTreeMap<MessagePlace, Message>,
     history: BTreeMap<(InteractionId, u64), Vec<HistoryEntry>>,
     presences: BTreeMap<AgentId, Presence>,
@@ -474,23 +480,47 @@ impl Memory {
         let deletable = state.interactions.get(id).filter(|known| !known.is_open() && known.merged_into.is_none()).cloned();
         let Some(interaction) = deletable else { return false };
         for key in std::iter::once(interaction.key()).chain(interaction.absorbed.clone()) {
-            state.interactions.remove(&key.interaction);
-            state.history.retain(|(of, _), _| *of != key.interaction);
-            let (gone, kept) = std::mem::take(&mut state.messages).into_iter().partition(|((of, ..), _)| *of == key.interaction);
-            state.messages = kept;
-            let gone: BTreeMap<MessagePlace, (MessageKey, Message)> = gone;
-            for (place, message) in gone.values() {
-                let id = message.provider_id.clone().map(|id| (place.interaction.conversation.account.clone(), id));
-                if let Some(id) = id.filter(|id| state.provider_ids.get(id) == Some(place)) {
-                    state.provider_ids.remove(&id);
-                    state.blank.insert(id);
-                }
-            }
-            if !state.interactions.values().any(|other| other.conversation() == key.conversation) {
-                state.heads.remove(&key.conversation.group());
+            let Some(one) = state.interaction(&key) else { continue };
+            if let Some(gone) = state.entomb(&one, Timestamp::UNIX_EPOCH) {
+                while state.purge_some(&gone) {}
             }
         }
         true
+    }
+
+    /// The tombstones, by interaction.
+    pub fn tombstones(&self) -> BTreeMap<InteractionId, Gone> {
+        locked(&self.state).gone.clone()
+    }
+
+    /// Whether a provider's id is known and leads nowhere, because its message was deleted.
+    pub fn is_blank(&self, account: &AccountId, provider_id: &str) -> bool {
+        locked(&self.state).blank.contains(&(account.clone(), provider_id.to_owned()))
+    }
+
+    /// The tombstone of an interaction.
+    ///
+    /// # Errors
+    /// An injected fault.
+    pub async fn gone(&self, id: &InteractionId) -> PortResult<Option<Gone>> {
+        self.read(|state| state.gone.get(id).cloned()).await
+    }
+
+    /// Replaces a closed interaction by its tombstone, if it is as it was read.
+    ///
+    /// # Errors
+    /// An injected fault.
+    pub async fn entomb(&self, interaction: &Interaction, now: Timestamp) -> PortResult<Option<Gone>> {
+        self.write("entomb", Some(None), |state| Ok(state.entomb(interaction, now))).await
+    }
+
+    /// Deletes what belonged to an interaction that is gone, piece by piece.
+    ///
+    /// # Errors
+    /// An injected fault. It is safe to call again.
+    pub async fn purge(&self, gone: &Gone) -> PortResult<()> {
+        while self.write("purge", None, |state| Ok(state.purge_some(gone))).await? {}
+        Ok(())
     }
 
     /// Empties contacts that are as they were read, and cuts their addresses off. False if one was changed.
@@ -506,11 +536,46 @@ impl Memory {
                 for place in contact.places() {
                     state.aliases.remove(&place.key());
                 }
-                state.contacts.insert(contact.id.clone(), contact.erased_by(job));
+                state.put_contact(contact.erased_by(job));
             }
             Ok(true)
         };
         self.write("erase", Some(false), erase).await
+    }
+
+    /// All interactions of some contacts.
+    ///
+    /// # Errors
+    /// An injected fault.
+    pub async fn of_contacts(&self, contacts: &[ContactId]) -> PortResult<Vec<InteractionId>> {
+        let of = |interaction: &&Interaction| contacts.contains(&interaction.contact);
+        self.read(|state| state.interactions.values().filter(of).map(|interaction| interaction.id.clone()).collect()).await
+    }
+
+    /// Deletes a contact that was erased. An absent one is a success.
+    ///
+    /// # Errors
+    /// An injected fault.
+    pub async fn forget_contact(&self, id: &ContactId) -> PortResult<()> {
+        self.write("forget_contact", None, |state| {
+            if let Some(before) = state.contacts.remove(id) {
+                state.contact_changes.push((Some(before), None));
+            }
+            // Addresses are remembered for a minute, and this comes a quarter of an hour after they were cut off.
+            state.remembered.clear();
+            Ok(())
+        })
+        .await
+    }
+
+    /// The provider's ids that lead to a message, or to one that is not there.
+    pub fn provider_ids(&self) -> BTreeMap<(AccountId, String), MessageKey> {
+        locked(&self.state).provider_ids.clone()
+    }
+
+    /// What the stream hands to the index of contacts, once.
+    pub fn take_contact_changes(&self) -> Vec<ContactChange> {
+        std::mem::take(&mut locked(&self.state).contact_changes)
     }
 
     /// All contacts, by id.
@@ -647,6 +712,53 @@ fn place(key: &MessageKey) -> MessagePlace {
 impl State {
     fn read_fault(&mut self) -> Option<ReadFault> {
         self.read_faults.as_mut().map(|faults| faults())
+    }
+
+    fn put_contact(&mut self, contact: Contact) {
+        let before = self.contacts.insert(contact.id.clone(), contact.clone());
+        self.contact_changes.push((before, Some(contact)));
+    }
+
+    /// The interaction's row goes with its item, as the indexes follow it.
+    fn entomb(&mut self, interaction: &Interaction, now: Timestamp) -> Option<Gone> {
+        let there = self.interaction(&interaction.key())?;
+        if there.version != interaction.version {
+            return None;
+        }
+        self.interactions.remove(&there.id);
+        self.listings.remove(&there.id);
+        let gone = Gone::of(&there, now);
+        self.gone.insert(there.id, gone.clone());
+        Some(gone)
+    }
+
+    /// Deletes a piece of what belonged to an interaction that is gone: a message, the history, the head. True if more
+    /// may be left.
+    fn purge_some(&mut self, gone: &Gone) -> bool {
+        let InteractionKey { conversation, interaction } = &gone.key;
+        if let Some((at, (key, message))) = self.messages.iter().find(|((of, ..), _)| of == interaction) {
+            let (at, key, message) = (at.clone(), key.clone(), message.clone());
+            let id = |id: &String| (conversation.account.clone(), id.clone());
+            if let Some(provider_id) = message.provider_id.as_ref().map(id)
+                && self.provider_ids.get(&provider_id) == Some(&key)
+            {
+                self.provider_ids.remove(&provider_id);
+                self.blank.insert(provider_id);
+            }
+            for event in message.provider_id.iter().chain(&message.events).map(id) {
+                // What the customer said is taken from it, and it counts as routed.
+                self.events.entry(event).and_modify(|stored| stored.routed = Some("-".to_owned()));
+            }
+            self.lagging.insert(at.clone(), message);
+            self.messages.remove(&at);
+            return true;
+        }
+        self.history.retain(|(of, _), _| of != interaction);
+        let is_left = self.interactions.values().any(|other| other.conversation() == *conversation);
+        if !is_left && !self.is_open(conversation) {
+            self.heads.remove(&conversation.group());
+        }
+        false
     }
 
     fn is_open(&self, conversation: &ConversationKey) -> bool {
@@ -788,12 +900,12 @@ impl State {
             self.cursors.insert(target.clone(), agent.clone());
         }
         for contact in std::mem::take(&mut commit.changed) {
-            self.contacts.insert(contact.id.clone(), contact);
+            self.put_contact(contact);
         }
         if let Some(contact) = commit.contact.take() {
             let standing = Standing::one(contact.id.clone());
             self.aliases.extend(contact.places().map(|place| (place.key(), standing.clone())));
-            self.contacts.insert(contact.id.clone(), contact);
+            self.put_contact(contact);
         }
         self.set_mark(&commit.mark, commit.made().to_owned());
         let (messages, merged) = (std::mem::take(&mut commit.messages), commit.merged.take());
@@ -834,7 +946,7 @@ impl State {
             if contact.id == link.carrier {
                 self.caused(Owner::Contact(Box::new(contact.clone())), contact.version, link.effects.clone());
             }
-            self.contacts.insert(contact.id.clone(), contact);
+            self.put_contact(contact);
         }
         self.aliases.extend(link.known.iter().chain(&link.new).map(|(place, standing)| (place.key(), standing.clone())));
         Ok(Committed::Done)
@@ -906,7 +1018,7 @@ impl State {
             Committed::Done => {}
             lost => return Ok(lost),
         }
-        self.contacts.insert(contact.id.clone(), contact.clone());
+        self.put_contact(contact.clone());
         self.set_mark(mark, contact.id.to_string());
         Ok(Committed::Done)
     }
@@ -976,6 +1088,10 @@ impl Store for Memory {
         self.read(|state| state.interaction(key)).await
     }
 
+    async fn was_deleted(&self, id: &InteractionId) -> PortResult<bool> {
+        self.read(|state| state.gone.contains_key(id)).await
+    }
+
     async fn open_interactions(
         &self,
         account: &AccountId,
@@ -1000,7 +1116,7 @@ impl Store for Memory {
         let now = || state.messages.get(&place(key)).filter(|(known, _)| known == key).map(|(_, message)| message.clone());
         match fault {
             Some(ReadFault::Throttled) => Err(throttled()),
-            Some(ReadFault::Stale) => Ok(now().and(state.lagging.get(&place(key)).cloned())),
+            Some(ReadFault::Stale) => Ok(state.lagging.get(&place(key)).cloned()),
             Some(ReadFault::None) | None => Ok(now()),
         }
     }

@@ -211,7 +211,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(());
             }
             attachment.copy = copy.clone();
-            let effects = self.changed_in_thread(key).await?;
+            let effects = self.changed_in_thread(key).await?.ok_or(EngineError::NotFound)?;
             match self.store.commit_message(MessageCommit::of(key, before.version, after, effects)).await? {
                 Committed::Done => return Ok(()),
                 _ => self.world.pause(attempt).await,
@@ -233,7 +233,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 return Ok(before);
             }
             let after = Message { version: before.version + 1, translation: Some(translation.clone()), ..before.clone() };
-            let mut effects = self.changed_in_thread(key).await?;
+            let mut effects = self.changed_in_thread(key).await?.ok_or(EngineError::NotFound)?;
             effects.retain(|effect| last || *effect != Effect::Archive);
             match self.store.commit_message(MessageCommit::of(key, before.version, after.clone(), effects)).await? {
                 Committed::Done => return Ok(after),
@@ -244,11 +244,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     }
 
     /// The effects of a change of a message's contents: the agent with the thread sees it, and a closed
-    /// interaction's archive is made again.
-    pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Vec<Effect>, EngineError> {
-        let own = self.store.interaction(&key.interaction).await?.ok_or(EngineError::NotFound)?;
+    /// interaction's archive is made again. `None` if the interaction was deleted.
+    pub(crate) async fn changed_in_thread(&self, key: &MessageKey) -> Result<Option<Vec<Effect>>, EngineError> {
+        let Some(own) = self.store.interaction(&key.interaction).await? else { return Ok(None) };
         let archive = (!own.is_open()).then_some(Effect::Archive);
-        Ok(archive.into_iter().chain([TOLD]).collect())
+        Ok(Some(archive.into_iter().chain([TOLD]).collect()))
     }
 
     /// Writes a delivery state: one plain write, which its version guards.

@@ -107,6 +107,8 @@ pub trait Store: Send + Sync {
     fn locate(&self, id: &InteractionId) -> impl Future<Output = Result<Option<InteractionKey>, PortError>> + Send;
     /// One interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
+    /// Whether an interaction with this id was deleted, in the last 35 days.
+    fn was_deleted(&self, id: &InteractionId) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The open interactions of an account, newest first: up to `limit` of those that are older than `before`.
     /// Unlike other reads it may lag by a moment: an interaction that was just opened may be missing, and one that
     /// was just closed may be there.

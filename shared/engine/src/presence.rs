@@ -154,8 +154,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let until = self.patience();
         for interaction in presence.ringing.keys() {
             let Some(key) = self.store.locate(interaction).await? else { continue };
-            match self.tell(&key, Event::AgentUnavailable { agent: agent.clone() }, Idempotency::Guarded).await {
-                Ok(_) | Err(EngineError::NotFound | EngineError::NoAccount(_)) => {}
+            match self.tell_if_there(&key, Event::AgentUnavailable { agent: agent.clone() }).await {
+                Ok(_) | Err(EngineError::NoAccount(_)) => {}
                 Err(error) => return Err(error),
             }
             if self.world.now() >= until {
@@ -169,8 +169,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let Some(key) = self.store.locate(interaction).await? else { continue };
             let account = self.directory.account(&key.conversation.account).await?;
             if account.is_some_and(|account| !account.agents.contains(agent)) {
-                let told = self.tell(&key, Event::AgentLeft { agent: agent.clone() }, Idempotency::Guarded).await?;
-                released.interactions += usize::from(matches!(told, Told::Changed { .. }));
+                let told = self.tell_if_there(&key, Event::AgentLeft { agent: agent.clone() }).await?;
+                released.interactions += usize::from(matches!(told, Some(Told::Changed { .. })));
                 if self.world.now() >= until {
                     return Ok(Released { unfinished: true, ..released });
                 }

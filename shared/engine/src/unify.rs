@@ -47,7 +47,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             let own = self.store.contact(contact).await?;
             if let Some(address) = own.as_ref().and_then(|own| own.reached_at(business).next()) {
                 let event = Event::Readdressed { address: address.clone() };
-                self.tell(&open.key(), event, Idempotency::Guarded).await?;
+                self.tell_if_there(&open.key(), event).await?;
             }
         }
         Ok(())

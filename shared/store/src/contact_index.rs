@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::contact::Contact;
-use domain::contact_index::{Entry, SHARDS, Wanted, entries};
+use domain::contact_index::{Entry, SHARDS, Step, Wanted};
 use domain::ids::{ContactId, ListId};
 use futures_util::future::try_join_all;
 
@@ -50,14 +50,9 @@ impl Interactions {
     /// # Errors
     /// The table can't be written. It is safe to call again.
     pub async fn index_contact(&self, before: Option<&Contact>, after: Option<&Contact>) -> PortResult<()> {
-        let of = |contact: Option<&Contact>| -> Vec<(Entry, ContactId)> {
-            contact.map_or_else(Vec::new, |contact| entries(contact).into_iter().map(|entry| (entry, contact.id.clone())).collect())
-        };
-        let (old, new) = (of(before), of(after));
-        let come = new.iter().filter(|new| !old.contains(new));
-        let gone = old.iter().filter(|old| !new.contains(old));
-        try_join_all(come.map(|(entry, contact)| self.table.put(item(keys::contact_entry(entry, contact))))).await?;
-        try_join_all(gone.map(|(entry, contact)| self.table.delete(keys::contact_entry(entry, contact)))).await?;
+        let Step { come, gone } = Step::between(before, after);
+        try_join_all(come.iter().map(|(entry, contact)| self.table.put(item(keys::contact_entry(entry, contact))))).await?;
+        try_join_all(gone.iter().map(|(entry, contact)| self.table.delete(keys::contact_entry(entry, contact)))).await?;
         Ok(())
     }
 

@@ -478,6 +478,10 @@ impl Store for Interactions {
         self.table.get(keys::interaction(key)).await?.as_ref().map(from_data).transpose()
     }
 
+    async fn was_deleted(&self, id: &InteractionId) -> PortResult<bool> {
+        Ok(self.gone(id).await?.is_some())
+    }
+
     async fn open_interactions(
         &self,
         account: &AccountId,

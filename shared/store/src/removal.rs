@@ -105,7 +105,7 @@ impl Interactions {
         let mut transaction = self.table.transaction();
         let mut stone = data_item(keys::tombstone(&interaction.id), &gone)?;
         stone.insert("expires_at".to_owned(), expires(now, GONE_KEPT));
-        // The aside of a conversation may be made again under the same id, so an earlier tombstone is replaced.
+        // One of the version before may be there: it made the aside of a conversation again under the same id.
         transaction.put(stone, None, Lost::Changed);
         let as_read = Expression::version(interaction.version);
         transaction.delete(keys::interaction(&interaction.key()), Some(as_read), Lost::Changed);

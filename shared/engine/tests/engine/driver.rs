@@ -12,13 +12,13 @@ use domain::agent::{Agent, Capacity, Presence, PresenceState, PresenceWord, Role
 use domain::business::Business;
 use domain::catalog::Pause;
 use domain::commands::Keyed;
-use domain::contact::{Identity, Place};
+use domain::contact::{Contact, Identity, Place};
 use domain::decide::{Event, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
 use domain::footprint::WaitingRow;
 use domain::history::{Fact, WebhookFailure};
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, MessageId, PauseId, QueueId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, Elsewhere, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::interaction::{Interaction, Stage};
 use domain::language::Language;
@@ -47,11 +47,34 @@ pub(crate) type Machine = Engine<Memory, MemoryDirectory, VirtualWorld>;
 /// How long an event waits before its next attempt if its message is not there yet.
 const NOT_YET: SignedDuration = SignedDuration::from_secs(15);
 
+/// How often `send` tries to write the provider's answer.
+const WRITES: u32 = 3;
+
 /// An errand to carry out: the body of a queue, as it arrives there, or an agent's command.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Job {
     Queued(Errand),
     Command { id: String, agent: AgentId, command: Command },
+    Removal(Removal),
+}
+
+/// A pass of a deletion, as the worker makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Removal {
+    pub(crate) of: Removed,
+    /// Whether it is the second pass, for what came late.
+    pub(crate) again: bool,
+}
+
+/// What is deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Removed {
+    /// An interaction, which is closed first if it is open.
+    Interaction(InteractionId),
+    /// A customer, by one of the contacts.
+    Customer(ContactId),
+    /// The contacts of a customer to whom no address leads any more.
+    Contacts(Vec<ContactId>),
 }
 
 impl Job {
@@ -98,12 +121,20 @@ impl Job {
     pub(crate) fn group(&self) -> Option<(&'static str, &str)> {
         match self {
             Self::Queued(errand) => Some((queue_of(&errand.job), errand.group.as_deref()?)),
-            Self::Command { .. } => None,
+            Self::Command { .. } | Self::Removal(_) => None,
         }
     }
 
     pub(crate) fn is_route(&self) -> bool {
         matches!(self, Self::Queued(Errand { job: Body::Route(_), .. }))
+    }
+
+    /// The message, if it sends one.
+    pub(crate) fn sends(&self) -> Option<&MessageKey> {
+        match self {
+            Self::Queued(Errand { job: Body::Send(SendJob { message, .. }), .. }) => Some(message),
+            Self::Queued(_) | Self::Command { .. } | Self::Removal(_) => None,
+        }
     }
 
     pub(crate) fn is_webhook(&self) -> bool {
@@ -116,7 +147,7 @@ impl Job {
             Self::Queued(Errand { job: Body::Wakeup { job: Wakeup::Timer { interaction, at, which }, .. }, .. }) => {
                 Some((interaction, *at, which))
             }
-            Self::Queued(_) | Self::Command { .. } => None,
+            Self::Queued(_) | Self::Command { .. } | Self::Removal(_) => None,
         }
     }
 }
@@ -248,7 +279,78 @@ async fn carry_out(engine: &Machine, provider: &Mutex<FakeProvider>, job: Job) -
     match job {
         Job::Queued(errand) => consume(engine, provider, errand).await,
         Job::Command { id, agent, command } => obey(engine, id, agent, command).await,
+        Job::Removal(removal) => remove(engine, &removal).await.map(|()| (Vec::new(), Vec::new(), None)),
     }
+}
+
+/// Deletes as the worker does: the tombstone first, then what belonged to it. Done again it goes on.
+async fn remove(engine: &Machine, removal: &Removal) -> Result<(), EngineError> {
+    match &removal.of {
+        Removed::Interaction(id) => remove_one(engine, id, removal.again, false).await,
+        Removed::Customer(contact) => {
+            for _ in 0..5 {
+                let there = engine.store.contact(contact).await?;
+                if there.is_none_or(|there| there.erased.is_some()) {
+                    return Ok(());
+                }
+                let people: Vec<Contact> = engine.people(BTreeSet::from([contact.clone()])).await?.contacts().cloned().collect();
+                let job = JobId::from_ulid(Ulid::from_parts(0, 1));
+                if engine.store.erase(&people, &job).await? {
+                    return Ok(());
+                }
+            }
+            Err(EngineError::Busy)
+        }
+        Removed::Contacts(contacts) => {
+            for id in engine.store.of_contacts(contacts).await? {
+                remove_one(engine, &id, removal.again, true).await?;
+            }
+            // Those of a pass that died too.
+            for gone in engine.store.tombstones().values().filter(|gone| contacts.contains(&gone.key.conversation.contact)) {
+                engine.store.purge(gone).await?;
+            }
+            if removal.again {
+                for contact in contacts {
+                    engine.store.forget_contact(contact).await?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn remove_one(engine: &Machine, id: &InteractionId, again: bool, merged_too: bool) -> Result<(), EngineError> {
+    for _ in 0..5 {
+        let living = match engine.store.locate(id).await?.filter(|_| !again) {
+            Some(key) => engine.store.interaction(&key).await?,
+            None => None,
+        };
+        let Some(interaction) = living else {
+            let Some(gone) = engine.store.gone(id).await? else { return Ok(()) };
+            for key in &gone.absorbed {
+                if let Some(absorbed) = engine.store.interaction(key).await? {
+                    engine.store.entomb(&absorbed, engine.world.now()).await?.ok_or(EngineError::Busy)?;
+                }
+                if let Some(absorbed) = engine.store.gone(&key.interaction).await? {
+                    engine.store.purge(&absorbed).await?;
+                }
+            }
+            return Ok(engine.store.purge(&gone).await?);
+        };
+        if interaction.merged_into.is_some() && !merged_too {
+            return Ok(());
+        }
+        if interaction.is_open() {
+            match engine.tell(&interaction.key(), Event::Removed, Idempotency::Guarded).await {
+                Ok(Told::Refused(Refusal::Closed, _) | Told::Changed { .. } | Told::AlreadyDone(_)) | Err(EngineError::NotFound) => {}
+                Ok(Told::Refused(refusal, _)) => panic!("a deletion is refused: {refusal:?}"),
+                Err(error) => return Err(error),
+            }
+            continue;
+        }
+        engine.store.entomb(&interaction, engine.world.now()).await?;
+    }
+    Err(EngineError::Busy)
 }
 
 /// Runs the function behind a queue on a body.
@@ -264,8 +366,9 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
                 let outcome = {
                     let mut provider = provider.lock().unwrap();
                     provider.calls.push(message.id.clone());
-                    let provider_id = format!("SM{}", message.id);
-                    provider.outcomes.pop_front().unwrap_or(Sent::Accepted { provider_id })
+                    // The id that its reports name.
+                    let accepted = Sent::Accepted { provider_id: format!("SM{}", message.id) };
+                    provider.outcomes.pop_front().unwrap_or(accepted)
                 };
                 let state = written(engine, &key, &message, &outcome).await?;
                 if state == DeliveryState::Queued {
@@ -287,10 +390,13 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
 
 /// Writes the outcome of a send, as `send` does: only this attempt knows it, so a lost answer is asked for again.
 async fn written(engine: &Machine, key: &MessageKey, claimed: &Message, outcome: &Sent) -> Result<DeliveryState, EngineError> {
-    match engine.sent(key, Some(claimed), outcome).await {
-        Err(EngineError::Port(_) | EngineError::Busy) => engine.sent(key, Some(claimed), outcome).await,
-        written => written,
+    for _ in 1..WRITES {
+        match engine.sent(key, Some(claimed), outcome).await {
+            Err(EngineError::Port(_) | EngineError::Busy) => {}
+            written => return written,
+        }
     }
+    engine.sent(key, Some(claimed), outcome).await
 }
 
 async fn assign(engine: &Machine, id: &str, job: &AssignJob) -> Result<Led, EngineError> {
@@ -710,19 +816,22 @@ impl Sim {
     }
 
     pub(crate) fn report(&mut self, message: &MessageId, state: DeliveryState) -> InboundEvent {
-        let number = self.next();
         let (key, _) = self.message(message);
+        let mut report = self.report_on(&self.account.clone(), &format!("SM{message}"), state);
+        if let InboundKind::Status(status) = &mut report.kind {
+            status.reference = Some(key.reference().0);
+        }
+        report
+    }
+
+    /// A report that tells the provider's id alone.
+    pub(crate) fn report_on(&mut self, account: &AccountId, provider_id: &str, state: DeliveryState) -> InboundEvent {
+        let number = self.next();
         let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
-        let status = StatusUpdate {
-            provider_id: format!("SM{message}"),
-            reference: Some(key.reference().0),
-            state,
-            error,
-            at: None,
-            recipients: Vec::new(),
-        };
+        let provider_id = provider_id.to_owned();
+        let status = StatusUpdate { provider_id, reference: None, state, error, at: None, recipients: Vec::new() };
         InboundEvent {
-            account: self.account.clone(),
+            account: account.clone(),
             id: format!("status-{number}"),
             received_at: self.world.now(),
             index: 0,
@@ -941,8 +1050,9 @@ impl Sim {
             Recipients::Administrators { .. } | Recipients::Supervisors { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
-        if let News::MessageState { message } = news {
-            let living = self.living(&message.interaction);
+        if let News::MessageState { message } = news
+            && let Some(living) = self.living(&message.interaction)
+        {
             let now: Vec<AgentId> = living.agent.into_iter().collect();
             let (holder, others) = agents.split_at(now.len());
             assert_eq!(holder, now, "the state of a message goes to the agent who has its interaction now");
@@ -954,13 +1064,13 @@ impl Sim {
         }
     }
 
-    /// The interaction that goes on with this one: itself, or the one that it was merged into.
-    fn living(&self, interaction: &InteractionId) -> Interaction {
-        let mut living = self.interaction(interaction);
+    /// The interaction that goes on with this one: itself, or the one that it was merged into. `None` if it was deleted.
+    fn living(&self, interaction: &InteractionId) -> Option<Interaction> {
+        let mut living = self.memory.interaction_of(interaction)?;
         while let Some(into) = &living.merged_into {
-            living = self.interaction(&into.interaction);
+            living = self.memory.interaction_of(&into.interaction)?;
         }
-        living
+        Some(living)
     }
 
     /// The agents of an audience: for a queue, its members of the account, and for an offer only the ready ones.
@@ -987,6 +1097,9 @@ impl Sim {
                 }
                 told
             }
+            // It is about something that was deleted. `route` and `send` drop such a job, and every API says so.
+            // `webhook` looks first when it comes again, and `assign` tries anything again.
+            Outcome::Failed(EngineError::NotFound) if !matches!(job, Job::Queued(Errand { job: Body::Assign(_), .. })) => None,
             // The job goes back to its queue and comes again after a while.
             Outcome::Failed(EngineError::NotYet) => {
                 self.timers.push((self.world.now() + NOT_YET, job));

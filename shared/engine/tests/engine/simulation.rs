@@ -2,6 +2,7 @@
 //! answers are lost, processes die between two calls, reads are throttled, caches are old. The invariants hold
 //! after every step. Whenever nothing is left to do, every interaction is in one of the states of rest.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use domain::active::Active;
 use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
+use domain::contact_index::{Entry, Step, entries};
 use domain::decide::WRITTEN_ELSEWHERE;
 use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
@@ -22,6 +24,7 @@ use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
+use domain::removal::SECOND_PASS;
 use domain::report::{Counted, Dimension, Duty, Measure, Quarter, Tally, facts, rollup};
 use domain::row::Listing;
 use domain::tag::Tag;
@@ -29,14 +32,14 @@ use domain::trigger::{Trigger, TriggerEvent};
 use domain::values::Address;
 use domain::variables::VariableName;
 use engine::jobs::{ReportJob, RollupJob, TriggerJob};
-use engine::memory::{Fault, Memory, ReadFault};
+use engine::memory::{ContactChange, Fault, Memory, ReadFault};
 use engine::ports::{Committed, PortError, Reports, Store, World};
-use engine::{Sent, Told, reports};
+use engine::{EngineError, Sent, Told, reports};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use crate::driver::{Command, Job, Outcome, Running, Sim, phone, run, seconds, start, surely};
+use crate::driver::{Command, Job, Outcome, Removal, Removed, Running, Sim, phone, run, seconds, start, surely};
 
 /// Many short histories find more than a few long ones. These take a few seconds. `SEEDS=3000` plays more,
 /// `SEED=241` plays one again.
@@ -171,6 +174,14 @@ struct Story {
     shown: Vec<(Business, Vec<Place>)>,
     /// Contacts that a supervisor separated.
     parted: Vec<(ContactId, ContactId)>,
+    /// Contacts of customers who were erased.
+    erased: BTreeSet<ContactId>,
+    /// Messages whose sender died, or gave up to write the outcome.
+    abandoned: BTreeSet<MessageId>,
+    /// Every change of a contact, as the stream brings them, and how many the index of contacts has taken.
+    contact_changes: Vec<ContactChange>,
+    indexed: usize,
+    index: BTreeSet<(Entry, ContactId)>,
     /// The number of contacts and the sum of their versions when they were checked.
     people_checked: (usize, u64),
     /// The versions whose history was checked.
@@ -299,6 +310,11 @@ impl Story {
             deliveries: BTreeMap::new(),
             shown: Vec::new(),
             parted: Vec::new(),
+            erased: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
+            contact_changes: Vec::new(),
+            indexed: 0,
+            index: BTreeSet::new(),
             people_checked: (0, 0),
             checked: BTreeMap::new(),
             log,
@@ -405,6 +421,9 @@ impl Story {
             open.iter().filter(|interaction| interaction.agent.as_ref() == Some(&agent)).map(|one| one.id.clone()).collect();
         let any: Vec<InteractionId> = open.iter().map(|one| one.id.clone()).collect();
         let (offered, mine, any) = (self.dice.pick(&offered).cloned(), self.dice.pick(&mine).cloned(), self.dice.pick(&any).cloned());
+        if self.dice.percent(3) {
+            return self.removes();
+        }
         match self.dice.below(if self.scale.disguised { 134 } else { 124 }) {
             0..30 => {
                 let customer = u32::try_from(self.dice.below(self.scale.customers)).unwrap();
@@ -610,6 +629,42 @@ impl Story {
         }
     }
 
+    /// An interaction is deleted, or a customer erased, while everything goes on. Some webhooks come again afterwards.
+    fn removes(&mut self) {
+        let there: Vec<InteractionId> = self.sim.memory.interactions().into_iter().map(|interaction| interaction.id).collect();
+        let contacts: Vec<ContactId> = self.sim.memory.contacts().into_iter().map(|contact| contact.id).collect();
+        let of = match self.dice.below(4) {
+            0 => self.dice.pick(&contacts).cloned().map(Removed::Customer),
+            _ => self.dice.pick(&there).cloned().map(Removed::Interaction),
+        };
+        let Some(of) = of else { return };
+        self.sim.jobs.push_back(Job::Removal(Removal { of, again: false }));
+        if let Some(event) = self.dice.pick(&self.events).cloned() {
+            self.sim.jobs.push_back(Job::route(&event));
+        }
+    }
+
+    /// What follows a pass of a deletion.
+    fn removed(&mut self, Removal { of, again }: &Removal) {
+        let later = self.sim.world.now() + SECOND_PASS;
+        match of {
+            Removed::Interaction(_) | Removed::Contacts(_) if !again => {
+                self.sim.timers.push((later, Job::Removal(Removal { of: of.clone(), again: true })));
+            }
+            Removed::Customer(contact) => {
+                // The order names all of the customer's contacts.
+                let erased = self.sim.memory.contacts().into_iter().filter(|contact| contact.erased.is_some());
+                let erased: Vec<ContactId> = erased.map(|contact| contact.id).collect();
+                if erased.contains(contact) {
+                    self.erased.extend(erased.iter().cloned());
+                    self.parted.retain(|(one, other)| !erased.contains(one) && !erased.contains(other));
+                    self.sim.jobs.push_back(Job::Removal(Removal { of: Removed::Contacts(erased), again: false }));
+                }
+            }
+            Removed::Interaction(_) | Removed::Contacts(_) => {}
+        }
+    }
+
     /// An event arrives, mostly at the first account.
     fn arrives(&mut self, event: InboundEvent) {
         let account = if !self.scale.disguised || self.dice.percent(85) { 0 } else { self.dice.below(self.accounts.len()) };
@@ -690,15 +745,17 @@ impl Story {
     fn play(&mut self, to_the_end: bool) {
         for _ in 0..50_000 * self.scale.processes {
             self.sim.pump();
+            self.indexes();
             while self.running.len() < self.scale.processes
                 && let Some(job) = self.next_job()
             {
                 let outcome = match self.dice.below(10) {
-                    0 => Sent::Unknown,
+                    0 => Some(Sent::Unknown),
                     1 => {
-                        Sent::Failed { error: domain::message::DeliveryError { class: domain::message::ErrorClass::Permanent, code: None } }
+                        let error = domain::message::DeliveryError { class: domain::message::ErrorClass::Permanent, code: None };
+                        Some(Sent::Failed { error })
                     }
-                    _ => Sent::Accepted { provider_id: format!("SM{}", self.sim.next()) },
+                    _ => None,
                 };
                 let answer = match self.dice.below(4) {
                     0 => Err(WebhookFailure::Refused),
@@ -707,7 +764,7 @@ impl Story {
                 };
                 {
                     let mut provider = self.sim.provider.lock().unwrap();
-                    provider.outcomes = [outcome].into();
+                    provider.outcomes = outcome.into_iter().collect();
                     provider.webhooks = [answer].into();
                 }
                 let future = start(&self.sim.engine, &self.sim.provider, job.clone());
@@ -727,6 +784,11 @@ impl Story {
                 if self.dice.percent(self.weather.twice) {
                     self.sim.jobs.push_back(job.clone());
                 }
+                match (&job, &outcome) {
+                    (Job::Removal(removal), Outcome::Done { .. }) => self.removed(removal),
+                    (_, Outcome::Failed(EngineError::Port(_) | EngineError::Busy)) => self.abandon(&job),
+                    _ => {}
+                }
                 self.sim.led_to(job, outcome);
                 self.steps += 1;
                 if self.steps.is_multiple_of(self.scale.checked_every) {
@@ -745,11 +807,35 @@ impl Story {
     fn crash(&mut self, place: usize) {
         let (job, _) = self.running.swap_remove(place);
         self.log.push_back(format!("{} {job:?}: dies", self.sim.world.now()).replace("00000000", ""));
+        self.abandon(&job);
         // Not every agent does.
         if !matches!(job, Job::Command { .. }) || self.dice.percent(50) {
             // It goes before later jobs of its group.
             self.sim.jobs.push_front(job);
         }
+    }
+
+    /// Only this attempt to send knew the provider's answer.
+    fn abandon(&mut self, job: &Job) {
+        if let Some(message) = job.sends() {
+            self.abandoned.insert(message.message.clone());
+        }
+    }
+
+    /// The index of contacts takes what the stream brings, sometimes once more from an earlier place on.
+    fn indexes(&mut self) {
+        self.contact_changes.extend(self.sim.memory.take_contact_changes());
+        if self.indexed < self.contact_changes.len() && self.dice.percent(self.weather.twice) {
+            self.indexed = self.indexed.saturating_sub(self.dice.below(6));
+        }
+        for (before, after) in &self.contact_changes[self.indexed..] {
+            let Step { come, gone } = Step::between(before.as_ref(), after.as_ref());
+            self.index.extend(come);
+            for entry in &gone {
+                self.index.remove(entry);
+            }
+        }
+        self.indexed = self.contact_changes.len();
     }
 
     fn note(&mut self, job: &Job, outcome: &Outcome) {
@@ -831,6 +917,7 @@ impl Story {
             self.pass((next.duration_since(self.sim.world.now()).as_secs() + 1).max(1));
             self.play(true);
         }
+        self.reports_on_what_is_gone();
         self.check_end();
         self.count(true);
         self.check_reports();
@@ -988,6 +1075,21 @@ impl Story {
                 });
                 made.into_iter().flatten().filter(|agent| !except.contains(agent)).collect()
             }
+        }
+    }
+
+    /// Whoever died in the middle of a send may have left a provider's id that leads to a message which was deleted.
+    /// The provider's next report takes it away.
+    fn reports_on_what_is_gone(&mut self) {
+        let there: BTreeSet<MessageId> = self.sim.memory.messages().into_iter().map(|(key, _)| key.message).collect();
+        for ((account, provider_id), key) in self.sim.memory.provider_ids() {
+            if there.contains(&key.message) {
+                continue;
+            }
+            assert!(self.abandoned.contains(&key.message), "{provider_id} leads to a deleted message");
+            let report = self.sim.report_on(&account, &provider_id, DeliveryState::Delivered);
+            self.sim.memory.receive(&report);
+            self.play(true);
         }
     }
 
@@ -1182,10 +1284,15 @@ impl Story {
                 continue;
             };
             let InboundKind::Message(inbound) = &event.kind else { continue };
+            let is_gone = self.sim.memory.is_blank(&event.account, &inbound.provider_id);
             let places: Vec<_> = (messages.iter())
                 .filter(|(_, message)| message.provider_id.as_ref() == Some(&inbound.provider_id))
                 .map(|(_, message)| message.interaction.to_string())
                 .collect();
+            if is_gone {
+                assert_eq!((places, routed.as_str()), (Vec::new(), "-"), "a deleted message has returned");
+                continue;
+            }
             assert_eq!(places, [routed], "a message is in exactly one interaction, exactly once");
         }
         if self.in_order {
@@ -1194,6 +1301,11 @@ impl Story {
         self.check_sent();
         self.check_told();
         self.check_people();
+        let entries = self.sim.memory.contacts().into_iter().flat_map(|contact| {
+            let of = contact.id.clone();
+            entries(&contact).into_iter().map(move |entry| (entry, of.clone()))
+        });
+        assert_eq!(self.index, entries.collect(), "the index of contacts");
         // Decisions by an old configuration are corrected once the new one is known.
         if self.stale_until.is_some() {
             return;
@@ -1481,7 +1593,8 @@ impl Story {
         let mut stages = interactions.map(|interaction| interaction.wait.map(|wait| wait.stage));
         let now = self.sim.world.now();
         let stale = self.sim.memory.all_presences().iter().any(|presence| presence.ringing.values().any(|until| *until <= now));
-        !stale && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
+        let removing = self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Removal(_)));
+        !stale && !removing && stages.all(|stage| matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)))
     }
 
     /// Checks that in the end no wait with a deadline is left, and nothing rings beyond its time.
@@ -1493,6 +1606,33 @@ impl Story {
         }
         for presence in self.sim.memory.all_presences() {
             assert!(presence.ringing.values().all(|until| *until > now), "a stale ring at {}", presence.agent);
+        }
+        self.check_gone();
+    }
+
+    /// Checks that nothing is left of what was deleted, and that no webhook brought it back.
+    fn check_gone(&self) {
+        let memory = &self.sim.memory;
+        let gone = memory.tombstones();
+        for id in gone.keys() {
+            assert_eq!(memory.history(id), [], "the history of {id} is left");
+            assert_eq!(memory.interaction_of(id), None, "{id} has returned");
+        }
+        for (key, message) in memory.messages() {
+            assert!(!gone.contains_key(&key.interaction.interaction), "{} of a deleted interaction is left", message.id);
+        }
+        for contact in memory.contacts() {
+            assert!(!self.erased.contains(&contact.id), "{} was erased", contact.id);
+        }
+        for interaction in memory.interactions() {
+            assert!(!self.erased.contains(&interaction.contact), "{} of an erased customer is left", interaction.id);
+        }
+        let there: BTreeSet<MessageId> = memory.messages().into_iter().map(|(key, _)| key.message).collect();
+        for ((_, provider_id), key) in memory.provider_ids() {
+            assert!(there.contains(&key.message), "{provider_id} leads to a deleted message");
+        }
+        for row in memory.listings().keys().chain(memory.rows().iter().map(|(_, row)| &row.interaction.interaction)) {
+            assert!(!gone.contains_key(row), "a row of {row} is left");
         }
     }
 }
@@ -1537,10 +1677,17 @@ pub(crate) fn histories(seed: u64) -> Vec<Vec<HistoryEntry>> {
 fn tell_all(weather: Weather) {
     let (began, seeds) = (Instant::now(), seeds());
     let count = seeds.end - seeds.start;
+    let (deleted, erased) = (Cell::new(0), Cell::new(0));
     for seed in seeds {
         let goes_wrong = |cut: &Cut| {
             let cut = Cut { quietly: true, ..cut.clone() };
-            catch_unwind(AssertUnwindSafe(|| Story::new(seed, weather, HANDFUL, cut).tell())).is_err()
+            let tell = || {
+                let mut story = Story::new(seed, weather, HANDFUL, cut);
+                story.tell();
+                deleted.set(deleted.get() + story.sim.memory.tombstones().len());
+                erased.set(erased.get() + story.erased.len());
+            };
+            catch_unwind(AssertUnwindSafe(tell)).is_err()
         };
         if goes_wrong(&Cut::default()) {
             let shortest = shorten(goes_wrong);
@@ -1549,7 +1696,12 @@ fn tell_all(weather: Weather) {
             unreachable!("it failed a moment ago");
         }
     }
-    eprintln!("{count} histories, {:.0} a second", count as f64 / began.elapsed().as_secs_f64());
+    let (deleted, erased) = (deleted.get(), erased.get());
+    let a_second = count as f64 / began.elapsed().as_secs_f64();
+    eprintln!("{count} histories, {a_second:.0} a second, {deleted} interactions deleted, {erased} contacts erased");
+    // One in most histories, and an erasure in every fifth.
+    let least = usize::try_from(count / 10).unwrap();
+    assert!(count < SEEDS || (deleted > 5 * least && erased > least), "hardly anything was deleted");
 }
 
 /// Finds the fewest rounds, then the fewest acts in them.
