@@ -125,8 +125,8 @@ async fn a_month_by_fifty_agents_costs_a_handful_of_queries() {
     // One quarter-hour of each day is enough to count with.
     let puts = agents.iter().flat_map(|agent| (0..31).map(move |day| (agent, Quarter(first.0 + day * 96))));
     let (account, tally) = (&desk.account.id, &tally);
-    let puts = puts.map(|(agent, quarter)| derived.put_tally(account, quarter, (Dimension::Agent, agent), tally));
-    stream::iter(puts).buffer_unordered(16).for_each(|put| async { put.unwrap() }).await;
+    let puts = puts.map(|(agent, quarter)| derived.put_tally(account, quarter, (Dimension::Agent, agent.as_str()), tally));
+    stream::iter(puts).buffer_unordered(16).for_each(|put| async move { put.unwrap() }).await;
     let sue = desk.over("sue", "supervisor");
     let path = "/reports?from=2026-10-01&to=2026-10-31&by=agent&period=day&metrics=handled,handling_time&zone=Europe/Rome";
     assert_eq!(sue.get(path).await.0, 200);
