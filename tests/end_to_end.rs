@@ -14,6 +14,7 @@ mod exchange;
 mod kills;
 mod notifying;
 mod rights;
+mod summing;
 mod triggers;
 
 use std::path::Path;
