@@ -6,6 +6,7 @@
 
 mod access;
 mod assisting;
+mod calling;
 mod colleagues;
 mod erasing;
 mod filling;
@@ -150,6 +151,8 @@ impl Desk {
         let mut assist = assist_api::App::from_env(&self.deployment.env_with(&[
             ("TRANSLATE_URL", &format!("{url}/translate")),
             ("GOOGLE_TRANSLATE_URL", &format!("{url}/google-translate")),
+            ("GOOGLE_TOKEN_URL", &format!("{url}/google-token")),
+            ("VIDAOO_URL", &format!("{url}/vidaoo")),
             ("BEDROCK_URL", &format!("{url}/bedrock")),
             ("EGRESS_ALLOWED_ORIGINS", &url),
         ]))

@@ -87,6 +87,7 @@ const COMMENTED: &[&str] = &[
     "functions/agent-api",
     "functions/archive",
     "functions/assign",
+    "functions/assist",
     "functions/assist-api",
     "functions/console/src",
     "functions/dispatch",

@@ -15,6 +15,7 @@ mod exchange;
 mod kills;
 mod notifying;
 mod rights;
+mod summing;
 mod triggers;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use domain::ids::JobId;
 use domain::inbound::{Annotated, Annotation};
 use domain::insights::{Sentiment, Summary};
 use domain::job::{Job, State};
+use domain::video::{Call, Meeting};
 use engine::jobs::JobStep;
 use store::CausedBy;
 use views::transcript::{log_key, transcript_key};
@@ -45,6 +46,9 @@ impl Desk {
         let cause = InsightsCause::Asked(self.agents[0].clone());
         let made = Event::InsightsMade { cause, ai_agent: domain::fixtures::ai_agent().id, sentiment: Sentiment::Neutral, summary };
         self.deployment.engine.tell(&key, made, Idempotency::Guarded).await.unwrap();
+        let [customer, host] = ["guest", "host"].map(|part| format!("https://vidaoo.example/{CANARY}/{part}"));
+        let call = Call { at: Timestamp::now(), meeting: Some(Meeting { customer, host }) };
+        self.deployment.store.keep_call(&key, "a command", &call).await.unwrap();
         self.copies(&key).await;
         key
     }

@@ -356,3 +356,43 @@ async fn an_agent_translates_so_much_in_an_hour() {
     let (status, problem) = anna.post(&format!("{path}/drafts"), json!({ "text": "Ciao", "to": "pt" })).await;
     assert_eq!((status, &problem["of"]), (429, &json!("translation")));
 }
+
+#[tokio::test]
+async fn a_service_account_translates_by_the_advanced_edition_with_a_token_that_is_kept() {
+    let (mut desk, path) = Desk::translating("GOOG3", Translator::Google).await;
+    let file = desk.issuer.service_account().unwrap();
+    let key = format!("/accounts/{}/translation/key", desk.account.id);
+    let tag = ("if-match", format!("\"{}\"", desk.account.version));
+    let put = async |key_file: &str| desk.administrator().call_with("PUT", &key, &[tag.clone()], Some(json!({ "key": key_file }))).await;
+    let (status, problem) = put(&file.replace("private_key\"", "secret_key\"")).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("key")), "{problem}");
+    let (status, shown) = put(&file).await;
+    assert!(status == 200 && !shown.to_string().contains("PRIVATE KEY"), "{shown}");
+    desk.routers = desk.fresh_routers();
+    let id = desk.hears(&path, 100, PORTUGUESE).await;
+    let answer = desk.translated(&path, json!([id])).await;
+    let translation = json!({ "text": ITALIAN, "language": "it", "from": "pt", "by": "GOOGLE" });
+    assert_eq!(answer["items"][0]["translation"], translation, "{answer}");
+    let (status, draft) = desk.assistant("anna").post(&format!("{path}/drafts"), json!({ "text": "L'ordine", "to": "pt" })).await;
+    assert_eq!((status, &draft["text"]), (200, &json!("[pt] L'ordine")), "no entity stands for the apostrophe");
+    assert_eq!(desk.issuer.token_requests(), 1, "the token is kept");
+
+    let drafted = async || desk.assistant("anna").post(&format!("{path}/drafts"), json!({ "text": "Ciao", "to": "pt" })).await;
+    for (status, message, answer, kind) in [
+        (403, "User Rate Limit Exceeded", 429, "translator-busy"),
+        (403, "Daily Limit Exceeded", 429, "translator-busy"),
+        (500, "", 502, "translator-failed"),
+        (403, "Cloud Translation API has not been used in project", 502, "translator-refused"),
+    ] {
+        desk.fails("GOOGLE_TRANSLATE", status, message);
+        let (got, problem) = drafted().await;
+        assert_eq!((got, &problem["type"]), (answer, &json!(format!("/problems/{kind}"))), "{status} {message}");
+    }
+    // The last refusal was of the token, which is not used again.
+    for (status, answer, kind) in [(429, 429, "translator-busy"), (503, 502, "translator-failed"), (400, 502, "translator-refused")] {
+        desk.fails("GOOGLE_TOKEN", status, "");
+        let (got, problem) = drafted().await;
+        assert_eq!((got, &problem["type"]), (answer, &json!(format!("/problems/{kind}"))), "{status}");
+    }
+    assert_eq!(drafted().await.0, 200);
+}

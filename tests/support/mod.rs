@@ -78,6 +78,7 @@ impl Deployment {
             ("PUBLIC_URL", PUBLIC_URL),
             ("SECRET_PREFIX", "test/accounts/"),
             ("TRANSLATION_KEY_PREFIX", "test/translation/"),
+            ("VIDEO_KEY_PREFIX", "test/video/"),
             ("AI_KEY_PREFIX", "test/ai/"),
             // All accounts share the bucket names, here as on AWS.
             ("BUCKET", bucket.as_str()),

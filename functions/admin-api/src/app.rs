@@ -23,7 +23,7 @@ use receive::Ingest;
 use store::{Configuration, Entity, Interactions, OwedWakes, Revision, Written};
 
 use crate::error::ApiError;
-use crate::input::{Errors, KEY_TAKEN};
+use crate::input::{Errors, KEY_TAKEN, TOPIC_TAKEN};
 use crate::users::UserPool;
 
 /// How often a change is tried while other administrators change the configuration too. At least one change succeeds
@@ -38,6 +38,8 @@ pub struct App {
     pub engine: Engine<Interactions, Configuration, System>,
     /// The accounts' secrets.
     pub secrets: SecretStore,
+    /// The accounts' keys for video calls.
+    pub video_keys: SecretStore,
     /// The accounts' keys for translation.
     pub translation_keys: SecretStore,
     /// The AI agents' keys.
@@ -91,6 +93,7 @@ impl App {
         Ok(Self {
             engine: store::open_engine(&aws, env)?,
             secrets: SecretStore::from_env(&aws, env)?,
+            video_keys: SecretStore::of_kind(&aws, env, "VIDEO_KEY_PREFIX")?,
             translation_keys: SecretStore::of_kind(&aws, env, "TRANSLATION_KEY_PREFIX")?,
             ai_keys: SecretStore::of_kind(&aws, env, "AI_KEY_PREFIX")?,
             wakes: Queue::from_env(&aws, env, "ASSIGN_QUEUE_URL")?,
@@ -231,6 +234,7 @@ pub(crate) fn written(outcome: Written) -> Result<u64, ApiError> {
 /// An error for a unique name that another resource already has.
 fn taken(name: &str) -> Errors {
     match name.split('#').next() {
+        Some("video-topic") => Errors::one("settings.video.topic", TOPIC_TAKEN),
         Some("subject") => Errors::one("subject", "another agent has this subject"),
         Some("pause") => Errors::one("name", "another pause has this name"),
         Some("disposition") => Errors::one("name", "another disposition has this name"),

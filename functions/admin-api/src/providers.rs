@@ -253,6 +253,7 @@ fn stranger(input: &ProviderInput) -> Result<Account, ApiError> {
         answering_ai_agent: None,
         settings: Settings::default(),
         translation_key_set_at: None,
+        video_key_set_at: None,
         plan: ActionPlan::default(),
         version: 0,
     })

@@ -8,6 +8,7 @@ use models::Models;
 use store::Configuration;
 
 use crate::translate::Translators;
+use crate::vidaoo::Vidaoo;
 
 /// The state that every request works with.
 pub struct App {
@@ -17,6 +18,8 @@ pub struct App {
     pub access: Access,
     /// Amazon Translate and Google Cloud Translation.
     pub translators: Translators,
+    /// Video calls.
+    pub vidaoo: Vidaoo,
     /// Language models and knowledge bases.
     pub models: Models,
     /// The public address of the HTTP API, without a slash at the end.
@@ -46,8 +49,8 @@ impl HasDesk for App {
 }
 
 impl App {
-    /// Wires the clients from the environment: the [`Desk`], the translators, the models, the tokens' issuer and
-    /// `PUBLIC_URL`.
+    /// Wires the clients from the environment: the [`Desk`], the translators, the models, Vidaoo, the tokens' issuer
+    /// and `PUBLIC_URL`.
     ///
     /// # Errors
     /// A variable is missing or can't be used.
@@ -57,6 +60,7 @@ impl App {
             desk: Desk::from_env(&aws, env)?,
             access: Access::from_env(env)?,
             translators: Translators::from_env(&aws, env)?,
+            vidaoo: Vidaoo::from_env(&aws, env)?,
             models: Models::from_env(&aws, env)?,
             public_url: env.base_url("PUBLIC_URL")?,
         })

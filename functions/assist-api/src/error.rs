@@ -10,6 +10,7 @@ use models::answer::Unusable;
 use models::{ModelError, NoInsights};
 
 use crate::translate::Untranslated;
+use crate::vidaoo::NoMeeting;
 
 /// Why a request is refused or fails.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,18 @@ pub(crate) enum Failure {
     /// The customer has written nothing.
     #[error("there is nothing to answer")]
     NothingToAnswer,
+    /// The account has no video calls.
+    #[error("the account has no video calls")]
+    VideoOff,
+    /// A command with the same key is starting this call.
+    #[error("the call is being started")]
+    CallUnderWay,
+    /// A command with the same key started a call, and nobody knows whether it has a meeting.
+    #[error("nobody knows what became of the call")]
+    CallUnknown,
+    /// There is no meeting, or no link to it.
+    #[error("no meeting: {0}")]
+    NoMeeting(NoMeeting),
     /// The account has no AI agent that makes insights.
     #[error("the account has no insights")]
     InsightsOff,
@@ -107,6 +120,14 @@ impl Failure {
                 .detail("An administrator chooses an AI agent in the account's settings (`settings.assistant`)."),
             Failure::NothingToAnswer => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-answer", "Nothing to answer")
                 .detail("The customer has written no text."),
+            Failure::VideoOff => Problem::conflict("video-off", "Video calls are off")
+                .detail("An administrator switches them on in the account's settings (`settings.video`)."),
+            Failure::CallUnderWay => Problem::conflict("video-under-way", "The call is being started")
+                .detail("An earlier request with this Idempotency-Key is not done yet. Send it again in a moment.")
+                .after(5),
+            Failure::CallUnknown => Problem::conflict("video-unknown", "It is not known what became of the call")
+                .detail("There may be a meeting, but nobody got a link. Start another call, with another Idempotency-Key."),
+            Failure::NoMeeting(why) => no_meeting(*why),
             Failure::InsightsOff => Problem::conflict("insights-off", "The account has no insights")
                 .detail("An administrator chooses an AI agent for them in the account's settings (`settings.insights`)."),
             Failure::NothingToSumUp => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-sum-up", "Nothing to sum up")
@@ -125,6 +146,28 @@ impl Failure {
                 })
                 .with("reason", why.label()),
         }
+    }
+}
+
+/// Each says what to do.
+fn no_meeting(why: NoMeeting) -> Problem {
+    let bad_gateway = |slug, title| Problem::new(StatusCode::BAD_GATEWAY, slug, title);
+    match why {
+        NoMeeting::NoKey => Problem::conflict("video-key-missing", "The key of the video calls is missing")
+            .detail("An administrator sets Vidaoo's key for this account (PUT /admin/accounts/{id}/video/key)."),
+        NoMeeting::Refused => bad_gateway("video-refused", "Vidaoo refuses the key").detail("An administrator checks the account's key."),
+        NoMeeting::Busy => Problem::new(StatusCode::TOO_MANY_REQUESTS, "video-busy", "Vidaoo is busy")
+            .detail("It has reached a rate limit. Try again after the time in Retry-After.")
+            // Rate limits are a minute's. Half of it is long enough for most and short enough for a person.
+            .after(30),
+        NoMeeting::NotTaken => bad_gateway("video-not-taken", "Vidaoo does not take the request")
+            .detail("An administrator checks the account's topic and metadata, and the deployment's VidaooUrl, VidaooPath and VidaooForm."),
+        NoMeeting::Address => bad_gateway("video-address-refused", "Vidaoo's address is refused")
+            .detail("It must be https and lead to public addresses only. The deployment's VidaooUrl is to be checked."),
+        NoMeeting::Failed => bad_gateway("video-failed", "Vidaoo failed")
+            .detail("It gave no usable answer. Nothing was sent to the customer. Start another call, with another Idempotency-Key."),
+        NoMeeting::Unreadable => bad_gateway("video-unreadable", "Vidaoo's answer has no link")
+            .detail("Nothing was sent to the customer. Vidaoo may have changed its answers: tell whoever runs this deployment."),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The Lambda `assist-api`: the HTTP API under `/assist`, by which agents and supervisors have messages and drafts
-//! translated, ask an AI agent, and have conversations summed up.
+//! translated, ask an AI agent, have conversations summed up, and start video calls.
 //!
 //! It is a function of its own, so that neither the clients of translators and models nor their rights and slowness
 //! come to the agents' API. Errors are problem documents (RFC 9457).
@@ -10,6 +10,7 @@
 //! | `POST /interactions/{id}/drafts` | 2 reads, 1 write, the translator |
 //! | `POST /interactions/{id}/ask`, `…/suggest` | 3 reads, 1 query, 1 write, the model; the knowledge base, if there is one |
 //! | `POST /interactions/{id}/insights` | 3 reads, 1 query, 1 write, the model; 1 read, 1 transaction |
+//! | `POST /interactions/{id}/video` | 3 reads, 3 writes, Vidaoo; 1 transaction |
 //! | `POST /ai-agents/{id}/test` | 2 reads, 1 write, the model; the knowledge base, if there is one |
 //!
 //! Each request also reads the caller's record (1 consistent read), unless roles come from the token.
@@ -18,10 +19,12 @@ mod app;
 mod error;
 mod routes;
 mod translate;
+mod vidaoo;
 
 pub use app::App;
 pub use routes::{openapi, router};
 pub use translate::Translators;
+pub use vidaoo::Vidaoo;
 
 use std::sync::Arc;
 

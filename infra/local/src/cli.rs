@@ -137,6 +137,7 @@ async fn whole_run(options: &Options, up: &Cell<bool>) -> Result<()> {
         for connected in demo.accounts.iter().filter(|connected| connected.key != demo::ACCOUNT_KEY) {
             demo::exchange(&mut story, &demo, &standin, connected.key).await?;
         }
+        demo::abroad(&mut story, &demo, &standin).await?;
         if options.history > 0 {
             println!("\nA past is added:");
             let words = format!("{} conversations of the last three months are written.", options.history);

@@ -2,6 +2,8 @@
 //! plays customers' conversations through real HTTP and WebSocket, from the first message to the downloaded
 //! transcript.
 
+mod abroad;
+
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ use serde_json::{Value, json};
 use crate::client::{Api, Customer, Socket};
 use crate::deploy::Stack;
 use crate::standin::{self, Account, Called, PICTURE, Sent, StandIn};
+
+pub use abroad::abroad;
 
 /// The key of the demo's first account, whose provider is Twilio.
 pub const ACCOUNT_KEY: &str = "DEMO1";
@@ -80,6 +84,8 @@ impl Story {
 pub struct Demo {
     /// The agent API's base.
     pub agent_url: String,
+    /// The base of the API that helps agents.
+    pub assist_url: String,
     /// The admin API's base.
     pub admin_url: String,
     /// An administrator's token.
@@ -190,7 +196,7 @@ pub async fn load(story: &mut Story, stack: &Stack, standin: &StandIn) -> Result
         let id = made["id"].as_str().context("the account has no id")?.to_owned();
         accounts.push(Connected { key, id, receive_url, customer });
     }
-    Ok(Demo { agent_url, admin_url, admin_token, agents, queue, list, accounts })
+    Ok(Demo { agent_url, assist_url: format!("{}/assist", stack.public_url), admin_url, admin_token, agents, queue, list, accounts })
 }
 
 /// The fields that no answer may show.

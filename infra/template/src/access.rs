@@ -135,7 +135,8 @@ fn only_functions_that_ask_them_read_the_keys_of_translators_and_models_and_only
     let functions = template.section("Resources").filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
     for (id, _) in functions {
         let asks_models = ["AssistApiFunction", "AssistFunction"].contains(&id);
-        for (kind, reads) in [("/translation/*", id == "AssistApiFunction"), ("/ai/*", asks_models)] {
+        let by_api = id == "AssistApiFunction";
+        for (kind, reads) in [("/translation/*", by_api), ("/video/*", by_api), ("/ai/*", asks_models)] {
             assert_eq!(on_keys(id, kind, "secretsmanager:GetSecretValue"), reads, "{id} {kind}");
             assert_eq!(on_keys(id, kind, "secretsmanager:PutSecretValue"), id == "AdminApiFunction", "{id} {kind}");
         }

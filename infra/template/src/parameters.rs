@@ -49,6 +49,8 @@ fn addresses_are_encrypted_outside_this_machine() {
         "SinchAuthUrl",
         "TranslateUrl",
         "GoogleTranslateUrl",
+        "GoogleTokenUrl",
+        "VidaooUrl",
         "BedrockUrl",
     ];
     for (name, scheme) in addresses.map(|name| (name, "http")).into_iter().chain([("WebSocketUrl", "ws")]) {

@@ -35,6 +35,10 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Providers' media take one or two redirects to a content network.
 const MAX_REDIRECTS: usize = 5;
 
+/// The types of bodies.
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The client can't be built: the TLS library refused its own roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the HTTP client can't be built")]
@@ -204,10 +208,23 @@ impl Egress {
         timeout: Duration,
         limit: u64,
     ) -> Result<Fetched, EgressError> {
-        read(self.posted(url, headers, body, timeout).await?, limit, Beyond::Refused).await
+        read(self.posted(url, headers, JSON, body, timeout).await?, limit, Beyond::Refused).await
     }
 
-    /// The same, for an answer whose status counts: of a longer body, the first `limit` bytes are read.
+    /// The same with a form.
+    pub async fn post_form(
+        &self,
+        url: &str,
+        headers: header::HeaderMap,
+        body: Vec<u8>,
+        timeout: Duration,
+        limit: u64,
+    ) -> Result<Fetched, EgressError> {
+        read(self.posted(url, headers, FORM, body, timeout).await?, limit, Beyond::Refused).await
+    }
+
+    /// Like [`Egress::post_json`], for an answer whose status counts: of a longer body, the first `limit` bytes are
+    /// read.
     pub async fn post_json_beginning(
         &self,
         url: &str,
@@ -216,18 +233,19 @@ impl Egress {
         timeout: Duration,
         limit: u64,
     ) -> Result<Fetched, EgressError> {
-        read(self.posted(url, headers, body, timeout).await?, limit, Beyond::Unread).await
+        read(self.posted(url, headers, JSON, body, timeout).await?, limit, Beyond::Unread).await
     }
 
     async fn posted(
         &self,
         url: &str,
         headers: header::HeaderMap,
+        content_type: &'static str,
         body: Vec<u8>,
         timeout: Duration,
     ) -> Result<reqwest::Response, EgressError> {
         let url: Url = url.parse().map_err(|_| EgressError::Refused("not a URL"))?;
-        let request = self.client_for(&url)?.post(url).headers(headers).header(header::CONTENT_TYPE, "application/json");
+        let request = self.client_for(&url)?.post(url).headers(headers).header(header::CONTENT_TYPE, content_type);
         request.timeout(timeout).body(body).send().await.map_err(|error| refusal(&error).unwrap_or(EgressError::NoAnswer))
     }
 

@@ -23,6 +23,9 @@ const TRANSLATIONS: u32 = 1_000;
 /// some 12,000 tokens: a few cents.
 const QUESTIONS: u32 = 120;
 
+/// A call is a meeting of minutes. One every two minutes is more than anybody talks.
+const VIDEO_CALLS: u32 = 30;
+
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
@@ -36,6 +39,8 @@ pub enum Limited {
     Translation,
     /// A question to an AI agent, or a draft by one.
     Question,
+    /// A video call that the agent starts.
+    VideoCall,
 }
 
 /// The limits of an agent, an hour. 0: no limit.
@@ -46,11 +51,12 @@ pub struct Limits {
     transcripts: u32,
     translations: u32,
     questions: u32,
+    video_calls: u32,
 }
 
 impl Limits {
     /// Reads `CONVERSATIONS_PER_HOUR` (120), `UPLOADS_PER_HOUR` (600), `TRANSCRIPTS_PER_HOUR` (120),
-    /// `TRANSLATIONS_PER_HOUR` (1000) and `QUESTIONS_PER_HOUR` (120).
+    /// `TRANSLATIONS_PER_HOUR` (1000), `QUESTIONS_PER_HOUR` (120) and `VIDEO_CALLS_PER_HOUR` (30).
     ///
     /// # Errors
     /// One of them is not a number.
@@ -62,6 +68,7 @@ impl Limits {
             transcripts: number("TRANSCRIPTS_PER_HOUR", TRANSCRIPTS)?,
             translations: number("TRANSLATIONS_PER_HOUR", TRANSLATIONS)?,
             questions: number("QUESTIONS_PER_HOUR", QUESTIONS)?,
+            video_calls: number("VIDEO_CALLS_PER_HOUR", VIDEO_CALLS)?,
         })
     }
 
@@ -72,6 +79,7 @@ impl Limits {
             Limited::Transcript => ("transcript", self.transcripts),
             Limited::Translation => ("translation", self.translations),
             Limited::Question => ("question", self.questions),
+            Limited::VideoCall => ("video_call", self.video_calls),
         }
     }
 }
@@ -109,12 +117,10 @@ mod tests {
     #[test]
     fn each_limit_has_its_default_and_can_be_set_or_switched_off() {
         let usual = Limits::from_env(&Env::from_pairs([("A", "b")])).unwrap();
-        assert_eq!(usual, Limits { conversations: 120, uploads: 600, transcripts: 120, translations: 1_000, questions: 120 });
+        let all = Limits { conversations: 120, uploads: 600, transcripts: 120, translations: 1_000, questions: 120, video_calls: 30 };
+        assert_eq!(usual, all);
         let set = Env::from_pairs([("CONVERSATIONS_PER_HOUR", "5"), ("UPLOADS_PER_HOUR", "0")]);
-        assert_eq!(
-            Limits::from_env(&set).unwrap(),
-            Limits { conversations: 5, uploads: 0, transcripts: 120, translations: 1_000, questions: 120 }
-        );
+        assert_eq!(Limits::from_env(&set).unwrap(), Limits { conversations: 5, uploads: 0, ..all });
         assert!(Limits::from_env(&Env::from_pairs([("TRANSCRIPTS_PER_HOUR", "-1")])).is_err());
     }
 }

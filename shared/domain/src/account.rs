@@ -13,6 +13,7 @@ use crate::plan::ActionPlan;
 use crate::template::{ApprovedTemplate, LONGEST_PARAMETER, Misfit, TemplateButton, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::text_template::{Groups, TextTemplate};
 use crate::values::{AccountKey, E164, Invalid, Seconds, Secret};
+use crate::video::VideoSettings;
 
 /// A connected number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct Account {
     /// When the key of the translation's provider was set; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation_key_set_at: Option<Timestamp>,
+    /// When the key of the provider of video calls was set; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_key_set_at: Option<Timestamp>,
     /// Waits and timeouts.
     pub settings: Settings,
     /// The action plan, which routes interactions.
@@ -286,6 +290,9 @@ pub struct Settings {
     /// The customers' moods and summaries; `None`: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insights: Option<InsightsSettings>,
+    /// Video calls; `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoSettings>,
 }
 
 impl Settings {
@@ -477,6 +484,7 @@ impl Default for Settings {
             translation: None,
             assistant: None,
             insights: None,
+            video: None,
         }
     }
 }

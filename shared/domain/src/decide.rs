@@ -209,6 +209,10 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
             change.message_received(message, at, &from);
         }
         Event::MessageSent { agent, message, template } => change.message_sent(agent, message, template)?,
+        Event::VideoStarted { agent, message } => {
+            change.message_sent(agent.clone(), message.clone(), false)?;
+            change.fact(Fact::VideoStarted { agent, message });
+        }
         Event::NoteAdded { by, message } => change.note_added(by, message)?,
         Event::Retagged { by, add, remove } => change.retagged(by, add, remove)?,
         Event::LanguageChosen { by, oversees, language } => change.language_chosen(by, oversees, language)?,

@@ -36,6 +36,7 @@ pub fn account() -> Account {
         answering_ai_agent: None,
         settings: Settings::default(),
         translation_key_set_at: None,
+        video_key_set_at: None,
         plan: ActionPlan { version: 1, steps: Vec::new() },
         version: 1,
     }

@@ -90,6 +90,7 @@ impl Fact {
             | Self::TabClosed { agent }
             | Self::Closed { agent: Some(agent), .. }
             | Self::InsightsMade { agent: Some(agent), .. }
+            | Self::VideoStarted { agent, .. }
             | Self::TranscriptRequested { agent } => Actor::Agent(agent),
             Self::NotWhitelisted
             | Self::Blocked
@@ -204,6 +205,13 @@ pub enum Fact {
         sentiment: Sentiment,
         /// What the conversation was about.
         summary: Summary,
+    },
+    /// An agent started a video call. The customer got the link with a message.
+    VideoStarted {
+        /// The agent.
+        agent: AgentId,
+        /// The message with the customer's link.
+        message: MessageId,
     },
     /// A message from the customer arrived.
     MessageReceived {

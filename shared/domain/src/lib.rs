@@ -21,6 +21,7 @@ pub mod effect;
 #[allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 pub mod fixtures;
 pub mod footprint;
+pub mod google_key;
 pub mod history;
 pub mod ids;
 pub mod import;
@@ -52,4 +53,5 @@ pub mod text_template;
 pub mod trigger;
 pub mod values;
 pub mod variables;
+pub mod video;
 pub mod wakes;

@@ -217,6 +217,36 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         self.change(key, &event, mark, Extra { sending: Some((agent, sending)), basis, ..Extra::default() }).await
     }
 
+    /// Why `event` would be refused now, with the interaction; `None` if it would not be. Nothing changes.
+    ///
+    /// # Errors
+    /// The interaction does not exist, or a port fails.
+    pub async fn refusal_of(&self, key: &InteractionKey, event: &Event) -> Result<Option<(Refusal, Box<Interaction>)>, EngineError> {
+        let account_id = &key.conversation.account;
+        let account = self.directory.account(account_id).await?.ok_or_else(|| EngineError::NoAccount(account_id.clone()))?;
+        let now = self.world.now();
+        let (before, last_inbound_at) = self.load(key, decide::needs(event, None).service_window).await?;
+        let facts = self.gather(&account, &decide::needs(event, Some(&before)), Some(&before), now).await?;
+        let decided = decide::decide(&before, event.clone(), &facts.context(&account, last_inbound_at, now));
+        Ok(decided.err().map(|refusal| (refusal, Box::new(before))))
+    }
+
+    /// Sends the customer's link of a video call that `agent` starts.
+    ///
+    /// # Errors
+    /// The same as for [`Engine::tell`].
+    pub async fn start_video(
+        &self,
+        key: &InteractionKey,
+        agent: AgentId,
+        sending: Sending,
+        mark: Idempotency,
+        basis: Basis,
+    ) -> Result<Told, EngineError> {
+        let event = Event::VideoStarted { agent: agent.clone(), message: sending.id.clone() };
+        self.change(key, &event, mark, Extra { sending: Some((agent, sending)), basis, ..Extra::default() }).await
+    }
+
     /// Adds an internal note of `by` to the thread.
     ///
     /// # Errors

@@ -159,6 +159,16 @@ pub(crate) fn provider_message(account: &AccountId, provider_id: &str) -> Key {
     Key::new(format!("PROV#{account}#{provider_id}"), "PROV")
 }
 
+/// Where calls of an interaction begin.
+pub(crate) fn calls(interaction: &InteractionId) -> String {
+    format!("CALL#{interaction}#")
+}
+
+/// The call that a command starts, whose id is a hash.
+pub(crate) fn call(key: &InteractionKey, command: &str) -> Key {
+    Key::new(conversation(&key.conversation), format!("{}{command}", calls(&key.interaction)))
+}
+
 pub(crate) fn history_prefix(interaction: &InteractionId) -> String {
     format!("HIS#{interaction}#")
 }

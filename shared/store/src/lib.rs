@@ -4,6 +4,7 @@
 //! version of its form. Readers know both forms. Writers write the one that [`Form`] says, since functions of the
 //! version before may read it.
 
+mod calls;
 mod codec;
 mod commit;
 mod compact;

@@ -192,7 +192,7 @@ impl Interactions {
     }
 
     /// Deletes what belonged to an interaction that is gone: its messages, the ways in from the provider's ids and the
-    /// events that made them, its history, and the head of the conversation if nothing is left in it.
+    /// events that made them, its history, its calls, and the head of the conversation if nothing is left in it.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.
@@ -202,6 +202,9 @@ impl Interactions {
             try_join_all(items.iter().map(|item| self.purge_message(&conversation.account, item, gone.deleted_at))).await?;
         }
         while let items @ [_, ..] = &self.some_of(conversation, &keys::history_prefix(interaction)).await?[..] {
+            try_join_all(items.iter().filter_map(key_of).map(|key| self.table.delete(key))).await?;
+        }
+        while let items @ [_, ..] = &self.some_of(conversation, &keys::calls(interaction)).await?[..] {
             try_join_all(items.iter().filter_map(key_of).map(|key| self.table.delete(key))).await?;
         }
         if self.some_of(conversation, keys::INTERACTIONS).await?.is_empty() {

@@ -11,6 +11,7 @@ use domain::language::Language;
 use domain::plan::{ActionPlan, Fault, Guard, PlanStep, Step};
 use domain::template::{ApprovedTemplate, HeaderInput, Misfit, TemplateInput, TextRule};
 use domain::values::{AccountKey, E164, Seconds};
+use domain::video::VideoSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +34,10 @@ const STEPS: usize = ActionPlan::MOST_STEPS;
 pub(crate) const DISPOSITIONS: usize = 200;
 /// Each list is looked up when the account is saved, and before an interaction is opened.
 const WHITELISTED: usize = 50;
+/// A title is read in a list of meetings, a note in a report. Metadata is some fields that automations read.
+const VIDEO_TOPIC: usize = 100;
+const VIDEO_NOTE: usize = 1_000;
+const VIDEO_METADATA: usize = 4_000;
 /// WhatsApp's limits: a template's name has at most 512 characters, and a body of 1024 characters holds at most 100
 /// parameters. A language looks like `en_US`.
 const TEMPLATE_NAME: usize = 512;
@@ -147,6 +152,9 @@ pub(crate) struct AccountSettings {
     /// The customers' moods and summaries of conversations, on request and at closing. If absent: none are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) insights: Option<InsightsSettings>,
+    /// Video calls that agents start. If absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) video: Option<VideoSettings>,
 }
 
 impl From<Settings> for AccountSettings {
@@ -167,6 +175,7 @@ impl From<Settings> for AccountSettings {
             translation: settings.translation,
             assistant: settings.assistant,
             insights: settings.insights,
+            video: settings.video,
         }
     }
 }
@@ -189,6 +198,7 @@ impl From<AccountSettings> for Settings {
             translation: settings.translation,
             assistant: settings.assistant,
             insights: settings.insights,
+            video: settings.video,
         }
     }
 }
@@ -343,6 +353,9 @@ const UNKNOWN_DISPOSITION: Refusal = "must be one of the account's dispositions 
 /// Another account has this key.
 pub(crate) const KEY_TAKEN: Refusal = "another account has this key";
 
+/// Meetings are told apart by their title.
+pub(crate) const TOPIC_TAKEN: Refusal = "another account has this topic";
+
 /// Whether an account with these agents has one who can answer, or needs none because it is inactive.
 pub(crate) fn somebody_answers(active: bool, agents: &[AgentId], whatsapp: impl Fn(&AgentId) -> bool) -> bool {
     !active || agents.iter().any(whatsapp)
@@ -385,6 +398,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
     let translation = fields.object("translation").and_then(translation);
     let assistant = fields.optional("assistant", id(UNKNOWN_AI_AGENT));
     let insights = fields.object("insights").and_then(insights);
+    let video = fields.object("video").and_then(video);
     fields.finish();
     AccountSettings {
         wait_for_assigned_agent: wait_for_assigned_agent.unwrap_or(default.wait_for_assigned_agent),
@@ -402,6 +416,7 @@ fn settings(mut fields: Fields<'_>) -> AccountSettings {
         translation,
         assistant,
         insights,
+        video,
     }
 }
 
@@ -426,10 +441,28 @@ fn translation(mut fields: Fields<'_>) -> Option<Translation> {
 }
 
 fn insights(mut fields: Fields<'_>) -> Option<InsightsSettings> {
-    let ai_agent = fields.required("ai_agent", id(UNKNOWN_AI_AGENT));
     let at_closing = fields.optional("at_closing", boolean).unwrap_or(false);
+    // A patch that takes the AI agent away leaves this.
+    if !at_closing && !fields.has("ai_agent") {
+        fields.finish();
+        return None;
+    }
+    let ai_agent = fields.required("ai_agent", id(UNKNOWN_AI_AGENT));
     fields.finish();
     Some(InsightsSettings { ai_agent: ai_agent?, at_closing })
+}
+
+fn video(mut fields: Fields<'_>) -> Option<VideoSettings> {
+    let enabled = fields.optional("enabled", boolean).unwrap_or(true);
+    let topic = fields.required("topic", line(VIDEO_TOPIC));
+    let note = fields.optional("note", text(VIDEO_NOTE));
+    let metadata = fields.optional("metadata", |value| match value {
+        Value::Object(metadata) if Value::from(metadata.clone()).to_string().len() <= VIDEO_METADATA => Ok(metadata),
+        Value::Object(_) => Err("must have at most 4,000 bytes as JSON"),
+        _ => Err("must be an object"),
+    });
+    fields.finish();
+    Some(VideoSettings { enabled, topic: topic?, note, metadata: metadata.unwrap_or_default() })
 }
 
 fn recontact(mut fields: Fields<'_>) -> Option<Recontact> {
@@ -639,6 +672,12 @@ mod tests {
             ("/settings/whitelist", json!({"lists": ["x"], "reply": "No."}), "settings.whitelist.lists[0]"),
             ("/settings/whitelist", json!({"lists": [ListId::from_ulid(Ulid(1))]}), "settings.whitelist.reply"),
             ("/settings/whitelist", json!({"lists": [ListId::from_ulid(Ulid(1))], "reply": "{{"}), "settings.whitelist.reply"),
+            ("/settings/insights", json!({"at_closing": true}), "settings.insights.ai_agent"),
+            ("/settings/insights", json!({"ai_agent": "ada"}), "settings.insights.ai_agent"),
+            ("/settings/video", json!({}), "settings.video.topic"),
+            ("/settings/video", json!({"topic": "x".repeat(101)}), "settings.video.topic"),
+            ("/settings/video", json!({"topic": "x", "metadata": []}), "settings.video.metadata"),
+            ("/settings/video", json!({"topic": "x", "metadata": {"x": "x".repeat(4_000)}}), "settings.video.metadata"),
             ("/settings/recontact", json!({}), "settings.recontact.name"),
             ("/settings/recontact", json!({"name": "a", "language": "it it"}), "settings.recontact.language"),
             ("/settings/recontact", json!({"name": "a", "parameters": ["b", "{{#queue}}"]}), "settings.recontact.parameters[1]"),

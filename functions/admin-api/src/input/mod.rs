@@ -10,7 +10,7 @@ mod plan;
 mod provider;
 mod queue;
 
-pub(crate) use account::{AccountInput, AccountSettings, DESCRIPTION, DISPOSITIONS, KEY_TAKEN, Surroundings, answers_without};
+pub(crate) use account::{AccountInput, AccountSettings, DESCRIPTION, DISPOSITIONS, KEY_TAKEN, Surroundings, TOPIC_TAKEN, answers_without};
 pub(crate) use agent::AgentInput;
 pub(crate) use contact::{ContactInput, LinkInput, NewContactInput, UNKNOWN_FIELD, USER_ID, UnlinkInput};
 #[cfg(test)]

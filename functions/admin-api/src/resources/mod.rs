@@ -62,6 +62,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::account_dispositions, accounts::put_account_dispositions))
         .routes(routes!(accounts::put_whitelisted, accounts::delete_whitelisted))
         .routes(routes!(accounts::put_translation_key, accounts::delete_translation_key))
+        .routes(routes!(accounts::put_video_key, accounts::delete_video_key))
         .merge(agents::routes())
         .merge(ai_agents::routes())
         .routes(routes!(ai_agents::put_ai_key, ai_agents::delete_ai_key))

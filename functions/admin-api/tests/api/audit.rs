@@ -127,7 +127,7 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
             rotate.if_match("\"1\"").json(&json!({})).to(&admin.router).await.is(200);
             call("owner", method, format!("{at}/secrets/webhook_secret/previous")).if_match("\"2\"")
         }
-        (_, "/{id}/translation/key" | "/{id}/key") => {
+        (_, "/{id}/translation/key" | "/{id}/video/key" | "/{id}/key") => {
             let key_of = path.strip_prefix(&format!("/{kind}/{{id}}")).unwrap();
             let at = format!("{at}{key_of}");
             let put = |version: u8, key: &str| {

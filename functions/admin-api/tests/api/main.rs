@@ -190,6 +190,7 @@ fn pairs<'a>(endpoint: &'a str, account: &'a str, wakes: &'a str) -> Vec<(&'stat
         ("SECRET_PREFIX", "test/accounts/"),
         ("BUCKET", bucket),
         ("TRANSLATION_KEY_PREFIX", "test/translation/"),
+        ("VIDEO_KEY_PREFIX", "test/video/"),
         ("AI_KEY_PREFIX", "test/ai/"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("JWT_ISSUER", "https://issuer.example"),

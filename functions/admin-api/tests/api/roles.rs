@@ -25,6 +25,8 @@ const ADMIN: &str = "
     admin DELETE /accounts/{id}/whitelist/{list}
     admin PUT /accounts/{id}/translation/key
     admin DELETE /accounts/{id}/translation/key
+    admin PUT /accounts/{id}/video/key
+    admin DELETE /accounts/{id}/video/key
     admin GET /accounts/{id}/alerts
     supervisor GET /accounts/{id}/dispositions
     supervisor PUT /accounts/{id}/dispositions
@@ -286,6 +288,7 @@ const ASSIST: &str = "
     agent POST /interactions/{id}/ask
     agent POST /interactions/{id}/suggest
     agent POST /interactions/{id}/insights
+    agent POST /interactions/{id}/video
     admin POST /ai-agents/{id}/test
 ";
 

@@ -71,6 +71,8 @@ struct MyAccount {
     assistant: bool,
     /// Whether the account has an AI agent that sums conversations up.
     insights: bool,
+    /// Whether agents may start video calls.
+    video: bool,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -97,6 +99,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
         assistant: account.settings.assistant.is_some(),
         insights: account.settings.insights.is_some(),
+        video: account.settings.video.as_ref().is_some_and(|video| video.enabled),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });

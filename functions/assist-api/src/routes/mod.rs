@@ -3,6 +3,7 @@
 mod assistant;
 mod insights;
 mod translations;
+mod video;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::app::App;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Assist API",
-    description = "The API that helps agents and supervisors with a conversation: translations, answers, drafts, insights. Errors are problem documents (RFC 9457).",
+    description = "The API that helps agents and supervisors with a conversation: translations, answers, drafts, insights, video calls. Errors are problem documents (RFC 9457).",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Document;
@@ -39,9 +40,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(assistant::ask))
         .routes(routes!(assistant::suggest))
         .routes(routes!(insights::make))
+        .routes(routes!(video::start))
         .routes(routes!(assistant::test_ai_agent));
     // A translation that is there already is not made again; answers and drafts change nothing.
-    api::complete_commands(router.get_openapi_mut(), |path| path.ends_with("/insights"));
+    api::complete_commands(router.get_openapi_mut(), |path| path.ends_with("/insights") || path.ends_with("/video"));
     router
 }
 
@@ -63,6 +65,7 @@ mod tests {
             ("BUCKET", "bucket"),
             ("TRANSLATION_KEY_PREFIX", "x/translation/"),
             ("AI_KEY_PREFIX", "x/ai/"),
+            ("VIDEO_KEY_PREFIX", "x/video/"),
             ("JWT_ISSUER", "https://issuer.test"),
             ("JWT_AUDIENCE", "app"),
             ("JWKS_URL", "http://127.0.0.1:1/jwks.json"),

@@ -4,6 +4,7 @@
 mod aws;
 mod codes;
 mod google;
+mod service_account;
 
 use std::collections::BTreeMap;
 
@@ -80,7 +81,8 @@ impl std::fmt::Debug for Translators {
 }
 
 impl Translators {
-    /// Reads `TRANSLATE_REGION`, `TRANSLATE_URL`, `GOOGLE_TRANSLATE_URL` and `TRANSLATION_KEY_PREFIX`.
+    /// Reads `TRANSLATE_REGION`, `TRANSLATE_URL`, `GOOGLE_TRANSLATE_URL`, `GOOGLE_TOKEN_URL` and
+    /// `TRANSLATION_KEY_PREFIX`.
     pub(crate) fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         Ok(Self {
             aws: aws::Amazon::from_env(aws, env)?,

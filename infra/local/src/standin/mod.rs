@@ -15,8 +15,9 @@ mod sinch;
 mod sinch_legacy;
 mod translators;
 mod twilio;
+mod vidaoo;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ pub use models::{MODEL_KEY, Prompted};
 pub use sinch::signature as sinch_signature;
 pub use translators::{Asked, GOOGLE_KEY};
 pub use twilio::{form as twilio_form, sid, signature as twilio_signature};
+pub use vidaoo::{Met, VIDEO_KEY};
 
 /// A customer's picture: one pixel (PNG).
 pub const PICTURE: &[u8] = &[
@@ -159,6 +161,7 @@ struct Shared {
     url: String,
     http: reqwest::Client,
     issuer: identity::Issuer,
+    service_key: translators::ServiceKey,
     inside: Mutex<Inside>,
     /// Counts the changes of `inside`, for callers that wait for one.
     changes: watch::Sender<u64>,
@@ -175,6 +178,8 @@ struct Inside {
     asked: Vec<Asked>,
     /// What language models were asked.
     prompted: Vec<Prompted>,
+    /// The meetings that Vidaoo made.
+    met: Vec<Met>,
     /// What triggers told.
     called: Vec<Called>,
     files: HashMap<String, StoredFile>,
@@ -184,6 +189,8 @@ struct Inside {
     access_tokens: HashMap<String, String>,
     /// How many access tokens were requested.
     token_requests: usize,
+    /// Google's access tokens.
+    google_tokens: BTreeSet<String>,
     delay: Duration,
     held: bool,
 }
@@ -508,6 +515,7 @@ impl StandIn {
             url: url.clone(),
             http: crate::http(),
             issuer: identity::Issuer::new()?,
+            service_key: translators::ServiceKey::new()?,
             inside: Mutex::new(Inside { delay, ..Inside::default() }),
             changes: watch::Sender::new(0),
         });
@@ -584,6 +592,19 @@ impl StandIn {
     /// What language models and knowledge bases were asked, oldest first.
     pub fn prompts(&self) -> Vec<Prompted> {
         self.shared.inside().prompted.clone()
+    }
+
+    /// The meetings that Vidaoo made, oldest first.
+    pub fn meetings(&self) -> Vec<Met> {
+        self.shared.inside().met.clone()
+    }
+
+    /// The key file of Google's service account.
+    ///
+    /// # Errors
+    /// The key can't be written.
+    pub fn service_account(&self) -> Result<String> {
+        self.shared.service_key.file()
     }
 
     /// What translators were asked to translate, oldest first.
@@ -902,6 +923,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .merge(identity::routes())
         .merge(translators::routes())
         .merge(models::routes())
+        .merge(vidaoo::routes())
         .merge(hooks::routes())
         .merge(providers)
         .fallback(nothing)

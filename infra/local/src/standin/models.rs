@@ -1,7 +1,7 @@
 //! Language models: an API of chat completions (under `/ai/v1`), and Amazon Bedrock's Converse and Retrieve (under
 //! `/bedrock`), as their public documentation shows them. The model here reads the JSON document of a prompt: it calls
 //! `escalate` when somebody asks for a person, else it answers from the first entry of its knowledge that shares a
-//! word with the question, or says that it does not know. Asked for a mood, it tells it by words of thanks and of anger.
+//! word with the question, or says that it does not know. Asked for a mood, it goes by words of thanks and of anger.
 //! Faults name `provider` `OPENAI`, `BEDROCK` or `KNOWLEDGE_BASE`; `code` is the service's own. With `status` 200 the
 //! `code` names a bad answer: `half`, `empty`, `long`, `echo`, `cut`, `filtered`, `tool`.
 

@@ -1,26 +1,37 @@
 //! Amazon Translate (under `/translate`, in the SDK's protocol: Smithy RPC v2 CBOR) and Google Cloud Translation
-//! (under `/google-translate`), as their public documentation shows them. They know the sentences of the demo;
-//! anything else comes back with the target's code before it. Faults name `provider` `TRANSLATE` or
-//! `GOOGLE_TRANSLATE`; `code` is the exception, or Google's message.
+//! (under `/google-translate`, both editions, and `/google-token`), as their public documentation shows them. They
+//! know the sentences of the demo;
+//! anything else comes back with the target's code before it. Faults name `provider` `TRANSLATE`,
+//! `GOOGLE_TRANSLATE` or `GOOGLE_TOKEN`; `code` is the exception, or Google's message.
 
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Fault, On, Shared, Silence, reply, silent, text};
+use super::{Fault, On, Shared, Silence, bearer, reply, silent, text};
 
 /// The key that Google's stand-in takes.
 pub const GOOGLE_KEY: &str = "AIzaStandInKeyOfTheLocalRun000000000000";
 
 const AMAZON: &str = "TRANSLATE";
 const GOOGLE: &str = "GOOGLE_TRANSLATE";
+const TOKEN: &str = "GOOGLE_TOKEN";
+
+/// The project and the address of the service account.
+const PROJECT: &str = "stand-in-1";
+const SERVICE_ACCOUNT: &str = "translator@stand-in-1.iam.gserviceaccount.com";
 
 /// A line that a translator was asked to translate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,6 +76,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/translate/service/AWSShineFrontendService_20170701/operation/TranslateText", post(amazon))
         .route("/google-translate/language/translate/v2", post(google))
+        .route("/google-translate/v3/projects/{project}/locations/global:translateText", post(google_advanced))
+        .route("/google-token/token", post(google_token))
 }
 
 /// The language that most words of the text belong to.
@@ -184,25 +197,136 @@ async fn google(State(shared): State<Arc<Shared>>, Query(Key { key }): Query<Key
     if asked.q.len() > 128 {
         return google_error(400, "Too many text segments");
     }
+    let plain = asked.format == "text";
+    match by_google(&shared, &asked.q, asked.source.as_deref(), &asked.target, plain, "detectedSourceLanguage") {
+        Some(translations) => (StatusCode::OK, Json(json!({ "data": { "translations": translations } }))).into_response(),
+        None => google_error(400, "Invalid Value"),
+    }
+}
+
+/// The translations of Google's answers, which name a detected language `detected_as`; `None` for an unknown target.
+fn by_google(shared: &Shared, lines: &[String], from: Option<&str>, to: &str, plain: bool, detected_as: &str) -> Option<Vec<Value>> {
     let google_code = |code: &str| if code == "zh-CN" { "zh".to_owned() } else { code.to_owned() };
-    let target = google_code(&asked.target);
+    let target = google_code(to);
     if !CODES.contains(&target.as_str()) {
-        return google_error(400, "Invalid Value");
+        return None;
     }
     let mut translations = Vec::new();
-    for line in &asked.q {
-        shared.note(GOOGLE, line, asked.source.as_deref().unwrap_or("auto"), &asked.target);
-        let source = asked.source.clone().unwrap_or_else(|| detected(line).unwrap_or("en").to_owned());
+    for line in lines {
+        shared.note(GOOGLE, line, from.unwrap_or("auto"), to);
+        let source = from.map_or_else(|| detected(line).unwrap_or("en").to_owned(), str::to_owned);
         let mut text = translated(line, &source, &target);
         // Without it, the text is HTML.
-        if asked.format != "text" {
+        if !plain {
             text = text.replace('\'', "&#39;");
         }
         let mut translation = json!({ "translatedText": text });
-        if asked.source.is_none() {
-            translation["detectedSourceLanguage"] = source.into();
+        if from.is_none() {
+            translation[detected_as] = source.into();
         }
         translations.push(translation);
     }
-    (StatusCode::OK, Json(json!({ "data": { "translations": translations } }))).into_response()
+    Some(translations)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdvancedAsked {
+    contents: Vec<String>,
+    target_language_code: String,
+    source_language_code: Option<String>,
+    #[serde(default)]
+    mime_type: String,
+}
+
+async fn google_advanced(
+    State(shared): State<Arc<Shared>>,
+    Path(project): Path<String>,
+    headers: HeaderMap,
+    Json(asked): Json<AdvancedAsked>,
+) -> Response {
+    if let Some(fault) = shared.fault_of(GOOGLE) {
+        match (fault.status, fault.fault) {
+            (Some(status), _) => return google_error(status, fault.code.as_ref().map_or("", |code| code.0.as_str())),
+            (None, silence) => return silent(silence.unwrap_or(Silence::Timeout)).await,
+        }
+    }
+    let known = bearer(&headers).is_some_and(|token| shared.inside().google_tokens.contains(token));
+    if !known || project != PROJECT {
+        return google_error(if known { 403 } else { 401 }, "Request had invalid authentication credentials.");
+    }
+    let AdvancedAsked { contents, target_language_code: to, source_language_code: from, mime_type } = asked;
+    match by_google(&shared, &contents, from.as_deref(), &to, mime_type == "text/plain", "detectedLanguageCode") {
+        Some(translations) => (StatusCode::OK, Json(json!({ "translations": translations }))).into_response(),
+        None => google_error(400, "Target language is invalid."),
+    }
+}
+
+/// The key of the service account: made anew for each stand-in, since a key in the repository would alarm scanners.
+pub(super) struct ServiceKey {
+    pair: KeyPair,
+}
+
+impl ServiceKey {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self { pair: KeyPair::generate(KeySize::Rsa2048)? })
+    }
+
+    /// The account's key file, as a person downloads it. Its `token_uri` leads nowhere, since nobody may follow it.
+    pub(super) fn file(&self) -> anyhow::Result<String> {
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&self.pair)?;
+        let body = BASE64_STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..(at + 64).min(body.len())]).collect();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
+        let file = json!({
+            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": pem,
+            "client_email": SERVICE_ACCOUNT, "token_uri": "https://127.0.0.1:1/token",
+        });
+        Ok(file.to_string())
+    }
+
+    /// Whether a proof is signed with the key, for Google, with the one right that is needed.
+    fn proves(&self, assertion: &str) -> bool {
+        let part = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+        let read = || {
+            let (signed, signature) = assertion.rsplit_once('.')?;
+            let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref());
+            key.verify(signed.as_bytes(), &part(signature)?).ok()?;
+            let (header, claims) = signed.split_once('.')?;
+            let (header, claims): (Value, Value) =
+                (serde_json::from_slice(&part(header)?).ok()?, serde_json::from_slice(&part(claims)?).ok()?);
+            let now = jiff::Timestamp::now().as_second();
+            let (from, until) = (claims["iat"].as_i64()?, claims["exp"].as_i64()?);
+            let names = [
+                (&header["alg"], "RS256"),
+                (&claims["iss"], SERVICE_ACCOUNT),
+                (&claims["aud"], "https://oauth2.googleapis.com/token"),
+                (&claims["scope"], "https://www.googleapis.com/auth/cloud-translation"),
+            ];
+            Some(names.iter().all(|(value, name)| *value == name) && from <= now + 60 && now < until && until <= from + 3_600)
+        };
+        read().unwrap_or(false)
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenAsked {
+    grant_type: String,
+    assertion: String,
+}
+
+async fn google_token(State(shared): State<Arc<Shared>>, Form(asked): Form<TokenAsked>) -> Response {
+    shared.change(|inside| inside.token_requests += 1);
+    if let Some(Fault { status, fault, .. }) = shared.fault_of(TOKEN) {
+        return match status {
+            Some(status) => reply(status, &json!({ "error": "temporarily_unavailable" })),
+            None => silent(fault.unwrap_or(Silence::Timeout)).await,
+        };
+    }
+    if asked.grant_type != "urn:ietf:params:oauth:grant-type:jwt-bearer" || !shared.service_key.proves(&asked.assertion) {
+        return reply(400, &json!({ "error": "invalid_grant", "error_description": "Invalid JWT Signature." }));
+    }
+    let token = format!("ya29.stand-in-{}", ulid::Ulid::generate());
+    shared.change(|inside| inside.google_tokens.insert(token.clone()));
+    reply(200, &json!({ "access_token": token, "expires_in": 3_599, "token_type": "Bearer" }))
 }

@@ -36,6 +36,13 @@ pub enum Event {
         /// Whether it is an approved template: the one kind that may be sent outside the service window.
         template: bool,
     },
+    /// Its agent starts a video call: the message has the customer's link.
+    VideoStarted {
+        /// The agent.
+        agent: AgentId,
+        /// The message.
+        message: MessageId,
+    },
     /// An agent or a supervisor writes an internal note.
     NoteAdded {
         /// The agent.

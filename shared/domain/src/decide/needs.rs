@@ -63,7 +63,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
             needs.service_window = true;
             needs.presences.extend(owner());
         }
-        Event::MessageSent { .. } => {
+        Event::MessageSent { .. } | Event::VideoStarted { .. } => {
             needs.service_window = true;
             needs.presences.extend(owner().filter(|_| waits(interaction)));
         }

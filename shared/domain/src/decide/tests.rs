@@ -885,3 +885,17 @@ fn people_ask_for_insights_of_open_and_closed_interactions_as_often_as_they_like
     let merged = Interaction { status: Status::Closed, merged_into: Some(open.key()), ..open.clone() };
     assert!(matches!(asked(&merged), Err(Refusal::MergedAway { .. })));
 }
+
+#[test]
+fn a_video_call_sends_its_link_as_the_agents_own_message_with_the_same_rules() {
+    let mut desk = Desk::new();
+    let accepted = desk.accepted();
+    let starts = |desk: &Desk, by: u64| desk.decide(&accepted, Event::VideoStarted { agent: agent(by), message: message(9) });
+    let started = starts(&desk, 1).unwrap();
+    assert!(sends(&started) && started.interaction.answered);
+    let told = [Fact::MessageSent { message: message(9), agent: agent(1) }, Fact::VideoStarted { agent: agent(1), message: message(9) }];
+    assert_eq!(started.history.iter().map(|entry| entry.fact.clone()).collect::<Vec<_>>(), told);
+    assert!(matches!(starts(&desk, 2), Err(Refusal::NotYours { .. })));
+    desk.now = after(START, 24 * 3_600);
+    assert_eq!(starts(&desk, 1), Err(Refusal::WindowExpired));
+}

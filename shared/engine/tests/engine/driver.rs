@@ -13,13 +13,14 @@ use domain::business::Business;
 use domain::catalog::Pause;
 use domain::commands::Keyed;
 use domain::contact::{Contact, Identity, Place};
-use domain::decide::{Event, Refusal};
+use domain::decide::{Event, InsightsCause, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
 use domain::footprint::WaitingRow;
 use domain::history::{Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, Elsewhere, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
+use domain::insights::{Sentiment, Summary};
 use domain::interaction::{Interaction, Stage};
 use domain::language::Language;
 use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
@@ -32,7 +33,7 @@ use domain::values::{Address, E164, Seconds};
 use domain::variables::VariableName;
 use domain::wakes;
 use engine::errands::{Errand, Job as Body};
-use engine::jobs::{ArchiveJob, AssignJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup};
+use engine::jobs::{ArchiveJob, AssignJob, AssistJob, PushJob, Recipients, ReportJob, SendJob, TriggerJob, Wakeup};
 use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
 use engine::ports::{Directory, Idempotency, Store, World};
 use engine::stream::{Grown, Owner};
@@ -86,6 +87,7 @@ impl Job {
             Body::Send(job) => Body::Send(travels(&job)),
             Body::Media(job) => Body::Media(travels(&job)),
             Body::Archive(job) => Body::Archive(travels(&job)),
+            Body::Assist(job) => Body::Assist(travels(&job)),
             Body::Webhook(job) => Body::Webhook(Box::new(travels(&*job))),
             Body::Trigger(job) => Body::Trigger(Box::new(travels(&*job))),
             Body::Report(job) => Body::Report(travels(&job)),
@@ -382,6 +384,13 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
             let event = Event::WebhookAnswered { wait: job.wait, answer };
             Ok((Vec::new(), Vec::new(), Some(engine.tell(&job.interaction, event, Idempotency::Guarded).await?)))
         }
+        // As the function `assist` does once the model has answered.
+        Body::Assist(AssistJob::Insights { interaction, closed_at }) => {
+            let summary = Summary::of("The customer asked something.").unwrap();
+            let (cause, ai_agent) = (InsightsCause::Closed(closed_at), fixtures::ai_agent().id);
+            let event = Event::InsightsMade { cause, ai_agent, sentiment: Sentiment::Neutral, summary };
+            Ok((Vec::new(), Vec::new(), Some(engine.tell(&interaction, event, Idempotency::Guarded).await?)))
+        }
         body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_) | Body::Trigger(_) | Body::Report(_)) => {
             panic!("{body:?} is taken up as soon as it is sent")
         }
@@ -528,6 +537,7 @@ fn queue_of(body: &Body) -> &'static str {
         Body::Send(_) => "outbound",
         Body::Media(_) => "media",
         Body::Archive(_) => "archive",
+        Body::Assist(_) => "assist",
         Body::Webhook(_) => "webhook",
         Body::Trigger(_) => "trigger",
         Body::Report(_) => "report",

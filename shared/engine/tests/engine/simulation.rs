@@ -14,12 +14,13 @@ use domain::agent::{Capacity, Presence, PresenceState};
 use domain::business::Business;
 use domain::contact::{Contact, People, Place, Tied};
 use domain::contact_index::{Entry, Step, entries};
-use domain::decide::WRITTEN_ELSEWHERE;
+use domain::decide::{MERGED, NOT_WHITELISTED, WRITTEN_ELSEWHERE};
 use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
 use domain::history::{Fact, HistoryEntry, WaitEnd, WebhookFailure};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ProfileName, ReactionEmoji};
+use domain::insights::InsightsSettings;
 use domain::interaction::{Interaction, Missed, Stage, Wait};
 use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
@@ -251,6 +252,11 @@ fn triggered(seed: u64) -> bool {
     seed.is_multiple_of(2)
 }
 
+/// Whether the accounts want insights at closing: in every third history.
+fn summed_up(seed: u64) -> bool {
+    seed.is_multiple_of(3)
+}
+
 impl Story {
     fn new(seed: u64, weather: Weather, scale: Scale, cut: Cut) -> Self {
         let mut dice = Dice(seed);
@@ -289,6 +295,10 @@ impl Story {
         }
         let ai = AiAgentId::from_ulid(Ulid::nil());
         sim.change_account(|account| account.answering_ai_agent = Some(ai));
+        if summed_up(seed) {
+            let insights = InsightsSettings { ai_agent: domain::fixtures::ai_agent().id, at_closing: true };
+            sim.change_account(|account| account.settings.insights = Some(insights));
+        }
         // Another number of the same business, and one of a business that proves nothing to the first.
         let accounts = vec![sim.account.clone(), sim.another(2, "own"), sim.another(3, "foreign")];
         if triggered(seed) {
@@ -1307,6 +1317,7 @@ impl Story {
         }
         self.check_sent();
         self.check_told();
+        self.check_insights();
         self.check_people();
         let entries = self.sim.memory.contacts().into_iter().flat_map(|contact| {
             let of = contact.id.clone();
@@ -1319,6 +1330,18 @@ impl Story {
         }
         for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
             self.check_at_rest(&interaction);
+        }
+    }
+
+    /// Checks that what closed has insights since then, where the account wants them and the customer wrote.
+    fn check_insights(&self) {
+        let apart = [MERGED, NOT_WHITELISTED, WRITTEN_ELSEWHERE];
+        for interaction in self.sim.memory.interactions().into_iter().filter(|interaction| !interaction.is_open()) {
+            let left_out = interaction.disposition.as_deref().is_some_and(|disposition| apart.contains(&disposition));
+            let wants = self.sim.directory.change(|config| config.accounts[&interaction.account].settings.insights.is_some());
+            let wanted = wants && !interaction.one_sided && !left_out;
+            let made = interaction.insights.is_some_and(|made| Some(made.at) >= interaction.closed_at);
+            assert_eq!(made, wanted, "{} has, or lacks, insights of its closing", interaction.id);
         }
     }
 

@@ -48,7 +48,8 @@ impl Entity for Account {
         self.id.as_str()
     }
     fn unique_names(&self) -> Vec<String> {
-        vec![format!("account-key#{}", self.key)]
+        let topic = self.settings.video.as_ref().map(|video| format!("video-topic#{}", domain::search::fold(&video.topic)));
+        std::iter::once(format!("account-key#{}", self.key)).chain(topic).collect()
     }
     fn members(&self) -> Option<&[AgentId]> {
         Some(&self.agents)

@@ -19,6 +19,7 @@ use store::{Extra, Leaving};
 
 use super::secrets::{forget_secret, hash, path_token};
 use super::translation::forget_key;
+use super::video::forget_video_key;
 use crate::app::{App, changed, written};
 use crate::error::ApiError;
 use crate::input::Errors;
@@ -90,6 +91,9 @@ pub(crate) async fn delete_account(
     forget_secret(&app, &id, false).await;
     if account.translation_key_set_at.is_some() {
         forget_key(&app, &id).await;
+    }
+    if account.video_key_set_at.is_some() {
+        forget_video_key(&app, &id).await;
     }
     forget_answers(&app, writer.by(), &id).await;
     // It only spares the provider messages, and nobody asks for it any more.

@@ -6,6 +6,7 @@ mod lending;
 mod rotation;
 mod secrets;
 mod translation;
+mod video;
 
 use std::collections::BTreeSet;
 
@@ -36,6 +37,7 @@ pub(crate) use lending::lend;
 pub(crate) use rotation::*;
 pub(crate) use secrets::webhook_secret;
 pub(crate) use translation::*;
+pub(crate) use video::*;
 
 use secrets::{changed_secrets, forget_secret, hash, narrow, path_token, receive_path, rotate, store, token};
 
@@ -97,6 +99,9 @@ pub(crate) struct AccountView {
     /// When the key of the translation's provider was set. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     translation_key_set_at: Option<Timestamp>,
+    /// When the key of the provider of video calls was set. Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video_key_set_at: Option<Timestamp>,
     /// Settings that work but could be better.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FieldError>,
@@ -128,7 +133,9 @@ fn warnings(account: &Account) -> Vec<FieldError> {
         account.settings.translation.as_ref().filter(|translation| translation.enabled).map(|translation| translation.provider);
     let keyless = translated_by == Some(Translator::Google) && account.translation_key_set_at.is_none();
     let key = keyless.then(|| warning("settings.translation", "nothing is translated until Google's key is set: PUT …/translation/key"));
-    template.into_iter().chain(guard).chain(key).collect()
+    let calls = account.settings.video.as_ref().is_some_and(|video| video.enabled) && account.video_key_set_at.is_none();
+    let video = calls.then(|| warning("settings.video", "no call can be started until Vidaoo's key is set: PUT …/video/key"));
+    template.into_iter().chain(guard).chain(key).chain(video).collect()
 }
 
 /// The warning about an account whose callbacks prove nothing.
@@ -158,6 +165,7 @@ fn view(account: Account, version: u64, public_url: &str) -> AccountView {
         proxy_token: account.proxy_token.reveal().to_owned(),
         webhook_secret: account.webhook_secret.map(|secret| secret.reveal().to_owned()),
         translation_key_set_at: account.translation_key_set_at,
+        video_key_set_at: account.video_key_set_at,
         version,
     }
 }
@@ -255,6 +263,7 @@ impl Resource for Account {
             answering_ai_agent: input.answering_ai_agent.clone(),
             settings: input.settings.clone().into(),
             translation_key_set_at: before.and_then(|before| before.translation_key_set_at),
+            video_key_set_at: before.and_then(|before| before.video_key_set_at),
             plan,
             version: before.map_or(1, |before| before.version + 1),
         })
@@ -462,6 +471,7 @@ mod tests {
             answering_ai_agent: None,
             settings: Settings::default(),
             translation_key_set_at: None,
+            video_key_set_at: None,
             plan: ActionPlan { version: 1, steps: vec![step(1)] },
             version: 1,
         }

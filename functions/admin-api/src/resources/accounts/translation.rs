@@ -3,6 +3,7 @@
 use api::{Body, FromPath, IfMatch, Versioned};
 use axum::extract::State;
 use domain::account::Account;
+use domain::google_key::GoogleKey;
 use domain::ids::AccountId;
 use domain::values::Secret;
 use engine::ports::World;
@@ -17,15 +18,13 @@ use crate::input::Errors;
 use crate::openapi::WriteRefusals;
 use crate::resource::{Stored, Writer, rewrite};
 
-/// Google's keys have 39 characters. Other forms may come.
-const LONGEST_KEY: usize = 200;
-
 /// The key of the translation's provider.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TranslationKey {
-    /// A Google Cloud API key that may use the Cloud Translation API.
-    #[schema(min_length = 1, max_length = 200, write_only = true)]
+    /// A Google Cloud API key that may use the Cloud Translation API, or the contents of a service account's key file
+    /// (JSON), whose project then pays.
+    #[schema(min_length = 1, max_length = 10_000, write_only = true)]
     key: String,
 }
 
@@ -49,10 +48,7 @@ pub(crate) async fn put_translation_key(
     condition: IfMatch,
     Body(TranslationKey { key }): Body<TranslationKey>,
 ) -> Result<Versioned<AccountView>, ApiError> {
-    let printable = !key.is_empty() && key.len() <= LONGEST_KEY && key.bytes().all(|b| b.is_ascii_graphic());
-    if !printable {
-        return Err(Errors::one("key", "must be 1 to 200 printable ASCII characters without blanks").into());
-    }
+    GoogleKey::parse(&key).map_err(|invalid| Errors::one("key", invalid.0))?;
     // An account that does not exist gets no secret, and a refused change (412) leaves the key as it is.
     Stored::<Account>::load(&app, &writer, &id, Some(&condition)).await?;
     app.translation_keys.keep(&id, &Secret::from(key)).await?;

@@ -2,6 +2,9 @@
 import type { HistoryEntry, Message } from '../api'
 import { t, type Key } from '../i18n'
 
+/** The customer's mood. */
+export const MOODS: Record<'positive' | 'neutral' | 'negative' | 'mixed', Key> = { positive: 'positive', neutral: 'neutral', negative: 'negative', mixed: 'mixed' }
+
 const KINDS: Record<string, Key> = { image: 'photo', video: 'video', audio: 'audio', voice: 'voice', document: 'file', sticker: 'sticker' }
 
 /** A message without its author: its text, or what it is. */

@@ -1,6 +1,6 @@
 /** All of a history in sentences: what the desk says of it, and the rest. */
 import type { HistoryEntry } from '../api/supervisor'
-import { sentence } from '../desk/words'
+import { MOODS, sentence } from '../desk/words'
 import { t, type Key } from '../i18n'
 
 type Name = (id: string | null | undefined) => string
@@ -59,6 +59,8 @@ export function line(entry: HistoryEntry, name: Name): string {
       return t('histRetagged', { name: name(entry.agent), tags })
     }
     case 'ai_switched': return t(entry.ai_agent ? 'histAiOn' : 'histAiOff', { name: name(entry.agent) })
+    case 'insights_made': return t('histInsights', { mood: t(MOODS[entry.sentiment]), summary: entry.summary })
+    case 'video_started': return t('histVideo', { name: name(entry.agent) })
     case 'replied': return did(entry.did, name)
     case 'plan_started': return t('histPlan')
     case 'step_done': return t('histStep', { step: nth(entry.index), did: did(entry.did, name) })

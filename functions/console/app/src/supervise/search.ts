@@ -55,5 +55,5 @@ export const OPERATORS: Record<string, Key> = {
   equals: 'opEquals', differs: 'opDiffers', contains: 'opContains', starts_with: 'opStartsWith', ends_with: 'opEndsWith', before: 'opBefore', after: 'opAfter', less: 'opLess', greater: 'opGreater', is_empty: 'opIsEmpty'
 }
 export const CHOICES: Record<string, Key> = {
-  open: 'open', closed: 'closed', archived: 'archived', read: 'readOnly', unread: 'unreadOnly', in: 'fromCustomer', out: 'fromUs', positive: 'positive', neutral: 'neutral', negative: 'negative'
+  open: 'open', closed: 'closed', archived: 'archived', read: 'readOnly', unread: 'unreadOnly', in: 'fromCustomer', out: 'fromUs', positive: 'positive', neutral: 'neutral', negative: 'negative', mixed: 'mixed'
 }

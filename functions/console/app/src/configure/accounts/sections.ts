@@ -4,7 +4,9 @@ import { planShown } from '../plan/shown'
 import type { Choice, Field, Section } from '../kit/fields'
 import { languageName } from '../../desk/languages'
 import LanguageInput from './LanguageInput.vue'
+import MetadataInput from './MetadataInput.vue'
 import RecontactInput from './RecontactInput.vue'
+import { metadataShown } from './metadata'
 import { recontactShown } from './recontact'
 
 export const STYLES: Choice[] = [
@@ -65,12 +67,22 @@ const sections = {
       { path: 'settings.translation.language', label: 'agentsLanguage', help: 'agentsLanguageHelp', as: 'own', input: LanguageInput, required: true, shown: (value) => (value ? languageName(String(value)) : '–') }
     ]
   },
+  video: {
+    name: 'video', title: 'videoCalls', help: 'videoCallsHelp', fields: [
+      { path: 'settings.video.enabled', label: 'videoOn', as: 'switch', default: false },
+      { path: 'settings.video.topic', label: 'videoTopic', help: 'videoTopicHelp', as: 'text', required: true },
+      { path: 'settings.video.note', label: 'videoNote', help: 'videoNoteHelp', as: 'text' },
+      { path: 'settings.video.metadata', label: 'videoMetadata', help: 'videoMetadataHelp', as: 'own', input: MetadataInput, shown: metadataShown }
+    ]
+  },
   agents: {
     name: 'agents', title: 'agents', help: 'accountAgentsHelp', fields: [{ path: 'agents', label: 'agents', as: 'many', of: 'agents' }]
   },
   ai: {
     name: 'ai', title: 'aiAgents', fields: [
       { path: 'settings.assistant', label: 'aiAssistant', help: 'aiAssistantHelp', as: 'one', of: 'ai-agents', none: 'noneChosen' },
+      { path: 'settings.insights.ai_agent', label: 'insightsAgent', help: 'insightsAgentHelp', as: 'one', of: 'ai-agents', none: 'noneChosen' },
+      { path: 'settings.insights.at_closing', label: 'insightsAtClosing', help: 'insightsAtClosingHelp', as: 'switch', default: false },
       { path: 'answering_ai_agent', label: 'aiAnswering', help: 'aiAnsweringHelp', as: 'one', of: 'ai-agents', none: 'noneChosen' }
     ]
   },
