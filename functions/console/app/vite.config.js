@@ -46,5 +46,6 @@ export default {
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false }
   },
-  test: { include: ['tests/**/*.test.ts'] }
+  // A machine that builds something else at the same time takes ten times as long as one that is free.
+  test: { include: ['tests/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 }
 }

@@ -70,6 +70,16 @@ describe('drafts', () => {
     expect(all.map((it) => it.of('int_1').text)).toEqual(['later', 'later'])
   })
 
+  it('leave nothing behind when they are cleared, whatever the screen does afterwards', () => {
+    const { world, all, write, pause } = windows(1)
+    write(0, 'int_1', { text: 'Half a sentence' })
+    all[0]!.clear()
+    write(0, 'int_1', { text: '' })
+    write(0, 'int_2', { text: 'late' })
+    pause()
+    expect(world.kept).toBeUndefined()
+  })
+
   it('stay for seven days, and for one agent', () => {
     const day = 86_400_000
     const draft = (at: number): Draft => ({ text: 'hello', mode: 'message', at })

@@ -55,6 +55,7 @@ export class Drafts {
   private readonly known = new Map<string, string>()
   private readonly changed = new Set<string>()
   private saving: (() => void) | undefined
+  private ended = false
 
   constructor(
     private readonly agent: string,
@@ -72,7 +73,7 @@ export class Drafts {
   /** A draft has changed on the screen. */
   touched(id: string) {
     const draft = this.of(id)
-    if (contents(draft) === this.known.get(id)) return
+    if (this.ended || contents(draft) === this.known.get(id)) return
     draft.at = this.ports.now()
     this.changed.add(id)
     this.saving?.()
@@ -114,7 +115,9 @@ export class Drafts {
     }
   }
 
+  /** Forgets all of them: nothing is kept any more, whatever the screen still does. */
   clear() {
+    this.ended = true
     this.saving?.()
     this.all.clear()
   }

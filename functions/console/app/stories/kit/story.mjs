@@ -34,7 +34,7 @@ export async function ask(person, method, api, path, body) {
   const token = person.split('.').reduce((found, key) => found[key], endpoints.tokens)
   const base = api === 'supervisor' ? endpoints.api.replace(/agent$/, 'supervisor') : endpoints[api]
   const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
-  const answer = await fetch(`${base}${path}`, { method, headers, body: body && JSON.stringify(body) })
+  const answer = await fetch(`${base}${path}`, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) })
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`)
   return answer.status === 204 ? undefined : answer.json()
 }
