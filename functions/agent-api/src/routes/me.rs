@@ -66,6 +66,8 @@ struct MyAccount {
     assistant: bool,
     /// Whether the account has an AI agent that sums conversations up.
     insights: bool,
+    /// Whether the account has an AI agent that may answer customers.
+    answering: bool,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -86,6 +88,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         translation: account.settings.translation.as_ref().filter(|it| it.enabled).map(|it| it.language.clone()),
         assistant: account.settings.assistant.is_some(),
         insights: account.settings.insights.is_some(),
+        answering: account.answering_ai_agent.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });
