@@ -175,7 +175,7 @@ async fn what_an_agent_does_too_often_is_refused_until_the_hour_is_over() {
     assert!((1..=2).contains(&done), "{done}");
     // Another agent has an own count, and so has the next hour.
     let (store, now) = (&desk.deployment.store, "2026-01-01T12:59:30Z".parse::<Timestamp>().unwrap());
-    let count = async |agent: usize, now| store.count(&desk.agents[agent], "upload", 1, 1, now).await.unwrap();
+    let count = async |agent: usize, now| store.count(desk.agents[agent].as_str(), "upload", 1, 1, now).await.unwrap();
     assert_eq!(count(0, now).await, Counted::Within);
     assert_eq!(count(0, now).await, Counted::Over { seconds: 30 });
     assert_eq!(count(1, now).await, Counted::Within);

@@ -1,15 +1,17 @@
 //! Pairs of concurrent events, a hundred rounds each, on the engine's own transactions.
 
-use domain::decide::{Event, Refusal};
+use domain::decide::{AiAnswer, Event, Refusal};
 use domain::effect::{InteractionKey, Target, Timer};
-use domain::ids::{AgentId, InteractionId};
+use domain::ids::{AgentId, AiAgentId, InteractionId};
 use domain::inbound::InboundEvent;
 use domain::interaction::{Interaction, Stage};
+use domain::message::Author;
 use domain::queue::Strategy;
 use engine::ports::{Idempotency, Store, World};
 use engine::{Engine, EngineError, Reach, Told};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
+use store::{Order, Write};
 use ulid::Ulid;
 
 use crate::support::{AUTH_TOKEN, Deployment, sid, text, webhook};
@@ -78,6 +80,41 @@ impl Desk {
         let presences = self.deployment.store.presences(&self.agents).await.unwrap();
         presences.values().map(|presence| presence.load.len()).sum()
     }
+}
+
+#[tokio::test]
+async fn a_person_who_takes_it_while_the_model_thinks_is_never_talked_over() {
+    let mut desk = Desk::new("ANSWE").await;
+    let before = desk.account.clone();
+    desk.account.answering_ai_agent = Some(AiAgentId::from_ulid(cloud::ids::ulid()));
+    desk.account.version += 1;
+    let write = Write::Replace { before: &before, version: before.version };
+    desk.deployment.configuration.put(&desk.account, write, Vec::new()).await.unwrap();
+    for round in 0..ROUNDS {
+        let key = desk.rings(round).await;
+        let on = Event::AiSwitched { by: desk.agents[0].clone(), oversees: true, on: true };
+        assert!(matches!(desk.tell(&key, on).await.unwrap(), Told::Changed { .. }));
+        let wait = desk.now(&key).await.ai_wait().unwrap().id;
+        assert!(matches!(desk.tell(&key, Event::AiClaims { wait }).await.unwrap(), Told::Changed { .. }));
+        let answer = AiAnswer { name: "Ada".into(), disclosure: None, text: "From 9 to 18.".into(), farewell: None };
+        let (answered, one, other) = tokio::join!(
+            desk.tell(&key, Event::AiAnswered { wait, answer: Box::new(answer) }),
+            desk.tell(&key, Event::Pick { agent: desk.agents[0].clone() }),
+            desk.tell(&key, Event::Pick { agent: desk.agents[1].clone() }),
+        );
+        let won = [one.unwrap(), other.unwrap()].iter().filter(|told| matches!(told, Told::Changed { .. })).count();
+        let now = desk.now(&key).await;
+        assert_eq!((won, now.agent.is_some(), now.answered_by()), (1, true, None));
+        let thread = desk.deployment.store.thread(&now, None, 10, Order::OldestFirst).await.unwrap();
+        let by_ai = thread.messages.iter().filter(|message| matches!(message.author, Author::Ai { .. })).count();
+        match answered.unwrap() {
+            // It was written before anybody took it.
+            Told::Changed { .. } => assert_eq!(by_ai, 1),
+            Told::Refused(Refusal::Stale, _) => assert_eq!(by_ai, 0),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(desk.load().await, ROUNDS, "each takes one slot, of the person who has it");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl ApiError {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             ApiError::Kit(error) => error.problem(),
-            ApiError::NoAgent { accounts } => Problem::conflict("no-agent", "An active account needs an agent with WhatsApp enabled")
+            ApiError::NoAgent { accounts } => Problem::conflict("no-agent", "An active account needs an agent with WhatsApp enabled, or an answering AI agent")
                 .detail("Add another agent first, or switch the account off.")
                 .with("accounts", accounts.clone()),
             ApiError::LastOwner => {

@@ -2,17 +2,21 @@
 //!
 //! | job | result |
 //! |---|---|
+//! | an answer that an AI agent owes a customer | the model is asked once; its answer is sent if it still fits, else all is answered at once or people take over |
+//! | an answer that is no longer owed, or that another run has claimed | nothing; the wait's timer hands over to people |
+//! | a model that is busy, late, refuses, or whose answer is of no use | people take over, with the reason |
 //! | insights of an interaction that closed | the customer's mood and a summary are kept with it |
 //! | the same again, or for an interaction that was reopened, merged or deleted since | nothing; the model is not called |
 //! | insights that the account no longer wants, or whose AI agent is gone | nothing |
 //! | a conversation in which the customer wrote nothing | nothing; the model is not called |
-//! | a model that is busy, late or fails | it is tried again after 30 s and more, then goes to the dead-letter queue |
-//! | a model that refuses the key or the request, or whose answer is of no use | nothing; the log says why, and people may ask for insights |
+//! | a model of insights that is busy, late or fails | it is tried again after 30 s and more, then goes to the dead-letter queue |
+//! | a model of insights that refuses the key or the request, or whose answer is of no use | nothing; the log says why, and people may ask for insights |
 //! | a failing table | it is tried again, then goes to the dead-letter queue |
 //! | a body that can't be parsed | the dead-letter queue, after the queue's tries |
 //!
 //! Closing and archiving wait for nothing here.
 
+mod answer;
 mod insights;
 
 use std::time::Duration;
@@ -22,7 +26,8 @@ use cloud::batch::{self, Consumer, Delivery, Failure};
 use cloud::config::Env;
 use cloud::queues::Queue;
 use domain::ai_agent::AiAgent;
-use domain::ids::AiAgentId;
+use domain::effect::InteractionKey;
+use domain::ids::{AiAgentId, ContactId};
 use domain::insights::{Sentiment, Summary};
 use domain::interaction::Interaction;
 use domain::language::Language;
@@ -30,11 +35,14 @@ use domain::message::Message;
 use engine::Engine;
 use engine::jobs::AssistJob;
 use engine::ports::{PortError, System};
+use jiff::Timestamp;
 use lambda_runtime::Error;
-use models::{Models, NoInsights};
-use store::{Configuration, Interactions, Order};
+use models::prompt::Prompt;
+use models::{ModelError, Models, NoInsights, Passage, Reply};
+use store::{Configuration, Counted, Interactions, Order};
 use tokio::time::Instant;
 
+use answer::{MOST_AN_HOUR, Thinking};
 use insights::{NotMade, Outside};
 
 /// How long a model may take. The function has 60 s: before the call, and after it, some tables are read and written.
@@ -49,6 +57,10 @@ const FIRST_WAIT: u32 = 30;
 
 /// The longest delay, in seconds.
 const LONGEST_WAIT: u32 = 1_800;
+
+/// The delay before an answer is tried again, in seconds. A table that failed is back by then, and enough of the time that
+/// an answer has is left.
+const ANSWER_AGAIN: u32 = 5;
 
 /// The tables and the models.
 struct World {
@@ -77,6 +89,21 @@ impl Outside for World {
     }
 }
 
+impl Thinking for World {
+    async fn retrieve(&self, agent: &AiAgent, question: &str, until: Instant) -> Result<Vec<Passage>, ModelError> {
+        self.models.retrieve(agent, question, until).await
+    }
+
+    async fn ask(&self, agent: &AiAgent, version: u64, prompt: &Prompt, until: Instant) -> Result<Reply, ModelError> {
+        self.models.ask(agent, version, prompt, until).await
+    }
+
+    async fn may_answer(&self, contact: &ContactId) -> Result<bool, PortError> {
+        let counted = self.store.count(contact.as_str(), "ai-answer", 1, MOST_AN_HOUR, cloud::time::now()).await?;
+        Ok(counted == Counted::Within)
+    }
+}
+
 struct Function {
     engine: Engine<Interactions, Configuration, System>,
     outside: World,
@@ -99,9 +126,32 @@ impl Consumer for Function {
     }
 
     async fn consume(&self, job: AssistJob, delivery: Delivery) -> Result<(), Failure> {
-        let AssistJob::Insights { interaction: key, closed_at } = job;
+        match job {
+            AssistJob::Insights { interaction, closed_at } => self.insights(&interaction, closed_at, delivery).await,
+            AssistJob::Answer { interaction, wait } => self.answer(&interaction, wait, delivery).await,
+        }
+    }
+}
+
+impl Function {
+    /// Nothing of a failure is lost: the next try finds what was written, and the wait's timer hands over to people.
+    async fn answer(&self, key: &InteractionKey, wait: u64, delivery: Delivery) -> Result<(), Failure> {
         let interaction = key.interaction.as_str();
-        match insights::at_closing(&self.engine, &self.outside, &key, closed_at).await {
+        match answer::answer(&self.engine, &self.outside, key, wait).await {
+            Ok(outcome) => {
+                tracing::info!(event = "assist.answer", interaction, wait, ?outcome);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(event = "assist.no_answer", interaction, wait, receive_count = delivery.receive_count, %error);
+                Err(Failure::RetryAfter(ANSWER_AGAIN))
+            }
+        }
+    }
+
+    async fn insights(&self, key: &InteractionKey, closed_at: Timestamp, delivery: Delivery) -> Result<(), Failure> {
+        let interaction = key.interaction.as_str();
+        match insights::at_closing(&self.engine, &self.outside, key, closed_at).await {
             Ok(outcome) => {
                 tracing::info!(event = "assist.insights", interaction, ?outcome);
                 Ok(())

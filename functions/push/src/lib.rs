@@ -174,7 +174,7 @@ impl Push {
             Recipients::Audience(Audience::Members { queue, except }) => (queue, except),
             Recipients::Holder { holder_of } => return engine::followers(&self.store, holder_of, cloud::time::now()).await,
             Recipients::Administrators { .. } => return self.with_role(Role::Admin).await,
-            Recipients::Supervisors { .. } => return self.with_role(Role::Supervisor).await,
+            Recipients::Supervisors { .. } | Recipients::Overseers { .. } => return self.with_role(Role::Supervisor).await,
             Recipients::Watchers { watchers } => return engine::watching(&self.store, watchers, cloud::time::now()).await,
         };
         let Some(queue) = self.configuration.queue(queue).await? else { return Ok(Vec::new()) };

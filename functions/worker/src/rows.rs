@@ -83,11 +83,12 @@ impl Digest {
             Author::Customer => "customer",
             Author::Agent { .. } => "agent",
             Author::System => "system",
+            Author::Ai { .. } => "ai",
         };
         match &message.author {
             Author::Customer => self.from_customer += 1,
             Author::Agent { .. } => self.from_agents += 1,
-            Author::System => {}
+            Author::System | Author::Ai { .. } => {}
         }
         let said = Said { at: message.at, by, text: beginning(&message.content.readable()) };
         self.first.get_or_insert_with(|| said.clone());

@@ -229,6 +229,7 @@ impl Teller<'_> {
             run: Run { number: 1, entered: 1, ..Run::default() },
             language: None,
             language_kept: false,
+            answering: domain::interaction::Answering::default(),
             insights: None,
             absorbed: Vec::new(),
             merged_into: None,

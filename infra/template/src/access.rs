@@ -146,13 +146,13 @@ fn only_functions_that_ask_them_read_the_keys_of_translators_and_models_and_only
 }
 
 #[test]
-fn the_worker_of_ai_agents_reads_no_secret_but_their_keys_and_touches_conversations_only() {
+fn the_worker_of_ai_agents_reads_no_secret_but_their_keys_and_touches_what_a_conversation_touches() {
     let template = template();
     let statements = statements(template.resource("AssistFunction"));
     let secrets: Vec<_> = statements.iter().filter(|one| one["Action"].to_string().contains("secretsmanager:")).collect();
     assert!(secrets.len() == 1 && list(&secrets[0]["Resource"])[0].ends_with("/ai/*"), "{secrets:#?}");
     let of_table: Vec<_> = statements.iter().filter(|statement| is_on(statement, TABLE)).map(|statement| keys(statement)).collect();
-    assert_eq!(of_table, [Some(vec!["CONV#*"])]);
+    assert_eq!(of_table, [Some(vec!["CONV#*", "WAIT#*", "AGENT#*", "LIMIT#con_*"])]);
     let of_config = statements.iter().filter(|statement| is_on(statement, "ConfigTable.Arn") && allows(statement));
     assert!(of_config.flat_map(|statement| list(&statement["Action"])).all(|action| !WRITES.contains(&action)));
 }

@@ -103,7 +103,7 @@ impl Desk {
         if most == 0 || uses == 0 {
             return Ok(());
         }
-        match self.store().count(agent, name, uses, most, self.now()).await? {
+        match self.store().count(agent.as_str(), name, uses, most, self.now()).await? {
             Counted::Within => Ok(()),
             Counted::Over { seconds } => Err(Failure::TooOften { what: name, most, seconds }),
         }

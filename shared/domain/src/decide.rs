@@ -40,10 +40,11 @@ use crate::history::{Actor, Fact, HistoryEntry, PassedOver};
 use crate::ids::{AgentId, IntervalId, MessageId, QueueId};
 use crate::interaction::{Interaction, Status};
 use crate::interval::Interval;
-use crate::message::Content;
+use crate::message::{Author, Content};
 use crate::plan::ActionPlan;
 use crate::queue::Queue;
 
+pub use ai::{ANSWER_DEADLINE, AiAnswer, AiEscalation};
 use change::Change;
 pub use event::{Event, InsightsCause, Ring};
 pub use needs::{Membership, Needs, needs};
@@ -132,9 +133,11 @@ impl Decision {
     }
 }
 
-/// An automatic reply, sent by the service itself.
+/// An automatic reply, or an AI agent's message.
 #[derive(Clone, PartialEq)]
 pub struct Reply {
+    /// The service itself, or the AI agent.
+    pub author: Author,
     /// The message's id, derived from the interaction and its version.
     pub id: MessageId,
     /// The message's time in the thread, after the customer's message.
@@ -267,6 +270,9 @@ pub fn decide(interaction: &Interaction, event: Event, context: &Context<'_>) ->
             change.still_open()?;
             change.close(None, Some(DELETED.to_owned()));
         }
+        Event::AiClaims { wait } => change.ai_claims(wait)?,
+        Event::AiAnswered { wait, answer } => change.ai_answered(wait, *answer)?,
+        Event::AiEscalates { wait, escalation } => change.ai_asks_for_person(wait, *escalation)?,
         Event::WebhookAnswered { wait, answer } => change.webhook_answered(wait, answer)?,
     }
     Ok(change.done(Some(interaction)))

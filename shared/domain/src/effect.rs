@@ -220,6 +220,16 @@ pub enum Effect {
         /// The deadline. A later answer has no effect.
         until: Timestamp,
     },
+    /// Let the AI agent answer the customer. The version before does not know this effect, and no AI agent answers there.
+    Answer {
+        /// The wait whose deadline is the answer's.
+        wait: u64,
+    },
+    /// Tell all supervisors about the change. The version before does not know this effect.
+    TellSupervisors {
+        /// The notice that they get.
+        notice: Notice,
+    },
     /// Tell triggers what happened. It rides only in versions of interactions whose account has an active trigger for
     /// it. The version before does not know this effect, and has no triggers.
     Trigger {

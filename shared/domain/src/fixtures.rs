@@ -104,6 +104,7 @@ pub fn interaction(status: Status, at: Timestamp) -> Interaction {
         priority: Priority::default(),
         variables: Variables::default(),
         ai: None,
+        answering: crate::interaction::Answering::default(),
         run: Run::default(),
         language: None,
         language_kept: false,

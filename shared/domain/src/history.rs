@@ -39,7 +39,7 @@ pub fn entry_of(message: &Message) -> Option<HistoryEntry> {
     let fact = match &message.author {
         Author::Customer => Fact::MessageReceived { message: id, delivered: true },
         Author::Agent { agent } => Fact::MessageSent { message: id, agent: agent.clone() },
-        Author::System => return None,
+        Author::System | Author::Ai { .. } => return None,
     };
     Some(HistoryEntry { at, version, role: None, fact })
 }
@@ -101,6 +101,9 @@ impl Fact {
             | Self::LoopCut { .. }
             | Self::WebhookAnswered { .. }
             | Self::WebhookFailed { .. }
+            | Self::AiAnswered { .. }
+            | Self::AiOvertaken { .. }
+            | Self::AiEscalated { .. }
             | Self::WaitStarted { .. }
             | Self::StageSkipped { .. }
             | Self::WaitEnded { .. }
@@ -186,6 +189,28 @@ pub enum Fact {
         agent: AgentId,
         /// The AI agent that answers from now on; `None` when it was switched off.
         ai_agent: Option<AiAgentId>,
+    },
+    /// An AI agent answered the customer.
+    AiAnswered {
+        /// The AI agent.
+        ai_agent: AiAgentId,
+        /// The answer's message.
+        message: MessageId,
+    },
+    /// The customer wrote while the model thought. Its answer is dropped, and all messages are answered at once.
+    AiOvertaken {
+        /// The AI agent.
+        ai_agent: AiAgentId,
+    },
+    /// An AI agent handed the customer over to people. The plan goes on.
+    AiEscalated {
+        /// The AI agent.
+        ai_agent: AiAgentId,
+        /// The reason.
+        why: Escalated,
+        /// Why, in the model's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Said>,
     },
     /// Somebody chose the customer's language.
     LanguageChosen {
@@ -479,7 +504,7 @@ pub enum Did {
         /// The place of the step that followed, from 0.
         to: usize,
     },
-    /// The step handed the conversation to an AI agent.
+    /// The step handed the conversation to an AI agent. In entries of earlier versions no AI agent answered.
     Assistant {
         /// The AI agent.
         ai_agent: AiAgentId,
@@ -518,6 +543,49 @@ pub enum WebhookFailure {
     Refused,
     /// The answer does not have the expected form.
     Unreadable,
+}
+
+/// The reason why an AI agent handed a customer over to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AiEscalated))]
+#[serde(rename_all = "snake_case")]
+pub enum Escalated {
+    /// The model decided it.
+    Model,
+    /// The customer asked for a person with one of the AI agent's phrases.
+    Phrase,
+    /// The answer did not come in time.
+    Late,
+    /// The model or its knowledge base failed, or refused the key.
+    Failed,
+    /// The model, its service or its guardrail refused to answer.
+    Refused,
+    /// The answer was empty, cut off, too long or unreadable.
+    Unusable,
+    /// The answer was what was said before.
+    Repeated,
+    /// The customer wrote nothing that a model can read.
+    Unreadable,
+    /// It has answered as often in a row, or in an hour, as it may.
+    Limit,
+    /// The customer went on writing while the model thought.
+    Overtaken,
+    /// The 24-hour service window is over.
+    WindowExpired,
+    /// The AI agent was deleted.
+    Gone,
+}
+
+/// A model's words. They repeat what customers wrote, so they never reach a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
+#[serde(transparent)]
+pub struct Said(pub String);
+
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Said(…)")
+    }
 }
 
 /// An agent who was not offered an interaction, with the reason.
@@ -572,6 +640,10 @@ pub enum Skip {
     WithinInterval,
     /// The interval of the step was deleted.
     IntervalGone,
+    /// A person has had the interaction, so only people switch an AI agent on.
+    PersonHadIt,
+    /// An AI agent has handed the customer's message over to people.
+    HandedOver,
 }
 
 /// The reason why a wait ended.
@@ -589,6 +661,6 @@ pub enum WaitEnd {
     AccountActivated,
     /// The interaction's agent opened the tab.
     TabOpened,
-    /// The other system answered, or the request to it failed.
+    /// The other system answered, or the request to it failed. Or an AI agent was switched on.
     Settled,
 }

@@ -120,9 +120,13 @@ pub struct Interaction {
     /// Variables that the plan and the systems it called have set.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,
-    /// The AI agent that has the conversation. A person who accepts the interaction ends that.
+    /// The AI agent that answers the customer ([`Interaction::answered_by`]). A person who accepts the interaction ends
+    /// that. The versions before set it without answering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
+    /// What AI agents have done and owe.
+    #[serde(default, skip_serializing_if = "Answering::is_none")]
+    pub answering: Answering,
     /// The latest run of the plan.
     #[serde(default, skip_serializing_if = "Run::is_none")]
     pub run: Run,
@@ -153,6 +157,51 @@ pub struct Interaction {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// What the AI agents of an interaction have done and owe. The answer that is owed lies in the wait: its deadline is the
+/// answer's, so that the wait's timer hands over to a person whatever becomes of the model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answering {
+    /// The wait in which the AI agent has the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+    /// Whether the model is being asked. It is asked once for each wait.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
+    /// Whether the customer has written since the model was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
+    /// The answers in a row that were not sent because the customer had written meanwhile.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped: u32,
+    /// The answers in a row since a person had to do with the interaction.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub in_a_row: u32,
+    /// Whether the customer was told that no person answers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disclosed: bool,
+    /// Whether an AI agent has handed over since the customer wrote last. The plan then passes its steps over, so that
+    /// no loop asks models again and again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub handed_over: bool,
+    /// Whether a person has had the interaction or switched the AI agent on or off. From then on only people switch it on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
+}
+
+impl Answering {
+    /// The most answers in a row without a person. A customer who has not been helped by then needs a person, and two
+    /// bots that face each other stop here.
+    pub const MOST_IN_A_ROW: u32 = 20;
+
+    /// The most answers in a row that are dropped because the customer goes on writing. Each is a paid call.
+    pub const MOST_DROPPED: u32 = 3;
+
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A supervisor whose feed carries the thread of an open interaction.
@@ -418,6 +467,7 @@ impl Interaction {
             last_message: None,
             heard_at: None,
             inactivity: Inactivity::default(),
+            answering: Answering::default(),
             run: Run::default(),
             watchers: Vec::new(),
             insights: None,
@@ -425,6 +475,19 @@ impl Interaction {
             ..interaction.clone()
         };
         seen(self) == seen(other)
+    }
+
+    /// The wait in which an AI agent has the conversation. Nobody is asked in it. Between two messages it has no
+    /// deadline; an answer that is owed gives it one.
+    pub fn ai_wait(&self) -> Option<&Wait> {
+        self.wait.as_ref().filter(|wait| self.ai.is_some() && self.answering.wait == Some(wait.id))
+    }
+
+    /// The AI agent that answers the customer's next message, or owes an answer.
+    pub fn answered_by(&self) -> Option<&AiAgentId> {
+        // Someone must have switched it on while an agent has the interaction. The versions before left marks behind.
+        let beside_agent = self.wait.is_none() && self.agent.is_some() && self.answering.by_hand;
+        self.ai.as_ref().filter(|_| self.is_open() && (beside_agent || self.ai_wait().is_some()))
     }
 
     /// Whether the interaction is open.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentId, ClaimId, InteractionId, MessageId};
+use crate::ids::{AgentId, AiAgentId, ClaimId, InteractionId, MessageId};
 use crate::language::Rendering;
 use crate::media_type::essence;
 pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
@@ -288,6 +288,13 @@ pub enum Author {
     },
     /// The service itself, for automatic replies and for the provider's reports about the customer.
     System,
+    /// An AI agent. The version before does not know it, and has none that answers.
+    Ai {
+        /// The AI agent's id.
+        ai_agent: AiAgentId,
+        /// Its name when it wrote.
+        name: String,
+    },
 }
 
 /// The advertisement or post through which a customer came.

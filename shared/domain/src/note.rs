@@ -20,6 +20,9 @@ pub enum NoteKind {
     TransferReturned,
     /// The provider says something about an account. For admins and owners.
     AccountAlert,
+    /// An AI agent handed a customer over to people. For the agent who has the interaction, supervisors, admins and
+    /// owners.
+    Escalation,
     /// The service switched off a trigger. For supervisors, admins and owners.
     TriggerDisabled,
 }

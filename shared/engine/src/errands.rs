@@ -168,6 +168,14 @@ impl Owner {
                 let job = WebhookJob { id: id.clone(), interaction, wait: *wait, url, until: *until };
                 Errand::unordered(id, Job::Webhook(Box::new(job)))
             }
+            (Effect::Answer { wait }, Self::Interaction(interaction)) => {
+                Errand::unordered(id, Job::Assist(AssistJob::Answer { interaction: interaction.key(), wait: *wait }))
+            }
+            (Effect::TellSupervisors { notice }, Self::Interaction(interaction)) => {
+                let to = Recipients::Overseers { overseers_of: interaction.account.clone() };
+                let (account, news) = (interaction.account.clone(), News::of_interaction(notice, interaction)?);
+                Errand::push(committed(id), interaction.conversation().group(), to, Some(account), news)
+            }
             (Effect::Trigger { happened }, Self::Interaction(interaction)) => {
                 let job = TriggerJob::Happened { id: id.clone(), interaction: interaction.clone(), happened: happened.clone() };
                 Errand::unordered(id, Job::Trigger(Box::new(job)))
@@ -237,6 +245,8 @@ impl Owner {
                 | Effect::Unify { .. }
                 | Effect::TellHolder { .. }
                 | Effect::TellWatchers { .. }
+                | Effect::TellSupervisors { .. }
+                | Effect::Answer { .. }
                 | Effect::Push { .. },
                 _,
             ) => return None,

@@ -183,6 +183,14 @@ pub enum AssistJob {
         /// When it closed. If it was reopened since, the job is stale.
         closed_at: Timestamp,
     },
+    /// Let the AI agent answer the customer. The version before does not know it: there the job comes again.
+    Answer {
+        /// The interaction.
+        #[serde(flatten)]
+        interaction: InteractionKey,
+        /// The wait whose deadline is the answer's. If it is over, the job is stale.
+        wait: u64,
+    },
 }
 
 /// The agents to whom a push goes.
@@ -213,6 +221,12 @@ pub enum Recipients {
     Supervisors {
         /// The trigger that it is about.
         supervisors_about: TriggerId,
+    },
+    /// The same, about an interaction of an account. The version before does not know this form: there the job fails
+    /// and comes again.
+    Overseers {
+        /// The account.
+        overseers_of: AccountId,
     },
 }
 

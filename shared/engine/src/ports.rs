@@ -388,8 +388,8 @@ impl Commit {
     /// writes.
     pub fn of(before: Option<Interaction>, decision: Decision, mark: Idempotency) -> Self {
         let Decision { interaction, effects, replies, history, presence_revision, .. } = decision;
-        let reply = |Reply { id, at, text }| {
-            let message = Message::new(id, interaction.id.clone(), at, Author::System, Content::Text { body: text });
+        let reply = |Reply { author, id, at, text }| {
+            let message = Message::new(id, interaction.id.clone(), at, author, Content::Text { body: text });
             (message.queued(at, &interaction.address), Vec::new())
         };
         let messages = replies.into_iter().map(reply).collect();

@@ -205,8 +205,8 @@ pub(crate) fn command(id: &str) -> Key {
 /// The attribute of a command's mark with the fingerprint of its body. Marks of the version before have none.
 pub(crate) const BODY: &str = "body";
 
-pub(crate) fn limit(agent: &AgentId, what: &str, window: i64) -> Key {
-    Key::new(format!("LIMIT#{agent}#{what}"), window.to_string())
+pub(crate) fn limit(who: &str, what: &str, window: i64) -> Key {
+    Key::new(format!("LIMIT#{who}#{what}"), window.to_string())
 }
 
 /// Sorts after all events of the feed, so that one query reads it with them.
@@ -450,7 +450,7 @@ mod tests {
             ("waiting", waiting(&target, "2026#int")),
             ("cursor", cursor(&target)),
             ("command", command("c")),
-            ("limit", limit(&agent, "uploads", 1)),
+            ("limit", limit(agent.as_str(), "uploads", 1)),
             ("feed_head", feed_head(&agent)),
             ("feed_event", feed_event(&agent, 1)),
             ("feed_done", feed_done(&agent, "e")),

@@ -1,8 +1,7 @@
-//! How often an agent does what costs money: one counter for each hour, so that every copy of the function counts in
+//! How often an agent, or an AI agent for a contact, does what costs money: one counter for each hour, so that every copy of the function counts in
 //! the same place. A limit in each process would be multiplied by their number, which grows with the load.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use domain::ids::AgentId;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codec::{PortResult, failed, key_item, n};
@@ -20,7 +19,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(2);
 pub enum Counted {
     /// It was, and it counts.
     Within,
-    /// The agent has reached the limit.
+    /// The limit is reached.
     Over {
         /// The seconds until the next window.
         seconds: u32,
@@ -28,15 +27,16 @@ pub enum Counted {
 }
 
 impl Interactions {
-    /// Counts `uses` more of `what` by the agent in the hour of `now`, unless there were `most` already. 1 write.
+    /// Counts `uses` more of `what` by an agent, or for a contact, in the hour of `now`, unless there were `most` already.
+    /// 1 write.
     ///
     /// # Errors
     /// The table can't be written. A use may have been counted.
-    pub async fn count(&self, agent: &AgentId, what: &str, uses: u32, most: u32, now: Timestamp) -> PortResult<Counted> {
+    pub async fn count(&self, who: &str, what: &str, uses: u32, most: u32, now: Timestamp) -> PortResult<Counted> {
         let window = now.as_second().div_euclid(WINDOW_SECONDS);
         let update = self.table.client.update_item().table_name(&*self.table.name);
         let update = update
-            .set_key(Some(key_item(keys::limit(agent, what, window))))
+            .set_key(Some(key_item(keys::limit(who, what, window))))
             .update_expression("ADD uses :new SET expires_at = :expires, v = :form")
             .condition_expression("attribute_not_exists(uses) OR uses < :most")
             .expression_attribute_values(":new", n(uses))

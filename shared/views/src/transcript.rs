@@ -254,6 +254,7 @@ impl<'a> Transcript<'a> {
         let author = match &message.author {
             Author::Customer => json!({ "kind": "customer" }),
             Author::System => json!({ "kind": "system" }),
+            Author::Ai { ai_agent, name } => json!({ "kind": "ai", "id": ai_agent, "name": name }),
             Author::Agent { agent } => json!({ "kind": "agent", "id": agent, "name": self.author(&message.author) }),
         };
         json!({
@@ -342,6 +343,7 @@ impl<'a> Transcript<'a> {
         match author {
             Author::Customer => "Customer".to_owned(),
             Author::System => "System".to_owned(),
+            Author::Ai { name, .. } => format!("{name} (AI)"),
             Author::Agent { agent } => self.agents.get(agent).map_or_else(|| agent.to_string(), |agent| agent.name.clone()),
         }
     }

@@ -72,7 +72,7 @@ pub struct InteractionView {
     /// The priority, 0 to 9. The higher one is served first.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
-    /// The AI agent that has the conversation, until a person accepts.
+    /// The AI agent that answers the customer. Absent while none is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
     /// The customer's language: as an agent chose it, else as it was detected last. Absent while it is unknown.
@@ -158,7 +158,7 @@ impl From<&Interaction> for InteractionView {
             last_message_at: interaction.last_message.as_ref().map(|last| last.at),
             tags: interaction.tags.clone(),
             priority: interaction.priority,
-            ai: interaction.ai.clone(),
+            ai: interaction.answered_by().cloned(),
             language: interaction.language.clone(),
             insights: interaction.insights.map(|Insights { sentiment, at, .. }| InsightsView { sentiment, at, summary: None }),
             merged_into: interaction.merged_into.as_ref().map(|into| into.interaction.clone()),

@@ -341,9 +341,10 @@ impl AccountInput {
         self.provider.addresses().chain(steps).map(str::to_owned)
     }
 
-    /// Whether an agent can answer. An inactive account needs none.
+    /// Whether an agent or an AI agent can answer. An inactive account needs none.
     pub(crate) fn has_somebody(&self, around: &Surroundings) -> bool {
-        somebody_answers(self.active, &self.agents, |agent| around.agents.get(agent).copied().unwrap_or(false))
+        let whatsapp = |agent: &AgentId| around.agents.get(agent).copied().unwrap_or(false);
+        somebody_answers(self.active, self.answering_ai_agent.is_some(), &self.agents, whatsapp)
     }
 }
 
@@ -356,14 +357,18 @@ pub(crate) const KEY_TAKEN: Refusal = "another account has this key";
 /// Meetings are told apart by their title.
 pub(crate) const TOPIC_TAKEN: Refusal = "another account has this topic";
 
-/// Whether an account with these agents has one who can answer, or needs none because it is inactive.
-pub(crate) fn somebody_answers(active: bool, agents: &[AgentId], whatsapp: impl Fn(&AgentId) -> bool) -> bool {
-    !active || agents.iter().any(whatsapp)
+/// Whether an account with these agents has one who can answer, or an AI agent that may, or needs none because it is
+/// inactive.
+pub(crate) fn somebody_answers(active: bool, by_ai: bool, agents: &[AgentId], whatsapp: impl Fn(&AgentId) -> bool) -> bool {
+    !active || by_ai || agents.iter().any(whatsapp)
 }
 
 /// Whether `account` still has an agent to answer without `agent`.
 pub(crate) fn answers_without(account: &Account, agent: &AgentId, whatsapp: impl Fn(&AgentId) -> bool) -> bool {
-    !account.agents.contains(agent) || somebody_answers(account.active, &account.agents, |other| other != agent && whatsapp(other))
+    !account.agents.contains(agent)
+        || somebody_answers(account.active, account.answering_ai_agent.is_some(), &account.agents, |other| {
+            other != agent && whatsapp(other)
+        })
 }
 
 fn host(text: &str) -> Result<String, Refusal> {
@@ -782,12 +787,15 @@ mod tests {
     }
 
     #[test]
-    fn an_active_account_needs_an_agent_with_whatsapp_enabled() {
+    fn an_active_account_needs_an_agent_with_whatsapp_enabled_or_an_ai_agent() {
         let mut account = AccountInput::parse(body(), None).unwrap();
         account.agents = vec![agent(2)];
         assert!(!account.has_somebody(&around()));
         account.agents = vec![];
         assert!(!account.has_somebody(&around()));
+        account.answering_ai_agent = Some("aia_00000000000000000000000001".parse().unwrap());
+        assert!(account.has_somebody(&around()), "an AI agent may answer");
+        account.answering_ai_agent = None;
         account.active = false;
         assert!(account.has_somebody(&around()));
     }

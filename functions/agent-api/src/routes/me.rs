@@ -73,6 +73,8 @@ struct MyAccount {
     insights: bool,
     /// Whether agents may start video calls.
     video: bool,
+    /// Whether the account has an AI agent that may answer customers.
+    answering: bool,
 }
 
 /// Returns the caller's record, accounts and choices.
@@ -100,6 +102,7 @@ pub(crate) async fn me(State(app): State<Arc<App>>, caller: AgentCaller) -> Resu
         assistant: account.settings.assistant.is_some(),
         insights: account.settings.insights.is_some(),
         video: account.settings.video.as_ref().is_some_and(|video| video.enabled),
+        answering: account.answering_ai_agent.is_some(),
     });
     let queues = queues.values().filter(|queue| queue.members.contains(&agent.id));
     let queues = queues.map(|queue| Named { id: queue.id.to_string(), name: queue.name.clone() });

@@ -7,7 +7,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
   agent: {
     'get /agents/{id}/presence': 'for supervisors',
     'put /agents/{id}/presence': 'for supervisors',
-    'put /interactions/{id}/ai': 'there is no AI agent yet',
     'post /interactions/{id}/reassign': 'Supervise calls that of the supervisors’ API',
     'get /interactions/all': 'supervisors have the list of their own API; agents have no screen for it yet',
     'get /search/fields': 'agents search by name and number, without choosing fields'
@@ -21,7 +20,7 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
     'post /interactions/{id}/tags': SHARED,
     'post /interactions/{id}/close': SHARED,
     'post /interactions/{id}/archive': SHARED,
-    'put /interactions/{id}/ai': 'there is no AI agent yet',
+    'put /interactions/{id}/ai': SHARED,
     'put /interactions/{id}/language': SHARED
   },
   admin: {

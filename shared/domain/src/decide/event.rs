@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::ai::{AiAnswer, AiEscalation};
 use super::opening::CustomerName;
 use crate::effect::{Audience, InteractionKey, Target, Timer};
 use crate::history::{PassedOver, WebhookFailure};
@@ -228,6 +229,25 @@ pub enum Event {
     AccountLeaves,
     /// A supervisor deletes it although it is open.
     Removed,
+    /// The AI agent's model is about to be asked. Nobody asks it twice for the same wait.
+    AiClaims {
+        /// The wait in which an answer is owed.
+        wait: u64,
+    },
+    /// The AI agent's model answered.
+    AiAnswered {
+        /// The wait in which the answer is owed.
+        wait: u64,
+        /// The answer.
+        answer: Box<AiAnswer>,
+    },
+    /// The AI agent wants a person, or its model failed.
+    AiEscalates {
+        /// The wait in which an answer is owed.
+        wait: u64,
+        /// Why.
+        escalation: Box<AiEscalation>,
+    },
     /// Another system answered a Webhook step, or did not.
     WebhookAnswered {
         /// The wait of the step.

@@ -44,6 +44,8 @@ impl Change<'_> {
             self.must_be_logged_in(&agent)?;
             self.end_wait(WaitEnd::TabOpened);
         }
+        // Handing it to people is a person's decision.
+        self.person_has_it();
         self.next.unread = false;
         self.next.wrap_up = None;
         self.fact(Fact::Transferred { agent: agent.clone(), to: to.clone() });
@@ -99,6 +101,7 @@ impl Change<'_> {
         self.can_be_given(&to)?;
         self.withdraw_offer(None);
         self.next.wait = None;
+        self.person_has_it();
         self.next.accepted_via = None;
         let previous = self.next.agent.replace(to.clone());
         self.fact(Fact::Reassigned { by, to: to.clone(), previous: previous.clone() });
@@ -163,6 +166,7 @@ impl Change<'_> {
         self.next.agent.clone_from(&to);
         self.fact(Fact::ReopenedFor { by, to: to.clone() });
         if let Some(to) = to {
+            self.person_has_it();
             self.tell(vec![to], Notice::INTERACTION);
         }
         self.offered_anew();
@@ -219,7 +223,7 @@ impl Change<'_> {
         self.next.tab_open = true;
         self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
-        self.next.ai = None;
+        self.person_has_it();
         self.tell(vec![agent], Notice::INTERACTION);
     }
 }

@@ -65,6 +65,8 @@ impl Change<'_> {
         self.heard(newer.heard_at);
         self.next.one_sided &= newer.one_sided;
         self.next.answered |= newer.answered;
+        self.next.answering.by_hand |= newer.answering.by_hand;
+        self.next.answering.disclosed |= newer.answering.disclosed;
         let (interaction, answered) = (newer.id.clone(), newer.answered);
         self.fact(Fact::Absorbed { interaction, unanswered: unanswered.is_some(), answered });
         self.next.absorbed.extend(newer.absorbed.iter().cloned());
@@ -100,11 +102,11 @@ impl Change<'_> {
         if let Some(since) = unanswered {
             self.next.inactivity.deadline = None;
             self.next.unanswered_since = Some(self.next.unanswered_since.map_or(since, |own| own.min(since)));
-            let there = self.is_attended();
-            let attended = there && self.next.wait.is_none() && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
-            if !attended {
-                self.unread(newer.unread_count);
-            }
+            // Beside an AI agent, its agent need not look at each message.
+            let free = self.next.wait.is_none() && self.next.answered_by().is_none();
+            let attended = self.is_attended() && free && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
+            self.next.answering.handed_over = false;
+            self.arrived(attended, newer.unread_count);
         }
         self.show_change();
         Ok(())

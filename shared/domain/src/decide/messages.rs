@@ -83,11 +83,32 @@ impl Change<'_> {
         let attending = self.is_attended();
         // An agent who has left the account no longer sees it, even with an open tab.
         let there = self.next.agent.as_ref().is_some_and(|agent| attending && self.of_account(agent));
-        let delivered = there && (self.next.wait.is_none() || self.is_handed_over());
+        let delivered = there && (self.next.wait.is_none() || self.is_handed_over() || self.next.ai_wait().is_some());
+        self.next.answering.handed_over = false;
         self.fact(Fact::MessageReceived { message, delivered });
         self.tell_of_message(self.next.agent.iter().cloned().collect());
-        if !delivered {
-            self.unread(1);
+        self.arrived(delivered, 1);
+    }
+
+    /// Messages of the customer came. An AI agent that is on answers them; else they go to its agent or to the plan,
+    /// unless its agent has seen them.
+    pub(super) fn arrived(&mut self, seen: bool, messages: u32) {
+        if self.next.answered_by().is_none() {
+            if !seen {
+                self.unread(messages);
+            }
+        } else if self.context.account.active {
+            if !seen {
+                self.next.unread_count = self.next.unread_count.saturating_add(messages);
+                self.next.unread = true;
+            }
+            self.ai_is_asked();
+        } else {
+            // Nothing is routed, and an AI agent answers nobody.
+            self.ai_stops();
+            if !seen {
+                self.unread(messages);
+            }
         }
     }
 
@@ -131,6 +152,7 @@ impl Change<'_> {
         }
         self.fact(Fact::MessageSent { message: message.clone(), agent: agent.clone() });
         self.sent_by(agent.clone(), message);
+        self.answered_by_person();
         // An agent who answers is present, even with the tab closed.
         if self.waits_on_own_agent() {
             self.next.unread = false;

@@ -75,7 +75,12 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         Event::Timer(Timer::Wait { .. }) | Event::Reject { .. } => {
             needs.service_window = true;
             needs.passed_over = matches!(event, Event::Timer(_)) && waits(interaction) && !rings(interaction);
-            needs.presences.extend(owner().filter(|_| is_handed_over(interaction)));
+            needs.presences.extend(owner().filter(|_| is_handed_over(interaction) || is_answered(interaction)));
+        }
+        // The plan goes on, or its agent may be there.
+        Event::AiSwitched { .. } | Event::AiAnswered { .. } | Event::AiEscalates { .. } => {
+            needs.service_window = true;
+            needs.presences.extend(owner());
         }
         Event::AccountActivated | Event::AgentLeft { .. } | Event::WebhookAnswered { .. } => needs.service_window = true,
         Event::Accept { agent } => {
@@ -117,7 +122,7 @@ pub fn needs(event: &Event, interaction: Option<&Interaction>) -> Needs {
         Event::CloseForAll { .. } => needs.dispositions = true,
         Event::NoteAdded { .. }
         | Event::Retagged { .. }
-        | Event::AiSwitched { .. }
+        | Event::AiClaims { .. }
         | Event::LanguageChosen { .. }
         | Event::LanguageDetected { .. }
         | Event::InsightsMade { .. }
@@ -158,6 +163,10 @@ fn waits(interaction: Option<&Interaction>) -> bool {
 
 fn rings(interaction: Option<&Interaction>) -> bool {
     interaction.is_some_and(|interaction| interaction.offer().is_some())
+}
+
+fn is_answered(interaction: Option<&Interaction>) -> bool {
+    interaction.is_some_and(|interaction| interaction.ai_wait().is_some())
 }
 
 fn is_handed_over(interaction: Option<&Interaction>) -> bool {

@@ -110,7 +110,7 @@ impl Change<'_> {
         self.next.tab_open = true;
         self.next.tab_opened_at = Some(self.context.now);
         self.next.unread = false;
-        self.next.ai = None;
+        self.person_has_it();
         let told = previous.iter().cloned().chain([agent.clone()]).collect();
         self.fact(Fact::Accepted { agent, queue, previous });
         self.tell(told, Notice::INTERACTION);

@@ -5,7 +5,7 @@ use crate::active::Active;
 use crate::commands::Commands;
 use crate::ids::{ContactId, InteractionId};
 use crate::inbound::ProfileName;
-use crate::interaction::{Inactivity, Interaction, Run, Status};
+use crate::interaction::{Answering, Inactivity, Interaction, Run, Status};
 use crate::priority::Priority;
 use crate::values::Address;
 use crate::variables::Variables;
@@ -83,6 +83,7 @@ impl Opening {
             priority: Priority::default(),
             variables: Variables::default(),
             ai: None,
+            answering: Answering::default(),
             run: Run::default(),
             language: None,
             language_kept: false,

@@ -12,6 +12,7 @@ use crate::ids::{InteractionId, MessageId};
 use crate::interaction::{LastMessage, Stage};
 use crate::interval::Weekday;
 use crate::language::Language;
+use crate::message::Author;
 use crate::notification::Values;
 use crate::plan::{ActionPlan, Guard, PlanStep, Step, When};
 use crate::priority::Priority;
@@ -38,6 +39,7 @@ impl Change<'_> {
     /// Takes the interaction from its agent.
     pub(super) fn unassign(&mut self) {
         if let Some(agent) = self.next.agent.take() {
+            self.person_has_it();
             self.next.accepted_via = None;
             self.next.tab_open = false;
             self.fact(Fact::Unassigned { agent: agent.clone() });
@@ -47,6 +49,7 @@ impl Change<'_> {
 
     pub(super) fn start_plan(&mut self) {
         self.unassign();
+        self.ai_stops();
         self.next.tried.clear();
         self.next.run.number = self.next.run.number.saturating_add(1);
         self.next.run.entered = 0;
@@ -93,6 +96,11 @@ impl Change<'_> {
                     self.begin_wait(Stage::Webhook { index, plan: plan.version }, Vec::new(), Some(until));
                     self.effects.push(Effect::Webhook { wait: self.next.version, url: url.clone(), until });
                     return;
+                }
+                Step::Assistant { ai_agent } => {
+                    self.fact(Fact::StepDone { index, did: Did::Assistant { ai_agent: ai_agent.clone() } });
+                    self.next.ai = Some(ai_agent.clone());
+                    return self.ai_begins(stage);
                 }
                 Step::Close { disposition } => {
                     self.fact(Fact::StepDone { index, did: Did::Close });
@@ -143,12 +151,12 @@ impl Change<'_> {
                 Did::Priority { priority: *priority }
             }
             Step::Set { variable, value } => Did::Set { variable: variable.clone(), room: self.next.variables.set(variable, value) },
-            // There is no AI agent yet, so the step escalates at once.
-            Step::Assistant { ai_agent } => {
-                self.next.ai = Some(ai_agent.clone());
-                Did::Assistant { ai_agent: ai_agent.clone() }
-            }
-            Step::Queue { .. } | Step::Agent { .. } | Step::Webhook { .. } | Step::Close { .. } | Step::Noop { .. } => Did::Noop,
+            Step::Queue { .. }
+            | Step::Agent { .. }
+            | Step::Assistant { .. }
+            | Step::Webhook { .. }
+            | Step::Close { .. }
+            | Step::Noop { .. } => Did::Noop,
         };
         (did, index + 1)
     }
@@ -169,6 +177,8 @@ impl Change<'_> {
         match step {
             Step::Queue { queue, .. } if !self.context.queues.contains_key(queue) => Some(Skip::QueueGone),
             Step::Agent { agent, .. } if !self.of_account(agent) => Some(Skip::LeftAccount),
+            Step::Assistant { .. } if self.next.answering.by_hand || self.next.answered => Some(Skip::PersonHadIt),
+            Step::Assistant { .. } if self.next.answering.handed_over => Some(Skip::HandedOver),
             _ => None,
         }
     }
@@ -197,16 +207,20 @@ impl Change<'_> {
             }
             self.next.run.replied.push(fingerprint);
         }
+        Ok(self.say(Author::System, text))
+    }
+
+    /// Adds a message that no person wrote, after the last one in the thread. It starts no inactivity timer.
+    pub(super) fn say(&mut self, author: Author, text: String) -> MessageId {
         let now = self.context.now;
         let millisecond = SignedDuration::from_millis(1);
         let behind = self.next.last_message.as_ref().and_then(|last| last.at.checked_add(millisecond).ok());
         let at = behind.map_or(now, |behind| behind.max(now));
         let id = self.message_id();
-        // Only messages of people start the inactivity timer.
         self.next.last_message = Some(LastMessage { at, from_customer: false });
         self.effects.push(Effect::SendMessage { message: id.clone(), at });
-        self.replies.push(Reply { id: id.clone(), at, text });
-        Ok(id)
+        self.replies.push(Reply { author, id: id.clone(), at, text });
+        id
     }
 
     /// A unique message id that a repetition of this decision arrives at again: the interaction's own random part,

@@ -100,6 +100,7 @@ impl Change<'_> {
 
     pub(super) fn close(&mut self, by: Option<AgentId>, disposition: Option<String>) {
         self.withdraw_offer(None);
+        self.ai_stops();
         self.next.wait = None;
         self.next.status = Status::Closed;
         self.next.closed_at = Some(self.context.now);

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::Change;
-use super::{CLOSED_FOR_INACTIVITY, Refusal};
+use super::{AiEscalation, CLOSED_FOR_INACTIVITY, Refusal};
 use crate::effect::{Audience, Effect, Target, Timer};
-use crate::history::{Fact, WaitEnd};
+use crate::history::{Escalated, Fact, WaitEnd};
 use crate::interaction::{Inactivity, Missed, Offer, Stage, Wait};
 
 impl Change<'_> {
@@ -18,6 +18,10 @@ impl Change<'_> {
             Timer::Wait { wait: id } => {
                 let wait = self.next.wait.as_ref().filter(|wait| wait.id == *id).ok_or(Refusal::Stale)?;
                 due(wait.until.ok_or(Refusal::Stale)?)?;
+                if self.next.ai_wait().is_some() {
+                    self.ai_escalates(AiEscalation { name: None, why: Escalated::Late, said: None, farewell: None });
+                    return Ok(());
+                }
                 if self.next.offer().is_some() {
                     self.missed();
                 }

@@ -91,9 +91,9 @@ impl Change<'_> {
     }
 
     /// Whether a wait is under way because its agent was absent. The plan runs only for interactions without an
-    /// agent.
+    /// agent, and an AI agent beside an agent owes an answer.
     pub(super) fn waits_on_own_agent(&self) -> bool {
-        self.next.agent.is_some() && self.next.wait.is_some() && !self.is_handed_over()
+        self.next.agent.is_some() && self.next.wait.is_some() && !self.is_handed_over() && self.next.ai_wait().is_none()
     }
 
     /// The offer stops ringing. The wait goes on, and when it is over the interaction is held.

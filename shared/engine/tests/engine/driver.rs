@@ -13,11 +13,11 @@ use domain::business::Business;
 use domain::catalog::Pause;
 use domain::commands::Keyed;
 use domain::contact::{Contact, Identity, Place};
-use domain::decide::{Event, InsightsCause, Refusal};
+use domain::decide::{AiAnswer, AiEscalation, Event, InsightsCause, Refusal};
 use domain::effect::{Audience, Effect, InteractionKey, MessageKey, Notice, Target, Timer};
 use domain::fixtures;
 use domain::footprint::WaitingRow;
-use domain::history::{Fact, WebhookFailure};
+use domain::history::{Escalated, Fact, WebhookFailure};
 use domain::ids::{AccountId, AgentId, ContactId, InteractionId, JobId, MessageId, PauseId, QueueId};
 use domain::inbound::{Annotated, Annotation, Elsewhere, InboundEvent, InboundKind, InboundMessage, StatusUpdate};
 use domain::insights::{Sentiment, Summary};
@@ -200,6 +200,10 @@ pub(crate) enum Outcome {
 pub(crate) struct FakeProvider {
     pub(crate) outcomes: VecDeque<Sent>,
     pub(crate) calls: Vec<MessageId>,
+    /// What AI agents' models reply, a text by default.
+    pub(crate) models: VecDeque<Result<String, Escalated>>,
+    /// The wait of each call of a model.
+    pub(crate) asked: Vec<(InteractionId, u64)>,
     /// The answers of other systems to the plan, nothing by default.
     pub(crate) webhooks: VecDeque<WebhookAnswer>,
 }
@@ -223,6 +227,8 @@ pub(crate) struct Sim {
     pub(crate) seen: BTreeMap<AgentId, Vec<Seen>>,
     pub(crate) provider: Arc<Mutex<FakeProvider>>,
     pub(crate) archived: Vec<InteractionId>,
+    /// Keeps the jobs of AI agents apart instead of carrying them out.
+    pub(crate) kept: Option<Vec<Job>>,
     pub(crate) account: AccountId,
     /// What triggers were told, by effect.
     pub(crate) told: BTreeMap<String, TriggerJob>,
@@ -391,6 +397,9 @@ async fn consume(engine: &Machine, provider: &Mutex<FakeProvider>, errand: Erran
             let event = Event::InsightsMade { cause, ai_agent, sentiment: Sentiment::Neutral, summary };
             Ok((Vec::new(), Vec::new(), Some(engine.tell(&interaction, event, Idempotency::Guarded).await?)))
         }
+        Body::Assist(AssistJob::Answer { interaction, wait }) => {
+            Ok((Vec::new(), Vec::new(), Some(answered(engine, provider, &interaction, wait).await?)))
+        }
         body @ (Body::Push(_) | Body::Archive(_) | Body::Media(_) | Body::Trigger(_) | Body::Report(_)) => {
             panic!("{body:?} is taken up as soon as it is sent")
         }
@@ -406,6 +415,43 @@ async fn written(engine: &Machine, key: &MessageKey, claimed: &Message, outcome:
         }
     }
     engine.sent(key, Some(claimed), outcome).await
+}
+
+/// Asks an AI agent's model, as `assist` does: after the claim, once.
+async fn answered(engine: &Machine, provider: &Mutex<FakeProvider>, interaction: &InteractionKey, wait: u64) -> Result<Told, EngineError> {
+    let claimed = match engine.tell(interaction, Event::AiClaims { wait }, Idempotency::Guarded).await? {
+        Told::Changed { interaction, .. } => interaction,
+        told => return Ok(told),
+    };
+    let reply = {
+        let mut provider = provider.lock().unwrap();
+        provider.asked.push((interaction.interaction.clone(), wait));
+        provider.models.pop_front().unwrap_or(Ok("an answer".into()))
+    };
+    // It thinks, and others go on.
+    let mut thoughts = 3;
+    std::future::poll_fn(|_| {
+        thoughts -= 1;
+        if thoughts > 0 { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    let name = "Bot".to_owned();
+    let event = match reply {
+        Ok(text) => {
+            let text = format!("{text} to version {}", claimed.version);
+            let answer = AiAnswer { name, disclosure: Some("I am a bot.".into()), text, farewell: None };
+            Event::AiAnswered { wait, answer: Box::new(answer) }
+        }
+        Err(why) => {
+            let farewell = Some("A colleague goes on.".to_owned());
+            let escalation = AiEscalation { name: Some(name), why, said: None, farewell };
+            Event::AiEscalates { wait, escalation: Box::new(escalation) }
+        }
+    };
+    match engine.tell(interaction, event.clone(), Idempotency::Guarded).await {
+        Err(EngineError::Port(_) | EngineError::Busy) => engine.tell(interaction, event, Idempotency::Guarded).await,
+        told => told,
+    }
 }
 
 async fn assign(engine: &Machine, id: &str, job: &AssignJob) -> Result<Led, EngineError> {
@@ -595,6 +641,7 @@ impl Sim {
             batches: Vec::new(),
             provider: Arc::default(),
             archived: Vec::new(),
+            kept: None,
             account,
             told: BTreeMap::new(),
             to_count: Vec::new(),
@@ -1027,6 +1074,9 @@ impl Sim {
                 self.archived.push(interaction.interaction.clone())
             }
             Job::Queued(Errand { job: Body::Report(job), .. }) => self.to_count.push(job.clone()),
+            Job::Queued(Errand { job: Body::Assist(AssistJob::Answer { .. }), .. }) if self.kept.is_some() => {
+                self.kept.get_or_insert_default().push(job);
+            }
             // Other systems are called outside the engine. The same effect twice is one.
             Job::Queued(Errand { id, job: Body::Trigger(told), .. }) => {
                 if let Some(before) = self.told.insert(id.clone(), (**told).clone()) {
@@ -1057,7 +1107,7 @@ impl Sim {
         let agents = match to {
             Recipients::Audience(audience) => self.expand(audience, matches!(news, News::Offered { .. })),
             Recipients::Holder { holder_of } => surely(|| engine::followers(&self.memory, holder_of, self.world.now())),
-            Recipients::Administrators { .. } | Recipients::Supervisors { .. } => Vec::new(),
+            Recipients::Administrators { .. } | Recipients::Supervisors { .. } | Recipients::Overseers { .. } => Vec::new(),
             Recipients::Watchers { watchers } => surely(|| engine::watching(&self.memory, watchers, self.world.now())),
         };
         if let News::MessageState { message } = news

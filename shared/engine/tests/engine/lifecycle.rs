@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::effect::Target;
-use domain::history::{Fact, HistoryEntry};
-use domain::ids::{AgentId, InteractionId, IntervalId, QueueId};
+use domain::history::{Did, Escalated, Fact, HistoryEntry};
+use domain::ids::{AgentId, AiAgentId, InteractionId, IntervalId, QueueId};
 use domain::plan::PlanStep;
 use domain::queue::Strategy;
 use serde_json::{Value, json};
@@ -36,20 +36,26 @@ fn ways(history: &[HistoryEntry]) -> BTreeSet<(String, String)> {
         versions.entry(entry.version).or_default().push(&entry.fact);
     }
     let (mut wait, mut end): (Option<&'static str>, Option<&'static str>) = (None, None);
-    let mut state = "[*]";
+    let (mut state, mut ai) = ("[*]", false);
     let mut ways = BTreeSet::new();
     for facts in versions.values() {
         for fact in facts {
             match fact {
                 Fact::WaitStarted { stage, .. } => wait = Some(stage.name()),
-                Fact::WaitEnded { .. } | Fact::Accepted { .. } | Fact::Picked { .. } | Fact::Reassigned { .. } => wait = None,
-                Fact::Closed { .. } => (wait, end) = (None, Some("closed")),
+                Fact::StepDone { did: Did::Assistant { .. }, .. } => ai = true,
+                Fact::AiSwitched { ai_agent, .. } => (wait, ai) = (None, ai_agent.is_some()),
+                Fact::PlanStarted { .. } | Fact::AccountInactive | Fact::Transferred { .. } => ai = false,
+                Fact::WaitEnded { .. } => wait = None,
+                Fact::AiEscalated { .. } | Fact::Accepted { .. } | Fact::Picked { .. } | Fact::Reassigned { .. } => {
+                    (wait, ai) = (None, false);
+                }
+                Fact::Closed { .. } => (wait, end, ai) = (None, Some("closed"), false),
                 Fact::Archived { .. } => end = Some("archived"),
                 Fact::Reopened { .. } | Fact::ReopenedFor { .. } => (wait, end) = (None, None),
                 _ => {}
             }
         }
-        let next = end.or(wait).unwrap_or("assigned");
+        let next = end.or(ai.then_some("answering")).or(wait).unwrap_or("assigned");
         if next != state {
             ways.insert((state.to_owned(), next.to_owned()));
         }
@@ -87,7 +93,79 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
         sim.command(&agents[0], Command::ReopenFor(interaction.clone(), None)).unwrap();
         sim.memory.history(&interaction)
     }));
+    rare.extend(answering());
     rare
+}
+
+/// The ways to an AI agent and from it.
+fn answering() -> Vec<Vec<HistoryEntry>> {
+    let ai = AiAgentId::from_ulid(Ulid::from_parts(1, 1));
+    let assistant = json!({"step": "assistant", "ai_agent": ai});
+    let webhook = json!({"step": "webhook", "url": "https://example.com"});
+    let desk = |plan: &dyn Fn(&QueueId) -> Value, fails: usize| {
+        let (sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 2);
+        sim.change_account(|account| account.answering_ai_agent = Some(ai.clone()));
+        sim.steps(serde_json::from_value(plan(&queue)).unwrap());
+        sim.provider.lock().unwrap().models = std::iter::repeat_n(Err(Escalated::Failed), fails).collect();
+        (sim, agents)
+    };
+    let mut all = Vec::new();
+    // It hands over to another system, which is called; another system is called before it.
+    for (plan, fails) in [(json!([assistant, webhook]), 1), (json!([webhook, assistant]), 0)] {
+        let (mut sim, _) = desk(&|_| plan.clone(), fails);
+        let interaction = sim.writes(1);
+        all.push(sim.memory.history(&interaction));
+    }
+    // A queue is tried before it, and after it until the plan has run out; the account is off for a while.
+    let (mut sim, agents) = desk(
+        &|queue| {
+            let queue = json!({"step": "queue", "queue": queue, "timeout": 5});
+            json!([queue, assistant, queue])
+        },
+        1,
+    );
+    agents.iter().for_each(|agent| sim.log_out(agent));
+    let interaction = sim.writes(1);
+    sim.wait(15);
+    sim.steps(serde_json::from_value(json!([assistant])).unwrap());
+    sim.writes(1);
+    sim.set_active(false);
+    sim.writes(1);
+    sim.set_active(true);
+    all.push(sim.memory.history(&interaction));
+    // Nothing follows; it is on again with the next message, closes for inactivity and is reopened.
+    let (mut sim, agents) = desk(&|_| json!([assistant]), 1);
+    sim.inactivity_timeout(1);
+    agents.iter().for_each(|agent| sim.log_out(agent));
+    let interaction = sim.writes(1);
+    sim.writes(1);
+    for archive in [false, true] {
+        sim.wait(61);
+        if archive {
+            sim.command(&agents[0], Command::Archive(interaction.clone())).unwrap();
+        }
+        sim.command(&agents[0], Command::ReopenFor(interaction.clone(), None)).unwrap();
+        sim.writes(1);
+    }
+    all.push(sim.memory.history(&interaction));
+    // Beside an agent: switched on, handed over while the agent is away, switched on in each wait, transferred.
+    let (mut sim, agents) = desk(&|queue| json!([{"step": "queue", "queue": queue, "timeout": 30}]), 0);
+    let (anna, bruno) = (&agents[0], &agents[1]);
+    sim.log_out(bruno);
+    let interaction = sim.writes(1);
+    sim.accept(anna, &interaction).unwrap();
+    let on = |sim: &mut Sim| sim.command(anna, Command::Ai(interaction.clone(), true)).unwrap();
+    on(&mut sim);
+    sim.close_tab(anna, &interaction).unwrap();
+    for waits in [0, 10] {
+        sim.provider.lock().unwrap().models = [Err(Escalated::Failed)].into();
+        sim.writes(1);
+        sim.wait(waits);
+        on(&mut sim);
+    }
+    sim.command(anna, Command::Transfer(interaction.clone(), Target::Agent(bruno.clone()))).unwrap();
+    all.push(sim.memory.history(&interaction));
+    all
 }
 
 /// Two agents, and an interaction whose plan has called another system.

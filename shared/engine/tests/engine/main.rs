@@ -5,6 +5,7 @@
 mod driver;
 
 mod accepting;
+mod ai;
 mod annotations;
 mod backlog;
 mod colleagues;

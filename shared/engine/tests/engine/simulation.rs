@@ -17,7 +17,7 @@ use domain::contact_index::{Entry, Step, entries};
 use domain::decide::{MERGED, NOT_WHITELISTED, WRITTEN_ELSEWHERE};
 use domain::effect::{Audience, MessageRef, Target, Timer};
 use domain::footprint::{WaitingRow, footprint};
-use domain::history::{Fact, HistoryEntry, WaitEnd, WebhookFailure};
+use domain::history::{Did, Escalated, Fact, HistoryEntry, WaitEnd, WebhookFailure};
 use domain::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, IntervalId, MessageId, QueueId};
 use domain::inbound::{Annotated, InboundEvent, InboundKind, ProfileName, ReactionEmoji};
 use domain::insights::InsightsSettings;
@@ -774,10 +774,13 @@ impl Story {
                     1 => Ok(vec![(VariableName::parse("a").unwrap(), self.dice.below(3).to_string())]),
                     _ => Ok(Vec::new()),
                 };
+                let failure = [Escalated::Model, Escalated::Failed, Escalated::Late, Escalated::Repeated][self.dice.below(4)];
+                let reply = if self.dice.percent(70) { Ok("an answer".to_owned()) } else { Err(failure) };
                 {
                     let mut provider = self.sim.provider.lock().unwrap();
                     provider.outcomes = outcome.into_iter().collect();
                     provider.webhooks = [answer].into();
+                    provider.models = [reply].into();
                 }
                 let future = start(&self.sim.engine, &self.sim.provider, job.clone());
                 self.running.push((job, future));
@@ -1184,6 +1187,8 @@ impl Story {
         let provider = self.sim.provider.lock().unwrap();
         let calls: BTreeSet<_> = provider.calls.iter().collect();
         assert_eq!(calls.len(), provider.calls.len(), "a message was sent twice");
+        let asked: BTreeSet<_> = provider.asked.iter().collect();
+        assert_eq!(asked.len(), provider.asked.len(), "a model was asked twice for the same wait");
     }
 
     /// Checks that the interaction's agent follows from its history.
@@ -1191,6 +1196,7 @@ impl Story {
         let history = self.sim.memory.history(&interaction.id);
         let (mut owner, mut offered_to): (Option<AgentId>, Option<u64>) = (None, None);
         self.check_active_time(interaction, &history);
+        self.check_answers(interaction, &history);
         for entry in history {
             match entry.fact {
                 Fact::Offered { .. } => offered_to = Some(entry.version),
@@ -1209,6 +1215,37 @@ impl Story {
         assert_eq!(owner, interaction.agent);
         let unseen = self.unseen(&interaction.id, u64::MAX);
         assert_eq!(interaction.unread_count, unseen, "the messages of {} that its agent has not seen", interaction.id);
+    }
+
+    /// Checks that an AI agent answers only while it is on, never once a person has taken the interaction, and only what
+    /// the customer wrote last.
+    fn check_answers(&self, interaction: &Interaction, history: &[HistoryEntry]) {
+        let (mut on, mut by_hand) = (false, false);
+        let mut heard = Vec::new();
+        for HistoryEntry { version, fact, .. } in history {
+            match fact {
+                Fact::MessageReceived { .. } | Fact::Absorbed { unanswered: true, .. } => heard.push(*version),
+                Fact::StepDone { did: Did::Assistant { .. }, .. } => {
+                    assert!(!by_hand, "the plan switches an AI agent on after a person had {}", interaction.id);
+                    on = true;
+                }
+                Fact::AiSwitched { ai_agent, .. } => (on, by_hand) = (ai_agent.is_some(), true),
+                Fact::Accepted { .. } | Fact::Picked { .. } | Fact::Reassigned { .. } | Fact::Reopened { .. } => {
+                    (on, by_hand) = (false, true);
+                }
+                Fact::Transferred { .. } | Fact::Started { .. } | Fact::ReopenedFor { to: Some(_), .. } => (on, by_hand) = (false, true),
+                Fact::Closed { .. } | Fact::AiEscalated { .. } | Fact::PlanStarted { .. } => on = false,
+                Fact::AiAnswered { message, .. } => {
+                    assert!(on, "an AI agent answers in {} though it is off: {history:#?}", interaction.id);
+                    let (_, answer) = self.sim.message(message);
+                    // One that was corrected says no more what it answers.
+                    let Ok(since) = answer.content.readable().rsplit(' ').next().unwrap().parse::<u64>() else { continue };
+                    let newer = heard.iter().any(|heard| since < *heard);
+                    assert!(!newer, "an AI agent answers in {} though the customer has written since: {history:#?}", interaction.id);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Counts what the customer wrote since the interaction was last read, from its messages and its history before
@@ -1238,6 +1275,7 @@ impl Story {
                     | Fact::Reopened { .. }
                     | Fact::Closed { .. } => (unseen, waits) = (0, false),
                     Fact::TabOpened { .. } | Fact::Transferred { .. } => unseen = 0,
+                    Fact::AiSwitched { ai_agent: None, .. } | Fact::AiEscalated { .. } => waits = false,
                     Fact::WaitEnded { .. } | Fact::Reassigned { .. } | Fact::AgentLeft { .. } => waits = false,
                     _ => {}
                 }
@@ -1264,6 +1302,11 @@ impl Story {
                 }
                 Fact::MessageReceived { .. } | Fact::Absorbed { unanswered: true, .. } => {
                     unanswered.get_or_insert(*at);
+                    continue;
+                }
+                // The customer waits no more, and no agent answered.
+                Fact::AiAnswered { .. } => {
+                    unanswered = None;
                     continue;
                 }
                 _ => continue,
@@ -1531,10 +1574,13 @@ impl Story {
                 _ => None,
             });
             let seen = !interaction.unread || delivered == Some(true);
-            assert!(interaction.agent.is_some() && seen, "{id} is stranded: nobody is asked");
+            let answered = interaction.answered_by().is_some() && interaction.unanswered_since.is_none();
+            assert!(interaction.agent.is_some() && (seen || answered), "{id} is stranded: nobody is asked");
             return;
         };
-        assert!(interaction.unread || wait.stage == Stage::Transfer, "{id} waits though it was read");
+        let by_ai = interaction.ai_wait().is_some();
+        assert!(!by_ai || wait.until.is_some() || interaction.unanswered_since.is_none(), "nobody answers the customer of {id}");
+        assert!(interaction.unread || wait.stage == Stage::Transfer || by_ai, "{id} waits though it was read");
         let timer = |timer: &Timer| {
             let is = |job: &Job| job.timer().is_some_and(|(key, _, of)| key.interaction == *id && of == timer);
             self.sim.timers.iter().any(|(_, job)| is(job))
@@ -1620,7 +1666,8 @@ impl Story {
     /// Whether nothing is left that will end by itself.
     fn at_its_end(&self) -> bool {
         let interactions = self.sim.memory.interactions().into_iter().filter(Interaction::is_open);
-        let mut stages = interactions.map(|interaction| interaction.wait.map(|wait| wait.stage));
+        // An AI agent that owes no answer waits for the customer.
+        let mut stages = interactions.filter(|interaction| !waits_for_customer(interaction)).map(|one| one.wait.map(|wait| wait.stage));
         let now = self.sim.world.now();
         let stale = self.sim.memory.all_presences().iter().any(|presence| presence.ringing.values().any(|until| *until <= now));
         let removing = self.sim.timers.iter().any(|(_, job)| matches!(job, Job::Removal(_)));
@@ -1630,7 +1677,8 @@ impl Story {
     /// Checks that in the end no wait with a deadline is left, and nothing rings beyond its time.
     fn check_end(&mut self) {
         let now = self.sim.world.now();
-        for interaction in self.sim.memory.interactions().into_iter().filter(Interaction::is_open) {
+        let open = self.sim.memory.interactions().into_iter().filter(Interaction::is_open);
+        for interaction in open.filter(|interaction| !waits_for_customer(interaction)) {
             let stage = interaction.wait.as_ref().map(|wait| &wait.stage);
             assert!(matches!(stage, None | Some(Stage::Exhausted | Stage::Inactive)), "{} still in {stage:?}", interaction.id);
         }
@@ -1665,6 +1713,10 @@ impl Story {
             assert!(!gone.contains_key(row), "a row of {row} is left");
         }
     }
+}
+
+fn waits_for_customer(interaction: &Interaction) -> bool {
+    interaction.ai_wait().is_some_and(|wait| wait.until.is_none())
 }
 
 /// One of the three spellings of a customer's number.

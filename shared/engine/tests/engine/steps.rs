@@ -2,7 +2,7 @@
 
 use domain::account::List;
 use domain::history::{Did, Fact, NoReply, Skip, WebhookFailure};
-use domain::ids::{AiAgentId, InteractionId, IntervalId, ListId};
+use domain::ids::{InteractionId, IntervalId, ListId};
 use domain::interaction::{Stage, Status};
 use domain::interval::Interval;
 use domain::message::{Author, DeliveryState};
@@ -18,7 +18,7 @@ use ulid::Ulid;
 use crate::driver::{Sim, agent_id, queue_id};
 
 /// A plan as it is stored.
-fn steps(steps: Value) -> Vec<PlanStep> {
+pub(crate) fn steps(steps: Value) -> Vec<PlanStep> {
     let plan: ActionPlan = serde_json::from_value(json!({"version": 1, "steps": steps})).unwrap();
     assert_eq!(plan.faults(), []);
     plan.steps
@@ -298,16 +298,6 @@ fn another_system_that_never_answers_does_not_stop_the_plan() {
     sim.jobs.extend(lost);
     sim.settle();
     assert_eq!(sim.interaction(&interaction), before, "an answer that comes too late changes nothing");
-}
-
-#[test]
-fn an_ai_agent_that_does_not_answer_yet_has_it_until_a_person_accepts() {
-    let (mut sim, agents, queue) = Sim::desk(Strategy::Beepall, 1);
-    let ai = AiAgentId::from_ulid(Ulid::from_parts(0, 1));
-    sim.steps(steps(json!([{"step": "assistant", "ai_agent": ai}, {"step": "queue", "queue": queue, "timeout": 30}])));
-    let interaction = sim.writes(1);
-    assert_eq!((sim.interaction(&interaction).ai, sim.step(&interaction)), (Some(ai), Some(1)));
-    assert_eq!(sim.accept(&agents[0], &interaction).unwrap().ai, None);
 }
 
 #[test]

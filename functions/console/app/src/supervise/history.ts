@@ -11,7 +11,11 @@ const ENDS: Record<string, Key> = {
   timed_out: 'endTimedOut', everybody_rejected: 'endRejected', new_message: 'endNewMessage', account_activated: 'endActivated', tab_opened: 'endTabOpened', settled: 'endSettled'
 }
 const SKIPS: Record<string, Key> = {
-  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone'
+  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone', person_had_it: 'skipPersonHadIt', handed_over: 'skipHandedOver'
+}
+const ESCALATED: Record<string, Key> = {
+  model: 'escalatedModel', phrase: 'escalatedPhrase', late: 'escalatedLate', failed: 'escalatedFailed', refused: 'escalatedRefused', unusable: 'escalatedUnusable',
+  repeated: 'escalatedRepeated', unreadable: 'escalatedUnreadable', limit: 'escalatedLimit', overtaken: 'escalatedOvertaken', window_expired: 'escalatedWindow', gone: 'escalatedGone'
 }
 const FAILS: Record<string, Key> = { timed_out: 'failTimedOut', unreachable: 'failUnreachable', refused: 'failRefused', unreadable: 'failUnreadable' }
 
@@ -61,6 +65,9 @@ export function line(entry: HistoryEntry, name: Name): string {
     case 'ai_switched': return t(entry.ai_agent ? 'histAiOn' : 'histAiOff', { name: name(entry.agent) })
     case 'insights_made': return t('histInsights', { mood: t(MOODS[entry.sentiment]), summary: entry.summary })
     case 'video_started': return t('histVideo', { name: name(entry.agent) })
+    case 'ai_answered': return t('histAiAnswered', { name: name(entry.ai_agent) })
+    case 'ai_overtaken': return t('histAiOvertaken', { name: name(entry.ai_agent) })
+    case 'ai_escalated': return [t('histAiEscalated', { name: name(entry.ai_agent), why: t(ESCALATED[entry.why] ?? 'escalatedFailed') }), entry.said].filter(Boolean).join(' ')
     case 'replied': return did(entry.did, name)
     case 'plan_started': return t('histPlan')
     case 'step_done': return t('histStep', { step: nth(entry.index), did: did(entry.did, name) })

@@ -15,8 +15,6 @@ export interface StepKind {
   jumps?: { name: JumpName; label: Key; required?: boolean }[]
   /** What one line says of it. */
   summary: (step: Doc, options: Options) => string
-  /** Shown where a plan has one; nobody can add it. */
-  hidden?: boolean
 }
 
 const timeout: Field = { path: 'timeout', label: 'stepTimeout', as: 'number', min: 1, max: 2_147_483, unit: 'seconds', required: true, default: 30 }
@@ -84,7 +82,7 @@ export const STEPS: StepKind[] = [
     summary: (step) => text(step.url)
   },
   {
-    step: 'assistant', label: 'stepAssistant', help: 'stepAssistantHelp', hidden: true,
+    step: 'assistant', label: 'stepAssistant', help: 'stepAssistantHelp',
     fields: [{ path: 'ai_agent', label: 'aiAgent', as: 'one', of: 'ai-agents', required: true }],
     summary: (step, options) => options.nameOf('ai-agents', step.ai_agent)
   },
