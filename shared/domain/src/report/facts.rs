@@ -60,6 +60,10 @@ fn counts(fact: &Fact) -> bool {
         Fact::NotWhitelisted
         | Fact::Blocked
         | Fact::InsightsMade { .. }
+        | Fact::VideoStarted { .. }
+        | Fact::AiAnswered { .. }
+        | Fact::AiOvertaken { .. }
+        | Fact::AiEscalated { .. }
         | Fact::Replied { .. }
         | Fact::CloseRequested { .. }
         | Fact::CloseForgotten { .. }
@@ -255,6 +259,10 @@ impl Fold {
             | Fact::Returned { .. }
             | Fact::Archived { .. }
             | Fact::InsightsMade { .. }
+            | Fact::VideoStarted { .. }
+            | Fact::AiAnswered { .. }
+            | Fact::AiOvertaken { .. }
+            | Fact::AiEscalated { .. }
             | Fact::TabOpened { .. }
             | Fact::TabClosed { .. }
             | Fact::Noted { .. }
