@@ -55,8 +55,8 @@ struct MyAccount {
     member: bool,
     /// Whether closing requires a disposition.
     mandatory_disposition: bool,
-    /// The pause of an agent who closes without the required disposition, until it is chosen. If absent, closing without
-    /// it is refused.
+    /// The pause of an agent who closes without the required disposition, until it is chosen. If absent, that is
+    /// refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     disposition_pause: Option<String>,
     /// The dispositions to choose from: the account's own, then the general ones. Each has up to three levels
