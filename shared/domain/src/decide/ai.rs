@@ -109,7 +109,7 @@ impl Change<'_> {
             self.effects.push(Effect::Answer { wait: id });
             self.effects.push(Effect::Timer { at, timer: Timer::Wait { wait: id } });
         }
-        self.fact(Fact::WaitStarted { stage: stage.clone(), until });
+        self.fact(Fact::WaitStarted { stage: stage.clone(), queue: None, until });
         self.ai_waits(stage, until);
     }
 
