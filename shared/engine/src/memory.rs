@@ -573,6 +573,13 @@ impl Memory {
         locked(&self.state).provider_ids.clone()
     }
 
+    /// The facts that are kept for an account's reports, also those of interactions that are gone.
+    pub fn kept_facts(&self, account: &AccountId) -> Vec<(InteractionId, Facts)> {
+        let state = locked(&self.state);
+        let own = state.facts.iter().filter(|((of, _), _)| of == account).flat_map(|(_, facts)| facts);
+        own.map(|((interaction, _), facts)| (interaction.clone(), facts.clone())).collect()
+    }
+
     /// What the stream hands to the index of contacts, once.
     pub fn take_contact_changes(&self) -> Vec<ContactChange> {
         std::mem::take(&mut locked(&self.state).contact_changes)
@@ -1311,6 +1318,10 @@ impl Histories for Memory {
     async fn whole_history(&self, interaction: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         self.read(|_| ()).await?;
         Ok(self.history(&interaction.interaction))
+    }
+
+    async fn is_gone(&self, interaction: &InteractionId) -> PortResult<bool> {
+        self.read(|state| state.gone.contains_key(interaction)).await
     }
 }
 

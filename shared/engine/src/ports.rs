@@ -229,6 +229,8 @@ pub trait TriggerCalls: Send + Sync {
 pub trait Histories: Send + Sync {
     /// All of an interaction's history, oldest first, with the entries that messages stand for.
     fn whole_history(&self, interaction: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// Whether the interaction is being deleted, or was. Before that, nothing of its history is missing.
+    fn is_gone(&self, interaction: &InteractionId) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// What reports are made of: facts, and the tallies that are derived from them.

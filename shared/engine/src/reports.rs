@@ -26,7 +26,7 @@ pub async fn carry_out(histories: &impl Histories, reports: &impl Reports, job: 
     }
 }
 
-/// Keeps the facts of a version. Returns the job that adds them up; `None` if it has none.
+/// Keeps the facts of a version. Returns the job that adds them up; `None` if it has none, or is deleted.
 ///
 /// # Errors
 /// A port failed, or the version is not in the history. It is there a moment later, or was deleted.
@@ -38,6 +38,10 @@ pub async fn count(
 ) -> Result<Option<RollupJob>, PortError> {
     let history = histories.whole_history(interaction).await?;
     let Some(facts) = facts(&history).remove(&version) else { return Ok(None) };
+    // After the history was read: what is being deleted may have lacked some of it, and what was counted stays.
+    if histories.is_gone(&interaction.interaction).await? {
+        return Ok(None);
+    }
     reports.put_facts(interaction, version, &facts).await?;
     Ok(Some(RollupJob { account: interaction.conversation.account.clone(), quarter: facts.quarter }))
 }

@@ -59,6 +59,10 @@ impl Histories for Interactions {
     async fn whole_history(&self, interaction: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
         self.history(interaction).await
     }
+
+    async fn is_gone(&self, interaction: &InteractionId) -> PortResult<bool> {
+        Ok(self.gone(interaction).await?.is_some())
+    }
 }
 
 impl Reports for Derived {

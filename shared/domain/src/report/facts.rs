@@ -162,6 +162,11 @@ impl Fold {
                 }
             }
             Fact::NotWhitelisted | Fact::Blocked => self.turned_away = true,
+            // Whom an AI agent answered was not abandoned, and waits for nobody.
+            Fact::AiAnswered { .. } => {
+                self.had = true;
+                self.unanswered = false;
+            }
             Fact::WaitStarted { queue, .. } => {
                 self.wait_ends(Measure::FlowedOut);
                 if let Some(queue) = queue {
@@ -260,7 +265,6 @@ impl Fold {
             | Fact::Archived { .. }
             | Fact::InsightsMade { .. }
             | Fact::VideoStarted { .. }
-            | Fact::AiAnswered { .. }
             | Fact::AiOvertaken { .. }
             | Fact::AiEscalated { .. }
             | Fact::TabOpened { .. }

@@ -1012,7 +1012,8 @@ impl Story {
         }
     }
 
-    /// Checks that the reports are the facts of all histories, and that nothing is counted that did not end or go on.
+    /// Checks that the reports are the facts of all histories, and those that were kept of histories which are gone; and
+    /// that nothing is counted that did not end or go on. What is deleted before it is counted has no end that counts.
     fn check_reports(&self) {
         let interactions = self.sim.memory.interactions();
         for account in &self.accounts {
@@ -1021,6 +1022,14 @@ impl Story {
             for interaction in own() {
                 for facts in facts(&self.sim.memory.history(&interaction.id)).into_values() {
                     by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
+                }
+            }
+            let there: BTreeSet<InteractionId> = own().map(|interaction| interaction.id.clone()).collect();
+            let mut all_there = true;
+            for (interaction, facts) in self.sim.memory.kept_facts(account) {
+                if !there.contains(&interaction) {
+                    by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
+                    all_there = false;
                 }
             }
             let mut expected: BTreeMap<(Dimension, String, Quarter), Tally> = BTreeMap::new();
@@ -1035,7 +1044,9 @@ impl Story {
                 told.extend(found.into_iter().map(|(value, quarter, tally)| ((dimension, value, quarter), tally)));
             }
             assert_eq!(told, expected, "the reports of {account}");
-            self.check_laws(&told, &own().cloned().collect::<Vec<_>>());
+            if all_there {
+                self.check_laws(&told, &own().cloned().collect::<Vec<_>>());
+            }
         }
     }
 
