@@ -16,7 +16,7 @@ use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use domain::effect::InteractionKey;
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId};
+use domain::ids::{AccountId, AgentId, InteractionId};
 use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
 use engine::ports::{Histories, Reports};
 use futures_util::future::{try_join, try_join_all};

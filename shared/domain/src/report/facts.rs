@@ -55,8 +55,8 @@ fn counts(fact: &Fact) -> bool {
         | Fact::Merged { .. }
         | Fact::Closed { .. } => true,
         Fact::WaitStarted { queue, .. } => queue.is_some(),
-        // Nothing rings during these, and they belong to no queue.
-        Fact::WaitEnded { stage, .. } => !matches!(stage, Stage::Webhook { .. } | Stage::Inactive | Stage::Exhausted),
+        // Nothing rings during this one, and it belongs to no queue.
+        Fact::WaitEnded { stage, .. } => !matches!(stage, Stage::Webhook { .. }),
         Fact::NotWhitelisted
         | Fact::Blocked
         | Fact::InsightsMade { .. }
