@@ -253,10 +253,9 @@ impl Change<'_> {
     /// Nobody answers any more. The plan goes on behind the step in which the AI agent had the conversation; an
     /// interaction that has an agent is that agent's again.
     fn people_take_over(&mut self, stage: Option<Stage>) {
-        let attended = self.is_attended() && self.next.agent.as_ref().is_some_and(|agent| self.of_account(agent));
         match (&self.next.agent, stage) {
             // The agent has seen what the customer wrote.
-            (Some(_), _) if attended || !self.next.unread => {}
+            (Some(_), _) if !self.next.unread => {}
             _ if !self.context.account.active => self.hold_while_inactive(),
             (Some(_), _) => self.wait_for_agent(),
             (None, Some(Stage::Step { index, plan })) => self.enter_step(index + 1, plan),
