@@ -363,7 +363,9 @@ async fn a_service_account_translates_by_the_advanced_edition_with_a_token_that_
     let file = desk.issuer.service_account().unwrap();
     let key = format!("/accounts/{}/translation/key", desk.account.id);
     let tag = ("if-match", format!("\"{}\"", desk.account.version));
-    let put = async |key_file: &str| desk.administrator().call_with("PUT", &key, &[tag.clone()], Some(json!({ "key": key_file }))).await;
+    let put = async |key_file: &str| {
+        desk.administrator().call_with("PUT", &key, std::slice::from_ref(&tag), Some(json!({ "key": key_file }))).await
+    };
     let (status, problem) = put(&file.replace("private_key\"", "secret_key\"")).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("key")), "{problem}");
     let (status, shown) = put(&file).await;
