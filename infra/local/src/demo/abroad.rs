@@ -1,6 +1,8 @@
 //! A customer from Portugal writes to a desk in Italy: translations, an AI agent for the agents, a video call, and
 //! insights at the end.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,6 +18,9 @@ const KEY: &str = "SINC1";
 const ASKED: (&str, &str) = ("Olá, a minha encomenda ainda não chegou.", "Buongiorno, il mio pacco non è ancora arrivato.");
 const ANSWERED: (&str, &str) = ("Arriva domani mattina.", "Chega amanhã de manhã.");
 const THANKED: &str = "Muito obrigado!";
+
+/// Functions that run already know a change of the account within five seconds.
+const KNOWN: Duration = Duration::from_secs(6);
 
 /// Plays the conversation.
 ///
@@ -103,5 +108,6 @@ async fn prepare(demo: &Demo, account: &str, standin: &str) -> Result<()> {
     admin.call_with(Method::PATCH, &path, &[("if-match", &version().await?)], Some(&patch)).await?.expect_status(200)?;
     let (place, tag, key) = (format!("{path}/video/key"), version().await?, json!({"key": VIDEO_KEY}));
     admin.call_with(Method::PUT, &place, &[("if-match", &tag)], Some(&key)).await?.expect_status(200)?;
+    tokio::time::sleep(KNOWN).await;
     Ok(())
 }
