@@ -26,16 +26,15 @@ async fn what_happens_is_in_the_reports_within_two_minutes() {
         loop {
             let report = supervisor.get(&format!("{asked}&{metrics}")).await.unwrap();
             let row = report["rows"].as_array().unwrap().iter().find(|row| row["id"] == person.id.as_str()).cloned();
-            if let Some(row) = row.filter(|row| row["total"][2] == 1) {
+            // What happened before and after the end of a quarter-hour is added up by two jobs, in any order.
+            if let Some(row) = row.filter(|row| row["total"].as_array().unwrap()[..4].iter().all(|count| *count == 1)) {
                 return row;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let row: Value = tokio::time::timeout(ADDED_UP, counted).await.expect("the close is counted");
-    let total = &row["total"];
-    assert_eq!((&total[0], &total[1], &total[3]), (&json!(1), &json!(1), &json!(1)), "{row}");
+    let row: Value = tokio::time::timeout(ADDED_UP, counted).await.expect("all of it is counted");
     // She was ready all the time, and busy from the accept to the close.
-    let occupancy = total[4].as_f64().unwrap();
+    let occupancy = row["total"][4].as_f64().unwrap();
     assert!(occupancy > 0.0 && occupancy < 1.0, "{row}");
 }
