@@ -17,6 +17,8 @@ async fn what_happens_is_in_the_reports_within_two_minutes() {
     let path = world.accepted(&customer).await;
     let (anna, person) = world.anna();
     anna.post(&format!("{path}/messages"), &json!({"text": "hello"})).await.unwrap();
+    // The stream tells the time of a change to the second: shorter than that, nobody was busy.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     anna.post(&format!("{path}/close"), &json!({})).await.unwrap();
     let supervisor = Api::new(&format!("{}/supervisor", world.demo.admin_url.strip_suffix("/admin").unwrap()), &world.demo.admin_token);
     let day = |hours: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).strftime("%Y-%m-%d").to_string();

@@ -72,7 +72,7 @@ async fn the_commands_of_the_api_document_run_as_they_stand() {
     std::fs::write(folder.join("commands.sh"), lines.join("\n")).unwrap();
     let mut bash = tokio::process::Command::new("bash");
     bash.args(["-euo", "pipefail", "commands.sh"]).current_dir(&folder).env("STATUSES", folder.join("statuses")).stdin(Stdio::null());
-    let ran = tokio::time::timeout(3 * PATIENCE, bash.kill_on_drop(true).output()).await.expect("the commands end").unwrap();
+    let ran = tokio::time::timeout(8 * PATIENCE, bash.kill_on_drop(true).output()).await.expect("the commands end").unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{said}");
 

@@ -216,9 +216,9 @@ async fn a_function_that_dies_in_the_middle_of_a_batch_loses_nothing_and_does_no
     let mut in_doubt = false;
     let template = Template::read().unwrap();
     let fed = template.fed();
-    // No conversation leads to `worker` and `trigger`, and `index` is asked for new customers only. Their own tests
-    // let them die at every call, or do everything again.
-    let apart = ["worker", "trigger", "index"];
+    // No conversation leads to `worker`, `trigger` and `assist`, and `index` is asked for new customers only. Their
+    // own tests let them die at every call, or do everything again.
+    let apart = ["worker", "trigger", "assist", "index"];
     for function in local::functions::NAMES.iter().copied().filter(|name| fed.contains(name) && !apart.contains(name)) {
         in_doubt |= function == "send";
         let (began, over) = (Instant::now(), kill(&engine.log, function));

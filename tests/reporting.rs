@@ -16,8 +16,8 @@ impl Desk {
         Derived::from_env(&self.deployment.aws, &self.deployment.env).unwrap()
     }
 
-    /// Carries out what `dispatch` sends to `report` for each version of an interaction, the latest first and twice, and
-    /// adds up.
+    /// Carries out what `dispatch` sends to `report` for each version of an interaction, the latest first and twice,
+    /// and adds up.
     async fn count(&self, path: &str) -> Vec<Counted> {
         let (store, derived) = (&self.deployment.store, self.derived());
         let key = self.deployment.engine.locate(&path.rsplit('/').next().unwrap().parse().unwrap()).await.unwrap();

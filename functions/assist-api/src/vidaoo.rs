@@ -1,5 +1,6 @@
 //! Vidaoo makes meetings. Its API is not described in public: the deployment sets the address, the path and the form
-//! of the body, and the answer is read by what its fields are likely to be called. See docs/decisions.md, "Video calls".
+//! of the body, and the answer is read by what its fields are likely to be called. See docs/decisions.md, "Video
+//! calls".
 
 use std::time::Duration;
 

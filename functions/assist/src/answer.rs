@@ -27,15 +27,15 @@ use tokio::time::Instant;
 
 use crate::insights::Outside;
 
-/// How long the model and its knowledge base may take. The function has 60 s, and before and after them some tables are
-/// read and written.
+/// How long the model and its knowledge base may take. The function has 60 s, and before and after them some tables
+/// are read and written.
 const TIME: Duration = Duration::from_secs(50);
 
 /// The time that is left for writing the answer before the wait is over.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The most answers to a contact in an hour: one a minute. Two bots that face each other, in as many interactions as they
-/// like, stop here.
+/// The most answers to a contact in an hour: one a minute. Two bots that face each other, in as many interactions as
+/// they like, stop here.
 pub(crate) const MOST_AN_HOUR: u32 = 60;
 
 /// What an answer needs beside the engine.
@@ -78,8 +78,8 @@ pub(crate) async fn answer<S: Store, D: Directory, W: World>(
             (Event::AiEscalates { wait, escalation: Box::new(escalation) }, outcome)
         }
     };
-    // Only this run knows the answer, so a write whose own answer is lost is tried again. If it had been done, the wait
-    // that owed it is over.
+    // Only this run knows the answer, so a write whose own answer is lost is tried again. If it had been done, the
+    // wait that owed it is over.
     let written = match told(engine, key, event.clone()).await {
         Err(EngineError::Port(_) | EngineError::Busy) => told(engine, key, event).await,
         written => written,
@@ -164,8 +164,8 @@ async fn reply(
     }
 }
 
-/// What the customer wrote since the company's last message, or last at all: the phone's clock may be behind. `None` if
-/// the newest of it has nothing that a model can read.
+/// What the customer wrote since the company's last message, or last at all: the phone's clock may be behind. `None`
+/// if the newest of it has nothing that a model can read.
 fn question(newest_first: &[Message], said: &[Line]) -> Option<String> {
     let asks = |message: &&Message| message.author == Author::Customer && !matches!(message.content, Content::Reaction { .. });
     let newest = newest_first.iter().find(asks)?;

@@ -58,8 +58,8 @@ const FIRST_WAIT: u32 = 30;
 /// The longest delay, in seconds.
 const LONGEST_WAIT: u32 = 1_800;
 
-/// The delay before an answer is tried again, in seconds. A table that failed is back by then, and enough of the time that
-/// an answer has is left.
+/// The delay before an answer is tried again, in seconds. A table that failed is back by then, and enough of the time
+/// that an answer has is left.
 const ANSWER_AGAIN: u32 = 5;
 
 /// The tables and the models.

@@ -21,10 +21,10 @@ pub struct AiSwitch {
 
 /// Switches the AI agent on or off for an interaction.
 ///
-/// Switched on, the account's AI agent answers. The interaction's agent may switch it, and so may supervisors, admins and
-/// owners. It also stops when a human agent accepts the interaction, and when it hands over. Switched off, it answers no
-/// more in this interaction unless somebody switches it on.
-/// 409 `no-ai-agent`: the interaction has no AI agent to answer it.
+/// Switched on, the account's AI agent answers. The interaction's agent may switch it, and so may supervisors, admins
+/// and owners. It also stops when a human agent accepts the interaction, and when it hands over. Switched off, it
+/// answers no more in this interaction unless somebody switches it on. 409 `no-ai-agent`: the interaction has no AI
+/// agent to answer it.
 #[utoipa::path(
     put, path = "/interactions/{id}/ai", tag = "interactions", request_body = AiSwitch,
     params(("id" = String, Path, description = "The interaction's id")),

@@ -220,7 +220,8 @@ pub enum Effect {
         /// The deadline. A later answer has no effect.
         until: Timestamp,
     },
-    /// Let the AI agent answer the customer. The version before does not know this effect, and no AI agent answers there.
+    /// Let the AI agent answer the customer. The version before does not know this effect, and no AI agent answers
+    /// there.
     Answer {
         /// The wait whose deadline is the answer's.
         wait: u64,

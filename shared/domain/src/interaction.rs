@@ -120,8 +120,8 @@ pub struct Interaction {
     /// Variables that the plan and the systems it called have set.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,
-    /// The AI agent that answers the customer ([`Interaction::answered_by`]). A person who accepts the interaction ends
-    /// that. The versions before set it without answering.
+    /// The AI agent that answers the customer ([`Interaction::answered_by`]). A person who accepts the interaction
+    /// ends that. The versions before set it without answering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiAgentId>,
     /// What AI agents have done and owe.
@@ -159,8 +159,8 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What the AI agents of an interaction have done and owe. The answer that is owed lies in the wait: its deadline is the
-/// answer's, so that the wait's timer hands over to a person whatever becomes of the model.
+/// What the AI agents of an interaction have done and owe. The answer that is owed lies in the wait: its deadline is
+/// the answer's, so that the wait's timer hands over to a person whatever becomes of the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Answering {
@@ -186,7 +186,8 @@ pub struct Answering {
     /// no loop asks models again and again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
-    /// Whether a person has had the interaction or switched the AI agent on or off. From then on only people switch it on.
+    /// Whether a person has had the interaction or switched the AI agent on or off. From then on only people switch it
+    /// on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
 }

@@ -211,8 +211,8 @@ fn author_of(said: &Elsewhere) -> Author {
     if said.from_customer { Author::Customer } else { Author::System }
 }
 
-/// The id of a conversation's interaction that was closed from the beginning, after so many that were `deleted`: as old
-/// as the contact, and with the random parts of both ids, so that no other id is the same.
+/// The id of a conversation's interaction that was closed from the beginning, after so many that were `deleted`: as
+/// old as the contact, and with the random parts of both ids, so that no other id is the same.
 fn aside_of(account: &AccountId, contact: &ContactId, deleted: u128) -> InteractionId {
     let ulid = |id: &str, prefix: &str| Ulid::from_string(id.strip_prefix(prefix).unwrap_or_default()).unwrap_or_default();
     let (account, contact) = (ulid(account.as_str(), AccountId::PREFIX), ulid(contact.as_str(), ContactId::PREFIX));

@@ -309,7 +309,8 @@ pub enum ReportJob {
         agent: AgentId,
         /// The presence's revision.
         revision: u64,
-        /// When the stream got it, right after the commit; `None` for a record that was made by hand, which has no time.
+        /// When the stream got it, right after the commit; `None` for a record that was made by hand, which has no
+        /// time.
         at: Option<Timestamp>,
         /// What the agent is up to.
         duty: Duty,
@@ -327,8 +328,8 @@ pub struct RollupJob {
 }
 
 impl RollupJob {
-    /// The delay of the queue: a minute, in which jobs of the same quarter-hour are dropped, and the skew of two clocks.
-    /// So what is dropped was written before the job runs that stays.
+    /// The delay of the queue: a minute, in which jobs of the same quarter-hour are dropped, and the skew of two
+    /// clocks. So what is dropped was written before the job runs that stays.
     pub const DELAY_SECONDS: i64 = 75;
 
     /// Its message group.

@@ -1,7 +1,7 @@
 //! Reports: keeps the facts of versions, adds up quarter-hours, and reads what was added up.
 //!
-//! Both steps replace what they write by what follows from its sources, and add nothing to anything. So a job that comes
-//! twice, late or in another order changes nothing.
+//! Both steps replace what they write by what follows from its sources, and add nothing to anything. So a job that
+//! comes twice, late or in another order changes nothing.
 
 use domain::effect::InteractionKey;
 use domain::ids::AccountId;

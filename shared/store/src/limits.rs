@@ -1,5 +1,6 @@
-//! How often an agent, or an AI agent for a contact, does what costs money: one counter for each hour, so that every copy of the function counts in
-//! the same place. A limit in each process would be multiplied by their number, which grows with the load.
+//! How often an agent, or an AI agent for a contact, does what costs money: one counter for each hour, so that every
+//! copy of the function counts in the same place. A limit in each process would be multiplied by their number, which
+//! grows with the load.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +28,8 @@ pub enum Counted {
 }
 
 impl Interactions {
-    /// Counts `uses` more of `what` by an agent, or for a contact, in the hour of `now`, unless there were `most` already.
-    /// 1 write.
+    /// Counts `uses` more of `what` by an agent, or for a contact, in the hour of `now`, unless there were `most`
+    /// already. 1 write.
     ///
     /// # Errors
     /// The table can't be written. A use may have been counted.

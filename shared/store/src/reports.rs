@@ -1,4 +1,5 @@
-//! Reports in a table of their own, which has no stream: facts of versions, and the tallies that are derived from them.
+//! Reports in a table of their own, which has no stream: facts of versions, and the tallies that are derived from
+//! them.
 //!
 //! | item | key |
 //! |---|---|

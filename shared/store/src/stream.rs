@@ -70,8 +70,8 @@ impl PresenceState {
 }
 
 /// The item of a record if its version grew and the new version has effects. Idempotency marks, slots, backfills and
-/// restores write items without a new version, and so cause nothing. A presence is reported when it tells another duty,
-/// with or without a new version. An image that the record does not have is empty.
+/// restores write items without a new version, and so cause nothing. A presence is reported when it tells another
+/// duty, with or without a new version. An image that the record does not have is empty.
 ///
 /// # Errors
 /// The item has an unknown form.

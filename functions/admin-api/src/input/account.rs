@@ -49,7 +49,7 @@ const TEMPLATE_LANGUAGE: usize = 15;
 const HOST: usize = 253;
 
 /// The fields that the service sets.
-const SET_HERE: [&str; 9] = [
+const SET_HERE: [&str; 10] = [
     "id",
     "receive_url",
     "proxy_token",
@@ -57,6 +57,7 @@ const SET_HERE: [&str; 9] = [
     "replaced_secrets",
     "plan_version",
     "translation_key_set_at",
+    "video_key_set_at",
     "warnings",
     "version",
 ];

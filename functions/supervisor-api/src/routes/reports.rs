@@ -94,10 +94,11 @@ struct Query {
 
 /// Reports what happened to interactions, by account, queue, agent or disposition, and by periods.
 ///
-/// What happens is in the reports within two minutes. Times are in seconds, shares from 0 to 1, and a value is null where
-/// nothing was counted that it could be computed of. Percentiles are the upper bounds of classes that are at most 25 %
-/// apart. Everything is counted when it happens: an offer of yesterday that was accepted today is accepted today.
-/// Interactions that were deleted since stay counted. Occupancy and utilisation are those of agents on all accounts.
+/// What happens is in the reports within two minutes. Times are in seconds, shares from 0 to 1, and a value is null
+/// where nothing was counted that it could be computed of. Percentiles are the upper bounds of classes that are at
+/// most 25 % apart. Everything is counted when it happens: an offer of yesterday that was accepted today is accepted
+/// today. Interactions that were deleted since stay counted. Occupancy and utilisation are those of agents on all
+/// accounts.
 #[utoipa::path(
     get, path = "/reports", operation_id = "report", tag = "reports",
     params(

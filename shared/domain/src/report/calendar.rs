@@ -1,7 +1,7 @@
 //! Quarter-hours, and the periods of a report in a time zone.
 //!
-//! Every offset in force is a multiple of a quarter-hour, so a day of any zone is a sum of quarters of UTC: 96, or 92 or
-//! 100 when clocks change.
+//! Every offset in force is a multiple of a quarter-hour, so a day of any zone is a sum of quarters of UTC: 96, or 92
+//! or 100 when clocks change.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};

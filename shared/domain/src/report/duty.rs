@@ -1,7 +1,7 @@
 //! What agents were up to: how long they were busy, idle, and how much of what they could have had they had.
 //!
-//! Each change of a presence is one line of the agent's timeline. Times follow from the lines when a report is made, so
-//! nothing is added up before, and a line that is written twice changes nothing.
+//! Each change of a presence is one line of the agent's timeline. Times follow from the lines when a report is made,
+//! so nothing is added up before, and a line that is written twice changes nothing.
 
 use std::collections::BTreeMap;
 

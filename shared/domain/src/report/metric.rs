@@ -82,7 +82,8 @@ pub enum Metric {
     /// The share of the time on duty in which an agent had an interaction or owed a disposition: busy ÷ (busy + ready
     /// without one). It is that of all accounts.
     Occupancy,
-    /// The interactions that an agent had while ready ÷ those that the agent might have had. It is that of all accounts.
+    /// The interactions that an agent had while ready ÷ those that the agent might have had. It is that of all
+    /// accounts.
     Utilisation,
 }
 

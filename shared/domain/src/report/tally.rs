@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counted, Measure};
 
-/// The upper bounds of the classes of a distribution, in milliseconds: from a second to seven days, at most 25 % apart,
-/// with the limits that service levels are agreed on (15 s to 10 min). They are fixed, so that classes counted apart
-/// add up exactly. They must never change: what is stored names a class by its place.
+/// The upper bounds of the classes of a distribution, in milliseconds: from a second to seven days, at most 25 %
+/// apart, with the limits that service levels are agreed on (15 s to 10 min). They are fixed, so that classes counted
+/// apart add up exactly. They must never change: what is stored names a class by its place.
 pub const BOUNDS: [u64; 74] = [
     1_000,
     1_230,

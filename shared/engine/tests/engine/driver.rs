@@ -1124,7 +1124,8 @@ impl Sim {
         }
     }
 
-    /// The interaction that goes on with this one: itself, or the one that it was merged into. `None` if it was deleted.
+    /// The interaction that goes on with this one: itself, or the one that it was merged into. `None` if it was
+    /// deleted.
     fn living(&self, interaction: &InteractionId) -> Option<Interaction> {
         let mut living = self.memory.interaction_of(interaction)?;
         while let Some(into) = &living.merged_into {

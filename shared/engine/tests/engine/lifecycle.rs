@@ -109,8 +109,8 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
         sim.command(&agents[0], Command::ReopenFor(interaction.clone(), to)).unwrap();
         rare.push(sim.memory.history(&interaction));
     }
-    // While it waits for its agent's queue, a supervisor gives it to another one who is away, or its agent transfers it.
-    // Its agent leaves the account before the other has it, and the plan calls.
+    // While it waits for its agent's queue, a supervisor gives it to another one who is away, or its agent transfers
+    // it. Its agent leaves the account before the other has it, and the plan calls.
     for transfer in [false, true] {
         let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
         let interaction = sim.writes(1);

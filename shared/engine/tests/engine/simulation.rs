@@ -941,8 +941,8 @@ impl Story {
         }
     }
 
-    /// Keeps facts and adds them up: all of them, or some. In rough weather jobs come twice, in any order and late, and
-    /// their processes die.
+    /// Keeps facts and adds them up: all of them, or some. In rough weather jobs come twice, in any order and late,
+    /// and their processes die.
     fn count(&mut self, all: bool) {
         if self.adding_up.is_left_out {
             return;
@@ -1012,8 +1012,9 @@ impl Story {
         }
     }
 
-    /// Checks that the reports are the facts of all histories, and those that were kept of histories which are gone; and
-    /// that nothing is counted that did not end or go on. What is deleted before it is counted has no end that counts.
+    /// Checks that the reports are the facts of all histories, and those that were kept of histories which are gone;
+    /// and that nothing is counted that did not end or go on. What is deleted before it is counted has no end that
+    /// counts.
     fn check_reports(&self) {
         let interactions = self.sim.memory.interactions();
         for account in &self.accounts {
@@ -1050,7 +1051,8 @@ impl Story {
         }
     }
 
-    /// Checks that each agent's timeline ends with what the agent is up to now, and that no line tells what held already.
+    /// Checks that each agent's timeline ends with what the agent is up to now, and that no line tells what held
+    /// already.
     fn check_timelines(&self) {
         for presence in self.sim.memory.all_presences() {
             let timeline = surely(|| self.sim.memory.timeline(&presence.agent, Timestamp::UNIX_EPOCH..Timestamp::MAX));
@@ -1059,8 +1061,8 @@ impl Story {
         }
     }
 
-    /// Queued = answered + flowed out + abandoned + waiting now, for each queue. Offered = accepted + rejected + missed +
-    /// withdrawn + ringing now, for each agent.
+    /// Queued = answered + flowed out + abandoned + waiting now, for each queue. Offered = accepted + rejected +
+    /// missed + withdrawn + ringing now, for each agent.
     fn check_laws(&self, told: &BTreeMap<(Dimension, String, Quarter), Tally>, interactions: &[Interaction]) {
         let sums = |wanted: Dimension| {
             let mut sums: BTreeMap<&str, Tally> = BTreeMap::new();
@@ -1228,8 +1230,8 @@ impl Story {
         assert_eq!(interaction.unread_count, unseen, "the messages of {} that its agent has not seen", interaction.id);
     }
 
-    /// Checks that an AI agent answers only while it is on, never once a person has taken the interaction, and only what
-    /// the customer wrote last.
+    /// Checks that an AI agent answers only while it is on, never once a person has taken the interaction, and only
+    /// what the customer wrote last.
     fn check_answers(&self, interaction: &Interaction, history: &[HistoryEntry]) {
         let (mut on, mut by_hand) = (false, false);
         let mut heard = Vec::new();

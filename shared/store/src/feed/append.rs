@@ -18,8 +18,8 @@ const FIRST_LOOK: i32 = 4;
 /// The next looks. A busy agent has about so many events in the time that is looked back on.
 const FURTHER_LOOK: i32 = 16;
 
-/// The numbers that an append tries in a row. A number that is taken costs as much as a write, and a read, which tells of
-/// all that came since, a fifth of it.
+/// The numbers that an append tries in a row. A number that is taken costs as much as a write, and a read, which tells
+/// of all that came since, a fifth of it.
 const TRIED: usize = 2;
 
 /// What an append needs of the table. The tests have one in memory, with a clock of its own.
