@@ -445,6 +445,7 @@ mod tests {
             ("reference", reference(&place.interaction)),
             ("message", message(&of_message)),
             ("provider_message", provider_message(&account, "SM1")),
+            ("call", call(&place, "hash")),
             ("history", history(&place, 1)),
             ("presence", presence(&agent)),
             ("waiting", waiting(&target, "2026#int")),
