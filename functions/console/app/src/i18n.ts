@@ -41,7 +41,7 @@ export function t(key: Key, values?: Record<string, string | number>): string {
 }
 
 /** The language with its country where the browser names one: `en-GB` writes times otherwise than `en-US`. */
-const region = () => navigator.languages.find((tag) => tag.startsWith(`${language.value}-`)) ?? language.value
+export const region = () => navigator.languages.find((tag) => tag.startsWith(`${language.value}-`)) ?? language.value
 
 const day = (time: number) => new Date(time).toDateString()
 

@@ -13,7 +13,7 @@ export interface Command {
   run: () => unknown
 }
 
-const SUPERVISED: [string, Key][] = [['/supervise', 'realtime'], ['/supervise/interactions', 'interactions'], ['/supervise/logs', 'logs'], ['/supervise/jobs', 'jobs']]
+const SUPERVISED: [string, Key][] = [['/supervise', 'realtime'], ['/supervise/interactions', 'interactions'], ['/supervise/reports', 'reports'], ['/supervise/logs', 'logs'], ['/supervise/jobs', 'jobs']]
 const LOOKS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const
 
 /** Looks for a customer on the desk. */

@@ -13,7 +13,6 @@ const LEFT_OUT: Record<string, Record<string, string>> = {
   },
   supervisor: {
     'get /agents/{id}/presence': 'the picture of oversight has all presences',
-    'get /reports': 'reports have no screen yet',
     'get /interactions/{id}/messages': SHARED,
     'get /interactions/{id}/messages/{message}/attachments/{index}': SHARED,
     'post /interactions/{id}/notes': SHARED,

@@ -56,6 +56,8 @@ export interface Sent<T> {
   version?: number
   /** The `ETag` of the last answer, kept here from call to call. The answer is undefined while there is nothing newer. */
   etag?: { value?: string }
+  /** Takes the answer as it is, where that is a file. What the call returns is undefined. */
+  file?: { blob?: Blob }
   /** The page may be gone before the answer. */
   keepalive?: boolean
 }
@@ -97,6 +99,10 @@ export function operationOf<Paths>() {
       }
       if (sent.etag && answer.status === 304) return undefined as never
       if (sent.etag) sent.etag.value = answer.headers.get('ETag') ?? undefined
+      if (sent.file && answer.ok) {
+        sent.file.blob = await answer.blob()
+        return undefined as never
+      }
       const said = await answer.json().catch(() => undefined)
       if (answer.ok) return said as never
       const problem = (said ?? {}) as Record<string, unknown>

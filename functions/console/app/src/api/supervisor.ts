@@ -15,6 +15,12 @@ export type SavedSearch = Schemas['SavedSearch']
 export type Retention = Schemas['Retention']
 export type All = Schemas['MatchingSelection']
 export type AgentNow = Schemas['AgentNow']
+export type Report = Schemas['ReportView']
+export type ReportRow = Schemas['RowView']
+export type ReportPart = Schemas['PeriodView']
+export type Metric = Schemas['Metric']
+export type Period = Schemas['Period']
+export type Fault = Schemas['FieldError']
 
 export const interactions = op('get', '/interactions')
 export const search = op('post', '/search')
@@ -55,3 +61,4 @@ export const erase = op('post', '/contacts/{id}/erase')
 export const retention = op('get', '/retention')
 export const putRetention = op('put', '/retention')
 export const previewRetention = op('post', '/retention/preview')
+export const reports = op('get', '/reports')

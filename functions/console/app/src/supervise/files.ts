@@ -16,3 +16,11 @@ export async function saveLog(id: string) {
     useDesk().sayProblem(error)
   }
 }
+
+/** What is made while one waits, such as a report as CSV. */
+export function saveBlob(blob: Blob, name: string) {
+  const url = URL.createObjectURL(blob)
+  download(url, name)
+  // Some browsers begin to read it after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}

@@ -8,6 +8,7 @@ export const supervise: RouteRecordRaw = {
     { path: '', component: () => import('./RealtimeView.vue') },
     { path: 'interactions', component: () => import('./InteractionsView.vue') },
     { path: 'interactions/:id', component: () => import('./SpyView.vue') },
+    { path: 'reports', component: () => import('./ReportsView.vue') },
     { path: 'logs', component: () => import('./LogsView.vue') },
     { path: 'jobs', component: () => import('./JobsView.vue') }
   ]
