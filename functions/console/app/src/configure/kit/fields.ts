@@ -107,7 +107,7 @@ export function refusal(message: string): string {
   const most = /^must have at most (\d+) characters$/.exec(message)
   if (most) return t('refusedLong', { most: most[1]! })
   if (message === 'is required' || message === 'must not be empty') return t('refusedRequired')
-  const plain = /^must be 1 to (\d+) printable ASCII characters without blanks$/.exec(message)
+  const plain = /^must be 1 to (\d+) printable ASCII characters without blanks(?:, or the key file of a service account)?$/.exec(message)
   if (plain) return t('refusedSecretForm', { most: plain[1]! })
   if (message === 'another account has this key') return t('refusedKeyTaken')
   if (message.startsWith('must be exactly five')) return t('refusedKey')
