@@ -38,6 +38,7 @@ it('comes out of an address as it went in', () => {
 it('asks for nothing that the rows don’t have', () => {
   // The API refuses a queue in a report by agent, and a metric that agents don't have.
   expect(wish({ by: 'agent', queue: 'que_1', agent: 'agt_1' })).toMatchObject({ queue: undefined, agent: 'agt_1' })
+  expect(wish({ by: 'queue', queue: 'que_1', agent: 'agt_1', disposition: 'Sold' })).toMatchObject({ queue: 'que_1', agent: undefined, disposition: undefined })
   expect(queryOf({ ...wish({ by: 'queue', queue: 'que_1' }), by: 'agent' })).not.toHaveProperty('queue')
   expect(wish({ by: 'agent', metrics: 'queued,missed,offered' }).metrics).toEqual(['offered', 'missed'])
   expect(queryOf({ ...wish({ by: 'agent' }), metrics: ['missed', 'queued', 'offered'] }).metrics).toBe('offered,missed')
