@@ -155,4 +155,8 @@ await story('windows', async ({ context, page, accessible, button, logIn, expect
   await field.press('Enter')
   await said(page, 'Yes, and your parcel too').getByText('read', { exact: true }).waitFor()
   await closes(page.url().split('/').at(-1))
+  // The account is again as the other stories expect it.
+  const { version } = await ask('admin', 'GET', 'admin', `/accounts/${account.id}`)
+  await administers('PATCH', `/accounts/${account.id}`, { settings: { recontact: null } }, version)
+  while ((await ask('agents.anna', 'GET', 'api', '/me')).accounts.find((it) => it.key === 'META1').recontact) await page.waitForTimeout(200)
 })
