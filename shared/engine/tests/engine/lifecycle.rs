@@ -21,7 +21,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/routing.md");
 const STORIES: u64 = 300;
 
 /// The most stories until every transition of the diagram was seen: some are rare.
-const STORIES_AT_MOST: u64 = 1_000;
+const STORIES_AT_MOST: u64 = 5_000;
 
 /// The lines of the first block of this language after the heading.
 fn block(heading: &str, language: &str) -> Vec<&'static str> {
@@ -109,9 +109,9 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
         sim.command(&agents[0], Command::ReopenFor(interaction.clone(), to)).unwrap();
         rare.push(sim.memory.history(&interaction));
     }
-    // While it waits for its agent's queue, a supervisor gives it to another one who is away, or its agent transfers
-    // it. Its agent leaves the account before the other has it, and the plan calls.
-    for transfer in [false, true] {
+    // While it waits for its agent's queue, the account is switched off, a supervisor gives it to another agent who is
+    // away, or its agent transfers it. Its agent leaves the account before the other has it, and the plan calls.
+    for (off, transfer) in [(true, false), (false, false), (false, true)] {
         let (mut sim, agents, _) = Sim::desk(Strategy::Rrmemory, 2);
         let interaction = sim.writes(1);
         sim.accept(&agents[0], &interaction).unwrap();
@@ -121,6 +121,12 @@ fn rare() -> Vec<Vec<HistoryEntry>> {
         sim.writes(1);
         while sim.stage(&interaction) != Some(Stage::AssignedQueue) {
             sim.wait(1);
+        }
+        if off {
+            sim.set_active(false);
+            sim.writes(1);
+            rare.push(sim.memory.history(&interaction));
+            continue;
         }
         let command = match transfer {
             false => Command::Reassign(interaction.clone(), agents[1].clone()),

@@ -651,8 +651,11 @@ impl Story {
         };
         let Some(of) = of else { return };
         self.sim.jobs.push_back(Job::Removal(Removal { of, again: false }));
-        if let Some(event) = self.dice.pick(&self.events).cloned() {
-            self.sim.jobs.push_back(Job::route(&event));
+        // One of this instant may not be in the queue yet, where a repetition never overtakes it.
+        let now = self.sim.world.now();
+        let before: Vec<&InboundEvent> = self.events.iter().filter(|event| event.received_at < now).collect();
+        if let Some(event) = self.dice.pick(&before) {
+            self.sim.jobs.push_back(Job::route(event));
         }
     }
 
