@@ -12,7 +12,7 @@
 //! | an event of an account that the agent was taken off | it is appended; the sockets get its number without its content |
 //! | an event about an interaction that was deleted, ten minutes or more after its cause | the clients are told that it was deleted |
 //! | an event for an agent who was deleted | nothing is appended; sockets that are still open are closed |
-//! | any other connection that is gone | it is forgotten; an agent without a connection when its grace is over, half a minute, is logged out |
+//! | any other connection that is gone | it is forgotten; an agent without a connection when the grace of the settings is over is logged out |
 //! | a socket that fails otherwise | nothing: the event is in the feed, and the next event shows the gap |
 //! | a failing table | the job comes again after 1 s and more, for hours |
 //! | a body that can't be parsed | set aside after some tries; the rest goes on |

@@ -8,7 +8,7 @@
 //! | `{"after": N}` | the events after number N are sent, at most [`CATCH_UP`], each as the agent may read it now, and `expired` in the place of those that are gone; ask again with the last number |
 //! | `{"ping": …}` | the same comes back as `{"pong": …}`, which keeps the connection from idling out after 10 minutes |
 //! | anything else | an error message that lists the valid requests |
-//! | disconnect | the connection is forgotten; an agent without a connection half a minute later is logged out |
+//! | disconnect | the connection is forgotten; an agent without a connection when the grace of the settings is over is logged out |
 
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use cloud::auth::RoleSource;

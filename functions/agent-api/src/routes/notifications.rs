@@ -88,18 +88,22 @@ struct Board {
 impl Board {
     /// Whether the caller has nothing left to see.
     fn is_read(&self, kept: &KeptNote) -> bool {
-        kept.marked
-            || kept.note.interaction.as_ref().is_some_and(|place| {
-                let own =
-                    self.interactions.get(&place.interaction).filter(|own| own.is_open() && own.agent.as_ref() == Some(&self.caller.agent));
-                own.is_none_or(|own| !own.unread)
-            })
+        let own = kept.note.interaction.as_ref().and_then(|place| self.interactions.get(&place.interaction));
+        let own = own.filter(|own| own.is_open() && own.agent.as_ref() == Some(&self.caller.agent));
+        is_read(kept, own, self.caller.oversees())
     }
 }
 
+/// Whether there is nothing left to see of a notification. `own` is its interaction, if the caller has it. What an AI
+/// agent handed over is anybody's: supervisors see it until they mark it.
+fn is_read(kept: &KeptNote, own: Option<&Interaction>, oversees: bool) -> bool {
+    let of_others = || kept.note.interaction.is_some() && !(oversees && kept.note.kind == NoteKind::Escalation);
+    kept.marked || own.map_or_else(of_others, |own| !own.unread)
+}
+
 /// Lists the caller's notifications: new messages in own interactions whose thread is not open, transfers that nobody
-/// accepted, triggers that the service switched off (for supervisors), and, for admins and owners, what providers say
-/// about accounts.
+/// accepted, what AI agents handed over (for supervisors too), triggers that the service switched off (for
+/// supervisors), and, for admins and owners, what providers say about accounts.
 ///
 /// There is one for each interaction, account and trigger; the next news of it replaces it and comes first again.
 /// Opening the interaction's tab reads its notification too. The feed has an event `notification` for each.
@@ -185,4 +189,38 @@ pub(crate) async fn read_all(State(app): State<Arc<App>>, caller: AgentCaller, B
     let until = body.until.map_or_else(|| app.now(), |until| until.min(app.now()));
     app.store().read_notes(&caller.agent, until).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::fixtures;
+    use domain::interaction::Status;
+    use domain::note::Note;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn supervisors_see_what_an_ai_agent_handed_over_until_they_mark_it() {
+        let interaction = fixtures::interaction(Status::Open, Timestamp::UNIX_EPOCH);
+        let note = |kind| Note {
+            kind,
+            account: Some(interaction.account.clone()),
+            interaction: Some(interaction.key()),
+            at: Timestamp::UNIX_EPOCH,
+            from: None,
+            alert: None,
+            trigger: None,
+            version: 1,
+        };
+        let kept = |kind, marked| KeptNote { note: note(kind), marked };
+        assert!(!is_read(&kept(NoteKind::Escalation, false), None, true));
+        assert!(is_read(&kept(NoteKind::Escalation, true), None, true));
+        assert!(is_read(&kept(NoteKind::Escalation, false), None, false), "another agent has it now");
+        assert!(is_read(&kept(NoteKind::NewMessages, false), None, true), "another agent has it now");
+        for unread in [false, true] {
+            let own = Interaction { unread, ..interaction.clone() };
+            assert_eq!(is_read(&kept(NoteKind::Escalation, false), Some(&own), true), !unread);
+        }
+    }
 }
