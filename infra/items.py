@@ -6,8 +6,10 @@
 import base64
 import json
 import sys
+import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote_plus
 
 # What compact bytes are, by the first of them; see shared/store/src/compact.rs.
 BYTES, ID, MILLISECONDS, NANOSECONDS, SID, WORD = 0, 1, 64, 65, 66, 67
@@ -61,10 +63,38 @@ def expanded(value):
     return value
 
 
+# How the dictionary of a request writes texts; see shared/store/src/raw.rs.
+AS_JSON, AS_FORM = 1, 2
+LONGEST, SHORTEST = 32_000, 4
+
+
+def texts(value):
+    (kind, held), = value.items()
+    if kind == "S":
+        return [held] if len(held.encode()) >= SHORTEST else []
+    inner = held.values() if kind == "M" else held if kind == "L" else []
+    return [text for value in inner for text in texts(value)]
+
+
+def request(held, data):
+    """The part of a request that an event was read from, byte by byte."""
+    ways = {
+        AS_JSON: lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+        AS_FORM: lambda text: quote_plus(text, safe="*").replace("~", "%7E"),
+    }
+    said = sorted({text.encode() for text in texts(data)}, key=lambda text: (len(text), text))
+    phrases = (Path(__file__).resolve().parent.parent / "shared/store/src/raw/phrases1.txt").read_bytes()
+    dictionary = phrases + b"".join(ways[held[0]](text.decode()).encode() + b"\n" for text in said)
+    return zlib.decompressobj(wbits=-15, zdict=dictionary[-LONGEST:]).decompress(held[1:]).decode()
+
+
 def plain(item):
     """An item in the plain form, whatever form it has."""
     compact = ("told", "data", "effects") if item.get("v") == {"N": "2"} else ("told",)
-    return {name: expanded(value) if name in compact else value for name, value in item.items()} | {"v": {"N": "1"}}
+    whole = {name: expanded(value) if name in compact else value for name, value in item.items()} | {"v": {"N": "1"}}
+    if "B" in whole.get("raw", {}):
+        whole["raw"] = {"S": request(base64.b64decode(whole["raw"]["B"]), whole["data"])}
+    return whole
 
 
 def shown(answer):

@@ -1,5 +1,5 @@
-//! What a conversation costs, counted through the deployed template in the units that AWS bills. Each step has a
-//! limit, so nobody makes it dearer unseen. The table:
+//! What a conversation costs, counted through the deployed template in the units that AWS bills, and how many calls
+//! wait for each other on its way. Each step has a limit, so nobody makes it dearer unseen. The table:
 //!
 //! ```sh
 //! cargo test --package local --test cost -- --nocapture
@@ -18,7 +18,7 @@ use local::client::{Api, Customer};
 use local::demo::{self, Demo, Story};
 use local::deploy::{Deployment, Stack};
 use local::engine::Engine;
-use local::meter::{Meter, Usage};
+use local::meter::{Call, Meter, Purpose, Usage, in_sequence};
 use local::standin::{self, Account, StandIn};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -37,11 +37,31 @@ const EACH_WAY: u64 = 5;
 const TOGETHER: (u32, u32) = (10, 4);
 
 /// The most that one time of a step may cost: write units, read units, and requests that send to queues.
-struct Limit {
-    writes: u64,
-    reads: f64,
-    sends: u64,
-}
+type Limit = (u64, f64, u64);
+
+/// Ways through the functions whose calls in sequence are counted: for each function the call by which the next one
+/// hears of it. The meter does not see the last call, which goes to a socket or to a provider.
+const WAYS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "from the webhook to the offer",
+        &[
+            ("receive-twilio", "SendMessage"),
+            ("route", "TransactWriteItems"),
+            ("dispatch", "AssignQueue"),
+            ("assign", "TransactWriteItems"),
+            ("dispatch", "PushQueue"),
+            ("push", "FEED CONN"),
+        ],
+    ),
+    (
+        "from the webhook to the open tab",
+        &[("receive-twilio", "SendMessage"), ("route", "TransactWriteItems"), ("dispatch", "PushQueue"), ("push", "FEED CONN")],
+    ),
+    (
+        "from the reply to the provider",
+        &[("agent-api", "TransactWriteItems"), ("dispatch", "OutboundQueue"), ("send", "UpdateItem CONV MSG")],
+    ),
+];
 
 /// What a step used.
 struct Step {
@@ -62,9 +82,15 @@ struct Counted {
     commands: u32,
     requests: u64,
     steps: Vec<Step>,
+    /// The calls of each time that a way was gone, by its place in [`WAYS`].
+    gone: [Vec<Vec<Call>>; WAYS.len()],
 }
 
 impl Counted {
+    fn went(&mut self, way: usize, usage: &Usage) {
+        self.gone[way].push(usage.calls.clone());
+    }
+
     async fn step(&mut self, name: &'static str, times: u64) -> Usage {
         let usage = self.meter.settled(QUIET).await;
         self.steps.push(Step { name, times, usage: usage.clone(), requests: std::mem::take(&mut self.requests) });
@@ -132,22 +158,64 @@ impl Counted {
             let reads: Vec<String> =
                 usage.half_reads_by_kind.iter().map(|(kind, halves)| format!("{kind} {:.1}", each(*halves) / 2.0)).collect();
             println!("{:<42} reads: {}", "", reads.join(", "));
+            for (purpose, named) in Purpose::ALL {
+                let share = usage.share(purpose);
+                if share != Default::default() {
+                    println!(
+                        "{:<42} {:>6.1} {:>9} {:>6} {:>6.1} {:>6.1} {:>8.1} {:>8.1}  {named}",
+                        "",
+                        each(share.writes),
+                        "",
+                        "",
+                        share.reads() / *times as f64,
+                        each(share.sends),
+                        each(share.messages),
+                        each(share.streamed)
+                    );
+                }
+            }
+            let functions: Vec<String> =
+                usage.by_function.iter().map(|(function, units)| format!("{function} {:.1}", each(*units))).collect();
+            println!("{:<42} message path's writes: {}", "", functions.join(", "));
             let largest: Vec<String> = usage.largest.iter().map(|(kind, bytes)| format!("{kind} {bytes}")).collect();
             println!("{:<42} largest: {}", "", largest.join(", "));
         }
     }
 }
 
-/// Each step costs no more than this. The limits are what was counted when they were set. Reads may be half more: a
-/// busy machine takes longer than a cache lives. The sums of reports are left out: they are written 75 s later, in the
-/// midst of whatever step, and once a minute for however many conversations.
-fn within(step: &Step, limit: &Limit) {
+/// A step costs no more than this: the message path alone, and with all that was built on its items. The limits are
+/// what was counted when they were set. Reads may be half more: a busy machine takes longer than a cache lives. The
+/// sums of reports are left out: they are written 75 s later, in the midst of whatever step, and once a minute for
+/// however many conversations.
+fn within(step: &Step, alone: Limit, whole: Limit) {
     let Step { name, times, usage, .. } = step;
-    let writes = usage.writes - usage.by_kind.get("ROLL").copied().unwrap_or_default();
-    assert!(writes <= limit.writes * times, "{name}: {writes} write units for {times}, not {} each", limit.writes);
-    assert!(usage.sends <= limit.sends * times, "{name}: {} sends for {times}, not {} each", usage.sends, limit.sends);
-    let reads = usage.reads() / *times as f64;
-    assert!(reads <= limit.reads * 1.5, "{name}: {reads} read units each, not {}", limit.reads);
+    let own = usage.share(Purpose::Messages);
+    let sums = usage.by_kind.get("ROLL").copied().unwrap_or_default();
+    let used = [(own.writes, own.reads(), own.sends), (usage.writes - sums, usage.reads(), usage.sends)];
+    for ((writes, reads, sends), (limit, most_reads, most_sends), what) in
+        [(used[0], alone, "on the message path"), (used[1], whole, "in all")]
+    {
+        assert!(writes <= limit * times, "{name}: {writes} write units for {times} {what}, not {limit} each");
+        assert!(sends <= most_sends * times, "{name}: {sends} sends for {times} {what}, not {most_sends} each");
+        let reads = reads / *times as f64;
+        assert!(reads <= most_reads * 1.5, "{name}: {reads} read units each {what}, not {most_reads}");
+    }
+}
+
+/// The calls in sequence on each way that was gone: the fewest of all times, since on a busy machine calls that are
+/// made at once may not overlap. Prints them.
+fn sequences(gone: &[Vec<Vec<Call>>; WAYS.len()]) -> [usize; WAYS.len()] {
+    println!("\ncalls in sequence, with the last one, to a socket or to the provider");
+    let fewest = |((named, way), times): (&(&str, &[(&str, &str)]), &Vec<Vec<Call>>)| {
+        let legs = times.iter().filter_map(|calls| in_sequence(calls, way)).min_by_key(|legs| legs.concat().len()).unwrap();
+        println!("{named}: {}", legs.concat().len() + 1);
+        for ((function, _), names) in way.iter().zip(&legs) {
+            println!("  {function:<16} {}: {}", names.len(), names.join(", "));
+        }
+        legs.concat().len() + 1
+    };
+    let counted: Vec<usize> = WAYS.iter().zip(gone).map(fewest).collect();
+    counted.try_into().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +231,7 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     let _screen = agent.connect().await.unwrap();
     let line = demo.account(demo::ACCOUNT_KEY).unwrap().customer.account.clone();
     let customer = Customer::new(&standin, &line, "+393339999901");
-    let mut counted = Counted { meter, standin, demo, agent, commands: 0, requests: 0, steps: Vec::new() };
+    let mut counted = Counted { meter, standin, demo, agent, commands: 0, requests: 0, steps: Vec::new(), gone: Default::default() };
     // The first conversation warms the functions, whose caches are empty.
     let first = Customer::new(&counted.standin, &line, "+393339999900");
     chat(&mut counted, &first, 1).await;
@@ -181,7 +249,8 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
 
     counted.writes(&customer, "And one more question.").await;
     let path = counted.offered().await;
-    counted.step("an opening message of a known contact", 1).await;
+    let opened = counted.step("an opening message of a known contact", 1).await;
+    counted.went(0, &opened);
     counted.command(Method::POST, &format!("{path}/accept"), &json!({})).await;
     counted.command(Method::POST, &format!("{path}/close"), &json!({})).await;
     counted.settle().await;
@@ -216,24 +285,30 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
 
     counted.print();
     assert_eq!(tab.writes, 0, "nothing changed");
+    // Each with its limits on the message path alone and in all.
     let limits = [
-        ("an opening message", 35, 37.5, 8),
-        ("accept and open the tab", 16, 17.5, 6),
-        ("a message of the customer", 8, 4.0, 2),
-        ("a message of the agent", 9, 5.5, 3),
-        ("its three statuses", 5, 6.5, 5),
-        ("close", 13, 28.0, 6),
-        ("a message of this conversation", 17, 16.0, 7),
-        ("an opening message of a known contact", 28, 35.5, 8),
-        ("a picture", 11, 12.0, 4),
-        ("a template", 9, 13.5, 4),
-        ("a transfer to an agent", 7, 9.5, 3),
-        ("an opening message that rings three agents", 47, 59.0, 8),
-        ("one of the three accepts", 28, 17.5, 6),
-        ("an hour in which nobody writes", 84, 460.0, 36),
+        ("an opening message", (35, 37.5, 8), (35, 37.5, 8)),
+        ("accept and open the tab", (16, 17.5, 6), (16, 17.5, 6)),
+        ("a message of the customer", (8, 4.0, 2), (8, 4.0, 2)),
+        ("a message of the agent", (9, 5.5, 3), (9, 5.5, 3)),
+        ("its three statuses", (5, 6.5, 5), (5, 6.5, 5)),
+        ("close", (13, 28.0, 6), (13, 28.0, 6)),
+        ("a message of this conversation", (17, 16.0, 7), (17, 16.0, 7)),
+        ("an opening message of a known contact", (28, 35.5, 8), (28, 35.5, 8)),
+        ("a picture", (11, 12.0, 4), (11, 12.0, 4)),
+        ("a template", (9, 13.5, 4), (9, 13.5, 4)),
+        ("a transfer to an agent", (7, 9.5, 3), (7, 9.5, 3)),
+        ("an opening message that rings three agents", (47, 59.0, 8), (47, 59.0, 8)),
+        ("one of the three accepts", (28, 17.5, 6), (28, 17.5, 6)),
+        ("an hour in which nobody writes", (84, 460.0, 36), (84, 460.0, 36)),
     ];
-    for (name, writes, reads, sends) in limits {
-        within(counted.steps.iter().find(|step| step.name == name).unwrap(), &Limit { writes, reads, sends });
+    for (name, alone, whole) in limits {
+        within(counted.steps.iter().find(|step| step.name == name).unwrap(), alone, whole);
+    }
+    let counted = sequences(&counted.gone);
+    // The last numbers are those before a message was made cheaper.
+    for ((named, _), (calls, most)) in WAYS.iter().zip(counted.into_iter().zip([18, 12, 10])) {
+        assert!(calls <= most, "{named}: {calls} calls wait for each other, not {most}");
     }
 }
 
@@ -359,7 +434,8 @@ async fn chat(counted: &mut Counted, customer: &Customer, each_way: u64) {
     counted.settle().await;
     counted.writes(customer, "Good morning, where is my order?").await;
     let path = counted.offered().await;
-    counted.step("an opening message", 1).await;
+    let opened = counted.step("an opening message", 1).await;
+    counted.went(0, &opened);
     counted.command(Method::POST, &format!("{path}/accept"), &json!({})).await;
     counted.command(Method::PUT, &format!("{path}/tab"), &json!({})).await;
     counted.step("accept and open the tab", 1).await;
@@ -367,7 +443,9 @@ async fn chat(counted: &mut Counted, customer: &Customer, each_way: u64) {
     let mut heard = Usage::default();
     for number in 1..each_way {
         counted.writes(customer, &format!("It has the number 47{number} and was to come on Monday.")).await;
-        heard += &counted.meter.settled(QUIET).await;
+        let once = counted.meter.settled(QUIET).await;
+        counted.went(1, &once);
+        heard += &once;
     }
     if each_way > 1 {
         let requests = std::mem::take(&mut counted.requests);
@@ -378,7 +456,9 @@ async fn chat(counted: &mut Counted, customer: &Customer, each_way: u64) {
         counted.standin.hold_callbacks(true);
         let text = format!("Let me see. Part {number} of it left our house yesterday.");
         counted.command(Method::POST, &format!("{path}/messages"), &json!({ "text": text })).await;
-        said += &counted.meter.settled(QUIET).await;
+        let once = counted.meter.settled(QUIET).await;
+        counted.went(2, &once);
+        said += &once;
         counted.standin.hold_callbacks(false);
         reported += &counted.meter.settled(QUIET).await;
     }

@@ -207,12 +207,13 @@ fn package(template: &str, code: &str) -> String {
 }
 
 /// The code of a function: a `bootstrap` that executes `program`, so that a rebuilt program needs no new
-/// deployment.
+/// deployment. The SDK sends the name of the environment with each request, and here it is the function's, so that the
+/// meter knows who asks.
 fn bundle(program: &Path) -> Result<Vec<u8>> {
     let path = program.to_str().context("the program's path is not UTF-8")?;
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file("bootstrap", zip::write::SimpleFileOptions::default().unix_permissions(0o755))?;
-    writeln!(zip, "#!/bin/sh\nexec '{}'", path.replace('\'', r"'\''"))?;
+    writeln!(zip, "#!/bin/sh\nexport AWS_EXECUTION_ENV=\"$AWS_LAMBDA_FUNCTION_NAME\"\nexec '{}'", path.replace('\'', r"'\''"))?;
     Ok(zip.finish()?.into_inner())
 }
 
@@ -419,6 +420,6 @@ Resources:
         let bytes = bundle(Path::new("/a/it's/local")).unwrap();
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         let script = std::io::read_to_string(archive.by_name("bootstrap").unwrap()).unwrap();
-        assert_eq!(script, "#!/bin/sh\nexec '/a/it'\\''s/local'\n");
+        assert_eq!(script, "#!/bin/sh\nexport AWS_EXECUTION_ENV=\"$AWS_LAMBDA_FUNCTION_NAME\"\nexec '/a/it'\\''s/local'\n");
     }
 }

@@ -67,7 +67,7 @@ pub async fn run() -> ExitCode {
 }
 
 /// `dev-agent-api` → `agent-api`.
-fn function_of(name: &str) -> Option<&'static str> {
+pub(crate) fn function_of(name: &str) -> Option<&'static str> {
     NAMES.iter().copied().find(|function| name.strip_suffix(function).is_some_and(|stack| stack.ends_with('-')))
 }
 

@@ -3,6 +3,12 @@
 //! The engine reports no sizes, so the meter looks at each item before and after it is written and counts as DynamoDB
 //! does: a write costs a unit for each KB of the larger of the two, a transaction costs double, a read costs a unit
 //! for each 4 KB, half of that if it need not be consistent.
+//!
+//! Each request is counted for a purpose ([`Purpose`]), so that the message path can be told from what was built on its
+//! items, and is remembered with its function and its time ([`Call`]), so that calls in sequence can be counted.
+
+mod calls;
+mod purpose;
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -16,6 +22,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
+
+pub use calls::{Call, in_sequence};
+pub use purpose::Purpose;
 
 /// A queue's request is billed by parts of this size.
 const QUEUE_PART: usize = 64 * 1024;
@@ -48,13 +57,60 @@ pub struct Usage {
     pub half_reads_by_kind: BTreeMap<String, u64>,
     /// The largest item of each kind that was written, in bytes.
     pub largest: BTreeMap<String, usize>,
+    /// What each purpose has of all this.
+    pub shares: BTreeMap<Purpose, Share>,
+    /// The write units of the message path by the function that wrote them.
+    pub by_function: BTreeMap<String, u64>,
+    /// The calls, in the order in which they ended.
+    pub calls: Vec<Call>,
+}
+
+/// What one purpose has of a [`Usage`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Write units.
+    pub writes: u64,
+    /// Halves of read units.
+    pub half_reads: u64,
+    /// Requests that send to queues.
+    pub sends: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Calls of functions by the stream.
+    pub streamed: u64,
+}
+
+impl AddAssign<&Share> for Share {
+    fn add_assign(&mut self, other: &Share) {
+        self.writes += other.writes;
+        self.half_reads += other.half_reads;
+        self.sends += other.sends;
+        self.messages += other.messages;
+        self.streamed += other.streamed;
+    }
+}
+
+impl Share {
+    /// Read units.
+    pub fn reads(&self) -> f64 {
+        halves(self.half_reads)
+    }
 }
 
 impl Usage {
     /// Read units.
     pub fn reads(&self) -> f64 {
-        f64::from(u32::try_from(self.half_reads).unwrap_or(u32::MAX)) / 2.0
+        halves(self.half_reads)
     }
+
+    /// What a purpose has of it.
+    pub fn share(&self, purpose: Purpose) -> Share {
+        self.shares.get(&purpose).copied().unwrap_or_default()
+    }
+}
+
+fn halves(halves: u64) -> f64 {
+    f64::from(u32::try_from(halves).unwrap_or(u32::MAX)) / 2.0
 }
 
 impl AddAssign<&Usage> for Usage {
@@ -77,6 +133,13 @@ impl AddAssign<&Usage> for Usage {
             let known = self.largest.entry(kind.clone()).or_default();
             *known = (*known).max(*size);
         }
+        for (purpose, share) in &other.shares {
+            *self.shares.entry(*purpose).or_default() += share;
+        }
+        for (function, units) in &other.by_function {
+            *self.by_function.entry(function.clone()).or_default() += units;
+        }
+        self.calls.extend(other.calls.iter().cloned());
     }
 }
 
@@ -161,6 +224,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
 }
 
 async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
+    let began = Instant::now();
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST).await?;
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
@@ -173,37 +237,42 @@ async fn metered(proxy: &Proxy, request: Request) -> Result<Response> {
     let after = proxy.items(&parts.headers, &written).await?;
 
     let said: Value = if target.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap_or_default() };
+    let function = function_of(&parts.headers);
     let mut usage = Usage::default();
     match (target.split('_').next().unwrap_or_default(), operation.as_str()) {
         ("DynamoDB", "TransactWriteItems") => {
             usage.transactions = 1;
             for ((_, key), (before, after)) in written.iter().zip(before.iter().zip(&after)) {
-                usage.write(key, before, after, 2);
+                usage.write(&function, key, before, after, 2);
             }
-            usage.streamed = streamed(&written, &before, &after);
+            usage.stream(&written, &before, &after);
             if !status.is_success() {
                 usage.cancelled = usage.writes;
             }
         }
         ("DynamoDB", "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem") => {
             for ((_, key), (before, after)) in written.iter().zip(before.iter().zip(&after)) {
-                usage.write(key, before, after, 1);
+                usage.write(&function, key, before, after, 1);
             }
-            usage.streamed = streamed(&written, &before, &after);
+            usage.stream(&written, &before, &after);
         }
         ("DynamoDB", _) => {
             usage.half_reads = read(&operation, &asked, &said);
             usage.half_reads_by_kind.insert(kind_of_read(&asked), usage.half_reads);
+            usage.shares.entry(Purpose::of_read(&function, &kind_of_read(&asked))).or_default().half_reads = usage.half_reads;
         }
         _ if operation.starts_with("SendMessage") => {
             usage.sends = u64::try_from(body.len().div_ceil(QUEUE_PART).max(1)).unwrap_or(1);
             usage.messages = asked["Entries"].as_array().map_or(1, |entries| u64::try_from(entries.len()).unwrap_or(1));
+            let share = usage.shares.entry(Purpose::of_queue(queue_of(&asked))).or_default();
+            (share.sends, share.messages) = (usage.sends, usage.messages);
         }
         // The loop in which a function waits for its events.
         _ if uri.contains("/runtime/") => {}
         _ => usage.others = 1,
     }
     if usage != Usage::default() {
+        usage.calls.push(Call { function, name: name_of(&operation, &asked, &written), began, ended: Instant::now() });
         let mut counted = proxy.meter.counted();
         counted.0 += &usage;
         // What only reads, such as a poll, does not keep the place from being quiet.
@@ -242,9 +311,32 @@ fn written(operation: &str, asked: &Value) -> Vec<(String, Value)> {
     }
 }
 
-/// How many functions the stream calls for one write, by the filters of the template: `dispatch` for new versions of
-/// what carries effects, `index` for contacts. The records of one transaction come together.
-fn streamed(written: &[(String, Value)], before: &[Value], after: &[Value]) -> u64 {
+/// The function that asks: its bootstrap lets the SDK name it ([`crate::deploy`]). Empty for others, such as tests.
+fn function_of(headers: &HeaderMap) -> String {
+    let agents = ["x-amz-user-agent", "user-agent"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    let named = agents.flat_map(str::split_whitespace).find_map(|word| word.strip_prefix("exec-env/"));
+    named.and_then(crate::functions::function_of).unwrap_or_default().to_owned()
+}
+
+/// The name of the queue that a request sends to.
+fn queue_of(asked: &Value) -> &str {
+    asked["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or_default()
+}
+
+/// What a call does, and with what.
+fn name_of(operation: &str, asked: &Value, written: &[(String, Value)]) -> String {
+    let of = match written {
+        _ if operation.starts_with("SendMessage") => queue_of(asked).to_owned(),
+        [] => kind_of_read(asked),
+        [(_, key), ..] => kind_of(key),
+    };
+    format!("{operation} {of}")
+}
+
+/// Whether the stream calls `dispatch` for one write, and whether it calls `index`, by the filters of the template: the
+/// first for new versions of what carries effects, the other for contacts. The records of one transaction come
+/// together.
+fn streamed(written: &[(String, Value)], before: &[Value], after: &[Value]) -> (bool, bool) {
     let changed: Vec<_> = written.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after).collect();
     let dispatched = |((_, key), (before, after)): &(&(String, Value), (&Value, &Value))| {
         let [pk, sk] = ["pk", "sk"].map(|name| key[name]["S"].as_str().unwrap_or_default());
@@ -252,7 +344,7 @@ fn streamed(written: &[(String, Value)], before: &[Value], after: &[Value]) -> u
         (is_version && after.is_object()) || (before.is_null() && (sk == "EVT" || pk.starts_with("ALERT#")))
     };
     let contacts = changed.iter().any(|((_, key), _)| key["sk"]["S"] == "CON");
-    u64::from(changed.iter().any(dispatched)) + u64::from(contacts)
+    (changed.iter().any(dispatched), contacts)
 }
 
 /// Halves of the read units of a request.
@@ -278,22 +370,44 @@ fn read(operation: &str, asked: &Value, said: &Value) -> u64 {
 }
 
 impl Usage {
-    /// Adds the write of one item. `times` is 2 in a transaction.
-    fn write(&mut self, key: &Value, before: &Value, after: &Value, times: u64) {
+    /// Adds the write of one item by a function. `times` is 2 in a transaction.
+    fn write(&mut self, function: &str, key: &Value, before: &Value, after: &Value, times: u64) {
         let larger = size_of(before).max(size_of(after));
-        let mut units = times * u64::try_from(larger.div_ceil(1024).max(1)).unwrap_or(1);
-        // The index of open interactions holds the keys only.
-        if before["open_of"] != after["open_of"] {
-            units += 1;
-        }
-        units += listing(before, after);
-        self.writes += units;
         let kind = kind_of(key);
-        *self.by_kind.entry(kind.clone()).or_default() += units;
+        let purpose = Purpose::of_write(function, &kind);
+        self.add(function, &kind, purpose, times * u64::try_from(larger.div_ceil(1024).max(1)).unwrap_or(1));
+        // The index of open interactions holds the keys only.
+        self.add(function, OPEN, purpose, u64::from(before["open_of"] != after["open_of"]));
+        self.add(function, LIST, Purpose::Lists, listing(before, after));
         let known = self.largest.entry(kind).or_default();
         *known = larger.max(*known);
     }
+
+    fn add(&mut self, function: &str, kind: &str, purpose: Purpose, units: u64) {
+        if units == 0 {
+            return;
+        }
+        self.writes += units;
+        *self.by_kind.entry(kind.to_owned()).or_default() += units;
+        self.shares.entry(purpose).or_default().writes += units;
+        if purpose == Purpose::Messages {
+            *self.by_function.entry(function.to_owned()).or_default() += units;
+        }
+    }
+
+    /// Counts the calls by the stream.
+    fn stream(&mut self, written: &[(String, Value)], before: &[Value], after: &[Value]) {
+        let (dispatches, indexes) = streamed(written, before, after);
+        self.streamed = u64::from(dispatches) + u64::from(indexes);
+        for (purpose, _) in [(Purpose::Messages, dispatches), (Purpose::Contacts, indexes)].into_iter().filter(|(_, calls)| *calls) {
+            self.shares.entry(purpose).or_default().streamed += 1;
+        }
+    }
 }
+
+/// The index of open interactions and that of lists, among the kinds of items.
+const OPEN: &str = "index open";
+const LIST: &str = "index list";
 
 /// The units that the index of lists takes, which holds the keys and the row: none if these stay as they were, one
 /// for each KB to add, replace or take away a row, and both if the row moves to another place.
@@ -378,12 +492,16 @@ mod tests {
         let key = json!({"pk": {"S": "CONV#a#b"}, "sk": {"S": "MSG#1"}});
         let (small, large) = (json!({"pk": {"S": "x"}}), json!({"pk": {"S": "x".repeat(1500)}}));
         let mut usage = Usage::default();
-        usage.write(&key, &Value::Null, &small, 1);
-        usage.write(&key, &large, &small, 2);
+        usage.write("route", &key, &Value::Null, &small, 1);
+        usage.write("route", &key, &large, &small, 2);
         assert_eq!((usage.writes, usage.by_kind), (1 + 4, BTreeMap::from([("CONV MSG".to_owned(), 5)])));
         let mut opened = Usage::default();
-        opened.write(&key, &Value::Null, &json!({"open_of": {"S": "acc"}}), 2);
+        opened.write("route", &key, &Value::Null, &json!({"open_of": {"S": "acc"}}), 2);
         assert_eq!(opened.writes, 3, "the index is written too");
+        let listed = json!({"list_of": {"S": "acc#1"}, "row": {"S": "open"}});
+        opened.write("route", &key, &Value::Null, &listed, 2);
+        let shares = [Purpose::Messages, Purpose::Lists].map(|purpose| opened.share(purpose).writes);
+        assert_eq!((opened.writes, shares), (6, [5, 1]), "and the row in the lists is counted apart");
     }
 
     #[test]
@@ -422,7 +540,8 @@ mod tests {
         let item = json!({"pk": {"S": "x"}});
         let count = |places: &[(String, Value)], before: &Value, after: &Value| {
             let all = |value: &Value| vec![value.clone(); places.len()];
-            streamed(places, &all(before), &all(after))
+            let (dispatches, indexes) = streamed(places, &all(before), &all(after));
+            u64::from(dispatches) + u64::from(indexes)
         };
         let transaction = [place("CONV#a#b", "INT#1"), place("CONV#a#b", "MSG#1"), place("CONV#a#b", "HIST#1")];
         assert_eq!(count(&transaction, &Value::Null, &item), 1, "the records of a transaction come together");

@@ -104,8 +104,11 @@ pub async fn close(
 /// # Errors
 /// The caller may not see the interaction, it refuses, or a port fails.
 pub async fn tell(desk: &Desk, command: &Command, id: &str, event: Event) -> Result<Json<InteractionView>, Failure> {
-    let place = desk.locate(&command.caller, id).await?;
-    let told = desk.engine.tell_based_on(&place.key, event, command.mark(), command.basis()).await?;
+    let place = desk.locate_once(&command.caller, id).await?;
+    let told = match desk.engine.tell_based_on(&place.key, event, command.mark(), command.basis()).await {
+        Ok(told) => told,
+        Err(error) => return Err(desk.missed(&command.caller, id, error).await),
+    };
     let done = settle(desk, command, told).await?;
     Ok(Json(done.interaction().into()))
 }

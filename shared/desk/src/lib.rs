@@ -42,7 +42,7 @@ use domain::commands::Earlier;
 use domain::effect::InteractionKey;
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Interaction;
-use engine::Engine;
+use engine::{Engine, EngineError};
 use engine::ports::{Directory, Store, System, World};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -176,9 +176,36 @@ impl Desk {
     /// [`Failure::Deleted`] for a caller who might have seen it.
     pub async fn locate(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
         let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
-        let (key, deleted) = match self.store().locate_lately(&id).await? {
+        let key = self.store().locate_lately(&id).await?;
+        self.shown(reader, &id, key).await
+    }
+
+    /// Like [`Self::locate`], for a command of the engine, which reads the interaction in any case: a process looks up
+    /// its place once. If the engine does not find it there, [`Self::missed`] tells why.
+    ///
+    /// # Errors
+    /// Those of [`Self::locate`]. An interaction that was deleted since may be found.
+    pub async fn locate_once(&self, reader: impl Into<Reader>, id: &str) -> Result<Located, Failure> {
+        let id: InteractionId = id.parse().map_err(|_| Error::NotFound)?;
+        let key = self.store().locate_once(&id).await?;
+        self.shown(reader, &id, key).await
+    }
+
+    /// The failure of a command: an interaction that is not at its place was deleted.
+    pub async fn missed(&self, reader: impl Into<Reader>, id: &str, error: EngineError) -> Failure {
+        match error {
+            EngineError::NotFound => match self.locate(reader, id).await {
+                Ok(_) => error.into(),
+                Err(failure) => failure,
+            },
+            other => other.into(),
+        }
+    }
+
+    async fn shown(&self, reader: impl Into<Reader>, id: &InteractionId, key: Option<InteractionKey>) -> Result<Located, Failure> {
+        let (key, deleted) = match key {
             Some(key) => (key, false),
-            None => (self.store().gone(&id).await?.ok_or(Error::NotFound)?.key, true),
+            None => (self.store().gone(id).await?.ok_or(Error::NotFound)?.key, true),
         };
         let account = self.directory().account(&key.conversation.account).await?;
         saw_account(&key.conversation.account);

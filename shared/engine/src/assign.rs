@@ -10,7 +10,7 @@ use domain::effect::{Audience, Target};
 use domain::footprint::{WaitingRow, footprint};
 use domain::ids::{AccountId, AgentId, QueueId};
 use domain::interaction::{Interaction, Offer, Stage};
-use domain::queue::Queue;
+use domain::queue::{Queue, Strategy};
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +24,10 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// How many targets are looked at at once. Each look is one small query.
 pub(crate) const AT_ONCE: usize = 16;
+
+/// How many rows of a queue are read before anybody is looked for: as many as one read unit holds. A shorter backlog is
+/// known whole then; a longer one is worth a look whether anybody is ready.
+pub(crate) const FIRST: usize = 10;
 
 /// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the
 /// queue, some two seconds.
@@ -125,6 +129,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
     /// Agents who are not needed here may be needed in their other queues, which left them to this one.
     async fn free_for_others(&self, id: &QueueId, woken: &mut Woken) -> Result<(), EngineError> {
         let Some(queue) = self.directory.queue(id).await? else { return Ok(()) };
+        // Most queues share nobody, which the configuration tells.
+        let shares = |other: &Queue| other.id != queue.id && other.members.iter().any(|agent| queue.members.contains(agent));
+        if !self.directory.queues().await?.values().any(shares) {
+            return Ok(());
+        }
         let presences = self.store.presences(&queue.members).await?;
         let now = self.world.now();
         let free = |agent: &AgentId| presences.get(agent).is_some_and(|presence| presence.free_slots(now) > 0);
@@ -185,12 +194,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             Target::Queue(id) => self.directory.queue(id).await?,
             Target::Agent(_) | Target::Account(_) => None,
         };
-        if let Some(queue) = &queue
-            && self.rings_nowhere(target, queue).await?
-        {
-            return Ok(Time::Enough);
-        }
-        let mut rows = self.store.waiting(target).await?;
+        let mut rows = match &queue {
+            Some(queue) => self.rows_of(target, queue).await?,
+            None => self.store.waiting(target).await?,
+        };
         if rows.is_empty() {
             return Ok(Time::Enough);
         }
@@ -203,7 +210,6 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             (Target::Account(id), _) => accounts.get(id).iter().flat_map(|account| account.agents.iter().cloned()).collect(),
         };
         let mut presences = self.store.presences(&candidates.into_iter().collect::<Vec<_>>()).await?;
-        let mut cursor = self.store.cursor(target).await?;
         match self.silence(&rows, &accounts, until).await? {
             None => {}
             Some(Time::Enough) => rows = self.store.waiting(target).await?,
@@ -228,6 +234,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
             }
         }
         let rosters = rosters(&accounts);
+        // An offer to all members takes no turns, and nobody's turn comes where nobody is ready or everything rings.
+        let takes_turns = |row: &WaitingRow| {
+            let at_once = queue.is_some_and(|queue| queue.strategy == Strategy::Beepall) && row.stage != Stage::Exhausted;
+            row.offer.is_none() && !at_once
+        };
+        let mut cursor = match presences.values().any(Presence::is_ready) && rows.iter().any(takes_turns) {
+            true => self.store.cursor(target).await?,
+            false => None,
+        };
         loop {
             let (cursor_then, now) = (cursor.as_ref(), self.world.now());
             let choice = Choice {
@@ -280,18 +295,20 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         }
     }
 
-    /// Whether nothing can change here, whatever waits: nobody in the queue is ready. At night a queue's backlog
+    /// What waits in a queue; nothing if nothing can change, whatever waits: nobody is ready. At night a queue's backlog
     /// grows, and each of its customers sends a wake, which would read all of it. Agents who are ready but full don't
     /// count as nobody, since an interaction rings at its own agent without a second slot.
-    async fn rings_nowhere(&self, target: &Target, queue: &Queue) -> Result<bool, EngineError> {
-        if !self.store.anything_waits(target).await? {
-            return Ok(true);
+    async fn rows_of(&self, target: &Target, queue: &Queue) -> Result<Vec<WaitingRow>, EngineError> {
+        let (first, more) = self.store.first_waiting(target, FIRST).await?;
+        if !more {
+            return Ok(first);
         }
         // Offers of an account that is off end, whoever is there.
-        if self.directory.accounts().await?.iter().any(|account| !account.active) {
-            return Ok(false);
+        let all_on = self.directory.accounts().await?.iter().all(|account| account.active);
+        if all_on && !self.store.presences(&queue.members).await?.values().any(Presence::is_ready) {
+            return Ok(Vec::new());
         }
-        Ok(!self.store.presences(&queue.members).await?.values().any(Presence::is_ready))
+        Ok(self.store.waiting(target).await?)
     }
 
     async fn know_accounts(&self, rows: &[WaitingRow], accounts: &mut BTreeMap<AccountId, Account>) -> Result<(), EngineError> {

@@ -1140,6 +1140,14 @@ impl Store for Memory {
         self.read(|state| state.waiting.get(target).map(|rows| rows.values().cloned().collect()).unwrap_or_default()).await
     }
 
+    async fn first_waiting(&self, target: &Target, most: usize) -> PortResult<(Vec<WaitingRow>, bool)> {
+        self.read(|state| match state.waiting.get(target) {
+            Some(rows) => (rows.values().take(most).cloned().collect(), rows.len() > most),
+            None => (Vec::new(), false),
+        })
+        .await
+    }
+
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
         self.read(|state| state.waiting.get(target).is_some_and(|rows| !rows.is_empty())).await
     }

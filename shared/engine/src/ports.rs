@@ -133,6 +133,8 @@ pub trait Store: Send + Sync {
     fn presences(&self, agents: &[AgentId]) -> impl Future<Output = Result<BTreeMap<AgentId, Presence>, PortError>> + Send;
     /// The waiting rows of a target, the longest wait first.
     fn waiting(&self, target: &Target) -> impl Future<Output = Result<Vec<WaitingRow>, PortError>> + Send;
+    /// The first waiting rows of a target, up to `most`, and whether there may be more.
+    fn first_waiting(&self, target: &Target, most: usize) -> impl Future<Output = Result<(Vec<WaitingRow>, bool), PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The agent of a target who was engaged last.

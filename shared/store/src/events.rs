@@ -10,7 +10,7 @@ use domain::inbound::{Alert, EVENTS_KEPT, InboundEvent, InboundKind};
 use engine::ports::Store;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::codec::{Item, PortResult, failed, from_data, n, number, s, text, versioned_item};
+use crate::codec::{Form, Item, PortResult, failed, from_data, n, number, s, text, to_attribute, versioned_item};
 use crate::interactions::{Interactions, expires};
 use crate::keys::{self, Key};
 
@@ -37,6 +37,9 @@ pub struct CommandMark {
     /// The fingerprint of its body; `None` in marks of the version before.
     pub body: Option<u32>,
 }
+
+/// The attribute with the part of the request that an event was read from. Nobody but people reads it.
+pub(crate) const RAW: &str = "raw";
 
 /// The attribute that names the interaction that an event went to.
 const ROUTED: &str = "routed";
@@ -66,7 +69,8 @@ impl Interactions {
         let effects: &[Effect] = if is_routed && !enqueued { &[Effect::Route] } else { &[] };
         let mut item = self.form.item(keys::event(&event.account, &event.id), event, 1, effects)?;
         item.insert("expires_at".to_owned(), expires(event.received_at, EVENTS_KEPT));
-        item.insert("raw".to_owned(), s(raw));
+        let raw = if self.form == Form::Plain { s(raw) } else { crate::raw::packed(raw, &to_attribute(event)?) };
+        item.insert(RAW.to_owned(), raw);
         let put = self
             .table
             .client

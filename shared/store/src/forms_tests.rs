@@ -6,16 +6,18 @@ use std::process::{Command, Stdio};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::HistoryEntry;
-use domain::inbound::InboundEvent;
+use domain::inbound::{InboundEvent, InboundKind};
 use domain::interaction::Interaction;
-use domain::message::Message;
+use domain::message::{Content, Message};
 use engine::stream::Owner;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::codec::{Form, Item, TOLD, effects_of, from_data, number, size_of, text, told_by};
+use crate::codec::{Form, Item, TOLD, data_of, effects_of, from_data, number, size_of, text, told_by};
+use crate::events::RAW;
 use crate::keys::{Key, Kind, kind_of};
+use crate::raw::{packed, unpacked};
 use crate::stream::{UnknownForm, grown};
 
 /// As the version before wrote them.
@@ -52,6 +54,9 @@ fn written(form: Form, before: &Item) -> Item {
     };
     for (name, value) in before {
         item.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    if let (Form::Compact, Some(raw)) = (form, text(before, RAW)) {
+        item.insert(RAW.to_owned(), packed(raw, &data_of(before).unwrap()));
     }
     item
 }
@@ -113,7 +118,7 @@ fn what_a_message_writes_stays_below_a_kilobyte() {
 
 const SIZES: [(&str, usize); 10] = [
     ("a customer's message", 407),
-    ("a half-routed event", 759),
+    ("a half-routed event", 480),
     ("a message that the customer has read", 418),
     ("a message with a picture", 651),
     ("an interaction that closes", 926),
@@ -145,15 +150,48 @@ fn a_history_rides_in_its_message_where_that_costs_nothing() {
     assert_eq!(Form::Compact.told(&told, &message).unwrap(), None);
 }
 
+/// What `infra/items.py` shows.
+fn read_by_people(items: &str) -> Value {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/items.py");
+    let mut child = Command::new("python3").arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(items.as_bytes()).unwrap();
+    serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
+}
+
 /// People read stored items, and restore them, with `infra/items.py`.
 #[test]
 fn people_can_read_compact_items() {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/items.py");
-    let mut child = Command::new("python3").arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(FORM_2.as_bytes()).unwrap();
-    let read: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    let read = read_by_people(FORM_2);
     let before: Value = serde_json::from_str(FORM_1).unwrap();
     for (name, item) in before.as_object().unwrap() {
         assert_eq!((&read[name]["data"], &read[name]["effects"]), (&item["data"], &item["effects"]), "{name}");
+    }
+}
+
+#[test]
+fn readers_and_people_see_what_the_provider_sent_in_either_form() {
+    let before = &items(FORM_1)["a half-routed event"];
+    let sent = text(before, RAW).unwrap();
+    let now = written(Form::Compact, before);
+    assert!(now[RAW].as_b().unwrap().as_ref().len() < 100, "{:?}", now[RAW]);
+    for item in [before, &items(FORM_2)["a half-routed event"], &now] {
+        assert_eq!(unpacked(&item[RAW], &data_of(item).unwrap()).as_deref(), Some(sent));
+        let shown: serde_dynamo::Item = item.clone().into();
+        assert_eq!(read_by_people(&serde_json::to_string(&shown).unwrap())[RAW], json!({ "S": sent }));
+    }
+    // JSON, with every kind of character, and a field that no version knows.
+    let mut event: InboundEvent = from_data(before).unwrap();
+    let said = "~è \"così\"\\ *\n\u{1f}\u{7f}🙂 & più (1+1) % ";
+    let InboundKind::Message(message) = &mut event.kind else { panic!("{event:?}") };
+    message.content = Content::Text { body: said.repeat(3) };
+    let json = json!({ "message": { "text": { "body": said.repeat(3) }, "unknown": [1, null] } }).to_string();
+    let form = format!("Body={}&Unknown=~", form_urlencoded::byte_serialize(said.repeat(3).as_bytes()).collect::<String>());
+    for sent in [json, form] {
+        let mut item = Form::Compact.item(key_of(before), &event, 1, &[]).unwrap();
+        item.insert(RAW.to_owned(), packed(&sent, &data_of(&item).unwrap()));
+        assert!(item[RAW].as_b().unwrap().as_ref().len() < 60, "{:?}", item[RAW]);
+        assert_eq!(unpacked(&item[RAW], &data_of(&item).unwrap()), Some(sent.clone()));
+        let shown: serde_dynamo::Item = item.into();
+        assert_eq!(read_by_people(&serde_json::to_string(&shown).unwrap())[RAW], json!({ "S": sent }));
     }
 }

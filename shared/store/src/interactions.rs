@@ -38,6 +38,9 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// The most cached addresses. Beyond it, the cache starts anew.
 const ALIASES_KEPT: usize = 10_000;
 
+/// The most cached places of interactions, some 200 bytes each. Beyond it, the cache starts anew.
+const PLACES_KEPT: usize = 10_000;
+
 /// A part of the table, for reads that look at every contact.
 #[derive(Debug, Clone)]
 pub struct ScannedContacts {
@@ -89,6 +92,7 @@ pub struct Interactions {
     pub(crate) feeds: Feeds,
     pub(crate) form: Form,
     aliases: Arc<Mutex<HashMap<String, (Standing, Instant)>>>,
+    places: Arc<Mutex<HashMap<InteractionId, InteractionKey>>>,
 }
 
 impl std::fmt::Debug for Interactions {
@@ -110,7 +114,8 @@ impl Interactions {
     /// The interactions table with this name. Its transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
         let table = Table::new(client, table);
-        Self { table, config_table: config_table.into(), feeds: Feeds::default(), form: Form::Plain, aliases: Arc::default() }
+        let (aliases, places) = (Arc::default(), Arc::default());
+        Self { table, config_table: config_table.into(), feeds: Feeds::default(), form: Form::Plain, aliases, places }
     }
 
     /// The same table, with items written in this form.
@@ -140,6 +145,26 @@ impl Interactions {
             Some(item) => place_of(&item).map(Some),
             None => self.locate(id).await,
         }
+    }
+
+    /// The key of an interaction, for a command that reads the interaction itself. An interaction never moves, so what
+    /// this process has seen stays true, unless the interaction was deleted: then it is not at its place.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn locate_once(&self, id: &InteractionId) -> PortResult<Option<InteractionKey>> {
+        let known = self.places.lock().ok().and_then(|places| places.get(id).cloned());
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = self.locate_lately(id).await?;
+        if let (Some(key), Ok(mut places)) = (&found, self.places.lock()) {
+            if places.len() >= PLACES_KEPT {
+                places.clear();
+            }
+            places.insert(id.clone(), key.clone());
+        }
+        Ok(found)
     }
 
     /// A part of the table, a megabyte at most, with the contacts in it: from the beginning, or from a
@@ -542,6 +567,14 @@ impl Store for Interactions {
 
     async fn waiting(&self, target: &Target) -> PortResult<Vec<WaitingRow>> {
         self.table.all(keys::waiting_of(target), "").await?.iter().map(from_data).collect()
+    }
+
+    async fn first_waiting(&self, target: &Target, most: usize) -> PortResult<(Vec<WaitingRow>, bool)> {
+        let query = self.table.query().limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
+        let answer = query.send().await.map_err(failed("Query"))?;
+        let rows = answer.items.unwrap_or_default().iter().map(from_data).collect::<PortResult<_>>()?;
+        Ok((rows, answer.last_evaluated_key.is_some()))
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {

@@ -22,6 +22,7 @@ mod keys;
 mod limits;
 mod lists;
 mod notes;
+mod raw;
 mod removal;
 mod reports;
 mod searches;

@@ -250,7 +250,8 @@ impl Interactions {
 
     /// Takes from an event what the customer said. The event stays as routed, so that its repetition is not routed.
     async fn blank_event(&self, account: &AccountId, id: &str) -> PortResult<()> {
-        let change = Expression::new("SET routed = :none REMOVE #data, #raw, effects").name("#data", "data").name("#raw", "raw");
+        let change =
+            Expression::new("SET routed = :none REMOVE #data, #raw, effects").name("#data", "data").name("#raw", crate::events::RAW);
         self.change_if(keys::event(account, id), change.value(":none", s("-")), Expression::new("attribute_exists(pk)")).await
     }
 

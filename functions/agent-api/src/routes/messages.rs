@@ -54,7 +54,7 @@ pub(crate) async fn send(
     FromPath(id): FromPath<String>,
     Body(new): Body<NewMessage>,
 ) -> Result<(StatusCode, Json<MessageView>), Failure> {
-    let place = app.desk.locate(&command.caller, &id).await?;
+    let place = app.desk.locate_once(&command.caller, &id).await?;
     let translation = new.original(place.account()?)?;
     let (wanted, answers) = new.read(&place.account()?.provider)?;
     let sending = match prepare(&app, &command.caller, &place, wanted, answers, translation).await {
@@ -69,7 +69,10 @@ pub(crate) async fn send(
         Ok(sending) => sending,
     };
     let agent = command.caller.agent.clone();
-    let told = app.desk.engine.send_based_on(&place.key, agent, sending, command.mark(), command.basis()).await?;
+    let told = match app.desk.engine.send_based_on(&place.key, agent, sending, command.mark(), command.basis()).await {
+        Ok(told) => told,
+        Err(error) => return Err(app.desk.missed(&command.caller, &id, error).await.into()),
+    };
     Ok(created(&settled(&app.desk, &command, &place.key, told).await?))
 }
 
