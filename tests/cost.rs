@@ -14,7 +14,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cloud::aws::Aws;
 use cloud::config::Env;
-use local::client::{Api, Customer};
+use local::client::{Api, Customer, Socket};
 use local::demo::{self, Demo, Story};
 use local::deploy::{Deployment, Stack};
 use local::engine::Engine;
@@ -79,6 +79,7 @@ struct Counted {
     standin: StandIn,
     demo: Demo,
     agent: Api,
+    screen: Socket,
     commands: u32,
     requests: u64,
     steps: Vec<Step>,
@@ -117,21 +118,18 @@ impl Counted {
         reply.ok().unwrap()
     }
 
-    /// The paths of what is offered to the agent, once it is so many.
-    async fn all_offered(&self, count: usize) -> Vec<String> {
-        let asked = async {
-            loop {
-                let offers = self.agent.get("/interactions").await.unwrap()["offers"].as_array().unwrap().clone();
-                if offers.len() == count {
-                    return offers.iter().map(|offer| format!("/interactions/{}", offer["id"].as_str().unwrap())).collect();
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, asked).await.unwrap()
+    /// The paths of the next offers on the agent's screen. The screen is told of them, so nothing is asked that a step
+    /// would count.
+    async fn all_offered(&mut self, count: usize) -> Vec<String> {
+        let mut paths = Vec::new();
+        for _ in 0..count {
+            let offered = self.screen.wait_for(PATIENCE, |said| said["event"]["type"] == "offered").await.unwrap();
+            paths.push(format!("/interactions/{}", offered["event"]["interaction"]["id"].as_str().unwrap()));
+        }
+        paths
     }
 
-    async fn offered(&self) -> String {
+    async fn offered(&mut self) -> String {
         self.all_offered(1).await.remove(0)
     }
 
@@ -228,10 +226,11 @@ async fn no_step_of_a_conversation_costs_more_than_its_limit() {
     let demo = demo::load(&mut Story::begin(), &stack, &standin).await.unwrap();
     let agent = Api::new(&demo.agent_url, &demo.agents[0].token);
     agent.put("/presence", &json!({"state": "ready"})).await.unwrap();
-    let _screen = agent.connect().await.unwrap();
+    let screen = agent.connect().await.unwrap();
     let line = demo.account(demo::ACCOUNT_KEY).unwrap().customer.account.clone();
     let customer = Customer::new(&standin, &line, "+393339999901");
-    let mut counted = Counted { meter, standin, demo, agent, commands: 0, requests: 0, steps: Vec::new(), gone: Default::default() };
+    let mut counted =
+        Counted { meter, standin, demo, agent, screen, commands: 0, requests: 0, steps: Vec::new(), gone: Default::default() };
     // The first conversation warms the functions, whose caches are empty.
     let first = Customer::new(&counted.standin, &line, "+393339999900");
     chat(&mut counted, &first, 1).await;

@@ -27,10 +27,11 @@ const ROUNDS: u32 = 3;
 pub(crate) trait Records: Sync {
     /// The interaction.
     fn interaction(&self, key: &InteractionKey) -> impl Future<Output = Result<Option<Interaction>, PortError>> + Send;
-    /// Its thread, with the threads of the interactions that it absorbed, oldest first.
-    fn messages(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
-    /// Its history, oldest first.
-    fn history(&self, key: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// Its thread, with the threads of the interactions that it absorbed, oldest first, and what its own messages tell
+    /// of its history.
+    fn thread(&self, interaction: &Interaction) -> impl Future<Output = Result<(Vec<Message>, Vec<HistoryEntry>), PortError>> + Send;
+    /// Its history, oldest first, with what the messages `told`.
+    fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
 }
 
 /// The bucket.
@@ -76,6 +77,7 @@ impl From<ZipError> for ArchiveError {
 struct Snapshot {
     interaction: Interaction,
     messages: Vec<Message>,
+    told: Vec<HistoryEntry>,
 }
 
 impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
@@ -132,11 +134,12 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
 
     async fn snapshot(&self, key: &InteractionKey) -> Result<Option<Snapshot>, PortError> {
         let Some(interaction) = self.records.interaction(key).await? else { return Ok(None) };
-        Ok(Some(Snapshot { messages: self.records.messages(&interaction).await?, interaction }))
+        let (messages, told) = self.records.thread(&interaction).await?;
+        Ok(Some(Snapshot { interaction, messages, told }))
     }
 
     async fn write(&self, key: &InteractionKey, snapshot: &Snapshot) -> Result<(), ArchiveError> {
-        let Snapshot { interaction, messages } = snapshot;
+        let Snapshot { interaction, messages, told } = snapshot;
         let account = self.directory.account(&interaction.account).await?;
         let agents = self.directory.agents().await?;
         let mut transcript = Transcript { account: account.as_deref(), interaction, messages, agents: &agents, left_out: BTreeMap::new() };
@@ -145,7 +148,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         add_texts(&mut plain, &transcript)?;
         self.bucket.put(&transcript_key(interaction, false), plain.finish()?, ZIP).await?;
         if let Some(log_key) = log_key(interaction) {
-            let history = self.records.history(key).await?;
+            let history = self.records.history(key, told.clone()).await?;
             self.bucket.put(&log_key, pretty(&transcript.log(&history))?, "application/json").await?;
         }
 
@@ -243,16 +246,16 @@ mod tests {
             Ok(self.current().map(|(interaction, _)| interaction))
         }
 
-        async fn messages(&self, _: &Interaction) -> Result<Vec<Message>, PortError> {
+        async fn thread(&self, _: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
             let current = self.current();
             let mut states = self.0.lock().unwrap();
             if states.len() > 1 {
                 states.pop_front();
             }
-            Ok(current.map(|(_, messages)| messages).unwrap_or_default())
+            Ok((current.map(|(_, messages)| messages).unwrap_or_default(), Vec::new()))
         }
 
-        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey, _: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(vec![HistoryEntry { at: now(), version: 1, role: None, fact: Fact::Opened }])
         }
     }
@@ -366,11 +369,11 @@ mod tests {
             Ok(self.0.lock().unwrap().take())
         }
 
-        async fn messages(&self, _: &Interaction) -> Result<Vec<Message>, PortError> {
-            Ok(vec![message(vec![])])
+        async fn thread(&self, _: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
+            Ok((vec![message(vec![])], Vec::new()))
         }
 
-        async fn history(&self, _: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
+        async fn history(&self, _: &InteractionKey, _: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(Vec::new())
         }
     }

@@ -47,12 +47,12 @@ impl Records for Table {
         self.0.interaction(key).await
     }
 
-    async fn messages(&self, interaction: &Interaction) -> Result<Vec<Message>, PortError> {
-        self.0.all_messages(interaction).await
+    async fn thread(&self, interaction: &Interaction) -> Result<(Vec<Message>, Vec<HistoryEntry>), PortError> {
+        self.0.told_thread(interaction).await
     }
 
-    async fn history(&self, key: &InteractionKey) -> Result<Vec<HistoryEntry>, PortError> {
-        self.0.history(key).await
+    async fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
+        self.0.history_beside(key, told).await
     }
 }
 

@@ -161,7 +161,7 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         let all: Vec<Target> = all.into_iter().collect();
         let mut swept = Swept::default();
         for some in all.chunks(AT_ONCE) {
-            let looks = try_join_all(some.iter().map(|target| self.store.anything_waits(target))).await?;
+            let looks = try_join_all(some.iter().map(|target| self.store.anything_waited(target))).await?;
             swept.targets.extend(some.iter().zip(looks).filter(|(_, waits)| *waits).map(|(target, _)| target.clone()));
             if self.time(until) == Time::Over || swept.targets.len() >= SWEPT {
                 swept.until = some.last().filter(|last| all.last() != Some(*last)).cloned();

@@ -1152,6 +1152,10 @@ impl Store for Memory {
         self.read(|state| state.waiting.get(target).is_some_and(|rows| !rows.is_empty())).await
     }
 
+    async fn anything_waited(&self, target: &Target) -> PortResult<bool> {
+        self.anything_waits(target).await
+    }
+
     async fn cursor(&self, target: &Target) -> PortResult<Option<AgentId>> {
         self.read(|state| state.cursors.get(target).cloned()).await
     }

@@ -137,6 +137,8 @@ pub trait Store: Send + Sync {
     fn first_waiting(&self, target: &Target, most: usize) -> impl Future<Output = Result<(Vec<WaitingRow>, bool), PortError>> + Send;
     /// Whether anything waits for a target.
     fn anything_waits(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
+    /// The same for half the price, as it was a moment ago: for a look that is repeated anyway.
+    fn anything_waited(&self, target: &Target) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// The agent of a target who was engaged last.
     fn cursor(&self, target: &Target) -> impl Future<Output = Result<Option<AgentId>, PortError>> + Send;
     /// Writes a change of an interaction, all or nothing.

@@ -279,23 +279,36 @@ impl Interactions {
 
     /// The whole thread of an interaction, oldest first, with the threads of those that it absorbed.
     pub async fn all_messages(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
-        let mut messages: Vec<Message> = Vec::new();
+        Ok(self.told_thread(interaction).await?.0)
+    }
+
+    /// The same, with what its own messages tell of its history.
+    pub async fn told_thread(&self, interaction: &Interaction) -> PortResult<(Vec<Message>, Vec<HistoryEntry>)> {
+        let (mut messages, mut told) = (Vec::new(), Vec::new());
         for source in sources(interaction) {
             let items = self.table.all(keys::conversation(&source.conversation), &keys::messages(&source.interaction)).await?;
+            if source.interaction == interaction.id {
+                told = told_by_all(&items)?;
+            }
             for item in &items {
-                messages.push(from_data(item)?);
+                messages.push(from_data::<Message>(item)?);
             }
         }
         // In the order of the keys.
         messages.sort_by(|a, b| (a.at.as_millisecond(), &a.id).cmp(&(b.at.as_millisecond(), &b.id)));
-        Ok(messages)
+        Ok((messages, told))
     }
 
     /// The history of an interaction, oldest first.
     pub async fn history(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
+        self.history_beside(key, self.told_by_messages(key).await?).await
+    }
+
+    /// The same for whoever has read what the messages tell ([`Self::told_thread`]).
+    pub async fn history_beside(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> PortResult<Vec<HistoryEntry>> {
         let items = self.table.all(keys::conversation(&key.conversation), &keys::history_prefix(&key.interaction)).await?;
         let entries: Vec<Vec<HistoryEntry>> = items.iter().map(from_data).collect::<PortResult<_>>()?;
-        Ok(whole(entries.into_iter().flatten().collect(), self.told_by_messages(key).await?))
+        Ok(whole(entries.into_iter().flatten().collect(), told))
     }
 
     /// The summary of an interaction's latest insights, if it has any.
@@ -314,13 +327,7 @@ impl Interactions {
 
     /// The history entries that messages stand for or carry.
     async fn told_by_messages(&self, key: &InteractionKey) -> PortResult<Vec<HistoryEntry>> {
-        let items = self.table.all(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?;
-        let mut told = Vec::new();
-        for item in &items {
-            told.extend(entry_of(&from_data(item)?));
-            told.extend(told_by(item)?);
-        }
-        Ok(told)
+        told_by_all(&self.table.all(keys::conversation(&key.conversation), &keys::messages(&key.interaction)).await?)
     }
 
     /// A page of an interaction's history, oldest first: `limit` decisions after the one that made version `after`,
@@ -367,6 +374,12 @@ impl Interactions {
         Ok(linked)
     }
 
+    async fn is_waited_for(&self, target: &Target, now: bool) -> PortResult<bool> {
+        let query = self.table.query().consistent_read(now).limit(1);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
+        Ok(query.send().await.map_err(failed("Query"))?.count > 0)
+    }
+
     fn known_alias(&self, key: &str) -> Option<Standing> {
         let aliases = self.aliases.lock().ok()?;
         aliases.get(key).filter(|(_, read)| read.elapsed() < ALIAS_TTL).map(|(standing, _)| standing.clone())
@@ -380,6 +393,16 @@ impl Interactions {
             aliases.insert(key, (standing, Instant::now()));
         }
     }
+}
+
+/// The history entries that messages stand for or carry.
+fn told_by_all(items: &[Item]) -> PortResult<Vec<HistoryEntry>> {
+    let mut told = Vec::new();
+    for item in items {
+        told.extend(entry_of(&from_data(item)?));
+        told.extend(told_by(item)?);
+    }
+    Ok(told)
 }
 
 /// The interactions whose messages make the thread of an interaction.
@@ -578,9 +601,11 @@ impl Store for Interactions {
     }
 
     async fn anything_waits(&self, target: &Target) -> PortResult<bool> {
-        let query = self.table.query().limit(1);
-        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", s(keys::waiting_of(target)));
-        Ok(query.send().await.map_err(failed("Query"))?.count > 0)
+        self.is_waited_for(target, true).await
+    }
+
+    async fn anything_waited(&self, target: &Target) -> PortResult<bool> {
+        self.is_waited_for(target, false).await
     }
 
     async fn cursor(&self, target: &Target) -> PortResult<Option<AgentId>> {

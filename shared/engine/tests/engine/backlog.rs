@@ -1,12 +1,15 @@
 //! A backlog that is longer than one invocation of `assign` can take.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use domain::agent::{Capacity, PresenceState};
 use domain::effect::Target;
 use domain::ids::{AgentId, InteractionId};
 use domain::interaction::Stage;
 use domain::queue::Strategy;
 use engine::jobs::AssignJob;
-use engine::memory::{Memory, MemoryDirectory, VirtualWorld};
+use engine::memory::{Memory, MemoryDirectory, ReadFault, VirtualWorld};
 use engine::ports::{Idempotency, World};
 use engine::{Engine, Reach};
 use jiff::{SignedDuration, Timestamp};
@@ -67,6 +70,36 @@ fn twenty_wait() -> (Sim, AgentId, Target, Vec<InteractionId>) {
 fn assert_in_portions(counts: &[usize]) {
     assert!(counts.len() > 2 && counts.is_sorted() && counts.last() == Some(&20), "{counts:?}");
     assert!(counts[0] > 0 && counts[0] < 20, "{counts:?}");
+}
+
+/// How many reads a wake makes.
+fn reads_of_a_wake(sim: &Sim, target: &Target) -> usize {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    sim.memory.inject_reads(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        ReadFault::None
+    });
+    run(sim.engine.wake(target, Reach::Near)).unwrap();
+    sim.memory.heal();
+    reads.load(Ordering::Relaxed)
+}
+
+#[test]
+fn while_nobody_is_ready_a_long_backlog_is_not_read_and_a_short_one_is_read_once() {
+    let (night, _, target, all) = twenty_wait();
+    // The queue, its first rows, the accounts, the presences.
+    assert_eq!((all.len(), reads_of_a_wake(&night, &target)), (20, 4));
+    let (mut sim, agents, queue) = Sim::desk(Strategy::Rrmemory, 1);
+    sim.pause(&agents[0]);
+    sim.writes(1);
+    // The queue, its rows, their account, the presences, the other queues.
+    assert_eq!(reads_of_a_wake(&sim, &Target::Queue(queue.clone())), 5);
+    // With somebody who is ready also whose turn it is. The presences are read once, after the rows.
+    sim.capacity(&agents[0], 1);
+    sim.ready(&agents[0]);
+    sim.writes(2);
+    assert_eq!(reads_of_a_wake(&sim, &Target::Queue(queue)), 6);
 }
 
 #[test]
