@@ -149,7 +149,7 @@ impl Selections for Tables {
 
 impl Settings for Tables {
     async fn retention(&self) -> Result<Retention, PortError> {
-        Ok(self.engine.directory.singleton().await?.0)
+        self.engine.directory.singleton_lately().await
     }
 
     async fn all_accounts(&self) -> Result<Vec<AccountId>, PortError> {

@@ -129,7 +129,8 @@ impl Interactions {
     /// # Errors
     /// The table can't be read.
     pub async fn unfinished_jobs(&self) -> PortResult<Vec<JobId>> {
-        let query = self.table.query().limit(SWEPT).key_condition_expression("pk = :pk");
+        // The sweep comes again, and reads each job that it finds as it is.
+        let query = self.table.query().consistent_read(false).limit(SWEPT).key_condition_expression("pk = :pk");
         let query = query.expression_attribute_values(":pk", s(keys::UNFINISHED));
         let items = query.send().await.map_err(failed("Query"))?.items.unwrap_or_default();
         Ok(items.iter().filter_map(|item| text(item, "sk")?.parse().ok()).collect())

@@ -21,7 +21,8 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn migration(&self) -> PortResult<Option<(Migration, u64)>> {
-        let Some(item) = self.table.get(lists()).await? else { return Ok(None) };
+        // What was read too early loses its condition, and the sweep comes again.
+        let Some(item) = self.table.get_lately(lists()).await? else { return Ok(None) };
         Ok(Some((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?)))
     }
 

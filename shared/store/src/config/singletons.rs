@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Configuration, audit_items};
-use crate::codec::{PortResult, from_data, number, undecodable, versioned_item};
+use crate::codec::{Item, PortResult, from_data, number, undecodable, versioned_item};
 use crate::keys::Key;
 use crate::transaction::{Cause, Expression, Outcome};
 
@@ -30,24 +30,36 @@ fn key<T: Singleton>() -> Key {
     Key { pk: T::KIND.to_owned(), sk: T::KIND.to_owned() }
 }
 
+fn versioned<T: Singleton>(item: Option<Item>) -> PortResult<(T, u64)> {
+    match item {
+        Some(item) => Ok((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?)),
+        None => Ok((T::default(), 0)),
+    }
+}
+
 impl Configuration {
     /// The present value with its version; 0 as long as nobody has said anything.
     ///
     /// # Errors
     /// The table can't be read.
     pub async fn singleton<T: Singleton>(&self) -> PortResult<(T, u64)> {
-        match self.table.get(key::<T>()).await? {
-            Some(item) => Ok((from_data(&item)?, number(&item, "version").ok_or_else(|| undecodable("a version"))?)),
-            None => Ok((T::default(), 0)),
-        }
+        versioned(self.table.get(key::<T>()).await?)
+    }
+
+    /// The same as it was a moment ago, for half the price: for whoever asks again soon.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn singleton_lately<T: Singleton>(&self) -> PortResult<T> {
+        Ok(versioned(self.table.get_lately(key::<T>()).await?)?.0)
     }
 
     /// The seconds after which a lost connection is a logout. While they can't be read, they are as usual: API Gateway
     /// reports a lost connection once.
     pub async fn connection_grace(&self) -> u32 {
-        let settings = self.singleton::<Settings>().await;
+        let settings = self.singleton_lately::<Settings>().await;
         let settings = settings.inspect_err(|error| tracing::warn!(event = "settings.not_read", %error));
-        settings.unwrap_or_default().0.connection_grace
+        settings.unwrap_or_default().connection_grace
     }
 
     /// Replaces the version before. False if somebody changed it meanwhile.

@@ -237,7 +237,8 @@ impl Configuration {
     /// # Errors
     /// The table can't be read.
     pub async fn owed_wakes(&self, id: &str) -> PortResult<Vec<OwedWakes>> {
-        let query = self.table.query().limit(100);
+        // The sweep comes again, and asks for what is a minute old.
+        let query = self.table.query().consistent_read(false).limit(100);
         let query = query
             .key_condition_expression("pk = :pk AND sk < :id")
             .expression_attribute_values(":pk", s(WAKES))
