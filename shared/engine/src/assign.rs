@@ -25,9 +25,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// How many targets are looked at at once. Each look is one small query.
 pub(crate) const AT_ONCE: usize = 16;
 
-/// How many rows of a queue are read before anybody is looked for: as many as one read unit holds. A shorter backlog is
-/// known whole then; a longer one is worth a look whether anybody is ready.
-pub(crate) const FIRST: usize = 10;
+/// How many rows of a queue are read before anybody is looked for: as many as one read unit holds, at half a kilobyte
+/// each. A shorter backlog is known whole then; a longer one is worth a look whether anybody is ready.
+const FIRST: usize = 8;
 
 /// The most targets that a sweep finds before it leaves the rest to another one: 1,000 wakes are 100 calls of the
 /// queue, some two seconds.
