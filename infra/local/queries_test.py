@@ -130,6 +130,8 @@ def main():
         chance = random.Random(seed)
         large = seed % 8 == 7
         dynamodb.reset()
+        # Small enough for these tables.
+        queries.FEW, queries.MANY = chance.choice([4, 32]), chance.choice([8, 256])
         attributes = [{"AttributeName": name, "AttributeType": "S"} for name in NAMES] + [{"AttributeName": "number", "AttributeType": "N"}]
         status, body = call(dynamodb._create_table, {
             "TableName": "table", "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": attributes, "GlobalSecondaryIndexes": INDEXES,
