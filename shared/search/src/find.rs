@@ -23,8 +23,11 @@ const LARGEST_ROUND: usize = 3_000;
 /// How many candidates are read and matched before the clock is asked again.
 const CHUNK: usize = 32;
 
-/// How many candidates are sifted by their documents at once: sixteen requests of a hundred. That is 3 MB of documents.
-const SIFTED: usize = AT_ONCE * DOCUMENTS;
+/// How many candidates are sifted by their documents before the clock is asked again: two rounds of requests.
+const SIFTED: usize = 2 * BATCHES * DOCUMENTS;
+
+/// How many requests for documents are under way at once. The longest documents together are 80 MB.
+const BATCHES: usize = 8;
 
 /// The documents of a request: as many as DynamoDB reads in one batch.
 const DOCUMENTS: usize = 100;
@@ -126,29 +129,44 @@ pub async fn find<L: Lists>(
     }
 }
 
-/// The places of the candidates that their documents don't leave out. What has none that tells of it as it is now, an
-/// open interaction above all, stays.
+/// The places of the candidates that their documents don't leave out, in their order. What has none that tells of it as
+/// it is now, an open interaction above all, stays.
 async fn sifted<L: Lists>(
     lists: &L,
     names: &Names,
     search: &Search,
     candidates: Vec<(Position, Candidate)>,
 ) -> Result<Vec<(Position, InteractionKey)>, PortError> {
-    let mut documents: BTreeMap<InteractionId, Document> = BTreeMap::new();
-    if search.needs_facts() {
-        let closed = candidates.iter().filter(|(_, (_, row))| row.status == Status::Closed);
-        let closed: Vec<InteractionId> = closed.map(|(_, (place, _))| place.interaction.clone()).collect();
-        let batches: Vec<Vec<InteractionId>> = closed.chunks(DOCUMENTS).map(<[_]>::to_vec).collect();
-        let asked = stream::iter(batches).map(|some| async move { lists.documents(&some).await });
-        let found: Vec<Vec<Document>> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
-        documents.extend(found.into_iter().flatten().map(|document| (document.interaction.clone(), document)));
+    if !search.needs_facts() {
+        return Ok(candidates.into_iter().map(|(position, (place, _))| (position, place)).collect());
     }
+    let mut candidates = candidates.into_iter();
+    let batches = std::iter::from_fn(|| {
+        let batch: Vec<(Position, Candidate)> = candidates.by_ref().take(DOCUMENTS).collect();
+        (!batch.is_empty()).then_some(batch)
+    });
+    let batches: Vec<_> = batches.map(|batch| batch_sifted(lists, names, search, batch)).collect();
+    let stay: Vec<Vec<(Position, InteractionKey)>> = stream::iter(batches).buffered(BATCHES).try_collect().await?;
+    Ok(stay.into_iter().flatten().collect())
+}
+
+/// The same for as many as one request reads. Their documents are dropped with its end.
+async fn batch_sifted<L: Lists>(
+    lists: &L,
+    names: &Names,
+    search: &Search,
+    batch: Vec<(Position, Candidate)>,
+) -> Result<Vec<(Position, InteractionKey)>, PortError> {
+    let closed = batch.iter().filter(|(_, (_, row))| row.status == Status::Closed);
+    let closed: Vec<InteractionId> = closed.map(|(_, (place, _))| place.interaction.clone()).collect();
+    let found = if closed.is_empty() { Vec::new() } else { lists.documents(&closed).await? };
+    let documents: BTreeMap<InteractionId, Document> = found.into_iter().map(|document| (document.interaction.clone(), document)).collect();
     let stays = |(position, (place, row)): &(Position, Candidate)| {
         let Some(document) = documents.get(&place.interaction).filter(|document| document.tells_of(row)) else { return true };
         let (account, contact) = (&place.conversation.account, &place.conversation.contact);
         search.matches(&Subject { position, account, contact, row, facts: Some(&document.facts) }, names)
     };
-    Ok(candidates.into_iter().filter(stays).map(|(position, (place, _))| (position, place)).collect())
+    Ok(batch.into_iter().filter(stays).map(|(position, (place, _))| (position, place)).collect())
 }
 
 /// The interactions at these places that match as they are now, newest first.

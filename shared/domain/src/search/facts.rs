@@ -44,8 +44,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// The longest text in bytes: an item of DynamoDB has 400 KB. A longer thread is searched itself.
-    pub const LONGEST: usize = 300_000;
+    /// The longest text in bytes: a search reads hundreds of documents at once. A longer thread is searched itself.
+    pub const LONGEST: usize = 100_000;
 
     /// The document of `interaction`, with the messages of its thread; `None` while it is open, and for a thread
     /// that is too long.
