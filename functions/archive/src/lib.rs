@@ -2,7 +2,7 @@
 //!
 //! | case | result |
 //! |---|---|
-//! | a closed interaction | its transcripts, its log and the document for searches are written, and replace earlier ones |
+//! | a closed interaction | its transcripts, its log and its document are written, and replace earlier ones |
 //! | an open interaction, for a snapshot | the same without the log |
 //! | an interaction that changes meanwhile | it is written again |
 //! | attachments of more than 200 MB together, or a copy that is gone | they are left out, and the transcript says so |
