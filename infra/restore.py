@@ -4,6 +4,7 @@
     restore.py import DETACHED.json PROCESSED.json                               the same, with the tables to import
     restore.py events OLD_TABLE NEW_TABLE SINCE                                  customers' messages since then
     restore.py timers NEW_TABLE QUEUE_URL                                        the ends of all waits
+    restore.py documents DERIVED_TABLE NEW_TABLE SINCE                           documents of what is no longer there
 """
 
 import json
@@ -144,8 +145,23 @@ def timers(table, queue):
     print(f"{count} timers")
 
 
+def documents(derived, table, since):
+    """Deletes what searches keep of conversations that closed since then and that the restored table does not know."""
+    count = 0
+    # To the second: a fraction would sort before a time that ends with it.
+    values = {":kind": {"S": "DOC"}, ":since": {"S": since[:19]}}
+    names = {"#data": "data", "#closed": "closed_at"}
+    condition = "sk = :kind AND #data.#closed >= :since"
+    for item in pages("scan", TableName=derived, FilterExpression=condition, ExpressionAttributeNames=names, ExpressionAttributeValues=values):
+        reference = {"pk": {"S": item["pk"]["S"].replace("DOC#", "REF#")}, "sk": {"S": "REF"}}
+        if not aws("dynamodb", "get-item", body={"TableName": table, "Key": reference, "ConsistentRead": True}).get("Item"):
+            aws("dynamodb", "delete-item", body={"TableName": derived, "Key": {"pk": item["pk"], "sk": item["sk"]}})
+            count += 1
+    print(f"{count} documents")
+
+
 if __name__ == "__main__":
-    steps = {"detach": detach, "import": with_tables, "events": events, "timers": timers}
+    steps = {"detach": detach, "import": with_tables, "events": events, "timers": timers, "documents": documents}
     if len(sys.argv) < 3 or sys.argv[1] not in steps:
         sys.exit(__doc__)
     steps[sys.argv[1]](*sys.argv[2:])

@@ -17,7 +17,7 @@ impl Desk {
     async fn mentions(&self, number: usize) -> Vec<String> {
         let phone = format!("3935{number:08}");
         let mut found = Vec::new();
-        for table in ["interactions", "config"] {
+        for table in ["interactions", "config", "derived"] {
             let mut pages = self.deployment.aws.dynamodb().scan().table_name(table).into_paginator().items().send();
             while let Some(item) = pages.next().await {
                 let text = format!("{:?}", item.unwrap());

@@ -1,6 +1,9 @@
 //! Lists of interactions: the filters, who sees what, the pages, and what a page costs.
 
+use domain::search::Document;
+use engine::ports::{Lists, Store};
 use serde_json::{Value, json};
+use store::Documents;
 
 use crate::{Caller, Desk};
 
@@ -284,4 +287,45 @@ async fn a_search_finds_by_rows_and_by_the_text_of_messages_and_is_resumed_to_it
         let (status, problem) = sue.post("/search", call.clone()).await;
         assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{call}: {problem}");
     }
+}
+
+#[tokio::test]
+async fn a_search_for_a_text_believes_the_document_of_a_closed_interaction_until_it_is_opened_again() {
+    let desk = Desk::open("DOCUM", 5).await;
+    let (anna, sue) = (desk.anna(), desk.over("anybody", "supervisor"));
+    let path = desk.accepted(1).await;
+    let store = &desk.deployment.store;
+    let now = async || {
+        let key = store.locate(&id(&path).parse().unwrap()).await.unwrap().unwrap();
+        let interaction = store.interaction(&key).await.unwrap().unwrap();
+        let thread = Lists::thread(store, &interaction).await.unwrap();
+        (interaction, thread)
+    };
+    let finds = async |value: &str| {
+        let condition = json!({"field": "text", "operator": "contains", "value": value});
+        let (status, answer) = sue.post("/search", json!({"search": {"conditions": [condition]}})).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["items"].as_array().unwrap().len()
+    };
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    assert_eq!(finds("hello").await, 1, "it has no document yet");
+
+    let documents = Documents::new(desk.deployment.aws.dynamodb(), "derived");
+    let (interaction, thread) = now().await;
+    let document = Document::of(&interaction, &thread).unwrap();
+    documents.put(&document).await.unwrap();
+    assert_eq!((finds("hello").await, finds("goodbye").await), (1, 0));
+    // One that tells something else shows that the thread is not read, and that nothing is shown that is not there.
+    let mut wrong = document.clone();
+    wrong.facts.text = "goodbye".to_owned();
+    documents.put(&wrong).await.unwrap();
+    assert_eq!((finds("hello").await, finds("goodbye").await), (0, 0));
+    // Once the interaction has been opened again, the document is about something else: also after the next closing.
+    assert_eq!(anna.post(&format!("{path}/reopen"), json!({})).await.0, 200);
+    assert_eq!(finds("hello").await, 1);
+    assert_eq!(anna.post(&format!("{path}/close"), json!({})).await.0, 200);
+    assert_eq!(finds("hello").await, 1);
+    let (interaction, thread) = now().await;
+    documents.put(&Document::of(&interaction, &thread).unwrap()).await.unwrap();
+    assert_eq!((finds("hello").await, finds("goodbye").await), (1, 0));
 }

@@ -18,7 +18,7 @@ use domain::ids::{AccountId, ContactId};
 use domain::interaction::{Interaction, Status};
 use domain::message::Message;
 use domain::row::{Filter, Listing, Position, Row, Span, State};
-use domain::search::{Names, SearchInput};
+use domain::search::{Document, Names, SearchInput};
 use domain::tag::Tag;
 use engine::ports::{Lists, PortError, Rows, RowsWanted};
 use search::{Found, ListQuery, SearchQuery, find, list};
@@ -85,6 +85,10 @@ impl Lists for Counting<'_> {
 
     async fn latest_message(&self, interaction: &Interaction) -> Result<Option<Message>, PortError> {
         self.0.latest_message(interaction).await
+    }
+
+    async fn documents(&self, interactions: &[InteractionId]) -> Result<Vec<Document>, PortError> {
+        Lists::documents(self.0, interactions).await
     }
 }
 

@@ -6,9 +6,11 @@ use domain::ids::JobId;
 use domain::inbound::{Annotated, Annotation};
 use domain::insights::{Sentiment, Summary};
 use domain::job::{Job, State};
+use domain::message::Content;
+use domain::search::Document;
 use domain::video::{Call, Meeting};
 use engine::jobs::JobStep;
-use store::CausedBy;
+use store::{CausedBy, Documents};
 use views::transcript::{log_key, transcript_key};
 
 use super::*;
@@ -87,13 +89,21 @@ impl Desk {
         self.deployment.store.append(&self.agents[0], cause, &event, Some(&self.account.id), Timestamp::now()).await.unwrap();
     }
 
+    fn documents(&self) -> Documents {
+        Documents::new(self.deployment.aws.dynamodb(), "derived")
+    }
+
     /// The copy of an attachment, and what `archive` writes.
     pub(crate) async fn copies(&self, key: &InteractionKey) {
         let interaction = domain::interaction::Interaction {
             id: key.interaction.clone(),
             account: key.conversation.account.clone(),
+            closed_at: Some(Timestamp::now()),
             ..domain::fixtures::interaction(domain::interaction::Status::Closed, Timestamp::now())
         };
+        let content = Content::Text { body: CANARY.to_owned() };
+        let said = domain::message::Message { content, ..domain::fixtures::message(Timestamp::now()) };
+        self.documents().put(&Document::of(&interaction, &[said]).unwrap()).await.unwrap();
         let media = format!("media/{}/{}/msg_1/0", key.conversation.account, key.interaction);
         let written = [media, transcript_key(&interaction, false), transcript_key(&interaction, true), log_key(&interaction).unwrap()];
         for object in written {
@@ -105,7 +115,7 @@ impl Desk {
     /// holds nothing else.
     async fn traces(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for table in ["interactions", "config"] {
+        for table in ["interactions", "config", "derived"] {
             let mut pages = self.deployment.aws.dynamodb().scan().table_name(table).into_paginator().items().send();
             while let Some(item) = pages.next().await {
                 let mut item = item.unwrap();

@@ -37,6 +37,10 @@ import ministack.app  # noqa: E402  (slow: the parent may end meanwhile)
 from ministack.services import apigateway, lambda_svc, scheduler  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
+import queries  # noqa: E402
+
+queries.mend()
+
 
 def find_api_scope(api_id):
     """An API's id is enough to call it, as on AWS. The engine looks only in the account that signed the request."""

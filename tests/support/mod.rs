@@ -24,7 +24,7 @@ use lambda_http::http::Request as HttpRequest;
 use lambda_http::{Body, RequestExt};
 use receive::{Ingest, Receive};
 use serde::Serialize;
-use store::{Configuration, Extra, Form, Interactions, Write};
+use store::{Configuration, Documents, Extra, Form, Interactions, Write};
 
 pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub const PREVIOUS_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -106,6 +106,7 @@ impl Deployment {
         local::template::make_tables(engine, &account).await.unwrap();
         aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
         let store = Interactions::new(dynamodb.clone(), "interactions", "config").writing(Form::Compact);
+        let store = store.with_documents(Documents::new(dynamodb.clone(), "derived"));
         let configuration = Configuration::new(dynamodb, "config");
         let engine = Engine { store: store.clone(), directory: configuration.clone(), world: System };
         let queues = QUEUES.map(|name| (name, Queue::from_env(&aws, &env, name).unwrap())).into();

@@ -1,4 +1,4 @@
-//! Writes the transcript and the log of one interaction.
+//! Writes the transcript and the log of one interaction, and the document by which searches find it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,8 +6,10 @@ use std::future::Future;
 use cloud::aws::CallError;
 use domain::effect::InteractionKey;
 use domain::history::HistoryEntry;
+use domain::ids::InteractionId;
 use domain::interaction::Interaction;
 use domain::message::{Copy, Message};
+use domain::search::Document;
 use engine::ports::{Directory, PortError};
 use serde_json::Value;
 use views::transcript::{File, Transcript, log_key, transcript_key};
@@ -32,6 +34,10 @@ pub(crate) trait Records: Sync {
     fn thread(&self, interaction: &Interaction) -> impl Future<Output = Result<(Vec<Message>, Vec<HistoryEntry>), PortError>> + Send;
     /// Its history, oldest first, with what the messages `told`.
     fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// Writes a search's document, and replaces an earlier one.
+    fn put_document(&self, document: &Document) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Deletes a search's document. An absent one is a success.
+    fn delete_document(&self, interaction: &InteractionId) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// The bucket.
@@ -129,7 +135,7 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
         for key in transcripts.into_iter().chain(log_key(interaction)) {
             self.bucket.delete(&key).await?;
         }
-        Ok(())
+        Ok(self.records.delete_document(&interaction.id).await?)
     }
 
     async fn snapshot(&self, key: &InteractionKey) -> Result<Option<Snapshot>, PortError> {
@@ -140,6 +146,12 @@ impl<R: Records, D: Directory, B: Bucket> Archivist<R, D, B> {
 
     async fn write(&self, key: &InteractionKey, snapshot: &Snapshot) -> Result<(), ArchiveError> {
         let Snapshot { interaction, messages, told } = snapshot;
+        // First, since people search sooner than they read transcripts. One that was merged is found with the one that
+        // absorbed it.
+        match Document::of(interaction, messages).filter(|_| interaction.merged_into.is_none()) {
+            Some(document) => self.records.put_document(&document).await?,
+            None => self.records.delete_document(&interaction.id).await?,
+        }
         let account = self.directory.account(&interaction.account).await?;
         let agents = self.directory.agents().await?;
         let mut transcript = Transcript { account: account.as_deref(), interaction, messages, agents: &agents, left_out: BTreeMap::new() };
@@ -220,9 +232,8 @@ mod tests {
 
     use domain::effect::ConversationKey;
     use domain::history::Fact;
-    use domain::ids::InteractionId;
     use domain::interaction::Status;
-    use domain::message::Attachment;
+    use domain::message::{Attachment, Content};
 
     use engine::memory::{Memory, MemoryDirectory};
     use jiff::Timestamp;
@@ -230,7 +241,11 @@ mod tests {
 
     /// Each read takes the next state. The last state stays.
     #[derive(Default)]
-    struct FakeRecords(Mutex<VecDeque<(Interaction, Vec<Message>)>>, Mutex<BTreeMap<InteractionId, Interaction>>);
+    struct FakeRecords(
+        Mutex<VecDeque<(Interaction, Vec<Message>)>>,
+        Mutex<BTreeMap<InteractionId, Interaction>>,
+        Mutex<BTreeMap<InteractionId, Document>>,
+    );
 
     impl FakeRecords {
         fn current(&self) -> Option<(Interaction, Vec<Message>)> {
@@ -258,6 +273,16 @@ mod tests {
         async fn history(&self, _: &InteractionKey, _: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(vec![HistoryEntry { at: now(), version: 1, role: None, fact: Fact::Opened }])
         }
+
+        async fn put_document(&self, document: &Document) -> Result<(), PortError> {
+            self.2.lock().unwrap().insert(document.interaction.clone(), document.clone());
+            Ok(())
+        }
+
+        async fn delete_document(&self, interaction: &InteractionId) -> Result<(), PortError> {
+            self.2.lock().unwrap().remove(interaction);
+            Ok(())
+        }
     }
 
     #[derive(Default)]
@@ -284,7 +309,8 @@ mod tests {
     }
 
     fn interaction(status: Status, version: u64) -> Interaction {
-        Interaction { version, ..domain::fixtures::interaction(status, now()) }
+        let closed_at = (status == Status::Closed).then(now);
+        Interaction { version, closed_at, ..domain::fixtures::interaction(status, now()) }
     }
 
     fn key() -> InteractionKey {
@@ -315,7 +341,7 @@ mod tests {
     }
 
     fn archivist(states: impl IntoIterator<Item = (Interaction, Vec<Message>)>) -> Archivist<FakeRecords, MemoryDirectory, FakeBucket> {
-        let records = FakeRecords(Mutex::new(states.into_iter().collect()), Mutex::default());
+        let records = FakeRecords(Mutex::new(states.into_iter().collect()), Mutex::default(), Mutex::default());
         let bucket = FakeBucket(Mutex::new(BTreeMap::from([("media/1".to_owned(), b"\x89PNG".to_vec())])));
         Archivist { records, directory: Memory::new().directory(), bucket }
     }
@@ -362,7 +388,7 @@ mod tests {
     }
 
     /// An interaction that is deleted once it has been read.
-    struct Vanishing(Mutex<Option<Interaction>>);
+    struct Vanishing(Mutex<Option<Interaction>>, Mutex<BTreeMap<InteractionId, Document>>);
 
     impl Records for Vanishing {
         async fn interaction(&self, _: &InteractionKey) -> Result<Option<Interaction>, PortError> {
@@ -376,14 +402,48 @@ mod tests {
         async fn history(&self, _: &InteractionKey, _: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
             Ok(Vec::new())
         }
+
+        async fn put_document(&self, document: &Document) -> Result<(), PortError> {
+            self.1.lock().unwrap().insert(document.interaction.clone(), document.clone());
+            Ok(())
+        }
+
+        async fn delete_document(&self, interaction: &InteractionId) -> Result<(), PortError> {
+            self.1.lock().unwrap().remove(interaction);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_interaction_has_the_document_of_its_latest_state_and_an_open_or_merged_one_has_none() {
+        let closed = interaction(Status::Closed, 4);
+        let said = |body: &str| Message { content: Content::Text { body: body.to_owned() }, ..message(vec![]) };
+        // A message is corrected while the transcript is written.
+        let states = [(closed.clone(), vec![said("Domani")]), (closed.clone(), vec![said("Perché no")])];
+        let archivist = archivist(states);
+        archivist.archive(&key()).await.unwrap();
+        let documents = archivist.records.2.lock().unwrap().clone();
+        assert_eq!(documents.into_values().collect::<Vec<_>>(), [Document::of(&closed, &[said("Perché no")]).unwrap()]);
+
+        let merged = Interaction { merged_into: Some(key()), ..closed.clone() };
+        let long = "a ".repeat(Document::LONGEST / 2 + 1);
+        for (now, body) in [(interaction(Status::Open, 5), "Domani"), (merged, "Domani"), (closed.clone(), long.as_str())] {
+            let archivist = self::archivist([(now, vec![said(body)])]);
+            let earlier = Document::of(&closed, &[said("Domani")]).unwrap();
+            archivist.records.put_document(&earlier).await.unwrap();
+            // One that was merged into itself would go round for ever.
+            archivist.archive_one(&key()).await.unwrap();
+            assert!(archivist.records.2.lock().unwrap().is_empty());
+        }
     }
 
     #[tokio::test]
     async fn what_was_written_for_an_interaction_that_was_deleted_meanwhile_is_deleted() {
-        let records = Vanishing(Mutex::new(Some(interaction(Status::Closed, 4))));
+        let records = Vanishing(Mutex::new(Some(interaction(Status::Closed, 4))), Mutex::default());
         let archivist = Archivist { records, directory: Memory::new().directory(), bucket: FakeBucket::default() };
         assert_eq!(archivist.archive(&key()).await.unwrap(), Written::Nothing);
         assert!(archivist.bucket.0.lock().unwrap().is_empty());
+        assert!(archivist.records.1.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

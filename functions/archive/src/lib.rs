@@ -2,7 +2,7 @@
 //!
 //! | case | result |
 //! |---|---|
-//! | a closed interaction | its transcript, with and without attachments, and its log are written, and replace earlier ones |
+//! | a closed interaction | its transcripts, its log and its document are written, and replace earlier ones |
 //! | an open interaction, for a snapshot | the same without the log |
 //! | an interaction that changes meanwhile | it is written again |
 //! | attachments of more than 200 MB together, or a copy that is gone | they are left out, and the transcript says so |
@@ -20,12 +20,14 @@ use cloud::objects::Objects;
 use cloud::queues::Queue;
 use domain::effect::InteractionKey;
 use domain::history::HistoryEntry;
+use domain::ids::InteractionId;
 use domain::interaction::Interaction;
 use domain::message::Message;
+use domain::search::Document;
 use engine::jobs::ArchiveJob;
 use engine::ports::{PortError, Store};
 use lambda_runtime::Error;
-use store::{Configuration, Interactions};
+use store::{Configuration, Documents, Interactions};
 use tokio::sync::Semaphore;
 
 use archivist::{Archivist, Bucket, Records};
@@ -40,7 +42,7 @@ const FIRST_WAIT: u32 = 10;
 /// The longest delay, in seconds.
 const LONGEST_WAIT: u32 = 3_600;
 
-struct Table(Interactions);
+struct Table(Interactions, Documents);
 
 impl Records for Table {
     async fn interaction(&self, key: &InteractionKey) -> Result<Option<Interaction>, PortError> {
@@ -53,6 +55,14 @@ impl Records for Table {
 
     async fn history(&self, key: &InteractionKey, told: Vec<HistoryEntry>) -> Result<Vec<HistoryEntry>, PortError> {
         self.0.history_beside(key, told).await
+    }
+
+    async fn put_document(&self, document: &Document) -> Result<(), PortError> {
+        self.1.put(document).await
+    }
+
+    async fn delete_document(&self, interaction: &InteractionId) -> Result<(), PortError> {
+        self.1.delete(interaction).await
     }
 }
 
@@ -81,7 +91,7 @@ struct Function {
 impl Function {
     fn from_env(aws: &Aws, env: &Env) -> Result<Self, Error> {
         let archivist = Archivist {
-            records: Table(Interactions::from_env(aws, env)?),
+            records: Table(Interactions::from_env(aws, env)?, Documents::new(aws.dynamodb(), env.required("DERIVED_TABLE")?)),
             directory: Configuration::from_env(aws, env)?,
             bucket: Files(Objects::from_env(aws, env)?),
         };

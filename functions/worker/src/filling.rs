@@ -183,6 +183,8 @@ mod tests {
         /// An interaction that somebody changes between its read and its write.
         changing: Option<InteractionId>,
         broken: bool,
+        /// How many times slower than its rests the table is.
+        slow: i32,
     }
 
     fn interaction(number: u128) -> Interaction {
@@ -206,6 +208,7 @@ mod tests {
                 fails_at: None,
                 changing: None,
                 broken: false,
+                slow: 1,
             }
         }
 
@@ -298,7 +301,7 @@ mod tests {
         }
 
         async fn rest(&self, how_long: Duration) {
-            self.world.advance(how_long.try_into().unwrap());
+            self.world.advance(SignedDuration::try_from(how_long).unwrap() * self.slow);
         }
     }
 
@@ -384,6 +387,31 @@ mod tests {
             assert!(fakes.without_row().is_empty() && fakes.ended(), "{fails_at:?}");
             assert_eq!(fakes.jobs.lock().unwrap().len(), 1, "{fails_at:?}");
             assert_eq!(*fakes.table.lock().unwrap(), *whole.table.lock().unwrap(), "{fails_at:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_migration_of_several_units_that_is_killed_at_any_call_ends_the_same_and_reads_no_unit_twice() {
+        // A part takes seven seconds, so a unit has two of the thirteen.
+        let slow = || Fakes { slow: 32, ..Fakes::new(40) };
+        let whole = slow();
+        whole.play(4).await;
+        assert!(whole.ended() && whole.without_row().is_empty());
+        let of_whole = whole.jobs.lock().unwrap().values().next().unwrap().clone();
+        assert!(of_whole.turn >= 2 && of_whole.version > 7, "several units: {of_whole:?}");
+        let calls = *whole.calls.lock().unwrap();
+        for fails_at in (1..=calls).flat_map(|at| [(at, false), (at, true)]) {
+            let fakes = Fakes { fails_at: Some(fails_at), ..slow() };
+            fakes.play(5).await;
+            assert!(fakes.ended(), "{fails_at:?}");
+            assert_eq!(*fakes.table.lock().unwrap(), *whole.table.lock().unwrap(), "{fails_at:?}");
+            let jobs = fakes.jobs.lock().unwrap();
+            let job = jobs.values().next().unwrap();
+            // What an attempt did before it was killed, the next one finds done, and does not count.
+            let lost = of_whole.counts.done - job.counts.done;
+            assert!(jobs.len() == 1 && job.state == State::Done && lost <= 2 * PART as u64, "{fails_at:?}: {job:?}");
+            // A unit has four calls for two parts and their six writes at most; the rest of the migration is as it was.
+            assert!(*fakes.calls.lock().unwrap() <= calls + 40, "{fails_at:?}: {} calls", fakes.calls.lock().unwrap());
         }
     }
 

@@ -314,6 +314,10 @@ mod tests {
         async fn latest_message(&self, interaction: &Interaction) -> Result<Option<domain::message::Message>, PortError> {
             self.memory.latest_message(interaction).await
         }
+
+        async fn documents(&self, interactions: &[InteractionId]) -> Result<Vec<domain::search::Document>, PortError> {
+            Lists::documents(&*self.memory, interactions).await
+        }
     }
 
     impl Selections for &Fakes {

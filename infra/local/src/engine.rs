@@ -19,6 +19,8 @@ use crate::meter::Meter;
 const PACKAGES: [&str; 3] = ["ministack==1.5.33", "cryptography==50.0.2", "aws-sam-translator==1.115.0"];
 
 const LAUNCHER: &str = include_str!("../engine.py");
+/// Beside the launcher, which imports it.
+const QUERIES: &str = include_str!("../queries.py");
 const CLOCK: &str = include_str!("../clock.rs");
 
 /// A running engine on 127.0.0.1. It ends when this value is dropped, or with this process, however that ends.
@@ -198,9 +200,11 @@ fn free_port(port: u16) -> std::io::Result<u16> {
 
 fn spawn(dir: &Path, python: &Path, port: u16, log: &Path, environment: &[(&str, &Path)]) -> Result<Process> {
     let launcher = dir.join("engine.py");
-    // Written beside it and then moved, since another process may be reading it.
-    let fresh = dir.join(format!("engine-{port}.py"));
-    std::fs::write(&fresh, LAUNCHER).and_then(|()| std::fs::rename(&fresh, &launcher)).context("the launcher can't be written")?;
+    for (name, source) in [("queries.py", QUERIES), ("engine.py", LAUNCHER)] {
+        // Written beside it and then moved, since another process may be reading it.
+        let fresh = dir.join(format!("{port}-{name}"));
+        std::fs::write(&fresh, source).and_then(|()| std::fs::rename(&fresh, dir.join(name))).context("the launcher can't be written")?;
+    }
     // The engine unpacks the functions here. The launcher removes the folder.
     let temporary = dir.join("tmp").join(port.to_string());
     std::fs::create_dir_all(&temporary).context("the engine's temporary folder can't be made")?;
@@ -322,6 +326,15 @@ mod tests {
     async fn a_missing_program_is_reported_in_one_line() {
         let error = run(&mut Command::new("/nowhere/python3"), "python3").await.unwrap_err().to_string();
         assert!(error.starts_with("python3 was not found") && !error.contains('\n'), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_query_from_its_place_on_answers_what_the_engine_does() {
+        let python = prepare(&crate::private_folder()).await.unwrap();
+        let seeds = std::env::var("SEEDS").unwrap_or_else(|_| "25".to_owned());
+        let test = concat!(env!("CARGO_MANIFEST_DIR"), "/queries_test.py");
+        let asked = run(Command::new(python).args(["-B", test, &seeds]), "python").await.unwrap();
+        assert!(asked.status.success(), "{}", text(&asked));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use domain::interaction::{Inactivity, Interaction, LastMessage, Run, Stage, Stat
 use domain::message::{Author, Content, Delivery, DeliveryState, Message};
 use domain::priority::Priority;
 use domain::report::facts;
+use domain::search::Document;
 use domain::tag::Tag;
 use domain::values::{Address, E164};
 use domain::variables::Variables;
@@ -24,7 +25,7 @@ use fastrand::Rng;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::{Derived, Interactions};
+use store::{Derived, Documents, Interactions};
 use ulid::Ulid;
 
 use crate::client::Api;
@@ -92,14 +93,22 @@ pub async fn load(engine: &Engine, stack: &Stack, demo: &Demo, count: usize) -> 
         ("DERIVED_TABLE", stack.output("DerivedTable")?),
     ]);
     let aws = Aws::new(&env)?;
-    write(&Interactions::from_env(&aws, &env)?, &Derived::from_env(&aws, &env)?, &cast, count, System.now()).await
+    let documents = Documents::new(aws.dynamodb(), stack.output("DerivedTable")?);
+    write(&Interactions::from_env(&aws, &env)?, &Derived::from_env(&aws, &env)?, Some(&documents), &cast, count, System.now()).await
 }
 
-/// Writes `count` conversations that ended before `now`.
+/// Writes `count` conversations that ended before `now`, with their documents for searches.
 ///
 /// # Errors
 /// The table can't be written, or it has a past already.
-pub async fn write(store: &impl Store, reports: &impl Reports, cast: &Cast, count: usize, now: Timestamp) -> Result<()> {
+pub async fn write(
+    store: &impl Store,
+    reports: &impl Reports,
+    documents: Option<&Documents>,
+    cast: &Cast,
+    count: usize,
+    now: Timestamp,
+) -> Result<()> {
     // A customer's conversations follow each other, so their contact is there before them.
     let mut customers: Vec<Vec<Past>> = Vec::new();
     let mut teller = Teller { rng: Rng::with_seed(SEED), cast, now };
@@ -112,6 +121,9 @@ pub async fn write(store: &impl Store, reports: &impl Reports, cast: &Cast, coun
     count_all(reports, customers.iter().flatten()).await?;
     let written = stream::iter(customers).map(|customer| async move {
         for past in customer {
+            if let Some((documents, document)) = documents.zip(Document::of(&past.interaction, &past.messages)) {
+                documents.put(&document).await.context("a document can't be written")?;
+            }
             put(store, past).await?;
         }
         anyhow::Ok(())
@@ -460,7 +472,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_conversations_as_asked_for_are_written() {
         let memory = Memory::new();
-        write(&memory, &memory, &cast(), 100, now()).await.unwrap();
+        write(&memory, &memory, None, &cast(), 100, now()).await.unwrap();
         let written = memory.interactions();
         // The reports have all of them.
         let mut closed = 0;

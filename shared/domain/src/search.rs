@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use facts::Facts;
+pub use facts::{Document, Facts};
 pub use fields::{Field, Kind, Operator};
 pub use fold::fold;
 pub use input::{ConditionInput, Fault, SearchInput, ValueInput};

@@ -30,6 +30,7 @@ use domain::queue::Queue;
 use domain::removal::Gone;
 use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
 use domain::row::Listing;
+use domain::search::Document;
 use domain::trigger::{Health, Tried, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
@@ -134,6 +135,7 @@ struct State {
     interactions: BTreeMap<InteractionId, Interaction>,
     gone: BTreeMap<InteractionId, Gone>,
     listings: BTreeMap<InteractionId, Listing>,
+    documents: BTreeMap<InteractionId, Document>,
     messages: BTreeMap<MessagePlace, (MessageKey, Message)>,
     /// The messages before their latest change, as a replica shows them that lags. One that was just written is
     /// missing there, and one that was just deleted is not.
@@ -455,6 +457,21 @@ impl Memory {
         locked(&self.state).listings.clone()
     }
 
+    /// The documents of closed interactions.
+    pub fn documents(&self) -> BTreeMap<InteractionId, Document> {
+        locked(&self.state).documents.clone()
+    }
+
+    /// Writes the document of a closed interaction, as the function `archive` does.
+    pub fn archive(&self, interaction: &InteractionId) {
+        let mut state = locked(&self.state);
+        let Some(known) = state.interactions.get(interaction).filter(|known| !known.is_open()) else { return };
+        match Document::of(known, &state.thread(known)) {
+            Some(document) => drop(state.documents.insert(interaction.clone(), document)),
+            None => drop(state.documents.remove(interaction)),
+        }
+    }
+
     /// Writes what the version before wrote: contacts, and addresses that lead to a customer.
     pub fn before(&self, contacts: impl IntoIterator<Item = Contact>, leads: impl IntoIterator<Item = (Place, Identity)>) {
         let mut state = locked(&self.state);
@@ -760,12 +777,22 @@ impl State {
             self.messages.remove(&at);
             return true;
         }
+        self.documents.remove(interaction);
         self.history.retain(|(of, _), _| of != interaction);
         let is_left = self.interactions.values().any(|other| other.conversation() == *conversation);
         if !is_left && !self.is_open(conversation) {
             self.heads.remove(&conversation.group());
         }
         false
+    }
+
+    /// The messages of an interaction and of those that it absorbed, oldest first.
+    fn thread(&self, interaction: &Interaction) -> Vec<Message> {
+        let of = |id: &InteractionId| *id == interaction.id || interaction.absorbed.iter().any(|place| place.interaction == *id);
+        let of_it = self.messages.iter().filter(|((id, ..), _)| of(id)).map(|((_, at, _), (_, message))| (*at, message));
+        let mut messages: Vec<(i64, &Message)> = of_it.collect();
+        messages.sort_by_key(|(at, message)| (*at, message.id.clone()));
+        messages.into_iter().map(|(_, message)| message.clone()).collect()
     }
 
     fn is_open(&self, conversation: &ConversationKey) -> bool {
@@ -1273,15 +1300,11 @@ impl Lists for Memory {
     }
 
     async fn thread(&self, interaction: &Interaction) -> PortResult<Vec<Message>> {
-        let of = |id: &InteractionId| *id == interaction.id || interaction.absorbed.iter().any(|place| place.interaction == *id);
-        let in_order = |(at, message): (i64, &Message)| (at, message.id.clone());
-        self.read(|state| {
-            let of_it = state.messages.iter().filter(|((id, ..), _)| of(id)).map(|((_, at, _), (_, message))| (*at, message));
-            let mut messages: Vec<(i64, &Message)> = of_it.collect();
-            messages.sort_by_key(|message| in_order(*message));
-            messages.into_iter().map(|(_, message)| message.clone()).collect()
-        })
-        .await
+        self.read(|state| state.thread(interaction)).await
+    }
+
+    async fn documents(&self, interactions: &[InteractionId]) -> PortResult<Vec<Document>> {
+        self.read(|state| interactions.iter().filter_map(|id| state.documents.get(id).cloned()).collect()).await
     }
 
     async fn latest_message(&self, interaction: &Interaction) -> PortResult<Option<Message>> {

@@ -25,6 +25,7 @@ use domain::plan::ActionPlan;
 use domain::queue::Queue;
 use domain::report::{Dimension, Duty, Facts, Quarter, Tally, is_counted};
 use domain::row::{Filter, Position, Row, Shelf, Span};
+use domain::search::Document;
 use domain::trigger::{Health, Tried, Trigger, TriggerCall, happened};
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -192,6 +193,8 @@ pub trait Lists: Send + Sync {
     fn thread(&self, interaction: &Interaction) -> impl Future<Output = Result<Vec<Message>, PortError>> + Send;
     /// The latest message of an interaction, as [`Interaction::last_message`] tells of it.
     fn latest_message(&self, interaction: &Interaction) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
+    /// The documents of these interactions, in no order. They may lag, and any may be missing.
+    fn documents(&self, interactions: &[InteractionId]) -> impl Future<Output = Result<Vec<Document>, PortError>> + Send;
 }
 
 /// The picture of what waits and who works, which the APIs share, and whose turn it is to make it.

@@ -50,18 +50,19 @@ async fn commit(memory: &Memory, before: Option<Interaction>, after: Interaction
 }
 
 /// A change of an interaction: what people do.
-fn changed(before: &Interaction, what: u8) -> Interaction {
+fn changed(before: &Interaction, what: u8, step: usize) -> Interaction {
     let mut after = before.clone();
     after.version += 1;
+    let now = start() + SignedDuration::from_millis(i64::try_from(step).unwrap());
     match what % 5 {
-        0 => (after.status, after.closed_at) = (Status::Closed, Some(start())),
+        0 if before.status == Status::Open => (after.status, after.closed_at) = (Status::Closed, Some(now)),
         1 => after.unread = !after.unread,
         2 if before.status == Status::Closed => after.archived = !after.archived,
         3 => match after.tags.is_empty() {
             true => after.tags.push(Tag::parse("VIP").unwrap()),
             false => after.tags.clear(),
         },
-        _ if before.status == Status::Closed && !before.archived => after.status = Status::Open,
+        _ if before.status == Status::Closed && !before.archived => (after.status, after.closed_at) = (Status::Open, None),
         _ => after.unread = false,
     }
     after
@@ -111,7 +112,7 @@ proptest! {
             }
             let change = async |all: &mut BTreeMap<usize, Interaction>, number: usize, what: u8| {
                 let before = all[&number].clone();
-                let after = changed(&before, what);
+                let after = changed(&before, what, 0);
                 commit(&memory, Some(before), after.clone()).await;
                 all.insert(number, after);
             };
@@ -180,11 +181,13 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..80),
         which in 0..4_usize,
         limit in 1..9_usize,
+        // A document is written after so many changes, if ever.
+        archived in prop::collection::vec((any::<prop::sample::Index>(), 0..80_usize), 0..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (memory, names) = (Memory::new(), Names::default());
-            let mut all: Vec<(Interaction, Message)> = Vec::new();
+            let mut all: Vec<(Interaction, Vec<Message>)> = Vec::new();
             for (number, (of, second, text)) in opened.iter().enumerate() {
                 let interaction = interaction(number, *of, *second);
                 let body = ["Perché no?", "Arriva ieri", "Grazie", "perche, ieri"][*text].to_owned();
@@ -196,18 +199,31 @@ proptest! {
                 };
                 let written = Commit { messages: vec![(message.clone(), Vec::new())], ..write(None, interaction.clone()) };
                 assert_eq!(memory.commit(written).await.unwrap(), Committed::Done);
-                all.push((interaction, message));
+                all.push((interaction, vec![message]));
             }
-            for (number, what) in &changes {
-                let changing = &mut all[number.index(opened.len())].0;
-                let after = changed(changing, *what);
-                commit(&memory, Some(changing.clone()), after.clone()).await;
+            for (step, (number, what)) in changes.iter().enumerate() {
+                let (changing, said) = &mut all[number.index(opened.len())];
+                let after = changed(changing, *what, step);
+                // Who reopens an interaction writes on in it, so an older document has not all of its text.
+                let reopens = changing.status == Status::Closed && after.status == Status::Open;
+                let message = reopens.then(|| Message {
+                    id: MessageId::from_ulid(Ulid(1_000 + step as u128)),
+                    content: Content::Text { body: ["perche, ieri", "Ieri"][step % 2].to_owned() },
+                    ..said[0].clone()
+                });
+                said.extend(message.clone());
+                let messages = message.map(|message| (message, Vec::new())).into_iter().collect();
+                let written = Commit { messages, ..write(Some(changing.clone()), after.clone()) };
+                assert_eq!(memory.commit(written).await.unwrap(), Committed::Done);
                 *changing = after;
+                for (number, _) in archived.iter().filter(|(_, at)| *at == step) {
+                    memory.archive(&all[number.index(opened.len())].0.id);
+                }
             }
             let search = searches()[which].check().unwrap();
-            let matches = |(interaction, message): &&(Interaction, Message)| {
+            let matches = |(interaction, messages): &&(Interaction, Vec<Message>)| {
                 let Listing { position, row, .. } = Listing::of(interaction).unwrap();
-                let facts = Facts::of(interaction, std::slice::from_ref(message));
+                let facts = Facts::of(interaction, messages);
                 let (account, contact) = (&interaction.account, &interaction.contact);
                 search.matches(&Subject { position: &position, account, contact, row: &row, facts: Some(&facts) }, &names)
             };

@@ -23,6 +23,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::codec::{Form, Item, PortResult, failed, from_data, key_item, n, number, s, text, told_by, undecodable};
+use crate::documents::Documents;
 use crate::feed::Feeds;
 use crate::keys;
 use crate::table::Table;
@@ -91,6 +92,7 @@ pub struct Interactions {
     pub(crate) config_table: Arc<str>,
     pub(crate) feeds: Feeds,
     pub(crate) form: Form,
+    pub(crate) documents: Option<Documents>,
     aliases: Arc<Mutex<HashMap<String, (Standing, Instant)>>>,
     places: Arc<Mutex<HashMap<InteractionId, InteractionKey>>>,
 }
@@ -114,8 +116,15 @@ impl Interactions {
     /// The interactions table with this name. Its transactions check membership in `config_table`.
     pub fn new(client: Client, table: impl Into<Arc<str>>, config_table: impl Into<Arc<str>>) -> Self {
         let table = Table::new(client, table);
+        let (config_table, feeds) = (config_table.into(), Feeds::default());
         let (aliases, places) = (Arc::default(), Arc::default());
-        Self { table, config_table: config_table.into(), feeds: Feeds::default(), form: Form::Plain, aliases, places }
+        Self { table, config_table, feeds, form: Form::Plain, documents: None, aliases, places }
+    }
+
+    /// The same table, whose searches use these documents and whose deletions delete them.
+    #[must_use]
+    pub fn with_documents(self, documents: Documents) -> Self {
+        Self { documents: Some(documents), ..self }
     }
 
     /// The same table, with items written in this form.

@@ -6,6 +6,7 @@ use domain::ids::{AccountId, InteractionId};
 use domain::interaction::Interaction;
 use domain::message::Message;
 use domain::row::{Filter, Position, Row, Span, State};
+use domain::search::Document;
 use engine::ports::{Lists, PortError, Rows, RowsWanted, Store};
 use futures_util::future::try_join_all;
 
@@ -121,5 +122,12 @@ impl Lists for Interactions {
         });
         let latest = try_join_all(latest).await?;
         Ok(latest.into_iter().flatten().max_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id))))
+    }
+
+    async fn documents(&self, interactions: &[InteractionId]) -> PortResult<Vec<Document>> {
+        match &self.documents {
+            Some(documents) => documents.of(interactions).await,
+            None => Ok(Vec::new()),
+        }
     }
 }

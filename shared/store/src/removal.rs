@@ -192,12 +192,16 @@ impl Interactions {
     }
 
     /// Deletes what belonged to an interaction that is gone: its messages, the ways in from the provider's ids and the
-    /// events that made them, its history, its calls, and the head of the conversation if nothing is left in it.
+    /// events that made them, its history, its calls, its document, and the head of the conversation if nothing is left
+    /// in it.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.
     pub async fn purge(&self, gone: &Gone) -> PortResult<()> {
         let InteractionKey { conversation, interaction } = &gone.key;
+        if let Some(documents) = &self.documents {
+            documents.delete(interaction).await?;
+        }
         while let items @ [_, ..] = &self.some_of(conversation, &keys::messages(interaction)).await?[..] {
             try_join_all(items.iter().map(|item| self.purge_message(&conversation.account, item, gone.deleted_at))).await?;
         }

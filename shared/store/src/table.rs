@@ -64,6 +64,11 @@ impl Table {
         self.batches(keys, |batch| batch.consistent_read(true)).await
     }
 
+    /// The items with these keys, in no order, as they are or were a moment ago: for half the price.
+    pub(crate) async fn batch_lately(&self, keys: Vec<Key>) -> PortResult<Vec<Item>> {
+        self.batches(keys, |batch| batch).await
+    }
+
     /// Some attributes of the items with these keys, in no order. It costs half of a consistent read and may lag by
     /// a moment.
     pub(crate) async fn batch_of_hints(&self, keys: Vec<Key>, attributes: &[&str]) -> PortResult<Vec<Item>> {

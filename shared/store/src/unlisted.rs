@@ -105,6 +105,65 @@ mod tests {
 
     use super::*;
 
+    /// The item of an interaction, as a function of the version before wrote it.
+    fn old_item(interaction: &Interaction) -> Value {
+        let mut item = crate::codec::versioned_item(keys::interaction(&interaction.key()), interaction, interaction.version, &[]).unwrap();
+        item.remove(keys::LIST_OF);
+        serde_json::to_value(serde_dynamo::Item::from(item)).unwrap()
+    }
+
+    /// Gives a row to an interaction in a table that answers the updates one after the other: done, or the item that
+    /// is there instead. Returns also what the updates asked for.
+    async fn list_late(interaction: &Interaction, answers: Vec<Result<(), Option<Value>>>) -> (bool, Vec<Value>) {
+        let answers = std::sync::Mutex::new(answers.into_iter());
+        let stub = Stub::start(move |_| match answers.lock().unwrap().next()? {
+            Ok(()) => Some((200, "{}".to_owned())),
+            Err(there) => {
+                let mut lost = json!({ "__type": "ConditionalCheckFailedException", "message": "The conditional request failed" });
+                lost.as_object_mut().unwrap().extend(there.map(|item| ("Item".to_owned(), item)));
+                Some((400, lost.to_string()))
+            }
+        })
+        .await;
+        let listed = Interactions::new(stub.aws.dynamodb(), "interactions", "config").list_late(interaction).await.unwrap();
+        let calls = stub.calls();
+        assert!(calls.iter().all(|call| call.operation.ends_with("UpdateItem")), "only updates");
+        (listed, calls.iter().map(|call| call.body.clone()).collect())
+    }
+
+    #[tokio::test]
+    async fn a_row_is_given_to_the_version_that_was_read_and_to_none_that_has_one() {
+        let read = Interaction { version: 7, ..fixtures::interaction(Status::Closed, Timestamp::UNIX_EPOCH) };
+        let (listed, updates) = list_late(&read, vec![Ok(())]).await;
+        assert!(listed);
+        let update = &updates[0];
+        assert_eq!(update["ConditionExpression"], "version = :version AND attribute_not_exists(list_of)");
+        assert_eq!(update["ExpressionAttributeValues"][":version"]["N"], "7");
+        assert_eq!(update["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+        assert_eq!(update["UpdateExpression"], "SET list_of = :shelf, listed = :place, #row = :row", "nothing else changes");
+
+        // A function of this version has changed it, and so written its row.
+        let mut newer = old_item(&Interaction { version: 8, ..read.clone() });
+        newer[keys::LIST_OF] = json!({"S": "there"});
+        let (listed, updates) = list_late(&read, vec![Err(Some(newer)), Ok(())]).await;
+        assert_eq!((listed, updates.len()), (false, 1));
+        // It was deleted: nothing is made anew.
+        let (listed, updates) = list_late(&read, vec![Err(None), Ok(())]).await;
+        assert_eq!((listed, updates.len()), (false, 1));
+
+        // A function of the version before has changed it: the row is that of its version.
+        let archived = Interaction { version: 9, archived: true, ..read.clone() };
+        let (listed, updates) = list_late(&read, vec![Err(Some(old_item(&archived))), Ok(())]).await;
+        assert_eq!((listed, updates.len()), (true, 2));
+        let values = &updates[1]["ExpressionAttributeValues"];
+        assert_eq!((&values[":version"]["N"], &values[":row"]["M"]["archived"]["BOOL"]), (&json!("9"), &json!(true)));
+        assert_eq!(values[":shelf"]["S"], Listing::of(&archived).unwrap().shelf.key().as_str());
+        // It has been merged into another one: no list shows it.
+        let merged = Interaction { version: 9, merged_into: Some(read.key()), ..read.clone() };
+        let (listed, updates) = list_late(&read, vec![Err(Some(old_item(&merged))), Ok(())]).await;
+        assert_eq!((listed, updates.len()), (false, 1));
+    }
+
     /// A table in which a transaction is just writing the interaction, and then has failed.
     #[tokio::test]
     async fn a_transaction_that_comes_to_nothing_leaves_no_interaction_without_a_row() {

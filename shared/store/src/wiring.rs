@@ -5,7 +5,7 @@ use cloud::config::{ConfigError, Env};
 use engine::Engine;
 use engine::ports::System;
 
-use crate::{Configuration, Form, Interactions};
+use crate::{Configuration, Documents, Form, Interactions};
 
 impl Configuration {
     /// Reads `CONFIG_TABLE`.
@@ -18,13 +18,17 @@ impl Configuration {
 }
 
 impl Interactions {
-    /// Reads `INTERACTIONS_TABLE`, `CONFIG_TABLE` and `COMPACT_ITEMS`.
+    /// Reads `INTERACTIONS_TABLE`, `CONFIG_TABLE` and `COMPACT_ITEMS`; where documents are used, `DERIVED_TABLE` too.
     ///
     /// # Errors
     /// A variable is missing, or has an unknown value.
     pub fn from_env(aws: &Aws, env: &Env) -> Result<Self, ConfigError> {
         let form = if env.parsed("COMPACT_ITEMS", "true or false")?.unwrap_or(false) { Form::Compact } else { Form::Plain };
-        Ok(Self::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?).writing(form))
+        let interactions = Self::new(aws.dynamodb(), env.required("INTERACTIONS_TABLE")?, env.required("CONFIG_TABLE")?).writing(form);
+        Ok(match env.optional("DERIVED_TABLE") {
+            Some(derived) => interactions.with_documents(Documents::new(aws.dynamodb(), derived)),
+            None => interactions,
+        })
     }
 }
 

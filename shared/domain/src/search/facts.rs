@@ -1,25 +1,66 @@
 //! What a search reads of an interaction's messages.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Direction, fold};
-use crate::interaction::Interaction;
+use crate::ids::InteractionId;
+use crate::interaction::{Interaction, Status};
 use crate::message::{Author, Content, Message};
+use crate::row::Row;
 use crate::variables::Variables;
 
 /// What only an interaction's messages and variables tell.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// The time of the first message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<Timestamp>,
     /// The time of the latest message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<Timestamp>,
     /// The direction of the latest message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// The variables that the plan has set.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,
     /// The folded texts of all messages, one a line.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
+}
+
+/// The facts of a closed interaction, written when it closed and whenever its thread changes after that. A search
+/// reads it in place of the thread, to leave out what does not match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// When it was closed. One that was opened again has another time, and the document tells nothing any more.
+    pub closed_at: Timestamp,
+    /// The facts.
+    pub facts: Facts,
+}
+
+impl Document {
+    /// The longest text in bytes: a search reads hundreds of documents at once. A longer thread is searched itself.
+    pub const LONGEST: usize = 100_000;
+
+    /// The document of `interaction`, with the messages of its thread; `None` while it is open, and for a thread
+    /// that is too long.
+    pub fn of(interaction: &Interaction, messages: &[Message]) -> Option<Self> {
+        let closed_at = interaction.closed_at.filter(|_| !interaction.is_open())?;
+        let facts = Facts::of(interaction, messages);
+        (facts.text.len() <= Self::LONGEST).then(|| Self { interaction: interaction.id.clone(), closed_at, facts })
+    }
+
+    /// Whether it is about the interaction as it is now, of which `row` tells.
+    pub fn tells_of(&self, row: &Row) -> bool {
+        // To the millisecond, as compact items keep it.
+        let closed_at = row.closed_at.map(Timestamp::as_millisecond);
+        row.status == Status::Closed && closed_at == Some(self.closed_at.as_millisecond())
+    }
 }
 
 /// Customers' words never reach a log.

@@ -1071,6 +1071,7 @@ impl Sim {
             // Files are copied outside the engine.
             Job::Queued(Errand { job: Body::Media(_), .. }) => {}
             Job::Queued(Errand { job: Body::Archive(ArchiveJob { interaction }), .. }) => {
+                self.memory.archive(&interaction.interaction);
                 self.archived.push(interaction.interaction.clone())
             }
             Job::Queued(Errand { job: Body::Report(job), .. }) => self.to_count.push(job.clone()),

@@ -28,13 +28,14 @@ use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::removal::SECOND_PASS;
 use domain::report::{Counted, Dimension, Duty, Measure, Quarter, Tally, facts, rollup};
 use domain::row::Listing;
+use domain::search::Document;
 use domain::tag::Tag;
 use domain::trigger::{Trigger, TriggerEvent};
 use domain::values::Address;
 use domain::variables::VariableName;
 use engine::jobs::{ReportJob, RollupJob, TriggerJob};
 use engine::memory::{ContactChange, Fault, Memory, ReadFault};
-use engine::ports::{Committed, PortError, Reports, Store, World};
+use engine::ports::{Committed, Lists, PortError, Reports, Store, World};
 use engine::{EngineError, Sent, Told, reports};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -1207,6 +1208,19 @@ impl Story {
         assert_eq!(asked.len(), provider.asked.len(), "a model was asked twice for the same wait");
     }
 
+    /// Checks that the document of each closed interaction tells of its thread as it is now.
+    fn check_documents(&self) {
+        let mut documents = self.sim.memory.documents();
+        for interaction in &self.sim.memory.interactions() {
+            let Some(document) = documents.remove(&interaction.id) else { continue };
+            if Listing::of(interaction).is_some_and(|listing| document.tells_of(&listing.row)) {
+                let thread = surely(|| Lists::thread(&self.sim.memory, interaction));
+                assert_eq!(document, Document::of(interaction, &thread).unwrap(), "the document of {}", interaction.id);
+            }
+        }
+        assert!(documents.is_empty(), "documents of interactions that are gone: {documents:?}");
+    }
+
     /// Checks that the interaction's agent follows from its history.
     fn check_history(&self, interaction: &Interaction) {
         let history = self.sim.memory.history(&interaction.id);
@@ -1345,6 +1359,7 @@ impl Story {
 
     fn check_rest(&mut self) {
         self.check();
+        self.check_documents();
         let messages = self.sim.memory.messages();
         for event in &self.events {
             if let InboundKind::Status(status) = &event.kind {
