@@ -152,9 +152,7 @@ async fn a_tally_is_replaced_only_by_one_that_counts_no_fewer() {
     let quarter = Quarter::of("2026-10-01T07:00:00Z".parse().unwrap());
     let of = |values: &[u64]| {
         let mut tally = Tally::default();
-        values.iter().for_each(|value| {
-            tally.add(&Counted::of(Measure::Answered, *value))
-        });
+        values.iter().for_each(|value| tally.add(&Counted::of(Measure::Answered, *value)));
         tally
     };
     let (early, late) = (of(&[20_000]), of(&[20_000, 30_000]));

@@ -16,17 +16,17 @@ use domain::inbound::ProfileName;
 use domain::insights::{Insights, Sentiment, Summary};
 use domain::interaction::{Inactivity, Interaction, LastMessage, Run, Stage, Status};
 use domain::message::{Author, Content, Delivery, DeliveryState, Message};
-use domain::priority::Priority;
 use domain::pricing::{Category, Charge, Currency};
+use domain::priority::Priority;
 use domain::report::{AiCall, Duty, Facts, facts};
 use domain::tag::Tag;
 use domain::values::{Address, E164};
 use domain::variables::Variables;
 use engine::ports::{Commit, Committed, FactOf, Reports, Store, System, World as _};
 use fastrand::Rng;
-use reqwest::Method;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
 use serde_json::json;
 use store::{Derived, Interactions};
 use ulid::Ulid;
@@ -175,7 +175,9 @@ async fn count_all(reports: &impl Reports, all: impl Iterator<Item = &Past>) -> 
     }
     let puts = kept.iter().map(|(account, of, facts)| reports.put_facts(account, of.borrowed(), facts));
     stream::iter(puts).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("facts can't be written")?;
-    let lines = timelines.iter().flat_map(|(agent, lines)| lines.iter().map(move |(at, revision, duty)| reports.put_duty(agent, *at, *revision, *duty)));
+    let lines = timelines
+        .iter()
+        .flat_map(|(agent, lines)| lines.iter().map(move |(at, revision, duty)| reports.put_duty(agent, *at, *revision, *duty)));
     stream::iter(lines).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("timelines can't be written")?;
     let sums = quarters.iter().map(|(account, quarter)| engine::reports::roll_up(reports, account, *quarter));
     stream::iter(sums).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("sums can't be written").map(drop)
@@ -374,7 +376,8 @@ impl Teller<'_> {
                 message.delivery = Some(Delivery { state, since: at, error: None, attempts: 0, claim: None });
                 message.queue.clone_from(&interaction.accepted_via);
                 // Answers within the service window are free; a few are notices and offers by template.
-                let category = [Category::Service, Category::Utility, Category::Marketing][[0, 0, 0, 0, 0, 0, 1, 1, 2][self.rng.usize(..9)]];
+                let category =
+                    [Category::Service, Category::Utility, Category::Marketing][[0, 0, 0, 0, 0, 0, 1, 1, 2][self.rng.usize(..9)]];
                 message.charge = Some(Charge { category: Some(category), free: category == Category::Service, stated: None });
             } else {
                 message.from = Some(interaction.address.clone());
@@ -442,7 +445,8 @@ impl Teller<'_> {
         let mut calls = Vec::new();
         // Two in three have insights. Their model fails once in a while, and is asked again.
         if self.rng.u8(..3) > 0 {
-            let sentiment = [Sentiment::Positive, Sentiment::Positive, Sentiment::Neutral, Sentiment::Negative, Sentiment::Mixed][self.rng.usize(..5)];
+            let sentiment =
+                [Sentiment::Positive, Sentiment::Positive, Sentiment::Neutral, Sentiment::Negative, Sentiment::Mixed][self.rng.usize(..5)];
             let fails = self.rng.u8(..12) == 0;
             for replied in [false, true].into_iter().filter(|replied| *replied || fails) {
                 at = self.later(at, 2..=6);
@@ -653,11 +657,20 @@ mod tests {
                 metrics: Metric::ALL.into_iter().filter(|metric| metric.belongs_to(dimension)).collect(),
                 service_level: None::<ServiceLevel>,
                 levels: BTreeMap::new(),
-                prices: Prices { rates: vec![domain::pricing::Rate { currency: Currency::USD, rate: "1".to_owned().try_into().unwrap() }], ..Prices::default() },
+                prices: Prices {
+                    rates: vec![domain::pricing::Rate { currency: Currency::USD, rate: "1".to_owned().try_into().unwrap() }],
+                    ..Prices::default()
+                },
                 now: now(),
             };
             let total = asked.report(&memory).await.unwrap().unwrap().total;
-            asked.metrics.into_iter().zip(total).filter(|(_, cell)| matches!(cell, Cell::Nothing | Cell::Count(0))).map(|(metric, _)| metric).collect::<Vec<_>>()
+            asked
+                .metrics
+                .into_iter()
+                .zip(total)
+                .filter(|(_, cell)| matches!(cell, Cell::Nothing | Cell::Count(0)))
+                .map(|(metric, _)| metric)
+                .collect::<Vec<_>>()
         };
         for dimension in Dimension::ALL {
             // The past has no wrap-up, no codes by message and no handover, which a mean or another column tells of.

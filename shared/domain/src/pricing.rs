@@ -319,7 +319,8 @@ impl Priced {
 ///
 /// Once it is something it stays something: what reached the customer fails no more.
 pub fn priced(message: &Message) -> Option<(Priced, u64)> {
-    let reached = message.delivery.as_ref().is_some_and(|delivery| matches!(delivery.state, DeliveryState::Delivered | DeliveryState::Read));
+    let reached =
+        message.delivery.as_ref().is_some_and(|delivery| matches!(delivery.state, DeliveryState::Delivered | DeliveryState::Read));
     if !reached {
         return None;
     }
@@ -387,9 +388,7 @@ impl Prices {
     /// The price of a message on a day: that of its country before the one for all others, of several the latest.
     pub fn price(&self, category: Category, market: Market, day: Date) -> Option<&Price> {
         let fits = |price: &&Price| {
-            price.category == category
-                && price.market.is_none_or(|own| own == market)
-                && price.from.is_none_or(|from| from <= day)
+            price.category == category && price.market.is_none_or(|own| own == market) && price.from.is_none_or(|from| from <= day)
         };
         self.prices.iter().filter(fits).max_by_key(|price| (price.market.is_some(), price.from))
     }
@@ -454,9 +453,8 @@ mod tests {
             ],
             ..Prices::default()
         };
-        let of = |category, code: &str, day| {
-            prices.price(category, Market::parse(code).unwrap(), day).map(|price| price.amount.to_string())
-        };
+        let of =
+            |category, code: &str, day| prices.price(category, Market::parse(code).unwrap(), day).map(|price| price.amount.to_string());
         assert_eq!(of(Category::Utility, "+39", date(2026, 6, 30)).as_deref(), Some("0.03"));
         assert_eq!(of(Category::Utility, "+39", date(2026, 7, 1)).as_deref(), Some("0.02"));
         assert_eq!(of(Category::Utility, "+49", date(2026, 7, 1)).as_deref(), Some("0.05"));
@@ -470,15 +468,12 @@ mod tests {
         let rates = vec![Rate { currency: usd, rate: Amount::parse("0.9").unwrap() }];
         let mut prices = Prices { prices: vec![price(Category::Utility, None, "0.05", None)], rates, ..Prices::default() };
         let day = date(2026, 1, 1);
-        let of = |prices: &Prices, terms| {
-            prices.cost(Priced { category: Category::Utility, market: Market::UNKNOWN, terms }, 3, 200_000, day)
-        };
-        assert_eq!([Terms::Table, Terms::Free, Terms::Stated(Currency::EUR), Terms::Stated(usd)].map(|terms| of(&prices, terms)), [
-            Some(150_000),
-            Some(0),
-            Some(200_000),
-            Some(180_000)
-        ]);
+        let of =
+            |prices: &Prices, terms| prices.cost(Priced { category: Category::Utility, market: Market::UNKNOWN, terms }, 3, 200_000, day);
+        assert_eq!(
+            [Terms::Table, Terms::Free, Terms::Stated(Currency::EUR), Terms::Stated(usd)].map(|terms| of(&prices, terms)),
+            [Some(150_000), Some(0), Some(200_000), Some(180_000)]
+        );
         prices.rates.clear();
         assert_eq!(of(&prices, Terms::Stated(usd)), None);
         prices.prices.clear();

@@ -266,7 +266,12 @@ pub struct AiCall {
 impl AiCall {
     /// What it gives to count.
     pub fn facts(&self) -> Facts {
-        let mut all = vec![(Measure::AiCalled, 1), (Measure::AiTime, self.milliseconds), (Measure::AiInput, self.input), (Measure::AiOutput, self.output)];
+        let mut all = vec![
+            (Measure::AiCalled, 1),
+            (Measure::AiTime, self.milliseconds),
+            (Measure::AiInput, self.input),
+            (Measure::AiOutput, self.output),
+        ];
         all.extend((!self.replied).then_some((Measure::AiFailed, 1)));
         all.extend(self.cost.map(|(cost, currency)| (Measure::AiCost(currency), cost)));
         let counted = |(measure, value)| Counted { ai_agent: Some(self.ai_agent.clone()), ..Counted::of(measure, value) };

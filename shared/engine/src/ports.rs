@@ -16,7 +16,7 @@ use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId, TriggerId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId, TriggerId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::interval::Interval;

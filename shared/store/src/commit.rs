@@ -745,7 +745,15 @@ mod tests {
         assert!(written[0].starts_with("PROV#") && written[1].starts_with("CONV#"), "{written:?}");
 
         let report = |state, reference| {
-            let status = StatusUpdate { provider_id: "SM1".to_owned(), reference, state, error: None, at: None, recipients: Vec::new(), charge: None };
+            let status = StatusUpdate {
+                provider_id: "SM1".to_owned(),
+                reference,
+                state,
+                error: None,
+                at: None,
+                recipients: Vec::new(),
+                charge: None,
+            };
             let account = key.interaction.conversation.account.clone();
             InboundEvent::new(account, format!("SM1#{state:?}"), Timestamp::now(), InboundKind::Status(status))
         };

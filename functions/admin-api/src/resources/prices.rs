@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, changed};
 use crate::error::ApiError;
-use crate::input::{Errors, Fields, Refusal, parsed, whole};
+use crate::input::{Fields, Refusal, parsed, whole};
 use crate::openapi::{Refusals, WriteRefusals};
 use crate::trail::Trail;
 
@@ -87,8 +87,7 @@ pub(crate) struct PricesView {
 
 impl PricesView {
     fn of(Prices { currency, prices, rates }: Prices, version: u64) -> Versioned<Self> {
-        let price =
-            |Price { category, market, amount, currency, from }| PriceView { category, country: market, amount, currency, from };
+        let price = |Price { category, market, amount, currency, from }| PriceView { category, country: market, amount, currency, from };
         let rate = |Rate { currency, rate }| RateView { currency, rate };
         let (prices, rates) = (prices.into_iter().map(price).collect(), rates.into_iter().map(rate).collect());
         Versioned::new(Self { currency, prices, rates, version }, version)
@@ -193,6 +192,7 @@ pub(crate) async fn put_prices(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Errors;
     use crate::input::testing::names;
 
     fn parse(body: Value) -> Result<Prices, Errors> {

@@ -8,8 +8,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::DeletedAccount;
-use domain::ids::{AccountId, AgentId, AiAgentId, QueueId};
 use domain::ai_agent::AiAgent;
+use domain::ids::{AccountId, AgentId, AiAgentId, QueueId};
 use domain::pricing::Prices;
 use domain::report::{Cell, Dimension, Metric, Moment, Period, Quarter, ServiceLevel, Unclear, Wanted};
 use engine::ports::Directory;
@@ -455,7 +455,10 @@ mod tests {
         let query = parsed(&[]).ok().unwrap();
         assert_eq!((query.end.0 - query.first.0, query.metrics.len()), (96 + 92 + 96, Metric::ALL.len() - 2));
         let query = parsed(&[("by", "disposition"), ("disposition", "a, b"), ("service_level", "90")]).ok().unwrap();
-        assert_eq!((query.only, query.service_level.map(ServiceLevel::milliseconds)), (Some(BTreeSet::from(["a, b".to_owned()])), Some(90_000)));
+        assert_eq!(
+            (query.only, query.service_level.map(ServiceLevel::milliseconds)),
+            (Some(BTreeSet::from(["a, b".to_owned()])), Some(90_000))
+        );
         assert!(query.metrics.iter().all(|metric| metric.belongs_to(Dimension::Disposition)));
     }
 

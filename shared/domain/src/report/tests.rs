@@ -6,14 +6,14 @@ use ulid::Ulid;
 
 use super::*;
 use crate::agent::PresenceWord;
-use crate::history::Escalated;
-use crate::insights::{Sentiment, Summary};
-use crate::message::{Delivery, DeliveryState};
-use crate::pricing::{Amount, Category, Charge, Market, Price, Prices, Rate, Terms};
 use crate::effect::{Audience, Target};
+use crate::history::Escalated;
 use crate::history::{Fact, HistoryEntry, WaitEnd};
 use crate::ids::{InteractionId, MessageId};
+use crate::insights::{Sentiment, Summary};
 use crate::interaction::Stage;
+use crate::message::{Delivery, DeliveryState};
+use crate::pricing::{Amount, Category, Charge, Market, Price, Prices, Rate, Terms};
 
 fn account() -> AccountId {
     AccountId::from_ulid(Ulid::from_parts(1, 1))
@@ -251,11 +251,25 @@ fn messages_and_calls_cost_what_the_table_says_of_their_day() {
     ] {
         tally.add(&Counted::of(measure, value));
     }
-    let price = |amount, from| Price { category: Category::Utility, market: None, amount: Amount::parse(amount).unwrap(), currency: Currency::EUR, from };
+    let price = |amount, from| Price {
+        category: Category::Utility,
+        market: None,
+        amount: Amount::parse(amount).unwrap(),
+        currency: Currency::EUR,
+        from,
+    };
     let mut prices = Prices { prices: vec![price("0.03", None), price("0.04", Some(date(2026, 7, 1)))], ..Prices::default() };
     let of = |prices: &Prices, day| {
         let costed = tally.clone().costed(prices, day);
-        let metrics = [Metric::DeliveredMessages, Metric::UtilityMessages, Metric::FreeMessages, Metric::OtherMessages, Metric::UnpricedMessages, Metric::Cost, Metric::AiCost];
+        let metrics = [
+            Metric::DeliveredMessages,
+            Metric::UtilityMessages,
+            Metric::FreeMessages,
+            Metric::OtherMessages,
+            Metric::UnpricedMessages,
+            Metric::Cost,
+            Metric::AiCost,
+        ];
         metrics.map(|metric| metric.of(&costed))
     };
     let counts = [5, 2, 1, 1, 1].map(Cell::Count);
@@ -264,7 +278,10 @@ fn messages_and_calls_cost_what_the_table_says_of_their_day() {
     assert_eq!(of(&prices, date(2026, 7, 1)).to_vec(), expected(0.15, 0.00025));
     prices.rates.push(Rate { currency: usd, rate: Amount::parse("0.9").unwrap() });
     assert_eq!(of(&prices, date(2026, 7, 1)).to_vec(), expected(0.15, 0.0007));
-    assert_eq!([Metric::Cost, Metric::AiCost].map(|metric| metric.of(&Tally::default().costed(&prices, date(2026, 7, 1)))), [Cell::Nothing; 2]);
+    assert_eq!(
+        [Metric::Cost, Metric::AiCost].map(|metric| metric.of(&Tally::default().costed(&prices, date(2026, 7, 1)))),
+        [Cell::Nothing; 2]
+    );
 }
 
 #[test]
@@ -278,7 +295,9 @@ fn a_message_that_reached_the_customer_counts_for_its_account_its_agent_and_the_
     let facts = Facts::of_message(&message).unwrap();
     assert_eq!(facts.quarter, Quarter(0), "it counts when it was written");
     let of = rollup(&account(), &facts.counted);
-    for (dimension, value) in [(Dimension::Account, account().to_string()), (Dimension::Agent, agent(1).to_string()), (Dimension::Queue, queue(2).to_string())] {
+    for (dimension, value) in
+        [(Dimension::Account, account().to_string()), (Dimension::Agent, agent(1).to_string()), (Dimension::Queue, queue(2).to_string())]
+    {
         assert_eq!(tally(&of, dimension, &value).messages(|_| true), 1, "{dimension:?}");
     }
     assert_eq!(of.len(), 3);
@@ -315,14 +334,30 @@ fn of_the_insights_of_an_interaction_the_first_after_each_close_count() {
 
 #[test]
 fn calls_of_models_and_handovers_count_for_their_ai_agent() {
-    let call = |replied, cost| AiCall { ai_agent: ai_agent(), at: Timestamp::UNIX_EPOCH, replied, input: 900, output: 100, milliseconds: 1_500, cost };
+    let call = |replied, cost| AiCall {
+        ai_agent: ai_agent(),
+        at: Timestamp::UNIX_EPOCH,
+        replied,
+        input: 900,
+        output: 100,
+        milliseconds: 1_500,
+        cost,
+    };
     let escalated = history(vec![(0, vec![Fact::Opened, Fact::AiEscalated { ai_agent: ai_agent(), why: Escalated::Model, said: None }])]);
     let mut counted: Vec<Counted> = facts(&escalated).into_values().flat_map(|facts| facts.counted).collect();
     counted.extend([call(true, Some((42, Currency::EUR))), call(false, None)].iter().flat_map(|call| call.facts().counted));
     let of = rollup(&account(), &counted);
     for (dimension, value) in [(Dimension::AiAgent, ai_agent().to_string()), (Dimension::Account, account().to_string())] {
         let tally = tally(&of, dimension, &value).costed(&Prices::default(), date(2026, 1, 1));
-        let metrics = [Metric::AiCalls, Metric::AiFailures, Metric::AiEscalations, Metric::AiInputTokens, Metric::AiOutputTokens, Metric::AiTime, Metric::AiCost];
+        let metrics = [
+            Metric::AiCalls,
+            Metric::AiFailures,
+            Metric::AiEscalations,
+            Metric::AiInputTokens,
+            Metric::AiOutputTokens,
+            Metric::AiTime,
+            Metric::AiCost,
+        ];
         let cells = [2, 1, 1, 1_800, 200].map(Cell::Count);
         let expected = [&cells[..], &[Cell::Number(1.5), Cell::Number(0.000_042)]].concat();
         assert_eq!(metrics.map(|metric| metric.of(&tally)).to_vec(), expected, "{dimension:?}");

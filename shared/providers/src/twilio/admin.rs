@@ -186,9 +186,7 @@ pub(super) fn prices(
     answers: &[Answer],
 ) -> Step<Result<Vec<Parsed>, Problem>> {
     let sent_at = |message: &Value| [&message["date_sent"], &message["date_created"]].into_iter().find_map(instant);
-    let reaches_back = answers.last().is_some_and(|page| {
-        items(page, "messages").iter().filter_map(sent_at).any(|at| at < span.start)
-    });
+    let reaches_back = answers.last().is_some_and(|page| items(page, "messages").iter().filter_map(sent_at).any(|at| at < span.start));
     match next(connection, connection.hosts.get(API), &listing(connection, "From", span.start), answers, "/next_page_uri") {
         Next::Call(request) if !reaches_back => return Step::Call(request),
         Next::Failed(problem) => return Step::Done(Err(problem)),

@@ -231,7 +231,8 @@ fn prices_are_read_from_the_list_of_sent_messages_as_far_back_as_they_are_wanted
     assert_eq!(query[0], ("From".to_owned(), "whatsapp:+390612345678".to_owned()));
     let sent = |sid: &str, hour: u32, price: Value, status: &str| {
         let mut sent = listed(sid, hour, "Buongiorno", 0);
-        (sent["direction"], sent["price"], sent["price_unit"], sent["status"]) = (json!("outbound-api"), price, json!("USD"), json!(status));
+        (sent["direction"], sent["price"], sent["price_unit"], sent["status"]) =
+            (json!("outbound-api"), price, json!("USD"), json!(status));
         sent
     };
     let next = "/2010-04-01/Accounts/AC1/Messages.json?Page=1";
