@@ -93,8 +93,9 @@ impl Function {
     }
 }
 
-/// The quarter-hour whose messages are priced now: each run takes the next one, so that each message is looked at once. An
-/// hour later the provider knows its price. A run that fails leaves its messages to the administrator's table.
+/// The quarter-hour whose messages are priced now: each run takes the next one, so that each message is looked at
+/// once. An hour later the provider knows its price. A run that fails leaves its messages to the administrator's
+/// table.
 fn priced_now(now: Timestamp) -> Range<Timestamp> {
     let quarter = Quarter::of(now - SignedDuration::from_mins(75));
     quarter.starts()..Quarter(quarter.0 + 1).starts()

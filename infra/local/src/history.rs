@@ -183,8 +183,8 @@ async fn count_all(reports: &impl Reports, all: impl Iterator<Item = &Past>) -> 
     stream::iter(sums).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.context("sums can't be written").map(drop)
 }
 
-/// What agents were up to: on each day with conversations they were there from six to seven o'clock in the evening, and
-/// had those that they had.
+/// What agents were up to: on each day with conversations they were there from six to seven o'clock in the evening,
+/// and had those that they had.
 fn timelines(all: &[&Past]) -> BTreeMap<AgentId, Vec<(Timestamp, u64, Duty)>> {
     let mut holds: BTreeMap<AgentId, BTreeMap<Timestamp, i64>> = BTreeMap::new();
     let mut days: BTreeMap<AgentId, BTreeSet<i64>> = BTreeMap::new();

@@ -1,9 +1,10 @@
 //! What messages to customers cost.
 //!
 //! Providers charge for a message once the customer's device has it, by a category and the customer's country. Some
-//! tell the category with the message's state ([`Charge`]), one tells the price itself. What is counted is the category
-//! and the country ([`Priced`]), and a report applies the administrator's table ([`Prices`]) to the counts. So a price
-//! that is corrected or entered late counts for everything since its day, and nothing is ever counted anew for it.
+//! tell the category with the message's state ([`Charge`]), one tells the price itself. What is counted is the
+//! category and the country ([`Priced`]), and a report applies the administrator's table ([`Prices`]) to the counts.
+//! So a price that is corrected or entered late counts for everything since its day, and nothing is ever counted anew
+//! for it.
 
 use std::fmt;
 

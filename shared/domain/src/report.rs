@@ -230,8 +230,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What a message gives to count once it has reached the customer: that it did, and at what price. It counts in the
-    /// quarter-hour in which the message was written, whenever its price comes to be known.
+    /// What a message gives to count once it has reached the customer: that it did, and at what price. It counts in
+    /// the quarter-hour in which the message was written, whenever its price comes to be known.
     pub fn of_message(message: &Message) -> Option<Self> {
         let (priced, value) = priced(message)?;
         let agent = match &message.author {

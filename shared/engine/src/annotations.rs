@@ -274,8 +274,8 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// The message after a report; `None` if the report neither moves it on, nor tells its id or its price. An id that leads to a
-    /// message must be named by it, or it would stay when the message is deleted.
+    /// The message after a report; `None` if the report neither moves it on, nor tells its id or its price. An id
+    /// that leads to a message must be named by it, or it would stay when the message is deleted.
     fn reported(&self, before: &Message, status: &StatusUpdate) -> Option<Message> {
         let current = before.delivery.as_ref()?;
         let charge = status.charge.map_or(before.charge, |charge| Some(charge.or(before.charge)));

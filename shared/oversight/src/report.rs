@@ -189,8 +189,8 @@ impl Asked {
         self.service_level.or_else(|| self.levels.get(queue).copied()).unwrap_or_default()
     }
 
-    /// The sums of a quarter-hour with what follows from the limit and from prices. It is derived of each apart: limits
-    /// differ by queue, and prices by day.
+    /// The sums of a quarter-hour with what follows from the limit and from prices. It is derived of each apart:
+    /// limits differ by queue, and prices by day.
     fn derived(&self, value: &str, quarter: Quarter, tally: Tally) -> Tally {
         let judged = self.by.dimension() == Dimension::Queue || !self.judges_by_queue();
         let tally = if judged { tally.judged(self.level_of(value)) } else { tally };

@@ -50,8 +50,8 @@ pub async fn reconcile<H: Http, K: Keys>(
     Ok(Reconciled { listed, new: kept.new })
 }
 
-/// Has the messages that were sent within `span` charged at the prices that the provider tells of them by now. Where its
-/// reports tell the prices, it does nothing. Twice changes nothing.
+/// Has the messages that were sent within `span` charged at the prices that the provider tells of them by now. Where
+/// its reports tell the prices, it does nothing. Twice changes nothing.
 ///
 /// # Errors
 /// The provider refused, the conversation with it failed, or the queue.

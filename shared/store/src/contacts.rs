@@ -40,9 +40,10 @@ enum Lost {
 }
 
 impl Interactions {
-    /// Adds a contact of an import that began at `since`, or replaces its previous version. The import has one entry in
-    /// the audit trail for all. It is a conflict if an address of a new contact leads somewhere, or the contact was
-    /// changed meanwhile, or a customer with one of `places`, which the row names, was erased since the import began.
+    /// Adds a contact of an import that began at `since`, or replaces its previous version. The import has one entry
+    /// in the audit trail for all. It is a conflict if an address of a new contact leads somewhere, or the contact
+    /// was changed meanwhile, or a customer with one of `places`, which the row names, was erased since the import
+    /// began.
     ///
     /// # Errors
     /// The table can't be written.

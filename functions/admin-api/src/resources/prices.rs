@@ -64,8 +64,8 @@ pub(crate) struct PricesInput {
     /// The prices.
     #[schema(required = false, max_items = 400)]
     prices: Vec<PriceView>,
-    /// What other currencies are worth: those of prices, of prices that a provider states, and of AI agents. What is in
-    /// another one without a rate is reported as unpriced.
+    /// What other currencies are worth: those of prices, of prices that a provider states, and of AI agents. What is
+    /// in another one without a rate is reported as unpriced.
     #[schema(required = false, max_items = 30)]
     rates: Vec<RateView>,
 }

@@ -255,8 +255,8 @@ async fn an_import_that_dies_at_any_write_ends_the_same() {
     }
 }
 
-/// Row 20 is a new customer, row 4 a known one. Whichever write of the import comes first after the erasure, neither is
-/// there at the end, and the others are.
+/// Row 20 is a new customer, row 4 a known one. Whichever write of the import comes first after the erasure, neither
+/// is there at the end, and the others are.
 #[tokio::test]
 async fn an_import_under_way_does_not_add_a_customer_who_is_erased_at_any_point_of_it() {
     for known in [Known::Skip, Known::Update] {

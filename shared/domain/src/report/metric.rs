@@ -338,8 +338,8 @@ impl Metric {
         matches!(self, Self::Occupancy | Self::Utilisation)
     }
 
-    /// Its value. The tally must have been [judged](Tally::judged) and [costed](Tally::costed) for those that follow from
-    /// a limit or from prices.
+    /// Its value. The tally must have been [judged](Tally::judged) and [costed](Tally::costed) for those that follow
+    /// from a limit or from prices.
     pub fn of(self, tally: &Tally) -> Cell {
         let count = |measure| Cell::Count(tally.count(measure));
         let total = |measure| Cell::Count(tally.total(measure));

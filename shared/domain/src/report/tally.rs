@@ -193,8 +193,8 @@ impl Tally {
     }
 
     /// The same with what the service level is computed of: the waits that were answered within the limit
-    /// ([`Measure::InTime`]), and those that count at all ([`Measure::Judged`]), which are all answered ones and others
-    /// that ended after it. It is derived, so that sums of queues with limits of their own can be merged.
+    /// ([`Measure::InTime`]), and those that count at all ([`Measure::Judged`]), which are all answered ones and
+    /// others that ended after it. It is derived, so that sums of queues with limits of their own can be merged.
     #[must_use]
     pub fn judged(mut self, limit: ServiceLevel) -> Self {
         let limit = limit.milliseconds();

@@ -1277,7 +1277,7 @@ impl Sim {
 }
 
 /// What a provider may say about the price, this time so, another time otherwise, or nothing.
-fn charge(number: u128) -> Option<Charge> {
+fn charge(number: u64) -> Option<Charge> {
     let charge = Charge { category: Some(Category::Utility), ..Charge::default() };
     match number % 5 {
         0 => Some(charge),

@@ -197,7 +197,8 @@ pub(super) fn prices(
     Step::Done(Ok(Parsed::numbered(within.filter_map(|message| priced(connection, now, &message)).collect())))
 }
 
-/// A sent message as a report of its state with its price: Twilio writes `-0.00500`, and nothing while it does not know.
+/// A sent message as a report of its state with its price: Twilio writes `-0.00500`, and nothing while it does not
+/// know.
 fn priced(connection: &Connection<'_>, now: Timestamp, message: &Value) -> Option<Parsed> {
     let sid = text(&message["sid"]).filter(|sid| is_sid(sid) && message["direction"] != "inbound")?;
     let amount = Amount::parse(text(&message["price"])?.trim_start_matches('-')).ok()?;
