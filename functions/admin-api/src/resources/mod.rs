@@ -30,7 +30,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 17] = [
+pub(crate) const KINDS: [(&str, &str); 18] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (AiAgentId::PREFIX, "ai_agent"),
