@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::report::{Counted, Dimension, Measure, Metric, Quarter, SERVICE_LEVEL, Tally, facts, rollup};
+use domain::report::{Counted, Dimension, Measure, Metric, Quarter, ServiceLevel, Tally, facts, rollup};
 use engine::jobs::RollupJob;
 use engine::ports::Reports;
 use engine::reports;
@@ -64,7 +64,7 @@ async fn a_report_is_what_the_histories_tell_in_any_zone_and_outlives_nobodys_na
         assert_eq!(rows.keys().collect::<Vec<_>>(), own.keys().copied().collect::<Vec<_>>(), "{by}");
         for (id, tally) in own {
             for (place, metric) in metrics.iter().enumerate() {
-                let value = match metric.of(tally, SERVICE_LEVEL) {
+                let value = match metric.of(&tally.clone().judged(ServiceLevel::default())) {
                     domain::report::Cell::Count(count) => json!(count),
                     domain::report::Cell::Number(number) => json!(number),
                     domain::report::Cell::Nothing => Value::Null,
@@ -118,7 +118,7 @@ async fn a_month_by_fifty_agents_costs_a_handful_of_queries() {
             .enumerate()
     {
         for value in 1..=3 {
-            tally.add(&Counted { measure, value: value * 50_000 * (place as u64 + 1), queue: None, agent: None, disposition: None });
+            tally.add(&Counted::of(measure, value * 50_000 * (place as u64 + 1)));
         }
     }
     let agents: Vec<String> = (0..50).map(|number| AgentId::from_ulid(ulid::Ulid(number)).to_string()).collect();
@@ -152,9 +152,7 @@ async fn a_tally_is_replaced_only_by_one_that_counts_no_fewer() {
     let quarter = Quarter::of("2026-10-01T07:00:00Z".parse().unwrap());
     let of = |values: &[u64]| {
         let mut tally = Tally::default();
-        values.iter().for_each(|value| {
-            tally.add(&Counted { measure: Measure::Answered, value: *value, queue: None, agent: None, disposition: None })
-        });
+        values.iter().for_each(|value| tally.add(&Counted::of(Measure::Answered, *value)));
         tally
     };
     let (early, late) = (of(&[20_000]), of(&[20_000, 30_000]));

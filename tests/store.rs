@@ -677,7 +677,10 @@ async fn an_agent_who_accepts_belongs_to_the_account_and_the_queue<B: Bench>(ben
         let name = "Support".to_owned();
         let (agent_timeout, pause_after_missed) = (Queue::AGENT_TIMEOUT, None);
         let (strategy, weight) = (Strategy::Beepall, Weight::default());
-        bench.put_queue(Queue { id: queue(number), name, strategy, agent_timeout, weight, pause_after_missed, members }).await;
+        let service_level = domain::report::ServiceLevel::default();
+        bench
+            .put_queue(Queue { id: queue(number), name, strategy, agent_timeout, weight, pause_after_missed, service_level, members })
+            .await;
     }
     let first = open(bench, 1, 1).await;
     let accept = |agent: &AgentId, via: Option<QueueId>| Commit {

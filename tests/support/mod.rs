@@ -159,6 +159,7 @@ impl Deployment {
             agent_timeout: AgentQueue::AGENT_TIMEOUT,
             weight: Weight::default(),
             pause_after_missed: None,
+            service_level: domain::report::ServiceLevel::default(),
             members: members.to_vec(),
         };
         self.configuration.put(&queue, Write::New, Vec::new()).await.unwrap();

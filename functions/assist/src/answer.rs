@@ -146,6 +146,7 @@ async fn reply(
     }
     let retrieved = outside.retrieve(agent, &question, until).await.map_err(refused)?;
     let prompt = prompt(agent, Task::Customer, &knowledge(agent, retrieved), &said, interaction.language.as_ref());
+    let prompt = prompt.on(&interaction.account);
     let reply = outside.ask(agent, version, &prompt, until).await.map_err(refused)?;
     let last_of = |customers: bool| said.iter().rev().find(|line| line.is_customers() == customers).map(|line| line.text.as_str());
     match read(&reply, LONGEST_MESSAGE, last_of(false), last_of(true)) {

@@ -5,7 +5,7 @@ use std::future::Future;
 use domain::ai_agent::AiAgent;
 use domain::decide::{Event, InsightsCause};
 use domain::effect::InteractionKey;
-use domain::ids::AiAgentId;
+use domain::ids::{AccountId, AiAgentId};
 use domain::insights::{Sentiment, Summary};
 use domain::interaction::Interaction;
 use domain::language::Language;
@@ -26,6 +26,7 @@ pub(crate) trait Outside: Sync {
         &self,
         agent: &AiAgent,
         version: u64,
+        account: &AccountId,
         newest_first: &[Message],
         language: Option<&Language>,
     ) -> impl Future<Output = Result<(Sentiment, Summary), NoInsights>> + Send;
@@ -86,7 +87,7 @@ pub(crate) async fn at_closing<S: Store, D: Directory, W: World>(
     let Some(wanted) = account.settings.insights.as_ref().filter(|insights| insights.at_closing) else { return Ok(Outcome::Off) };
     let Some((agent, version)) = outside.ai_agent(&wanted.ai_agent).await? else { return Ok(Outcome::Off) };
     let thread = outside.thread(&interaction).await?;
-    let (sentiment, summary) = match outside.insights(&agent, version, &thread, account.settings.agents_language()).await {
+    let (sentiment, summary) = match outside.insights(&agent, version, &account.id, &thread, account.settings.agents_language()).await {
         Err(NoInsights::NothingSaid) => return Ok(Outcome::NothingSaid),
         made => made?,
     };
@@ -138,6 +139,7 @@ mod tests {
             &self,
             _: &AiAgent,
             _: u64,
+            _: &AccountId,
             newest_first: &[Message],
             _: Option<&Language>,
         ) -> Result<(Sentiment, Summary), NoInsights> {

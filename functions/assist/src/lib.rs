@@ -27,7 +27,7 @@ use cloud::config::Env;
 use cloud::queues::Queue;
 use domain::ai_agent::AiAgent;
 use domain::effect::InteractionKey;
-use domain::ids::{AiAgentId, ContactId};
+use domain::ids::{AccountId, AiAgentId, ContactId};
 use domain::insights::{Sentiment, Summary};
 use domain::interaction::Interaction;
 use domain::language::Language;
@@ -82,10 +82,11 @@ impl Outside for World {
         &self,
         agent: &AiAgent,
         version: u64,
+        account: &AccountId,
         newest_first: &[Message],
         language: Option<&Language>,
     ) -> Result<(Sentiment, Summary), NoInsights> {
-        self.models.insights(agent, version, newest_first, language, Instant::now() + TIME).await
+        self.models.insights(agent, version, account, newest_first, language, Instant::now() + TIME).await
     }
 }
 

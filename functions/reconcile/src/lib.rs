@@ -6,9 +6,11 @@
 //! | a message that is stored here | nothing |
 //! | a message that is not | it is stored and enqueued as if its webhook had come |
 //! | a provider whose API lists no messages | nothing |
+//! | messages that were sent an hour ago, of a provider that tells prices in its list alone | they are charged at those prices |
 //! | a provider that refuses or does not answer | it is logged and counted; the other accounts go on, and the next run tries this one again |
 //! | too many accounts for its time | it ends, and the next run begins with those that were left out |
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,11 +20,12 @@ use cloud::config::Env;
 use cloud::function;
 use cloud::telemetry::{self, Metric};
 use domain::account::Account;
+use domain::report::Quarter;
 use engine::ports::Directory;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Error, LambdaEvent};
 use providers::Problem;
-use receive::{Ingest, ReconcileError, reconcile};
+use receive::{Ingest, ReconcileError, prices, reconcile};
 use serde_json::Value;
 use store::Configuration;
 
@@ -82,7 +85,20 @@ impl Function {
                 telemetry::count(Metric::ReconcileFailures, kind, 1);
             }
         }
+        match prices(&self.client, &self.ingest, account, priced_now(now), now).await {
+            Ok(0) => {}
+            Ok(priced) => tracing::info!(event = "reconcile.priced", account = %id, priced),
+            Err(error) => tracing::error!(event = "reconcile.not_priced", account = %id, %error),
+        }
     }
+}
+
+/// The quarter-hour whose messages are priced now: each run takes the next one, so that each message is looked at
+/// once. An hour later the provider knows its price. A run that fails leaves its messages to the administrator's
+/// table.
+fn priced_now(now: Timestamp) -> Range<Timestamp> {
+    let quarter = Quarter::of(now - SignedDuration::from_mins(75));
+    quarter.starts()..Quarter(quarter.0 + 1).starts()
 }
 
 /// All of `accounts`, beginning with the one at `first`. Inactive accounts too, because they store incoming
@@ -104,6 +120,14 @@ pub async fn run() -> Result<(), Error> {
 mod tests {
     use super::*;
     use domain::fixtures::account;
+
+    #[test]
+    fn each_quarter_hour_is_priced_by_one_run_an_hour_later() {
+        let at = |minutes: i64| Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap();
+        let spans: Vec<_> = (0..8).map(|run| priced_now(at(run * 15 + run % 3))).collect();
+        assert!(spans.windows(2).all(|both| both[0].end == both[1].start), "{spans:?}");
+        assert!(spans.iter().zip(0..).all(|(span, run)| span.end <= at(run * 15 + run % 3 - 60)));
+    }
 
     #[test]
     fn every_account_has_its_turn_wherever_the_run_begins() {

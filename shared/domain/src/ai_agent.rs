@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::AiAgentId;
 use crate::language::Language;
+use crate::pricing::{Amount, Currency};
 
 /// A language model with instructions, knowledge and limits.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,33 @@ pub struct AiAgent {
     /// Bedrock's guardrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrail: Option<Guardrail>,
+    /// What its tokens cost; `None`: reports tell no cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<TokenPrice>,
+}
+
+/// What a million tokens of a model cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AiPrice))]
+pub struct TokenPrice {
+    /// Of prompts, with up to six decimals.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = r"^\d{1,4}(\.\d{1,6})?$", example = "0.06"))]
+    pub input: Amount,
+    /// Of replies, with up to six decimals.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = r"^\d{1,4}(\.\d{1,6})?$", example = "0.24"))]
+    pub output: Amount,
+    /// Their currency.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Z]{3}$", example = "USD"))]
+    pub currency: Currency,
+}
+
+impl TokenPrice {
+    /// What a call costs, in millionths.
+    pub fn of(&self, input: u64, output: u64) -> u64 {
+        let of = |price: Amount, tokens: u64| u128::from(price.millionths()) * u128::from(tokens);
+        let cost = of(self.input, input) + of(self.output, output);
+        u64::try_from((cost + 500_000) / 1_000_000).unwrap_or(u64::MAX)
+    }
 }
 
 /// Instructions and knowledge are the company's own texts, so they never reach a log.
@@ -192,6 +220,14 @@ mod tests {
         assert!(!Escalation::default().is_asked_for("operator"));
         // A phrase without a word, from a version that allowed it, asks for nothing.
         assert!(!Escalation { phrases: vec!["!".into()], message: None }.is_asked_for("what?"));
+    }
+
+    #[test]
+    fn tokens_cost_by_the_million() {
+        let amount = |text| Amount::parse(text).unwrap();
+        let price = TokenPrice { input: amount("0.06"), output: amount("0.24"), currency: Currency::EUR };
+        assert_eq!([price.of(0, 0), price.of(1_000_000, 0), price.of(0, 1_000_000), price.of(1_000, 100)], [0, 60_000, 240_000, 84]);
+        assert_eq!(price.of(u64::MAX, u64::MAX) > price.of(u64::MAX / 2, 0), true);
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn ai_agent() -> AiAgent {
         disclosure: None,
         escalation: Escalation { phrases: vec!["operator".to_owned()], message: None },
         guardrail: None,
+        price: None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::ids::AccountId;
 use crate::message::{
     Attachment, AttachmentKind, CONTENT_ROOM, Content, Copy, DeliveryError, DeliveryState, Origin, Product, Referral, SHORT, limit,
 };
+use crate::pricing::Charge;
 use crate::values::Address;
 
 /// How long events are kept: longer than any provider repeats them (Meta for a week, the longest).
@@ -437,6 +438,9 @@ pub struct StatusUpdate {
     /// the message was sent to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<Address>,
+    /// What the report says about the message's price, if it says anything. The version before does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Charge>,
 }
 
 impl StatusUpdate {

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AgentId, AiAgentId, ClaimId, InteractionId, MessageId};
+use crate::ids::{AgentId, AiAgentId, ClaimId, InteractionId, MessageId, QueueId};
 use crate::language::Rendering;
 use crate::media_type::essence;
+use crate::pricing::Charge;
 pub use crate::template::{ApprovedTemplate, TemplateButton, TemplateButtonKind, TemplateCard, TemplateHeader, TemplateParameter};
 use crate::values::{Address, to_millisecond};
 
@@ -84,6 +85,12 @@ pub struct Message {
     /// The delivery state; `None` for a customer's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// The queue through which the agent who wrote it had the interaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueId>,
+    /// What the provider has said about its price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Charge>,
     /// The decision that brought the message, if the message says all that its history entry would say
     /// ([`crate::history::entry_of`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +159,8 @@ impl Message {
             edits: Vec::new(),
             deleted_at: None,
             delivery: None,
+            queue: None,
+            charge: None,
             decided: None,
             events: Vec::new(),
         }

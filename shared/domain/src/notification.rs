@@ -126,6 +126,7 @@ mod tests {
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
             pause_after_missed: None,
+            service_level: crate::report::ServiceLevel::default(),
             members: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, QueueId};
+use crate::report::ServiceLevel;
 use crate::values::{Invalid, Seconds};
 
 /// A queue: its members, and how they are rung.
@@ -21,6 +22,9 @@ pub struct Queue {
     /// The number of missed offers in a row after which an agent is paused; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_after_missed: Option<MissedLimit>,
+    /// Within which time its interactions are to be answered, as reports judge it.
+    #[serde(default)]
+    pub service_level: ServiceLevel,
     /// The members, in the order of `rrmemory`.
     pub members: Vec<AgentId>,
 }

@@ -84,6 +84,7 @@ mod tests {
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
             pause_after_missed: None,
+            service_level: crate::report::ServiceLevel::default(),
             members: vec![agent(1), agent(2)],
         };
         let changed = |change: fn(&mut Queue)| {

@@ -274,10 +274,11 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Err(EngineError::Busy)
     }
 
-    /// The message after a report; `None` if the report doesn't move it on, nor tells its id. An id that leads to a
-    /// message must be named by it, or it would stay when the message is deleted.
+    /// The message after a report; `None` if the report neither moves it on, nor tells its id or its price. An id
+    /// that leads to a message must be named by it, or it would stay when the message is deleted.
     fn reported(&self, before: &Message, status: &StatusUpdate) -> Option<Message> {
         let current = before.delivery.as_ref()?;
+        let charge = status.charge.map_or(before.charge, |charge| Some(charge.or(before.charge)));
         let delivery = match current.state.moves_to(status.state) {
             true => Delivery {
                 state: status.state,
@@ -286,10 +287,10 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
                 attempts: current.attempts,
                 claim: None,
             },
-            false if before.provider_id.is_some() => return None,
+            false if before.provider_id.is_some() && charge == before.charge => return None,
             false => current.clone(),
         };
         let provider_id = before.provider_id.clone().or_else(|| Some(status.provider_id.clone()));
-        Some(Message { version: before.version + 1, provider_id, delivery: Some(delivery), ..before.clone() })
+        Some(Message { version: before.version + 1, provider_id, delivery: Some(delivery), charge, ..before.clone() })
     }
 }

@@ -183,6 +183,7 @@ impl Owner {
             (Effect::Report, Self::Interaction(interaction)) => {
                 Errand::unordered(id, Job::Report(ReportJob::Count { interaction: interaction.key(), version }))
             }
+            (Effect::Report, Self::Message { key, .. }) => Errand::unordered(id, Job::Report(ReportJob::Price { message: key.clone() })),
             (Effect::Push { to, notice }, Self::Interaction(interaction)) => {
                 let news = News::of_interaction(notice, interaction)?;
                 // News of a presence keeps its order among all news of that presence, whatever causes it.

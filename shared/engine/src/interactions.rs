@@ -94,6 +94,7 @@ impl Sending {
             answers: self.answers.clone(),
             again_of: self.again_of.clone(),
             translation: self.translation.clone(),
+            queue: interaction.accepted_via.clone(),
             ..Message::new(self.id.clone(), interaction.id.clone(), now, author, self.content.clone())
         };
         if self.content.is_note() { message } else { message.queued(now, &interaction.address) }

@@ -8,7 +8,7 @@ use domain::interaction::{Interaction, Watcher};
 use domain::news::News;
 use domain::plan::WebhookUrl;
 use domain::queue::MissedLimit;
-use domain::report::{Duty, Quarter};
+use domain::report::{AiCall, Duty, Quarter};
 use domain::trigger::{Happened, TriggerCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -302,6 +302,20 @@ pub enum ReportJob {
         interaction: InteractionKey,
         /// The version.
         version: u64,
+    },
+    /// Keep at what price a message reached its customer.
+    Price {
+        /// The message.
+        message: MessageKey,
+    },
+    /// Keep a call of a language model.
+    Ai {
+        /// The account for which it was made.
+        account: AccountId,
+        /// The call's id.
+        id: String,
+        /// The call.
+        call: AiCall,
     },
     /// Keep what an agent is up to from now on.
     Duty {

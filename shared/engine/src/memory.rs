@@ -36,7 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 use ulid::Ulid;
 
 use crate::ports::{Commit, Committed, Conversation, Directory, Idempotency, MessageCommit, Owned, PortError, Store, World};
-use crate::ports::{DueCall, Histories, Lists, Panel, Reports, Rows, RowsWanted, TriggerCalls, Turn};
+use crate::ports::{DueCall, FactOf, Histories, Lists, Panel, Reports, Rows, RowsWanted, TriggerCalls, Turn};
 use crate::stream::{Grown, Owner};
 
 /// The result of a port's call.
@@ -156,7 +156,7 @@ struct State {
     due: BTreeMap<(TriggerId, Timestamp, String), DueCall>,
     turns: BTreeMap<TriggerId, Timestamp>,
     tries: BTreeMap<TriggerId, BTreeMap<(Timestamp, String, u32), Tried>>,
-    facts: BTreeMap<(AccountId, Quarter), BTreeMap<(InteractionId, u64), Facts>>,
+    facts: BTreeMap<(AccountId, Quarter), BTreeMap<(String, u64), Facts>>,
     tallies: BTreeMap<(AccountId, Dimension, String, Quarter), Tally>,
     timelines: BTreeMap<AgentId, BTreeMap<(Timestamp, u64), Duty>>,
     outbox: Vec<Grown>,
@@ -591,10 +591,10 @@ impl Memory {
     }
 
     /// The facts that are kept for an account's reports, also those of interactions that are gone.
-    pub fn kept_facts(&self, account: &AccountId) -> Vec<(InteractionId, Facts)> {
+    pub fn kept_facts(&self, account: &AccountId) -> Vec<(String, Facts)> {
         let state = locked(&self.state);
         let own = state.facts.iter().filter(|((of, _), _)| of == account).flat_map(|(_, facts)| facts);
-        own.map(|((interaction, _), facts)| (interaction.clone(), facts.clone())).collect()
+        own.map(|((id, _), facts)| (id.clone(), facts.clone())).collect()
     }
 
     /// What the stream hands to the index of contacts, once.
@@ -1355,16 +1355,24 @@ impl Histories for Memory {
         Ok(self.history(&interaction.interaction))
     }
 
+    async fn message_now(&self, message: &MessageKey) -> PortResult<Option<Message>> {
+        Store::message(self, message).await
+    }
+
     async fn is_gone(&self, interaction: &InteractionId) -> PortResult<bool> {
         self.read(|state| state.gone.contains_key(interaction)).await
     }
 }
 
 impl Reports for Memory {
-    async fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> PortResult<()> {
-        let (account, key) = (interaction.conversation.account.clone(), (interaction.interaction.clone(), version));
+    async fn put_facts(&self, account: &AccountId, of: FactOf<'_>, facts: &Facts) -> PortResult<()> {
+        let key = match of {
+            FactOf::Version(interaction, version) => (interaction.to_string(), version),
+            FactOf::Message(message) => (message.to_string(), 0),
+            FactOf::Ai(call) => (call.to_owned(), 0),
+        };
         let write = |state: &mut State| {
-            state.facts.entry((account, facts.quarter)).or_default().insert(key, facts.clone());
+            state.facts.entry((account.clone(), facts.quarter)).or_default().insert(key, facts.clone());
             Ok(())
         };
         self.write("keep facts", None, write).await

@@ -4,6 +4,7 @@ use domain::effect::{Effect, MessageKey, Notice};
 use domain::ids::ClaimId;
 use domain::language::Rendering;
 use domain::message::{Content, Copy, Delivery, DeliveryError, DeliveryState, ErrorClass, Message};
+use domain::pricing::priced;
 
 use crate::ports::{Committed, Directory, MessageCommit, PortError, Store, World};
 use crate::{ATTEMPTS, Engine, EngineError};
@@ -251,11 +252,15 @@ impl<S: Store, D: Directory, W: World> Engine<S, D, W> {
         Ok(Some(archive.into_iter().chain([TOLD]).collect()))
     }
 
-    /// Writes a delivery state: one plain write, which its version guards.
+    /// Writes a delivery state: one plain write, which its version guards. Reports count a message once it has reached
+    /// the customer, and again, in place of that, if more of its price is known.
     pub(crate) async fn write_delivery(&self, key: &MessageKey, before: &Message, after: Message) -> Result<Committed, EngineError> {
         let state = |message: &Message| message.delivery.as_ref().map(|delivery| delivery.state);
         let is_news = state(&after).is_some_and(|reached| reached.is_news(state(before)));
-        let effects = if is_news { vec![TOLD] } else { Vec::new() };
+        let mut effects = if is_news { vec![TOLD] } else { Vec::new() };
+        if priced(&after) != priced(before) {
+            effects.push(Effect::Report);
+        }
         Ok(self.store.commit_message(MessageCommit::of(key, before.version, after, effects)).await?)
     }
 }

@@ -16,7 +16,7 @@ use domain::decide::{Decision, Reply};
 use domain::effect::{ConversationKey, Effect, InteractionKey, MessageKey, Target};
 use domain::footprint::{SlotChange, WaitingRow, footprint, slot_changes};
 use domain::history::HistoryEntry;
-use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, PauseId, QueueId, TriggerId};
+use domain::ids::{AccountId, AgentId, ContactId, InteractionId, IntervalId, ListId, MessageId, PauseId, QueueId, TriggerId};
 use domain::inbound::{Alert, InboundEvent};
 use domain::interaction::Interaction;
 use domain::interval::Interval;
@@ -236,14 +236,27 @@ pub trait TriggerCalls: Send + Sync {
 pub trait Histories: Send + Sync {
     /// All of an interaction's history, oldest first, with the entries that messages stand for.
     fn whole_history(&self, interaction: &InteractionKey) -> impl Future<Output = Result<Vec<HistoryEntry>, PortError>> + Send;
+    /// A message as it is now.
+    fn message_now(&self, message: &MessageKey) -> impl Future<Output = Result<Option<Message>, PortError>> + Send;
     /// Whether the interaction is being deleted, or was. Before that, nothing of its history is missing.
     fn is_gone(&self, interaction: &InteractionId) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
+/// What facts are of. None of it leads back to a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactOf<'a> {
+    /// A version of an interaction.
+    Version(&'a InteractionId, u64),
+    /// A message that reached its customer.
+    Message(&'a MessageId),
+    /// A call of a language model, by its id.
+    Ai(&'a str),
+}
+
 /// What reports are made of: facts, and the tallies that are derived from them.
 pub trait Reports: Send + Sync {
-    /// Keeps the facts of a version. Twice changes nothing.
-    fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Keeps facts. Twice changes nothing; others of the same take their place.
+    fn put_facts(&self, account: &AccountId, of: FactOf<'_>, facts: &Facts) -> impl Future<Output = Result<(), PortError>> + Send;
     /// All facts of an account's quarter-hour, read consistently.
     fn facts(&self, account: &AccountId, quarter: Quarter) -> impl Future<Output = Result<Vec<Facts>, PortError>> + Send;
     /// Replaces a value's tally of a quarter-hour, unless the present one counts more facts.

@@ -3,13 +3,13 @@
 //! Both steps replace what they write by what follows from its sources, and add nothing to anything. So a job that
 //! comes twice, late or in another order changes nothing.
 
-use domain::effect::InteractionKey;
+use domain::effect::{InteractionKey, MessageKey};
 use domain::ids::AccountId;
-use domain::report::{Quarter, facts, rollup};
+use domain::report::{Facts, Quarter, facts, rollup};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::jobs::{ReportJob, RollupJob};
-use crate::ports::{Histories, PortError, Reports};
+use crate::ports::{FactOf, Histories, PortError, Reports};
 
 /// How many tallies are written at once. A quarter-hour has one for each agent, queue and disposition.
 const AT_ONCE: usize = 16;
@@ -21,6 +21,8 @@ const AT_ONCE: usize = 16;
 pub async fn carry_out(histories: &impl Histories, reports: &impl Reports, job: &ReportJob) -> Result<Option<RollupJob>, PortError> {
     match job {
         ReportJob::Count { interaction, version } => count(histories, reports, interaction, *version).await,
+        ReportJob::Price { message } => price(histories, reports, message).await,
+        ReportJob::Ai { account, id, call } => keep(reports, account, FactOf::Ai(id), &call.facts()).await.map(Some),
         ReportJob::Duty { at: None, .. } => Ok(None),
         ReportJob::Duty { agent, revision, at: Some(at), duty } => reports.put_duty(agent, *at, *revision, *duty).await.map(|()| None),
     }
@@ -42,8 +44,24 @@ pub async fn count(
     if histories.is_gone(&interaction.interaction).await? {
         return Ok(None);
     }
-    reports.put_facts(interaction, version, &facts).await?;
-    Ok(Some(RollupJob { account: interaction.conversation.account.clone(), quarter: facts.quarter }))
+    let of = FactOf::Version(&interaction.interaction, version);
+    keep(reports, &interaction.conversation.account, of, &facts).await.map(Some)
+}
+
+/// Keeps that a message reached its customer, and at what price. Returns the job that adds it up; `None` if it did not
+/// reach the customer, or is deleted. What was kept before of the same message is replaced.
+///
+/// # Errors
+/// A port failed.
+pub async fn price(histories: &impl Histories, reports: &impl Reports, message: &MessageKey) -> Result<Option<RollupJob>, PortError> {
+    let now = histories.message_now(message).await?;
+    let Some(facts) = now.as_ref().and_then(Facts::of_message) else { return Ok(None) };
+    keep(reports, &message.interaction.conversation.account, FactOf::Message(&message.message), &facts).await.map(Some)
+}
+
+async fn keep(reports: &impl Reports, account: &AccountId, of: FactOf<'_>, facts: &Facts) -> Result<RollupJob, PortError> {
+    reports.put_facts(account, of, facts).await?;
+    Ok(RollupJob { account: account.clone(), quarter: facts.quarter })
 }
 
 /// Adds up the facts of a quarter-hour.

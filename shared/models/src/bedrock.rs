@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn prompt(may_escalate: bool) -> Prompt {
-        Prompt { system: "rules".into(), user: "{}".into(), may_escalate }
+        Prompt { system: "rules".into(), user: "{}".into(), may_escalate, account: None }
     }
 
     #[test]

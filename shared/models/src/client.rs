@@ -6,13 +6,17 @@ use aws_credential_types::provider::ProvideCredentials;
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
 use cloud::egress::{Egress, EgressError, fixed_client};
+use cloud::queues::{Queue, SendOptions};
 use cloud::secrets::{AccountSecrets, SecretError};
 use cloud::telemetry::{self, Metric};
 use domain::ai_agent::{AiAgent, KnowledgeBase, ModelProvider};
+use domain::ids::AccountId;
 use domain::insights::{Sentiment, Summary};
 use domain::language::Language;
 use domain::message::Message;
+use domain::report::AiCall;
 use domain::values::Secret;
+use engine::jobs::ReportJob;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -32,6 +36,8 @@ pub struct Models {
     /// Stands in for Bedrock's own addresses in local runs.
     bedrock_url: Option<String>,
     egress: Egress,
+    /// Takes the calls that reports count.
+    reports: Option<Queue>,
     keys: AccountSecrets<Secret>,
 }
 
@@ -62,7 +68,7 @@ impl std::fmt::Debug for Models {
 }
 
 impl Models {
-    /// Reads `AI_KEY_PREFIX`, `BEDROCK_URL` and `EGRESS_ALLOWED_ORIGINS`.
+    /// Reads `AI_KEY_PREFIX`, `BEDROCK_URL` and `EGRESS_ALLOWED_ORIGINS`, and `REPORT_QUEUE_URL` if there is one.
     ///
     /// # Errors
     /// A variable is missing or can't be used.
@@ -74,6 +80,7 @@ impl Models {
             http: fixed_client().map_err(|_| ConfigError::Invalid { name: "BEDROCK_URL", expected })?,
             bedrock_url: env.optional("BEDROCK_URL").map(|_| env.base_url("BEDROCK_URL")).transpose()?,
             egress: Egress::from_env(env)?,
+            reports: env.optional("REPORT_QUEUE_URL").map(|_| Queue::from_env(aws, env, "REPORT_QUEUE_URL")).transpose()?,
             keys: AccountSecrets::of_kind(aws, env, "AI_KEY_PREFIX")?,
         })
     }
@@ -112,6 +119,22 @@ impl Models {
             input_tokens = usage.input,
             output_tokens = usage.output
         );
+        if let Some((queue, account)) = self.reports.as_ref().zip(prompt.account.clone()) {
+            let call = AiCall {
+                ai_agent: agent.id.clone(),
+                at: cloud::time::now(),
+                replied: outcome.is_ok(),
+                input: usage.input,
+                output: usage.output,
+                milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
+                cost: agent.price.map(|price| (price.of(usage.input, usage.output), price.currency)),
+            };
+            let job = ReportJob::Ai { account, id: cloud::ids::ulid().to_string(), call };
+            // A customer's answer does not depend on what is counted.
+            if let Err(error) = queue.send(&job, SendOptions::default()).await {
+                tracing::warn!(event = "model.not_counted", ai_agent = agent.id.as_str(), %error);
+            }
+        }
         outcome
     }
 
@@ -124,6 +147,7 @@ impl Models {
         &self,
         agent: &AiAgent,
         version: u64,
+        account: &AccountId,
         newest_first: &[Message],
         language: Option<&Language>,
         until: Instant,
@@ -132,7 +156,7 @@ impl Models {
         if !said.iter().any(Line::is_customers) {
             return Err(NoInsights::NothingSaid);
         }
-        let reply = self.ask(agent, version, &prompt(agent, Task::Insights, &[], &said, language), until).await?;
+        let reply = self.ask(agent, version, &prompt(agent, Task::Insights, &[], &said, language).on(account), until).await?;
         Ok(answer::insights(&reply)?)
     }
 
@@ -262,7 +286,7 @@ mod tests {
     }
 
     fn prompt() -> Prompt {
-        Prompt { system: "rules".into(), user: "{}".into(), may_escalate: false }
+        Prompt { system: "rules".into(), user: "{}".into(), may_escalate: false, account: None }
     }
 
     /// The same AI agent with both providers, at this address, without a key.

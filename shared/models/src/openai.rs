@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn prompt(may_escalate: bool) -> Prompt {
-        Prompt { system: "rules".into(), user: "{}".into(), may_escalate }
+        Prompt { system: "rules".into(), user: "{}".into(), may_escalate, account: None }
     }
 
     #[test]

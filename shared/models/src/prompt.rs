@@ -3,6 +3,7 @@
 //! end early. No phone number, id, name or note is in it.
 
 use domain::ai_agent::AiAgent;
+use domain::ids::AccountId;
 use domain::language::Language;
 use domain::message::{Author, Content, Message};
 use serde::Serialize;
@@ -31,6 +32,16 @@ pub struct Prompt {
     pub user: String,
     /// Whether it may call [`ESCALATE`].
     pub may_escalate: bool,
+    /// The account in whose reports the call counts; `None`: in none, since an administrator tries something out.
+    pub account: Option<AccountId>,
+}
+
+impl Prompt {
+    /// The same, for the reports of an account.
+    #[must_use]
+    pub fn on(self, account: &AccountId) -> Self {
+        Self { account: Some(account.clone()), ..self }
+    }
 }
 
 /// A prompt holds what customers wrote, so it never reaches a log.
@@ -187,7 +198,7 @@ pub fn prompt(agent: &AiAgent, task: Task<'_>, knowledge: &[Passage], conversati
     if let Task::Question(question) = task {
         data["question"] = question.into();
     }
-    Prompt { system, user: data.to_string(), may_escalate: task == Task::Customer }
+    Prompt { system, user: data.to_string(), may_escalate: task == Task::Customer, account: None }
 }
 
 /// What [`ESCALATE`] does, and the schema of its arguments.

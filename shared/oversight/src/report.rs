@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{AccountId, AgentId};
-use domain::report::{Calendar, Cell, Dimension, Metric, Quarter, Tally, add_up};
+use domain::pricing::Prices;
+use domain::report::{Calendar, Cell, Dimension, Metric, Quarter, ServiceLevel, Tally, add_up};
 use engine::ports::{PortError, Reports};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// The longest report: a year and a month, to compare a month with the one a year before. By 50 agents it reads some
 /// 90 MB.
@@ -60,8 +62,12 @@ pub struct Asked {
     pub end: Quarter,
     /// The columns.
     pub metrics: Vec<Metric>,
-    /// The limit of the service level, in milliseconds.
-    pub service_level: u64,
+    /// The limit of the service level; `None`: that of each queue.
+    pub service_level: Option<ServiceLevel>,
+    /// The queues' limits by their ids, where they are not the usual one.
+    pub levels: BTreeMap<String, ServiceLevel>,
+    /// The table by which messages are priced.
+    pub prices: Prices,
     /// The present. Agents go on with what they do.
     pub now: Timestamp,
 }
@@ -106,6 +112,9 @@ pub struct Part {
     pub values: Vec<Cell>,
 }
 
+/// Sums of a quarter-hour as they are stored: the account, the value of the dimension, the quarter-hour.
+type Read = (AccountId, String, Quarter, Tally);
+
 #[derive(Default)]
 struct Sums {
     total: Tally,
@@ -119,19 +128,20 @@ impl Asked {
     /// The table can't be read.
     pub async fn report(&self, reports: &impl Reports) -> Result<Result<Report, TooLarge>, PortError> {
         let dimension = self.by.dimension();
-        let span = self.first..self.end;
-        let read = self.accounts.iter().cloned().map(|account| {
-            let span = span.clone();
-            async move { reports.tallies(&account, dimension, span).await }
-        });
-        let mut all: Vec<Vec<(String, Quarter, Tally)>> = stream::iter(read).buffer_unordered(AT_ONCE).try_collect().await?;
+        let judged = |(_, value, quarter, tally): Read| (value.clone(), quarter, self.derived(&value, quarter, tally));
+        let mut all: Vec<(String, Quarter, Tally)> = self.read(reports, dimension).await?.into_iter().map(judged).collect();
+        if dimension == Dimension::Account && self.judges_by_queue() {
+            // An account's level is that of its queues together, each by its own limit.
+            let judged = |(account, queue, quarter, tally): Read| (account.to_string(), quarter, tally.only_judged(self.level_of(&queue)));
+            all.extend(self.read(reports, Dimension::Queue).await?.into_iter().map(judged));
+        }
         if self.metrics.iter().any(|metric| metric.is_of_duty()) {
             let read = self.agents.iter().cloned().map(|agent| self.on_duty(reports, agent));
-            all.extend(stream::iter(read).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
+            all.extend(stream::iter(read).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten());
         }
         let mut rows: BTreeMap<String, Sums> = BTreeMap::new();
         let mut total = Tally::default();
-        for (value, quarter, tally) in all.into_iter().flatten() {
+        for (value, quarter, tally) in all {
             let id = if self.by == By::Total { TOTAL.to_owned() } else { value };
             if self.only.as_ref().is_some_and(|only| !only.contains(&id)) {
                 continue;
@@ -159,6 +169,34 @@ impl Asked {
         Ok(Ok(Report { rows: rows.into_iter().map(row).collect(), total: self.cells(&total) }))
     }
 
+    /// The sums of all values of a dimension, with their accounts.
+    async fn read(&self, reports: &impl Reports, dimension: Dimension) -> Result<Vec<Read>, PortError> {
+        let read = self.accounts.iter().cloned().map(|account| async move {
+            let tallies = reports.tallies(&account, dimension, self.first..self.end).await?;
+            Ok::<_, PortError>(tallies.into_iter().map(move |(value, quarter, tally)| (account.clone(), value, quarter, tally)))
+        });
+        let read: Vec<_> = stream::iter(read).buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    /// Whether the level of an account must be put together of those of its queues: some of them have other limits.
+    fn judges_by_queue(&self) -> bool {
+        self.metrics.contains(&Metric::ServiceLevel) && self.service_level.is_none() && !self.levels.is_empty()
+    }
+
+    /// The limit of a queue, or of anything else: the usual one.
+    fn level_of(&self, queue: &str) -> ServiceLevel {
+        self.service_level.or_else(|| self.levels.get(queue).copied()).unwrap_or_default()
+    }
+
+    /// The sums of a quarter-hour with what follows from the limit and from prices. It is derived of each apart:
+    /// limits differ by queue, and prices by day.
+    fn derived(&self, value: &str, quarter: Quarter, tally: Tally) -> Tally {
+        let judged = self.by.dimension() == Dimension::Queue || !self.judges_by_queue();
+        let tally = if judged { tally.judged(self.level_of(value)) } else { tally };
+        tally.costed(&self.prices, quarter.starts().to_zoned(TimeZone::UTC).date())
+    }
+
     /// How long an agent was busy and idle.
     async fn on_duty(&self, reports: &impl Reports, agent: AgentId) -> Result<Vec<(String, Quarter, Tally)>, PortError> {
         let span = self.first.starts()..self.end.starts().min(self.now);
@@ -171,6 +209,6 @@ impl Asked {
     }
 
     fn cells(&self, tally: &Tally) -> Vec<Cell> {
-        self.metrics.iter().map(|metric| metric.of(tally, self.service_level)).collect()
+        self.metrics.iter().map(|metric| metric.of(tally)).collect()
     }
 }

@@ -53,6 +53,7 @@ fn queue(number: u128, members: &[u128]) -> Queue {
         agent_timeout: Queue::AGENT_TIMEOUT,
         weight: Weight::default(),
         pause_after_missed: None,
+        service_level: domain::report::ServiceLevel::default(),
         members: members.iter().copied().map(agent).collect(),
     }
 }

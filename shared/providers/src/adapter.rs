@@ -186,6 +186,19 @@ pub trait Adapter: Send + Sync {
         let _ = (connection, since, now, answers);
         Step::Done(Err(Problem::NotOffered))
     }
+
+    /// The messages that were sent from the account's number within `span` and whose price the provider tells by now,
+    /// as reports of their states; `Err(Problem::NotOffered)` if the API has no list, or its reports tell the price.
+    fn prices(
+        &self,
+        connection: &Connection<'_>,
+        span: std::ops::Range<Timestamp>,
+        now: Timestamp,
+        answers: &[Answer],
+    ) -> Step<Result<Vec<Parsed>, Problem>> {
+        let _ = (connection, span, now, answers);
+        Step::Done(Err(Problem::NotOffered))
+    }
 }
 
 /// The account, credentials and addresses of a request to a provider's API.

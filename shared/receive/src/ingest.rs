@@ -206,6 +206,7 @@ mod tests {
             error: None,
             at: None,
             recipients: Vec::new(),
+            charge: None,
         };
         let account = domain::fixtures::account().id;
         let event = InboundEvent::new(account, format!("SM{number}#delivered"), Timestamp::UNIX_EPOCH, InboundKind::Status(update));

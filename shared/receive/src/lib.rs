@@ -38,7 +38,7 @@ use subtle::ConstantTimeEq;
 use tracing::Instrument as _;
 
 pub use ingest::{Ingest, IngestError, Kept};
-pub use reconcile::{ReconcileError, Reconciled, reconcile};
+pub use reconcile::{ReconcileError, Reconciled, prices, reconcile};
 
 /// The header that the proxy of an account's own domain must send.
 const PROXY_TOKEN: &str = "x-proxy-token";

@@ -49,3 +49,24 @@ pub async fn reconcile<H: Http, K: Keys>(
     let kept = ingest.keep_unrouted(missed).await?;
     Ok(Reconciled { listed, new: kept.new })
 }
+
+/// Has the messages that were sent within `span` charged at the prices that the provider tells of them by now. Where
+/// its reports tell the prices, it does nothing. Twice changes nothing.
+///
+/// # Errors
+/// The provider refused, the conversation with it failed, or the queue.
+pub async fn prices<H: Http, K: Keys>(
+    client: &Client<H, K>,
+    ingest: &Ingest,
+    account: &Account,
+    span: std::ops::Range<Timestamp>,
+    now: Timestamp,
+) -> Result<usize, ReconcileError> {
+    let told = client.converse(account, |adapter, connection, answers| adapter.prices(connection, span.clone(), now, answers)).await?;
+    let told = match told {
+        Err(Problem::NotOffered) => return Ok(0),
+        told => Parsed::asked_for(told?),
+    };
+    ingest.keep(&told).await?;
+    Ok(told.len())
+}

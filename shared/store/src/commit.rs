@@ -17,7 +17,7 @@ use domain::row::Listing;
 use engine::ports::{Commit, Committed, Idempotency, Membership, MessageCommit, Owned, PortError};
 use jiff::Timestamp;
 
-use crate::codec::{Item, PortResult, TOLD, data_item, from_data, item, n, s, to_attribute, versioned_item};
+use crate::codec::{Item, PortResult, REPORT, TOLD, data_item, from_data, item, n, s, to_attribute, versioned_item};
 use crate::config::{audit_items, entity_key, leaving_key, member_key};
 use crate::interactions::{Interactions, expires};
 use crate::keys;
@@ -47,7 +47,7 @@ impl Transaction<'_, Committed> {
     }
 
     /// Replaces a contact's previous version.
-    fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> PortResult<()> {
+    pub(crate) fn replace_contact(&mut self, contact: &Contact, effects: &[Effect]) -> PortResult<()> {
         let item = versioned_item(keys::contact(&contact.id), contact, contact.version, effects)?;
         self.put(item, Some(contact_before(contact.version)), Committed::Conflict);
         Ok(())
@@ -487,7 +487,7 @@ impl Interactions {
         let item = self.form.item(keys::message(key), after, after.version, effects)?;
         let unchanged = Expression::version(*before);
         // It keeps the history that the message carries, which is no part of it.
-        let gone = ["effects"];
+        let gone = ["effects", REPORT];
         // A transaction costs twice as much.
         if *mark == Idempotency::Guarded {
             return Ok(match self.table.replace_if(item, &gone, unchanged).await? {
@@ -745,7 +745,15 @@ mod tests {
         assert!(written[0].starts_with("PROV#") && written[1].starts_with("CONV#"), "{written:?}");
 
         let report = |state, reference| {
-            let status = StatusUpdate { provider_id: "SM1".to_owned(), reference, state, error: None, at: None, recipients: Vec::new() };
+            let status = StatusUpdate {
+                provider_id: "SM1".to_owned(),
+                reference,
+                state,
+                error: None,
+                at: None,
+                recipients: Vec::new(),
+                charge: None,
+            };
             let account = key.interaction.conversation.account.clone();
             InboundEvent::new(account, format!("SM1#{state:?}"), Timestamp::now(), InboundKind::Status(status))
         };

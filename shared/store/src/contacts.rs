@@ -1,12 +1,13 @@
 //! Contacts that are taken out.
 
 use audit::Entry;
-use domain::contact::Contact;
+use domain::contact::{Contact, Place};
 use domain::effect::ConversationKey;
 use domain::ids::AccountId;
 use engine::ports::{Committed, PortError};
+use jiff::Timestamp;
 
-use crate::codec::{PortResult, s};
+use crate::codec::{PortResult, n, s};
 use crate::commit::committed;
 use crate::config::audit_items;
 use crate::interactions::Interactions;
@@ -39,14 +40,24 @@ enum Lost {
 }
 
 impl Interactions {
-    /// Adds a contact of an import, which has one entry in the audit trail for all. It is a conflict if one of its
-    /// addresses leads somewhere.
+    /// Adds a contact of an import that began at `since`, or replaces its previous version. The import has one entry
+    /// in the audit trail for all. It is a conflict if an address of a new contact leads somewhere, or the contact
+    /// was changed meanwhile, or a customer with one of `places`, which the row names, was erased since the import
+    /// began.
     ///
     /// # Errors
     /// The table can't be written.
-    pub async fn import_contact(&self, contact: &Contact) -> PortResult<Committed> {
+    pub async fn import_contact(&self, contact: &Contact, is_new: bool, places: &[Place], since: Timestamp) -> PortResult<Committed> {
         let mut transaction = self.table.transaction();
-        transaction.add_contact(contact)?;
+        if is_new {
+            transaction.add_contact(contact)?;
+        } else {
+            transaction.replace_contact(contact, &[])?;
+        }
+        for place in places {
+            let not_since = Expression::new("attribute_not_exists(pk) OR erased_at < :since").value(":since", n(since.as_millisecond()));
+            transaction.check(keys::erased(place), not_since, Committed::Conflict);
+        }
         committed(transaction).await
     }
 

@@ -1,19 +1,19 @@
 //! Erases a customer: first the ways to it, in one transaction, so that whoever writes again is a new contact.
 
 use audit::Entry;
-use domain::contact::Contact;
+use domain::contact::{Contact, Place};
 use domain::effect::ConversationKey;
 use domain::ids::{AccountId, ContactId, InteractionId};
 use domain::interaction::Interaction;
 use domain::job::Job;
 use engine::ports::PortError;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{PortResult, data_item, item, versioned_item};
+use crate::codec::{PortResult, data_item, item, n, number, versioned_item};
 use crate::commit::contact_before;
 use crate::config::audit_items;
-use crate::interactions::Interactions;
+use crate::interactions::{Interactions, expires};
 use crate::jobs::job_item;
 use crate::keys::{self, Key};
 use crate::transaction::{Cause, Expression, Outcome};
@@ -40,6 +40,9 @@ pub enum Erased {
     Changed,
 }
 
+/// How long the mark of an erased address stays. An import's file is kept for a day, and without it no import goes on.
+const MARK_KEPT: SignedDuration = SignedDuration::from_hours(48);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
     Held,
@@ -53,8 +56,9 @@ fn ledger(job: &Job) -> Key {
 
 impl Interactions {
     /// Empties all contacts of a customer and cuts their addresses off, unless an owner holds one of them. The job
-    /// that does the rest is written with it, and its entries in the audit trail and the ledger. `contacts` are as
-    /// they were read; a customer has 40 contacts and addresses at most, so that this fits one transaction.
+    /// that does the rest is written with it, and its entries in the audit trail and the ledger, and a mark for each
+    /// address, by which an import under way leaves the customer out. `contacts` are as they were read; a customer has
+    /// 40 contacts and addresses at most, so that this fits one transaction.
     ///
     /// # Errors
     /// The table can't be written. It is safe to call again.
@@ -66,6 +70,11 @@ impl Interactions {
             transaction.put(stored, Some(contact_before(erased.version)), Lost::Changed);
             for place in contact.places() {
                 transaction.delete(keys::alias(&place), None, Lost::Changed);
+                let mut mark = item(keys::erased(&place));
+                mark.insert("erased_at".to_owned(), n(job.created_at.as_millisecond()));
+                mark.insert("expires_at".to_owned(), expires(job.created_at, MARK_KEPT));
+                // An earlier one is older.
+                transaction.put(mark, None, Lost::Changed);
             }
             transaction.check(keys::hold(contact.id.as_str()), Expression::absent(), Lost::Held);
         }
@@ -109,6 +118,15 @@ impl Interactions {
     pub async fn holds_any(&self, interactions: &[Interaction]) -> PortResult<bool> {
         let holds = interactions.iter().map(|interaction| keys::hold(interaction.id.as_str()));
         Ok(!self.table.batch(holds.collect()).await?.is_empty())
+    }
+
+    /// Whether a customer with one of these addresses was erased since then, in the last two days.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn was_erased(&self, places: &[Place], since: Timestamp) -> PortResult<bool> {
+        let marks = self.table.batch(places.iter().map(keys::erased).collect()).await?;
+        Ok(marks.iter().filter_map(|mark| number::<i64>(mark, "erased_at")).any(|at| at >= since.as_millisecond()))
     }
 
     /// Deletes a contact that was erased. An absent one is a success.

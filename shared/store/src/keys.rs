@@ -1,5 +1,6 @@
 //! Keys: one function for each kind of item, so that each key is defined in one place.
 
+use cloud::digest::sha256_hex;
 use domain::business::Business;
 use domain::contact::Place;
 use domain::contact_index::{Entry, LEAST_DIGITS, shard_of, shelf_of};
@@ -293,6 +294,11 @@ pub(crate) fn hold(id: &str) -> Key {
     Key::new(format!("HOLD#{id}"), "HOLD")
 }
 
+/// The mark of an address whose customer was erased. It tells no address: whoever knows one can only ask for it.
+pub(crate) fn erased(place: &Place) -> Key {
+    Key::new(format!("ERASED#{}", sha256_hex(place.key())), "ERASED")
+}
+
 /// What a preview of a job's ids has counted.
 pub(crate) fn preview(id: &JobId) -> Key {
     Key::new(format!("JOB#{id}"), "PREVIEW")
@@ -416,7 +422,7 @@ pub(crate) fn kind_of(pk: &str, sk: &str) -> Kind {
 mod tests {
     use super::*;
     use domain::ids::MessageId;
-    use domain::values::Address;
+    use domain::values::{Address, E164};
     use serde_json::{Value, json};
     use ulid::Ulid;
 
@@ -466,6 +472,7 @@ mod tests {
             ("job_part", job_part(&job_id, 0)),
             ("tombstone", tombstone(&place.interaction)),
             ("hold", hold("int_1")),
+            ("erased", erased(&Place::before(&Address::Phone(E164::parse("+391234567").unwrap())))),
             ("preview", preview(&job_id)),
             ("saved_search", saved_search("agt_1", "vips")),
             ("saved_search_at", saved_search_at("005#agt_1#vips")),

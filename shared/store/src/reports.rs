@@ -4,6 +4,8 @@
 //! | item | key |
 //! |---|---|
 //! | facts of a version | `FACT#account#quarter` / `hash of the interaction#version` |
+//! | a message that reached its customer | `FACT#account#quarter` / `hash of the message#price` |
+//! | a call of a language model | `FACT#account#quarter` / `the call's id#ai` |
 //! | a line of an agent's timeline | `TL#agent` / `milliseconds#revision of the presence` |
 //! | tallies of a day of UTC, one attribute for each quarter-hour | `ROLL#account#dimension#month` / `day#value` |
 //!
@@ -15,11 +17,12 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cloud::aws::Aws;
 use cloud::config::{ConfigError, Env};
-use domain::effect::InteractionKey;
+use domain::effect::{InteractionKey, MessageKey};
 use domain::history::HistoryEntry;
 use domain::ids::{AccountId, AgentId, InteractionId};
+use domain::message::Message;
 use domain::report::{Dimension, Duty, Facts, Quarter, Tally};
-use engine::ports::{Histories, Reports};
+use engine::ports::{FactOf, Histories, Reports, Store};
 use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -61,17 +64,23 @@ impl Histories for Interactions {
         self.history(interaction).await
     }
 
+    async fn message_now(&self, message: &MessageKey) -> PortResult<Option<Message>> {
+        Store::message(self, message).await
+    }
+
     async fn is_gone(&self, interaction: &InteractionId) -> PortResult<bool> {
         Ok(self.gone(interaction).await?.is_some())
     }
 }
 
 impl Reports for Derived {
-    async fn put_facts(&self, interaction: &InteractionKey, version: u64, facts: &Facts) -> PortResult<()> {
-        // The id itself would lead from a deleted interaction to its customer's provider.
-        let hash: String = Sha256::digest(interaction.interaction.as_str()).iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-        let key = Key { pk: facts_at(&interaction.conversation.account, facts.quarter), sk: format!("{hash}#{version}") };
-        self.table.put(data_item(key, facts)?).await
+    async fn put_facts(&self, account: &AccountId, of: FactOf<'_>, facts: &Facts) -> PortResult<()> {
+        let sk = match of {
+            FactOf::Version(interaction, version) => format!("{}#{version}", hash(interaction.as_str())),
+            FactOf::Message(message) => format!("{}#price", hash(message.as_str())),
+            FactOf::Ai(call) => format!("{call}#ai"),
+        };
+        self.table.put(data_item(Key { pk: facts_at(account, facts.quarter), sk }, facts)?).await
     }
 
     async fn facts(&self, account: &AccountId, quarter: Quarter) -> PortResult<Vec<Facts>> {
@@ -192,6 +201,11 @@ fn timeline_of(agent: &AgentId) -> String {
 }
 
 /// Sorts by time.
+/// In place of an id, which would lead from a deleted interaction to its customer's provider.
+fn hash(id: &str) -> String {
+    Sha256::digest(id).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn moment(at: Timestamp) -> String {
     format!("{:015}", at.as_millisecond().max(0))
 }

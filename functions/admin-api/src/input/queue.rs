@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::ids::AgentId;
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
+use domain::report::ServiceLevel;
 use domain::values::Seconds;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -30,6 +31,10 @@ pub(crate) struct QueueInput {
     /// members at once don't count.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 100)]
     pub(crate) pause_after_missed: Option<MissedLimit>,
+    /// Within how many seconds its interactions are to be answered: what reports judge its service level by, unless
+    /// they name another limit. 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300 or 600.
+    #[schema(value_type = i64, required = false, default = 60, minimum = 15, maximum = 600)]
+    pub(crate) service_level: ServiceLevel,
     /// The ids of the agents, in the order that `rrmemory` follows.
     #[schema(required = false, max_items = 1_000)]
     pub(crate) members: Vec<AgentId>,
@@ -45,9 +50,10 @@ impl QueueInput {
             let agent_timeout = fields.optional("agent_timeout", integer(Seconds::new)).unwrap_or(Queue::AGENT_TIMEOUT);
             let weight = fields.optional("weight", integer(Weight::new)).unwrap_or_default();
             let pause_after_missed = fields.optional("pause_after_missed", integer(MissedLimit::new));
+            let service_level = fields.optional("service_level", integer(ServiceLevel::new)).unwrap_or_default();
             let members = fields.set("members", PEOPLE, "must have at most 1000 agents", id(UNKNOWN_AGENT));
             fields.finish_with(&["id", "version"], shown);
-            Some(Self { name: name?, strategy: strategy?, agent_timeout, weight, pause_after_missed, members })
+            Some(Self { name: name?, strategy: strategy?, agent_timeout, weight, pause_after_missed, service_level, members })
         });
         match input {
             Some(input) => errors.check().map(|()| input),
@@ -94,6 +100,7 @@ mod tests {
     fn a_queue_rings_for_15_seconds_by_default() {
         let queue = QueueInput::parse(json!({"name": "Support", "strategy": "rrmemory"}), None).unwrap();
         assert_eq!((queue.agent_timeout.get(), queue.weight.get(), queue.members.len()), (15, 0, 0));
+        assert_eq!(i64::from(queue.service_level), 60);
     }
 
     #[test]
@@ -110,6 +117,9 @@ mod tests {
             ("weight", json!(-1), "weight"),
             ("pause_after_missed", json!(0), "pause_after_missed"),
             ("pause_after_missed", json!(101), "pause_after_missed"),
+            ("service_level", json!(0), "service_level"),
+            ("service_level", json!(61), "service_level"),
+            ("service_level", json!("60"), "service_level"),
             ("members", json!("anna"), "members"),
             ("members", json!([agent(1), "que_1"]), "members[1]"),
             ("members", json!([agent(1), agent(1)]), "members[1]"),

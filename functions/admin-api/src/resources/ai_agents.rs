@@ -3,9 +3,10 @@
 use api::{Body, FromPath, IfMatch, Versioned};
 use axum::extract::State;
 use domain::agent::Role;
-use domain::ai_agent::{AiAgent, Escalation, Guardrail, Knowledge, KnowledgeBase, KnowledgeText, ModelProvider};
+use domain::ai_agent::{AiAgent, Escalation, Guardrail, Knowledge, KnowledgeBase, KnowledgeText, ModelProvider, TokenPrice};
 use domain::ids::AiAgentId;
 use domain::language::Language;
+use domain::pricing::{Amount, Currency};
 use domain::values::{Invalid, Secret};
 use engine::ports::World;
 use jiff::Timestamp;
@@ -81,6 +82,8 @@ pub(crate) struct AiAgentInput {
     escalation: Escalation,
     /// Bedrock's guardrail.
     guardrail: Option<Guardrail>,
+    /// What a million tokens cost, for reports. If absent: they tell no cost.
+    price: Option<TokenPrice>,
 }
 
 /// The company's own texts never reach a log.
@@ -132,6 +135,9 @@ pub(crate) struct AiAgentView {
     /// Bedrock's guardrail.
     #[serde(skip_serializing_if = "Option::is_none")]
     guardrail: Option<Guardrail>,
+    /// What a million tokens cost. If absent: reports tell no cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<TokenPrice>,
     /// Increases with every change. The `ETag` has the same value.
     version: u64,
 }
@@ -168,6 +174,7 @@ fn read(fields: &mut Fields<'_>) -> Option<AiAgentInput> {
     let disclosure = fields.optional("disclosure", document(MESSAGE));
     let escalation = fields.object("escalation").map(escalation).unwrap_or_default();
     let guardrail = fields.object("guardrail").and_then(guardrail);
+    let price = fields.object("price").and_then(price);
     match provider {
         Some(ModelProvider::Bedrock) if has_address => fields.refuse("base_url", "belongs to OPENAI_COMPATIBLE"),
         Some(ModelProvider::OpenaiCompatible) if !has_address => fields.refuse("base_url", REQUIRED),
@@ -188,6 +195,7 @@ fn read(fields: &mut Fields<'_>) -> Option<AiAgentInput> {
         disclosure,
         escalation,
         guardrail,
+        price,
     })
 }
 
@@ -283,6 +291,15 @@ fn guardrail(mut fields: Fields<'_>) -> Option<Guardrail> {
     Some(Guardrail { id: id?, version: version? })
 }
 
+fn price(mut fields: Fields<'_>) -> Option<TokenPrice> {
+    let amount = |text: &str| Amount::parse(text).map_err(|invalid| invalid.0);
+    let input = fields.required("input", parsed(amount));
+    let output = fields.required("output", parsed(amount));
+    let currency = fields.required("currency", parsed(|text| Currency::parse(text).map_err(|invalid| invalid.0)));
+    fields.finish();
+    Some(TokenPrice { input: input?, output: output?, currency: currency? })
+}
+
 fn version(text: &str) -> Result<String, Refusal> {
     let is_number = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     if text == "DRAFT" || is_number { Ok(text.to_owned()) } else { Err("must be the number of a version, or DRAFT") }
@@ -320,6 +337,7 @@ impl Resource for AiAgent {
             disclosure: input.disclosure.clone(),
             escalation: input.escalation.clone(),
             guardrail: input.guardrail.clone(),
+            price: input.price,
         })
     }
 
@@ -340,6 +358,7 @@ impl Resource for AiAgent {
             disclosure: self.disclosure,
             escalation: self.escalation,
             guardrail: self.guardrail,
+            price: self.price,
             version,
         }
     }

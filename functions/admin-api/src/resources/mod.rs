@@ -12,6 +12,7 @@ pub(crate) mod intervals;
 pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod pauses;
+pub(crate) mod prices;
 pub(crate) mod queues;
 pub(crate) mod removal;
 pub(crate) mod review;
@@ -29,7 +30,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 /// The prefix of the ids of each kind.
-pub(crate) const KINDS: [(&str, &str); 17] = [
+pub(crate) const KINDS: [(&str, &str); 18] = [
     (AccountId::PREFIX, "account"),
     (AgentId::PREFIX, "agent"),
     (AiAgentId::PREFIX, "ai_agent"),
@@ -49,6 +50,7 @@ pub(crate) const KINDS: [(&str, &str); 17] = [
     // Settings of which there is one: the id is the kind. The first is theirs.
     ("retention", "retention"),
     ("settings", "settings"),
+    ("prices", "prices"),
 ];
 
 /// The routes of all kinds.
@@ -77,6 +79,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(links::unlink_contact))
         .routes(routes!(review::review_links))
         .routes(routes!(settings::get_settings, settings::put_settings))
+        .routes(routes!(prices::get_prices, prices::put_prices))
         .merge(pauses::routes())
         .merge(dispositions::routes())
         .merge(tags::routes())

@@ -9,6 +9,7 @@ use domain::agent::{Agent, Role};
 use domain::effect::Target;
 use domain::ids::{AgentId, QueueId};
 use domain::queue::{MissedLimit, Queue, Strategy, Weight};
+use domain::report::ServiceLevel;
 use domain::values::Seconds;
 use domain::wakes;
 use engine::ports::Store;
@@ -43,6 +44,9 @@ pub(crate) struct QueueView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>)]
     pause_after_missed: Option<MissedLimit>,
+    /// Within how many seconds its interactions are to be answered.
+    #[schema(value_type = i64)]
+    service_level: ServiceLevel,
     /// The ids of the agents, in the order that `rrmemory` follows.
     members: Vec<AgentId>,
     /// Increases with every change. The `ETag` has the same value.
@@ -62,7 +66,7 @@ impl Resource for Queue {
     }
 
     fn make(id: QueueId, input: &mut QueueInput, _: Option<&Self>) -> Result<Self, ApiError> {
-        let QueueInput { name, strategy, agent_timeout, weight, pause_after_missed, members } = input;
+        let QueueInput { name, strategy, agent_timeout, weight, pause_after_missed, service_level, members } = input;
         Ok(Self {
             id,
             name: name.clone(),
@@ -70,13 +74,14 @@ impl Resource for Queue {
             agent_timeout: *agent_timeout,
             weight: *weight,
             pause_after_missed: *pause_after_missed,
+            service_level: *service_level,
             members: members.clone(),
         })
     }
 
     fn view(self, version: u64, _: &App) -> QueueView {
-        let Self { id, name, strategy, agent_timeout, weight, pause_after_missed, members } = self;
-        QueueView { id, name, strategy, agent_timeout, weight, pause_after_missed, members, version }
+        let Self { id, name, strategy, agent_timeout, weight, pause_after_missed, service_level, members } = self;
+        QueueView { id, name, strategy, agent_timeout, weight, pause_after_missed, service_level, members, version }
     }
 
     /// Checks that the members exist.

@@ -72,6 +72,10 @@ async fn ready(admin: &Admin, operation: &str, n: usize) -> Call<'static> {
     if kind == "settings" {
         return call("owner", method, path).if_match("\"0\"").json(&json!({"connection_grace": 60}));
     }
+    if kind == "prices" {
+        let price = json!({"category": "utility", "country": "+39", "amount": "0.03"});
+        return call("owner", method, path).if_match("\"0\"").json(&json!({"currency": "EUR", "prices": [price]}));
+    }
     let body = body(admin, kind, n).await;
     if path == format!("/{kind}") {
         return call("owner", method, path).json(&body);
@@ -302,7 +306,7 @@ async fn a_change_whose_answer_is_lost_has_one_entry() {
     let deleted = |id: &str| versions.contains_key(&(id.to_owned(), None));
     let contacts = ids.iter().filter(|id| id.starts_with("con_") && !deleted(id)).count();
     let gone = versions.keys().filter(|(_, version)| version.is_none()).count();
-    let settings = usize::from(ids.contains(&"settings".to_owned()));
+    let settings = ids.iter().filter(|id| ["settings", "prices"].contains(&id.as_str())).count();
     assert_eq!(there + contacts + gone + settings, ids.len());
 }
 

@@ -600,6 +600,51 @@ async fn a_canned_answers_file_is_one_that_the_providers_of_its_accounts_take() 
 }
 
 #[tokio::test]
+async fn a_trigger_to_a_private_address_or_to_this_deployment_is_refused_and_nothing_is_made() {
+    let admin = Admin::start().await;
+    let trigger = |url: &str| json!({"name": "CRM", "events": ["interaction.opened"], "url": url});
+    for url in [
+        "https://127.0.0.1/hook",
+        "https://localhost/hook",
+        "https://10.0.0.1/hook",
+        "https://192.168.1.1/hook",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/hook",
+        "https://[::ffff:10.0.0.1]/hook",
+        "http://crm.example.com/hook",
+        "https://CONNECTOR.example:443/receive/meta/x",
+        "https://connector.example/stage/supervisor/reports",
+    ] {
+        assert_eq!(call("owner", "POST", "/triggers").json(&trigger(url)).to(&admin.router).await.fields(), ["url"], "{url}");
+    }
+    assert_eq!(admin.get("/triggers").await.is(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn the_table_of_prices_is_empty_until_an_administrator_fills_it_and_supervisors_read_it() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.get("/prices").await.is(200), json!({"currency": "EUR", "prices": [], "rates": [], "version": 0}));
+    let table = json!({
+        "currency": "EUR",
+        "prices": [
+            {"category": "marketing", "country": "+39", "amount": "0.0691", "currency": "EUR", "from": "2026-07-01"},
+            {"category": "utility", "amount": "0.03", "currency": "USD"},
+        ],
+        "rates": [{"currency": "USD", "rate": "0.92"}],
+        "version": 0,
+    });
+    let changed = admin.put("/prices", 0, &table).await.is(200);
+    let mut expected = table.clone();
+    expected["version"] = json!(1);
+    assert_eq!(changed, expected);
+    assert_eq!(admin.get("/prices").await.is(200), expected);
+    admin.put("/prices", 0, &table).await.problem(412, "changed-meanwhile");
+    let wrong = json!({"currency": "EUR", "prices": [{"category": "utility", "amount": "0,03"}]});
+    assert_eq!(admin.put("/prices", 1, &wrong).await.is(422)["errors"][0]["field"], "prices[0].amount");
+    assert_eq!(admin.get("/prices").await.is(200), expected, "nothing of it is done");
+}
+
+#[tokio::test]
 async fn settings_are_as_usual_until_somebody_changes_them_within_their_bounds() {
     let admin = Admin::start().await;
     let configuration =

@@ -103,6 +103,8 @@ const ADMIN: &str = "
     admin PUT /pauses/{id}
     admin PATCH /pauses/{id}
     admin DELETE /pauses/{id}
+    supervisor GET /prices
+    admin PUT /prices
     admin GET /providers
     admin POST /providers/{type}/numbers
     supervisor GET /queues

@@ -123,7 +123,7 @@ pub(crate) async fn ask(
     let question = asked.checked()?;
     let Assisted { agent, version, interaction, said } = assisted(&app, &caller, &id).await?;
     let known = known(&app, &agent, question, until).await?;
-    let prompt = prompt(&agent, Task::Question(question), &known, &said, interaction.language.as_ref());
+    let prompt = prompt(&agent, Task::Question(question), &known, &said, interaction.language.as_ref()).on(&interaction.account);
     let reply = app.models.ask(&agent, version, &prompt, until).await.map_err(|why| Failure::NoReply { of: Asked::Model, why })?;
     let answer = text(read(&reply, LONGEST_ANSWER, None, None))?;
     let source = |number: usize| {
@@ -168,7 +168,7 @@ pub(crate) async fn suggest(
     let last_of = |customers: bool| said.iter().rev().find(|line| line.is_customers() == customers).map(|line| line.text.as_str());
     let customers = last_of(true).ok_or(Failure::NothingToAnswer)?;
     let known = known(&app, &agent, customers, until).await?;
-    let prompt = prompt(&agent, Task::Suggestion, &known, &said, interaction.language.as_ref());
+    let prompt = prompt(&agent, Task::Suggestion, &known, &said, interaction.language.as_ref()).on(&interaction.account);
     let reply = app.models.ask(&agent, version, &prompt, until).await.map_err(|why| Failure::NoReply { of: Asked::Model, why })?;
     let text = text(read(&reply, LONGEST_MESSAGE, last_of(false), Some(customers)))?;
     Ok(Json(SuggestedReply { text, ai_agent: AnsweredBy::of(&agent) }))

@@ -59,7 +59,7 @@ pub(crate) async fn make(
     app.desk.count(&command.caller.agent, Limited::Question).await?;
     let thread = app.desk.store().thread(&interaction, None, THREAD, Order::NewestFirst).await?;
     let language = settings.agents_language();
-    let (sentiment, summary) = app.models.insights(&agent, version, &thread.messages, language, until).await?;
+    let (sentiment, summary) = app.models.insights(&agent, version, &interaction.account, &thread.messages, language, until).await?;
     let cause = InsightsCause::Asked(command.caller.agent.clone());
     let event = Event::InsightsMade { cause, ai_agent: agent.id, sentiment, summary };
     let told = app.desk.engine.tell_based_on(&place.key, event, command.mark(), command.basis()).await?;

@@ -39,7 +39,14 @@ impl Outside for Fake {
         Ok(self.said.clone())
     }
 
-    async fn insights(&self, _: &AiAgent, _: u64, _: &[Message], _: Option<&Language>) -> Result<(Sentiment, Summary), NoInsights> {
+    async fn insights(
+        &self,
+        _: &AiAgent,
+        _: u64,
+        _: &domain::ids::AccountId,
+        _: &[Message],
+        _: Option<&Language>,
+    ) -> Result<(Sentiment, Summary), NoInsights> {
         Err(NoInsights::NothingSaid)
     }
 }

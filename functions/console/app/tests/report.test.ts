@@ -3,7 +3,7 @@ import { beforeAll, expect, it, vi } from 'vitest'
 import { supervisorOperation } from '../src/api/client'
 import type { Metric, ReportPart } from '../src/api/supervisor'
 import { choose } from '../src/i18n'
-import { GROUPS, METRICS, USUAL, askedOf, bars, between, cell, columnsOf, dayIn, daysAfter, faultsOf, fileName, greatest, has, lasting, namesOf, queryOf, wishOf, word, type By } from '../src/supervise/report'
+import { GROUPS, METRICS, OWN_LEVELS, USUAL, askedOf, bars, between, cell, columnsOf, dayIn, daysAfter, faultsOf, fileName, greatest, has, lasting, namesOf, queryOf, wishOf, word, type By } from '../src/supervise/report'
 
 beforeAll(() => void vi.stubGlobal('navigator', { languages: ['en-GB', 'it-IT'] }))
 
@@ -12,7 +12,7 @@ const NOW = Date.parse('2026-11-27T22:30:00Z')
 const wish = (query: Record<string, string> = {}) => wishOf(query, NOW, 'Europe/Rome')
 
 it('is of the last seven days of the browser’s zone, by account and day, unless the address says otherwise', () => {
-  expect(wish()).toMatchObject({ by: 'account', period: 'day', from: '2026-11-21', to: '2026-11-27', zone: 'Europe/Rome', level: 60, metrics: [] })
+  expect(wish()).toMatchObject({ by: 'account', period: 'day', from: '2026-11-21', to: '2026-11-27', zone: 'Europe/Rome', level: OWN_LEVELS, metrics: [] })
   expect(wish({ by: 'weather', period: 'year', from: 'x', to: '27/11/2026', service_level: '51', metrics: 'happiness' })).toEqual(wish())
   expect(wish({ by: 'toString', period: 'constructor' })).toEqual(wish())
   expect(wish({ from: '2026-11-27T08:15', to: '2026-11-27T09:00' })).toMatchObject({ from: '2026-11-27T08:15', to: '2026-11-27T09:00' })
@@ -47,8 +47,8 @@ it('asks for nothing that the rows don’t have', () => {
   const all = Object.keys(METRICS) as Metric[]
   const first = (by: By) => all.filter((metric) => has(by, metric)).slice(0, 2)
   const count = (by: By) => all.filter((metric) => has(by, metric)).length
-  expect([first('total'), first('queue'), first('agent'), first('disposition')]).toEqual([['opened', 'started'], ['queued', 'answered'], ['started', 'offered'], ['closed', 'handled']])
-  expect([count('total'), count('account'), count('queue'), count('agent'), count('disposition')]).toEqual([33, 33, 29, 23, 11])
+  expect([first('total'), first('queue'), first('agent'), first('disposition'), first('ai_agent')]).toEqual([['opened', 'started'], ['queued', 'answered'], ['started', 'offered'], ['closed', 'handled'], ['ai_calls', 'ai_failures']])
+  expect([count('total'), count('account'), count('queue'), count('agent'), count('disposition'), count('ai_agent')]).toEqual([53, 53, 42, 36, 15, 7])
 })
 
 it('knows the API’s metrics in its order, and each can be chosen once', () => {
@@ -64,8 +64,10 @@ it('asks the API for the columns by name, and takes the same as a file', async (
   const file: { blob?: Blob } = {}
   await reports(caller as never, { query: { ...askedOf(wish({ by: 'disposition', disposition: 'a, b', metrics: 'closed' })), format: 'csv' }, file })
   expect(Object.fromEntries(new URL(asked[0]!).searchParams)).toEqual({
-    by: 'disposition', disposition: 'a, b', period: 'day', from: '2026-11-21', to: '2026-11-27', zone: 'Europe/Rome', metrics: 'closed', service_level: '60', format: 'csv'
+    by: 'disposition', disposition: 'a, b', period: 'day', from: '2026-11-21', to: '2026-11-27', zone: 'Europe/Rome', metrics: 'closed', format: 'csv'
   })
+  // Each queue’s own limit is what the API takes if none is named.
+  expect([askedOf(wish()).service_level, askedOf(wish({ service_level: '60' })).service_level]).toEqual([undefined, 60])
   expect([...new Uint8Array(await file.blob!.arrayBuffer())].slice(0, 5)).toEqual([0xef, 0xbb, 0xbf, 0x69, 0x64])
   expect(fileName(wish({ by: 'queue', from: '2026-11-27T08:15' }))).toBe('report-queue-2026-11-27T0815-2026-11-27.csv')
 })
@@ -81,6 +83,7 @@ it('writes times, shares and counts with their units', () => {
   expect([0, 4.25, 9.96, 41.4, 59.4, 59.5, 312, 3600, 90_061].map(lasting)).toEqual(['0 s', '4.3 s', '10 s', '41 s', '59 s', '0:01:00', '0:05:12', '1:00:00', '25:01:01'])
   expect([cell('handling_time', 312.4), cell('service_level', 0.8254), cell('service_level', 1), cell('occupancy', 0)]).toEqual(['0:05:12', '82.5%', '100%', '0%'])
   expect([cell('offered', 0), cell('offered', 12345), cell('first_response', null), cell('first_response', undefined)]).toEqual(['0', '12,345', '–', '–'])
+  expect([cell('cost', 0), cell('cost', 0.0307), cell('cost', 1234.5678), cell('ai_cost', null)]).toEqual(['0.00', '0.0307', '1,234.57', '–'])
   expect([word('first_response'), word('first_response_p90')]).toEqual(['First response', 'First response, 90 % within'])
 })
 

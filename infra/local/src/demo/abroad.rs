@@ -92,6 +92,7 @@ async fn prepare(demo: &Demo, account: &str, standin: &str) -> Result<()> {
         "model": "small",
         "instructions": "Help the desk of an online shop.",
         "knowledge": {"texts": [knows]},
+        "price": {"input": "0.06", "output": "0.24", "currency": "USD"},
     });
     let ada = created(&admin, "/ai-agents", &ada).await?;
     let key = format!("/ai-agents/{ada}/key");

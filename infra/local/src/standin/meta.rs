@@ -91,6 +91,12 @@ pub(super) fn status(sent: &Sent, word: &str, failure: Option<&str>) -> Value {
     });
     if let Some(code) = failure {
         status["errors"] = json!([problem(code)]);
+    } else if word != "read" {
+        // As Meta does with all but the last state: an answer within the service window is free.
+        let of_template =
+            sent.request.pointer("/type").or_else(|| sent.request.pointer("/messaging_object/type")) == Some(&json!("template"));
+        let (kind, category) = if of_template { ("regular", "utility") } else { ("free_customer_service", "service") };
+        status["pricing"] = json!({"billable": of_template, "pricing_model": "PMP", "type": kind, "category": category});
     }
     status
 }

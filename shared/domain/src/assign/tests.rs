@@ -49,6 +49,7 @@ impl Floor {
                 agent_timeout: Seconds::new(7).unwrap(),
                 weight: Weight::default(),
                 pause_after_missed: None,
+                service_level: crate::report::ServiceLevel::default(),
                 members,
             },
             accounts: BTreeMap::from([(account.id.clone(), account)]),

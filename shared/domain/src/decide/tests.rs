@@ -74,6 +74,7 @@ impl Desk {
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
             pause_after_missed: None,
+            service_level: crate::report::ServiceLevel::default(),
             members,
         };
         let steps = vec![Step::Queue { queue: queue.clone(), timeout: seconds(30) }, Step::Agent { agent: agent(3), timeout: seconds(20) }];

@@ -69,7 +69,7 @@ pub fn add_up(timeline: &[(Timestamp, Duty)], first: Quarter, end: Quarter, now:
             let to = Quarter(quarter.0 + 1).starts().min(next);
             let milliseconds = u64::try_from(to.as_millisecond() - at.as_millisecond()).unwrap_or_default();
             for (measure, value) in duty.counted(milliseconds) {
-                tallies.entry(quarter).or_default().add(&Counted { measure, value, queue: None, agent: None, disposition: None });
+                tallies.entry(quarter).or_default().add(&Counted::of(measure, value));
             }
             at = to;
         }

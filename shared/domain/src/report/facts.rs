@@ -10,6 +10,7 @@ use crate::decide::WRITTEN_ELSEWHERE;
 use crate::effect::{Audience, Target};
 use crate::history::{Fact, HistoryEntry, WaitEnd};
 use crate::ids::{AgentId, QueueId};
+use crate::insights::Sentiment;
 use crate::interaction::Stage;
 
 /// The facts of an interaction, by the version that they belong to. `history` is all of it, in order, with the entries
@@ -53,17 +54,17 @@ fn counts(fact: &Fact) -> bool {
         | Fact::AgentLeft { .. }
         | Fact::Unassigned { .. }
         | Fact::Merged { .. }
+        | Fact::InsightsMade { .. }
+        | Fact::AiEscalated { .. }
         | Fact::Closed { .. } => true,
         Fact::WaitStarted { queue, .. } => queue.is_some(),
         // Nothing rings during this one, and it belongs to no queue.
         Fact::WaitEnded { stage, .. } => !matches!(stage, Stage::Webhook { .. }),
         Fact::NotWhitelisted
         | Fact::Blocked
-        | Fact::InsightsMade { .. }
         | Fact::VideoStarted { .. }
         | Fact::AiAnswered { .. }
         | Fact::AiOvertaken { .. }
-        | Fact::AiEscalated { .. }
         | Fact::Replied { .. }
         | Fact::CloseRequested { .. }
         | Fact::CloseForgotten { .. }
@@ -133,6 +134,8 @@ struct Fold {
     /// Messages since the last hold ended.
     from_customer: u64,
     from_agents: u64,
+    /// How the interaction was closed, until insights are made.
+    closed: Option<Counted>,
     counted: Vec<Counted>,
 }
 
@@ -250,6 +253,21 @@ impl Fold {
                 self.opened_at = None;
             }
             Fact::Closed { disposition, .. } => self.closed(disposition.as_ref()),
+            Fact::AiEscalated { ai_agent, .. } => {
+                self.push(Counted { ai_agent: Some(ai_agent.clone()), ..counted(Measure::AiEscalated, 1) });
+            }
+            Fact::InsightsMade { sentiment, .. } => {
+                // Those that are made later, or while the conversation goes on, are no interaction more.
+                if let Some(closed) = self.closed.take() {
+                    let measure = match sentiment {
+                        Sentiment::Positive => Measure::Positive,
+                        Sentiment::Neutral => Measure::Neutral,
+                        Sentiment::Negative => Measure::Negative,
+                        Sentiment::Mixed => Measure::Mixed,
+                    };
+                    self.push(Counted { measure, ..closed });
+                }
+            }
             Fact::Replied { .. }
             | Fact::NoteAdded { .. }
             | Fact::Retagged { .. }
@@ -263,10 +281,8 @@ impl Fold {
             | Fact::StageSkipped { .. }
             | Fact::Returned { .. }
             | Fact::Archived { .. }
-            | Fact::InsightsMade { .. }
             | Fact::VideoStarted { .. }
             | Fact::AiOvertaken { .. }
-            | Fact::AiEscalated { .. }
             | Fact::TabOpened { .. }
             | Fact::TabClosed { .. }
             | Fact::Noted { .. }
@@ -390,6 +406,7 @@ impl Fold {
         self.hold_ends(disposition);
         // Without a hold they belong to nobody.
         self.messages_of(&closed);
+        self.closed = Some(closed.clone());
         self.push(closed);
         if self.wrote && !self.had && !self.turned_away {
             self.count(Measure::Abandoned);
@@ -400,6 +417,7 @@ impl Fold {
     fn begins_anew(&mut self) {
         self.count(Measure::Reopened);
         (self.wrote, self.had, self.turned_away, self.opened_at) = (false, false, false, None);
+        self.closed = None;
     }
 
     /// As [`Active`] is kept in the interaction itself, at the end of each decision.
@@ -423,7 +441,7 @@ impl Hold {
 }
 
 fn counted(measure: Measure, value: u64) -> Counted {
-    Counted { measure, value, queue: None, agent: None, disposition: None }
+    Counted::of(measure, value)
 }
 
 fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {

@@ -3,9 +3,52 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Dimension, Measure, Tally};
+use crate::pricing::{Category, Terms};
+use crate::values::Invalid;
 
-/// The limit of the service level, in milliseconds, where none is given.
-pub const SERVICE_LEVEL: u64 = 60_000;
+/// The limits of the service level that may be chosen, in seconds: those on which contact centres agree. All are
+/// [bounds](super::BOUNDS), so that it is known exactly how many waits keep to them.
+pub const SERVICE_LEVELS: [u32; 12] = [15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 600];
+
+/// The limit of a queue's service level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct ServiceLevel(u32);
+
+impl ServiceLevel {
+    /// Accepts one of [`SERVICE_LEVELS`].
+    ///
+    /// # Errors
+    /// It is another number.
+    pub fn new(seconds: i64) -> Result<Self, Invalid> {
+        let known = SERVICE_LEVELS.into_iter().find(|known| i64::from(*known) == seconds);
+        known.map(Self).ok_or(Invalid("must be 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300 or 600 seconds"))
+    }
+
+    /// In milliseconds.
+    pub fn milliseconds(self) -> u64 {
+        u64::from(self.0) * 1_000
+    }
+}
+
+impl Default for ServiceLevel {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl TryFrom<i64> for ServiceLevel {
+    type Error = Invalid;
+    fn try_from(seconds: i64) -> Result<Self, Invalid> {
+        Self::new(seconds)
+    }
+}
+
+impl From<ServiceLevel> for i64 {
+    fn from(level: ServiceLevel) -> i64 {
+        i64::from(level.0)
+    }
+}
 
 /// A column of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,6 +128,48 @@ pub enum Metric {
     /// The interactions that an agent had while ready ÷ those that the agent might have had. It is that of all
     /// accounts.
     Utilisation,
+    /// Messages to customers that reached them, in the quarter-hour in which they were written.
+    DeliveredMessages,
+    /// Those of them that are charged as marketing.
+    MarketingMessages,
+    /// Those that are charged as utility.
+    UtilityMessages,
+    /// Those that are charged as authentication, at home or abroad.
+    AuthenticationMessages,
+    /// Those that are charged as service: messages that are no templates.
+    ServiceMessages,
+    /// Those that are charged otherwise, and templates whose category the provider does not tell.
+    OtherMessages,
+    /// Those that the provider charges nothing for, of any category.
+    FreeMessages,
+    /// Those whose price is not known: the table has none for them, or no rate for their currency.
+    UnpricedMessages,
+    /// What the messages cost whose price is known, in the currency of the table of prices.
+    Cost,
+    /// Closed interactions whose insights found the customer content. Of several insights the first ones after the
+    /// close count.
+    SentimentPositive,
+    /// Those that found the customer neither content nor discontent.
+    SentimentNeutral,
+    /// Those that found the customer discontent.
+    SentimentNegative,
+    /// Those that found both.
+    SentimentMixed,
+    /// Calls of language models.
+    AiCalls,
+    /// Calls that gave no reply.
+    AiFailures,
+    /// Customers whom an AI agent handed over to people.
+    AiEscalations,
+    /// The tokens of prompts.
+    AiInputTokens,
+    /// The tokens of replies.
+    AiOutputTokens,
+    /// The mean time of a call.
+    AiTime,
+    /// What calls of AI agents with prices cost, in the currency of the table of prices; without those that it has no
+    /// rate for.
+    AiCost,
 }
 
 /// The value of a metric.
@@ -100,7 +185,7 @@ pub enum Cell {
 
 impl Metric {
     /// All of them, in the order of a report's columns.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 55] = [
         Self::Opened,
         Self::Started,
         Self::Reopened,
@@ -136,6 +221,26 @@ impl Metric {
         Self::AgentMessages,
         Self::Occupancy,
         Self::Utilisation,
+        Self::DeliveredMessages,
+        Self::MarketingMessages,
+        Self::UtilityMessages,
+        Self::AuthenticationMessages,
+        Self::ServiceMessages,
+        Self::OtherMessages,
+        Self::FreeMessages,
+        Self::UnpricedMessages,
+        Self::Cost,
+        Self::SentimentPositive,
+        Self::SentimentNeutral,
+        Self::SentimentNegative,
+        Self::SentimentMixed,
+        Self::AiCalls,
+        Self::AiFailures,
+        Self::AiEscalations,
+        Self::AiInputTokens,
+        Self::AiOutputTokens,
+        Self::AiTime,
+        Self::AiCost,
     ];
 
     /// Its name in the API.
@@ -176,6 +281,26 @@ impl Metric {
             Self::AgentMessages => "agent_messages",
             Self::Occupancy => "occupancy",
             Self::Utilisation => "utilisation",
+            Self::DeliveredMessages => "delivered_messages",
+            Self::MarketingMessages => "marketing_messages",
+            Self::UtilityMessages => "utility_messages",
+            Self::AuthenticationMessages => "authentication_messages",
+            Self::ServiceMessages => "service_messages",
+            Self::OtherMessages => "other_messages",
+            Self::FreeMessages => "free_messages",
+            Self::UnpricedMessages => "unpriced_messages",
+            Self::Cost => "cost",
+            Self::SentimentPositive => "sentiment_positive",
+            Self::SentimentNeutral => "sentiment_neutral",
+            Self::SentimentNegative => "sentiment_negative",
+            Self::SentimentMixed => "sentiment_mixed",
+            Self::AiCalls => "ai_calls",
+            Self::AiFailures => "ai_failures",
+            Self::AiEscalations => "ai_escalations",
+            Self::AiInputTokens => "ai_input_tokens",
+            Self::AiOutputTokens => "ai_output_tokens",
+            Self::AiTime => "ai_time",
+            Self::AiCost => "ai_cost",
         }
     }
 
@@ -187,12 +312,25 @@ impl Metric {
     /// Whether it can be told for each value of a dimension.
     pub fn belongs_to(self, dimension: Dimension) -> bool {
         match dimension {
+            Dimension::AiAgent => self.is_of_ai(),
+            Dimension::Account => !self.is_of_duty(),
+            _ if self.is_of_ai() => false,
             Dimension::Agent => self == Self::Started || self >= Self::Offered,
             _ if self.is_of_duty() => false,
-            Dimension::Account => true,
             Dimension::Queue => !matches!(self, Self::Opened | Self::Started | Self::Reopened | Self::Abandoned),
-            Dimension::Disposition => self >= Self::Closed,
+            // When a message is written nobody knows with which disposition the interaction will end.
+            Dimension::Disposition => self >= Self::Closed && !self.is_of_messages(),
         }
+    }
+
+    /// Whether it tells of messages that reached customers.
+    pub fn is_of_messages(self) -> bool {
+        (Self::DeliveredMessages..=Self::Cost).contains(&self)
+    }
+
+    /// Whether it tells of language models.
+    pub fn is_of_ai(self) -> bool {
+        self >= Self::AiCalls
     }
 
     /// Whether it follows from the timelines of agents, and not from what was counted.
@@ -200,8 +338,9 @@ impl Metric {
         matches!(self, Self::Occupancy | Self::Utilisation)
     }
 
-    /// Its value. `service_level` is the limit in milliseconds, which must be one of the bounds.
-    pub fn of(self, tally: &Tally, service_level: u64) -> Cell {
+    /// Its value. The tally must have been [judged](Tally::judged) and [costed](Tally::costed) for those that follow
+    /// from a limit or from prices.
+    pub fn of(self, tally: &Tally) -> Cell {
         let count = |measure| Cell::Count(tally.count(measure));
         let total = |measure| Cell::Count(tally.total(measure));
         let mean = |measure| ratio(tally.total(measure), tally.count(measure) * 1_000);
@@ -209,6 +348,12 @@ impl Metric {
         let percentile = |measure, percent| match tally.sum(measure).and_then(|sum| sum.percentile(percent)) {
             Some(milliseconds) => ratio(milliseconds, 1_000),
             None => Cell::Nothing,
+        };
+        let messages = |wanted: fn(Category) -> bool| Cell::Count(tally.messages(|priced| wanted(priced.category)));
+        let money = |measure| match tally.count(measure) {
+            0 => Cell::Nothing,
+            // Up to 2^53 every whole number has its own f64: nine thousand million.
+            _ => Cell::Number(tally.total(measure) as f64 / 1_000_000.0),
         };
         match self {
             Self::Opened => count(Measure::Opened),
@@ -219,12 +364,7 @@ impl Metric {
             Self::Answered => count(Measure::Answered),
             Self::FlowedOut => count(Measure::FlowedOut),
             Self::AbandonedInQueue => count(Measure::AbandonedInQueue),
-            Self::ServiceLevel => {
-                let within = |measure| tally.sum(measure).map_or(0, |sum| sum.within(service_level));
-                let after = |measure| tally.count(measure) - within(measure);
-                let due = tally.count(Measure::Answered) + after(Measure::AbandonedInQueue) + after(Measure::FlowedOut);
-                ratio(within(Measure::Answered), due)
-            }
+            Self::ServiceLevel => ratio(tally.count(Measure::InTime), tally.count(Measure::Judged)),
             Self::SpeedOfAnswer => mean(Measure::Answered),
             Self::SpeedOfAnswerP50 => percentile(Measure::Answered, 50),
             Self::SpeedOfAnswerP90 => percentile(Measure::Answered, 90),
@@ -251,6 +391,28 @@ impl Metric {
             Self::AgentMessages => total(Measure::AgentMessages),
             Self::Occupancy => ratio(tally.total(Measure::Busy), tally.total(Measure::Busy) + tally.total(Measure::Idle)),
             Self::Utilisation => ratio(tally.total(Measure::Used), tally.total(Measure::Usable)),
+            Self::DeliveredMessages => messages(|_| true),
+            Self::MarketingMessages => messages(|category| category == Category::Marketing),
+            Self::UtilityMessages => messages(|category| category == Category::Utility),
+            Self::AuthenticationMessages => {
+                messages(|category| matches!(category, Category::Authentication | Category::AuthenticationInternational))
+            }
+            Self::ServiceMessages => messages(|category| category == Category::Service),
+            Self::OtherMessages => messages(|category| matches!(category, Category::Other | Category::Template)),
+            Self::FreeMessages => Cell::Count(tally.messages(|priced| priced.terms == Terms::Free)),
+            Self::UnpricedMessages => count(Measure::Unpriced),
+            Self::Cost => money(Measure::Cost),
+            Self::SentimentPositive => count(Measure::Positive),
+            Self::SentimentNeutral => count(Measure::Neutral),
+            Self::SentimentNegative => count(Measure::Negative),
+            Self::SentimentMixed => count(Measure::Mixed),
+            Self::AiCalls => count(Measure::AiCalled),
+            Self::AiFailures => count(Measure::AiFailed),
+            Self::AiEscalations => count(Measure::AiEscalated),
+            Self::AiInputTokens => total(Measure::AiInput),
+            Self::AiOutputTokens => total(Measure::AiOutput),
+            Self::AiTime => mean(Measure::AiTime),
+            Self::AiCost => money(Measure::AiCharged),
         }
     }
 }

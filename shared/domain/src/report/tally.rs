@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counted, Measure};
+use jiff::civil::Date;
+
+use super::{Counted, Measure, ServiceLevel};
+use crate::pricing::{Priced, Prices};
 
 /// The upper bounds of the classes of a distribution, in milliseconds: from a second to seven days, at most 25 %
 /// apart, with the limits that service levels are agreed on (15 s to 10 min). They are fixed, so that classes counted
@@ -187,6 +190,64 @@ impl Tally {
         for (measure, sum) in &other.0 {
             self.0.entry(*measure).or_default().merge(sum);
         }
+    }
+
+    /// The same with what the service level is computed of: the waits that were answered within the limit
+    /// ([`Measure::InTime`]), and those that count at all ([`Measure::Judged`]), which are all answered ones and
+    /// others that ended after it. It is derived, so that sums of queues with limits of their own can be merged.
+    #[must_use]
+    pub fn judged(mut self, limit: ServiceLevel) -> Self {
+        let limit = limit.milliseconds();
+        let within = |measure| self.sum(measure).map_or(0, |sum| sum.within(limit));
+        let after = |measure| self.count(measure) - within(measure);
+        let in_time = within(Measure::Answered);
+        let judged = self.count(Measure::Answered) + after(Measure::AbandonedInQueue) + after(Measure::FlowedOut);
+        self.derive(Measure::InTime, in_time, in_time);
+        self.derive(Measure::Judged, judged, judged);
+        self
+    }
+
+    /// The same with what messages and calls of language models of one day cost by the table of prices.
+    #[must_use]
+    pub fn costed(mut self, prices: &Prices, day: Date) -> Self {
+        let mut derived = Vec::new();
+        for (measure, sum) in &self.0 {
+            match measure {
+                Measure::Message(priced) => match prices.cost(*priced, sum.count, sum.total, day) {
+                    Some(cost) => derived.push((Measure::Cost, sum.count, cost)),
+                    None => derived.push((Measure::Unpriced, sum.count, sum.count)),
+                },
+                Measure::AiCost(currency) => {
+                    derived.extend(prices.exchanged(sum.total, *currency).map(|cost| (Measure::AiCharged, sum.count, cost)));
+                }
+                _ => {}
+            }
+        }
+        derived.into_iter().for_each(|(measure, count, total)| self.derive(measure, count, total));
+        self
+    }
+
+    fn derive(&mut self, measure: Measure, count: u64, total: u64) {
+        if count > 0 {
+            self.0.entry(measure).or_default().merge(&Sum { count, total, classes: BTreeMap::new() });
+        }
+    }
+
+    /// Only what the service level is computed of.
+    #[must_use]
+    pub fn only_judged(self, limit: ServiceLevel) -> Self {
+        let mut judged = self.judged(limit);
+        judged.0.retain(|measure, _| matches!(measure, Measure::InTime | Measure::Judged));
+        judged
+    }
+
+    /// How many messages of some kind reached customers.
+    pub fn messages(&self, wanted: impl Fn(Priced) -> bool) -> u64 {
+        let counted = |(measure, sum): (&Measure, &Sum)| match measure {
+            Measure::Message(priced) if wanted(*priced) => sum.count,
+            _ => 0,
+        };
+        self.0.iter().map(counted).sum()
     }
 
     /// Whether nothing was counted.

@@ -7,9 +7,13 @@ use ulid::Ulid;
 use super::*;
 use crate::agent::PresenceWord;
 use crate::effect::{Audience, Target};
+use crate::history::Escalated;
 use crate::history::{Fact, HistoryEntry, WaitEnd};
 use crate::ids::{InteractionId, MessageId};
+use crate::insights::{Sentiment, Summary};
 use crate::interaction::Stage;
+use crate::message::{Delivery, DeliveryState};
+use crate::pricing::{Amount, Category, Charge, Market, Price, Prices, Rate, Terms};
 
 fn account() -> AccountId {
     AccountId::from_ulid(Ulid::from_parts(1, 1))
@@ -21,6 +25,10 @@ fn agent(number: u64) -> AgentId {
 
 fn queue(number: u64) -> QueueId {
     QueueId::from_ulid(Ulid::from_parts(0, number.into()))
+}
+
+fn ai_agent() -> AiAgentId {
+    AiAgentId::from_ulid(Ulid::nil())
 }
 
 fn message() -> MessageId {
@@ -88,7 +96,7 @@ fn a_conversation_counts_for_its_account_its_queue_its_agent_and_its_disposition
         (230, vec![closed("Sold")]),
     ]));
     let all = tally(&of, Dimension::Account, account().as_str());
-    let value = |metric: Metric, tally: &Tally| metric.of(tally, SERVICE_LEVEL);
+    let value = |metric: Metric, tally: &Tally| metric.of(&tally.clone().judged(ServiceLevel::default()));
     for (metric, expected) in [
         (Metric::Opened, Cell::Count(1)),
         (Metric::Abandoned, Cell::Count(0)),
@@ -128,9 +136,9 @@ fn a_customer_whom_nobody_served_abandoned_the_account_unless_merged_or_turned_a
         (left.count(Measure::Abandoned), left.count(Measure::AbandonedInQueue), left.total(Measure::AbandonedInQueue)),
         (1, 1, 70_000)
     );
-    assert_eq!(Metric::ServiceLevel.of(&left, SERVICE_LEVEL), Cell::Number(0.0));
+    assert_eq!(Metric::ServiceLevel.of(&left.clone().judged(ServiceLevel::default())), Cell::Number(0.0));
     // Whoever leaves within the limit counts neither way.
-    assert_eq!(Metric::ServiceLevel.of(&left, 90_000), Cell::Nothing);
+    assert_eq!(Metric::ServiceLevel.of(&left.judged(ServiceLevel::new(90).unwrap())), Cell::Nothing);
 
     let merged = Fact::Merged { into: InteractionId::from_ulid(Ulid::nil()) };
     let merged = all(vec![alone[0].clone(), (70, vec![merged, closed("Merged")])]);
@@ -207,13 +215,170 @@ fn the_bounds_grow_by_a_quarter_at_most_and_have_the_limits_that_people_agree_on
 fn the_stored_form_stays() {
     let mut tally = Tally::default();
     for (measure, value) in [(Measure::Queued, 1), (Measure::Answered, 20_000), (Measure::Answered, 700_000_000), (Measure::Active, 5)] {
-        tally.add(&Counted { measure, value, queue: None, agent: None, disposition: None });
+        tally.add(&Counted::of(measure, value));
     }
     let stored = r#"{"q":[1],"an":[2,700020000,[[15,1],[74,1]]],"at":[1,5]}"#;
     assert_eq!(serde_json::to_string(&tally).unwrap(), stored);
     assert_eq!(serde_json::from_str::<Tally>(stored).unwrap(), tally);
     let sum = tally.sum(Measure::Answered).unwrap();
     assert_eq!((sum.within(20_000), sum.within(17_000), sum.percentile(50), sum.percentile(51)), (1, 0, Some(20_000), Some(604_800_000)));
+}
+
+#[test]
+fn names_of_measures_lead_back_and_are_never_the_same() {
+    let priced = Priced { category: Category::Utility, market: Market::parse("+39").unwrap(), terms: Terms::Table };
+    let all = NAMES.map(|(measure, _)| measure).into_iter().chain([Measure::AiCost(Currency::EUR), Measure::Message(priced)]);
+    let names: Vec<String> = all.clone().map(String::from).collect();
+    assert!(names.iter().zip(all).all(|(name, measure)| !name.is_empty() && Measure::try_from(name.clone()).ok() == Some(measure)));
+    let different: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(different.len(), names.len());
+    assert!(Measure::try_from("later".to_owned()).is_err());
+}
+
+#[test]
+fn messages_and_calls_cost_what_the_table_says_of_their_day() {
+    let priced = |category, terms| Measure::Message(Priced { category, market: Market::parse("+39").unwrap(), terms });
+    let usd = Currency::parse("USD").unwrap();
+    let mut tally = Tally::default();
+    for (measure, value) in [
+        (priced(Category::Utility, Terms::Table), 1),
+        (priced(Category::Utility, Terms::Table), 1),
+        (priced(Category::Service, Terms::Free), 1),
+        (priced(Category::Marketing, Terms::Stated(Currency::EUR)), 70_000),
+        (priced(Category::Template, Terms::Table), 1),
+        (Measure::AiCost(usd), 500),
+        (Measure::AiCost(Currency::EUR), 250),
+    ] {
+        tally.add(&Counted::of(measure, value));
+    }
+    let price = |amount, from| Price {
+        category: Category::Utility,
+        market: None,
+        amount: Amount::parse(amount).unwrap(),
+        currency: Currency::EUR,
+        from,
+    };
+    let mut prices = Prices { prices: vec![price("0.03", None), price("0.04", Some(date(2026, 7, 1)))], ..Prices::default() };
+    let of = |prices: &Prices, day| {
+        let costed = tally.clone().costed(prices, day);
+        let metrics = [
+            Metric::DeliveredMessages,
+            Metric::UtilityMessages,
+            Metric::FreeMessages,
+            Metric::OtherMessages,
+            Metric::UnpricedMessages,
+            Metric::Cost,
+            Metric::AiCost,
+        ];
+        metrics.map(|metric| metric.of(&costed))
+    };
+    let counts = [5, 2, 1, 1, 1].map(Cell::Count);
+    let expected = |cost, ai| [&counts[..], &[Cell::Number(cost), Cell::Number(ai)]].concat();
+    assert_eq!(of(&prices, date(2026, 6, 30)).to_vec(), expected(0.13, 0.00025));
+    assert_eq!(of(&prices, date(2026, 7, 1)).to_vec(), expected(0.15, 0.00025));
+    prices.rates.push(Rate { currency: usd, rate: Amount::parse("0.9").unwrap() });
+    assert_eq!(of(&prices, date(2026, 7, 1)).to_vec(), expected(0.15, 0.0007));
+    assert_eq!(
+        [Metric::Cost, Metric::AiCost].map(|metric| metric.of(&Tally::default().costed(&prices, date(2026, 7, 1)))),
+        [Cell::Nothing; 2]
+    );
+}
+
+#[test]
+fn a_message_that_reached_the_customer_counts_for_its_account_its_agent_and_the_queue_that_the_agent_had_it_from() {
+    let mut message = crate::fixtures::message(Timestamp::UNIX_EPOCH);
+    message.author = Author::Agent { agent: agent(1) };
+    message.queue = Some(queue(2));
+    assert_eq!(Facts::of_message(&message), None);
+    let delivery = |state| Delivery { state, since: Timestamp::MAX, error: None, attempts: 0, claim: None };
+    message.delivery = Some(delivery(DeliveryState::Delivered));
+    let facts = Facts::of_message(&message).unwrap();
+    assert_eq!(facts.quarter, Quarter(0), "it counts when it was written");
+    let of = rollup(&account(), &facts.counted);
+    for (dimension, value) in
+        [(Dimension::Account, account().to_string()), (Dimension::Agent, agent(1).to_string()), (Dimension::Queue, queue(2).to_string())]
+    {
+        assert_eq!(tally(&of, dimension, &value).messages(|_| true), 1, "{dimension:?}");
+    }
+    assert_eq!(of.len(), 3);
+    // Once more is known it takes the place of that, and counts no less.
+    message.charge = Some(Charge { category: Some(Category::Utility), ..Charge::default() });
+    message.delivery = Some(delivery(DeliveryState::Read));
+    let more = Facts::of_message(&message).unwrap();
+    assert_eq!((more.quarter, more.counted.len()), (facts.quarter, facts.counted.len()));
+    assert_ne!(more, facts);
+}
+
+#[test]
+fn of_the_insights_of_an_interaction_the_first_after_each_close_count() {
+    let insights = |sentiment| Fact::InsightsMade { agent: None, ai_agent: ai_agent(), sentiment, summary: Summary::of("Late.").unwrap() };
+    let of = summed(&history(vec![
+        (0, vec![Fact::Opened, received(), waits(1)]),
+        (5, vec![accepted(1)]),
+        (10, vec![insights(Sentiment::Mixed)]),
+        (20, vec![closed("Sold")]),
+        (30, vec![insights(Sentiment::Negative)]),
+        (40, vec![insights(Sentiment::Positive)]),
+        (50, vec![Fact::Reopened { agent: agent(1) }]),
+        (60, vec![closed("Spam")]),
+        (70, vec![insights(Sentiment::Neutral)]),
+    ]));
+    let metrics = [Metric::SentimentPositive, Metric::SentimentNeutral, Metric::SentimentNegative, Metric::SentimentMixed];
+    let told = |dimension, value: &str| metrics.map(|metric| metric.of(&tally(&of, dimension, value)));
+    let counts = |all: [u64; 4]| all.map(Cell::Count);
+    assert_eq!(told(Dimension::Account, account().as_str()), counts([0, 1, 1, 0]));
+    assert_eq!(told(Dimension::Agent, agent(1).as_str()), counts([0, 1, 1, 0]));
+    assert_eq!(told(Dimension::Queue, queue(1).as_str()), counts([0, 0, 1, 0]));
+    assert_eq!(told(Dimension::Disposition, "Spam"), counts([0, 1, 0, 0]));
+}
+
+#[test]
+fn calls_of_models_and_handovers_count_for_their_ai_agent() {
+    let call = |replied, cost| AiCall {
+        ai_agent: ai_agent(),
+        at: Timestamp::UNIX_EPOCH,
+        replied,
+        input: 900,
+        output: 100,
+        milliseconds: 1_500,
+        cost,
+    };
+    let escalated = history(vec![(0, vec![Fact::Opened, Fact::AiEscalated { ai_agent: ai_agent(), why: Escalated::Model, said: None }])]);
+    let mut counted: Vec<Counted> = facts(&escalated).into_values().flat_map(|facts| facts.counted).collect();
+    counted.extend([call(true, Some((42, Currency::EUR))), call(false, None)].iter().flat_map(|call| call.facts().counted));
+    let of = rollup(&account(), &counted);
+    for (dimension, value) in [(Dimension::AiAgent, ai_agent().to_string()), (Dimension::Account, account().to_string())] {
+        let tally = tally(&of, dimension, &value).costed(&Prices::default(), date(2026, 1, 1));
+        let metrics = [
+            Metric::AiCalls,
+            Metric::AiFailures,
+            Metric::AiEscalations,
+            Metric::AiInputTokens,
+            Metric::AiOutputTokens,
+            Metric::AiTime,
+            Metric::AiCost,
+        ];
+        let cells = [2, 1, 1, 1_800, 200].map(Cell::Count);
+        let expected = [&cells[..], &[Cell::Number(1.5), Cell::Number(0.000_042)]].concat();
+        assert_eq!(metrics.map(|metric| metric.of(&tally)).to_vec(), expected, "{dimension:?}");
+    }
+}
+
+#[test]
+fn each_queue_is_judged_by_its_own_limit_and_the_sum_of_them_is_that_of_all() {
+    let of = |waits: &[u64]| {
+        let mut tally = Tally::default();
+        waits.iter().for_each(|wait| tally.add(&Counted::of(Measure::Answered, *wait)));
+        tally
+    };
+    let (strict, lax) = (ServiceLevel::new(20).unwrap(), ServiceLevel::new(120).unwrap());
+    let (one, other) = (of(&[10_000, 50_000]).judged(strict), of(&[50_000, 100_000]).judged(lax));
+    assert_eq!([&one, &other].map(|tally| Metric::ServiceLevel.of(tally)), [Cell::Number(0.5), Cell::Number(1.0)]);
+    let mut all = one;
+    all.merge(&other);
+    assert_eq!(Metric::ServiceLevel.of(&all), Cell::Number(0.75));
+    assert!(SERVICE_LEVELS.into_iter().all(|seconds| is_bound(u64::from(seconds) * 1_000) && ServiceLevel::new(seconds.into()).is_ok()));
+    assert!([0, 14, 61, -15, i64::MAX].into_iter().all(|seconds| ServiceLevel::new(seconds).is_err()));
 }
 
 #[test]
@@ -294,6 +459,7 @@ fn any_counted() -> impl Strategy<Value = Counted> {
             queue: queue_number.map(queue),
             agent: agent_number.map(agent),
             disposition: queue_number.map(|number| number.to_string()),
+            ai_agent: None,
         },
     )
 }
@@ -319,8 +485,8 @@ fn an_agent_is_busy_with_an_interaction_or_a_disposition_and_never_while_logged_
     sums.values().for_each(|sum| all.merge(sum));
     let minutes = |measure| all.total(measure) / 60_000;
     assert_eq!([Measure::Idle, Measure::Busy, Measure::Used, Measure::Usable].map(minutes), [6, 18, 6, 48]);
-    assert_eq!(Metric::Occupancy.of(&all, SERVICE_LEVEL), Cell::Number(0.75));
-    assert_eq!(Metric::Utilisation.of(&all, SERVICE_LEVEL), Cell::Number(0.125));
+    assert_eq!(Metric::Occupancy.of(&all), Cell::Number(0.75));
+    assert_eq!(Metric::Utilisation.of(&all), Cell::Number(0.125));
     assert_eq!(sums.keys().copied().collect::<Vec<_>>(), [start, Quarter(start.0 + 1)]);
 }
 
@@ -344,7 +510,7 @@ proptest! {
         prop_assert_eq!(&merged, &together);
         prop_assert_eq!(merged.facts(), all.len() as u64);
         for metric in Metric::ALL {
-            prop_assert_eq!(metric.of(&merged, SERVICE_LEVEL), metric.of(&together, SERVICE_LEVEL));
+            prop_assert_eq!(metric.of(&merged), metric.of(&together));
         }
     }
 
@@ -353,7 +519,7 @@ proptest! {
     fn a_percentile_is_at_most_a_quarter_above_the_exact_one(mut values in prop::collection::vec(1_000..604_800_000_u64, 1..80), percent in 1..=100_u64) {
         let mut tally = Tally::default();
         for value in &values {
-            tally.add(&Counted { measure: Measure::Answered, value: *value, queue: None, agent: None, disposition: None });
+            tally.add(&Counted::of(Measure::Answered, *value));
         }
         values.sort_unstable();
         let rank = usize::try_from((values.len() as u64 * percent).div_ceil(100)).unwrap();

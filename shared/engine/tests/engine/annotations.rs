@@ -195,6 +195,7 @@ fn a_report_that_comes_before_our_record_of_the_sending_is_not_lost() {
         error: None,
         at: None,
         recipients: Vec::new(),
+        charge: None,
     });
     assert_eq!(sim.annotated(&event), None);
     sim.command(&agent, crate::driver::Command::Write(interaction, message.clone(), "an answer".into())).unwrap();

@@ -26,6 +26,7 @@ use domain::language::Language;
 use domain::message::{ApprovedTemplate, Content, DeliveryError, DeliveryState, ErrorClass, Message, Origin};
 use domain::news::News;
 use domain::plan::{ActionPlan, PlanStep, Step};
+use domain::pricing::{Amount, Category, Charge, Currency};
 use domain::queue::{Queue, Strategy, Weight};
 use domain::tag::Tag;
 use domain::text_template::TextTemplate;
@@ -691,6 +692,7 @@ impl Sim {
             agent_timeout: Queue::AGENT_TIMEOUT,
             weight: Weight::default(),
             pause_after_missed: None,
+            service_level: domain::report::ServiceLevel::default(),
             members: members.iter().map(|member| (*member).clone()).collect(),
         });
         id
@@ -886,7 +888,7 @@ impl Sim {
         let number = self.next();
         let error = (state == DeliveryState::Failed).then_some(DeliveryError { class: ErrorClass::Permanent, code: None });
         let provider_id = provider_id.to_owned();
-        let status = StatusUpdate { provider_id, reference: None, state, error, at: None, recipients: Vec::new() };
+        let status = StatusUpdate { provider_id, reference: None, state, error, at: None, recipients: Vec::new(), charge: charge(number) };
         InboundEvent {
             account: account.clone(),
             id: format!("status-{number}"),
@@ -1272,5 +1274,16 @@ impl Sim {
     pub(crate) fn shown(&self, agent: &AgentId, id: &InteractionId) -> Vec<Notice> {
         let seen = self.seen.get(agent).map(Vec::as_slice).unwrap_or_default();
         seen.iter().filter(|seen| seen.interaction.as_ref() == Some(id)).map(|seen| seen.notice.clone()).collect()
+    }
+}
+
+/// What a provider may say about the price, this time so, another time otherwise, or nothing.
+fn charge(number: u64) -> Option<Charge> {
+    let charge = Charge { category: Some(Category::Utility), ..Charge::default() };
+    match number % 5 {
+        0 => Some(charge),
+        1 => Some(Charge { category: Some(Category::Service), free: true, ..charge }),
+        2 => Some(Charge { category: None, stated: Some((Amount::of_millionths(5_000), Currency::EUR)), ..charge }),
+        _ => None,
     }
 }

@@ -157,6 +157,7 @@ fn a_report_on_a_message_of_another_system_changes_nothing() {
         error: None,
         at: None,
         recipients: Vec::new(),
+        charge: None,
     });
     sim.memory.receive(&event);
     let before = sim.memory.messages();

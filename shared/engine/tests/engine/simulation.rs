@@ -26,7 +26,7 @@ use domain::message::{Author, Content, DeliveryState, Message, Origin};
 use domain::plan::ActionPlan;
 use domain::queue::{MissedLimit, Strategy, Weight};
 use domain::removal::SECOND_PASS;
-use domain::report::{Counted, Dimension, Duty, Measure, Quarter, Tally, facts, rollup};
+use domain::report::{Counted, Dimension, Duty, Facts, Measure, Quarter, Tally, facts, rollup};
 use domain::row::Listing;
 use domain::search::Document;
 use domain::tag::Tag;
@@ -1029,10 +1029,16 @@ impl Story {
                     by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
                 }
             }
-            let there: BTreeSet<InteractionId> = own().map(|interaction| interaction.id.clone()).collect();
+            let mut there: BTreeSet<String> = own().map(|interaction| interaction.id.to_string()).collect();
+            for (key, message) in self.sim.memory.messages().iter().filter(|(key, _)| key.interaction.conversation.account == *account) {
+                there.insert(key.message.to_string());
+                if let Some(facts) = Facts::of_message(message) {
+                    by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
+                }
+            }
             let mut all_there = true;
-            for (interaction, facts) in self.sim.memory.kept_facts(account) {
-                if !there.contains(&interaction) {
+            for (of, facts) in self.sim.memory.kept_facts(account) {
+                if !there.contains(&of) {
                     by_quarter.entry(facts.quarter).or_default().extend(facts.counted);
                     all_there = false;
                 }

@@ -144,6 +144,7 @@ fn report(reader: &Reader<'_>, root: &Value) -> Option<Parsed> {
             .then(|| DeliveryError { class: super::send::class_of(code.as_deref()).unwrap_or(ErrorClass::Permanent), code }),
         at: time(&json::value(&root["created_at"]).unwrap_or_default(), reader.received_at),
         recipients: Vec::new(),
+        charge: None,
         provider_id,
     };
     let id = format!("{}#{name}", update.provider_id);

@@ -8,6 +8,7 @@
 use domain::ids::AccountId;
 use domain::inbound::{Annotated, Annotation, Elsewhere, InboundKind, InboundMessage, ProfileName, StatusUpdate};
 use domain::message::{Content, DeliveryState, Origin, Referral};
+use domain::pricing::{Category, Charge};
 use domain::values::Address;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -179,6 +180,7 @@ impl Reader<'_> {
             error: (state == DeliveryState::Failed).then(|| errors::failure(&status["errors"])),
             at: json::seconds(&status["timestamp"], self.received_at),
             recipients: recipients(status, contacts),
+            charge: charge(&status["pricing"]),
         };
         Parsed::new(self.account, &format!("{id}#{name}"), self.received_at, InboundKind::Status(update), &raw.to_string())
     }
@@ -479,6 +481,14 @@ fn sender(message: &Value, contact: Option<&Value>) -> Option<Sender> {
     let user = also.iter().position(|address| from.phone().is_some() && address.phone().is_none());
     let alias = user.map(|place| also.remove(place));
     Some(Sender { from, alias, also })
+}
+
+/// What a report says about the price: the category, and whether it is charged at all. Answers within the service
+/// window and after an advertisement are free, which `type` says, and `billable` not always.
+fn charge(pricing: &Value) -> Option<Charge> {
+    let category = json::value(&pricing["category"]).map(|word| Category::of_word(&word))?;
+    let free = pricing["billable"] == false || json::word(&pricing["type"]).starts_with("free");
+    Some(Charge { category: Some(category), free, stated: None })
 }
 
 /// The customer whom a report names.

@@ -3,7 +3,11 @@
 //! Sources: twilio-oai `twilio_api_v2010.json` (accounts, messages, media), `twilio_messaging_v2.json` (senders)
 //! and `twilio_content_v1.json` (contents).
 
-use domain::inbound::InboundKind;
+use std::ops::Range;
+
+use domain::inbound::{InboundKind, StatusUpdate};
+use domain::message::DeliveryState;
+use domain::pricing::{Amount, Charge, Currency};
 use domain::template::{ListedTemplate, ParameterFormat, TemplateParts, placeholders};
 use domain::values::E164;
 use http::StatusCode;
@@ -145,15 +149,7 @@ pub(super) fn missed(
     // The first page without a next one is the last page. The answers after it are lists of files.
     let base = connection.hosts.get(API);
     let pages = answers.iter().position(|answer| link(answer, base, "/next_page_uri").is_none()).map_or(answers, |last| &answers[..=last]);
-    let number = format!("whatsapp:{}", connection.account.phone.as_str());
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    // The filter takes days only.
-    query
-        .append_pair("To", &number)
-        .append_pair("DateSent>", &since.strftime("%Y-%m-%d").to_string())
-        .append_pair("PageSize", MESSAGES_PAGE);
-    let path = format!("{}?{}", messages_path(connection), query.finish());
-    match next(connection, base, &path, pages, "/next_page_uri") {
+    match next(connection, base, &listing(connection, "To", since), pages, "/next_page_uri") {
         Next::Call(request) => return Step::Call(request),
         Next::Failed(problem) => return Step::Done(Err(problem)),
         Next::Complete => {}
@@ -180,6 +176,56 @@ pub(super) fn missed(
     let kept = listed.iter().enumerate().rev().filter(|(index, _)| !left_out.contains(index));
     let parsed = kept.filter_map(|(_, message)| message.parsed(connection, now));
     Step::Done(Ok(Parsed::numbered(parsed.collect())))
+}
+
+/// Lists the messages from the account's number, newest first, as far back as `span` reaches.
+pub(super) fn prices(
+    connection: &Connection<'_>,
+    span: Range<Timestamp>,
+    now: Timestamp,
+    answers: &[Answer],
+) -> Step<Result<Vec<Parsed>, Problem>> {
+    let sent_at = |message: &Value| [&message["date_sent"], &message["date_created"]].into_iter().find_map(instant);
+    let reaches_back = answers.last().is_some_and(|page| items(page, "messages").iter().filter_map(sent_at).any(|at| at < span.start));
+    match next(connection, connection.hosts.get(API), &listing(connection, "From", span.start), answers, "/next_page_uri") {
+        Next::Call(request) if !reaches_back => return Step::Call(request),
+        Next::Failed(problem) => return Step::Done(Err(problem)),
+        Next::Call(_) | Next::Complete => {}
+    }
+    let messages = answers.iter().flat_map(|page| items(page, "messages"));
+    let within = messages.filter(|message| sent_at(message).is_some_and(|at| span.contains(&at)));
+    Step::Done(Ok(Parsed::numbered(within.filter_map(|message| priced(connection, now, &message)).collect())))
+}
+
+/// A sent message as a report of its state with its price: Twilio writes `-0.00500`, and nothing while it does not
+/// know.
+fn priced(connection: &Connection<'_>, now: Timestamp, message: &Value) -> Option<Parsed> {
+    let sid = text(&message["sid"]).filter(|sid| is_sid(sid) && message["direction"] != "inbound")?;
+    let amount = Amount::parse(text(&message["price"])?.trim_start_matches('-')).ok()?;
+    let currency = Currency::parse(&text(&message["price_unit"])?.to_ascii_uppercase()).ok()?;
+    let (word, state) = webhook::state_of(&text(&message["status"])?)?;
+    let code = message["error_code"].as_u64().and_then(|code| u32::try_from(code).ok());
+    let update = StatusUpdate {
+        provider_id: sid.clone(),
+        reference: None,
+        state,
+        error: (state == DeliveryState::Failed).then(|| webhook::failure(word, code)),
+        at: None,
+        recipients: Vec::new(),
+        charge: Some(Charge { stated: Some((amount, currency)), ..Charge::default() }),
+    };
+    Some(Parsed::new(&connection.account.id, &format!("{sid}#price"), now, InboundKind::Status(update), &message.to_string()))
+}
+
+/// The list of messages to or from the account's number. The filter takes days only.
+fn listing(connection: &Connection<'_>, side: &str, since: Timestamp) -> String {
+    let number = format!("whatsapp:{}", connection.account.phone.as_str());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair(side, &number)
+        .append_pair("DateSent>", &since.strftime("%Y-%m-%d").to_string())
+        .append_pair("PageSize", MESSAGES_PAGE);
+    format!("{}?{}", messages_path(connection), query.finish())
 }
 
 /// A message of the list.

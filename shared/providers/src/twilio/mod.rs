@@ -216,6 +216,16 @@ impl Adapter for Twilio {
     ) -> Step<Result<Vec<Parsed>, Problem>> {
         admin::missed(connection, since, now, answers)
     }
+
+    fn prices(
+        &self,
+        connection: &Connection<'_>,
+        span: std::ops::Range<Timestamp>,
+        now: Timestamp,
+        answers: &[Answer],
+    ) -> Step<Result<Vec<Parsed>, Problem>> {
+        admin::prices(connection, span, now, answers)
+    }
 }
 
 /// Whether `text` has the shape of one of Twilio's ids (`SM…`, `AC…`). The check is loose, because ids only have to

@@ -277,7 +277,9 @@ fn read_status(form: &Form<'_>, sid: &str, status: &str, reference: Option<&str>
         let address = form.get(name)?.strip_prefix("whatsapp:")?;
         plain_phone(address).map(Address::Phone).ok().or_else(|| bsuid(address))
     });
-    Some((name, StatusUpdate { provider_id: sid.to_owned(), reference, state, error, at: None, recipients: named.collect() }))
+    let (provider_id, recipients) = (sid.to_owned(), named.collect());
+    // The callback tells no price; the list of messages does (`missed`).
+    Some((name, StatusUpdate { provider_id, reference, state, error, at: None, recipients, charge: None }))
 }
 
 /// A state of a sent message, in Twilio's words and in ours.

@@ -1,6 +1,7 @@
 //! Settings of which there is one: an item each. Only the few who need them read them, so they are not cached.
 
 use audit::Entry;
+use domain::pricing::Prices;
 use domain::retention::Retention;
 use domain::settings::Settings;
 use engine::ports::PortError;
@@ -20,6 +21,10 @@ pub trait Singleton: Serialize + DeserializeOwned + Default {
 
 impl Singleton for Retention {
     const KIND: &'static str = "retention";
+}
+
+impl Singleton for Prices {
+    const KIND: &'static str = "prices";
 }
 
 impl Singleton for Settings {

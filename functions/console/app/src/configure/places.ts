@@ -35,5 +35,5 @@ export const GROUPS: { title: Key; entries: ConfigurePlace[] }[] = [
       { path: 'import', label: 'importContacts', reads: 'supervisor' }
     ]
   },
-  { title: 'groupRecord', entries: [{ path: 'retention', label: 'retention', reads: 'supervisor' }, { path: 'audit', label: 'audit', reads: 'admin' }, { path: 'settings', label: 'settings', reads: 'admin' }] }
+  { title: 'groupRecord', entries: [{ path: 'retention', label: 'retention', reads: 'supervisor' }, { path: 'audit', label: 'audit', reads: 'admin' }, { path: 'prices', label: 'prices', reads: 'supervisor' }, { path: 'settings', label: 'settings', reads: 'admin' }] }
 ]

@@ -3,14 +3,15 @@ import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 import type { Fault, Metric, Period, ReportPart, ReportRow } from '../api/supervisor'
 import { region, t, type Key } from '../i18n'
 
-export const BY = { account: 'accountName', queue: 'queueName', agent: 'agent', disposition: 'disposition', total: 'reportTotal' } as const satisfies Record<string, Key>
+export const BY = { account: 'accountName', queue: 'queueName', agent: 'agent', disposition: 'disposition', ai_agent: 'aiAgent', total: 'reportTotal' } as const satisfies Record<string, Key>
 export type By = keyof typeof BY
 export const PERIODS = { quarter_hour: 'perQuarter', hour: 'perHour', day: 'perDay', week: 'perWeek', month: 'perMonth', whole: 'perWhole' } as const satisfies Record<Period, Key>
-/** The limits of the service level that the API takes, in seconds, and the usual one. */
+/** The limits of the service level that the API takes, in seconds. */
 export const LEVELS = [15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 600]
-export const LEVEL = 60
+/** Each queue’s own. */
+export const OWN_LEVELS = 0
 
-export const UNITS = { count: 'unitCount', time: 'unitTime', share: 'unitShare' } as const satisfies Record<string, Key>
+export const UNITS = { count: 'unitCount', time: 'unitTime', share: 'unitShare', money: 'unitMoney' } as const satisfies Record<string, Key>
 interface Column {
   word: Key
   unit: keyof typeof UNITS
@@ -20,6 +21,7 @@ interface Column {
 const counts = (word: Key): Column => ({ word, unit: 'count' })
 const times = (word: Key, percent?: number): Column => ({ word, unit: 'time', percent })
 const share = (word: Key): Column => ({ word, unit: 'share' })
+const money = (word: Key): Column => ({ word, unit: 'money' })
 /** All columns, in the API's order. One that the API has and this list has not does not compile. */
 export const METRICS: Record<Metric, Column> = {
   opened: counts('metricOpened'), started: counts('metricStarted'), reopened: counts('metricReopened'), abandoned: counts('metricAbandoned'),
@@ -30,18 +32,28 @@ export const METRICS: Record<Metric, Column> = {
   closed: counts('metricClosed'), handled: counts('metricHandled'),
   handling_time: times('metricHandling'), handling_time_p50: times('metricHandling', 50), handling_time_p90: times('metricHandling', 90), handling_time_p95: times('metricHandling', 95),
   held_time: times('metricHeld'), wrap_up_time: times('metricWrapUp'), active_time: times('metricActive'),
-  customer_messages: counts('metricCustomerMessages'), agent_messages: counts('metricAgentMessages'), occupancy: share('metricOccupancy'), utilisation: share('metricUtilisation')
+  customer_messages: counts('metricCustomerMessages'), agent_messages: counts('metricAgentMessages'), occupancy: share('metricOccupancy'), utilisation: share('metricUtilisation'),
+  delivered_messages: counts('metricDelivered'), marketing_messages: counts('metricMarketing'), utility_messages: counts('metricUtility'), authentication_messages: counts('metricAuthentication'),
+  service_messages: counts('metricService'), other_messages: counts('metricOther'), free_messages: counts('metricFree'), unpriced_messages: counts('metricUnpriced'), cost: money('metricCost'),
+  sentiment_positive: counts('metricPositive'), sentiment_neutral: counts('metricNeutral'), sentiment_negative: counts('metricNegative'), sentiment_mixed: counts('metricMixed'),
+  ai_calls: counts('metricAiCalls'), ai_failures: counts('metricAiFailures'), ai_escalations: counts('metricAiEscalations'), ai_input_tokens: counts('metricAiInput'), ai_output_tokens: counts('metricAiOutput'),
+  ai_time: times('metricAiTime'), ai_cost: money('metricAiCost')
 }
 const ALL = Object.keys(METRICS) as Metric[]
 const at = (metric: Metric) => ALL.indexOf(metric)
 /** The columns in groups, each from one metric to another, for the choice. */
 export const GROUPS: [Key, Metric[]][] = ([
   ['interactions', 'opened', 'abandoned'], ['metricsQueue', 'queued', 'speed_of_answer_p95'], ['metricsOffers', 'offered', 'withdrawn'], ['metricFirstResponse', 'first_response', 'first_response_p95'],
-  ['metricsHandling', 'closed', 'active_time'], ['metricsMessages', 'customer_messages', 'agent_messages'], ['metricsDuty', 'occupancy', 'utilisation']
+  ['metricsHandling', 'closed', 'active_time'], ['metricsMessages', 'customer_messages', 'agent_messages'], ['metricsDuty', 'occupancy', 'utilisation'],
+  ['metricsCost', 'delivered_messages', 'cost'], ['metricsSentiment', 'sentiment_positive', 'sentiment_mixed'], ['metricsAi', 'ai_calls', 'ai_cost']
 ] as [Key, Metric, Metric][]).map(([title, first, last]) => [title, ALL.slice(at(first), at(last) + 1)])
 
 /** Whether the rows of a report have a metric; the API refuses others. */
 export function has(by: By, metric: Metric): boolean {
+  const isOfAi = at(metric) >= at('ai_calls')
+  if (by === 'ai_agent') return isOfAi
+  if (isOfAi) return by === 'account' || by === 'total'
+  if (by === 'disposition' && at(metric) >= at('delivered_messages') && at(metric) <= at('cost')) return false
   if (by === 'agent') return metric === 'started' || at(metric) >= at('offered')
   if (metric === 'occupancy' || metric === 'utilisation') return false
   if (by === 'queue') return at(metric) >= at('queued')
@@ -54,7 +66,8 @@ export const USUAL: Record<By, Metric[]> = {
   account: ['opened', 'abandoned', 'offered', 'accepted', 'first_response', 'closed', 'handled', 'handling_time'],
   queue: ['queued', 'answered', 'abandoned_in_queue', 'service_level', 'speed_of_answer', 'handled', 'handling_time'],
   agent: ['offered', 'accepted', 'rejected', 'missed', 'first_response', 'handled', 'handling_time', 'occupancy'],
-  disposition: ['closed', 'handled', 'handling_time', 'customer_messages', 'agent_messages']
+  disposition: ['closed', 'handled', 'handling_time', 'customer_messages', 'agent_messages'],
+  ai_agent: ['ai_calls', 'ai_failures', 'ai_escalations', 'ai_input_tokens', 'ai_output_tokens', 'ai_time', 'ai_cost']
 }
 
 export interface Wish {
@@ -66,11 +79,13 @@ export interface Wish {
   zone: string
   /** The chosen columns; none: the usual ones. */
   metrics: Metric[]
+  /** In seconds, or each queue’s own. */
   level: number
   account?: string
   queue?: string
   agent?: string
   disposition?: string
+  ai_agent?: string
 }
 
 const MOMENT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?$/
@@ -98,8 +113,8 @@ export function wishOf(query: LocationQuery, now: number, browser: string): Wish
   const level = Number(one('service_level'))
   return {
     by, period: known(PERIODS, one('period'), 'day'), from: when('from', daysAfter(dayIn(zone, now), -6)), to, zone,
-    metrics: ALL.filter((metric) => asked.has(metric) && has(by, metric)), level: LEVELS.includes(level) ? level : LEVEL,
-    account: one('account'), queue: only('queue'), agent: only('agent'), disposition: only('disposition')
+    metrics: ALL.filter((metric) => asked.has(metric) && has(by, metric)), level: LEVELS.includes(level) ? level : OWN_LEVELS,
+    account: one('account'), queue: only('queue'), agent: only('agent'), disposition: only('disposition'), ai_agent: only('ai_agent')
   }
 }
 
@@ -108,18 +123,18 @@ export const columnsOf = (wish: Wish) => (wish.metrics.length > 0 ? wish.metrics
 /** The address of a report. It has the days themselves, so that a link shows the same tomorrow. */
 export function queryOf(wish: Wish): LocationQueryRaw {
   const { metrics, level, ...rest } = wish
-  const isMine = (name: string) => !['queue', 'agent', 'disposition'].includes(name) || name === wish.by
+  const isMine = (name: string) => !['queue', 'agent', 'disposition', 'ai_agent'].includes(name) || name === wish.by
   const query: LocationQueryRaw = Object.fromEntries(Object.entries(rest).filter(([name, value]) => value && isMine(name)))
   const chosen = ALL.filter((metric) => metrics.includes(metric) && has(wish.by, metric))
   if (chosen.length > 0 && chosen.join() !== USUAL[wish.by].join()) query.metrics = chosen.join()
-  if (level !== LEVEL) query.service_level = String(level)
+  if (level !== OWN_LEVELS) query.service_level = String(level)
   return query
 }
 
 /** What the API is asked. */
 export function askedOf(wish: Wish) {
   const { metrics: _, level, ...rest } = wish
-  return { ...rest, metrics: columnsOf(wish).join(), service_level: level }
+  return { ...rest, metrics: columnsOf(wish).join(), service_level: level === OWN_LEVELS ? undefined : level }
 }
 export const fileName = (wish: Wish) => `report-${wish.by}-${wish.from}-${wish.to}.csv`.replaceAll(':', '')
 
@@ -143,6 +158,8 @@ export function cell(metric: Metric, value: number | null | undefined): string {
   if (value === null || value === undefined) return '–'
   const { unit } = METRICS[metric]
   if (unit === 'time') return lasting(value)
+  // A message costs fractions of a cent.
+  if (unit === 'money') return value.toLocaleString(region(), { minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 })
   return value.toLocaleString(region(), unit === 'share' ? { style: 'percent', maximumFractionDigits: 1 } : { maximumFractionDigits: 1 })
 }
 

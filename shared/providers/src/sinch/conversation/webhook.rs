@@ -227,6 +227,7 @@ impl Reader<'_> {
             error: (state == DeliveryState::Failed).then(|| failure(&report["reason"])),
             at,
             recipients: json::address(&report["channel_identity"]["identity"]).into_iter().collect(),
+            charge: None,
         };
         self.parsed(&format!("{message}#{name}"), InboundKind::Status(update))
     }

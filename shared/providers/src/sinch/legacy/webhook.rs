@@ -87,6 +87,7 @@ impl Reader<'_> {
             at: json::instant(&status["timestamp"], self.received_at),
             // Without its plus it might be a number in national form, which would be somebody else's.
             recipients: json::address(&status["recipient"]).filter(|_| word(&status["recipient"]).starts_with('+')).into_iter().collect(),
+            charge: None,
         };
         Parsed::new(&self.account.id, &format!("{message}#{name}"), self.received_at, InboundKind::Status(update), &raw)
     }

@@ -222,6 +222,43 @@ fn message(parsed: &Parsed) -> &InboundMessage {
 }
 
 #[test]
+fn prices_are_read_from_the_list_of_sent_messages_as_far_back_as_they_are_wanted() {
+    let scene = Scene::new();
+    let at = |hour: u32| format!("2026-01-01T{hour:02}:00:00Z").parse::<jiff::Timestamp>().unwrap();
+    let prices = |answers: &[Answer]| Twilio.prices(&scene.connection(), at(10)..at(12), at(13), answers);
+    let first = call(prices(&[])).url;
+    let query: Vec<_> = form_urlencoded::parse(first.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
+    assert_eq!(query[0], ("From".to_owned(), "whatsapp:+390612345678".to_owned()));
+    let sent = |sid: &str, hour: u32, price: Value, status: &str| {
+        let mut sent = listed(sid, hour, "Buongiorno", 0);
+        (sent["direction"], sent["price"], sent["price_unit"], sent["status"]) =
+            (json!("outbound-api"), price, json!("USD"), json!(status));
+        sent
+    };
+    let next = "/2010-04-01/Accounts/AC1/Messages.json?Page=1";
+    let newest = messages_page(&[sent("SM5", 12, json!("-0.00500"), "read"), sent("SM4", 11, json!("-0.00500"), "read")], Some(next));
+    assert_eq!(call(prices(std::slice::from_ref(&newest))).url, format!("https://api.twilio.com{next}"));
+    // What is older is not asked for.
+    let older = messages_page(
+        &[
+            sent("SM3", 10, json!("-0.005"), "delivered"),
+            sent("SM2", 10, Value::Null, "delivered"),
+            sent("SM1", 9, json!("-0.005"), "read"),
+            listed("MM1", 10, "ciao", 0),
+        ],
+        Some(next),
+    );
+    let found = done(prices(&[newest, older])).unwrap();
+    let told = found.iter().map(|parsed| match &parsed.event.kind {
+        InboundKind::Status(status) => (parsed.event.id.as_str(), status.state, status.charge.unwrap().stated.unwrap()),
+        _ => panic!("a status"),
+    });
+    let price = (domain::pricing::Amount::of_millionths(5_000), domain::pricing::Currency::USD);
+    use domain::message::DeliveryState::{Delivered, Read};
+    assert_eq!(told.collect::<Vec<_>>(), [("SM4#price", Read, price), ("SM3#price", Delivered, price)]);
+}
+
+#[test]
 fn missed_messages_are_listed_with_their_files_under_the_ids_of_the_webhooks() {
     let scene = Scene::new();
     let first = call(scene.missed(&[])).url;

@@ -6,6 +6,7 @@ import { providerOf } from '../accounts/providers'
 import { accountSections } from '../accounts/sections'
 import { caller } from '../kit/caller'
 import type { Choice, Kind, KindName, Paged } from '../kit/fields'
+import { lasting } from '../../supervise/report'
 import { useOptions } from '../kit/options'
 import type { Doc } from '../kit/paths'
 import AgentPlaces from './AgentPlaces.vue'
@@ -19,8 +20,11 @@ import HolidaysInput from './HolidaysInput.vue'
 import KnowledgeBaseInput from './KnowledgeBaseInput.vue'
 import KnowledgeTextsInput from './KnowledgeTextsInput.vue'
 import RangesInput from './RangesInput.vue'
+import ServiceLevelInput from './ServiceLevelInput.vue'
+import TokenPriceInput from './TokenPriceInput.vue'
 import TriggerTools from './TriggerTools.vue'
 import { baseShown, guardrailShown, textsShown } from './knowledge'
+import { tokenPriceShown } from './money'
 import { holidaysShown, rangesShown } from './times'
 import { eventsShown } from './triggers'
 
@@ -118,7 +122,8 @@ const kinds: Kind[] = [
           { path: 'base_url', label: 'aiBaseUrl', help: 'aiBaseUrlHelp', as: 'text' },
           { path: 'max_tokens', label: 'aiMaxTokens', help: 'aiMaxTokensHelp', as: 'number', min: 16, max: 8_192, required: true, default: 800 },
           { path: 'temperature', label: 'aiTemperature', help: 'aiTemperatureHelp', as: 'number', min: 0, max: 1, step: 0.1 },
-          { path: 'guardrail', label: 'guardrail', help: 'guardrailHelp', as: 'own', input: GuardrailInput, shown: guardrailShown }
+          { path: 'guardrail', label: 'guardrail', help: 'guardrailHelp', as: 'own', input: GuardrailInput, shown: guardrailShown },
+          { path: 'price', label: 'aiPrice', help: 'aiPriceHelp', as: 'own', input: TokenPriceInput, shown: tokenPriceShown }
         ]
       },
       {
@@ -159,7 +164,8 @@ const kinds: Kind[] = [
           { path: 'strategy', label: 'queueStrategy', as: 'choice', options: STRATEGIES, radio: true, default: 'beepall' },
           { path: 'agent_timeout', label: 'agentTimeout', help: 'agentTimeoutHelp', as: 'number', min: 1, max: 2_147_483, unit: 'seconds', required: true, default: 15 },
           { path: 'weight', label: 'weight', help: 'weightHelp', as: 'number', min: 0, max: 10, required: true, default: 0 },
-          { path: 'pause_after_missed', label: 'pauseAfterMissed', help: 'pauseAfterMissedHelp', as: 'number', min: 1, max: 100, unit: 'missedOffers' }
+          { path: 'pause_after_missed', label: 'pauseAfterMissed', help: 'pauseAfterMissedHelp', as: 'number', min: 1, max: 100, unit: 'missedOffers' },
+          { path: 'service_level', label: 'serviceLevel', help: 'serviceLevelHelp', as: 'own', input: ServiceLevelInput, shown: (value) => lasting(Number(value ?? 60)) }
         ]
       },
       {
