@@ -11,7 +11,7 @@ const ENDS: Record<string, Key> = {
   timed_out: 'endTimedOut', everybody_rejected: 'endRejected', new_message: 'endNewMessage', account_activated: 'endActivated', tab_opened: 'endTabOpened', settled: 'endSettled'
 }
 const SKIPS: Record<string, Key> = {
-  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone', person_had_it: 'skipPersonHadIt', handed_over: 'skipHandedOver'
+  no_queue: 'skipNoQueue', left_queue: 'skipLeftQueue', left_account: 'skipLeftAccount', queue_gone: 'skipQueueGone', outside_interval: 'skipOutside', within_interval: 'skipWithin', interval_gone: 'skipIntervalGone', person_had_it: 'skipPersonHadIt', handed_over: 'skipHandedOver', used_up: 'skipUsedUp'
 }
 const ESCALATED: Record<string, Key> = {
   model: 'escalatedModel', phrase: 'escalatedPhrase', late: 'escalatedLate', failed: 'escalatedFailed', refused: 'escalatedRefused', unusable: 'escalatedUnusable',
