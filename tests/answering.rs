@@ -249,19 +249,16 @@ async fn a_person_who_takes_it_at_that_instant_is_never_talked_over_a_hundred_ti
         let key = desk.writes(round, round, ASKED).await;
         let (wait, pick) = (desk.owed(&key).await.unwrap(), format!("{}/pick", Answering::path(&key)));
         let (anna, ben) = (desk.desk.anna(), desk.desk.ben());
-        let ((), one, other) = tokio::join!(
-            desk.work(&key, wait),
-            async {
-                // While the model thinks, and before.
-                if round % 2 == 0 {
-                    desk.desk.issuer.wait_for_prompts(PATIENCE, sent + 1).await.unwrap();
-                }
-                anna.post(&pick, Value::Null).await.0
-            },
-            ben.post(&pick, Value::Null),
-        );
+        let picks = async {
+            // While the model thinks, or while the job begins.
+            if round % 2 == 0 {
+                desk.desk.issuer.wait_for_prompts(PATIENCE, sent + 1).await.unwrap();
+            }
+            tokio::join!(anna.post(&pick, Value::Null), ben.post(&pick, Value::Null))
+        };
+        let ((), (one, other)) = tokio::join!(desk.work(&key, wait), picks);
         let now = desk.now(&key).await;
-        assert_eq!([one, other.0].iter().filter(|status| **status == 200).count(), 1, "one has it");
+        assert_eq!([one.0, other.0].iter().filter(|status| **status == 200).count(), 1, "one has it");
         assert_eq!((now.agent.is_some(), now.answered_by(), now.ai_wait()), (true, None, None));
         let version = |fact: &Value| fact["version"].as_u64().unwrap();
         let picked = version(&desk.facts(&key, "picked").await[0]);

@@ -54,6 +54,8 @@ async fn turned_off_no_service_is_asked_and_turned_on_none_learns_more_than_the_
     demo::answered(&mut Story::begin(), &world.demo, &world.standin).await.unwrap();
     let before = world.standin.helped().len();
     assert!(before > 0);
+    // Anna stays.
+    let _screen = world.anna().0.connect().await.unwrap();
 
     // A customer with a name, a company, an address and a note.
     let (anna, person) = world.anna();
@@ -64,7 +66,7 @@ async fn turned_off_no_service_is_asked_and_turned_on_none_learns_more_than_the_
     until("the answer", async || (got(&world, &customer).len() == 2).then_some(())).await;
     let admin = world.admin();
     let contact = until("the contact", async || {
-        admin.get("/contacts?search=9990042").await.unwrap()["items"].get(0).map(|found| found["id"].as_str().unwrap().to_owned())
+        admin.get("/contacts?q=9990042").await.unwrap()["items"].get(0).map(|found| found["id"].as_str().unwrap().to_owned())
     })
     .await;
     let details = json!({"first_name": "CanaryName", "company": "CanaryCompany", "email": "canary@example.com"});
@@ -74,7 +76,9 @@ async fn turned_off_no_service_is_asked_and_turned_on_none_learns_more_than_the_
     customer.text("CanaryText: a person, please").await.unwrap().expect_status(200).unwrap();
     let path = taken(&anna).await;
     anna.post(&format!("{path}/notes"), &json!({"text": "CanaryNote: a difficult one, +39 333 999 0042"})).await.unwrap();
-    customer.text("CanaryText: does the delivery take long?").await.unwrap().expect_status(200).unwrap();
+    let last = "CanaryText: does the delivery take long?";
+    customer.text(last).await.unwrap().expect_status(200).unwrap();
+    until("the message", async || (!message(&anna, &path, last).await.is_null()).then_some(())).await;
     assist.post(&format!("{path}/insights"), &json!({})).await.unwrap();
     closed(&anna, &path).await;
     until("insights at closing", async || {
@@ -137,6 +141,7 @@ async fn whatever_a_deployed_model_does_a_customer_gets_one_answer_or_a_person_w
     let world = World::start(82).await;
     demo::answered(&mut Story::begin(), &world.demo, &world.standin).await.unwrap();
     let (admin, (anna, _)) = (world.admin(), world.anna());
+    let _screen = anna.connect().await.unwrap();
     // A model that hangs has the shortest time.
     let bea = admin.get("/ai-agents").await.unwrap()["items"][0].clone();
     let (place, tag) = (format!("/ai-agents/{}", bea["id"].as_str().unwrap()), format!("\"{}\"", bea["version"]));

@@ -117,7 +117,8 @@ mod tests {
             tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--exclude", env!("CARGO_PKG_NAME")]);
             let output = tree.args(["--edges", "normal", "--prefix", "none", "--invert", package]).output().unwrap();
             let tree = String::from_utf8(output.stdout).unwrap();
-            let found: BTreeSet<_> = tree.lines().filter_map(|line| NAMES.iter().find(|name| line.starts_with(&format!("{name} v")))).collect();
+            let found: BTreeSet<_> =
+                tree.lines().filter_map(|line| NAMES.iter().find(|name| line.starts_with(&format!("{name} v")))).collect();
             assert_eq!(found, expected.iter().collect(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
         }
     }
