@@ -289,7 +289,8 @@ fn two_bots_that_face_each_other_stop_at_the_limit() {
 
 #[test]
 fn what_an_ai_agent_has_said_counts_on_when_nobody_comes_after_it_handed_over() {
-    let (mut sim, _, _) = desk(1);
+    let (mut sim, agents, _) = desk(1);
+    sim.log_out(&agents[0]);
     sim.steps(steps(json!([{"step": "assistant", "ai_agent": ai()}])));
     sim.provider.lock().unwrap().models = [Ok("one".into()), Err(Escalated::Failed), Ok("two".into())].into();
     let interaction = sim.writes(1);
