@@ -149,7 +149,7 @@ impl Answering {
 #[tokio::test]
 async fn each_failure_of_either_service_hands_over_once_and_says_nothing_of_it() {
     let table: Vec<Value> = serde_json::from_str(include_str!("../functions/assist/src/answer/failures.json")).unwrap();
-    for (key, service, ai_agent) in [("OPEFA", "openai", ada as fn(&str) -> AiAgent), ("BEDFA", "bedrock", bea)] {
+    for (key, service, ai_agent) in [("OPEFA", "openai", ada as fn(&str) -> AiAgent), ("BEDFA", "bedrock", bea as fn(&str) -> AiAgent)] {
         // A model that hangs takes the time that it has.
         let limits = Limits { seconds: 1, ..Limits::default() };
         let desk = Answering::open(key, |url| AiAgent { limits, ..ai_agent(url) }).await;

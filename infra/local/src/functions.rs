@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn models_and_translators_are_linked_into_functions_of_their_own_alone() {
-        for (package, expected) in [("models", &["assist", "assist-api"][..]), ("aws-sdk-translate", &["assist-api"])] {
+        for (package, expected) in [("models", &["assist", "assist-api"][..]), ("aws-sdk-translate", &["assist-api"][..])] {
             let mut tree = std::process::Command::new(env!("CARGO"));
             tree.current_dir(crate::workspace()).args(["tree", "--offline", "--workspace", "--exclude", env!("CARGO_PKG_NAME")]);
             let output = tree.args(["--edges", "normal", "--prefix", "none", "--invert", package]).output().unwrap();
