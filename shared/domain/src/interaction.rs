@@ -7,6 +7,7 @@ use crate::active::Active;
 use crate::agent::Presence;
 use crate::commands::Commands;
 use crate::effect::{Audience, ConversationKey, InteractionKey, Target};
+use crate::history::Escalated;
 use crate::ids::{AccountId, AgentId, AiAgentId, ContactId, InteractionId, QueueId};
 use crate::inbound::ProfileName;
 use crate::insights::Insights;
@@ -186,6 +187,9 @@ pub struct Answering {
     /// no loop asks models again and again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
+    /// Why an AI agent handed over last, for whoever is told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
     /// Whether an AI agent has reached a limit here. From then on only people switch one on: two bots that face each
     /// other would begin anew with each run of the plan.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -49,7 +49,7 @@ pub async fn answered(story: &mut Story, demo: &Demo, standin: &StandIn) -> Resu
     story.step(&format!("The AI agent hands over: {FAREWELL}"), gets(standin, customer, FAREWELL)).await?;
     let path = story.step("Anna's screen shows the offer.", offered_on(&mut annas, &connected.id)).await?;
     story.step("The history says why: the model decided so.", escalated(anna, &path, "model")).await?;
-    story.step("The supervisor is told of it.", alerted(&supervisor, &path)).await?;
+    story.step("The supervisor is told of it, and why.", alerted(&supervisor, &path, "model")).await?;
     story.step("Anna accepts.", anna.api.post(&format!("{path}/accept"), &json!({}))).await?;
     story.step("Anna opens the conversation.", anna.api.put(&format!("{path}/tab"), &json!({}))).await?;
     story.step(&format!("Anna writes: {GREETED}"), anna.api.post(&format!("{path}/messages"), &json!({"text": GREETED}))).await?;
@@ -119,12 +119,12 @@ async fn escalated(agent: &Person, path: &str, why: &str) -> Result<()> {
 }
 
 /// The notification of an escalation leads to its conversation.
-async fn alerted(supervisor: &Api, path: &str) -> Result<()> {
+async fn alerted(supervisor: &Api, path: &str, why: &str) -> Result<()> {
     until(async || {
         let notifications = supervisor.call(Method::GET, "/notifications", None).await?.ok()?;
-        let told = notifications.to_string();
         let id = path.rsplit('/').next().unwrap_or_default();
-        Ok((told.contains("escalation") && told.contains(id)).then_some(()))
+        let is_it = |item: &&Value| item["kind"] == "escalation" && item["interaction"] == id && item["escalated"] == why;
+        Ok(notifications["items"].as_array().and_then(|items| items.iter().find(is_it)).map(|_| ()))
     })
     .await
 }

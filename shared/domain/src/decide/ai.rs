@@ -143,8 +143,8 @@ impl Change<'_> {
             self.next.wait = None;
         }
         self.next.ai = None;
-        let Answering { in_a_row, disclosed, handed_over, used_up, by_hand, .. } = self.next.answering;
-        self.next.answering = Answering { in_a_row, disclosed, handed_over, used_up, by_hand, ..Answering::default() };
+        let Answering { in_a_row, disclosed, handed_over, escalated, used_up, by_hand, .. } = self.next.answering;
+        self.next.answering = Answering { in_a_row, disclosed, handed_over, escalated, used_up, by_hand, ..Answering::default() };
         stage
     }
 
@@ -246,6 +246,7 @@ impl Change<'_> {
             // A bot may answer this, too.
             self.next.answering.in_a_row += 1;
         }
+        self.next.answering.escalated = Some(why);
         self.next.answering.used_up |= why == Escalated::Limit;
         let stage = self.ai_stops();
         self.next.answering.handed_over = true;

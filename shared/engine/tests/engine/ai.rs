@@ -9,7 +9,7 @@ use domain::history::{Escalated, Fact, Skip};
 use domain::ids::{AgentId, AiAgentId, InteractionId, QueueId};
 use domain::interaction::Stage;
 use domain::message::Author;
-use domain::note::NoteKind;
+use domain::note::{Note, NoteKind};
 use domain::queue::Strategy;
 use engine::Told;
 use serde_json::json;
@@ -133,6 +133,9 @@ fn whatever_fails_hands_over_and_the_plan_goes_on() {
         assert_eq!((sim.escalations(&interaction), sim.step(&interaction)), (vec![why], Some(1)));
         assert_eq!(sim.said_by_ai(&interaction), ["A colleague goes on."]);
         assert_eq!(sim.rings_at(&interaction), agents);
+        let now = sim.interaction(&interaction);
+        let note = |kind| Note::of_interaction(kind, &now, now.opened_at).escalated;
+        assert_eq!((note(NoteKind::Escalation), note(NoteKind::NewMessages)), (Some(why), None), "who is told sees why");
         let notice = Notice::Interaction { note: Some(NoteKind::Escalation) };
         let told = |effect: &Effect| matches!(effect, Effect::TellSupervisors { notice: to } if *to == notice);
         assert_eq!(sim.batches.iter().flat_map(|(_, grown)| &grown.effects).filter(|effect| told(effect)).count(), 1);
